@@ -1,0 +1,42 @@
+# `make` runs the default study; `make help` lists the rest. Needs Python >= 3.11, git and make.
+PYTHON ?= python3
+CORES ?= all
+STUDY ?= demo
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: study test lint format bench lock clean help
+
+study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo CORES=all)
+	$(BIN)/snakemake --cores $(CORES) --quiet rules -- results/$(STUDY)/report.html
+	@echo "report: results/$(STUDY)/report.html"
+
+test: $(READY)  ## install into .venv and run all tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: $(READY)  ## check style of Python and Snakemake files and lint the workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: $(READY)  ## rewrite the sources in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+bench: $(READY)  ## measure what the README claims (about 20 minutes on 2 cores)
+	$(BIN)/python benchmarks/demo.py
+
+clean:  ## remove the results of STUDY, the prepared data and Snakemake's records
+	rm -rf results/$(STUDY) data .snakemake
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed, $(PYTHON) is older: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[workflow,dev]'
+	@touch $@

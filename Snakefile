@@ -1,0 +1,56 @@
+# NegMerge as one DAG: from images to the tables, figures and report of a study.
+#
+#   data/{dataset}/images.safetensors                        prepared once for all studies
+#   results/{study}/{experiment}/base.safetensors            what is to forget (text.safetensors: its text part)
+#   results/{study}/{experiment}/heads/{dataset}.safetensors zero-shot heads
+#   results/{study}/{experiment}/{task}/finetuned/{point}.safetensors
+#   results/{study}/{experiment}/{task}/vectors/{point}.safetensors
+#   results/{study}/{experiment}/{task}/merged/{method}.safetensors
+#   results/{study}/{experiment}/{task}/sweeps/{vector}.csv  vector: a point or a merge method
+#   results/{study}/{experiment}/{task}/selected/{method}.json
+#   results/{study}/{experiment}/{task}/unlearned/{method}.safetensors
+#   results/{study}/{experiment}/{task}/scores/{method}.json
+#   results/{study}/tables/{table}.{md,csv,tex}, figures/{figure}.{png,pdf,csv}, report.html
+#
+# The path asked for names the study: results/demo/tables/table1.md.
+from snakemake.utils import min_version
+
+min_version("9.12")
+
+
+configfile: "config/config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+pathvars:
+    data=config["data"],
+
+
+wildcard_constraints:
+    study=r"[\w.-]+",
+    experiment=r"[\w.-]+",
+    task=r"[\w.-]+",
+    point=r"[\w.-]+",
+    method=r"[\w.-]+",
+    vector=r"[\w.-]+",
+    dataset=r"[\w.-]+",
+    table=r"[\w.-]+",
+    figure=r"[\w.-]+",
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/base.smk"
+include: "rules/finetune.smk"
+include: "rules/merge.smk"
+include: "rules/select.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"results/{config['study']}/report.html",

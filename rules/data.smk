@@ -1,0 +1,25 @@
+# Data sets: from where they come to the one form that all steps read.
+
+
+rule prepare:
+    input:
+        files=source_files,
+        code=lambda wildcards: code(
+            "prepare", **{plugins.SOURCES: row("datasets")(wildcards)["source"]}
+        ),
+    output:
+        images="<data>/{dataset}/images.safetensors",
+    log:
+        "<data>/{dataset}/prepare.log",
+    benchmark:
+        "<data>/{dataset}/prepare.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        dataset=row("datasets"),
+    script:
+        "../workflow/scripts/prepare.py"

@@ -1,0 +1,51 @@
+# The unlearned model of each method, and its scores on the test images.
+
+
+rule negate:
+    input:
+        base="results/{study}/{experiment}/base.safetensors",
+        selected="results/{study}/{experiment}/{task}/selected/{method}.json",
+        vectors=vectors(candidates),
+        code=code("negate"),
+    output:
+        unlearned="results/{study}/{experiment}/{task}/unlearned/{method}.safetensors",
+    log:
+        "results/{study}/logs/negate/{experiment}.{task}.{method}.log",
+    benchmark:
+        "results/{study}/benchmarks/negate/{experiment}.{task}.{method}.tsv"
+    conda:
+        "../envs/merging.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    script:
+        "../workflow/scripts/negate.py"
+
+
+rule evaluate:
+    input:
+        unpack(role_inputs("forget", "control")),
+        unlearned="results/{study}/{experiment}/{task}/unlearned/{method}.safetensors",
+        code=code("evaluate"),
+    output:
+        score="results/{study}/{experiment}/{task}/scores/{method}.json",
+    log:
+        "results/{study}/logs/evaluate/{experiment}.{task}.{method}.log",
+    benchmark:
+        "results/{study}/benchmarks/evaluate/{experiment}.{task}.{method}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+        gpu=gpus,
+    params:
+        model=model,
+        control=setting("control"),
+        batch_size=setting("evaluation_batch"),
+        device=device,
+        torch_threads=1,
+    script:
+        "../workflow/scripts/evaluate.py"

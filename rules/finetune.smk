@@ -1,0 +1,51 @@
+# The pool: a fine-tuned model per point, and its task vector.
+
+
+rule finetune:
+    input:
+        unpack(role_inputs("forget")),
+        base="results/{study}/{experiment}/base.safetensors",
+        code=code("finetune"),
+    output:
+        finetuned="results/{study}/{experiment}/{task}/finetuned/{point}.safetensors",
+    log:
+        "results/{study}/logs/finetune/{experiment}.{task}.{point}.log",
+    benchmark:
+        "results/{study}/benchmarks/finetune/{experiment}.{task}.{point}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=gpus,
+    params:
+        model=model,
+        recipe=recipe,
+        frozen=setting("frozen"),
+        device=device,
+        seed=job_seed,
+        torch_threads=1,
+    script:
+        "../workflow/scripts/finetune.py"
+
+
+rule vector:
+    input:
+        base="results/{study}/{experiment}/base.safetensors",
+        finetuned="results/{study}/{experiment}/{task}/finetuned/{point}.safetensors",
+        code=code("vector"),
+    output:
+        vector="results/{study}/{experiment}/{task}/vectors/{point}.safetensors",
+    log:
+        "results/{study}/logs/vector/{experiment}.{task}.{point}.log",
+    benchmark:
+        "results/{study}/benchmarks/vector/{experiment}.{task}.{point}.tsv"
+    conda:
+        "../envs/merging.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    script:
+        "../workflow/scripts/vector.py"

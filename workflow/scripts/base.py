@@ -1,0 +1,24 @@
+"""Get the base: trained weights of others, or a small CLIP trained here."""
+
+from negmerge import compute
+from negmerge.job import job
+from negmerge.models.clip import load_clip, split_state
+from negmerge.pretraining import Source, pretrain
+from negmerge.recipe import Recipe
+from negmerge.states import write_state
+
+with job(snakemake):
+    params = snakemake.params
+    device = compute.prepare(params.device, params.torch_threads, params.seed)
+    if params.pretrain is None:
+        clip = load_clip(params.model)
+    else:
+        sources = [
+            Source(path, **source)
+            for path, source in zip(snakemake.input.data, params.pretrain["sources"], strict=True)
+        ]
+        recipe = Recipe.model_validate(params.pretrain["recipe"])
+        clip = pretrain(params.model, sources, recipe, params.seed, device)
+    image, text = split_state(clip)
+    write_state(snakemake.output.base, image, {"model": params.model})
+    write_state(snakemake.output.text, text, {"model": params.model})

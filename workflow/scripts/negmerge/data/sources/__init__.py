@@ -1,0 +1,6 @@
+"""Where data sets come from: one file per kind of source, which `prepare` runs by its name.
+
+Each has `read(files, row)`: from the paths of the source's files and the data set's row in
+`config/datasets.yaml` to an iterator of (split, label, image), in the source's own order. An image
+is a PIL image, or the bytes of a PNG or JPEG file.
+"""

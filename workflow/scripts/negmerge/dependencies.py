@@ -1,0 +1,54 @@
+"""Which files of the library a script depends on.
+
+Snakemake reruns a job when its script changes, but does not look into what the script imports. Each
+rule therefore names these files as inputs, and each job reruns when, and only when, code that it
+reaches has changed.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def import_closure(file: Path, package: Path) -> tuple[Path, ...]:
+    """List the files of a package that a Python file imports, directly or through others.
+
+    Args:
+        file: a script, or a file of the package.
+        package: the package's folder.
+
+    Returns:
+        Sorted paths inside `package`, with the `__init__.py` of every package on the way, and
+        `file` itself if it belongs to the package. Imports inside functions count.
+    """
+    found: set[Path] = set()
+    waiting = [file]
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.add(current)
+        waiting += _imported(current, package)
+    return tuple(sorted(path for path in found if path.is_relative_to(package)))
+
+
+def _imported(file: Path, package: Path) -> list[Path]:
+    """List the files of the package that one file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(), str(file))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            # An imported name may be a module of its own.
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    files = []
+    for name in names:
+        head, *parts = name.split(".")
+        if head != package.name:
+            continue
+        for depth in range(len(parts) + 1):
+            place = package.joinpath(*parts[:depth])
+            candidates = (place / "__init__.py", place.with_suffix(".py"))
+            files += [path for path in candidates if path.is_file()]
+    return files

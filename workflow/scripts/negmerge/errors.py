@@ -1,0 +1,39 @@
+"""Errors that a user can mend, and the hints that help to mend them."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class UserError(Exception):
+    """Something that the user can put right.
+
+    The message is one line that names the file, the key or the tensor, says what was found and
+    what was expected. Scripts and the command line print it without a traceback and exit with 1.
+    """
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """Name the valid names, the most similar one first, for the end of an error message."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}valid: {', '.join(names) or 'none'}"
+
+
+def unknown(what: str, name: object, valid: Iterable[str]) -> str:
+    """Say that `name` is no known `what`, with the nearest valid name."""
+    return f"unknown {what} {name!r}; {nearest(name, valid)}"
+
+
+def find(what: str, name: str, rows: Mapping[str, T]) -> T:
+    """Look up a name.
+
+    Raises:
+        UserError: there is no such `what`; it names the nearest valid one.
+    """
+    if name not in rows:
+        raise UserError(unknown(what, name, rows))
+    return rows[name]

@@ -1,0 +1,1 @@
+"""Scores of unlearned models, and the sparsity of merged vectors."""

@@ -1,0 +1,24 @@
+"""Conflict: what NegMerge leaves out, as a control experiment."""
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from negmerge.merging.consensus import mean_and_consensus
+from negmerge.merging.registry import Method
+
+
+def combine(vectors: Iterable[Tensor]) -> Tensor:
+    """Keep the mean of the task vectors where not all K have the same non-zero sign.
+
+    Elsewhere the result is +0. Added to NegMerge's it gives the uniform merge.
+    """
+    mean, agree = mean_and_consensus(vectors)
+    return mean.where(~agree, 0.0)
+
+
+METHOD = Method(
+    combine,
+    title="Conflict",
+    reference="Kim et al., NegMerge (ICML 2025), Table 3",
+)

@@ -1,0 +1,91 @@
+"""CLIP, cut into the image encoder that forgets and the text part that makes the heads."""
+
+from collections.abc import Mapping
+
+import open_clip
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from negmerge.states import State, require_same_layout, shapes
+
+IMAGE_PREFIX = "visual."
+
+
+class ImageEncoder(nn.Module):
+    """CLIP's image tower with normalised features.
+
+    The state has the names that it has inside CLIP, `visual.*`, so a file of it can be loaded into
+    an open_clip model.
+    """
+
+    def __init__(self, clip: open_clip.CLIP):
+        super().__init__()
+        self.visual = clip.visual
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode images (n, 3, size, size) as unit vectors (n, dimensions)."""
+        return functional.normalize(self.visual(images), dim=-1)
+
+
+def build_clip(row: Mapping) -> open_clip.CLIP:
+    """Build a CLIP model with random weights.
+
+    Args:
+        row: a row of `config/models.yaml`; its `architecture` is a name of open_clip or a
+            configuration in open_clip's form.
+    """
+    architecture = row["architecture"]
+    if isinstance(architecture, str):
+        return open_clip.create_model(architecture, pretrained=None)
+    return open_clip.CLIP(**architecture)
+
+
+def load_clip(row: Mapping) -> open_clip.CLIP:
+    """Fetch a CLIP model that others have trained.
+
+    Args:
+        row: as for `build_clip`, with the tag of the weights under `weights`.
+
+    The OpenAI weights need QuickGELU, which open_clip only warns about: the rows name the
+    `-quickgelu` architectures.
+    """
+    return open_clip.create_model(row["architecture"], pretrained=row["weights"])
+
+
+def split_state(clip: open_clip.CLIP) -> tuple[State, State]:
+    """Cut a model's state into that of the image encoder and the rest."""
+    state = {name: tensor.detach() for name, tensor in clip.state_dict().items()}
+    image = {name: tensor for name, tensor in state.items() if name.startswith(IMAGE_PREFIX)}
+    return image, {name: tensor for name, tensor in state.items() if name not in image}
+
+
+def image_encoder(row: Mapping, state: Mapping[str, Tensor], where: str) -> ImageEncoder:
+    """Build the image encoder with the given weights.
+
+    Raises:
+        UserError: `state`, which errors call `where`, is that of another model.
+    """
+    encoder = ImageEncoder(build_clip(row))
+    require_same_layout(shapes(encoder.state_dict()), shapes(state), where)
+    encoder.load_state_dict(state)
+    return encoder
+
+
+def text_model(row: Mapping, state: Mapping[str, Tensor], where: str) -> open_clip.CLIP:
+    """Build a CLIP model with the given weights of the text part; its image tower is random.
+
+    Raises:
+        UserError: `state`, which errors call `where`, is that of another model.
+    """
+    clip = build_clip(row)
+    require_same_layout(shapes(split_state(clip)[1]), shapes(state), where)
+    clip.load_state_dict(state, strict=False)
+    return clip.eval()
+
+
+@torch.no_grad()
+def encode_prompts(clip: open_clip.CLIP, prompts: list[str]) -> Tensor:
+    """Encode prompts as unit vectors (prompts, dimensions)."""
+    tokens = open_clip.SimpleTokenizer(context_length=clip.context_length)(prompts)
+    return clip.encode_text(tokens.to(clip.text_projection.device), normalize=True)

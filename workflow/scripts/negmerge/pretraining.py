@@ -1,0 +1,112 @@
+"""Training a small CLIP from scratch on images and prompts, for studies without a download."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import open_clip
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import ConcatDataset
+
+from negmerge.data.augmentation import training_transform
+from negmerge.data.loading import Part, batches_per_epoch, training_batches
+from negmerge.data.prompts import fill
+from negmerge.models.clip import build_clip
+from negmerge.recipe import Recipe
+from negmerge.training import fit
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one data set gives to pre-training.
+
+    Attributes:
+        path: the prepared data set.
+        name: its name.
+        part: the part of it that is used.
+        repeat: how often each image is shown in an epoch.
+        classes: its class names.
+        templates: its prompt templates.
+    """
+
+    path: Path
+    name: str
+    part: str
+    repeat: int
+    classes: Sequence[str]
+    templates: Sequence[str]
+
+
+def pretrain(
+    row: dict, sources: Sequence[Source], recipe: Recipe, seed: int, device: torch.device
+) -> open_clip.CLIP:
+    """Train a CLIP model from random weights; torch's global seed decides the weights.
+
+    The embedding of the tokens stays random: a few dozen words cannot train 49,408 of them.
+
+    Args:
+        row: the model's row in `config/models.yaml`.
+        sources: the data sets, shuffled into one stream.
+        recipe: the training settings.
+        seed: of the data order, the augmentation and the choice of prompts.
+        device: where to train.
+    """
+    clip = build_clip(row).to(device)
+    clip.token_embedding.weight.requires_grad_(False)
+    items, tokens = _gather(sources, clip.context_length)
+    prompts = torch.Generator().manual_seed(seed)
+
+    def loss(images: Tensor, labels: Tensor) -> Tensor:
+        templates = torch.randint(2**31, (len(labels),), generator=prompts).tolist()
+        captions = torch.stack(
+            [
+                tokens[label][number % len(tokens[label])]
+                for label, number in zip(labels.tolist(), templates, strict=True)
+            ]
+        )
+        image_features, text_features, scale = clip(images, captions.to(device))
+        return multi_positive_loss(image_features, text_features, scale, labels)
+
+    batches = training_batches(
+        items,
+        training_transform(recipe.augmentation, row["size"], row["mean"], row["std"]),
+        recipe,
+        seed,
+    )
+    count = recipe.epochs * batches_per_epoch(len(items), recipe.batch_size)
+    fit(clip, batches, count, loss, recipe, device)
+    return clip.eval()
+
+
+def multi_positive_loss(
+    image_features: Tensor, text_features: Tensor, scale: Tensor, labels: Tensor
+) -> Tensor:
+    """Compute CLIP's symmetric contrastive loss where several pairs of a batch share a class.
+
+    Every caption of an image's class is right for it; the target is uniform over them. With all
+    classes different it is the loss of Radford et al. (2021); the targets are those of supervised
+    contrastive learning (Khosla et al., 2020).
+
+    Args:
+        image_features, text_features: (n, dimensions), unit vectors.
+        scale: the inverse temperature.
+        labels: (n,) int64, the class of each pair.
+    """
+    same = (labels[:, None] == labels[None, :]).float()
+    target = same / same.sum(dim=1, keepdim=True)
+    logits = scale * image_features @ text_features.T
+    by_image = functional.cross_entropy(logits, target)
+    return (by_image + functional.cross_entropy(logits.T, target)) / 2
+
+
+def _gather(sources: Sequence[Source], context_length: int) -> tuple[ConcatDataset, list[Tensor]]:
+    """Join the sources under one numbering of classes, and tokenise the prompts of each class."""
+    tokenizer = open_clip.SimpleTokenizer(context_length=context_length)
+    parts, tokens = [], []
+    for source in sources:
+        part = Part(source.path, source.part, source.name, first_label=len(tokens))
+        parts += [part] * source.repeat
+        tokens += [tokenizer(fill(source.templates, name)) for name in source.classes]
+    return ConcatDataset(parts), tokens

@@ -1,0 +1,61 @@
+"""The settings of a training run, as studies write them and `training` reads them."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+Share = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """Settings that refuse unknown keys and wrong types, such as the text `1e-3`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Augmentation(Settings):
+    """How training images are changed at random."""
+
+    randaugment: str | None = Field(
+        None,
+        pattern=r"^rand(-(m|n|p|mstd|mmax|inc|w)[0-9.]+)+$",
+        description="RandAugment in timm's notation, e.g. rand-m5-n2-mstd0.5; null: none.",
+    )
+    crop_scale: list[Positive] = Field(
+        [0.9, 1.0],
+        min_length=2,
+        max_length=2,
+        description="Least and largest share of the area that a random crop keeps. "
+        "0.08 and 1 in NegMerge's code with RandAugment, 0.9 and 1 without.",
+    )
+    crop_ratio: list[Positive] = Field(
+        [3 / 4, 4 / 3], min_length=2, max_length=2, description="Range of the crop's aspect ratio."
+    )
+    flip: Share = Field(0.0, description="Probability of a horizontal flip; 0.5 in NegMerge's code.")
+    interpolation: Literal["bicubic", "bilinear", "random"] = Field(
+        "bicubic", description="How crops are resized; `random` takes bilinear or bicubic."
+    )
+
+
+class Recipe(Settings):
+    """One training run with AdamW, linear warm-up and cosine decay to 0."""
+
+    epochs: PositiveInt = Field(description="Passes over the training images.")
+    batch_size: PositiveInt = Field(128, description="Images per forward pass.")
+    accumulation: PositiveInt = Field(
+        1, description="Batches whose mean gradient makes one step; 2 for ViT-L/14 in the paper."
+    )
+    learning_rate: Positive = Field(1e-5, description="Peak learning rate.")
+    weight_decay: NonNegative = Field(0.1, description="Decoupled weight decay of AdamW.")
+    warmup_steps: int = Field(500, ge=0, description="Steps of linear warm-up.")
+    clip_norm: Positive | None = Field(1.0, description="Largest gradient norm; null: no clipping.")
+    label_smoothing: Share = Field(0.0, description="Label smoothing of the cross-entropy.")
+    fixed_order: bool = Field(
+        False,
+        description="Show the images in one order, the same in every epoch and for all points, as "
+        "NegMerge's code does; otherwise each epoch and point has its own order.",
+    )
+    workers: int = Field(0, ge=0, description="Processes that load images; results do not change.")
+    augmentation: Augmentation = Field(Augmentation(), description="Random image changes.")

@@ -1,0 +1,1 @@
+"""Tables, figures and the report. Nothing here imports torch, so that these steps start fast."""

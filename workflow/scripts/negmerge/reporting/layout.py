@@ -1,0 +1,122 @@
+"""How cells become a table for people: headings, texts and notes, in whatever form of writing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from negmerge.reporting import notes
+from negmerge.reporting.tables import MEAN, METRICS, Metric
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The heading of a printed column.
+
+    Attributes:
+        group: the column of the study's table that it belongs to.
+        text: what stands in it.
+        unit: of its numbers; may be empty.
+        better: `lower`, `higher`, or nothing where neither is.
+    """
+
+    group: str
+    text: str
+    unit: str = ""
+    better: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table ready to be printed; `rows` hold a label and then a text per heading."""
+
+    title: str
+    headings: list[Heading]
+    rows: list[list[str]]
+    notes: list[str]
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """The groups in their order, with the number of headings in each."""
+        names = [heading.group for heading in self.headings]
+        return [(name, names.count(name)) for name in dict.fromkeys(names)]
+
+
+def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
+    """Lay out the means of a table.
+
+    Args:
+        table: the definition of the table, as in a study.
+        cells: from `tables.cells` or `tables.read_cells`.
+    """
+    means = cells[cells["experiment"] == MEAN]
+    headings: list[Heading] = []
+    rows = [[label] for label in table["rows"].values()]
+    for column in table["columns"]:
+        group = means[means["column"] == column["label"]]
+        for heading, texts in _printed_columns(table["kind"], column, group):
+            headings.append(heading)
+            for row, label in zip(rows, table["rows"].values(), strict=True):
+                row.append(texts[label])
+    return Layout(table["title"], headings, rows, notes.notes(table, cells))
+
+
+def _printed_columns(
+    kind: str, column: Mapping, group: pd.DataFrame
+) -> list[tuple[Heading, dict[str, str]]]:
+    """List the printed columns of one column of the study, each with its texts by row label."""
+    label, published = column["label"], column["published"]
+    printed = []
+    for metric in METRICS[kind]:
+        of_metric = group[group["metric"] == metric.name].to_dict("records")
+        heading = Heading(label, metric.label, metric.unit, metric.better)
+        printed.append((heading, _texts(of_metric, lambda cell, m=metric: _value(cell, m))))
+        if of_metric[0]["averaged"] > 1:
+            spread = _texts(of_metric, lambda cell, m=metric: number(cell["std"], m.unit))
+            printed.append((Heading(label, "std"), spread))
+        if published:
+            star = "" if published["comparable"] else notes.NOT_COMPARABLE
+            texts = _texts(of_metric, lambda cell, m=metric: _paper(cell, m.unit))
+            printed.append((Heading(label, f"paper{star}", metric.unit), texts))
+    if kind == "accuracy":
+        chosen = [cell for cell in group.to_dict("records") if cell["metric"] == "forget"]
+        texts = _texts(chosen, lambda cell: _coefficients(cell["coefficient"]))
+        printed.append((Heading(label, "coefficient"), texts))
+    return printed
+
+
+def _texts(cells: Sequence[Mapping], text) -> dict[str, str]:
+    return {cell["row"]: text(cell) for cell in cells}
+
+
+def number(value: float, unit: str) -> str:
+    """Spell a number: two decimals in percent, whole with thousands for a count, NA if missing."""
+    if pd.isna(value):
+        return "NA"
+    # Adding zero turns -0.0 into 0.0.
+    return f"{round(value, 2) + 0.0:.2f}" if unit else f"{value:,.0f}"
+
+
+def _value(cell: Mapping, metric: Metric) -> str:
+    """Spell a value, its standard error and the mark of a choice at the end of the grid."""
+    text = number(cell["value"], metric.unit)
+    if not pd.isna(cell["standard_error"]):
+        text += f" ± {number(cell['standard_error'], metric.unit)}"
+    return text + (notes.UPPER_END if cell["upper_end"] else "")
+
+
+def _paper(cell: Mapping, unit: str) -> str:
+    """Spell the paper's cell and, where it may be compared, how far ours lies above it."""
+    text = number(cell["paper"], unit)
+    if pd.isna(cell["difference"]):
+        return text
+    return f"{text} ({round(cell['difference'], 2) + 0.0:+.2f})"
+
+
+def _coefficients(chosen: str) -> str:
+    """Spell the coefficients that were chosen, or their range."""
+    if pd.isna(chosen):
+        return "–"
+    values = sorted(float(value) for value in chosen.split())
+    ends = [f"{value:.2f}" if value == round(value, 2) else f"{value:g}" for value in values]
+    return ends[0] if ends[0] == ends[-1] else f"{ends[0]}–{ends[-1]}"

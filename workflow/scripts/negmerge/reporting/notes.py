@@ -1,0 +1,113 @@
+"""What stands below a table: what is averaged, what the marks mean, how coefficients were chosen."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from negmerge.reporting.tables import MEAN
+
+UPPER_END = " †"
+NOT_COMPARABLE = " ‡"
+RULES = {
+    "control": "among the coefficients that keep at least {keep} of the base's control accuracy, "
+    "the one with the lowest forget accuracy, both on validation images; among equals the smallest"
+}
+
+
+def rule_text(rule: str, keep: float) -> str:
+    """Say in words how a coefficient was chosen.
+
+    Args:
+        rule: the rule's name.
+        keep: share of the control accuracy to keep, 0..1.
+    """
+    return RULES.get(rule, "rule `{rule}`, keeping {keep}").format(
+        rule=rule, keep=f"{100 * keep:.4g} %"
+    )
+
+
+def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
+    """List the notes of a table.
+
+    Args:
+        table: the definition of the table, as in a study.
+        cells: from `tables.cells` or `tables.read_cells`.
+    """
+    lines = [_averaged(column["label"], cells) for column in table["columns"]]
+    averages = (cells["averaged"] > 1).any()
+    lines += _accuracy_notes(cells) if table["kind"] == "accuracy" else _sparsity_notes(cells)
+    if averages:
+        lines.append(
+            "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
+            "cells stand in the CSV file."
+        )
+    return lines + _paper_notes(table)
+
+
+def _averaged(label: str, cells: pd.DataFrame) -> str:
+    """Say over which experiments and tasks a column averages, and on how many images."""
+    column = cells[(cells["column"] == label) & (cells["experiment"] != MEAN)]
+    one = column[(column["method"] == column["method"].iloc[0])]
+    places = (one["experiment"] + "/" + one["task"]).drop_duplicates()
+    what = f"mean of {len(places)} cells, " if len(places) > 1 else ""
+    text = f"{label}: {what}{', '.join(places)}"
+    images = [
+        f"{int(n):,} {metric}" for metric, n in one.groupby("metric", sort=False)["images"].sum()
+        .items() if n
+    ]
+    return f"{text}; {' and '.join(images)} test images." if images else f"{text}."
+
+
+def _accuracy_notes(cells: pd.DataFrame) -> list[str]:
+    lines = [
+        "±: standard error from the finite test sets, sqrt(Σ p (1 − p) / n) / k for the mean of "
+        "k accuracies p on n images each, in percentage points. It holds no spread between "
+        "training runs" + (
+            ", and where averaged cells share test images (the control set, several seeds) it is "
+            "too small." if (cells["averaged"] > 1).any() else "."
+        )
+    ]
+    rules = cells.dropna(subset=["coefficient", "rule"])[["rule", "keep"]].drop_duplicates()
+    pairs = {
+        (rule, float(keep))
+        for rules_here, keeps in rules.itertuples(index=False)
+        for rule, keep in zip(rules_here.split(), str(keeps).split(), strict=False)
+    }
+    lines += [f"Coefficient: {rule_text(rule, keep)}." for rule, keep in sorted(pairs)]
+    if cells["upper_end"].any():
+        lines.append("†: chosen at the upper end of the grid; a larger one might forget more.")
+    if cells["coefficient"].dropna().str.split().map(lambda all_: "0" in all_).any():
+        lines.append("A coefficient of 0.00 means that the method could not forget by the rule.")
+    return lines
+
+
+def _sparsity_notes(cells: pd.DataFrame) -> list[str]:
+    lines = [
+        "Zeros in the whole image encoder include the weights that fine-tuning leaves alone; the "
+        "trainable weights do not."
+    ]
+    for experiment, group in cells[cells["experiment"] != MEAN].groupby("experiment", sort=False):
+        first = group.iloc[0]
+        lines.append(
+            f"{experiment}: {int(first['models'])} models are merged; {int(first['trainable']):,} "
+            f"trainable weights of {int(first['state']):,} numbers."
+        )
+    return lines
+
+
+def _paper_notes(table: Mapping) -> list[str]:
+    published = [column["published"] for column in table["columns"] if column["published"]]
+    lines = []
+    if published:
+        lines.append(
+            "paper: the cell printed in the paper, NA where it is not known to us"
+            + (
+                "; in brackets how far ours lies above it, in points."
+                if any(one["comparable"] for one in published) else "."
+            )
+        )
+    if not all(one["comparable"] for one in published):
+        lines.append(
+            "‡: for orientation only. Model and data are not the paper's, so no difference is given."
+        )
+    return lines

@@ -1,0 +1,73 @@
+"""The paper's cells, as far as they are known."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from negmerge.errors import UserError, unknown
+
+NOT_KNOWN = "NA"
+
+
+def read_published(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
+    """Read files of published cells as text; `NA` stays `NA`.
+
+    Args:
+        paths: CSV files with at least the columns `metric` and `value`.
+
+    Returns:
+        A frame by the file's name without `.csv`.
+
+    Raises:
+        UserError: a file is missing, is not a table, or lacks one of the two columns.
+    """
+    frames = {}
+    for path in map(Path, paths):
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read as CSV: {error}".replace("\n", " ")) from error
+        for column in ("metric", "value"):
+            if column not in frame:
+                raise UserError(f"{path}: {unknown('column', column, frame.columns)}")
+        frames[path.stem] = frame
+    return frames
+
+
+def paper_cell(
+    frames: Mapping[str, pd.DataFrame], published: Mapping, row: str, metric: str
+) -> float | None:
+    """Look up one cell of the paper.
+
+    Args:
+        frames: from `read_published`.
+        published: where the cells stand: `table` (the file), `where` (column -> value) and `row`
+            (the column with the row labels).
+        row: the table's row label.
+        metric: the value of the file's column `metric`.
+
+    Returns:
+        The cell in the file's unit; None if the file has no such cell or says `NA`.
+
+    Raises:
+        UserError: a missing file, an unknown column, several cells that fit, or no number.
+    """
+    table = published["table"]
+    file = f"{table}.csv"
+    if table not in frames:
+        raise UserError(f"published cells: {unknown('file', file, [f'{f}.csv' for f in frames])}")
+    frame = frames[table]
+    wanted = {**published["where"], published["row"]: row, "metric": metric}
+    for column, value in wanted.items():
+        if column not in frame:
+            raise UserError(f"{file}: {unknown('column', column, frame.columns)}")
+        frame = frame[frame[column] == value]
+    if len(frame) > 1:
+        raise UserError(f"{file}: {len(frame)} rows fit {wanted}, expected one; add to `where`")
+    if frame.empty or frame["value"].iloc[0] == NOT_KNOWN:
+        return None
+    try:
+        return float(frame["value"].iloc[0])
+    except ValueError:
+        raise UserError(f"{file}: {wanted}: value {frame['value'].iloc[0]!r} is no number") from None

@@ -1,0 +1,92 @@
+"""Tables for people, as Markdown and as LaTeX."""
+
+from negmerge.reporting.layout import Heading, Layout
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "±": r"$\pm$", "−": "$-$", "†": r"$\dagger$", "‡": r"$\ddagger$", "–": "--",
+    "Σ": r"$\Sigma$", "<": r"$<$", ">": r"$>$",
+}  # fmt: skip
+_ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}
+
+
+def heading_text(heading: Heading) -> str:
+    """Spell a heading with its unit and the direction in which numbers are better."""
+    better = f"{heading.better} is better" if heading.better else ""
+    inside = ", ".join(part for part in (heading.unit, better) if part)
+    return f"{heading.text} ({inside})" if inside else heading.text
+
+
+def markdown(layout: Layout) -> str:
+    """Write a table as Markdown with pipes: title, table, notes."""
+    several = len(layout.groups) > 1
+    headings = [
+        f"{heading.group}: {heading_text(heading)}" if several else heading_text(heading)
+        for heading in layout.headings
+    ]
+    corner = "" if several else layout.groups[0][0]
+    lines = [
+        f"**{_markdown(layout.title)}**",
+        "",
+        _pipes([corner, *headings]),
+        _pipes([":---", *["---:"] * len(headings)]),
+        *(_pipes(row) for row in layout.rows),
+        "",
+        *(f"- {_markdown(note)}" for note in layout.notes),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _pipes(texts: list[str]) -> str:
+    return "| " + " | ".join(_markdown(text) if "---" not in text else text for text in texts) + " |"
+
+
+def _markdown(text: str) -> str:
+    """Escape what Markdown, or HTML inside it, would read as markup."""
+    for sign in "\\|*_<`[":
+        text = text.replace(sign, "\\" + sign)
+    return text
+
+
+def latex(layout: Layout) -> str:
+    """Write a table as LaTeX; it needs the package booktabs."""
+    several = len(layout.groups) > 1
+    spans = [rf"\multicolumn{{{size}}}{{c}}{{{escape(name)}}}" for name, size in layout.groups]
+    rules, start = [], 2
+    for _, size in layout.groups:
+        rules.append(rf"\cmidrule(lr){{{start}-{start + size - 1}}}")
+        start += size
+    headings = [_latex_heading(heading) for heading in layout.headings]
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape(layout.title)}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(headings)}}}",
+        r"\toprule",
+        *([_ampersands(["", *spans]), "".join(rules)] if several else []),
+        _ampersands(["" if several else escape(layout.groups[0][0]), *headings]),
+        r"\midrule",
+        *(_ampersands([escape(text) for text in row]) for row in layout.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\par\medskip\footnotesize\raggedright",
+        *(rf"{escape(note)}\par" for note in layout.notes),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_heading(heading: Heading) -> str:
+    unit = f" ({escape(heading.unit)})" if heading.unit else ""
+    return escape(heading.text) + unit + _ARROWS[heading.better]
+
+
+def _ampersands(texts: list[str]) -> str:
+    return " & ".join(texts) + r" \\"
+
+
+def escape(text: str) -> str:
+    """Escape what LaTeX would read as a command."""
+    return "".join(_LATEX.get(sign, sign) for sign in text)

@@ -29,6 +29,15 @@ format: $(READY)  ## rewrite the sources in the project's style
 bench: $(READY)  ## measure what the README claims (about 20 minutes on 2 cores)
 	$(BIN)/python benchmarks/demo.py
 
+lock:  ## make constraints.txt anew from the ranges in pyproject.toml
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/python" -m pip install --quiet --editable '.[workflow,dev]'; \
+	head -n 2 constraints.txt > "$$folder/new"; \
+	"$$folder/venv/bin/python" -m pip freeze --exclude-editable > "$$folder/found"; \
+	sed 's/+cpu$$//' "$$folder/found" >> "$$folder/new"; \
+	cp "$$folder/new" constraints.txt
+
 clean:  ## remove the results of STUDY, the prepared data and Snakemake's records
 	rm -rf results/$(STUDY) data .snakemake
 

@@ -22,7 +22,7 @@ rule base:
     params:
         model=model,
         pretrain=pretrain,
-        device=device,
+        device=setting("device", of=study),
         seed=job_seed,
         torch_threads=2,
     script:

@@ -8,7 +8,7 @@ ROOT = Path(str(workflow.current_basedir)).parent
 LIBRARY = ROOT / "workflow" / "scripts" / "negmerge"
 sys.path.insert(0, str(LIBRARY.parent))
 
-from negmerge import plugins
+from negmerge import places, plugins
 from negmerge.catalogue import load_catalogue
 from negmerge.dependencies import import_closure
 from negmerge.errors import UserError, find
@@ -42,14 +42,9 @@ def experiment(wildcards):
     return find("experiment", wildcards.experiment, study(wildcards).experiments)
 
 
-def task(wildcards):
-    tasks = experiment(wildcards).tasks
-    return find("task", wildcards.task, dict(zip(tasks, tasks)))
-
-
-def setting(place):
-    """A look-up of one setting of the experiment, e.g. `coefficients.values`."""
-    return lambda wildcards: attrgetter(place)(experiment(wildcards))
+def setting(place, of=experiment):
+    """A look-up of one setting, e.g. `coefficients.values`."""
+    return lambda wildcards: attrgetter(place)(of(wildcards))
 
 
 def row(kind):
@@ -66,27 +61,33 @@ def pretrain(wildcards):
     return experiment(wildcards).pretraining(catalogue().prompts)
 
 
+@checked
 def recipe(wildcards):
-    return experiment(wildcards).recipe(task(wildcards), wildcards.point).model_dump()
+    return experiment(wildcards).recipe(wildcards.task, wildcards.point).model_dump()
 
 
 def options(wildcards):
     return find("method", wildcards.method, experiment(wildcards).methods)
 
 
-def table(wildcards):
-    return find("table", wildcards.table, study(wildcards).tables)
+def exhibit(kind):
+    """A look-up of the `table` or `figure` that a path names."""
+    return lambda wildcards: find(kind, wildcards[kind], getattr(study(wildcards), f"{kind}s"))
 
 
-def figure(wildcards):
-    return find("figure", wildcards.figure, study(wildcards).figures)
+def gpus(wildcards):
+    return int(study(wildcards).device == "cuda")
+
+
+def job_seed(wildcards, output):
+    """A seed from the study's seed and the place of the job's output in the study."""
+    place = output[0].partition(f"results/{wildcards.study}/")[2]
+    return derive_seed(study(wildcards).seed_of(wildcards.experiment), place)
 
 
 def shipped(path):
     """A file of the workflow, relative where the workflow runs in its own folder."""
-    return str(
-        path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    )
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 @checked
@@ -98,67 +99,57 @@ def code(script, **choices):
     return [shipped(path) for path in sorted(reached)]
 
 
-def device(wildcards):
-    return study(wildcards).device
-
-
-def gpus(wildcards):
-    return int(device(wildcards) == "cuda")
-
-
-def job_seed(wildcards, output):
-    """A seed from the study's seed and the place of the job's output in the study."""
-    place = output[0].partition(f"results/{wildcards.study}/")[2]
-    return derive_seed(study(wildcards).seed_of(wildcards.experiment), place)
-
-
 def images(name):
     return f"{config['data']}/{name}/images.safetensors"
 
 
+def preparation_times(wildcards):
+    names = study(wildcards).datasets
+    return [f"{config['data']}/benchmarks/prepare/{name}.tsv" for name in names]
+
+
 def source_files(wildcards):
-    files = row("datasets")(wildcards)["files"].values()
-    return [shipped(ROOT / path) for path in files]
+    return [shipped(ROOT / path) for path in row("datasets")(wildcards)["files"].values()]
 
 
 def pretraining_data(wildcards):
-    settings = pretrain(wildcards)
-    return (
-        [images(source["name"]) for source in settings["sources"]] if settings else []
-    )
+    settings = experiment(wildcards).pretrain
+    return [images(name) for name in settings.sources] if settings else []
 
 
 def role_inputs(*roles):
-    """A look-up of the images and the head of the sets in these roles: forget, control."""
+    """A look-up of images and head of the sets in these roles: forget, control."""
 
     def look_up(wildcards):
-        sets = {"forget": task(wildcards), "control": experiment(wildcards).control}
+        sets = experiment(wildcards).datasets(wildcards.task)
         heads = f"results/{wildcards.study}/{wildcards.experiment}/heads"
         data = {f"{role}_data": images(sets[role]) for role in roles}
-        return data | {
-            f"{role}_head": f"{heads}/{sets[role]}.safetensors" for role in roles
-        }
+        return data | {f"{role}_head": f"{heads}/{sets[role]}.safetensors" for role in roles}
+
+    return checked(look_up)
+
+
+def in_task(place, by):
+    """A look-up of paths in the task's folder: `place` of the experiment and a wildcard."""
+
+    def look_up(wildcards):
+        folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
+        return [f"{folder}/{found}" for found in place(experiment(wildcards), wildcards[by])]
+
+    return checked(look_up)
+
+
+def in_study(place, of):
+    """A look-up of paths in the study's folder: `place` of the study and a part of it, by name."""
+
+    def look_up(wildcards):
+        folder = f"results/{wildcards.study}"
+        found = place(study(wildcards), of(wildcards))
+        return {name: [f"{folder}/{file}" for file in files] for name, files in found.items()}
 
     return look_up
 
 
-def in_task(wildcards, places):
-    """Paths inside the folder of the wildcards' task."""
-    folder = f"results/{wildcards.study}/{wildcards.experiment}/{task(wildcards)}"
-    return [f"{folder}/{place}" for place in places]
-
-
-def vectors(names):
-    """A look-up of the files of vectors, by a look-up of their names."""
-    return lambda wildcards: in_task(
-        wildcards, map(experiment(wildcards).vector_place, names(wildcards))
-    )
-
-
-def candidates(wildcards):
-    options(wildcards)
-    return experiment(wildcards).candidates(wildcards.method)
-
-
-def candidate_sweeps(wildcards):
-    return in_task(wildcards, [f"sweeps/{name}.csv" for name in candidates(wildcards)])
+def published_cells(wildcards):
+    names = exhibit("table")(wildcards).published
+    return [shipped(ROOT / "config" / "published" / f"{name}.csv") for name in names]

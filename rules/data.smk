@@ -10,9 +10,9 @@ rule prepare:
     output:
         images="<data>/{dataset}/images.safetensors",
     log:
-        "<data>/{dataset}/prepare.log",
+        "<data>/logs/prepare/{dataset}.log",
     benchmark:
-        "<data>/{dataset}/prepare.tsv"
+        "<data>/benchmarks/prepare/{dataset}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 1

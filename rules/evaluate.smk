@@ -5,7 +5,7 @@ rule negate:
     input:
         base="results/{study}/{experiment}/base.safetensors",
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
-        vectors=vectors(candidates),
+        vectors=in_task(places.candidate_vectors, "method"),
         code=code("negate"),
     output:
         unlearned="results/{study}/{experiment}/{task}/unlearned/{method}.safetensors",
@@ -43,9 +43,9 @@ rule evaluate:
         gpu=gpus,
     params:
         model=model,
-        control=setting("control"),
+        datasets=lambda wildcards: experiment(wildcards).datasets(wildcards.task),
         batch_size=setting("evaluation_batch"),
-        device=device,
+        device=setting("device", of=study),
         torch_threads=1,
     script:
         "../workflow/scripts/evaluate.py"

@@ -23,7 +23,7 @@ rule finetune:
         model=model,
         recipe=recipe,
         frozen=setting("frozen"),
-        device=device,
+        device=setting("device", of=study),
         seed=job_seed,
         torch_threads=1,
     script:

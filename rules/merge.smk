@@ -3,10 +3,8 @@
 
 rule merge:
     input:
-        vectors=vectors(setting("pool.changes")),
-        code=lambda wildcards: code(
-            "merge", **{plugins.MERGE_METHODS: wildcards.method}
-        ),
+        vectors=in_task(places.pool_vectors, "method"),
+        code=lambda wildcards: code("merge", **{plugins.MERGE_METHODS: wildcards.method}),
     output:
         merged="results/{study}/{experiment}/{task}/merged/{method}.safetensors",
     log:

@@ -1,0 +1,112 @@
+# Tables, figures and the report, for which nothing is computed again.
+
+
+rule table:
+    input:
+        unpack(in_study(places.table_records, exhibit("table"))),
+        published=published_cells,
+        code=code("table"),
+    output:
+        md="results/{study}/tables/{table}.md",
+        csv=report(
+            "results/{study}/tables/{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"study": "{study}", "table": "{table}"},
+        ),
+        tex="results/{study}/tables/{table}.tex",
+    log:
+        "results/{study}/logs/table/{table}.log",
+    benchmark:
+        "results/{study}/benchmarks/table/{table}.tsv"
+    localrule: True
+    conda:
+        "../envs/reporting.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        name="{table}",
+        table=lambda wildcards: exhibit("table")(wildcards).model_dump(),
+    script:
+        "../workflow/scripts/table.py"
+
+
+rule figure:
+    input:
+        unpack(in_study(places.figure_data, exhibit("figure"))),
+        code=code("figure"),
+    output:
+        png=report(
+            "results/{study}/figures/{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"study": "{study}", "figure": "{figure}"},
+        ),
+        pdf="results/{study}/figures/{figure}.pdf",
+        csv="results/{study}/figures/{figure}.csv",
+    log:
+        "results/{study}/logs/figure/{figure}.log",
+    benchmark:
+        "results/{study}/benchmarks/figure/{figure}.tsv"
+    localrule: True
+    conda:
+        "../envs/reporting.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        figure=lambda wildcards: exhibit("figure")(wildcards).model_dump(),
+    script:
+        "../workflow/scripts/figure.py"
+
+
+rule dag:
+    output:
+        dag="results/{study}/dag.mmd",
+    log:
+        "results/{study}/logs/dag.log",
+    benchmark:
+        "results/{study}/benchmarks/dag/dag.tsv"
+    localrule: True
+    conda:
+        "../envs/reporting.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        snakefile=shipped(Path(workflow.main_snakefile)),
+        study=lambda wildcards: study(wildcards).model_dump(),
+    shell:
+        "snakemake --snakefile {params.snakefile:q} --rulegraph mermaid-js "
+        "-- $(dirname {output.dag:q})/report.html > {output.dag:q} 2> {log:q}"
+
+
+rule report:
+    input:
+        unpack(in_study(places.report_parts, study)),
+        dag="results/{study}/dag.mmd",
+        prepared=preparation_times,
+        code=code("report"),
+        template=shipped(LIBRARY / "reporting/templates/report.html.j2"),
+    output:
+        html="results/{study}/report.html",
+    log:
+        "results/{study}/logs/report.log",
+    benchmark:
+        "results/{study}/benchmarks/report/report.tsv"
+    localrule: True
+    conda:
+        "../envs/reporting.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        name="{study}",
+        study=lambda wildcards: study(wildcards).model_dump(),
+    script:
+        "../workflow/scripts/report.py"

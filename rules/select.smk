@@ -5,7 +5,7 @@ rule sweep:
     input:
         unpack(role_inputs("forget", "control")),
         base="results/{study}/{experiment}/base.safetensors",
-        vector=vectors(lambda wildcards: [wildcards.vector]),
+        vector=in_task(places.vector, "vector"),
         code=code("sweep"),
     output:
         sweep="results/{study}/{experiment}/{task}/sweeps/{vector}.csv",
@@ -22,10 +22,10 @@ rule sweep:
         gpu=gpus,
     params:
         model=model,
-        control=setting("control"),
+        datasets=lambda wildcards: experiment(wildcards).datasets(wildcards.task),
         coefficients=setting("coefficients.values"),
         batch_size=setting("evaluation_batch"),
-        device=device,
+        device=setting("device", of=study),
         torch_threads=1,
     script:
         "../workflow/scripts/sweep.py"
@@ -33,14 +33,15 @@ rule sweep:
 
 rule select:
     input:
-        sweeps=candidate_sweeps,
-        code=code("select"),
+        sweeps=in_task(places.candidate_sweeps, "method"),
+        code=code("select_coefficient"),
     output:
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
     log:
         "results/{study}/logs/select/{experiment}.{task}.{method}.log",
     benchmark:
         "results/{study}/benchmarks/select/{experiment}.{task}.{method}.tsv"
+    localrule: True
     conda:
         "../envs/reporting.yaml"
     threads: 1
@@ -50,4 +51,4 @@ rule select:
     params:
         selection=lambda wildcards: experiment(wildcards).selection.model_dump(),
     script:
-        "../workflow/scripts/select.py"
+        "../workflow/scripts/select_coefficient.py"

@@ -17,7 +17,7 @@ with job(snakemake):
     encoder = image_encoder(model, read_state(inputs.unlearned), inputs.unlearned).to(device)
     transform = evaluation_transform(model["size"], model["mean"], model["std"])
     score = read_metadata(inputs.unlearned) | {"unlearned_sha256": sha256(inputs.unlearned)}
-    for role, name in {"forget": snakemake.wildcards.task, "control": params.control}.items():
+    for role, name in params.datasets.items():
         head = read_state(inputs[f"{role}_head"])["head"].to(device)
         items = Part(inputs[f"{role}_data"], "test", name)
         batches = evaluation_batches(items, transform, params.batch_size)

@@ -8,6 +8,4 @@ with job(snakemake):
     row = snakemake.params.dataset
     source = plugins.load(plugins.SOURCES, row["source"])
     files = dict(zip(row["files"], snakemake.input.files, strict=True))
-    write_images(
-        snakemake.output.images, source.read(files, row), row["splits"], row["classes"]
-    )
+    write_images(snakemake.output.images, source.read(files, row), row["splits"], row["classes"])

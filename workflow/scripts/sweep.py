@@ -14,18 +14,18 @@ with job(snakemake):
     inputs, params, model = snakemake.input, snakemake.params, snakemake.params.model
     device = compute.prepare(params.device, params.torch_threads, seed=0)
     base = read_state(inputs.base)
-    vector = read_state(inputs.vector)
+    vector = read_state(inputs.vector[0])
     encoder = image_encoder(model, base, inputs.base).to(device)
     transform = evaluation_transform(model["size"], model["mean"], model["std"])
     sets = {}
-    for role, name in {"forget": snakemake.wildcards.task, "control": params.control}.items():
+    for role, name in params.datasets.items():
         head = read_state(inputs[f"{role}_head"])["head"].to(device)
         items = Part(inputs[f"{role}_data"], "val", name)
         # Kept in memory: each coefficient passes over the same images.
         sets[role] = head, list(evaluation_batches(items, transform, params.batch_size))
     rows = []
     for coefficient in params.coefficients:
-        encoder.load_state_dict(apply(base, vector, -coefficient, inputs.vector))
+        encoder.load_state_dict(apply(base, vector, -coefficient, inputs.vector[0]))
         counts = {role: accuracy(encoder, *pair, device) for role, pair in sets.items()}
         rows.append((coefficient, counts["forget"], counts["control"]))
         print(f"coefficient {coefficient}: {counts}")

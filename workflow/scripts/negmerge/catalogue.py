@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import Field, PositiveInt, model_validator
 
-from negmerge.data.images import SPLITS
 from negmerge import plugins
+from negmerge.data.images import SPLITS
 from negmerge.errors import UserError, unknown
 from negmerge.recipe import Settings
 from negmerge.yaml_files import read_yaml

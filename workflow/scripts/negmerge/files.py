@@ -5,10 +5,21 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from negmerge.errors import UserError
+
+# What a user can mend when a file cannot be written.
+UNWRITABLE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+)
 
 
 @contextmanager
@@ -18,7 +29,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     A block that fails, or a process that is killed, leaves `path` as it was.
 
     Raises:
-        UserError: the disk is full, the quota is used up or the folder is read-only.
+        UserError: the disk is full, the quota is used up, the folder is read-only or no folder.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -29,7 +40,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(partial, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno in UNWRITABLE:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
         raise
     except Exception as error:
@@ -38,7 +49,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
             raise UserError(f"{path}: cannot be written: {os.strerror(errno.ENOSPC)}") from error
         raise
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            partial.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -90,7 +90,8 @@ def multi_positive_loss(
     contrastive learning (Khosla et al., 2020).
 
     Args:
-        image_features, text_features: (n, dimensions), unit vectors.
+        image_features: (n, dimensions), unit vectors.
+        text_features: likewise, of the pairs' captions.
         scale: the inverse temperature.
         labels: (n,) int64, the class of each pair.
     """

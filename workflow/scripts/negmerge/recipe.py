@@ -1,12 +1,29 @@
 """The settings of a training run, as studies write them and `training` reads them."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def file_name(name: str) -> str:
+    """Give the name back if the workflow can use it as a part of a path.
+
+    Raises:
+        ValueError: it holds other characters than letters, digits, `_`, `.` and `-`.
+    """
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise ValueError(
+            f"{name!r} becomes a file's name: only letters, digits, '_', '.' and '-' may be in it"
+        )
+    return name
+
+
+FileName = Annotated[str, AfterValidator(file_name)]
 
 
 class Settings(BaseModel):
@@ -33,7 +50,9 @@ class Augmentation(Settings):
     crop_ratio: list[Positive] = Field(
         [3 / 4, 4 / 3], min_length=2, max_length=2, description="Range of the crop's aspect ratio."
     )
-    flip: Share = Field(0.0, description="Probability of a horizontal flip; 0.5 in NegMerge's code.")
+    flip: Share = Field(
+        0.0, description="Probability of a horizontal flip; 0.5 in NegMerge's code."
+    )
     interpolation: Literal["bicubic", "bilinear", "random"] = Field(
         "bicubic", description="How crops are resized; `random` takes bilinear or bicubic."
     )

@@ -123,9 +123,7 @@ def _choose_coefficient(name: str, sweep: Sweep, keep: float) -> Choice:
     if not sweep.coefficients or sweep.coefficients[0] != 0:
         raise UserError(f"the sweep of {name} does not start at coefficient 0")
     baseline = sweep.control[0]
-    chosen = select_coefficient(
-        sweep.coefficients, sweep.forget, sweep.control, baseline, keep
-    )
+    chosen = select_coefficient(sweep.coefficients, sweep.forget, sweep.control, baseline, keep)
     place = list(sweep.coefficients).index(chosen)
     return Choice(
         vector=name,

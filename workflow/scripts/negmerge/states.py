@@ -14,6 +14,8 @@ from negmerge.files import replacing
 
 State = dict[str, Tensor]
 
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
 
 class StateFile:
     """A safetensors file, read tensor by tensor so that it need not fit into memory.
@@ -44,7 +46,7 @@ class StateFile:
 
     def is_float(self, name: str) -> bool:
         """Say whether the tensor holds floating-point numbers."""
-        return self._file.get_slice(name).get_dtype() in ("F16", "BF16", "F32", "F64")
+        return self._file.get_slice(name).get_dtype().startswith(("F", "BF"))
 
     def __getitem__(self, name: str) -> Tensor:
         """Read one tensor.
@@ -96,8 +98,10 @@ def require_finite(tensor: Tensor, name: str, where: str | Path) -> Tensor:
     """Give the tensor back if all its numbers are finite.
 
     Raises:
-        UserError: it holds NaN or an infinity.
+        UserError: it holds NaN or an infinity, or numbers of 8 bits or less.
     """
+    if tensor.is_floating_point() and tensor.dtype not in FLOATS:
+        raise UserError(f"{where}: tensor {name!r} holds {tensor.dtype}, expected 16 to 64 bits")
     if tensor.is_floating_point() and not torch.isfinite(tensor).all():
         bad = int((~torch.isfinite(tensor)).sum())
         raise UserError(f"{where}: tensor {name!r} holds {bad} NaN or infinite of {tensor.numel()}")

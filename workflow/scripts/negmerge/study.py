@@ -1,6 +1,5 @@
 """Studies: typed, validated views of the files in `config/studies/`."""
 
-import itertools
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,9 @@ from pydantic import Field, PositiveInt, PrivateAttr, ValidationError, model_val
 from negmerge import plugins
 from negmerge.catalogue import Catalogue, Prompts, load_catalogue
 from negmerge.errors import UserError, find, unknown
-from negmerge.recipe import NonNegative, Positive, Recipe, Settings, Share
+from negmerge.exhibits import Figure, Table
+from negmerge.pool import Pool, update
+from negmerge.recipe import FileName, Positive, Recipe, Settings, Share
 from negmerge.yaml_files import explain, read_yaml
 
 # Methods that merge nothing: the base itself, and the best single vector of the pool.
@@ -40,47 +41,17 @@ class Finetune(Recipe):
     )
 
 
-class Pool(Settings):
-    """The hyper-parameter points: a grid, single points, or both.
-
-    A grid point is named after its axes and values, e.g. `m3-n2`.
-    """
-
-    grid: dict[str, list[int | float | str]] = Field(
-        {}, description="Values per axis; the points are all combinations."
-    )
-    recipe: dict = Field(
-        {},
-        description="What the points change in `finetune`; `{axis}` in a text is the point's value.",
-    )
-    points: dict[str, dict] = Field(
-        {},
-        description="Changes for single points; without a grid, these are the points.",
-    )
-
-    @cached_property
-    def changes(self) -> dict[str, dict]:
-        """The changes to `finetune` by point, in the order of the points' names."""
-        combinations = [
-            dict(zip(self.grid, values, strict=True))
-            for values in itertools.product(*self.grid.values())
-        ]
-        named = {
-            "-".join(f"{axis}{value}" for axis, value in values.items()): _fill(self.recipe, values)
-            for values in (combinations if self.grid else [])
-        }
-        for point, change in self.points.items():
-            if self.grid and point not in named:
-                raise UserError(unknown("point", point, named))
-            named[point] = _update(named.get(point, self.recipe), change)
-        return dict(sorted(named.items()))
-
-
 class Coefficients(Settings):
     """The grid of coefficients; it starts at 0, which changes nothing."""
 
     step: Positive = Field(0.05, description="Distance of two coefficients.")
     stop: Positive = Field(1.0, description="The largest coefficient.")
+
+    @model_validator(mode="after")
+    def _whole(self):
+        if abs(self.values[-1] - self.stop) > 1e-9:
+            raise ValueError(f"stop is {self.stop}, which is no multiple of step, {self.step}")
+        return self
 
     @cached_property
     def values(self) -> list[float]:
@@ -124,24 +95,33 @@ class Experiment(Settings):
     def recipe(self, task: str, point: str) -> Recipe:
         """The recipe of one point for one task."""
         change = find("point", point, self.pool.changes)
-        changed = _update(self.finetune.model_dump(), change)
+        changed = update(self.finetune.model_dump(), change)
         if isinstance(changed["epochs"], Mapping):
             changed["epochs"] = changed["epochs"][task]
         # Values filled into a pool's recipe are text: "1e-4" becomes a number here.
         return Recipe.model_validate(changed, strict=False)
 
+    def datasets(self, task: str) -> dict[str, str]:
+        """The data sets of a task by role.
+
+        Raises:
+            UserError: the experiment has no such task.
+        """
+        return {
+            "forget": find("task", task, dict.fromkeys(self.tasks, task)),
+            "control": self.control,
+        }
+
     def candidates(self, method: str) -> list[str]:
-        """The vectors among which a method chooses: points of the pool, or its merged vector."""
+        """The vectors among which a method chooses: points of the pool, or its merged vector.
+
+        Raises:
+            UserError: the experiment has no such method.
+        """
+        find("method", method, self.methods)
         if method == "pretrained":
             return []
         return list(self.pool.changes) if method == "task-arithmetic" else [method]
-
-    def vector_place(self, vector: str) -> str:
-        """Where in a task's folder a vector lies, by its name: a point or a merge method."""
-        if vector in self.pool.changes:
-            return f"vectors/{vector}.safetensors"
-        merges = {m: m for m in self.methods if m not in SINGLE_METHODS}
-        return f"merged/{find('vector', vector, dict.fromkeys(self.pool.changes) | merges)}.safetensors"
 
     def pretraining(self, prompts: Mapping[str, Prompts]) -> dict | None:
         """What pre-training is made of, with the prompts of its data sets; None without one."""
@@ -155,6 +135,8 @@ class Experiment(Settings):
 
     @model_validator(mode="after")
     def _consistent(self):
+        if len({self.control, *self.tasks}) <= len(self.tasks):
+            raise ValueError("control and tasks: each data set may stand there once")
         names = (*SINGLE_METHODS, *plugins.names(plugins.MERGE_METHODS))
         for method in self.methods:
             if method not in names:
@@ -162,7 +144,7 @@ class Experiment(Settings):
         try:
             points = self.pool.changes
         except UserError as error:
-            raise ValueError(f"pool.points: {error}") from error
+            raise ValueError(f"pool.{error}") from error
         if not points:
             raise ValueError("pool: no points; give a grid or points")
         for point in points:
@@ -180,56 +162,15 @@ class Experiment(Settings):
         return self
 
 
-class Published(Settings):
-    """Where the paper's cells for a column stand."""
-
-    table: str = Field(description="A file in config/published/, without .csv.")
-    where: dict[str, str] = Field({}, description="The rows of the file: column -> value.")
-    row: str = Field("method", description="The column with the names of the table's rows.")
-    comparable: bool = Field(
-        True, description="Print the difference; false where model or data are not the paper's."
-    )
-
-
-class Column(Settings):
-    """A group of columns of a table: means over experiments and tasks."""
-
-    label: str = Field(description="The heading.")
-    experiments: list[str] = Field(min_length=1, description="Experiments to average over.")
-    tasks: list[str] = Field([], description="Tasks to average over; none given: all.")
-    published: Published | None = Field(None, description="The paper's cells beside ours.")
-
-
-class Table(Settings):
-    """A table: methods as rows."""
-
-    kind: Literal["accuracy", "sparsity"] = Field(description="What the cells are.")
-    title: str = Field(description="The caption.")
-    rows: dict[str, str] = Field(min_length=1, description="Methods, with the paper's names.")
-    columns: list[Column] = Field(min_length=1, description="Groups of columns.")
-
-
-class Figure(Settings):
-    """A figure."""
-
-    kind: Literal["tradeoff", "spread"] = Field(
-        description="tradeoff: forget against control accuracy of vectors and their sweeps; "
-        "spread: forget accuracy of single models over the pool."
-    )
-    title: str = Field(description="The caption.")
-    experiments: list[str] = Field(min_length=1, description="Experiments to draw.")
-    methods: dict[str, str] = Field({}, description="Methods to draw, with their labels.")
-
-
 class Study(Settings):
     """A study file: experiments, and the tables and figures made from them."""
 
     title: str = Field(description="What the study is about, in one line.")
     seed: int = Field(0, ge=0, description="All random numbers of the study derive from it.")
     device: Literal["cpu", "cuda"] = Field("cpu", description="Where models are computed.")
-    experiments: dict[str, Experiment] = Field(min_length=1, description="By name.")
-    tables: dict[str, Table] = Field({}, description="By file name.")
-    figures: dict[str, Figure] = Field({}, description="By file name.")
+    experiments: dict[FileName, Experiment] = Field(min_length=1, description="By name.")
+    tables: dict[FileName, Table] = Field({}, description="By file name.")
+    figures: dict[FileName, Figure] = Field({}, description="By file name.")
 
     _catalogue: Catalogue = PrivateAttr()
 
@@ -237,6 +178,15 @@ class Study(Settings):
     def catalogue(self) -> Catalogue:
         """The data sets, models and prompts that the study may name."""
         return self._catalogue
+
+    @property
+    def datasets(self) -> list[str]:
+        """The data sets that the study needs, sorted."""
+        found = set()
+        for experiment in self.experiments.values():
+            found |= {experiment.control, *experiment.tasks}
+            found |= set(experiment.pretrain.sources if experiment.pretrain else ())
+        return sorted(found)
 
     def seed_of(self, experiment: str) -> int:
         """The seed from which the jobs of an experiment derive theirs."""
@@ -252,8 +202,7 @@ def load_study(folder: str | Path, name: str) -> Study:
         name: the study's name: that of its file, without `.yaml`.
 
     Raises:
-        UserError: no such study, or anything in it that is unknown, of a wrong type, out of range
-            or at odds with the rest; in one line.
+        UserError: no such study, or what is wrong in it or in the rows it refers to; in one line.
     """
     folder = Path(folder)
     path = folder / "studies" / f"{name}.yaml"
@@ -276,7 +225,9 @@ def _check_references(study: Study) -> None:
         where = f"experiments.{name}"
         _require(f"{where}.model", "model", [experiment.model], known.models)
         sources = experiment.pretrain.sources if experiment.pretrain else []
-        datasets = [experiment.control, *experiment.tasks, *sources]
+        epochs = experiment.finetune.epochs
+        per_task = epochs if isinstance(epochs, Mapping) else []
+        datasets = [experiment.control, *experiment.tasks, *sources, *per_task]
         _require(where, "data set", datasets, known.datasets)
         if (known.models[experiment.model].weights == "pretrain") != bool(experiment.pretrain):
             raise ValueError(
@@ -306,20 +257,3 @@ def _require(where: str, what: str, names, valid) -> None:
     for name in names:
         if name not in valid:
             raise ValueError(f"{where}: {unknown(what, name, valid)}")
-
-
-def _fill(template, values: Mapping):
-    """Put the values of a grid point into all texts of a nested template."""
-    if isinstance(template, Mapping):
-        return {key: _fill(inner, values) for key, inner in template.items()}
-    return template.format(**values) if isinstance(template, str) else template
-
-
-def _update(settings: Mapping, change: Mapping) -> dict:
-    """Give nested settings with some of them changed."""
-    merged = dict(settings)
-    for key, value in change.items():
-        inner = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
-        merged[key] = _update(inner, value) if both else value
-    return merged

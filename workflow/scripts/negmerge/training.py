@@ -52,13 +52,18 @@ def fit(
         report: takes a line with step, loss, rate, speed and remaining time, every 5 seconds.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: the loss is not finite, or there are too few batches for a step.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     steps = batch_count // recipe.accumulation
+    if steps < 1:
+        raise UserError(
+            f"{batch_count} batches in all epochs, but accumulation is {recipe.accumulation}: "
+            "not one step"
+        )
     progress = _Progress(steps, report)
     model.train()
     for step, group in enumerate(_groups(batches, recipe.accumulation)):

@@ -47,11 +47,16 @@ def task_vector(
         float32 tensors; float64 where either of the two is.
 
     Raises:
-        UserError: a tensor is missing, extra or misshapen, or holds NaN or infinity.
+        UserError: a tensor is missing, extra, misshapen or of another kind, or holds NaN or
+            infinity.
     """
     require_same_layout(shapes(base), shapes(finetuned), where)
     vector = {}
     for name, before in base.items():
+        if before.is_floating_point() != finetuned[name].is_floating_point():
+            raise UserError(
+                f"{where}: tensor {name!r} holds {finetuned[name].dtype}, the base {before.dtype}"
+            )
         if in_vector(name, before):
             difference = widen(finetuned[name]) - widen(before)
             vector[name] = require_finite(difference, name, where)
@@ -87,4 +92,3 @@ def apply(
         else tensor.clone()
         for name, tensor in base.items()
     }
-

@@ -1,8 +1,9 @@
 """Reading YAML files into typed models, with errors that a person can act on."""
 
-from collections.abc import Mapping
+import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -11,17 +12,24 @@ from negmerge.errors import UserError, nearest
 
 T = TypeVar("T")
 
+SHOWN = 80  # characters of a wrong value that an error shows
+
 
 class _UniqueKeys(yaml.SafeLoader):
     """PyYAML keeps the last of two equal keys; here it is an error."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.value != "<<"]
-        for key, (key_node, _) in zip(keys, node.value, strict=False):
-            if keys.count(key) > 1:
+        seen = []
+        for key_node, _ in node.value:
+            # Merging an anchor is no key: what it brings may be overridden.
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
                     problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark
                 )
+            seen.append(key)
         return super().construct_mapping(node, deep)
 
 
@@ -34,12 +42,16 @@ def read_yaml(path: str | Path, model: type[T] | Any) -> T:
     """
     path = Path(path)
     try:
-        content = yaml.load(path.read_text(), _UniqueKeys)
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise UserError(f"{path}: line {mark.line + 1}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if content is None:
+        raise UserError(f"{path}: the file is empty")
     try:
         return TypeAdapter(model).validate_python(content)
     except ValidationError as error:
@@ -48,46 +60,89 @@ def read_yaml(path: str | Path, model: type[T] | Any) -> T:
 
 def explain(error: ValidationError, model: Any) -> str:
     """Put the first finding of a validation error, and how many more there are, in one line."""
-    findings = error.errors()
-    text = _explain(findings[0], model)
-    return text if len(findings) == 1 else f"{text} (and {len(findings) - 1} more)"
+    findings: dict[tuple, list[Mapping]] = {}
+    for finding in error.errors():
+        findings.setdefault(_follow(model, finding["loc"])[0], []).append(finding)
+    # Where a value may be one thing or another, each has its finding. The deepest one is about the
+    # thing that was meant: one wrong number in a mapping, not that a mapping is no number.
+    first = next(iter(findings))
+    place = max((p for p in findings if p[: len(first)] == first), key=len)
+    text = _explain(place, findings[place], model)
+    more = len(findings) - len({first, place})
+    return f"{text} (and {more} more)" if more else text
 
 
-def _explain(finding: Mapping, model: Any) -> str:
-    *parents, key = finding["loc"] or ("the file",)
-    where = ".".join(map(str, finding["loc"])) or "the file"
+def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
+    """Say what is wrong at one place; several findings there are alternatives."""
+    where = ".".join(map(str, place)) or "the file"
+    finding = findings[0]
     if finding["type"] == "extra_forbidden":
-        place = f" in {'.'.join(map(str, parents))}" if parents else ""
-        return f"unknown key {key!r}{place}; {nearest(key, _fields(model, parents))}"
+        *parents, key = place
+        inside = f" in {'.'.join(map(str, parents))}" if parents else ""
+        return f"unknown key {key!r}{inside}; {nearest(key, _fields(model, parents))}"
     if finding["type"] == "missing":
         return f"the key {where} is missing"
     if finding["type"] == "value_error":
         return f"{where}: {finding['msg'].removeprefix('Value error, ')}"
-    message = finding["msg"][0].lower() + finding["msg"][1:]
-    return f"{where} is {finding['input']!r}: {message}{_number_hint(finding)}"
+    found = repr(finding["input"])
+    found = found if len(found) <= SHOWN else f"{found[: SHOWN - 3]}..."
+    messages = dict.fromkeys(_message(finding) for finding in findings)
+    return f"{where} is {found}: {' or '.join(messages)}{_number_hint(finding)}"
+
+
+def _message(finding: Mapping) -> str:
+    message = finding["msg"].partition(" or instance of ")[0]
+    return message[0].lower() + message[1:]
 
 
 def _number_hint(finding: Mapping) -> str:
-    """Say why 1e-3 is no number: YAML 1.1 asks for a point in it."""
-    if finding["type"] not in ("float_type", "int_type") or not isinstance(finding["input"], str):
+    """Say why 1e-3 is no number, which YAML 1.1 wants with a point, and "64" with quotes none."""
+    text = finding["input"]
+    if finding["type"] not in ("float_type", "int_type") or not isinstance(text, str):
         return ""
     try:
-        return f" (YAML reads this as text; write {float(finding['input']):.10e})".replace(
-            "0" * 10, "0"
-        )
-    except ValueError:
+        number = float(text)
+        written = f"{int(number)}" if number == int(number) else f"{number}"
+    except (ValueError, OverflowError):
         return ""
+    if "e" in written and "." not in written:
+        written = written.replace("e", ".0e")
+    return f" (YAML reads this as text; write {written})"
 
 
-def _fields(model: Any, location: list) -> list[str]:
+def _fields(model: Any, location: Sequence) -> list[str]:
     """Give the valid keys at a place inside a model."""
+    kinds = _follow(model, location)[1]
+    return [field for kind in kinds for field in getattr(kind, "model_fields", ())]
+
+
+def _follow(model: Any, location: Sequence) -> tuple[tuple, list[Any]]:
+    """Follow a location of pydantic's through types.
+
+    Returns:
+        The location in the file, which lacks pydantic's names for the members of unions, and the
+        types that the value there may have.
+    """
+    place, kinds, in_union = [], [model], False
     for step in location:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            model = model.model_fields[step].annotation
-        else:
-            # The value type of a mapping, or the model among the members of a union.
-            model = get_args(model)[-1]
-        members = [m for m in get_args(model) if isinstance(m, type) and issubclass(m, BaseModel)]
-        if members and not issubclass(getattr(model, "__origin__", object), Mapping):
-            model = members[0]
-    return list(getattr(model, "model_fields", {}))
+        if step == "[key]":  # a wrong key of a mapping, which is the step before
+            break
+        in_union = len(kinds) > 1 and not in_union
+        if not in_union:
+            place.append(step)
+            kinds = [inner for kind in kinds for inner in _inside(kind, step)]
+    return tuple(place), kinds
+
+
+def _inside(kind: Any, step: Any) -> list[Any]:
+    """List the types that a value inside a model, mapping or list may have."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _members(kind.model_fields[step].annotation) if step in kind.model_fields else []
+    return _members(get_args(kind)[-1]) if get_args(kind) else []
+
+
+def _members(kind: Any) -> list[Any]:
+    """List the members of a union but for None, which pydantic does not name; or the type."""
+    if get_origin(kind) not in (Union, types.UnionType):
+        return [kind]
+    return [member for member in get_args(kind) if member is not type(None)]

@@ -5,7 +5,14 @@ from collections.abc import Callable, Sequence
 from PIL import Image
 from timm.data import create_transform
 from torch import Tensor
-from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
+from torchvision.transforms import (
+    CenterCrop,
+    Compose,
+    InterpolationMode,
+    Normalize,
+    Resize,
+    ToTensor,
+)
 
 from negmerge.recipe import Augmentation
 

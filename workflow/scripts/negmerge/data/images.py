@@ -44,7 +44,9 @@ def write_images(
     files, labels, splits = [], [], []
     for split, label, image in images:
         if not 0 <= label < classes:
-            raise UserError(f"{path}: label {label} of item {len(labels)}, expected 0..{classes - 1}")
+            raise UserError(
+                f"{path}: label {label} of item {len(labels)}, expected 0..{classes - 1}"
+            )
         files.append(image if isinstance(image, bytes) else encode(image))
         labels.append(label)
         splits.append(SPLITS.index(split))

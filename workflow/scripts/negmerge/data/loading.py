@@ -56,10 +56,11 @@ class Augmented(Dataset):
         """Give the image (3, size, size) and the label of item `key[1]` in epoch `key[0]`."""
         image, label = self.items[key[1]]
         seed = int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])
-        # timm and torchvision draw from these three global generators.
+        # timm and torchvision draw from these three global generators. torch.manual_seed would
+        # also seed every accelerator, which takes as long as the rest of the item.
         random.seed(seed)
         np.random.seed(seed)
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return self.transform(image), label
 
 

@@ -45,7 +45,7 @@ def merge(method: str, vectors: Sequence[Mapping[str, Tensor]], **options: float
             settings,
             name,
             (
-                require_finite(vector[name], name, label)
+                _numbers(vector[name], name, label)
                 for vector, label in zip(vectors, labels, strict=True)
             ),
         )
@@ -123,18 +123,24 @@ def _read(files: Sequence[StateFile], name: str, base: StateFile | None) -> Iter
     """Read one tensor of each vector, or of each checkpoint less the base, one after the other."""
     before = {name: base[name]} if base is not None else {}
     for file in files:
-        yield file[name] if base is None else task_vector(before, {name: file[name]}, file.path)[name]
+        tensor = file[name]
+        if base is not None:
+            tensor = task_vector(before, {name: tensor}, file.path)[name]
+        yield _numbers(tensor, name, file.path)
 
 
 def _combine(
     method: Method, settings: Mapping[str, float], name: str, tensors: Iterable[Tensor]
 ) -> Tensor:
-    """Merge one tensor of all vectors."""
+    """Merge one tensor of all vectors; a sum can overflow though its terms are finite."""
+    return require_finite(method.combine(tensors, **settings), name, f"{method.title}'s result")
 
-    def floats() -> Iterable[Tensor]:
-        for tensor in tensors:
-            if not tensor.is_floating_point():
-                raise UserError(f"tensor {name!r} holds {tensor.dtype}, expected floating point")
-            yield widen(tensor)
 
-    return method.combine(floats(), **settings)
+def _numbers(tensor: Tensor, name: str, where: str | Path) -> Tensor:
+    """Give a vector's tensor as float32 or float64, if it can be part of a vector."""
+    if not tensor.is_floating_point():
+        raise UserError(
+            f"{where}: tensor {name!r} holds {tensor.dtype}, expected floating point; checkpoints "
+            "are merged with their base"
+        )
+    return widen(require_finite(tensor, name, where))

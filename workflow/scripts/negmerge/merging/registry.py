@@ -52,7 +52,8 @@ class Method:
             if key not in self.options:
                 raise UserError(f"{name}: {unknown('option', key, self.options)}")
             option = self.options[key]
-            if not isinstance(value, int | float) or not option.lowest <= value <= option.highest:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not option.lowest <= value <= option.highest:
                 raise UserError(
                     f"{name}: option {key} is {value!r}, expected a number from "
                     f"{option.lowest} to {option.highest}"

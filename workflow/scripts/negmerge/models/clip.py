@@ -29,7 +29,7 @@ class ImageEncoder(nn.Module):
 
 
 def build_clip(row: Mapping) -> open_clip.CLIP:
-    """Build a CLIP model with random weights.
+    """Build a CLIP model with random weights, on torch's default device.
 
     Args:
         row: a row of `config/models.yaml`; its `architecture` is a name of open_clip or a
@@ -37,7 +37,8 @@ def build_clip(row: Mapping) -> open_clip.CLIP:
     """
     architecture = row["architecture"]
     if isinstance(architecture, str):
-        return open_clip.create_model(architecture, pretrained=None)
+        device = torch.get_default_device()
+        return open_clip.create_model(architecture, pretrained=None, device=device)
     return open_clip.CLIP(**architecture)
 
 

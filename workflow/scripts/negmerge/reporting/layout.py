@@ -49,11 +49,10 @@ def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
         table: the definition of the table, as in a study.
         cells: from `tables.cells` or `tables.read_cells`.
     """
-    means = cells[cells["experiment"] == MEAN]
     headings: list[Heading] = []
     rows = [[label] for label in table["rows"].values()]
     for column in table["columns"]:
-        group = means[means["column"] == column["label"]]
+        group = cells[cells["column"] == column["label"]]
         for heading, texts in _printed_columns(table["kind"], column, group):
             headings.append(heading)
             for row, label in zip(rows, table["rows"].values(), strict=True):
@@ -66,23 +65,30 @@ def _printed_columns(
 ) -> list[tuple[Heading, dict[str, str]]]:
     """List the printed columns of one column of the study, each with its texts by row label."""
     label, published = column["label"], column["published"]
+    means = group[group["experiment"] == MEAN]
     printed = []
     for metric in METRICS[kind]:
-        of_metric = group[group["metric"] == metric.name].to_dict("records")
+        of_metric = means[means["metric"] == metric.name].to_dict("records")
         heading = Heading(label, metric.label, metric.unit, metric.better)
         printed.append((heading, _texts(of_metric, lambda cell, m=metric: _value(cell, m))))
         if of_metric[0]["averaged"] > 1:
             spread = _texts(of_metric, lambda cell, m=metric: number(cell["std"], m.unit))
-            printed.append((Heading(label, "std"), spread))
+            printed.append((Heading(label, _std(group[group["experiment"] != MEAN])), spread))
         if published:
             star = "" if published["comparable"] else notes.NOT_COMPARABLE
             texts = _texts(of_metric, lambda cell, m=metric: _paper(cell, m.unit))
             printed.append((Heading(label, f"paper{star}", metric.unit), texts))
     if kind == "accuracy":
-        chosen = [cell for cell in group.to_dict("records") if cell["metric"] == "forget"]
+        chosen = [cell for cell in means.to_dict("records") if cell["metric"] == "forget"]
         texts = _texts(chosen, lambda cell: _coefficients(cell["coefficient"]))
         printed.append((Heading(label, "coefficient"), texts))
     return printed
+
+
+def _std(single: pd.DataFrame) -> str:
+    """Say what a standard deviation is over: tasks differ for other reasons than seeds do."""
+    varied = [what for what in ("experiment", "task") if single[what].nunique() > 1]
+    return f"std over {' and '.join(f'{what}s' for what in varied)}"
 
 
 def _texts(cells: Sequence[Mapping], text) -> dict[str, str]:
@@ -116,7 +122,7 @@ def _paper(cell: Mapping, unit: str) -> str:
 def _coefficients(chosen: str) -> str:
     """Spell the coefficients that were chosen, or their range."""
     if pd.isna(chosen):
-        return "–"
+        return "-"
     values = sorted(float(value) for value in chosen.split())
     ends = [f"{value:.2f}" if value == round(value, 2) else f"{value:g}" for value in values]
-    return ends[0] if ends[0] == ends[-1] else f"{ends[0]}–{ends[-1]}"
+    return ends[0] if ends[0] == ends[-1] else f"{ends[0]} to {ends[-1]}"

@@ -1,4 +1,4 @@
-"""What stands below a table: what is averaged, what the marks mean, how coefficients were chosen."""
+"""What stands below a table: what is averaged, what marks mean, how coefficients were chosen."""
 
 from collections.abc import Mapping
 
@@ -52,28 +52,28 @@ def _averaged(label: str, cells: pd.DataFrame) -> str:
     what = f"mean of {len(places)} cells, " if len(places) > 1 else ""
     text = f"{label}: {what}{', '.join(places)}"
     images = [
-        f"{int(n):,} {metric}" for metric, n in one.groupby("metric", sort=False)["images"].sum()
-        .items() if n
+        f"{int(n):,} {metric}"
+        for metric, n in one.groupby("metric", sort=False)["images"].sum().items()
+        if n
     ]
     return f"{text}; {' and '.join(images)} test images." if images else f"{text}."
 
 
 def _accuracy_notes(cells: pd.DataFrame) -> list[str]:
     lines = [
-        "±: standard error from the finite test sets, sqrt(Σ p (1 − p) / n) / k for the mean of "
+        "±: standard error from the finite test sets, sqrt(Σ p (1 - p) / n) / k for the mean of "
         "k accuracies p on n images each, in percentage points. It holds no spread between "
-        "training runs" + (
+        "training runs"
+        + (
             ", and where averaged cells share test images (the control set, several seeds) it is "
-            "too small." if (cells["averaged"] > 1).any() else "."
+            "too small."
+            if (cells["averaged"] > 1).any()
+            else "."
         )
     ]
-    rules = cells.dropna(subset=["coefficient", "rule"])[["rule", "keep"]].drop_duplicates()
-    pairs = {
-        (rule, float(keep))
-        for rules_here, keeps in rules.itertuples(index=False)
-        for rule, keep in zip(rules_here.split(), str(keeps).split(), strict=False)
-    }
-    lines += [f"Coefficient: {rule_text(rule, keep)}." for rule, keep in sorted(pairs)]
+    single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "rule", "keep"])
+    rules = single[["rule", "keep"]].drop_duplicates().itertuples(index=False)
+    lines += [f"Coefficient: {rule_text(rule, float(keep))}." for rule, keep in rules]
     if cells["upper_end"].any():
         lines.append("†: chosen at the upper end of the grid; a larger one might forget more.")
     if cells["coefficient"].dropna().str.split().map(lambda all_: "0" in all_).any():
@@ -103,11 +103,12 @@ def _paper_notes(table: Mapping) -> list[str]:
             "paper: the cell printed in the paper, NA where it is not known to us"
             + (
                 "; in brackets how far ours lies above it, in points."
-                if any(one["comparable"] for one in published) else "."
+                if any(one["comparable"] for one in published)
+                else "."
             )
         )
     if not all(one["comparable"] for one in published):
         lines.append(
-            "‡: for orientation only. Model and data are not the paper's, so no difference is given."
+            "‡: for orientation only. Model and data are not the paper's: no difference is given."
         )
     return lines

@@ -67,7 +67,8 @@ def paper_cell(
         raise UserError(f"{file}: {len(frame)} rows fit {wanted}, expected one; add to `where`")
     if frame.empty or frame["value"].iloc[0] == NOT_KNOWN:
         return None
+    value = frame["value"].iloc[0]
     try:
-        return float(frame["value"].iloc[0])
+        return float(value)
     except ValueError:
-        raise UserError(f"{file}: {wanted}: value {frame['value'].iloc[0]!r} is no number") from None
+        raise UserError(f"{file}: {wanted}: value {value!r} is no number") from None

@@ -19,6 +19,11 @@ COLUMNS = (
     "standard_error", "std", "averaged", "images", "coefficient", "upper_end", "rule", "keep",
     "models", "trainable", "state", "paper", "comparable", "difference",
 )  # fmt: skip
+# Numbers among them are lists where a cell averages over records that differ in them.
+TEXT_COLUMNS = (
+    "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
+    "rule", "keep", "models", "trainable", "state",
+)  # fmt: skip
 # Six digits after the point: far below any standard error, and free of the last bits that differ
 # between machines.
 DIGITS = 6
@@ -80,9 +85,11 @@ def cells(
         published: the paper's cells by file, from `read_published`.
 
     Raises:
-        UserError: a record is missing, stands twice or has no images, or the paper's cells cannot
-            be looked up.
+        UserError: two columns or rows have the same label, a record is missing, stands twice or
+            has no images, or the paper's cells cannot be looked up.
     """
+    _check_labels([column["label"] for column in table["columns"]])
+    _check_labels(list(table["rows"].values()))
     found = _by_place(records)
     rows = []
     for column in table["columns"]:
@@ -118,8 +125,15 @@ def write_cells(path: str | Path, frame: pd.DataFrame) -> None:
 
 def read_cells(path: str | Path) -> pd.DataFrame:
     """Read what `write_cells` wrote."""
-    text = dict.fromkeys(("column", "row", "method", "experiment", "task", "coefficient"), str)
+    text = dict.fromkeys(TEXT_COLUMNS, str)
     return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[NOT_KNOWN])
+
+
+def _check_labels(labels: Sequence[str]) -> None:
+    """Refuse equal labels: cells are told apart by them."""
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"a table has the label {label!r} twice, expected different labels")
 
 
 def _by_place(records: Iterable[Mapping]) -> dict[tuple[str, str, str], Mapping]:
@@ -170,14 +184,15 @@ def _summary(records: Sequence[Mapping], metric: Metric) -> dict:
     measured = [_measure(record, metric) for record in records]
     values = [one.value for one in measured]
     mean = statistics.fmean(values)
+    chosen = [record for record in records if _coefficient(record) is not None]
     summary = {
         "value": round(mean, DIGITS),
         "std": round(statistics.stdev(values), DIGITS) if len(values) > 1 else None,
         "averaged": len(values),
         "coefficient": _join(_coefficient(record) for record in records),
         "upper_end": any(record.get("upper_end", False) for record in records),
-        "rule": _join(_distinct(records, "rule")),
-        "keep": _join(_distinct(records, "keep")),
+        "rule": _join(_distinct(chosen, "rule")),
+        "keep": _join(_distinct(chosen, "keep")),
         "models": _join(_distinct(records, "models")),
         "trainable": _join(_distinct(records, "trainable")),
         "state": _join(_distinct(records, "state")),

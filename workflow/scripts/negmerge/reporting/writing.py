@@ -5,7 +5,7 @@ from negmerge.reporting.layout import Heading, Layout
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "±": r"$\pm$", "−": "$-$", "†": r"$\dagger$", "‡": r"$\ddagger$", "–": "--",
+    "±": r"$\pm$", "†": r"$\dagger$", "‡": r"$\ddagger$",
     "Σ": r"$\Sigma$", "<": r"$<$", ">": r"$>$",
 }  # fmt: skip
 _ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}
@@ -19,27 +19,24 @@ def heading_text(heading: Heading) -> str:
 
 
 def markdown(layout: Layout) -> str:
-    """Write a table as Markdown with pipes: title, table, notes."""
-    several = len(layout.groups) > 1
-    headings = [
-        f"{heading.group}: {heading_text(heading)}" if several else heading_text(heading)
-        for heading in layout.headings
-    ]
-    corner = "" if several else layout.groups[0][0]
-    lines = [
-        f"**{_markdown(layout.title)}**",
-        "",
-        _pipes([corner, *headings]),
-        _pipes([":---", *["---:"] * len(headings)]),
-        *(_pipes(row) for row in layout.rows),
-        "",
-        *(f"- {_markdown(note)}" for note in layout.notes),
-    ]
+    """Write a table as Markdown: title, a block of pipes for each group, notes."""
+    lines = [f"**{_markdown(layout.title)}**", ""]
+    start = 1
+    for group, size in layout.groups:
+        headings = [heading_text(heading) for heading in layout.headings[start - 1 :][:size]]
+        lines += [
+            _pipes([group, *headings]),
+            "|:---" + "|---:" * size + "|",
+            *(_pipes([row[0], *row[start : start + size]]) for row in layout.rows),
+            "",
+        ]
+        start += size
+    lines += [f"- {_markdown(note)}" for note in layout.notes]
     return "\n".join(lines) + "\n"
 
 
 def _pipes(texts: list[str]) -> str:
-    return "| " + " | ".join(_markdown(text) if "---" not in text else text for text in texts) + " |"
+    return "| " + " | ".join(_markdown(text) for text in texts) + " |"
 
 
 def _markdown(text: str) -> str:
@@ -50,7 +47,7 @@ def _markdown(text: str) -> str:
 
 
 def latex(layout: Layout) -> str:
-    """Write a table as LaTeX; it needs the package booktabs."""
+    """Write a table as LaTeX, as wide as the text; it needs booktabs and graphicx."""
     several = len(layout.groups) > 1
     spans = [rf"\multicolumn{{{size}}}{{c}}{{{escape(name)}}}" for name, size in layout.groups]
     rules, start = [], 2
@@ -59,10 +56,11 @@ def latex(layout: Layout) -> str:
         start += size
     headings = [_latex_heading(heading) for heading in layout.headings]
     lines = [
-        "% needs \\usepackage{booktabs}",
+        "% needs \\usepackage{booktabs,graphicx}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape(layout.title)}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * len(headings)}}}",
         r"\toprule",
         *([_ampersands(["", *spans]), "".join(rules)] if several else []),
@@ -70,7 +68,7 @@ def latex(layout: Layout) -> str:
         r"\midrule",
         *(_ampersands([escape(text) for text in row]) for row in layout.rows),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\par\medskip\footnotesize\raggedright",
         *(rf"{escape(note)}\par" for note in layout.notes),
         r"\end{table}",

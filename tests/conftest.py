@@ -1,0 +1,93 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import settings
+from PIL import Image
+
+from negmerge.catalogue import load_catalogue
+from negmerge.data.images import write_images
+
+CONFIG = Path(__file__).parents[1] / "config"
+
+# The same examples each time, so that a failure is a change of the code.
+settings.register_profile("project", derandomize=True, deadline=None, max_examples=60)
+settings.load_profile("project")
+
+
+class Golden:
+    """A file of reference vectors; see golden/README.md."""
+
+    def __init__(self, name: str):
+        self.arrays = np.load(Path(__file__).parent / "golden" / f"{name}.npz")
+        self.meta = json.loads(str(self.arrays["meta"]))
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.arrays[name]
+
+    def state(self, prefix: str) -> dict[str, torch.Tensor]:
+        names = [name for name in self.arrays.files if name.startswith(f"{prefix}/")]
+        assert names, prefix
+        return {name.split("/", 1)[1]: torch.from_numpy(self.arrays[name]) for name in names}
+
+    def states(self, prefix: str) -> list[dict[str, torch.Tensor]]:
+        """The states `{prefix}0`, `{prefix}1`, ... that there are."""
+        folders = {name.split("/")[0] for name in self.arrays.files}
+        names = [name for name in folders if re.fullmatch(rf"{prefix}\d", name)]
+        return [self.state(name) for name in sorted(names)]
+
+
+@pytest.fixture(scope="session")
+def golden():
+    return Golden
+
+
+@pytest.fixture(scope="session")
+def catalogue():
+    return load_catalogue(CONFIG)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A copy of the configuration folder, to spoil."""
+    folder = tmp_path / "config"
+    shutil.copytree(CONFIG, folder)
+    return folder
+
+
+@pytest.fixture
+def change_yaml():
+    """A function that changes one value of a YAML file; None takes the key away."""
+
+    def change(path: Path, place: str, value):
+        content = yaml.safe_load(path.read_text())
+        *parents, key = place.split("/")
+        inner = content
+        for parent in parents:
+            inner = inner[int(parent) if isinstance(inner, list) else parent]
+        if value is None:
+            del inner[key]
+        else:
+            inner[key] = value
+        path.write_text(yaml.safe_dump(content))
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A prepared data set: 40 training and 10 test images, each of one grey level, 4 classes."""
+    path = tmp_path_factory.mktemp("prepared") / "images.safetensors"
+    splits = {"train": 40, "test": 10}
+    images = [
+        (split, number % 4, Image.new("RGB", (20, 16), (number * 5, split == "test" and 255, 9)))
+        for split, count in splits.items()
+        for number in range(count)
+    ]
+    write_images(path, images, splits, 4)
+    return path

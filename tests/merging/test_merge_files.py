@@ -1,0 +1,166 @@
+"""Merging files is merging states, and bad files are refused."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from negmerge import __version__
+from negmerge.errors import UserError
+from negmerge.files import sha256
+from negmerge.merging import merge, merge_files
+from negmerge.states import read_metadata, read_state
+from negmerge.vectors import task_vector
+
+METHOD_NAMES = ("uniform", "negmerge", "conflict")
+
+
+def random_state(seed, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator).to(dtype)
+
+    return {
+        "w": draw(5, 3),
+        "scale": draw(),
+        "empty": draw(0, 3),
+        "bn.running_mean": draw(3),
+        "bn.num_batches_tracked": torch.tensor(seed),
+    }
+
+
+def random_vector(seed, dtype=torch.float32):
+    return task_vector(random_state(0, dtype), random_state(seed, dtype))
+
+
+def save(folder, states):
+    paths = [folder / f"{number}.safetensors" for number in range(len(states))]
+    for path, state in zip(paths, states, strict=True):
+        save_file(state, path)
+    return paths
+
+
+def bits(state):
+    return {name: (t.dtype, t.shape, t.numpy().tobytes()) for name, t in state.items()}
+
+
+@settings(max_examples=15)
+@given(
+    method=st.sampled_from(METHOD_NAMES),
+    count=st.integers(1, 5),
+    dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
+)
+def test_files_give_the_bits_that_states_give(tmp_path_factory, method, count, dtype):
+    folder = tmp_path_factory.mktemp("merge")
+    base, finetuned = random_state(0, dtype), [random_state(1 + k, dtype) for k in range(count)]
+    vectors = [task_vector(base, state) for state in finetuned]
+    expected = bits(merge(method, vectors))
+    assert sorted(expected) == ["empty", "scale", "w"]
+    merge_files(method, save(folder, vectors), folder / "merged")
+    assert bits(read_state(folder / "merged")) == expected
+    base_path, *paths = save(folder, [base, *finetuned])
+    merge_files(method, paths, folder / "merged", base=base_path)
+    assert bits(read_state(folder / "merged")) == expected
+
+
+def test_the_report_says_what_was_merged(tmp_path):
+    vectors = [{"w": torch.tensor([1.0, -1.0, 0.0])}, {"w": torch.tensor([3.0, 1.0, 2.0])}]
+    paths = save(tmp_path, vectors)
+    report = merge_files("negmerge", paths, tmp_path / "merged")
+    assert report == {
+        "method": "negmerge",
+        "options": {},
+        "inputs": [{"name": path.name, "sha256": sha256(path)} for path in paths],
+        "version": __version__,
+        "kept": 1,
+        "numbers": 3,
+    }
+    assert read_metadata(tmp_path / "merged") == report
+
+
+def test_equal_inputs_give_equal_bytes(tmp_path):
+    paths = save(tmp_path, [random_vector(1), random_vector(2)])
+    for name in ("one", "other"):
+        merge_files("negmerge", paths, tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_an_input_can_be_overwritten(tmp_path):
+    paths = save(tmp_path, [random_vector(1), random_vector(2)])
+    expected = bits(merge("uniform", [random_vector(1), random_vector(2)]))
+    merge_files("uniform", paths, paths[0])
+    assert bits(read_state(paths[0])) == expected
+
+
+GOOD = {"a": torch.ones(3), "b": torch.zeros(2, 2)}
+BAD = {
+    "nan": (
+        GOOD | {"a": torch.tensor([1.0, float("nan"), float("inf")])},
+        "tensor 'a' holds 2 NaN or infinite of 3",
+    ),
+    "misshapen": (GOOD | {"b": torch.zeros(4)}, "tensor 'b' has shape [4], expected [2, 2]"),
+    "missing": ({"b": torch.zeros(2, 2)}, "tensor 'a' is missing (1 in all)"),
+    "extra": (
+        GOOD | {"c": torch.ones(1), "d": torch.ones(1)},
+        "tensor 'c' is not expected (2 in all)",
+    ),
+    "float8": (
+        GOOD | {"a": torch.ones(3).to(torch.float8_e4m3fn)},
+        "tensor 'a' holds torch.float8_e4m3fn, expected 16 to 64 bits",
+    ),
+}
+
+
+@pytest.mark.parametrize("as_checkpoints", [False, True])
+@pytest.mark.parametrize(("state", "finding"), BAD.values(), ids=BAD)
+def test_a_bad_file_is_named(tmp_path, state, finding, as_checkpoints):
+    good, bad = save(tmp_path, [GOOD, state])
+    with pytest.raises(UserError) as caught:
+        merge_files("uniform", [good, bad], tmp_path / "out", base=good if as_checkpoints else None)
+    assert str(caught.value) == f"{bad}: {finding}"
+    assert not (tmp_path / "out").exists()
+
+
+def test_checkpoints_without_their_base_are_recognised(tmp_path):
+    paths = save(tmp_path, [random_state(1), random_state(2)])
+    with pytest.raises(UserError) as caught:
+        merge_files("uniform", paths, tmp_path / "out")
+    assert str(caught.value) == (
+        f"{paths[0]}: tensor 'bn.num_batches_tracked' holds torch.int64, expected floating point; "
+        "checkpoints are merged with their base"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "message"),
+    [
+        (
+            "negmerg",
+            {},
+            "unknown merge method 'negmerg'; did you mean 'negmerge'? valid: ",
+        ),
+        ("negmerge", {"density": 1}, "negmerge: unknown option 'density'; valid: none"),
+    ],
+)
+def test_unknown_methods_and_options_are_refused(method, options, message):
+    with pytest.raises(UserError) as caught:
+        merge(method, [GOOD], **options)
+    assert str(caught.value).startswith(message)
+
+
+def test_there_must_be_something_to_merge(tmp_path):
+    for attempt in (
+        lambda: merge("negmerge", []),
+        lambda: merge_files("negmerge", [], tmp_path / "out"),
+    ):
+        with pytest.raises(UserError, match=r"^negmerge: no vectors to merge, at least one is"):
+            attempt()
+
+
+def test_states_are_checked_as_files_are():
+    for state, finding in BAD.values():
+        with pytest.raises(UserError) as caught:
+            merge("negmerge", [GOOD, state])
+        assert str(caught.value) == f"vector 2: {finding}"

@@ -1,0 +1,138 @@
+"""What merges must do for any input."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from negmerge.merging import METHODS, merge
+
+# Zeros of both signs and equal numbers are where merges go wrong, so they are frequent. Others are
+# neither so large that a sum overflows nor so small that a scaled one underflows.
+SPECIAL = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, -0.5])
+ORDINARY = st.floats(-(2.0**64), 2.0**64, width=32).filter(lambda x: abs(x) > 2**-64)
+NUMBERS = st.one_of(SPECIAL, ORDINARY)
+METHOD_NAMES = ("uniform", "negmerge", "conflict")
+
+
+@st.composite
+def pools(draw, largest=5):
+    """Task vectors of a few models: tensors `matrix` (n x 2) and `scalar`."""
+    count = draw(st.integers(1, largest))
+    n = draw(st.integers(1, 6))
+    return [
+        {
+            "matrix": torch.from_numpy(draw(arrays(np.float32, (n, 2), elements=NUMBERS))),
+            "scalar": torch.tensor(draw(NUMBERS), dtype=torch.float32),
+        }
+        for _ in range(count)
+    ]
+
+
+def negative(state):
+    return {name: -tensor for name, tensor in state.items()}
+
+
+def assert_equal(found, expected):
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor), name
+
+
+@given(pools())
+def test_negmerge_is_its_definition(pool):
+    merged = merge("negmerge", pool)
+    for name, tensor in merged.items():
+        stacked = np.stack([vector[name].numpy() for vector in pool]).reshape(len(pool), -1)
+        for number, column in zip(tensor.flatten().tolist(), stacked.T, strict=True):
+            if (column > 0).all() or (column < 0).all():
+                assert number == pytest.approx(column.astype(float).mean(), rel=1e-6)
+            else:
+                assert number == 0
+
+
+@given(pools(largest=1))
+def test_one_model_is_its_own_merge(pool):
+    assert_equal(merge("negmerge", pool), pool[0])
+    assert_equal(merge("uniform", pool), pool[0])
+    assert not any(tensor.any() for tensor in merge("conflict", pool).values())
+
+
+@given(pools(largest=1), st.integers(2, 6))
+def test_identical_models_agree_on_all_that_is_not_zero(pool, count):
+    merged = merge("negmerge", pool * count)
+    for name, tensor in merged.items():
+        assert torch.equal(tensor == 0, pool[0][name] == 0)
+        torch.testing.assert_close(tensor, pool[0][name], rtol=1e-6, atol=0)
+
+
+@given(pools(largest=1))
+def test_opposite_models_agree_on_nothing(pool):
+    for method in METHOD_NAMES:
+        merged = merge(method, [pool[0], negative(pool[0])])
+        assert not any(tensor.any() for tensor in merged.values()), method
+
+
+@given(pools(), st.data())
+def test_the_order_of_models_moves_nothing_but_rounding(pool, data):
+    shuffled = data.draw(st.permutations(pool))
+    one, other = merge("negmerge", pool), merge("negmerge", shuffled)
+    for name in one:
+        assert torch.equal(one[name] == 0, other[name] == 0)
+        torch.testing.assert_close(one[name], other[name], rtol=1e-6, atol=0)
+
+
+@given(pools())
+def test_negmerge_and_conflict_make_the_uniform_merge(pool):
+    kept, left = merge("negmerge", pool), merge("conflict", pool)
+    assert_equal({name: kept[name] + left[name] for name in kept}, merge("uniform", pool))
+    for name in kept:
+        assert not (kept[name].bool() & left[name].bool()).any()
+
+
+@given(pools(), st.integers(-10, 10))
+def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
+    scaled = [{name: tensor * 2.0**power for name, tensor in vector.items()} for vector in pool]
+    for method in METHOD_NAMES:
+        expected = {name: t * 2.0**power for name, t in merge(method, pool).items()}
+        assert_equal(merge(method, scaled), expected)
+
+
+@given(pools())
+def test_minus_zero_never_leaves_negmerge(pool):
+    for tensor in merge("negmerge", pool).values():
+        assert not (torch.signbit(tensor) & (tensor == 0)).any()
+
+
+@given(pools(), st.data())
+def test_one_zero_removes_the_coordinate(pool, data):
+    assume(len(pool) > 1)
+    vector = data.draw(st.sampled_from(pool))
+    vector["scalar"].zero_()
+    assert merge("negmerge", pool)["scalar"] == 0
+
+
+def test_votes_are_counted_beyond_the_range_of_half_precision():
+    tensor = torch.ones(2)
+    assert_equal(merge("negmerge", [{"w": tensor}] * 300), {"w": tensor})
+    assert_equal(
+        merge("negmerge", [{"w": tensor}] * 299 + [{"w": torch.tensor([1.0, -1.0])}]),
+        {"w": torch.tensor([1.0, 0.0])},
+    )
+
+
+def test_inputs_stay_as_they_are():
+    for method in METHODS:
+        pool = [{"w": torch.tensor([1.0, -2.0])}, {"w": torch.tensor([3.0, 4.0])}]
+        copies = [{"w": vector["w"].clone()} for vector in pool]
+        merge(method, pool)["w"].zero_()
+        for vector, copy in zip(pool, copies, strict=True):
+            assert_equal(vector, copy)
+
+
+def test_float64_stays_float64():
+    third = torch.tensor([1 / 3, -1 / 3], dtype=torch.float64)
+    for method in ("uniform", "negmerge"):
+        assert_equal(merge(method, [{"w": third}, {"w": third}]), {"w": third})

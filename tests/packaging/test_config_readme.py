@@ -1,0 +1,98 @@
+"""config/README.md lists every key that a study or a row may have, as the code reads it.
+
+`python tests/packaging/test_config_readme.py` writes its tables anew.
+"""
+
+import re
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from negmerge.catalogue import Dataset, Model, Prompts
+from negmerge.recipe import Recipe
+from negmerge.study import Finetune, Study
+
+README = Path(__file__).parents[2] / "config" / "README.md"
+
+
+def members(annotation) -> list[type[BaseModel]]:
+    """List the models in a type, such as the values of a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in members(inner)]
+
+
+def all_models(*models: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Collect models and all that their keys lead to, by name."""
+    found = {}
+    for model in models:
+        # The page shows one table for both; its text says in which key they differ.
+        model = Recipe if model is Finetune else model
+        inner = [one for f in model.model_fields.values() for one in members(f.annotation)]
+        found |= {model.__name__: model} | all_models(*inner)
+    return found
+
+
+MODELS = all_models(Study, Dataset, Model, Prompts)
+TABLE = re.compile(r"(<!-- keys of (\w+) -->\n)((?:\|.*\n)*)")
+WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping"}
+
+
+def values(annotation) -> str:
+    """Say in words what a key may hold."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return values(inner[0])
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in inner)
+    if origin in (Union, UnionType):
+        return " or ".join("null" if one is NoneType else values(one) for one in inner)
+    if origin is list:
+        return f"list: {values(inner[0])}"
+    if origin is dict:
+        return f"name: {values(inner[1])}"
+    if issubclass(annotation, BaseModel):
+        return "keys as below"
+    return WORDS[annotation]
+
+
+def default(field) -> str:
+    """Spell the default of a key in YAML."""
+    value = field.default
+    if value is PydanticUndefined:
+        return "needed"
+    if isinstance(value, BaseModel):
+        return "its defaults"
+    if isinstance(value, list):
+        value = [round(one, 3) for one in value]
+    text = yaml.safe_dump(value, default_flow_style=True).splitlines()[0]
+    return "empty" if value in ({}, []) else f"`{text}`"
+
+
+def rows(model: type[BaseModel]) -> str:
+    """Write the table of a model's keys."""
+    lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, field in model.model_fields.items():
+        # Constraints live in the field, so the annotation is the plain type.
+        cells = [f"`{name}`", values(field.annotation), default(field), field.description]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def renew(text: str) -> str:
+    """Write all tables of the page anew."""
+    return TABLE.sub(lambda found: found[1] + rows(MODELS[found[2]]), text)
+
+
+def test_the_page_lists_all_keys_as_the_code_reads_them():
+    text = README.read_text()
+    assert sorted(found[1] for found in TABLE.findall(text)) == sorted(MODELS)
+    assert text == renew(text), f"run: python {Path(__file__).relative_to(README.parents[1])}"
+
+
+if __name__ == "__main__":
+    README.write_text(renew(README.read_text()))

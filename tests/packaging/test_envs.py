@@ -1,0 +1,127 @@
+"""The conda environments hold what their rules import, in the versions of constraints.txt."""
+
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from workflow_text import PACKAGE, ROOT, reached, rules, text_of
+
+ENVS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
+# Where conda's name is not that of the Python package index.
+CONDA_NAMES = {
+    "pytorch": "torch",
+    "matplotlib-base": "matplotlib",
+    "snakemake-minimal": "snakemake",
+}
+# What the rules of an environment choose by name, beside what their scripts import.
+CHOICES = {"data": "data/sources", "merging": "merging/methods"}
+# data/splits.py imports torch in a function that no rule of these environments calls.
+NOT_CALLED = {"data": {"torch"}, "reporting": {"torch"}}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+RANGES = {
+    canonicalize_name(requirement.name): requirement.specifier
+    for group in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    for requirement in map(Requirement, group)
+}
+LOCKED = {
+    canonicalize_name(name): version
+    for name, version in re.findall(r"^(\S+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
+}
+
+
+def load(env):
+    return yaml.safe_load((ROOT / "envs" / f"{env}.yaml").read_text())
+
+
+def pins(env):
+    """Give name -> version of an environment, under the names of the Python package index."""
+    found = {}
+    for entry in load(env)["dependencies"]:
+        name, version = re.fullmatch(r"([a-z0-9-]+)=([0-9][\w.]*)", entry).groups()
+        found[CONDA_NAMES.get(name, name)] = version
+    return found
+
+
+def rules_of(env):
+    """List the rules that run in an environment."""
+    return [rule for rule in rules().values() if f'"../envs/{env}.yaml"' in rule.get("conda", "")]
+
+
+def calls_snakemake(env):
+    """Say whether a rule runs Snakemake, which then reads the rules and the studies."""
+    return any("snakemake " in rule.get("shell", "") for rule in rules_of(env))
+
+
+def files_of(env):
+    """List the Python files that the rules of an environment run."""
+    scripts = [text_of(rule["script"]) for rule in rules_of(env) if "script" in rule]
+    files = [(ROOT / "rules" / script).resolve() for script in scripts]
+    if env in CHOICES:
+        files += (PACKAGE / CHOICES[env]).glob("*.py")
+    if calls_snakemake(env):
+        files.append(ROOT / "rules" / "common.smk")
+    return files
+
+
+def distributions(modules):
+    """Turn names of modules into the names under which they are installed."""
+    homes = packages_distributions()
+    heads = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names)
+    return {canonicalize_name(homes[head][0]) for head in heads - {PACKAGE.name}}
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_an_environment_comes_from_conda_forge_and_is_used(env):
+    content = load(env)
+    assert set(content) == {"channels", "dependencies"}
+    assert content["channels"][0] == "conda-forge"
+    assert content["channels"][-1] == "nodefaults"
+    # Only Snakemake itself needs another channel.
+    assert ("bioconda" in content["channels"]) == ("snakemake" in pins(env))
+    assert rules_of(env)
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_the_pins_are_those_of_the_constraints_and_within_the_ranges(env):
+    found = pins(env)
+    assert found.pop("python") in SpecifierSet(PROJECT["requires-python"])
+    for name, version in found.items():
+        assert version == LOCKED[name], name
+        assert version in RANGES[name], name
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_an_environment_holds_what_its_rules_import_and_no_more(env):
+    found = set(pins(env)) - {"python"}
+    at_start = distributions(reached(files_of(env), in_functions=False))
+    ever = distributions(reached(files_of(env))) | (
+        {"snakemake"} if calls_snakemake(env) else set()
+    )
+    assert at_start <= found
+    assert ever - NOT_CALLED.get(env, set()) == found
+
+
+def test_every_rule_with_a_job_says_what_it_needs():
+    wanted = {"log", "benchmark", "conda", "threads", "resources"}
+    jobs = {name: rule for name, rule in rules().items() if {"script", "shell"} & set(rule)}
+    assert len(jobs) > 10
+    for name, rule in jobs.items():
+        assert wanted <= set(rule), name
+        assert "mem_mb=" in rule["resources"], name
+        assert "runtime=" in rule["resources"], name
+        assert (ROOT / "rules" / text_of(rule["conda"])).resolve().is_file(), name
+
+
+def test_the_constraints_pin_every_dependency_within_its_range():
+    for name, ranges in RANGES.items():
+        assert LOCKED[name] in ranges, name
+
+
+def test_the_constraints_name_no_build_of_one_machine():
+    assert not [version for version in LOCKED.values() if "+" in version]

@@ -1,0 +1,103 @@
+"""The examples of the how-to pages work as they are written there."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from workflow_text import PACKAGE, ROOT
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
+    "3a7e9b550000000a49444154789c63600000000200014873a4870000000049454e44ae426082"
+)
+
+
+def blocks(page, language):
+    """Take the code blocks of one language out of a page."""
+    text = (ROOT / "docs" / page).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+
+
+@pytest.fixture
+def library(tmp_path):
+    """Copy the library, so that an example can be put into it."""
+    shutil.copytree(PACKAGE, tmp_path / "negmerge", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(library, *arguments):
+    """Run Python with the copy of the library before all others."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=library,
+        env={"PYTHONPATH": str(library)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_merge_method_passes_its_own_test(library):
+    method, test = blocks("add-a-merge-method.md", "python")
+    (library / "negmerge/merging/methods/median.py").write_text(method)
+    (library / "test_median.py").write_text(test)
+    out = run(library, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_median.py")
+    assert "2 passed" in out
+
+
+def test_a_study_may_name_the_merge_method(library):
+    (library / "negmerge/merging/methods/median.py").write_text(
+        blocks("add-a-merge-method.md", "python")[0]
+    )
+    shutil.copytree(ROOT / "config", library / "config")
+    study = library / "config" / "studies" / "demo.yaml"
+    text = study.read_text()
+    for block in blocks("add-a-merge-method.md", "yaml"):
+        head, line = block.splitlines()
+        assert f"{head}\n" in text
+        text = text.replace(f"{head}\n", f"{head}\n{line}\n", 1)
+    study.write_text(text)
+    check = (
+        "from negmerge.study import load_study as s; print(s('config', 'demo').tables['table1'])"
+    )
+    assert "'median': 'Median'" in run(library, "-c", check)
+
+
+def test_a_source_of_ones_own_is_prepared(library):
+    (source,) = blocks("add-a-data-set.md", "python")
+    (library / "negmerge/data/sources/class_folders.py").write_text(source)
+    row = yaml.safe_load(blocks("add-a-data-set.md", "yaml")[2])["pets"]
+    row |= {"files": {"train": "train", "test": "test"}, "splits": {"train": 3, "test": 2}}
+    for place in ("train/cat/1", "train/cat/2", "train/dog/1", "test/cat/1", "test/dog/1"):
+        file = library / f"{place}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(PNG)
+    prepare = f"""
+from negmerge import plugins
+from negmerge.catalogue import Dataset
+from negmerge.data.images import Images, write_images
+row = Dataset.model_validate({row!r}).model_dump()
+read = plugins.load(plugins.SOURCES, row["source"]).read
+write_images("images.safetensors", read(row["files"], row), row["splits"], row["classes"])
+train = Images("images.safetensors", "train")
+print(train.labels.tolist(), train[0].size)
+"""
+    assert run(library, "-c", prepare) == "[0, 0, 1] (1, 1)\n"
+
+
+def test_the_rows_of_the_data_sets_are_valid(library):
+    (library / "negmerge/data/sources/class_folders.py").write_text(
+        blocks("add-a-data-set.md", "python")[0]
+    )
+    rows, prompts, pets = map(yaml.safe_load, blocks("add-a-data-set.md", "yaml"))
+    check = f"""
+from negmerge.catalogue import Dataset, Prompts
+for row in {[*rows.values(), *pets.values()]!r}:
+    Dataset.model_validate(row)
+Prompts.model_validate({prompts["mnist"]!r})
+"""
+    run(library, "-c", check)

@@ -1,0 +1,37 @@
+"""The profiles are found, read and kept apart."""
+
+import subprocess
+import sys
+
+import yaml
+from workflow_text import ROOT, rules
+
+
+def load(name):
+    return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+
+
+def test_the_literal_profile_name_slurm_is_found():
+    assert (ROOT / "slurm").is_symlink()
+    assert (ROOT / "slurm").resolve() == ROOT / "profiles" / "slurm"
+
+
+def test_the_default_profile_overrides_nothing_of_another():
+    # Snakemake lays profiles/default over every other profile, key by key.
+    assert set(load("default")) <= {"rerun-incomplete", "show-failed-logs"}
+    for key in set(load("default")) & set(load("slurm")):
+        assert load("default")[key] == load("slurm")[key]
+
+
+def test_the_slurm_profile_names_existing_rules():
+    assert set(load("slurm").get("set-resources", {})) <= set(rules())
+
+
+def test_snakemake_accepts_the_slurm_profile():
+    planned = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--profile", "slurm", "--dry-run", "--quiet", "all"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert planned.returncode == 0, planned.stderr

@@ -1,0 +1,90 @@
+"""Records as the steps before the reporting write them."""
+
+import json
+
+import pandas as pd
+
+METHODS = {"pretrained": "Pre-trained", "negmerge": "NegMerge", "uniform": "Uniform Merge"}
+
+# As in config/published, shortened.
+PAPER = {
+    "table1": pd.DataFrame(
+        {
+            "mode": ["standard", "standard", "standard", "linear"],
+            "method": ["NegMerge", "NegMerge", "Uniform Merge", "NegMerge"],
+            "metric": ["forget", "control", "forget", "forget"],
+            "value": ["20.76", "NA", "22.50", "8.03"],
+        }
+    )
+}
+
+
+def score(experiment, task, method, forget, control, n=200, **changes):
+    """A record as `evaluate` writes it; forget and control are counts of right answers of `n`."""
+    merged = method != "pretrained"
+    record = {
+        "experiment": experiment,
+        "task": task,
+        "method": method,
+        "vector": method if merged else None,
+        "coefficient": 0.5 if merged else 0.0,
+        "rule": "control",
+        "keep": 0.95,
+        "upper_end": False,
+        "forget": {"correct": forget, "n": n},
+        "control": {"correct": control, "n": n},
+    }
+    return record | changes
+
+
+def choice(experiment, task, method, coefficient, forget, control, **changes):
+    """A record as `select` writes it; accuracies in percent, the base's control accuracy is 80."""
+    record = {
+        "experiment": experiment,
+        "task": task,
+        "method": method,
+        "vector": method,
+        "coefficient": coefficient,
+        "rule": "control",
+        "keep": 0.95,
+        "upper_end": False,
+        "forget_accuracy": forget,
+        "control_accuracy": control,
+        "control_baseline": 80.0,
+    }
+    return record | changes
+
+
+def table(**changes):
+    column = {"label": "B/32", "experiments": ["a"], "tasks": [], "published": None}
+    definition = {
+        "kind": "accuracy",
+        "title": "Forgetting",
+        "rows": METHODS,
+        "columns": [column | changes.pop("column", {})],
+    }
+    return definition | changes
+
+
+def published(**changes):
+    cells = {
+        "table": "table1",
+        "where": {"mode": "standard"},
+        "row": "method",
+        "comparable": True,
+    }
+    return cells | changes
+
+
+def write_json(path, value):
+    path.write_text(json.dumps(value))
+    return path
+
+
+def benchmark(folder, place, *values):
+    """Write a benchmark file with the given row."""
+    path = folder / "results" / "demo" / "benchmarks" / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = "s\th:m:s\tmax_rss\tmax_vms\tcpu_time\n"
+    path.write_text(header + "\t".join(map(str, values)) + "\n")
+    return path

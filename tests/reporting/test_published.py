@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+from reporting_examples import published
+
+from negmerge.errors import UserError
+from negmerge.reporting.published import paper_cell, read_published
+
+SHIPPED = Path(__file__).parents[2] / "config" / "published"
+
+
+def test_shipped_files_are_readable():
+    assert set(read_published(SHIPPED.glob("*.csv"))) >= {"table1", "table3", "table4"}
+
+
+def test_a_shipped_cell_and_one_that_is_not_known():
+    frames = read_published([SHIPPED / "table1.csv"])
+    where = published(where={"mode": "standard", "backbone": "ViT-B-32"})
+    assert paper_cell(frames, where, "NegMerge", "forget") == 20.76
+    assert paper_cell(frames, where, "Greedy Merge", "forget") is None
+
+
+def test_measurements_of_third_parties_are_never_the_papers():
+    frames = read_published([SHIPPED / "table3.csv"])
+    where = published(table="table3", row="part", where={"dataset": "Cars"})
+    assert paper_cell(frames, where, "conflicting", "forget") is None
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere.csv: cannot be read"):
+        read_published([tmp_path / "nowhere.csv"])
+
+
+def test_a_file_without_values_is_an_error(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("method,metric,valeu\nNegMerge,forget,1\n")
+    with pytest.raises(UserError, match=r"table.csv: unknown column 'value'; did you mean 'valeu'"):
+        read_published([path])
+
+
+def test_a_value_that_is_no_number_is_an_error(tmp_path):
+    path = tmp_path / "table1.csv"
+    path.write_text("mode,method,metric,value\nstandard,NegMerge,forget,about 5\n")
+    with pytest.raises(UserError, match="'about 5' is no number"):
+        paper_cell(read_published([path]), published(), "NegMerge", "forget")

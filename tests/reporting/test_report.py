@@ -1,0 +1,147 @@
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from reporting_examples import benchmark, choice, table, write_json
+
+from negmerge.errors import UserError
+from negmerge.reporting.report import pool_size, report
+from negmerge.reporting.tables import cells, write_cells
+
+PIXEL = bytes.fromhex("89504e470d0a1a0a")
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to, and checks that its tags are closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.references, self.open, self.texts = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.references += [value for key, value in attributes if key in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.references += [value for key, value in attributes if key in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data.strip())
+
+
+@pytest.fixture
+def study():
+    experiment = {
+        "scenario": "zero-shot",
+        "model": "mini-clip",
+        "control": "fashion",
+        "tasks": ["digits", "letters"],
+        "pool": {"grid": {"m": [1, 5], "n": [1, 3]}, "recipe": {}, "points": {}},
+        "methods": {"pretrained": {}, "negmerge": {}},
+        "frozen": "attention",
+    }
+    return {
+        "title": "Forget <script>alert(1)</script>",
+        "seed": 0,
+        "experiments": {"a": experiment},
+        "tables": {"table1": table(), "table2": table(title="The second table")},
+        "figures": {
+            "figure1a": {
+                "kind": "tradeoff", "title": "Trade", "experiments": ["a"], "methods": {},
+            }
+        },
+    }  # fmt: skip
+
+
+@pytest.fixture
+def page(study, scores, tmp_path, rulegraph):
+    for name, definition in study["tables"].items():
+        write_cells(tmp_path / f"{name}.csv", cells(definition, scores, {}))
+    (tmp_path / "figure1a.png").write_bytes(PIXEL)
+    choices = [
+        choice("a", "digits", "negmerge", 1.5, 31.25, 77.0, upper_end=True),
+        choice("a", "digits", "pretrained", 0.0, None, None, vector=None, control_baseline=None),
+    ]
+    return lambda **changes: report(
+        **{
+            "name": "demo",
+            "study": study,
+            "tables": [*tmp_path.glob("table*.csv"), tmp_path / "table1.md"],
+            "figures": [tmp_path / "figure1a.png"],
+            "selected": [
+                write_json(tmp_path / f"{one['method']}.json", one) for one in choices
+            ],
+            "benchmarks": [benchmark(tmp_path, "fine_tune/x.tsv", 61.5, "-", 321.0, 1, 50)],
+            "rulegraph": rulegraph,
+        }
+        | changes
+    )  # fmt: skip
+
+
+def test_report_refers_to_nothing_outside(page):
+    text = page()
+    references = Page(text).references
+    assert references
+    assert all(reference.startswith(("#", "data:image/png;base64,")) for reference in references)
+    assert not re.search(r"@import|url\((?!#)|<script|<link", text)
+    assert "data:image/png;base64,iVBORw0KGgo=" in references
+
+
+def test_links_inside_the_page_have_a_target(page):
+    text = page()
+    for reference in Page(text).references:
+        assert not reference.startswith("#") or f'id="{reference[1:]}"' in text
+
+
+def test_report_holds_every_table_figure_and_choice(page):
+    texts = Page(page()).texts
+    assert {"Forgetting", "The second table", "Trade"} <= set(texts)
+    # Mean forget accuracy of NegMerge, and what was chosen for it.
+    assert "30.00 ± 2.24" in texts
+    assert {"1.5", "†", "31.25"} <= set(texts)
+
+
+def test_report_holds_run_times_settings_and_software(page):
+    text = page()
+    assert {"61.5", "321", "fine_tune", "1 job"} <= set(Page(text).texts)
+    assert "model: mini-clip" in text
+    assert "matplotlib" in Page(text).texts
+
+
+def test_everything_from_outside_is_escaped(page):
+    assert "Forget &lt;script&gt;" in page()
+
+
+def test_report_of_a_study_without_tables_and_figures(page):
+    text = page(tables=[], figures=[], selected=[], benchmarks=[])
+    assert 'id="tables"' not in text
+    Page(text)
+
+
+def test_a_table_that_the_study_does_not_have_is_an_error(page, tmp_path):
+    (tmp_path / "table7.csv").write_text("")
+    with pytest.raises(UserError, match="unknown table 'table7'"):
+        page(tables=[tmp_path / "table7.csv"])
+
+
+def test_pool_size():
+    assert pool_size({"grid": {"m": [1, 5], "n": [1, 2, 3]}, "points": {}}) == 6
+    assert pool_size({"grid": {}, "points": {"x": {}, "y": {}}}) == 2
+
+
+def test_reporting_does_not_import_torch():
+    code = (
+        "import sys; import negmerge.reporting.report, negmerge.reporting.figures; "
+        "print({'torch', 'negmerge.study'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

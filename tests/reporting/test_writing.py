@@ -1,0 +1,115 @@
+import pytest
+from reporting_examples import PAPER, published, score, table
+
+from negmerge.reporting.layout import layout, number
+from negmerge.reporting.tables import cells, read_cells, write_cells
+from negmerge.reporting.writing import escape, latex, markdown
+
+
+def printed(scores, **changes):
+    definition = table(**changes)
+    return layout(definition, cells(definition, scores, PAPER))
+
+
+def row(text, label):
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {label} ")]
+    return [part.strip() for part in line.strip("|").split("|")]
+
+
+def test_markdown_holds_value_error_and_coefficient(scores):
+    text = markdown(printed(scores, column={"tasks": ["digits"]}))
+    assert row(text, "NegMerge") == ["NegMerge", "20.00 ± 2.83", "75.00 ± 3.06", "0.50"]
+    assert row(text, "Pre-trained")[-1] == "-"
+    assert "forget accuracy (%, lower is better)" in text
+    assert "control accuracy (%, higher is better)" in text
+
+
+def test_markdown_says_what_is_averaged_and_by_which_rule_it_was_chosen(scores):
+    text = markdown(printed(scores))
+    assert "mean of 2 cells, a/digits, a/letters; 400 forget and 400 control test images" in text
+    assert "at least 95 % of the base's control accuracy" in text
+    assert "std over tasks" in text
+
+
+def test_paper_stands_beside_with_the_difference(scores):
+    text = markdown(printed(scores, column={"published": published(), "tasks": ["digits"]}))
+    assert row(text, "NegMerge")[2] == "20.76 (-0.76)"
+    assert row(text, "Pre-trained")[2] == "NA"
+    assert "‡" not in text
+
+
+def test_paper_that_is_not_comparable_is_marked_and_has_no_difference(scores):
+    column = {"published": published(comparable=False), "tasks": ["digits"]}
+    text = markdown(printed(scores, column=column))
+    assert row(text, "NegMerge")[2] == "20.76"
+    assert "paper ‡" in text
+    assert "Model and data are not the paper's" in text
+
+
+def test_only_a_choice_at_the_upper_end_is_marked(scores):
+    assert "†" not in markdown(printed(scores))
+    scores[1]["upper_end"] = True
+    text = markdown(printed(scores))
+    assert row(text, "NegMerge")[1].endswith("†")
+    assert not row(text, "Uniform Merge")[1].endswith("†")
+    assert "upper end of the grid" in text
+
+
+def test_a_method_that_could_not_forget_is_explained(scores):
+    assert "could not forget" not in markdown(printed(scores))
+    scores[1]["coefficient"] = 0.0
+    assert "could not forget" in markdown(printed(scores))
+
+
+def test_markup_in_labels_is_escaped():
+    rows = {"negmerge": "a|b <i>_x_"}
+    scores = [score("a", "digits", "negmerge", 1, 1)]
+    assert r"| a\|b \<i>\_x\_ |" in markdown(printed(scores, rows=rows))
+    assert r"\_x\_ & 0.50 $\pm$ 0.50" in latex(printed(scores, rows=rows, title="100 % & more"))
+    assert r"\caption{100 \% \& more}" in latex(printed(scores, rows=rows, title="100 % & more"))
+
+
+def test_escape_of_latex():
+    assert escape(r"\a{b}_c^#$~") == (
+        r"\textbackslash{}a\{b\}\_c\textasciicircum{}\#\$\textasciitilde{}"
+    )
+
+
+def test_every_latex_row_has_as_many_cells_as_the_table_has_columns(scores):
+    column = table(column={"published": published()})["columns"][0]
+    columns = [column, column | {"label": "digits", "tasks": ["digits"], "published": None}]
+    printed_table = printed(scores, columns=columns)
+    text = latex(printed_table)
+    body = text.partition(r"\midrule")[2].partition(r"\bottomrule")[0]
+    assert {line.count("&") for line in body.split("\\\\")[:-1]} == {len(printed_table.headings)}
+    assert printed_table.groups == [("B/32", 7), ("digits", 3)]
+    assert r"\cmidrule(lr){2-8}\cmidrule(lr){9-11}" in text
+
+
+def test_texts_are_the_same_from_the_file_of_cells(scores, tmp_path):
+    definition = table(column={"published": published()})
+    frame = cells(definition, scores, PAPER)
+    write_cells(tmp_path / "t.csv", frame)
+    again = layout(definition, read_cells(tmp_path / "t.csv"))
+    assert again == layout(definition, frame)
+    assert markdown(again) == markdown(layout(definition, frame))
+
+
+def test_sparsity_names_its_denominators(tmp_path):
+    record = {"experiment": "a", "task": "digits", "method": "negmerge", "models": 4}
+    record |= {"kept": 2500, "trainable": 10000, "state": 25000}
+    definition = table(kind="sparsity", rows={"negmerge": "NegMerge"})
+    frame = cells(definition, [record], {})
+    text = markdown(layout(definition, frame))
+    assert row(text, "NegMerge") == ["NegMerge", "75.00", "90.00", "2,500"]
+    assert "4 models are merged; 10,000 trainable weights of 25,000 numbers" in text
+    write_cells(tmp_path / "t.csv", frame)
+    assert markdown(layout(definition, read_cells(tmp_path / "t.csv"))) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(-0.001, "%", "0.00"), (12.345678, "%", "12.35"), (1e6, "", "1,000,000"), (None, "%", "NA")],
+)
+def test_number(value, unit, text):
+    assert number(value, unit) == text

@@ -1,0 +1,108 @@
+import importlib
+import pkgutil
+
+import pytest
+
+import negmerge
+from negmerge import plugins
+from negmerge.dependencies import import_closure
+
+PACKAGE = plugins.PACKAGE
+SCRIPTS = sorted(PACKAGE.parent.glob("*.py"))
+
+
+def write(folder, files):
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture
+def package(tmp_path):
+    write(
+        tmp_path,
+        {
+            "lib/__init__.py": "",
+            "lib/plain.py": "import os\nimport library.other\n",
+            "lib/chain.py": "from lib import plain\n",
+            "lib/name.py": "from lib.sub.inner import function as f\n",
+            "lib/module.py": "from lib.sub import inner\n",
+            "lib/dotted.py": "import lib.sub.inner as i, json\n",
+            "lib/late.py": "def f():\n    if True:\n        import lib.plain\n",
+            "lib/circle.py": "import lib.square\n",
+            "lib/square.py": "import lib.circle\n",
+            "lib/sub/__init__.py": "from lib.sub import shared\n",
+            "lib/sub/inner.py": "",
+            "lib/sub/shared.py": "",
+            "lib/sub/unused.py": "import lib.plain\n",
+            "script.py": "import lib.chain\n",
+        },
+    )
+    return tmp_path / "lib"
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("lib/plain.py", {"plain.py"}),
+        ("lib/chain.py", {"__init__.py", "chain.py", "plain.py"}),
+        ("script.py", {"__init__.py", "chain.py", "plain.py"}),
+        ("lib/late.py", {"__init__.py", "late.py", "plain.py"}),
+        ("lib/circle.py", {"__init__.py", "circle.py", "square.py"}),
+        *(
+            (
+                f"lib/{name}.py",
+                {
+                    "__init__.py",
+                    f"{name}.py",
+                    "sub/__init__.py",
+                    "sub/inner.py",
+                    "sub/shared.py",
+                },
+            )
+            for name in ("name", "module", "dotted")
+        ),
+    ],
+)
+def test_closure(package, file, expected):
+    found = import_closure(package.parent / file, package)
+    assert {str(path.relative_to(package)) for path in found} == expected
+    assert list(found) == sorted(found)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_reaches_the_library(script):
+    found = {path.relative_to(PACKAGE).as_posix() for path in import_closure(script, PACKAGE)}
+    assert {"__init__.py", "job.py", "errors.py"} <= found
+    assert "cli.py" not in found
+
+
+def closure(name):
+    paths = import_closure(PACKAGE.parent / f"{name}.py", PACKAGE)
+    return {path.relative_to(PACKAGE).as_posix() for path in paths}
+
+
+def test_a_change_of_a_table_or_a_method_retrains_nothing():
+    for script in ("base", "finetune", "vector", "prepare", "head"):
+        assert not {path for path in closure(script) if path.startswith("reporting/")}
+        assert not {path for path in closure(script) if path.startswith("merging/")}
+    assert not {path for path in closure("finetune") if path.startswith("data/sources/")}
+    # One method's file is an input of that method's merge only.
+    assert not {path for path in closure("merge") if path.startswith("merging/methods/")}
+    assert "training.py" in closure("finetune")
+    assert "vectors.py" in closure("merge")
+
+
+def test_no_module_uses_imports_that_the_closure_cannot_see():
+    """Relative imports, and names from `__import__` or importlib outside of plugins."""
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text()
+        assert "from ." not in text, path
+        if path.name != "plugins.py":
+            assert "importlib" not in text, path
+
+
+def test_every_module_can_be_imported_on_its_own():
+    for module in pkgutil.walk_packages(negmerge.__path__, "negmerge."):
+        importlib.import_module(module.name)

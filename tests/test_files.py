@@ -1,0 +1,113 @@
+import json
+import os
+import subprocess
+
+import pytest
+import torch
+
+from negmerge.data.images import write_images
+from negmerge.errors import UserError
+from negmerge.files import read_json, replacing, sha256, write_json, write_text
+from negmerge.states import read_state, write_state
+
+
+def listing(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_text_is_utf_8_with_unix_line_ends(tmp_path):
+    write_text(tmp_path / "a" / "b.txt", "é\n")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == b"\xc3\xa9\n"
+    write_text(tmp_path / "a" / "b.txt", "new\n")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == b"new\n"
+    assert listing(tmp_path / "a") == ["b.txt"]
+
+
+def test_json_comes_back(tmp_path):
+    value = {"b": [1, 0.05, None], "a": "x"}
+    write_json(tmp_path / "v.json", value)
+    assert read_json(tmp_path / "v.json") == value
+    assert (tmp_path / "v.json").read_text() == json.dumps(value, indent=2) + "\n"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "v.json", float("nan"))
+    assert read_json(tmp_path / "v.json") == value
+
+
+def test_broken_json_is_named(tmp_path):
+    (tmp_path / "v.json").write_text('{"a": ')
+    with pytest.raises(UserError) as caught:
+        read_json(tmp_path / "v.json")
+    assert str(caught.value) == (
+        f"{tmp_path / 'v.json'}: not a JSON file (Expecting value: line 1 column 7 (char 6)); "
+        "delete it and run again"
+    )
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "f").write_bytes(b"abc")
+    assert sha256(tmp_path / "f") == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "f"
+    path.write_text("old")
+    with pytest.raises(error), replacing(path) as partial:
+        partial.write_text("half")
+        assert path.read_text() == "old"
+        raise error
+    assert path.read_text() == "old"
+    assert listing(tmp_path) == ["f"]
+
+
+def test_the_file_appears_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "f"
+    with replacing(path) as partial:
+        partial.write_text("new")
+        assert partial.parent == path.parent  # so renaming does not copy
+        assert not path.exists()
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("folder", "Is a directory"), ("file/below", "File exists")]
+)
+def test_places_that_are_no_files_are_refused(tmp_path, name, reason):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(UserError) as caught:
+        write_text(tmp_path / name, "new")
+    assert str(caught.value) == f"{tmp_path / name}: cannot be written: {reason}"
+    assert listing(tmp_path) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "old"
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 64 KiB."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a tiny file system")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+LARGE = {
+    "text": lambda path: write_text(path, "x" * 200_000),
+    "json": lambda path: write_json(path, ["x" * 200_000]),
+    "state": lambda path: write_state(path, {"w": torch.ones(50_000)}, {}),
+    "images": lambda path: write_images(path, [("train", 0, bytes(200_000))], {"train": 1}, 1),
+}
+
+
+@pytest.mark.parametrize("write", LARGE.values(), ids=LARGE)
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tiny_disk, write):
+    path = tiny_disk / "f"
+    write_state(path, {"w": torch.ones(3)}, {})
+    with pytest.raises(UserError) as caught:
+        write(path)
+    assert str(caught.value) == f"{path}: cannot be written: No space left on device"
+    assert listing(tiny_disk) == ["f"]
+    assert torch.equal(read_state(path)["w"], torch.ones(3))

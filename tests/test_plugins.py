@@ -1,0 +1,46 @@
+import subprocess
+import sys
+
+import pytest
+
+from negmerge import plugins
+from negmerge.errors import UserError
+
+
+def test_choices_are_files_with_dashes():
+    assert "negmerge" in plugins.names(plugins.MERGE_METHODS)
+    assert "scikit-learn-digits" in plugins.names(plugins.SOURCES)
+    assert "--init--" not in plugins.names(plugins.SOURCES)
+    path = plugins.path(plugins.SOURCES, "scikit-learn-digits")
+    assert path == plugins.PACKAGE / "data" / "sources" / "scikit_learn_digits.py"
+    assert path.is_file()
+
+
+def test_a_choice_is_imported_as_part_of_the_package():
+    from negmerge.merging.methods import negmerge
+
+    assert plugins.load(plugins.MERGE_METHODS, "negmerge") is negmerge
+
+
+@pytest.mark.parametrize("look_up", [plugins.path, plugins.load])
+def test_unknown_choices_are_refused_with_the_nearest(look_up):
+    with pytest.raises(UserError) as caught:
+        look_up(plugins.SOURCES, "scikit-digits")
+    names = ", ".join(plugins.names(plugins.SOURCES))
+    assert str(caught.value) == (
+        f"unknown source 'scikit-digits'; did you mean 'scikit-learn-digits'? valid: {names}"
+    )
+    with pytest.raises(UserError, match="^unknown method '../engine'; "):
+        look_up(plugins.MERGE_METHODS, "../engine")
+
+
+def test_a_study_is_checked_without_torch():
+    code = """
+import sys
+from negmerge import plugins
+from negmerge.study import load_study
+load_study("config", "demo")
+plugins.names(plugins.MERGE_METHODS)
+sys.exit("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=plugins.PACKAGE.parents[2]).returncode == 0

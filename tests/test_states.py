@@ -1,0 +1,114 @@
+import json
+import struct
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from negmerge.errors import UserError
+from negmerge.states import StateFile, read_metadata, read_state, shapes, write_state
+
+STATE = {
+    "w": torch.tensor([[1.0, -0.0], [1e-45, 3e38]]),
+    "half": torch.tensor([1.5], dtype=torch.float16),
+    "brain": torch.tensor([1.5], dtype=torch.bfloat16),
+    "double": torch.tensor([1 / 3], dtype=torch.float64),
+    "count": torch.tensor(7),
+    "empty": torch.zeros(0, 2),
+}
+
+
+def test_a_state_comes_back_bit_for_bit(tmp_path):
+    path = tmp_path / "folder" / "state.safetensors"
+    metadata = {"z": 1, "a": [0.5, None, "é"]}
+    write_state(path, STATE, metadata)
+    found = read_state(path)
+    assert list(found) == sorted(STATE)
+    for name, tensor in STATE.items():
+        assert found[name].dtype == tensor.dtype
+        assert torch.equal(found[name], tensor)
+    assert torch.signbit(found["w"][0, 1])
+    assert read_metadata(path) == metadata
+    assert shapes(StateFile(path)) == shapes(STATE)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_the_order_of_names_does_not_change_the_bytes(tmp_path):
+    write_state(tmp_path / "one", STATE, {"a": 1, "b": 2})
+    write_state(tmp_path / "other", dict(reversed(STATE.items())), {"b": 2, "a": 1})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_tensors_that_are_views_or_need_gradients_are_written(tmp_path):
+    matrix = torch.arange(6.0).reshape(2, 3).requires_grad_()
+    write_state(tmp_path / "state", {"t": matrix.T}, {})
+    assert torch.equal(read_state(tmp_path / "state")["t"], matrix.detach().T)
+
+
+def test_a_file_is_read_tensor_by_tensor(tmp_path):
+    save_file({"a": torch.ones(3), "bad": torch.tensor([float("inf")])}, tmp_path / "state")
+    file = StateFile(tmp_path / "state")
+    assert file.names == ["a", "bad"]
+    assert file.shape("bad") == (1,)
+    assert torch.equal(file["a"], torch.ones(3))
+    with pytest.raises(UserError, match="tensor 'bad' holds 1 NaN or infinite of 1$"):
+        file["bad"]
+
+
+def test_which_tensors_are_float(tmp_path):
+    write_state(tmp_path / "state", STATE, {})
+    file = StateFile(tmp_path / "state")
+    assert {name for name in file.names if not file.is_float(name)} == {"count"}
+
+
+def test_a_file_of_others_has_no_metadata(tmp_path):
+    save_file({"a": torch.ones(1)}, tmp_path / "plain")
+    save_file({"a": torch.ones(1)}, tmp_path / "other", metadata={"format": "pt"})
+    assert read_metadata(tmp_path / "plain") == {}
+    assert read_metadata(tmp_path / "other") == {}
+
+
+def whole():
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(8)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", whole()[:5], whole()[:20], whole()[:-1], whole() + b"1", b"PK\x03\x04" + bytes(100)],
+    ids=["empty", "no-length", "half-a-header", "truncated", "too-long", "zip"],
+)
+def test_files_that_are_not_whole_are_refused(tmp_path, content):
+    path = tmp_path / "state.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_state(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: not a whole safetensors file (")
+    assert message.endswith("); delete it and run again")
+    assert "\n" not in message
+
+
+def test_the_whole_file_of_that_test_is_fine(tmp_path):
+    (tmp_path / "state").write_bytes(whole())
+    assert torch.equal(read_state(tmp_path / "state")["a"], torch.zeros(2))
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(UserError) as caught:
+        read_state(tmp_path / "none")
+    assert str(caught.value) == f"{tmp_path / 'none'}: no such file"
+    with pytest.raises(UserError, match="not a whole safetensors file"):
+        read_state(tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_states_that_are_not_finite_are_neither_written_nor_read(tmp_path, value):
+    state = {"a": torch.tensor([1.0, value])}
+    with pytest.raises(UserError) as caught:
+        write_state(tmp_path / "new", state, {})
+    assert str(caught.value) == f"{tmp_path / 'new'}: tensor 'a' holds 1 NaN or infinite of 2"
+    assert not list(tmp_path.iterdir())
+    save_file(state, tmp_path / "old")
+    with pytest.raises(UserError, match="/old: tensor 'a' holds 1 NaN or infinite of 2$"):
+        read_state(tmp_path / "old")

@@ -1,0 +1,143 @@
+"""A copy of the workflow with a tiny study, run once for all tests of this folder."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+MODEL = {
+    "title": "Tiny CLIP",
+    "weights": "pretrain",
+    "architecture": {
+        "embed_dim": 16,
+        "vision_cfg": {
+            "image_size": 16,
+            "patch_size": 8,
+            "width": 32,
+            "layers": 1,
+            "head_width": 16,
+        },
+        "text_cfg": {
+            "context_length": 16,
+            "vocab_size": 49408,
+            "width": 16,
+            "heads": 2,
+            "layers": 1,
+        },
+    },
+    "size": 16,
+    "mean": [0.3, 0.3, 0.3],
+    "std": [0.3, 0.3, 0.3],
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Keep these tests on one worker, so that the study runs once."""
+    for item in items:
+        if Path(item.fspath).is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("workflow"))
+
+
+class Checkout:
+    """A folder with a copy of the workflow."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def snakemake(self, *arguments: str, **options) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [*SNAKEMAKE, *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            **options,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start Snakemake as the leader of a process group of its own."""
+        return subprocess.Popen(
+            [*SNAKEMAKE, *arguments],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def planned(self, *targets: str) -> set[str]:
+        """The jobs of a dry run, as `rule` or `rule wildcard wildcard`, without the study."""
+        run = self.snakemake("--dry-run", "--cores", "2", "--", *targets)
+        assert run.returncode == 0, run.stderr
+        jobs = re.split(r"^(?:local)?rule (\w+):$", run.stdout + run.stderr, flags=re.M)[1:]
+        found = set()
+        for rule, text in zip(jobs[::2], jobs[1::2], strict=True):
+            wildcards = re.search(r"^    wildcards: (.*)$", text, flags=re.M)
+            pairs = dict(pair.split("=") for pair in wildcards[1].split(", ")) if wildcards else {}
+            names = [
+                pairs[key]
+                for key in ("dataset", "task", "point", "method", "vector")
+                if key in pairs
+            ]
+            names += [pairs[key] for key in ("table", "figure") if key in pairs]
+            found.add(" ".join([rule, *names]))
+        return found
+
+    def edit(self, place: str, old: str, new: str) -> None:
+        path = self.folder / place
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def copy(self, folder: Path) -> "Checkout":
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Checkout(folder)
+
+    def artefacts(self) -> dict[str, bytes]:
+        """The files that must be the same, byte for byte, however a run went."""
+        results = self.folder / "results" / "tiny"
+        kinds = (".safetensors", ".json", ".csv", ".md", ".tex", ".png", ".pdf")
+        return {
+            str(path.relative_to(results)): path.read_bytes()
+            for path in sorted(results.rglob("*"))
+            if path.suffix in kinds and "benchmarks" not in path.parts
+        }
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory) -> Checkout:
+    """The workflow with the tiny study, before any run."""
+    folder = tmp_path_factory.mktemp("checkout") / "workflow"
+    left_out = shutil.ignore_patterns(
+        ".git", ".venv", ".snakemake", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis"
+    )
+
+    def ignore(directory, names):
+        top = {"data", "results", "tests", "benchmarks"} if directory == str(ROOT) else set()
+        return left_out(directory, names) | top
+
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=ignore)
+    shutil.copy(ROOT / "tests" / "workflow" / "tiny.yaml", folder / "config" / "studies")
+    with open(folder / "config" / "models.yaml", "a") as stream:
+        yaml.safe_dump({"tiny-clip": MODEL}, stream)
+    return Checkout(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(checkout, tmp_path_factory) -> Checkout:
+    """A copy in which the tiny study has run to its report, on all cores."""
+    done = checkout.copy(tmp_path_factory.mktemp("finished") / "workflow")
+    run = done.snakemake("--cores", str(os.cpu_count()), "--", "results/tiny/report.html")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return done
+
+
+@pytest.fixture
+def editable(finished, tmp_path) -> Checkout:
+    """A copy of the finished run that a test may change."""
+    return finished.copy(tmp_path / "workflow")

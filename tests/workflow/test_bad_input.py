@@ -1,0 +1,145 @@
+"""Bad input ends in one readable line and exit status 1, before any work starts."""
+
+import struct
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+STUDY = "config/studies/tiny.yaml"
+REPORT = "results/tiny/report.html"
+
+
+def error_of(run) -> str:
+    """The one line of the error; nothing may look like a traceback, and no job may have run."""
+    assert run.returncode == 1
+    lines = [line for line in run.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, run.stderr
+    assert "Traceback" not in run.stderr
+    assert "Finished job" not in run.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "control: fashion",
+            "contol: fashion",
+            "unknown key 'contol' in experiments.clip; did you mean 'control'?",
+        ),
+        (
+            "negmerge: {}, conflict",
+            "negmerg: {}, conflict",
+            "unknown method 'negmerg'; did you mean 'negmerge'?",
+        ),
+        (
+            "control: fashion",
+            "control: fashoin",
+            "unknown data set 'fashoin'; did you mean 'fashion'?",
+        ),
+        (
+            "model: tiny-clip",
+            "model: tiny-clop",
+            "unknown model 'tiny-clop'; did you mean 'tiny-clip'?",
+        ),
+        ("{m10: {weight", "{m11: {weight", "unknown point 'm11'; did you mean 'm10'?"),
+        ("epochs: 2", "epochs: two", "experiments.clip.finetune.epochs"),
+        ("warmup_steps: 5", "warmup_steps: -5", "experiments.clip.finetune.warmup_steps is -5"),
+        ("learning_rate: 0.001", "learning_rate: 1e-3", "write 1.0e-03"),
+    ],
+)
+def test_a_wrong_study_names_the_key_and_the_nearest_valid_name(
+    checkout, tmp_path, old, new, message
+):
+    broken = checkout.copy(tmp_path / "workflow")
+    broken.edit(STUDY, old, new)
+    error = error_of(broken.snakemake("--cores", "1", "--", REPORT))
+    assert f"{STUDY}: " in error
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("results/tinny/report.html", "unknown study 'tinny'; did you mean 'tiny'?"),
+        ("results/tiny/tables/acuracy.md", "unknown table 'acuracy'; did you mean 'accuracy'?"),
+        ("results/tiny/figures/spred.png", "unknown figure 'spred'; did you mean 'spread'?"),
+        ("results/tiny/clap/base.safetensors", "unknown experiment 'clap'; did you mean 'clip'?"),
+        ("results/tiny/clip/digits/finetuned/m2.safetensors", "unknown point 'm2'"),
+        (
+            "results/tiny/clip/digit/vectors/m1.safetensors",
+            "unknown task 'digit'; did you mean 'digits'?",
+        ),
+        ("results/tiny/clip/digits/scores/ties.json", "unknown method 'ties'"),
+        ("data/fashio/images.safetensors", "unknown data set 'fashio'; did you mean 'fashion'?"),
+    ],
+)
+def test_an_unknown_name_in_the_asked_path(checkout, target, message):
+    assert message in error_of(checkout.snakemake("--cores", "1", "--", target))
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def put_nan(path):
+    state = load_file(path)
+    state["visual.proj"][0, 0] = np.nan
+    save_file(state, path)
+
+
+def rename_a_tensor(path):
+    state = load_file(path)
+    state["visual.foreign"] = state.pop("visual.proj")
+    save_file(state, path)
+
+
+def lie_about_offsets(path):
+    header = b'{"w":{"dtype":"F32","shape":[1000000],"data_offsets":[0,4000000]}}'
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (truncate, "not a whole safetensors file"),
+        (lie_about_offsets, "not a whole safetensors file"),
+        (put_nan, "tensor 'visual.proj' holds 1 NaN or infinite"),
+        (rename_a_tensor, "tensor 'visual.proj' is missing"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_and_the_rest_stays(editable, damage, message):
+    checkpoint = editable.folder / "results/tiny/clip/digits/finetuned/m10.safetensors"
+    damage(checkpoint)
+    before = editable.artefacts()
+    run = editable.snakemake(
+        "--cores",
+        "1",
+        "--forcerun",
+        "vector",
+        "--",
+        "results/tiny/clip/digits/merged/negmerge.safetensors",
+    )
+    assert run.returncode == 1
+    log = (editable.folder / "results/tiny/logs/vector/clip.digits.m10.log").read_text()
+    assert log.startswith("error: results/tiny/clip/digits/finetuned/m10.safetensors: ")
+    assert message in log
+    assert len(log.splitlines()) == 1
+    assert message in run.stderr, "the log must be shown"
+    assert (
+        before["clip/digits/merged/negmerge.safetensors"]
+        == editable.artefacts()["clip/digits/merged/negmerge.safetensors"]
+    )
+
+
+def test_a_gpu_that_is_not_there_is_no_reason_to_use_the_cpu(checkout, tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    asking = checkout.copy(tmp_path / "workflow")
+    asking.edit(STUDY, "seed: 3", "seed: 3\ndevice: cuda")
+    run = asking.snakemake("--cores", "2", "--", "results/tiny/clip/base.safetensors")
+    assert run.returncode == 1
+    assert "device is cuda, but torch finds no GPU" in run.stderr

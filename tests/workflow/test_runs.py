@@ -1,0 +1,93 @@
+"""The tiny study from nothing to its report: complete, repeatable, the same on any cores."""
+
+import json
+
+import pytest
+
+SCORES = "results/tiny/clip/digits/scores"
+
+
+def test_every_output_of_the_study_is_there(finished):
+    results = finished.folder / "results" / "tiny"
+    tables = [
+        f"tables/{name}.{kind}"
+        for name in ("accuracy", "sparsity")
+        for kind in ("md", "csv", "tex")
+    ]
+    figures = [
+        f"figures/{name}.{kind}"
+        for name in ("tradeoff", "spread")
+        for kind in ("png", "pdf", "csv")
+    ]
+    for place in [*tables, *figures, "report.html"]:
+        assert (results / place).stat().st_size > 0
+
+
+def test_scores_count_every_test_image(finished):
+    for method in ("pretrained", "task-arithmetic", "uniform", "negmerge", "conflict"):
+        score = json.loads((finished.folder / SCORES / f"{method}.json").read_text())
+        assert (score["forget"]["n"], score["control"]["n"]) == (397, 4000)
+        assert 0 <= score["forget"]["correct"] <= 397
+
+
+def test_task_arithmetic_chooses_one_model_of_the_pool(finished):
+    score = json.loads((finished.folder / SCORES / "task-arithmetic.json").read_text())
+    assert score["vector"] in ("m1", "m10")
+
+
+def test_a_second_run_does_nothing(finished):
+    assert finished.planned("results/tiny/report.html") == set()
+
+
+def test_one_core_gives_the_same_bytes_as_all(checkout, finished, tmp_path):
+    slow = checkout.copy(tmp_path / "workflow")
+    run = slow.snakemake("--cores", "1", "--", "results/tiny/report.html")
+    assert run.returncode == 0, run.stderr
+    assert slow.artefacts() == finished.artefacts()
+
+
+def test_a_table_runs_only_what_it_needs(checkout):
+    planned = checkout.planned("results/tiny/tables/sparsity.md")
+    assert {job.split()[0] for job in planned} == {
+        "prepare",
+        "base",
+        "head",
+        "finetune",
+        "vector",
+        "merge",
+        "sparsity",
+        "table",
+    }
+
+
+def test_snakemakes_own_report_works(finished, tmp_path):
+    report = tmp_path / "report.html"
+    run = finished.snakemake("--report", str(report), "--", "results/tiny/report.html")
+    assert run.returncode == 0, run.stderr
+    text = report.read_text()
+    for word in ("Tables", "Figures", "accuracy", "tradeoff"):
+        assert word in text
+
+
+@pytest.mark.parametrize("target", ["results/demo/report.html"])
+def test_the_demo_is_planned(checkout, target):
+    planned = checkout.planned(target)
+    assert sum(job.startswith("finetune") for job in planned) == 12
+
+
+def test_the_workflow_can_be_imported_as_a_module(checkout, tmp_path):
+    (tmp_path / "Snakefile").write_text(
+        f'''
+module negmerge:
+    snakefile: "{checkout.folder}/Snakefile"
+    config: {{"study": "tiny", "data": "sets"}}
+    prefix: "inner"
+
+use rule * from negmerge as negmerge_*
+'''
+    )
+    from conftest import Checkout
+
+    run = Checkout(tmp_path).snakemake("--cores", "2", "--", "inner/sets/digits/images.safetensors")
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "inner/sets/digits/images.safetensors").stat().st_size > 0

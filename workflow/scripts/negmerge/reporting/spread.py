@@ -1,0 +1,107 @@
+"""Forget accuracy of the single models of a pool beside that of their merges (Figure 1b)."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from negmerge.reporting import style
+from negmerge.reporting.sweeps import baseline
+
+SINGLE = "single"
+COLUMNS = ("experiment", "task", "series", "label", "vector", "coefficient", "control", "forget")
+
+
+def spread_data(figure: Mapping, sweeps: pd.DataFrame, selected: Sequence[Mapping]) -> pd.DataFrame:
+    """List what the figure shows, a row per dot or mark, in percent.
+
+    A single model's value is its lowest validation forget accuracy among the coefficients whose
+    control accuracy is at least the share to keep of the base's; ties go to the smaller
+    coefficient. A method's value is that of its chosen coefficient.
+    """
+    names = {choice["method"] for choice in selected} | set(figure["methods"])
+    rows = []
+    for (experiment, task), here in sweeps.groupby(["experiment", "task"], sort=False):
+        accuracy, keep = baseline(selected, experiment, task)
+        kept = here[(here["control"] >= keep * accuracy) & ~here["vector"].isin(names)]
+        best = kept.sort_values(["forget", "coefficient"]).drop_duplicates("vector")
+        best = best.sort_values("vector").assign(series=SINGLE, label="single models")
+        rows += best.to_dict("records")
+        for choice in selected:
+            place = (choice["experiment"], choice["task"])
+            method = choice["method"]
+            drawn = method in figure["methods"] and choice["forget_accuracy"] is not None
+            if place == (experiment, task) and drawn:
+                rows.append(_mark(choice, figure["methods"][method]))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
+
+
+def _mark(choice: Mapping, label: str) -> dict:
+    """Give the row of a method's chosen coefficient."""
+    return {
+        **{key: choice[key] for key in ("experiment", "task", "vector", "coefficient")},
+        "series": choice["method"],
+        "label": label,
+        "control": choice["control_accuracy"],
+        "forget": choice["forget_accuracy"],
+    }
+
+
+def draw_spread(figure: Mapping, data: pd.DataFrame) -> Figure:
+    """Draw a column of dots for each experiment and task, with the methods' marks beside it.
+
+    Args:
+        figure: the definition of the figure, as in a study.
+        data: from `spread_data`.
+    """
+    places = list(data.groupby(["experiment", "task"], sort=False))
+    canvas = Figure(figsize=(max(5.5, 1.5 + 1.3 * len(places)), 3.8), layout="constrained")
+    axes = canvas.subplots()
+    methods = style.styles(figure["methods"])
+    for centre, (_, panel) in enumerate(places):
+        _draw_place(axes, centre, panel, methods)
+    several = data["experiment"].nunique() > 1
+    ticks = [f"{task}\n{experiment}" if several else task for (experiment, task), _ in places]
+    axes.set_xticks(range(len(places)), ticks)
+    axes.set_xlim(-0.6, len(places) - 0.4)
+    axes.grid(visible=False, axis="x")
+    axes.set_ylabel("forget accuracy on validation images (%)\nlower is better")
+    canvas.legend(handles=_legend(figure["methods"], methods), loc="outside lower center", ncols=4)
+    return canvas
+
+
+def _draw_place(
+    axes: Axes, centre: int, panel: pd.DataFrame, methods: Mapping[str, Mapping]
+) -> None:
+    """Draw the dots, their range in points, and the marks of one experiment and task."""
+    singles = panel.loc[panel["series"] == SINGLE, "forget"].to_list()
+    left = centre - 0.2
+    if singles:
+        low, high = min(singles), max(singles)
+        axes.plot([left, left], [low, high], color=style.GREY, linewidth=6, alpha=0.35)
+        # Dots at one height would hide each other: neighbours are moved apart.
+        shifts = [((place * 3) % 5 - 2) * 0.025 for place in range(len(singles))]
+        across = [left + shift for shift in shifts]
+        axes.plot(across, singles, "o", color="#5F5F5F", markersize=4, alpha=0.8)
+        axes.annotate(
+            f"{high - low:.1f} points", (left, high), (0, 6), textcoords="offset points",
+            ha="center", fontsize=8,
+        )  # fmt: skip
+    width = 0.4 / max(len(methods), 1)
+    for place, (method, look) in enumerate(methods.items()):
+        marks = panel.loc[panel["series"] == method, "forget"]
+        across = [centre + (place + 0.5) * width] * len(marks)
+        axes.plot(across, marks, linestyle="none", markersize=8, markeredgecolor="white", **look)
+
+
+def _legend(labels: Mapping[str, str], methods: Mapping[str, Mapping]) -> list[Line2D]:
+    marks = [
+        Line2D([], [], linestyle="none", markersize=7, label=labels[method], **look)
+        for method, look in methods.items()
+    ]
+    dot = Line2D(
+        [], [], linestyle="none", marker="o", markersize=4, color="#5F5F5F", label="single models"
+    )
+    return [dot, *marks]

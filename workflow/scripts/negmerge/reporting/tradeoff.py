@@ -1,0 +1,119 @@
+"""Forget against control accuracy of single models and merges (Figure 1a of the paper)."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from negmerge.reporting import style
+from negmerge.reporting.sweeps import baseline
+
+PANELS_PER_ROW = 3
+SINGLE = "single"
+COLUMNS = (
+    "experiment", "task", "series", "label", "vector", "coefficient", "control", "forget",
+    "chosen", "threshold",
+)  # fmt: skip
+
+
+def tradeoff_data(
+    figure: Mapping, sweeps: pd.DataFrame, selected: Sequence[Mapping]
+) -> pd.DataFrame:
+    """List what the figure shows, a row per point of a line, in percent.
+
+    `series` is a method, or `single` for the lines of single models. `chosen` marks the method's
+    coefficient, and `threshold` is the control accuracy that it had to keep.
+    """
+    names = {choice["method"] for choice in selected} | set(figure["methods"])
+    frames = []
+    for (experiment, task), here in sweeps.groupby(["experiment", "task"], sort=False):
+        accuracy, keep = baseline(selected, experiment, task)
+        here = here.assign(threshold=keep * accuracy)
+        singles = here[~here["vector"].isin(names)]
+        frames.append(singles.assign(series=SINGLE, label="single models", chosen=False))
+        for method, label in figure["methods"].items():
+            choice = _choice(selected, experiment, task, method)
+            if choice is None or choice["vector"] is None:
+                continue
+            line = here[here["vector"] == choice["vector"]]
+            chosen = line["coefficient"] == choice["coefficient"]
+            frames.append(line.assign(series=method, label=label, chosen=chosen))
+    return pd.concat(frames, ignore_index=True)[list(COLUMNS)].round(6)
+
+
+def _choice(selected: Sequence[Mapping], experiment: str, task: str, method: str) -> Mapping | None:
+    place = (experiment, task, method)
+    fitting = [c for c in selected if (c["experiment"], c["task"], c["method"]) == place]
+    return fitting[0] if fitting else None
+
+
+def draw_tradeoff(figure: Mapping, data: pd.DataFrame) -> Figure:
+    """Draw a panel for each experiment and task.
+
+    Args:
+        figure: the definition of the figure, as in a study.
+        data: from `tradeoff_data`.
+    """
+    places = list(data.groupby(["experiment", "task"], sort=False))
+    columns = min(len(places), PANELS_PER_ROW)
+    rows = math.ceil(len(places) / columns)
+    legend_rows = math.ceil((len(figure["methods"]) + 3) / 4)
+    height = 3.2 * rows + 0.25 * legend_rows + 0.2
+    canvas = Figure(figsize=(max(3.6 * columns, 6.5), height), layout="constrained")
+    grid = list(canvas.subplots(rows, columns, squeeze=False).flat)
+    methods = style.styles(figure["methods"])
+    several = data["experiment"].nunique() > 1
+    for place, (axes, ((experiment, task), panel)) in enumerate(zip(grid, places, strict=False)):
+        _draw_panel(axes, panel, methods)
+        axes.set_xlabel("control accuracy (%), higher is better")
+        if place % columns == 0:
+            axes.set_ylabel("forget accuracy (%), lower is better")
+        axes.set_title(f"{experiment}: {task}" if several else task)
+    for axes in grid[len(places) :]:
+        axes.remove()
+    canvas.legend(handles=_legend(figure["methods"], methods), loc="outside lower center", ncols=4)
+    return canvas
+
+
+def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: Mapping[str, Mapping]) -> None:
+    singles = panel[panel["series"] == SINGLE]
+    for _, line in singles.groupby("vector", sort=False):
+        axes.plot(line["control"], line["forget"], color=style.GREY, linewidth=0.7, alpha=0.8)
+    for place, (method, look) in enumerate(methods.items()):
+        line = panel[panel["series"] == method]
+        axes.plot(line["control"], line["forget"], color=look["color"], linewidth=1.6)
+        chosen = line[line["chosen"]]
+        axes.plot(
+            chosen["control"], chosen["forget"], linestyle="none", markersize=8,
+            markeredgecolor="white", zorder=5 + place, **look,
+        )  # fmt: skip
+    base = panel[panel["coefficient"] == 0].head(1)
+    axes.plot(base["control"], base["forget"], "*", color=style.BLACK, markersize=11, zorder=4)
+    threshold = panel["threshold"].iloc[0]
+    axes.axvline(threshold, color=style.BLACK, linestyle="--", linewidth=0.9)
+    _limit(axes, panel, threshold, base["control"].iloc[0])
+
+
+def _limit(axes: Axes, panel: pd.DataFrame, threshold: float, base: float) -> None:
+    """Show the neighbourhood of the threshold: a model that lost all is of no interest."""
+    left = max(panel["control"].min(), threshold - 2 * max(base - threshold, 1))
+    seen = panel[panel["control"] >= left]
+    across, up = seen["control"].max() - left, seen["forget"].max() - seen["forget"].min()
+    axes.set_xlim(left - 0.03 * across, seen["control"].max() + 0.06 * across)
+    axes.set_ylim(seen["forget"].min() - 0.05 * up - 0.5, seen["forget"].max() + 0.05 * up + 0.5)
+
+
+def _legend(labels: Mapping[str, str], methods: Mapping[str, Mapping]) -> list[Line2D]:
+    handles = [
+        Line2D([], [], markersize=7, markeredgecolor="white", label=labels[method], **look)
+        for method, look in methods.items()
+    ]
+    return [
+        *handles,
+        Line2D([], [], color=style.GREY, linewidth=0.9, label="single models"),
+        Line2D([], [], color=style.BLACK, marker="*", markersize=9, linestyle="none", label="base"),
+        Line2D([], [], color=style.BLACK, linestyle="--", linewidth=0.9, label="accuracy to keep"),
+    ]

@@ -1,0 +1,22 @@
+"""Put the tables, figures, choices and run times of a study into one HTML file."""
+
+from pathlib import Path
+
+from negmerge.files import write_text
+from negmerge.job import job
+from negmerge.reporting.report import report
+
+with job(snakemake):
+    inputs, params = snakemake.input, snakemake.params
+    # Every job whose output the report rests on has left its times here.
+    times = Path(inputs.dag).parent.glob("benchmarks/*/*.tsv")
+    page = report(
+        params.name,
+        params.study,
+        tables=inputs.get("tables", []),
+        figures=inputs.get("figures", []),
+        selected=inputs.get("selected", []),
+        benchmarks=[*inputs.prepared, *sorted(map(str, times))],
+        rulegraph=Path(inputs.dag).read_text(),
+    )
+    write_text(snakemake.output.html, page)

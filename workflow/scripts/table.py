@@ -1,0 +1,17 @@
+"""Make a table of a study: its cells for programs, and two forms for people."""
+
+from negmerge.files import read_json, write_text
+from negmerge.job import job
+from negmerge.reporting.layout import layout
+from negmerge.reporting.published import read_published
+from negmerge.reporting.tables import cells, write_cells
+from negmerge.reporting.writing import latex, markdown
+
+with job(snakemake):
+    inputs, output, table = snakemake.input, snakemake.output, snakemake.params.table
+    records = [read_json(path) for path in inputs.records]
+    frame = cells(table, records, read_published(inputs.get("published", [])))
+    write_cells(output.csv, frame)
+    printed = layout(table, frame)
+    write_text(output.md, markdown(printed))
+    write_text(output.tex, latex(printed))

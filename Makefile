@@ -9,7 +9,7 @@ READY := .venv/.ready
 .PHONY: study test lint format bench lock clean help
 
 study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo CORES=all)
-	$(BIN)/snakemake --cores $(CORES) --quiet rules -- results/$(STUDY)/report.html
+	$(BIN)/snakemake --cores $(CORES) --quiet reason -- results/$(STUDY)/report.html
 	@echo "report: results/$(STUDY)/report.html"
 
 test: $(READY)  ## install into .venv and run all tests

@@ -129,8 +129,8 @@ def markdown(runs: list[dict]) -> str:
                 if row["seconds"] >= 1
             ),
             "",
-            "Test accuracy in percent, mean over the seeds; ± is the binomial standard error of one "
-            "seed's figure, [ ] the single seeds. The coefficient is chosen on validation images, "
+            "Test accuracy in percent, mean over the seeds; ± is the binomial standard error of "
+            "one seed's figure, [ ] the single seeds. The coefficient is chosen on validation images, "
             "of which it keeps 95 % of the control accuracy; on the test images it can keep less.",
             "",
             "| forgotten | method | forget (lower) | control (higher) | control kept, % |",

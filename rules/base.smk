@@ -25,6 +25,8 @@ rule base:
         device=setting("device", of=study),
         seed=job_seed,
         torch_threads=2,
+    message:
+        "base: {wildcards.experiment}"
     script:
         "../workflow/scripts/base.py"
 
@@ -49,5 +51,7 @@ rule head:
         model=model,
         prompts=row("prompts"),
         torch_threads=1,
+    message:
+        "head: {wildcards.experiment}, {wildcards.dataset}"
     script:
         "../workflow/scripts/head.py"

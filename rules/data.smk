@@ -21,5 +21,7 @@ rule prepare:
         runtime=30,
     params:
         dataset=row("datasets"),
+    message:
+        "prepare: {wildcards.dataset}"
     script:
         "../workflow/scripts/prepare.py"

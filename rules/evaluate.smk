@@ -19,6 +19,8 @@ rule negate:
     resources:
         mem_mb=8000,
         runtime=30,
+    message:
+        "negate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/negate.py"
 
@@ -47,5 +49,7 @@ rule evaluate:
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
         torch_threads=1,
+    message:
+        "evaluate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/evaluate.py"

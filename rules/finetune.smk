@@ -26,6 +26,8 @@ rule finetune:
         device=setting("device", of=study),
         seed=job_seed,
         torch_threads=1,
+    message:
+        "finetune: {wildcards.experiment}, {wildcards.task}, {wildcards.point}"
     script:
         "../workflow/scripts/finetune.py"
 
@@ -47,5 +49,7 @@ rule vector:
     resources:
         mem_mb=8000,
         runtime=30,
+    message:
+        "vector: {wildcards.experiment}, {wildcards.task}, {wildcards.point}"
     script:
         "../workflow/scripts/vector.py"

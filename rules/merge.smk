@@ -19,6 +19,8 @@ rule merge:
         runtime=60,
     params:
         options=options,
+    message:
+        "merge: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/merge.py"
 
@@ -42,5 +44,7 @@ rule sparsity:
     params:
         frozen=setting("frozen"),
         models=lambda wildcards: len(experiment(wildcards).pool.changes),
+    message:
+        "sparsity: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/sparsity.py"

@@ -29,6 +29,8 @@ rule table:
     params:
         name="{table}",
         table=lambda wildcards: exhibit("table")(wildcards).model_dump(),
+    message:
+        "table: {wildcards.table}"
     script:
         "../workflow/scripts/table.py"
 
@@ -59,11 +61,15 @@ rule figure:
         runtime=10,
     params:
         figure=lambda wildcards: exhibit("figure")(wildcards).model_dump(),
+    message:
+        "figure: {wildcards.figure}"
     script:
         "../workflow/scripts/figure.py"
 
 
 rule dag:
+    input:
+        code=code("dag"),
     output:
         dag="results/{study}/dag.mmd",
     log:
@@ -80,9 +86,10 @@ rule dag:
     params:
         snakefile=shipped(Path(workflow.main_snakefile)),
         study=lambda wildcards: study(wildcards).model_dump(),
-    shell:
-        "snakemake --snakefile {params.snakefile:q} --rulegraph mermaid-js "
-        "-- $(dirname {output.dag:q})/report.html > {output.dag:q} 2> {log:q}"
+    message:
+        "dag: {wildcards.study}"
+    script:
+        "../workflow/scripts/dag.py"
 
 
 rule report:
@@ -108,5 +115,7 @@ rule report:
     params:
         name="{study}",
         study=lambda wildcards: study(wildcards).model_dump(),
+    message:
+        "report: {wildcards.study}"
     script:
         "../workflow/scripts/report.py"

@@ -27,6 +27,8 @@ rule sweep:
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
         torch_threads=1,
+    message:
+        "sweep: {wildcards.experiment}, {wildcards.task}, {wildcards.vector}"
     script:
         "../workflow/scripts/sweep.py"
 
@@ -50,5 +52,7 @@ rule select:
         runtime=10,
     params:
         selection=lambda wildcards: experiment(wildcards).selection.model_dump(),
+    message:
+        "select: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/select_coefficient.py"

@@ -18,6 +18,8 @@ CONFIG = Path(__file__).parents[1] / "config"
 # The same examples each time, so that a failure is a change of the code.
 settings.register_profile("project", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("project")
+# Tests may run side by side, and more threads than cores make small operations slow.
+torch.set_num_threads(1)
 
 
 class Golden:

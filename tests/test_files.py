@@ -54,10 +54,15 @@ def test_sha256(tmp_path):
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path = tmp_path / "f"
     path.write_text("old")
-    with pytest.raises(error), replacing(path) as partial:
-        partial.write_text("half")
-        assert path.read_text() == "old"
-        raise error
+
+    def fail():
+        with replacing(path) as partial:
+            partial.write_text("half")
+            assert path.read_text() == "old"
+            raise error
+
+    with pytest.raises(error):
+        fail()
     assert path.read_text() == "old"
     assert listing(tmp_path) == ["f"]
 

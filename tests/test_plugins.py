@@ -30,7 +30,7 @@ def test_unknown_choices_are_refused_with_the_nearest(look_up):
     assert str(caught.value) == (
         f"unknown source 'scikit-digits'; did you mean 'scikit-learn-digits'? valid: {names}"
     )
-    with pytest.raises(UserError, match="^unknown method '../engine'; "):
+    with pytest.raises(UserError, match=r"^unknown method '\.\./engine'; "):
         look_up(plugins.MERGE_METHODS, "../engine")
 
 
@@ -43,4 +43,6 @@ load_study("config", "demo")
 plugins.names(plugins.MERGE_METHODS)
 sys.exit("torch" in sys.modules)
 """
-    assert subprocess.run([sys.executable, "-c", code], cwd=plugins.PACKAGE.parents[2]).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=plugins.PACKAGE.parents[2]).returncode == 0
+    )

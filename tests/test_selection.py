@@ -61,11 +61,7 @@ def test_the_choice_is_its_definition(rows, baseline, keep):
     for coefficient, forget, control in rows:
         if control < keep * baseline:
             continue
-        if (
-            best is None
-            or forget < best[1]
-            or (forget == best[1] and coefficient < best[0])
-        ):
+        if best is None or forget < best[1] or (forget == best[1] and coefficient < best[0]):
             best = (coefficient, forget)
     columns = [[row[place] for row in rows] for place in range(3)]
     assert select_coefficient(*columns, baseline, keep) == (best and best[0])
@@ -78,7 +74,7 @@ def test_uneven_lists_and_missing_numbers_are_refused():
         "2 coefficients with 1 forget and 2 control accuracies, expected as many of each"
     )
     for numbers in (([math.nan], [1.0], 1.0), ([1.0], [math.nan], 1.0), ([1.0], [1.0], math.nan)):
-        with pytest.raises(UserError, match="^an accuracy is not a number, so no coefficient"):
+        with pytest.raises(UserError, match=r"^an accuracy is not a number, so no coefficient"):
             select_coefficient([0.0], *numbers)
 
 
@@ -125,10 +121,10 @@ def test_several_vectors():
 
 
 def test_sweeps_must_be_there_and_start_at_zero():
-    with pytest.raises(UserError, match="^no sweeps to choose from$"):
+    with pytest.raises(UserError, match=r"^no sweeps to choose from$"):
         choose({}, 0.95)
     for sweep in (Sweep([0.5], [1.0], [1.0]), Sweep([], [], [])):
-        with pytest.raises(UserError, match="^the sweep of m1 does not start at coefficient 0$"):
+        with pytest.raises(UserError, match=r"^the sweep of m1 does not start at coefficient 0$"):
             choose({"m1": sweep}, 0.95)
 
 

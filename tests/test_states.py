@@ -51,7 +51,7 @@ def test_a_file_is_read_tensor_by_tensor(tmp_path):
     assert file.names == ["a", "bad"]
     assert file.shape("bad") == (1,)
     assert torch.equal(file["a"], torch.ones(3))
-    with pytest.raises(UserError, match="tensor 'bad' holds 1 NaN or infinite of 1$"):
+    with pytest.raises(UserError, match=r"tensor 'bad' holds 1 NaN or infinite of 1$"):
         file["bad"]
 
 
@@ -110,5 +110,5 @@ def test_states_that_are_not_finite_are_neither_written_nor_read(tmp_path, value
     assert str(caught.value) == f"{tmp_path / 'new'}: tensor 'a' holds 1 NaN or infinite of 2"
     assert not list(tmp_path.iterdir())
     save_file(state, tmp_path / "old")
-    with pytest.raises(UserError, match="/old: tensor 'a' holds 1 NaN or infinite of 2$"):
+    with pytest.raises(UserError, match=r"/old: tensor 'a' holds 1 NaN or infinite of 2$"):
         read_state(tmp_path / "old")

@@ -1,12 +1,16 @@
 """The examples of the how-to pages work as they are written there."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file, save_file
 from workflow_text import PACKAGE, ROOT
 
 PNG = bytes.fromhex(
@@ -17,7 +21,7 @@ PNG = bytes.fromhex(
 
 def blocks(page, language):
     """Take the code blocks of one language out of a page."""
-    text = (ROOT / "docs" / page).read_text()
+    text = (ROOT / page).read_text()
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
 
 
@@ -42,7 +46,7 @@ def run(library, *arguments):
 
 
 def test_the_merge_method_passes_its_own_test(library):
-    method, test = blocks("add-a-merge-method.md", "python")
+    method, test = blocks("docs/add-a-merge-method.md", "python")
     (library / "negmerge/merging/methods/median.py").write_text(method)
     (library / "test_median.py").write_text(test)
     out = run(library, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_median.py")
@@ -51,12 +55,12 @@ def test_the_merge_method_passes_its_own_test(library):
 
 def test_a_study_may_name_the_merge_method(library):
     (library / "negmerge/merging/methods/median.py").write_text(
-        blocks("add-a-merge-method.md", "python")[0]
+        blocks("docs/add-a-merge-method.md", "python")[0]
     )
     shutil.copytree(ROOT / "config", library / "config")
     study = library / "config" / "studies" / "demo.yaml"
     text = study.read_text()
-    for block in blocks("add-a-merge-method.md", "yaml"):
+    for block in blocks("docs/add-a-merge-method.md", "yaml"):
         head, line = block.splitlines()
         assert f"{head}\n" in text
         text = text.replace(f"{head}\n", f"{head}\n{line}\n", 1)
@@ -68,9 +72,9 @@ def test_a_study_may_name_the_merge_method(library):
 
 
 def test_a_source_of_ones_own_is_prepared(library):
-    (source,) = blocks("add-a-data-set.md", "python")
+    (source,) = blocks("docs/add-a-data-set.md", "python")
     (library / "negmerge/data/sources/class_folders.py").write_text(source)
-    row = yaml.safe_load(blocks("add-a-data-set.md", "yaml")[2])["pets"]
+    row = yaml.safe_load(blocks("docs/add-a-data-set.md", "yaml")[2])["pets"]
     row |= {"files": {"train": "train", "test": "test"}, "splits": {"train": 3, "test": 2}}
     for place in ("train/cat/1", "train/cat/2", "train/dog/1", "test/cat/1", "test/dog/1"):
         file = library / f"{place}.png"
@@ -91,9 +95,9 @@ print(train.labels.tolist(), train[0].size)
 
 def test_the_rows_of_the_data_sets_are_valid(library):
     (library / "negmerge/data/sources/class_folders.py").write_text(
-        blocks("add-a-data-set.md", "python")[0]
+        blocks("docs/add-a-data-set.md", "python")[0]
     )
-    rows, prompts, pets = map(yaml.safe_load, blocks("add-a-data-set.md", "yaml"))
+    rows, prompts, pets = map(yaml.safe_load, blocks("docs/add-a-data-set.md", "yaml"))
     check = f"""
 from negmerge.catalogue import Dataset, Prompts
 for row in {[*rows.values(), *pets.values()]!r}:
@@ -101,3 +105,26 @@ for row in {[*rows.values(), *pets.values()]!r}:
 Prompts.model_validate({prompts["mnist"]!r})
 """
     run(library, "-c", check)
+
+
+def test_the_commands_of_the_readme_work_on_files(tmp_path):
+    (tmp_path / "pool").mkdir()
+    save_file({"w": torch.tensor([1.0, 1.0])}, tmp_path / "base.safetensors")
+    for number, values in enumerate(([2.0, 0.0], [4.0, 2.0])):
+        save_file({"w": torch.tensor(values)}, tmp_path / "pool" / f"{number}.safetensors")
+    commands = re.findall(r"^ {4}(negmerge .*)$", (ROOT / "README.md").read_text(), re.M)
+    assert len(commands) == 2
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for command in commands:
+        done = subprocess.run(command, shell=True, cwd=tmp_path, env={"PATH": path}, check=False)
+        assert done.returncode == 0, command
+    found = load_file(tmp_path / "unlearned.safetensors")["w"]
+    assert torch.allclose(found, torch.tensor([1 - 0.9 * 2, 1.0]))
+
+
+def test_the_lines_of_python_in_the_readme_do_the_same():
+    (code,) = blocks("README.md", "python")
+    states = [{"w": torch.tensor(values)} for values in ([1.0, 1.0], [2.0, 0.0], [4.0, 2.0])]
+    names = {"base": states[0], "pool": states[1:]}
+    exec(code, names)
+    assert torch.allclose(names["unlearned"]["w"], torch.tensor([1 - 0.9 * 2, 1.0]))

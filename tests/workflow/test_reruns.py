@@ -12,16 +12,16 @@ def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
     )
     planned = editable.planned(REPORT)
     assert {
-        "merge digits negmerge",
-        "sparsity digits negmerge",
-        "sweep digits negmerge",
-        "select digits negmerge",
-        "negate digits negmerge",
-        "evaluate digits negmerge",
-        "table accuracy",
-        "table sparsity",
-        "figure tradeoff",
-        "report",
+        "merge: clip, digits, negmerge",
+        "sparsity: clip, digits, negmerge",
+        "sweep: clip, digits, negmerge",
+        "select: clip, digits, negmerge",
+        "negate: clip, digits, negmerge",
+        "evaluate: clip, digits, negmerge",
+        "table: accuracy",
+        "table: sparsity",
+        "figure: tradeoff",
+        "report: tiny",
     } <= planned
     assert not [job for job in planned if job.startswith(("finetune", "vector", "base", "prepare"))]
     assert not [
@@ -31,29 +31,29 @@ def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
 
 def test_the_format_of_tables_reruns_only_the_tables(editable):
     editable.edit(f"{LIBRARY}/reporting/writing.py", '"""', '"""\nEdited.\n')
-    assert editable.planned("results/tiny/tables/accuracy.md") == {"table accuracy"}
-    assert {job.split()[0] for job in editable.planned(REPORT)} == {"table", "report"}
+    assert editable.planned("results/tiny/tables/accuracy.md") == {"table: accuracy"}
+    assert {job.split(":")[0] for job in editable.planned(REPORT)} == {"table", "report"}
 
 
 def test_a_points_settings_rerun_that_point_and_what_follows(editable):
     editable.edit("config/studies/tiny.yaml", "weight_decay: 0.2", "weight_decay: 0.3")
     planned = editable.planned(REPORT)
     assert {job for job in planned if job.startswith(("finetune", "vector"))} == {
-        "finetune digits m10",
-        "vector digits m10",
+        "finetune: clip, digits, m10",
+        "vector: clip, digits, m10",
     }
     assert {job for job in planned if job.startswith("sweep")} == {
-        "sweep digits m10",
-        "sweep digits uniform",
-        "sweep digits negmerge",
-        "sweep digits conflict",
+        "sweep: clip, digits, m10",
+        "sweep: clip, digits, uniform",
+        "sweep: clip, digits, negmerge",
+        "sweep: clip, digits, conflict",
     }
-    assert "evaluate digits pretrained" not in planned
+    assert "evaluate: clip, digits, pretrained" not in planned
 
 
 def test_the_grid_of_coefficients_reruns_no_merge(editable):
     editable.edit("config/studies/tiny.yaml", "stop: 1.0", "stop: 1.5")
-    rules = {job.split()[0] for job in editable.planned(REPORT)}
+    rules = {job.split(":")[0] for job in editable.planned(REPORT)}
     assert "sweep" in rules
     assert not rules & {"finetune", "vector", "merge", "sparsity"}
 
@@ -61,7 +61,7 @@ def test_the_grid_of_coefficients_reruns_no_merge(editable):
 def test_prompts_rerun_the_heads_that_they_make(editable):
     editable.edit("config/prompts.yaml", "a photo of a {}.", "a picture of a {}.")
     planned = editable.planned(REPORT)
-    assert {job for job in planned if job.startswith("head")} == {"head fashion"}
+    assert {job for job in planned if job.startswith("head")} == {"head: clip, fashion"}
     assert not [job for job in planned if job.startswith(("base", "finetune"))]
 
 

@@ -48,7 +48,7 @@ def test_one_core_gives_the_same_bytes_as_all(checkout, finished, tmp_path):
 
 def test_a_table_runs_only_what_it_needs(checkout):
     planned = checkout.planned("results/tiny/tables/sparsity.md")
-    assert {job.split()[0] for job in planned} == {
+    assert {job.split(":")[0] for job in planned} == {
         "prepare",
         "base",
         "head",

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field, PositiveInt, model_validator
 
 from negmerge import plugins
-from negmerge.data.images import SPLITS
+from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
 from negmerge.recipe import Settings
 from negmerge.yaml_files import read_yaml

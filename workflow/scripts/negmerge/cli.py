@@ -74,11 +74,12 @@ def check(options: argparse.Namespace) -> None:
     from negmerge.study import load_study
 
     study = load_study(options.config, options.study)
+    for name, experiment in study.experiments.items():
+        for method, settings in experiment.methods.items():
+            where = f"{options.config / 'studies' / options.study}.yaml: experiments.{name}.methods"
+            _check_options(f"{where}.{method}", method, settings)
     print(f"{options.study}: {study.title}")
     for name, experiment in study.experiments.items():
-        where = f"experiments.{name}.methods"
-        for method, settings in experiment.methods.items():
-            _check_options(where, method, settings)
         points, coefficients = list(experiment.pool.changes), experiment.coefficients.values
         print(f"\nexperiment {name}: {experiment.scenario}, {experiment.model}")
         print(f"  tasks: {', '.join(experiment.tasks)}; control: {experiment.control}")
@@ -104,10 +105,10 @@ def _check_options(where: str, method: str, settings: dict[str, float]) -> None:
     if not settings:
         return
     if method not in plugins.names(plugins.MERGE_METHODS):
-        raise UserError(f"{where}.{method}: {unknown('option', next(iter(settings)), ())}")
+        raise UserError(f"{where}: {unknown('option', next(iter(settings)), ())}")
     from negmerge.merging import METHODS
 
-    METHODS[method].check(f"{where}.{method}", settings)
+    METHODS[method].check(where, settings)
 
 
 def _refuse_overwriting(options: argparse.Namespace) -> None:

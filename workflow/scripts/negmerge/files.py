@@ -36,6 +36,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        # Some writers make files that only their owner can read.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(partial, 0o666 & ~umask)
         with open(partial, "rb") as written:
             os.fsync(written.fileno())
         os.replace(partial, path)

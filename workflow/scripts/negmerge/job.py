@@ -22,7 +22,7 @@ def job(snakemake: Any) -> Iterator[None]:
     Raises:
         SystemExit: with status 1, after a `UserError`.
     """
-    log = os.open(snakemake.log[0], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    log = os.open(snakemake.log[0], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
     sys.stdout.reconfigure(line_buffering=True)

@@ -63,10 +63,11 @@ def explain(error: ValidationError, model: Any) -> str:
     findings: dict[tuple, list[Mapping]] = {}
     for finding in error.errors():
         findings.setdefault(_follow(model, finding["loc"])[0], []).append(finding)
-    # Where a value may be one thing or another, each has its finding. The deepest one is about the
-    # thing that was meant: one wrong number in a mapping, not that a mapping is no number.
-    first = next(iter(findings))
-    place = max((p for p in findings if p[: len(first)] == first), key=len)
+    first = place = next(iter(findings))
+    if len(_follow(model, first)[1]) > 1:
+        # The value may be one thing or another, and each has its findings. The deepest is about the
+        # one that was meant: a wrong number in a mapping, not that a mapping is no number.
+        place = max((p for p in findings if p[: len(first)] == first), key=len)
     text = _explain(place, findings[place], model)
     more = len(findings) - len({first, place})
     return f"{text} (and {more} more)" if more else text
@@ -76,10 +77,12 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
     """Say what is wrong at one place; several findings there are alternatives."""
     where = ".".join(map(str, place)) or "the file"
     finding = findings[0]
+    *parents, key = place or ("",)
+    inside = f" in {'.'.join(map(str, parents))}" if parents else ""
     if finding["type"] == "extra_forbidden":
-        *parents, key = place
-        inside = f" in {'.'.join(map(str, parents))}" if parents else ""
         return f"unknown key {key!r}{inside}; {nearest(key, _fields(model, parents))}"
+    if finding["type"] == "invalid_key":  # YAML 1.1 reads on, off, yes and no as truth values
+        return f"the key {finding['input']!r}{inside} is no text; put it into quotes"
     if finding["type"] == "missing":
         return f"the key {where} is missing"
     if finding["type"] == "value_error":

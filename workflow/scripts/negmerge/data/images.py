@@ -16,11 +16,9 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError
 from negmerge.files import replacing
-
-# pretrain: images that only the workflow's own pre-training sees; the paper's sets have none.
-SPLITS = ("pretrain", "train", "test")
 
 
 def write_images(

@@ -1,4 +1,4 @@
-"""The split of a training set into a part for training and a part for validation."""
+"""The splits of a data set, and the rule that holds out validation images."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,10 @@ from negmerge.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+# The splits of a prepared data set. Only the workflow's own pre-training sees `pretrain`; the
+# paper's sets have none.
+SPLITS = ("pretrain", "train", "test")
 
 VALIDATION_SHARE = 0.1
 VALIDATION_LIMIT = 5000

@@ -1,6 +1,7 @@
 """CLIP, cut into the image encoder that forgets and the text part that makes the heads."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import open_clip
 import torch
@@ -85,8 +86,14 @@ def text_model(row: Mapping, state: Mapping[str, Tensor], where: str) -> open_cl
     return clip.eval()
 
 
+@cache
+def _tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
+    # Reading the vocabulary takes longer than encoding the prompts of a class.
+    return open_clip.SimpleTokenizer(context_length=context_length)
+
+
 @torch.no_grad()
 def encode_prompts(clip: open_clip.CLIP, prompts: list[str]) -> Tensor:
     """Encode prompts as unit vectors (prompts, dimensions)."""
-    tokens = open_clip.SimpleTokenizer(context_length=clip.context_length)(prompts)
+    tokens = _tokenizer(clip.context_length)(prompts)
     return clip.encode_text(tokens.to(clip.text_projection.device), normalize=True)

@@ -1,0 +1,116 @@
+import io
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+from negmerge.data.images import Images, encode, write_images
+from negmerge.errors import UserError
+
+
+def picture(seed, size=(9, 7), mode="RGB"):
+    shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    return Image.fromarray(pixels)
+
+
+def same(one, other):
+    return one.size == other.size and np.array_equal(one, other)
+
+
+ITEMS = [
+    ("test", 1, picture(0)),
+    ("train", 0, picture(1, (5, 30))),
+    ("train", 2, picture(2, mode="L")),
+    ("pretrain", 1, picture(3)),
+    ("train", 1, picture(4)),
+]
+COUNTS = {"pretrain": 1, "train": 3, "test": 1}
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_images(tmp_path / "images", ITEMS, COUNTS, 3)
+    return tmp_path / "images"
+
+
+def test_images_come_back_pixel_for_pixel_in_their_order(path):
+    for split in COUNTS:
+        expected = [(label, image) for name, label, image in ITEMS if name == split]
+        images = Images(path, split)
+        assert len(images) == len(expected) == COUNTS[split]
+        assert images.labels.tolist() == [label for label, _ in expected]
+        for position, (_, image) in enumerate(expected):
+            assert images[position].mode == "RGB"
+            assert same(images[position], image.convert("RGB"))
+
+
+def test_encoded_images_are_stored_as_they_are(tmp_path):
+    stream = io.BytesIO()
+    picture(1).save(stream, "JPEG")
+    write_images(tmp_path / "images", [("train", 0, stream.getvalue())], {"train": 1}, 1)
+    assert load_file(tmp_path / "images")["bytes"].tobytes() == stream.getvalue()
+    assert same(Images(tmp_path / "images", "train")[0], Image.open(stream).convert("RGB"))
+
+
+def test_png_keeps_every_pixel():
+    assert same(Image.open(io.BytesIO(encode(picture(5)))), picture(5))
+
+
+def test_equal_sets_give_equal_bytes(path, tmp_path):
+    write_images(tmp_path / "again", iter(ITEMS), COUNTS, 3)
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_images_travel_to_other_processes(path):
+    images = pickle.loads(pickle.dumps(Images(path, "train")))
+    assert same(images[2], ITEMS[4][2])
+
+
+@pytest.mark.parametrize(
+    ("counts", "finding"),
+    [
+        (COUNTS | {"train": 4}, "3 images in split 'train', expected 4"),
+        (COUNTS | {"train": 2}, "3 images in split 'train', expected 2"),
+        ({"train": 3, "test": 1}, "1 images in split 'pretrain', expected 0"),
+    ],
+)
+def test_wrong_counts_are_refused(tmp_path, counts, finding):
+    with pytest.raises(UserError) as caught:
+        write_images(tmp_path / "images", ITEMS, counts, 3)
+    assert str(caught.value) == f"{tmp_path / 'images'}: {finding}"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_out_of_range_are_refused(tmp_path, label):
+    items = [*ITEMS, ("test", label, picture(6))]
+    with pytest.raises(UserError) as caught:
+        write_images(tmp_path / "images", items, COUNTS, 3)
+    assert str(caught.value) == (f"{tmp_path / 'images'}: label {label} of item 5, expected 0..2")
+
+
+def test_files_that_are_not_whole_are_refused(path, tmp_path):
+    whole = path.read_bytes()
+    save_file({"other": np.zeros(3)}, tmp_path / "foreign")
+    foreign = (tmp_path / "foreign").read_bytes()
+    for content in (b"", whole[:-1], whole[:50], foreign):
+        path.write_bytes(content)
+        with pytest.raises(UserError) as caught:
+            Images(path, "train")
+        message = str(caught.value)
+        assert message.startswith(f"{path}: not a whole prepared data set (")
+        assert message.endswith("); delete it and run again")
+        assert "\n" not in message
+    path.unlink()
+    with pytest.raises(UserError, match="not a whole prepared data set"):
+        Images(path, "train")
+
+
+def test_a_split_without_images_is_refused(tmp_path):
+    write_images(tmp_path / "images", ITEMS[:1], {"test": 1}, 3)
+    with pytest.raises(UserError) as caught:
+        Images(tmp_path / "images", "train")
+    assert str(caught.value) == f"{tmp_path / 'images'}: split 'train' holds no images"

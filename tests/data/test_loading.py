@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from negmerge.data.augmentation import evaluation_transform, training_transform
+from negmerge.data.loading import (
+    PARTS,
+    Augmented,
+    Part,
+    batches_per_epoch,
+    evaluation_batches,
+    training_batches,
+)
+from negmerge.data.splits import train_val_split
+from negmerge.errors import UserError
+from negmerge.recipe import Augmentation, Recipe
+
+MEAN = STD = (0.5, 0.5, 0.5)
+RANDOM = Augmentation(randaugment="rand-m9-n2-mstd0.5", crop_scale=[0.2, 1.0], flip=0.5)
+TRANSFORM = training_transform(RANDOM, 8, MEAN, STD)
+
+
+class Items:
+    """Images of noise; the label is the item's number."""
+
+    def __len__(self):
+        return 11
+
+    def __getitem__(self, number):
+        pixels = np.random.default_rng(number).integers(0, 256, (10, 10, 3), np.uint8)
+        return Image.fromarray(pixels), number
+
+
+def recipe(**settings):
+    return Recipe(**{"epochs": 2, "batch_size": 4} | settings)
+
+
+def load(seed=0, **settings):
+    return list(training_batches(Items(), TRANSFORM, recipe(**settings), seed))
+
+
+def labels(batches, epoch=None):
+    numbers = torch.cat([batch[1] for batch in batches]).tolist()
+    return numbers if epoch is None else numbers[epoch * 11 : (epoch + 1) * 11]
+
+
+def by_item(batches):
+    """The images of each item, in the order of the epochs."""
+    images = {}
+    for batch in batches:
+        for image, label in zip(*batch, strict=True):
+            images.setdefault(int(label), []).append(image)
+    return images
+
+
+def assert_same(one, other):
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        assert torch.equal(a[0], b[0])
+        assert torch.equal(a[1], b[1])
+
+
+def test_the_parts_of_a_set_share_no_image(prepared):
+    images = {}
+    for part in ("train", "val", "test"):
+        items = Part(prepared, part, "any")
+        images[part] = {items[number][0].tobytes() for number in range(len(items))}
+        assert len(images[part]) == len(items)
+    assert [len(images[part]) for part in ("train", "val", "test")] == [36, 4, 10]
+    assert len(set.union(*images.values())) == 50
+
+
+def test_parts_follow_the_split(prepared):
+    training, validation = train_val_split(40, "any")
+    for part, positions in (("train", training), ("val", validation)):
+        items = Part(prepared, part, "any")
+        for number, position in enumerate(positions.tolist()):
+            image, label = items[number]
+            assert (image.getpixel((0, 0))[0], label) == (position * 5, position % 4)
+
+
+def test_labels_can_be_moved(prepared):
+    plain, moved = Part(prepared, "test", "any"), Part(prepared, "test", "any", first_label=7)
+    assert [moved[n][1] - plain[n][1] for n in range(10)] == [7] * 10
+
+
+def test_a_part_that_is_not_there_is_an_error(prepared):
+    assert "pretrain" in PARTS
+    with pytest.raises(UserError, match=r": split 'pretrain' holds no images$"):
+        Part(prepared, "pretrain", "any")
+
+
+def test_batches_have_images_and_labels():
+    batches = load()
+    assert [len(batch[1]) for batch in batches] == [4, 4, 3] * 2
+    for images, numbers in batches:
+        assert images.shape == (len(numbers), 3, 8, 8)
+        assert images.dtype == torch.float32
+        assert numbers.dtype == torch.int64
+
+
+@pytest.mark.parametrize(("items", "size", "count"), [(11, 4, 3), (12, 4, 3), (1, 4, 1)])
+def test_batches_are_counted(items, size, count):
+    assert batches_per_epoch(items, size) == count
+
+
+def test_every_epoch_shows_every_item_once_in_an_order_of_its_own():
+    batches = load(epochs=3)
+    orders = [labels(batches, epoch) for epoch in range(3)]
+    assert all(sorted(order) == list(range(11)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+    assert labels(load(epochs=3, seed=9)) != labels(batches)
+
+
+def test_a_fixed_order_is_the_same_in_each_epoch_and_for_each_seed():
+    batches = load(fixed_order=True)
+    assert labels(batches, 0) == labels(batches, 1)
+    assert sorted(labels(batches, 0)) == list(range(11))
+    other = load(fixed_order=True, seed=5)
+    assert labels(other) == labels(batches)
+    # But for the order, seed and epoch still decide.
+    assert not torch.equal(other[0][0], batches[0][0])
+    assert not torch.equal(batches[3][0], batches[0][0])
+
+
+def test_processes_change_nothing():
+    alone = load()
+    # What was drawn before must not matter either.
+    np.random.seed(5)
+    torch.manual_seed(5)
+    assert_same(load(workers=2), alone)
+    assert_same(load(), alone)
+
+
+def test_an_image_depends_on_seed_epoch_and_item_only():
+    images = by_item(load())
+    other_batches = by_item(load(batch_size=3))
+    for item, versions in images.items():
+        assert all(torch.equal(a, b) for a, b in zip(versions, other_batches[item], strict=True))
+    other_order = by_item(load(fixed_order=True))
+    for item, versions in images.items():
+        assert all(torch.equal(a, b) for a, b in zip(versions, other_order[item], strict=True))
+    later = by_item(load(epochs=3))
+    assert all(torch.equal(a, b) for a, b in zip(images[3], later[3], strict=False))
+
+
+def test_each_of_seed_epoch_and_item_matters():
+    items = [Items()[0]] * 20  # one picture
+
+    def version(seed, epoch, item):
+        return Augmented(items, TRANSFORM, seed)[epoch, item][0].numpy().tobytes()
+
+    assert version(0, 0, 0) == version(0, 0, 0)
+    for versions in (
+        [version(seed, 0, 0) for seed in range(20)],
+        [version(0, epoch, 0) for epoch in range(20)],
+        [version(0, 0, item) for item in range(20)],
+        [version(0, 1, 2), version(0, 2, 1), version(1, 0, 2), version(1, 2, 0)],
+    ):
+        assert len(set(versions)) == len(versions)
+
+
+def test_evaluation_gives_every_item_once_in_its_order():
+    transform = evaluation_transform(8, MEAN, STD)
+    batches = list(evaluation_batches(Items(), transform, 4))
+    assert labels(batches) == list(range(11))
+    assert torch.equal(batches[1][0][0], transform(Items()[4][0]))
+    assert_same(list(evaluation_batches(Items(), transform, 4, workers=1)), batches)

@@ -1,0 +1,257 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from negmerge import __version__, plugins
+from negmerge.cli import main
+from negmerge.files import sha256
+from negmerge.merging import METHODS, Method
+from negmerge.merging.registry import Option
+from negmerge.states import read_metadata, read_state, write_state
+
+ROOT = plugins.PACKAGE.parents[2]
+COMMANDS = ("merge", "negate", "check", "schema")
+
+
+@pytest.fixture
+def pool(tmp_path, monkeypatch):
+    """A folder with a base, two fine-tuned models and their task vectors."""
+    monkeypatch.chdir(tmp_path)
+    base = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    write_state("base", {"w": base, "n": torch.tensor(5)}, {})
+    for name, vector in {"1": [1.0, -1.0, 2.0, 0.0], "2": [3.0, 1.0, 4.0, 2.0]}.items():
+        vector = torch.tensor(vector)
+        write_state(f"v{name}", {"w": vector}, {})
+        write_state(f"m{name}", {"w": base + vector, "n": torch.tensor(6)}, {})
+    return tmp_path
+
+
+def run(capsys, *words):
+    """Run a command; give its exit status and what it printed."""
+    status = main([str(word) for word in words])
+    printed = capsys.readouterr()
+    return status, printed.out, printed.err
+
+
+def error(capsys, *words):
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (1, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    return err.removeprefix("error: ").removesuffix("\n")
+
+
+def test_vectors_are_merged(pool, capsys):
+    status, out, err = run(capsys, "merge", "negmerge", "v1", "v2", "-o", "folder/merged")
+    assert status == 0
+    assert out == "folder/merged: 2 of 4 numbers are not zero (50.00 %)\n"
+    assert err == ""  # the bar is for terminals
+    assert read_state("folder/merged")["w"].tolist() == [2.0, 0.0, 3.0, 0.0]
+
+
+def test_checkpoints_are_merged_with_their_base(pool, capsys):
+    words = ("merge", "uniform", "m1", "m2", "--base", "base", "--output", "merged")
+    assert run(capsys, *words)[0] == 0
+    assert list(read_state("merged")) == ["w"]
+    assert read_state("merged")["w"].tolist() == [2.0, 0.0, 3.0, 1.0]
+
+
+def test_a_bar_is_shown_on_a_terminal(pool, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    _, _, err = run(capsys, "merge", "uniform", "v1", "-o", "merged")
+    assert "merge uniform: 100%" in err
+
+
+def test_options_reach_the_method(pool, capsys, monkeypatch):
+    taken = {}
+
+    def combine(tensors, **options):
+        taken.update(options)
+        return next(iter(tensors))
+
+    method = Method(
+        combine,
+        title="Test",
+        reference="none",
+        options={"share": Option(0.5, 0, 1, "A share."), "seed": Option(0, 0, 99, "A seed.")},
+    )
+    monkeypatch.setattr(type(METHODS), "__getitem__", lambda self, name: method)
+    words = ("merge", "negmerge", "v1", "-o", "merged", "--option", "share=1e-1", "--option")
+    assert run(capsys, *words, "seed=7")[0] == 0
+    assert taken == {"share": 0.1, "seed": 7}
+    assert isinstance(taken["seed"], int)
+    assert read_metadata("merged")["options"] == taken
+    assert error(capsys, *words, "seed=many", "--force") == (
+        "negmerge: option seed is 'many', expected a number from 0 to 99"
+    )
+
+
+def test_negation_subtracts(pool, capsys):
+    assert run(capsys, "negate", "base", "v2", "0.5", "-o", "unlearned") == (0, "", "")
+    state = read_state("unlearned")
+    assert state["w"].tolist() == [-0.5, 1.5, 1.0, 3.0]
+    assert state["n"] == 5
+    assert read_metadata("unlearned") == {
+        "base": {"name": "base", "sha256": sha256("base")},
+        "vector": {"name": "v2", "sha256": sha256("v2")},
+        "coefficient": 0.5,
+        "version": __version__,
+    }
+    assert run(capsys, "negate", "base", "v2", "-1", "-o", "more")[0] == 0
+    assert read_state("more")["w"].tolist() == [4.0, 3.0, 7.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    "words", [("merge", "uniform", "v1"), ("negate", "base", "v1", "1")], ids=lambda w: w[0]
+)
+def test_nothing_is_overwritten_unless_forced(pool, capsys, words):
+    Path("out").write_text("precious")
+    assert error(capsys, *words, "-o", "out") == "out: exists already; --force overwrites it"
+    assert Path("out").read_text() == "precious"
+    assert run(capsys, *words, "-o", "out", "--force")[0] == 0
+    assert list(read_state("out"))
+
+
+MISTAKES = {
+    "a method": (
+        ("merge", "negmerg", "v1", "-o", "out"),
+        "unknown merge method 'negmerg'; did you mean 'negmerge'? "
+        f"valid: {', '.join(sorted(METHODS))}",
+    ),
+    "an option": (
+        ("merge", "negmerge", "v1", "-o", "out", "--option", "density=0.2"),
+        "negmerge: unknown option 'density'; valid: none",
+    ),
+    "an option that is a word of ours": (
+        ("merge", "negmerge", "v1", "-o", "out", "--option", "base=1"),
+        "negmerge: unknown option 'base'; valid: none",
+    ),
+    "a file that is not there": (
+        ("merge", "negmerge", "v1", "v3", "-o", "out"),
+        "v3: no such file",
+    ),
+    "a base that is not there": (
+        ("merge", "negmerge", "v1", "--base", "b", "-o", "out"),
+        "b: no such file",
+    ),
+    "checkpoints without a base": (
+        ("merge", "negmerge", "m1", "-o", "out"),
+        "m1: tensor 'n' holds torch.int64, expected floating point; checkpoints are merged with "
+        "their base",
+    ),
+    "a vector of another model": (
+        ("negate", "base", "m1", "1", "-o", "out"),
+        "m1: tensor 'n' is not expected (1 in all)",
+    ),
+    "a place that cannot be": (
+        ("negate", "base", "v1", "1", "-o", "v2/out"),
+        "v2/out: cannot be written: File exists",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes_end_in_one_line(pool, capsys, words, message):
+    assert error(capsys, *words) == message
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "the following arguments are required: COMMAND"),
+        (("mrge",), "invalid choice: 'mrge'"),
+        (("merge", "negmerge", "v1"), "the following arguments are required: -o/--output"),
+        (("merge", "negmerge", "-o", "x"), "the following arguments are required: FILE"),
+        (("negate", "b", "v", "much", "-o", "x"), "'much' is not a finite number"),
+        (("negate", "b", "v", "nan", "-o", "x"), "'nan' is not a finite number"),
+        (
+            ("merge", "negmerge", "v1", "-o", "x", "--option", "density"),
+            "'density' is not NAME=VALUE, such as density=0.2",
+        ),
+    ],
+)
+def test_words_that_are_no_command_end_with_the_usage(capsys, words, message):
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("usage: negmerge")
+    assert message in printed
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(capsys, command):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"example:\n  negmerge {command}" in capsys.readouterr().out
+
+
+def test_help_lists_the_commands_and_methods(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = capsys.readouterr().out
+    assert all(f"\n    {command} " in printed for command in COMMANDS)
+    with pytest.raises(SystemExit):
+        main(["merge", "--help"])
+    assert f"methods: {', '.join(sorted(METHODS))}\n" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"negmerge {__version__}\n"
+
+
+def test_a_study_is_listed(config, capsys):
+    status, out, _ = run(capsys, "check", "demo", "--config", config)
+    assert status == 0
+    study = yaml.safe_load((config / "studies" / "demo.yaml").read_text())
+    assert f"demo: {study['title']}" in out
+    assert "experiment mini-clip: zero-shot, mini-clip" in out
+    assert "  6 points: m1-n1, m1-n3, m10-n1, m10-n3, m5-n1, m5-n3" in out
+    assert "  31 coefficients: 0 to 1.5" in out
+    for name in study["experiments"]["mini-clip"]["methods"]:
+        assert name in out
+    for kind in ("table", "figure"):
+        for name, exhibit in study[f"{kind}s"].items():
+            assert f"{kind} {name}: {exhibit['kind']}, {exhibit['title']}" in out
+
+
+def test_a_mistake_in_a_study_ends_in_one_line(config, change_yaml, capsys):
+    words = ("check", "demo", "--config", config)
+    path = config / "studies" / "demo.yaml"
+    methods = "experiments/mini-clip/methods"
+    for method in ("negmerge", "pretrained"):
+        change_yaml(path, f"{methods}/{method}", {"density": 0.2})
+        assert error(capsys, *words) == (
+            f"{path}: experiments.mini-clip.methods.{method}: unknown option 'density'; valid: none"
+        )
+        change_yaml(path, f"{methods}/{method}", {})
+    change_yaml(path, "tabels", {})
+    assert error(capsys, *words).startswith(f"{path}: unknown key 'tabels'; did you mean 'tables'?")
+    message = error(capsys, "check", "dmo", "--config", config)
+    assert message.startswith(f"{config}/studies/dmo.yaml: unknown study 'dmo'; did you mean")
+
+
+@pytest.mark.parametrize("words", ["--help", "merge --help", "check demo", "schema"])
+def test_commands_without_numbers_do_not_load_torch(words):
+    code = f"""
+import sys
+from negmerge.cli import main
+try:
+    main({words.split()!r})
+finally:
+    assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_is_installed(pool):
+    command = [str(Path(sys.executable).parent / "negmerge"), "merge", "uniform", "none", "-o", "x"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: none: no such file\n"

@@ -1,0 +1,96 @@
+import pytest
+
+from negmerge.errors import UserError
+from negmerge.recipe import Augmentation, Recipe
+from negmerge.study import Coefficients, Pool, load_study
+
+EXPERIMENT = "experiments/mini-clip"
+
+
+@pytest.fixture
+def demo(config):
+    return load_study(config, "demo").experiments["mini-clip"]
+
+
+def test_a_recipe_is_the_point_s_change_of_the_shared_one(demo):
+    recipe = demo.recipe("digits", "m10-n3")
+    assert recipe.augmentation.randaugment == "rand-m10-n3-mstd0.5"
+    assert recipe.augmentation.crop_scale == demo.finetune.augmentation.crop_scale
+    assert recipe.epochs == demo.finetune.epochs["digits"]
+    assert demo.recipe("letters", "m10-n3").epochs == demo.finetune.epochs["letters"]
+    assert recipe.learning_rate == demo.finetune.learning_rate
+    with pytest.raises(UserError, match=r"^unknown point 'm2'; "):
+        demo.recipe("digits", "m2")
+
+
+def test_numbers_of_a_grid_may_be_texts(config, change_yaml):
+    path = config / "studies" / "demo.yaml"
+    pool = {
+        "grid": {"e": [2, 3], "wd": ["1e-4", 0.5]},
+        "recipe": {"epochs": "{e}", "weight_decay": "{wd}", "augmentation": {"flip": 0.5}},
+        "points": {"e3-wd0.5": {"epochs": 9}},
+    }
+    change_yaml(path, f"{EXPERIMENT}/pool", pool)
+    experiment = load_study(config, "demo").experiments["mini-clip"]
+    assert list(experiment.pool.changes) == ["e2-wd0.5", "e2-wd1e-4", "e3-wd0.5", "e3-wd1e-4"]
+    recipe = experiment.recipe("digits", "e2-wd1e-4")
+    assert (recipe.epochs, recipe.weight_decay, recipe.augmentation.flip) == (2, 1e-4, 0.5)
+    assert experiment.recipe("digits", "e3-wd0.5").epochs == 9
+
+
+def test_points_come_in_the_order_of_their_names():
+    pool = Pool(grid={"m": [10, 2, 1]}, recipe={"epochs": 1})
+    assert list(pool.changes) == ["m1", "m10", "m2"]
+    assert list(Pool(points={"b": {}, "a": {}}, recipe={"epochs": 2}).changes) == ["a", "b"]
+    assert Pool().changes == {}
+
+
+def test_the_paper_s_pool():
+    pool = Pool(
+        grid={"m": list(range(1, 11)), "n": [1, 2, 3]},
+        recipe={"augmentation": {"randaugment": "rand-m{m}-n{n}-mstd0.5"}},
+    )
+    assert len(pool.changes) == 30
+    for change in pool.changes.values():
+        Recipe(epochs=1, augmentation=Augmentation(**change["augmentation"]))
+
+
+def test_the_paper_s_coefficients():
+    values = Coefficients().values
+    assert len(values) == 21
+    assert values[:4] == [0.0, 0.05, 0.1, 0.15]
+    assert values[-1] == 1.0
+    assert Coefficients(step=0.1, stop=0.3).values == [0.0, 0.1, 0.2, 0.3]
+
+
+def test_candidates(demo):
+    points = ["m1-n1", "m1-n3", "m10-n1", "m10-n3", "m5-n1", "m5-n3"]
+    assert demo.candidates("pretrained") == []
+    assert demo.candidates("task-arithmetic") == points
+    assert demo.candidates("negmerge") == ["negmerge"]
+    with pytest.raises(UserError, match=r"^unknown method 'negmerg'; did you mean 'negmerge'\? "):
+        demo.candidates("negmerg")
+
+
+def test_data_sets_by_role(demo):
+    assert demo.datasets("letters") == {"forget": "letters", "control": "fashion"}
+    with pytest.raises(UserError, match=r"^unknown task 'fashion'; valid: digits, letters$"):
+        demo.datasets("fashion")
+
+
+def test_an_experiment_may_have_its_own_seed(config, change_yaml):
+    path = config / "studies" / "demo.yaml"
+    change_yaml(path, "seed", 3)
+    assert load_study(config, "demo").seed_of("mini-clip") == 3
+    change_yaml(path, f"{EXPERIMENT}/seed", 0)
+    assert load_study(config, "demo").seed_of("mini-clip") == 0
+
+
+def test_pretraining_has_the_prompts_of_its_sources(config, demo):
+    prompts = load_study(config, "demo").catalogue.prompts
+    found = demo.pretraining(prompts)
+    assert [source["name"] for source in found["sources"]] == list(demo.pretrain.sources)
+    for source in found["sources"]:
+        assert source["classes"] == prompts[source["name"]].classes
+        assert source["repeat"] == demo.pretrain.sources[source["name"]].repeat
+    assert Recipe.model_validate(found["recipe"]) == demo.pretrain.recipe

@@ -1,0 +1,269 @@
+import re
+
+import pytest
+
+from negmerge.errors import UserError
+from negmerge.study import load_study
+
+EXPERIMENT = "experiments/mini-clip"
+AT = "experiments.mini-clip"
+METHODS = "valid: conflict, negmerge, pretrained, task-arithmetic, uniform"
+
+
+@pytest.fixture
+def spoil(config, change_yaml):
+    """A function that changes the demo study and gives the error that this leads to."""
+
+    def spoil(place, value):
+        path = config / "studies" / "demo.yaml"
+        change_yaml(path, place, value)
+        with pytest.raises(UserError) as caught:
+            load_study(config, "demo")
+        message = str(caught.value)
+        assert "\n" not in message
+        assert message.startswith(f"{path}: ")
+        return message.removeprefix(f"{path}: ")
+
+    return spoil
+
+
+UNKNOWN = {
+    "a key": (
+        "tabels",
+        {},
+        "unknown key 'tabels'; did you mean 'tables'? valid: device, experiments, figures, seed, "
+        "tables, title",
+    ),
+    "a key of an experiment": (
+        f"{EXPERIMENT}/pol",
+        {},
+        f"unknown key 'pol' in {AT}; did you mean 'pool'? valid: ",
+    ),
+    "a key of a recipe": (
+        f"{EXPERIMENT}/finetune/learning_rat",
+        1,
+        f"unknown key 'learning_rat' in {AT}.finetune; did you mean 'learning_rate'? valid: ",
+    ),
+    "a key of pre-training": (
+        f"{EXPERIMENT}/pretrain/sources/fashion/repeats",
+        1,
+        f"unknown key 'repeats' in {AT}.pretrain.sources.fashion; did you mean 'repeat'? "
+        "valid: part, repeat",
+    ),
+    "a key of a column": (
+        "tables/table1/columns/0/published/tabel",
+        "x",
+        "unknown key 'tabel' in tables.table1.columns.0.published; did you mean 'table'? "
+        "valid: comparable, row, table, where",
+    ),
+    "a key of the pool's recipe": (
+        f"{EXPERIMENT}/pool/recipe/weight_dcay",
+        0.1,
+        f"{AT}: point 'm1-n1': unknown key 'weight_dcay'; did you mean 'weight_decay'? valid: ",
+    ),
+    "a method": (
+        f"{EXPERIMENT}/methods/negmerg",
+        {},
+        f"{AT}: unknown method 'negmerg'; did you mean 'negmerge'? {METHODS}",
+    ),
+    "a model": (
+        f"{EXPERIMENT}/model",
+        "mini-klip",
+        f"{AT}.model: unknown model 'mini-klip'; did you mean 'mini-clip'? valid: ",
+    ),
+    "a control set": (
+        f"{EXPERIMENT}/control",
+        "fasion",
+        f"{AT}: unknown data set 'fasion'; did you mean 'fashion'? valid: ",
+    ),
+    "a source": (
+        f"{EXPERIMENT}/pretrain/sources/digit",
+        {"part": "train"},
+        f"{AT}: unknown data set 'digit'; did you mean 'digits'? valid: ",
+    ),
+    "a task with epochs": (
+        f"{EXPERIMENT}/finetune/epochs/digit",
+        1,
+        f"{AT}: unknown data set 'digit'; did you mean 'digits'? valid: ",
+    ),
+    "a point": (
+        f"{EXPERIMENT}/pool/points",
+        {"m5-n2": {"learning_rate": 0.1}},
+        f"{AT}: pool.points: unknown point 'm5-n2'; did you mean 'm5-n3'? valid: m1-n1, m1-n3, "
+        "m10-n1, m10-n3, m5-n1, m5-n3",
+    ),
+    "an axis": (
+        f"{EXPERIMENT}/pool/recipe",
+        {"augmentation": {"randaugment": "rand-m{m}-n{k}"}},
+        f"{AT}: pool.recipe: 'rand-m{{m}}-n{{k}}' has braces around something else than m, n",
+    ),
+    "an axis without a name": (
+        f"{EXPERIMENT}/pool/recipe",
+        {"augmentation": {"randaugment": "rand-m{}"}},
+        f"{AT}: pool.recipe: 'rand-m{{}}' has braces around something else than m, n",
+    ),
+    "a table's method": (
+        "tables/table1/rows/negmerg",
+        "x",
+        "tables.table1.columns.mini CLIP, mean of both tasks: unknown method 'negmerg'; did you "
+        f"mean 'negmerge'? {METHODS}",
+    ),
+    "a table's experiment": (
+        "tables/table1/columns/0/experiments",
+        ["mini"],
+        "tables.table1.columns.mini CLIP, mean of both tasks: unknown experiment 'mini'; did you "
+        "mean 'mini-clip'? valid: mini-clip",
+    ),
+    "a table's task": (
+        "tables/table1/columns/1/tasks",
+        ["digit"],
+        "tables.table1.columns.digits: unknown task 'digit'; did you mean 'digits'? "
+        "valid: digits, letters",
+    ),
+    "a figure's experiment": (
+        "figures/figure1a/experiments",
+        ["mini"],
+        "figures.figure1a: unknown experiment 'mini'; did you mean 'mini-clip'? valid: mini-clip",
+    ),
+    "a figure's method": (
+        "figures/figure1a/methods/ties",
+        "TIES",
+        f"figures.figure1a: unknown method 'ties'; {METHODS}",
+    ),
+}
+
+WRONG = {
+    "a missing key": (f"{EXPERIMENT}/control", None, f"the key {AT}.control is missing"),
+    "a text for a number": (
+        f"{EXPERIMENT}/finetune/learning_rate",
+        "1e-3",
+        f"{AT}.finetune.learning_rate is '1e-3': input should be a valid number (YAML reads this "
+        "as text; write 0.001)",
+    ),
+    "a truth value for a number": (
+        f"{EXPERIMENT}/finetune/learning_rate",
+        True,
+        f"{AT}.finetune.learning_rate is True: input should be a valid number",
+    ),
+    "a list for a text": (
+        f"{EXPERIMENT}/model",
+        ["mini-clip"],
+        f"{AT}.model is ['mini-clip']: input should be a valid string",
+    ),
+    "a share above 1": (
+        f"{EXPERIMENT}/selection/keep",
+        95,
+        f"{AT}.selection.keep is 95: input should be less than or equal to 1",
+    ),
+    "a wrong word": (
+        f"{EXPERIMENT}/frozen",
+        "attn",
+        f"{AT}.frozen is 'attn': input should be 'attention' or 'nothing'",
+    ),
+    "an option that is no number": (
+        f"{EXPERIMENT}/methods/negmerge",
+        {"density": "half"},
+        f"{AT}.methods.negmerge.density is 'half': input should be a valid number",
+    ),
+    "RandAugment": (
+        f"{EXPERIMENT}/finetune/augmentation/randaugment",
+        "augmix-m3",
+        f"{AT}.finetune.augmentation.randaugment is 'augmix-m3': string should match pattern "
+        "'^rand(-(m|n|p|mstd|mmax|inc|w)[0-9.]+)+$'",
+    ),
+    "a point's value": (
+        f"{EXPERIMENT}/pool/recipe",
+        {"weight_decay": -1},
+        f"{AT}: point 'm1-n1': weight_decay is -1: input should be greater than or equal to 0",
+    ),
+    "no epochs for a task": (
+        f"{EXPERIMENT}/finetune/epochs",
+        {"digits": 3},
+        f"{AT}: finetune.epochs: no number for task 'letters'",
+    ),
+    "no epochs": (
+        f"{EXPERIMENT}/finetune/epochs/digits",
+        0,
+        f"{AT}.finetune.epochs.digits is 0: input should be greater than 0",
+    ),
+    "no points": (f"{EXPERIMENT}/pool", {}, f"{AT}: pool: no points; give a grid or points"),
+    "a point called like a method": (
+        f"{EXPERIMENT}/pool",
+        {"points": {"negmerge": {}}},
+        f"{AT}: pool: a point must not have a method's name: 'negmerge'",
+    ),
+    "a point that cannot be a file": (
+        f"{EXPERIMENT}/pool",
+        {"points": {"a/b": {}}},
+        f"{AT}: pool.points: 'a/b' becomes a file's name: only letters, digits, '_', '.' and '-' "
+        "may be in it",
+    ),
+    "a figure that cannot be a file": (
+        "figures/spread of",
+        {"kind": "spread", "title": "x", "experiments": ["mini-clip"]},
+        "figures.spread of: 'spread of' becomes a file's name: only letters, digits, '_', "
+        "'.' and '-' may be in it",
+    ),
+    "a task twice": (
+        f"{EXPERIMENT}/tasks",
+        ["digits", "digits"],
+        f"{AT}: control and tasks: each data set may stand there once",
+    ),
+    "the control set as a task": (
+        f"{EXPERIMENT}/tasks",
+        ["digits", "fashion"],
+        f"{AT}: control and tasks: each data set may stand there once",
+    ),
+    "no base": (
+        f"{EXPERIMENT}/pretrain",
+        None,
+        f"{AT}: `pretrain` goes with a model of `weights: pretrain`, and only with it",
+    ),
+    "two bases": (
+        f"{EXPERIMENT}/model",
+        "ViT-B-32",
+        f"{AT}: `pretrain` goes with a model of `weights: pretrain`, and only with it",
+    ),
+    "coefficients": (
+        f"{EXPERIMENT}/coefficients",
+        {"step": 0.6, "stop": 1},
+        f"{AT}.coefficients: stop is 1.0, which is no multiple of step, 0.6",
+    ),
+    "sparsity of a base": (
+        "tables/table4/rows/pretrained",
+        "x",
+        "tables.table4.rows: only merged vectors have a sparsity",
+    ),
+}
+
+
+@pytest.mark.parametrize(("place", "value", "finding"), UNKNOWN.values(), ids=UNKNOWN)
+def test_unknown_names_come_with_the_nearest(spoil, place, value, finding):
+    message = spoil(place, value)
+    assert message.startswith(finding) if finding.endswith("valid: ") else message == finding
+
+
+@pytest.mark.parametrize(("place", "value", "finding"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_where_it_is(spoil, place, value, finding):
+    assert spoil(place, value) == finding
+
+
+def test_a_missing_study_comes_with_the_nearest(config):
+    with pytest.raises(UserError) as caught:
+        load_study(config, "dmo")
+    message = str(caught.value)
+    assert message.startswith(
+        f"{config / 'studies' / 'dmo.yaml'}: unknown study 'dmo'; did you mean 'demo'? valid: "
+    )
+    with pytest.raises(UserError, match=r"unknown study 'demo'; valid: none$"):
+        load_study(config / "none", "demo")
+
+
+def test_broken_yaml_comes_with_its_line(config):
+    path = config / "studies" / "demo.yaml"
+    path.write_text("title: a study\nseed: [0\ndevice: cpu\n")
+    with pytest.raises(UserError, match=rf"^{re.escape(str(path))}: line 3: not valid YAML: "):
+        load_study(config, "demo")
+    path.write_text("title: a study\nseed: 0\nseed: 1\n")
+    with pytest.raises(UserError, match=r": line 3: not valid YAML: the key 'seed' stands twice$"):
+        load_study(config, "demo")

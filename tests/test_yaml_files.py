@@ -1,0 +1,239 @@
+from typing import Literal
+
+import pytest
+from pydantic import Field, PositiveInt
+
+from negmerge.errors import UserError
+from negmerge.recipe import Augmentation, Positive, Recipe, Settings
+from negmerge.yaml_files import read_yaml
+
+
+class Inner(Settings):
+    rate: Positive = 1.0
+    count: PositiveInt = 1
+    flag: bool = False
+    kind: Literal["a", "b"] = "a"
+
+
+class Outer(Settings):
+    name: str
+    inner: Inner = Inner()
+    maybe: Inner | None = None
+    many: dict[str, Inner] = Field({})
+    row: list[Inner] = Field([])
+    either: PositiveInt | dict[str, PositiveInt] = 1
+    values: dict[str, list[int | float | str]] = Field({})
+    least: list[str] = Field(["x"], min_length=1)
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text):
+        path = tmp_path / "f.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_yaml(path, Outer)
+
+    return read
+
+
+def message(read, text):
+    with pytest.raises(UserError) as caught:
+        read(text)
+    text = str(caught.value)
+    assert "\n" not in text
+    _, found, finding = text.partition("f.yaml: ")
+    assert found, text
+    return finding
+
+
+def test_what_is_given_is_read_and_the_rest_has_defaults(read):
+    found = read(
+        "name: é\ninner: {rate: 0.5, flag: true}\neither: {a: 2}\nvalues: {m: [1, 2.5, x]}"
+    )
+    assert found.name == "é"
+    assert found.inner == Inner(rate=0.5, flag=True)
+    assert found.either == {"a": 2}
+    assert found.values == {"m": [1, 2.5, "x"]}
+
+
+def test_a_whole_number_is_a_number_and_a_truth_value_is_none(read):
+    assert read("{name: x, inner: {rate: 2}}").inner.rate == 2.0
+    for place in ("rate: true", "count: true", "flag: 1", "count: 2.0", "rate: '2'"):
+        assert " is " in message(read, f"{{name: x, inner: {{{place}}}}}"), place
+
+
+def test_merged_anchors_may_be_overridden(read):
+    found = read("many:\n  a: &a {rate: 2, count: 3}\n  b:\n    <<: *a\n    rate: 4\nname: x")
+    assert found.many["b"] == Inner(rate=4, count=3)
+
+
+FIELDS = "either, inner, least, many, maybe, name, row, values"
+INNER = "count, flag, kind, rate"
+FINDINGS = {
+    "unknown key": (
+        "{name: x, iner: {}}",
+        f"unknown key 'iner'; did you mean 'inner'? valid: {FIELDS}",
+    ),
+    "unknown key in a model": (
+        "{name: x, inner: {rat: 1}}",
+        f"unknown key 'rat' in inner; did you mean 'rate'? valid: {INNER}",
+    ),
+    "unknown key in an optional model": (
+        "{name: x, maybe: {zzz: 1}}",
+        f"unknown key 'zzz' in maybe; valid: {INNER}",
+    ),
+    "unknown key in a mapping of models": (
+        "{name: x, many: {a: {cuont: 1}}}",
+        f"unknown key 'cuont' in many.a; did you mean 'count'? valid: {INNER}",
+    ),
+    "unknown key in a list of models": (
+        "{name: x, row: [{}, {cuont: 1}]}",
+        f"unknown key 'cuont' in row.1; did you mean 'count'? valid: {INNER}",
+    ),
+    "missing key": ("{inner: {}}", "the key name is missing"),
+    "wrong type": ("{name: 5}", "name is 5: input should be a valid string"),
+    "a key that is no text": (
+        "{name: x, 5: 6}",
+        "the key 5 is no text; put it into quotes",
+    ),
+    "a key that YAML takes for a truth value": (
+        "{name: x, inner: {on: 6}}",
+        "the key True in inner is no text; put it into quotes",
+    ),
+    "no mapping": ("[1, 2]", "the file is [1, 2]: input should be a valid dictionary"),
+    "a text for a number": (
+        "{name: x, inner: {rate: 1e-3}}",
+        "inner.rate is '1e-3': input should be a valid number (YAML reads this as text; write "
+        "0.001)",
+    ),
+    "a small one": (
+        "{name: x, inner: {rate: 25e-7}}",
+        "inner.rate is '25e-7': input should be a valid number (YAML reads this as text; write "
+        "2.5e-06)",
+    ),
+    "a round one": (
+        "{name: x, inner: {rate: 1e-5}}",
+        "inner.rate is '1e-5': input should be a valid number (YAML reads this as text; write "
+        "1.0e-05)",
+    ),
+    "a text for a whole number": (
+        "{name: x, inner: {count: '64'}}",
+        "inner.count is '64': input should be a valid integer (YAML reads this as text; write 64)",
+    ),
+    "a text that is no number": (
+        "{name: x, inner: {rate: fast}}",
+        "inner.rate is 'fast': input should be a valid number",
+    ),
+    "a text that is not a number": (
+        "{name: x, inner: {rate: nan}}",
+        "inner.rate is 'nan': input should be a valid number",
+    ),
+    "not finite": (
+        "{name: x, inner: {rate: .inf}}",
+        "inner.rate is inf: input should be a finite number",
+    ),
+    "out of range": (
+        "{name: x, inner: {rate: 0}}",
+        "inner.rate is 0: input should be greater than 0",
+    ),
+    "one of a few": (
+        "{name: x, inner: {kind: c}}",
+        "inner.kind is 'c': input should be 'a' or 'b'",
+    ),
+    "too few": (
+        "{name: x, least: []}",
+        "least is []: list should have at least 1 item after validation, not 0",
+    ),
+    "neither of two": (
+        "{name: x, either: []}",
+        "either is []: input should be a valid integer or input should be a valid dictionary",
+    ),
+    "the first of two": (
+        "{name: x, either: 0}",
+        "either is 0: input should be greater than 0 or input should be a valid dictionary",
+    ),
+    "the second of two": (
+        "{name: x, either: {a: 1, b: 0}}",
+        "either.b is 0: input should be greater than 0",
+    ),
+    "none of three": (
+        "{name: x, values: {m: [1, null]}}",
+        "values.m.1 is None: input should be a valid integer or input should be a valid number or "
+        "input should be a valid string",
+    ),
+    "several findings": (
+        "{name: 5, inner: {rate: 0, count: 0}}",
+        "name is 5: input should be a valid string (and 2 more)",
+    ),
+    "a long value": (
+        f"{{name: x, inner: {['y' * 70, 'long']}}}",
+        f"inner is ['{'y' * 70}', 'l...: input should be a valid dictionary",
+    ),
+    "empty": ("", "the file is empty"),
+    "only a comment": ("# nothing\n", "the file is empty"),
+    "a key twice": (
+        "name: x\neither: 1\nname: y\n",
+        "line 3: not valid YAML: the key 'name' stands twice",
+    ),
+    "a key twice below a merge": (
+        "name: x\nmany:\n  a: &a {rate: 2}\n  b:\n    <<: *a\n    count: 1\n    count: 2\n",
+        "line 7: not valid YAML: the key 'count' stands twice",
+    ),
+    "an open bracket": (
+        "name: [x\neither: 1\n",
+        "line 2: not valid YAML: expected ',' or ']', but got ':'",
+    ),
+    "a tab": (
+        "name: x\n\teither: 1\n",
+        "line 2: not valid YAML: found character '\\t' that cannot start any token",
+    ),
+    "a tag": (
+        "name: !!python/name:os.system\n",
+        "line 1: not valid YAML: could not determine a constructor for the tag "
+        "'tag:yaml.org,2002:python/name:os.system'",
+    ),
+    "not UTF-8": (
+        b"name: \xff\n",
+        "not valid YAML: 'utf-8' codec can't decode byte 0xff in position 6: invalid start byte",
+    ),
+    "a control character": (
+        "name: \x00\n",
+        "not valid YAML: unacceptable character #x0000: special characters are not allowed in "
+        '"<unicode string>", position 6',
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "finding"), FINDINGS.values(), ids=FINDINGS)
+def test_findings(read, text, finding):
+    assert message(read, text) == finding
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError) as caught:
+        read_yaml(tmp_path / "none.yaml", Outer)
+    assert str(caught.value) == f"{tmp_path / 'none.yaml'}: no such file"
+
+
+def test_what_a_hint_says_can_be_read(read):
+    for text in ("1e-3", "25e-7", "1e-5", "1E5", "1e300"):
+        hint = message(read, f"{{name: x, inner: {{rate: {text}}}}}").partition("write ")[2]
+        found = read(f"{{name: x, inner: {{rate: {hint.removesuffix(')')}}}}}")
+        assert found.inner.rate == float(text)
+
+
+def test_recipes_have_the_paper_s_defaults():
+    recipe = Recipe(epochs=1)
+    assert recipe == Recipe(
+        epochs=1,
+        batch_size=128,
+        accumulation=1,
+        learning_rate=1e-5,
+        weight_decay=0.1,
+        warmup_steps=500,
+        clip_norm=1.0,
+        label_smoothing=0.0,
+        fixed_order=False,
+        workers=0,
+        augmentation=Augmentation(),
+    )

@@ -29,15 +29,15 @@ pathvars:
 
 
 wildcard_constraints:
-    study=r"[\w.-]+",
-    experiment=r"[\w.-]+",
-    task=r"[\w.-]+",
-    point=r"[\w.-]+",
-    method=r"[\w.-]+",
-    vector=r"[\w.-]+",
-    dataset=r"[\w.-]+",
-    table=r"[\w.-]+",
-    figure=r"[\w.-]+",
+    study=r"\w[\w.-]*",
+    experiment=r"\w[\w.-]*",
+    task=r"\w[\w.-]*",
+    point=r"\w[\w.-]*",
+    method=r"\w[\w.-]*",
+    vector=r"\w[\w.-]*",
+    dataset=r"\w[\w.-]*",
+    table=r"\w[\w.-]*",
+    figure=r"\w[\w.-]*",
 
 
 include: "rules/common.smk"

@@ -129,9 +129,9 @@ def markdown(runs: list[dict]) -> str:
                 if row["seconds"] >= 1
             ),
             "",
-            "Test accuracy in percent, mean over the seeds; ± is the binomial standard error of "
-            "one seed's figure, [ ] the single seeds. The coefficient is chosen on validation images, "
-            "of which it keeps 95 % of the control accuracy; on the test images it can keep less.",
+            "Test accuracy in percent, mean over the seeds; ± is the binomial standard error of",
+            "one seed's figure, [ ] the single seeds. The coefficient keeps 95 % of the control",
+            "accuracy on the validation images; on the test images it can keep less.",
             "",
             "| forgotten | method | forget (lower) | control (higher) | control kept, % |",
             "| --- | --- | --- | --- | ---: |",

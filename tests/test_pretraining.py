@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from negmerge import pretraining
 from negmerge.pretraining import Source, multi_positive_loss, pretrain
 from negmerge.recipe import Recipe
 
@@ -92,7 +93,17 @@ def test_only_the_token_embedding_stays_random(train):
     assert same == {"token_embedding.weight"}
 
 
-def test_every_source_has_classes_of_its_own(train, capsys):
+def test_every_source_has_classes_of_its_own(train, capsys, monkeypatch):
+    seen = []
+
+    def loss(image_features, text_features, scale, labels):
+        seen.extend(labels.tolist())
+        return multi_positive_loss(image_features, text_features, scale, labels)
+
+    monkeypatch.setattr(pretraining, "multi_positive_loss", loss)
     train()
-    # 36 training images and 2 x 10 others, in batches of 8.
+    # 36 training images of classes 0 to 3; 10 others, twice, of classes 4 to 7.
+    assert len(seen) == 56
+    assert [label < 4 for label in seen].count(True) == 36
+    assert set(seen) == set(range(8))
     assert "step 7/7 " in capsys.readouterr().out

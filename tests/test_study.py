@@ -1,8 +1,12 @@
+import re
+
 import pytest
 
 from negmerge.errors import UserError
+from negmerge.experiment import Coefficients
+from negmerge.pool import Pool
 from negmerge.recipe import Augmentation, Recipe
-from negmerge.study import Coefficients, Pool, load_study
+from negmerge.study import load_study
 
 EXPERIMENT = "experiments/mini-clip"
 
@@ -94,3 +98,24 @@ def test_pretraining_has_the_prompts_of_its_sources(config, demo):
         assert source["classes"] == prompts[source["name"]].classes
         assert source["repeat"] == demo.pretrain.sources[source["name"]].repeat
     assert Recipe.model_validate(found["recipe"]) == demo.pretrain.recipe
+
+
+def test_a_missing_study_comes_with_the_nearest(config):
+    with pytest.raises(UserError) as caught:
+        load_study(config, "dmo")
+    message = str(caught.value)
+    assert message.startswith(
+        f"{config / 'studies' / 'dmo.yaml'}: unknown study 'dmo'; did you mean 'demo'? valid: "
+    )
+    with pytest.raises(UserError, match=r"unknown study 'demo'; valid: none$"):
+        load_study(config / "none", "demo")
+
+
+def test_broken_yaml_comes_with_its_line(config):
+    path = config / "studies" / "demo.yaml"
+    path.write_text("title: a study\nseed: [0\ndevice: cpu\n")
+    with pytest.raises(UserError, match=rf"^{re.escape(str(path))}: line 3: not valid YAML: "):
+        load_study(config, "demo")
+    path.write_text("title: a study\nseed: 0\nseed: 1\n")
+    with pytest.raises(UserError, match=r": line 3: not valid YAML: the key 'seed' stands twice$"):
+        load_study(config, "demo")

@@ -1,5 +1,3 @@
-import re
-
 import pytest
 
 from negmerge.errors import UserError
@@ -246,24 +244,3 @@ def test_unknown_names_come_with_the_nearest(spoil, place, value, finding):
 @pytest.mark.parametrize(("place", "value", "finding"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_said_where_it_is(spoil, place, value, finding):
     assert spoil(place, value) == finding
-
-
-def test_a_missing_study_comes_with_the_nearest(config):
-    with pytest.raises(UserError) as caught:
-        load_study(config, "dmo")
-    message = str(caught.value)
-    assert message.startswith(
-        f"{config / 'studies' / 'dmo.yaml'}: unknown study 'dmo'; did you mean 'demo'? valid: "
-    )
-    with pytest.raises(UserError, match=r"unknown study 'demo'; valid: none$"):
-        load_study(config / "none", "demo")
-
-
-def test_broken_yaml_comes_with_its_line(config):
-    path = config / "studies" / "demo.yaml"
-    path.write_text("title: a study\nseed: [0\ndevice: cpu\n")
-    with pytest.raises(UserError, match=rf"^{re.escape(str(path))}: line 3: not valid YAML: "):
-        load_study(config, "demo")
-    path.write_text("title: a study\nseed: 0\nseed: 1\n")
-    with pytest.raises(UserError, match=r": line 3: not valid YAML: the key 'seed' stands twice$"):
-        load_study(config, "demo")

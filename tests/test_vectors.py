@@ -66,9 +66,10 @@ def test_coefficient_zero_changes_nothing(weights):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_computed_in_float32_and_stored_as_it_was(dtype):
-    base, finetuned = torch.tensor([1.0, 3.0]).to(dtype), torch.tensor([1.0078125, 4.0]).to(dtype)
+    base, finetuned = torch.tensor([1.0, 1000.0]).to(dtype), torch.tensor([1.5, 0.1]).to(dtype)
     vector = task_vector({"w": base}, {"w": finetuned})["w"]
     assert torch.equal(vector, finetuned.float() - base.float())
+    assert not torch.equal(vector, (finetuned - base).float())
     # 1e-4 is lost in float16 beside 1, so it must not be rounded before it is added up.
     moved = apply({"w": base}, {"w": torch.full((2,), 1e-4)}, 40.0)["w"]
     assert moved.dtype == dtype

@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError
-from negmerge.recipe import Augmentation, Positive, Recipe, Settings
+from negmerge.recipe import Augmentation, FileName, Positive, Recipe, Settings
 from negmerge.yaml_files import read_yaml
 
 
@@ -24,6 +24,7 @@ class Outer(Settings):
     either: PositiveInt | dict[str, PositiveInt] = 1
     values: dict[str, list[int | float | str]] = Field({})
     least: list[str] = Field(["x"], min_length=1)
+    files: dict[FileName, Inner] = Field({})
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_merged_anchors_may_be_overridden(read):
     assert found.many["b"] == Inner(rate=4, count=3)
 
 
-FIELDS = "either, inner, least, many, maybe, name, row, values"
+FIELDS = "either, files, inner, least, many, maybe, name, row, values"
 INNER = "count, flag, kind, rate"
 FINDINGS = {
     "unknown key": (
@@ -164,6 +165,11 @@ FINDINGS = {
     "several findings": (
         "{name: 5, inner: {rate: 0, count: 0}}",
         "name is 5: input should be a valid string (and 2 more)",
+    ),
+    "a name that cannot be a file's, and what is below it": (
+        "{name: x, files: {a b: {rate: 0}}}",
+        "files.a b: 'a b' becomes a file's name: only letters, digits, '_', '.' and '-' may be in "
+        "it (and 1 more)",
     ),
     "a long value": (
         f"{{name: x, inner: {['y' * 70, 'long']}}}",

@@ -73,6 +73,7 @@ def test_the_report_says_what_was_merged(tmp_path):
         "method": "negmerge",
         "options": {},
         "inputs": [{"name": path.name, "sha256": sha256(path)} for path in paths],
+        "base": None,
         "version": __version__,
         "kept": 1,
         "numbers": 3,

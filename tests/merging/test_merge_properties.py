@@ -136,3 +136,13 @@ def test_float64_stays_float64():
     third = torch.tensor([1 / 3, -1 / 3], dtype=torch.float64)
     for method in ("uniform", "negmerge"):
         assert_equal(merge(method, [{"w": third}, {"w": third}]), {"w": third})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_vectors_in_half_precision_are_summed_in_float32(dtype):
+    pool = [{"w": torch.tensor([value, -value]).to(dtype)} for value in (1000.0, 0.1, 0.1)]
+    wide = [{"w": vector["w"].float()} for vector in pool]
+    for method in ("uniform", "negmerge"):
+        merged = merge(method, pool)
+        assert merged["w"].dtype == torch.float32
+        assert_equal(merged, merge(method, wide))

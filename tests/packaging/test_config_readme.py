@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from negmerge.catalogue import Dataset, Model, Prompts
+from negmerge.experiment import Finetune
 from negmerge.recipe import Recipe
-from negmerge.study import Finetune, Study
+from negmerge.study import Study
 
 README = Path(__file__).parents[2] / "config" / "README.md"
 

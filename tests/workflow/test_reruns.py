@@ -30,7 +30,7 @@ def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
 
 
 def test_the_format_of_tables_reruns_only_the_tables(editable):
-    editable.edit(f"{LIBRARY}/reporting/writing.py", '"""', '"""\nEdited.\n')
+    editable.edit(f"{LIBRARY}/reporting/writing.py", '"""', '"""Edited. ')
     assert editable.planned("results/tiny/tables/accuracy.md") == {"table: accuracy"}
     assert {job.split(":")[0] for job in editable.planned(REPORT)} == {"table", "report"}
 
@@ -72,5 +72,5 @@ def test_a_touched_file_reruns_nothing(editable):
 
 
 def test_the_model_of_a_study_file_is_no_input_of_a_job(editable):
-    editable.edit(f"{LIBRARY}/study.py", '"""', '"""\nEdited.\n')
+    editable.edit(f"{LIBRARY}/study.py", '"""', '"""Edited. ')
     assert editable.planned(REPORT) == set()

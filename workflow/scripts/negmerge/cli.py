@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from negmerge import __version__, plugins
-from negmerge.errors import UserError, find, unknown
+from negmerge.errors import UserError, find
 
 # torch takes seconds to load, so only the commands that need it import what imports it.
 
@@ -74,10 +74,6 @@ def check(options: argparse.Namespace) -> None:
     from negmerge.study import load_study
 
     study = load_study(options.config, options.study)
-    for name, experiment in study.experiments.items():
-        for method, settings in experiment.methods.items():
-            where = f"{options.config / 'studies' / options.study}.yaml: experiments.{name}.methods"
-            _check_options(f"{where}.{method}", method, settings)
     print(f"{options.study}: {study.title}")
     for name, experiment in study.experiments.items():
         points, coefficients = list(experiment.pool.changes), experiment.coefficients.values
@@ -98,17 +94,6 @@ def schema(options: argparse.Namespace) -> None:
     from negmerge.study import Study
 
     print(json.dumps(Study.model_json_schema(), indent=2))
-
-
-def _check_options(where: str, method: str, settings: dict[str, float]) -> None:
-    """Check the options of a method; one without any needs no import."""
-    if not settings:
-        return
-    if method not in plugins.names(plugins.MERGE_METHODS):
-        raise UserError(f"{where}: {unknown('option', next(iter(settings)), ())}")
-    from negmerge.merging import METHODS
-
-    METHODS[method].check(where, settings)
 
 
 def _refuse_overwriting(options: argparse.Namespace) -> None:

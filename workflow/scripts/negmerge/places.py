@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from negmerge.errors import find
 from negmerge.exhibits import Figure, Table
-from negmerge.study import SINGLE_METHODS, Experiment, Study
+from negmerge.experiment import SINGLE_METHODS, Experiment
+from negmerge.study import Study
 
 RECORDS = {"accuracy": "scores", "sparsity": "sparsity"}
 

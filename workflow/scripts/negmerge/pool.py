@@ -45,12 +45,12 @@ class Pool(Settings):
         }
         for point, change in self.points.items():
             if self.grid and point not in named:
-                raise UserError(f"points: {unknown('point', point, named)}")
+                raise UserError(f"pool.points: {unknown('point', point, named)}")
             named[point] = update(named.get(point, self.recipe), change)
         try:
             return {file_name(name): named[name] for name in sorted(named)}
         except ValueError as error:
-            raise UserError(f"points: {error}") from error
+            raise UserError(f"pool.points: {error}") from error
 
 
 def _fill(template, values: Mapping):
@@ -63,7 +63,7 @@ def _fill(template, values: Mapping):
         return template.format(**values)
     except (KeyError, IndexError, ValueError):
         raise UserError(
-            f"recipe: {template!r} has braces around something else than {', '.join(values)}"
+            f"pool.recipe: {template!r} has braces around something else than {', '.join(values)}"
         ) from None
 
 

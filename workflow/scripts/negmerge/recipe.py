@@ -14,16 +14,38 @@ def file_name(name: str) -> str:
     """Give the name back if the workflow can use it as a part of a path.
 
     Raises:
-        ValueError: it holds other characters than letters, digits, `_`, `.` and `-`.
+        ValueError: it does not start with a letter or digit, or holds other characters than these,
+            `_`, `.` and `-`.
     """
     if not re.fullmatch(r"[\w.-]+", name):
         raise ValueError(
             f"{name!r} becomes a file's name: only letters, digits, '_', '.' and '-' may be in it"
         )
+    if name[0] in ".-":
+        raise ValueError(f"{name!r} becomes a file's name: it must not start with {name[0]!r}")
     return name
 
 
 FileName = Annotated[str, AfterValidator(file_name)]
+
+
+def ascending(pair: list[float]) -> list[float]:
+    """Give a range back if its ends stand in order.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if pair[0] > pair[1]:
+        raise ValueError(f"{pair}: the smaller end of a range stands first")
+    return pair
+
+
+Range = Annotated[list[Positive], Field(min_length=2, max_length=2), AfterValidator(ascending)]
+ShareRange = Annotated[
+    list[Annotated[float, Field(gt=0, le=1)]],
+    Field(min_length=2, max_length=2),
+    AfterValidator(ascending),
+]
 
 
 class Settings(BaseModel):
@@ -40,16 +62,12 @@ class Augmentation(Settings):
         pattern=r"^rand(-(m|n|p|mstd|mmax|inc|w)[0-9.]+)+$",
         description="RandAugment in timm's notation, e.g. rand-m5-n2-mstd0.5; null: none.",
     )
-    crop_scale: list[Positive] = Field(
+    crop_scale: ShareRange = Field(
         [0.9, 1.0],
-        min_length=2,
-        max_length=2,
         description="Least and largest share of the area that a random crop keeps. "
         "0.08 and 1 in NegMerge's code with RandAugment, 0.9 and 1 without.",
     )
-    crop_ratio: list[Positive] = Field(
-        [3 / 4, 4 / 3], min_length=2, max_length=2, description="Range of the crop's aspect ratio."
-    )
+    crop_ratio: Range = Field([3 / 4, 4 / 3], description="Range of the crop's aspect ratio.")
     flip: Share = Field(
         0.0, description="Probability of a horizontal flip; 0.5 in NegMerge's code."
     )

@@ -30,17 +30,20 @@ def select_coefficient(
 
     Among the coefficients whose control accuracy is at least `keep` x the baseline, it is the one
     with the lowest forget accuracy; ties go to the smaller coefficient. As in
-    gortizji/tangent_task_arithmetic, whose comparison is strict and starts at an accuracy of 1.
+    gortizji/tangent_task_arithmetic, which starts from an accuracy of 1 and takes what is strictly
+    lower: a forget accuracy of exactly 1 is never chosen.
 
     Args:
         coefficients: the grid, in any order.
-        forget_accuracy: at each of them, on validation data, in any unit.
+        forget_accuracy: at each of them, on validation data, 0..1. Percent give the same choice,
+            but for that 1.
         control_accuracy: likewise, in the unit of the baseline.
         control_baseline: the control accuracy of the base, measured on the same images.
         keep: share of the baseline to keep, 0..1; equality passes.
 
     Returns:
-        The coefficient; None if none qualifies. Measured on the same images, 0 always does.
+        The coefficient; None if none qualifies. Where the baseline was measured on the same images,
+        0 qualifies unless its forget accuracy is 1.
 
     Raises:
         UserError: lists of different lengths, or an accuracy that is not a number.
@@ -57,14 +60,14 @@ def select_coefficient(
         for coefficient, forget, control in zip(
             coefficients, forget_accuracy, control_accuracy, strict=True
         )
-        if control >= keep * control_baseline
+        if control >= keep * control_baseline and forget != 1
     ]
     return min(qualified)[1] if qualified else None
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Validation accuracy at each coefficient of a vector, in percent.
+    """Validation accuracy at each coefficient of a vector, 0..1.
 
     Attributes:
         coefficients: the grid; its first entry is 0, where the model is the base.
@@ -124,13 +127,14 @@ def _choose_coefficient(name: str, sweep: Sweep, keep: float) -> Choice:
         raise UserError(f"the sweep of {name} does not start at coefficient 0")
     baseline = sweep.control[0]
     chosen = select_coefficient(sweep.coefficients, sweep.forget, sweep.control, baseline, keep)
-    place = list(sweep.coefficients).index(chosen)
+    # None: every image is classified rightly whatever is subtracted, so nothing is.
+    place = 0 if chosen is None else list(sweep.coefficients).index(chosen)
     return Choice(
         vector=name,
-        coefficient=chosen,
-        forget_accuracy=sweep.forget[place],
-        control_accuracy=sweep.control[place],
-        control_baseline=baseline,
+        coefficient=sweep.coefficients[place],
+        forget_accuracy=100 * sweep.forget[place],
+        control_accuracy=100 * sweep.control[place],
+        control_baseline=100 * baseline,
         upper_end=chosen == max(sweep.coefficients),
     )
 
@@ -168,8 +172,8 @@ def read_sweep(path: str | Path) -> tuple[str, Sweep]:
             rows = list(csv.DictReader(stream))
         return rows[0]["vector"], Sweep(
             [float(row["coefficient"]) for row in rows],
-            [100 * int(row["forget_correct"]) / int(row["forget_n"]) for row in rows],
-            [100 * int(row["control_correct"]) / int(row["control_n"]) for row in rows],
+            [int(row["forget_correct"]) / int(row["forget_n"]) for row in rows],
+            [int(row["control_correct"]) / int(row["control_n"]) for row in rows],
         )
     except (KeyError, IndexError, ValueError, TypeError, ZeroDivisionError) as error:
         raise UserError(f"{path}: not a sweep ({error!r}); delete it and run again") from error

@@ -90,8 +90,15 @@ def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping
 
 
 def read_metadata(path: str | Path) -> dict:
-    """Read the metadata that `write_state` put into a file's header; empty for foreign files."""
-    return json.loads(StateFile(path).metadata.get("negmerge", "{}"))
+    """Read the metadata that `write_state` put into a file's header; empty for foreign files.
+
+    Raises:
+        UserError: the file or its metadata cannot be read.
+    """
+    try:
+        return json.loads(StateFile(path).metadata.get("negmerge", "{}"))
+    except ValueError as error:
+        raise UserError(f"{path}: its header entry `negmerge` is not JSON ({error})") from error
 
 
 def require_finite(tensor: Tensor, name: str, where: str | Path) -> Tensor:

@@ -63,7 +63,8 @@ def explain(error: ValidationError, model: Any) -> str:
     findings: dict[tuple, list[Mapping]] = {}
     for finding in error.errors():
         findings.setdefault(_follow(model, finding["loc"])[0], []).append(finding)
-    first = place = next(iter(findings))
+    # A mistyped key is also missing under its right name: the unknown one tells more.
+    first = place = min(findings, key=lambda p: findings[p][0]["type"] != "extra_forbidden")
     if len(_follow(model, first)[1]) > 1:
         # The value may be one thing or another, and each has its findings. The deepest is about the
         # one that was meant: a wrong number in a mapping, not that a mapping is no number.

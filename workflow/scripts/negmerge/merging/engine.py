@@ -74,8 +74,8 @@ def merge_files(
 
     Returns:
         A report, also stored in the output's header: `method`, `options`, `inputs` (name and
-        SHA-256 of each), `version` of this library, `kept` (non-zero numbers of the result) and
-        `numbers` (all of them).
+        SHA-256 of each), `base` (likewise, or None), `version` of this library, `kept`
+        (non-zero numbers of the result) and `numbers` (all of them).
 
     Raises:
         UserError: as `merge`; also a file that is missing, truncated or foreign.
@@ -92,7 +92,8 @@ def merge_files(
     report = {
         "method": method,
         "options": settings,
-        "inputs": [{"name": path.name, "sha256": sha256(path)} for path in map(Path, paths)],
+        "inputs": [_identity(path) for path in paths],
+        "base": None if base is None else _identity(base),
         "version": __version__,
         "kept": sum(int(tensor.count_nonzero()) for tensor in merged.values()),
         "numbers": sum(tensor.numel() for tensor in merged.values()),
@@ -116,7 +117,17 @@ def _prepare(
     reference = shapes(base if base is not None else vectors[0])
     for vector, label in zip(vectors, labels, strict=True):
         require_same_layout(reference, shapes(vector), label)
+        for name in base.names if base is not None else []:
+            if vector.is_float(name) != base.is_float(name):
+                raise UserError(
+                    f"{label}: tensor {name!r} and the base's are not both floating point"
+                )
     return chosen, settings
+
+
+def _identity(path: str | Path) -> dict[str, str]:
+    """Name a file so that it is known again wherever it lies."""
+    return {"name": Path(path).name, "sha256": sha256(path)}
 
 
 def _read(files: Sequence[StateFile], name: str, base: StateFile | None) -> Iterable[Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from negmerge.errors import find
 from negmerge.states import State, require_same_layout, shapes
 
 IMAGE_PREFIX = "visual."
@@ -35,9 +36,13 @@ def build_clip(row: Mapping) -> open_clip.CLIP:
     Args:
         row: a row of `config/models.yaml`; its `architecture` is a name of open_clip or a
             configuration in open_clip's form.
+
+    Raises:
+        UserError: open_clip has no architecture of that name.
     """
     architecture = row["architecture"]
     if isinstance(architecture, str):
+        find("architecture", architecture, dict.fromkeys(open_clip.list_models()))
         device = torch.get_default_device()
         return open_clip.create_model(architecture, pretrained=None, device=device)
     return open_clip.CLIP(**architecture)

@@ -1,6 +1,7 @@
 """Measure the demo study from nothing to its report, over several seeds, and write the README.
 
     python benchmarks/demo.py [SEED ...]        (default: 0 1)
+    python benchmarks/demo.py --write           write the README from the last measurement
 
 Each seed runs in a fresh copy of the checkout. The numbers go to benchmarks/demo.json and, as
 Markdown, between the `measured` marks of README.md.
@@ -140,8 +141,22 @@ def markdown(runs: list[dict]) -> str:
                 for task, methods in runs[0]["accuracy"].items()
                 for method in sorted(methods, key=lambda m: (m != "pretrained", m))
             ),
+            "",
+            f"Forget accuracy, mean over tasks and seeds, lowest first: {ranking(runs)}. Differences",
+            "of a few points are noise, see the standard errors and the single seeds.",
         ]
     )
+
+
+def ranking(runs: list[dict]) -> str:
+    """Name the methods with their mean forget accuracy, the lowest first."""
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        for methods in run["accuracy"].values():
+            for method, row in methods.items():
+                values.setdefault(method, []).append(row["forget"])
+    means = sorted((statistics.mean(found), method) for method, found in values.items())
+    return ", ".join(f"{method} {mean:.1f}" for mean, method in means)
 
 
 def row_of(runs: list[dict], task: str, method: str) -> str:
@@ -172,6 +187,8 @@ def write_readme(text: str) -> None:
 
 
 if __name__ == "__main__":
-    measured = [measure(int(seed)) for seed in sys.argv[1:] or ["0", "1"]]
-    (ROOT / "benchmarks" / "demo.json").write_text(json.dumps(measured, indent=2) + "\n")
-    write_readme(markdown(measured))
+    record = ROOT / "benchmarks" / "demo.json"
+    if sys.argv[1:] != ["--write"]:
+        measured = [measure(int(seed)) for seed in sys.argv[1:] or ["0", "1"]]
+        record.write_text(json.dumps(measured, indent=2) + "\n")
+    write_readme(markdown(json.loads(record.read_text())))

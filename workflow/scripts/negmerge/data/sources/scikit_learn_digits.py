@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
     """Give the digits in their own order: the first ones to the row's first split, and so on.
 
-    The order is by writer, so the splits do not share writers but for those at the seams.
+    As far as is known the order is by writer, so that splits share few writers.
     """
     digits = load_digits()
     # 17 grey levels, 0..16, become 0..255.

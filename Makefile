@@ -13,7 +13,7 @@ study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo
 	@echo "report: results/$(STUDY)/report.html"
 
 test: $(READY)  ## install into .venv and run all tests
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: $(READY)  ## check style of Python and Snakemake files and lint the workflow
 	$(BIN)/ruff check .

@@ -142,8 +142,8 @@ def markdown(runs: list[dict]) -> str:
                 for method in sorted(methods, key=lambda m: (m != "pretrained", m))
             ),
             "",
-            f"Forget accuracy, mean over tasks and seeds, lowest first: {ranking(runs)}. Differences",
-            "of a few points are noise, see the standard errors and the single seeds.",
+            f"Forget accuracy, mean over tasks and seeds, lowest first: {ranking(runs)}.",
+            "Differences of a few points are noise, see the standard errors and the single seeds.",
         ]
     )
 

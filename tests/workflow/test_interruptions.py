@@ -49,9 +49,9 @@ def kill_everything(run) -> None:
 def test_a_killed_run_goes_on_to_the_same_bytes(checkout, finished, tmp_path, kill):
     disturbed = checkout.copy(tmp_path / "workflow")
     moments = random.Random(kill.__name__)
-    for round_ in range(3):
+    for round_ in range(2):
         run = disturbed.start("--cores", "2", "--keep-going", "--", *TARGETS)
-        time.sleep(6 + 6 * round_ + moments.uniform(0, 4))
+        time.sleep(6 + 10 * round_ + moments.uniform(0, 8))
         if run.poll() is None:
             kill(run)
         run.wait()

@@ -11,6 +11,8 @@ rule merge:
         "results/{study}/logs/merge/{experiment}.{task}.{method}.log",
     benchmark:
         "results/{study}/benchmarks/merge/{experiment}.{task}.{method}.tsv"
+    wildcard_constraints:
+        method=r"(?!greedy\.)\w[\w.-]*",
     conda:
         "../envs/merging.yaml"
     threads: 1
@@ -23,6 +25,42 @@ rule merge:
         "merge: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/merge.py"
+
+
+rule greedy:
+    input:
+        unpack(role_inputs("forget", "control")),
+        base="results/{study}/{experiment}/base.safetensors",
+        vectors=in_task(places.pool_vectors, "method"),
+        code=code("greedy"),
+    output:
+        merged="results/{study}/{experiment}/{task}/merged/{method}.safetensors",
+    log:
+        "results/{study}/logs/greedy/{experiment}.{task}.{method}.log",
+    benchmark:
+        "results/{study}/benchmarks/greedy/{experiment}.{task}.{method}.tsv"
+    wildcard_constraints:
+        method="greedy",
+    conda:
+        "../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=gpus,
+    params:
+        model=model,
+        datasets=lambda wildcards: experiment(wildcards).datasets(wildcards.task),
+        coefficients=setting("coefficients.values"),
+        keep=setting("selection.keep"),
+        options=lambda wildcards: experiment(wildcards).greedy_options(),
+        batch_size=setting("evaluation_batch"),
+        device=setting("device", of=study),
+        torch_threads=1,
+    message:
+        "greedy: {wildcards.experiment}, {wildcards.task}"
+    script:
+        "../workflow/scripts/greedy.py"
 
 
 rule sparsity:

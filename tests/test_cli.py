@@ -13,7 +13,7 @@ from negmerge.merging.registry import Option
 from negmerge.states import read_metadata, read_state, write_state
 
 ROOT = plugins.PACKAGE.parents[2]
-COMMANDS = ("merge", "negate", "check", "schema")
+COMMANDS = ("merge", "negate", "inspect", "diff", "check", "schema")
 
 
 @pytest.fixture
@@ -61,22 +61,29 @@ def test_checkpoints_are_merged_with_their_base(pool, capsys):
 
 def test_a_bar_is_shown_on_a_terminal(pool, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    _, _, err = run(capsys, "merge", "uniform", "v1", "-o", "merged")
-    assert "merge uniform: 100%" in err
+    for words, title in {
+        ("merge", "uniform", "v1", "-o", "merged"): "merge Uniform merge",
+        ("inspect", "v1", "v2"): "inspect",
+        ("diff", "v1", "v1"): "diff",
+    }.items():
+        assert f"{title}: 100%" in run(capsys, *words)[2]
 
 
 def test_options_reach_the_method(pool, capsys, monkeypatch):
     taken = {}
 
-    def combine(tensors, **options):
+    def combine(block, **options):
         taken.update(options)
-        return next(iter(tensors))
+        return next(iter(block))
 
     method = Method(
         combine,
         title="Test",
         reference="none",
-        options={"share": Option(0.5, 0, 1, "A share."), "seed": Option(0, 0, 99, "A seed.")},
+        options={
+            "share": Option(0.5, "A share."),
+            "seed": Option(0, "A seed.", lowest=0, highest=99, whole=True),
+        },
     )
     monkeypatch.setattr(type(METHODS), "__getitem__", lambda self, name: method)
     words = ("merge", "negmerge", "v1", "-o", "merged", "--option", "share=1e-1", "--option")
@@ -85,7 +92,7 @@ def test_options_reach_the_method(pool, capsys, monkeypatch):
     assert isinstance(taken["seed"], int)
     assert read_metadata("merged")["options"] == taken
     assert error(capsys, *words, "seed=many", "--force") == (
-        "negmerge: option seed is 'many', expected a number from 0 to 99"
+        "negmerge: option seed is 'many', expected a whole number from 0 to 99"
     )
 
 
@@ -95,8 +102,8 @@ def test_negation_subtracts(pool, capsys):
     assert state["w"].tolist() == [-0.5, 1.5, 1.0, 3.0]
     assert state["n"] == 5
     assert read_metadata("unlearned") == {
-        "base": {"name": "base", "sha256": sha256("base")},
-        "vector": {"name": "v2", "sha256": sha256("v2")},
+        "base": [{"name": "base", "sha256": sha256("base")}],
+        "vector": [{"name": "v2", "sha256": sha256("v2")}],
         "coefficient": 0.5,
         "version": __version__,
     }
@@ -123,11 +130,11 @@ MISTAKES = {
     ),
     "an option": (
         ("merge", "negmerge", "v1", "-o", "out", "--option", "density=0.2"),
-        "negmerge: unknown option 'density'; valid: none",
+        "negmerge: unknown option 'density'; valid: operation",
     ),
     "an option that is a word of ours": (
         ("merge", "negmerge", "v1", "-o", "out", "--option", "base=1"),
-        "negmerge: unknown option 'base'; valid: none",
+        "negmerge: unknown option 'base'; valid: operation",
     ),
     "a file that is not there": (
         ("merge", "negmerge", "v1", "v3", "-o", "out"),
@@ -168,6 +175,10 @@ def test_mistakes_end_in_one_line(pool, capsys, words, message):
         (("merge", "negmerge", "-o", "x"), "the following arguments are required: FILE"),
         (("negate", "b", "v", "much", "-o", "x"), "'much' is not a finite number"),
         (("negate", "b", "v", "nan", "-o", "x"), "'nan' is not a finite number"),
+        *(
+            (("merge", "uniform", "v1", "-o", "x", "--threads", count), "not a whole number from 1")
+            for count in ("0", "-1", "1.5", "many")
+        ),
         (
             ("merge", "negmerge", "v1", "-o", "x", "--option", "density"),
             "'density' is not NAME=VALUE, such as density=0.2",
@@ -223,11 +234,11 @@ def test_a_mistake_in_a_study_ends_in_one_line(config, change_yaml, capsys):
     words = ("check", "demo", "--config", config)
     path = config / "studies" / "demo.yaml"
     methods = "experiments/mini-clip/methods"
-    for method in ("negmerge", "pretrained"):
+    for method, valid in {"negmerge": "operation", "pretrained": "none"}.items():
         change_yaml(path, f"{methods}/{method}", {"density": 0.2})
         assert error(capsys, *words) == (
             f"{path}: experiments.mini-clip: methods.{method}: unknown option 'density'; "
-            "valid: none"
+            f"valid: {valid}"
         )
         change_yaml(path, f"{methods}/{method}", {})
     change_yaml(path, "tabels", {})

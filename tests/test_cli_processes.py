@@ -11,7 +11,7 @@ from negmerge import plugins
 ROOT = plugins.PACKAGE.parents[2]
 
 
-@pytest.mark.parametrize("words", ["--help", "merge --help", "check demo", "schema"])
+@pytest.mark.parametrize("words", ["--help", "merge --help", "diff --help", "check demo", "schema"])
 def test_commands_without_numbers_do_not_load_torch(words):
     code = f"""
 import sys

@@ -72,8 +72,28 @@ def test_candidates(demo):
     assert demo.candidates("pretrained") == []
     assert demo.candidates("task-arithmetic") == points
     assert demo.candidates("negmerge") == ["negmerge"]
+    assert demo.candidates("greedy") == ["greedy"]
     with pytest.raises(UserError, match=r"^unknown method 'negmerg'; did you mean 'negmerge'\? "):
         demo.candidates("negmerg")
+
+
+def test_the_greedy_merge_has_options_of_its_own(config, demo, change_yaml):
+    assert demo.greedy_options() == {"strict": True, "research": True}
+    path = config / "studies" / "demo.yaml"
+    change_yaml(path, f"{EXPERIMENT}/methods/greedy", {"strict": False})
+    found = load_study(config, "demo").experiments["mini-clip"].greedy_options()
+    assert found == {"strict": False, "research": True}
+    for option, message in (
+        ({"strict": 1}, "strict is 1.0: input should be a valid boolean"),
+        ({"strikt": True}, "unknown key 'strikt'; did you mean 'strict'? valid: research, strict"),
+    ):
+        change_yaml(path, f"{EXPERIMENT}/methods/greedy", option)
+        with pytest.raises(UserError, match=rf"methods\.greedy: {re.escape(message)}$"):
+            load_study(config, "demo")
+    change_yaml(path, f"{EXPERIMENT}/methods/greedy", {})
+    change_yaml(path, f"{EXPERIMENT}/pool", {"points": {"greedy": {}}})
+    with pytest.raises(UserError, match=r"a point must not have a method's name: 'greedy'$"):
+        load_study(config, "demo")
 
 
 def test_data_sets_by_role(demo):

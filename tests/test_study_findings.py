@@ -5,7 +5,7 @@ from negmerge.study import load_study
 
 EXPERIMENT = "experiments/mini-clip"
 AT = "experiments.mini-clip"
-METHODS = "valid: conflict, negmerge, pretrained, task-arithmetic, uniform"
+METHODS = "valid: conflict, greedy, magmax, negmerge, pretrained, task-arithmetic, ties, uniform"
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ UNKNOWN = {
     "a method": (
         f"{EXPERIMENT}/methods/negmerg",
         {},
-        f"{AT}: unknown method 'negmerg'; did you mean 'negmerge'? {METHODS}",
+        f"{AT}: unknown method 'negmerg'; did you mean 'negmerge'? valid: ",
     ),
     "a model": (
         f"{EXPERIMENT}/model",
@@ -124,9 +124,9 @@ UNKNOWN = {
         "figures.figure1a: unknown experiment 'mini'; did you mean 'mini-clip'? valid: mini-clip",
     ),
     "a figure's method": (
-        "figures/figure1a/methods/ties",
-        "TIES",
-        f"figures.figure1a: unknown method 'ties'; {METHODS}",
+        "figures/figure1a/methods/pcb",
+        "PCB",
+        f"figures.figure1a: unknown method 'pcb'; {METHODS}",
     ),
 }
 
@@ -160,8 +160,9 @@ WRONG = {
     ),
     "an option that is no number": (
         f"{EXPERIMENT}/methods/negmerge",
-        {"density": "half"},
-        f"{AT}.methods.negmerge.density is 'half': input should be a valid number",
+        {"density": [0.5]},
+        f"{AT}.methods.negmerge.density is [0.5]: input should be a valid boolean or input should "
+        "be a valid number or input should be a valid string",
     ),
     "RandAugment": (
         f"{EXPERIMENT}/finetune/augmentation/randaugment",

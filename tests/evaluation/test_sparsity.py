@@ -2,7 +2,8 @@ import torch
 
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.models.freezing import is_frozen
-from negmerge.states import StateFile, write_state
+from negmerge.states import write_state
+from negmerge.stored import StateFile
 
 VECTOR = {
     "visual.attn.weight": torch.zeros(5),

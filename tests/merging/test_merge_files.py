@@ -71,7 +71,7 @@ def test_the_report_says_what_was_merged(tmp_path):
     report = merge_files("negmerge", paths, tmp_path / "merged")
     assert report == {
         "method": "negmerge",
-        "options": {},
+        "options": {"operation": "mean"},
         "inputs": [{"name": path.name, "sha256": sha256(path)} for path in paths],
         "base": None,
         "version": __version__,
@@ -142,7 +142,7 @@ def test_checkpoints_without_their_base_are_recognised(tmp_path):
             {},
             "unknown merge method 'negmerg'; did you mean 'negmerge'? valid: ",
         ),
-        ("negmerge", {"density": 1}, "negmerge: unknown option 'density'; valid: none"),
+        ("negmerge", {"density": 1}, "negmerge: unknown option 'density'; valid: operation"),
     ],
 )
 def test_unknown_methods_and_options_are_refused(method, options, message):

@@ -5,40 +5,11 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from merge_examples import assert_equal, negative, pools, random_pool
 
 from negmerge.merging import METHODS, merge
 
-# Zeros of both signs and equal numbers are where merges go wrong, so they are frequent. Others are
-# neither so large that a sum overflows nor so small that a scaled one underflows.
-SPECIAL = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, -0.5])
-ORDINARY = st.floats(-(2.0**64), 2.0**64, width=32).filter(lambda x: abs(x) > 2**-64)
-NUMBERS = st.one_of(SPECIAL, ORDINARY)
 METHOD_NAMES = ("uniform", "negmerge", "conflict")
-
-
-@st.composite
-def pools(draw, largest=5):
-    """Task vectors of a few models: tensors `matrix` (n x 2) and `scalar`."""
-    count = draw(st.integers(1, largest))
-    n = draw(st.integers(1, 6))
-    return [
-        {
-            "matrix": torch.from_numpy(draw(arrays(np.float32, (n, 2), elements=NUMBERS))),
-            "scalar": torch.tensor(draw(NUMBERS), dtype=torch.float32),
-        }
-        for _ in range(count)
-    ]
-
-
-def negative(state):
-    return {name: -tensor for name, tensor in state.items()}
-
-
-def assert_equal(found, expected):
-    assert found.keys() == expected.keys()
-    for name, tensor in expected.items():
-        assert torch.equal(found[name], tensor), name
 
 
 @given(pools())
@@ -146,3 +117,11 @@ def test_vectors_in_half_precision_are_summed_in_float32(dtype):
         merged = merge(method, pool)
         assert merged["w"].dtype == torch.float32
         assert_equal(merged, merge(method, wide))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_tensors_that_were_frozen_stay_exactly_zero(method):
+    pool = [vector | {"frozen": torch.zeros(50)} for vector in random_pool(1, 3)]
+    merged = merge(method, pool)
+    assert not merged["frozen"].any()
+    assert merged["a"].any()

@@ -6,12 +6,13 @@ from negmerge.merging import METHODS, Method
 from negmerge.merging.registry import Option
 
 METHOD = Method(
-    combine=lambda tensors, density, rounds: next(iter(tensors)),
+    combine=lambda block, density, rounds, kind: next(iter(block)),
     title="Test",
     reference="none",
     options={
-        "density": Option(0.2, 0.0, 1.0, "Share of the numbers to keep."),
-        "rounds": Option(3, 1, 10, "How often."),
+        "density": Option(0.2, "Share of the numbers to keep."),
+        "rounds": Option(3, "How often.", lowest=1, highest=10, whole=True),
+        "kind": Option("mean", "What to take.", choices=("mean", "sum")),
     },
 )
 
@@ -28,9 +29,10 @@ def test_methods_are_the_files_of_a_folder():
 
 
 def test_defaults_are_filled_in():
-    assert METHOD.check("test", {}) == {"density": 0.2, "rounds": 3}
-    assert METHOD.check("test", {"density": 1}) == {"density": 1, "rounds": 3}
-    assert METHOD.check("test", {"density": 0.0, "rounds": 10}) == {"density": 0.0, "rounds": 10}
+    assert METHOD.check("test", {}) == {"density": 0.2, "rounds": 3, "kind": "mean"}
+    given = {"density": 1, "rounds": 10, "kind": "sum"}
+    assert METHOD.check("test", given) == given
+    assert METHOD.check("test", {"density": 0.0})["density"] == 0.0
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.01, float("nan"), float("inf"), "0.5", None, True])
@@ -42,9 +44,25 @@ def test_values_out_of_range_or_of_another_type_are_refused(value):
     )
 
 
+@pytest.mark.parametrize("value", [0, 11, 3.0, 2.5, "3", True])
+def test_an_option_in_whole_numbers_takes_no_others(value):
+    with pytest.raises(UserError) as caught:
+        METHOD.check("test", {"rounds": value})
+    assert str(caught.value) == (
+        f"test: option rounds is {value!r}, expected a whole number from 1 to 10"
+    )
+
+
+@pytest.mark.parametrize("value", ["median", "", 1, None])
+def test_an_option_with_choices_takes_no_others(value):
+    with pytest.raises(UserError) as caught:
+        METHOD.check("test", {"kind": value})
+    assert str(caught.value) == f"test: option kind is {value!r}, expected one of mean, sum"
+
+
 def test_an_unknown_option_is_refused_with_the_nearest():
     with pytest.raises(UserError) as caught:
         METHOD.check("test", {"densty": 0.2})
     assert str(caught.value) == (
-        "test: unknown option 'densty'; did you mean 'density'? valid: density, rounds"
+        "test: unknown option 'densty'; did you mean 'density'? valid: density, kind, rounds"
     )

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from negmerge.catalogue import Dataset, Model, Prompts
-from negmerge.experiment import Finetune
+from negmerge.experiment import Finetune, Greedy
 from negmerge.recipe import Recipe
 from negmerge.study import Study
 
@@ -38,7 +38,7 @@ def all_models(*models: type[BaseModel]) -> dict[str, type[BaseModel]]:
     return found
 
 
-MODELS = all_models(Study, Dataset, Model, Prompts)
+MODELS = all_models(Study, Greedy, Dataset, Model, Prompts)
 TABLE = re.compile(r"(<!-- keys of (\w+) -->\n)((?:\|.*\n)*)")
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping"}
 

@@ -24,7 +24,7 @@ def test_every_output_of_the_study_is_there(finished):
 
 
 def test_scores_count_every_test_image(finished):
-    for method in ("pretrained", "task-arithmetic", "uniform", "negmerge", "conflict"):
+    for method in ("pretrained", "task-arithmetic", "uniform", "greedy", "negmerge"):
         score = json.loads((finished.folder / SCORES / f"{method}.json").read_text())
         assert (score["forget"]["n"], score["control"]["n"]) == (397, 4000)
         assert 0 <= score["forget"]["correct"] <= 397

@@ -6,7 +6,7 @@ from negmerge.evaluation.sparsity import sparsity
 from negmerge.files import write_json
 from negmerge.job import job
 from negmerge.models.freezing import is_frozen
-from negmerge.states import StateFile
+from negmerge.stored import StateFile
 
 with job(snakemake):
     vector = StateFile(snakemake.input.merged)

@@ -1,35 +1,36 @@
-"""The `negmerge` command: merge and negate checkpoints of your own, and check studies."""
+"""The `negmerge` command: merge, negate and compare checkpoints, and check studies."""
 
 import argparse
 import json
-import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from negmerge import __version__, plugins
+from negmerge import __version__, arguments, plugins
 from negmerge.errors import UserError, find
+
+STATE = "a safetensors file, an index of shards, or a folder with one of them"
 
 # torch takes seconds to load, so only the commands that need it import what imports it.
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: the words after `negmerge`; those of the process if none are given.
+        words: those after `negmerge`; those of the process if none are given.
 
     Returns:
-        The exit status: 0, or 1 after a mistake that a line on standard error explains. Words that
-        cannot be read as a command end the process with status 2, as argparse does.
+        The exit status: 0, or 1 after a mistake that a line on standard error explains. `diff`
+        gives 1 where it found a difference, and 2 after a mistake. Words that cannot be read as a
+        command end the process with status 2, as argparse does.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(words)
     try:
-        options.run(options)
+        return int(options.run(options) or 0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return 2 if options.run is diff else 1
 
 
 def merge(options: argparse.Namespace) -> None:
@@ -45,28 +46,39 @@ def merge(options: argparse.Namespace) -> None:
         options.output,
         base=options.base,
         progress=sys.stderr.isatty(),
+        threads=options.threads,
         **settings,
     )
     kept, numbers = report["kept"], report["numbers"]
     share = 100 * kept / max(numbers, 1)
-    print(f"{options.output}: {kept:,} of {numbers:,} numbers are not zero ({share:.2f} %)")
+    line = f"{options.output}: {kept:,} of {numbers:,} numbers are not zero ({share:.2f} %)"
+    _print(options, report, [line])
 
 
 def negate(options: argparse.Namespace) -> None:
     """Write base - coefficient * vector."""
     _refuse_overwriting(options)
-    from negmerge.files import sha256
-    from negmerge.states import read_state, write_state
-    from negmerge.vectors import apply
+    from negmerge.negation import negate_files
 
-    base, vector = read_state(options.base), read_state(options.vector)
-    state = apply(base, vector, -options.coefficient, options.vector)
-    made_of = {
-        role: {"name": path.name, "sha256": sha256(path)}
-        for role, path in (("base", options.base), ("vector", options.vector))
-    }
-    numbers = {"coefficient": options.coefficient, "version": __version__}
-    write_state(options.output, state, made_of | numbers)
+    report = negate_files(options.base, options.vector, options.coefficient, options.output)
+    _print(options, report, [])
+
+
+def inspect(options: argparse.Namespace) -> None:
+    """Print how far the vectors of a pool agree, layer by layer."""
+    from negmerge.merging.inspection import describe, inspect_files
+
+    report = inspect_files(options.files, options.base, progress=sys.stderr.isatty())
+    _print(options, report, describe(report))
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Print where two states differ."""
+    from negmerge.comparison import describe, diff_files
+
+    report = diff_files(options.first, options.second, progress=sys.stderr.isatty())
+    _print(options, report, describe(report))
+    return 0 if report["equal"] else 1
 
 
 def check(options: argparse.Namespace) -> None:
@@ -96,32 +108,15 @@ def schema(options: argparse.Namespace) -> None:
     print(json.dumps(Study.model_json_schema(), indent=2))
 
 
+def _print(options: argparse.Namespace, report: dict, lines: Iterable[str]) -> None:
+    """Print a report as JSON if that was asked for, else as lines for people."""
+    for line in [json.dumps(report, indent=2)] if options.json else lines:
+        print(line)
+
+
 def _refuse_overwriting(options: argparse.Namespace) -> None:
     if options.output.exists() and not options.force:
         raise UserError(f"{options.output}: exists already; --force overwrites it")
-
-
-def _option(text: str) -> tuple[str, float | str]:
-    """Read NAME=VALUE, with a number as a number."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as density=0.2")
-    for kind in (int, float):
-        try:
-            return name, kind(value)
-        except ValueError:
-            pass
-    return name, value
-
-
-def _finite(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
-    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -139,26 +134,23 @@ def _parser() -> argparse.ArgumentParser:
         merge,
         "merge task vectors, or checkpoints of one base, into one vector",
         f"methods: {methods}\n\n"
-        "The files are read tensor by tensor; sums run in the order in which they are given.\n\n"
+        "The files are read block by block; sums run in the order in which they are given.\n\n"
         "example:\n"
         "  negmerge merge negmerge pool/*.safetensors --base base.safetensors \\\n"
         "      -o merged.safetensors",
     )
     command.add_argument("method", metavar="METHOD", help="how to merge")
-    command.add_argument("files", metavar="FILE", nargs="+", type=Path, help="safetensors files")
-    command.add_argument(
-        "--base",
-        metavar="FILE",
-        type=Path,
-        help="the checkpoint before fine-tuning; with it, the files are checkpoints, not vectors",
-    )
+    _add_pool(command)
     command.add_argument(
         "--option",
         metavar="NAME=VALUE",
-        type=_option,
+        type=arguments.option,
         action="append",
         default=[],
         help="an option of the method; repeat it for several",
+    )
+    command.add_argument(
+        "--threads", metavar="N", type=arguments.count, default=1, help="threads of the merge"
     )
     _add_output(command)
 
@@ -171,8 +163,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("base", metavar="BASE", type=Path, help="the weights before forgetting")
     command.add_argument("vector", metavar="VECTOR", type=Path, help="a task or merged vector")
-    command.add_argument("coefficient", metavar="COEFFICIENT", type=_finite, help="its scale")
+    command.add_argument(
+        "coefficient", metavar="COEFFICIENT", type=arguments.finite, help="its scale"
+    )
     _add_output(command)
+
+    command = _command(
+        commands,
+        inspect,
+        "show how far task vectors agree: signs, zeros and cosines, layer by layer",
+        "example:\n  negmerge inspect pool/*.safetensors --base base.safetensors",
+    )
+    _add_pool(command)
+    _add_json(command)
+
+    command = _command(
+        commands,
+        diff,
+        "show where the numbers, names, shapes or types of two states differ",
+        "The exit status is 0 if they are equal, 1 if they differ, 2 after a mistake.\n\n"
+        "example:\n  negmerge diff base.safetensors unlearned.safetensors",
+    )
+    command.add_argument("first", metavar="A", type=Path, help=STATE)
+    command.add_argument("second", metavar="B", type=Path, help=STATE)
+    _add_json(command)
 
     command = _command(
         commands,
@@ -212,8 +226,23 @@ def _command(
     return command
 
 
+def _add_pool(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", metavar="FILE", nargs="+", type=Path, help=STATE)
+    command.add_argument(
+        "--base",
+        metavar="FILE",
+        type=Path,
+        help="the checkpoint before fine-tuning; with it, the files are checkpoints, not vectors",
+    )
+
+
 def _add_output(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="the file to write"
     )
     command.add_argument("--force", action="store_true", help="overwrite OUT if it exists")
+    _add_json(command)
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print a report as JSON")

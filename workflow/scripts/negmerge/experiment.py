@@ -15,6 +15,8 @@ from negmerge.yaml_files import explain
 
 # Methods that merge nothing: the base itself, and the best single vector of the pool.
 SINGLE_METHODS = ("pretrained", "task-arithmetic")
+# The merge that measures images to know what to merge; so it is no file in `merging/methods/`.
+GREEDY = "greedy"
 
 
 class PretrainSource(Settings):
@@ -65,6 +67,20 @@ class Selection(Settings):
         "control", description="Lowest forget accuracy that keeps the control accuracy."
     )
     keep: Share = Field(0.95, description="Share of the base's control accuracy to keep.")
+    search: Literal["full", "exact-pruned"] = Field(
+        "full",
+        description="full: a sweep of every vector, which figures draw; exact-pruned: the same "
+        "choice with fewer forward passes.",
+    )
+
+
+class Greedy(Settings):
+    """The options of the method `greedy`; see `selection.greedy`."""
+
+    strict: bool = Field(True, description="Only a lower forget accuracy keeps a vector.")
+    research: bool = Field(
+        True, description="Search the coefficient anew in each trial; else the first vector's."
+    )
 
 
 class Experiment(Settings):
@@ -83,7 +99,7 @@ class Experiment(Settings):
     pretrain: Pretrain | None = Field(None, description="For models with `weights: pretrain`.")
     finetune: Finetune = Field(description="The recipe that the points of the pool vary.")
     pool: Pool = Field(description="The hyper-parameter points.")
-    methods: dict[str, dict[str, float]] = Field(
+    methods: dict[str, dict[str, bool | float | str]] = Field(
         min_length=1, description="Unlearning methods by name, with their options."
     )
     coefficients: Coefficients = Field(Coefficients(), description="The grid of coefficients.")
@@ -121,6 +137,10 @@ class Experiment(Settings):
             return []
         return list(self.pool.changes) if method == "task-arithmetic" else [method]
 
+    def greedy_options(self) -> dict[str, bool]:
+        """All options of the method `greedy`, with the defaults of those that are not given."""
+        return Greedy.model_validate(self.methods.get(GREEDY, {})).model_dump()
+
     def pretraining(self, prompts: Mapping[str, Prompts]) -> dict | None:
         """What pre-training is made of, with the prompts of its data sets; None without one."""
         if self.pretrain is None:
@@ -144,7 +164,7 @@ class Experiment(Settings):
 
     def _check_methods(self) -> None:
         merges = plugins.names(plugins.MERGE_METHODS)
-        names = (*SINGLE_METHODS, *merges)
+        names = (*SINGLE_METHODS, GREEDY, *merges)
         for method, options in self.methods.items():
             find("method", method, dict.fromkeys(names))
             if method in merges and options:
@@ -153,6 +173,10 @@ class Experiment(Settings):
                 chosen.check(f"methods.{method}", options)
             for option in options if method in SINGLE_METHODS else ():
                 raise UserError(f"methods.{method}: {unknown('option', option, ())}")
+        try:
+            self.greedy_options()
+        except ValidationError as error:
+            raise UserError(f"methods.{GREEDY}: {explain(error, Greedy)}") from error
 
     def _check_points(self) -> None:
         if not self.pool.changes:
@@ -162,7 +186,7 @@ class Experiment(Settings):
             if isinstance(epochs, Mapping) and task not in epochs:
                 raise UserError(f"finetune.epochs: no number for task {task!r}")
             for point in self.pool.changes:
-                if point in (*SINGLE_METHODS, *plugins.names(plugins.MERGE_METHODS)):
+                if point in (*SINGLE_METHODS, GREEDY, *plugins.names(plugins.MERGE_METHODS)):
                     raise UserError(f"pool: a point must not have a method's name: {point!r}")
                 try:
                     self.recipe(task, point)

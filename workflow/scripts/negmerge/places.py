@@ -33,8 +33,15 @@ def pool_vectors(experiment: Experiment, method: str) -> list[str]:
 
 
 def candidate_sweeps(experiment: Experiment, method: str) -> list[str]:
-    """Place the sweeps of these vectors, in their task's folder."""
-    return [f"sweeps/{name}.csv" for name in experiment.candidates(method)]
+    """Place the sweeps of these vectors in their task's folder, where a study has full sweeps."""
+    full = experiment.selection.search == "full"
+    return [f"sweeps/{name}.csv" for name in experiment.candidates(method) if full]
+
+
+def candidate_search(experiment: Experiment, method: str) -> list[str]:
+    """Place the pruned search among these vectors, where a study has one."""
+    pruned = experiment.selection.search == "exact-pruned" and experiment.candidates(method)
+    return [f"searches/{method}.json"] if pruned else []
 
 
 def table_records(study: Study, table: Table) -> dict[str, list[str]]:

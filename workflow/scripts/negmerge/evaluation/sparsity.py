@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from negmerge.states import StateFile
+from negmerge.stored import StoredState
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Sparsity:
     state: int
 
 
-def sparsity(vector: StateFile | Mapping, is_trainable: Callable[[str], bool]) -> Sparsity:
+def sparsity(vector: StoredState | Mapping, is_trainable: Callable[[str], bool]) -> Sparsity:
     """Count the zeros of a vector against both of their denominators.
 
     Frozen tensors are exact zeros in every vector, so a share of zeros means little without the

@@ -1,27 +1,73 @@
 """Sign consensus: on which coordinates do all task vectors agree?"""
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from negmerge.merging.blocks import Block
 
-def mean_and_consensus(vectors: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Average task vectors and find the coordinates on which all of them agree in sign.
 
-    Args:
-        vectors: K tensors of one shape, float32 or float64.
+@dataclass(frozen=True)
+class Summary:
+    """What one look at each vector tells of a block.
 
-    Returns:
-        The mean over all K, in the vectors' dtype; and a bool tensor that is true where all K
-        signs are equal and not zero. An exact zero in one vector is a disagreement. Votes are
-        counted in integers: a counter in bfloat16 would stop at 256.
+    Attributes:
+        total: the sum, in the order of the vectors.
+        lowest: the smallest number of each coordinate.
+        highest: the largest.
+        count: how many vectors there are.
     """
-    total = votes = None
-    count = 0
+
+    total: Tensor
+    lowest: Tensor
+    highest: Tensor
+    count: int
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean over all vectors."""
+        return self.total / self.count
+
+    @property
+    def agree(self) -> Tensor:
+        """True where all signs are equal and not zero.
+
+        That is where the smallest number is above zero or the largest below. An exact zero in one
+        vector is a disagreement. No votes are summed up, so no pool is too large to be counted.
+        """
+        return (self.lowest > 0).logical_or_(self.highest < 0)
+
+
+def summarise(block: Block) -> Summary:
+    """Add up the vectors of a block and find the extremes of each coordinate."""
+    vectors = iter(block)
+    total = next(vectors).clone()
+    lowest, highest = total.clone(), total.clone()
+    count = 1
     for vector in vectors:
-        signs = vector.sign().to(torch.int32)
-        total = vector.clone() if total is None else total.add_(vector)
-        votes = signs if votes is None else votes.add_(signs)
+        total += vector
+        torch.minimum(lowest, vector, out=lowest)
+        torch.maximum(highest, vector, out=highest)
         count += 1
-    return total / count, votes.abs() == count
+    return Summary(total, lowest, highest, count)
+
+
+def mean_and_consensus(block: Block) -> tuple[Tensor, Tensor]:
+    """Give the mean over all vectors, and where all of them agree in sign."""
+    summary = summarise(block)
+    return summary.mean, summary.agree
+
+
+def running_sum(block: Block) -> tuple[Tensor, int]:
+    """Add up the vectors of a block in their order, and count them.
+
+    One order of the sum gives one result to the bit, so the pool's order is kept.
+    """
+    vectors = iter(block)
+    total = next(vectors).clone()
+    count = 1
+    for vector in vectors:
+        total += vector
+        count += 1
+    return total, count

@@ -1,56 +1,66 @@
-"""Merging states in memory, and safetensors files without holding the pool in memory."""
+"""Merging states in memory, and files of any size within a fixed amount of memory."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from negmerge import __version__
+from negmerge.checks import FLOATS, require_finite, require_same_layout
 from negmerge.errors import UserError, find
-from negmerge.files import sha256
-from negmerge.merging.registry import METHODS, Method
-from negmerge.states import (
-    State,
-    StateFile,
-    require_finite,
-    require_same_layout,
-    shapes,
-    write_state,
-)
-from negmerge.vectors import in_vector, task_vector, widen
+from negmerge.files import replacing
+from negmerge.merging.blocks import NUMBERS, Block, Memory, Stored, Vectors
+from negmerge.merging.inputs import Hashes, identities
+from negmerge.merging.output import Output
+from negmerge.merging.registry import METHODS, Method, Value
+from negmerge.states import State, shapes
+from negmerge.stored import StoredState, open_state
+from negmerge.vectors import BATCH_STATISTICS
 
 
-def merge(method: str, vectors: Sequence[Mapping[str, Tensor]], **options: float) -> State:
+def merge(
+    method: str,
+    vectors: Sequence[Mapping[str, Tensor]],
+    *,
+    block_numbers: int = NUMBERS,
+    **options: Value,
+) -> State:
     """Merge task vectors.
 
     Args:
         method: a name in `METHODS`.
         vectors: at least one state of floating-point tensors; all with the same names and
             shapes. Sums run in their order.
+        block_numbers: how many numbers of each vector are taken at a time; no bit depends on it.
         options: the method's options.
 
     Returns:
-        The merged vector: float32, or float64 where the vectors are.
+        The merged vector: float32, or float64 where one of the vectors is.
 
     Raises:
         UserError: unknown method or option, no vector, names or shapes that differ, an integer
             tensor, NaN or infinity.
     """
+    chosen, settings = _choose(method, options, vectors)
     labels = [f"vector {number}" for number in range(1, len(vectors) + 1)]
-    chosen, settings = _prepare(method, vectors, labels, options)
-    return {
-        name: _combine(
-            chosen,
-            settings,
-            name,
-            (
-                _numbers(vector[name], name, label)
-                for vector, label in zip(vectors, labels, strict=True)
-            ),
-        )
-        for name in sorted(vectors[0])
+    for vector, label in zip(vectors, labels, strict=True):
+        require_same_layout(shapes(vectors[0]), shapes(vector), label)
+    kinds = [{name: tensor.dtype for name, tensor in vector.items()} for vector in vectors]
+    pool = Vectors(
+        [Memory(vector, label) for vector, label in zip(vectors, labels, strict=True)],
+        shapes(vectors[0]),
+        _dtypes(kinds, labels),
+        block_numbers,
+    )
+    merged = {
+        name: torch.empty(shape, dtype=pool.dtypes[name]) for name, shape in pool.shapes.items()
     }
+    for block, rows in _combined(chosen, settings, pool):
+        merged[block.name].view(-1)[block.start : block.stop] = rows
+    return merged
 
 
 def merge_files(
@@ -60,98 +70,157 @@ def merge_files(
     *,
     base: str | Path | None = None,
     progress: bool = False,
-    **options: float,
+    threads: int = 1,
+    block_numbers: int = NUMBERS,
+    **options: Value,
 ) -> dict:
-    """Merge safetensors files, one tensor at a time, into a new file.
+    """Merge safetensors files, block by block, into a new file.
 
     Args:
         method: a name in `METHODS`.
-        paths: task vectors; or checkpoints, where `base` is given.
+        paths: task vectors, or checkpoints where `base` is given; each a file, an index of shards
+            or a folder with one.
         output: the file to write, at once or not at all.
         base: the checkpoint before fine-tuning; its buffers (`vectors.in_vector`) stay out.
         progress: show a bar on standard error.
+        threads: how many blocks are worked on at a time; no bit depends on it.
+        block_numbers: as in `merge`.
         options: the method's options.
 
     Returns:
         A report, also stored in the output's header: `method`, `options`, `inputs` (name and
-        SHA-256 of each), `base` (likewise, or None), `version` of this library, `kept`
+        SHA-256 of each file), `base` (likewise, or None), `version` of this library, `kept`
         (non-zero numbers of the result) and `numbers` (all of them).
 
     Raises:
         UserError: as `merge`; also a file that is missing, truncated or foreign.
     """
-    files = [StateFile(path) for path in paths]
-    origin = StateFile(base) if base is not None else None
-    chosen, settings = _prepare(method, files, [file.path for file in files], options, origin)
-    names = files[0].names if origin is None else [n for n in origin.names if origin.is_float(n)]
-    merged = {}
-    for name in tqdm(names, desc=f"merge {method}", unit="tensor", disable=not progress):
-        if origin is not None and not in_vector(name, origin[name]):
-            continue
-        merged[name] = _combine(chosen, settings, name, _read(files, name, origin))
+    chosen, settings = _choose(method, options, paths)
+    files = [open_state(path) for path in paths]
+    origin = None if base is None else open_state(base)
+    pool = stored_pool(files, origin, block_numbers)
     report = {
         "method": method,
         "options": settings,
-        "inputs": [_identity(path) for path in paths],
-        "base": None if base is None else _identity(base),
+        "inputs": [],
+        "base": None,
         "version": __version__,
-        "kept": sum(int(tensor.count_nonzero()) for tensor in merged.values()),
-        "numbers": sum(tensor.numel() for tensor in merged.values()),
+        "kept": pool.size,
+        "numbers": pool.size,
     }
-    write_state(output, merged, report)
+    with replacing(output) as partial, open(partial, "wb") as stream, Hashes() as hashes:
+        hashes.start([*files, origin] if origin is not None else files)
+        file = Output(stream, pool, report | identities(files, origin, hashes.unknown))
+        kept = 0
+        for block, rows in _combined(chosen, settings, pool, threads, progress):
+            kept += int(rows.count_nonzero())
+            file.write(block, rows)
+        report |= {"kept": kept} | identities(files, origin, hashes.known)
+        file.finish(report)
     return report
 
 
-def _prepare(
-    method: str,
-    vectors: Sequence[Mapping[str, Tensor] | StateFile],
-    labels: Sequence[str | Path],
-    options: Mapping[str, object],
-    base: StateFile | None = None,
-) -> tuple[Method, dict[str, float]]:
-    """Find the method and check its options and the layout of the vectors."""
+def _choose(
+    method: str, options: Mapping[str, object], vectors: Sequence
+) -> tuple[Method, dict[str, Value]]:
+    """Find the method and check its options, and that there is something to merge."""
     chosen = find("merge method", method, METHODS)
     settings = chosen.check(method, options)
     if not vectors:
         raise UserError(f"{method}: no vectors to merge, at least one is needed")
-    reference = shapes(base if base is not None else vectors[0])
-    for vector, label in zip(vectors, labels, strict=True):
-        require_same_layout(reference, shapes(vector), label)
-        for name in base.names if base is not None else []:
-            if vector.is_float(name) != base.is_float(name):
-                raise UserError(
-                    f"{label}: tensor {name!r} and the base's are not both floating point"
-                )
     return chosen, settings
 
 
-def _identity(path: str | Path) -> dict[str, str]:
-    """Name a file so that it is known again wherever it lies."""
-    return {"name": Path(path).name, "sha256": sha256(path)}
+def _dtypes(
+    kinds: Sequence[Mapping[str, torch.dtype]], labels: Sequence[str | Path]
+) -> dict[str, torch.dtype]:
+    """Give the dtype in which each tensor is merged: float64 where one vector has it."""
+    for kind, label in zip(kinds, labels, strict=True):
+        for name, dtype in kind.items():
+            if not dtype.is_floating_point:
+                raise UserError(
+                    f"{label}: tensor {name!r} holds {dtype}, expected floating point; checkpoints "
+                    "are merged with their base"
+                )
+            if dtype not in FLOATS:
+                raise UserError(f"{label}: tensor {name!r} holds {dtype}, expected 16 to 64 bits")
+    wide = {name for kind in kinds for name, dtype in kind.items() if dtype == torch.float64}
+    return {name: torch.float64 if name in wide else torch.float32 for name in kinds[0]}
 
 
-def _read(files: Sequence[StateFile], name: str, base: StateFile | None) -> Iterable[Tensor]:
-    """Read one tensor of each vector, or of each checkpoint less the base, one after the other."""
-    before = {name: base[name]} if base is not None else {}
+def stored_pool(
+    files: Sequence[StoredState], base: StoredState | None, block_numbers: int
+) -> Vectors:
+    """Make a pool of files, after a check of their headers."""
+    reference = files[0] if base is None else base
     for file in files:
-        tensor = file[name]
-        if base is not None:
-            tensor = task_vector(before, {name: tensor}, file.path)[name]
-        yield _numbers(tensor, name, file.path)
+        require_same_layout(shapes(reference), shapes(file), file.path)
+    names = reference.names
+    if base is not None:
+        for file in files:
+            for name in names:
+                if file.is_float(name) != base.is_float(name):
+                    raise UserError(
+                        f"{file.path}: tensor {name!r} and the base's are not both floating point"
+                    )
+        names = [
+            name
+            for name in names
+            if base.is_float(name) and name.rpartition(".")[2] not in BATCH_STATISTICS
+        ]
+    everything = [*files, base] if base is not None else files
+    kinds = [{name: file.dtype(name) for name in names} for file in everything]
+    return Vectors(
+        [Stored(file, base) for file in files],
+        {name: reference.shape(name) for name in names},
+        _dtypes(kinds, [file.path for file in everything]),
+        block_numbers,
+    )
 
 
-def _combine(
-    method: Method, settings: Mapping[str, float], name: str, tensors: Iterable[Tensor]
-) -> Tensor:
-    """Merge one tensor of all vectors; a sum can overflow though its terms are finite."""
-    return require_finite(method.combine(tensors, **settings), name, f"{method.title}'s result")
+def _combined(
+    method: Method,
+    settings: Mapping[str, Value],
+    pool: Vectors,
+    threads: int = 1,
+    progress: bool = False,
+) -> Iterator[tuple[Block, Tensor]]:
+    """Merge block by block, in order."""
+    if method.survey is not None:
+        settings = {**settings, "survey": method.survey(pool, **settings)}
+
+    def work(block: Block) -> tuple[Block, Tensor]:
+        rows = method.combine(block, **settings)
+        # A sum can overflow though its terms are finite.
+        return block, require_finite(rows, block.name, f"{method.title}'s result").reshape(-1)
+
+    with (
+        tqdm(
+            total=pool.size,
+            desc=f"merge {method.title}",
+            unit=" numbers",
+            unit_scale=True,
+            disable=not progress,
+        ) as bar,
+        ThreadPoolExecutor(threads) as executor,
+    ):
+        if threads == 1:
+            results: Iterable = map(work, pool.blocks())
+        else:
+            results = _bounded(executor, work, pool.blocks(), 2 * threads)
+        for block, rows in results:
+            yield block, rows
+            bar.update(len(rows))
 
 
-def _numbers(tensor: Tensor, name: str, where: str | Path) -> Tensor:
-    """Give a vector's tensor as float32 or float64, if it can be part of a vector."""
-    if not tensor.is_floating_point():
-        raise UserError(
-            f"{where}: tensor {name!r} holds {tensor.dtype}, expected floating point; checkpoints "
-            "are merged with their base"
-        )
-    return widen(require_finite(tensor, name, where))
+def _bounded(
+    executor: ThreadPoolExecutor, work: Callable, blocks: Iterator[Block], ahead: int
+) -> Iterator:
+    """Map over blocks in several threads with only so many results waiting."""
+    waiting = []
+    for block in blocks:
+        waiting.append(executor.submit(work, block))
+        if len(waiting) > ahead:
+            yield waiting.pop(0).result()
+    for future in waiting:
+        yield future.result()

@@ -1,12 +1,14 @@
 """The merge methods by name: one file in `methods/` each, imported when it is asked for."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
+
+Value = float | str
 
 
 @dataclass(frozen=True)
@@ -15,14 +17,34 @@ class Option:
 
     Attributes:
         default: the value where none is given.
-        lowest, highest: the range of valid values, both ends included.
         meaning: one sentence for people.
+        lowest: the smallest valid number.
+        highest: the largest valid number.
+        choices: the valid texts, for an option that is no number.
+        whole: only whole numbers are valid.
     """
 
-    default: float
-    lowest: float
-    highest: float
+    default: Value
     meaning: str
+    lowest: float = 0.0
+    highest: float = 1.0
+    choices: tuple[str, ...] = ()
+    whole: bool = False
+
+    def expected(self) -> str:
+        """Say which values are valid."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        kind = "a whole number" if self.whole else "a number"
+        return f"{kind} from {self.lowest} to {self.highest}"
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a value is valid; True and False are no numbers here."""
+        if self.choices:
+            return value in self.choices
+        kinds = int if self.whole else int | float
+        is_number = isinstance(value, kinds) and not isinstance(value, bool)
+        return is_number and self.lowest <= value <= self.highest
 
 
 @dataclass(frozen=True)
@@ -30,19 +52,26 @@ class Method:
     """A merge method.
 
     Attributes:
-        combine: takes the same tensor of each of the vectors, one after the other, in float32 or
-            float64, with the options as keyword arguments, and gives the merged tensor.
+        combine: takes a `blocks.Block`, which gives the same rows of one tensor of each vector,
+            with the options as keyword arguments, and gives the merged rows.
         title: the name in tables.
         reference: the paper that introduced it.
         options: the options by name.
+        survey: what the method must know of all vectors before it can combine the first block.
+            It takes the `blocks.Vectors` and the options; `combine` gets its result as `survey`.
+        passes: how often a merge reads the vectors.
+        ordered: the result depends on the order of the vectors by more than rounding.
     """
 
     combine: Callable[..., Tensor]
     title: str
     reference: str
     options: Mapping[str, Option] = field(default_factory=dict)
+    survey: Callable[..., object] | None = None
+    passes: int = 1
+    ordered: bool = False
 
-    def check(self, name: str, options: Mapping[str, object]) -> dict[str, float]:
+    def check(self, name: str, options: Mapping[str, object]) -> dict[str, Value]:
         """Fill in the defaults.
 
         Raises:
@@ -51,13 +80,9 @@ class Method:
         for key, value in options.items():
             if key not in self.options:
                 raise UserError(f"{name}: {unknown('option', key, self.options)}")
-            option = self.options[key]
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not option.lowest <= value <= option.highest:
-                raise UserError(
-                    f"{name}: option {key} is {value!r}, expected a number from "
-                    f"{option.lowest} to {option.highest}"
-                )
+            if not self.options[key].accepts(value):
+                expected = self.options[key].expected()
+                raise UserError(f"{name}: option {key} is {value!r}, expected {expected}")
         return {key: options.get(key, option.default) for key, option in self.options.items()}
 
 
@@ -77,17 +102,3 @@ class _Methods(Mapping[str, Method]):
 
 
 METHODS: Mapping[str, Method] = _Methods()
-
-
-def running_sum(vectors: Iterable[Tensor]) -> tuple[Tensor, int]:
-    """Add up tensors in their order, and count them.
-
-    One order of the sum gives one result to the bit, so the caller's order is kept.
-    """
-    iterator = iter(vectors)
-    total = next(iterator).clone()
-    count = 1
-    for vector in iterator:
-        total += vector
-        count += 1
-    return total, count

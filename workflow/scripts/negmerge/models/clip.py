@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from negmerge.checks import require_same_layout
 from negmerge.errors import find
-from negmerge.states import State, require_same_layout, shapes
+from negmerge.states import State, shapes
 
 IMAGE_PREFIX = "visual."
 

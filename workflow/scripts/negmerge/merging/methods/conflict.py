@@ -1,19 +1,18 @@
 """Conflict: what NegMerge leaves out, as a control experiment."""
 
-from collections.abc import Iterable
-
 from torch import Tensor
 
+from negmerge.merging.blocks import Block
 from negmerge.merging.consensus import mean_and_consensus
 from negmerge.merging.registry import Method
 
 
-def combine(vectors: Iterable[Tensor]) -> Tensor:
+def combine(block: Block) -> Tensor:
     """Keep the mean of the task vectors where not all K have the same non-zero sign.
 
     Elsewhere the result is +0. Added to NegMerge's it gives the uniform merge.
     """
-    mean, agree = mean_and_consensus(vectors)
+    mean, agree = mean_and_consensus(block)
     return mean.where(~agree, 0.0)
 
 

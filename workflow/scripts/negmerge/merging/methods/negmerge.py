@@ -1,24 +1,57 @@
 """NegMerge: the mean where all models agree in sign, zero elsewhere."""
 
-from collections.abc import Iterable
-
 from torch import Tensor
 
-from negmerge.merging.consensus import mean_and_consensus
-from negmerge.merging.registry import Method
+from negmerge.merging.blocks import Block
+from negmerge.merging.consensus import Summary, summarise
+from negmerge.merging.registry import Method, Option
 
 
-def combine(vectors: Iterable[Tensor]) -> Tensor:
-    """Keep the mean of the task vectors where all K have the same non-zero sign.
+def combine(block: Block, operation: str) -> Tensor:
+    """Merge the task vectors where all K have the same non-zero sign.
 
-    Elsewhere the result is +0. With K = 1 it is the task vector itself.
+    Elsewhere the result is +0. With K = 1 it is the task vector itself, whatever the operation.
     """
-    mean, agree = mean_and_consensus(vectors)
-    return mean.where(agree, 0.0)
+    summary = summarise(block)
+    merged = _median(block) if operation == "median" else OPERATIONS[operation](summary)
+    return merged.where(summary.agree, 0.0)
 
+
+def _largest(summary: Summary) -> Tensor:
+    """Give the number of largest magnitude, with its sign."""
+    return summary.highest.where(summary.highest > 0, summary.lowest)
+
+
+def _smallest(summary: Summary) -> Tensor:
+    """Give the number of smallest magnitude, with its sign."""
+    return summary.lowest.where(summary.lowest > 0, summary.highest)
+
+
+def _median(block: Block) -> Tensor:
+    """Give the middle number, or the mean of the two in the middle of an even number of vectors."""
+    ascending = block.stack().sort(dim=0).values
+    count = len(ascending)
+    if count % 2:
+        return ascending[count // 2]
+    return (ascending[count // 2 - 1] + ascending[count // 2]) / 2
+
+
+OPERATIONS = {
+    "mean": lambda summary: summary.mean,
+    "sum": lambda summary: summary.total,
+    "largest": _largest,
+    "smallest": _smallest,
+}
 
 METHOD = Method(
     combine,
     title="NegMerge",
-    reference="Kim et al., NegMerge (ICML 2025), section 3",
+    reference="Kim et al., NegMerge (ICML 2025), section 3; other operations: appendix C",
+    options={
+        "operation": Option(
+            default="mean",
+            choices=(*OPERATIONS, "median"),
+            meaning="What to take where all signs agree; the paper's choice is the mean.",
+        ),
+    },
 )

@@ -1,15 +1,15 @@
 """Uniform merge: the plain mean."""
 
-from collections.abc import Iterable
-
 from torch import Tensor
 
-from negmerge.merging.registry import Method, running_sum
+from negmerge.merging.blocks import Block
+from negmerge.merging.consensus import running_sum
+from negmerge.merging.registry import Method
 
 
-def combine(vectors: Iterable[Tensor]) -> Tensor:
+def combine(block: Block) -> Tensor:
     """Average the task vectors: (1 / K) * sum of tau_k."""
-    total, count = running_sum(vectors)
+    total, count = running_sum(block)
     return total / count
 
 

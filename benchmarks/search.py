@@ -1,0 +1,105 @@
+"""Measure the forward passes of the pruned coefficient search against full sweeps.
+
+    python benchmarks/search.py [RESULTS] [DATA]    (default: results/demo data)
+
+It needs a finished run of the demo. For each task it searches the coefficient of every merged
+vector and of the best single model of the pool, with the model and the validation images, on the
+study's grid and on the paper's (0 to 1), and checks that the choice is that of the full sweep. The
+images counted go to benchmarks/search.json.
+"""
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from negmerge import compute
+from negmerge.evaluation.search import search
+from negmerge.evaluation.validation import Validation, load_validation
+from negmerge.experiment import Coefficients, Experiment
+from negmerge.selection import Sweep, choose
+from negmerge.states import read_state
+from negmerge.study import load_study
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENT = "mini-clip"
+
+
+def counted(validation: Validation, files: dict[str, Path], grid: list[float]):
+    """Count every batch at every coefficient once; later counts are looked up."""
+    count = validation.counting(lambda name: (read_state(files[name]), files[name]))
+    table = {
+        (name, coefficient, role, batch): count(name, coefficient, role, batch)
+        for name in files
+        for coefficient in grid
+        for role, sizes in validation.sizes.items()
+        for batch in range(len(sizes))
+    }
+    return lambda *place: table[place]
+
+
+def full(validation: Validation, count, name: str, grid: list[float]) -> Sweep:
+    """Make the full sweep of one vector."""
+    found = [validation.accuracies(count, name, coefficient) for coefficient in grid]
+    shares = {role: [one[role].correct / one[role].n for one in found] for role in found[0]}
+    return Sweep(grid, shares["forget"], shares["control"])
+
+
+def measure(validation: Validation, count, names: list[str], grid: list[float], keep: float):
+    """Search among vectors and compare with their sweeps."""
+    found = search(names, grid, validation.sizes, count, keep)
+    sweeps = {name: full(validation, count, name, grid) for name in names}
+    assert found.choice == choose(sweeps, keep), names
+    return asdict(found) | {"share": round(found.images / found.images_full, 4)}
+
+
+def measure_task(experiment: Experiment, model: dict, folder: Path, data: Path, task: str) -> dict:
+    """Measure all merges and the best single model of one task."""
+    sets = experiment.datasets(task)
+    inputs = {
+        f"{role}_data": str(data / name / "images.safetensors") for role, name in sets.items()
+    }
+    inputs |= {
+        f"{role}_head": str(folder / "heads" / f"{name}.safetensors") for role, name in sets.items()
+    }
+    base, batch = str(folder / "base.safetensors"), experiment.evaluation_batch
+    device = compute.prepare("cpu", threads=1, seed=0)
+    start = time.monotonic()
+    validation = load_validation(model, base, sets, inputs, batch, device)
+    merges = {path.stem: path for path in sorted(folder.glob(f"{task}/merged/*.safetensors"))}
+    points = {path.stem: path for path in sorted(folder.glob(f"{task}/vectors/*.safetensors"))}
+    count = counted(validation, merges | points, experiment.coefficients.values)
+    result = {"images": {role: sum(sizes) for role, sizes in validation.sizes.items()}}
+    for label, grid in (
+        ("study", experiment.coefficients.values),
+        ("paper", Coefficients().values),
+    ):
+        found = {
+            name: measure(validation, count, [name], grid, experiment.selection.keep)
+            for name in merges
+        }
+        found["task-arithmetic"] = measure(
+            validation, count, list(points), grid, experiment.selection.keep
+        )
+        result[f"{label} grid to {grid[-1]:g}"] = found
+        for name, one in found.items():
+            print(f"{task}, {label} grid to {grid[-1]:g}, {name}: {100 * one['share']:.1f} %")
+    print(f"{task}: {time.monotonic() - start:.0f} s")
+    return result
+
+
+if __name__ == "__main__":
+    results = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "results" / "demo")
+    data = Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "data")
+    if not (results / EXPERIMENT).is_dir():
+        sys.exit(f"error: {results}: no finished run of the demo; run `make` first")
+    study = load_study(ROOT / "config", "demo")
+    experiment = study.experiments[EXPERIMENT]
+    model = study.catalogue.models[experiment.model].model_dump()
+    measured = {
+        task: measure_task(experiment, model, results / EXPERIMENT, data, task)
+        for task in experiment.tasks
+    }
+    record = {"study": "demo", "batch": experiment.evaluation_batch, "tasks": measured}
+    (ROOT / "benchmarks" / "search.json").write_text(json.dumps(record, indent=2) + "\n")

@@ -1,0 +1,98 @@
+"""The consensus of TALL masks against the official masks and by its properties."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from merge_examples import EXACT, assert_equal, bits, pools, random_pool, rows
+
+from negmerge.errors import UserError
+from negmerge.merging import merge
+
+THRESHOLDS = (0.2, 0.4, 0.6, 1.0)
+
+
+def of_golden(file, **options):
+    vectors = torch.from_numpy(file["tv"])
+    return merge("consensus", rows(*vectors), **options)["w"]
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+@pytest.mark.parametrize("active", [0, 1, 2, 3, 7])
+def test_it_is_the_official_consensus(golden, threshold, active):
+    file = golden("tall_consensus_k6")
+    merged = of_golden(file, threshold=threshold, active=active)
+    expected = torch.from_numpy(file[f"consensus_{threshold}_k{active}"])
+    assert torch.equal(merged == 0, expected == 0)
+    # The official sum has another order.
+    torch.testing.assert_close(merged, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+@pytest.mark.parametrize("active", range(8))
+def test_the_masks_are_the_official_ones(golden, threshold, active):
+    """They use the fine-tuned weights, theta_k, where this project uses tau_k."""
+    file = golden("tall_consensus_k6")
+    kept = of_golden(file, threshold=threshold, active=active) != 0
+    count = torch.from_numpy(file[f"mask_{threshold}"]).sum(0)
+    assert torch.equal(kept, count >= active)
+
+
+def consensus(*vectors, **options):
+    return merge("consensus", rows(*vectors), **options)["w"].tolist()
+
+
+def test_an_update_counts_beside_the_sum_of_the_others():
+    # 1 > 0.4 * 2 and 2 > 0.4 * 1: both; 1 > 0.4 * 3 fails.
+    assert consensus([1.0, 1.0], [2.0, 3.0]) == [3.0, 0.0]
+    assert consensus([1.0, 1.0], [2.0, 3.0], active=1) == [3.0, 4.0]
+    # Strictly larger: 1 > 1 * 1 fails.
+    assert consensus([1.0], [1.0], threshold=1) == [0.0]
+    assert consensus([1.0], [1.0], threshold=0) == [2.0]
+    # An exact zero is never active.
+    assert consensus([0.0], [1.0], threshold=0) == [0.0]
+
+
+@given(pools(numbers=EXACT), st.sampled_from(THRESHOLDS))
+def test_it_is_the_sum_where_anything_is_kept(pool, threshold):
+    total = merge("consensus", pool, active=0, threshold=threshold)
+    assert_equal(total, {name: sum(vector[name] for vector in pool) for name in total})
+    smaller = [merge("consensus", pool, active=a, threshold=threshold) for a in range(7)]
+    for name, tensor in total.items():
+        for before, after in itertools.pairwise(smaller):
+            assert torch.equal(after[name], before[name].where(after[name] != 0, 0.0))
+        kept = smaller[1][name]
+        assert torch.equal(kept, tensor.where(kept != 0, 0.0))
+    assert not any(tensor.any() for tensor in smaller[-1].values())  # more than there are models
+
+
+@given(pools(largest=1))
+def test_one_model_is_its_own_merge_if_one_is_enough(pool):
+    assert_equal(merge("consensus", pool, active=1), pool[0])
+    assert not any(tensor.any() for tensor in merge("consensus", pool).values())
+
+
+@given(pools(largest=1), st.integers(2, 6))
+def test_of_identical_models_all_or_none_are_active(pool, count):
+    merged = merge("consensus", pool * count, threshold=0.3, active=count)
+    # |tau| > 0.3 * (count - 1) * |tau| holds for up to four models.
+    for name, tensor in merged.items():
+        expected = pool[0][name] * count if count <= 4 else torch.zeros_like(pool[0][name])
+        torch.testing.assert_close(tensor, expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("options", [{"active": 0}, {"active": 1, "threshold": 1.0}])
+def test_blocks_change_no_bit(options):
+    pool = random_pool(3, 4)
+    expected = bits(merge("consensus", pool, **options))
+    assert bits(merge("consensus", pool, block_numbers=7, **options)) == expected
+
+
+@pytest.mark.parametrize(
+    "options", [{"active": -1}, {"active": 1.5}, {"active": 1001}, {"threshold": 1.1}]
+)
+def test_other_values_are_refused(options):
+    with pytest.raises(UserError, match="expected a"):
+        consensus([1.0], **options)

@@ -1,0 +1,128 @@
+"""DARE against the official code, and what its random choice must not depend on."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from merge_examples import assert_close, assert_equal, bits, pools, random_pool, rows
+from safetensors.torch import save_file
+
+from negmerge.errors import UserError
+from negmerge.merging import merge, merge_files
+from negmerge.merging.methods.dare import CHUNK
+from negmerge.states import read_state
+
+MAGNITUDE = {"by": "magnitude"}
+
+
+def dare(*vectors, **options):
+    return merge("dare", rows(*vectors), **options)["w"]
+
+
+@pytest.mark.parametrize("drop", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize(("rescale", "number"), [("yes", 1), ("no", 0)])
+def test_dropping_by_magnitude_is_the_official_one(golden, drop, rescale, number):
+    file = golden("dare_6x10")
+    merged = dare(file["x"], drop=drop, by="magnitude", rescale=rescale)
+    assert np.array_equal(merged.numpy(), file[f"magnitude_{drop}_rescale{number}"])
+
+
+@pytest.mark.parametrize("drop", [0.2, 0.5, 0.9])
+def test_what_a_random_choice_leaves_is_scaled_as_officially(golden, drop):
+    """Which numbers stay depends on the generator, and is another choice here."""
+    file = golden("dare_6x10")
+    official, merged = file[f"random_{drop}_rescale1_seed0"], dare(file["x"], drop=drop).numpy()
+    for found in (official, merged):
+        kept = found != 0
+        assert 0 < kept.sum() < 60
+        assert np.array_equal(found[kept], (file["x"] / np.float32(1 - drop))[kept])
+    plain = dare(file["x"], drop=drop, rescale="no").numpy()
+    assert np.array_equal(plain, file["x"] * (merged != 0))
+
+
+def test_magnitudes_are_ranked_in_each_tensor_and_equal_ones_go_together():
+    merged = dare([1.0, -2, 3, -4], drop=0.5, rescale="no", **MAGNITUDE)
+    assert merged.tolist() == [0, 0, 3, -4]
+    assert dare([1.0, -1, 1, 4], drop=0.25, rescale="no", **MAGNITUDE).tolist() == [0, 0, 0, 4]
+    pool = [{"small": torch.tensor([1e-3, 1e-4]), "large": torch.tensor([5.0, 50.0])}]
+    merged = merge("dare", pool, drop=0.5, rescale="no", **MAGNITUDE)
+    assert_equal(merged, {"small": torch.tensor([1e-3, 0]), "large": torch.tensor([0, 50.0])})
+    wide = dare(torch.tensor([1 / 3, 1 / 3 + 1e-16], dtype=torch.float64), drop=0.5, **MAGNITUDE)
+    assert wide.dtype == torch.float64
+    assert (wide != 0).tolist() == [False, True]
+
+
+@given(pools(), st.sampled_from(["random", "magnitude"]), st.sampled_from(["yes", "no"]))
+def test_without_dropping_it_is_the_uniform_merge(pool, by, rescale):
+    merged = merge("dare", pool, drop=0, by=by, rescale=rescale)
+    assert_equal(merged, merge("uniform", pool))
+
+
+@given(pools(largest=1), st.integers(2, 6))
+def test_identical_models_merge_as_one_by_magnitude(pool, count):
+    options = {"drop": 0.5, **MAGNITUDE}
+    assert_close(merge("dare", pool * count, **options), merge("dare", pool, **options))
+
+
+def choice(state, **options):
+    """Where one model's numbers stay."""
+    return {name: tensor != 0 for name, tensor in merge("dare", [state], **options).items()}
+
+
+BIG = {"a": torch.ones(3, 50_000), "b": torch.ones(150_000)}
+
+
+def test_the_share_is_dropped_and_the_mean_kept():
+    merged = merge("dare", [BIG], drop=0.9)
+    for tensor in merged.values():
+        assert (tensor == 0).double().mean().item() == pytest.approx(0.9, abs=0.005)
+        assert tensor.double().mean().item() == pytest.approx(1, abs=0.05)
+    # Chunks are drawn anew, so none repeats another.
+    first, second = (merged["b"][start : start + CHUNK // 2] != 0 for start in (0, CHUNK))
+    assert not torch.equal(first, second)
+
+
+def test_the_choice_depends_on_seed_vector_and_tensor():
+    one, other = choice(BIG, seed=1), choice(BIG, seed=2)
+    assert not torch.equal(one["b"], other["b"])
+    assert not torch.equal(one["a"].reshape(-1), one["b"])
+    both = merge("dare", [BIG, BIG], seed=1, rescale="no", drop=0.5)["b"]
+    assert set(both.unique().tolist()) == {0, 0.5, 1}  # not the same numbers of each
+    assert_equal(choice(BIG, seed=1), one)
+
+
+def test_the_choice_does_not_depend_on_the_numbers_or_the_other_tensors():
+    alone = choice({"b": torch.full((150_000,), -3.0)}, seed=1)
+    assert torch.equal(alone["b"], choice(BIG, seed=1)["b"])
+    double = choice({"b": BIG["b"].double()}, seed=1)
+    assert torch.equal(double["b"], alone["b"])
+
+
+def test_the_choice_stays_the_same_from_release_to_release():
+    """A changed choice would change results that a study has already stored."""
+    kept = choice({"w": torch.ones(40)}, drop=0.5, seed=0)["w"]
+    assert "".join(str(int(k)) for k in kept) == "0001111001110111110101110010010111001101"
+
+
+@pytest.mark.parametrize("options", [{"seed": 3}, {"drop": 0.4, **MAGNITUDE}])
+def test_blocks_files_and_threads_change_no_bit(tmp_path, options):
+    pool = [vector | {"big": BIG["a"] * (1 + k)} for k, vector in enumerate(random_pool(5, 3))]
+    small = [{name: t for name, t in vector.items() if name != "big"} for vector in pool]
+    expected = bits(merge("dare", small, **options))
+    assert bits(merge("dare", small, block_numbers=7, **options)) == expected
+    expected = bits(merge("dare", pool, **options))
+    for number, vector in enumerate(pool):
+        save_file(vector, tmp_path / f"{number}")
+    paths = [tmp_path / f"{number}" for number in range(3)]
+    for settings in ({}, {"threads": 2, "block_numbers": 50_000}):
+        merge_files("dare", paths, tmp_path / "out", **settings, **options)
+        assert bits(read_state(tmp_path / "out")) == expected
+
+
+@pytest.mark.parametrize(
+    "options", [{"drop": 1.0}, {"by": "luck"}, {"rescale": "maybe"}, {"seed": 0.5}, {"seed": -1}]
+)
+def test_other_values_are_refused(options):
+    with pytest.raises(UserError, match="expected"):
+        dare([1.0], **options)

@@ -1,0 +1,66 @@
+"""EMR's unified vector: the sign of the mean, the largest magnitude that has it."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from merge_examples import EXACT, assert_equal, flat, pools, rows, scaled
+
+from negmerge.merging import merge
+
+
+def emr(*vectors):
+    return merge("emr", rows(*vectors))["w"].tolist()
+
+
+@given(pools(numbers=EXACT))
+def test_it_is_its_definition(pool):
+    merged = flat([merge("emr", pool)])[0].tolist()
+    for number, column in zip(merged, flat(pool).T.numpy(), strict=True):
+        sign = 1 if column.astype(float).mean() > 0 else -1
+        assert number == sign * max([abs(x) for x in column if x * sign > 0], default=0)
+        assert number or not np.signbit(number)
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ((3, -1, 1), 3),
+        ((-3, 1, 1), -3),  # the mean, not the majority, gives the sign
+        ((5, -3, -3), -3),  # and the sign is not that of the largest
+        ((2, -2), -2),  # a mean of 0 counts as negative
+        ((0, 0), 0),
+        ((-0.0, -0.0), 0),
+        ((0, -1), -1),
+        ((1e-45, 0), 0),  # the mean is rounded to 0, and no number is negative
+    ],
+)
+def test_signs_and_magnitudes(column, expected):
+    (found,) = emr(*([float(number)] for number in column))
+    assert found == expected
+    assert found or not np.signbit(found)
+
+
+@given(pools(largest=1), st.integers(1, 4))
+def test_one_model_or_equal_ones_are_their_own_merge(pool, count):
+    assert_equal(merge("emr", pool * count), pool[0])
+
+
+@given(pools(numbers=EXACT), st.data())
+def test_the_order_of_models_does_not_matter(pool, data):
+    assert_equal(merge("emr", data.draw(st.permutations(pool))), merge("emr", pool))
+
+
+@given(pools(), st.integers(-10, 10))
+def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
+    shifted = merge("emr", [scaled(vector, 2.0**power) for vector in pool])
+    assert_equal(shifted, scaled(merge("emr", pool), 2.0**power))
+
+
+@given(pools(numbers=EXACT))
+def test_it_is_magmax_where_the_largest_has_the_sign_of_the_mean(pool):
+    merged, largest = flat([merge("emr", pool)])[0], flat([merge("magmax", pool)])[0]
+    mean = flat([merge("uniform", pool)])[0]
+    same = mean.sign() == largest.sign()
+    assert torch.equal(merged[same], largest[same])

@@ -1,0 +1,111 @@
+"""PCB-Merging against its formulas, written down for vectors that fit into memory."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from merge_examples import assert_equal, flat, negative, pools, random_pool, rows
+
+from negmerge.errors import UserError
+from negmerge.merging import merge
+
+
+def restated(vectors, ratio=0.1, clip=0.0001):
+    """The formulas of the paper's code, for a matrix of vectors."""
+    count, d = vectors.shape
+
+    def between(numbers, low, high):
+        ordered = numbers.sort(dim=1).values
+        return numbers.clamp(ordered[:, [low]], ordered[:, [high]])
+
+    def normalised(numbers):
+        low, high = numbers.amin(1, keepdim=True), numbers.amax(1, keepdim=True)
+        return (numbers - low) / (high - low)
+
+    magnitudes = between(vectors.abs(), int(d * clip), int(d * (1 - clip) - 1))
+    inside = torch.exp(count * normalised(magnitudes) ** 2)
+    across = torch.tanh(vectors * vectors.sum(0))
+    weights = normalised(between(inside * across, int(d * (1 - ratio)), d - 1))
+    return (vectors.sign() * magnitudes * weights).sum(0) / weights.sum(0).clamp(min=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("options", [{}, {"ratio": 0.3}, {"ratio": 0.05, "clip": 0.02}])
+@pytest.mark.parametrize("like_models", [True, False])
+def test_it_is_the_formulas(count, options, like_models):
+    for seed in range(5):
+        wide = random_pool(seed, count, like_models=like_models, dtype=torch.float64)
+        expected = restated(flat(wide), **options)
+        merged = flat([merge("pcb", wide, **options)])[0]
+        torch.testing.assert_close(merged, expected, rtol=1e-9, atol=0)
+        assert 0 < merged.count_nonzero() < merged.numel()
+
+        pool = [{name: t.float() for name, t in vector.items()} for vector in wide]
+        merged = flat([merge("pcb", pool, **options)])[0]
+        expected = restated(flat(pool), **options)
+        assert merged.dtype == torch.float32
+        assert torch.equal(merged == 0, expected == 0)
+        torch.testing.assert_close(merged, expected, rtol=1e-5, atol=1e-5 * expected.abs().max())
+
+
+def test_magnitudes_are_clamped_over_the_whole_model():
+    small, large = torch.linspace(1, 2, 100), torch.tensor([1000.0])
+    merged = merge("pcb", [{"a": small, "b": large}], ratio=0.5, clip=0.02)
+    # Place int(101 * 0.98 - 1) of all 101 numbers in order.
+    assert merged["b"] == small[97]
+
+
+def test_the_amount_that_gets_a_weight_is_a_ratio_of_the_whole_model():
+    pool = random_pool(1, 1, like_models=True)
+    size = flat(pool).numel()
+    # The lowest score with a weight is brought to 0, so it is not among them.
+    for ratio in (0.1, 0.5):
+        kept = flat([merge("pcb", pool, ratio=ratio)]).count_nonzero()
+        assert kept == size - int(size * (1 - ratio)) - 1
+
+
+def test_pools_too_large_for_the_official_exponential_are_merged():
+    pool = random_pool(1, 100, like_models=True)
+    assert restated(flat(pool)).isnan().any()
+    merged = flat([merge("pcb", pool)])[0]
+    expected = restated(flat(pool).double()).float()
+    torch.testing.assert_close(merged, expected, rtol=1e-3, atol=1e-5 * expected.abs().max())
+
+
+def test_equal_limits_are_not_divided_by():
+    assert restated(torch.tensor([[1.0, -1.0]])).isnan().all()
+    assert merge("pcb", rows([1.0, -1.0]))["w"].tolist() == [1, -1]
+    assert merge("pcb", rows([2.0]))["w"].tolist() == [2]
+    assert merge("pcb", rows([0.0, 0]))["w"].tolist() == [0, 0]
+
+
+@given(pools(largest=1))
+def test_opposite_models_cancel(pool):
+    merged = merge("pcb", [pool[0], negative(pool[0])])
+    assert not any(tensor.any() for tensor in merged.values())
+
+
+@given(pools(largest=1), st.integers(1, 4), st.floats(0, 1))
+def test_identical_models_keep_their_numbers_or_lose_them(pool, count, ratio):
+    merged = merge("pcb", pool * count, ratio=ratio, clip=0)
+    for name, tensor in merged.items():
+        # What has next to no weight is shrunk by the smallest divisor, 1e-12.
+        share = (tensor / pool[0][name]).nan_to_num(nan=0.0)
+        assert share.min() >= 0
+        assert share.max() <= 1 + 1e-6
+
+
+def test_the_order_of_models_moves_nothing_but_rounding():
+    pool = random_pool(3, 4, like_models=True)
+    one, other = flat([merge("pcb", pool)]), flat([merge("pcb", pool[::-1])])
+    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * float(one.abs().max()))
+
+
+def test_an_empty_model_is_merged():
+    empty = {"w": torch.zeros(0, 3)}
+    assert_equal(merge("pcb", [empty, empty]), empty)
+
+
+def test_clipping_more_than_a_quarter_is_refused():
+    with pytest.raises(UserError, match=r"clip is 0.5, expected a number from 0.0 to 0.25"):
+        merge("pcb", rows([1.0]), clip=0.5)

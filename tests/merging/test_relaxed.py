@@ -1,0 +1,115 @@
+"""Relaxed sign consensus: NegMerge with fewer votes."""
+
+import math
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from merge_examples import (
+    EXACT,
+    assert_close,
+    assert_equal,
+    bits,
+    negative,
+    pools,
+    rows,
+    scaled,
+)
+
+from negmerge.errors import UserError
+from negmerge.merging import merge
+
+AGREEMENTS = st.floats(0.5, 1)
+
+
+def relaxed(*vectors, **options):
+    return merge("relaxed", rows(*vectors), **options)["w"].tolist()
+
+
+@given(pools())
+def test_full_agreement_is_negmerge_to_the_bit(pool):
+    assert bits(merge("relaxed", pool, agreement=1)) == bits(merge("negmerge", pool))
+
+
+def test_full_agreement_is_the_official_negmerge(golden):
+    file = golden("negmerge_f32_k2")
+    base, *finetuned = file.states("theta")
+    vectors = [{name: theta[name] - base[name] for name in base} for theta in finetuned]
+    merged = merge("relaxed", vectors, agreement=1)
+    assert_close(merged, {name: file.state("merged")[name] for name in merged})
+
+
+@given(pools(), AGREEMENTS)
+def test_the_mean_over_all_is_kept_where_enough_agree(pool, agreement):
+    merged, uniform = merge("relaxed", pool, agreement=agreement), merge("uniform", pool)
+    for name, tensor in merged.items():
+        signs = torch.stack([vector[name] for vector in pool]).sign()
+        votes = torch.maximum((signs > 0).sum(0), (signs < 0).sum(0))
+        needed = math.ceil(Fraction(agreement).limit_denominator(1000) * len(pool))
+        if abs(agreement * len(pool) - round(agreement * len(pool))) > 1e-3:
+            assert torch.equal(tensor, uniform[name].where(votes >= needed, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("agreement", "count", "needed"),
+    [(0.55, 100, 55), (0.8, 5, 4), (0.7, 10, 7), (0.5, 3, 2), (0.81, 5, 5), (0.58, 50, 29)],
+)
+def test_the_votes_needed_are_not_one_too_many_by_rounding(agreement, count, needed):
+    def with_votes(votes):
+        vectors = [[1.0]] * votes + [[0.0]] * (count - votes)
+        return relaxed(*vectors, agreement=agreement)[0]
+
+    assert with_votes(needed) == pytest.approx(needed / count)
+    assert with_votes(needed - 1) == 0
+
+
+def test_a_zero_is_a_vote_for_neither_sign():
+    assert relaxed([1.0], [0], agreement=0.5) == [0.5]
+    assert relaxed([1.0], [0], agreement=0.6) == [0]
+    assert relaxed([-0.0], [0.0], agreement=0.5) == [0]
+
+
+def test_the_mean_may_have_the_sign_of_the_minority():
+    assert relaxed([-9.0], [1], [1], [1], [1], agreement=0.8) == [-1]
+
+
+def test_votes_are_counted_beyond_the_range_of_half_precision():
+    assert relaxed(*[[1.0]] * 2999, [-1.0], agreement=0.9999) == [0]
+    assert relaxed(*[[1.0]] * 2999, [-1.0], agreement=0.999) == pytest.approx([2998 / 3000])
+
+
+@given(pools(largest=1), AGREEMENTS)
+def test_one_model_is_its_own_merge(pool, agreement):
+    assert_equal(merge("relaxed", pool, agreement=agreement), pool[0])
+
+
+@given(pools(largest=1), st.integers(2, 6))
+def test_identical_models_merge_as_one(pool, count):
+    assert_close(merge("relaxed", pool * count), pool[0])
+
+
+@given(pools(largest=1), AGREEMENTS)
+def test_opposite_models_cancel(pool, agreement):
+    merged = merge("relaxed", [pool[0], negative(pool[0])], agreement=agreement)
+    assert not any(tensor.any() for tensor in merged.values())
+
+
+@given(pools(numbers=EXACT), st.data(), AGREEMENTS)
+def test_the_order_of_models_does_not_matter(pool, data, agreement):
+    shuffled = data.draw(st.permutations(pool))
+    one = merge("relaxed", pool, agreement=agreement)
+    assert_equal(merge("relaxed", shuffled, agreement=agreement), one)
+
+
+@given(pools(), st.integers(-10, 10))
+def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
+    shifted = merge("relaxed", [scaled(vector, 2.0**power) for vector in pool])
+    assert_equal(shifted, scaled(merge("relaxed", pool), 2.0**power))
+
+
+@pytest.mark.parametrize("agreement", [0.49, 1.01, "most"])
+def test_less_than_half_is_no_agreement(agreement):
+    with pytest.raises(UserError, match=r"agreement is .*, expected a number from 0.5 to 1.0"):
+        relaxed([1.0], agreement=agreement)

@@ -1,0 +1,227 @@
+"""TIES-Merging: against the official code, and in the corners that are easily missed."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from merge_examples import (
+    EXACT,
+    assert_close,
+    assert_equal,
+    bits,
+    flat,
+    in_memory,
+    negative,
+    pools,
+    random_pool,
+    rows,
+    scaled,
+)
+
+from negmerge.merging import METHODS, merge
+
+# Every result of the official code in these files: file, K of the official code, merge function.
+OFFICIAL = {
+    "ties_f32_k2_d60": ("K20", "K50", "K80", "K0.2"),
+    "ties_limits_k3_d20": ("K0", "K2", "K0.999", "K99", "K5", "K10"),
+    "ties_edge_k3_d10": ("K20", "K50", "K90"),
+    "ties_zero_majority_k2_d5": ("K99", "K90"),
+}
+
+
+def density_of(name):
+    """The official code takes a K above 1 for percent."""
+    k = float(name.removeprefix("K"))
+    return k / 100 if k > 1 else k
+
+
+def ties(*vectors, **options):
+    return merge("ties", rows(*vectors), **options)["w"].tolist()
+
+
+@pytest.mark.parametrize(("name", "k"), [(n, k) for n, ks in OFFICIAL.items() for k in ks])
+def test_merges_are_the_official_ones_to_the_bit(golden, name, k):
+    file = golden(name)
+    results = [key for key in file.arrays.files if key.startswith(f"{k}/dis-")]
+    assert results
+    for key in results:
+        merged = merge(
+            "ties",
+            rows(*file["tv"]),
+            density=density_of(k),
+            reduce=key.removeprefix(f"{k}/dis-"),
+        )["w"]
+        # There are at most three vectors, whose sums have one order only.
+        assert merged.numpy().tobytes() == file[key].tobytes(), key
+
+
+@pytest.mark.parametrize(("name", "k"), [(n, k) for n, ks in OFFICIAL.items() for k in ks])
+def test_trimming_keeps_what_the_official_code_keeps(golden, name, k):
+    file = golden(name)
+    vectors = rows(*file["tv"])
+    survey = METHODS["ties"].survey(in_memory(vectors), density=density_of(k), reduce="mean")
+    thresholds = np.array(survey.thresholds, dtype=np.float32)
+    assert np.array_equal(np.abs(file["tv"]) >= thresholds[:, None], file[f"{k}/mask"])
+
+
+def test_no_file_has_a_result_that_is_not_compared(golden):
+    for name, ks in OFFICIAL.items():
+        found = {key.split("/")[0] for key in golden(name).arrays.files if "/dis-" in key}
+        assert found == set(ks)
+
+
+@pytest.mark.parametrize("k", ["K20", "K50"])
+def test_trimming_is_over_the_whole_model_not_per_tensor(golden, k):
+    file = golden("ties_state_dict_k4")
+    merged = merge("ties", file.states("tv"), density=density_of(k))
+    expected = file.state(f"global_{k}")
+    expected.pop("flat")
+    assert_close(dict(sorted(merged.items())), expected)
+    per_tensor = file.state(f"pertensor_{k}")
+    assert any(not torch.equal(merged[name] == 0, per_tensor[name] == 0) for name in merged)
+    for name, tensor in per_tensor.items():
+        alone = merge("ties", [{name: v[name]} for v in file.states("tv")], density=density_of(k))
+        assert_close(alone, {name: tensor})
+
+
+@pytest.mark.parametrize(
+    ("key", "method", "options"),
+    [
+        ("topk20_mass_dis-mean", "ties", {}),
+        ("none_mass_dis-mean", "ties", {"density": 1}),
+        ("basic_mean", "uniform", {}),
+    ],
+)
+def test_the_variants_that_are_offered_are_the_official_ones(golden, key, method, options):
+    file = golden("ties_variants_k5_d40")
+    merged = merge(method, rows(*file["tv"]), **options)["w"].numpy()
+    assert np.array_equal(merged == 0, file[key] == 0)
+    np.testing.assert_allclose(merged, file[key], rtol=1e-6)
+
+
+def test_the_official_code_cannot_keep_everything_and_this_one_can(golden):
+    file = golden("ties_limits_k3_d20")
+    assert {"K1/trim", "K1.0/trim", "K100/trim"} <= file.meta["errors"].keys()
+    assert all("out of range" in text for text in file.meta["errors"].values())
+    (row,) = file["tv"][:1]
+    assert ties(row, density=1) == row.tolist()
+
+
+def test_one_number_more_than_the_density_is_kept():
+    vector = torch.arange(1.0, 201.0)
+    merged = merge("ties", rows(vector))["w"]
+    assert merged.count_nonzero() == 41
+    assert merged[159] == 160
+
+
+def test_numbers_that_tie_with_the_threshold_are_all_kept():
+    assert ties([1.0, 2, -2, 2, 2], density=0.2) == [0, 2, -2, 2, 2]
+
+
+def test_density_0_keeps_the_maximum():
+    assert ties([1.0, -3, 2], density=0) == [0, -3, 0]
+
+
+def test_nothing_is_trimmed_where_zeros_reach_the_threshold():
+    assert ties([0.0, 0, 0, 0, 0, 1e-30, 2], density=0.3) == [
+        0,
+        0,
+        0,
+        0,
+        0,
+        float(np.float32(1e-30)),
+        2,
+    ]
+
+
+def test_a_sum_of_zero_takes_the_majority_of_the_whole_model():
+    one, other = [1.0, 5, 5, -5], [-1.0, 5, 5, -5]
+    assert ties(one, other, density=1) == [1, 5, 5, -5]
+    assert ties([-x for x in one], [-x for x in other], density=1) == [-1, -5, -5, 5]
+    spread = [{"a": torch.tensor(v)[:1], "b": torch.tensor(v)[1:]} for v in (one, other)]
+    assert merge("ties", spread, density=1)["a"].item() == 1
+
+
+def test_without_a_majority_the_negative_numbers_remain_or_nothing_for_max():
+    one, other = [2.0, 5, -5], [-2.0, 5, -5]
+    assert ties(one, other, density=1) == [-2, 5, -5]
+    assert ties(one, other, density=1, reduce="sum") == [-2, 10, -10]
+    assert ties(one, other, density=1, reduce="max") == [0, 5, -5]
+
+
+def test_the_mean_is_over_the_kept_numbers_that_are_not_zero():
+    assert ties([6.0, 1], [2, 1], [0, 1], [-1, 1], density=1) == [4, 1]
+
+
+def test_mass_elects_not_the_number_of_votes():
+    assert ties([-5.0], [1], [1], density=1) == [-5]
+
+
+def test_opposite_models_do_not_cancel():
+    (vector,) = random_pool(1, 1)
+    merged = merge("ties", [vector, negative(vector)], density=1)
+    for name, tensor in merged.items():
+        assert torch.equal(tensor.abs(), vector[name].abs())
+        assert not (tensor > 0).any()
+
+
+@given(pools(largest=1), st.sampled_from(["mean", "sum", "max"]))
+def test_one_model_untrimmed_is_its_own_merge(pool, reduce):
+    assert_equal(merge("ties", pool, density=1, reduce=reduce), pool[0])
+
+
+@given(pools(largest=1), st.integers(2, 5), st.floats(0, 1))
+def test_identical_models_merge_as_one(pool, count, density):
+    one = merge("ties", pool, density=density)
+    assert_close(merge("ties", pool * count, density=density), one)
+    assert_equal(merge("ties", pool * count, density=density, reduce="max"), one)
+
+
+@given(pools(numbers=EXACT), st.data(), st.sampled_from(["mean", "sum", "max"]))
+def test_the_order_of_models_does_not_matter(pool, data, reduce):
+    shuffled = data.draw(st.permutations(pool))
+    one = merge("ties", pool, density=0.5, reduce=reduce)
+    assert bits(merge("ties", shuffled, density=0.5, reduce=reduce)) == bits(one)
+
+
+@given(pools(), st.integers(-10, 10), st.floats(0, 1))
+def test_scaling_by_a_power_of_two_scales_the_merge(pool, power, density):
+    merged = merge("ties", pool, density=density)
+    shifted = merge("ties", [scaled(vector, 2.0**power) for vector in pool], density=density)
+    assert_equal(shifted, scaled(merged, 2.0**power))
+
+
+@given(pools(), st.floats(0, 1), st.sampled_from(["mean", "sum", "max"]))
+def test_it_is_its_definition(pool, density, reduce):
+    merged = flat([merge("ties", pool, density=density, reduce=reduce)])[0]
+    assert not (torch.signbit(merged) & (merged == 0)).any()
+    vectors = flat(pool)
+    n = vectors.shape[1]
+    place = n - int(n * density) - 1
+    for vector in vectors:
+        if place >= 0:
+            vector[vector.abs() < vector.abs().sort().values[place]] = 0
+    mass = torch.zeros(n)
+    for vector in vectors:
+        mass += vector
+    majority = mass.sign().sum().sign()
+    for number, column, total in zip(merged.tolist(), vectors.T, mass, strict=True):
+        sign = total.sign() or majority
+        kept = column[column > 0] if sign > 0 else column[column < 0]
+        if not len(kept) or (reduce == "max" and not sign):
+            assert number == 0
+        elif reduce == "max":
+            assert number == sign * kept.abs().max()
+        else:
+            total = kept.double().sum().item()
+            assert number == pytest.approx(total / (len(kept) if reduce == "mean" else 1), rel=1e-6)
+
+
+def test_float64_and_mixed_models_are_trimmed_in_float64():
+    wide = torch.tensor([1 + 2**-30, 3.0, 1 + 2**-40], dtype=torch.float64)
+    narrow = torch.tensor([1.0, 1 + 2**-23])
+    merged = merge("ties", [{"narrow": narrow, "wide": wide}], density=0.4)
+    # The threshold is 1 + 2**-30: the float32 number 1 is below it, though it rounds to it.
+    assert merged["narrow"].tolist() == [0, 1 + 2**-23]
+    assert merged["wide"].tolist() == [1 + 2**-30, 3, 0]

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from negmerge.errors import UserError
+from negmerge.selection import Choice, greedy
+
+
+def choice(forget, coefficient=1.0, control=80.0):
+    return Choice("m", coefficient, forget, control, 80.0, False)
+
+
+OWN = {"c": choice(30.0), "b": choice(20.0, 0.4), "a": choice(30.0), "d": choice(10.0, 0.7)}
+# The choice of each mean that can come up.
+MEANS = {"db": 10.0, "da": 9.0, "dac": 9.0, "dba": 8.0, "dbac": 8.0, "dbc": 11.0}
+
+
+def trials(own=OWN, means=MEANS, **options):
+    """Give the names tried, with `*` at the accepted ones, and the calls to `evaluate`."""
+    calls = []
+
+    def evaluate(names, coefficient):
+        calls.append(("".join(names), coefficient))
+        return choice(means["".join(names)])
+
+    found = greedy(own, own, evaluate, **options)
+    return [one.name + "*" * one.accepted for one in found], calls
+
+
+def test_the_best_comes_first_and_only_a_lower_forget_accuracy_is_accepted():
+    # Equal own accuracies, a and c, go by name; `db` and `dac` only equal what was there.
+    found, calls = trials()
+    assert found == ["d*", "b", "a*", "c"]
+    assert calls == [("db", None), ("da", None), ("dac", None)]
+
+
+def test_an_equal_accuracy_may_be_enough():
+    assert trials(strict=False)[0] == ["d*", "b*", "a*", "c*"]
+
+
+def test_all_trials_may_use_the_coefficient_of_the_first():
+    assert {coefficient for _, coefficient in trials(research=False)[1]} == {0.7}
+
+
+def test_order_and_criterion_may_be_others():
+    found, _ = trials(
+        order=lambda one: -one.forget_accuracy, means={"ac": 1.0, "acb": 2.0, "acd": 0.5}
+    )
+    assert found == ["a*", "c*", "b", "d*"]
+    raised = dict.fromkeys(["db", "dba", "dbac"], 50.0) | {"db": 20.0, "dba": 30.0}
+    found, _ = trials(means=raised, criterion=lambda one: -one.forget_accuracy)
+    assert found == ["d*", "b*", "a*", "c*"]
+
+
+def test_a_trial_holds_its_choice():
+    found = greedy(["d", "b"], OWN, lambda names, coefficient: choice(3.0))
+    assert [one.choice for one in found] == [OWN["d"], choice(3.0)]
+
+
+def test_one_vector_is_its_own_merge():
+    assert trials(own={"d": OWN["d"]}) == (["d*"], [])
+    with pytest.raises(UserError, match=r"^no vectors to merge"):
+        greedy([], {}, None)
+
+
+def test_it_takes_the_steps_of_the_greedy_soup(golden):
+    file = golden("soups_f32_n6")
+    models = [file.state(f"model_{number}") for number in range(6)]
+    # There a higher accuracy is better, and of equal models the later one comes first.
+    index = {str(9 - number): number for number in range(6)}
+    own = {name: choice(-100 * file["individual_acc"][number]) for name, number in index.items()}
+
+    def evaluate(names, _):
+        chosen = [models[index[name]] for name in names]
+        weight, bias = (sum(one[key].double() for one in chosen) / len(chosen) for key in "wb")
+        found = (file["X"] @ weight.numpy() + bias.numpy()).argmax(axis=1)
+        return choice(-100 * np.mean(found == file["y"]))
+
+    found = greedy(own, own, evaluate)
+    assert [index[one.name] for one in found] == list(file["greedy_order"])
+    accepted = [one for one in found if one.accepted]
+    assert [index[one.name] for one in accepted] == list(file["greedy_ingredients"])
+    accuracies = [-one.choice.forget_accuracy / 100 for one in found[1:]]
+    np.testing.assert_allclose(accuracies, file["greedy_trial_acc"], rtol=1e-12)
+    assert -accepted[-1].choice.forget_accuracy / 100 == pytest.approx(file["greedy_best_acc"])

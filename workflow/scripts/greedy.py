@@ -1,0 +1,25 @@
+"""Merge greedily: add to the mean one task vector after the other, if it then forgets more."""
+
+from pathlib import Path
+
+from negmerge import compute
+from negmerge.evaluation.greedy import merge_greedily
+from negmerge.evaluation.validation import load_validation
+from negmerge.job import job
+from negmerge.states import write_state
+
+with job(snakemake):
+    inputs, params = snakemake.input, snakemake.params
+    device = compute.prepare(params.device, params.torch_threads, seed=0)
+    validation = load_validation(
+        params.model, inputs.base, params.datasets, inputs, params.batch_size, device
+    )
+    merged, report = merge_greedily(
+        {Path(path).stem: path for path in inputs.vectors},
+        validation,
+        params.coefficients,
+        params.keep,
+        **params.options,
+    )
+    labels = {"method": "greedy", "options": params.options}
+    write_state(snakemake.output.merged, merged, labels | report)

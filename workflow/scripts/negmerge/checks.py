@@ -1,0 +1,48 @@
+"""Checks of tensors and of states, whose errors name the file and the tensor."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from negmerge.errors import UserError
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def require_finite(tensor: Tensor, name: str, where: str | Path) -> Tensor:
+    """Give the tensor back if all its numbers are finite.
+
+    Raises:
+        UserError: it holds NaN or an infinity, or numbers of 8 bits or less.
+    """
+    if tensor.is_floating_point() and tensor.dtype not in FLOATS:
+        raise UserError(f"{where}: tensor {name!r} holds {tensor.dtype}, expected 16 to 64 bits")
+    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        bad = int((~torch.isfinite(tensor)).sum())
+        raise UserError(f"{where}: tensor {name!r} holds {bad} NaN or infinite of {tensor.numel()}")
+    return tensor
+
+
+def require_same_layout(
+    reference: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
+    where: str | Path,
+) -> None:
+    """Check that a state has exactly the tensor names and shapes of a reference.
+
+    Raises:
+        UserError: it names the first tensor that is missing, extra or misshapen.
+    """
+    missing = sorted(set(reference) - set(found))
+    extra = sorted(set(found) - set(reference))
+    if missing:
+        raise UserError(f"{where}: tensor {missing[0]!r} is missing ({len(missing)} in all)")
+    if extra:
+        raise UserError(f"{where}: tensor {extra[0]!r} is not expected ({len(extra)} in all)")
+    for name, shape in reference.items():
+        if tuple(found[name]) != tuple(shape):
+            raise UserError(
+                f"{where}: tensor {name!r} has shape {list(found[name])}, expected {list(shape)}"
+            )

@@ -1,0 +1,139 @@
+"""Many vectors, read block by block: the same rows of one tensor of each at a time.
+
+A block holds whole rows along the last axis, about a quarter of a million numbers of each vector,
+so that what a merge holds in memory depends on neither the model nor the number of vectors.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from negmerge.checks import require_finite
+from negmerge.stored import StoredState
+
+NUMBERS = 2**18
+
+
+class Source(Protocol):
+    """Where one vector comes from."""
+
+    label: str | Path
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """Give the numbers start..stop of a tensor, flattened, as float32 or float64."""
+
+
+class Memory:
+    """A vector in memory."""
+
+    def __init__(self, state: Mapping[str, Tensor], label: str):
+        self.label = label
+        self._flat = {name: tensor.detach().reshape(-1) for name, tensor in state.items()}
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """Give a part of a tensor; see `Source`."""
+        return _wide(self._flat[name][start:stop], name, self.label)
+
+
+class Stored:
+    """A vector in a file; or a checkpoint in a file, less its base."""
+
+    def __init__(self, file: StoredState, base: StoredState | None = None):
+        self.label = file.path
+        self._file, self._base = file, base
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """Give a part of a tensor; see `Source`."""
+        tensor = _wide(self._file.numbers(name, start, stop), name, self.label)
+        if self._base is None:
+            return tensor
+        return tensor - _wide(self._base.numbers(name, start, stop), name, self._base.path)
+
+
+def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
+    """Give finite numbers as float32 or float64: half precision rounds small updates to zero."""
+    wide = tensor if tensor.dtype == torch.float64 else tensor.float()
+    # One sum tells almost always that all is well, in a fraction of the time of a look at each.
+    return wide if torch.isfinite(wide.sum()) else require_finite(wide, name, where)
+
+
+@dataclass(frozen=True)
+class Block:
+    """The same rows of one tensor of each vector.
+
+    Iterating gives a tensor (rows, columns) per vector, one after the other, all of one dtype.
+
+    Attributes:
+        name: the tensor's name.
+        shape: the whole tensor's shape.
+        start: where the block starts in the flattened tensor.
+        stop: where it ends.
+        number: counts the blocks of a pass from 0.
+    """
+
+    vectors: "Vectors"
+    name: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+    number: int
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for source in self.vectors.sources:
+            yield self.of(source)
+
+    def of(self, source: Source) -> Tensor:
+        """Give the block's rows of one vector."""
+        rows = source.rows(self.name, self.start, self.stop).to(self.vectors.dtypes[self.name])
+        return rows.view(-1, self.shape[-1] if self.shape else 1)
+
+    def stack(self) -> Tensor:
+        """Give the rows of all vectors at once: (vectors, rows, columns)."""
+        return torch.stack(list(self))
+
+
+class Vectors:
+    """The vectors of a pool.
+
+    Args:
+        sources: one per vector, in the order of the merge.
+        shapes: name -> shape; the tensors are read in the order of their names.
+        dtypes: name -> float32 or float64.
+        numbers: how many numbers of each vector a block holds, about.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        shapes: Mapping[str, tuple[int, ...]],
+        dtypes: Mapping[str, torch.dtype],
+        numbers: int = NUMBERS,
+    ):
+        self.sources = list(sources)
+        self.shapes = {name: shapes[name] for name in sorted(shapes)}
+        self.dtypes = dtypes
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def size(self) -> int:
+        """The numbers in one vector."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def blocks(self) -> Iterator[Block]:
+        """Pass over all tensors."""
+        number = 0
+        for name, shape in self.shapes.items():
+            columns = max(shape[-1] if shape else 1, 1)
+            step = max(self._numbers // columns, 1) * columns
+            for start in range(0, math.prod(shape), step):
+                stop = min(start + step, math.prod(shape))
+                yield Block(self, name, shape, start, stop, number)
+                number += 1

@@ -1,0 +1,45 @@
+"""What a merge was made of: its files and their hashes."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from negmerge.files import sha256
+from negmerge.stored import StoredState
+
+
+class Hashes:
+    """Hashes files in a thread of its own, while they are merged."""
+
+    def __enter__(self) -> "Hashes":
+        self._executor = ThreadPoolExecutor(1)
+        self._found: dict[Path, Future] = {}
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def start(self, states: Iterable[StoredState]) -> None:
+        """Begin with all files of some states."""
+        for path in (path for state in states for path in state.files):
+            self._found[path] = self._executor.submit(sha256, path)
+
+    def known(self, path: Path) -> str:
+        """Wait for the hash of a file."""
+        return self._found[path].result()
+
+    def unknown(self, path: Path) -> str:
+        """Give a text as long as a hash."""
+        return "0" * 64
+
+
+def identities(
+    files: Sequence[StoredState], base: StoredState | None, hash_of: Callable[[Path], str]
+) -> dict[str, list | None]:
+    """Name the files of a merge so that they are known again wherever they lie."""
+
+    def name(state: StoredState) -> list[dict[str, str]]:
+        return [{"name": path.name, "sha256": hash_of(path)} for path in state.files]
+
+    inputs = [identity for file in files for identity in name(file)]
+    return {"inputs": inputs, "base": None if base is None else name(base)}

@@ -1,0 +1,75 @@
+"""Model Breadcrumbs: neither the largest nor the smallest updates, then the mean."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from negmerge.merging.blocks import Block
+from negmerge.merging.registry import Method, Option
+
+
+def combine(block: Block, keep: float, remove: float, first: str) -> Tensor:
+    """Mask the task vectors row by row and average them.
+
+    In each row of n numbers along the last axis, in falling order of |tau_k| (equal ones: the one
+    further left first):
+
+    - first=remove: the int(remove * n) largest go, the next int(keep * n) stay;
+    - first=keep: the int(keep * n) largest stay, but for the int(remove * n) largest of all.
+
+    The rest becomes +0. A scalar stays as it is. Counts are truncated, as in the authors' code, so
+    short rows lose no outlier: none below n = 167 with remove 0.006.
+    """
+    total = None
+    count = 0
+    for vector in block:
+        kept = vector.where(_mask(vector, keep, remove, first), 0.0) if block.shape else vector
+        total = kept.clone() if total is None else total.add_(kept)
+        count += 1
+    return total / count
+
+
+def _mask(rows: Tensor, keep: float, remove: float, first: str) -> Tensor:
+    """Say which numbers of each row stay."""
+    columns = rows.shape[1]
+    start, stop = int(columns * remove), int(columns * keep)
+    if first == "remove":
+        stop = min(start + stop, columns)
+    if start >= stop:
+        return torch.zeros_like(rows, dtype=torch.bool)
+    magnitudes = rows.abs()
+    # Sorting takes several times longer than finding the two numbers at the ends.
+    ends = (columns - stop, columns - 1 - start)
+    lowest, highest = torch.from_numpy(np.partition(magnitudes.numpy(), ends, axis=1)[:, ends]).T
+    kept = (magnitudes >= lowest[:, None]) & (magnitudes <= highest[:, None])
+    tied = kept.sum(dim=1) != stop - start
+    if tied.any():
+        order = magnitudes[tied].sort(dim=1, descending=True, stable=True).indices
+        kept[tied] = torch.zeros_like(kept[tied]).scatter_(1, order[:, start:stop], True)
+    return kept
+
+
+METHOD = Method(
+    combine,
+    title="Breadcrumbs",
+    reference="Davari and Belilovsky, Model Breadcrumbs (2023)",
+    options={
+        "keep": Option(
+            default=0.15,
+            lowest=0.0,
+            highest=1.0,
+            meaning="Share of each row that stays; 0.15 is where the authors' search starts.",
+        ),
+        "remove": Option(
+            default=0.006,
+            lowest=0.0,
+            highest=1.0,
+            meaning="Share of each row, its largest numbers, that goes.",
+        ),
+        "first": Option(
+            default="remove",
+            choices=("remove", "keep"),
+            meaning="What comes first: a share kept first loses the outliers out of itself.",
+        ),
+    },
+)

@@ -1,0 +1,47 @@
+"""Consensus: the sum, where enough models have a TALL mask."""
+
+import torch
+from torch import Tensor
+
+from negmerge.merging.blocks import Block
+from negmerge.merging.consensus import running_sum
+from negmerge.merging.registry import Method, Option
+
+
+def combine(block: Block, threshold: float, active: int) -> Tensor:
+    """Keep the sum of the task vectors where at least `active` of them shape it.
+
+    tau_multi = sum of tau_k; mask_k = |tau_k| > threshold * |tau_multi - tau_k|: the update of
+    model k is large beside what the others add. Result: tau_multi where at least `active` masks
+    are true, else +0. With `active` 0 it is the plain sum. Masks depend on the scale of the sum,
+    so adding models to a pool can switch masks off.
+    """
+    total, _ = running_sum(block)
+    count = torch.zeros_like(total, dtype=torch.int32)
+    # The block is read a second time, since a stack would grow with the pool.
+    for vector in block:
+        count += vector.abs() > threshold * (total - vector).abs()
+    return total.where(count >= active, 0.0)
+
+
+METHOD = Method(
+    combine,
+    title="Consensus",
+    reference="Wang et al., Localizing Task Information (ICML 2024), consensus of TALL masks",
+    options={
+        "threshold": Option(
+            default=0.4,
+            lowest=0.0,
+            highest=1.0,
+            meaning="How large an update must be beside the sum of the others (their lambda).",
+        ),
+        "active": Option(
+            default=2,
+            lowest=0,
+            highest=1000,
+            whole=True,
+            meaning="How many models must be active for a number to stay; 0 keeps all.",
+        ),
+    },
+    passes=2,
+)

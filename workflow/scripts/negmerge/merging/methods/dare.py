@@ -1,0 +1,96 @@
+"""DARE: drop most of each update, scale up the rest, then the mean."""
+
+import math
+from collections.abc import Iterator
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from negmerge.merging.blocks import Block, Vectors
+from negmerge.merging.order import select
+from negmerge.merging.registry import Method, Option
+from negmerge.seeds import derive_seed
+
+# A random choice is drawn in chunks of a tensor, each from a seed of its own, so that it depends
+# neither on the blocks in which the tensor is read nor on their order.
+CHUNK = 65_536
+
+Thresholds = dict[str, list[float]]
+
+
+def survey(vectors: Vectors, drop: float, by: str, **_: object) -> Thresholds:
+    """Find, for each tensor of each vector, the largest magnitude that is dropped."""
+    if by == "random":
+        return {}
+    by_tensor = groupby(vectors.blocks(), key=lambda block: block.name)
+    return {name: _thresholds(list(blocks), drop) for name, blocks in by_tensor}
+
+
+def combine(
+    block: Block, drop: float, by: str, rescale: str, seed: int, survey: Thresholds
+) -> Tensor:
+    """Average the task vectors after a share `drop` of each became +0.
+
+    by=random: each number is dropped with this probability. by=magnitude: of the n numbers of each
+    tensor the int(drop * n) smallest magnitudes go, and those equal to the largest of them. With
+    `rescale` the others are divided by 1 - drop, so that a random choice keeps the mean.
+    """
+    total = torch.zeros((), dtype=block.vectors.dtypes[block.name])
+    count = 0
+    for vector in block:
+        if by == "random":
+            kept = _draw(block, seed, count).view(vector.shape) >= drop
+        else:
+            kept = vector.abs() > survey[block.name][count]
+        total = total + vector.where(kept, 0.0)
+        count += 1
+    return total / ((1 - drop) * count if rescale == "yes" else count)
+
+
+def _draw(block: Block, seed: int, vector: int) -> Tensor:
+    """Give the random numbers from 0 to 1 that belong to a block's places in one vector."""
+    size = math.prod(block.shape)
+    drawn = []
+    for start in range(block.start // CHUNK * CHUNK, block.stop, CHUNK):
+        chunk_seed = derive_seed(seed, f"{vector}/{block.name}/{start}")
+        generator = torch.Generator().manual_seed(chunk_seed)
+        chunk = torch.rand(min(CHUNK, size - start), generator=generator, dtype=torch.float32)
+        drawn.append(chunk[max(block.start - start, 0) : block.stop - start])
+    return torch.cat(drawn)
+
+
+def _thresholds(blocks: list[Block], drop: float) -> list[float]:
+    """Give each vector's threshold for one tensor; -1 keeps everything."""
+    vectors = blocks[0].vectors
+    rank = int(math.prod(blocks[0].shape) * drop) - 1
+    if rank < 0:
+        return [-1.0] * len(vectors)
+
+    def magnitudes() -> Iterator[tuple[int, Tensor]]:
+        for block in blocks:
+            for number, vector in enumerate(block):
+                yield number, vector.abs()
+
+    found = select(magnitudes, [[rank]] * len(vectors), vectors.dtypes[blocks[0].name])
+    return [threshold for (threshold,) in found]
+
+
+METHOD = Method(
+    combine,
+    title="DARE",
+    reference="Yu et al., Language Models are Super Mario (ICML 2024)",
+    options={
+        "drop": Option(default=0.9, lowest=0.0, highest=0.99, meaning="Share that is dropped."),
+        "by": Option(
+            default="random", choices=("random", "magnitude"), meaning="How the share is chosen."
+        ),
+        "rescale": Option(
+            default="yes", choices=("yes", "no"), meaning="Whether the rest is scaled up."
+        ),
+        "seed": Option(
+            default=0, lowest=0, highest=2**31 - 1, whole=True, meaning="Seed of a random choice."
+        ),
+    },
+    survey=survey,
+)

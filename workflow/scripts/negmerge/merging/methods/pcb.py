@@ -1,0 +1,100 @@
+"""PCB-Merging: weights from a competition of the numbers, inside and between the vectors."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from negmerge.merging import order
+from negmerge.merging.blocks import Block, Vectors
+from negmerge.merging.consensus import running_sum
+from negmerge.merging.registry import Method, Option
+
+
+class Limits(NamedTuple):
+    """The range to which numbers are clamped before they are brought to 0..1."""
+
+    low: float
+    high: float
+
+
+Survey = list[tuple[Limits, Limits]]  # of each vector's magnitudes, and of its scores
+
+
+def survey(vectors: Vectors, ratio: float, clip: float) -> Survey:
+    """Find each vector's limits, by sorting the d numbers of the whole flattened vector.
+
+    Magnitudes: from place int(d * clip) to place int(d * (1 - clip) - 1). Scores: from place
+    int(d * (1 - ratio)) to the largest.
+    """
+    d = vectors.size
+    if d == 0:
+        return []
+
+    places = int(d * clip), int(d * (1 - clip) - 1)
+    of_magnitudes = [Limits(*found) for found in order.magnitudes(vectors, *places)]
+
+    def scores() -> Iterator[tuple[int, Tensor]]:
+        for block in vectors.blocks():
+            yield from enumerate(_scores(block, of_magnitudes))
+
+    places = min(int(d * (1 - ratio)), d - 1), d - 1
+    found = order.select(scores, [places] * len(vectors), order.widest(vectors))
+    return list(zip(of_magnitudes, (Limits(*f) for f in found), strict=True))
+
+
+def combine(block: Block, ratio: float, clip: float, survey: Survey) -> Tensor:
+    """Average the clamped vectors, each number weighted by its score brought to 0..1.
+
+    sum_k(sign(tau_k) * clamped |tau_k| * weight_k) / max(sum_k weight_k, 1e-12)
+    """
+    of_magnitudes = [magnitudes for magnitudes, _ in survey]
+    total, weights = torch.zeros(()), torch.zeros(())
+    scored = zip(block, _scores(block, of_magnitudes), survey, strict=True)
+    for vector, score, (magnitudes, limits) in scored:
+        weight = _normalised(score, *limits)
+        total = total + vector.abs().clamp_(*magnitudes).mul_(vector.sign()).mul_(weight)
+        weights = weights + weight
+    return total / weights.clamp_(min=1e-12)
+
+
+def _scores(block: Block, limits: list[Limits]) -> Iterator[Tensor]:
+    """Score each vector's numbers: exp(K * normalised |tau_k|^2) * tanh(tau_k * sum of all tau).
+
+    All is divided by exp(K), which changes no weight and keeps large pools from overflowing.
+    """
+    everything, count = running_sum(block)
+    for vector, magnitudes in zip(block, limits, strict=True):
+        inside = _normalised(vector.abs(), *magnitudes).square_().sub_(1).mul_(count).exp_()
+        yield inside.mul_((vector * everything).tanh_())
+
+
+def _normalised(numbers: Tensor, low: float, high: float) -> Tensor:
+    """Clamp numbers to their limits and bring these to 0 and 1.
+
+    With equal limits, where the official code divides 0 by 0, what reaches them is 1.
+    """
+    if low == high:
+        return (numbers >= high).to(numbers.dtype)
+    return numbers.clamp(low, high).sub_(low).div_(high - low)
+
+
+METHOD = Method(
+    combine,
+    title="PCB-Merging",
+    reference="Du et al., Parameter Competition Balancing for Model Merging (NeurIPS 2024)",
+    options={
+        "ratio": Option(
+            default=0.1,
+            meaning="Share of each vector's numbers, those of highest score, that get a weight.",
+        ),
+        "clip": Option(
+            default=0.0001,
+            highest=0.25,
+            meaning="Share of the smallest and of the largest magnitudes to clamp.",
+        ),
+    },
+    survey=survey,
+    passes=5,
+)

@@ -1,0 +1,44 @@
+"""Relaxed sign consensus: the mean where enough models agree in sign, zero elsewhere."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from negmerge.merging.blocks import Block
+from negmerge.merging.registry import Method, Option
+
+
+def combine(block: Block, agreement: float) -> Tensor:
+    """Keep the mean of all K vectors where ceil(agreement * K) of them have one non-zero sign.
+
+    Elsewhere the result is +0. The mean is that of all, not of those that agree, so with agreement
+    1 this is NegMerge to the bit; with less, a few large numbers can turn the mean's sign.
+    """
+    vectors = iter(block)
+    total = next(vectors).clone()
+    positive, negative = (total > 0).int(), (total < 0).int()
+    count = 1
+    for vector in vectors:
+        total += vector
+        positive += vector > 0
+        negative += vector < 0
+        count += 1
+    # The product of floats may lie a little above the whole number that is meant: 0.55 * 100.
+    needed = math.ceil(round(agreement * count, 6))
+    return total.div_(count).where(torch.maximum(positive, negative) >= needed, 0.0)
+
+
+METHOD = Method(
+    combine,
+    title="Relaxed consensus",
+    reference="this project; agreement 1 is Kim et al., NegMerge (ICML 2025)",
+    options={
+        "agreement": Option(
+            default=0.8,
+            lowest=0.5,
+            highest=1.0,
+            meaning="Share of the vectors that must have the same non-zero sign.",
+        ),
+    },
+)

@@ -1,0 +1,99 @@
+"""TIES-Merging: trim each vector, elect signs, and merge what agrees with them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import hardshrink
+
+from negmerge.merging.blocks import Block, Vectors
+from negmerge.merging.order import magnitudes
+from negmerge.merging.registry import Method, Option
+
+
+class Survey(NamedTuple):
+    """What must be known of the whole model."""
+
+    thresholds: list[float]  # the smallest magnitude that is kept of each vector
+    majority: int  # the sign of the sum of all elected signs: 1, 0 or -1
+
+
+def survey(vectors: Vectors, density: float, reduce: str) -> Survey:
+    """Find the thresholds, and the majority of the signs that they elect.
+
+    A vector's threshold is the m-th smallest of its n magnitudes, m = n - int(n * density). It is
+    kept, and so are those equal to it, so a little more remains than the density says.
+    """
+    place = vectors.size - int(vectors.size * density) - 1
+    thresholds = [0.0] * len(vectors)
+    if place >= 0:
+        thresholds = [threshold for (threshold,) in magnitudes(vectors, place)]
+    balance = 0
+    for block in vectors.blocks():
+        mass = _mass(block, thresholds)
+        balance += int((mass > 0).count_nonzero()) - int((mass < 0).count_nonzero())
+    return Survey(thresholds, (balance > 0) - (balance < 0))
+
+
+def combine(block: Block, density: float, reduce: str, survey: Survey) -> Tensor:
+    """Take the mean, sum or largest of the trimmed numbers that have the elected sign.
+
+    Elected is the sign of the trimmed numbers' sum, or where that is 0 the majority of the whole
+    model. The mean is over the numbers that are not 0. Where the majority is 0 too, mean and sum
+    take the negative numbers and max gives 0, as in the official code.
+    """
+    elected = _mass(block, survey.thresholds).sign_()
+    undecided = survey.majority or (0 if reduce == "max" else -1)
+    elected.masked_fill_(elected == 0, undecided)
+    merged, count = torch.zeros_like(elected), torch.zeros_like(elected)
+    for vector, threshold in zip(block, survey.thresholds, strict=True):
+        # Where the signs agree the product is the magnitude, elsewhere it is not positive.
+        kept = _trim(vector, threshold).mul_(elected).relu_()
+        if reduce == "max":
+            torch.maximum(merged, kept, out=merged)
+        else:
+            merged += kept
+            count += kept.sign_()
+    if reduce == "mean":
+        merged /= count.clamp_(min=1)
+    # Adding 0 makes +0 of -0, which is what a negative sign without numbers gives.
+    return merged.mul_(elected).add_(0.0)
+
+
+def _mass(block: Block, thresholds: list[float]) -> Tensor:
+    """Add up the trimmed vectors in their order."""
+    trimmed = map(_trim, block, thresholds)
+    total = next(trimmed)
+    for vector in trimmed:
+        total += vector
+    return total
+
+
+def _trim(vector: Tensor, threshold: float) -> Tensor:
+    """Put 0 where the magnitude is below the threshold, in a new tensor."""
+    # hardshrink keeps what is above a limit, in a fraction of the time of a mask; so the limit is
+    # the next number below the threshold, which may lie between two numbers of a shorter dtype.
+    limit = torch.tensor(threshold, dtype=vector.dtype)
+    if limit.item() >= threshold:
+        limit = limit.nextafter(torch.zeros_like(limit))
+    return hardshrink(vector, limit.item())
+
+
+METHOD = Method(
+    combine,
+    title="TIES-Merging",
+    reference="Yadav et al., TIES-Merging (NeurIPS 2023)",
+    options={
+        "density": Option(
+            default=0.2,
+            meaning="Share of each vector's numbers to keep, those of largest magnitude.",
+        ),
+        "reduce": Option(
+            default="mean",
+            choices=("mean", "sum", "max"),
+            meaning="What to take of the numbers with the elected sign.",
+        ),
+    },
+    survey=survey,
+    passes=4,
+)

@@ -1,0 +1,201 @@
+"""States on disk: safetensors files, whole or in shards, read without holding them in memory."""
+
+import io
+import json
+import math
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from negmerge.checks import require_finite
+from negmerge.errors import UserError
+
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+INDEX = "model.safetensors.index.json"
+
+
+class StoredState:
+    """A state on disk.
+
+    Attributes:
+        path: what names it in errors.
+        files: the files that hold it.
+        names: its tensors, sorted.
+        metadata: the header's entries; empty for shards.
+    """
+
+    path: Path
+    files: list[Path]
+    names: list[str]
+    metadata: dict[str, str]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Give the shape of one tensor from the header, without reading it."""
+        raise NotImplementedError
+
+    def dtype(self, name: str) -> torch.dtype:
+        """Give the dtype of one tensor from the header.
+
+        Raises:
+            UserError: a dtype that is not supported.
+        """
+        raise NotImplementedError
+
+    def numbers(self, name: str, start: int, stop: int) -> Tensor:
+        """Give the numbers start..stop of a flattened tensor, as they are stored."""
+        raise NotImplementedError
+
+    def is_float(self, name: str) -> bool:
+        """Say whether the tensor holds floating-point numbers."""
+        return self.dtype(name).is_floating_point
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Read one tensor.
+
+        Raises:
+            UserError: it holds NaN or an infinity, or numbers of 8 bits.
+        """
+        shape = self.shape(name)
+        flat = self.numbers(name, 0, math.prod(shape))
+        return require_finite(flat.view(shape), name, self.path)
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        """Read the tensors one after the other, in the order of their names."""
+        for name in self.names:
+            yield name, self[name]
+
+
+class StateFile(StoredState):
+    """A safetensors file.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: the file is missing, truncated or not a safetensors file.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            # This checks the header against the size of the file, so that no offset can lie.
+            self._file = safe_open(str(path), framework="pt")
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file") from None
+        except (SafetensorError, OSError) as error:
+            raise UserError(
+                f"{path}: not a whole safetensors file ({error}); delete it and run again"
+            ) from error
+        self.files = [self.path]
+        self.names = sorted(self._file.keys())
+        self.metadata = self._file.metadata() or {}
+
+    @cached_property
+    def _places(self) -> tuple[io.FileIO, dict[str, int]]:
+        """The open file, and where in it each tensor starts."""
+        stream = open(self.path, "rb", buffering=0)  # noqa: SIM115 (open as long as the state)
+        length = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(length))
+        return stream, {name: 8 + length + header[name]["data_offsets"][0] for name in self.names}
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """See `StoredState`."""
+        return tuple(self._file.get_slice(name).get_shape())
+
+    def dtype(self, name: str) -> torch.dtype:
+        """See `StoredState`."""
+        code = self._file.get_slice(name).get_dtype()
+        if code not in DTYPES:
+            raise UserError(
+                f"{self.path}: tensor {name!r} has dtype {code}, which is not supported"
+            )
+        return DTYPES[code]
+
+    def numbers(self, name: str, start: int, stop: int) -> Tensor:
+        """See `StoredState`."""
+        stream, places = self._places
+        numbers = torch.empty(stop - start, dtype=self.dtype(name))
+        # Reading into memory, not mapping it: the buffers are used again, while each page of a
+        # mapping is touched for the first time, and a file that shrinks does not kill the process.
+        place = places[name] + start * numbers.dtype.itemsize
+        rest = memoryview(numbers.view(torch.uint8).numpy()) if len(numbers) else memoryview(b"")
+        while rest:
+            count = os.preadv(stream.fileno(), [rest], place)
+            if not count:
+                raise UserError(f"{self.path}: tensor {name!r} ends too early; the file was cut")
+            rest, place = rest[count:], place + count
+        return numbers
+
+
+class Shards(StoredState):
+    """A state in several safetensors files with an index, as the Hugging Face hub stores them.
+
+    Args:
+        path: the index, `*.safetensors.index.json`.
+
+    Raises:
+        UserError: the index or a shard is missing or wrong, or a shard lies elsewhere.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            places = json.loads(self.path.read_text())["weight_map"]
+            files = {name: str(place) for name, place in places.items()}
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file") from None
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+            raise UserError(f"{path}: not an index of shards ({error!r})") from error
+        for file in set(files.values()):
+            if Path(file).name != file:
+                raise UserError(f"{path}: shard {file!r} is not a name beside the index")
+        opened = {file: StateFile(self.path.parent / file) for file in sorted(set(files.values()))}
+        self._shards = {name: opened[file] for name, file in files.items()}
+        self.names = sorted(files)
+        self.metadata = {}
+        self.files = [shard.path for shard in opened.values()]
+        for name, shard in self._shards.items():
+            if name not in shard.names:
+                raise UserError(f"{shard.path}: tensor {name!r} is missing, the index puts it here")
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """See `StoredState`."""
+        return self._shards[name].shape(name)
+
+    def dtype(self, name: str) -> torch.dtype:
+        """See `StoredState`."""
+        return self._shards[name].dtype(name)
+
+    def numbers(self, name: str, start: int, stop: int) -> Tensor:
+        """See `StoredState`."""
+        return self._shards[name].numbers(name, start, stop)
+
+
+def open_state(path: str | Path) -> StoredState:
+    """Open a state: a safetensors file, an index of shards, or a folder with such an index.
+
+    Raises:
+        UserError: as `StateFile` and `Shards`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / (INDEX if (path / INDEX).exists() else "model.safetensors")
+    return Shards(path) if path.name.endswith(".index.json") else StateFile(path)

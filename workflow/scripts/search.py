@@ -1,0 +1,23 @@
+"""Choose the coefficient of a method as full sweeps would, with a part of their forward passes."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from negmerge import compute
+from negmerge.evaluation.search import search
+from negmerge.evaluation.validation import load_validation
+from negmerge.files import write_json
+from negmerge.job import job
+from negmerge.states import read_state
+
+with job(snakemake):
+    inputs, params = snakemake.input, snakemake.params
+    device = compute.prepare(params.device, params.torch_threads, seed=0)
+    validation = load_validation(
+        params.model, inputs.base, params.datasets, inputs, params.batch_size, device
+    )
+    paths = {Path(path).stem: path for path in inputs.vectors}
+    count = validation.counting(lambda name: (read_state(paths[name]), paths[name]))
+    found = search(list(paths), params.coefficients, validation.sizes, count, params.keep)
+    print(found)
+    write_json(snakemake.output.search, asdict(found))

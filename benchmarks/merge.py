@@ -167,6 +167,51 @@ def measure_pool(paths: list[Path], methods: list[str], output: Path) -> dict:
     return found
 
 
+def markdown(record: dict) -> str:
+    """Describe the record for the README."""
+    pools = record["pools"]
+    counts = " | ".join(f"{pool['models']} models" for pool in pools)
+    lines = [
+        f"Merges of vectors of {NUMBERS:,} numbers, files in the page cache, by",
+        "`benchmarks/merge.py`: seconds with one thread / with two, hashing the inputs included;",
+        "peak memory beyond the page cache with two threads, at the largest pool.",
+        "",
+        f"| method | {counts} | peak, MB |",
+        f"| --- |{' ---: |' * (len(pools) + 1)}",
+        f"| one read of the bytes | {' | '.join(str(pool['read_s']) for pool in pools)} | |",
+    ]
+    for method in pools[0]["threads_1"]:
+        cells = " | ".join(
+            f"{pool['threads_1'][method]['seconds']} / {pool['threads_2'][method]['seconds']}"
+            for pool in pools
+        )
+        lines.append(f"| {method} | {cells} | {pools[-1]['threads_2'][method]['peak_mb']} |")
+    plain = record["plain"]
+    lines += [
+        "",
+        f"The released code's plain form of NegMerge took {plain['seconds']} s and "
+        f"{plain['peak_mb']} MB for 8 models.",
+    ]
+    for method, found in record.get("mergekit", {}).items():
+        lines.append(
+            f"mergekit {record['mergekit_version']} took {found['seconds']} s and "
+            f"{found['peak_mb']} MB for `{method}`, its start included."
+        )
+    cold = record["cold"]
+    lines.append(
+        f"From a cold disk, 8 models: one read {cold['read_s']} s, NegMerge "
+        f"{cold['negmerge']['seconds']} s."
+    )
+    return "\n".join(lines)
+
+
+def write_readme(text: str) -> None:
+    """Put the text between the marks of the README."""
+    begin, end = "<!-- merge:begin -->", "<!-- merge:end -->"
+    before, _, rest = README.read_text().partition(begin)
+    README.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
+
+
 def main() -> None:
     """Measure, and write the record and the README."""
     words = argparse.ArgumentParser(description=__doc__)
@@ -186,6 +231,9 @@ def main() -> None:
         read(eight)
         record["plain"] = measure(PLAIN, "negmerge", 1, eight, output)
         if options.mergekit:
+            python = Path(options.mergekit).with_name("python")
+            version = "import importlib.metadata as m; print(m.version('mergekit'))"
+            record["mergekit_version"] = run([str(python), "-c", version])[0].strip()
             record["mergekit"] = {
                 method: measure_mergekit(options.mergekit, method, eight, folder)
                 for method in ("linear", "ties")
@@ -195,6 +243,7 @@ def main() -> None:
         forget_pages(eight)
         record["cold"]["negmerge"] = measure(MERGE, "negmerge", 2, eight, output)
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
+    write_readme(markdown(record))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ LIBRARY = "workflow/scripts/negmerge"
 def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
     editable.edit(
         f"{LIBRARY}/merging/methods/negmerge.py",
-        "mean.where(agree, 0.0)",
-        "mean.where(agree, -0.0)",
+        "merged.where(summary.agree, 0.0)",
+        "merged.where(summary.agree, -0.0)",
     )
     planned = editable.planned(REPORT)
     assert {
@@ -25,7 +25,9 @@ def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
     } <= planned
     assert not [job for job in planned if job.startswith(("finetune", "vector", "base", "prepare"))]
     assert not [
-        job for job in planned if job.endswith((" uniform", " conflict", " task-arithmetic"))
+        job
+        for job in planned
+        if job.endswith((" uniform", " conflict", " greedy", " task-arithmetic"))
     ]
 
 
@@ -45,6 +47,7 @@ def test_a_points_settings_rerun_that_point_and_what_follows(editable):
     assert {job for job in planned if job.startswith("sweep")} == {
         "sweep: clip, digits, m10",
         "sweep: clip, digits, uniform",
+        "sweep: clip, digits, greedy",
         "sweep: clip, digits, negmerge",
         "sweep: clip, digits, conflict",
     }

@@ -123,7 +123,9 @@ def anonymous_mb(process: int) -> float:
 def run(command: list[str]) -> tuple[str, float, float]:
     """Run a command; give its output, seconds and peak memory beyond the page cache in MB."""
     start, peak = time.perf_counter(), 0.0
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     while process.poll() is None:
         peak = max(peak, anonymous_mb(process.pid))
         time.sleep(0.02)

@@ -26,7 +26,7 @@ format: $(READY)  ## rewrite the sources in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-bench: $(READY)  ## measure what the README claims (about 20 minutes on 2 cores)
+bench: $(READY)  ## measure the demo for the README (10 minutes); benchmarks/ has more
 	$(BIN)/python benchmarks/demo.py
 
 lock:  ## make constraints.txt anew from the ranges in pyproject.toml

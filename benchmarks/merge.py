@@ -39,7 +39,7 @@ merge_files(method, paths, output, threads=int(threads))
 print(json.dumps(time.perf_counter() - start))
 """
 
-# The released code in its plain form: whole states in memory, one after the other.
+# The released algorithm in its plain form: whole states in memory, one after the other.
 PLAIN = """
 import json, sys, time
 import torch
@@ -191,8 +191,8 @@ def markdown(record: dict) -> str:
     plain = record["plain"]
     lines += [
         "",
-        f"The released code's plain form of NegMerge took {plain['seconds']} s and "
-        f"{plain['peak_mb']} MB for 8 models.",
+        "NegMerge in the released code's plain form (whole states in memory, written anew for this "
+        f"comparison) took {plain['seconds']} s and {plain['peak_mb']} MB for 8 models.",
     ]
     for method, found in record.get("mergekit", {}).items():
         lines.append(

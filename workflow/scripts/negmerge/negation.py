@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from negmerge import __version__
-from negmerge.files import sha256
+from negmerge.merging.inputs import identity
 from negmerge.states import read_state, write_state
 from negmerge.stored import open_state
 from negmerge.vectors import apply
@@ -28,8 +28,7 @@ def negate_files(
         UserError: a file that is missing, truncated or foreign, or of another model.
     """
     report: dict[str, object] = {
-        role: [{"name": file.name, "sha256": sha256(file)} for file in open_state(path).files]
-        for role, path in (("base", base), ("vector", vector))
+        role: identity(open_state(path)) for role, path in (("base", base), ("vector", vector))
     }
     report |= {"coefficient": coefficient, "version": __version__}
     state = apply(read_state(base), read_state(vector), -coefficient, vector)

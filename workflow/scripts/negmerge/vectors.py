@@ -18,12 +18,17 @@ from negmerge.states import State, shapes
 BATCH_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
+def is_batch_statistic(name: str) -> bool:
+    """Say whether a tensor is a statistic of batch normalisation, by its name."""
+    return name.rpartition(".")[2] in BATCH_STATISTICS
+
+
 def in_vector(name: str, tensor: Tensor) -> bool:
     """Say whether a tensor takes part in task vectors.
 
     Integer buffers do not, nor do the statistics of batch normalisation.
     """
-    return tensor.is_floating_point() and name.rpartition(".")[2] not in BATCH_STATISTICS
+    return tensor.is_floating_point() and not is_batch_statistic(name)
 
 
 def widen(tensor: Tensor) -> Tensor:

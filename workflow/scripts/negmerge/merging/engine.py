@@ -18,7 +18,7 @@ from negmerge.merging.output import Output
 from negmerge.merging.registry import METHODS, Method, Value
 from negmerge.states import State, shapes
 from negmerge.stored import StoredState, open_state
-from negmerge.vectors import BATCH_STATISTICS
+from negmerge.vectors import is_batch_statistic
 
 
 def merge(
@@ -163,11 +163,7 @@ def stored_pool(
                     raise UserError(
                         f"{file.path}: tensor {name!r} and the base's are not both floating point"
                     )
-        names = [
-            name
-            for name in names
-            if base.is_float(name) and name.rpartition(".")[2] not in BATCH_STATISTICS
-        ]
+        names = [name for name in names if base.is_float(name) and not is_batch_statistic(name)]
     everything = [*files, base] if base is not None else files
     kinds = [{name: file.dtype(name) for name in names} for file in everything]
     return Vectors(

@@ -33,13 +33,14 @@ class Hashes:
         return "0" * 64
 
 
+def identity(state: StoredState, hash_of: Callable[[Path], str] = sha256) -> list[dict[str, str]]:
+    """Name the files of a state so that they are known again wherever they lie."""
+    return [{"name": path.name, "sha256": hash_of(path)} for path in state.files]
+
+
 def identities(
     files: Sequence[StoredState], base: StoredState | None, hash_of: Callable[[Path], str]
 ) -> dict[str, list | None]:
-    """Name the files of a merge so that they are known again wherever they lie."""
-
-    def name(state: StoredState) -> list[dict[str, str]]:
-        return [{"name": path.name, "sha256": hash_of(path)} for path in state.files]
-
-    inputs = [identity for file in files for identity in name(file)]
-    return {"inputs": inputs, "base": None if base is None else name(base)}
+    """Name the files of a merge, as its report does."""
+    inputs = [named for file in files for named in identity(file, hash_of)]
+    return {"inputs": inputs, "base": None if base is None else identity(base, hash_of)}

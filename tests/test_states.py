@@ -46,6 +46,18 @@ def test_tensors_that_are_views_or_need_gradients_are_written(tmp_path):
     assert torch.equal(read_state(tmp_path / "state")["t"], matrix.detach().T)
 
 
+def test_tied_tensors_are_written_under_each_name(tmp_path):
+    weight = torch.arange(6.0).reshape(2, 3)
+    state = {"embedding": weight, "head": weight, "first": weight[0], "last": weight[1]}
+    write_state(tmp_path / "tied", state, {})
+    write_state(tmp_path / "copies", {name: t.clone() for name, t in state.items()}, {})
+    assert (tmp_path / "tied").read_bytes() == (tmp_path / "copies").read_bytes()
+    found = read_state(tmp_path / "tied")
+    assert all(torch.equal(found[name], tensor) for name, tensor in state.items())
+    found["head"].zero_()
+    assert torch.equal(found["embedding"], weight)
+
+
 def test_a_file_is_read_tensor_by_tensor(tmp_path):
     save_file({"a": torch.ones(3), "bad": torch.tensor([float("inf")])}, tmp_path / "state")
     file = StateFile(tmp_path / "state")

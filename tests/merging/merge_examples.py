@@ -5,6 +5,7 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from negmerge.merging import METHODS
 from negmerge.merging.blocks import Memory, Vectors
 
 # Zeros of both signs and equal numbers are where merges go wrong, so they are frequent. Others are
@@ -15,6 +16,20 @@ NUMBERS = st.one_of(SPECIAL, ORDINARY)
 
 # Numbers whose sums are exact, so that no order of a sum changes a bit.
 EXACT = st.integers(-64, 64).map(lambda x: x / 8)
+
+# Every method, and every way of its options.
+SETTINGS = [
+    *((name, {}) for name in METHODS),
+    *(("negmerge", {"operation": name}) for name in ("sum", "largest", "smallest", "median")),
+    *(("ties", {"density": 0.5, "reduce": name}) for name in ("mean", "sum", "max")),
+    ("ties", {"density": 1}),
+    ("dare", {"by": "magnitude", "drop": 0.4}),
+    ("dare", {"rescale": False, "drop": 0.4}),
+    ("breadcrumbs", {"keep": 0.4, "remove": 0.2, "first": "keep"}),
+    ("consensus", {"active": 3}),
+    ("relaxed", {"agreement": 0.5}),
+    ("pcb", {"ratio": 0.4, "clip": 0.05}),
+]
 
 
 @st.composite
@@ -45,6 +60,11 @@ def random_pool(seed, count, *, like_models=False, dtype=torch.float32):
         {"a": draw(40, 9), "b": draw(17), "c": draw(), "empty": draw(0, 3), "z": draw(2, 3, 5)}
         for _ in range(count)
     ]
+
+
+def mixed(pool):
+    """One tensor in float64 among float32 ones."""
+    return [vector | {"b": vector["b"].double() / 3} for vector in pool]
 
 
 def rows(*vectors):

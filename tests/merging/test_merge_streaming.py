@@ -2,25 +2,13 @@
 
 import pytest
 import torch
-from merge_examples import bits, random_pool
+from merge_examples import SETTINGS, bits, mixed, random_pool
 from safetensors.torch import save_file
+from tqdm import tqdm
 
-from negmerge.merging import METHODS, merge, merge_files
+from negmerge.errors import UserError
+from negmerge.merging import METHODS, engine, merge, merge_files
 from negmerge.states import read_state
-
-SETTINGS = [
-    *((name, {}) for name in METHODS),
-    *(("negmerge", {"operation": name}) for name in ("sum", "largest", "smallest", "median")),
-    *(("ties", {"density": 0.5, "reduce": name}) for name in ("mean", "sum", "max")),
-    ("ties", {"density": 1}),
-    ("relaxed", {"agreement": 0.5}),
-    ("pcb", {"ratio": 0.4, "clip": 0.05}),
-]
-
-
-def mixed(pool):
-    """One tensor in float64 among float32 ones."""
-    return [vector | {"b": vector["b"].double() / 3} for vector in pool]
 
 
 @pytest.mark.parametrize("kind", ["float32", "mixed"])
@@ -45,3 +33,43 @@ def test_no_bit_depends_on_blocks_files_or_threads(tmp_path, method, options, ki
 def test_a_model_without_numbers_is_merged(method):
     empty = {"w": torch.zeros(0, 3)}
     assert bits(merge(method, [empty, empty])) == bits(empty)
+
+
+PASSES = [
+    ("uniform", {}, 1),
+    ("consensus", {}, 1),
+    ("ties", {}, 4),
+    ("ties", {"density": 1}, 2),
+    ("pcb", {}, 5),
+    ("dare", {}, 1),
+    ("dare", {"by": "magnitude"}, 3),
+]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("method", "options", "passes"), PASSES)
+def test_the_bar_covers_all_passes(tmp_path, monkeypatch, method, options, passes, threads):
+    bars = []
+
+    class Bar(tqdm):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            bars.append(self)
+
+    monkeypatch.setattr(engine, "tqdm", Bar)
+    pool = [{"w": torch.randn(50, 4)} for _ in range(3)]
+    paths = [tmp_path / str(number) for number in range(3)]
+    for path, vector in zip(paths, pool, strict=True):
+        save_file(vector, path)
+    settings = {"progress": True, "threads": threads, "block_numbers": 16}
+    merge_files(method, paths, tmp_path / "merged", **settings, **options)
+    (bar,) = bars
+    assert bar.n == bar.total == 200 * passes
+
+
+def test_a_mistake_in_one_block_ends_threads_and_merge(tmp_path):
+    save_file({"w": torch.full((1000,), 3e38)}, tmp_path / "large")
+    settings = {"threads": 3, "block_numbers": 10}
+    with pytest.raises(UserError, match="Uniform merge's result"):
+        merge_files("uniform", [tmp_path / "large"] * 2, tmp_path / "merged", **settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["large"]

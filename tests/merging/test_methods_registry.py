@@ -13,6 +13,7 @@ METHOD = Method(
         "density": Option(0.2, "Share of the numbers to keep."),
         "rounds": Option(3, "How often.", lowest=1, highest=10, whole=True),
         "kind": Option("mean", "What to take.", choices=("mean", "sum")),
+        "scaled": Option(True, "Whether to scale."),
     },
 )
 
@@ -29,8 +30,8 @@ def test_methods_are_the_files_of_a_folder():
 
 
 def test_defaults_are_filled_in():
-    assert METHOD.check("test", {}) == {"density": 0.2, "rounds": 3, "kind": "mean"}
-    given = {"density": 1, "rounds": 10, "kind": "sum"}
+    assert METHOD.check("test", {}) == {"density": 0.2, "rounds": 3, "kind": "mean", "scaled": True}
+    given = {"density": 1, "rounds": 10, "kind": "sum", "scaled": False}
     assert METHOD.check("test", given) == given
     assert METHOD.check("test", {"density": 0.0})["density"] == 0.0
 
@@ -60,9 +61,17 @@ def test_an_option_with_choices_takes_no_others(value):
     assert str(caught.value) == f"test: option kind is {value!r}, expected one of mean, sum"
 
 
+@pytest.mark.parametrize("value", [0, 1, 1.0, "true", "no", None])
+def test_an_option_that_is_true_or_false_takes_nothing_else(value):
+    with pytest.raises(UserError) as caught:
+        METHOD.check("test", {"scaled": value})
+    assert str(caught.value) == f"test: option scaled is {value!r}, expected true or false"
+
+
 def test_an_unknown_option_is_refused_with_the_nearest():
     with pytest.raises(UserError) as caught:
         METHOD.check("test", {"densty": 0.2})
     assert str(caught.value) == (
-        "test: unknown option 'densty'; did you mean 'density'? valid: density, kind, rounds"
+        "test: unknown option 'densty'; did you mean 'density'? "
+        "valid: density, kind, rounds, scaled"
     )

@@ -27,15 +27,20 @@ def read_state(path: str | Path) -> State:
 def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping[str, object]):
     """Write a state and its `metadata` (JSON values) at once or not at all.
 
-    Equal states and metadata give equal bytes.
+    Equal states and metadata give equal bytes. Tensors that share memory, as tied weights do, are
+    written once for each name, so that they can be read without knowing of it.
 
     Raises:
         UserError: NaN or infinity in a tensor, or no room on the disk.
     """
-    tensors = {
-        name: require_finite(state[name], name, path).detach().cpu().contiguous()
-        for name in sorted(state)
-    }
+    tensors: State = {}
+    places = set()
+    for name in sorted(state):
+        tensor = require_finite(state[name], name, path).detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        # safetensors refuses two tensors in one memory.
+        tensors[name] = tensor.clone() if place in places else tensor
+        places.add(place)
     # One entry, since safetensors does not keep the order of several.
     header = {"negmerge": json.dumps(metadata, sort_keys=True)}
     with replacing(path) as partial:

@@ -1,22 +1,29 @@
 """Many vectors, read block by block: the same rows of one tensor of each at a time.
 
-A block holds whole rows along the last axis, about a quarter of a million numbers of each vector,
-so that what a merge holds in memory depends on neither the model nor the number of vectors.
+A block holds whole rows along the last axis, about a quarter of a million numbers of each vector
+(eight times as many on a GPU), so that what a merge holds in memory depends on neither the model
+nor the number of vectors.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from negmerge.checks import require_finite
+from negmerge.merging.devices import to_device
+from negmerge.merging.workers import Workers
 from negmerge.stored import StoredState
 
 NUMBERS = 2**18
+# A GPU takes as long to be told of a small block as to work on it.
+GPU_NUMBERS = 2**21
+
+Result = TypeVar("Result")
 
 
 class Source(Protocol):
@@ -24,7 +31,7 @@ class Source(Protocol):
 
     label: str | Path
 
-    def rows(self, name: str, start: int, stop: int) -> Tensor:
+    def rows(self, name: str, start: int, stop: int, device: torch.device) -> Tensor:
         """Give the numbers start..stop of a tensor, flattened, as float32 or float64."""
 
 
@@ -35,9 +42,9 @@ class Memory:
         self.label = label
         self._flat = {name: tensor.detach().reshape(-1) for name, tensor in state.items()}
 
-    def rows(self, name: str, start: int, stop: int) -> Tensor:
+    def rows(self, name: str, start: int, stop: int, device: torch.device) -> Tensor:
         """Give a part of a tensor; see `Source`."""
-        return _wide(self._flat[name][start:stop], name, self.label)
+        return _wide(to_device(self._flat[name][start:stop], device), name, self.label)
 
 
 class Stored:
@@ -47,12 +54,17 @@ class Stored:
         self.label = file.path
         self._file, self._base = file, base
 
-    def rows(self, name: str, start: int, stop: int) -> Tensor:
+    def rows(self, name: str, start: int, stop: int, device: torch.device) -> Tensor:
         """Give a part of a tensor; see `Source`."""
-        tensor = _wide(self._file.numbers(name, start, stop), name, self.label)
+        tensor = _read(self._file, name, start, stop, device)
         if self._base is None:
             return tensor
-        return tensor - _wide(self._base.numbers(name, start, stop), name, self._base.path)
+        return tensor - _read(self._base, name, start, stop, device)
+
+
+def _read(file: StoredState, name: str, start: int, stop: int, device: torch.device) -> Tensor:
+    """Read numbers of a file; they are widened on the device, so that fewer bytes go there."""
+    return _wide(to_device(file.numbers(name, start, stop), device), name, file.path)
 
 
 def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
@@ -66,7 +78,8 @@ def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
 class Block:
     """The same rows of one tensor of each vector.
 
-    Iterating gives a tensor (rows, columns) per vector, one after the other, all of one dtype.
+    Iterating gives a tensor (rows, columns) per vector, one after the other, all of one dtype and
+    on one device.
 
     Attributes:
         name: the tensor's name.
@@ -89,8 +102,9 @@ class Block:
 
     def of(self, source: Source) -> Tensor:
         """Give the block's rows of one vector."""
-        rows = source.rows(self.name, self.start, self.stop).to(self.vectors.dtypes[self.name])
-        return rows.view(-1, self.shape[-1] if self.shape else 1)
+        rows = source.rows(self.name, self.start, self.stop, self.vectors.workers.device)
+        wide = rows.to(self.vectors.dtypes[self.name])
+        return wide.view(-1, self.shape[-1] if self.shape else 1)
 
     def stack(self) -> Tensor:
         """Give the rows of all vectors at once: (vectors, rows, columns)."""
@@ -104,7 +118,14 @@ class Vectors:
         sources: one per vector, in the order of the merge.
         shapes: name -> shape; the tensors are read in the order of their names.
         dtypes: name -> float32 or float64.
-        numbers: how many numbers of each vector a block holds, about.
+        numbers: how many numbers of each vector a block holds, about; as many as suit the device
+            if none are given.
+        workers: who works on the blocks, and on which device; the calling thread on the CPU if
+            none are given.
+
+    Attributes:
+        passed: called with the numbers of each block that was passed over, from the thread that
+            made the pass; a bar may be moved here.
     """
 
     def __init__(
@@ -112,12 +133,15 @@ class Vectors:
         sources: Sequence[Source],
         shapes: Mapping[str, tuple[int, ...]],
         dtypes: Mapping[str, torch.dtype],
-        numbers: int = NUMBERS,
+        numbers: int | None = None,
+        workers: Workers | None = None,
     ):
         self.sources = list(sources)
         self.shapes = {name: shapes[name] for name in sorted(shapes)}
         self.dtypes = dtypes
-        self._numbers = numbers
+        self.workers = workers or Workers()
+        self.passed: Callable[[int], object] = lambda numbers: None
+        self._numbers = numbers or (GPU_NUMBERS if self.workers.device.type == "cuda" else NUMBERS)
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -127,13 +151,24 @@ class Vectors:
         """The numbers in one vector."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
-    def blocks(self) -> Iterator[Block]:
-        """Pass over all tensors."""
+    def map(
+        self, work: Callable[[Block], Result], names: Iterable[str] | None = None
+    ) -> Iterator[Result]:
+        """Pass over tensors, and give work(block) of each block, in their order.
+
+        `work` may run in several threads at once.
+        """
+        return self.workers.map(work, self.blocks(names))
+
+    def blocks(self, names: Iterable[str] | None = None) -> Iterator[Block]:
+        """Pass over some tensors, or all."""
         number = 0
-        for name, shape in self.shapes.items():
+        for name in self.shapes if names is None else names:
+            shape = self.shapes[name]
             columns = max(shape[-1] if shape else 1, 1)
             step = max(self._numbers // columns, 1) * columns
             for start in range(0, math.prod(shape), step):
                 stop = min(start + step, math.prod(shape))
                 yield Block(self, name, shape, start, stop, number)
+                self.passed(stop - start)
                 number += 1

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from negmerge.merging.blocks import Block
+from negmerge.merging.devices import divisor
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Summary:
     @property
     def mean(self) -> Tensor:
         """The mean over all vectors."""
-        return self.total / self.count
+        return self.total / divisor(self.count, self.total)
 
     @property
     def agree(self) -> Tensor:

@@ -1,7 +1,6 @@
 """Merging states in memory, and files of any size within a fixed amount of memory."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,10 +11,12 @@ from negmerge import __version__
 from negmerge.checks import FLOATS, require_finite, require_same_layout
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
-from negmerge.merging.blocks import NUMBERS, Block, Memory, Stored, Vectors
+from negmerge.merging.blocks import Block, Memory, Stored, Vectors
+from negmerge.merging.devices import find_device, to_host
 from negmerge.merging.inputs import Hashes, identities
 from negmerge.merging.output import Output
 from negmerge.merging.registry import METHODS, Method, Value
+from negmerge.merging.workers import Workers
 from negmerge.states import State, shapes
 from negmerge.stored import StoredState, open_state
 from negmerge.vectors import is_batch_statistic
@@ -25,7 +26,8 @@ def merge(
     method: str,
     vectors: Sequence[Mapping[str, Tensor]],
     *,
-    block_numbers: int = NUMBERS,
+    device: str | torch.device = "cpu",
+    block_numbers: int | None = None,
     **options: Value,
 ) -> State:
     """Merge task vectors.
@@ -34,32 +36,31 @@ def merge(
         method: a name in `METHODS`.
         vectors: at least one state of floating-point tensors; all with the same names and
             shapes. Sums run in their order.
-        block_numbers: how many numbers of each vector are taken at a time; no bit depends on it.
+        device: `cpu` or `cuda`, where the blocks are merged; no bit depends on it.
+        block_numbers: how many numbers of each vector are taken at a time, as many as suit the
+            device if none are given; no bit depends on it.
         options: the method's options.
 
     Returns:
-        The merged vector: float32, or float64 where one of the vectors is.
+        The merged vector, on the CPU: float32, or float64 where one of the vectors is.
 
     Raises:
         UserError: unknown method or option, no vector, names or shapes that differ, an integer
-            tensor, NaN or infinity.
+            tensor, NaN or infinity; a device that is not there.
     """
+    place = find_device(device)
     chosen, settings = _choose(method, options, vectors)
     labels = [f"vector {number}" for number in range(1, len(vectors) + 1)]
     for vector, label in zip(vectors, labels, strict=True):
         require_same_layout(shapes(vectors[0]), shapes(vector), label)
     kinds = [{name: tensor.dtype for name, tensor in vector.items()} for vector in vectors]
-    pool = Vectors(
-        [Memory(vector, label) for vector, label in zip(vectors, labels, strict=True)],
-        shapes(vectors[0]),
-        _dtypes(kinds, labels),
-        block_numbers,
-    )
-    merged = {
-        name: torch.empty(shape, dtype=pool.dtypes[name]) for name, shape in pool.shapes.items()
-    }
-    for block, rows in _combined(chosen, settings, pool):
-        merged[block.name].view(-1)[block.start : block.stop] = rows
+    sources = [Memory(vector, label) for vector, label in zip(vectors, labels, strict=True)]
+    dtypes = _dtypes(kinds, labels)
+    merged = {name: torch.empty(s, dtype=dtypes[name]) for name, s in shapes(vectors[0]).items()}
+    with Workers(device=place) as workers:
+        pool = Vectors(sources, shapes(vectors[0]), dtypes, block_numbers, workers)
+        for block, rows in _combined(chosen, settings, pool):
+            merged[block.name].view(-1)[block.start : block.stop] = rows
     return merged
 
 
@@ -71,7 +72,8 @@ def merge_files(
     base: str | Path | None = None,
     progress: bool = False,
     threads: int = 1,
-    block_numbers: int = NUMBERS,
+    device: str | torch.device = "cpu",
+    block_numbers: int | None = None,
     **options: Value,
 ) -> dict:
     """Merge safetensors files, block by block, into a new file.
@@ -83,7 +85,10 @@ def merge_files(
         output: the file to write, at once or not at all.
         base: the checkpoint before fine-tuning; its buffers (`vectors.in_vector`) stay out.
         progress: show a bar on standard error.
-        threads: how many blocks are worked on at a time; no bit depends on it.
+        threads: how many blocks are worked on at a time, on a GPU four at least; no bit depends
+            on it.
+        device: as in `merge`. A GPU needs memory for the blocks that are worked on, not for the
+            model.
         block_numbers: as in `merge`.
         options: the method's options.
 
@@ -95,10 +100,12 @@ def merge_files(
     Raises:
         UserError: as `merge`; also a file that is missing, truncated or foreign.
     """
+    place = find_device(device)
     chosen, settings = _choose(method, options, paths)
     files = [open_state(path) for path in paths]
     origin = None if base is None else open_state(base)
-    pool = stored_pool(files, origin, block_numbers)
+    workers = Workers(threads, place)
+    pool = stored_pool(files, origin, block_numbers, workers)
     report = {
         "method": method,
         "options": settings,
@@ -112,9 +119,10 @@ def merge_files(
         hashes.start([*files, origin] if origin is not None else files)
         file = Output(stream, pool, report | identities(files, origin, hashes.unknown))
         kept = 0
-        for block, rows in _combined(chosen, settings, pool, threads, progress):
-            kept += int(rows.count_nonzero())
-            file.write(block, rows)
+        with workers:
+            for block, rows in _combined(chosen, settings, pool, progress):
+                kept += int(rows.count_nonzero())
+                file.write(block, rows)
         report |= {"kept": kept} | identities(files, origin, hashes.known)
         file.finish(report)
     return report
@@ -149,9 +157,12 @@ def _dtypes(
 
 
 def stored_pool(
-    files: Sequence[StoredState], base: StoredState | None, block_numbers: int
+    files: Sequence[StoredState],
+    base: StoredState | None,
+    block_numbers: int | None = None,
+    workers: Workers | None = None,
 ) -> Vectors:
-    """Make a pool of files, after a check of their headers."""
+    """Make a pool of files, after a check of their headers; see `Vectors`."""
     reference = files[0] if base is None else base
     for file in files:
         require_same_layout(shapes(reference), shapes(file), file.path)
@@ -171,52 +182,31 @@ def stored_pool(
         {name: reference.shape(name) for name in names},
         _dtypes(kinds, [file.path for file in everything]),
         block_numbers,
+        workers,
     )
 
 
 def _combined(
-    method: Method,
-    settings: Mapping[str, Value],
-    pool: Vectors,
-    threads: int = 1,
-    progress: bool = False,
+    method: Method, settings: Mapping[str, Value], pool: Vectors, progress: bool = False
 ) -> Iterator[tuple[Block, Tensor]]:
-    """Merge block by block, in order."""
-    if method.survey is not None:
-        settings = {**settings, "survey": method.survey(pool, **settings)}
+    """Merge block by block, in order; the rows come flattened, in the host's memory."""
+    with tqdm(
+        total=method.passes * pool.size,
+        desc=f"merge {method.title}",
+        unit=" numbers",
+        unit_scale=True,
+        disable=not progress,
+    ) as bar:
+        pool.passed = bar.update
+        if method.survey is not None:
+            settings = {**settings, "survey": method.survey(pool, **settings)}
+        # How many passes a survey makes can depend on the options and the numbers.
+        bar.total = bar.n + pool.size
 
-    def work(block: Block) -> tuple[Block, Tensor]:
-        rows = method.combine(block, **settings)
-        # A sum can overflow though its terms are finite.
-        return block, require_finite(rows, block.name, f"{method.title}'s result").reshape(-1)
+        def work(block: Block) -> tuple[Block, Tensor]:
+            rows = method.combine(block, **settings)
+            # A sum can overflow though its terms are finite.
+            finite = require_finite(rows, block.name, f"{method.title}'s result")
+            return block, to_host(finite.reshape(-1))
 
-    with (
-        tqdm(
-            total=pool.size,
-            desc=f"merge {method.title}",
-            unit=" numbers",
-            unit_scale=True,
-            disable=not progress,
-        ) as bar,
-        ThreadPoolExecutor(threads) as executor,
-    ):
-        if threads == 1:
-            results: Iterable = map(work, pool.blocks())
-        else:
-            results = _bounded(executor, work, pool.blocks(), 2 * threads)
-        for block, rows in results:
-            yield block, rows
-            bar.update(len(rows))
-
-
-def _bounded(
-    executor: ThreadPoolExecutor, work: Callable, blocks: Iterator[Block], ahead: int
-) -> Iterator:
-    """Map over blocks in several threads with only so many results waiting."""
-    waiting = []
-    for block in blocks:
-        waiting.append(executor.submit(work, block))
-        if len(waiting) > ahead:
-            yield waiting.pop(0).result()
-    for future in waiting:
-        yield future.result()
+        yield from pool.map(work)

@@ -6,29 +6,33 @@ time, each in one pass that counts how often each value of the digit occurs amon
 share the digits found so far: two passes for float32, four for float64.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from threading import Lock
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from negmerge.merging.blocks import Vectors
+from negmerge.merging.blocks import Block, Vectors
 
 BITS = 16
 VALUES = 2**BITS
 UNSIGNED = {torch.float32: np.uint32, torch.float64: np.uint64}
+INTEGERS = {torch.float32: torch.int32, torch.float64: torch.int64}
+
+Take = Callable[[int, Tensor], None]
 
 
 def select(
-    read: Callable[[], Iterable[tuple[int, Tensor]]],
+    visit: Callable[[Take], None],
     ranks: Sequence[Sequence[int]],
     dtype: torch.dtype = torch.float32,
 ) -> list[list[float]]:
     """Find the numbers that sorting each of several sets would bring to given places.
 
     Args:
-        read: called once per pass; gives all numbers, in parts of any size and shape, each with the
-            index of its set.
+        visit: called once per pass with a function. It calls that for all numbers, in parts of any
+            size and shape, each with the index of its set; it may do so in several threads.
         ranks: the places wanted of each set, from 0, in ascending order of the numbers.
         dtype: float32 or float64, one that holds all numbers exactly.
 
@@ -43,10 +47,7 @@ def select(
     found = [[0] * len(places) for places in ranks]
     left = [list(places) for places in ranks]
     for shift in range(width - BITS, -1, -BITS):
-        counts = [{digits: torch.zeros(VALUES, dtype=torch.int64) for digits in f} for f in found]
-        for index, numbers in read():
-            bits = numbers.to(dtype).contiguous().view(-1).numpy().view(UNSIGNED[dtype])
-            _count(bits, shift, width, counts[index])
+        counts = _pass(visit, found, shift, dtype)
         for index, places in enumerate(ranks):
             for column, place in enumerate(places):
                 before = found[index][column]
@@ -62,19 +63,60 @@ def select(
     return [(np.array(f, UNSIGNED[dtype]).view(f"f{dtype.itemsize}") + 0.0).tolist() for f in found]
 
 
-def _count(bits: np.ndarray, shift: int, width: int, counts: dict[int, Tensor]) -> None:
+def _pass(
+    visit: Callable[[Take], None], found: list[list[int]], shift: int, dtype: torch.dtype
+) -> list[dict[int, Tensor]]:
+    """Count the values of one digit, in each set and after each sequence of digits found so far."""
+    counts = [
+        {digits: torch.zeros(VALUES, dtype=torch.int64, device="cpu") for digits in one}
+        for one in found
+    ]
+    lock = Lock()
+
+    def take(index: int, numbers: Tensor) -> None:
+        flat = numbers.to(dtype).contiguous().view(-1)
+        count = _count_on_cpu if flat.device.type == "cpu" else _count_on_gpu
+        found = count(flat, shift, counts[index])
+        # Counts are whole numbers, so the order of the threads changes none.
+        with lock:
+            for digits, values in found.items():
+                counts[index][digits] += values
+
+    visit(take)
+    return counts
+
+
+def _count_on_cpu(numbers: Tensor, shift: int, prefixes: Iterable[int]) -> dict[int, Tensor]:
     """Count the values of the digit at `shift`, for each sequence of digits before it."""
-    before = bits >> (shift + BITS) if shift + BITS < width else None
-    for digits, count in counts.items():
+    bits = numbers.numpy().view(UNSIGNED[numbers.dtype])
+    is_first = shift + BITS == 8 * numbers.dtype.itemsize
+    before = None if is_first else bits >> (shift + BITS)
+    counts = {}
+    for digits in prefixes:
         # NumPy's masks are several times faster than PyTorch's, its counts are slower.
-        same = bits if before is None else bits[before == digits]
+        same = bits if is_first else bits[before == digits]
         values = (same >> shift).astype(np.int32) & (VALUES - 1)
-        count += torch.bincount(torch.from_numpy(values), minlength=VALUES)
+        counts[digits] = torch.bincount(torch.from_numpy(values), minlength=VALUES)
+    return counts
+
+
+def _count_on_gpu(numbers: Tensor, shift: int, prefixes: Iterable[int]) -> dict[int, Tensor]:
+    """Do the same without NumPy and unsigned integers, which a GPU lacks; the counts come back."""
+    bits = numbers.view(INTEGERS[numbers.dtype])
+    higher = 8 * numbers.dtype.itemsize - shift - BITS
+    # A shift fills up with the sign, so what it brings in is masked out.
+    before = (bits >> (shift + BITS)) & (2**higher - 1) if higher else None
+    counts = {}
+    for digits in prefixes:
+        same = bits[before == digits] if higher else bits
+        values = (same >> shift) & (VALUES - 1)
+        counts[digits] = torch.bincount(values, minlength=VALUES).cpu()
+    return counts
 
 
 def _ascending(before: int, length: int) -> Tensor:
     """List the values of a digit in the order of the numbers, given the `length` bits before it."""
-    values = torch.arange(VALUES)
+    values = torch.arange(VALUES, device="cpu")
     if length == 0:
         positive, negative = values.chunk(2)
         return torch.cat([negative.flip(0), positive])
@@ -82,17 +124,43 @@ def _ascending(before: int, length: int) -> Tensor:
     return values.flip(0) if is_negative else values
 
 
-def magnitudes(vectors: Vectors, *places: int) -> list[list[float]]:
-    """Find order statistics of each vector's magnitudes, over all its tensors; see `select`."""
+def passes(
+    vectors: Vectors,
+    numbers: Callable[[Block], Iterable[Tensor]],
+    names: Sequence[str] | None = None,
+) -> Callable[[Take], None]:
+    """Make the passes of `select` over some tensors, or all, of vectors.
 
-    def read() -> Iterator[tuple[int, Tensor]]:
-        for block in vectors.blocks():
-            for index, vector in enumerate(block):
-                yield index, vector.abs()
+    Args:
+        vectors: what is passed over.
+        numbers: gives the numbers of a block, a tensor for each set.
+        names: the tensors.
+    """
 
-    return select(read, [places] * len(vectors), widest(vectors))
+    def visit(take: Take) -> None:
+        def work(block: Block) -> Tensor | None:
+            part = None
+            for index, part in enumerate(numbers(block)):
+                take(index, part)
+            return part
+
+        # The last part is held until the next block is done: where all is freed, the system takes
+        # the memory back, and gives it again page by page, which takes as long as the counting.
+        for _held in vectors.map(work, names):
+            pass
+
+    return visit
 
 
-def widest(vectors: Vectors) -> torch.dtype:
-    """Give the dtype that holds the numbers of all tensors exactly."""
-    return torch.float64 if torch.float64 in vectors.dtypes.values() else torch.float32
+def magnitudes(
+    vectors: Vectors, *places: int, names: Sequence[str] | None = None
+) -> list[list[float]]:
+    """Find order statistics of each vector's magnitudes, over some tensors or all; see `select`."""
+    visit = passes(vectors, lambda block: (vector.abs() for vector in block), names)
+    return select(visit, [places] * len(vectors), widest(vectors, names))
+
+
+def widest(vectors: Vectors, names: Sequence[str] | None = None) -> torch.dtype:
+    """Give the dtype that holds the numbers of some tensors, or all, exactly."""
+    dtypes = [vectors.dtypes[name] for name in (vectors.shapes if names is None else names)]
+    return torch.float64 if torch.float64 in dtypes else torch.float32

@@ -8,7 +8,7 @@ from torch import Tensor
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
 
-Value = float | str
+Value = bool | float | str
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Option:
     """One option of a merge method.
 
     Attributes:
-        default: the value where none is given.
+        default: the value where none is given; True or False where only these are valid.
         meaning: one sentence for people.
         lowest: the smallest valid number.
         highest: the largest valid number.
@@ -33,6 +33,8 @@ class Option:
 
     def expected(self) -> str:
         """Say which values are valid."""
+        if isinstance(self.default, bool):
+            return "true or false"
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         kind = "a whole number" if self.whole else "a number"
@@ -40,6 +42,8 @@ class Option:
 
     def accepts(self, value: object) -> bool:
         """Say whether a value is valid; True and False are no numbers here."""
+        if isinstance(self.default, bool):
+            return isinstance(value, bool)
         if self.choices:
             return value in self.choices
         kinds = int if self.whole else int | float
@@ -59,7 +63,7 @@ class Method:
         options: the options by name.
         survey: what the method must know of all vectors before it can combine the first block.
             It takes the `blocks.Vectors` and the options; `combine` gets its result as `survey`.
-        passes: how often a merge reads the vectors.
+        passes: how often a merge reads the vectors, as far as can be told before.
         ordered: the result depends on the order of the vectors by more than rounding.
     """
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from negmerge.merging.blocks import Block
+from negmerge.merging.devices import divisor
 from negmerge.merging.registry import Method, Option
 
 
@@ -26,7 +27,7 @@ def combine(block: Block, keep: float, remove: float, first: str) -> Tensor:
         kept = vector.where(_mask(vector, keep, remove, first), 0.0) if block.shape else vector
         total = kept.clone() if total is None else total.add_(kept)
         count += 1
-    return total / count
+    return total / divisor(count, total)
 
 
 def _mask(rows: Tensor, keep: float, remove: float, first: str) -> Tensor:
@@ -38,15 +39,22 @@ def _mask(rows: Tensor, keep: float, remove: float, first: str) -> Tensor:
     if start >= stop:
         return torch.zeros_like(rows, dtype=torch.bool)
     magnitudes = rows.abs()
-    # Sorting takes several times longer than finding the two numbers at the ends.
-    ends = (columns - stop, columns - 1 - start)
-    lowest, highest = torch.from_numpy(np.partition(magnitudes.numpy(), ends, axis=1)[:, ends]).T
+    lowest, highest = _of_rank(magnitudes, columns - stop, columns - 1 - start)
     kept = (magnitudes >= lowest[:, None]) & (magnitudes <= highest[:, None])
     tied = kept.sum(dim=1) != stop - start
     if tied.any():
         order = magnitudes[tied].sort(dim=1, descending=True, stable=True).indices
         kept[tied] = torch.zeros_like(kept[tied]).scatter_(1, order[:, start:stop], True)
     return kept
+
+
+def _of_rank(rows: Tensor, *ranks: int) -> Tensor:
+    """Give the numbers of some ranks of each row, from 0: (ranks, rows)."""
+    if rows.device.type != "cpu":
+        ascending = rows.sort(dim=1).values
+        return torch.stack([ascending[:, rank] for rank in ranks])
+    # On a CPU sorting takes several times longer than finding the numbers.
+    return torch.from_numpy(np.partition(rows.numpy(), ranks, axis=1)[:, ranks]).T
 
 
 METHOD = Method(

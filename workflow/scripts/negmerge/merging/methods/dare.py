@@ -1,14 +1,13 @@
 """DARE: drop most of each update, scale up the rest, then the mean."""
 
 import math
-from collections.abc import Iterator
-from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.order import select
+from negmerge.merging.devices import divisor, to_device
+from negmerge.merging.order import magnitudes
 from negmerge.merging.registry import Method, Option
 from negmerge.seeds import derive_seed
 
@@ -23,12 +22,11 @@ def survey(vectors: Vectors, drop: float, by: str, **_: object) -> Thresholds:
     """Find, for each tensor of each vector, the largest magnitude that is dropped."""
     if by == "random":
         return {}
-    by_tensor = groupby(vectors.blocks(), key=lambda block: block.name)
-    return {name: _thresholds(list(blocks), drop) for name, blocks in by_tensor}
+    return {name: _thresholds(vectors, name, drop) for name in vectors.shapes}
 
 
 def combine(
-    block: Block, drop: float, by: str, rescale: str, seed: int, survey: Thresholds
+    block: Block, drop: float, by: str, rescale: bool, seed: int, survey: Thresholds
 ) -> Tensor:
     """Average the task vectors after a share `drop` of each became +0.
 
@@ -40,40 +38,36 @@ def combine(
     count = 0
     for vector in block:
         if by == "random":
-            kept = _draw(block, seed, count).view(vector.shape) >= drop
+            kept = to_device(_draw(block, seed, count) >= drop, vector.device).view(vector.shape)
         else:
             kept = vector.abs() > survey[block.name][count]
         total = total + vector.where(kept, 0.0)
         count += 1
-    return total / ((1 - drop) * count if rescale == "yes" else count)
+    return total / divisor((1 - drop) * count if rescale else count, total)
 
 
 def _draw(block: Block, seed: int, vector: int) -> Tensor:
-    """Give the random numbers from 0 to 1 that belong to a block's places in one vector."""
+    """Give the random numbers from 0 to 1 that belong to a block's places in one vector.
+
+    They are drawn on the CPU, since a GPU would draw others from the same seed.
+    """
     size = math.prod(block.shape)
     drawn = []
     for start in range(block.start // CHUNK * CHUNK, block.stop, CHUNK):
         chunk_seed = derive_seed(seed, f"{vector}/{block.name}/{start}")
-        generator = torch.Generator().manual_seed(chunk_seed)
-        chunk = torch.rand(min(CHUNK, size - start), generator=generator, dtype=torch.float32)
+        generator = torch.Generator("cpu").manual_seed(chunk_seed)
+        length = min(CHUNK, size - start)
+        chunk = torch.rand(length, generator=generator, dtype=torch.float32, device="cpu")
         drawn.append(chunk[max(block.start - start, 0) : block.stop - start])
     return torch.cat(drawn)
 
 
-def _thresholds(blocks: list[Block], drop: float) -> list[float]:
+def _thresholds(vectors: Vectors, name: str, drop: float) -> list[float]:
     """Give each vector's threshold for one tensor; -1 keeps everything."""
-    vectors = blocks[0].vectors
-    rank = int(math.prod(blocks[0].shape) * drop) - 1
+    rank = int(math.prod(vectors.shapes[name]) * drop) - 1
     if rank < 0:
         return [-1.0] * len(vectors)
-
-    def magnitudes() -> Iterator[tuple[int, Tensor]]:
-        for block in blocks:
-            for number, vector in enumerate(block):
-                yield number, vector.abs()
-
-    found = select(magnitudes, [[rank]] * len(vectors), vectors.dtypes[blocks[0].name])
-    return [threshold for (threshold,) in found]
+    return [threshold for (threshold,) in magnitudes(vectors, rank, names=[name])]
 
 
 METHOD = Method(
@@ -85,9 +79,7 @@ METHOD = Method(
         "by": Option(
             default="random", choices=("random", "magnitude"), meaning="How the share is chosen."
         ),
-        "rescale": Option(
-            default="yes", choices=("yes", "no"), meaning="Whether the rest is scaled up."
-        ),
+        "rescale": Option(default=True, meaning="Whether the rest is scaled up."),
         "seed": Option(
             default=0, lowest=0, highest=2**31 - 1, whole=True, meaning="Seed of a random choice."
         ),

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from negmerge.merging.blocks import Block
 from negmerge.merging.consensus import Summary, summarise
+from negmerge.merging.devices import divisor
 from negmerge.merging.registry import Method, Option
 
 
@@ -33,7 +34,8 @@ def _median(block: Block) -> Tensor:
     count = len(ascending)
     if count % 2:
         return ascending[count // 2]
-    return (ascending[count // 2 - 1] + ascending[count // 2]) / 2
+    both = ascending[count // 2 - 1] + ascending[count // 2]
+    return both / divisor(2, both)
 
 
 OPERATIONS = {

@@ -1,6 +1,6 @@
 """PCB-Merging: weights from a competition of the numbers, inside and between the vectors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 from negmerge.merging import order
 from negmerge.merging.blocks import Block, Vectors
 from negmerge.merging.consensus import running_sum
+from negmerge.merging.devices import divisor, to_device, to_host
 from negmerge.merging.registry import Method, Option
 
 
@@ -34,11 +35,7 @@ def survey(vectors: Vectors, ratio: float, clip: float) -> Survey:
 
     places = int(d * clip), int(d * (1 - clip) - 1)
     of_magnitudes = [Limits(*found) for found in order.magnitudes(vectors, *places)]
-
-    def scores() -> Iterator[tuple[int, Tensor]]:
-        for block in vectors.blocks():
-            yield from enumerate(_scores(block, of_magnitudes))
-
+    scores = order.passes(vectors, lambda block: _scores(block, of_magnitudes))
     places = min(int(d * (1 - ratio)), d - 1), d - 1
     found = order.select(scores, [places] * len(vectors), order.widest(vectors))
     return list(zip(of_magnitudes, (Limits(*f) for f in found), strict=True))
@@ -66,8 +63,14 @@ def _scores(block: Block, limits: list[Limits]) -> Iterator[Tensor]:
     """
     everything, count = running_sum(block)
     for vector, magnitudes in zip(block, limits, strict=True):
-        inside = _normalised(vector.abs(), *magnitudes).square_().sub_(1).mul_(count).exp_()
-        yield inside.mul_((vector * everything).tanh_())
+        inside = _normalised(vector.abs(), *magnitudes).square_().sub_(1).mul_(count)
+        between = vector * everything
+        yield _on_host(Tensor.exp_, inside).mul_(_on_host(Tensor.tanh_, between))
+
+
+def _on_host(function: Callable[[Tensor], Tensor], numbers: Tensor) -> Tensor:
+    """Compute a function on the CPU: a GPU rounds it otherwise, and might keep other numbers."""
+    return to_device(function(to_host(numbers)), numbers.device)
 
 
 def _normalised(numbers: Tensor, low: float, high: float) -> Tensor:
@@ -77,7 +80,7 @@ def _normalised(numbers: Tensor, low: float, high: float) -> Tensor:
     """
     if low == high:
         return (numbers >= high).to(numbers.dtype)
-    return numbers.clamp(low, high).sub_(low).div_(high - low)
+    return numbers.clamp(low, high).sub_(low).div_(divisor(high - low, numbers))
 
 
 METHOD = Method(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from negmerge.merging.blocks import Block
+from negmerge.merging.devices import divisor
 from negmerge.merging.registry import Method, Option
 
 
@@ -26,7 +27,8 @@ def combine(block: Block, agreement: float) -> Tensor:
         count += 1
     # The product of floats may lie a little above the whole number that is meant: 0.55 * 100.
     needed = math.ceil(round(agreement * count, 6))
-    return total.div_(count).where(torch.maximum(positive, negative) >= needed, 0.0)
+    mean = total.div_(divisor(count, total))
+    return mean.where(torch.maximum(positive, negative) >= needed, 0.0)
 
 
 METHOD = Method(

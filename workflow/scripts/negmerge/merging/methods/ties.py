@@ -28,10 +28,12 @@ def survey(vectors: Vectors, density: float, reduce: str) -> Survey:
     thresholds = [0.0] * len(vectors)
     if place >= 0:
         thresholds = [threshold for (threshold,) in magnitudes(vectors, place)]
-    balance = 0
-    for block in vectors.blocks():
+
+    def balance_of(block: Block) -> int:
         mass = _mass(block, thresholds)
-        balance += int((mass > 0).count_nonzero()) - int((mass < 0).count_nonzero())
+        return int((mass > 0).count_nonzero()) - int((mass < 0).count_nonzero())
+
+    balance = sum(vectors.map(balance_of))
     return Survey(thresholds, (balance > 0) - (balance < 0))
 
 

@@ -4,13 +4,14 @@ from torch import Tensor
 
 from negmerge.merging.blocks import Block
 from negmerge.merging.consensus import running_sum
+from negmerge.merging.devices import divisor
 from negmerge.merging.registry import Method
 
 
 def combine(block: Block) -> Tensor:
     """Average the task vectors: (1 / K) * sum of tau_k."""
     total, count = running_sum(block)
-    return total / count
+    return total / divisor(count, total)
 
 
 METHOD = Method(

@@ -1,0 +1,162 @@
+"""What is merged on a GPU is what is merged on the CPU, to the bit."""
+
+import pytest
+import torch
+from merge_examples import SETTINGS, bits, mixed, random_pool, rows
+from safetensors.torch import save_file
+from second_device import DEVICE, SecondDevice, There
+
+from negmerge.errors import UserError
+from negmerge.merging import METHODS, Method, engine, merge, merge_files
+from negmerge.merging.devices import divisor, find_device, to_host
+from negmerge.states import read_state
+
+POOLS = {"float32": random_pool(7, 5), "mixed": mixed(random_pool(7, 5))}
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+
+@pytest.fixture
+def second_device(monkeypatch):
+    """The second device, to be entered, in the place of the GPU."""
+    places = {"cuda": DEVICE, "cpu": torch.device("cpu")}
+    monkeypatch.setattr(engine, "find_device", places.get)
+    return SecondDevice()
+
+
+@pytest.mark.parametrize("kind", POOLS)
+@pytest.mark.parametrize(("method", "options"), SETTINGS)
+def test_methods_compute_on_the_device_of_the_blocks(second_device, method, options, kind):
+    pool = POOLS[kind]
+    with second_device:
+        found = merge(method, pool, device="cuda", block_numbers=100, **options)
+    assert second_device.operations > len(pool)
+    assert not any(isinstance(tensor, There) for tensor in found.values())
+    assert bits(found) == bits(merge(method, pool, **options))
+
+
+def test_files_are_merged_on_the_device(second_device, tmp_path):
+    pool = random_pool(3, 3)
+    paths = [tmp_path / name for name in "abc"]
+    for path, vector in zip(paths, pool, strict=True):
+        save_file({name: tensor.half() for name, tensor in vector.items()}, path)
+    with second_device:
+        merge_files("negmerge", paths[1:], tmp_path / "there", base=paths[0], device="cuda")
+    assert second_device.operations > 0
+    merge_files("negmerge", paths[1:], tmp_path / "here", base=paths[0])
+    assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
+
+
+def zeros_of_the_cpu(block):
+    total = torch.zeros(block.stop - block.start)
+    for vector in block:
+        total += vector.view(-1)
+    return total
+
+
+def mask_of_the_cpu(block):
+    first = next(iter(block))
+    return first.where(torch.ones(first.shape, dtype=torch.bool), 0.0)
+
+
+def survey_of_the_cpu(vectors):
+    return sum(
+        torch.zeros(1000)[: b.stop - b.start] + v.view(-1) for b in vectors.blocks() for v in b
+    )
+
+
+BROKEN = {
+    "sum": (Method(zeros_of_the_cpu, "Broken", ""), "two devices"),
+    "mask": (Method(mask_of_the_cpu, "Broken", ""), "two devices"),
+    "survey": (
+        Method(lambda block, survey: block.stack()[0], "Broken", "", survey=survey_of_the_cpu),
+        "two devices",
+    ),
+    "numpy": (
+        Method(lambda block: torch.from_numpy(block.stack()[0].numpy()), "Broken", ""),
+        "numpy|meta",
+    ),
+    "division": (Method(lambda block: block.stack()[0] / 3, "Broken", ""), "does not divide"),
+    "function": (Method(lambda block: block.stack()[0].tanh(), "Broken", ""), "other bits"),
+    "mean": (Method(lambda block: block.stack().mean(dim=0), "Broken", ""), "other bits"),
+}
+
+
+@pytest.mark.parametrize(("broken", "message"), BROKEN.values(), ids=BROKEN)
+def test_the_second_device_refuses_what_goes_wrong_on_a_gpu(
+    monkeypatch, second_device, broken, message
+):
+    monkeypatch.setattr(engine, "METHODS", {"broken": broken})
+    pool = rows([1.0, -2.0], [3.0, 4.0])
+    merge("broken", pool)  # all is well on the CPU
+    with second_device, pytest.raises((AssertionError, RuntimeError, TypeError), match=message):
+        merge("broken", pool, device="cuda")
+
+
+def test_devices_that_are_not_there_are_refused(tmp_path):
+    for name in ("gpu", "meta", "mps", "", "cuda:x"):
+        with pytest.raises(UserError) as caught:
+            merge("uniform", rows([1.0]), device=name)
+        assert str(caught.value) == f"unknown device {name!r}; valid: cpu, cuda"
+    with pytest.raises(UserError, match=r"^the device is cuda:99, but "):
+        merge_files("uniform", [tmp_path / "none"], tmp_path / "out", device="cuda:99")
+    assert find_device(torch.device("cpu")) == find_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_there_is_one_line():
+    with pytest.raises(UserError) as caught:
+        merge("uniform", rows([1.0]), device="cuda")
+    assert str(caught.value) == "the device is cuda, but torch finds no GPU; use cpu"
+
+
+def test_dividing_by_a_tensor_is_dividing_by_the_number():
+    for dtype in (torch.float32, torch.float64):
+        numbers = torch.randn(1000, dtype=dtype)
+        for number in (3, 7, 0.3):
+            assert torch.equal(numbers / divisor(number, numbers), numbers / number)
+
+
+@gpu
+@pytest.mark.parametrize("kind", POOLS)
+@pytest.mark.parametrize(("method", "options"), SETTINGS)
+def test_a_gpu_gives_the_bits_of_the_cpu(tmp_path, method, options, kind):
+    pool = POOLS[kind]
+    expected = bits(merge(method, pool, **options))
+    paths = [tmp_path / str(number) for number in range(len(pool))]
+    for path, vector in zip(paths, pool, strict=True):
+        save_file(vector, path)
+    for size in (7, 100, None):
+        assert bits(merge(method, pool, device="cuda", block_numbers=size, **options)) == expected
+        settings = {"device": "cuda", "block_numbers": size, "threads": 6}
+        merge_files(method, paths, tmp_path / "merged", **settings, **options)
+        assert bits(read_state(tmp_path / "merged")) == expected
+
+
+@gpu
+@pytest.mark.parametrize("method", METHODS)
+def test_a_gpu_keeps_the_bits_of_many_numbers(tmp_path, method):
+    """Of many blocks, in several streams; numbers such as fine-tuning gives."""
+    generator = torch.Generator().manual_seed(0)
+    pool = [{"w": torch.randn(9000, 1000, generator=generator) * 1e-3} for _ in range(4)]
+    expected = bits(merge(method, pool))
+    there = [{name: tensor.cuda() for name, tensor in vector.items()} for vector in pool]
+    for vectors in (pool, there):
+        assert bits(merge(method, vectors, device="cuda")) == expected
+
+
+@gpu
+def test_a_gpu_needs_memory_for_the_blocks_in_flight_only(tmp_path):
+    for number in range(8):
+        save_file({"w": torch.randn(30_000, 1000)}, tmp_path / str(number))
+    torch.cuda.reset_peak_memory_stats()
+    paths = [tmp_path / str(number) for number in range(8)]
+    merge_files("negmerge", paths, tmp_path / "merged", device="cuda")
+    # A file has 120 MB; 4 blocks of 8 MB, each with a few tensors of its size, are in flight.
+    assert torch.cuda.max_memory_allocated() < 350e6
+
+
+@gpu
+def test_numbers_come_back_whole_from_a_gpu():
+    numbers = torch.randn(300, 200)
+    for tensor in (numbers, numbers.T, numbers[::2]):
+        assert torch.equal(to_host(tensor.cuda()), tensor)

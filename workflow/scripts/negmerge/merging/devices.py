@@ -1,0 +1,54 @@
+"""Numbers on a GPU: there and back, with the bits that a CPU would give them."""
+
+import torch
+from torch import Tensor
+
+from negmerge.errors import UserError
+
+CPU = torch.device("cpu")
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """Give the device of a name.
+
+    Raises:
+        UserError: it is neither `cpu` nor a GPU (`cuda`, `cuda:1`, ...) that is there.
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise UserError(f"unknown device {str(device)!r}; valid: cpu, cuda") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"the device is {found}, but torch finds no GPU; use cpu")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"the device is {found}, but there are {torch.cuda.device_count()} GPUs")
+    return found
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Give a tensor on a device; to a GPU it may still be under way, in the current stream."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        # Only from pinned memory does a copy run beside other work. Torch keeps that memory until
+        # the copy is done.
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def to_host(tensor: Tensor) -> Tensor:
+    """Give a tensor in the host's memory, after the current stream has come to its end."""
+    if tensor.device.type != "cuda":
+        return tensor.cpu()
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    host.copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream(tensor.device).synchronize()
+    return host
+
+
+def divisor(number: float, like: Tensor) -> Tensor:
+    """Give a number by which to divide a tensor, as a tensor () of its dtype and device.
+
+    By a plain number a GPU does not divide: it multiplies by the inverse, and rounds twice.
+    """
+    return like.new_full((), number)

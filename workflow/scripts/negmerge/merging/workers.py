@@ -1,0 +1,60 @@
+"""Threads that work on blocks: on a GPU, each in a stream of its own."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+from negmerge.merging.devices import CPU
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+# So many blocks are in flight on a GPU at least: while one is computed, others are read or copied.
+STREAMS = 4
+
+
+class Workers:
+    """Threads for many passes; without `with`, all work is done in the thread that asks for it.
+
+    Args:
+        threads: how many blocks are worked on at a time; more on a GPU, `STREAMS` at least.
+        device: where they compute.
+    """
+
+    def __init__(self, threads: int = 1, device: torch.device = CPU):
+        self.device = device
+        self._threads = max(threads, STREAMS) if device.type == "cuda" else threads
+        self._executor: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> "Workers":
+        if self.device.type == "cuda":
+            # The new streams do not wait for what made the inputs in another one.
+            torch.cuda.synchronize(self.device)
+        if self._threads > 1:
+            self._executor = ThreadPoolExecutor(self._threads, initializer=self._begin)
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+        self._executor = None
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Give work(item) of each item, in order; only so many results wait to be taken."""
+        if self._executor is None:
+            yield from map(work, items)
+            return
+        waiting: deque[Future] = deque()
+        for item in items:
+            waiting.append(self._executor.submit(work, item))
+            if len(waiting) > 2 * self._threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _begin(self) -> None:
+        """Give a new thread a stream of its own, in which all it computes runs from now on."""
+        if self.device.type == "cuda":
+            torch.cuda.set_stream(torch.cuda.Stream(self.device))

@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional
 from negmerge import training
 from negmerge.errors import UserError
 from negmerge.recipe import Recipe
-from negmerge.training import fit, learning_rate
+from negmerge.training import fit, learning_rate, scheduled_rate
 
 CPU = torch.device("cpu")
 
@@ -40,6 +41,53 @@ def test_the_rate_rises_to_the_peak_and_falls(warmup, steps):
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert max(rates) == pytest.approx(min(1, steps / max(warmup, 1)))
+
+
+def rates(steps, **settings):
+    recipe = Recipe(**{"epochs": 1, "learning_rate": 0.1, "warmup_steps": 0} | settings)
+    return [scheduled_rate(recipe, step, steps) for step in range(steps)]
+
+
+@pytest.mark.parametrize("warmup", [0, 3, 30])
+def test_the_default_schedule_is_the_cosine(warmup):
+    expected = [learning_rate(step, 0.1, warmup, 20) for step in range(20)]
+    assert rates(20, warmup_steps=warmup) == expected
+
+
+def test_a_constant_rate_keeps_the_peak_after_the_warmup():
+    found = rates(5, schedule="constant", warmup_steps=2)
+    assert found == pytest.approx([0.05, 0.1, 0.1, 0.1, 0.1])
+
+
+def test_milestones_lower_the_rate_from_their_epoch_on():
+    # Two steps an epoch: epochs 0, 0, 1, 1, ...
+    found = rates(12, schedule="steps", epochs=6, milestones=[3, 5], decay=0.5)
+    assert found == pytest.approx([0.1] * 6 + [0.05] * 4 + [0.025] * 2)
+    warm = rates(12, schedule="steps", epochs=6, milestones=[3, 5], decay=0.5, warmup_steps=4)
+    assert warm == pytest.approx([0.025, 0.05, 0.075, *found[3:]])
+    assert rates(12, schedule="steps", epochs=6) == [0.1] * 12
+
+
+def test_the_milestones_are_those_of_torch():
+    # SalUn's original model: 182 epochs, a tenth of the rate from epochs 91 and 136 on.
+    weight = nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([weight], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, [91, 136], gamma=0.1)
+    expected = []
+    for _ in range(182):
+        expected += [optimiser.param_groups[0]["lr"]] * 3
+        optimiser.step()
+        scheduler.step()
+    found = rates(182 * 3, schedule="steps", epochs=182, milestones=[91, 136])
+    assert found == pytest.approx(expected)
+
+
+@given(st.integers(1, 20), st.integers(1, 60), st.lists(st.integers(1, 25), max_size=4))
+def test_a_schedule_of_steps_never_rises_and_passes_each_milestone_once(epochs, steps, milestones):
+    found = rates(steps, schedule="steps", epochs=epochs, milestones=milestones, decay=0.5)
+    assert found == sorted(found, reverse=True)
+    last_epoch = (steps - 1) * epochs // steps
+    assert found[-1] == 0.1 * 0.5 ** sum(milestone <= last_epoch for milestone in milestones)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.3])
@@ -95,6 +143,61 @@ def test_a_run_is_the_plain_loop(clip_norm):
     assert not torch.equal(weights(found), weights(model()))
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_a_run_with_sgd_is_the_plain_loop_with_weight_decay_in_the_gradient(nesterov):
+    expected, batches = model(), data()
+    optimiser = torch.optim.SGD(
+        expected.parameters(), lr=0.01, momentum=0.8, weight_decay=0.2, nesterov=nesterov
+    )
+    for images, labels in batches:
+        optimiser.zero_grad()
+        functional.cross_entropy(expected(images), labels).backward()
+        optimiser.step()
+    settings = {"optimiser": "sgd", "momentum": 0.8, "nesterov": nesterov, "weight_decay": 0.2}
+    constant = {"schedule": "constant", "warmup_steps": 0, "clip_norm": None}
+    found = train(model(), batches, **settings, **constant)
+    assert torch.equal(weights(found), weights(expected))
+    assert not torch.equal(weights(found), weights(train(model(), batches, **constant)))
+
+
+def test_nesterov_needs_momentum():
+    Recipe(epochs=1, optimiser="sgd", nesterov=True)
+    with pytest.raises(ValueError, match="nesterov is true, but momentum is 0"):
+        Recipe(epochs=1, optimiser="sgd", nesterov=True, momentum=0)
+
+
+def test_a_batch_may_hold_more_than_images_and_labels():
+    net, seen = model(), []
+    batches = [(*batch, number) for number, batch in enumerate(data(4))]
+
+    def loss(images, labels, number):
+        seen.append(number)
+        return functional.cross_entropy(net(images), labels) * (1 + number)
+
+    fit(net, iter(batches), 4, loss, Recipe(epochs=1), CPU, lambda line: None)
+    assert seen == [0, 1, 2, 3]
+
+
+def test_a_hook_may_act_after_each_step():
+    net, calls = model(), []
+    still = net[0].weight.detach().clone()
+
+    def after_step(optimiser):
+        calls.append(optimiser)
+        net[0].weight.data.copy_(still)
+
+    def loss(images, labels):
+        return functional.cross_entropy(net(images), labels)
+
+    recipe = Recipe(epochs=1, learning_rate=0.1, accumulation=2, warmup_steps=0)
+    fit(net, data(6), 6, loss, recipe, CPU, lambda line: None, after_step)
+    assert len(calls) == 3
+    assert len(set(calls)) == 1
+    assert isinstance(calls[0], torch.optim.AdamW)
+    assert torch.equal(net[0].weight, still)
+    assert not torch.equal(net[2].weight, model()[2].weight)
+
+
 def test_clipping_matters_in_that_test():
     loose, tight = (train(model(), data(), clip_norm=norm) for norm in (None, 0.01))
     assert not torch.equal(weights(loose), weights(tight))
@@ -134,6 +237,26 @@ def test_a_loss_that_is_not_finite_stops_the_run():
     with pytest.raises(UserError) as caught:
         train(model(), batches)
     assert str(caught.value) == "step 6 of 6: the loss is nan; lower the rate"
+
+
+def test_weights_that_the_last_step_ruins_are_refused():
+    # The loss of a step is that of the weights before it.
+    images, labels = data(1)[0]
+    settings = {"learning_rate": 3e38, "warmup_steps": 0, "optimiser": "sgd"}
+    with pytest.raises(UserError) as caught:
+        train(model(), [(images * 1000, labels)], clip_norm=None, **settings)
+    assert re.fullmatch(
+        r"after 1 steps of training; lower the rate: tensor '0\.weight' "
+        r"holds \d+ NaN or infinite of 12",
+        str(caught.value),
+    )
+
+
+def test_statistics_that_are_not_finite_are_refused_though_the_loss_is_finite():
+    net = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))
+    net[0].running_var[1] = math.inf
+    with pytest.raises(UserError, match=r"tensor '0\.running_var' holds 1 NaN or infinite of 3$"):
+        train(net, data())
 
 
 def test_progress_is_reported_at_the_start_now_and_then_and_at_the_end(monkeypatch):

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from negmerge.checks import require_finite
 from negmerge.errors import UserError
 from negmerge.recipe import Recipe
 
@@ -31,33 +33,56 @@ def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress)) * peak
 
 
+def scheduled_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """Give the rate of one step by the recipe's schedule, each of which starts with the warm-up.
+
+    Epochs are taken to be equally long: a step's epoch, from 0, is step * epochs // steps. From
+    epoch m on, a milestone m has been passed.
+
+    Args:
+        recipe: warm-up, peak, schedule, epochs.
+        step: from 0.
+        steps: steps of the whole run.
+    """
+    if step < recipe.warmup_steps or recipe.schedule == "cosine":
+        return learning_rate(step, recipe.learning_rate, recipe.warmup_steps, steps)
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    epoch = step * recipe.epochs // steps
+    passed = sum(epoch >= milestone for milestone in recipe.milestones)
+    return recipe.learning_rate * recipe.decay**passed
+
+
 def fit(
     model: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[tuple],
     batch_count: int,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[..., Tensor],
     recipe: Recipe,
     device: torch.device,
     report: Callable[[str], None] = print,
+    after_step: Callable[[Optimizer], None] | None = None,
 ) -> None:
-    """Train the parameters of a model that require a gradient, in place.
+    """Train the parameters of a model that require a gradient, in place and in training mode.
 
     Args:
         model: the model, on `device`.
-        batches: images and labels; see `data.loading.training_batches`.
+        batches: tuples whose first member holds the images; see `data.loading.training_batches`.
+            Members that are tensors are moved to `device`, others, such as a mark that tells the
+            loss what kind of batch it is, are passed on.
         batch_count: how many batches there are in all epochs.
-        loss: from images and labels to a scalar; it calls the model.
+        loss: from the members of a batch to a scalar; it calls the model.
         recipe: optimiser, schedule, clipping and accumulation.
         device: where the batches are moved.
         report: takes a line with step, loss, rate, speed and remaining time, every 5 seconds.
+        after_step: called with the optimiser after each of its steps; may change parameters.
 
     Raises:
-        UserError: the loss is not finite, or there are too few batches for a step.
+        UserError: the loss or a tensor of the trained model is not finite, or there are too few
+            batches for a step.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(
-        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
+    optimiser = _optimiser(parameters, recipe)
     steps = batch_count // recipe.accumulation
     if steps < 1:
         raise UserError(
@@ -67,22 +92,41 @@ def fit(
     progress = _Progress(steps, report)
     model.train()
     for step, group in enumerate(_groups(batches, recipe.accumulation)):
-        rate = learning_rate(step, recipe.learning_rate, recipe.warmup_steps, steps)
+        rate = scheduled_rate(recipe, step, steps)
         for parameter_group in optimiser.param_groups:
             parameter_group["lr"] = rate
         optimiser.zero_grad(set_to_none=True)
         total = torch.zeros((), device=device)
-        for images, labels in group:
-            images = images.to(device, non_blocking=True)
-            labels = labels.to(device, non_blocking=True)
-            part = loss(images, labels) / len(group)
+        for batch in group:
+            part = loss(*(_moved(member, device) for member in batch)) / len(group)
             part.backward()
             total += part.detach()
-            progress.images += len(images)
+            progress.images += len(batch[0])
         if recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
         optimiser.step()
+        if after_step is not None:
+            after_step(optimiser)
         progress.after(step, total, rate)
+    # The loss is not looked at in each step, and the last step may be the one that diverges.
+    for name, tensor in model.state_dict().items():
+        require_finite(tensor, name, f"after {steps} steps of training; lower the rate")
+
+
+def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
+        )
+    return torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+def _moved(member: object, device: torch.device) -> object:
+    return member.to(device, non_blocking=True) if isinstance(member, Tensor) else member
 
 
 def _groups(batches: Iterable, size: int) -> Iterator[list]:

@@ -1,0 +1,216 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.functional import cross_entropy
+from unlearning_examples import (
+    CPU,
+    Batches,
+    conv_net,
+    example_data,
+    example_recipe,
+    numbers,
+    statistics,
+    unlearn,
+)
+
+from negmerge.errors import UserError
+from negmerge.training import fit
+from negmerge.unlearning import saliency_mask
+from negmerge.unlearning.passes import cross_entropy as loss_of
+from negmerge.unlearning.passes import passes
+from negmerge.unlearning.saliency import only_masked
+
+
+def outside(model, mask):
+    """The numbers of a model that a mask does not let move."""
+    return torch.cat([p.detach()[~mask[name]] for name, p in model.named_parameters()])
+
+
+def inverse(mask):
+    return {name: ~part for name, part in mask.items()}
+
+
+def train_masked(model, mask, data, **settings):
+    recipe = example_recipe(**settings)
+    with only_masked(model, mask) as after_step:
+        fit(
+            model,
+            passes(data.retain, recipe.epochs),
+            recipe.epochs * len(data.retain),
+            loss_of(model, recipe),
+            recipe,
+            CPU,
+            after_step=after_step,
+        )
+
+
+@given(st.floats(0, 1))
+def test_exactly_the_share_of_all_numbers_is_kept(keep):
+    model = conv_net()
+    mask = saliency_mask(model, example_data().forget_in_order, keep)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    assert sum(int(part.sum()) for part in mask.values()) == int(total * keep)
+    assert {n: m.shape for n, m in mask.items()} == {
+        n: p.shape for n, p in model.named_parameters()
+    }
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_smaller_mask_lies_inside_a_larger_one(one, other):
+    small, large = (
+        saliency_mask(conv_net(), example_data().forget_in_order, keep)
+        for keep in sorted((one, other))
+    )
+    assert all((small[name] <= large[name]).all() for name in small)
+
+
+def test_the_mask_is_global_and_includes_batch_normalisation_and_biases():
+    mask = saliency_mask(conv_net(), example_data().forget_in_order, 0.3)
+    assert mask.keys() == dict(conv_net().named_parameters()).keys()
+    shares = {name: float(part.float().mean()) for name, part in mask.items()}
+    assert len(set(shares.values())) > 2  # layer by layer, all would be the same
+    assert mask["0.bias"].any()
+    assert mask["1.bias"].any()
+
+
+def test_gradients_are_summed_over_batches_before_their_magnitude_is_taken():
+    # Two batches that pull `cancels` opposite ways, and `stays` a little the same way.
+    class Scores(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cancels, self.stays = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+
+        def forward(self, x):
+            score = x[:, 0] * self.cancels + x[:, 1] * self.stays
+            return torch.stack([score, torch.zeros_like(score)], dim=1)
+
+    inputs = torch.tensor([[5.0, 0.1], [-5.0, 0.1]])
+    mask = saliency_mask(Scores(), Batches(inputs, torch.tensor([0, 0]), size=1), 0.5)
+    assert mask == {"cancels": torch.tensor([False]), "stays": torch.tensor([True])}
+
+
+def test_a_smaller_last_batch_counts_as_much_as_the_others():
+    model, data = conv_net().eval(), example_data()
+    sums = [torch.zeros_like(p) for p in model.parameters()]
+    for images, labels in data.forget_in_order:  # 8 and 4 images
+        loss = cross_entropy(model(images), labels)
+        sums = [
+            s + g for s, g in zip(sums, torch.autograd.grad(loss, model.parameters()), strict=True)
+        ]
+    saliency = torch.cat([s.abs().flatten() for s in sums])
+    chosen = saliency >= saliency.sort(descending=True).values[int(len(saliency) * 0.5) - 1]
+    mask = saliency_mask(conv_net(), data.forget_in_order, 0.5)
+    assert torch.equal(torch.cat([part.flatten() for part in mask.values()]), chosen)
+
+
+def test_the_mask_uses_evaluation_mode_and_leaves_the_model_as_it_was():
+    loader = example_data().forget_in_order
+    model = conv_net().train()
+    model[1].eval()  # a frozen layer stays frozen
+    cross_entropy(model(next(iter(loader))[0]), next(iter(loader))[1]).backward()
+    before, modes = numbers(model), [module.training for module in model.modules()]
+    gradients = [parameter.grad.clone() for parameter in model.parameters()]
+    mask = saliency_mask(model, loader, 0.5)
+    assert torch.equal(numbers(model), before)
+    assert [module.training for module in model.modules()] == modes
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        assert torch.equal(parameter.grad, gradient)
+    again = saliency_mask(conv_net().eval(), loader, 0.5)
+    assert all(torch.equal(mask[name], again[name]) for name in mask)
+
+
+def test_of_equal_saliencies_the_first_are_chosen():
+    class Dead(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(2, 2))
+
+        def forward(self, x):
+            return x
+
+    mask = saliency_mask(
+        Dead(), Batches(torch.zeros(2, 3, requires_grad=True), torch.zeros(2).long()), 0.6
+    )
+    assert mask["a"].tolist() == [True] * 3
+    assert mask["b"].tolist() == [[True, False], [False, False]]
+
+
+def test_weights_without_a_gradient_are_left_out():
+    model = conv_net()
+    model[0].requires_grad_(False)
+    mask = saliency_mask(model, example_data().forget_in_order, 1.0)
+    assert list(mask) == ["1.weight", "1.bias", "5.weight", "5.bias"]
+
+
+def test_gradients_that_are_not_finite_are_refused():
+    model = conv_net()
+    model[5].weight.data[0, 0] = math.inf
+    with pytest.raises(UserError, match=r"^saliency mask: gradients: tensor '\S+' holds \d+ NaN"):
+        saliency_mask(model, example_data().forget_in_order, 0.5)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+@pytest.mark.parametrize("clip_norm", [None, 0.1])
+def test_weights_outside_the_mask_stay_put_under_weight_decay_and_momentum(optimiser, clip_norm):
+    model, data = conv_net(), example_data()
+    mask = saliency_mask(model, data.forget_in_order, 0.5)
+    still, before = outside(model, mask).clone(), numbers(model)
+    moved = statistics(model)
+    train_masked(model, mask, data, optimiser=optimiser, clip_norm=clip_norm, weight_decay=0.5)
+    assert torch.equal(outside(model, mask), still)
+    assert not torch.equal(numbers(model), before)
+    assert not torch.equal(statistics(model), moved)  # they are no weights
+
+
+@pytest.mark.parametrize("retain", [True, False])
+def test_salun_leaves_the_other_half_bit_for_bit(retain):
+    model, data = conv_net(), example_data()
+    mask = saliency_mask(model, data.forget_in_order, 0.5)
+    still, before = outside(model, mask).clone(), outside(model, inverse(mask)).clone()
+    unlearn("salun", model, data, example_recipe(weight_decay=0.5), retain=retain)
+    assert torch.equal(outside(model, mask), still)
+    assert not torch.equal(outside(model, inverse(mask)), before)
+
+
+def test_salun_with_the_whole_mask_is_random_labelling():
+    one, other = (
+        unlearn(name, conv_net(), example_data(), epochs=1, learning_rate=0.1, **options)
+        for name, options in (("salun", {"keep": 1.0}), ("random-label", {}))
+    )
+    assert torch.equal(numbers(one), numbers(other))
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "keys"),
+    [
+        (lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1), ["momentum_buffer"]),
+        (lambda p: torch.optim.AdamW(p, lr=0.1), ["exp_avg", "exp_avg_sq"]),
+    ],
+)
+def test_momentum_outside_the_mask_is_cleared(optimiser, keys):
+    layer = nn.Linear(2, 1, bias=False)
+    optimiser = optimiser(layer.parameters())
+    with only_masked(layer, {"weight": torch.tensor([[True, False]])}) as after_step:
+        layer(torch.ones(1, 2)).sum().backward()
+        optimiser.step()
+        after_step(optimiser)
+    for key in keys:
+        buffer = optimiser.state[layer.weight][key]
+        assert buffer[0, 0] != 0
+        assert buffer[0, 1] == 0
+    if "exp_avg" in keys:
+        assert optimiser.state[layer.weight]["step"] == 1
+
+
+def test_gradients_are_whole_again_after_masked_training():
+    layer = nn.Linear(2, 1, bias=False)
+    with only_masked(layer, {"weight": torch.tensor([[True, False]])}):
+        layer(torch.ones(1, 2)).sum().backward()
+        assert layer.weight.grad.tolist() == [[1, 0]]
+    layer.zero_grad()
+    layer(torch.ones(1, 2)).sum().backward()
+    assert layer.weight.grad.tolist() == [[1, 1]]

@@ -1,0 +1,394 @@
+import copy
+import dataclasses
+import itertools
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+from unlearning_examples import (
+    CLASSES,
+    CPU,
+    Batches,
+    Unreadable,
+    conv_net,
+    example_data,
+    example_recipe,
+    images,
+    same_bytes,
+    statistics,
+    unlearn,
+)
+
+from negmerge.errors import UserError
+from negmerge.training import fit
+from negmerge.unlearning import METHODS
+from negmerge.unlearning.methods import boundary_expand, neggrad_plus, scrub
+from negmerge.unlearning.methods.boundary_shrink import adversarial_images, nearest_labels
+from negmerge.unlearning.methods.influence import inverse_fisher
+from negmerge.unlearning.methods.l1_sparse import penalty_weight
+from negmerge.unlearning.methods.ssd import dampen, importance
+from negmerge.unlearning.relabelling import with_random_labels
+
+TRAINING = [name for name in METHODS if "epochs" in METHODS[name].options.model_fields]
+# SSD changes nothing on so small a model unless it selects more weights than usual.
+SHORT = {name: {"epochs": 1, "learning_rate": 0.05} for name in TRAINING} | {"ssd": {"alpha": 1.0}}
+
+
+def run(name, seed=0, model=None, **options):
+    model = model or conv_net()
+    return unlearn(name, model, example_data(seed), **SHORT.get(name, {}) | options)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_changes_the_model_and_the_same_seed_gives_the_same_bytes(name):
+    torch.manual_seed(1)
+    one = run(name)
+    torch.manual_seed(2)
+    other = run(name)
+    assert same_bytes(one, other)
+    assert not same_bytes(one, conv_net())
+    assert all(torch.isfinite(tensor).all() for tensor in one.state_dict().values())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_draws_from_no_global_generator(name):
+    before = torch.get_rng_state()
+    run(name)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [(name, {}) for name in METHODS]
+    + [(name, {"retain": False}) for name in ("random-label", "salun")],
+)
+def test_a_method_reads_only_the_images_that_it_says(name, options):
+    method, options = METHODS[name], SHORT.get(name, {}) | options
+    uses, data = method.uses(method.check(name, options)), example_data()
+    if uses != "all":
+        other = {"forget": "retain", "retain": "forget"}[uses]
+        closed = {other: Unreadable(), f"{other}_in_order": Unreadable()}
+        data = dataclasses.replace(data, **closed)
+    unlearn(name, conv_net(), data, **options)
+    for part in ("forget", "retain") if uses == "all" else (uses,):
+        assert getattr(data, part).epochs + getattr(data, f"{part}_in_order").epochs > 0
+
+
+@pytest.mark.parametrize("name", ["random-label", "salun", "boundary-expand"])
+def test_what_is_drawn_at_random_depends_on_the_seed(name):
+    assert not same_bytes(run(name, seed=0), run(name, seed=1))
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_methods_that_train_move_the_statistics_of_batch_normalisation(name):
+    assert not torch.equal(statistics(run(name)), statistics(conv_net()))
+
+
+@pytest.mark.parametrize("name", ["influence", "ssd"])
+def test_methods_that_do_not_train_use_evaluation_mode(name):
+    model = conv_net().train()
+    model[1].eval()
+    modes = [module.training for module in model.modules()]
+    run(name, model=model)
+    assert torch.equal(statistics(model), statistics(conv_net()))
+    assert [module.training for module in model.modules()] == modes
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert same_bytes(model, run(name, model=conv_net().eval()))
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_a_diverged_run_ends_in_an_error_that_says_so(name):
+    # The rate of one step can ruin the weights without a loss that shows it.
+    with pytest.raises(UserError, match="lower the rate") as caught:
+        unlearn(name, conv_net(), example_data(), epochs=3, learning_rate=1e38)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_influence_step_that_overflows_is_refused():
+    with pytest.raises(UserError, match=r"^influence with alpha 1e\+60: tensor '\S+' holds"):
+        run("influence", alpha=1e60)
+
+
+# --- gradient ascent, fine-tuning
+
+
+def test_gradient_ascent_raises_the_loss_of_the_forget_set_and_moves_its_statistics():
+    data = example_data()
+    model = unlearn("gradient-ascent", conv_net(), data, epochs=3, learning_rate=0.05)
+    loss = [
+        functional.cross_entropy(net.eval()(data.forget.images), data.forget.labels)
+        for net in (conv_net(), model)
+    ]
+    assert loss[1] > loss[0] + 0.05
+    # Towards what the convolution gives on the forget set, whatever its weights do.
+    still = conv_net()
+    unlearn("gradient-ascent", still, data, epochs=20, learning_rate=1e-12)
+    expected = still[0](data.forget.images).mean(dim=(0, 2, 3))
+    distance = [(net[1].running_mean - expected).norm() for net in (conv_net(), still)]
+    assert distance[1] < distance[0] / 2
+
+
+# --- random labels
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(0, 50))
+def test_random_labels_come_from_all_classes_and_from_the_seed(seed, epoch):
+    batches = [(torch.zeros(50, 1), torch.full((50,), 2)) for _ in range(2)]
+    drawn = [torch.cat([y for _, y in with_random_labels(batches, 3, seed, epoch)]) for _ in "ab"]
+    assert torch.equal(*drawn)
+    assert drawn[0].dtype == torch.int64
+    assert set(drawn[0].tolist()) == {0, 1, 2}  # 2, the true one, too
+    other = torch.cat([y for _, y in with_random_labels(batches, 3, seed, epoch + 1)])
+    assert not torch.equal(drawn[0], other)
+
+
+def seen(monkeypatch, module, name, **options):
+    """The batches that a method trains on."""
+    batches = []
+
+    def spy(model, stream, count, *rest, **more):
+        batches.extend(stream)
+        assert len(batches) == count
+
+    monkeypatch.setattr(module, "fit", spy)
+    data = example_data()
+    unlearn(name, conv_net(), data, **options)
+    return data, batches
+
+
+@pytest.mark.parametrize("name", ["random-label", "salun"])
+def test_an_epoch_is_a_pass_over_the_forget_set_and_then_one_over_the_retain_set(name, monkeypatch):
+    from negmerge.unlearning import relabelling
+
+    data, batches = seen(monkeypatch, relabelling, name, epochs=2)
+    assert [len(batch[0]) for batch in batches] == [8, 4, 8, 8, 8, 4] * 2
+    first, second = batches[:2], batches[6:8]
+    assert not torch.equal(first[0][1], second[0][1])  # redrawn
+    # The retain set has its own labels.
+    found = sorted(torch.cat([labels for _, labels in batches[2:6]]).tolist())
+    assert found == sorted(data.retain.labels.tolist())
+    _, batches = seen(monkeypatch, relabelling, name, epochs=2, retain=False)
+    assert [len(batch[0]) for batch in batches] == [8, 4] * 2
+
+
+# --- l1-sparse
+
+
+@given(st.integers(1, 30), st.integers(0, 30))
+def test_the_penalty_falls_linearly_and_is_never_negative(epochs, plain):
+    weights = [penalty_weight(2.0, epoch, epochs, plain) for epoch in range(epochs)]
+    assert weights[0] == (2.0 if plain < epochs else 0.0)
+    assert all(weight >= 0 for weight in weights)
+    assert weights == sorted(weights, reverse=True)
+    assert sum(weight > 0 for weight in weights) == max(epochs - plain, 0)
+
+
+def test_l1_sparse_shrinks_all_weights_more_than_fine_tuning():
+    plain, sparse = (
+        unlearn("l1-sparse", conv_net(), example_data(), learning_rate=0.01, alpha=alpha, epochs=4)
+        for alpha in (0.0, 0.05)
+    )
+    assert same_bytes(plain, run("finetune", learning_rate=0.01, epochs=4))
+    for name, parameter in sparse.named_parameters():
+        assert parameter.abs().sum() < plain.get_parameter(name).abs().sum(), name
+
+
+# --- Boundary Shrink and Expanding
+
+
+def test_adversarial_images_are_multiples_of_1_255_at_most_the_bound_away():
+    pictures, labels = images(10, 5)
+    model = conv_net().train()
+    moved = adversarial_images(model, pictures, labels, 0.1)
+    assert model.training
+    assert not moved.requires_grad
+    assert (moved >= 0).all()
+    assert (moved <= 1).all()
+    assert torch.equal((moved * 255).round() / 255, moved)
+    assert ((moved - pictures).abs() <= 0.1 + 0.5 / 255 + 1e-6).all()
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(statistics(model), statistics(conv_net()))
+
+
+def test_boundary_shrink_takes_the_labels_of_the_frozen_original():
+    original = run("finetune", epochs=30, learning_rate=0.1)
+    model, data, frozen, moving = copy.deepcopy(original), example_data(), [], []
+
+    def loss(pictures, labels):
+        for net, found in ((original, frozen), (model, moving)):
+            found.append(nearest_labels(net, adversarial_images(net, pictures, labels, 0.1)))
+        return functional.cross_entropy(model(pictures), frozen[-1])
+
+    recipe = example_recipe(epochs=8, learning_rate=0.3)
+    stream = itertools.chain.from_iterable(data.forget for _ in range(8))
+    fit(model, stream, 16, loss, recipe, CPU)
+    found = run("boundary-shrink", model=copy.deepcopy(original), epochs=8, learning_rate=0.3)
+    assert same_bytes(model, found)
+    assert not torch.equal(torch.cat(frozen), torch.cat(moving))  # so it matters whose they are
+
+
+def test_the_expanded_output_stays_and_takes_the_forget_images():
+    model = run("boundary-expand", epochs=30, learning_rate=0.1)
+    assert model[5].out_features == CLASSES + 1
+    assert model[5].weight.shape == (CLASSES + 1, 5)
+    assert model[5].bias.shape == (CLASSES + 1,)
+    assert (model.eval()(example_data().forget.images).argmax(dim=1) == CLASSES).all()
+
+
+def test_expanding_leaves_the_other_rows_and_needs_a_linear_layer():
+    model = conv_net()
+    assert boundary_expand.expand(model, seed=3) == CLASSES
+    for name in ("weight", "bias"):
+        old, new = getattr(conv_net()[5], name), getattr(model[5], name)
+        assert torch.equal(new[:-1], old)
+        assert new.requires_grad
+        assert new[-1].abs().max() <= 5**-0.5
+    without = nn.Linear(5, 2, bias=False)  # a model may be its own last layer
+    assert boundary_expand.expand(without, seed=3) == 2
+    assert torch.equal(without.weight[-1], model[5].weight[-1])
+    assert without.bias is None
+    with pytest.raises(UserError, match=r"^boundary-expand: the model has no torch\.nn\.Linear"):
+        boundary_expand.expand(nn.Sequential(nn.Conv2d(3, 2, 1)), seed=0)
+
+
+# --- NegGrad+ and SCRUB
+
+
+def test_neggrad_plus_takes_forget_batches_round_and_round(monkeypatch):
+    data, batches = seen(monkeypatch, neggrad_plus, "neggrad-plus", epochs=2)
+    assert [len(batch[0]) for batch in batches] == [8, 8, 8, 4] * 2
+    assert [len(batch[2]) for batch in batches] == [8, 4] * 4
+    assert data.forget.epochs == 4
+
+
+def test_neggrad_plus_with_the_whole_weight_on_the_retain_set_is_fine_tuning_of_the_weights():
+    one, other = run("neggrad-plus", alpha=1.0), run("finetune")
+    for first, second in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(first, second)
+    # But the forget images pass through batch normalisation.
+    assert not torch.equal(statistics(one), statistics(other))
+
+
+def test_neggrad_plus_with_the_whole_weight_on_the_forget_set_raises_its_loss():
+    pictures, labels = example_data().forget.images, example_data().forget.labels
+    before, after = (
+        functional.cross_entropy(model.train()(pictures), labels)
+        for model in (conv_net(), run("neggrad-plus", alpha=0.0))
+    )
+    assert after > before + 0.05
+
+
+def test_neggrad_plus_without_forget_images_is_refused():
+    data = dataclasses.replace(example_data(), forget=Batches(*images(0, 1)))
+    with pytest.raises(UserError, match=r"^neggrad-plus: the forget set is empty$"):
+        unlearn("neggrad-plus", conv_net(), data)
+
+
+@pytest.mark.parametrize(("epochs", "away"), [(1, 3), (4, 3), (2, 0)])
+def test_scrub_has_a_pass_away_in_its_first_epochs_and_always_one_back(monkeypatch, epochs, away):
+    _, batches = seen(monkeypatch, scrub, "scrub", epochs=epochs, max_epochs=away)
+    marks = [batch[2] for batch in batches]
+    first, later = [True] * 2 + [False] * 4, [False] * 4
+    assert marks == first * min(epochs, away) + later * max(epochs - away, 0)
+
+
+@given(st.floats(0.5, 8), st.integers(0, 1000))
+def test_the_divergence_is_that_of_the_softened_distributions(temperature, seed):
+    generator = torch.Generator().manual_seed(seed)
+    student, teacher = torch.randn(2, 6, 5, generator=generator, dtype=torch.float64)
+    p, q = ((logits / temperature).softmax(dim=1) for logits in (teacher, student))
+    expected = temperature**2 * (p * (p / q).log()).sum(dim=1).mean()
+    found = scrub.divergence(student, teacher, temperature)
+    torch.testing.assert_close(found, expected)
+    assert scrub.divergence(teacher, teacher, temperature).abs() < 1e-12
+
+
+def test_scrub_moves_away_from_the_original_on_the_forget_set_and_back_on_the_retain_set():
+    teacher, data = conv_net().eval(), example_data()
+
+    def distance(model, pictures):
+        # In training mode the model differs from the original before it is trained, too.
+        return scrub.divergence(model.train()(pictures), teacher(pictures), 2.0).item()
+
+    away = run("scrub", epochs=3, gamma=0.0, alpha=0.0)
+    assert distance(away, data.forget.images) > 1.5 * distance(conv_net(), data.forget.images)
+    close = run("scrub", epochs=3, gamma=0.0, max_epochs=0)
+    assert distance(close, data.retain.images) < distance(conv_net(), data.retain.images)
+
+
+# --- influence
+
+
+def test_influence_reads_two_more_samples_than_n():
+    read = []
+
+    def gradients():
+        for number in itertools.count():
+            read.append(number)
+            yield torch.tensor([1.0, number])
+
+    vector = torch.tensor([1.0, 2.0])
+    result = inverse_fisher(vector, gradients(), samples=1000)
+    assert len(read) == 1002
+    assert torch.equal(vector, torch.tensor([1.0, 2.0]))
+    # The correction lies along the first gradient.
+    assert result[1] == 2.0
+    assert result[0] != 1.0
+
+
+@given(st.integers(0, 1000), st.integers(1, 50))
+def test_the_inverse_changes_a_vector_along_the_first_gradient_only(seed, samples):
+    generator = torch.Generator().manual_seed(seed)
+    vector, *gradients = torch.randn(samples + 6, 4, generator=generator, dtype=torch.float64)
+    change = inverse_fisher(vector, [g / 4 for g in gradients], samples) - vector
+    first = gradients[0]
+    torch.testing.assert_close(change, (change @ first) / (first @ first) * first)
+
+
+# --- SSD
+
+
+def test_ssd_dampens_by_the_ratio_of_importances_and_skips_zeros():
+    weights = {"w": torch.tensor([1.0, 2.0, -3.0, 4.0, 5.0, 6.0])}
+    for_all = {"w": torch.tensor([1.0, 1.0, 0.1, 0.0, 0.0, 1.0])}
+    for_forget = {"w": torch.tensor([10.0, 20.0, 10.0, 0.0, 1.0, 0.0])}
+    expected = [1.0, 2.0 / 20, -3.0 / 100, 4.0, 0.0, 6.0]
+    dampen(weights, for_all, for_forget, alpha=10.0, dampening=1.0)
+    torch.testing.assert_close(weights["w"], torch.tensor(expected))
+
+
+@given(st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1), st.floats(0.1, 20))
+def test_ssd_never_enlarges_a_weight_nor_turns_its_sign(pairs, dampening):
+    for_all, for_forget = torch.tensor(pairs).T
+    weight = torch.ones(len(pairs))
+    dampen({"w": weight}, {"w": for_all}, {"w": for_forget}, alpha=1.0, dampening=dampening)
+    assert ((weight >= 0) & (weight <= 1)).all()
+    assert (weight[for_forget <= for_all] == 1).all()
+
+
+def test_importance_is_the_mean_of_squared_batch_means():
+    model, loader = conv_net().eval(), example_data().forget_in_order
+    squares = []
+    for pictures, labels in loader:
+        loss = functional.cross_entropy(model(pictures), labels)
+        squares.append(torch.autograd.grad(loss, model[5].weight)[0] ** 2)
+    found = importance(conv_net(), loader)
+    torch.testing.assert_close(found["5.weight"], (squares[0] + squares[1]) / 2)
+    with pytest.raises(UserError, match=r"^ssd: there are no images to forget$"):
+        importance(model, [])
+
+
+def test_ssd_compares_the_forget_set_with_all_images():
+    data, model = example_data(), conv_net()
+    for_forget = importance(model, data.forget_in_order)  # 2 batches
+    for_retain = importance(model, data.retain_in_order)  # 4 batches
+    for name, parameter in model.named_parameters():
+        for_all = (2 * for_forget[name] + 4 * for_retain[name]) / 6
+        factor = (for_all / for_forget[name]).clamp(max=1)
+        parameter.data.mul_(factor.where(for_forget[name] > for_all, 1.0))
+    found = run("ssd", alpha=1.0)
+    for name, parameter in found.named_parameters():
+        torch.testing.assert_close(parameter, model.get_parameter(name))

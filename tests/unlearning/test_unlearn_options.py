@@ -1,0 +1,134 @@
+import pytest
+from unlearning_examples import example_recipe
+
+from negmerge import plugins
+from negmerge.errors import UserError
+from negmerge.recipe import Recipe, Settings
+from negmerge.unlearning import METHODS, recipe_for
+from negmerge.unlearning.registry import Training
+
+NAMES = {
+    "boundary-expand": "forget",
+    "boundary-shrink": "forget",
+    "finetune": "retain",
+    "gradient-ascent": "forget",
+    "influence": "all",
+    "l1-sparse": "retain",
+    "neggrad-plus": "all",
+    "random-label": "all",
+    "salun": "all",
+    "scrub": "all",
+    "ssd": "all",
+}
+# Two wrong values for each option, with the message's end.
+POSITIVE = [
+    (0, "0: input should be greater than 0"),
+    (
+        "1e-3",
+        "'1e-3': input should be a valid number (YAML reads this as text; write 0.001)",
+    ),
+]
+COUNT = [
+    (0, "0: input should be greater than 0"),
+    (1.5, "1.5: input should be a valid integer"),
+]
+WHOLE = [
+    (-1, "-1: input should be greater than or equal to 0"),
+    (True, "True: input should be a valid integer"),
+]
+NOT_NEGATIVE = [
+    (-0.1, "-0.1: input should be greater than or equal to 0"),
+    (float("inf"), "inf: input should be a finite number"),
+]
+ONE = (1.1, "1.1: input should be less than or equal to 1")
+FLAG = [
+    (1, "1: input should be a valid boolean"),
+    ("yes", "'yes': input should be a valid boolean"),
+]
+TRAINING = {"epochs": COUNT, "learning_rate": POSITIVE}
+WRONG = {
+    "boundary-expand": TRAINING,
+    "boundary-shrink": TRAINING | {"bound": [POSITIVE[0], ONE]},
+    "finetune": TRAINING,
+    "gradient-ascent": TRAINING,
+    "influence": {"alpha": POSITIVE, "samples": COUNT},
+    "l1-sparse": TRAINING | {"alpha": NOT_NEGATIVE, "plain_epochs": WHOLE},
+    "neggrad-plus": TRAINING | {"alpha": [NOT_NEGATIVE[0], ONE]},
+    "random-label": TRAINING | {"retain": FLAG},
+    "salun": TRAINING | {"keep": [POSITIVE[0], ONE], "retain": FLAG},
+    "scrub": TRAINING
+    | {"max_epochs": WHOLE, "gamma": NOT_NEGATIVE, "alpha": NOT_NEGATIVE, "temperature": POSITIVE},
+    "ssd": {"alpha": POSITIVE, "dampening": POSITIVE},
+}
+
+
+def test_the_methods_are_the_files():
+    assert list(METHODS) == sorted(NAMES)
+    assert len(METHODS) == len(NAMES)
+    assert "fisher" not in METHODS
+    assert plugins.path(plugins.UNLEARN_METHODS, "l1-sparse").name == "l1_sparse.py"
+    assert len({METHODS[name].title for name in METHODS}) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_says_what_it_reads_and_where_its_defaults_are_from(name):
+    method = METHODS[name]
+    assert method.uses(method.check(name, {})) == NAMES[name]
+    assert method.title
+    assert "(" in method.reference
+    assert issubclass(method.options, Settings)
+    for option, field in method.options.model_fields.items():
+        assert not field.is_required(), option
+        assert field.description, option
+        sources = ("README", "issue", "code", "paper", "scripts", "notebook", "choice")
+        assert any(source in field.description for source in sources), option
+
+
+@pytest.mark.parametrize("name", ["random-label", "salun"])
+def test_relabelling_without_a_pass_over_the_retain_set_reads_the_forget_set_only(name):
+    method = METHODS[name]
+    assert method.uses(method.check(name, {"retain": False})) == "forget"
+
+
+def test_every_option_has_wrong_values_here():
+    found = {name: set(METHODS[name].options.model_fields) for name in METHODS}
+    assert found == {name: set(options) for name, options in WRONG.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "message"),
+    [
+        (name, option, *case)
+        for name, options in WRONG.items()
+        for option, cases in options.items()
+        for case in cases
+    ],
+)
+def test_wrong_values_are_refused_by_name(name, option, value, message):
+    with pytest.raises(UserError) as caught:
+        METHODS[name].check(name, {option: value})
+    assert str(caught.value) == f"{name}: {option} is {message}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unknown_options_are_refused_with_the_valid_ones(name):
+    with pytest.raises(UserError) as caught:
+        METHODS[name].check(name, {"stepsize": 1})
+    valid = ", ".join(sorted(METHODS[name].options.model_fields))
+    assert str(caught.value) == f"{name}: unknown key 'stepsize'; valid: {valid}"
+
+
+def test_a_mistyped_option_names_the_nearest():
+    with pytest.raises(UserError, match=r"^salun: unknown key 'kep'; did you mean 'keep'\? "):
+        METHODS["salun"].check("salun", {"kep": 0.5})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_method_that_trains_replaces_epochs_and_rate_of_the_recipe(name):
+    method, recipe = METHODS[name], example_recipe(epochs=7, learning_rate=0.7, momentum=0.5)
+    trains = issubclass(method.options, Training)
+    options = method.check(name, {"epochs": 3, "learning_rate": 0.25} if trains else {})
+    found = recipe_for(recipe, options)
+    assert isinstance(found, Recipe)
+    assert (found.epochs, found.learning_rate) == ((3, 0.25) if trains else (7, 0.7))
+    assert found.momentum == 0.5

@@ -1,0 +1,84 @@
+"""Boundary Expanding: move what is to be forgotten into a class that does not exist."""
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from negmerge.errors import UserError
+from negmerge.recipe import Positive, Recipe
+from negmerge.seeds import derive_seed
+from negmerge.training import fit
+from negmerge.unlearning.passes import cross_entropy, passes
+from negmerge.unlearning.registry import Data, Method, Training
+
+
+class Options(Training):
+    """The options of Boundary Expanding."""
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the forget set; 10 by SalUn's authors (WorstCase, issue 1)."
+    )
+    learning_rate: Positive = Field(
+        1e-5,
+        description="Peak rate; this project's choice. SalUn's authors search upwards from 1e-8 "
+        "(Unlearn-WorstCase, issue 1).",
+    )
+
+
+def expand(model: nn.Module, seed: int) -> int:
+    """Give the last linear layer of a model, in the order of its modules, one more output.
+
+    The new row and bias are drawn as torch draws them, uniformly from -1/sqrt(d) to 1/sqrt(d) with
+    d inputs; the other rows stay as they are.
+
+    Args:
+        model: changed in place; the layer stays the same object.
+        seed: decides the row.
+
+    Returns:
+        The label of the new class.
+
+    Raises:
+        UserError: the model has no linear layer.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise UserError("boundary-expand: the model has no torch.nn.Linear to expand")
+    layer = layers[-1]
+    generator = torch.Generator().manual_seed(derive_seed(seed, "boundary-expand"))
+    bound = layer.in_features**-0.5
+    for name in ("weight", "bias"):
+        old = getattr(layer, name)
+        if old is not None:
+            row = torch.empty(1, *old.shape[1:]).uniform_(-bound, bound, generator=generator)
+            wider = torch.cat([old.detach(), row.to(old)])
+            setattr(layer, name, nn.Parameter(wider, requires_grad=old.requires_grad))
+    layer.out_features += 1
+    return layer.out_features - 1
+
+
+def run(
+    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+) -> None:
+    """Expand the model and train on the forget set with the new label.
+
+    The additional output stays, as in OPTML-Group/Unlearn-Saliency: it takes part in accuracies and
+    in the softmax that an attack sees.
+    """
+    label = expand(model, data.seed)
+    fit_to = cross_entropy(model, recipe)
+
+    def loss(images: Tensor, labels: Tensor) -> Tensor:
+        return fit_to(images, torch.full_like(labels, label))
+
+    count = recipe.epochs * len(data.forget)
+    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device)
+
+
+METHOD = Method(
+    run,
+    title="Boundary Expanding",
+    reference="Chen et al., Boundary Unlearning (CVPR 2023)",
+    reads="forget",
+    options=Options,
+)

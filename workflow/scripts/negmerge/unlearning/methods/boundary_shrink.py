@@ -1,0 +1,90 @@
+"""Boundary Shrink: give what is to be forgotten the class across its nearest decision boundary."""
+
+import copy
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from negmerge.recipe import Positive, Recipe
+from negmerge.training import fit
+from negmerge.unlearning.gradients import evaluating
+from negmerge.unlearning.passes import cross_entropy, passes
+from negmerge.unlearning.registry import Data, Method, Training
+
+
+class Options(Training):
+    """The options of Boundary Shrink."""
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the forget set; 10 by SalUn's authors (WorstCase, issue 1)."
+    )
+    learning_rate: Positive = Field(
+        1e-5,
+        description="Peak rate; this project's choice. SalUn's authors search upwards from 1e-8 "
+        "(Unlearn-WorstCase, issue 1).",
+    )
+    bound: Positive = Field(
+        0.1,
+        le=1,
+        description="Size of the adversarial step, where images are in 0..1; 0.1 in the paper "
+        "and in Unlearn-Saliency's code.",
+    )
+
+
+def adversarial_images(
+    model: nn.Module, images: Tensor, labels: Tensor, bound: float = 0.1
+) -> Tensor:
+    """Move images by one fast gradient sign step up the loss of their labels.
+
+    The model is in evaluation mode. The images are cut to 0..1 and then rounded to multiples of
+    1/255, as in OPTML-Group/Unlearn-Saliency.
+
+    Args:
+        model: from images to logits; its mode, weights and gradients stay as they are.
+        images: (n, 3, height, width) in 0..1.
+        labels: (n,).
+        bound: how far each number moves.
+    """
+    images = images.detach().clone().requires_grad_()
+    with evaluating(model):
+        loss = functional.cross_entropy(model(images), labels)
+    (gradient,) = torch.autograd.grad(loss, images)
+    moved = (images.detach() + bound * gradient.sign()).clamp(0, 1)
+    return (moved * 255).round() / 255
+
+
+@torch.no_grad()
+def nearest_labels(model: nn.Module, adversarial: Tensor) -> Tensor:
+    """Give the classes that a model in evaluation mode sees, (n,); they may be the true ones."""
+    with evaluating(model):
+        return model(adversarial).argmax(dim=1)
+
+
+def run(
+    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+) -> None:
+    """Train on the forget set with the labels that the original gives its adversarial images.
+
+    The original is a frozen copy. The images that are trained on are not the adversarial ones.
+    Where the adversarial label is the true one, training holds the image fast instead.
+    """
+    original = copy.deepcopy(model).requires_grad_(False)
+    fit_to = cross_entropy(model, recipe)
+
+    def loss(images: Tensor, labels: Tensor) -> Tensor:
+        adversarial = adversarial_images(original, images, labels, options.bound)
+        return fit_to(images, nearest_labels(original, adversarial))
+
+    count = recipe.epochs * len(data.forget)
+    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device)
+
+
+METHOD = Method(
+    run,
+    title="Boundary Shrink",
+    reference="Chen et al., Boundary Unlearning (CVPR 2023)",
+    reads="forget",
+    options=Options,
+)

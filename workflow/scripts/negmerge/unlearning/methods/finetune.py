@@ -1,0 +1,47 @@
+"""Fine-tuning: train on what is retained, and count on forgetting the rest."""
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import nn
+
+from negmerge.recipe import Positive, Recipe
+from negmerge.training import fit
+from negmerge.unlearning.passes import cross_entropy, passes
+from negmerge.unlearning.registry import Data, Method, Training
+
+
+class Options(Training):
+    """The options of fine-tuning."""
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the retain set; 10 in Unlearn-Sparse's README."
+    )
+    learning_rate: Positive = Field(
+        0.01,
+        description="Peak rate; 0.01 in Unlearn-Sparse's README. SalUn's authors search from 1e-4 "
+        "to 0.1 (Unlearn-WorstCase, issue 1).",
+    )
+
+
+def run(
+    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+) -> None:
+    """Train with cross-entropy on the retain set, in training mode."""
+    count = recipe.epochs * len(data.retain)
+    fit(
+        model,
+        passes(data.retain, recipe.epochs),
+        count,
+        cross_entropy(model, recipe),
+        recipe,
+        device,
+    )
+
+
+METHOD = Method(
+    run,
+    title="Finetune",
+    reference="Warnecke et al., Machine Unlearning of Features and Labels (NDSS 2023)",
+    reads="retain",
+    options=Options,
+)

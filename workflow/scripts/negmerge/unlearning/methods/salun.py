@@ -1,0 +1,58 @@
+"""SalUn: random labels, for the weights on which forgetting depends most."""
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import nn
+
+from negmerge.recipe import Positive, Recipe
+from negmerge.unlearning.registry import Data, Method, Training, Uses
+from negmerge.unlearning.relabelling import train_on_random_labels
+from negmerge.unlearning.saliency import only_masked, saliency_mask
+
+
+class Options(Training):
+    """The options of SalUn."""
+
+    epochs: PositiveInt = Field(10, description="Passes over the sets; 10 in SalUn's README.")
+    learning_rate: Positive = Field(
+        0.013,
+        description="Peak rate; 0.013 in SalUn's README for a tenth of CIFAR-10. Its authors "
+        "search from 1e-4 to 0.1 (Unlearn-WorstCase, issue 1).",
+    )
+    keep: Positive = Field(
+        0.5,
+        le=1,
+        description="Share of the weights that the mask lets move; 0.5 in SalUn's README.",
+    )
+    retain: bool = Field(
+        True,
+        description="A pass over the retain set after each pass over the forget set, as in "
+        "Unlearn-Saliency's code; otherwise the forget set only.",
+    )
+
+
+def run(
+    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+) -> None:
+    """Train the weights inside `saliency.saliency_mask`, which is made before the first step.
+
+    Weights outside the mask stay bit for bit as they are; the statistics of batch normalisation
+    are no weights and move. The training is that of `relabelling.train_on_random_labels`.
+    """
+    mask = saliency_mask(model, data.forget_in_order, options.keep)
+    with only_masked(model, mask) as after_step:
+        train_on_random_labels(model, data, options.retain, recipe, device, after_step)
+
+
+def reads(options: Options) -> Uses:
+    """Say which images are read."""
+    return "all" if options.retain else "forget"
+
+
+METHOD = Method(
+    run,
+    title="SalUn",
+    reference="Fan et al., SalUn (ICLR 2024)",
+    reads=reads,
+    options=Options,
+)

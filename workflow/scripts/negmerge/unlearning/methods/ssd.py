@@ -1,0 +1,94 @@
+"""Selective Synaptic Dampening: shrink the weights that matter much more for what is forgotten."""
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from negmerge.checks import require_finite
+from negmerge.errors import UserError
+from negmerge.recipe import Positive, Recipe, Settings
+from negmerge.unlearning.gradients import batch_gradients, trainable
+from negmerge.unlearning.registry import Batch, Data, Method
+
+
+class Options(Settings):
+    """The options of Selective Synaptic Dampening."""
+
+    alpha: Positive = Field(
+        10.0,
+        description="A weight is dampened where its importance for the forget set is more than "
+        "alpha times that for all images; 10 in the official scripts. Expect to tune it.",
+    )
+    dampening: Positive = Field(
+        1.0, description="Lambda, the strength of the dampening; 1 in the official scripts."
+    )
+
+
+def importance(model: nn.Module, batches: Iterable[Batch]) -> dict[str, Tensor]:
+    """Give each weight's importance: the mean over batches of the squared batch-mean gradient.
+
+    In evaluation mode. As in if-loops/selective-synaptic-dampening, not the mean over samples that
+    the Fisher information would be; so it depends on the size of the batches.
+
+    Raises:
+        UserError: there is no batch, or a gradient is not finite.
+    """
+    sums = {name: torch.zeros_like(parameter) for name, parameter in trainable(model).items()}
+    count = 0
+    for _, gradients in batch_gradients(model, batches):
+        count += 1
+        for name, gradient in gradients.items():
+            sums[name] += gradient.square()
+    if not count:
+        raise UserError("ssd: there are no images to forget")
+    return {name: require_finite(total / count, name, "ssd") for name, total in sums.items()}
+
+
+def dampen(
+    weights: Mapping[str, Tensor],
+    for_all: Mapping[str, Tensor],
+    for_forget: Mapping[str, Tensor],
+    alpha: float,
+    dampening: float,
+) -> None:
+    """Multiply weights by min(lambda * I_all / I_forget, 1) where I_forget > alpha * I_all.
+
+    Equations 4 and 5 of the paper. Where I_forget is 0 nothing happens.
+
+    Args:
+        weights: changed in place.
+        for_all: I_all, the importance for all training images, by name and of the weights' shapes.
+        for_forget: I_forget, likewise for the images to forget.
+        alpha: selects weights.
+        dampening: lambda.
+    """
+    for name, weight in weights.items():
+        selected = for_forget[name] > alpha * for_all[name]
+        factor = (dampening * for_all[name] / for_forget[name]).clamp(max=1)
+        # Elsewhere the factor may be 0 / 0.
+        weight.mul_(factor.where(selected, 1.0))
+
+
+def run(
+    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+) -> None:
+    """Dampen the weights once; nothing is trained, so the recipe is not read.
+
+    All images are the batches of the retain set and those of the forget set, each in its order.
+    """
+    for_forget = importance(model, data.forget_in_order)
+    for_all = importance(model, chain(data.retain_in_order, data.forget_in_order))
+    weights = {name: parameter.detach() for name, parameter in trainable(model).items()}
+    dampen(weights, for_all, for_forget, options.alpha, options.dampening)
+
+
+METHOD = Method(
+    run,
+    title="SSD",
+    reference="Foster et al., Selective Synaptic Dampening (AAAI 2024)",
+    reads="all",
+    options=Options,
+)

@@ -1,0 +1,92 @@
+"""SalUn's saliency mask, and training that moves only the weights inside a mask.
+
+Fan et al., SalUn (ICLR 2024), section 4, and OPTML-Group/Unlearn-Saliency.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from negmerge.checks import require_finite
+from negmerge.unlearning.gradients import batch_gradients, trainable
+from negmerge.unlearning.registry import Loader
+
+
+def saliency_mask(model: nn.Module, forget_loader: Loader, keep: float) -> dict[str, Tensor]:
+    """Choose the weights on which forgetting depends most.
+
+    A weight's saliency is |sum over the batches of the gradient of the batch's mean loss|, in
+    evaluation mode; so signs cancel between batches, and a smaller last batch counts as much as the
+    others. As in the official code, all weights are ranked together, biases and the scales and
+    shifts of batch normalisation included.
+
+    Args:
+        model: from images to logits. Its mode, gradients and weights stay as they are.
+        forget_loader: the images to forget, with their labels.
+        keep: share of the P numbers of all parameters that is chosen: int(P * keep) of them.
+            Among equal saliencies, those that come first in the model are chosen.
+
+    Returns:
+        For each parameter that requires a gradient a mask of its shape, True where it is chosen.
+
+    Raises:
+        UserError: a gradient is not finite.
+    """
+    parameters = trainable(model)
+    sums = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+    for _, gradients in batch_gradients(model, forget_loader):
+        for name, gradient in gradients.items():
+            sums[name] += gradient
+    for name, total in sums.items():
+        require_finite(total, name, "saliency mask: gradients")
+    saliency = torch.cat([total.detach().flatten().abs() for total in sums.values()])
+    order = saliency.argsort(descending=True, stable=True)
+    chosen = torch.zeros_like(saliency, dtype=torch.bool)
+    chosen[order[: int(len(saliency) * keep)]] = True
+    parts = chosen.split([parameter.numel() for parameter in parameters.values()])
+    return {
+        name: part.reshape(parameter.shape).clone()
+        for (name, parameter), part in zip(parameters.items(), parts, strict=True)
+    }
+
+
+@contextmanager
+def only_masked(
+    model: nn.Module, mask: Mapping[str, Tensor]
+) -> Iterator[Callable[[Optimizer], None]]:
+    """Let training move only the weights where a mask is True.
+
+    Masking the gradients alone would not do: weight decay and momentum move a weight without a
+    gradient. So weights outside the mask are put back after each step, and their momentum cleared,
+    as in the official code since February 2026. Before that they drifted.
+
+    Yields:
+        What `training.fit` calls after each step.
+    """
+    fixed = [
+        (parameter, ~mask[name].to(parameter.device), parameter.detach().clone())
+        for name, parameter in trainable(model).items()
+    ]
+    # Masked before the step, too, so that only what may move counts when gradients are clipped.
+    hooks = [
+        parameter.register_hook(lambda gradient, outside=outside: gradient.masked_fill(outside, 0))
+        for parameter, outside, _ in fixed
+    ]
+
+    @torch.no_grad()
+    def restore(optimiser: Optimizer) -> None:
+        for parameter, outside, original in fixed:
+            parameter.copy_(original.where(outside, parameter))
+            for key, value in optimiser.state.get(parameter, {}).items():
+                # AdamW also keeps the number of its steps there.
+                if key != "step" and isinstance(value, Tensor):
+                    value.masked_fill_(outside, 0)
+
+    try:
+        yield restore
+    finally:
+        for hook in hooks:
+            hook.remove()

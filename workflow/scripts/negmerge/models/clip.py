@@ -1,6 +1,6 @@
 """CLIP, cut into the image encoder that forgets and the text part that makes the heads."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import open_clip
@@ -68,13 +68,24 @@ def split_state(clip: open_clip.CLIP) -> tuple[State, State]:
     return image, {name: tensor for name, tensor in state.items() if name not in image}
 
 
-def image_encoder(row: Mapping, state: Mapping[str, Tensor], where: str) -> ImageEncoder:
+def image_encoder(
+    row: Mapping,
+    state: Mapping[str, Tensor],
+    where: str,
+    build: Callable[[open_clip.CLIP], ImageEncoder] = ImageEncoder,
+) -> ImageEncoder:
     """Build the image encoder with the given weights.
 
+    Args:
+        row: as for `build_clip`.
+        state: the weights.
+        where: what errors call them.
+        build: makes the encoder of a model.
+
     Raises:
-        UserError: `state`, which errors call `where`, is that of another model.
+        UserError: `state` is that of another model.
     """
-    encoder = ImageEncoder(build_clip(row))
+    encoder = build(build_clip(row))
     require_same_layout(shapes(encoder.state_dict()), shapes(state), where)
     encoder.load_state_dict(state)
     return encoder

@@ -1,0 +1,168 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from negmerge.errors import UserError
+from negmerge.evaluation import svc_membership
+from negmerge.evaluation.membership import membership_attack, require_members
+from negmerge.evaluation.membership_features import FEATURES, features
+
+PARTS = ("shadow_train", "shadow_test", "target_test")
+# The official name is the wrong formula's.
+OFFICIAL = {name: name for name in ("confidence", "correctness", "entropy", "prob")} | {
+    "m_entropy_official": "m_entropy"
+}
+
+
+@pytest.fixture(scope="module")
+def file(golden):
+    return golden("mia_svc_c10_n200")
+
+
+@pytest.fixture(scope="module")
+def outputs(file):
+    return [(file[f"{part}/logits"], file[f"{part}/labels"]) for part in PARTS]
+
+
+@pytest.fixture(scope="module")
+def attack(outputs):
+    return membership_attack(*outputs)
+
+
+def test_features_are_the_official_ones(file, outputs):
+    for part, one in zip(PARTS, outputs, strict=True):
+        found = features(*one)
+        assert tuple(found) == FEATURES
+        assert all(values.dtype == np.float64 for values in found.values())
+        for name in ("confidence", "correctness", "entropy", "m_entropy_official"):
+            # The official code computes in float32.
+            expected = file[f"{part}/{name}"].reshape(-1)
+            np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found["prob"].sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_the_attack_is_the_official_one(file, attack, name):
+    assert attack[name] == pytest.approx(100 * file[f"result/{OFFICIAL[name]}"], abs=1e-9)
+
+
+def test_the_attack_by_confidence_alone_is_the_reported_value(file, attack):
+    confidences = [file[f"{part}/confidence"] for part in PARTS]
+    assert svc_membership(*confidences) == attack["confidence"] == 63.75
+    flat = [torch.from_numpy(values).flatten() for values in confidences]
+    found = svc_membership(*flat)
+    assert isinstance(found, float)
+    assert found == attack["confidence"]
+
+
+def test_correctness_is_the_error_on_the_forgotten_images(outputs, attack):
+    logits, labels = outputs[2]
+    wrong = 100 * float(np.mean(logits.argmax(axis=1) != labels))
+    assert attack["correctness"] == pytest.approx(wrong)
+
+
+def test_torch_and_numpy_give_the_same(outputs, attack):
+    tensors = [(torch.from_numpy(logits), torch.from_numpy(labels)) for logits, labels in outputs]
+    assert membership_attack(*tensors, ["entropy"]) == {"entropy": attack["entropy"]}
+
+
+def test_only_the_first_retain_images_are_members(outputs, attack):
+    logits, labels = outputs[0]
+    more = (np.concatenate([logits, -logits]), np.concatenate([labels, labels]))
+    assert membership_attack(more, *outputs[1:], ["confidence"]) == {
+        "confidence": attack["confidence"]
+    }
+
+
+def test_images_like_members_are_members_and_others_are_not():
+    random = np.random.default_rng(0)
+    members, others = random.uniform(0.9, 1, 60), random.uniform(0, 0.4, 60)
+    assert svc_membership(members, others, members) == 0
+    assert svc_membership(members, others, others) == 100
+    assert svc_membership(members, others, np.r_[members[:3], others[:1]]) == 25
+
+
+def test_the_modified_entropy_is_that_of_its_authors(outputs):
+    logits, labels = outputs[2]
+    prob = torch.softmax(torch.from_numpy(logits).double(), dim=1)
+    for row, label, found in zip(prob, labels, features(logits, labels)["m_entropy"], strict=True):
+        expected = -(1 - row[label]) * row[label].log()
+        for number, p in enumerate(row):
+            if number != label:
+                expected = expected - p * (1 - p).log()
+        assert found == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_sure_right_answers_have_no_modified_entropy_and_sure_wrong_ones_much():
+    found = features(np.array([[1000.0, 0, 0], [1000.0, 0, 0]]), np.array([0, 1]))
+    assert found["confidence"].tolist() == [1, 0]
+    assert found["m_entropy"][0] == pytest.approx(0)
+    # -log of what stands for 0, twice: for the true class and for the one that is sure.
+    assert found["m_entropy"][1] == pytest.approx(-2 * np.log(1e-30))
+
+
+@given(arrays(np.float32, (5, 4), elements=st.floats(-1e4, 1e4, width=32)), st.integers(0, 3))
+def test_features_are_finite_and_in_their_ranges(logits, label):
+    found = features(logits, np.full(5, label))
+    assert all(np.isfinite(values).all() for values in found.values())
+    assert (found["m_entropy"] >= 0).all()
+    assert (found["entropy"] <= np.log(4) + 1e-9).all()
+    assert ((found["confidence"] >= 0) & (found["confidence"] <= 1)).all()
+
+
+def test_fewer_retain_than_test_images_are_refused(outputs):
+    assert require_members(10, 10) == require_members(11, 10) == 10
+    logits, labels = outputs[0]
+    with pytest.raises(UserError) as caught:
+        membership_attack((logits[:199], labels[:199]), *outputs[1:])
+    assert str(caught.value) == (
+        "membership attack: 199 retain images, expected at least as many as the 200 test images"
+    )
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_are_refused(bad):
+    logits = np.zeros((3, 2), np.float32)
+    logits[1, 1] = bad
+    with pytest.raises(UserError) as caught:
+        features(logits, np.zeros(3, int))
+    assert str(caught.value) == "membership attack: logits hold 1 NaN or infinite of 6"
+
+
+def test_confidences_that_are_missing_or_not_finite_are_refused():
+    with pytest.raises(UserError, match="no forget, expected at least 1 image"):
+        svc_membership([0.9], [0.1], [])
+    with pytest.raises(UserError, match="members hold 1 NaN or infinite of 2"):
+        svc_membership([0.9, np.nan], [0.1], [0.5])
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "message"),
+    [
+        (np.zeros((3, 2)), np.zeros(2, int), r"logits \[3, 2\] and int64 labels \[2\]"),
+        (np.zeros((3, 2)), np.zeros(3), r"logits \[3, 2\] and float64 labels \[3\]"),
+        (np.zeros(3), np.zeros(3, int), r"logits \[3\] and"),
+        (np.zeros((3, 2)), np.array([0, 1, 2]), r"labels 0\.\.2, expected 0\.\.1"),
+        (np.zeros((3, 2)), np.array([0, -1, 1]), r"labels -1\.\.1, expected 0\.\.1"),
+    ],
+)
+def test_labels_that_do_not_fit_the_logits_are_refused(logits, labels, message):
+    with pytest.raises(UserError, match=message):
+        features(logits, labels)
+
+
+def test_an_unknown_feature_is_refused(outputs):
+    with pytest.raises(UserError, match="unknown feature 'confidance'; did you mean 'confidence'"):
+        membership_attack(*outputs, ["confidance"])
+
+
+def test_the_package_imports_neither_torch_nor_sklearn():
+    code = "import sys, negmerge.evaluation; print({'torch', 'sklearn'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"

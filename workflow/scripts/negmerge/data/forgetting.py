@@ -1,0 +1,147 @@
+"""Which training images are forgotten, which are kept, and which are held out for validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from negmerge.data import forget_rules
+from negmerge.errors import UserError, unknown
+from negmerge.files import read_json, write_json
+
+RULES = ("uniform", "salun", "given")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Positions in a training set: int64, one dimension, ascending but for `validation`.
+
+    Attributes:
+        forget: what the unlearned model must forget.
+        retain: what it must keep; Retrain sees nothing else.
+        validation: what is used for neither; empty unless the rule holds images out.
+        original: what the original model is trained on.
+    """
+
+    forget: np.ndarray
+    retain: np.ndarray
+    validation: np.ndarray
+    original: np.ndarray
+
+
+PARTS = tuple(field.name for field in fields(Split))
+
+
+def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path) -> np.ndarray:
+    """Give indices back as an int64 array, in their order.
+
+    Args:
+        indices: positions in a training set.
+        n: the number of its images.
+        where: what errors call the list.
+
+    Raises:
+        UserError: an index that is no whole number, that comes twice, or that is not in 0..n-1.
+    """
+    try:
+        array = np.asarray(indices)
+    except ValueError:
+        raise UserError(f"{where}: expected a list of whole numbers") from None
+    if array.shape == (0,):
+        return np.zeros(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise UserError(f"{where}: expected a list of whole numbers")
+    foreign = array[(array < 0) | (array >= n)]
+    if foreign.size:
+        raise UserError(
+            f"{where}: index {foreign[0]} is foreign ({foreign.size} in all), expected 0..{n - 1}"
+        )
+    values, counts = np.unique(array, return_counts=True)
+    repeated = values[counts > 1]
+    if repeated.size:
+        raise UserError(f"{where}: index {repeated[0]} is repeated ({repeated.size} in all)")
+    return array.astype(np.int64)
+
+
+def check_split(split: Split, n: int, where: str | Path) -> Split:
+    """Give a split of n images back, with int64 arrays.
+
+    Raises:
+        UserError: a part has repeats or foreign indices, nothing is forgotten, kept or trained on,
+            or forget, retain and validation overlap; `where` names the split.
+    """
+    parts = {name: check_indices(vars(split)[name], n, f"{where}: {name}") for name in PARTS}
+    for name in ("forget", "retain", "original"):
+        if not parts[name].size:
+            raise UserError(f"{where}: {name} has no image, expected at least 1 of {n}")
+    for one, other in (("forget", "retain"), ("forget", "validation"), ("retain", "validation")):
+        both = np.intersect1d(parts[one], parts[other])
+        if both.size:
+            raise UserError(
+                f"{where}: {one} and {other} share index {both[0]} ({both.size} in all)"
+            )
+    return Split(**parts)
+
+
+def forget_split(
+    items: int | Sequence[int] | np.ndarray,
+    share: float | None,
+    seed: int,
+    *,
+    rule: str = "uniform",
+    original_seed: int | None = None,
+    file: str | Path | None = None,
+) -> Split:
+    """Choose which training images are forgotten.
+
+    Args:
+        items: the number of training images, or their labels, which `salun` needs.
+        share: of the images to forget, above 0 and below 1; `given` does not use it.
+        seed: of the draws, in 0..2^32 - 1, from 1 for `salun`; `given` does not use it.
+        rule: `uniform`, a share of all images (ours); `salun`, with a tenth of each class held out
+            (the literature's, see `forget_rules.salun`); or `given`, the indices in `file`.
+        original_seed: for `salun`, if the original model is trained on the split of another seed
+            (1 in SalUn's code).
+        file: for `given`, a text file with one index a line.
+
+    Raises:
+        UserError: an unknown rule, a share or a seed out of range, nothing to forget or to keep,
+            something that the rule needs is missing, or a given index is repeated or foreign.
+    """
+    labels = np.asarray(items) if np.ndim(items) else None
+    n = int(items) if labels is None else len(labels)
+    if rule not in RULES:
+        raise UserError(unknown("rule", rule, RULES))
+    if rule != "salun" and original_seed is not None:
+        raise UserError(f"original_seed {original_seed}: only the rule salun has it, not {rule}")
+    if rule == "given":
+        if file is None:
+            raise UserError("the rule given needs a file with the indices to forget")
+        indices = check_indices(forget_rules.read_indices(file), n, file)
+        return check_split(Split(*forget_rules.given(n, indices)), n, file)
+    if share is None:
+        raise UserError(f"the rule {rule} needs the share of the images to forget")
+    if rule == "uniform":
+        return Split(*forget_rules.uniform(n, share, seed))
+    if labels is None:
+        raise UserError("the rule salun needs the label of each image, not only their number")
+    return Split(*forget_rules.salun(labels, share, seed, original_seed))
+
+
+def write_split(path: str | Path, split: Split) -> None:
+    """Write a split as JSON, a list of indices for each part, at once or not at all."""
+    write_json(path, {name: vars(split)[name].tolist() for name in PARTS})
+
+
+def read_split(path: str | Path, n: int) -> Split:
+    """Read a split of n training images that `write_split` or a user wrote.
+
+    Raises:
+        UserError: not a JSON file, a part is missing or unknown, or what `check_split` refuses.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict) or set(found) != set(PARTS):
+        names = ", ".join(found) if isinstance(found, dict) else type(found).__name__
+        raise UserError(f"{path}: holds {names or 'nothing'}, expected {', '.join(PARTS)}")
+    return check_split(Split(**found), n, path)

@@ -1,0 +1,112 @@
+"""The membership attack of the unlearning literature: do forgotten images look unseen?
+
+It is that of SalUn's code (OPTML-Group/Unlearn-Saliency, Classification/evaluation/SVC_MIA.py): a
+support vector classifier learns to tell images that the model was trained on (members) from test
+images (non-members) by what the model says about them, and judges the forgotten images. The papers
+report the feature `confidence`. Higher values mean that more forgotten images look unseen; the
+best value is that of Retrain, not the highest.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from negmerge.errors import UserError, unknown
+from negmerge.evaluation.membership_features import FEATURES, features, finite
+
+# Of the classifier, in SalUn's code.
+PENALTY, GAMMA, KERNEL = 3, "auto", "rbf"
+
+# Logits (n, classes) and labels (n,).
+Outputs = tuple[ArrayLike, ArrayLike]
+
+
+def svc_membership(
+    member_confidence: ArrayLike,
+    nonmember_confidence: ArrayLike,
+    forget_confidence: ArrayLike,
+) -> float:
+    """Attack with one feature: the share of forgotten images that are taken for non-members.
+
+    An SVC with an RBF kernel, C = 3 and gamma = 1 / (numbers per image), without scaling. The time
+    grows with the square of the number of images, see benchmarks/membership.py.
+
+    Args:
+        member_confidence: (n,) or (n, numbers), numpy or torch (CPU); for the papers' value, the
+            softmax probability of the true class of retain images.
+        nonmember_confidence: likewise of test images; the papers take as many.
+        forget_confidence: likewise of the forgotten images.
+
+    Returns:
+        Percent.
+
+    Raises:
+        UserError: one of them is empty, or holds NaN or an infinity.
+    """
+    # Here, since it takes seconds to import and other scores do without it.
+    from sklearn.svm import SVC
+
+    members = _column(member_confidence, "members")
+    nonmembers = _column(nonmember_confidence, "non-members")
+    forget = _column(forget_confidence, "forget")
+    labels = np.repeat([1, 0], [len(members), len(nonmembers)])
+    attack = SVC(C=PENALTY, gamma=GAMMA, kernel=KERNEL)
+    attack.fit(np.concatenate([members, nonmembers]), labels)
+    return 100 * int(np.count_nonzero(attack.predict(forget) == 0)) / len(forget)
+
+
+def _column(feature: ArrayLike, name: str) -> np.ndarray:
+    """Give a feature as (n, numbers) float64."""
+    values = np.asarray(feature, dtype=np.float64)
+    if not values.size:
+        raise UserError(f"membership attack: no {name}, expected at least 1 image")
+    return finite(values, name).reshape(len(values), -1)
+
+
+def require_members(retain: int, test: int) -> int:
+    """Give the number of members that the attack learns from: as many as there are test images.
+
+    The members are the first retain images in the order of the data set, as in SalUn's code, seen
+    without augmentation.
+
+    Raises:
+        UserError: there are fewer retain images than test images.
+    """
+    if retain < test:
+        raise UserError(
+            f"membership attack: {retain} retain images, expected at least as many as the {test} "
+            "test images"
+        )
+    return test
+
+
+def membership_attack(
+    members: Outputs,
+    nonmembers: Outputs,
+    forget: Outputs,
+    names: Sequence[str] = FEATURES,
+) -> dict[str, float]:
+    """Attack a model with each feature by itself.
+
+    Args:
+        members: logits and labels of retain images in the order of the data set; the first
+            `require_members` of them count.
+        nonmembers: of all test images.
+        forget: of all forgotten images.
+        names: the features wanted, of `FEATURES`; each costs a classifier of its own.
+
+    Returns:
+        Percent of the forgotten images that are taken for non-members, by feature. The papers' MIA
+        is `confidence`.
+
+    Raises:
+        UserError: fewer retain than test images, an unknown feature, or what `features` refuses.
+    """
+    for name in names:
+        if name not in FEATURES:
+            raise UserError(unknown("feature", name, FEATURES))
+    count = require_members(len(members[1]), len(nonmembers[1]))
+    known = features(members[0][:count], members[1][:count])
+    unseen, judged = features(*nonmembers), features(*forget)
+    return {name: svc_membership(known[name], unseen[name], judged[name]) for name in names}

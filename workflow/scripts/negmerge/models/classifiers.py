@@ -1,0 +1,144 @@
+"""Image classifiers that unlearn: ResNet-18, VGG-16 and Swin-T with their input normalisation."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from negmerge.checks import require_same_layout
+from negmerge.errors import UserError, find, unknown
+from negmerge.models.convolutional import resnet18, vgg16_bn
+from negmerge.states import shapes
+
+SWIN = "swin_tiny_patch4_window7_224"
+
+
+class Normalisation(nn.Module):
+    """Brings intensities in 0..1 to the mean 0 and the standard deviation 1 of each channel.
+
+    In SalUn's code these six numbers are float buffers of the model's state. Here they belong to
+    the model's row and not to its state, so that no vector ever holds them.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]):
+        super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            channels = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
+            self.register_buffer(name, channels, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalise images (n, 3, height, width)."""
+        return (images - self.mean) / self.std
+
+
+def _resnet18(classes: int, size: int, width: int = 64) -> nn.Module:
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+        raise UserError(f"resnet18: width is {width!r}, expected a whole number from 1")
+    return resnet18(classes, width)
+
+
+def _vgg16_bn(classes: int, size: int, variant: str = "salun") -> nn.Module:
+    find("variant of vgg16-bn", variant, dict.fromkeys(("salun", "lth")))
+    return vgg16_bn(classes, variant)
+
+
+def _swin_t(classes: int, size: int, pretrained: bool = False) -> nn.Module:
+    # Here, since timm takes seconds to import and the other kinds do without it.
+    import timm
+
+    # timm fetches the weights of ImageNet-1k and fits the relative positions to the size.
+    return timm.create_model(SWIN, pretrained=pretrained, num_classes=classes, img_size=size)
+
+
+def _timm(classes: int, size: int, name: str, pretrained: bool = False) -> nn.Module:
+    import timm
+
+    find("model of timm", name, dict.fromkeys(timm.list_models()))
+    return timm.create_model(name, pretrained=pretrained, num_classes=classes)
+
+
+# By kind: from classes, size and options to a network, and its options.
+KINDS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
+    "resnet18": (_resnet18, ("width",)),
+    "vgg16-bn": (_vgg16_bn, ("variant",)),
+    "swin-t": (_swin_t, ("pretrained",)),
+    "timm": (_timm, ("name", "pretrained")),
+}
+
+
+def _convolutional(network: nn.Module) -> bool:
+    """Say whether it is a convolutional network; Swin has layer normalisation instead."""
+    return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+
+
+def build_classifier(row: Mapping, classes: int) -> nn.Sequential:
+    """Build a classifier with new weights, on torch's default device.
+
+    The weights of ResNet and VGG lie in memory channels last, which makes their convolutions
+    faster on a CPU. Shapes and the order of the numbers are as ever, and files hold the standard
+    layout; only `Tensor.view` fails on them, so flatten them by `flatten`.
+
+    Args:
+        row: `architecture` (its `kind`, one of `KINDS`, and the kind's options), `mean` and `std`
+            of the three channels, and `size`, the side of the images in pixels.
+        classes: number of outputs.
+
+    Returns:
+        A model from images (n, 3, size, size) float32 in 0..1 to logits (n, classes). Its state
+        has the names of the network behind `network.`; the normalisation is not in it.
+
+    Raises:
+        UserError: an unknown kind or option, or a value that the kind does not have.
+    """
+    options = dict(row["architecture"])
+    kind = options.pop("kind", None)
+    build, known = find("kind of classifier", kind, KINDS)
+    for name in options:
+        if name not in known:
+            raise UserError(unknown(f"option of {kind}", name, known))
+    network = build(classes, row["size"], **options)
+    if _convolutional(network):
+        network.to(memory_format=torch.channels_last)
+    return nn.Sequential(
+        OrderedDict(normalisation=Normalisation(row["mean"], row["std"]), network=network)
+    )
+
+
+def last_linear(model: nn.Module) -> tuple[str, nn.Linear]:
+    """Find the layer that gives the logits: the last linear one, and its name in the model.
+
+    Raises:
+        ValueError: the model has no linear layer.
+    """
+    layers = [
+        (name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)
+    ]
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no linear layer")
+    return layers[-1]
+
+
+def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn.Sequential:
+    """Build a classifier with the given weights, with as many outputs as they have.
+
+    The number is read from the state, since Boundary Expanding adds an output.
+
+    Args:
+        row: as for `build_classifier`; `pretrained` is ignored.
+        state: the weights, and the statistics of batch normalisation.
+        where: what errors call the state.
+
+    Raises:
+        UserError: the state is that of another model.
+    """
+    options = {name: value for name, value in row["architecture"].items() if name != "pretrained"}
+    row = {**row, "architecture": options}
+    with torch.device("meta"):
+        name, _ = last_linear(build_classifier(row, 1))
+    weight = state.get(f"{name}.weight")
+    classes = len(weight) if weight is not None and weight.ndim == 2 else 1
+    model = build_classifier(row, max(classes, 1))
+    require_same_layout(shapes(model.state_dict()), shapes(state), where)
+    model.load_state_dict(state)
+    return model

@@ -1,0 +1,76 @@
+"""Networks in the tangent space of their base: linear in the weights, for linear task arithmetic.
+
+Ortiz-Jimenez et al., *Task Arithmetic in the Tangent Space* (NeurIPS 2023).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import open_clip
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from negmerge.models.clip import IMAGE_PREFIX, ImageEncoder
+from negmerge.states import State
+
+
+def linearised(network: nn.Module, base: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    """Compute f(base) + J (weights - base), where J is the derivative of f at the base.
+
+    One forward-mode product; the network's own parameters are the weights, its buffers are used as
+    they are.
+
+    Args:
+        network: in eval mode, as in gortizji/tangent_task_arithmetic.
+        base: the value of each of its parameters before training, by name, on their device.
+        inputs: what the network takes.
+    """
+    change = {name: weight - base[name] for name, weight in network.named_parameters()}
+    with _differentiable_attention():
+        value, slope = jvp(
+            lambda weights: functional_call(network, weights, (inputs,)), (dict(base),), (change,)
+        )
+    return value + slope
+
+
+@contextmanager
+def _differentiable_attention() -> Iterator[None]:
+    """Use the one implementation of attention that has a forward-mode derivative."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+class TangentEncoder(ImageEncoder):
+    """CLIP's image tower, linearised at its base, with normalised features.
+
+    Its state has the names and shapes of `ImageEncoder`'s, so that vectors, merges and negations
+    know nothing of the mode; only the base makes it linear.
+
+    Args:
+        clip: the model, with any weights.
+        base: the state of the image encoder before fine-tuning.
+    """
+
+    def __init__(self, clip: open_clip.CLIP, base: State):
+        super().__init__(clip)
+        self._names = [name for name, _ in self.visual.named_parameters()]
+        for number, name in enumerate(self._names):
+            # Buffers move to a device with the model; these are no part of its state.
+            self.register_buffer(f"base{number}", base[IMAGE_PREFIX + name], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode images (n, 3, size, size) as unit vectors (n, dimensions)."""
+        base = {name: getattr(self, f"base{place}") for place, name in enumerate(self._names)}
+        return functional.normalize(linearised(self.visual, base, images), dim=-1)
+
+    def train(self, mode: bool = True) -> "TangentEncoder":
+        """Stay in eval mode, in which the derivative is meant."""
+        return super().train(False)

@@ -1,8 +1,10 @@
 # NegMerge as one DAG: from images to the tables, figures and report of a study.
 #
 #   data/{dataset}/images.safetensors                        prepared once for all studies
-#   results/{study}/{experiment}/base.safetensors            what is to forget (text.safetensors: its text part)
+#   results/{study}/{experiment}/base.safetensors            what is to forget: CLIP (text.safetensors: its text part)
 #   results/{study}/{experiment}/heads/{dataset}.safetensors zero-shot heads
+#   results/{study}/{experiment}/{task}/split.json           which images a classifier forgets
+#   results/{study}/{experiment}/{task}/trained/{method}.safetensors  classifiers: original, retrain, unlearn methods
 #   results/{study}/{experiment}/{task}/finetuned/{point}.safetensors
 #   results/{study}/{experiment}/{task}/vectors/{point}.safetensors
 #   results/{study}/{experiment}/{task}/merged/{method}.safetensors
@@ -46,6 +48,7 @@ include: "rules/base.smk"
 include: "rules/finetune.smk"
 include: "rules/merge.smk"
 include: "rules/select.smk"
+include: "rules/unlearn.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 

@@ -15,12 +15,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from negmerge import compute
+from negmerge.catalogue import Catalogue
 from negmerge.evaluation.search import search
 from negmerge.evaluation.validation import Validation, load_validation
-from negmerge.experiment import Coefficients, Experiment
+from negmerge.experiment import Coefficients
+from negmerge.scenarios import load_scenario
 from negmerge.selection import Sweep, choose
 from negmerge.states import read_state
 from negmerge.study import load_study
+from negmerge.zero_shot import ZeroShot
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENT = "mini-clip"
@@ -41,8 +44,13 @@ def counted(validation: Validation, files: dict[str, Path], grid: list[float]):
 
 def full(validation: Validation, count, name: str, grid: list[float]) -> Sweep:
     """Make the full sweep of one vector."""
-    found = [validation.accuracies(count, name, coefficient) for coefficient in grid]
-    shares = {role: [one[role].correct / one[role].n for one in found] for role in found[0]}
+    shares = {
+        role: [
+            sum(count(name, coefficient, role, batch) for batch in range(len(sizes))) / sum(sizes)
+            for coefficient in grid
+        ]
+        for role, sizes in validation.sizes.items()
+    }
     return Sweep(grid, shares["forget"], shares["control"])
 
 
@@ -54,27 +62,26 @@ def measure(validation: Validation, count, names: list[str], grid: list[float], 
     return asdict(found) | {"share": round(found.images / found.images_full, 4)}
 
 
-def measure_task(experiment: Experiment, model: dict, folder: Path, data: Path, task: str) -> dict:
+def measure_task(
+    experiment: ZeroShot, known: Catalogue, folder: Path, data: Path, task: str
+) -> dict:
     """Measure all merges and the best single model of one task."""
-    sets = experiment.datasets(task)
     inputs = {
-        f"{role}_data": str(data / name / "images.safetensors") for role, name in sets.items()
-    }
-    inputs |= {
-        f"{role}_head": str(folder / "heads" / f"{name}.safetensors") for role, name in sets.items()
+        name: str(data / what / "images.safetensors" if kind == "images" else folder / what)
+        for name, (kind, what) in experiment.inputs(task, experiment.ROLES).items()
     }
     base, batch = str(folder / "base.safetensors"), experiment.evaluation_batch
     device = compute.prepare("cpu", threads=1, seed=0)
     start = time.monotonic()
-    validation = load_validation(model, base, sets, inputs, batch, device)
+    scenario = load_scenario(experiment.job(task, known), inputs, device)
+    validation = load_validation(scenario, base, batch, device, most=None, re_estimates=False)
     merges = {path.stem: path for path in sorted(folder.glob(f"{task}/merged/*.safetensors"))}
     points = {path.stem: path for path in sorted(folder.glob(f"{task}/vectors/*.safetensors"))}
-    count = counted(validation, merges | points, experiment.coefficients.values)
+    grids = {"study": experiment.coefficients.values, "paper": Coefficients().values}
+    together = sorted({coefficient for grid in grids.values() for coefficient in grid})
+    count = counted(validation, merges | points, together)
     result = {"images": {role: sum(sizes) for role, sizes in validation.sizes.items()}}
-    for label, grid in (
-        ("study", experiment.coefficients.values),
-        ("paper", Coefficients().values),
-    ):
+    for label, grid in grids.items():
         found = {
             name: measure(validation, count, [name], grid, experiment.selection.keep)
             for name in merges
@@ -96,9 +103,8 @@ if __name__ == "__main__":
         sys.exit(f"error: {results}: no finished run of the demo; run `make` first")
     study = load_study(ROOT / "config", "demo")
     experiment = study.experiments[EXPERIMENT]
-    model = study.catalogue.models[experiment.model].model_dump()
     measured = {
-        task: measure_task(experiment, model, results / EXPERIMENT, data, task)
+        task: measure_task(experiment, study.catalogue, results / EXPERIMENT, data, task)
         for task in experiment.tasks
     }
     record = {"study": "demo", "batch": experiment.evaluation_batch, "tasks": measured}

@@ -1,4 +1,5 @@
-# The base, before it forgets, and the zero-shot heads that its text part makes.
+# The base, before it forgets: CLIP with its zero-shot heads; or a classifier, with the split of its
+# training images into what to forget and what to retain, and Retrain, which never saw the former.
 
 
 rule base:
@@ -23,7 +24,7 @@ rule base:
         model=model,
         pretrain=pretrain,
         device=setting("device", of=study),
-        seed=job_seed,
+        seed=job_seed("training"),
         torch_threads=2,
     message:
         "base: {wildcards.experiment}"
@@ -38,9 +39,9 @@ rule head:
     output:
         head="results/{study}/{experiment}/heads/{dataset}.safetensors",
     log:
-        "results/{study}/logs/head/{experiment}.{dataset}.log",
+        "results/{study}/logs/head/{experiment}/{dataset}.log",
     benchmark:
-        "results/{study}/benchmarks/head/{experiment}.{dataset}.tsv"
+        "results/{study}/benchmarks/head/{experiment}/{dataset}.tsv"
     conda:
         "../envs/models.yaml"
     threads: 1
@@ -55,3 +56,63 @@ rule head:
         "head: {wildcards.experiment}, {wildcards.dataset}"
     script:
         "../workflow/scripts/head.py"
+
+
+rule split:
+    input:
+        images=lambda wildcards: images(experiment(wildcards).dataset),
+        given=lambda wildcards: experiment(wildcards).forget.file or [],
+        code=code("split"),
+    output:
+        split="results/{study}/{experiment}/{task}/split.json",
+    log:
+        "results/{study}/logs/split/{experiment}/{task}.log",
+    benchmark:
+        "results/{study}/benchmarks/split/{experiment}/{task}.tsv"
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        forget=lambda wildcards: experiment(wildcards).forget.model_dump(exclude={"seed"}),
+        seed=lambda wildcards, output: experiment(wildcards).split_seed(wildcards.task)
+        or job_seed("split")(wildcards, output),
+    message:
+        "split: {wildcards.experiment}, {wildcards.task}"
+    script:
+        "../workflow/scripts/split.py"
+
+
+rule train:
+    input:
+        unpack(role_inputs()),
+        code=job_code("train"),
+    output:
+        trained="results/{study}/{experiment}/{task}/trained/{trained}.safetensors",
+    log:
+        "results/{study}/logs/train/{experiment}/{task}/{trained}.log",
+    benchmark:
+        "results/{study}/benchmarks/train/{experiment}/{task}/{trained}.tsv"
+    wildcard_constraints:
+        trained="original|retrain",
+    conda:
+        "../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=gpus,
+    params:
+        scenario=scenario,
+        recipe=lambda wildcards: experiment(wildcards).train.model_dump(),
+        role=lambda wildcards: {"original": "original", "retrain": "retain"}[wildcards.trained],
+        device=setting("device", of=study),
+        seed=job_seed("training"),
+        torch_threads=1,
+    message:
+        "train: {wildcards.experiment}, {wildcards.task}, {wildcards.trained}"
+    script:
+        "../workflow/scripts/train.py"

@@ -8,7 +8,7 @@ ROOT = Path(str(workflow.current_basedir)).parent
 LIBRARY = ROOT / "workflow" / "scripts" / "negmerge"
 sys.path.insert(0, str(LIBRARY.parent))
 
-from negmerge import places, plugins
+from negmerge import methods, places, plugins
 from negmerge.catalogue import load_catalogue
 from negmerge.dependencies import import_closure
 from negmerge.errors import UserError, find
@@ -62,12 +62,31 @@ def pretrain(wildcards):
 
 
 @checked
+def scenario(wildcards):
+    return experiment(wildcards).job(wildcards.task, catalogue())
+
+
+@checked
 def recipe(wildcards):
     return experiment(wildcards).recipe(wildcards.task, wildcards.point).model_dump()
 
 
-def options(wildcards):
-    return find("method", wildcards.method, experiment(wildcards).methods)
+def of_method(name):
+    """A look-up of what an experiment says of the wildcard `method`."""
+    return checked(lambda wildcards: getattr(experiment(wildcards), name)(wildcards.method))
+
+
+def validation(wildcards):
+    chosen = experiment(wildcards)
+    return {"most": chosen.selection.images, "re_estimates": chosen.re_estimates}
+
+
+def method_name(wildcards):
+    return methods.base_name(wildcards.method)
+
+
+def is_trained(wildcards):
+    return places.is_trained(wildcards.method)
 
 
 def exhibit(kind):
@@ -79,10 +98,14 @@ def gpus(wildcards):
     return int(study(wildcards).device == "cuda")
 
 
-def job_seed(wildcards, output):
-    """A seed from the study's seed and the place of the job's output in the study."""
-    place = output[0].partition(f"results/{wildcards.study}/")[2]
-    return derive_seed(study(wildcards).seed_of(wildcards.experiment), place)
+def job_seed(level):
+    """A look-up of a seed: of the study's for a level, and the place of the job's output."""
+
+    def look_up(wildcards, output):
+        place = output[0].partition(f"results/{wildcards.study}/")[2]
+        return derive_seed(study(wildcards).seed_of(wildcards.experiment, level), place)
+
+    return look_up
 
 
 def shipped(path):
@@ -99,6 +122,16 @@ def code(script, **choices):
     return [shipped(path) for path in sorted(reached)]
 
 
+def job_code(script, **look_ups):
+    """A look-up of the files that a script reaches, in the experiment's scenario."""
+
+    def look_up(wildcards):
+        choices = {folder: choice(wildcards) for folder, choice in look_ups.items()}
+        return code(script, **{plugins.SCENARIOS: experiment(wildcards).scenario}, **choices)
+
+    return look_up
+
+
 def images(name):
     return f"{config['data']}/{name}/images.safetensors"
 
@@ -108,8 +141,30 @@ def preparation_times(wildcards):
     return [f"{config['data']}/benchmarks/prepare/{name}.tsv" for name in names]
 
 
+def dataset(wildcards):
+    return find("data set", wildcards.dataset, catalogue().datasets)
+
+
+def contents(wildcards):
+    return dataset(wildcards).contents()
+
+
+def preparation_minutes(wildcards):
+    return 30 + round(dataset(wildcards).gigabytes)
+
+
 def source_files(wildcards):
-    return [shipped(ROOT / path) for path in row("datasets")(wildcards)["files"].values()]
+    """A download is what its checksum says: that it is newer than what was made of it is nothing."""
+    chosen = dataset(wildcards)
+    folder = f"{config['data']}/downloads/{chosen.shares or wildcards.dataset}"
+    return [
+        shipped(ROOT / file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
+        for file in chosen.files.values()
+    ]
+
+
+def download_of(wildcards):
+    return find("file", wildcards.file, dataset(wildcards).downloads).model_dump()
 
 
 def pretraining_data(wildcards):
@@ -117,16 +172,34 @@ def pretraining_data(wildcards):
     return [images(name) for name in settings.sources] if settings else []
 
 
+def base(wildcards):
+    folder = f"results/{wildcards.study}/{wildcards.experiment}"
+    return f"{folder}/{experiment(wildcards).BASE}".format(**wildcards)
+
+
 def role_inputs(*roles):
-    """A look-up of images and head of the sets in these roles: forget, control."""
+    """A look-up of the images in some roles, or all, and of what else tells what they are."""
 
     def look_up(wildcards):
-        sets = experiment(wildcards).datasets(wildcards.task)
-        heads = f"results/{wildcards.study}/{wildcards.experiment}/heads"
-        data = {f"{role}_data": images(sets[role]) for role in roles}
-        return data | {f"{role}_head": f"{heads}/{sets[role]}.safetensors" for role in roles}
+        chosen = experiment(wildcards)
+        folder = f"results/{wildcards.study}/{wildcards.experiment}"
+        found = chosen.inputs(wildcards.task, roles or chosen.ROLES)
+        return {
+            name: images(what) if kind == "images" else f"{folder}/{what}"
+            for name, (kind, what) in found.items()
+        }
 
     return checked(look_up)
+
+
+re_estimates = setting("re_estimates")
+
+
+def statistics_data(wildcards):
+    """What re-estimates the statistics of batch normalisation, where a study wants that."""
+    if not re_estimates(wildcards):
+        return {}
+    return role_inputs()(wildcards) | {"scenario": job_code("negate")(wildcards)}
 
 
 def in_task(place, by):

@@ -1,6 +1,33 @@
 # Data sets: from where they come to the one form that all steps read.
 
 
+# On the machine where Snakemake runs: compute nodes often have no internet. There is no input `code`
+# and the file is no new one but an update, so that nothing that changes in the workflow deletes a
+# file that took hours, or that somebody put there by hand.
+rule download:
+    output:
+        file=update("<data>/downloads/{dataset}/{file}"),
+    log:
+        "<data>/logs/download/{dataset}/{file}.log",
+    benchmark:
+        "<data>/benchmarks/download/{dataset}/{file}.tsv"
+    wildcard_constraints:
+        file=r"\w[\w.-]*",
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=600,
+    params:
+        file=download_of,
+    message:
+        "download: {wildcards.dataset}, {wildcards.file}"
+    script:
+        "../workflow/scripts/download.py"
+
+
 rule prepare:
     input:
         files=source_files,
@@ -18,9 +45,9 @@ rule prepare:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=30,
+        runtime=preparation_minutes,
     params:
-        dataset=row("datasets"),
+        dataset=contents,
     message:
         "prepare: {wildcards.dataset}"
     script:

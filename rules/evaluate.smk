@@ -3,22 +3,28 @@
 
 rule negate:
     input:
-        base="results/{study}/{experiment}/base.safetensors",
+        unpack(statistics_data),
+        base=base,
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
-        vectors=in_task(places.candidate_vectors, "method"),
+        candidates=in_task(places.candidates, "method"),
         code=code("negate"),
     output:
         unlearned="results/{study}/{experiment}/{task}/unlearned/{method}.safetensors",
     log:
-        "results/{study}/logs/negate/{experiment}.{task}.{method}.log",
+        "results/{study}/logs/negate/{experiment}/{task}/{method}.log",
     benchmark:
-        "results/{study}/benchmarks/negate/{experiment}.{task}.{method}.tsv"
+        "results/{study}/benchmarks/negate/{experiment}/{task}/{method}.tsv"
     conda:
-        "../envs/merging.yaml"
+        "../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=30,
+    params:
+        scenario=lambda wildcards: scenario(wildcards) if re_estimates(wildcards) else None,
+        trained=is_trained,
+        batch_size=setting("evaluation_batch"),
+        torch_threads=1,
     message:
         "negate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
@@ -27,15 +33,16 @@ rule negate:
 
 rule evaluate:
     input:
-        unpack(role_inputs("forget", "control")),
-        unlearned="results/{study}/{experiment}/{task}/unlearned/{method}.safetensors",
-        code=code("evaluate"),
+        unpack(role_inputs()),
+        base=base,
+        unlearned=in_task(places.unlearned, "method"),
+        code=job_code("evaluate"),
     output:
         score="results/{study}/{experiment}/{task}/scores/{method}.json",
     log:
-        "results/{study}/logs/evaluate/{experiment}.{task}.{method}.log",
+        "results/{study}/logs/evaluate/{experiment}/{task}/{method}.log",
     benchmark:
-        "results/{study}/benchmarks/evaluate/{experiment}.{task}.{method}.tsv"
+        "results/{study}/benchmarks/evaluate/{experiment}/{task}/{method}.tsv"
     conda:
         "../envs/models.yaml"
     threads: 1
@@ -44,10 +51,12 @@ rule evaluate:
         runtime=120,
         gpu=gpus,
     params:
-        model=model,
-        datasets=lambda wildcards: experiment(wildcards).datasets(wildcards.task),
+        scenario=scenario,
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
+        uses=of_method("reads"),
+        relearning=setting("relearning"),
+        seed=job_seed("evaluation"),
         torch_threads=1,
     message:
         "evaluate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"

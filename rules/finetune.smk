@@ -4,14 +4,14 @@
 rule finetune:
     input:
         unpack(role_inputs("forget")),
-        base="results/{study}/{experiment}/base.safetensors",
-        code=code("finetune"),
+        base=base,
+        code=job_code("finetune"),
     output:
         finetuned="results/{study}/{experiment}/{task}/finetuned/{point}.safetensors",
     log:
-        "results/{study}/logs/finetune/{experiment}.{task}.{point}.log",
+        "results/{study}/logs/finetune/{experiment}/{task}/{point}.log",
     benchmark:
-        "results/{study}/benchmarks/finetune/{experiment}.{task}.{point}.tsv"
+        "results/{study}/benchmarks/finetune/{experiment}/{task}/{point}.tsv"
     conda:
         "../envs/models.yaml"
     threads: 1
@@ -20,11 +20,11 @@ rule finetune:
         runtime=240,
         gpu=gpus,
     params:
-        model=model,
+        scenario=scenario,
         recipe=recipe,
         frozen=setting("frozen"),
         device=setting("device", of=study),
-        seed=job_seed,
+        seed=job_seed("training"),
         torch_threads=1,
     message:
         "finetune: {wildcards.experiment}, {wildcards.task}, {wildcards.point}"
@@ -34,15 +34,15 @@ rule finetune:
 
 rule vector:
     input:
-        base="results/{study}/{experiment}/base.safetensors",
+        base=base,
         finetuned="results/{study}/{experiment}/{task}/finetuned/{point}.safetensors",
         code=code("vector"),
     output:
         vector="results/{study}/{experiment}/{task}/vectors/{point}.safetensors",
     log:
-        "results/{study}/logs/vector/{experiment}.{task}.{point}.log",
+        "results/{study}/logs/vector/{experiment}/{task}/{point}.log",
     benchmark:
-        "results/{study}/benchmarks/vector/{experiment}.{task}.{point}.tsv"
+        "results/{study}/benchmarks/vector/{experiment}/{task}/{point}.tsv"
     conda:
         "../envs/merging.yaml"
     threads: 1

@@ -4,23 +4,26 @@
 rule merge:
     input:
         vectors=in_task(places.pool_vectors, "method"),
-        code=lambda wildcards: code("merge", **{plugins.MERGE_METHODS: wildcards.method}),
+        code=lambda wildcards: code("merge", **{plugins.MERGE_METHODS: method_name(wildcards)}),
     output:
         merged="results/{study}/{experiment}/{task}/merged/{method}.safetensors",
     log:
-        "results/{study}/logs/merge/{experiment}.{task}.{method}.log",
+        "results/{study}/logs/merge/{experiment}/{task}/{method}.log",
     benchmark:
-        "results/{study}/benchmarks/merge/{experiment}.{task}.{method}.tsv"
+        "results/{study}/benchmarks/merge/{experiment}/{task}/{method}.tsv"
     wildcard_constraints:
-        method=r"(?!greedy\.)\w[\w.-]*",
+        method=r"(?!greedy[.-])\w[\w-]*",
     conda:
         "../envs/merging.yaml"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=60,
+        gpu=gpus,
     params:
-        options=options,
+        method=method_name,
+        options=lambda wildcards: of_method("use")(wildcards).options,
+        device=setting("device", of=study),
     message:
         "merge: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
@@ -29,18 +32,18 @@ rule merge:
 
 rule greedy:
     input:
-        unpack(role_inputs("forget", "control")),
-        base="results/{study}/{experiment}/base.safetensors",
+        unpack(role_inputs()),
+        base=base,
         vectors=in_task(places.pool_vectors, "method"),
-        code=code("greedy"),
+        code=job_code("greedy"),
     output:
         merged="results/{study}/{experiment}/{task}/merged/{method}.safetensors",
     log:
-        "results/{study}/logs/greedy/{experiment}.{task}.{method}.log",
+        "results/{study}/logs/greedy/{experiment}/{task}/{method}.log",
     benchmark:
-        "results/{study}/benchmarks/greedy/{experiment}.{task}.{method}.tsv"
+        "results/{study}/benchmarks/greedy/{experiment}/{task}/{method}.tsv"
     wildcard_constraints:
-        method="greedy",
+        method=r"greedy(-[\w-]+)?",
     conda:
         "../envs/models.yaml"
     threads: 1
@@ -49,16 +52,16 @@ rule greedy:
         runtime=240,
         gpu=gpus,
     params:
-        model=model,
-        datasets=lambda wildcards: experiment(wildcards).datasets(wildcards.task),
+        scenario=scenario,
         coefficients=setting("coefficients.values"),
         keep=setting("selection.keep"),
-        options=lambda wildcards: experiment(wildcards).greedy_options(),
+        options=lambda wildcards: methods.greedy_options(of_method("use")(wildcards).options),
+        validation=validation,
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
         torch_threads=1,
     message:
-        "greedy: {wildcards.experiment}, {wildcards.task}"
+        "greedy: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/greedy.py"
 
@@ -70,9 +73,9 @@ rule sparsity:
     output:
         sparsity="results/{study}/{experiment}/{task}/sparsity/{method}.json",
     log:
-        "results/{study}/logs/sparsity/{experiment}.{task}.{method}.log",
+        "results/{study}/logs/sparsity/{experiment}/{task}/{method}.log",
     benchmark:
-        "results/{study}/benchmarks/sparsity/{experiment}.{task}.{method}.tsv"
+        "results/{study}/benchmarks/sparsity/{experiment}/{task}/{method}.tsv"
     conda:
         "../envs/merging.yaml"
     threads: 1
@@ -81,7 +84,7 @@ rule sparsity:
         runtime=30,
     params:
         frozen=setting("frozen"),
-        models=lambda wildcards: len(experiment(wildcards).pool.changes),
+        models=lambda wildcards: len(of_method("points")(wildcards)),
     message:
         "sparsity: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:

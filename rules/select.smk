@@ -4,16 +4,16 @@
 
 rule sweep:
     input:
-        unpack(role_inputs("forget", "control")),
-        base="results/{study}/{experiment}/base.safetensors",
+        unpack(role_inputs()),
+        base=base,
         vector=in_task(places.vector, "vector"),
-        code=code("sweep"),
+        code=job_code("sweep"),
     output:
         sweep="results/{study}/{experiment}/{task}/sweeps/{vector}.csv",
     log:
-        "results/{study}/logs/sweep/{experiment}.{task}.{vector}.log",
+        "results/{study}/logs/sweep/{experiment}/{task}/{vector}.log",
     benchmark:
-        "results/{study}/benchmarks/sweep/{experiment}.{task}.{vector}.tsv"
+        "results/{study}/benchmarks/sweep/{experiment}/{task}/{vector}.tsv"
     conda:
         "../envs/models.yaml"
     threads: 1
@@ -22,9 +22,10 @@ rule sweep:
         runtime=120,
         gpu=gpus,
     params:
-        model=model,
-        datasets=lambda wildcards: experiment(wildcards).datasets(wildcards.task),
+        scenario=scenario,
+        roles=setting("measured_roles"),
         coefficients=setting("coefficients.values"),
+        validation=validation,
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
         torch_threads=1,
@@ -34,18 +35,50 @@ rule sweep:
         "../workflow/scripts/sweep.py"
 
 
+rule measure:
+    input:
+        unpack(role_inputs()),
+        base=base,
+        trained="results/{study}/{experiment}/{task}/trained/{method}.safetensors",
+        code=job_code("measure"),
+    output:
+        sweep="results/{study}/{experiment}/{task}/measures/{method}.csv",
+    log:
+        "results/{study}/logs/measure/{experiment}/{task}/{method}.log",
+    benchmark:
+        "results/{study}/benchmarks/measure/{experiment}/{task}/{method}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+        gpu=gpus,
+    params:
+        scenario=scenario,
+        roles=setting("measured_roles"),
+        validation=validation,
+        batch_size=setting("evaluation_batch"),
+        device=setting("device", of=study),
+        torch_threads=1,
+    message:
+        "measure: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
+    script:
+        "../workflow/scripts/measure.py"
+
+
 rule search:
     input:
-        unpack(role_inputs("forget", "control")),
-        base="results/{study}/{experiment}/base.safetensors",
-        vectors=in_task(places.candidate_vectors, "method"),
-        code=code("search"),
+        unpack(role_inputs()),
+        base=base,
+        vectors=in_task(places.candidates, "method"),
+        code=job_code("search"),
     output:
         search="results/{study}/{experiment}/{task}/searches/{method}.json",
     log:
-        "results/{study}/logs/search/{experiment}.{task}.{method}.log",
+        "results/{study}/logs/search/{experiment}/{task}/{method}.log",
     benchmark:
-        "results/{study}/benchmarks/search/{experiment}.{task}.{method}.tsv"
+        "results/{study}/benchmarks/search/{experiment}/{task}/{method}.tsv"
     conda:
         "../envs/models.yaml"
     threads: 1
@@ -54,10 +87,10 @@ rule search:
         runtime=240,
         gpu=gpus,
     params:
-        model=model,
-        datasets=lambda wildcards: experiment(wildcards).datasets(wildcards.task),
+        scenario=scenario,
         coefficients=setting("coefficients.values"),
         keep=setting("selection.keep"),
+        validation=validation,
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
         torch_threads=1,
@@ -71,13 +104,14 @@ rule select:
     input:
         sweeps=in_task(places.candidate_sweeps, "method"),
         search=in_task(places.candidate_search, "method"),
+        reference=in_task(places.reference_sweep, "method"),
         code=code("select_coefficient"),
     output:
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
     log:
-        "results/{study}/logs/select/{experiment}.{task}.{method}.log",
+        "results/{study}/logs/select/{experiment}/{task}/{method}.log",
     benchmark:
-        "results/{study}/benchmarks/select/{experiment}.{task}.{method}.tsv"
+        "results/{study}/benchmarks/select/{experiment}/{task}/{method}.tsv"
     localrule: True
     conda:
         "../envs/reporting.yaml"
@@ -86,8 +120,10 @@ rule select:
         mem_mb=500,
         runtime=10,
     params:
-        # How the choice was searched changes nothing in it.
-        selection=lambda wildcards: experiment(wildcards).selection.model_dump(exclude={"search"}),
+        rule=lambda wildcards: experiment(wildcards).rules[wildcards.method],
+        keep=setting("selection.keep"),
+        models=lambda wildcards: len(of_method("points")(wildcards)),
+        trained=is_trained,
     message:
         "select: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:

@@ -56,10 +56,22 @@ def catalogue():
 
 @pytest.fixture
 def config(tmp_path):
-    """A copy of the configuration folder, to spoil."""
+    """A copy of the configuration folder, to spoil, with one more study, `example`."""
     folder = tmp_path / "config"
     shutil.copytree(CONFIG, folder)
+    shutil.copy(Path(__file__).parent / "example.yaml", folder / "studies")
     return folder
+
+
+@pytest.fixture
+def without_options(config):
+    """A configuration folder whose study `example` gives no method an option."""
+    path = config / "studies" / "example.yaml"
+    study = yaml.safe_load(path.read_text())
+    for experiment in study["experiments"].values():
+        experiment["methods"] = {name: {} for name in experiment["methods"]}
+    path.write_text(yaml.safe_dump(study))
+    return config
 
 
 @pytest.fixture

@@ -216,13 +216,16 @@ def test_help_lists_the_commands_and_methods(capsys):
 
 
 def test_a_study_is_listed(config, capsys):
-    status, out, _ = run(capsys, "check", "demo", "--config", config)
+    status, out, _ = run(capsys, "check", "example", "--config", config)
     assert status == 0
-    study = yaml.safe_load((config / "studies" / "demo.yaml").read_text())
-    assert f"demo: {study['title']}" in out
+    study = yaml.safe_load((config / "studies" / "example.yaml").read_text())
+    assert f"example: {study['title']}" in out
     assert "experiment mini-clip: zero-shot, mini-clip" in out
     assert "  6 points: m1-n1, m1-n3, m10-n1, m10-n3, m5-n1, m5-n3" in out
     assert "  31 coefficients: 0 to 1.5" in out
+    assert "  tasks: digits, letters; data sets: digits, letters, fashion" in out
+    assert "experiment mini-resnet: classifier, mini-resnet" in out
+    assert "  tasks: trial1, trial2; data sets: fashion-small" in out
     for name in study["experiments"]["mini-clip"]["methods"]:
         assert name in out
     for kind in ("table", "figure"):

@@ -161,11 +161,31 @@ def test_merge_and_negate_report_as_json(vectors, capsys):
 
 def test_options_may_be_texts(vectors, capsys):
     words = ("merge", "dare", "one", "-o", "merged", "--option", "by=magnitude")
-    found = report(capsys, *words, "--option", "rescale=no", "--option", "drop=0.5")
-    assert found["options"] == {"drop": 0.5, "by": "magnitude", "rescale": "no", "seed": 0}
+    found = report(capsys, *words, "--option", "drop=0.5")
+    assert found["options"] == {"drop": 0.5, "by": "magnitude", "rescale": True, "seed": 0}
     status, out, err = run(capsys, *words[:-1], "by=luck", "--force")
     assert (status, out) == (1, "")
     assert err == "error: dare: option by is 'luck', expected one of random, magnitude\n"
+
+
+def test_options_may_be_true_or_false(vectors, capsys):
+    words = ("merge", "dare", "one", "-o", "merged", "--force", "--option")
+    for word, value in {"true": True, "false": False}.items():
+        found = report(capsys, *words, f"rescale={word}")["options"]["rescale"]
+        assert found is value
+    for word, value in {"no": "'no'", "1": "1", "True": "'True'"}.items():
+        status, out, err = run(capsys, *words, f"rescale={word}")
+        assert (status, out) == (1, "")
+        assert err == f"error: dare: option rescale is {value}, expected true or false\n"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_ends_in_one_line(vectors, capsys):
+    words = ("merge", "uniform", "one", "other", "-o", "merged", "--device")
+    assert run(capsys, *words, "cpu")[0] == 0
+    status, out, err = run(capsys, *words, "cuda", "--force")
+    assert (status, out) == (1, "")
+    assert err == "error: the device is cuda, but torch finds no GPU; use cpu\n"
 
 
 def test_threads_change_no_byte(vectors, capsys):

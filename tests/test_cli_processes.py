@@ -11,8 +11,11 @@ from negmerge import plugins
 ROOT = plugins.PACKAGE.parents[2]
 
 
-@pytest.mark.parametrize("words", ["--help", "merge --help", "diff --help", "check demo", "schema"])
-def test_commands_without_numbers_do_not_load_torch(words):
+@pytest.mark.parametrize(
+    "words", ["--help", "merge --help", "diff --help", "check example --config FOLDER", "schema"]
+)
+def test_commands_without_numbers_do_not_load_torch(words, without_options):
+    words = words.replace("FOLDER", str(without_options))
     code = f"""
 import sys
 from negmerge.cli import main

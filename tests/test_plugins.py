@@ -34,12 +34,12 @@ def test_unknown_choices_are_refused_with_the_nearest(look_up):
         look_up(plugins.MERGE_METHODS, "../engine")
 
 
-def test_a_study_is_checked_without_torch():
-    code = """
+def test_a_study_without_options_is_checked_without_torch(without_options):
+    code = f"""
 import sys
 from negmerge import plugins
 from negmerge.study import load_study
-load_study("config", "demo")
+load_study({str(without_options)!r}, "example")
 plugins.names(plugins.MERGE_METHODS)
 sys.exit("torch" in sys.modules)
 """

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Accuracy
+from negmerge.evaluation.validation import Measured
 from negmerge.selection import (
     Choice,
     Sweep,
@@ -146,15 +147,21 @@ def test_sweeps_must_be_there_and_start_at_zero():
 LABELS = {"experiment": "e", "task": "digits", "vector": "m1-n1", "more": "left out"}
 
 
+def measured(forget, control):
+    return Measured({"forget": Accuracy(*forget), "control": Accuracy(*control)}, {})
+
+
 def test_a_sweep_comes_back(tmp_path):
-    rows = [(0.0, Accuracy(30, 40), Accuracy(1, 3)), (0.05, Accuracy(0, 40), Accuracy(2, 3))]
+    rows = [(0.0, measured((30, 40), (1, 3))), (0.05, measured((0, 40), (2, 3)))]
     write_sweep(tmp_path / "s.csv", LABELS, rows)
     assert (tmp_path / "s.csv").read_text() == (
         "experiment,task,vector,coefficient,forget_correct,forget_n,control_correct,control_n\n"
         "e,digits,m1-n1,0.0,30,40,1,3\n"
         "e,digits,m1-n1,0.05,0,40,2,3\n"
     )
-    expected = Sweep([0.0, 0.05], [0.75, 0.0], [1 / 3, 2 / 3])
+    accuracies = [0.75, 0.0], [1 / 3, 2 / 3]
+    percent = {"forget": [75.0, 0.0], "control": [100 * (1 / 3), 100 * (2 / 3)]}
+    expected = Sweep([0.0, 0.05], *accuracies, percent)
     assert read_sweep(tmp_path / "s.csv") == ("m1-n1", expected)
 
 
@@ -173,7 +180,7 @@ def test_files_that_are_no_sweeps_are_refused(tmp_path, text):
 
 
 def test_a_truncated_sweep_is_refused(tmp_path):
-    write_sweep(tmp_path / "s.csv", LABELS, [(0.0, Accuracy(30, 40), Accuracy(1, 3))])
+    write_sweep(tmp_path / "s.csv", LABELS, [(0.0, measured((30, 40), (1, 3)))])
     text = (tmp_path / "s.csv").read_text()
     (tmp_path / "s.csv").write_text(text[: -len("1,3\n")])
     with pytest.raises(UserError, match="not a sweep"):

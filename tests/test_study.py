@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from negmerge import methods
 from negmerge.errors import UserError
 from negmerge.experiment import Coefficients
 from negmerge.pool import Pool
@@ -13,7 +14,7 @@ EXPERIMENT = "experiments/mini-clip"
 
 @pytest.fixture
 def demo(config):
-    return load_study(config, "demo").experiments["mini-clip"]
+    return load_study(config, "example").experiments["mini-clip"]
 
 
 def test_a_recipe_is_the_point_s_change_of_the_shared_one(demo):
@@ -28,14 +29,14 @@ def test_a_recipe_is_the_point_s_change_of_the_shared_one(demo):
 
 
 def test_numbers_of_a_grid_may_be_texts(config, change_yaml):
-    path = config / "studies" / "demo.yaml"
+    path = config / "studies" / "example.yaml"
     pool = {
         "grid": {"e": [2, 3], "wd": ["1e-4", 0.5]},
         "recipe": {"epochs": "{e}", "weight_decay": "{wd}", "augmentation": {"flip": 0.5}},
         "points": {"e3-wd0.5": {"epochs": 9}},
     }
     change_yaml(path, f"{EXPERIMENT}/pool", pool)
-    experiment = load_study(config, "demo").experiments["mini-clip"]
+    experiment = load_study(config, "example").experiments["mini-clip"]
     assert list(experiment.pool.changes) == ["e2-wd0.5", "e2-wd1e-4", "e3-wd0.5", "e3-wd1e-4"]
     recipe = experiment.recipe("digits", "e2-wd1e-4")
     assert (recipe.epochs, recipe.weight_decay, recipe.augmentation.flip) == (2, 1e-4, 0.5)
@@ -78,40 +79,41 @@ def test_candidates(demo):
 
 
 def test_the_greedy_merge_has_options_of_its_own(config, demo, change_yaml):
-    assert demo.greedy_options() == {"strict": True, "research": True}
-    path = config / "studies" / "demo.yaml"
+    use = demo.use("greedy")
+    assert methods.greedy_options(use.options) == {"strict": True, "research": True}
+    path = config / "studies" / "example.yaml"
     change_yaml(path, f"{EXPERIMENT}/methods/greedy", {"strict": False})
-    found = load_study(config, "demo").experiments["mini-clip"].greedy_options()
-    assert found == {"strict": False, "research": True}
+    use = load_study(config, "example").experiments["mini-clip"].use("greedy")
+    assert methods.greedy_options(use.options) == {"strict": False, "research": True}
     for option, message in (
-        ({"strict": 1}, "strict is 1.0: input should be a valid boolean"),
+        ({"strict": 1}, "strict is 1: input should be a valid boolean"),
         ({"strikt": True}, "unknown key 'strikt'; did you mean 'strict'? valid: research, strict"),
     ):
         change_yaml(path, f"{EXPERIMENT}/methods/greedy", option)
         with pytest.raises(UserError, match=rf"methods\.greedy: {re.escape(message)}$"):
-            load_study(config, "demo")
+            load_study(config, "example")
     change_yaml(path, f"{EXPERIMENT}/methods/greedy", {})
     change_yaml(path, f"{EXPERIMENT}/pool", {"points": {"greedy": {}}})
     with pytest.raises(UserError, match=r"a point must not have a method's name: 'greedy'$"):
-        load_study(config, "demo")
+        load_study(config, "example")
 
 
 def test_data_sets_by_role(demo):
-    assert demo.datasets("letters") == {"forget": "letters", "control": "fashion"}
+    assert demo.roles("letters") == {"forget": "letters", "control": "fashion"}
     with pytest.raises(UserError, match=r"^unknown task 'fashion'; valid: digits, letters$"):
-        demo.datasets("fashion")
+        demo.roles("fashion")
 
 
 def test_an_experiment_may_have_its_own_seed(config, change_yaml):
-    path = config / "studies" / "demo.yaml"
+    path = config / "studies" / "example.yaml"
     change_yaml(path, "seed", 3)
-    assert load_study(config, "demo").seed_of("mini-clip") == 3
+    assert load_study(config, "example").seed_of("mini-clip") == 3
     change_yaml(path, f"{EXPERIMENT}/seed", 0)
-    assert load_study(config, "demo").seed_of("mini-clip") == 0
+    assert load_study(config, "example").seed_of("mini-clip") == 0
 
 
 def test_pretraining_has_the_prompts_of_its_sources(config, demo):
-    prompts = load_study(config, "demo").catalogue.prompts
+    prompts = load_study(config, "example").catalogue.prompts
     found = demo.pretraining(prompts)
     assert [source["name"] for source in found["sources"]] == list(demo.pretrain.sources)
     for source in found["sources"]:
@@ -132,10 +134,10 @@ def test_a_missing_study_comes_with_the_nearest(config):
 
 
 def test_broken_yaml_comes_with_its_line(config):
-    path = config / "studies" / "demo.yaml"
+    path = config / "studies" / "example.yaml"
     path.write_text("title: a study\nseed: [0\ndevice: cpu\n")
     with pytest.raises(UserError, match=rf"^{re.escape(str(path))}: line 3: not valid YAML: "):
-        load_study(config, "demo")
+        load_study(config, "example")
     path.write_text("title: a study\nseed: 0\nseed: 1\n")
     with pytest.raises(UserError, match=r": line 3: not valid YAML: the key 'seed' stands twice$"):
-        load_study(config, "demo")
+        load_study(config, "example")

@@ -13,10 +13,10 @@ def spoil(config, change_yaml):
     """A function that changes the demo study and gives the error that this leads to."""
 
     def spoil(place, value):
-        path = config / "studies" / "demo.yaml"
+        path = config / "studies" / "example.yaml"
         change_yaml(path, place, value)
         with pytest.raises(UserError) as caught:
-            load_study(config, "demo")
+            load_study(config, "example")
         message = str(caught.value)
         assert "\n" not in message
         assert message.startswith(f"{path}: ")
@@ -62,7 +62,7 @@ UNKNOWN = {
     "a method": (
         f"{EXPERIMENT}/methods/negmerg",
         {},
-        f"{AT}: unknown method 'negmerg'; did you mean 'negmerge'? valid: ",
+        f"{AT}: zero-shot: unknown method 'negmerg'; did you mean 'negmerge'? valid: ",
     ),
     "a model": (
         f"{EXPERIMENT}/model",
@@ -110,7 +110,7 @@ UNKNOWN = {
         "tables/table1/columns/0/experiments",
         ["mini"],
         "tables.table1.columns.mini CLIP, mean of both tasks: unknown experiment 'mini'; did you "
-        "mean 'mini-clip'? valid: mini-clip",
+        "mean 'mini-clip'? valid: mini-clip, mini-resnet",
     ),
     "a table's task": (
         "tables/table1/columns/1/tasks",
@@ -121,7 +121,8 @@ UNKNOWN = {
     "a figure's experiment": (
         "figures/figure1a/experiments",
         ["mini"],
-        "figures.figure1a: unknown experiment 'mini'; did you mean 'mini-clip'? valid: mini-clip",
+        "figures.figure1a: unknown experiment 'mini'; did you mean 'mini-clip'? valid: "
+        "mini-clip, mini-resnet",
     ),
     "a figure's method": (
         "figures/figure1a/methods/pcb",
@@ -162,7 +163,7 @@ WRONG = {
         f"{EXPERIMENT}/methods/negmerge",
         {"density": [0.5]},
         f"{AT}.methods.negmerge.density is [0.5]: input should be a valid boolean or input should "
-        "be a valid number or input should be a valid string",
+        "be a valid integer or input should be a valid number or input should be a valid string",
     ),
     "RandAugment": (
         f"{EXPERIMENT}/finetune/augmentation/randaugment",
@@ -231,7 +232,8 @@ WRONG = {
     "sparsity of a base": (
         "tables/table4/rows/pretrained",
         "x",
-        "tables.table4.rows: only merged vectors have a sparsity",
+        "tables.table4: rows: 'pretrained' is of kind base, and a table of kind sparsity shows "
+        "merge, greedy",
     ),
 }
 

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from negmerge.data import images as module
 from negmerge.data.images import Images, encode, write_images
 from negmerge.errors import UserError
 
@@ -114,3 +115,39 @@ def test_a_split_without_images_is_refused(tmp_path):
     with pytest.raises(UserError) as caught:
         Images(tmp_path / "images", "train")
     assert str(caught.value) == f"{tmp_path / 'images'}: split 'train' holds no images"
+
+
+def counted(monkeypatch):
+    """Count how many images are decoded."""
+    opened = []
+    monkeypatch.setattr(module.Image, "open", lambda stream: opened.append(1) or OPEN(stream))
+    return opened
+
+
+OPEN = Image.open
+
+
+def test_an_image_is_decoded_once(path, monkeypatch):
+    images, opened = Images(path, "train"), counted(monkeypatch)
+    for _ in range(3):
+        assert same(images[0], ITEMS[1][2])
+        assert same(images[2], ITEMS[4][2])
+    assert len(opened) == 2
+
+
+def test_what_does_not_fit_is_decoded_each_time_and_stays_right(path, monkeypatch):
+    # The first image has 5 x 30 pixels and fits, the others have 9 x 7 and do not.
+    monkeypatch.setattr(module, "DECODED_BYTES", 3 * 5 * 30)
+    images, opened = Images(path, "train"), counted(monkeypatch)
+    for _ in range(2):
+        assert [images[place].size for place in range(3)] == [(5, 30), (9, 7), (9, 7)]
+        assert same(images[2], ITEMS[4][2])
+    assert len(opened) == 1 + 2 * 3
+
+
+def test_decoded_images_do_not_travel_to_other_processes(path):
+    images = Images(path, "train")
+    before = len(pickle.dumps(images))
+    assert [images[place].size for place in range(3)] == [(5, 30), (9, 7), (9, 7)]
+    assert len(pickle.dumps(images)) == before
+    assert same(pickle.loads(pickle.dumps(images))[2], ITEMS[4][2])

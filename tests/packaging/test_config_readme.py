@@ -13,11 +13,15 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from negmerge.catalogue import Dataset, Model, Prompts
-from negmerge.experiment import Finetune, Greedy
+from negmerge.classifier import RetainSelection, Unlearn
+from negmerge.experiment import Experiment, Finetune, Selection
+from negmerge.methods import Greedy
 from negmerge.recipe import Recipe
 from negmerge.study import Study
 
 README = Path(__file__).parents[2] / "config" / "README.md"
+# The page shows one table for both; its text says in which key they differ.
+SHOWN_AS = {Finetune: Recipe, Unlearn: Recipe, RetainSelection: Selection}
 
 
 def members(annotation) -> list[type[BaseModel]]:
@@ -31,14 +35,15 @@ def all_models(*models: type[BaseModel]) -> dict[str, type[BaseModel]]:
     """Collect models and all that their keys lead to, by name."""
     found = {}
     for model in models:
-        # The page shows one table for both; its text says in which key they differ.
-        model = Recipe if model is Finetune else model
+        model = SHOWN_AS.get(model, model)
         inner = [one for f in model.model_fields.values() for one in members(f.annotation)]
         found |= {model.__name__: model} | all_models(*inner)
     return found
 
 
-MODELS = all_models(Study, Greedy, Dataset, Model, Prompts)
+MODELS = all_models(Study, Experiment, Greedy, Dataset, Model, Prompts)
+# Where a class keeps what it declares itself.
+OWN = "__annotations__"
 TABLE = re.compile(r"(<!-- keys of (\w+) -->\n)((?:\|.*\n)*)")
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping"}
 
@@ -51,7 +56,8 @@ def values(annotation) -> str:
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in inner)
     if origin in (Union, UnionType):
-        return " or ".join("null" if one is NoneType else values(one) for one in inner)
+        words = ["null" if one is NoneType else values(one) for one in inner]
+        return " or ".join(dict.fromkeys(words))
     if origin is list:
         return f"list: {values(inner[0])}"
     if origin is dict:
@@ -69,15 +75,16 @@ def default(field) -> str:
     if isinstance(value, BaseModel):
         return "its defaults"
     if isinstance(value, list):
-        value = [round(one, 3) for one in value]
+        value = [round(one, 3) if isinstance(one, float) else one for one in value]
     text = yaml.safe_dump(value, default_flow_style=True).splitlines()[0]
     return "empty" if value in ({}, []) else f"`{text}`"
 
 
 def rows(model: type[BaseModel]) -> str:
-    """Write the table of a model's keys."""
+    """Write the table of a model's keys; those that it inherits stand in another table."""
     lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
-    for name, field in model.model_fields.items():
+    own = {name: field for name, field in model.model_fields.items() if name in vars(model)[OWN]}
+    for name, field in own.items():
         # Constraints live in the field, so the annotation is the plain type.
         cells = [f"`{name}`", values(field.annotation), default(field), field.description]
         lines.append("| " + " | ".join(cells) + " |")

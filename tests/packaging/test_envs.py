@@ -20,9 +20,20 @@ CONDA_NAMES = {
     "snakemake-minimal": "snakemake",
 }
 # What the rules of an environment choose by name, beside what their scripts import.
-CHOICES = {"data": "data/sources", "merging": "merging/methods"}
-# data/splits.py imports torch in a function that no rule of these environments calls.
-NOT_CALLED = {"data": {"torch"}, "reporting": {"torch"}}
+CHOICES = {
+    "data": ("data/sources",),
+    "merging": ("merging/methods",),
+    "models": ("scenarios", "unlearning/methods"),
+}
+# What reading a study loads to check the options of methods.
+CHECKED = ("merging/methods", "unlearning/methods")
+# data/splits.py imports torch and evaluation/membership.py scikit-learn, in functions that no rule
+# of these environments calls.
+NOT_CALLED = {
+    "data": {"torch"},
+    "merging": {"scikit-learn"},
+    "reporting": {"scikit-learn"},
+}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RANGES = {
     canonicalize_name(requirement.name): requirement.specifier
@@ -66,11 +77,11 @@ def calls_snakemake(env):
 def files_of(env):
     """List the Python files that the rules of an environment run."""
     files = scripts_of(env)
-    if env in CHOICES:
-        files += (PACKAGE / CHOICES[env]).glob("*.py")
+    folders = CHOICES.get(env, ())
     if calls_snakemake(env):
         files.append(ROOT / "rules" / "common.smk")
-    return files
+        folders += CHECKED
+    return files + [file for folder in folders for file in (PACKAGE / folder).glob("*.py")]
 
 
 def distributions(modules):

@@ -71,6 +71,63 @@ def test_a_study_may_name_the_merge_method(library):
     assert "'median': 'Median'" in run(library, "-c", check)
 
 
+UNLEARN_PAGE = "docs/add-an-unlearn-method.md"
+
+
+@pytest.fixture
+def with_cf_last(library):
+    """Put the example of the page on unlearn methods into a copy of the library."""
+    method, test = blocks(UNLEARN_PAGE, "python")
+    (library / "negmerge/unlearning/methods/cf_last.py").write_text(method)
+    (library / "test_cf_last.py").write_text(test)
+    return library
+
+
+def test_the_unlearn_method_passes_its_own_test(with_cf_last):
+    out = run(with_cf_last, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_cf_last.py")
+    assert "2 passed" in out
+
+
+def test_the_unlearn_method_says_where_its_defaults_are_from(with_cf_last):
+    show = """
+from negmerge.unlearning import METHODS
+method = METHODS["cf-last"]
+for field in method.options.model_fields.values():
+    assert "choice" in field.description
+print(method.uses(method.check("cf-last", {})))
+"""
+    assert run(with_cf_last, "-c", show) == "retain\n"
+
+
+def test_a_study_may_name_the_unlearn_method_and_search_its_options(with_cf_last):
+    shutil.copytree(ROOT / "config", with_cf_last / "config")
+    study = with_cf_last / "config" / "studies" / "demo.yaml"
+    text = study.read_text()
+    line, row, search = blocks(UNLEARN_PAGE, "yaml")
+    for block in (line, row):
+        *head, new = block.splitlines(keepends=True)
+        before = "".join(head)
+        assert before in text
+        # A further use of the method stands below the first.
+        text = text.replace(before, before + new + (search if block is line else ""), 1)
+    study.write_text(text)
+    check = """
+from negmerge import places
+from negmerge.study import load_study
+study = load_study("config", "demo")
+experiment = study.experiments["mini-resnet"]
+print(places.unlearned(experiment, "cf-last"), study.tables["table2"].rows["cf-last"])
+print(*places.candidates(experiment, "cf-last-search"), sep="\\n")
+"""
+    assert run(with_cf_last, "-c", check).splitlines() == [
+        "['trained/cf-last.safetensors'] Last layer only",
+        *(
+            f"trained/cf-last-search-learning_rate{rate}.safetensors"
+            for rate in ("0.01", "0.03", "0.1")
+        ),
+    ]
+
+
 def test_a_source_of_ones_own_is_prepared(library):
     (source,) = blocks("docs/add-a-data-set.md", "python")
     (library / "negmerge/data/sources/class_folders.py").write_text(source)

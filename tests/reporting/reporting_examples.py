@@ -88,3 +88,26 @@ def benchmark(folder, place, *values):
     header = "s\th:m:s\tmax_rss\tmax_vms\tcpu_time\n"
     path.write_text(header + "\t".join(map(str, values)) + "\n")
     return path
+
+
+def classifier_score(experiment, task, method, forget, retain, test, mia, **changes):
+    """A record as `evaluate` writes it for a classifier; of 100 forget and 200 other images."""
+    record = {"experiment": experiment, "task": task, "method": method}
+    for role, correct, n in (("forget", forget, 100), ("retain", retain, 200), ("test", test, 200)):
+        record[role] = {"correct": correct, "n": n}
+    features = ("confidence", "correctness", "entropy", "m_entropy_official", "m_entropy", "prob")
+    record["membership"] = dict.fromkeys(features, mia)
+    if "relearn" in changes:
+        record["relearn"] = {"epochs": changes.pop("relearn"), "limit": 9, "target": 90}
+    return record | changes
+
+
+def gap_table(**changes):
+    column = {"label": "net", "experiments": ["net"], "tasks": [], "published": None, "rule": None}
+    definition = {
+        "kind": "gap",
+        "title": "Gaps",
+        "rows": {"retrain": "Retrain", "original": "Original", "negmerge": "NegMerge"},
+        "columns": [column | changes.pop("column", {})],
+    }
+    return definition | changes

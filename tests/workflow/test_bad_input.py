@@ -122,7 +122,7 @@ def test_a_damaged_checkpoint_is_named_and_the_rest_stays(editable, damage, mess
         "results/tiny/clip/digits/merged/negmerge.safetensors",
     )
     assert run.returncode == 1
-    log = (editable.folder / "results/tiny/logs/vector/clip.digits.m10.log").read_text()
+    log = (editable.folder / "results/tiny/logs/vector/clip/digits/m10.log").read_text()
     assert log.startswith("error: results/tiny/clip/digits/finetuned/m10.safetensors: ")
     assert message in log
     assert len(log.splitlines()) == 1

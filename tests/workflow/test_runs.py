@@ -11,12 +11,12 @@ def test_every_output_of_the_study_is_there(finished):
     results = finished.folder / "results" / "tiny"
     tables = [
         f"tables/{name}.{kind}"
-        for name in ("accuracy", "sparsity")
+        for name in ("accuracy", "sparsity", "gap", "cost")
         for kind in ("md", "csv", "tex")
     ]
     figures = [
         f"figures/{name}.{kind}"
-        for name in ("tradeoff", "spread")
+        for name in ("tradeoff", "spread", "gap", "models")
         for kind in ("png", "pdf", "csv")
     ]
     for place in [*tables, *figures, "report.html"]:
@@ -72,7 +72,7 @@ def test_snakemakes_own_report_works(finished, tmp_path):
 @pytest.mark.parametrize("target", ["results/demo/report.html"])
 def test_the_demo_is_planned(checkout, target):
     planned = checkout.planned(target)
-    assert sum(job.startswith("finetune") for job in planned) == 12
+    assert sum(job.startswith("finetune") for job in planned) == 18
 
 
 def test_the_workflow_can_be_imported_as_a_module(checkout, tmp_path):

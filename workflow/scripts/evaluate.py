@@ -1,25 +1,30 @@
-"""Score an unlearned model on the test images, whatever made it forget."""
+"""Score an unlearned model, whatever made it forget."""
 
 from dataclasses import asdict
 
 from negmerge import compute
-from negmerge.data.augmentation import evaluation_transform
-from negmerge.data.loading import Part, evaluation_batches
-from negmerge.evaluation.accuracy import accuracy
+from negmerge.data.loading import evaluation_batches
+from negmerge.evaluation.accuracy import Accuracy, all_logits
 from negmerge.files import sha256, write_json
 from negmerge.job import job
-from negmerge.models.clip import image_encoder
+from negmerge.scenarios import load_scenario
 from negmerge.states import read_metadata, read_state
 
 with job(snakemake):
-    inputs, params, model = snakemake.input, snakemake.params, snakemake.params.model
-    device = compute.prepare(params.device, params.torch_threads, seed=0)
-    encoder = image_encoder(model, read_state(inputs.unlearned), inputs.unlearned).to(device)
-    transform = evaluation_transform(model["size"], model["mean"], model["std"])
-    score = read_metadata(inputs.unlearned) | {"unlearned_sha256": sha256(inputs.unlearned)}
-    for role, name in params.datasets.items():
-        head = read_state(inputs[f"{role}_head"])["head"].to(device)
-        items = Part(inputs[f"{role}_data"], "test", name)
-        batches = evaluation_batches(items, transform, params.batch_size)
-        score[role] = asdict(accuracy(encoder, head, batches, device))
+    inputs, params = snakemake.input, snakemake.params
+    (path,) = inputs.unlearned
+    device = compute.prepare(params.device, params.torch_threads, params.seed)
+    scenario = load_scenario(params.scenario, inputs, device)
+    network = scenario.network(read_state(path), path)
+    labels = {key: snakemake.wildcards[key] for key in ("experiment", "task", "method")}
+    score = (
+        {"uses": params.uses} | read_metadata(path) | labels | {"unlearned_sha256": sha256(path)}
+    )
+    found = {}
+    for name in scenario.roles:
+        role = scenario.role(name, "score")
+        batches = evaluation_batches(role.items, scenario.evaluation_transform(), params.batch_size)
+        logits, truth = found[name] = all_logits(network, role.head, batches, device)
+        score[name] = asdict(Accuracy(int((logits.argmax(dim=1) == truth).sum()), len(truth)))
+    score |= scenario.scores(network, found, params.batch_size, params.relearning, params.seed)
     write_json(snakemake.output.score, score)

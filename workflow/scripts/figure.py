@@ -8,8 +8,12 @@ from negmerge.reporting.sweeps import read_sweeps
 
 with job(snakemake):
     inputs, output = snakemake.input, snakemake.output
-    selected = [read_json(path) for path in inputs.selected]
-    picture, data = draw(snakemake.params.figure, read_sweeps(inputs.sweeps), selected)
+    picture, data = draw(
+        snakemake.params.figure,
+        sweeps=read_sweeps(inputs.sweeps) if inputs.get("sweeps") else None,
+        selected=[read_json(path) for path in inputs.get("selected", [])],
+        scores=[read_json(path) for path in inputs.get("scores", [])],
+    )
     write_text(output.csv, data.to_csv(index=False, na_rep="NA", lineterminator="\n"))
     save(picture, output.png)
     save(picture, output.pdf)

@@ -3,38 +3,32 @@
 from torch.nn import functional
 
 from negmerge import compute
-from negmerge.data.augmentation import training_transform
-from negmerge.data.loading import Part, batches_per_epoch, training_batches
+from negmerge.data.loading import batches_per_epoch, training_batches
+from negmerge.evaluation.accuracy import predict
 from negmerge.job import job
-from negmerge.models.clip import image_encoder
 from negmerge.models.freezing import freeze
 from negmerge.recipe import Recipe
+from negmerge.scenarios import load_scenario
 from negmerge.states import read_state, write_state
 from negmerge.training import fit
 
 with job(snakemake):
-    params, model = snakemake.params, snakemake.params.model
+    inputs, params = snakemake.input, snakemake.params
     device = compute.prepare(params.device, params.torch_threads, params.seed)
     recipe = Recipe.model_validate(params.recipe)
-    encoder = image_encoder(model, read_state(snakemake.input.base), snakemake.input.base)
-    freeze(encoder, params.frozen)
-    encoder.to(device)
-    head = read_state(snakemake.input.forget_head)["head"].to(device)
-    items = Part(snakemake.input.forget_data, "train", snakemake.wildcards.task)
-    batches = training_batches(
-        items,
-        training_transform(recipe.augmentation, model["size"], model["mean"], model["std"]),
-        recipe,
-        seed=params.seed,
-    )
+    scenario = load_scenario(params.scenario, inputs, device)
+    network = scenario.network(read_state(inputs.base), inputs.base)
+    freeze(network, params.frozen)
+    forget = scenario.role("forget", "train")
+    transform = scenario.training_transform(recipe.augmentation)
     fit(
-        encoder,
-        batches,
-        recipe.epochs * batches_per_epoch(len(items), recipe.batch_size),
+        network,
+        training_batches(forget.items, transform, recipe, params.seed),
+        recipe.epochs * batches_per_epoch(len(forget.items), recipe.batch_size),
         lambda images, labels: functional.cross_entropy(
-            encoder(images) @ head.T, labels, label_smoothing=recipe.label_smoothing
+            predict(network, forget.head, images), labels, label_smoothing=recipe.label_smoothing
         ),
         recipe,
         device,
     )
-    write_state(snakemake.output.finetuned, encoder.state_dict(), {"recipe": params.recipe})
+    write_state(snakemake.output.finetuned, network.state_dict(), {"recipe": params.recipe})

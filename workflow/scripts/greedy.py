@@ -6,13 +6,15 @@ from negmerge import compute
 from negmerge.evaluation.greedy import merge_greedily
 from negmerge.evaluation.validation import load_validation
 from negmerge.job import job
+from negmerge.scenarios import load_scenario
 from negmerge.states import write_state
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device = compute.prepare(params.device, params.torch_threads, seed=0)
+    scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(
-        params.model, inputs.base, params.datasets, inputs, params.batch_size, device
+        scenario, inputs.base, params.batch_size, device, **params.validation
     )
     merged, report = merge_greedily(
         {Path(path).stem: path for path in inputs.vectors},

@@ -4,9 +4,11 @@ from negmerge.job import job
 from negmerge.merging import merge_files
 
 with job(snakemake):
+    params = snakemake.params
     merge_files(
-        snakemake.wildcards.method,
+        params.method,
         snakemake.input.vectors,
         snakemake.output.merged,
-        **snakemake.params.options,
+        device=params.device,
+        **params.options,
     )

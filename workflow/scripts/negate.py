@@ -1,17 +1,30 @@
-"""Subtract the chosen vector from the base, scaled by the chosen coefficient."""
+"""Subtract the chosen vector from the base, or take over the chosen trained model."""
 
 from pathlib import Path
 
+import torch
+
 from negmerge.files import read_json
 from negmerge.job import job
-from negmerge.states import read_state, write_state
+from negmerge.scenarios import load_scenario
+from negmerge.states import read_metadata, read_state, write_state
 from negmerge.vectors import apply
 
 with job(snakemake):
-    choice = read_json(snakemake.input.selected)
-    state = read_state(snakemake.input.base)
-    if choice["vector"] is not None:
-        paths = {Path(path).stem: path for path in snakemake.input.vectors}
-        path = paths[choice["vector"]]
+    inputs, params = snakemake.input, snakemake.params
+    choice = read_json(inputs.selected)
+    state = read_state(inputs.base)
+    paths = {Path(path).stem: path for path in inputs.get("candidates", [])}
+    path = paths.get(choice["vector"])
+    if choice["coefficient"] and params.trained:
+        state = read_state(path)
+        choice["uses"] = read_metadata(path)["uses"]
+    elif choice["coefficient"]:
         state = apply(state, read_state(path), -choice["coefficient"], path)
+        if inputs.get("split"):
+            torch.set_num_threads(params.torch_threads)
+            scenario = load_scenario(params.scenario, inputs, torch.device("cpu"))
+            network = scenario.network(state, path)
+            scenario.settle(network, params.batch_size)
+            state = network.state_dict()
     write_state(snakemake.output.unlearned, state, choice)

@@ -1,6 +1,7 @@
 """Bring a data set into the one form that all later steps read."""
 
 from negmerge import plugins
+from negmerge.data.checksums import verify_all
 from negmerge.data.images import write_images
 from negmerge.job import job
 
@@ -8,4 +9,5 @@ with job(snakemake):
     row = snakemake.params.dataset
     source = plugins.load(plugins.SOURCES, row["source"])
     files = dict(zip(row["files"], snakemake.input.files, strict=True))
+    verify_all(files, row["files"])
     write_images(snakemake.output.images, source.read(files, row), row["splits"], row["classes"])

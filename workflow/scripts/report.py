@@ -9,7 +9,7 @@ from negmerge.reporting.report import report
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     # Every job whose output the report rests on has left its times here.
-    times = Path(inputs.dag).parent.glob("benchmarks/*/*.tsv")
+    times = Path(inputs.dag).parent.glob("benchmarks/**/*.tsv")
     page = report(
         params.name,
         params.study,

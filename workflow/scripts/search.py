@@ -8,13 +8,15 @@ from negmerge.evaluation.search import search
 from negmerge.evaluation.validation import load_validation
 from negmerge.files import write_json
 from negmerge.job import job
+from negmerge.scenarios import load_scenario
 from negmerge.states import read_state
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device = compute.prepare(params.device, params.torch_threads, seed=0)
+    scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(
-        params.model, inputs.base, params.datasets, inputs, params.batch_size, device
+        scenario, inputs.base, params.batch_size, device, **params.validation
     )
     paths = {Path(path).stem: path for path in inputs.vectors}
     count = validation.counting(lambda name: (read_state(paths[name]), paths[name]))

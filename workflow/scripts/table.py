@@ -2,6 +2,7 @@
 
 from negmerge.files import read_json, write_text
 from negmerge.job import job
+from negmerge.reporting.costs import read_cost
 from negmerge.reporting.layout import layout
 from negmerge.reporting.published import read_published
 from negmerge.reporting.tables import cells, write_cells
@@ -9,7 +10,9 @@ from negmerge.reporting.writing import latex, markdown
 
 with job(snakemake):
     inputs, output, table = snakemake.input, snakemake.output, snakemake.params.table
-    records = [read_json(path) for path in inputs.records]
+    records = [
+        read_cost(path) if table["kind"] == "cost" else read_json(path) for path in inputs.records
+    ]
     frame = cells(table, records, read_published(inputs.get("published", [])))
     write_cells(output.csv, frame)
     printed = layout(table, frame)

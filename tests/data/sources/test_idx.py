@@ -29,7 +29,7 @@ def files(tmp_path):
 
 
 def test_images_and_labels_come_in_their_order(files):
-    found = list(read(files, {"splits": {"train": 4}}))
+    found = list(read(files, {"splits": {"train": 4}, "options": {}}))
     assert [(split, label) for split, label, _ in found] == [("train", n) for n in (3, 0, 255, 1)]
     for (_, _, image), expected in zip(found, IMAGES, strict=True):
         assert image.size == (2, 3)
@@ -81,5 +81,14 @@ def test_files_of_another_form_are_refused(tmp_path, content, finding):
 def test_images_without_labels_are_refused(files, tmp_path):
     files["train-labels"] = save(tmp_path / "fewer.gz", idx(LABELS_MAGIC, LABELS[:3]))
     with pytest.raises(UserError) as caught:
-        list(read(files, {"splits": {"train": 4}}))
+        list(read(files, {"splits": {"train": 4}, "options": {}}))
     assert str(caught.value) == f"{tmp_path / 'fewer.gz'}: 3 labels for 4 images"
+
+
+def test_the_first_images_of_a_split_may_be_taken(files):
+    def labels(first):
+        row = {"splits": {"train": 2}, "options": {"first": first}}
+        return [label for _, label, _ in read(files, row)]
+
+    assert labels({"train": 2}) == [3, 0]
+    assert labels({"test": 2}) == labels({"train": 9}) == [3, 0, 255, 1]

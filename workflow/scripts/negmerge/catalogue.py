@@ -2,14 +2,30 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
 from negmerge import plugins
 from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
-from negmerge.recipe import Settings
+from negmerge.recipe import FileName, Settings
 from negmerge.yaml_files import read_yaml
+
+
+class Download(Settings):
+    """A file from the internet, which the workflow fetches, or a person where it cannot."""
+
+    name: FileName = Field(description="The file's name in data/downloads/{dataset}/.")
+    urls: list[Annotated[str, Field(pattern="^https?://")]] = Field(
+        [], description="Where to get it: the original first, then mirrors."
+    )
+    bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
+    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="null: not known.")
+    manual: str | None = Field(
+        None, description="How a person gets the file; with this, the workflow does not try."
+    )
 
 
 class Dataset(Settings):
@@ -17,7 +33,12 @@ class Dataset(Settings):
 
     title: str = Field(description="The name for people.")
     source: str = Field(description="The kind of source: a file in negmerge/data/sources/.")
-    files: dict[str, str] = Field({}, description="The source's files by the names it reads.")
+    files: dict[str, str | Download] = Field(
+        {}, description="The source's files by the names it reads: paths, or what to download."
+    )
+    shares: FileName | None = Field(
+        None, description="The row whose downloads this one uses; null: it has its own."
+    )
     options: dict = Field({}, description="What else the source needs to know.")
     splits: dict[str, PositiveInt] = Field(description="Images in each prepared split.")
     classes: PositiveInt = Field(description="Number of classes.")
@@ -31,7 +52,38 @@ class Dataset(Settings):
         for split in self.splits:
             if split not in SPLITS:
                 raise ValueError(unknown("split", split, SPLITS))
+        self._check_downloads()
         return self
+
+    @property
+    def downloads(self) -> dict[str, Download]:
+        """The files to download, by their own names."""
+        return {f.name: f for f in self.files.values() if isinstance(f, Download)}
+
+    @property
+    def gigabytes(self) -> float:
+        """The size of the files to download, as far as it is known."""
+        return sum(file.bytes or 0 for file in self.downloads.values()) / 1e9
+
+    def contents(self) -> dict:
+        """Give what decides the prepared images, which a new title or mirror does not."""
+        row = self.model_dump(exclude={"title", "licence", "shares"})
+        for file in row["files"].values():
+            if not isinstance(file, str):
+                del file["urls"], file["manual"]
+        return row
+
+    def _check_downloads(self) -> None:
+        # Here, since of an error in a union, pydantic tells what is wrong with every other kind.
+        files = [file for file in self.files.values() if isinstance(file, Download)]
+        for file in files:
+            if not (file.urls or file.manual):
+                raise ValueError(f"{file.name} has neither `urls` nor `manual`")
+            if not (file.sha256 or file.md5):
+                raise ValueError(f"{file.name} has neither `sha256` nor `md5`")
+        if len(self.downloads) < len(files):
+            names = ", ".join(sorted(file.name for file in files))
+            raise ValueError(f"two files have one name: {names}")
 
 
 class Model(Settings):
@@ -39,7 +91,8 @@ class Model(Settings):
 
     title: str = Field(description="The name for people.")
     architecture: str | dict = Field(
-        description="A name of open_clip, or a configuration in open_clip's form."
+        description="A name of open_clip, or a configuration in open_clip's form; of a classifier "
+        "its `kind` and the options of `negmerge.models.classifiers`."
     )
     weights: str = Field(
         description="open_clip's tag of trained weights, or `pretrain`: the workflow trains it."
@@ -47,6 +100,12 @@ class Model(Settings):
     size: PositiveInt = Field(description="Side of the images in pixels.")
     mean: list[float] = Field(min_length=3, max_length=3, description="Channel means, 0..1.")
     std: list[float] = Field(min_length=3, max_length=3, description="Standard deviations.")
+
+    @property
+    def scenario(self) -> str:
+        """The scenario that the model fits."""
+        own = isinstance(self.architecture, dict) and "kind" in self.architecture
+        return "classifier" if own else "zero-shot"
 
 
 class Prompts(Settings):
@@ -71,6 +130,10 @@ class Catalogue:
     models: dict[str, Model]
     prompts: dict[str, Prompts]
 
+    def of_scenario(self, scenario: str) -> dict[str, Model]:
+        """The models that fit a scenario."""
+        return {name: row for name, row in self.models.items() if row.scenario == scenario}
+
 
 def load_catalogue(folder: str | Path) -> Catalogue:
     """Read the three files of rows in a configuration folder.
@@ -84,6 +147,11 @@ def load_catalogue(folder: str | Path) -> Catalogue:
     models = read_yaml(folder / "models.yaml", dict[str, Model])
     prompts = read_yaml(folder / "prompts.yaml", dict[str, Prompts])
     for name, row in datasets.items():
+        if row.shares is not None and row.shares not in datasets:
+            raise UserError(
+                f"{folder / 'datasets.yaml'}: {name}.shares: "
+                f"{unknown('data set', row.shares, datasets)}"
+            )
         found = len(prompts[name].classes) if name in prompts else 0
         if found != row.classes:
             raise UserError(

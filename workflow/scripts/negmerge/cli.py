@@ -10,6 +10,7 @@ from negmerge import __version__, arguments, plugins
 from negmerge.errors import UserError, find
 
 STATE = "a safetensors file, an index of shards, or a folder with one of them"
+BOOLEANS = {"true": True, "false": False}
 
 # torch takes seconds to load, so only the commands that need it import what imports it.
 
@@ -38,7 +39,7 @@ def merge(options: argparse.Namespace) -> None:
     _refuse_overwriting(options)
     from negmerge.merging import METHODS, merge_files
 
-    settings = dict(options.option)
+    settings = {name: BOOLEANS.get(value, value) for name, value in options.option}
     find("merge method", options.method, METHODS).check(options.method, settings)
     report = merge_files(
         options.method,
@@ -47,6 +48,7 @@ def merge(options: argparse.Namespace) -> None:
         base=options.base,
         progress=sys.stderr.isatty(),
         threads=options.threads,
+        device=options.device,
         **settings,
     )
     kept, numbers = report["kept"], report["numbers"]
@@ -90,7 +92,8 @@ def check(options: argparse.Namespace) -> None:
     for name, experiment in study.experiments.items():
         points, coefficients = list(experiment.pool.changes), experiment.coefficients.values
         print(f"\nexperiment {name}: {experiment.scenario}, {experiment.model}")
-        print(f"  tasks: {', '.join(experiment.tasks)}; control: {experiment.control}")
+        sets = ", ".join(dict.fromkeys(experiment.datasets))
+        print(f"  tasks: {', '.join(experiment.task_names)}; data sets: {sets}")
         print(f"  {len(points)} points: {', '.join(points)}")
         print(f"  {len(experiment.methods)} methods: {', '.join(experiment.methods)}")
         print(f"  {len(coefficients)} coefficients: {coefficients[0]:g} to {coefficients[-1]:g}")
@@ -147,11 +150,10 @@ def _parser() -> argparse.ArgumentParser:
         type=arguments.option,
         action="append",
         default=[],
-        help="an option of the method; repeat it for several",
+        help="an option of the method, a number, word, true or false; repeat it for several",
     )
-    command.add_argument(
-        "--threads", metavar="N", type=arguments.count, default=1, help="threads of the merge"
-    )
+    command.add_argument("--threads", metavar="N", type=arguments.count, default=1, help="threads")
+    command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to merge")
     _add_output(command)
 
     command = _command(

@@ -1,10 +1,18 @@
 """The tables and figures of a study, as its file describes them."""
 
+from collections.abc import Container
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from negmerge import methods
 from negmerge.recipe import Settings
+
+# The kinds of methods in tables that do not show scores.
+KINDS_SHOWN = {
+    "sparsity": ("merge", "greedy"),
+    "cost": ("merge", "greedy", "unlearn", "retrain"),
+}
 
 
 class Published(Settings):
@@ -24,16 +32,49 @@ class Column(Settings):
     label: str = Field(description="The heading.")
     experiments: list[str] = Field(min_length=1, description="Experiments to average over.")
     tasks: list[str] = Field([], description="Tasks to average over; none given: all.")
+    rule: str | None = Field(
+        None, description="Show what this rule of `selection.also` chose; null: the main rule."
+    )
     published: Published | None = Field(None, description="The paper's cells beside ours.")
+
+    def method(self, row: str, known: Container[str]) -> str:
+        """Give the method that a row shows here: what the column's rule chose, if there is it."""
+        chosen = f"{row}.{self.rule}"
+        return chosen if self.rule and chosen in known else row
 
 
 class Table(Settings):
     """A table: methods as rows."""
 
-    kind: Literal["accuracy", "sparsity"] = Field(description="What the cells are.")
+    kind: Literal["accuracy", "gap", "sparsity", "cost"] = Field(
+        description="accuracy: forget and control accuracy (zero-shot); gap: distance to Retrain "
+        "(classifier); sparsity: zeros of merged vectors; cost: time and memory of merging or "
+        "training."
+    )
     title: str = Field(description="The caption.")
     rows: dict[str, str] = Field(min_length=1, description="Methods, with the paper's names.")
     columns: list[Column] = Field(min_length=1, description="Groups of columns.")
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """The scenarios whose experiments the table can show."""
+        of_kind = {"accuracy": ("zero-shot",), "gap": ("classifier",)}
+        return of_kind.get(self.kind, ("zero-shot", "classifier"))
+
+    @model_validator(mode="after")
+    def _fitting_rows(self):
+        if self.kind == "gap" and methods.RETRAIN not in self.rows:
+            raise ValueError(f"rows: a table of kind gap needs the row {methods.RETRAIN}")
+        shown = KINDS_SHOWN.get(self.kind)
+        if shown and any(column.rule is not None for column in self.columns):
+            raise ValueError(f"columns: no rule chooses what a table of kind {self.kind} shows")
+        for row in self.rows if shown else ():
+            if methods.kind(row) not in shown:
+                raise ValueError(
+                    f"rows: {row!r} is of kind {methods.kind(row)}, and a table of kind "
+                    f"{self.kind} shows {', '.join(shown)}"
+                )
+        return self
 
     @property
     def published(self) -> list[str]:
@@ -44,10 +85,28 @@ class Table(Settings):
 class Figure(Settings):
     """A figure."""
 
-    kind: Literal["tradeoff", "spread"] = Field(
+    kind: Literal["tradeoff", "spread", "models", "gap"] = Field(
         description="tradeoff: forget against control accuracy of vectors and their sweeps; "
-        "spread: forget accuracy of single models over the pool."
+        "spread: forget accuracy of single models over the pool; models: forget accuracy against "
+        "the number of merged models; gap: the parts of the gap to Retrain (classifier)."
     )
     title: str = Field(description="The caption.")
     experiments: list[str] = Field(min_length=1, description="Experiments to draw.")
+    tasks: list[str] = Field([], description="Tasks to draw; none given: all.")
     methods: dict[str, str] = Field({}, description="Methods to draw, with their labels.")
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """The scenarios whose experiments the figure can show."""
+        return ("classifier",) if self.kind == "gap" else ("zero-shot",)
+
+    @model_validator(mode="after")
+    def _fitting_methods(self):
+        if self.kind == "gap" and methods.RETRAIN not in self.methods:
+            raise ValueError(f"methods: a figure of kind gap needs {methods.RETRAIN}")
+        for method in self.methods if self.kind == "models" else ():
+            if methods.kind(method) not in ("merge", "greedy"):
+                raise ValueError(
+                    f"methods: {method!r} merges nothing, and a figure of kind models shows merges"
+                )
+        return self

@@ -1,36 +1,25 @@
-"""Experiments: one scenario, base model, pool and list of methods inside a study."""
+"""Experiments: one scenario, base model, pool and list of methods inside a study.
 
-from collections.abc import Mapping
+What the scenarios share is here; `zero_shot.py` and `classifier.py` add their own settings.
+"""
+
+import fnmatch
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
-from negmerge import plugins
-from negmerge.catalogue import Prompts
+from negmerge import methods
+from negmerge.catalogue import Catalogue
 from negmerge.errors import UserError, find, unknown
+from negmerge.methods import Use, Value
 from negmerge.pool import Pool, update
-from negmerge.recipe import Positive, Recipe, Settings, Share
+from negmerge.recipe import FileName, Positive, Recipe, Settings, Share
 from negmerge.yaml_files import explain
 
-# Methods that merge nothing: the base itself, and the best single vector of the pool.
-SINGLE_METHODS = ("pretrained", "task-arithmetic")
-# The merge that measures images to know what to merge; so it is no file in `merging/methods/`.
-GREEDY = "greedy"
-
-
-class PretrainSource(Settings):
-    """What one data set gives to pre-training."""
-
-    part: Literal["pretrain", "train"] = Field(description="The part of the data set.")
-    repeat: PositiveInt = Field(1, description="How often an epoch shows each of its images.")
-
-
-class Pretrain(Settings):
-    """How the workflow trains a base from scratch."""
-
-    sources: dict[str, PretrainSource] = Field(min_length=1, description="Data sets by name.")
-    recipe: Recipe = Field(description="The training settings.")
+Rule = Literal["control", "retain", "gap"]
 
 
 class Finetune(Recipe):
@@ -61,50 +50,102 @@ class Coefficients(Settings):
 
 
 class Selection(Settings):
-    """How a coefficient is chosen; see `selection.select_coefficient`."""
+    """How a coefficient is chosen; see `selection.choose`."""
 
-    rule: Literal["control"] = Field(
-        "control", description="Lowest forget accuracy that keeps the control accuracy."
+    rule: Rule = Field(
+        "control",
+        description="control (zero-shot), retain (classifier): lowest forget accuracy that keeps "
+        "the accuracy on the control or retain set; gap (classifier): smallest average gap to "
+        "Retrain, which must be known for it.",
     )
-    keep: Share = Field(0.95, description="Share of the base's control accuracy to keep.")
+    also: list[Rule] = Field(
+        [],
+        description="Rules by which each method is chosen once more; its name then ends in the "
+        "rule's, e.g. negmerge.gap.",
+    )
+    keep: Share = Field(0.95, description="Share of the base's accuracy to keep.")
     search: Literal["full", "exact-pruned"] = Field(
         "full",
         description="full: a sweep of every vector, which figures draw; exact-pruned: the same "
         "choice with fewer forward passes.",
     )
-
-
-class Greedy(Settings):
-    """The options of the method `greedy`; see `selection.greedy`."""
-
-    strict: bool = Field(True, description="Only a lower forget accuracy keeps a vector.")
-    research: bool = Field(
-        True, description="Search the coefficient anew in each trial; else the first vector's."
+    images: PositiveInt | None = Field(
+        None,
+        description="At most so many images of each role measure a coefficient; null: all of them.",
     )
 
 
-class Experiment(Settings):
+class Experiment(Settings, ABC):
     """One scenario, base model, training mode, pool and list of methods."""
 
-    scenario: Literal["zero-shot"] = Field(description="What kind of model forgets.")
+    # Where the weights before forgetting lie: in the experiment's folder, or in each task's.
+    BASE: ClassVar[str]
+    RULES: ClassVar[tuple[str, ...]]
+    # The kinds of methods that the scenario has, and the method that leaves the base as it is.
+    KINDS: ClassVar[tuple[str, ...]]
+    UNCHANGED: ClassVar[str]
+    # The roles of images that are scored.
+    ROLES: ClassVar[tuple[str, ...]]
+
+    scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")
-    control: str = Field(description="The data set on which accuracy must be kept.")
-    tasks: list[str] = Field(min_length=1, description="Data sets to forget, each on its own.")
     seed: int | None = Field(None, ge=0, description="Instead of the study's seed.")
     frozen: Literal["attention", "nothing"] = Field(
-        "attention",
-        description="What fine-tuning leaves alone in the image encoder; NegMerge's code freezes "
-        "all attention projections.",
+        "nothing", description="What fine-tuning leaves alone."
     )
-    pretrain: Pretrain | None = Field(None, description="For models with `weights: pretrain`.")
     finetune: Finetune = Field(description="The recipe that the points of the pool vary.")
     pool: Pool = Field(description="The hyper-parameter points.")
-    methods: dict[str, dict[str, bool | float | str]] = Field(
+    methods: dict[FileName, Use] = Field(
         min_length=1, description="Unlearning methods by name, with their options."
     )
     coefficients: Coefficients = Field(Coefficients(), description="The grid of coefficients.")
     selection: Selection = Field(Selection(), description="How the coefficient is chosen.")
     evaluation_batch: PositiveInt = Field(500, description="Images per forward pass without grad.")
+
+    @property
+    @abstractmethod
+    def task_names(self) -> list[str]:
+        """What is forgotten: a name each."""
+
+    @property
+    @abstractmethod
+    def datasets(self) -> list[str]:
+        """The data sets that the experiment needs."""
+
+    @abstractmethod
+    def job(self, task: str, known: Catalogue) -> dict:
+        """What a job must know of the scenario; see `negmerge.scenarios`."""
+
+    @abstractmethod
+    def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Give a job's inputs by name: `images` of a data set, or a `place` of the experiment."""
+
+    @abstractmethod
+    def check(self, where: str, known: Catalogue) -> None:
+        """Check the names that stand for something in the catalogue.
+
+        Raises:
+            ValueError: what is wrong; it begins with `where`.
+        """
+
+    @property
+    def measured_roles(self) -> tuple[str, ...]:
+        """The roles of images that choose a coefficient."""
+        return self.ROLES
+
+    @property
+    def re_estimates(self) -> bool:
+        """Whether negated models get batch statistics of their own."""
+        return False
+
+    @property
+    def relearning(self) -> dict | None:
+        """The settings of relearning, if it is measured."""
+        return None
+
+    def seed_for(self, level: str) -> int | None:
+        """The seed of a level of randomness, if it has one of its own."""
+        return None
 
     def recipe(self, task: str, point: str) -> Recipe:
         """The recipe of one point for one task."""
@@ -115,80 +156,121 @@ class Experiment(Settings):
         # Values filled into a pool's recipe are text: "1e-4" becomes a number here.
         return Recipe.model_validate(changed, strict=False)
 
-    def datasets(self, task: str) -> dict[str, str]:
-        """The data sets of a task by role.
+    @cached_property
+    def rules(self) -> dict[str, Rule]:
+        """The rule that chooses each method, with the names of those chosen by a further rule."""
+        found = dict.fromkeys(self.methods, self.selection.rule)
+        for rule in self.selection.also:
+            found |= {f"{name}.{rule}": rule for name in self.methods if self._is_chosen(name)}
+        return found
 
-        Raises:
-            UserError: the experiment has no such task.
-        """
-        return {
-            "forget": find("task", task, dict.fromkeys(self.tasks, task)),
-            "control": self.control,
-        }
-
-    def candidates(self, method: str) -> list[str]:
-        """The vectors among which a method chooses: points of the pool, or its merged vector.
+    def use(self, method: str) -> Use:
+        """How a method is used, whatever rule chooses it.
 
         Raises:
             UserError: the experiment has no such method.
         """
-        find("method", method, self.methods)
-        if method == "pretrained":
-            return []
-        return list(self.pool.changes) if method == "task-arithmetic" else [method]
+        find("method", method, self.rules)
+        return self.methods[method.partition(".")[0]]
 
-    def greedy_options(self) -> dict[str, bool]:
-        """All options of the method `greedy`, with the defaults of those that are not given."""
-        return Greedy.model_validate(self.methods.get(GREEDY, {})).model_dump()
-
-    def pretraining(self, prompts: Mapping[str, Prompts]) -> dict | None:
-        """What pre-training is made of, with the prompts of its data sets; None without one."""
-        if self.pretrain is None:
-            return None
-        sources = [
-            {"name": name, **source.model_dump(), **prompts[name].model_dump()}
-            for name, source in self.pretrain.sources.items()
+    def points(self, method: str) -> list[str]:
+        """The points whose vectors a method merges, or chooses from, sorted by name."""
+        patterns = self.use(method).points or ["*"]
+        return [
+            point
+            for point in self.pool.changes
+            if any(fnmatch.fnmatchcase(point, pattern) for pattern in patterns)
         ]
-        return {"sources": sources, "recipe": self.pretrain.recipe.model_dump()}
+
+    def candidates(self, method: str) -> list[str]:
+        """What a method chooses among: points, its merged vector, or the models that it trains.
+
+        Raises:
+            UserError: the experiment has no such method.
+        """
+        use, name = self.use(method), method.partition(".")[0]
+        kind = methods.kind(name)
+        if kind == "base":
+            return []
+        if kind == "single":
+            return self.points(method)
+        return list(methods.variants(name, use)) if kind == "unlearn" else [name]
+
+    def reads(self, method: str) -> str:
+        """Which images a method itself reads, as far as its name tells it."""
+        self.use(method)
+        by_kind = {"base": "-", "retrain": "retain"}
+        return by_kind.get(methods.kind(method.partition(".")[0]), "forget")
+
+    def training_options(self, name: str) -> dict[str, Value]:
+        """The options with which a method trains a model of that name.
+
+        Raises:
+            UserError: the experiment trains no such model.
+        """
+        models = {
+            model: options
+            for use, settings in self.methods.items()
+            if methods.kind(use) == "unlearn"
+            for model, options in methods.variants(use, settings).items()
+        }
+        return find("trained model", name, models)
+
+    def _is_chosen(self, name: str) -> bool:
+        """Say whether there is something to choose: a coefficient, or a model of several."""
+        return methods.kind(name) in ("single", "merge", "greedy") or bool(self.methods[name].grid)
 
     @model_validator(mode="after")
     def _consistent(self):
-        if len({self.control, *self.tasks}) <= len(self.tasks):
-            raise ValueError("control and tasks: each data set may stand there once")
         try:
             self._check_methods()
             self._check_points()
+            for rule in (self.selection.rule, *self.selection.also):
+                if rule not in self.RULES:
+                    raise UserError(f"selection: {unknown('rule', rule, self.RULES)}")
         except UserError as error:
             raise ValueError(str(error)) from error
         return self
 
     def _check_methods(self) -> None:
-        merges = plugins.names(plugins.MERGE_METHODS)
-        names = (*SINGLE_METHODS, GREEDY, *merges)
-        for method, options in self.methods.items():
-            find("method", method, dict.fromkeys(names))
-            if method in merges and options:
-                # Here, since a method's file imports torch, and most studies give no options.
-                chosen = plugins.load(plugins.MERGE_METHODS, method).METHOD
-                chosen.check(f"methods.{method}", options)
-            for option in options if method in SINGLE_METHODS else ():
-                raise UserError(f"methods.{method}: {unknown('option', option, ())}")
-        try:
-            self.greedy_options()
-        except ValidationError as error:
-            raise UserError(f"methods.{GREEDY}: {explain(error, Greedy)}") from error
+        foreign = set(methods.BASES) - {self.UNCHANGED}
+        known = methods.known().items()
+        valid = [name for name, kind in known if kind in self.KINDS and name not in foreign]
+        for name, use in self.methods.items():
+            if not methods.is_known(name) or methods.base_name(name) not in valid:
+                raise UserError(f"{self.scenario}: {unknown('method', name, valid)}")
+            methods.check(name, use)
+            for pattern in use.points:
+                if not fnmatch.filter(self.pool.changes, pattern):
+                    raise UserError(
+                        f"methods.{name}.points: {unknown('point', pattern, self.pool.changes)}"
+                    )
+            for model in methods.variants(name, use) if use.grid else ():
+                if model in self.methods:
+                    raise UserError(f"methods.{name}.grid: {model!r} is the name of a method, too")
 
     def _check_points(self) -> None:
         if not self.pool.changes:
             raise UserError("pool: no points; give a grid or points")
         epochs = self.finetune.epochs
-        for task in self.tasks:
+        for task in self.task_names:
             if isinstance(epochs, Mapping) and task not in epochs:
                 raise UserError(f"finetune.epochs: no number for task {task!r}")
             for point in self.pool.changes:
-                if point in (*SINGLE_METHODS, GREEDY, *plugins.names(plugins.MERGE_METHODS)):
+                if point in (*methods.known(), *self.methods):
                     raise UserError(f"pool: a point must not have a method's name: {point!r}")
                 try:
                     self.recipe(task, point)
                 except ValidationError as error:
                     raise UserError(f"point {point!r}: {explain(error, Recipe)}") from error
+
+
+def require(where: str, what: str, names, valid) -> None:
+    """Check that names are known.
+
+    Raises:
+        ValueError: one of them is not; it begins with `where`.
+    """
+    for name in names:
+        if name not in valid:
+            raise ValueError(f"{where}: {unknown(what, name, valid)}")

@@ -2,90 +2,146 @@
 
 from collections.abc import Iterator, Sequence
 
+from negmerge import methods
 from negmerge.errors import find
 from negmerge.exhibits import Figure, Table
-from negmerge.experiment import SINGLE_METHODS, Experiment
+from negmerge.experiment import Experiment
 from negmerge.study import Study
 
-RECORDS = {"accuracy": "scores", "sparsity": "sparsity"}
+# The rule whose job makes the model of a method, or its vector, by the kind of the method.
+TIMED = {"merge": "merge", "greedy": "greedy", "unlearn": "unlearn", "retrain": "train"}
+SCORES = "{experiment}/{task}/scores/{method}.json"
+RECORDS = {
+    "accuracy": SCORES,
+    "gap": SCORES,
+    "sparsity": "{experiment}/{task}/sparsity/{method}.json",
+    "cost": "benchmarks/{rule}/{experiment}/{task}/{method}.tsv",
+}
+
+
+def is_trained(method: str) -> bool:
+    """Say whether a method's model comes out of training as it is."""
+    name = methods.base_name(method.partition(".")[0])
+    return name == "original" or methods.kind(name) in ("unlearn", "retrain")
 
 
 def vector(experiment: Experiment, name: str) -> list[str]:
-    """Place a vector in its task's folder, by its name: a point or a merge method.
+    """Place a vector in its task's folder, by its name: a point or a merge.
 
     Raises:
         UserError: the experiment has no such vector.
     """
-    places = {method: "merged" for method in experiment.methods if method not in SINGLE_METHODS}
-    places |= dict.fromkeys(experiment.pool.changes, "vectors")
+    merges = [use for use in experiment.methods if methods.kind(use) in ("merge", "greedy")]
+    places = dict.fromkeys(merges, "merged") | dict.fromkeys(experiment.pool.changes, "vectors")
     return [f"{find('vector', name, places)}/{name}.safetensors"]
 
 
-def candidate_vectors(experiment: Experiment, method: str) -> list[str]:
-    """Place the vectors among which a method chooses, in their task's folder."""
-    return [place for name in experiment.candidates(method) for place in vector(experiment, name)]
+def candidates(experiment: Experiment, method: str) -> list[str]:
+    """Place what a method chooses among, in its task's folder: vectors, or trained models."""
+    names = experiment.candidates(method)
+    if is_trained(method):
+        return [f"trained/{name}.safetensors" for name in names]
+    return [place for name in names for place in vector(experiment, name)]
 
 
 def pool_vectors(experiment: Experiment, method: str) -> list[str]:
     """Place the vectors that a method merges, sorted by point: sums run in this order."""
-    find("method", method, experiment.methods)
-    return [f"vectors/{point}.safetensors" for point in experiment.pool.changes]
+    return [f"vectors/{point}.safetensors" for point in experiment.points(method)]
 
 
 def candidate_sweeps(experiment: Experiment, method: str) -> list[str]:
-    """Place the sweeps of these vectors in their task's folder, where a study has full sweeps."""
-    full = experiment.selection.search == "full"
-    return [f"sweeps/{name}.csv" for name in experiment.candidates(method) if full]
+    """Place the sweeps of what a method chooses among, where it is chosen by full sweeps."""
+    names = [] if _is_pruned(experiment, method) else experiment.candidates(method)
+    folder = "measures" if is_trained(method) else "sweeps"
+    return [f"{folder}/{name}.csv" for name in names]
 
 
 def candidate_search(experiment: Experiment, method: str) -> list[str]:
-    """Place the pruned search among these vectors, where a study has one."""
-    pruned = experiment.selection.search == "exact-pruned" and experiment.candidates(method)
+    """Place the pruned search among these vectors, where a method is chosen by one."""
+    pruned = _is_pruned(experiment, method) and experiment.candidates(method)
     return [f"searches/{method}.json"] if pruned else []
+
+
+def reference_sweep(experiment: Experiment, method: str) -> list[str]:
+    """Place what the rule `gap` compares with: the same measures of Retrain."""
+    by_gap = find("method", method, experiment.rules) == "gap"
+    return [f"measures/{methods.RETRAIN}.csv"] if by_gap else []
+
+
+def unlearned(experiment: Experiment, method: str) -> list[str]:
+    """Place the unlearned model of a method: the trained one, if there is nothing to choose."""
+    chosen = bool(experiment.use(method).grid) or not is_trained(method)
+    return [f"{'unlearned' if chosen else 'trained'}/{method}.safetensors"]
 
 
 def table_records(study: Study, table: Table) -> dict[str, list[str]]:
     """Place the files whose numbers a table shows."""
-    places = [
-        f"{folder}/{RECORDS[table.kind]}/{method}.json"
-        for column in table.columns
-        for folder in _task_folders(study, column.experiments, column.tasks)
-        for method in table.rows
-    ]
+    places = []
+    for column in table.columns:
+        for experiment, task in _tasks(study, column.experiments, column.tasks):
+            for row in table.rows:
+                method = column.method(row, study.experiments[experiment].rules)
+                rule = TIMED.get(methods.kind(row), "")
+                places.append(
+                    RECORDS[table.kind].format(
+                        experiment=experiment, task=task, method=method, rule=rule
+                    )
+                )
     return {"records": list(dict.fromkeys(places))}
 
 
 def figure_data(study: Study, figure: Figure) -> dict[str, list[str]]:
-    """Place the sweeps and the choices that a figure draws."""
+    """Place the records that a figure draws."""
+    folders = [f"{e}/{t}" for e, t in _tasks(study, figure.experiments, figure.tasks)]
+    if figure.kind in ("models", "gap"):
+        drawn = [(folder, method) for folder in folders for method in figure.methods]
+        return {"scores": [f"{folder}/scores/{method}.json" for folder, method in drawn]}
     places = {"sweeps": [], "selected": []}
-    for name in figure.experiments:
-        points = study.experiments[name].pool.changes
-        for folder in _task_folders(study, [name]):
-            places["sweeps"] += [f"{folder}/sweeps/{vector}.csv" for vector in points]
-            merges = [method for method in figure.methods if method not in SINGLE_METHODS]
-            places["sweeps"] += [f"{folder}/sweeps/{method}.csv" for method in merges]
-            places["selected"] += [f"{folder}/selected/{m}.json" for m in figure.methods]
+    merges = [name for name in figure.methods if methods.kind(name) in ("merge", "greedy")]
+    for folder in folders:
+        points = study.experiments[folder.split("/")[0]].pool.changes
+        places["sweeps"] += [f"{folder}/sweeps/{name}.csv" for name in (*points, *merges)]
+        places["selected"] += [f"{folder}/selected/{name}.json" for name in figure.methods]
     return places
 
 
 def report_parts(study: Study, _: Study | None = None) -> dict[str, list[str]]:
-    """Place what a report shows: tables, figures, and the choices of all methods."""
+    """Place what a report shows: tables, figures, and the choices behind them."""
+    records = [
+        place
+        for table in study.tables.values()
+        for place in table_records(study, table)["records"]
+        if place.split("/")[2] == "scores"
+    ]
     return {
         "tables": [f"tables/{name}.{kind}" for name in study.tables for kind in ("csv", "md")],
         "figures": [f"figures/{name}.png" for name in study.figures],
         "selected": [
-            f"{folder}/selected/{method}.json"
-            for name, experiment in study.experiments.items()
-            for folder in _task_folders(study, [name])
-            for method in experiment.methods
+            place.replace("/scores/", "/selected/")
+            for place in dict.fromkeys(records)
+            if _is_selected(study, place)
         ],
     }
 
 
-def _task_folders(
+def _is_pruned(experiment: Experiment, method: str) -> bool:
+    """Say whether a coefficient is searched; the rule `gap` and grids need all measures."""
+    use = experiment.use(method)
+    search = use.search or experiment.selection.search
+    return search == "exact-pruned" and experiment.rules[method] != "gap" and not use.grid
+
+
+def _is_selected(study: Study, score: str) -> bool:
+    """Say whether the model of a score was chosen among several."""
+    experiment, _, _, name = score.split("/")
+    method = name.removesuffix(".json")
+    return unlearned(study.experiments[experiment], method)[0].startswith("unlearned/")
+
+
+def _tasks(
     study: Study, experiments: Sequence[str], tasks: Sequence[str] = ()
-) -> Iterator[str]:
-    """Give the folders of some tasks, or of all of them, of some experiments."""
+) -> Iterator[tuple[str, str]]:
+    """Give some tasks, or all of them, of some experiments."""
     for name in experiments:
-        for task in tasks or study.experiments[name].tasks:
-            yield f"{name}/{task}"
+        for task in tasks or study.experiments[name].task_names:
+            yield name, task

@@ -1,4 +1,4 @@
-"""Folders of the library in which a file is a choice: merge methods, kinds of data sources.
+"""Folders of the library in which a file is a choice: merge and unlearning methods, data sources.
 
 Listing them imports nothing, so a study can be checked without loading torch; and a job imports
 only the file that it uses, so editing one method leaves the others' results alone.
@@ -13,7 +13,9 @@ from negmerge.errors import UserError, unknown
 PACKAGE = Path(__file__).parent
 
 MERGE_METHODS = "merging/methods"
+UNLEARN_METHODS = "unlearning/methods"
 SOURCES = "data/sources"
+SCENARIOS = "scenarios"
 
 
 def names(folder: str) -> tuple[str, ...]:

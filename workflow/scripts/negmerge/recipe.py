@@ -3,7 +3,14 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    model_validator,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -62,10 +69,10 @@ class Augmentation(Settings):
         pattern=r"^rand(-(m|n|p|mstd|mmax|inc|w)[0-9.]+)+$",
         description="RandAugment in timm's notation, e.g. rand-m5-n2-mstd0.5; null: none.",
     )
-    crop_scale: ShareRange = Field(
+    crop_scale: ShareRange | None = Field(
         [0.9, 1.0],
         description="Least and largest share of the area that a random crop keeps. "
-        "0.08 and 1 in NegMerge's code with RandAugment, 0.9 and 1 without.",
+        "0.08 and 1 in NegMerge's code with RandAugment, 0.9 and 1 without. null: no resized crop.",
     )
     crop_ratio: Range = Field([3 / 4, 4 / 3], description="Range of the crop's aspect ratio.")
     flip: Share = Field(
@@ -74,10 +81,24 @@ class Augmentation(Settings):
     interpolation: Literal["bicubic", "bilinear", "random"] = Field(
         "bicubic", description="How crops are resized; `random` takes bilinear or bicubic."
     )
+    padding: int = Field(
+        0,
+        ge=0,
+        description="Black pixels around the image before a random crop of the model's size, for "
+        "`crop_scale: null`; 4 in SalUn's code.",
+    )
+
+    @model_validator(mode="after")
+    def _one_kind_of_crop(self):
+        if self.crop_scale is None and self.randaugment is not None:
+            raise ValueError("randaugment needs a crop_scale: with null, expected randaugment null")
+        if self.crop_scale is not None and self.padding:
+            raise ValueError(f"padding {self.padding} needs crop_scale null: one of the two crops")
+        return self
 
 
 class Recipe(Settings):
-    """One training run with AdamW, linear warm-up and cosine decay to 0."""
+    """One training run: by default AdamW, with linear warm-up and then cosine decay to 0."""
 
     epochs: PositiveInt = Field(description="Passes over the training images.")
     batch_size: PositiveInt = Field(128, description="Images per forward pass.")
@@ -85,8 +106,25 @@ class Recipe(Settings):
         1, description="Batches whose mean gradient makes one step; 2 for ViT-L/14 in the paper."
     )
     learning_rate: Positive = Field(1e-5, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.1, description="Decoupled weight decay of AdamW.")
+    weight_decay: NonNegative = Field(
+        0.1, description="Weight decay: decoupled in AdamW, part of the gradient in SGD."
+    )
+    optimiser: Literal["adamw", "sgd"] = Field(
+        "adamw", description="AdamW as in NegMerge's code, or SGD as in SalUn's for classifiers."
+    )
+    momentum: Share = Field(0.9, description="Momentum of SGD; 0.9 in SalUn's code.")
+    nesterov: bool = Field(False, description="Nesterov's momentum in SGD.")
     warmup_steps: int = Field(500, ge=0, description="Steps of linear warm-up.")
+    schedule: Literal["cosine", "constant", "steps"] = Field(
+        "cosine",
+        description="The rate after the warm-up: cosine decay to 0, the peak, or the peak times "
+        "`decay` for each of the `milestones` passed.",
+    )
+    milestones: list[PositiveInt] = Field(
+        [],
+        description="Epochs after which `steps` lowers the rate; 91 and 136 in SalUn's code.",
+    )
+    decay: Positive = Field(0.1, description="What a milestone multiplies the rate by.")
     clip_norm: Positive | None = Field(1.0, description="Largest gradient norm; null: no clipping.")
     label_smoothing: Share = Field(0.0, description="Label smoothing of the cross-entropy.")
     fixed_order: bool = Field(
@@ -96,3 +134,9 @@ class Recipe(Settings):
     )
     workers: int = Field(0, ge=0, description="Processes that load images; results do not change.")
     augmentation: Augmentation = Field(Augmentation(), description="Random image changes.")
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self):
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov is true, but momentum is 0: expected more than 0")
+        return self

@@ -4,19 +4,22 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negmerge.errors import UserError
+from negmerge.evaluation.gap import average_gap
 from negmerge.files import write_text
 
 if TYPE_CHECKING:
-    from negmerge.evaluation.accuracy import Accuracy
+    from negmerge.evaluation.validation import Measured
 
 # The columns of a sweep's file; accuracies are kept as counts, which lose nothing.
 LABELS = ("experiment", "task", "vector")
-COUNTS = ("forget_correct", "forget_n", "control_correct", "control_n")
+COUNTS = ("correct", "n")
+# The roles on which accuracy must be kept; each scenario has one of them.
+KEPT_ROLES = ("control", "retain")
 
 
 def select_coefficient(
@@ -71,12 +74,14 @@ class Sweep:
 
     Attributes:
         coefficients: the grid; its first entry is 0, where the model is the base.
-        forget, control: the accuracy at each of them.
+        forget, control: the accuracy at each of them; `control` is that on what to keep.
+        measures: everything that was measured, in percent, by name.
     """
 
     coefficients: Sequence[float]
     forget: Sequence[float]
     control: Sequence[float]
+    measures: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,12 @@ class Choice:
     """A vector and its coefficient, and how they were chosen.
 
     Attributes:
-        vector: the vector's name; None if the base is left as it is.
-        coefficient: its scale.
+        vector: the vector's name, or that of a trained model; None if the base is left as it is.
+        coefficient: its scale; 1 for a trained model.
         forget_accuracy, control_accuracy: on validation data, in percent.
         control_baseline: that of the base on the same images.
         upper_end: the coefficient is the largest of the grid, so a larger one might do better.
+        gap: average gap to Retrain on validation data, in points, where that is the rule.
     """
 
     vector: str | None
@@ -97,6 +103,7 @@ class Choice:
     control_accuracy: float | None
     control_baseline: float | None
     upper_end: bool
+    gap: float | None = None
 
 
 # The base as it is: there is nothing to choose, and nothing is measured for it.
@@ -118,24 +125,56 @@ def choose(sweeps: Mapping[str, Sweep], keep: float) -> Choice:
     """
     if not sweeps:
         raise UserError("no sweeps to choose from")
-    choices = [_choose_coefficient(name, sweep, keep) for name, sweep in sweeps.items()]
+    choices = []
+    for name, sweep in sweeps.items():
+        _require_base(name, sweep)
+        accuracies = sweep.forget, sweep.control, sweep.control[0]
+        chosen = select_coefficient(sweep.coefficients, *accuracies, keep)
+        # None: every image is classified rightly whatever is subtracted, so nothing is.
+        place = 0 if chosen is None else list(sweep.coefficients).index(chosen)
+        choices.append(_choice(name, sweep, place, chosen is not None))
     return min(choices, key=lambda c: (c.forget_accuracy, c.coefficient, c.vector))
 
 
-def _choose_coefficient(name: str, sweep: Sweep, keep: float) -> Choice:
+def choose_by_gap(sweeps: Mapping[str, Sweep], reference: Mapping[str, float]) -> Choice:
+    """Choose the vector and the coefficient whose model is closest to Retrain.
+
+    The gap is `evaluation.average_gap` over all measures; ties go to the smaller coefficient, then
+    to the first name. It needs Retrain, as the rule of SalUn's authors does.
+
+    Args:
+        sweeps: as for `choose`, with `measures`.
+        reference: the same measures of Retrain, in percent.
+
+    Raises:
+        UserError: no sweep, one that does not start at 0, or other measures than Retrain's.
+    """
+    if not sweeps:
+        raise UserError("no sweeps to choose from")
+    points = []
+    for name, sweep in sweeps.items():
+        _require_base(name, sweep)
+        for place, coefficient in enumerate(sweep.coefficients):
+            here = {measure: values[place] for measure, values in sweep.measures.items()}
+            points.append((average_gap(here, reference), coefficient, name, place))
+    gap, _, name, place = min(points)
+    return replace(_choice(name, sweeps[name], place, True), gap=gap)
+
+
+def _require_base(name: str, sweep: Sweep) -> None:
     if not sweep.coefficients or sweep.coefficients[0] != 0:
         raise UserError(f"the sweep of {name} does not start at coefficient 0")
-    baseline = sweep.control[0]
-    chosen = select_coefficient(sweep.coefficients, sweep.forget, sweep.control, baseline, keep)
-    # None: every image is classified rightly whatever is subtracted, so nothing is.
-    place = 0 if chosen is None else list(sweep.coefficients).index(chosen)
+
+
+def _choice(name: str, sweep: Sweep, place: int, qualified: bool) -> Choice:
+    coefficient = sweep.coefficients[place]
     return Choice(
         vector=name,
-        coefficient=sweep.coefficients[place],
+        coefficient=coefficient,
         forget_accuracy=100 * sweep.forget[place],
         control_accuracy=100 * sweep.control[place],
-        control_baseline=100 * baseline,
-        upper_end=chosen == max(sweep.coefficients),
+        control_baseline=100 * sweep.control[0],
+        upper_end=qualified and coefficient == max(sweep.coefficients),
     )
 
 
@@ -210,24 +249,26 @@ def greedy(
 
 
 def write_sweep(
-    path: str | Path,
-    labels: Mapping[str, str],
-    rows: Iterable[tuple[float, "Accuracy", "Accuracy"]],
+    path: str | Path, labels: Mapping[str, str], rows: Iterable[tuple[float, "Measured"]]
 ) -> None:
-    """Write a sweep as CSV: a row per coefficient with the counts of right answers.
+    """Write a sweep as CSV: a row per coefficient with the counts of right answers by role.
 
     Args:
         path: the file.
         labels: experiment, task and vector; more are left out.
-        rows: coefficient, accuracy on the forget and on the control set.
+        rows: coefficient and what was measured at it.
     """
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow((*LABELS, "coefficient", *COUNTS))
-    for coefficient, forget, control in rows:
-        names = [labels[label] for label in LABELS]
-        counts = [forget.correct, forget.n, control.correct, control.n]
-        table.writerow([*names, coefficient, *counts])
+    table = None
+    for coefficient, measured in rows:
+        row = {label: labels[label] for label in LABELS} | {"coefficient": coefficient}
+        for role, accuracy in measured.accuracy.items():
+            row |= {f"{role}_correct": accuracy.correct, f"{role}_n": accuracy.n}
+        row |= measured.further
+        if table is None:
+            table = csv.DictWriter(text, list(row), lineterminator="\n")
+            table.writeheader()
+        table.writerow(row)
     write_text(path, text.getvalue())
 
 
@@ -240,10 +281,20 @@ def read_sweep(path: str | Path) -> tuple[str, Sweep]:
     try:
         with open(path, newline="") as stream:
             rows = list(csv.DictReader(stream))
+        roles = [key.removesuffix("_n") for key in rows[0] if key.endswith("_n")]
+        accuracies = {
+            role: [int(row[f"{role}_correct"]) / int(row[f"{role}_n"]) for row in rows]
+            for role in roles
+        }
+        known = (*LABELS, "coefficient", *(f"{r}_{what}" for r in roles for what in COUNTS))
+        further = {key: [float(row[key]) for row in rows] for key in rows[0] if key not in known}
+        (kept,) = [role for role in KEPT_ROLES if role in roles]
+        measures = {role: [100 * value for value in found] for role, found in accuracies.items()}
         return rows[0]["vector"], Sweep(
             [float(row["coefficient"]) for row in rows],
-            [int(row["forget_correct"]) / int(row["forget_n"]) for row in rows],
-            [int(row["control_correct"]) / int(row["control_n"]) for row in rows],
+            accuracies["forget"],
+            accuracies[kept],
+            measures | further,
         )
     except (KeyError, IndexError, ValueError, TypeError, ZeroDivisionError) as error:
         raise UserError(f"{path}: not a sweep ({error!r}); delete it and run again") from error

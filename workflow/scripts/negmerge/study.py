@@ -1,20 +1,23 @@
 """Studies: typed, validated views of the files in `config/studies/`."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
 from negmerge.catalogue import Catalogue, load_catalogue
+from negmerge.classifier import Classifier
 from negmerge.errors import UserError, unknown
 from negmerge.exhibits import Figure, Table
-from negmerge.experiment import SINGLE_METHODS, Experiment
+from negmerge.experiment import require
 from negmerge.recipe import FileName, Settings
 from negmerge.yaml_files import read_yaml
+from negmerge.zero_shot import ZeroShot
 
 # Folders of a study's results, beside those of its experiments.
 RESERVED = ("benchmarks", "figures", "logs", "tables")
+
+Experiment = Annotated[ZeroShot | Classifier, Field(discriminator="scenario")]
 
 
 class Study(Settings):
@@ -37,16 +40,13 @@ class Study(Settings):
     @property
     def datasets(self) -> list[str]:
         """The data sets that the study needs, sorted."""
-        found = set()
-        for experiment in self.experiments.values():
-            found |= {experiment.control, *experiment.tasks}
-            found |= set(experiment.pretrain.sources if experiment.pretrain else ())
-        return sorted(found)
+        return sorted({name for one in self.experiments.values() for name in one.datasets})
 
-    def seed_of(self, experiment: str) -> int:
-        """The seed from which the jobs of an experiment derive theirs."""
-        own = self.experiments[experiment].seed
-        return self.seed if own is None else own
+    def seed_of(self, experiment: str, level: str = "") -> int:
+        """The seed from which an experiment's jobs derive theirs, by level of randomness."""
+        chosen = self.experiments[experiment]
+        seeds = (chosen.seed_for(level), chosen.seed, self.seed)
+        return next(seed for seed in seeds if seed is not None)
 
 
 def load_study(folder: str | Path, name: str) -> Study:
@@ -75,49 +75,46 @@ def load_study(folder: str | Path, name: str) -> Study:
 
 def _check_references(study: Study) -> None:
     """Check every name in a study that stands for something elsewhere."""
-    known = study.catalogue
     for name, experiment in study.experiments.items():
         where = f"experiments.{name}"
         if name in RESERVED:
             raise ValueError(f"{where}: this is the name of a folder of the study's")
-        _require(f"{where}.model", "model", [experiment.model], known.models)
-        sources = experiment.pretrain.sources if experiment.pretrain else []
-        epochs = experiment.finetune.epochs
-        per_task = epochs if isinstance(epochs, Mapping) else []
-        datasets = [experiment.control, *experiment.tasks, *sources, *per_task]
-        _require(where, "data set", datasets, known.datasets)
-        for source, settings in experiment.pretrain.sources.items() if experiment.pretrain else ():
-            _require(
-                f"{where}.pretrain.sources.{source}.part",
-                "split",
-                [settings.part],
-                known.datasets[source].splits,
-            )
-        if (known.models[experiment.model].weights == "pretrain") != bool(experiment.pretrain):
-            raise ValueError(
-                f"{where}: `pretrain` goes with a model of `weights: pretrain`, and only with it"
-            )
+        experiment.check(where, study.catalogue)
     for name, table in study.tables.items():
-        for column in table.columns:
-            where = f"tables.{name}.columns.{column.label}"
-            _check_shown(study, where, column.experiments, table.rows)
-            for experiment in column.experiments:
-                _require(where, "task", column.tasks, study.experiments[experiment].tasks)
-        merges = {row: label for row, label in table.rows.items() if row not in SINGLE_METHODS}
-        if table.kind == "sparsity" and len(merges) < len(table.rows):
-            raise ValueError(f"tables.{name}.rows: only merged vectors have a sparsity")
+        _check_table(study, f"tables.{name}", table)
     for name, figure in study.figures.items():
-        _check_shown(study, f"figures.{name}", figure.experiments, figure.methods)
+        where = f"figures.{name}"
+        require(where, "experiment", figure.experiments, study.experiments)
+        for name in figure.experiments:
+            _require_scenario(where, name, study.experiments[name], figure)
+            require(where, "method", figure.methods, study.experiments[name].rules)
+            require(where, "task", figure.tasks, study.experiments[name].task_names)
 
 
-def _check_shown(study: Study, where: str, experiments: list[str], methods: Mapping) -> None:
-    """Check that experiments exist and have the methods that a table or figure shows."""
-    _require(where, "experiment", experiments, study.experiments)
-    for experiment in experiments:
-        _require(where, "method", methods, study.experiments[experiment].methods)
+def _check_table(study: Study, where: str, table: Table) -> None:
+    """Check that what the columns of a table show is there, and fits its kind."""
+    for column in table.columns:
+        place = f"{where}.columns.{column.label}"
+        require(place, "experiment", column.experiments, study.experiments)
+        for name in column.experiments:
+            experiment = study.experiments[name]
+            _require_scenario(place, name, experiment, table)
+            require(place, "task", column.tasks, experiment.task_names)
+            rules = (experiment.selection.rule, *experiment.selection.also)
+            require(place, "rule", [column.rule] if column.rule is not None else [], rules)
+            shown = [column.method(row, experiment.rules) for row in table.rows]
+            require(place, "method", shown, experiment.rules)
+            for row in table.rows if table.kind == "cost" else ():
+                if experiment.use(row).grid:
+                    raise ValueError(
+                        f"{where}.rows: {row!r} is searched over a grid, so no single job makes it"
+                    )
 
 
-def _require(where: str, what: str, names, valid) -> None:
-    for name in names:
-        if name not in valid:
-            raise ValueError(f"{where}: {unknown(what, name, valid)}")
+def _require_scenario(where: str, name: str, experiment: Experiment, shown: Table | Figure) -> None:
+    """Check that a table or figure can show an experiment of that scenario."""
+    if experiment.scenario not in shown.scenarios:
+        raise ValueError(
+            f"{where}: {name!r} is of scenario {experiment.scenario}, kind {shown.kind} shows "
+            f"{' or '.join(shown.scenarios)}"
+        )

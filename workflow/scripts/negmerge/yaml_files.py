@@ -1,14 +1,15 @@
 """Reading YAML files into typed models, with errors that a person can act on."""
 
+import inspect
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from negmerge.errors import UserError, nearest
+from negmerge.errors import UserError, nearest, unknown
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ def explain(error: ValidationError, model: Any) -> str:
         findings.setdefault(_follow(model, finding["loc"])[0], []).append(finding)
     # A mistyped key is also missing under its right name: the unknown one tells more.
     first = place = min(findings, key=lambda p: findings[p][0]["type"] != "extra_forbidden")
-    if len(_follow(model, first)[1]) > 1:
+    if len(_follow(model, findings[first][0]["loc"])[1]) > 1:
         # The value may be one thing or another, and each has its findings. The deepest is about the
         # one that was meant: a wrong number in a mapping, not that a mapping is no number.
         place = max((p for p in findings if p[: len(first)] == first), key=len)
@@ -81,11 +82,16 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
     *parents, key = place or ("",)
     inside = f" in {'.'.join(map(str, parents))}" if parents else ""
     if finding["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{inside}; {nearest(key, _fields(model, parents))}"
+        return f"unknown key {key!r}{inside}; {nearest(key, _fields(model, finding['loc'][:-1]))}"
     if finding["type"] == "invalid_key":  # YAML 1.1 reads on, off, yes and no as truth values
         return f"the key {finding['input']!r}{inside} is no text; put it into quotes"
     if finding["type"] == "missing":
         return f"the key {where} is missing"
+    if finding["type"] == "union_tag_not_found":
+        return f"the key {where}.{_tag_name(finding)} is missing"
+    if finding["type"] == "union_tag_invalid":
+        valid = [tag.strip("'") for tag in finding["ctx"]["expected_tags"].split(", ")]
+        return f"{where}: {unknown(_tag_name(finding), finding['ctx']['tag'], valid)}"
     if finding["type"] == "value_error":
         return f"{where}: {finding['msg'].removeprefix('Value error, ')}"
     found = repr(finding["input"])
@@ -94,8 +100,13 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
     return f"{where} is {found}: {' or '.join(messages)}{_number_hint(finding)}"
 
 
+def _tag_name(finding: Mapping) -> str:
+    """Give the key that tells the members of a union."""
+    return finding["ctx"]["discriminator"].strip("'")
+
+
 def _message(finding: Mapping) -> str:
-    message = finding["msg"].partition(" or instance of ")[0]
+    message = finding["msg"].partition(" or instance of ")[0].partition(" or object to ")[0]
     return message[0].lower() + message[1:]
 
 
@@ -132,7 +143,9 @@ def _follow(model: Any, location: Sequence) -> tuple[tuple, list[Any]]:
         if step == "[key]":  # a wrong key of a mapping, which is the step before
             break
         in_union = len(kinds) > 1 and not in_union
-        if not in_union:
+        if in_union:
+            kinds = [kind for kind in kinds if _is_tagged(kind, step)] or kinds
+        else:
             place.append(step)
             kinds = [inner for kind in kinds for inner in _inside(kind, step)]
     return tuple(place), kinds
@@ -141,12 +154,24 @@ def _follow(model: Any, location: Sequence) -> tuple[tuple, list[Any]]:
 def _inside(kind: Any, step: Any) -> list[Any]:
     """List the types that a value inside a model, mapping or list may have."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return _members(kind.model_fields[step].annotation) if step in kind.model_fields else []
+        if step in kind.model_fields:
+            return _members(kind.model_fields[step].annotation)
+        # Where other keys are allowed, this says what their values may be.
+        kind = inspect.get_annotations(kind).get("__pydantic_extra__")
     return _members(get_args(kind)[-1]) if get_args(kind) else []
+
+
+def _is_tagged(kind: Any, tag: Any) -> bool:
+    """Say whether a model is the member of a union that one of its keys tells by that value."""
+    fields = getattr(kind, "model_fields", {}).values()
+    return any(tag in get_args(field.annotation) for field in fields)
 
 
 def _members(kind: Any) -> list[Any]:
     """List the members of a union but for None, which pydantic does not name; or the type."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
     if get_origin(kind) not in (Union, types.UnionType):
         return [kind]
-    return [member for member in get_args(kind) if member is not type(None)]
+    members = [member for member in get_args(kind) if member is not type(None)]
+    return [inner for member in members for inner in _members(member)]

@@ -1,67 +1,64 @@
 """The one on-disk form of every data set: encoded images end to end in a safetensors file.
 
-The file holds `bytes` (uint8, all PNG or JPEG files one after the other), `offsets` (int64, one
-more than there are images), `labels` (int64) and `split` (int64 positions in `SPLITS`). Images
-keep their own size and encoding, so 8 x 8 digits and photographs of 500 x 375 share the form, and
-a reader touches only the bytes of the images that it asks for.
+The file holds `bytes` (uint8, all image files one after the other: PNG, JPEG or what else Pillow
+reads), `offsets` (int64, one more than there are images), `labels` (int64) and `split` (int64
+positions in `SPLITS`). Images keep their own size and encoding, so 8 x 8 digits and photographs of
+500 x 375 share the form, and a reader touches only the bytes of the images that it asks for.
 """
 
 import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
+from negmerge.data.prepared_file import Spool
 from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError
 from negmerge.files import replacing
 
+Item = tuple[str, int, Image.Image | bytes] | tuple[str, int, Image.Image | bytes, tuple[Any, ...]]
+
 
 def write_images(
     path: str | Path,
-    images: Iterable[tuple[str, int, Image.Image | bytes]],
+    images: Iterable[Item],
     expected: Mapping[str, int],
     classes: int,
 ) -> None:
-    """Write a prepared data set.
+    """Write a prepared data set; at no time is more than one image in memory.
 
     Args:
         path: the file to write.
         images: split, label and image of each item, in the source's order; an image that is
-            already encoded is stored as it is, others as PNG.
+            already encoded is stored as it is, others as PNG. Where the items come in another
+            order, a fourth entry, its place, says where each belongs: they are sorted by it.
         expected: the number of images per split.
         classes: the number of classes.
 
     Raises:
         UserError: a count differs from the expected one, or a label is out of range.
     """
-    files, labels, splits = [], [], []
-    for split, label, image in images:
-        if not 0 <= label < classes:
-            raise UserError(
-                f"{path}: label {label} of item {len(labels)}, expected 0..{classes - 1}"
-            )
-        files.append(image if isinstance(image, bytes) else encode(image))
-        labels.append(label)
-        splits.append(SPLITS.index(split))
-    counts = {name: splits.count(place) for place, name in enumerate(SPLITS)}
-    for name in SPLITS:
-        if counts[name] != expected.get(name, 0):
-            raise UserError(
-                f"{path}: {counts[name]} images in split {name!r}, expected {expected.get(name, 0)}"
-            )
-    tensors = {
-        "bytes": np.frombuffer(b"".join(files), np.uint8),
-        "offsets": np.cumsum([0, *map(len, files)], dtype=np.int64),
-        "labels": np.array(labels, np.int64),
-        "split": np.array(splits, np.int64),
-    }
-    with replacing(path) as partial:
-        save_file(tensors, partial, metadata={"splits": json.dumps(counts)})
+    with replacing(path) as partial, Spool(partial.parent) as spool:
+        for split, label, image, *place in images:
+            if not 0 <= label < classes:
+                raise UserError(
+                    f"{path}: label {label} of item {len(spool)}, expected 0..{classes - 1}"
+                )
+            encoded = image if isinstance(image, bytes) else encode(image)
+            spool.add(SPLITS.index(split), label, encoded, *place)
+        counts = {name: spool.splits.count(place) for place, name in enumerate(SPLITS)}
+        for name in SPLITS:
+            if counts[name] != expected.get(name, 0):
+                raise UserError(
+                    f"{path}: {counts[name]} images in split {name!r}, expected "
+                    f"{expected.get(name, 0)}"
+                )
+        spool.write(partial, {"splits": json.dumps(counts)})
 
 
 def encode(image: Image.Image) -> bytes:
@@ -71,8 +68,29 @@ def encode(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+# Training passes over the same images again and again: those that fit into this are decoded once.
+DECODED_BYTES = 2**28
+
+
+def image_counts(path: str | Path) -> dict[str, int]:
+    """Count the images of each split of a prepared data set.
+
+    Raises:
+        UserError: the file is missing, truncated or foreign.
+    """
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            return json.loads((file.metadata() or {})["splits"])
+    except (SafetensorError, OSError, KeyError) as error:
+        raise _not_whole(path, error) from error
+
+
+def _not_whole(path: str | Path, error: Exception) -> UserError:
+    return UserError(f"{path}: not a whole prepared data set ({error}); delete it and run again")
+
+
 class Images:
-    """The images of one split of a prepared data set, decoded when they are asked for.
+    """The images of one split of a prepared data set, decoded when they are first asked for.
 
     Args:
         path: a file that `write_images` wrote.
@@ -91,9 +109,7 @@ class Images:
             rows = self._file.get_tensor("split") == SPLITS.index(split)
             labels = self._file.get_tensor("labels")
         except (SafetensorError, OSError) as error:
-            raise UserError(
-                f"{path}: not a whole prepared data set ({error}); delete it and run again"
-            ) from error
+            raise _not_whole(path, error) from error
         if not rows.any():
             raise UserError(f"{path}: split {split!r} holds no images")
         self.labels = labels[rows]
@@ -102,18 +118,28 @@ class Images:
     def _open(self) -> None:
         self._file = safe_open(str(self.path), framework="numpy")
         self._bytes = self._file.get_slice("bytes")
+        self._decoded: dict[int, Image.Image] = {}
+        self._room = DECODED_BYTES
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, position: int) -> Image.Image:
         """Decode one image as RGB."""
+        if position in self._decoded:
+            return self._decoded[position]
         start, end = self._spans[position]
-        return Image.open(io.BytesIO(self._bytes[int(start) : int(end)].tobytes())).convert("RGB")
+        encoded = io.BytesIO(self._bytes[int(start) : int(end)].tobytes())
+        image = Image.open(encoded).convert("RGB")
+        self._room -= 3 * image.width * image.height
+        if self._room >= 0:
+            self._decoded[position] = image
+        return image
 
     def __getstate__(self) -> dict:
-        # Open files do not travel to the workers of a loader; each opens its own.
-        return {key: value for key, value in vars(self).items() if key not in ("_file", "_bytes")}
+        # Neither open files nor decoded images travel to the workers of a loader.
+        own = ("_file", "_bytes", "_decoded", "_room")
+        return {key: value for key, value in vars(self).items() if key not in own}
 
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)

@@ -10,32 +10,28 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from negmerge.data.augmentation import Transform
-from negmerge.data.images import Images
+from negmerge.data.images import Images, image_counts
 from negmerge.data.splits import train_val_split
 from negmerge.recipe import Recipe
 
-# train and val are cut from the prepared split `train`, so they never share an image.
+# Without a prepared split `val`, train and val are cut from `train`, so they never share an image.
 PARTS = ("pretrain", "train", "val", "test")
 
 Batch = tuple[Tensor, Tensor]
 
 
-class Part(Dataset):
-    """One part of a prepared data set: its images and labels.
+class Listed(Dataset):
+    """Some images of a prepared data set with their labels, in a given order.
 
     Args:
-        path: the prepared data set.
-        part: one of `PARTS`.
-        name: the data set's name, for the split rule.
+        images: the images of a split.
+        positions: which of them, int64.
         first_label: added to each label, so that several sets can share one numbering.
     """
 
-    def __init__(self, path: str | Path, part: str, name: str, first_label: int = 0):
-        self.images = Images(path, "train" if part in ("train", "val") else part)
-        self.positions = torch.arange(len(self.images))
-        if part in ("train", "val"):
-            self.positions = train_val_split(len(self.images), name)[part == "val"]
-        self.first_label = first_label
+    def __init__(self, images: Images, positions: Sequence[int] | Tensor, first_label: int = 0):
+        self.images, self.first_label = images, first_label
+        self.positions = torch.as_tensor(positions, dtype=torch.int64)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -44,6 +40,36 @@ class Part(Dataset):
         """Give the image (PIL) and the label of one item."""
         position = int(self.positions[number])
         return self.images[position], int(self.images.labels[position]) + self.first_label
+
+    def thinned(self, most: int | None) -> "Listed":
+        """Give at most so many of the items, evenly spread over all.
+
+        Where images are sorted by class, the first ones would be of one class.
+        """
+        count = len(self)
+        if most is None or count <= most:
+            return self
+        places = torch.arange(most) * count // most
+        return Listed(self.images, self.positions[places], self.first_label)
+
+
+class Part(Listed):
+    """One part of a prepared data set.
+
+    Args:
+        path: the prepared data set.
+        part: one of `PARTS`.
+        name: the data set's name, for the split rule.
+        first_label: as for `Listed`.
+    """
+
+    def __init__(self, path: str | Path, part: str, name: str, first_label: int = 0):
+        cut = part in ("train", "val") and not image_counts(path).get("val")
+        images = Images(path, "train" if cut else part)
+        positions = torch.arange(len(images))
+        if cut:
+            positions = train_val_split(len(images), name)[part == "val"]
+        super().__init__(images, positions, first_label)
 
 
 class Augmented(Dataset):
@@ -86,15 +112,44 @@ def training_batches(
     Returns:
         An iterator of images (batch, 3, size, size) float32 and labels (batch,) int64.
     """
-    keys = []
-    for epoch in range(recipe.epochs):
-        generator = torch.Generator().manual_seed(0 if recipe.fixed_order else seed + epoch)
-        order = torch.randperm(len(items), generator=generator).tolist()
-        keys += [
-            [(epoch, item) for item in order[start : start + recipe.batch_size]]
-            for start in range(0, len(order), recipe.batch_size)
-        ]
-    yield from DataLoader(
+    keys = [
+        batch for epoch in range(recipe.epochs) for batch in _batches(items, recipe, seed, epoch)
+    ]
+    yield from _loader(items, transform, recipe, seed, keys)
+
+
+class Epochs:
+    """Training batches, an epoch each time one iterates over it; see `training_batches`."""
+
+    def __init__(self, items: Sequence, transform: Transform, recipe: Recipe, seed: int):
+        self._items, self._transform, self._recipe, self._seed = items, transform, recipe, seed
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        """Count the batches of one epoch."""
+        return batches_per_epoch(len(self._items), self._recipe.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give the batches of the next epoch."""
+        keys = _batches(self._items, self._recipe, self._seed, self._epoch)
+        self._epoch += 1
+        yield from _loader(self._items, self._transform, self._recipe, self._seed, keys)
+
+
+def _batches(items: Sequence, recipe: Recipe, seed: int, epoch: int) -> list[list[tuple[int, int]]]:
+    """List the batches of an epoch: epoch and item of each image."""
+    generator = torch.Generator().manual_seed(0 if recipe.fixed_order else seed + epoch)
+    order = torch.randperm(len(items), generator=generator).tolist()
+    return [
+        [(epoch, item) for item in order[start : start + recipe.batch_size]]
+        for start in range(0, len(order), recipe.batch_size)
+    ]
+
+
+def _loader(
+    items: Sequence, transform: Transform, recipe: Recipe, seed: int, keys: list
+) -> DataLoader:
+    return DataLoader(
         Augmented(items, transform, seed),
         batch_sampler=keys,
         num_workers=recipe.workers,

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # The splits of a prepared data set. Only the workflow's own pre-training sees `pretrain`; the
-# paper's sets have none.
-SPLITS = ("pretrain", "train", "test")
+# paper's sets have none. A set without `val` has its validation images cut from `train`.
+SPLITS = ("pretrain", "train", "test", "val")
 
 VALIDATION_SHARE = 0.1
 VALIDATION_LIMIT = 5000
@@ -43,7 +43,7 @@ def train_val_split(n: int, name: str) -> "tuple[Tensor, Tensor]":
         raise UserError(f"{name}: {n} training items, at least 10 are needed to hold some out")
     generator = torch.Generator().manual_seed(0)
     training, validation = random_split(range(n), [n - held_out, held_out], generator=generator)
-    if name in ("MNIST", "MNISTVal") and n == 60000 and training.indices[0] != MNIST_FIRST:
+    if name.lower() in ("mnist", "mnistval") and n == 60000 and training.indices[0] != MNIST_FIRST:
         raise UserError(
             f"{name}: the first training index is {training.indices[0]}, expected {MNIST_FIRST}: "
             f"torch {torch.__version__} draws another permutation"

@@ -1,4 +1,4 @@
-"""Top-1 accuracy of an image encoder under a zero-shot head."""
+"""Top-1 accuracy of a network."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,28 +15,61 @@ class Accuracy:
     n: int
 
 
+def predict(network: nn.Module, head: Tensor | None, images: Tensor) -> Tensor:
+    """Compute the logits (n, classes) of images (n, 3, size, size).
+
+    Args:
+        network: gives logits or, with a head, features (n, dimensions).
+        head: (classes, dimensions), on the network's device; the logits are features @ head.T.
+        images: on the network's device.
+    """
+    found = network(images)
+    return found if head is None else found @ head.T
+
+
 @torch.no_grad()
 def accuracy(
-    encoder: nn.Module,
-    head: Tensor,
+    network: nn.Module,
+    head: Tensor | None,
     batches: Iterable[tuple[Tensor, Tensor]],
     device: torch.device,
 ) -> Accuracy:
-    """Count the right answers of encoder(images) @ head.T.
-
-    Among equal logits the first class is the answer.
+    """Count the right answers. Among equal logits the first class is the answer.
 
     Args:
-        encoder: from images (n, 3, size, size) to features (n, dimensions); put into eval mode.
-        head: (classes, dimensions), on `device`.
+        network: as for `predict`; put into eval mode.
+        head: likewise.
         batches: images and labels.
         device: where to compute.
     """
-    encoder.eval()
+    network.eval()
     correct = torch.zeros((), dtype=torch.int64, device=device)
     n = 0
     for images, labels in batches:
-        logits = encoder(images.to(device, non_blocking=True)) @ head.T
+        logits = predict(network, head, images.to(device, non_blocking=True))
         correct += (logits.argmax(dim=1) == labels.to(device, non_blocking=True)).sum()
         n += len(labels)
     return Accuracy(int(correct), n)
+
+
+@torch.no_grad()
+def all_logits(
+    network: nn.Module,
+    head: Tensor | None,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Give the logits (n, classes) and labels (n,) of all images, on the CPU.
+
+    Args:
+        network: as for `accuracy`.
+        head: likewise.
+        batches: likewise.
+        device: likewise.
+    """
+    network.eval()
+    found = [
+        (predict(network, head, images.to(device)).cpu(), labels) for images, labels in batches
+    ]
+    logits, labels = zip(*found, strict=True)
+    return torch.cat(logits), torch.cat(labels)

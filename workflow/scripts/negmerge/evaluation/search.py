@@ -14,7 +14,6 @@ from negmerge.selection import Choice
 # Vector, coefficient, role and number of the batch -> right answers in that batch.
 Count = Callable[[str, float, str, int], int]
 
-ROLES = ("forget", "control")
 # The forget images come first where they alone are likely to rule a coefficient out: where the last
 # counts come to this share of the best so far. Below 1, since they are those of a larger
 # coefficient, at which fewer answers are right. It changes the number of passes only.
@@ -51,9 +50,9 @@ def search(
     Args:
         vectors: their names, in the order in which they are tried; it does not change the choice.
         coefficients: the grid, ascending from 0.
-        sizes: images in each batch of `forget` and `control`. Few passes are needed where batches
-            are small, the forget images most surely right come first, and likewise the control
-            images least surely right; see `validation.Validation`.
+        sizes: images in each batch of `forget` and of the role to keep, e.g. `control`. Few passes
+            are needed where batches are small, the forget images most surely right come first, and
+            likewise the other images least surely right; see `validation.Validation`.
         count: counts the right answers of base - coefficient * vector in one batch of a role.
         keep: share of the base's control accuracy to keep, 0..1.
 
@@ -64,7 +63,7 @@ def search(
         raise UserError("no vectors to choose from")
     if coefficients[0] != 0 or sorted(set(coefficients)) != list(coefficients):
         raise UserError(f"coefficients {list(coefficients)}, expected them to ascend from 0")
-    for role in ROLES:
+    for role in sizes:
         if sum(sizes[role]) <= 0:
             raise UserError(f"no {role} images to choose a coefficient with")
     return _Search(sizes, count, keep).run(vectors, coefficients)
@@ -76,28 +75,29 @@ class _Search:
     def __init__(self, sizes: Mapping[str, Sequence[int]], count: Count, keep: float):
         self.sizes, self.count, self.keep = sizes, count, keep
         self.images = 0
-        self.last = {role: list(sizes[role]) for role in ROLES}
-        self.n = {role: sum(sizes[role]) for role in ROLES}
+        (self.kept,) = set(sizes) - {"forget"}
+        self.last = {role: list(sizes[role]) for role in sizes}
+        self.n = {role: sum(sizes[role]) for role in sizes}
 
     def run(self, vectors: Sequence[str], coefficients: Sequence[float]) -> Searched:
         base = best = _Point(self, min(vectors), 0.0)
-        for role in ROLES:
+        for role in self.sizes:
             base.finish(role)
-        baseline = base.right["control"] / self.n["control"]
+        baseline = base.right[self.kept] / self.n[self.kept]
         self.limit = self.keep * baseline
         for vector in vectors:
             for coefficient in reversed(coefficients[1:]):
                 point = _Point(self, vector, coefficient)
                 if self._is_better(point, best):
                     best = point
-        best.finish("control")
+        best.finish(self.kept)
         # If every image is classified rightly whatever is subtracted, nothing qualifies.
         qualified = best.keeps_control() and best.right["forget"] != self.n["forget"]
         choice = Choice(
             vector=best.vector,
             coefficient=best.coefficient,
             forget_accuracy=100 * (best.right["forget"] / self.n["forget"]),
-            control_accuracy=100 * (best.right["control"] / self.n["control"]),
+            control_accuracy=100 * (best.right[self.kept] / self.n[self.kept]),
             control_baseline=100 * baseline,
             upper_end=qualified and best.coefficient == coefficients[-1],
         )
@@ -121,9 +121,9 @@ class _Point:
 
     def __init__(self, search: _Search, vector: str, coefficient: float):
         self.search, self.vector, self.coefficient = search, vector, coefficient
-        self.right = dict.fromkeys(ROLES, 0)
+        self.right = dict.fromkeys(search.sizes, 0)
         self.unseen = dict(search.n)
-        self._next = dict.fromkeys(ROLES, 0)
+        self._next = dict.fromkeys(search.sizes, 0)
 
     def finish(self, role: str) -> None:
         """Count all batches of a role."""
@@ -141,17 +141,18 @@ class _Point:
 
     def keeps_control(self) -> bool:
         """Say whether the control accuracy reaches the limit."""
-        while not self._reaches(self.right["control"]):
-            if not self._reaches(self.right["control"] + self.unseen["control"]):
+        kept = self.search.kept
+        while not self._reaches(self.right[kept]):
+            if not self._reaches(self.right[kept] + self.unseen[kept]):
                 return False
-            self._step("control")
+            self._step(kept)
         return True
 
     def _rank(self) -> tuple[int, float, str]:
         return self.right["forget"], self.coefficient, self.vector
 
     def _reaches(self, right: int) -> bool:
-        return right / self.search.n["control"] >= self.search.limit
+        return right / self.search.n[self.search.kept] >= self.search.limit
 
     def _step(self, role: str) -> None:
         """Count the next batch of a role."""

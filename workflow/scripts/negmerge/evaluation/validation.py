@@ -1,17 +1,17 @@
-"""Right answers on validation images of a base that is moved along vectors."""
+"""What validation images say of a base that is moved along vectors, or of other models."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from negmerge.data.augmentation import evaluation_transform
-from negmerge.data.loading import Batch, Part, evaluation_batches
+from negmerge.data.loading import Batch, evaluation_batches
 from negmerge.errors import UserError
-from negmerge.evaluation.accuracy import Accuracy, accuracy
+from negmerge.evaluation.accuracy import Accuracy, accuracy, all_logits, predict
 from negmerge.evaluation.search import Count
-from negmerge.models.clip import image_encoder
+from negmerge.scenario import Scenario
 from negmerge.states import State, read_state
 from negmerge.vectors import apply
 
@@ -19,19 +19,32 @@ from negmerge.vectors import apply
 Read = Callable[[str], tuple[State, str | Path]]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What one model reaches.
+
+    Attributes:
+        accuracy: by role.
+        further: other measures of the scenario in percent, by name.
+    """
+
+    accuracy: dict[str, Accuracy]
+    further: dict[str, float]
+
+
 class _Set:
     """The images of one role in batches, those that will tell most about a coefficient first.
 
     The images that the base gets right by the widest margin say first that a coefficient does not
-    forget, and those at the other end that it does not keep the control accuracy. So their order is
-    that of the base's confidence, falling for `forget` and rising for `control`.
+    forget, and those at the other end that it does not keep the accuracy of the other role. So
+    their order is that of the base's confidence, falling for `forget` and rising for others.
     """
 
     def __init__(
         self,
         role: str,
         base: nn.Module,
-        head: Tensor,
+        head: Tensor | None,
         batches: Iterable[Batch],
         device: torch.device,
     ):
@@ -39,7 +52,7 @@ class _Set:
         self.images, labels, confidences, right = [], [], [], []
         for images, truth in batches:
             with torch.no_grad():
-                logits = (base(images.to(device)) @ head.T).cpu()
+                logits = predict(base, head, images.to(device)).cpu()
             confidences.append(logits.softmax(dim=1).gather(1, truth[:, None])[:, 0])
             right.append(logits.argmax(dim=1) == truth)
             labels.append(truth)
@@ -49,22 +62,32 @@ class _Set:
         order = torch.cat(confidences).argsort(stable=True, descending=role == "forget")
         self.order = order.split(max(map(len, labels)))
 
-    def count(self, encoder: nn.Module, batch: int) -> int:
-        places = self.order[batch]
-        images = torch.stack([self.images[place] for place in places])
-        found = accuracy(encoder, self.head, [(images, self.labels[places])], self.device)
-        return found.correct
+    def batch(self, number: int) -> Batch:
+        places = self.order[number]
+        return torch.stack([self.images[place] for place in places]), self.labels[places]
+
+    def count(self, network: nn.Module, number: int) -> int:
+        return accuracy(network, self.head, [self.batch(number)], self.device).correct
+
+    def logits(self, network: nn.Module) -> tuple[Tensor, Tensor]:
+        """Give logits and labels in the order in which the images were read."""
+        batches = (self.batch(number) for number in range(len(self.order)))
+        logits, labels = all_logits(network, self.head, batches, self.device)
+        back = torch.cat(self.order).argsort()
+        return logits[back], labels[back]
 
 
 class Validation:
     """A base, and the images on which it is measured after a vector was subtracted.
 
     Args:
-        encoder: from images to features, with the weights of the base.
+        network: a network with the weights of the base.
         base: these weights.
-        sets: by role (`forget`, `control`): the head, and batches of images and labels. The images
-            stay in memory, since every coefficient passes over them.
+        sets: by role: the head, if any, and batches of images and labels. The images stay in
+            memory, since every coefficient passes over them.
         device: where to compute.
+        settle: what a moved network needs before it is used, if anything.
+        further: from logits and labels by role to measures beside the accuracy.
 
     Attributes:
         sizes: images in each batch by role.
@@ -72,14 +95,34 @@ class Validation:
 
     def __init__(
         self,
-        encoder: nn.Module,
+        network: nn.Module,
         base: State,
-        sets: Mapping[str, tuple[Tensor, Iterable[Batch]]],
+        sets: Mapping[str, tuple[Tensor | None, Iterable[Batch]]],
         device: torch.device,
+        settle: Callable[[nn.Module], None] | None = None,
+        further: Callable[[Mapping], dict[str, float]] = lambda found: {},
     ):
-        self._encoder, self._base = encoder.eval(), base
-        self._sets = {role: _Set(role, encoder, *pair, device) for role, pair in sets.items()}
+        self._network, self._base = network.eval(), base
+        self._settle, self._further = settle, further
+        self._sets = {role: _Set(role, network, *pair, device) for role, pair in sets.items()}
         self.sizes = {role: [len(b) for b in found.order] for role, found in self._sets.items()}
+
+    def move(self, vector: State, coefficient: float, where: str | Path) -> None:
+        """Set the network to base - coefficient * vector; errors call the vector `where`."""
+        state = apply(self._base, vector, -coefficient, where) if coefficient else self._base
+        self._network.load_state_dict(state)
+        if coefficient and self._settle is not None:
+            self._settle(self._network)
+
+    def measure(self, network: nn.Module | None = None) -> Measured:
+        """Measure the network as it was moved, or another one."""
+        network = network or self._network
+        found = {role: images.logits(network) for role, images in self._sets.items()}
+        counts = {
+            role: Accuracy(int((logits.argmax(dim=1) == labels).sum()), len(labels))
+            for role, (logits, labels) in found.items()
+        }
+        return Measured(counts, self._further(found))
 
     def counting(self, read: Read) -> Count:
         """Give a function that counts the right answers of base - coefficient * vector in a batch.
@@ -99,52 +142,51 @@ class Validation:
                 name, moved = wanted, None
                 vector, where = read(wanted)
             if coefficient != moved:
-                self._encoder.load_state_dict(apply(self._base, vector, -coefficient, where))
+                self.move(vector, coefficient, where)
                 moved = coefficient
-            return self._sets[role].count(self._encoder, batch)
+            return self._sets[role].count(self._network, batch)
 
         return count
 
-    def accuracies(self, count: Count, vector: str, coefficient: float) -> dict[str, Accuracy]:
-        """Count the right answers in all batches, by role."""
-        return {
-            role: Accuracy(
-                sum(count(vector, coefficient, role, batch) for batch in range(len(sizes))),
-                sum(sizes),
-            )
-            for role, sizes in self.sizes.items()
-        }
-
 
 def load_validation(
-    model: Mapping,
+    scenario: Scenario,
     base: str,
-    datasets: Mapping[str, str],
-    files: Mapping[str, str],
     batch_size: int,
     device: torch.device,
+    *,
+    most: int | None,
+    re_estimates: bool,
+    roles: Iterable[str] | None = None,
 ) -> Validation:
-    """Read the base, the heads and the validation images.
+    """Read the base and the images that choose a coefficient.
 
     Args:
-        model: a row of `config/models.yaml`.
+        scenario: the job's.
         base: the file of the weights before forgetting.
-        datasets: the data sets' names by role.
-        files: `{role}_data`, a prepared data set, and `{role}_head`, for each role.
         batch_size: images per forward pass.
         device: where to compute.
+        most: how many images of a role are read at most; None: all.
+        re_estimates: whether a moved network gets batch statistics of its own.
+        roles: of the images; by default what to forget and what to keep.
 
     Raises:
         UserError: a file that is missing, damaged or of another model.
     """
     state = read_state(base)
-    encoder = image_encoder(model, state, base).to(device)
-    transform = evaluation_transform(model["size"], model["mean"], model["std"])
+    network = scenario.network(state, base)
     sets = {}
-    for role, name in datasets.items():
-        head = read_state(files[f"{role}_head"])["head"].to(device)
-        items = Part(files[f"{role}_data"], "val", name)
-        if not len(items):
-            raise UserError(f"{files[f'{role}_data']}: too few images to validate on")
-        sets[role] = head, evaluation_batches(items, transform, batch_size)
-    return Validation(encoder, state, sets, device)
+    for name in roles or ("forget", scenario.kept):
+        role = scenario.role(name, "select", most)
+        if not len(role.items):
+            raise UserError(f"too few {name} images to choose a coefficient with")
+        batches = evaluation_batches(role.items, scenario.evaluation_transform(), batch_size)
+        sets[name] = role.head, batches
+    return Validation(
+        network,
+        state,
+        sets,
+        device,
+        (lambda moved: scenario.settle(moved, batch_size, most)) if re_estimates else None,
+        scenario.measures,
+    )

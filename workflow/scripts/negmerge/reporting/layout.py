@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from negmerge.reporting import notes
-from negmerge.reporting.tables import MEAN, METRICS, Metric
+from negmerge.reporting.metrics import METRICS, Metric
+from negmerge.reporting.tables import MEAN
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,15 @@ class Heading:
         group: the column of the study's table that it belongs to.
         text: what stands in it.
         unit: of its numbers; may be empty.
-        better: `lower`, `higher`, or nothing where neither is.
+        better: `lower`, `higher`, `reference` (close to `reference`), or nothing.
+        reference: that number, spelled.
     """
 
     group: str
     text: str
     unit: str = ""
     better: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,18 +70,24 @@ def _printed_columns(
     label, published = column["label"], column["published"]
     means = group[group["experiment"] == MEAN]
     printed = []
+    if kind == "gap":
+        first = means[means["metric"] == METRICS[kind][0].name].to_dict("records")
+        printed.append((Heading(label, "data used"), _texts(first, _data)))
     for metric in METRICS[kind]:
         of_metric = means[means["metric"] == metric.name].to_dict("records")
-        heading = Heading(label, metric.label, metric.unit, metric.better)
+        if not metric.printed or (metric.name == "relearn" and _is_missing(of_metric)):
+            continue
+        reference = _spell(of_metric[0]["reference"], metric)
+        heading = Heading(label, metric.label, metric.unit, metric.better, reference)
         printed.append((heading, _texts(of_metric, lambda cell, m=metric: _value(cell, m))))
-        if of_metric[0]["averaged"] > 1:
+        if of_metric[0]["averaged"] > 1 and metric.unit in ("%", "points"):
             spread = _texts(of_metric, lambda cell, m=metric: number(cell["std"], m.unit))
             printed.append((Heading(label, _std(group[group["experiment"] != MEAN])), spread))
         if published:
             star = "" if published["comparable"] else notes.NOT_COMPARABLE
             texts = _texts(of_metric, lambda cell, m=metric: _paper(cell, m.unit))
             printed.append((Heading(label, f"paper{star}", metric.unit), texts))
-    if kind == "accuracy":
+    if kind in ("accuracy", "gap"):
         chosen = [cell for cell in means.to_dict("records") if cell["metric"] == "forget"]
         texts = _texts(chosen, lambda cell: _coefficients(cell["coefficient"]))
         printed.append((Heading(label, "coefficient"), texts))
@@ -103,9 +112,24 @@ def number(value: float, unit: str) -> str:
     return f"{round(value, 2) + 0.0:.2f}" if unit else f"{value:,.0f}"
 
 
+def _is_missing(cells: Sequence[Mapping]) -> bool:
+    return all(pd.isna(cell["value"]) for cell in cells)
+
+
+def _data(cell: Mapping) -> str:
+    return "-" if pd.isna(cell["data"]) else cell["data"]
+
+
+def _spell(value: float, metric: Metric) -> str:
+    """Spell a number of a metric; only what took too long has none."""
+    if metric.name == "relearn" and pd.isna(value):
+        return notes.TOO_LONG
+    return number(value, metric.unit)
+
+
 def _value(cell: Mapping, metric: Metric) -> str:
     """Spell a value, its standard error and the mark of a choice at the end of the grid."""
-    text = number(cell["value"], metric.unit)
+    text = _spell(cell["value"], metric)
     if not pd.isna(cell["standard_error"]):
         text += f" ± {number(cell['standard_error'], metric.unit)}"
     return text + (notes.UPPER_END if cell["upper_end"] else "")

@@ -8,9 +8,14 @@ from negmerge.reporting.tables import MEAN
 
 UPPER_END = " †"
 NOT_COMPARABLE = " ‡"
+TOO_LONG = "longer"
 RULES = {
+    "retain": "among the coefficients that keep at least {keep} of the original's retain accuracy, "
+    "the one with the lowest forget accuracy, both on training images; among equals the smallest",
+    "gap": "the one with the smallest average gap to Retrain, on forget, retain and test images; "
+    "it needs Retrain and test data, which no user has who must forget",
     "control": "among the coefficients that keep at least {keep} of the base's control accuracy, "
-    "the one with the lowest forget accuracy, both on validation images; among equals the smallest"
+    "the one with the lowest forget accuracy, both on validation images; among equals the smallest",
 }
 
 
@@ -35,7 +40,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     """
     lines = [_averaged(column["label"], cells) for column in table["columns"]]
     averages = (cells["averaged"] > 1).any()
-    lines += _accuracy_notes(cells) if table["kind"] == "accuracy" else _sparsity_notes(cells)
+    lines += KINDS[table["kind"]](cells)
     if averages:
         lines.append(
             "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
@@ -60,7 +65,41 @@ def _averaged(label: str, cells: pd.DataFrame) -> str:
 
 
 def _accuracy_notes(cells: pd.DataFrame) -> list[str]:
+    return [_error_note(cells), *_choice_notes(cells)]
+
+
+def _gap_notes(cells: pd.DataFrame) -> list[str]:
+    relearned = cells[(cells["metric"] == "relearn")]
     lines = [
+        "Every column is best where it is closest to Retrain, which was trained without the forget "
+        "set; its value stands in the heading. Average gap: mean distance to it over retain, "
+        "forget and test accuracy and the attack, in points, of the means shown; the mean of the "
+        "trials' own gaps stands in the CSV file.",
+        "Membership attack: share of forget images that a support vector classifier, trained on "
+        "the true class's probability of as many retain as test images, takes for unseen. The "
+        "other features stand in the CSV file; m_entropy_official has the mistake of the SalUn "
+        "code, m_entropy has not.",
+        "data used: the training images that the method itself reads. Choosing a coefficient also "
+        "reads retain images.",
+    ]
+    if relearned["value"].notna().any():
+        lines.append(
+            "relearn time: epochs of plain SGD on the forget set until the model knows it as well "
+            f"as the original did; `{TOO_LONG}`: not within the limit in at least one trial."
+        )
+    return [*lines, _error_note(cells), *_choice_notes(cells)]
+
+
+def _cost_notes(cells: pd.DataFrame) -> list[str]:
+    return [
+        "time and memory of the whole job that merges or trains, with the start of Python, reading "
+        "and writing, as Snakemake measured them; of Greedy Merge also its forward passes. The "
+        "fine-tuning of the merged models is not in it, nor is the search of a coefficient.",
+    ]
+
+
+def _error_note(cells: pd.DataFrame) -> str:
+    return (
         "±: standard error from the finite test sets, sqrt(Σ p (1 - p) / n) / k for the mean of "
         "k accuracies p on n images each, in percentage points. It holds no spread between "
         "training runs"
@@ -70,7 +109,11 @@ def _accuracy_notes(cells: pd.DataFrame) -> list[str]:
             if (cells["averaged"] > 1).any()
             else "."
         )
-    ]
+    )
+
+
+def _choice_notes(cells: pd.DataFrame) -> list[str]:
+    lines = []
     single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "rule", "keep"])
     rules = single[["rule", "keep"]].drop_duplicates().itertuples(index=False)
     lines += [f"Coefficient: {rule_text(rule, float(keep))}." for rule, keep in rules]
@@ -95,6 +138,14 @@ def _sparsity_notes(cells: pd.DataFrame) -> list[str]:
     return lines
 
 
+KINDS = {
+    "accuracy": _accuracy_notes,
+    "gap": _gap_notes,
+    "sparsity": _sparsity_notes,
+    "cost": _cost_notes,
+}
+
+
 def _paper_notes(table: Mapping) -> list[str]:
     published = [column["published"] for column in table["columns"] if column["published"]]
     lines = []
@@ -107,6 +158,8 @@ def _paper_notes(table: Mapping) -> list[str]:
                 else "."
             )
         )
+    if published and table["kind"] == "cost":
+        lines.append("The paper's times are for 30 models; on which machine is not known to us.")
     if not all(one["comparable"] for one in published):
         lines.append(
             "‡: for orientation only. Model and data are not the paper's: no difference is given."

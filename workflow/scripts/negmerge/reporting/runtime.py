@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from negmerge.errors import UserError
+from negmerge.reporting.costs import read_benchmark
 
 FOLDER = "benchmarks"
 
@@ -45,7 +46,7 @@ def rule_times(paths: Iterable[str | Path]) -> list[RuleTime]:
     """
     by_rule = defaultdict(list)
     for path in map(Path, paths):
-        by_rule[_rule(path)].append(_read_benchmark(path))
+        by_rule[_rule(path)].append(read_benchmark(path))
     times = []
     for rule, runs in by_rule.items():
         frame = pd.concat(runs, ignore_index=True)
@@ -64,16 +65,6 @@ def _rule(path: Path) -> str:
     if FOLDER not in parts[:-1]:
         raise UserError(f"{path}: no folder `{FOLDER}` in the path, so its rule is not known")
     return parts[len(parts) - parts[::-1].index(FOLDER)]
-
-
-def _read_benchmark(path: Path) -> pd.DataFrame:
-    """Read seconds, processor seconds and memory; Snakemake writes `-` or NA for short jobs."""
-    try:
-        return pd.read_csv(path, sep="\t", na_values=["-"])[["s", "cpu_time", "max_rss"]].astype(
-            float
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not a benchmark of Snakemake ({error})") from error
 
 
 def software() -> list[tuple[str, str]]:

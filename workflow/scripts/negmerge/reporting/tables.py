@@ -1,71 +1,28 @@
 """The cells of a table: means over experiments and tasks, beside the paper's cells."""
 
-import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from negmerge.errors import UserError
 from negmerge.files import write_text
+from negmerge.reporting.metrics import METRICS, RETRAIN, Metric
 from negmerge.reporting.published import NOT_KNOWN, paper_cell
+from negmerge.reporting.summary import DIGITS, summary
 
 # What stands in the columns `experiment` and `task` of a cell that is a mean over both.
 MEAN = "mean"
 COLUMNS = (
-    "column", "row", "method", "metric", "unit", "better", "experiment", "task", "value",
-    "standard_error", "std", "averaged", "images", "coefficient", "upper_end", "rule", "keep",
-    "models", "trainable", "state", "paper", "comparable", "difference",
+    "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
+    "value", "standard_error", "std", "averaged", "images", "coefficient", "upper_end", "rule",
+    "keep", "data", "models", "trainable", "state", "paper", "comparable", "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
-    "rule", "keep", "models", "trainable", "state",
+    "rule", "keep", "data", "models", "trainable", "state",
 )  # fmt: skip
-# Six digits after the point: far below any standard error, and free of the last bits that differ
-# between machines.
-DIGITS = 6
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a cell measures.
-
-    Attributes:
-        name: as in the files of published cells.
-        label: for people.
-        unit: `%`, or nothing for a count.
-        better: `lower`, `higher`, or nothing where neither is.
-    """
-
-    name: str
-    label: str
-    unit: str
-    better: str
-
-
-METRICS = {
-    "accuracy": (
-        Metric("forget", "forget accuracy", "%", "lower"),
-        Metric("control", "control accuracy", "%", "higher"),
-    ),
-    "sparsity": (
-        Metric("zeros_trainable", "zeros among the trainable weights", "%", ""),
-        Metric("zeros_state", "zeros in the whole image encoder", "%", ""),
-        Metric("kept", "numbers kept", "", ""),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One number of one record: its value, its variance and the images behind it, if it has any."""
-
-    value: float
-    variance: float | None
-    images: int | None
 
 
 def cells(
@@ -95,7 +52,10 @@ def cells(
     for column in table["columns"]:
         places = _places(column, found)
         for method, label in table["rows"].items():
-            here = [_record(found, column["label"], (*place, method)) for place in places]
+            here = [_record(found, column, (*place, method)) for place in places]
+            references = None
+            if table["kind"] == "gap":
+                references = [_record(found, column, (*place, RETRAIN)) for place in places]
             for metric in METRICS[table["kind"]]:
                 labels = {
                     "column": column["label"],
@@ -105,15 +65,13 @@ def cells(
                     "unit": metric.unit,
                     "better": metric.better or None,
                 }
-                mean = {"experiment": MEAN, "task": MEAN} | _summary(here, metric)
+                mean = {"experiment": MEAN, "task": MEAN} | summary(here, metric, references)
                 mean |= _paper(column["published"], published, label, metric, mean["value"])
                 rows.append(labels | mean)
-                rows += [
-                    labels
-                    | {"experiment": record["experiment"], "task": record["task"]}
-                    | _summary([record], metric)
-                    for record in here
-                ]
+                for place, record in enumerate(here):
+                    where = {"experiment": record["experiment"], "task": record["task"]}
+                    own = references and [references[place]]
+                    rows.append(labels | where | summary([record], metric, own))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -158,65 +116,15 @@ def _places(column: Mapping, found: Mapping) -> list[tuple[str, str]]:
     return places
 
 
-def _record(found: Mapping, column: str, place: tuple[str, str, str]) -> Mapping:
+def _record(found: Mapping, column: Mapping, place: tuple[str, str, str]) -> Mapping:
+    """Find a record; of what the column's rule chose, if that is not the main rule."""
+    *where, method = place
+    chosen = (*where, f"{method}.{column.get('rule')}")
+    if column.get("rule") and chosen in found:
+        return found[chosen]
     if place not in found:
-        raise UserError(f"column {column!r}: no record of {'/'.join(place)}")
+        raise UserError(f"column {column['label']!r}: no record of {'/'.join(place)}")
     return found[place]
-
-
-def _measure(record: Mapping, metric: Metric) -> Measured:
-    """Read one metric of one record."""
-    if metric.name == "kept":
-        return Measured(record["kept"], None, None)
-    if metric.name.startswith("zeros_"):
-        of = record[metric.name.removeprefix("zeros_")]
-        return Measured(100 * (1 - record["kept"] / of), None, None)
-    correct, n = record[metric.name]["correct"], record[metric.name]["n"]
-    if not 0 <= correct <= n or n == 0:
-        place = "/".join((record["experiment"], record["task"], record["method"]))
-        raise UserError(f"score of {place}: {metric.name}: {correct} right of {n} images")
-    share = correct / n
-    return Measured(100 * share, 100**2 * share * (1 - share) / n, n)
-
-
-def _summary(records: Sequence[Mapping], metric: Metric) -> dict:
-    """Average one metric over records, with where the number comes from."""
-    measured = [_measure(record, metric) for record in records]
-    values = [one.value for one in measured]
-    mean = statistics.fmean(values)
-    chosen = [record for record in records if _coefficient(record) is not None]
-    summary = {
-        "value": round(mean, DIGITS),
-        "std": round(statistics.stdev(values), DIGITS) if len(values) > 1 else None,
-        "averaged": len(values),
-        "coefficient": _join(_coefficient(record) for record in records),
-        "upper_end": any(record.get("upper_end", False) for record in records),
-        "rule": _join(_distinct(chosen, "rule")),
-        "keep": _join(_distinct(chosen, "keep")),
-        "models": _join(_distinct(records, "models")),
-        "trainable": _join(_distinct(records, "trainable")),
-        "state": _join(_distinct(records, "state")),
-    }
-    if measured[0].variance is not None:
-        error = math.sqrt(sum(one.variance for one in measured)) / len(measured)
-        summary["standard_error"] = round(error, DIGITS)
-        summary["images"] = sum(one.images for one in measured)
-    return summary
-
-
-def _coefficient(record: Mapping) -> str | None:
-    """Spell a record's coefficient; a model that nothing was subtracted from has none."""
-    none = record.get("vector") is None or record.get("coefficient") is None
-    return None if none else f"{record['coefficient']:.10g}"
-
-
-def _distinct(records: Iterable[Mapping], key: str) -> list[str]:
-    """List the values of a key in the order in which they first occur."""
-    return list(dict.fromkeys(str(record[key]) for record in records if key in record))
-
-
-def _join(texts: Iterable[str | None]) -> str | None:
-    return " ".join(text for text in texts if text is not None) or None
 
 
 def _paper(

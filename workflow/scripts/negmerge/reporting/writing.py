@@ -14,6 +14,8 @@ _ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}
 def heading_text(heading: Heading) -> str:
     """Spell a heading with its unit and the direction in which numbers are better."""
     better = f"{heading.better} is better" if heading.better else ""
+    if heading.better == "reference":
+        better = f"best: {heading.reference}"
     inside = ", ".join(part for part in (heading.unit, better) if part)
     return f"{heading.text} ({inside})" if inside else heading.text
 
@@ -78,6 +80,8 @@ def latex(layout: Layout) -> str:
 
 def _latex_heading(heading: Heading) -> str:
     unit = f" ({escape(heading.unit)})" if heading.unit else ""
+    if heading.better == "reference":
+        return escape(heading.text) + unit + rf" $\to$ {escape(heading.reference)}"
     return escape(heading.text) + unit + _ARROWS[heading.better]
 
 

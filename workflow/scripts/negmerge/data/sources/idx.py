@@ -13,7 +13,11 @@ IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
 
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
-    """Read `{split}-images` and `{split}-labels` of each split that the row counts."""
+    """Read `{split}-images` and `{split}-labels` of each split that the row counts.
+
+    The option `first` says of a split how many of its images are taken; otherwise all are.
+    """
+    first = row["options"].get("first", {})
     for split in row["splits"]:
         images = read_idx(files[f"{split}-images"], IMAGES_MAGIC, 3)
         labels = read_idx(files[f"{split}-labels"], LABELS_MAGIC, 1)
@@ -21,7 +25,8 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Ima
             raise UserError(
                 f"{files[f'{split}-labels']}: {len(labels)} labels for {len(images)} images"
             )
-        for image, label in zip(images, labels, strict=True):
+        count = first.get(split, len(images))
+        for image, label in zip(images[:count], labels[:count], strict=True):
             yield split, int(label), Image.fromarray(image)
 
 

@@ -1,0 +1,173 @@
+import gzip
+import io
+import random
+import stat
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+
+import pytest
+
+from negmerge.data import archives
+from negmerge.data.archives import Limits, members, read_members
+from negmerge.errors import UserError
+
+LIMITS = Limits(100, 10**6)
+
+
+def tar(*infos, content=b"abc", mode="w:gz"):
+    """A tar file of a good file, others, and a good file."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as archive:
+        for info in (tarfile.TarInfo("./good/first"), *infos, tarfile.TarInfo("last")):
+            if info.isreg() and not info.size:
+                info.size = len(content)
+            archive.addfile(info, io.BytesIO(content) if info.isreg() else None)
+    return stream.getvalue()
+
+
+def tar_member(name, kind=tarfile.REGTYPE, target=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def zipped(name, mode=0, content=b"abc", **changes):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("good/first", b"abc")
+        info = zipfile.ZipInfo(name)
+        info.external_attr = mode << 16
+        archive.writestr(info, content)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(content):
+        (tmp_path / "archive").write_bytes(content)
+        return str(tmp_path / "archive")
+
+    return write
+
+
+def refused(path, limits=LIMITS):
+    with pytest.raises(UserError) as caught:
+        [member.read() for member in members(path, limits)]
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [tar(), tar(mode="w"), tar(mode="w:xz"), tar(tar_member("a/b", tarfile.DIRTYPE))],
+    ids=["gzip", "plain", "xz", "folder"],
+)
+def test_tar_members_come_in_their_order(save, content):
+    found = [(member.name, member.read()) for member in members(save(content), LIMITS)]
+    assert found == [("good/first", b"abc"), ("last", b"abc")]
+
+
+def test_zip_members_come_in_their_order(save):
+    for mode in (0, stat.S_IFREG | 0o644):
+        found = members(save(zipped("b/c", mode)), LIMITS)
+        assert [(m.name, m.read()) for m in found] == [("good/first", b"abc"), ("b/c", b"abc")]
+    assert [m.name for m in members(save(zipped("b/", content=b"")), LIMITS)] == ["good/first"]
+
+
+OUTSIDE = ["/etc/x", "../x", "a/../../x", "a/..", "..\\x", "C:\\x", "C:/x", "\\x"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_paths_that_lead_out_are_refused(save, name):
+    for content in (tar(tar_member(name)), zipped(name)):
+        assert refused(save(content)) == f"{name!r} leads out of the archive"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE],
+)
+@pytest.mark.parametrize("target", ["good/first", "/etc/passwd"])
+def test_links_and_devices_in_tar_files_are_refused(save, kind, target):
+    path = save(tar(tar_member("bad", kind, target)))
+    assert refused(path) == "'bad' is a link or a device, expected files"
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO])
+def test_links_and_devices_in_zip_files_are_refused(save, kind):
+    path = save(zipped("bad", kind | 0o777, b"/etc/passwd"))
+    assert refused(path) == "'bad' is a link or a device, expected files"
+
+
+def test_encrypted_members_are_refused(save):
+    content = bytearray(zipped("bad"))
+    place = content.index(b"PK\1\2", content.index(b"PK\1\2") + 1)
+    content[place + 8] |= 1
+    assert refused(save(bytes(content))) == "'bad' is encrypted"
+
+
+def test_too_many_members_are_refused(save):
+    many = tar(*(tar_member(f"m{number}") for number in range(200)))
+    assert refused(save(many)).startswith("more than 100 members or 1000000 bytes, the data set")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(save, monkeypatch):
+    bomb = gzip.compress(tar(tar_member("bomb"), content=bytes(5_000_000), mode="w"))
+    assert len(bomb) < 30_000
+    tracemalloc.start()
+    assert refused(save(bomb)).startswith("more than 100 members or 1000000 bytes")
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
+    monkeypatch.setattr(archives, "MEMBER_BYTES", 10**6)
+    message = refused(save(bomb), Limits(100, 10**9))
+    assert message == "'good/first' has 5000000 bytes, expected at most 1000000"
+
+
+def test_a_zip_file_that_lies_about_its_sizes_is_refused(save):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb", bytes(5_000_000))
+    content = stream.getvalue()
+    assert refused(save(content)).startswith("more than 100 members")
+    lies = content.replace(struct.pack("<I", 5_000_000), struct.pack("<I", 100))
+    assert refused(save(lies)).startswith("not a whole archive (Bad CRC-32")
+
+
+def test_the_limits_leave_room_for_the_real_archives(catalogue):
+    # The numbers of files in the archives, where the authors tell them.
+    images = {"sun397": 108_754, "resisc45": 31_500, "dtd": 5640, "tiny-imagenet": 120_000}
+    for name, count in images.items():
+        row = catalogue.datasets[name].model_dump()
+        limits = Limits.of(row)
+        assert limits.members > count + 5000
+        assert limits.size > 3 * max(file["bytes"] or 0 for file in row["files"].values())
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 5000, b"<html>Not found</html>"])
+def test_what_is_no_archive_is_refused(save, content):
+    assert refused(save(content)).startswith("not a whole archive (")
+
+
+def test_a_missing_archive_is_refused(tmp_path):
+    assert refused(f"{tmp_path}/none").startswith("not a whole archive ([Errno 2] No such file")
+
+
+def test_truncated_archives_are_refused(save):
+    noise = random.Random(0).randbytes(4096)
+    many = [tar_member(f"m{number}") for number in range(20)]
+    for content in (tar(*many, content=noise), zipped("b", content=noise)):
+        for share in (0.01, 0.5, 0.95):
+            path = save(content[: int(share * len(content))])
+            assert refused(path).startswith("not a whole archive (")
+
+
+def test_some_members_are_read(save):
+    path = save(tar())
+    assert read_members(path, LIMITS, ["last", "good/first"]) == [b"abc", b"abc"]
+    with pytest.raises(UserError) as caught:
+        read_members(path, LIMITS, ["last", "lost"])
+    assert str(caught.value) == f"{path}: holds no lost"

@@ -1,0 +1,89 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from negmerge.data.augmentation import training_transform
+from negmerge.data.images import Images
+from negmerge.data.loading import Epochs, Listed, Part, training_batches
+from negmerge.recipe import Augmentation, Recipe
+
+TRANSFORM = training_transform(
+    Augmentation(crop_scale=None, padding=2, flip=0.5), 16, (0.0,) * 3, (1.0,) * 3
+)
+
+
+@pytest.fixture
+def items(prepared):
+    return Listed(Images(prepared, "train"), range(11))
+
+
+def recipe(**settings):
+    return Recipe(**{"epochs": 3, "batch_size": 4} | settings)
+
+
+def assert_same(one, other):
+    assert len(one) == len(other)
+    for (images, labels), (expected, truth) in zip(one, other, strict=True):
+        assert torch.equal(images, expected)
+        assert torch.equal(labels, truth)
+
+
+@pytest.mark.parametrize("fixed_order", [False, True])
+def test_epoch_after_epoch_the_batches_are_those_of_training(items, fixed_order):
+    chosen = recipe(fixed_order=fixed_order)
+    expected = list(training_batches(items, TRANSFORM, chosen, 7))
+    epochs = Epochs(items, TRANSFORM, chosen, 7)
+    found = [list(epochs) for _ in range(3)]
+    assert [len(batches) for batches in found] == [len(epochs)] * 3 == [3] * 3
+    assert_same([batch for batches in found for batch in batches], expected)
+
+
+def test_each_iteration_is_the_next_epoch(items):
+    epochs = Epochs(items, TRANSFORM, recipe(), 0)
+    first, second = list(epochs), list(epochs)
+    assert not torch.equal(torch.cat([b[0] for b in first]), torch.cat([b[0] for b in second]))
+    assert_same(list(Epochs(items, TRANSFORM, recipe(), 0)), first)
+
+
+def test_an_epoch_that_is_left_early_counts(items):
+    epochs = Epochs(items, TRANSFORM, recipe(), 0)
+    next(iter(epochs))
+    expected = list(training_batches(items, TRANSFORM, recipe(), 0))[3:6]
+    assert_same(list(epochs), expected)
+
+
+def test_iterating_does_not_end_with_the_recipe(items):
+    epochs = Epochs(items, TRANSFORM, recipe(epochs=1), 0)
+    assert [len(list(epochs)) for _ in range(3)] == [3, 3, 3]
+
+
+@given(st.integers(1, 40), st.integers(1, 50))
+def test_thinned_items_are_spread_evenly_and_none_comes_twice(prepared, count, most):
+    items = Listed(Images(prepared, "train"), range(count))
+    found = items.thinned(most).positions.tolist()
+    assert len(found) == min(count, most)
+    assert found == sorted(set(found))
+    assert found[0] == 0
+    steps = [after - before for before, after in zip(found, [*found[1:], count], strict=True)]
+    assert max(steps) - min(steps) <= 1
+
+
+def test_as_many_as_there_are_or_more_give_all(items):
+    for most in (11, 12, None):
+        assert items.thinned(most).positions.tolist() == list(range(11))
+
+
+def test_thinned_items_keep_image_and_label(prepared):
+    positions = [30, 3, 21, 12, 7, 9]
+    items = Listed(Images(prepared, "train"), positions, first_label=5)
+    found = items.thinned(3)
+    assert [label for _, label in map(found.__getitem__, range(3))] == [7, 6, 8]
+    assert found[1][0].getpixel((0, 0))[0] == 21 * 5
+
+
+def test_parts_can_be_thinned(prepared):
+    part = Part(prepared, "train", "any")
+    found = part.thinned(12)
+    assert len(found) == 12
+    assert found.positions.tolist() == part.positions[::3].tolist()

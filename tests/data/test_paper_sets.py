@@ -1,0 +1,167 @@
+"""Each data set of the paper, in its own layout, from a server to batches."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from made_sets import SETS, Made
+
+from negmerge import plugins
+from negmerge.data import train_val_split
+from negmerge.data.augmentation import evaluation_transform
+from negmerge.data.checksums import verify_all
+from negmerge.data.download import download
+from negmerge.data.images import Images, write_images
+from negmerge.data.loading import Part, evaluation_batches
+from negmerge.errors import UserError
+
+TRANSFORM = evaluation_transform(8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def small(row, made, server=None):
+    """The row of a real set with the sizes of a made one, and addresses of the test's server."""
+    files = {}
+    for name, content in made.files.items():
+        file = dict(row["files"][name])
+        sums = {kind: hashlib.new(kind, content).hexdigest() for kind in ("sha256", "md5")}
+        # What is not known of the real file is not known here either.
+        file |= {kind: value for kind, value in sums.items() if file[kind]}
+        file |= {"bytes": file["bytes"] and len(content), "manual": None}
+        if server:
+            server.files[file["name"]] = content
+            file["urls"] = [server.url(file["name"])]
+        files[name] = file
+    assert files.keys() == row["files"].keys()
+    splits = {split: len(made.expected[split]) for split in row["splits"]}
+    options = row["options"] | made.options
+    return row | {"files": files, "splits": splits, "classes": made.classes, "options": options}
+
+
+@pytest.fixture
+def row_of(catalogue):
+    return lambda name: catalogue.datasets[name].model_dump()
+
+
+def prepare(row, paths, target):
+    verify_all(paths, row["files"])
+    items = plugins.load(plugins.SOURCES, row["source"]).read(paths, row)
+    write_images(target, items, row["splits"], row["classes"])
+
+
+def written(made, folder):
+    """Write the files of a set."""
+    paths = {name: str(folder / name) for name in made.files}
+    for name, content in made.files.items():
+        (folder / name).write_bytes(content)
+    return paths
+
+
+def test_all_sets_of_the_paper_have_a_layout_here(catalogue):
+    assert set(SETS) == {name for name, row in catalogue.datasets.items() if row.downloads}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_set_goes_all_the_way(name, row_of, server, tmp_path):
+    made = SETS[name]()
+    row = small(row_of(name), made, server)
+    assert {split for split, items in made.expected.items() if items} == set(row["splits"])
+    paths = {}
+    for key, file in row["files"].items():
+        paths[key] = str(tmp_path / file["name"])
+        server.faults[file["name"]] = [100]
+        download(paths[key], file, pauses=(0, 0), write=lambda line: None)
+    prepare(row, paths, tmp_path / "prepared")
+    for split, expected in made.expected.items():
+        images = Images(tmp_path / "prepared", split)
+        assert images.labels.tolist() == [label for label, _ in expected]
+        for place, (_, image) in enumerate(expected):
+            if isinstance(image, bytes):
+                start, end = images._spans[place]
+                assert images._bytes[int(start) : int(end)].tobytes() == image
+                assert images[place].mode == "RGB"
+            else:
+                assert np.array_equal(images[place], image)
+    check_parts(tmp_path / "prepared", name, made)
+
+
+def check_parts(path, name, made):
+    expected = {split: [label for label, _ in items] for split, items in made.expected.items()}
+    if "val" not in expected:
+        training, validation = train_val_split(len(expected["train"]), name)
+        expected["val"] = [expected["train"][place] for place in validation]
+        expected["train"] = [expected["train"][place] for place in training]
+    for part, labels in expected.items():
+        batches = evaluation_batches(Part(path, part, name), TRANSFORM, 4)
+        assert [label for _, some in batches for label in some.tolist()] == labels
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_truncated_file_is_refused_before_it_is_read(name, row_of, tmp_path):
+    made = SETS[name]()
+    row, paths = small(row_of(name), made), written(made, tmp_path)
+    for key, content in made.files.items():
+        (tmp_path / key).write_bytes(content[:-1])
+        with pytest.raises(UserError, match=f"{paths[key]}: not the right file: found ") as caught:
+            prepare(row, paths, tmp_path / "prepared")
+        assert "\n" not in str(caught.value)
+        (tmp_path / key).write_bytes(content)
+    prepare(row, paths, tmp_path / "prepared")
+
+
+# What is cut off at the end of a tar file may be no more than its padding.
+SHARES = (0.1, 0.4, 0.7)
+CUT = [name for name in SETS if name not in ("mnist", "fashion-mnist")]  # in test_idx.py
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_truncated_archive_without_a_checksum_is_a_user_error(name, row_of, tmp_path):
+    made = SETS[name]()
+    row = small(row_of(name), made)
+    row["files"] = dict.fromkeys(row["files"], "a user's own file")
+    paths = written(made, tmp_path)
+    for key in ("images", "train-images", "train", "validation", "test"):
+        for share in SHARES if key in made.files else ():
+            content = made.files[key]
+            (tmp_path / key).write_bytes(content[: int(share * len(content))])
+            with pytest.raises(UserError) as caught:
+                prepare(row, paths, tmp_path / "prepared")
+            assert "\n" not in str(caught.value)
+            assert not (tmp_path / "prepared").exists()
+        if key in made.files:
+            (tmp_path / key).write_bytes(made.files[key])
+
+
+def refused(name, row_of, tmp_path, change):
+    made = SETS[name]()
+    row = small(row_of(name), made)
+    row["files"] = dict.fromkeys(row["files"], "a user's own file")
+    change(made, row)
+    with pytest.raises(UserError) as caught:
+        prepare(row, written(made, tmp_path), tmp_path / "prepared")
+    return str(caught.value).replace(f"{tmp_path}/", "")
+
+
+def test_findings_in_sources(row_of, tmp_path):
+    def swap(key, content):
+        return lambda made, row: made.files.update({key: content})
+
+    def fewer(made: Made, row):
+        row["classes"] = 4
+
+    assert refused("dtd", row_of, tmp_path, fewer) == "the lists: 3 classes, expected 4"
+    assert refused("eurosat", row_of, tmp_path, fewer) == "images: 2 classes, expected 4"
+    assert refused("tiny-imagenet", row_of, tmp_path, fewer) == "images: 3 classes, expected 4"
+    missing = refused("resisc45", row_of, tmp_path, swap("test-list", b"sea_ice_777.jpg\n"))
+    assert missing == "images: lacks 1 files that it should hold: sea_ice/sea_ice_777.jpg"
+    twice = refused("resisc45", row_of, tmp_path, swap("test-list", b"sea_ice_001.jpg\n"))
+    assert twice == "test-list: sea_ice_001.jpg stands in two lists"
+    labels = refused("cars", row_of, tmp_path, swap("test-labels", b"x" * 200))
+    assert labels.startswith("test-labels: not a whole MATLAB file (")
+    other = refused("svhn", row_of, tmp_path, swap("test", SETS["cars"]().files["test-labels"]))
+    assert other == "test: holds no variable X"
+    other = refused("cub", row_of, tmp_path, swap("images", SETS["dtd"]().files["images"]))
+    assert other == "images: holds no CUB_200_2011/images.txt"
+    fewer = refused(
+        "imagenet", row_of, tmp_path, lambda made, row: row["options"].update(train_images=43)
+    )
+    assert fewer == "train: 42 images, expected 43"

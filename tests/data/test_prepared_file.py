@@ -1,0 +1,70 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from negmerge.data.images import Images, image_counts, write_images
+from negmerge.data.prepared_file import Spool
+from negmerge.errors import UserError
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_the_file_is_that_of_safetensors(tmp_path, count):
+    random = np.random.default_rng(0)
+    images = [random.bytes(size) for size in random.integers(0, 50, count)]
+    labels = random.integers(0, 9, count)
+    metadata = {"splits": '{"träin": 1, "test": 2}'}
+    with Spool(tmp_path) as spool:
+        for label, image in zip(labels.tolist(), images, strict=True):
+            spool.add(label % 3, label, image)
+        spool.write(tmp_path / "own", metadata)
+    tensors = {
+        "bytes": np.frombuffer(b"".join(images), np.uint8),
+        "offsets": np.cumsum([0, *map(len, images)], dtype=np.int64),
+        "labels": labels,
+        "split": labels % 3,
+    }
+    save_file(tensors, tmp_path / "theirs", metadata)
+    assert (tmp_path / "own").read_bytes() == (tmp_path / "theirs").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"own", "theirs"}
+
+
+def test_items_are_sorted_by_their_places(tmp_path):
+    places = [(1, "b"), (0, "z"), (1, "a"), (0, "c")]
+    items = [("train", n, bytes([n] * (n + 1)), place) for n, place in enumerate(places)]
+    write_images(tmp_path / "images", items, {"train": 4}, 4)
+    found = load_file(tmp_path / "images")
+    assert found["labels"].tolist() == [3, 1, 2, 0]
+    assert found["bytes"].tolist() == [3, 3, 3, 3, 1, 1, 2, 2, 2, 0]
+    assert found["offsets"].tolist() == [0, 4, 6, 9, 10]
+
+
+def test_memory_does_not_grow_with_the_images(tmp_path):
+    items = (("test", 0, bytes(10**6), (-n,)) for n in range(60))
+    tracemalloc.start()
+    write_images(tmp_path / "images", items, {"test": 60}, 1)
+    assert tracemalloc.get_traced_memory()[1] < 8 * 10**6
+    tracemalloc.stop()
+    assert (tmp_path / "images").stat().st_size > 60 * 10**6
+
+
+def test_a_source_that_fails_leaves_nothing(tmp_path):
+    def items():
+        yield "test", 0, b"1"
+        raise UserError("no more")
+
+    with pytest.raises(UserError, match="no more"):
+        write_images(tmp_path / "images", items(), {"test": 2}, 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_are_counted(tmp_path):
+    items = [("val", 0, b"1"), ("test", 0, b"1"), ("val", 0, b"1")]
+    write_images(tmp_path / "images", items, {"val": 2, "test": 1}, 1)
+    assert image_counts(tmp_path / "images") == {"pretrain": 0, "train": 0, "test": 1, "val": 2}
+    assert len(Images(tmp_path / "images", "val")) == 2
+    save_file({"x": np.zeros(1)}, tmp_path / "foreign")
+    for name in ("none", "foreign"):
+        with pytest.raises(UserError, match=": not a whole prepared data set "):
+            image_counts(tmp_path / name)

@@ -1,0 +1,81 @@
+import torch
+from torch import nn
+
+from negmerge.evaluation.accuracy import accuracy
+from negmerge.evaluation.relearning import relearn_epochs
+
+CPU = torch.device("cpu")
+IMAGES = torch.eye(6)
+LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
+BATCHES = [(IMAGES[:4], LABELS[:4]), (IMAGES[4:], LABELS[4:])]
+
+
+def network():
+    """A linear network that takes everything for class 0: two of six are right."""
+    found = nn.Linear(6, 3)
+    with torch.no_grad():
+        found.weight.zero_()
+        found.bias.copy_(torch.tensor([1.0, 0.0, 0.0]))
+    return found
+
+
+def relearn(target, epochs=50, rate=0.2, model=None):
+    return relearn_epochs(
+        model or network(), (BATCHES for _ in range(epochs)), BATCHES, target, rate, CPU
+    )
+
+
+def test_what_is_known_already_takes_no_epoch():
+    model = network()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert relearn(2, model=model) == 0
+    assert relearn(0, model=model) == 0
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_epochs_are_counted_until_the_target_is_reached():
+    needed = relearn(6)
+    assert needed is not None
+    assert needed > 1
+    model = network()
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.2)
+    for epoch in range(1, needed + 1):
+        for images, labels in BATCHES:
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(model(images), labels).backward()
+            optimiser.step()
+        right = accuracy(model, None, BATCHES, CPU).correct
+        assert (right >= 6) == (epoch == needed)
+
+
+def test_the_limit_is_the_number_of_epochs():
+    needed = relearn(6)
+    assert relearn(6, epochs=needed) == needed
+    assert relearn(6, epochs=needed - 1) is None
+    assert relearn(6, epochs=0) is None
+    assert relearn(7) is None
+
+
+def test_a_slower_rate_takes_longer():
+    assert relearn(6, epochs=500, rate=0.05) > relearn(6)
+
+
+def test_the_same_network_relearns_alike_twice():
+    one, other = network(), network()
+    assert relearn(6, model=one) == relearn(6, model=other)
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name])
+
+
+def test_the_network_trains_in_training_mode_and_is_counted_in_the_other():
+    modes = []
+
+    class Watched(nn.Linear):
+        def forward(self, images):
+            modes.append(self.training)
+            return super().forward(images)
+
+    model = Watched(6, 3)
+    model.load_state_dict(network().state_dict())
+    assert relearn(6, epochs=1, model=model) is None
+    assert modes == [False, False, True, True, False, False]

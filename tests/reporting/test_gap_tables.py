@@ -1,0 +1,197 @@
+import pandas as pd
+import pytest
+from reporting_examples import classifier_score, gap_table
+
+from negmerge.evaluation.membership_features import FEATURES
+from negmerge.reporting.layout import layout
+from negmerge.reporting.metrics import METRICS
+from negmerge.reporting.tables import MEAN, cells, read_cells, write_cells
+from negmerge.reporting.writing import latex, markdown
+
+
+def one(method, trial, forget, retain, test, mia, **changes):
+    return classifier_score("net", f"trial{trial}", method, forget, retain, test, mia, **changes)
+
+
+CHOSEN = {"vector": "negmerge", "coefficient": 0.4, "rule": "retain", "keep": 0.95}
+
+
+@pytest.fixture
+def scores():
+    """Two trials; forget and test accuracies lie on both sides of Retrain's."""
+    return [
+        one("retrain", 1, 80, 200, 160, 20.0, uses="retain", relearn=4),
+        one("retrain", 2, 84, 200, 164, 16.0, uses="retain", relearn=6),
+        one("original", 1, 100, 200, 162, 0.0, uses="-", relearn=0),
+        one("original", 2, 100, 200, 162, 0.0, uses="-", relearn=0),
+        one("negmerge", 1, 86, 196, 156, 14.0, uses="forget", relearn=2, **CHOSEN),
+        one("negmerge", 2, 78, 196, 156, 22.0, uses="forget", relearn=None, **CHOSEN),
+    ]
+
+
+def cell(frame, method, metric, task=MEAN, column="net"):
+    at = {"method": method, "metric": metric, "task": task, "column": column}
+    (found,) = frame[(frame[list(at)] == pd.Series(at)).all(axis=1)].to_dict("records")
+    return found
+
+
+def printed(scores, **changes):
+    definition = gap_table(**changes)
+    return layout(definition, cells(definition, scores, {}))
+
+
+def column(table, text):
+    """Give a printed column by the beginning of its heading: texts by row label."""
+    places = [n for n, heading in enumerate(table.headings, 1) if heading.text.startswith(text)]
+    return {row[0]: row[places[0]] for row in table.rows}
+
+
+def test_the_gap_is_that_of_the_means(scores):
+    frame = cells(gap_table(), scores, {})
+    # forget 82 % of both, retain 98 against 100, test 78 against 81, attack 18 of both.
+    assert cell(frame, "negmerge", "forget")["value"] == 82
+    mean = cell(frame, "negmerge", "gap")
+    assert mean["value"] == pytest.approx((0 + 2 + 3 + 0) / 4)
+    assert cell(frame, "retrain", "gap")["value"] == 0
+    assert cell(frame, "original", "gap")["value"] == pytest.approx((18 + 0 + 0 + 18) / 4)
+
+
+def test_the_mean_of_the_trials_own_gaps_stands_in_the_csv_only(scores):
+    frame = cells(gap_table(), scores, {})
+    trials = [(6 + 2 + 2 + 6) / 4, (6 + 2 + 4 + 6) / 4]
+    for number, gap in enumerate(trials, 1):
+        assert cell(frame, "negmerge", "gap", f"trial{number}")["value"] == pytest.approx(gap)
+    found = cell(frame, "negmerge", "gap_of_trials")
+    assert found["value"] == pytest.approx(sum(trials) / 2)
+    # The spread of the gap is that of the trials, around their mean.
+    assert cell(frame, "negmerge", "gap")["std"] == found["std"] == pytest.approx(0.353553)
+    assert "mean of the trials' gaps" not in markdown(printed(scores))
+
+
+def test_the_reference_is_the_mean_of_retrain(scores):
+    frame = cells(gap_table(), scores, {})
+    references = {name: cell(frame, "negmerge", name)["reference"] for name in ("forget", "mia")}
+    assert references == {"forget": 82, "mia": 18}
+    assert cell(frame, "negmerge", "forget", "trial1")["reference"] == 80
+    assert pd.isna(cell(frame, "negmerge", "gap")["reference"])
+
+
+def test_the_reference_stands_in_the_headings(scores):
+    text = markdown(printed(scores))
+    for heading in (
+        "retain accuracy (%, best: 100.00)",
+        "forget accuracy (%, best: 82.00)",
+        "test accuracy (%, best: 81.00)",
+        "membership attack (%, best: 18.00)",
+        "average gap (points, lower is better)",
+        "relearn time (epochs, best: 5.00)",
+    ):
+        assert heading in text
+    assert r"forget accuracy (\%) $\to$ 82.00" in latex(printed(scores))
+    assert r"average gap (points) $\downarrow$" in latex(printed(scores))
+
+
+def test_what_took_too_long_in_one_trial_is_said_so(scores):
+    table = printed(scores)
+    assert column(table, "relearn time") == {
+        "Retrain": "5.00",
+        "Original": "0.00",
+        "NegMerge": "longer",
+    }
+    assert "`longer`: not within the limit in at least one trial" in " ".join(table.notes)
+    frame = cells(gap_table(), scores, {})
+    assert cell(frame, "negmerge", "relearn", "trial1")["value"] == 2
+    assert pd.isna(cell(frame, "negmerge", "relearn")["std"])
+
+
+def test_retrain_may_take_too_long_itself(scores):
+    scores[0]["relearn"]["epochs"] = None
+    text = markdown(printed(scores))
+    assert "relearn time (epochs, best: longer)" in text
+    assert "best: NA" not in text
+
+
+def test_relearning_that_was_not_measured_is_not_shown(scores):
+    for score in scores:
+        del score["relearn"]
+    table = printed(scores)
+    assert not [heading for heading in table.headings if heading.text == "relearn time"]
+    assert "relearn" not in " ".join(table.notes)
+
+
+def test_data_used_and_coefficient(scores):
+    table = printed(scores)
+    # Of 100 forget and 200 retain images.
+    data = {"Retrain": "retain (67 %)", "Original": "-", "NegMerge": "forget (33 %)"}
+    assert column(table, "data used") == data
+    assert column(table, "coefficient") == {"Retrain": "-", "Original": "-", "NegMerge": "0.40"}
+    assert table.headings[0].text == "data used"
+    assert table.headings[-1].text == "coefficient"
+
+
+def test_a_single_trial_has_no_spread_and_is_not_called_a_mean(scores):
+    table = printed(scores, column={"tasks": ["trial1"]})
+    assert not [heading for heading in table.headings if heading.text.startswith("std")]
+    assert column(table, "average gap")["NegMerge"] == "4.00"
+    assert "std:" not in " ".join(table.notes)
+
+
+def test_every_feature_of_the_attack_stands_in_the_csv_under_its_name(scores):
+    scores[4]["membership"] = {name: float(n) for n, name in enumerate(FEATURES)}
+    frame = cells(gap_table(), scores, {})
+    found = {
+        metric.name: cell(frame, "negmerge", metric.name, "trial1")["value"]
+        for metric in METRICS["gap"]
+        if metric.name.startswith("mia")
+    }
+    names = ["mia" if name == "confidence" else f"mia_{name}" for name in FEATURES]
+    assert found == {name: float(n) for n, name in enumerate(names)}
+
+
+GAP = {"label": "by gap", "experiments": ["net"], "tasks": [], "rule": "gap", "published": None}
+
+
+def test_a_column_with_a_rule_shows_what_that_rule_chose(scores):
+    chosen = CHOSEN | {"rule": "gap", "coefficient": 0.2}
+    scores += [one("negmerge.gap", n, 81, 200, 162, 18.0, uses="forget", **chosen) for n in (1, 2)]
+    columns = [*gap_table()["columns"], GAP]
+    frame = cells(gap_table(columns=columns), scores, {})
+    assert cell(frame, "negmerge", "forget")["value"] == 82
+    by_gap = cell(frame, "negmerge", "forget", column="by gap")
+    assert (by_gap["value"], by_gap["coefficient"], by_gap["rule"]) == (81, "0.2 0.2", "gap")
+    # What was not chosen anew stands there as it is.
+    assert cell(frame, "original", "forget", column="by gap")["value"] == 100
+    notes = " ".join(layout(gap_table(columns=columns), frame).notes)
+    assert "keep at least 95 % of the original's retain accuracy" in notes
+    assert "the smallest average gap to Retrain" in notes
+    assert "it needs Retrain and test data" in notes
+
+
+def test_without_another_choice_a_rule_changes_nothing(scores):
+    frame = cells(gap_table(columns=[GAP]), scores, {})
+    assert cell(frame, "negmerge", "forget", column="by gap")["rule"] == "retain"
+
+
+def test_notes_say_what_the_numbers_are(scores):
+    notes = printed(scores).notes
+    assert notes[0].startswith("net: mean of 2 cells, net/trial1, net/trial2; 400 retain and ")
+    for text in (
+        "Every column is best where it is closest to Retrain",
+        "the mean of the trials' own gaps stands in the CSV file",
+        "takes for unseen",
+        "data used: the training images that the method itself reads",
+        "std: standard deviation (divisor k - 1)",
+    ):
+        assert [note for note in notes if text in note], text
+    assert not [note for note in notes if "the base's control accuracy" in note]
+
+
+def test_texts_are_the_same_from_the_file_of_cells(scores, tmp_path):
+    definition = gap_table()
+    frame = cells(definition, scores, {})
+    write_cells(tmp_path / "t.csv", frame)
+    again = layout(definition, read_cells(tmp_path / "t.csv"))
+    assert markdown(again) == markdown(layout(definition, frame))
+    assert latex(again) == latex(layout(definition, frame))
+    write_cells(tmp_path / "again.csv", read_cells(tmp_path / "t.csv"))
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "t.csv").read_text()

@@ -1,0 +1,203 @@
+import numpy as np
+import pytest
+import torch
+
+from negmerge.data.forgetting import Split, write_split
+from negmerge.data.loading import evaluation_batches
+from negmerge.errors import UserError
+from negmerge.evaluation.accuracy import accuracy, all_logits
+from negmerge.evaluation.membership import membership_attack
+from negmerge.models.classifiers import build_classifier, last_linear
+from negmerge.recipe import Augmentation
+from negmerge.scenarios import load_scenario
+from negmerge.states import read_state, write_state
+
+CPU = torch.device("cpu")
+MODEL = {
+    "architecture": {"kind": "resnet18", "width": 2},
+    "mean": [0.5] * 3,
+    "std": [0.25] * 3,
+    "size": 16,
+}
+PARTS = {
+    "forget": [1, 4, 9, 16, 25, 36],
+    "retain": [number for number in range(40) if number not in (1, 4, 9, 16, 25, 36, 0, 20)],
+    "validation": [0, 20],
+    "original": [number for number in range(40) if number != 20],
+}
+
+
+@pytest.fixture(scope="module")
+def files(prepared, tmp_path_factory):
+    """The prepared set, a split of its 40 training images, and an original model."""
+    folder = tmp_path_factory.mktemp("classifier")
+    write_split(folder / "split.json", Split(**{k: np.array(v) for k, v in PARTS.items()}))
+    torch.manual_seed(0)
+    write_state(folder / "base.safetensors", build_classifier(MODEL, 4).state_dict(), {})
+    return {
+        "images": str(prepared),
+        "split": str(folder / "split.json"),
+        "base": str(folder / "base.safetensors"),
+    }
+
+
+def load(files, **settings):
+    return load_scenario({"name": "classifier", "model": MODEL} | settings, files, CPU)
+
+
+@pytest.fixture
+def scenario(files):
+    return load(files)
+
+
+@pytest.fixture
+def network(scenario):
+    torch.manual_seed(1)
+    return scenario.network(build_classifier(MODEL, 4).state_dict(), "new")
+
+
+def outputs(scenario, network, roles=("forget", "retain", "test")):
+    found = {}
+    for name in roles:
+        items = scenario.role(name, "score").items
+        batches = evaluation_batches(items, scenario.evaluation_transform(), 8)
+        found[name] = all_logits(network, None, batches, CPU)
+    return found
+
+
+def test_the_retain_set_is_kept_and_test_images_are_scored(scenario):
+    assert scenario.kept == "retain"
+    assert scenario.roles == ("forget", "retain", "test")
+
+
+@pytest.mark.parametrize("name", ["forget", "retain", "original"])
+@pytest.mark.parametrize("purpose", ["train", "select", "score"])
+def test_a_role_is_a_part_of_the_split_for_any_purpose(scenario, name, purpose):
+    role = scenario.role(name, purpose)
+    assert role.head is None
+    assert role.items.positions.tolist() == PARTS[name]
+    # The grey levels and labels of conftest's images tell where they stand.
+    for number, position in enumerate(PARTS[name]):
+        image, label = role.items[number]
+        assert (image.getpixel((0, 0))[:2], label) == ((position * 5, 0), position % 4)
+
+
+def test_test_images_are_all_those_of_the_test_split(scenario):
+    items = scenario.role("test", "score").items
+    assert [items[n][0].getpixel((0, 0))[:2] for n in range(len(items))] == [
+        (number * 5, 255) for number in range(10)
+    ]
+
+
+def test_a_role_can_be_thinned(scenario):
+    assert scenario.role("retain", "select", 8).items.positions.tolist() == PARTS["retain"][::4]
+    assert len(scenario.role("test", "select", 3).items) == 3
+
+
+def test_transforms_leave_intensities_as_they_are(scenario):
+    image, _ = scenario.role("test", "score").items[2]
+    plain = scenario.evaluation_transform()(image)
+    assert plain.shape == (3, 16, 16)
+    assert torch.allclose(plain[:, 8, 8] * 255, torch.tensor([10.0, 255.0, 9.0]))
+    training = scenario.training_transform(Augmentation(crop_scale=None))(image)
+    assert torch.equal(training, plain)
+
+
+def test_the_network_is_the_classifier_with_its_state(scenario, files):
+    torch.manual_seed(5)
+    model = build_classifier(MODEL, 4)
+    found = scenario.network(model.state_dict(), "m")
+    images = torch.rand(2, 3, 16, 16)
+    assert torch.equal(found.eval()(images), model.eval()(images))
+    with pytest.raises(UserError, match=r"^m: tensor .* is missing"):
+        scenario.network({}, "m")
+
+
+def test_measures_need_test_images(scenario, network):
+    assert scenario.measures(outputs(scenario, network, ("forget", "retain"))) == {}
+    found = outputs(scenario, network)
+    expected = membership_attack(found["retain"], found["test"], found["forget"])["confidence"]
+    assert scenario.measures(found) == {"mia": expected}
+
+
+def test_fewer_retain_than_test_images_are_an_error(scenario, network):
+    found = outputs(scenario, network)
+    found["retain"] = tuple(part[:9] for part in found["retain"])
+    for measure in (
+        lambda: scenario.measures(found),
+        lambda: scenario.scores(network, found, 8, None, 0),
+    ):
+        with pytest.raises(
+            UserError, match=r"9 retain images, expected at least as many as the 10"
+        ):
+            measure()
+
+
+def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, network):
+    found = outputs(scenario, network)
+    attack = membership_attack(found["retain"], found["test"], found["forget"])
+    assert len(attack) == 6
+    assert scenario.scores(network, found, 8, None, 0) == {"membership": attack}
+
+
+def test_relearn_time_is_measured_against_the_original(scenario, files, network):
+    items = scenario.role("forget", "train").items
+    batches = evaluation_batches(items, scenario.evaluation_transform(), 8)
+    original = scenario.network(read_state(files["base"]), "base")
+    target = accuracy(original, None, batches, CPU).correct
+    settings = {"learning_rate": 0.05, "batch_size": 3, "epochs": 4}
+    found = outputs(scenario, network)
+
+    def relearn(model, seed=0, **changes):
+        return scenario.scores(model, found, 8, settings | changes, seed)["relearn"]
+
+    assert relearn(original) == {"epochs": 0, "limit": 4, "target": target}
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    first = relearn(scenario.network(state, "m"))
+    assert first["target"] == target
+    assert first == relearn(scenario.network(state, "m"))
+
+
+def test_a_model_that_does_not_relearn_has_no_time(scenario, files, network):
+    found = outputs(scenario, network)
+    # It takes everything for class 3, of which no forget image is, and its steps are tiny.
+    _, last = last_linear(network)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 99.0]))
+    settings = {"learning_rate": 1e-9, "batch_size": 3, "epochs": 2}
+    score = scenario.scores(network, found, 8, settings, 0)["relearn"]
+    assert score["target"] > 0
+    assert score == {"epochs": None, "limit": 2, "target": score["target"]}
+
+
+def test_settling_changes_statistics_only_and_alike_each_time(scenario, network):
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    scenario.settle(network, 8)
+    once = {name: value.clone() for name, value in network.state_dict().items()}
+    changed = {name for name in before if not torch.equal(before[name], once[name])}
+    assert changed
+    assert {name.rpartition(".")[2] for name in changed} <= {
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }
+    scenario.settle(network, 8)
+    assert all(torch.equal(value, once[name]) for name, value in network.state_dict().items())
+    scenario.settle(network, 8, most=8)
+    assert any(not torch.equal(value, once[name]) for name, value in network.state_dict().items())
+
+
+def test_a_split_of_other_images_is_refused(files, tmp_path):
+    parts = {name: np.array(positions) for name, positions in PARTS.items()}
+    parts["retain"] = np.append(parts["retain"], 40)
+    write_split(tmp_path / "split.json", Split(**parts))
+    with pytest.raises(UserError, match=r"split.json: retain: index 40 is foreign"):
+        load(files | {"split": str(tmp_path / "split.json")})
+
+
+def test_an_unknown_scenario_is_refused(files):
+    with pytest.raises(
+        UserError, match=r"^unknown scenario 'classifer'; did you mean 'classifier'"
+    ):
+        load(files, name="classifer")

@@ -1,0 +1,250 @@
+import pytest
+import yaml
+
+from negmerge.classifier import Classifier
+from negmerge.errors import UserError
+from negmerge.study import load_study
+
+PLACE = "experiments/mini-resnet"
+AT = "experiments.mini-resnet"
+
+
+@pytest.fixture
+def classifier(config):
+    """A function that gives the example's classifier with some keys changed."""
+    content = yaml.safe_load((config / "studies" / "example.yaml").read_text())
+
+    def build(**changes):
+        return Classifier.model_validate(content["experiments"]["mini-resnet"] | changes)
+
+    return build
+
+
+@pytest.fixture
+def finding(config, change_yaml):
+    """A function that spoils the example and gives what is found in it."""
+
+    def spoil(place, value):
+        path = config / "studies" / "example.yaml"
+        change_yaml(path, place, value)
+        with pytest.raises(UserError) as caught:
+            load_study(config, "example")
+        message = str(caught.value)
+        assert message.startswith(f"{path}: ")
+        assert "\n" not in message
+        return message.removeprefix(f"{path}: ")
+
+    return spoil
+
+
+def test_trials_are_the_tasks(classifier):
+    assert classifier().task_names == ["trial1", "trial2"]
+    assert classifier(trials=3).task_names == ["trial1", "trial2", "trial3"]
+    assert classifier().datasets == ["fashion-small"]
+
+
+def test_defaults_are_those_of_the_scenario(classifier):
+    found = classifier(selection={})
+    assert found.selection.rule == "retain"
+    assert (found.forget.rule, found.forget.share) == ("uniform", 0.1)
+    assert found.frozen == "nothing"
+    assert found.re_estimates is False
+    assert found.relearning == {"learning_rate": 0.01, "batch_size": 128, "epochs": 10}
+
+
+def test_relearning_may_be_left_out_and_statistics_be_measured_anew(classifier):
+    assert classifier(relearn=None).relearning is None
+    assert classifier(relearn={"epochs": 2}).relearning["epochs"] == 2
+    assert classifier(batch_statistics="re-estimate").re_estimates is True
+
+
+def test_each_method_is_chosen_once_more_if_there_is_a_choice(classifier):
+    found = classifier()
+    chosen = ["gradient-ascent", "task-arithmetic", "greedy", "negmerge", "negmerge-8"]
+    assert found.rules == {
+        **dict.fromkeys(found.methods, "retain"),
+        **dict.fromkeys((f"{name}.gap" for name in chosen), "gap"),
+    }
+    assert found.use("negmerge-8.gap") == found.use("negmerge-8")
+    assert found.points("negmerge-8.gap") == ["e8-ls0", "e8-ls0.1"]
+    with pytest.raises(UserError, match=r"^unknown method 'finetune.gap'; did you mean"):
+        found.use("finetune.gap")
+
+
+@pytest.mark.parametrize(
+    ("selection", "roles"),
+    [
+        ({}, ("forget", "retain")),
+        ({"rule": "gap"}, ("forget", "retain", "test")),
+        ({"also": ["gap"]}, ("forget", "retain", "test")),
+    ],
+)
+def test_test_images_are_measured_only_where_the_gap_chooses(classifier, selection, roles):
+    assert classifier(selection=selection).measured_roles == roles
+
+
+def test_grids_of_methods_that_train(classifier):
+    found = classifier()
+    names = ["gradient-ascent-learning_rate0.01", "gradient-ascent-learning_rate0.02"]
+    assert found.candidates("gradient-ascent") == names
+    assert found.candidates("gradient-ascent.gap") == names
+    assert found.training_options(names[1]) == {"epochs": 3, "learning_rate": 0.02}
+    assert found.training_options("random-label-forget") == {"retain": False}
+    assert found.candidates("random-label-forget") == ["random-label-forget"]
+    for name in ("gradient-ascent", "negmerge", "retrain"):
+        with pytest.raises(UserError, match=rf"^unknown trained model '{name}'; "):
+            found.training_options(name)
+
+
+def test_which_images_a_method_reads_itself(classifier):
+    found = classifier()
+    expected = {
+        "original": "-",
+        "retrain": "retain",
+        "negmerge": "forget",
+        "negmerge.gap": "forget",
+    }
+    assert {name: found.reads(name) for name in expected} == expected
+
+
+def test_a_job_knows_model_classes_and_where_its_images_lie(config, classifier):
+    known = load_study(config, "example").catalogue
+    job = classifier().job("trial2", known)
+    assert (job["name"], job["dataset"], job["classes"]) == ("classifier", "fashion-small", 10)
+    assert job["model"]["architecture"] == {"kind": "resnet18", "width": 8}
+    with pytest.raises(UserError, match=r"^unknown task 'trial3'; did you mean 'trial"):
+        classifier().job("trial3", known)
+    assert classifier().inputs("trial2", ["forget"]) == {
+        "images": ("images", "fashion-small"),
+        "split": ("place", "trial2/split.json"),
+    }
+
+
+def test_levels_of_randomness_may_have_seeds_of_their_own(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, f"{PLACE}/seeds", {"split": 5, "training": 0})
+    levels = ("split", "training", "unlearning", "evaluation", "")
+
+    def seeds(experiment="mini-resnet"):
+        study = load_study(config, "example")
+        return [study.seed_of(experiment, level) for level in levels]
+
+    assert seeds() == [5, 0, 0, 0, 0]
+    change_yaml(path, "seed", 3)
+    assert seeds() == [5, 0, 3, 3, 3]
+    change_yaml(path, f"{PLACE}/seed", 7)
+    assert seeds() == [5, 0, 7, 7, 7]
+    assert seeds("mini-clip") == [3] * 5
+
+
+KEYS = (
+    "batch_statistics, coefficients, dataset, evaluation_batch, finetune, forget, frozen, methods, "
+    "model, pool, relearn, scenario, seed, seeds, selection, train, trials, unlearn"
+)
+WRONG = {
+    "nothing to forget": (
+        "forget",
+        {"share": 0.0},
+        f"{AT}.forget.share is 0.0: input should be greater than 0",
+    ),
+    "all to forget": (
+        "forget",
+        {"share": 1},
+        f"{AT}.forget.share is 1: input should be less than 1",
+    ),
+    "a file without its rule": (
+        "forget",
+        {"file": "list.txt"},
+        f"{AT}.forget: `file` goes with `rule: given`, and only with it",
+    ),
+    "a rule without its file": (
+        "forget",
+        {"rule": "given"},
+        f"{AT}.forget: `file` goes with `rule: given`, and only with it",
+    ),
+    "the original's seed with another rule": (
+        "forget",
+        {"rule": "uniform", "original_seed": 1},
+        f"{AT}.forget: `original_seed` goes with `rule: salun`, and only with it",
+    ),
+    "an unknown rule of forgetting": (
+        "forget",
+        {"rule": "class"},
+        f"{AT}.forget.rule is 'class': input should be 'uniform', 'salun' or 'given'",
+    ),
+    "no trial": ("trials", 0, f"{AT}.trials is 0: input should be greater than 0"),
+    "the other scenario's rule": (
+        "selection",
+        {"rule": "control"},
+        f"{AT}: selection: unknown rule 'control'; valid: gap, retain",
+    ),
+    "the other scenario's further rule": (
+        "selection",
+        {"also": ["control"]},
+        f"{AT}: selection: unknown rule 'control'; valid: gap, retain",
+    ),
+    "an unknown level of seeds": (
+        "seeds",
+        {"splits": 1},
+        f"unknown key 'splits' in {AT}.seeds; did you mean 'split'? valid: evaluation, split, "
+        "training, unlearning",
+    ),
+    "an unknown key": (
+        "trial",
+        2,
+        f"unknown key 'trial' in {AT}; did you mean 'trials'? valid: {KEYS}",
+    ),
+    "a key of the other scenario": (
+        "control",
+        "fashion",
+        f"unknown key 'control' in {AT}; did you mean 'pool'? valid: {KEYS}",
+    ),
+    "the other scenario's model": (
+        "model",
+        "mini-clip",
+        f"{AT}.model: unknown model 'mini-clip'; did you mean 'mini-resnet'? valid: ",
+    ),
+    "a data set": (
+        "dataset",
+        "fashion-smal",
+        f"{AT}: unknown data set 'fashion-smal'; did you mean 'fashion-small'? valid: ",
+    ),
+    "the other scenario's base": (
+        "methods",
+        {"pretrained": {}},
+        f"{AT}: classifier: unknown method 'pretrained'; did you mean 'retrain'? valid: "
+        "boundary-expand, boundary-shrink, breadcrumbs, conflict, consensus, dare, emr, finetune, "
+        "gradient-ascent, greedy, influence, l1-sparse, magmax, neggrad-plus, negmerge, original, "
+        "pcb, random-label, relaxed, retrain, salun, scrub, ssd, task-arithmetic, ties, uniform",
+    ),
+    "an option": (
+        "methods",
+        {"salun": {"kep": 1}},
+        f"{AT}: methods.salun: unknown key 'kep'; did you mean 'keep'? valid: epochs, keep, "
+        "learning_rate, retain",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_where_it_is(finding, key, value, expected):
+    found = finding(f"{PLACE}/{key}", value)
+    assert found.startswith(expected) if expected.endswith("valid: ") else found == expected
+    assert key != "model" or "mini-clip" not in found.partition("valid: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "expected"),
+    [
+        (
+            f"{PLACE}/scenario",
+            "classifer",
+            f"{AT}: unknown scenario 'classifer'; did you mean 'classifier'? valid: classifier, "
+            "zero-shot",
+        ),
+        (f"{PLACE}/scenario", None, f"the key {AT}.scenario is missing"),
+        (PLACE, "resnet", f"{AT} is 'resnet': input should be a valid dictionary"),
+    ],
+)
+def test_an_experiment_needs_a_known_scenario(finding, place, value, expected):
+    assert finding(place, value) == expected

@@ -1,0 +1,217 @@
+import pytest
+
+from negmerge import methods, plugins
+from negmerge.errors import UserError
+from negmerge.methods import Use, base_name, check, kind, variants
+from negmerge.study import load_study
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "of_kind"),
+    [
+        ("negmerge", "negmerge", "merge"),
+        ("negmerge-4", "negmerge", "merge"),
+        ("ties-d50-mean", "ties", "merge"),
+        ("random-label-forget", "random-label", "unlearn"),
+        ("l1-sparse-2", "l1-sparse", "unlearn"),
+        ("salun", "salun", "unlearn"),
+        ("task-arithmetic-e8", "task-arithmetic", "single"),
+        ("greedy-4", "greedy", "greedy"),
+        ("retrain", "retrain", "retrain"),
+        ("original", "original", "base"),
+        ("pretrained", "pretrained", "base"),
+    ],
+)
+def test_a_longer_name_is_the_method_that_it_begins_with(name, method, of_kind):
+    assert methods.is_known(name)
+    assert (base_name(name), kind(name)) == (method, of_kind)
+
+
+def test_the_longest_of_several_fitting_methods_wins(monkeypatch):
+    known = {"random": "merge", "random-label": "unlearn", "random-label-x": "merge"}
+    monkeypatch.setattr(methods, "known", lambda: known)
+    for name, expected in {
+        "random": "random",
+        "random-labels": "random",
+        "random-label-forget": "random-label",
+        "random-label-x": "random-label-x",
+        "random-label-x-2": "random-label-x",
+    }.items():
+        assert base_name(name) == expected
+
+
+@pytest.mark.parametrize("name", ["negmerge4", "negmerge.gap", "neg", "", "-negmerge", "4-ties"])
+def test_a_name_that_begins_otherwise_is_unknown(name):
+    assert not methods.is_known(name)
+    with pytest.raises(UserError, match=rf"^unknown method '{name}'; .*valid: boundary-expand, "):
+        base_name(name)
+
+
+def test_every_file_of_a_method_is_known():
+    known = methods.known()
+    for folder, of_kind in ((plugins.MERGE_METHODS, "merge"), (plugins.UNLEARN_METHODS, "unlearn")):
+        found = [name for name, one in known.items() if one == of_kind]
+        assert found == list(plugins.names(folder))
+        assert len(found) > 5
+
+
+def use(**keys):
+    return Use.model_validate(keys)
+
+
+def test_keys_of_a_use_that_are_not_its_own_are_options():
+    one = use(points=["a*"], density=0.2, operation="sum")
+    assert one.options == {"density": 0.2, "operation": "sum"}
+    assert use().options == {}
+
+
+def test_without_a_grid_one_model_is_trained():
+    assert variants("salun", use(epochs=3)) == {"salun": {"epochs": 3}}
+
+
+def test_a_grid_gives_a_model_for_each_combination():
+    found = variants("salun-x", use(epochs=3, grid={"learning_rate": [0.01, 0.1], "keep": [1]}))
+    assert found == {
+        "salun-x-learning_rate0.01-keep1": {"epochs": 3, "learning_rate": 0.01, "keep": 1},
+        "salun-x-learning_rate0.1-keep1": {"epochs": 3, "learning_rate": 0.1, "keep": 1},
+    }
+
+
+def test_a_grid_overrides_an_option_that_is_given():
+    found = variants("salun", use(epochs=3, grid={"epochs": [1, 2]}))
+    assert [options["epochs"] for options in found.values()] == [1, 2]
+
+
+SALUN = "epochs, keep, learning_rate, retain"
+WRONG = {
+    "a dot": ("negmerge-0.5", {}, "the name of a method's use must not have a '.' in it"),
+    "points of a method that trains": (
+        "salun",
+        {"points": ["*"]},
+        "`points` goes with merges, and only with them",
+    ),
+    "points of a base": (
+        "original",
+        {"points": ["*"]},
+        "`points` goes with merges, and only with them",
+    ),
+    "a grid of a merge": (
+        "ties",
+        {"grid": {"density": [0.1]}},
+        "`grid` goes with methods that train, and only with them",
+    ),
+    "a grid of the greedy merge": (
+        "greedy",
+        {"grid": {"strict": [True]}},
+        "`grid` goes with methods that train, and only with them",
+    ),
+    "a second base": (
+        "original-2",
+        {},
+        "there is one original only, expected the name 'original'",
+    ),
+    "a second Retrain": ("retrain-2", {}, "there is one retrain only, expected the name 'retrain'"),
+    "an option of a base": ("pretrained", {"epochs": 1}, "unknown option 'epochs'; valid: none"),
+    "an option of single vectors": (
+        "task-arithmetic",
+        {"density": 1},
+        "unknown option 'density'; valid: none",
+    ),
+    "an unknown option of a method that trains": (
+        "salun-2",
+        {"epoch": 1},
+        f"unknown key 'epoch'; did you mean 'epochs'? valid: {SALUN}",
+    ),
+    "a value of a method that trains": (
+        "salun",
+        {"keep": 1.5},
+        "keep is 1.5: input should be less than or equal to 1",
+    ),
+    "a type of a method that trains": (
+        "salun",
+        {"retain": "no"},
+        "retain is 'no': input should be a valid boolean",
+    ),
+    "a value in a grid": (
+        "salun",
+        {"grid": {"learning_rate": [0.1, 0]}},
+        "learning_rate is 0: input should be greater than 0",
+    ),
+    "an option in a grid": (
+        "salun",
+        {"grid": {"rate": [0.1]}},
+        f"unknown key 'rate'; valid: {SALUN}",
+    ),
+    "an option of the greedy merge": (
+        "greedy-2",
+        {"strikt": True},
+        "unknown key 'strikt'; did you mean 'strict'? valid: research, strict",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "keys", "finding"), WRONG.values(), ids=WRONG)
+def test_what_does_not_go_with_a_method_is_refused(name, keys, finding):
+    with pytest.raises(UserError) as caught:
+        check(name, use(**keys))
+    assert str(caught.value) == f"methods.{name}: {finding}"
+
+
+def test_what_goes_with_a_method_passes():
+    check("negmerge-4", use(points=["m1*"]))
+    check("task-arithmetic-4", use(points=["m1*"]))
+    check("greedy-4", use(points=["m1*"], strict=False))
+    check("salun", use(grid={"learning_rate": [0.1, 1], "retain": [False]}, epochs=2))
+
+
+@pytest.fixture
+def with_methods(config, change_yaml):
+    """A function that gives an experiment of the example other methods."""
+
+    def load(experiment, uses):
+        path = config / "studies" / "example.yaml"
+        change_yaml(path, "tables", {})
+        change_yaml(path, "figures", {})
+        change_yaml(path, f"experiments/{experiment}/methods", uses)
+        return load_study(config, "example").experiments[experiment]
+
+    return load
+
+
+def test_points_are_chosen_by_patterns(with_methods):
+    found = with_methods(
+        "mini-clip",
+        {
+            "negmerge": {},
+            "negmerge-4": {"points": ["m10-*", "m1-n1", "m1-*"]},
+            "ties-n1": {"points": ["*-n1"]},
+            "task-arithmetic-1": {"points": ["m5-n3"]},
+        },
+    )
+    assert found.points("negmerge") == list(found.pool.changes)
+    # Each once and in the order of the pool, whatever the order of the patterns.
+    assert found.points("negmerge-4") == ["m1-n1", "m1-n3", "m10-n1", "m10-n3"]
+    assert found.points("ties-n1") == ["m1-n1", "m10-n1", "m5-n1"]
+    assert found.candidates("task-arithmetic-1") == ["m5-n3"]
+    assert found.candidates("negmerge-4") == ["negmerge-4"]
+
+
+def test_a_pattern_that_fits_no_point_is_refused(with_methods):
+    with pytest.raises(UserError) as caught:
+        with_methods("mini-clip", {"negmerge-4": {"points": ["m1-*", "m1-n2"]}})
+    assert str(caught.value).endswith(
+        "experiments.mini-clip: methods.negmerge-4.points: unknown point 'm1-n2'; did you mean "
+        "'m1-n3'? valid: m1-n1, m1-n3, m10-n1, m10-n3, m5-n1, m5-n3"
+    )
+
+
+@pytest.mark.parametrize("method", ["salun", "retrain", "original", "random-label-forget"])
+def test_methods_of_classifiers_are_refused_elsewhere(with_methods, method):
+    with pytest.raises(UserError) as caught:
+        with_methods("mini-clip", {"negmerge": {}, method: {}})
+    found, _, valid = str(caught.value).partition("; ")
+    assert found.endswith(f"experiments.mini-clip: zero-shot: unknown method '{method}'")
+    assert valid.rpartition("valid: ")[2] == (
+        "breadcrumbs, conflict, consensus, dare, emr, greedy, magmax, negmerge, pcb, pretrained, "
+        "relaxed, task-arithmetic, ties, uniform"
+    )

@@ -1,0 +1,224 @@
+import pytest
+import yaml
+
+from negmerge import places
+from negmerge.classifier import Classifier
+from negmerge.errors import UserError
+from negmerge.exhibits import Column, Figure, Table
+from negmerge.study import load_study
+
+POINTS = ["e16-ls0", "e16-ls0.1", "e8-ls0", "e8-ls0.1"]
+GRID = ["gradient-ascent-learning_rate0.01", "gradient-ascent-learning_rate0.02"]
+
+
+@pytest.fixture
+def study(config):
+    return load_study(config, "example")
+
+
+@pytest.fixture
+def clip(study):
+    return study.experiments["mini-clip"]
+
+
+@pytest.fixture
+def classifier(study):
+    return study.experiments["mini-resnet"]
+
+
+@pytest.fixture
+def pruned(config):
+    """The example's classifier with pruned searches, which one method does not want."""
+    content = yaml.safe_load((config / "studies" / "example.yaml").read_text())
+    one = content["experiments"]["mini-resnet"]
+    one["methods"] |= {"ties": {"search": "full"}}
+    one["selection"] |= {"search": "exact-pruned"}
+    return Classifier.model_validate(one)
+
+
+@pytest.mark.parametrize(
+    ("method", "unlearned"),
+    [
+        ("original", "trained/original"),
+        ("retrain", "trained/retrain"),
+        ("finetune", "trained/finetune"),
+        ("random-label-forget", "trained/random-label-forget"),
+        ("gradient-ascent", "unlearned/gradient-ascent"),
+        ("gradient-ascent.gap", "unlearned/gradient-ascent.gap"),
+        ("task-arithmetic", "unlearned/task-arithmetic"),
+        ("negmerge-8.gap", "unlearned/negmerge-8.gap"),
+    ],
+)
+def test_the_model_of_a_method_was_trained_or_chosen(classifier, method, unlearned):
+    assert places.unlearned(classifier, method) == [f"{unlearned}.safetensors"]
+
+
+def test_clip_as_it_is_is_written_as_an_unlearned_model_too(clip):
+    assert places.unlearned(clip, "pretrained") == ["unlearned/pretrained.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("method", "names", "folder", "measures"),
+    [
+        ("original", [], "", ""),
+        ("retrain", ["retrain"], "trained", "measures"),
+        ("finetune", ["finetune"], "trained", "measures"),
+        ("gradient-ascent", GRID, "trained", "measures"),
+        ("gradient-ascent.gap", GRID, "trained", "measures"),
+        ("task-arithmetic", POINTS, "vectors", "sweeps"),
+        ("greedy", ["greedy"], "merged", "sweeps"),
+        ("negmerge-8", ["negmerge-8"], "merged", "sweeps"),
+        ("negmerge-8.gap", ["negmerge-8"], "merged", "sweeps"),
+    ],
+)
+def test_what_a_method_chooses_among_and_its_measures(classifier, method, names, folder, measures):
+    expected = [f"{folder}/{name}.safetensors" for name in names]
+    assert places.candidates(classifier, method) == expected
+    sweeps = [f"{measures}/{name}.csv" for name in names]
+    assert places.candidate_sweeps(classifier, method) == sweeps
+    assert places.candidate_search(classifier, method) == []
+
+
+def test_what_is_merged_are_the_vectors_of_the_points(classifier):
+    for method in ("negmerge-8", "negmerge-8.gap"):
+        assert places.pool_vectors(classifier, method) == [
+            "vectors/e8-ls0.safetensors",
+            "vectors/e8-ls0.1.safetensors",
+        ]
+
+
+def test_vectors_are_points_or_merges(classifier):
+    assert places.vector(classifier, "negmerge-8") == ["merged/negmerge-8.safetensors"]
+    assert places.vector(classifier, "e8-ls0.1") == ["vectors/e8-ls0.1.safetensors"]
+    for name in ("finetune", "task-arithmetic", "negmerge.gap", "e9"):
+        with pytest.raises(UserError, match=rf"^unknown vector '{name}'; "):
+            places.vector(classifier, name)
+
+
+def test_only_the_gap_needs_retrain(classifier):
+    for method, rule in classifier.rules.items():
+        expected = ["measures/retrain.csv"] if rule == "gap" else []
+        assert places.reference_sweep(classifier, method) == expected
+    assert "measures/retrain.csv" in places.reference_sweep(classifier, "negmerge.gap")
+
+
+def test_neither_the_gap_nor_a_grid_is_searched_with_pruning(pruned):
+    searched = {name for name in pruned.rules if places.candidate_search(pruned, name)}
+    assert searched >= {"task-arithmetic", "greedy", "negmerge", "negmerge-8"}
+    assert not {name for name in searched if name.endswith(".gap")}
+    assert not searched & {"gradient-ascent", "ties", "original"}
+    for name in pruned.rules:
+        both = places.candidate_search(pruned, name), places.candidate_sweeps(pruned, name)
+        assert sum(map(bool, both)) == (name != "original")
+    assert places.candidate_search(pruned, "negmerge") == ["searches/negmerge.json"]
+
+
+def test_a_method_may_be_searched_with_pruning_by_itself(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, "experiments/mini-clip/methods/emr", {"search": "exact-pruned"})
+    clip = load_study(config, "example").experiments["mini-clip"]
+    found = [name for name in clip.rules if places.candidate_search(clip, name)]
+    assert found == ["emr"]
+
+
+def test_a_table_reads_what_the_rule_of_each_column_chose(study):
+    (records,) = places.table_records(study, study.tables["table2"]).values()
+    for trial in ("trial1", "trial2"):
+        folder = f"mini-resnet/{trial}/scores"
+        names = ("retrain", "original", "gradient-ascent", "negmerge")
+        for name in (*names, "gradient-ascent.gap", "negmerge.gap"):
+            assert f"{folder}/{name}.json" in records
+    assert len(records) == len(set(records)) == 12
+
+
+def table(kind, rows, **column):
+    column = Column(label="x", experiments=["mini-clip"], tasks=["digits"], **column)
+    return Table(kind=kind, title="x", rows={row: row for row in rows}, columns=[column])
+
+
+def test_costs_are_those_of_the_jobs_that_merge(study):
+    found = places.table_records(study, table("cost", ["negmerge", "greedy"]))
+    assert found["records"] == [
+        "benchmarks/merge/mini-clip/digits/negmerge.tsv",
+        "benchmarks/greedy/mini-clip/digits/greedy.tsv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "of_kind"),
+    [
+        ("sparsity", "salun-2", "unlearn"),
+        ("sparsity", "retrain", "retrain"),
+        ("cost", "original", "base"),
+        ("cost", "task-arithmetic", "single"),
+    ],
+)
+def test_tables_of_jobs_show_neither_rules_nor_other_methods(kind, row, of_kind):
+    with pytest.raises(ValueError, match=f"no rule chooses what a table of kind {kind} shows"):
+        table(kind, ["negmerge"], rule="gap")
+    found = f"rows: '{row}' is of kind {of_kind}, and a table of kind {kind} shows merge, greedy"
+    with pytest.raises(ValueError, match=found):
+        table(kind, ["negmerge", row])
+
+
+def test_figures_of_scores_read_scores(study):
+    (scores,) = places.figure_data(study, study.figures["gap"]).values()
+    assert len(scores) == 8
+    assert scores[0] == "mini-resnet/trial1/scores/retrain.json"
+    models = Figure(kind="models", title="x", experiments=["mini-clip"], methods={"uniform": "U"})
+    assert places.figure_data(study, models) == {
+        "scores": [f"mini-clip/{task}/scores/uniform.json" for task in ("digits", "letters")]
+    }
+
+
+def test_a_report_shows_the_choices_where_there_was_one(study):
+    selected = places.report_parts(study)["selected"]
+    assert "mini-resnet/trial1/selected/negmerge.gap.json" in selected
+    assert "mini-resnet/trial2/selected/gradient-ascent.json" in selected
+    assert "mini-clip/digits/selected/pretrained.json" in selected
+    assert not [place for place in selected if place.endswith(("/retrain.json", "/original.json"))]
+
+
+EXHIBITS = {
+    "a gap without Retrain": (
+        "tables/table2/rows",
+        {"negmerge": "x"},
+        "tables.table2: rows: a table of kind gap needs the row retrain",
+    ),
+    "a figure of gaps without Retrain": (
+        "figures/gap/methods",
+        {"negmerge": "x"},
+        "figures.gap: methods: a figure of kind gap needs retrain",
+    ),
+    "a table of the other scenario": (
+        "tables/table2/columns/0/experiments",
+        ["mini-clip"],
+        "tables.table2.columns.retain: 'mini-clip' is of scenario zero-shot, kind gap shows "
+        "classifier",
+    ),
+    "a figure of the other scenario": (
+        "figures/figure1a/experiments",
+        ["mini-resnet"],
+        "figures.figure1a: 'mini-resnet' is of scenario classifier, kind tradeoff shows zero-shot",
+    ),
+    "a rule that chose nothing": (
+        "tables/table2/columns/1/rule",
+        "gab",
+        "tables.table2.columns.gap: unknown rule 'gab'; did you mean 'gap'? valid: gap, retain",
+    ),
+    "a trial": (
+        "tables/table2/columns/0/tasks",
+        ["trial3"],
+        "tables.table2.columns.retain: unknown task 'trial3'; did you mean 'trial2'? valid: "
+        "trial1, trial2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("place", "value", "finding"), EXHIBITS.values(), ids=EXHIBITS)
+def test_what_cannot_be_shown_is_refused(config, change_yaml, place, value, finding):
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, place, value)
+    with pytest.raises(UserError) as caught:
+        load_study(config, "example")
+    assert str(caught.value) == f"{path}: {finding}"

@@ -1,0 +1,124 @@
+"""The classifier scenario of the tiny study."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file
+
+TRIALS = ("trial1", "trial2")
+STUDY = "config/studies/tiny.yaml"
+LIBRARY = "workflow/scripts/negmerge"
+REPORT = "results/tiny/report.html"
+METHODS = {"retrain", "original", "boundary-expand", "gradient-ascent", "negmerge"}
+FEATURES = {"confidence", "correctness", "entropy", "m_entropy_official", "m_entropy", "prob"}
+
+
+def read(finished, place):
+    return json.loads((finished.folder / "results/tiny/resnet" / place).read_text())
+
+
+def states(finished, trial, *places):
+    folder = finished.folder / "results/tiny/resnet" / trial
+    return [load_file(folder / f"{place}.safetensors") for place in places]
+
+
+def test_each_trial_forgets_other_images(finished):
+    splits = [read(finished, f"{trial}/split.json") for trial in TRIALS]
+    for split in splits:
+        assert (len(split["forget"]), len(split["retain"])) == (20, 180)
+        assert sorted(split["forget"] + split["retain"]) == split["original"] == list(range(200))
+    assert splits[0]["forget"] != splits[1]["forget"]
+
+
+def test_scores_hold_what_the_table_shows(finished):
+    for trial in TRIALS:
+        for method in (*METHODS, "gradient-ascent.gap", "negmerge.gap"):
+            score = read(finished, f"{trial}/scores/{method}.json")
+            assert score["method"] == method
+            assert (score["forget"]["n"], score["retain"]["n"], score["test"]["n"]) == (20, 180, 50)
+            assert set(score["membership"]) == FEATURES
+            assert all(0 <= value <= 100 for value in score["membership"].values())
+    assert read(finished, "trial1/scores/original.json")["relearn"]["epochs"] == 0
+    assert read(finished, "trial1/scores/retrain.json")["uses"] == "retain"
+
+
+def test_the_gap_of_retrain_is_zero_and_that_of_others_is_not(finished):
+    cells = pd.read_csv(finished.folder / "results/tiny/tables/gap.csv")
+    cells = cells[(cells["metric"] == "gap") & (cells["task"] == "mean")]
+    gaps = cells.set_index(["column", "method"])["value"]
+    assert gaps["retain", "retrain"] == gaps["gap", "retrain"] == 0
+    assert (gaps.drop("retrain", level="method") > 0).all()
+    assert set(gaps["gap"].index) == METHODS
+
+
+def test_retrain_and_original_are_two_models(finished):
+    original, retrain = states(finished, "trial1", "trained/original", "trained/retrain")
+    assert original.keys() == retrain.keys()
+    assert any(not np.array_equal(original[name], retrain[name]) for name in original)
+
+
+def test_boundary_expanding_keeps_its_extra_output(finished):
+    original, expanded = states(finished, "trial1", "trained/original", "trained/boundary-expand")
+    assert (len(original["network.fc.bias"]), len(expanded["network.fc.bias"])) == (10, 11)
+
+
+def test_a_searched_method_takes_over_one_of_its_models(finished):
+    for trial in TRIALS:
+        choice = read(finished, f"{trial}/selected/gradient-ascent.json")
+        name = choice["vector"] if choice["coefficient"] else "original"
+        unlearned, chosen = states(finished, trial, "unlearned/gradient-ascent", f"trained/{name}")
+        assert all(np.array_equal(unlearned[key], chosen[key]) for key in chosen)
+        assert not choice["upper_end"]
+
+
+def test_batch_statistics_are_measured_anew_where_a_vector_was_subtracted(finished):
+    statistic = "network.bn1.running_var"
+    for trial in TRIALS:
+        for method in ("negmerge", "negmerge.gap"):
+            choice = read(finished, f"{trial}/selected/{method}.json")
+            places = ("trained/original", f"unlearned/{method}", "vectors/ls0")
+            original, unlearned, vector = states(finished, trial, *places)
+            kept = np.array_equal(original[statistic], unlearned[statistic])
+            assert kept == (choice["coefficient"] == 0)
+            assert "network.bn1.weight" in vector
+            assert statistic not in vector
+
+
+def test_an_unlearn_method_reruns_its_models_and_what_follows(editable):
+    editable.edit(f"{LIBRARY}/unlearning/methods/gradient_ascent.py", '"""', '"""Edited. ')
+    planned = editable.planned(REPORT)
+    assert {job for job in planned if job.startswith("unlearn")} == {
+        f"unlearn: resnet, {trial}, gradient-ascent-learning_rate{rate}"
+        for trial in TRIALS
+        for rate in (0.001, 0.01)
+    }
+    assert not [job for job in planned if job.startswith(("train", "finetune", "merge"))]
+    assert not [job for job in planned if job.startswith("evaluate") and "gradient" not in job]
+
+
+def test_how_a_coefficient_is_chosen_trains_nothing_again(editable):
+    editable.edit(STUDY, "images: 20", "images: 10")
+    rules = {job.split(":")[0] for job in editable.planned(REPORT)}
+    assert {"sweep", "measure"} <= rules
+    assert not rules & {"split", "train", "finetune", "unlearn", "merge"}
+
+
+def test_a_diverged_method_says_so_and_leaves_the_others_alone(editable):
+    before = editable.artefacts()
+    mild, wild = "boundary-expand: {epochs: 1}", "boundary-expand: {learning_rate: 1.0e+30}"
+    editable.edit(STUDY, mild, wild)
+    place = "results/tiny/resnet/trial1/scores/boundary-expand.json"
+    run = editable.snakemake("--cores", "1", "--", place)
+    assert run.returncode == 1
+    log = editable.folder / "results/tiny/logs/unlearn/resnet/trial1/boundary-expand.log"
+    errors = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in log.read_text()
+    assert "lower the rate" in errors[0]
+    after = editable.artefacts()
+    assert set(before) - set(after) <= {
+        "resnet/trial1/trained/boundary-expand.safetensors",
+        "resnet/trial1/scores/boundary-expand.json",
+    }
+    assert all(after[file] == before[file] for file in after)

@@ -1,0 +1,169 @@
+"""Settings of the scenario `classifier`: a classifier forgets some of its training images."""
+
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from negmerge.catalogue import Catalogue
+from negmerge.errors import find
+from negmerge.experiment import Experiment, Rule, Selection, require
+from negmerge.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
+
+
+class Forget(Settings):
+    """Which training images are forgotten."""
+
+    rule: Literal["uniform", "salun", "given"] = Field(
+        "uniform",
+        description="uniform: a random share of all training images; salun: as the SalUn code "
+        "does it, after a tenth of each class was held out; given: those listed in `file`.",
+    )
+    share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="Share of the training images to forget."
+    )
+    original_seed: int | None = Field(
+        None,
+        ge=0,
+        description="salun: another seed for the images that the original model is trained on; 1 "
+        "in the SalUn code, whose forget set has seed 2. null: the same images for both.",
+    )
+    seed: int | None = Field(
+        None,
+        ge=1,
+        description="salun: the seed of the split in the first trial, one more in each further; 2 "
+        "in the SalUn code. null: drawn from the study's seed.",
+    )
+    file: str | None = Field(None, description="given: a text file with one position a line.")
+
+    @model_validator(mode="after")
+    def _fitting(self):
+        if (self.file is None) == (self.rule == "given"):
+            raise ValueError("`file` goes with `rule: given`, and only with it")
+        for name in ("seed", "original_seed"):
+            if getattr(self, name) is not None and self.rule != "salun":
+                raise ValueError(f"`{name}` goes with `rule: salun`, and only with it")
+        return self
+
+
+class Unlearn(Recipe):
+    """What all methods that train share; epochs and rate are options of each method."""
+
+    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
+    batch_size: PositiveInt = Field(256, description="Images per forward pass; SalUn's code: 256.")
+    optimiser: Literal["adamw", "sgd"] = Field("sgd", description="SGD as in SalUn's code.")
+    weight_decay: NonNegative = Field(5e-4, description="Weight decay; SalUn's code: 5e-4.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+    schedule: Literal["cosine", "constant", "steps"] = Field(
+        "constant", description="The rate after the warm-up; SalUn's code never lowers it."
+    )
+    clip_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
+    augmentation: Augmentation = Field(
+        Augmentation(crop_scale=None), description="Random image changes."
+    )
+
+
+class Relearn(Settings):
+    """How soon an unlearned model knows the forget set again, as well as the original did."""
+
+    learning_rate: Positive = Field(0.01, description="Rate of plain SGD.")
+    batch_size: PositiveInt = Field(128, description="Images per step.")
+    epochs: PositiveInt = Field(10, description="Give up after so many epochs.")
+
+
+class Seeds(Settings):
+    """Seeds of their own for some levels of randomness; null: the experiment's seed."""
+
+    split: int | None = Field(None, ge=0, description="Which images are forgotten.")
+    training: int | None = Field(None, ge=0, description="Original, Retrain, fine-tuning.")
+    unlearning: int | None = Field(None, ge=0, description="Methods that train.")
+    evaluation: int | None = Field(None, ge=0, description="Relearning.")
+
+
+class RetainSelection(Selection):
+    """How a coefficient or a model is chosen; without a rule, it is `retain`."""
+
+    rule: Rule = Field("retain", description=Selection.model_fields["rule"].description)
+
+
+class Classifier(Experiment):
+    """An experiment in which a classifier forgets some of its training images."""
+
+    BASE: ClassVar[str] = "{task}/trained/original.safetensors"
+    RULES: ClassVar[tuple[str, ...]] = ("retain", "gap")
+    ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain", "test")
+    KINDS: ClassVar[tuple[str, ...]] = ("base", "retrain", "single", "greedy", "merge", "unlearn")
+    UNCHANGED: ClassVar[str] = "original"
+
+    scenario: Literal["classifier"] = Field(description="A classifier forgets training images.")
+    dataset: str = Field(description="The data set.")
+    trials: PositiveInt = Field(
+        1, description="How often all is repeated, with another forget set and other seeds."
+    )
+    forget: Forget = Field(Forget(), description="Which training images are forgotten.")
+    train: Recipe = Field(description="How Original and Retrain are trained.")
+    unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
+    batch_statistics: Literal["keep", "re-estimate"] = Field(
+        "keep",
+        description="Statistics of batch normalisation after a negation: the original's, or "
+        "measured anew on retain images.",
+    )
+    relearn: Relearn | None = Field(Relearn(), description="Relearn time; null: not measured.")
+    seeds: Seeds = Field(Seeds(), description="Seeds of single levels.")
+    selection: RetainSelection = Field(
+        RetainSelection(), description="How the coefficient is chosen."
+    )
+
+    @property
+    def task_names(self) -> list[str]:
+        """The trials."""
+        return [f"trial{number}" for number in range(1, self.trials + 1)]
+
+    @property
+    def datasets(self) -> list[str]:
+        """The one data set."""
+        return [self.dataset]
+
+    def job(self, task: str, known: Catalogue) -> dict:
+        """The model and the data set."""
+        find("task", task, dict.fromkeys(self.task_names))
+        return {
+            "name": self.scenario,
+            "model": known.models[self.model].model_dump(),
+            "dataset": self.dataset,
+            "classes": known.datasets[self.dataset].classes,
+        }
+
+    def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Give the prepared images, which all roles share, and which of them are forgotten."""
+        return {"images": ("images", self.dataset), "split": ("place", f"{task}/split.json")}
+
+    def split_seed(self, task: str) -> int | None:
+        """The seed of a trial's split, where the study gives it."""
+        first = self.forget.seed
+        return None if first is None else first + self.task_names.index(task)
+
+    @property
+    def measured_roles(self) -> tuple[str, ...]:
+        """The roles that choose a coefficient; test images only where the rule `gap` needs them."""
+        by_gap = "gap" in (self.selection.rule, *self.selection.also)
+        return self.ROLES if by_gap else ("forget", "retain")
+
+    @property
+    def re_estimates(self) -> bool:
+        """Whether negated models get batch statistics of their own."""
+        return self.batch_statistics == "re-estimate"
+
+    @property
+    def relearning(self) -> dict | None:
+        """The settings of relearning, if it is measured."""
+        return self.relearn and self.relearn.model_dump()
+
+    def seed_for(self, level: str) -> int | None:
+        """The seed of a level of randomness, if it has one of its own."""
+        return getattr(self.seeds, level, None)
+
+    def check(self, where: str, known: Catalogue) -> None:
+        """Check model and data set."""
+        require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
+        require(where, "data set", self.datasets, known.datasets)

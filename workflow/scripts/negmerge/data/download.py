@@ -1,0 +1,139 @@
+"""Getting the files of data sets from the internet: whole and verified, or not at all."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from negmerge.data.checksums import difference, expectation, verify
+from negmerge.data.progress import Progress
+from negmerge.data.transfer import Interrupted, Refused, fetch
+from negmerge.errors import UserError
+from negmerge.files import UNWRITABLE
+
+# Seconds before each attempt; the count starts anew whenever an attempt has brought something.
+PAUSES = (0, 2, 10, 30, 60)
+
+
+def download(
+    path: str | Path,
+    file: Mapping,
+    *,
+    pauses: Sequence[float] = PAUSES,
+    timeout: float = 60,
+    every: float = 5,
+    write: Callable[[str], object] = print,
+) -> None:
+    """Put a file at `path`, if the right one is not there yet.
+
+    What has arrived waits in a hidden file beside `path`, from which a later call goes on. It gets
+    its name only when its size and checksum are right.
+
+    Args:
+        path: where the file shall be.
+        file: a `negmerge.catalogue.Download` as a dictionary.
+        pauses: seconds before each attempt.
+        timeout: seconds without any data after which an attempt ends.
+        every: seconds between two lines that tell the progress.
+        write: prints a line.
+
+    Raises:
+        UserError: another file lies at `path`, the file is to be fetched by hand, no address gives
+            it, what it gives is something else, or the disk is full.
+    """
+    path = Path(path)
+    if path.exists():
+        verify(path, file)
+        return
+    if file["manual"]:
+        raise UserError(by_hand(path, file))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _partial(path) as stream:
+            measure = partial(Progress, path.name, seconds=every, write=write)
+            get = partial(fetch, size=file["bytes"], timeout=timeout, progress=measure)
+            _from_any(path, file, stream, get, pauses, write)
+            os.fsync(stream.fileno())
+            os.replace(stream.name, path)
+    except OSError as error:
+        if error.errno in UNWRITABLE:
+            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+        raise
+
+
+def by_hand(path: Path, file: Mapping) -> str:
+    """Say how a person gets a file that the workflow cannot get."""
+    return (
+        f"{path.name} has to be fetched by hand: {file['manual'].strip()} It has "
+        f"{expectation(file)}. Put it at {path} and run the same command again"
+    )
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[BinaryIO]:
+    """Open the file in which what has arrived waits, for one process at a time."""
+    with open(path.with_name(f".{path.name}.part"), "a+b") as appending:
+        try:
+            fcntl.flock(appending, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{path}: another process is downloading it") from None
+        except OSError:
+            pass  # Some network file systems have no locks; the checksum will tell.
+        # Opened anew, since a stream for appending cannot write where a server starts anew.
+        with open(appending.name, "r+b") as stream:
+            yield stream
+
+
+def _from_any(
+    path: Path,
+    file: Mapping,
+    stream: BinaryIO,
+    get: Callable,
+    pauses: Sequence[float],
+    write: Callable[[str], object],
+) -> None:
+    """Try all addresses in turn, with pauses, until one has given the file."""
+    urls, reasons = list(file["urls"]), {}
+    attempt, most = 0, stream.seek(0, os.SEEK_END)
+    while urls and attempt < len(pauses):
+        time.sleep(pauses[attempt])
+        attempt += 1
+        for url in list(urls):
+            write(f"{path.name}: from {url}")
+            try:
+                _get_verified(url, stream, file, get)
+                return
+            except Refused as error:
+                urls.remove(url)
+                reasons[url] = error
+            except Interrupted as error:
+                reasons[url] = error
+            write(f"{path.name}: {reasons[url]}")
+            if stream.seek(0, os.SEEK_END) > most:
+                attempt, most = 0, stream.tell()
+    raise UserError(
+        f"{path}: not downloaded: {'; '.join(f'{url}: {why}' for url, why in reasons.items())}; "
+        "run the same command again to go on"
+    )
+
+
+def _get_verified(url: str, stream: BinaryIO, file: Mapping, get: Callable) -> None:
+    """Get a file from one address and check it.
+
+    Raises:
+        Interrupted: from the transfer; or what was there before does not fit what came now.
+        Refused: from the transfer; or the address gives another file.
+    """
+    resumed = stream.seek(0, os.SEEK_END) > 0
+    # After a kill between the last byte and the check, all of it may be there.
+    if not (resumed and file["bytes"] == stream.tell()):
+        get(url, stream)
+    stream.flush()
+    found = difference(stream.name, file)
+    if found:
+        stream.truncate(0)
+        raise (Interrupted if resumed else Refused)(found)

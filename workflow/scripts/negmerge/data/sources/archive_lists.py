@@ -1,0 +1,65 @@
+"""An archive with a folder of images for each class, and lists that name those of each split.
+
+Layouts, with a line of a list after the arrow:
+
+- DTD: `dtd/images/banded/banded_0002.jpg` <- `banded/banded_0002.jpg`;
+- SUN397: `SUN397/a/arch/sun_x.jpg`, `SUN397/j/jail/indoor/sun_x.jpg` <- `/j/jail/indoor/sun_x.jpg`;
+- RESISC45: `NWPU-RESISC45/sea_ice/sea_ice_001.jpg` <- `sea_ice_001.jpg`.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from negmerge.data.archives import Limits, members, read_members
+from negmerge.data.labels import label_numbers, require_all
+from negmerge.errors import UserError
+
+
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
+    """Read those images in `images` that a list names, sorted by class and file name.
+
+    The option `root` is the folder of the classes in the archive. `lists` has lists for each split:
+    each is a file of the row (`file`), or a member (`member`) of an archive of the row.
+    """
+    root, limits = row["options"]["root"], Limits.of(row)
+    splits: dict[str, str] = {}
+    for split, lists in row["options"]["lists"].items():
+        for place in lists:
+            for line in read_list(files, place, limits):
+                path = image_path(line)
+                if path in splits:
+                    raise UserError(f"{files[place['file']]}: {line} stands in two lists")
+                splits[path] = split
+    labels = label_numbers(map(class_folder, splits), row, "the lists")
+    for member in members(files["images"], limits):
+        path = member.name.removeprefix(f"{root}/")
+        if path != member.name and path in splits:
+            folder = class_folder(path)
+            place = (folder, path.rpartition("/")[2])
+            yield splits.pop(path), labels[folder], member.read(), place
+    require_all(splits, files["images"])
+
+
+def read_list(files: Mapping[str, str], place: Mapping[str, str], limits: Limits) -> list[str]:
+    """Read the lines of a list that are not empty."""
+    path = files[place["file"]]
+    if "member" in place:
+        (content,) = read_members(path, limits, [place["member"]])
+    else:
+        content = Path(path).read_bytes()
+    return [line.strip() for line in content.decode().splitlines() if line.strip()]
+
+
+def image_path(line: str) -> str:
+    """Turn a line of a list into a path below the root; file names start with their class."""
+    path = line.strip("/")
+    return path if "/" in path else f"{path.rpartition('_')[0]}/{path}"
+
+
+def class_folder(path: str) -> str:
+    """Name the class of an image as a single folder: j/jail/indoor/x.jpg is of j_jail_indoor.
+
+    The order of these names is that of SUN397's labels: sorted by slash paths, jail/indoor would
+    stand before jail_cell.
+    """
+    return path.rpartition("/")[0].replace("/", "_")

@@ -1,0 +1,36 @@
+"""Stanford Cars: images in two archives, labels in MATLAB files (Krause et al., 2013)."""
+
+from collections.abc import Iterator, Mapping
+
+from negmerge.data.archives import Limits, members, read_members
+from negmerge.data.labels import require_all
+from negmerge.data.matlab import field, read_variables
+
+TRAIN_LABELS = "devkit/cars_train_annos.mat"
+
+
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
+    """Read `train-images` and `test-images` in the order of the annotations.
+
+    Those of `train` lie in `devkit`, those of `test` in a file of their own, `test-labels`.
+    """
+    limits = Limits.of(row)
+    (train_labels,) = read_members(files["devkit"], limits, [TRAIN_LABELS])
+    annotations = {
+        "train": read_labels(train_labels, f"{files['devkit']}: {TRAIN_LABELS}"),
+        "test": read_labels(files["test-labels"], files["test-labels"]),
+    }
+    for number, (split, labels) in enumerate(annotations.items()):
+        places = {name: place for place, name in enumerate(labels)}
+        for member in members(files[f"{split}-images"], limits):
+            name = member.name.rpartition("/")[2]
+            if name in places:
+                yield split, labels[name], member.read(), (number, places.pop(name))
+        require_all(places, files[f"{split}-images"])
+
+
+def read_labels(content: bytes | str, where: str) -> dict[str, int]:
+    """Read labels, which start at 1 there, by file names, in the order of the annotations."""
+    (records,) = read_variables(content, ["annotations"], where)
+    names, classes = field(records, "fname", where), field(records, "class", where)
+    return {name: int(label) - 1 for name, label in zip(names, classes, strict=True)}

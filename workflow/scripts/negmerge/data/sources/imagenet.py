@@ -1,0 +1,85 @@
+"""ImageNet (ILSVRC 2012) as control set: 5,000 images to select by, the others to measure.
+
+The 5,000 are those of the training set that `negmerge.data.train_val_split` holds out, as in Task
+Arithmetic's code, where items stand by sorted WordNet id and file name. Without the option
+`train_images` they are drawn from the 50,000 validation images, which then are fewer to measure on.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from numpy.random import RandomState
+
+from negmerge.data.archives import Limits, Member, members, read_members
+from negmerge.data.draws import validation_positions
+from negmerge.data.labels import label_numbers, require_all
+from negmerge.data.matlab import field, read_variables
+from negmerge.errors import UserError
+
+FOLDER = "ILSVRC2012_devkit_t12/data"
+META, TRUTH = f"{FOLDER}/meta.mat", f"{FOLDER}/ILSVRC2012_validation_ground_truth.txt"
+
+
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
+    """Read `validation` and, where the option `train_images` counts them, 5,000 of `train`."""
+    limits = Limits.of(row)
+    meta, truth = read_members(files["devkit"], limits, [META, TRUTH])
+    wnids = read_wnids(meta, f"{files['devkit']}: {META}")
+    labels = label_numbers(wnids.values(), row, files["devkit"])
+    classes = [labels[wnids[int(number)]] for number in truth.decode().split()]
+    count = row["options"].get("train_images")
+    if count is None:
+        splits = drawn(len(classes), row["splits"]["val"], row["options"]["seed"])
+    else:
+        splits = ["test"] * len(classes)
+        yield from _read_train(files["train"], count, labels)
+    names = {f"ILSVRC2012_val_{n:08}.JPEG": n - 1 for n in range(1, len(classes) + 1)}
+    for member in members(files["validation"], limits):
+        name = member.name.rpartition("/")[2]
+        if name in names:
+            n = names.pop(name)
+            yield splits[n], classes[n], member.read(), (1, classes[n], n)
+    require_all(names, files["validation"])
+
+
+def read_wnids(content: bytes, where: str) -> dict[int, str]:
+    """Read the WordNet id of each class, by its number in the development kit."""
+    (records,) = read_variables(content, ["synsets"], where)
+    columns = [field(records, name, where) for name in ("ILSVRC2012_ID", "WNID", "num_children")]
+    # Those with children are groups of classes.
+    return {int(n): wnid for n, wnid, children in zip(*columns, strict=True) if children == 0}
+
+
+def drawn(n: int, held_out: int, seed: int) -> list[str]:
+    """Draw the splits of n images: so many to `val`, the others to `test`."""
+    splits = ["test"] * n
+    for place in RandomState(seed).permutation(n)[:held_out]:
+        splits[place] = "val"
+    return splits
+
+
+def _read_train(
+    path: str, count: int, labels: Mapping[str, int]
+) -> Iterator[tuple[str, int, bytes, tuple]]:
+    """Read the held out training images from a tar file that holds one for each class."""
+    names = {}
+    for wnid, images in _classes(path, count, labels):
+        names[wnid] = sorted(image.name for image in images)
+    ordered = [(wnid, name) for wnid in sorted(names) for name in names[wnid]]
+    if len(ordered) != count:
+        raise UserError(f"{path}: {len(ordered)} images, expected {count}")
+    chosen = {ordered[place] for place in validation_positions(count)}
+    for wnid, images in _classes(path, count, labels):
+        for image in images:
+            if (wnid, image.name) in chosen:
+                yield "val", labels[wnid], image.read(), (0, wnid, image.name)
+
+
+def _classes(
+    path: str, count: int, labels: Mapping[str, int]
+) -> Iterator[tuple[str, Iterator[Member]]]:
+    """Give the WordNet id and the images of each inner archive of a class."""
+    for member in members(path, Limits(10 * len(labels), 2**40)):
+        wnid = member.name.removesuffix(".tar")
+        if wnid in labels:
+            with member.open() as stream:
+                yield wnid, members(f"{path}: {member.name}", Limits(count, 2**36), stream)

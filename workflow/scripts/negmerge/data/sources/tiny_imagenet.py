@@ -1,0 +1,49 @@
+"""Tiny ImageNet of Stanford's course CS231n; its labelled validation images serve as test images.
+
+Labels number the sorted WordNet ids, as for ImageNet and for folders of images; `wnids.txt` has
+another order.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from negmerge.data.archives import Limits, members, read_members
+from negmerge.data.labels import label_numbers, require_all
+
+FOLDER = "tiny-imagenet-200"
+RECUT = 25  # images of each class that SalUn's code keeps as validation images
+
+
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
+    """Read the training images by class and file name, the others in the order of their list.
+
+    With the option `recut`, the first 25 official validation images of each class make the split
+    `val`, and the others `test`, as SalUn's code has it (OPTML-Group/Unlearn-Saliency).
+    """
+    path, limits = files["images"], Limits.of(row)
+    wnids, annotations = read_members(
+        path, limits, [f"{FOLDER}/wnids.txt", f"{FOLDER}/val/val_annotations.txt"]
+    )
+    labels = label_numbers(wnids.decode().split(), row, path)
+    lines = [line.split() for line in annotations.decode().splitlines() if line.strip()]
+    classes = {f"{FOLDER}/val/images/{line[0]}": labels[line[1]] for line in lines}
+    splits = recut(classes, RECUT if row["options"].get("recut") else 0)
+    places = {name: place for place, name in enumerate(classes)}
+    for member in members(path, limits):
+        *folders, name = member.name.removeprefix(f"{FOLDER}/").split("/")
+        if member.name in places:
+            place = (1, places.pop(member.name))
+            yield splits[member.name], classes[member.name], member.read(), place
+        elif folders[:1] == ["train"] and folders[2:] == ["images"]:
+            label = labels[folders[1]]
+            yield "train", label, member.read(), (0, label, name)
+    require_all(places, path)
+
+
+def recut(classes: Mapping[str, int], first: int) -> dict[str, str]:
+    """Say to which split each official validation image belongs: the first of a class to `val`."""
+    seen: dict[int, int] = {}
+    splits = {}
+    for name, label in classes.items():
+        seen[label] = seen.get(label, 0) + 1
+        splits[name] = "val" if seen[label] <= first else "test"
+    return splits

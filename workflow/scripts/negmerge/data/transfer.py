@@ -1,0 +1,100 @@
+"""One attempt to get a file over HTTP, going on where the last one ended."""
+
+import http.client
+import os
+import re
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import BinaryIO
+
+from negmerge.data.progress import Progress
+
+BLOCK = 2**20
+# Answers after which the same request may succeed: RFC 9110, and 429 of RFC 6585.
+PASSING = (408, 425, 429)
+RANGE_NOT_SATISFIABLE = 416
+
+
+class Interrupted(Exception):
+    """The transfer ended early; another attempt may go on from there."""
+
+
+class Refused(Exception):
+    """The address does not give the file."""
+
+
+def fetch(
+    url: str,
+    stream: BinaryIO,
+    size: int | None,
+    *,
+    timeout: float = 60,
+    progress: Callable[[int, int | None], Progress],
+) -> None:
+    """Add to `stream` what it lacks of the file at `url`.
+
+    A server that cannot go on in the middle starts the file anew, and so does the stream.
+
+    Args:
+        url: the address.
+        stream: open for reading and writing, with the first part of the file or nothing.
+        size: the size of the whole file, or None if it is not known.
+        timeout: seconds without any data after which the transfer counts as interrupted.
+        progress: makes a `Progress` from the bytes that are there and those in all.
+
+    Raises:
+        Interrupted: no connection, or it broke; what has arrived is in `stream`.
+        Refused: the server has no such file, or one of another size.
+    """
+    have = stream.seek(0, os.SEEK_END)
+    # Compressed on the way, a range would count other bytes.
+    headers = {"User-Agent": "negmerge", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            start, total = _range(response, have)
+            if None not in (size, total) and total != size:
+                raise Refused(f"offers {total} bytes, expected {size}")
+            stream.seek(start)
+            stream.truncate()
+            with progress(start, total or size) as counter:
+                _copy(response, stream, size, counter)
+    except urllib.error.HTTPError as error:
+        if error.code == RANGE_NOT_SATISFIABLE:
+            stream.truncate(0)
+        passing = error.code in (*PASSING, RANGE_NOT_SATISFIABLE) or error.code >= 500
+        raise (Interrupted if passing else Refused)(f"HTTP {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise Interrupted(f"no connection ({error.reason})") from error
+    except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
+        raise Interrupted(f"the connection broke ({error or type(error).__name__})") from error
+    if total is not None and stream.tell() < total:
+        raise Interrupted(f"the connection ended after {stream.tell()} of {total} bytes")
+
+
+def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
+    """Say where the answer starts in the file, and the size of the whole file if it is told."""
+    if response.status != http.client.PARTIAL_CONTENT:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdigit() else None
+    header = response.headers.get("Content-Range", "")
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header)
+    # A part from after the end of what is there would leave a hole.
+    if not found or int(found[1]) > have:
+        raise Refused(f"answers with another part than that from {have} on: {header!r}")
+    return int(found[1]), None if found[2] == "*" else int(found[2])
+
+
+def _copy(
+    response: http.client.HTTPResponse, stream: BinaryIO, size: int | None, counter: Progress
+) -> None:
+    while block := response.read1(BLOCK):
+        stream.write(block)
+        counter.add(len(block))
+        if size is not None and stream.tell() > size:
+            stream.truncate(0)
+            raise Refused(f"gives more than the {size} bytes expected")

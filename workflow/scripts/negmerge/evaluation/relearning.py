@@ -1,0 +1,49 @@
+"""Relearn time: how soon an unlearned model knows the forget set again.
+
+A model that only hides what it knew is back at once; compare it with Retrain, which learns these
+images for the first time.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from negmerge.data.loading import Batch
+from negmerge.evaluation.accuracy import accuracy
+
+
+def relearn_epochs(
+    network: nn.Module,
+    epochs: Iterable[Iterable[Batch]],
+    forget: Iterable[Batch],
+    target: int,
+    learning_rate: float,
+    device: torch.device,
+) -> int | None:
+    """Count the epochs of plain SGD on the forget set until enough of it is classified rightly.
+
+    Args:
+        network: the unlearned model, on `device`; it is trained.
+        epochs: the training batches of each epoch.
+        forget: the forget images in batches, for counting.
+        target: right answers to reach; the original model's.
+        learning_rate: of plain SGD.
+        device: where to compute.
+
+    Returns:
+        0 if the model reaches the target as it is; None if it does not within these epochs.
+    """
+    optimiser = torch.optim.SGD(network.parameters(), lr=learning_rate)
+    if accuracy(network, None, forget, device).correct >= target:
+        return 0
+    for number, batches in enumerate(epochs, 1):
+        network.train()
+        for images, labels in batches:
+            optimiser.zero_grad(set_to_none=True)
+            functional.cross_entropy(network(images.to(device)), labels.to(device)).backward()
+            optimiser.step()
+        if accuracy(network, None, forget, device).correct >= target:
+            return number
+    return None

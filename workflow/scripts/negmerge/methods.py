@@ -1,0 +1,152 @@
+"""The methods that an experiment uses: what a name stands for, and how it is set.
+
+A method may be used several times under longer names: `negmerge-4` is NegMerge, `ties-d50` is TIES.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from negmerge import plugins
+from negmerge.errors import UserError, unknown
+from negmerge.recipe import Settings
+from negmerge.yaml_files import explain
+
+# The base as it is.
+BASES = ("pretrained", "original")
+# The model that never saw what is forgotten: the reference of the classifier scenario.
+RETRAIN = "retrain"
+# The best single vector of the pool.
+SINGLE = "task-arithmetic"
+# The merge that measures images to know what to merge; so it is no file in `merging/methods/`.
+GREEDY = "greedy"
+
+Value = bool | int | float | str
+
+
+class Greedy(Settings):
+    """The options of the method `greedy`; see `selection.greedy`."""
+
+    strict: bool = Field(True, description="Only a lower forget accuracy keeps a vector.")
+    research: bool = Field(
+        True, description="Search the coefficient anew in each trial; else the first vector's."
+    )
+
+
+class Use(Settings):
+    """How an experiment uses a method; all other keys are options of the method."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Value] = Field(init=False)
+
+    points: list[str] = Field(
+        [], description="For merges: the points to merge; `*` stands for any text. Empty: all."
+    )
+    grid: dict[str, list[Value]] = Field(
+        {},
+        description="For methods that train: options to search, with their values. Each "
+        "combination is trained, and the selection rule chooses one.",
+    )
+    search: Literal["full", "exact-pruned"] | None = Field(
+        None, description="Instead of the experiment's `selection.search`."
+    )
+
+    @property
+    def options(self) -> dict[str, Value]:
+        """The options of the method that are given."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+def known() -> dict[str, str]:
+    """List the methods by name, each with its kind.
+
+    The kinds are `base`, `retrain`, `single`, `greedy`, `merge` and `unlearn`.
+    """
+    return {
+        **dict.fromkeys(BASES, "base"),
+        RETRAIN: "retrain",
+        SINGLE: "single",
+        GREEDY: "greedy",
+        **dict.fromkeys(plugins.names(plugins.MERGE_METHODS), "merge"),
+        **dict.fromkeys(plugins.names(plugins.UNLEARN_METHODS), "unlearn"),
+    }
+
+
+def is_known(name: str) -> bool:
+    """Say whether a name, or the beginning of it up to a `-`, is that of a method."""
+    return bool(_fitting(name))
+
+
+def base_name(name: str) -> str:
+    """Give the method that a name stands for: `negmerge` for `negmerge-4`.
+
+    Raises:
+        UserError: no method has that name, or the beginning of it up to a `-`.
+    """
+    fitting = _fitting(name)
+    if not fitting:
+        raise UserError(unknown("method", name, known()))
+    return max(fitting, key=len)
+
+
+def _fitting(name: str) -> list[str]:
+    return [method for method in known() if name == method or name.startswith(f"{method}-")]
+
+
+def kind(name: str) -> str:
+    """Give the kind of the method that a name stands for; see `known`."""
+    return known()[base_name(name)]
+
+
+def greedy_options(options: Mapping[str, Value]) -> dict[str, bool]:
+    """Fill in the defaults of the method `greedy`."""
+    return Greedy.model_validate(dict(options)).model_dump()
+
+
+def check(name: str, use: Use) -> None:
+    """Check the options of one use of a method.
+
+    Raises:
+        UserError: an unknown method, option or value, or a key that does not go with the method.
+    """
+    method, what = base_name(name), kind(name)
+    where = f"methods.{name}"
+    if "." in name:
+        raise UserError(f"{where}: the name of a method's use must not have a '.' in it")
+    if what in ("base", "retrain") and name != method:
+        raise UserError(f"{where}: there is one {method} only, expected the name {method!r}")
+    if use.points and what not in ("merge", "greedy", "single"):
+        raise UserError(f"{where}: `points` goes with merges, and only with them")
+    if use.grid and what != "unlearn":
+        raise UserError(f"{where}: `grid` goes with methods that train, and only with them")
+    # Without options nothing is loaded: a method's file imports torch, which takes seconds.
+    if what == "unlearn":
+        for options in filter(None, variants(name, use).values()):
+            plugins.load(plugins.UNLEARN_METHODS, method).METHOD.check(where, options)
+    elif what == "merge" and use.options:
+        plugins.load(plugins.MERGE_METHODS, method).METHOD.check(where, use.options)
+    elif what == "greedy":
+        try:
+            greedy_options(use.options)
+        except ValidationError as error:
+            raise UserError(f"{where}: {explain(error, Greedy)}") from error
+    elif what != "merge":
+        for option in use.options:
+            raise UserError(f"{where}: {unknown('option', option, ())}")
+
+
+def variants(name: str, use: Use) -> dict[str, dict[str, Value]]:
+    """List what a method that trains must be trained with: its options, by the model's name.
+
+    Without a grid it is the method's own name; otherwise a name per combination, such as
+    `salun-learning_rate0.01`.
+    """
+    combinations: dict[str, dict[str, Value]] = {name: use.options}
+    for option, values in use.grid.items():
+        combinations = {
+            f"{start}-{option}{value}": {**options, option: value}
+            for start, options in combinations.items()
+            for value in values
+        }
+    return combinations

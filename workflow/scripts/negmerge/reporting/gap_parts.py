@@ -1,0 +1,88 @@
+"""The average gap to Retrain of each method, cut into the measures that it is the mean of."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from negmerge.errors import UserError
+from negmerge.reporting import style
+from negmerge.reporting.metrics import GAP_OF, METRICS, RETRAIN
+from negmerge.reporting.summary import means
+
+COLUMNS = ("experiment", "task", "method", "label", "measure", "value", "reference", "part")
+# What stands in the column `task` of a mean over the trials.
+MEAN = "mean"
+
+
+def gap_data(figure: Mapping, scores: Sequence[Mapping]) -> pd.DataFrame:
+    """List the parts of the gaps, of the trials' means and of each trial.
+
+    `part` is the distance to Retrain divided by the number of measures, in points, so that the
+    parts of a method add up to its gap.
+    """
+    rows = []
+    for experiment in figure["experiments"]:
+        here = [score for score in scores if score["experiment"] == experiment]
+        tasks = sorted({score["task"] for score in here})
+        for method, label in figure["methods"].items():
+            for task, names in ((MEAN, tasks), *((task, [task]) for task in tasks)):
+                own, reference = (_means(here, names, who) for who in (method, RETRAIN))
+                labels = {"experiment": experiment, "task": task, "method": method, "label": label}
+                rows += [
+                    labels
+                    | {
+                        "measure": name,
+                        "value": own[name],
+                        "reference": reference[name],
+                        "part": abs(own[name] - reference[name]) / len(GAP_OF),
+                    }
+                    for name in GAP_OF
+                ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
+
+
+def _means(scores: Sequence[Mapping], tasks: Sequence[str], method: str) -> dict[str, float]:
+    found = [score for score in scores if score["task"] in tasks and score["method"] == method]
+    if len(found) != len(tasks) or not found:
+        raise UserError(
+            f"figure of the gap: {len(found)} scores of {method}, expected {len(tasks) or 1}: one "
+            f"for each of {', '.join(tasks) or 'the trials'}"
+        )
+    return means(found)
+
+
+def draw_gap(figure: Mapping, data: pd.DataFrame) -> Figure:
+    """Draw a bar for each method, made of its parts, with a dot for each trial.
+
+    Args:
+        figure: the definition of the figure, as in a study.
+        data: from `gap_data`.
+    """
+    methods = [method for method in figure["methods"] if method != RETRAIN]
+    experiments = list(figure["experiments"])
+    height = 0.28 * len(methods) * len(experiments) + 1.6
+    canvas = Figure(figsize=(6.5, height), layout="constrained")
+    grid = canvas.subplots(len(experiments), 1, squeeze=False)[:, 0]
+    labels = {metric.name: metric.label for metric in METRICS["gap"]}
+    for axes, experiment in zip(grid, experiments, strict=True):
+        panel = data[data["experiment"] == experiment]
+        left = dict.fromkeys(methods, 0.0)
+        for name, colour in zip(GAP_OF, style.COLOURS, strict=False):
+            of_measure = panel[(panel["measure"] == name) & (panel["task"] == MEAN)]
+            parts = of_measure.set_index("method")["part"]
+            widths = [parts[method] for method in methods]
+            axes.barh(methods, widths, left=list(left.values()), color=colour, label=labels[name])
+            left = {method: left[method] + parts[method] for method in methods}
+        trials = panel[panel["task"] != MEAN].groupby(["method", "task"])["part"].sum()
+        for place, method in enumerate(methods):
+            gaps = trials[method].to_list()
+            axes.plot(gaps, [place] * len(gaps), "o", color=style.BLACK, markersize=3)
+        axes.set_yticks(range(len(methods)), [figure["methods"][method] for method in methods])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("average gap to Retrain (points), smaller is better; dots: single trials")
+        if len(experiments) > 1:
+            axes.set_title(experiment)
+    canvas.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return canvas

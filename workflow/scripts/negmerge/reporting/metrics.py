@@ -1,0 +1,57 @@
+"""What the cells of a table measure, by the kind of the table."""
+
+from dataclasses import dataclass
+
+# The method whose numbers are the reference of tables of kind `gap`.
+RETRAIN = "retrain"
+# What the average gap is the mean of, as in the paper.
+GAP_OF = ("retain", "forget", "test", "mia")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a cell measures.
+
+    Attributes:
+        name: as in the files of published cells.
+        label: for people.
+        unit: `%`, `points` or another; nothing for a count.
+        better: `lower`, `higher`, `reference` (close to that of Retrain), or nothing.
+        printed: whether people see it; otherwise it stands in the CSV file only.
+    """
+
+    name: str
+    label: str
+    unit: str
+    better: str
+    printed: bool = True
+
+
+METRICS = {
+    "accuracy": (
+        Metric("forget", "forget accuracy", "%", "lower"),
+        Metric("control", "control accuracy", "%", "higher"),
+    ),
+    "gap": (
+        Metric("retain", "retain accuracy", "%", "reference"),
+        Metric("forget", "forget accuracy", "%", "reference"),
+        Metric("test", "test accuracy", "%", "reference"),
+        Metric("mia", "membership attack", "%", "reference"),
+        Metric("gap", "average gap", "points", "lower"),
+        Metric("relearn", "relearn time", "epochs", "reference"),
+        Metric("gap_of_trials", "mean of the trials' gaps", "points", "lower", printed=False),
+        *(
+            Metric(f"mia_{feature}", f"membership attack by {feature}", "%", "reference", False)
+            for feature in ("correctness", "entropy", "m_entropy_official", "m_entropy", "prob")
+        ),
+    ),
+    "cost": (
+        Metric("seconds", "time", "s", "lower"),
+        Metric("memory", "peak memory", "MB", "lower"),
+    ),
+    "sparsity": (
+        Metric("zeros_trainable", "zeros among the trainable weights", "%", ""),
+        Metric("zeros_state", "zeros in the whole image encoder", "%", ""),
+        Metric("kept", "numbers kept", "", ""),
+    ),
+}

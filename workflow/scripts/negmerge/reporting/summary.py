@@ -1,0 +1,141 @@
+"""One number for one or several records: their mean, its spread, and where it comes from."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from negmerge.errors import UserError
+from negmerge.evaluation.gap import average_gap
+from negmerge.reporting.metrics import GAP_OF, Metric
+
+# Six digits after the point: far below any standard error, and free of the last bits that differ
+# between machines.
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One number of one record: its value, its variance and the images behind it, if it has any.
+
+    The value is missing (None) where something took longer than it was waited for.
+    """
+
+    value: float | None
+    variance: float | None = None
+    images: int | None = None
+
+
+def summary(
+    records: Sequence[Mapping], metric: Metric, references: Sequence[Mapping] | None
+) -> dict:
+    """Average one metric over records, with where the number comes from.
+
+    The average gap is that of the means, as the paper computes it; `gap_of_trials` is the mean of
+    the gaps of single records.
+
+    Args:
+        records: scores, counts of zeros, or costs.
+        metric: what to measure.
+        references: the scores of Retrain that belong to the records, for tables of kind `gap`.
+
+    Raises:
+        UserError: a record whose numbers cannot be.
+    """
+    compared = references or [None] * len(records)
+    measured = [
+        measure(record, metric, reference)
+        for record, reference in zip(records, compared, strict=True)
+    ]
+    known = [one.value for one in measured if one.value is not None]
+    mean = statistics.fmean(known) if len(known) == len(measured) else None
+    if metric.name == "gap":
+        mean = average_gap(means(records), means(references))
+    chosen = [record for record in records if _coefficient(record) is not None]
+    found = {
+        "value": None if mean is None else round(mean, DIGITS),
+        "std": round(statistics.stdev(known), DIGITS) if mean is not None and known[1:] else None,
+        "reference": _reference(references, metric),
+        "averaged": len(measured),
+        "coefficient": _join(_coefficient(record) for record in records),
+        "upper_end": any(record.get("upper_end", False) for record in records),
+        "rule": _join(_distinct(chosen, "rule")),
+        "keep": _join(_distinct(chosen, "keep")),
+        "data": _join(dict.fromkeys(_data(record) for record in records)),
+        "models": _join(_distinct(records, "models")),
+        "trainable": _join(_distinct(records, "trainable")),
+        "state": _join(_distinct(records, "state")),
+    }
+    if measured[0].variance is not None:
+        error = math.sqrt(sum(one.variance for one in measured)) / len(measured)
+        found["standard_error"] = round(error, DIGITS)
+        found["images"] = sum(one.images for one in measured)
+    return found
+
+
+def measure(record: Mapping, metric: Metric, reference: Mapping | None) -> Measured:
+    """Read one metric of one record; gaps are measured to the reference."""
+    name = metric.name
+    if name in ("kept", "seconds", "memory"):
+        return Measured(record[name])
+    if name.startswith("zeros_"):
+        return Measured(100 * (1 - record["kept"] / record[name.removeprefix("zeros_")]))
+    if name == "mia" or name.startswith("mia_"):
+        return Measured(record["membership"][name.removeprefix("mia_") if "_" in name else MIA])
+    if name == "relearn":
+        return Measured(record.get("relearn", {}).get("epochs"))
+    if name in ("gap", "gap_of_trials"):
+        return Measured(average_gap(means([record]), means([reference])))
+    correct, n = record[name]["correct"], record[name]["n"]
+    if not 0 <= correct <= n or n == 0:
+        place = "/".join((record["experiment"], record["task"], record["method"]))
+        raise UserError(f"score of {place}: {name}: {correct} right of {n} images")
+    share = correct / n
+    return Measured(100 * share, 100**2 * share * (1 - share) / n, n)
+
+
+# The feature of the attack that the papers report.
+MIA = "confidence"
+
+
+def means(records: Sequence[Mapping]) -> dict[str, float]:
+    """Average each part of the gap."""
+    return {
+        name: statistics.fmean(
+            measure(record, Metric(name, "", "", ""), None).value for record in records
+        )
+        for name in GAP_OF
+    }
+
+
+def _reference(references: Sequence[Mapping] | None, metric: Metric) -> float | None:
+    """Give Retrain's mean, where being close to it is what counts."""
+    if references is None or metric.better != "reference":
+        return None
+    values = [measure(reference, metric, None).value for reference in references]
+    return None if None in values else round(statistics.fmean(values), DIGITS)
+
+
+def _coefficient(record: Mapping) -> str | None:
+    """Spell a record's coefficient; a model that nothing was subtracted from has none."""
+    none = record.get("vector") is None or record.get("coefficient") is None
+    return None if none else f"{record['coefficient']:.10g}"
+
+
+def _data(record: Mapping) -> str | None:
+    """Say which training images a method reads, and what share of them that is."""
+    uses = record.get("uses")
+    if "retain" not in record or uses in (None, "-"):
+        return uses
+    sizes = {role: record[role]["n"] for role in ("forget", "retain")}
+    share = sizes.get(uses, sum(sizes.values())) / sum(sizes.values())
+    return f"{uses} ({100 * share:.0f} %)"
+
+
+def _distinct(records: Iterable[Mapping], key: str) -> list[str]:
+    """List the values of a key in the order in which they first occur."""
+    return list(dict.fromkeys(str(record[key]) for record in records if key in record))
+
+
+def _join(texts: Iterable[str | None]) -> str | None:
+    return " ".join(text for text in texts if text is not None) or None

@@ -1,0 +1,73 @@
+"""What a job needs to know of the scenario it works in, in one form for all of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from torch import Tensor, nn
+
+from negmerge.data.augmentation import Transform
+from negmerge.recipe import Augmentation
+from negmerge.states import State
+
+# What images are used for. Choosing a coefficient and scoring share none in the scenario zero-shot.
+Purpose = Literal["train", "select", "score"]
+
+
+@dataclass(frozen=True)
+class Role:
+    """The images of a role, and how features become logits.
+
+    Attributes:
+        items: gives (PIL image, label) for each number below its length.
+        head: (classes, dimensions), for models that give features; None where they give logits.
+    """
+
+    items: Sequence
+    head: Tensor | None = None
+
+
+class Scenario(Protocol):
+    """A scenario, for one task.
+
+    Attributes:
+        kept: the role on which accuracy must be kept.
+        selection_roles: the roles that are measured to choose a coefficient.
+        roles: the roles that are scored.
+    """
+
+    kept: str
+    selection_roles: tuple[str, ...]
+    roles: tuple[str, ...]
+
+    def network(self, state: State, where: str) -> nn.Module:
+        """Build the model that forgets, with the given weights; errors call them `where`."""
+
+    def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
+        """Give the images of a role for a purpose, at most so many of them."""
+
+    def training_transform(self, augmentation: Augmentation) -> Transform:
+        """Build the random transform of training images."""
+
+    def evaluation_transform(self) -> Transform:
+        """Build the transform without randomness."""
+
+    def measures(self, found: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """Give measures beside the accuracy that choose a model, in percent.
+
+        Args:
+            found: logits (n, classes) and labels (n,) of the selection images by role.
+        """
+
+    def scores(
+        self,
+        network: nn.Module,
+        found: Mapping[str, tuple[Tensor, Tensor]],
+        batch_size: int,
+        relearning: Mapping | None,
+        seed: int,
+    ) -> dict[str, object]:
+        """Give what a score holds beside the accuracies; relearning uses the network up."""
+
+    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
+        """Measure the statistics of batch normalisation anew, on at most so many images."""

@@ -1,0 +1,27 @@
+"""The scenarios: which model forgets, and on which images it is trained, chosen and scored.
+
+One file per scenario, with `SCENARIO`, a class of the form that `negmerge.scenario.Scenario` names.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from negmerge import plugins
+
+if TYPE_CHECKING:
+    import torch
+
+    from negmerge.scenario import Scenario
+
+
+def load_scenario(
+    settings: Mapping, files: Mapping[str, str], device: "torch.device"
+) -> "Scenario":
+    """Load the scenario of a job.
+
+    Args:
+        settings: what the experiment's `job` gives; `name` is the scenario's.
+        files: the job's inputs.
+        device: where the model and heads are put.
+    """
+    return plugins.load(plugins.SCENARIOS, settings["name"]).SCENARIO(settings, files, device)

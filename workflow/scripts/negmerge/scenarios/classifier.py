@@ -1,0 +1,117 @@
+"""A classifier forgets some of its training images and shall be as if it had never seen them."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from negmerge.data import augmentation
+from negmerge.data.augmentation import Transform
+from negmerge.data.forgetting import read_split
+from negmerge.data.images import Images
+from negmerge.data.loading import Epochs, Listed, evaluation_batches
+from negmerge.evaluation.accuracy import accuracy
+from negmerge.evaluation.membership import membership_attack
+from negmerge.evaluation.relearning import relearn_epochs
+from negmerge.models.classifiers import load_classifier
+from negmerge.models.statistics import re_estimate
+from negmerge.recipe import Augmentation, Recipe
+from negmerge.scenario import Purpose, Role
+from negmerge.states import State, read_state
+
+
+class Classifier:
+    """See `negmerge.scenario.Scenario`.
+
+    Args:
+        settings: `model`, a row of `config/models.yaml`.
+        files: `images`, the prepared data set; `split`, which of them are forgotten; to score,
+            `base`, the original model.
+        device: where to compute.
+    """
+
+    kept = "retain"
+    selection_roles = roles = ("forget", "retain", "test")
+
+    def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
+        self._model, self._files, self._device = settings["model"], files, device
+        self._training = Images(files["images"], "train")
+        self._split = read_split(files["split"], len(self._training))
+
+    def network(self, state: State, where: str) -> nn.Module:
+        """Build the classifier; it normalises the images itself."""
+        return load_classifier(self._model, state, where).to(self._device)
+
+    def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
+        """Give images to forget or to retain, which train and are measured, or test images.
+
+        The role `original` has the images that the original model is trained on.
+        """
+        images = Images(self._files["images"], "test") if name == "test" else self._training
+        positions = range(len(images)) if name == "test" else getattr(self._split, name)
+        return Role(Listed(images, positions).thinned(most))
+
+    def training_transform(self, settings: Augmentation) -> Transform:
+        """Build the random transform, without normalisation."""
+        return augmentation.training_transform(settings, self._model["size"], *WITHIN_MODEL)
+
+    def evaluation_transform(self) -> Transform:
+        """Build the transform without randomness, without normalisation."""
+        return augmentation.evaluation_transform(self._model["size"], *WITHIN_MODEL)
+
+    def measures(self, found: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """Give the success of the membership attack, where test images are measured as well."""
+        if "test" not in found:
+            return {}
+        attack = membership_attack(found["retain"], found["test"], found["forget"], MEASURED)
+        return {"mia": attack["confidence"]}
+
+    def scores(
+        self,
+        network: nn.Module,
+        found: Mapping[str, tuple[Tensor, Tensor]],
+        batch_size: int,
+        relearning: Mapping | None,
+        seed: int,
+    ) -> dict[str, object]:
+        """Give the success of the membership attack by each of its features, and relearn time."""
+        attack = membership_attack(found["retain"], found["test"], found["forget"])
+        score: dict[str, object] = {"membership": attack}
+        if relearning is not None:
+            score["relearn"] = self._relearn(network, batch_size, relearning, seed)
+        return score
+
+    def _relearn(
+        self, network: nn.Module, batch_size: int, settings: Mapping, seed: int
+    ) -> dict[str, int | None]:
+        """Count the epochs until the network knows the forget set as well as the original did."""
+        items = self.role("forget", "train").items
+        transform = self.evaluation_transform()
+        in_order = evaluation_batches(items, transform, batch_size)
+        original = self.network(read_state(self._files["base"]), self._files["base"])
+        target = accuracy(original, None, in_order, self._device).correct
+        recipe = Recipe(epochs=1, batch_size=settings["batch_size"])
+        shuffled = Epochs(items, transform, recipe, seed)
+        epochs = relearn_epochs(
+            network,
+            (shuffled for _ in range(settings["epochs"])),
+            in_order,
+            target,
+            settings["learning_rate"],
+            self._device,
+        )
+        return {"epochs": epochs, "limit": settings["epochs"], "target": target}
+
+    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
+        """Measure the statistics of batch normalisation anew, on retain images."""
+        items = self.role("retain", "train", most).items
+        batches = evaluation_batches(items, self.evaluation_transform(), batch_size)
+        re_estimate(network, batches, self._device)
+
+
+# The feature that the papers report.
+MEASURED = ("confidence",)
+# Mean and standard deviation of a transform that leaves intensities in 0..1.
+WITHIN_MODEL = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
+SCENARIO = Classifier

@@ -1,0 +1,84 @@
+"""CLIP forgets a data set and shall keep its accuracy on another, the control set."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import torch
+from torch import nn
+
+from negmerge.data import augmentation
+from negmerge.data.augmentation import Transform
+from negmerge.data.loading import Part
+from negmerge.models.clip import ImageEncoder, image_encoder
+from negmerge.models.tangent import TangentEncoder
+from negmerge.recipe import Augmentation
+from negmerge.scenario import Purpose, Role
+from negmerge.states import State, read_state
+
+PARTS = {"train": "train", "select": "val", "score": "test"}
+
+
+class ZeroShot:
+    """See `negmerge.scenario.Scenario`.
+
+    Args:
+        settings: `model`, a row of `config/models.yaml`; `mode`, standard or linear; `datasets`,
+            their names by role.
+        files: `{role}_data`, a prepared data set, and `{role}_head`, for each role in use; `base`
+            in the linear mode.
+        device: where the heads are put.
+    """
+
+    kept = "control"
+    selection_roles = roles = ("forget", "control")
+
+    def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
+        self._model, self._datasets = settings["model"], settings["datasets"]
+        self._mode = settings["mode"]
+        self._files, self._device = files, device
+
+    def network(self, state: State, where: str) -> nn.Module:
+        """Build the image encoder; the text part, which makes the heads, stays as it is."""
+        build = ImageEncoder
+        if self._mode == "linear":
+            build = partial(TangentEncoder, base=read_state(self._files["base"]))
+        return image_encoder(self._model, state, where, build).to(self._device)
+
+    def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
+        """Give a part of the role's data set, and its zero-shot head."""
+        items = Part(self._files[f"{name}_data"], PARTS[purpose], self._datasets[name]).thinned(
+            most
+        )
+        head = read_state(self._files[f"{name}_head"])["head"]
+        return Role(items, head.to(self._device))
+
+    def training_transform(self, settings: Augmentation) -> Transform:
+        """Build the random transform, with CLIP's normalisation."""
+        model = self._model
+        return augmentation.training_transform(settings, model["size"], model["mean"], model["std"])
+
+    def evaluation_transform(self) -> Transform:
+        """Build CLIP's transform."""
+        model = self._model
+        return augmentation.evaluation_transform(model["size"], model["mean"], model["std"])
+
+    def measures(self, found: Mapping) -> dict[str, float]:
+        """Give nothing: the accuracies are all."""
+        return {}
+
+    def scores(
+        self,
+        network: nn.Module,
+        found: Mapping,
+        batch_size: int,
+        relearning: Mapping | None,
+        seed: int,
+    ) -> dict[str, object]:
+        """Give nothing: the accuracies are all."""
+        return {}
+
+    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
+        """Do nothing: an image encoder has no batch statistics."""
+
+
+SCENARIO = ZeroShot

@@ -1,0 +1,113 @@
+"""Settings of the scenario `zero-shot`: a CLIP model forgets a data set, control is another one."""
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from negmerge.catalogue import Catalogue, Prompts
+from negmerge.errors import UserError, find
+from negmerge.experiment import Experiment, require
+from negmerge.recipe import FileName, Recipe, Settings
+
+
+class PretrainSource(Settings):
+    """What one data set gives to pre-training."""
+
+    part: Literal["pretrain", "train"] = Field(description="The part of the data set.")
+    repeat: PositiveInt = Field(1, description="How often an epoch shows each of its images.")
+
+
+class Pretrain(Settings):
+    """How the workflow trains a base from scratch."""
+
+    sources: dict[str, PretrainSource] = Field(min_length=1, description="Data sets by name.")
+    recipe: Recipe = Field(description="The training settings.")
+
+
+class ZeroShot(Experiment):
+    """An experiment in which CLIP forgets a data set."""
+
+    BASE: ClassVar[str] = "base.safetensors"
+    RULES: ClassVar[tuple[str, ...]] = ("control",)
+    KINDS: ClassVar[tuple[str, ...]] = ("base", "single", "greedy", "merge")
+    UNCHANGED: ClassVar[str] = "pretrained"
+    ROLES: ClassVar[tuple[str, ...]] = ("forget", "control")
+
+    scenario: Literal["zero-shot"] = Field(description="CLIP forgets a data set.")
+    mode: Literal["standard", "linear"] = Field(
+        "standard",
+        description="linear: fine-tuning in the tangent space of the base; NegMerge's code then "
+        "freezes nothing.",
+    )
+    control: str = Field(description="The data set on which accuracy must be kept.")
+    tasks: list[FileName] = Field(min_length=1, description="Data sets to forget, each on its own.")
+    frozen: Literal["attention", "nothing"] = Field(
+        "attention",
+        description="What fine-tuning leaves alone in the image encoder; NegMerge's code freezes "
+        "all attention projections.",
+    )
+    pretrain: Pretrain | None = Field(None, description="For models with `weights: pretrain`.")
+
+    @property
+    def task_names(self) -> list[str]:
+        """The data sets to forget."""
+        return self.tasks
+
+    @property
+    def datasets(self) -> list[str]:
+        """Those to forget, the control set, and those of pre-training."""
+        return [*self.tasks, self.control, *(self.pretrain.sources if self.pretrain else ())]
+
+    def roles(self, task: str) -> dict[str, str]:
+        """The data sets of a task by role.
+
+        Raises:
+            UserError: the experiment has no such task.
+        """
+        return {
+            "forget": find("task", task, dict.fromkeys(self.tasks, task)),
+            "control": self.control,
+        }
+
+    def job(self, task: str, known: Catalogue) -> dict:
+        """The model, and the data sets by role."""
+        model = known.models[self.model].model_dump()
+        sets = self.roles(task)
+        return {"name": self.scenario, "model": model, "mode": self.mode, "datasets": sets}
+
+    def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Give the prepared images and the zero-shot head of each role."""
+        sets = self.roles(task)
+        images = {f"{role}_data": ("images", sets[role]) for role in roles}
+        heads = {f"{role}_head": ("place", f"heads/{sets[role]}.safetensors") for role in roles}
+        return images | heads
+
+    def pretraining(self, prompts: Mapping[str, Prompts]) -> dict | None:
+        """What pre-training is made of, with the prompts of its data sets; None without one."""
+        if self.pretrain is None:
+            return None
+        sources = [
+            {"name": name, **source.model_dump(), **prompts[name].model_dump()}
+            for name, source in self.pretrain.sources.items()
+        ]
+        return {"sources": sources, "recipe": self.pretrain.recipe.model_dump()}
+
+    def check(self, where: str, known: Catalogue) -> None:
+        """Check model, data sets and their parts."""
+        require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
+        epochs = self.finetune.epochs
+        per_task = epochs if isinstance(epochs, Mapping) else []
+        require(where, "data set", [*self.datasets, *per_task], known.datasets)
+        for source, settings in self.pretrain.sources.items() if self.pretrain else ():
+            place = f"{where}.pretrain.sources.{source}.part"
+            require(place, "split", [settings.part], known.datasets[source].splits)
+        if (known.models[self.model].weights == "pretrain") != bool(self.pretrain):
+            raise ValueError(
+                f"{where}: `pretrain` goes with a model of `weights: pretrain`, and only with it"
+            )
+
+    def _check_points(self) -> None:
+        if len({self.control, *self.tasks}) <= len(self.tasks):
+            raise UserError("control and tasks: each data set may stand there once")
+        super()._check_points()

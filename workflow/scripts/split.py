@@ -1,0 +1,14 @@
+"""Draw which training images are forgotten."""
+
+from negmerge.data.forgetting import forget_split, write_split
+from negmerge.data.images import Images
+from negmerge.job import job
+
+with job(snakemake):
+    forget = dict(snakemake.params.forget)
+    labels = Images(snakemake.input.images, "train").labels
+    share = forget.pop("share")
+    # The rule of the SalUn code also draws with the seed before this one.
+    split = forget_split(labels, share, max(snakemake.params.seed, 1), **forget)
+    print({name: len(positions) for name, positions in vars(split).items()})
+    write_split(snakemake.output.split, split)

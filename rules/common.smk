@@ -113,6 +113,7 @@ def shipped(path):
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+@cache
 @checked
 def code(script, **choices):
     """The files of the library that a script reaches, and those of the choices by folder."""

@@ -24,6 +24,7 @@ PARTS = {
     "retain": [number for number in range(40) if number not in (1, 4, 9, 16, 25, 36, 0, 20)],
     "validation": [0, 20],
     "original": [number for number in range(40) if number != 20],
+    "test": list(range(10)),
 }
 
 

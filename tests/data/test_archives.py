@@ -111,8 +111,10 @@ def test_encrypted_members_are_refused(save):
 
 
 def test_too_many_members_are_refused(save):
-    many = tar(*(tar_member(f"m{number}") for number in range(200)))
-    assert refused(save(many)).startswith("more than 100 members or 1000000 bytes, the data set")
+    for kind in (tarfile.REGTYPE, tarfile.DIRTYPE):
+        many = tar(*(tar_member(f"m{number}", kind) for number in range(200)))
+        message = "more than 100 members or 1000000 bytes, the data set"
+        assert refused(save(many)).startswith(message)
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(save, monkeypatch):
@@ -163,6 +165,14 @@ def test_truncated_archives_are_refused(save):
         for share in (0.01, 0.5, 0.95):
             path = save(content[: int(share * len(content))])
             assert refused(path).startswith("not a whole archive (")
+
+
+def test_a_folder_counts_as_an_archive(tmp_path):
+    for name in ("b/2", "b/1", "a"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    found = [(member.name, member.read()) for member in members(str(tmp_path), LIMITS)]
+    assert found == [("a", b"a"), ("b/1", b"b/1"), ("b/2", b"b/2")]
 
 
 def test_some_members_are_read(save):

@@ -177,7 +177,7 @@ def test_wrong_settings_are_refused(settings, message):
 def test_a_split_comes_back_from_its_file(tmp_path):
     found = forget_split(labels_of(60), 0.2, 2, rule="salun", original_seed=1)
     write_split(tmp_path / "split.json", found)
-    again = read_split(tmp_path / "split.json", 60)
+    again = read_split(tmp_path / "split.json", 60, 0)
     assert_same(found, again)
     assert all(part.dtype == np.int64 for part in vars(again).values())
     assert [path.name for path in tmp_path.iterdir()] == ["split.json"]
@@ -198,11 +198,12 @@ def test_a_split_comes_back_from_its_file(tmp_path):
         ({"forget": [True]}, ": forget: expected a list of whole numbers"),
         ({"forget": [0, [1]]}, ": forget: expected a list of whole numbers"),
         ({"forget": "0"}, ": forget: expected a list of whole numbers"),
+        ({"test": [3]}, ": test: index 3 is foreign (1 in all), expected 0..2"),
         ({"forget": [[]]}, ": forget: expected a list of whole numbers"),
         (
             {"more": []},
-            ": holds forget, retain, validation, original, more, expected forget, retain, "
-            "validation, original",
+            ": holds forget, retain, validation, original, test, more, expected forget, retain, "
+            "validation, original, test",
         ),
     ],
 )
@@ -211,7 +212,7 @@ def test_a_wrong_file_is_refused(tmp_path, changes, message):
     parts = {name: part.tolist() for name, part in vars(split()).items()}
     path.write_text(json.dumps(parts | changes))
     with pytest.raises(UserError) as caught:
-        read_split(path, 5)
+        read_split(path, 5, 3)
     assert str(caught.value) == f"{path}{message}"
 
 
@@ -220,7 +221,7 @@ def test_something_else_than_a_split_is_refused(tmp_path, text):
     path = tmp_path / "split.json"
     path.write_text(text)
     with pytest.raises(UserError, match=r"split.json: (holds|not a JSON file)"):
-        read_split(path, 5)
+        read_split(path, 5, 3)
 
 
 def test_checks_pass_what_is_right():

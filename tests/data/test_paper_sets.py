@@ -4,7 +4,8 @@ import hashlib
 
 import numpy as np
 import pytest
-from made_sets import SETS, Made
+from made_files import Made
+from made_sets import SETS
 
 from negmerge import plugins
 from negmerge.data import train_val_split

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from negmerge.catalogue import Dataset, Model, Prompts
-from negmerge.classifier import RetainSelection, Unlearn
+from negmerge.classifier import RetainSelection, Train, Unlearn
 from negmerge.experiment import Experiment, Finetune, Selection
 from negmerge.methods import Greedy
 from negmerge.recipe import Recipe
@@ -21,7 +21,7 @@ from negmerge.study import Study
 
 README = Path(__file__).parents[2] / "config" / "README.md"
 # The page shows one table for both; its text says in which key they differ.
-SHOWN_AS = {Finetune: Recipe, Unlearn: Recipe, RetainSelection: Selection}
+SHOWN_AS = {Finetune: Recipe, Unlearn: Recipe, Train: Recipe, RetainSelection: Selection}
 
 
 def members(annotation) -> list[type[BaseModel]]:

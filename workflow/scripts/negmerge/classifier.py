@@ -46,20 +46,39 @@ class Forget(Settings):
         return self
 
 
-class Unlearn(Recipe):
+class SalunRecipe(Recipe):
+    """A recipe whose defaults are those of the SalUn code."""
+
+    batch_size: PositiveInt = Field(256, description="Images per forward pass.")
+    optimiser: Literal["adamw", "sgd"] = Field("sgd", description="The optimiser.")
+    learning_rate: Positive = Field(0.1, description="Peak learning rate.")
+    weight_decay: NonNegative = Field(5e-4, description="Weight decay.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+    clip_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
+    augmentation: Augmentation = Field(
+        Augmentation(crop_scale=None, padding=4, flip=0.5), description="Random image changes."
+    )
+
+
+class Train(SalunRecipe):
+    """How Original and Retrain are trained; the defaults are those of the SalUn code."""
+
+    epochs: PositiveInt = Field(182, description="Passes over the training images.")
+    schedule: Literal["cosine", "constant", "steps"] = Field(
+        "steps", description="The rate after the warm-up."
+    )
+    milestones: list[PositiveInt] = Field(
+        [91, 136], description="Epochs after which `steps` lowers the rate."
+    )
+
+
+class Unlearn(SalunRecipe):
     """What all methods that train share; epochs and rate are options of each method."""
 
     epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
-    batch_size: PositiveInt = Field(256, description="Images per forward pass; SalUn's code: 256.")
-    optimiser: Literal["adamw", "sgd"] = Field("sgd", description="SGD as in SalUn's code.")
-    weight_decay: NonNegative = Field(5e-4, description="Weight decay; SalUn's code: 5e-4.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
     schedule: Literal["cosine", "constant", "steps"] = Field(
-        "constant", description="The rate after the warm-up; SalUn's code never lowers it."
-    )
-    clip_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
-    augmentation: Augmentation = Field(
-        Augmentation(crop_scale=None), description="Random image changes."
+        "constant",
+        description="The rate after the warm-up; 10 epochs reach no milestone of SalUn's.",
     )
 
 
@@ -101,7 +120,7 @@ class Classifier(Experiment):
         1, description="How often all is repeated, with another forget set and other seeds."
     )
     forget: Forget = Field(Forget(), description="Which training images are forgotten.")
-    train: Recipe = Field(description="How Original and Retrain are trained.")
+    train: Train = Field(Train(), description="How Original and Retrain are trained.")
     unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
     batch_statistics: Literal["keep", "re-estimate"] = Field(
         "keep",

@@ -4,6 +4,7 @@ A method may be used several times under longer names: `negmerge-4` is NegMerge,
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Literal
 
 from pydantic import ConfigDict, Field, ValidationError
@@ -58,6 +59,7 @@ class Use(Settings):
         return dict(self.__pydantic_extra__ or {})
 
 
+@cache
 def known() -> dict[str, str]:
     """List the methods by name, each with its kind.
 
@@ -78,6 +80,7 @@ def is_known(name: str) -> bool:
     return bool(_fitting(name))
 
 
+@cache
 def base_name(name: str) -> str:
     """Give the method that a name stands for: `negmerge` for `negmerge-4`.
 

@@ -5,6 +5,7 @@ only the file that it uses, so editing one method leaves the others' results alo
 """
 
 import importlib
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ SOURCES = "data/sources"
 SCENARIOS = "scenarios"
 
 
+@cache
 def names(folder: str) -> tuple[str, ...]:
     """List the choices in a folder: its files' names with `-` for `_`."""
     files = (PACKAGE / folder).glob("*.py")

@@ -11,7 +11,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from negmerge.errors import UserError
@@ -79,10 +80,10 @@ class Member:
             return stream.read()
 
 
-def members(
-    path: str | PurePosixPath, limits: Limits, stream: BinaryIO | None = None
-) -> Iterator[Member]:
+def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterator[Member]:
     """Give the files in a zip or tar archive, in its order; folders are left out.
+
+    A folder on the disk, in which somebody has unpacked an archive, counts as one.
 
     Args:
         path: the archive, also for errors.
@@ -95,24 +96,29 @@ def members(
     """
     count = size = 0
     with _one_line(path):
-        is_zip = stream is None and _starts_as_zip(path)
-        for member in _zip_members(path) if is_zip else _tar_members(path, stream):
-            count, size = count + 1, size + member.size
+        for member in _reader(path, stream):
+            count, size = count + 1, size + (member.size if member else 0)
             if count > limits.members or size > limits.size:
                 raise UserError(
                     f"{path}: more than {limits.members} members or {limits.size} bytes, the data "
                     "set has not so many"
                 )
-            yield member
+            if member:
+                yield member
 
 
-def read_members(path: str | PurePosixPath, limits: Limits, names: list[str]) -> list[bytes]:
+def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
     """Read some files of an archive, in the order of their names here.
 
     Raises:
         UserError: as `members`, or there is no such file.
     """
-    found = {m.name: m.read() for m in members(path, limits) if m.name in names}
+    found: dict[str, bytes] = {}
+    for member in members(path, limits):
+        if member.name in names:
+            found[member.name] = member.read()
+        if len(found) == len(names):
+            break
     for name in names:
         if name not in found:
             raise UserError(f"{path}: holds no {name}")
@@ -129,13 +135,25 @@ def _one_line(path: object) -> Iterator[None]:
         raise UserError(f"{path}: not a whole archive ({reason:.200})") from error
 
 
-def _starts_as_zip(path: str | PurePosixPath) -> bool:
+def _reader(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
+    """Choose how an archive is read; for a folder in it, None is given."""
+    if stream is not None:
+        return _tar_members(path, stream)
+    if Path(path).is_dir():
+        return _folder_members(Path(path))
     # zipfile.is_zipfile looks at the end, where a tar file may hold a zip file.
-    with open(path, "rb") as stream:
-        return stream.read(2) == b"PK"
+    with open(path, "rb") as archive:
+        return _zip_members(path) if archive.read(2) == b"PK" else _tar_members(path, None)
 
 
-def _zip_members(path: str | PurePosixPath) -> Iterator[Member]:
+def _folder_members(folder: Path) -> Iterator[Member]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            yield Member(folder, name, path.stat().st_size, partial(path.open, "rb"))
+
+
+def _zip_members(path: str) -> Iterator[Member | None]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
@@ -144,17 +162,21 @@ def _zip_members(path: str | PurePosixPath) -> Iterator[Member]:
             if info.flag_bits & 1:
                 raise UserError(f"{path}: {info.filename!r} is encrypted")
             name = _inside(path, info.filename)
-            if not info.is_dir():
+            if info.is_dir():
+                yield None
+            else:
                 yield Member(path, name, info.file_size, lambda info=info: archive.open(info))
 
 
-def _tar_members(path: str | PurePosixPath, stream: BinaryIO | None) -> Iterator[Member]:
+def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
     with tarfile.open(path, "r:*", fileobj=stream) as archive:
         for info in archive:
             if not (info.isreg() or info.isdir()):
                 raise UserError(f"{path}: {info.name!r} is a link or a device, expected files")
             name = _inside(path, info.name)
-            if info.isreg():
+            if info.isdir():
+                yield None
+            else:
                 yield Member(path, name, info.size, lambda info=info: archive.extractfile(info))
 
 

@@ -21,7 +21,7 @@ def checksums(path: str | Path, kinds: tuple[str, ...] = KINDS) -> dict[str, str
 
 
 def difference(path: str | Path, file: Mapping) -> str | None:
-    """Say how a file differs from what its row says; None if it is the right one.
+    """Say what a file is that is not what its row says; None if it is the right one.
 
     Args:
         path: the file.
@@ -31,12 +31,11 @@ def difference(path: str | Path, file: Mapping) -> str | None:
     """
     size = Path(path).stat().st_size
     if file["bytes"] not in (None, size):
-        return f"found {size} bytes, expected {expectation(file)}"
+        return f"found {size} bytes"
     found = checksums(path, tuple(kind for kind in KINDS if file[kind]))
     if any(found[kind] == file[kind] for kind in found):
         return None
-    sums = ", ".join(f"{kind} {found[kind]}" for kind in found)
-    return f"found {size} bytes, {sums}, expected {expectation(file)}"
+    return ", ".join([f"found {size} bytes", *(f"{kind} {found[kind]}" for kind in found)])
 
 
 def expectation(file: Mapping) -> str:
@@ -56,7 +55,10 @@ def verify(path: str | Path, file: Mapping) -> None:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     if found:
-        raise UserError(f"{path}: not the right file: {found}; delete it and run again")
+        raise UserError(
+            f"{path}: not the right file: {found}, expected {expectation(file)}; delete it and run "
+            "again"
+        )
 
 
 def verify_all(paths: Mapping[str, str], files: Mapping[str, str | Mapping]) -> None:

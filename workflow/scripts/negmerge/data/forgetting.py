@@ -1,7 +1,7 @@
 """Which training images are forgotten, which are kept, and which are held out for validation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +22,18 @@ class Split:
         retain: what it must keep; Retrain sees nothing else.
         validation: what is used for neither; empty unless the rule holds images out.
         original: what the original model is trained on.
+        test: positions in the test set that are scored; all of them.
     """
 
     forget: np.ndarray
     retain: np.ndarray
     validation: np.ndarray
     original: np.ndarray
+    test: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
-PARTS = tuple(field.name for field in fields(Split))
+FILE_PARTS = tuple(one.name for one in fields(Split))
+PARTS = FILE_PARTS[:-1]  # of the training set
 
 
 def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path) -> np.ndarray:
@@ -81,7 +84,7 @@ def check_split(split: Split, n: int, where: str | Path) -> Split:
             raise UserError(
                 f"{where}: {one} and {other} share index {both[0]} ({both.size} in all)"
             )
-    return Split(**parts)
+    return replace(split, **parts)
 
 
 def forget_split(
@@ -131,17 +134,23 @@ def forget_split(
 
 def write_split(path: str | Path, split: Split) -> None:
     """Write a split as JSON, a list of indices for each part, at once or not at all."""
-    write_json(path, {name: vars(split)[name].tolist() for name in PARTS})
+    write_json(path, {name: vars(split)[name].tolist() for name in FILE_PARTS})
 
 
-def read_split(path: str | Path, n: int) -> Split:
+def read_split(path: str | Path, n: int, test: int) -> Split:
     """Read a split of n training images that `write_split` or a user wrote.
+
+    Args:
+        path: the file.
+        n: how many training images there are.
+        test: how many test images there are.
 
     Raises:
         UserError: not a JSON file, a part is missing or unknown, or what `check_split` refuses.
     """
     found = read_json(path)
-    if not isinstance(found, dict) or set(found) != set(PARTS):
+    if not isinstance(found, dict) or set(found) != set(FILE_PARTS):
         names = ", ".join(found) if isinstance(found, dict) else type(found).__name__
-        raise UserError(f"{path}: holds {names or 'nothing'}, expected {', '.join(PARTS)}")
+        raise UserError(f"{path}: holds {names or 'nothing'}, expected {', '.join(FILE_PARTS)}")
+    found["test"] = check_indices(found["test"], test, f"{path}: test")
     return check_split(Split(**found), n, path)

@@ -36,7 +36,8 @@ class Classifier:
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self._model, self._files, self._device = settings["model"], files, device
         self._training = Images(files["images"], "train")
-        self._split = read_split(files["split"], len(self._training))
+        self._test = Images(files["images"], "test")
+        self._split = read_split(files["split"], len(self._training), len(self._test))
 
     def network(self, state: State, where: str) -> nn.Module:
         """Build the classifier; it normalises the images itself."""
@@ -47,9 +48,8 @@ class Classifier:
 
         The role `original` has the images that the original model is trained on.
         """
-        images = Images(self._files["images"], "test") if name == "test" else self._training
-        positions = range(len(images)) if name == "test" else getattr(self._split, name)
-        return Role(Listed(images, positions).thinned(most))
+        images = self._test if name == "test" else self._training
+        return Role(Listed(images, getattr(self._split, name)).thinned(most))
 
     def training_transform(self, settings: Augmentation) -> Transform:
         """Build the random transform, without normalisation."""

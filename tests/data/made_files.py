@@ -1,0 +1,80 @@
+"""Building blocks of small data sets: single-coloured images, archives, tables, MATLAB files."""
+
+import io
+import tarfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+
+
+@dataclass
+class Made:
+    """Content by the row's names for its files, changes of the row, and what must come out.
+
+    `expected`: for each split, (label, image) in order: bytes as stored, or pixels (RGB).
+    """
+
+    files: dict[str, bytes]
+    classes: int
+    expected: dict[str, list]
+    options: dict = field(default_factory=dict)
+
+
+def picture(number, kind="JPEG"):
+    colour = (number % 256, number // 256 * 40 + 20, 200)
+    stream = io.BytesIO()
+    Image.new("RGB", (9 + number % 3, 8), colour).save(stream, kind)
+    return stream.getvalue()
+
+
+def shuffled(members):
+    """Archives hold their members in an order that is not that of the data set."""
+    names = list(members)
+    np.random.default_rng(1).shuffle(names)
+    return {name: members[name] for name in names}
+
+
+def tar(members, mode="w:gz"):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as archive:
+        folders = {str(f) for name in members for f in PurePosixPath(name).parents} - {"."}
+        for folder in sorted(folders):
+            info = tarfile.TarInfo(folder)
+            info.type = tarfile.DIRTYPE
+            archive.addfile(info)
+        for name, content in shuffled(members).items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def zipped(members):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in shuffled(members).items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def mat(**variables):
+    stream = io.BytesIO()
+    savemat(stream, variables)
+    return stream.getvalue()
+
+
+def records(**columns):
+    count = len(next(iter(columns.values())))
+    found = np.zeros((1, count), [(name, object) for name in columns])
+    for name, values in columns.items():
+        for place, value in enumerate(values):
+            found[name][0, place] = value
+    return found
+
+
+def lines(*texts, end="\n"):
+    return "".join(f"{text}{end}" for text in texts).encode()

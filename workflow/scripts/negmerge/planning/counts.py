@@ -1,0 +1,60 @@
+"""How many images each role of a task has, from the rows of the data sets and a study's settings."""
+
+from pathlib import Path
+
+from negmerge.catalogue import Catalogue
+from negmerge.classifier import Classifier
+from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
+from negmerge.errors import UserError
+from negmerge.experiment import Experiment
+from negmerge.zero_shot import ZeroShot
+
+# The purpose of images: to train with, to choose a coefficient by, to score.
+Counts = dict[str, dict[str, int]]
+
+
+def part_sizes(known: Catalogue, dataset: str) -> dict[str, int]:
+    """Count the images of each part of a data set, with `val` cut from `train` if it has none."""
+    sizes = dict(known.datasets[dataset].splits)
+    if "val" not in sizes and "train" in sizes:
+        sizes["val"] = min(int(VALIDATION_SHARE * sizes["train"]), VALIDATION_LIMIT)
+        sizes["train"] -= sizes["val"]
+    return sizes
+
+
+def role_counts(experiment: Experiment, task: str, known: Catalogue) -> Counts:
+    """Count the images of a task by role and purpose: `train`, `select`, `score`.
+
+    The role `original` of a classifier has what the original model is trained on.
+
+    Raises:
+        UserError: a list of images to forget cannot be read.
+    """
+    if isinstance(experiment, ZeroShot):
+        found = {}
+        for role, dataset in experiment.roles(task).items():
+            sizes = part_sizes(known, dataset)
+            purposes = {"train": "train", "select": "val", "score": "test"}
+            found[role] = {name: sizes.get(part, 0) for name, part in purposes.items()}
+        return found
+    assert isinstance(experiment, Classifier)
+    sizes = known.datasets[experiment.dataset].splits
+    n = sizes["train"]
+    kept = n - n // 10 if experiment.forget.rule == "salun" else n
+    forget = _forgotten(experiment, kept)
+    whole = {"forget": forget, "retain": kept - forget, "original": kept, "test": sizes["test"]}
+    most = experiment.selection.images or n
+    return {
+        role: {"train": count, "select": min(count, most), "score": count}
+        for role, count in whole.items()
+    }
+
+
+def _forgotten(experiment: Classifier, images: int) -> int:
+    if experiment.forget.file is None:
+        return round(experiment.forget.share * images)
+    path = Path(experiment.forget.file)
+    try:
+        return len(path.read_text().split())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error

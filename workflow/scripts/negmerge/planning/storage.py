@@ -1,0 +1,109 @@
+"""Bytes that a study fetches, and bytes that it keeps."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from negmerge.planning.assumptions import Assumptions
+from negmerge.planning.jobs import Job
+from negmerge.planning.networks import Network
+from negmerge.study import Study
+
+# Folders of a task that hold states of the network's size.
+STATES = ("finetuned", "vectors", "merged", "trained", "unlearned")
+
+
+def downloads(jobs: Iterable[Job], study: Study) -> list[dict]:
+    """List the files to fetch by data set.
+
+    Returns:
+        A dictionary for each data set: `dataset`, `files`; of those not there yet `missing`,
+        `bytes` (of those whose size is known) and `unknown` (files of unknown size); and `by_hand`,
+        how a person gets each missing file that the workflow cannot get, by its place.
+    """
+    found: dict[str, dict] = {}
+    for job in jobs:
+        if job.rule != "download":
+            continue
+        dataset, _, name = job.name.partition("/")
+        empty = {"files": 0, "missing": 0, "bytes": 0, "unknown": 0, "by_hand": {}}
+        row = found.setdefault(dataset, {"dataset": dataset} | empty)
+        row["files"] += 1
+        (place,) = job.outputs
+        if Path(place).exists():
+            continue
+        file = study.catalogue.datasets[dataset].downloads[name]
+        row["missing"] += 1
+        row["bytes"] += file.bytes or 0
+        row["unknown"] += file.bytes is None
+        if file.manual:
+            row["by_hand"][place] = file.manual.strip()
+    return [found[name] for name in sorted(found)]
+
+
+def weights(jobs: Iterable[Job], study: Study, networks: Mapping[str, Network]) -> dict[str, int]:
+    """List the trained weights that are fetched: by model, bytes of its state as float32."""
+    making = {job.experiment for job in jobs if job.rule in ("base", "train") and job.pending}
+    return {
+        study.experiments[name].model: networks[name].state_bytes + networks[name].text_bytes
+        for name in sorted(making)
+        if networks[name].fetched
+    }
+
+
+def artefacts(
+    jobs: Iterable[Job], study: Study, networks: Mapping[str, Network], assumed: Assumptions
+) -> list[dict]:
+    """List what is kept by kind.
+
+    Returns:
+        A dictionary for each kind: `kind`, `files`, `bytes` (of those whose size is known),
+        `unknown` (files of unknown size) and `there` (bytes on the disk already).
+    """
+    found: dict[str, dict] = {}
+    for job in jobs:
+        for output in job.outputs:
+            kind, size = _kept(job, output, study, networks, assumed)
+            if kind is None:
+                continue
+            empty = {"files": 0, "bytes": 0, "unknown": 0, "there": 0}
+            row = found.setdefault(kind, {"kind": kind} | empty)
+            path = Path(output)
+            there = path.stat().st_size if path.is_file() else 0
+            row["files"] += 1
+            row["there"] += there
+            row["bytes"] += there or size or 0
+            row["unknown"] += not there and size is None
+    return sorted(found.values(), key=lambda row: (-row["bytes"], row["kind"]))
+
+
+def spool(jobs: Iterable[Job], study: Study, assumed: Assumptions) -> int | None:
+    """Give the bytes of the largest second copy that preparing keeps for a while, if known."""
+    sizes = [_prepared(j.name, study, assumed) for j in jobs if j.rule == "prepare" and j.pending]
+    return None if None in sizes else max(sizes, default=0)
+
+
+def _kept(
+    job: Job, output: str, study: Study, networks: Mapping[str, Network], assumed: Assumptions
+) -> tuple[str | None, int | None]:
+    """Name the kind of an output and give its size; no kind for what is small."""
+    if job.rule == "download":
+        dataset, _, name = job.name.partition("/")
+        return "downloads", study.catalogue.datasets[dataset].downloads[name].bytes
+    if job.rule == "prepare":
+        return "prepared data", _prepared(job.name, study, assumed)
+    if not output.endswith(".safetensors"):
+        return None, None
+    network, folder = networks[job.experiment], Path(output).parent.name
+    if folder in STATES:
+        return folder, network.state_bytes
+    if job.rule == "head":
+        classes = study.catalogue.datasets[job.name].classes
+        return "bases and heads", 4 * classes * network.features
+    text = Path(output).stem == "text"
+    return "bases and heads", network.text_bytes if text else network.state_bytes
+
+
+def _prepared(dataset: str, study: Study, assumed: Assumptions) -> int | None:
+    each = assumed.image_bytes.get(dataset)
+    images = sum(study.catalogue.datasets[dataset].splits.values())
+    return None if each is None else round(each.value * images)

@@ -1,0 +1,264 @@
+"""What the job of each rule has to do: images through a network, bytes read and written.
+
+All numbers follow from the study's settings. A rule that is not here has unknown work, which a plan
+says; it never counts as none.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from negmerge import methods, places, plugins
+from negmerge.catalogue import Catalogue
+from negmerge.experiment import Experiment
+from negmerge.planning.counts import Counts, part_sizes, role_counts
+from negmerge.planning.jobs import Job
+from negmerge.planning.networks import Network
+from negmerge.study import Study
+from negmerge.zero_shot import ZeroShot
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one job does.
+
+    Attributes:
+        basis: how its largest number comes about, in words.
+        trained: images in training steps, each loaded anew.
+        workers: processes that load those.
+        passed: images in forward passes.
+        pruned: images in forward passes of whole sweeps, of which a pruned search takes a share.
+        loaded: images that the job itself reads, decodes and transforms before it computes.
+        prompts: prompts encoded, on the CPU.
+        moved: bytes of weights read and written.
+        unpacked: bytes of archives read; None where a size is not known.
+        fetched: bytes from the internet; None where a size is not known.
+    """
+
+    basis: str
+    trained: float = 0
+    workers: int = 0
+    passed: float = 0
+    pruned: float = 0
+    loaded: float = 0
+    prompts: int = 0
+    moved: float = 0
+    unpacked: float | None = 0
+    fetched: float | None = 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job with all that its work follows from."""
+
+    job: Job
+    experiment: Experiment
+    network: Network
+    known: Catalogue
+
+    @property
+    def counts(self) -> Counts:
+        """The images of the task."""
+        return role_counts(self.experiment, self.job.task, self.known)
+
+    @property
+    def coefficients(self) -> int:
+        """How many there are on the grid."""
+        return len(self.experiment.coefficients.values)
+
+    @property
+    def kept(self) -> str:
+        """The role of images on which accuracy is to be kept."""
+        return "control" if isinstance(self.experiment, ZeroShot) else "retain"
+
+    def selecting(self, *roles: str) -> int:
+        """Count the images that choose a coefficient."""
+        return sum(self.counts[role]["select"] for role in roles)
+
+
+def work_of(job: Job, study: Study, networks: Mapping[str, Network]) -> Work | None:
+    """Say what a job does; None if that is not known.
+
+    Args:
+        job: the job.
+        study: its study.
+        networks: by experiment.
+    """
+    known = study.catalogue
+    if job.rule in DATA:
+        return DATA[job.rule](job, known)
+    if job.rule in SMALL:
+        return Work("the start alone")
+    if job.rule not in RULES or job.experiment not in networks:
+        return None
+    case = Case(job, study.experiments[job.experiment], networks[job.experiment], known)
+    return RULES[job.rule](case)
+
+
+def _base(case: Case) -> Work:
+    settings = case.experiment.pretrain
+    size = case.network.state_bytes + case.network.text_bytes
+    if settings is None:
+        return Work("weights fetched, as float32", fetched=size, moved=size)
+    shown = sum(
+        part_sizes(case.known, name)[source.part] * source.repeat
+        for name, source in settings.sources.items()
+    )
+    recipe = settings.recipe
+    return Work(
+        "epochs x images of all sources", trained=recipe.epochs * shown, workers=recipe.workers
+    )
+
+
+def _head(case: Case) -> Work:
+    row = case.known.prompts[case.job.name]
+    return Work(
+        "templates x classes as prompts, on one core", prompts=len(row.templates) * len(row.classes)
+    )
+
+
+def _train(case: Case) -> Work:
+    recipe = case.experiment.train
+    role = "original" if case.job.name == "original" else "retain"
+    images = recipe.epochs * case.counts[role]["train"]
+    return Work("epochs x training images", trained=images, workers=recipe.workers)
+
+
+def _finetune(case: Case) -> Work:
+    recipe = case.experiment.recipe(case.job.task, case.job.name)
+    images = recipe.epochs * case.counts["forget"]["train"]
+    size = 2 * case.network.state_bytes
+    return Work("epochs x images to forget", trained=images, workers=recipe.workers, moved=size)
+
+
+def _unlearn(case: Case) -> Work:
+    """Count a method's passes; what has no epochs reads its images once."""
+    from negmerge.unlearning.registry import Training
+
+    experiment, name = case.experiment, case.job.name
+    method = plugins.load(plugins.UNLEARN_METHODS, methods.base_name(name)).METHOD
+    options = method.check(name, experiment.training_options(name))
+    epochs = options.epochs if isinstance(options, Training) else 1
+    uses = method.uses(options)
+    counts = case.counts
+    read = ("forget", "retain") if uses == "all" else (uses,)
+    images = epochs * sum(counts[role]["train"] for role in read)
+    return Work(
+        "epochs x images that the method reads", trained=images, workers=experiment.unlearn.workers
+    )
+
+
+def _vector(case: Case) -> Work:
+    return Work("two states read, one written", moved=3 * case.network.state_bytes)
+
+
+def _merge(case: Case) -> Work:
+    models = len(case.experiment.points(case.job.name))
+    return Work("all vectors read, one written", moved=(models + 1) * case.network.state_bytes)
+
+
+def _sparsity(case: Case) -> Work:
+    return Work("one vector read", moved=case.network.state_bytes)
+
+
+def _greedy(case: Case) -> Work:
+    experiment = case.experiment
+    options = methods.greedy_options(experiment.use(case.job.name).options)
+    models = len(experiment.points(case.job.name))
+    tried = models * case.coefficients
+    # The first vector stays without a trial; one without a search has a single coefficient.
+    tried += (models - 1) * (case.coefficients if options["research"] else 1)
+    images = case.selecting("forget", case.kept)
+    size = (2 * models + 1) * case.network.state_bytes
+    return Work(
+        "vectors and trials x coefficients x validation images, of which a search takes a share",
+        pruned=tried * images,
+        passed=images,
+        loaded=images,
+        moved=size,
+    )
+
+
+def _sweep(case: Case) -> Work:
+    images = case.selecting(*case.experiment.measured_roles)
+    return Work(
+        "(coefficients + 1) x validation images",
+        passed=(case.coefficients + 1) * images,
+        loaded=images,
+        moved=2 * case.network.state_bytes,
+    )
+
+
+def _measure(case: Case) -> Work:
+    images = case.selecting(*case.experiment.measured_roles)
+    return Work("3 x validation images", passed=3 * images, loaded=images)
+
+
+def _search(case: Case) -> Work:
+    vectors = len(places.candidates(case.experiment, case.job.name))
+    images = case.selecting("forget", case.kept)
+    return Work(
+        "vectors x coefficients x validation images, of which a search takes a share",
+        pruned=vectors * case.coefficients * images,
+        passed=images,
+        loaded=images,
+        moved=(vectors + 1) * case.network.state_bytes,
+    )
+
+
+def _negate(case: Case) -> Work:
+    return Work("two states read, one written", moved=3 * case.network.state_bytes)
+
+
+def _evaluate(case: Case) -> Work:
+    counts, settings = case.counts, case.experiment.relearning
+    images = sum(counts[role]["score"] for role in case.experiment.ROLES)
+    if settings is None:
+        return Work("test images", passed=images, loaded=images)
+    # At most: a model that knows the images again stops earlier. They are scored as the original
+    # has them, then before the first epoch and after each.
+    again, epochs = counts["forget"]["train"], settings["epochs"]
+    scored = images + (epochs + 2) * again
+    return Work(
+        "images of all roles, and at most all epochs of relearning",
+        passed=scored,
+        loaded=scored,
+        trained=epochs * again,
+    )
+
+
+def _download(job: Job, known: Catalogue) -> Work:
+    dataset, _, name = job.name.partition("/")
+    file = known.datasets[dataset].downloads[name]
+    return Work("the file's size", fetched=file.bytes)
+
+
+def _prepare(job: Job, known: Catalogue) -> Work:
+    row = known.datasets[job.name]
+    sizes = [file.bytes for file in row.downloads.values()]
+    total = None if None in sizes else sum(sizes)
+    return Work("the sizes of its archives", unpacked=total)
+
+
+DATA: dict[str, Callable[[Job, Catalogue], Work]] = {"download": _download, "prepare": _prepare}
+SMALL = ("split", "select", "dag", "table", "figure", "report")
+RULES: dict[str, Callable[[Case], Work]] = {
+    "base": _base,
+    "head": _head,
+    "train": _train,
+    "finetune": _finetune,
+    "unlearn": _unlearn,
+    "vector": _vector,
+    "merge": _merge,
+    "greedy": _greedy,
+    "sparsity": _sparsity,
+    "sweep": _sweep,
+    "measure": _measure,
+    "search": _search,
+    "negate": _negate,
+    "evaluate": _evaluate,
+}
+# Those that compute on the study's device; all others use a core.
+ON_DEVICE = (
+    "base", "train", "finetune", "unlearn", "merge", "greedy", "sweep", "measure", "search",
+    "evaluate",
+)  # fmt: skip

@@ -47,10 +47,12 @@ rule head:
     threads: 1
     resources:
         mem_mb=8000,
-        runtime=30,
+        runtime=120,
+        gpu=gpus,
     params:
         model=model,
         prompts=row("prompts"),
+        device=setting("device", of=study),
         torch_threads=1,
     message:
         "head: {wildcards.experiment}, {wildcards.dataset}"

@@ -78,7 +78,11 @@ def of_method(name):
 
 def validation(wildcards):
     chosen = experiment(wildcards)
-    return {"most": chosen.selection.images, "re_estimates": chosen.re_estimates}
+    return {
+        "most": chosen.selection.images,
+        "re_estimates": chosen.re_estimates,
+        "workers": chosen.evaluation_workers,
+    }
 
 
 def method_name(wildcards):

@@ -55,6 +55,7 @@ rule evaluate:
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
         uses=of_method("reads"),
+        workers=setting("evaluation_workers"),
         relearning=setting("relearning"),
         seed=job_seed("evaluation"),
         torch_threads=1,

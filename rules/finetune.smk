@@ -17,7 +17,7 @@ rule finetune:
     threads: 1
     resources:
         mem_mb=8000,
-        runtime=240,
+        runtime=1440,
         gpu=gpus,
     params:
         scenario=scenario,

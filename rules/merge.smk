@@ -49,7 +49,7 @@ rule greedy:
     threads: 1
     resources:
         mem_mb=8000,
-        runtime=240,
+        runtime=1440,
         gpu=gpus,
     params:
         scenario=scenario,

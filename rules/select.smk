@@ -19,7 +19,7 @@ rule sweep:
     threads: 1
     resources:
         mem_mb=8000,
-        runtime=120,
+        runtime=240,
         gpu=gpus,
     params:
         scenario=scenario,

@@ -72,7 +72,7 @@ def test_snakemakes_own_report_works(finished, tmp_path):
 @pytest.mark.parametrize("target", ["results/demo/report.html"])
 def test_the_demo_is_planned(checkout, target):
     planned = checkout.planned(target)
-    assert sum(job.startswith("finetune") for job in planned) == 18
+    assert sum(job.startswith("finetune") for job in planned) == 14
 
 
 def test_the_workflow_can_be_imported_as_a_module(checkout, tmp_path):

@@ -23,7 +23,8 @@ with job(snakemake):
     found = {}
     for name in scenario.roles:
         role = scenario.role(name, "score")
-        batches = evaluation_batches(role.items, scenario.evaluation_transform(), params.batch_size)
+        transform = scenario.evaluation_transform()
+        batches = evaluation_batches(role.items, transform, params.batch_size, params.workers)
         logits, truth = found[name] = all_logits(network, role.head, batches, device)
         score[name] = asdict(Accuracy(int((logits.argmax(dim=1) == truth).sum()), len(truth)))
     score |= scenario.scores(network, found, params.batch_size, params.relearning, params.seed)

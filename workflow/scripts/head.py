@@ -8,7 +8,8 @@ from negmerge.states import read_state, write_state
 
 with job(snakemake):
     params = snakemake.params
-    compute.prepare("cpu", params.torch_threads, seed=0)
-    clip = text_model(params.model, read_state(snakemake.input.text), snakemake.input.text)
+    device = compute.prepare(params.device, params.torch_threads, seed=0)
+    text = snakemake.input.text
+    clip = text_model(params.model, read_state(text), text).to(device)
     head = zero_shot_head(clip, params.prompts["classes"], params.prompts["templates"])
-    write_state(snakemake.output.head, {"head": head}, {"prompts": params.prompts})
+    write_state(snakemake.output.head, {"head": head.cpu()}, {"prompts": params.prompts})

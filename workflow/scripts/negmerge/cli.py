@@ -1,4 +1,4 @@
-"""The `negmerge` command: merge, negate and compare checkpoints, and check studies."""
+"""The `negmerge` command: merge, negate and compare checkpoints; check and plan studies."""
 
 import argparse
 import json
@@ -104,6 +104,15 @@ def check(options: argparse.Namespace) -> None:
             print(f"{kind} {name}: {exhibit.kind}, {exhibit.title}")
 
 
+def plan(options: argparse.Namespace) -> None:
+    """Print what a study, or a part of it, will take, beside what it took."""
+    from negmerge.planning.layout import describe
+    from negmerge.planning.plan import make_plan
+
+    report = make_plan(options.study, options.target)
+    _print(options, report, describe(report))
+
+
 def schema(options: argparse.Namespace) -> None:
     """Print the JSON schema of a study."""
     from negmerge.study import Study
@@ -200,6 +209,21 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--config", metavar="FOLDER", type=Path, default=Path("config"), help="default: config"
     )
+
+    command = _command(
+        commands,
+        plan,
+        "say what a study will take: jobs, hours, downloads and disk",
+        "Nothing is run. The hours are estimates, with config/costs.yaml; what jobs that have\n"
+        "run took stands beside. Call it where the Snakefile lies.\n\n"
+        "example:\n  negmerge plan paper table2",
+    )
+    command.add_argument("study", metavar="STUDY", help="its file's name without .yaml")
+    command.add_argument(
+        "target", metavar="TARGET", nargs="?", default="report",
+        help="a table, a figure, a path, or report, the default",
+    )  # fmt: skip
+    _add_json(command)
 
     _command(
         commands,

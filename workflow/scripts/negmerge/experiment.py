@@ -101,6 +101,9 @@ class Experiment(Settings, ABC):
     coefficients: Coefficients = Field(Coefficients(), description="The grid of coefficients.")
     selection: Selection = Field(Selection(), description="How the coefficient is chosen.")
     evaluation_batch: PositiveInt = Field(500, description="Images per forward pass without grad.")
+    evaluation_workers: int = Field(
+        0, ge=0, description="Processes that load these images; results do not change."
+    )
 
     @property
     @abstractmethod

@@ -157,6 +157,7 @@ def load_validation(
     *,
     most: int | None,
     re_estimates: bool,
+    workers: int = 0,
     roles: Iterable[str] | None = None,
 ) -> Validation:
     """Read the base and the images that choose a coefficient.
@@ -167,6 +168,7 @@ def load_validation(
         batch_size: images per forward pass.
         device: where to compute.
         most: how many images of a role are read at most; None: all.
+        workers: processes that load the images.
         re_estimates: whether a moved network gets batch statistics of its own.
         roles: of the images; by default what to forget and what to keep.
 
@@ -180,7 +182,9 @@ def load_validation(
         role = scenario.role(name, "select", most)
         if not len(role.items):
             raise UserError(f"too few {name} images to choose a coefficient with")
-        batches = evaluation_batches(role.items, scenario.evaluation_transform(), batch_size)
+        batches = evaluation_batches(
+            role.items, scenario.evaluation_transform(), batch_size, workers
+        )
         sets[name] = role.head, batches
     return Validation(
         network,

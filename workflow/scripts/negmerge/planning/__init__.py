@@ -1,1 +1,1 @@
-"""What a study will take, before it runs: jobs, hours, downloads and disk, from stated assumptions."""
+"""What a study will take before it runs: jobs, hours, downloads, disk; with stated assumptions."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from negmerge.recipe import NonNegative, Positive, Settings
+from negmerge.recipe import Positive, Settings
 from negmerge.yaml_files import read_yaml
 
 
@@ -23,6 +23,13 @@ class Device(Settings):
     start: Assumption = Field(description="Seconds that every job takes before it computes.")
 
 
+class Devices(Settings):
+    """Where jobs compute."""
+
+    cuda: Device = Field(description="One GPU.")
+    cpu: Device = Field(description="One core.")
+
+
 class Loading(Settings):
     """Seconds that one process takes to read, decode and transform an image."""
 
@@ -33,7 +40,7 @@ class Loading(Settings):
 class Assumptions(Settings):
     """All of `config/costs.yaml`."""
 
-    devices: dict[str, Device] = Field(description="`cuda`, and `cpu`: one core.")
+    devices: Devices = Field(description="By the names that studies use.")
     training: Assumption = Field(description="A training step, in forward passes.")
     linear: Assumption = Field(description="A linearised network, in networks.")
     pruned: Assumption = Field(description="A pruned search, as a share of whole sweeps.")
@@ -43,7 +50,7 @@ class Assumptions(Settings):
     network: Assumption = Field(description="Bytes per second from the internet.")
     image_bytes: dict[str, Assumption] = Field({}, description="Bytes of a kept image by data set.")
 
-    def load_seconds(self, size: int) -> NonNegative:
+    def load_seconds(self, size: int) -> float:
         """Give the seconds that an image of `size` x `size` pixels takes one loader process."""
         return self.loading.per_image.value + size * size * self.loading.per_pixel.value
 

@@ -1,4 +1,4 @@
-"""How many images each role of a task has, from the rows of the data sets and a study's settings."""
+"""How many images each role of a task has, by the rows of the data sets and a study's settings."""
 
 from pathlib import Path
 

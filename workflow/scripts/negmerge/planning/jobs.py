@@ -60,8 +60,8 @@ def targets(study: Study, name: str, wanted: str) -> list[str]:
     return found
 
 
-def start_snakemake(files: Iterable[str]) -> subprocess.Popen:
-    """Start Snakemake, which lists the jobs behind some files and runs none.
+def require_workflow() -> None:
+    """Check that Snakemake can be asked here.
 
     Raises:
         UserError: Snakemake is not installed, or there is no workflow in the working folder.
@@ -70,6 +70,10 @@ def start_snakemake(files: Iterable[str]) -> subprocess.Popen:
         raise UserError("Snakemake is not installed, and it knows the jobs; `make` installs it")
     if not Path("Snakefile").is_file():
         raise UserError("no Snakefile in this folder; run the command where the workflow lies")
+
+
+def start_snakemake(files: Iterable[str]) -> subprocess.Popen:
+    """Start Snakemake, which lists the jobs behind some files and runs none."""
     return subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--summary", "--", *files],
         stdout=subprocess.PIPE,

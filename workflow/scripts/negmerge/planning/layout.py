@@ -9,7 +9,7 @@ UNKNOWN = "unknown"
 def describe(plan: dict) -> Iterator[str]:
     """Print a plan: steps, totals, downloads, disk, and what all of it rests on."""
     yield f"{plan['study']}: {', '.join(plan['targets'])}"
-    yield "Estimates from the assumptions below, not measurements; they may be wrong several times."
+    yield "Estimates, perhaps several times too low or too high; what they rest on stands below."
     yield ""
     yield from _table(_step_rows(plan["steps"]))
     yield ""
@@ -25,7 +25,7 @@ def describe(plan: dict) -> Iterator[str]:
 def _step_rows(steps: Sequence[dict]) -> list[list[str]]:
     measured = any(step["measured"] for step in steps)
     head = ["step", "jobs", "to do", "s a job", "hours", "to do", ""]
-    head += ["measured", "s a job", "hours", "assumed", "MB"] if measured else []
+    head += ["measured", "s a job", "hours", "assumed", "MB at most"] if measured else []
     rows = [head]
     for step in steps:
         unit = UNITS[step["unit"]]
@@ -74,8 +74,8 @@ def _totals(plan: dict) -> Iterator[str]:
     chain = plan["chain"]
     if chain["jobs"]:
         yield (
-            f"Longest chain to do, with a machine for every job: {_number(chain['seconds'] / 3600)} "
-            f"h: {' -> '.join(chain['jobs'])}"
+            f"Longest chain to do, with a machine for every job: "
+            f"{_number(chain['seconds'] / 3600)} h: {' -> '.join(chain['jobs'])}"
         )
 
 
@@ -122,9 +122,9 @@ def _basis(plan: dict) -> Iterator[str]:
     head = ["experiment", "model", "parameters, M", "GFLOP", "trained/s", "passed/s", "loaded/s"]
     rows = [head]
     for one in plan["models"]:
-        numbers = [one["parameters"] / 1e6, one["gflop"], one["trained_per_s"]]
-        numbers += [one["passed_per_s"], one["loaded_per_s"]]
-        rows.append([one["experiment"], one["model"], *map(_number, numbers)])
+        sizes = [f"{one['parameters'] / 1e6:.3g}", f"{one['gflop']:.3g}"]
+        rates = [one["trained_per_s"], one["passed_per_s"], one["loaded_per_s"]]
+        rows.append([one["experiment"], one["model"], *sizes, *map(_number, rates)])
     yield from _table(rows)
     yield ""
     yield "Assumptions, from config/costs.yaml:"
@@ -151,7 +151,7 @@ def _size(size: float, unknown: int, files: int = 0) -> str:
     """Show bytes as GB; `unknown` of the files have no known size."""
     if unknown and unknown == files:
         return UNKNOWN
-    return f"{'> ' if unknown else ''}{size / 1e9:,.1f}"
+    return f"{'> ' if unknown else ''}{_number(size / 1e9)}"
 
 
 def _number(value: float) -> str:

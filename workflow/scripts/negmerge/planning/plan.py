@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from negmerge.planning.assumptions import load_assumptions
-from negmerge.planning.jobs import Job, read_jobs, start_snakemake, targets
+from negmerge.planning.case import Work
+from negmerge.planning.jobs import Job, read_jobs, require_workflow, start_snakemake, targets
 from negmerge.planning.networks import Network, measure
 from negmerge.planning.storage import artefacts, downloads, spool, weights
 from negmerge.planning.times import Clock, longest_chain, total_hours
-from negmerge.planning.work import Work, work_of
+from negmerge.planning.work import work_of
 from negmerge.study import Study, load_study
 from negmerge.yaml_files import read_yaml
 
@@ -31,21 +32,20 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
     Raises:
         UserError: a mistake in a name or a file, or what Snakemake says is wrong.
     """
+    require_workflow()
     study, assumed = load_study(config, name), load_assumptions(config)
     files = targets(study, name, wanted)
-    process = start_snakemake(files)
-    if sys.stderr.isatty():
-        print("asking Snakemake for the jobs; large studies take half a minute", file=sys.stderr)
-    try:
-        # Meanwhile, since torch takes seconds to import.
-        networks = {
-            key: measure(study.catalogue.models[one.model], _classes(study, key))
-            for key, one in study.experiments.items()
-        }
-        data = read_yaml(Path(config) / "config.yaml", dict)["data"]
-        jobs = read_jobs(process, study, name, data)
-    finally:
-        process.kill()
+    data = read_yaml(Path(config) / "config.yaml", dict)["data"]
+    with start_snakemake(files) as process:
+        if sys.stderr.isatty():
+            print("asking Snakemake; a study of thousands of jobs takes a minute", file=sys.stderr)
+        try:
+            # Meanwhile, since torch takes seconds to import.
+            networks = _networks(study)
+            jobs = read_jobs(process, study, name, data)
+        except BaseException:
+            process.kill()
+            raise
     works = {job: work_of(job, study, networks) for job in jobs}
     clock = Clock(assumed, study)
     seconds = {
@@ -72,9 +72,15 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
     }
 
 
-def _classes(study: Study, name: str) -> int:
-    experiment = study.experiments[name]
-    return study.catalogue.datasets[experiment.datasets[0]].classes
+def _networks(study: Study) -> dict[str, Network]:
+    """Measure the network of each experiment, each kind once."""
+    known, found, kinds = study.catalogue, {}, {}
+    for name, experiment in study.experiments.items():
+        kind = experiment.model, known.datasets[experiment.datasets[0]].classes
+        if kind not in kinds:
+            kinds[kind] = measure(known.models[experiment.model], kind[1])
+        found[name] = kinds[kind]
+    return found
 
 
 def _steps(
@@ -165,5 +171,3 @@ def _models(study: Study, networks: dict[str, Network], clock: Clock) -> list[di
         }
         for name, network in networks.items()
     ]
-
-

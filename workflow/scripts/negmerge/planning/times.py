@@ -1,12 +1,14 @@
 """Seconds of jobs, from their work and the assumptions; and the longest chain of jobs."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from negmerge.experiment import Experiment
-from negmerge.planning.assumptions import Assumptions
+from negmerge.planning.assumptions import Assumptions, Device
+from negmerge.planning.case import Work
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
-from negmerge.planning.work import ON_DEVICE, Work
+from negmerge.planning.work import ON_DEVICE
 from negmerge.study import Study
 
 # One after the other; the jobs of one stage do not wait for each other.
@@ -15,6 +17,12 @@ STAGES = (
     ("vector",), ("merge", "greedy"), ("sweep", "measure", "search"), ("select",), ("negate",),
     ("evaluate", "sparsity"), ("table", "figure"), ("report",),
 )  # fmt: skip
+
+# A model comes about by negation or by training; each way does without the steps of the other.
+WAYS = (
+    ("unlearn", "measure"),
+    ("finetune", "vector", "merge", "greedy", "sweep", "search", "sparsity"),
+)
 
 
 class Clock:
@@ -32,26 +40,27 @@ class Clock:
         """Say whether the jobs of a rule hold a GPU."""
         return self.study.device == "cuda" and rule in ON_DEVICE
 
+    def _device(self, rule: str) -> Device:
+        return self.assumed.devices.cuda if self.on_gpu(rule) else self.assumed.devices.cpu
+
     def rate(self, network: Network, experiment: Experiment, rule: str, passes: float) -> float:
         """Give images per second that a network computes; a training step has several passes."""
-        device = self.assumed.devices["cuda" if self.on_gpu(rule) else "cpu"]
         linear = getattr(experiment, "mode", "standard") == "linear"
         factor = passes * (self.assumed.linear.value if linear else 1)
-        return device.flops.value / (network.image_flops * factor)
+        return self._device(rule).flops.value / (network.image_flops * factor)
 
     def seconds(self, job: Job, work: Work | None, network: Network | None) -> float | None:
         """Give the seconds of one job; None where something about its work is not known."""
         if work is None or work.fetched is None or work.unpacked is None:
             return None
         assumed = self.assumed
-        start = assumed.devices["cuda" if self.on_gpu(job.rule) else "cpu"].start.value
-        total = start if job.rule != "select" else 0.0
+        total = self._device(job.rule).start.value
         total += work.fetched / assumed.network.value
         total += work.unpacked / assumed.archives.value
         total += work.moved / assumed.weights.value
         if network is None:
             return total
-        total += work.prompts * network.prompt_flops / assumed.devices["cpu"].flops.value
+        total += work.prompts * network.prompt_flops / assumed.devices.cpu.flops.value
         total += work.loaded * assumed.load_seconds(network.size)
         experiment = self.study.experiments[job.experiment]
         passed = work.passed + assumed.pruned.value * work.pruned
@@ -72,12 +81,13 @@ def longest_chain(times: Mapping[Job, float | None], study: Study) -> tuple[list
         Rules in their order with the longest job of each, and the seconds of all of them.
     """
     best: tuple[list[str], float] = ([], 0.0)
-    places = {(job.experiment, job.task) for job in times}
-    for experiment, task in places:
+    places = sorted({(job.experiment, job.task) for job in times})
+    for (experiment, task), other_way in product(places, WAYS):
         sets = set(study.experiments[experiment].datasets) if experiment else set()
         steps, total = [], 0.0
         for stage in STAGES:
-            jobs = [j for j in times if j.rule in stage and _belongs(j, experiment, task, sets)]
+            rules = set(stage) - set(other_way)
+            jobs = [j for j in times if j.rule in rules and _belongs(j, experiment, task, sets)]
             if jobs:
                 slowest = max(jobs, key=lambda job: (times[job] or 0, job.benchmark))
                 steps.append(f"{slowest.rule} {_place(slowest)}".strip())

@@ -5,74 +5,14 @@ says; it never counts as none.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from negmerge import methods, places, plugins
 from negmerge.catalogue import Catalogue
-from negmerge.experiment import Experiment
-from negmerge.planning.counts import Counts, part_sizes, role_counts
+from negmerge.planning.case import Case, Work
+from negmerge.planning.counts import part_sizes
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
 from negmerge.study import Study
-from negmerge.zero_shot import ZeroShot
-
-
-@dataclass(frozen=True)
-class Work:
-    """What one job does.
-
-    Attributes:
-        basis: how its largest number comes about, in words.
-        trained: images in training steps, each loaded anew.
-        workers: processes that load those.
-        passed: images in forward passes.
-        pruned: images in forward passes of whole sweeps, of which a pruned search takes a share.
-        loaded: images that the job itself reads, decodes and transforms before it computes.
-        prompts: prompts encoded, on the CPU.
-        moved: bytes of weights read and written.
-        unpacked: bytes of archives read; None where a size is not known.
-        fetched: bytes from the internet; None where a size is not known.
-    """
-
-    basis: str
-    trained: float = 0
-    workers: int = 0
-    passed: float = 0
-    pruned: float = 0
-    loaded: float = 0
-    prompts: int = 0
-    moved: float = 0
-    unpacked: float | None = 0
-    fetched: float | None = 0
-
-
-@dataclass(frozen=True)
-class Case:
-    """A job with all that its work follows from."""
-
-    job: Job
-    experiment: Experiment
-    network: Network
-    known: Catalogue
-
-    @property
-    def counts(self) -> Counts:
-        """The images of the task."""
-        return role_counts(self.experiment, self.job.task, self.known)
-
-    @property
-    def coefficients(self) -> int:
-        """How many there are on the grid."""
-        return len(self.experiment.coefficients.values)
-
-    @property
-    def kept(self) -> str:
-        """The role of images on which accuracy is to be kept."""
-        return "control" if isinstance(self.experiment, ZeroShot) else "retain"
-
-    def selecting(self, *roles: str) -> int:
-        """Count the images that choose a coefficient."""
-        return sum(self.counts[role]["select"] for role in roles)
 
 
 def work_of(job: Job, study: Study, networks: Mapping[str, Network]) -> Work | None:
@@ -87,7 +27,7 @@ def work_of(job: Job, study: Study, networks: Mapping[str, Network]) -> Work | N
     if job.rule in DATA:
         return DATA[job.rule](job, known)
     if job.rule in SMALL:
-        return Work("the start alone")
+        return Work("at most the start of a job")
     if job.rule not in RULES or job.experiment not in networks:
         return None
     case = Case(job, study.experiments[job.experiment], networks[job.experiment], known)
@@ -229,6 +169,8 @@ def _evaluate(case: Case) -> Work:
 def _download(job: Job, known: Catalogue) -> Work:
     dataset, _, name = job.name.partition("/")
     file = known.datasets[dataset].downloads[name]
+    if file.manual:
+        return Work("by hand: the file is only read, to check it", unpacked=file.bytes)
     return Work("the file's size", fetched=file.bytes)
 
 
@@ -259,6 +201,6 @@ RULES: dict[str, Callable[[Case], Work]] = {
 }
 # Those that compute on the study's device; all others use a core.
 ON_DEVICE = (
-    "base", "train", "finetune", "unlearn", "merge", "greedy", "sweep", "measure", "search",
+    "base", "head", "train", "finetune", "unlearn", "merge", "greedy", "sweep", "measure", "search",
     "evaluate",
 )  # fmt: skip

@@ -1,7 +1,10 @@
-"""Words of the command line, read as values."""
+"""Arguments of the command line: those that commands share, and words read as values."""
 
 import argparse
 import math
+from pathlib import Path
+
+STATE = "a safetensors file, an index of shards, or a folder with one of them"
 
 
 def option(text: str) -> tuple[str, float | str]:
@@ -33,3 +36,28 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def add_pool(command: argparse.ArgumentParser) -> None:
+    """Add the files of a pool, and the base of checkpoints."""
+    command.add_argument("files", metavar="FILE", nargs="+", type=Path, help=STATE)
+    command.add_argument(
+        "--base",
+        metavar="FILE",
+        type=Path,
+        help="the checkpoint before fine-tuning; with it, the files are checkpoints, not vectors",
+    )
+
+
+def add_output(command: argparse.ArgumentParser) -> None:
+    """Add where a result is written, and how it is reported."""
+    command.add_argument(
+        "-o", "--output", metavar="OUT", type=Path, required=True, help="the file to write"
+    )
+    command.add_argument("--force", action="store_true", help="overwrite OUT if it exists")
+    add_json(command)
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """Add the choice of a report for programs."""
+    command.add_argument("--json", action="store_true", help="print a report as JSON")

@@ -9,7 +9,6 @@ from pathlib import Path
 from negmerge import __version__, arguments, plugins
 from negmerge.errors import UserError, find
 
-STATE = "a safetensors file, an index of shards, or a folder with one of them"
 BOOLEANS = {"true": True, "false": False}
 
 # torch takes seconds to load, so only the commands that need it import what imports it.
@@ -152,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         "      -o merged.safetensors",
     )
     command.add_argument("method", metavar="METHOD", help="how to merge")
-    _add_pool(command)
+    arguments.add_pool(command)
     command.add_argument(
         "--option",
         metavar="NAME=VALUE",
@@ -163,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--threads", metavar="N", type=arguments.count, default=1, help="threads")
     command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to merge")
-    _add_output(command)
+    arguments.add_output(command)
 
     command = _command(
         commands,
@@ -177,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "coefficient", metavar="COEFFICIENT", type=arguments.finite, help="its scale"
     )
-    _add_output(command)
+    arguments.add_output(command)
 
     command = _command(
         commands,
@@ -185,8 +184,8 @@ def _parser() -> argparse.ArgumentParser:
         "show how far task vectors agree: signs, zeros and cosines, layer by layer",
         "example:\n  negmerge inspect pool/*.safetensors --base base.safetensors",
     )
-    _add_pool(command)
-    _add_json(command)
+    arguments.add_pool(command)
+    arguments.add_json(command)
 
     command = _command(
         commands,
@@ -195,9 +194,9 @@ def _parser() -> argparse.ArgumentParser:
         "The exit status is 0 if they are equal, 1 if they differ, 2 after a mistake.\n\n"
         "example:\n  negmerge diff base.safetensors unlearned.safetensors",
     )
-    command.add_argument("first", metavar="A", type=Path, help=STATE)
-    command.add_argument("second", metavar="B", type=Path, help=STATE)
-    _add_json(command)
+    command.add_argument("first", metavar="A", type=Path, help=arguments.STATE)
+    command.add_argument("second", metavar="B", type=Path, help=arguments.STATE)
+    arguments.add_json(command)
 
     command = _command(
         commands,
@@ -223,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
         "target", metavar="TARGET", nargs="?", default="report",
         help="a table, a figure, a path, or report, the default",
     )  # fmt: skip
-    _add_json(command)
+    arguments.add_json(command)
 
     _command(
         commands,
@@ -250,25 +249,3 @@ def _command(
     )
     command.set_defaults(run=run)
     return command
-
-
-def _add_pool(command: argparse.ArgumentParser) -> None:
-    command.add_argument("files", metavar="FILE", nargs="+", type=Path, help=STATE)
-    command.add_argument(
-        "--base",
-        metavar="FILE",
-        type=Path,
-        help="the checkpoint before fine-tuning; with it, the files are checkpoints, not vectors",
-    )
-
-
-def _add_output(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, required=True, help="the file to write"
-    )
-    command.add_argument("--force", action="store_true", help="overwrite OUT if it exists")
-    _add_json(command)
-
-
-def _add_json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print a report as JSON")

@@ -198,13 +198,13 @@ def gap_row(runs: list[dict], method: str) -> str:
 
 
 def ranking(runs: list[dict]) -> str:
-    """Name the methods with their mean forget accuracy, the lowest first."""
-    values: dict[str, list[float]] = {}
-    for run in runs:
-        for methods in run["accuracy"].values():
-            for method, row in methods.items():
-                values.setdefault(method, []).append(row["forget"])
-    means = sorted((statistics.mean(found), method) for method, found in values.items())
+    """Name the methods that forget every task, by their mean forget accuracy, the lowest first."""
+    tasks = [methods for run in runs for methods in run["accuracy"].values()]
+    everywhere = set.intersection(*(set(methods) for methods in tasks))
+    means = sorted(
+        (statistics.mean(methods[method]["forget"] for methods in tasks), method)
+        for method in everywhere
+    )
     return ", ".join(f"{method} {mean:.1f}" for mean, method in means)
 
 

@@ -43,7 +43,7 @@ def test_a_greedy_merge_names_its_points(finished):
 def test_editing_the_greedy_merge_reruns_no_other_merge(editable):
     editable.edit("workflow/scripts/negmerge/evaluation/greedy.py", '"""', '"""Edited. ')
     planned = editable.planned("results/tiny/tables/accuracy.md")
-    assert "greedy: clip, digits" in planned
+    assert "greedy: clip, digits, greedy" in planned
     assert "sweep: clip, digits, greedy" in planned
     assert not [job for job in planned if job.startswith(("merge", "finetune", "vector"))]
     assert not [job for job in planned if job.endswith((" negmerge", " uniform"))]

@@ -139,7 +139,8 @@ def test_levels_of_randomness_may_have_seeds_of_their_own(config, change_yaml):
 
 KEYS = (
     "batch_statistics, coefficients, dataset, evaluation_batch, evaluation_workers, finetune, "
-    "forget, frozen, methods, model, pool, relearn, scenario, seed, seeds, selection, train, trials, unlearn"
+    "forget, frozen, methods, model, pool, relearn, scenario, seed, seeds, selection, train, "
+    "trials, unlearn"
 )
 WRONG = {
     "nothing to forget": (

@@ -51,7 +51,7 @@ rule head:
         gpu=gpus,
     params:
         model=model,
-        prompts=row("prompts"),
+        prompts=prompts,
         device=setting("device", of=study),
         torch_threads=1,
     message:

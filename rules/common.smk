@@ -47,10 +47,8 @@ def setting(place, of=experiment):
     return lambda wildcards: attrgetter(place)(of(wildcards))
 
 
-def row(kind):
-    """A look-up of the row of `config/{kind}.yaml` for the wildcard `dataset`."""
-    rows = getattr(catalogue(), kind)
-    return lambda wildcards: find("data set", wildcards.dataset, rows).model_dump()
+def prompts(wildcards):
+    return find("data set", wildcards.dataset, catalogue().prompts).model_dump()
 
 
 def model(wildcards):

@@ -31,9 +31,7 @@ rule download:
 rule prepare:
     input:
         files=source_files,
-        code=lambda wildcards: code(
-            "prepare", **{plugins.SOURCES: row("datasets")(wildcards)["source"]}
-        ),
+        code=lambda wildcards: code("prepare", **{plugins.SOURCES: dataset(wildcards).source}),
     output:
         images="<data>/{dataset}/images.safetensors",
     log:

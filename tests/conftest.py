@@ -12,6 +12,8 @@ from PIL import Image
 
 from negmerge.catalogue import load_catalogue
 from negmerge.data.images import write_images
+from negmerge.errors import UserError
+from negmerge.study import load_study
 
 CONFIG = Path(__file__).parents[1] / "config"
 
@@ -91,6 +93,23 @@ def change_yaml():
         path.write_text(yaml.safe_dump(content))
 
     return change
+
+
+@pytest.fixture
+def spoil(config, change_yaml):
+    """A function that spoils the example study and gives the finding, without the path."""
+
+    def spoil(place, value):
+        path = config / "studies" / "example.yaml"
+        change_yaml(path, place, value)
+        with pytest.raises(UserError) as caught:
+            load_study(config, "example")
+        message = str(caught.value)
+        assert "\n" not in message
+        assert message.startswith(f"{path}: ")
+        return message.removeprefix(f"{path}: ")
+
+    return spoil
 
 
 @pytest.fixture(scope="session")

@@ -20,23 +20,6 @@ def classifier(config):
     return build
 
 
-@pytest.fixture
-def finding(config, change_yaml):
-    """A function that spoils the example and gives what is found in it."""
-
-    def spoil(place, value):
-        path = config / "studies" / "example.yaml"
-        change_yaml(path, place, value)
-        with pytest.raises(UserError) as caught:
-            load_study(config, "example")
-        message = str(caught.value)
-        assert message.startswith(f"{path}: ")
-        assert "\n" not in message
-        return message.removeprefix(f"{path}: ")
-
-    return spoil
-
-
 def test_trials_are_the_tasks(classifier):
     assert classifier().task_names == ["trial1", "trial2"]
     assert classifier(trials=3).task_names == ["trial1", "trial2", "trial3"]
@@ -228,8 +211,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("key", "value", "expected"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_said_where_it_is(finding, key, value, expected):
-    found = finding(f"{PLACE}/{key}", value)
+def test_what_is_wrong_is_said_where_it_is(spoil, key, value, expected):
+    found = spoil(f"{PLACE}/{key}", value)
     assert found.startswith(expected) if expected.endswith("valid: ") else found == expected
     assert key != "model" or "mini-clip" not in found.partition("valid: ")[2]
 
@@ -247,5 +230,5 @@ def test_what_is_wrong_is_said_where_it_is(finding, key, value, expected):
         (PLACE, "resnet", f"{AT} is 'resnet': input should be a valid dictionary"),
     ],
 )
-def test_an_experiment_needs_a_known_scenario(finding, place, value, expected):
-    assert finding(place, value) == expected
+def test_an_experiment_needs_a_known_scenario(spoil, place, value, expected):
+    assert spoil(place, value) == expected

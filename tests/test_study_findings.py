@@ -1,28 +1,8 @@
 import pytest
 
-from negmerge.errors import UserError
-from negmerge.study import load_study
-
 EXPERIMENT = "experiments/mini-clip"
 AT = "experiments.mini-clip"
 METHODS = "valid: conflict, greedy, magmax, negmerge, pretrained, task-arithmetic, ties, uniform"
-
-
-@pytest.fixture
-def spoil(config, change_yaml):
-    """A function that changes the demo study and gives the error that this leads to."""
-
-    def spoil(place, value):
-        path = config / "studies" / "example.yaml"
-        change_yaml(path, place, value)
-        with pytest.raises(UserError) as caught:
-            load_study(config, "example")
-        message = str(caught.value)
-        assert "\n" not in message
-        assert message.startswith(f"{path}: ")
-        return message.removeprefix(f"{path}: ")
-
-    return spoil
 
 
 UNKNOWN = {

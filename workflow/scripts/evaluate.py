@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from negmerge import compute
 from negmerge.data.loading import evaluation_batches
-from negmerge.evaluation.accuracy import Accuracy, all_logits
+from negmerge.evaluation.accuracy import all_logits, count_right
 from negmerge.files import sha256, write_json
 from negmerge.job import job
 from negmerge.scenarios import load_scenario
@@ -20,12 +20,11 @@ with job(snakemake):
     score = (
         {"uses": params.uses} | read_metadata(path) | labels | {"unlearned_sha256": sha256(path)}
     )
-    found = {}
+    found, transform = {}, scenario.evaluation_transform()
     for name in scenario.roles:
         role = scenario.role(name, "score")
-        transform = scenario.evaluation_transform()
         batches = evaluation_batches(role.items, transform, params.batch_size, params.workers)
         logits, truth = found[name] = all_logits(network, role.head, batches, device)
-        score[name] = asdict(Accuracy(int((logits.argmax(dim=1) == truth).sum()), len(truth)))
+        score[name] = asdict(count_right(logits, truth))
     score |= scenario.scores(network, found, params.batch_size, params.relearning, params.seed)
     write_json(snakemake.output.score, score)

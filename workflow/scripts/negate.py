@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import torch
-
+from negmerge import compute
 from negmerge.files import read_json
 from negmerge.job import job
 from negmerge.scenarios import load_scenario
@@ -21,9 +20,9 @@ with job(snakemake):
         choice["uses"] = read_metadata(path)["uses"]
     elif choice["coefficient"]:
         state = apply(state, read_state(path), -choice["coefficient"], path)
-        if inputs.get("split"):
-            torch.set_num_threads(params.torch_threads)
-            scenario = load_scenario(params.scenario, inputs, torch.device("cpu"))
+        if params.scenario is not None:
+            device = compute.prepare("cpu", params.torch_threads, seed=0)
+            scenario = load_scenario(params.scenario, inputs, device)
             network = scenario.network(state, path)
             scenario.settle(network, params.batch_size)
             state = network.state_dict()

@@ -174,7 +174,7 @@ class Experiment(Settings, ABC):
             UserError: the experiment has no such method.
         """
         find("method", method, self.rules)
-        return self.methods[method.partition(".")[0]]
+        return self.methods[methods.without_rule(method)]
 
     def points(self, method: str) -> list[str]:
         """The points whose vectors a method merges, or chooses from, sorted by name."""
@@ -191,7 +191,7 @@ class Experiment(Settings, ABC):
         Raises:
             UserError: the experiment has no such method.
         """
-        use, name = self.use(method), method.partition(".")[0]
+        use, name = self.use(method), methods.without_rule(method)
         kind = methods.kind(name)
         if kind == "base":
             return []
@@ -203,7 +203,7 @@ class Experiment(Settings, ABC):
         """Which images a method itself reads, as far as its name tells it."""
         self.use(method)
         by_kind = {"base": "-", "retrain": "retain"}
-        return by_kind.get(methods.kind(method.partition(".")[0]), "forget")
+        return by_kind.get(methods.kind(methods.without_rule(method)), "forget")
 
     def training_options(self, name: str) -> dict[str, Value]:
         """The options with which a method trains a model of that name.

@@ -21,7 +21,7 @@ RECORDS = {
 
 def is_trained(method: str) -> bool:
     """Say whether a method's model comes out of training as it is."""
-    name = methods.base_name(method.partition(".")[0])
+    name = methods.base_name(methods.without_rule(method))
     return name == "original" or methods.kind(name) in ("unlearn", "retrain")
 
 

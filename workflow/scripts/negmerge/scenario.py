@@ -32,12 +32,10 @@ class Scenario(Protocol):
 
     Attributes:
         kept: the role on which accuracy must be kept.
-        selection_roles: the roles that are measured to choose a coefficient.
         roles: the roles that are scored.
     """
 
     kept: str
-    selection_roles: tuple[str, ...]
     roles: tuple[str, ...]
 
     def network(self, state: State, where: str) -> nn.Module:

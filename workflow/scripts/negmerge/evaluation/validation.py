@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from negmerge.data.loading import Batch, evaluation_batches
 from negmerge.errors import UserError
-from negmerge.evaluation.accuracy import Accuracy, accuracy, all_logits, predict
+from negmerge.evaluation.accuracy import Accuracy, accuracy, all_logits, count_right, predict
 from negmerge.evaluation.search import Count
 from negmerge.scenario import Scenario
 from negmerge.states import State, read_state
@@ -118,10 +118,7 @@ class Validation:
         """Measure the network as it was moved, or another one."""
         network = network or self._network
         found = {role: images.logits(network) for role, images in self._sets.items()}
-        counts = {
-            role: Accuracy(int((logits.argmax(dim=1) == labels).sum()), len(labels))
-            for role, (logits, labels) in found.items()
-        }
+        counts = {role: count_right(logits, labels) for role, (logits, labels) in found.items()}
         return Measured(counts, self._further(found))
 
     def counting(self, read: Read) -> Count:

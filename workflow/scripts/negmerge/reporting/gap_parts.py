@@ -7,12 +7,10 @@ from matplotlib.figure import Figure
 
 from negmerge.errors import UserError
 from negmerge.reporting import style
-from negmerge.reporting.metrics import GAP_OF, METRICS, RETRAIN
+from negmerge.reporting.metrics import GAP_OF, MEAN, METRICS, RETRAIN
 from negmerge.reporting.summary import means
 
 COLUMNS = ("experiment", "task", "method", "label", "measure", "value", "reference", "part")
-# What stands in the column `task` of a mean over the trials.
-MEAN = "mean"
 
 
 def gap_data(figure: Mapping, scores: Sequence[Mapping]) -> pd.DataFrame:

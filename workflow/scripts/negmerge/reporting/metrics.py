@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 # The method whose numbers are the reference of tables of kind `gap`.
 RETRAIN = "retrain"
+# What stands in the columns `experiment` and `task` of a number that is a mean over them.
+MEAN = "mean"
 # What the average gap is the mean of, as in the paper.
 GAP_OF = ("retain", "forget", "test", "mia")
 

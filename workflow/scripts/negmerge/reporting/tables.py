@@ -7,12 +7,10 @@ import pandas as pd
 
 from negmerge.errors import UserError
 from negmerge.files import write_text
-from negmerge.reporting.metrics import METRICS, RETRAIN, Metric
+from negmerge.reporting.metrics import MEAN, METRICS, RETRAIN, Metric
 from negmerge.reporting.published import NOT_KNOWN, paper_cell
 from negmerge.reporting.summary import DIGITS, summary
 
-# What stands in the columns `experiment` and `task` of a cell that is a mean over both.
-MEAN = "mean"
 COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
     "value", "standard_error", "std", "averaged", "images", "coefficient", "upper_end", "rule",

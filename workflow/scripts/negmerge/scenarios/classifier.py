@@ -31,7 +31,7 @@ class Classifier:
     """
 
     kept = "retain"
-    selection_roles = roles = ("forget", "retain", "test")
+    roles = ("forget", "retain", "test")
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self._model, self._files, self._device = settings["model"], files, device

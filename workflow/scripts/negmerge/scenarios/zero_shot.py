@@ -30,7 +30,7 @@ class ZeroShot:
     """
 
     kept = "control"
-    selection_roles = roles = ("forget", "control")
+    roles = ("forget", "control")
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self._model, self._datasets = settings["model"], settings["datasets"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
+from pydantic import Field
 from torch import nn
 from torch.optim import Optimizer
 
@@ -10,7 +11,22 @@ from negmerge.recipe import Recipe
 from negmerge.seeds import derive_seed
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy
-from negmerge.unlearning.registry import Batch, Data
+from negmerge.unlearning.registry import Batch, Data, Training, Uses
+
+
+class Relabelling(Training):
+    """The option that these methods share."""
+
+    retain: bool = Field(
+        True,
+        description="A pass over the retain set after each pass over the forget set, as in "
+        "Unlearn-Saliency's code; otherwise the forget set only.",
+    )
+
+
+def reads(options: Relabelling) -> Uses:
+    """Say which images are read."""
+    return "all" if options.retain else "forget"
 
 
 def with_random_labels(

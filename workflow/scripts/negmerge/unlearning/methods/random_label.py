@@ -5,11 +5,11 @@ from pydantic import Field, PositiveInt
 from torch import nn
 
 from negmerge.recipe import Positive, Recipe
-from negmerge.unlearning.registry import Data, Method, Training, Uses
-from negmerge.unlearning.relabelling import train_on_random_labels
+from negmerge.unlearning.registry import Data, Method
+from negmerge.unlearning.relabelling import Relabelling, reads, train_on_random_labels
 
 
-class Options(Training):
+class Options(Relabelling):
     """The options of random labels."""
 
     epochs: PositiveInt = Field(
@@ -20,11 +20,6 @@ class Options(Training):
         description="Peak rate; that of SalUn's README, of which this is the case without a mask. "
         "Its authors search from 1e-4 to 0.1 (Unlearn-WorstCase, issue 1).",
     )
-    retain: bool = Field(
-        True,
-        description="A pass over the retain set after each pass over the forget set, as in "
-        "Unlearn-Saliency's code; otherwise the forget set only.",
-    )
 
 
 def run(
@@ -32,11 +27,6 @@ def run(
 ) -> None:
     """Train all weights; see `relabelling.train_on_random_labels`."""
     train_on_random_labels(model, data, options.retain, recipe, device)
-
-
-def reads(options: Options) -> Uses:
-    """Say which images are read."""
-    return "all" if options.retain else "forget"
 
 
 METHOD = Method(

@@ -5,12 +5,12 @@ from pydantic import Field, PositiveInt
 from torch import nn
 
 from negmerge.recipe import Positive, Recipe
-from negmerge.unlearning.registry import Data, Method, Training, Uses
-from negmerge.unlearning.relabelling import train_on_random_labels
+from negmerge.unlearning.registry import Data, Method
+from negmerge.unlearning.relabelling import Relabelling, reads, train_on_random_labels
 from negmerge.unlearning.saliency import only_masked, saliency_mask
 
 
-class Options(Training):
+class Options(Relabelling):
     """The options of SalUn."""
 
     epochs: PositiveInt = Field(10, description="Passes over the sets; 10 in SalUn's README.")
@@ -23,11 +23,6 @@ class Options(Training):
         0.5,
         le=1,
         description="Share of the weights that the mask lets move; 0.5 in SalUn's README.",
-    )
-    retain: bool = Field(
-        True,
-        description="A pass over the retain set after each pass over the forget set, as in "
-        "Unlearn-Saliency's code; otherwise the forget set only.",
     )
 
 
@@ -42,11 +37,6 @@ def run(
     mask = saliency_mask(model, data.forget_in_order, options.keep)
     with only_masked(model, mask) as after_step:
         train_on_random_labels(model, data, options.retain, recipe, device, after_step)
-
-
-def reads(options: Options) -> Uses:
-    """Say which images are read."""
-    return "all" if options.retain else "forget"
 
 
 METHOD = Method(

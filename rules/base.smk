@@ -5,7 +5,6 @@
 rule base:
     input:
         data=pretraining_data,
-        code=code("base"),
     output:
         base="results/{study}/{experiment}/base.safetensors",
         text="results/{study}/{experiment}/text.safetensors",
@@ -21,6 +20,7 @@ rule base:
         runtime=120,
         gpu=gpus,
     params:
+        code=code("base"),
         model=model,
         pretrain=pretrain,
         device=setting("device", of=study),
@@ -35,7 +35,6 @@ rule base:
 rule head:
     input:
         text="results/{study}/{experiment}/text.safetensors",
-        code=code("head"),
     output:
         head="results/{study}/{experiment}/heads/{dataset}.safetensors",
     log:
@@ -50,6 +49,7 @@ rule head:
         runtime=120,
         gpu=gpus,
     params:
+        code=code("head"),
         model=model,
         prompts=prompts,
         device=setting("device", of=study),
@@ -64,7 +64,6 @@ rule split:
     input:
         images=lambda wildcards: images(experiment(wildcards).dataset),
         given=lambda wildcards: experiment(wildcards).forget.file or [],
-        code=code("split"),
     output:
         split="results/{study}/{experiment}/{task}/split.json",
     log:
@@ -79,6 +78,7 @@ rule split:
         mem_mb=2000,
         runtime=10,
     params:
+        code=code("split"),
         forget=lambda wildcards: experiment(wildcards).forget.model_dump(exclude={"seed"}),
         seed=lambda wildcards, output: experiment(wildcards).split_seed(wildcards.task)
         or job_seed("split")(wildcards, output),
@@ -91,7 +91,6 @@ rule split:
 rule train:
     input:
         unpack(role_inputs()),
-        code=job_code("train"),
     output:
         trained="results/{study}/{experiment}/{task}/trained/{trained}.safetensors",
     log:
@@ -108,6 +107,7 @@ rule train:
         runtime=240,
         gpu=gpus,
     params:
+        code=job_code("train"),
         scenario=scenario,
         recipe=lambda wildcards: experiment(wildcards).train.model_dump(),
         role=lambda wildcards: {"original": "original", "retrain": "retain"}[wildcards.trained],

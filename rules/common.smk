@@ -10,7 +10,7 @@ sys.path.insert(0, str(LIBRARY.parent))
 
 from negmerge import methods, places, plugins
 from negmerge.catalogue import load_catalogue
-from negmerge.dependencies import import_closure
+from negmerge.dependencies import code_digest
 from negmerge.errors import UserError, find
 from negmerge.seeds import derive_seed
 from negmerge.study import load_study
@@ -118,15 +118,13 @@ def shipped(path):
 @cache
 @checked
 def code(script, **choices):
-    """The files of the library that a script reaches, and those of the choices by folder."""
-    files = [LIBRARY.parent / f"{script}.py"]
-    files += [plugins.path(folder, name) for folder, name in choices.items()]
-    reached = {path for file in files for path in import_closure(file, LIBRARY)}
-    return [shipped(path) for path in sorted(reached)]
+    """A checksum of what a script reaches in the library, and of the choices by folder."""
+    chosen = [plugins.path(folder, name) for folder, name in choices.items()]
+    return code_digest([LIBRARY.parent / f"{script}.py", *chosen], LIBRARY)
 
 
 def job_code(script, **look_ups):
-    """A look-up of the files that a script reaches, in the experiment's scenario."""
+    """A look-up of the checksum of what a script reaches, in the experiment's scenario."""
 
     def look_up(wildcards):
         choices = {folder: choice(wildcards) for folder, choice in look_ups.items()}
@@ -200,9 +198,7 @@ re_estimates = setting("re_estimates")
 
 def statistics_data(wildcards):
     """What re-estimates the statistics of batch normalisation, where a study wants that."""
-    if not re_estimates(wildcards):
-        return {}
-    return role_inputs()(wildcards) | {"scenario": job_code("negate")(wildcards)}
+    return role_inputs()(wildcards) if re_estimates(wildcards) else {}
 
 
 def in_task(place, by):

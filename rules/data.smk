@@ -1,8 +1,8 @@
 # Data sets: from where they come to the one form that all steps read.
 
 
-# On the machine where Snakemake runs: compute nodes often have no internet. There is no input `code`
-# and the file is no new one but an update, so that nothing that changes in the workflow deletes a
+# On the machine where Snakemake runs: compute nodes often have no internet. There is no param
+# `code` and the file is no new one but an update, so that nothing that changes in the workflow deletes a
 # file that took hours, or that somebody put there by hand.
 rule download:
     output:
@@ -31,7 +31,6 @@ rule download:
 rule prepare:
     input:
         files=source_files,
-        code=lambda wildcards: code("prepare", **{plugins.SOURCES: dataset(wildcards).source}),
     output:
         images="<data>/{dataset}/images.safetensors",
     log:
@@ -45,6 +44,7 @@ rule prepare:
         mem_mb=2000,
         runtime=preparation_minutes,
     params:
+        code=lambda wildcards: code("prepare", **{plugins.SOURCES: dataset(wildcards).source}),
         dataset=contents,
     message:
         "prepare: {wildcards.dataset}"

@@ -7,7 +7,6 @@ rule negate:
         base=base,
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
         candidates=in_task(places.candidates, "method"),
-        code=code("negate"),
     output:
         unlearned="results/{study}/{experiment}/{task}/unlearned/{method}.safetensors",
     log:
@@ -21,6 +20,9 @@ rule negate:
         mem_mb=8000,
         runtime=30,
     params:
+        code=lambda wildcards: job_code("negate")(wildcards)
+        if re_estimates(wildcards)
+        else code("negate"),
         scenario=lambda wildcards: scenario(wildcards) if re_estimates(wildcards) else None,
         trained=is_trained,
         batch_size=setting("evaluation_batch"),
@@ -36,7 +38,6 @@ rule evaluate:
         unpack(role_inputs()),
         base=base,
         unlearned=in_task(places.unlearned, "method"),
-        code=job_code("evaluate"),
     output:
         score="results/{study}/{experiment}/{task}/scores/{method}.json",
     log:
@@ -51,6 +52,7 @@ rule evaluate:
         runtime=120,
         gpu=gpus,
     params:
+        code=job_code("evaluate"),
         scenario=scenario,
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),

@@ -5,7 +5,6 @@ rule finetune:
     input:
         unpack(role_inputs("forget")),
         base=base,
-        code=job_code("finetune"),
     output:
         finetuned="results/{study}/{experiment}/{task}/finetuned/{point}.safetensors",
     log:
@@ -20,6 +19,7 @@ rule finetune:
         runtime=1440,
         gpu=gpus,
     params:
+        code=job_code("finetune"),
         scenario=scenario,
         recipe=recipe,
         frozen=setting("frozen"),
@@ -36,7 +36,6 @@ rule vector:
     input:
         base=base,
         finetuned="results/{study}/{experiment}/{task}/finetuned/{point}.safetensors",
-        code=code("vector"),
     output:
         vector="results/{study}/{experiment}/{task}/vectors/{point}.safetensors",
     log:
@@ -49,6 +48,8 @@ rule vector:
     resources:
         mem_mb=8000,
         runtime=30,
+    params:
+        code=code("vector"),
     message:
         "vector: {wildcards.experiment}, {wildcards.task}, {wildcards.point}"
     script:

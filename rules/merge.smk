@@ -4,7 +4,6 @@
 rule merge:
     input:
         vectors=in_task(places.pool_vectors, "method"),
-        code=lambda wildcards: code("merge", **{plugins.MERGE_METHODS: method_name(wildcards)}),
     output:
         merged="results/{study}/{experiment}/{task}/merged/{method}.safetensors",
     log:
@@ -21,6 +20,7 @@ rule merge:
         runtime=60,
         gpu=gpus,
     params:
+        code=lambda wildcards: code("merge", **{plugins.MERGE_METHODS: method_name(wildcards)}),
         method=method_name,
         options=lambda wildcards: of_method("use")(wildcards).options,
         device=setting("device", of=study),
@@ -35,7 +35,6 @@ rule greedy:
         unpack(role_inputs()),
         base=base,
         vectors=in_task(places.pool_vectors, "method"),
-        code=job_code("greedy"),
     output:
         merged="results/{study}/{experiment}/{task}/merged/{method}.safetensors",
     log:
@@ -52,6 +51,7 @@ rule greedy:
         runtime=1440,
         gpu=gpus,
     params:
+        code=job_code("greedy"),
         scenario=scenario,
         coefficients=setting("coefficients.values"),
         keep=setting("selection.keep"),
@@ -69,7 +69,6 @@ rule greedy:
 rule sparsity:
     input:
         merged="results/{study}/{experiment}/{task}/merged/{method}.safetensors",
-        code=code("sparsity"),
     output:
         sparsity="results/{study}/{experiment}/{task}/sparsity/{method}.json",
     log:
@@ -83,6 +82,7 @@ rule sparsity:
         mem_mb=8000,
         runtime=30,
     params:
+        code=code("sparsity"),
         frozen=setting("frozen"),
         models=lambda wildcards: len(of_method("points")(wildcards)),
     message:

@@ -5,7 +5,6 @@ rule table:
     input:
         unpack(in_study(places.table_records, exhibit("table"))),
         published=published_cells,
-        code=code("table"),
     output:
         md="results/{study}/tables/{table}.md",
         csv=report(
@@ -27,6 +26,7 @@ rule table:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code("table"),
         name="{table}",
         table=lambda wildcards: exhibit("table")(wildcards).model_dump(),
     message:
@@ -38,7 +38,6 @@ rule table:
 rule figure:
     input:
         unpack(in_study(places.figure_data, exhibit("figure"))),
-        code=code("figure"),
     output:
         png=report(
             "results/{study}/figures/{figure}.png",
@@ -60,6 +59,7 @@ rule figure:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code("figure"),
         figure=lambda wildcards: exhibit("figure")(wildcards).model_dump(),
     message:
         "figure: {wildcards.figure}"
@@ -68,8 +68,6 @@ rule figure:
 
 
 rule dag:
-    input:
-        code=code("dag"),
     output:
         dag="results/{study}/dag.mmd",
     log:
@@ -84,6 +82,7 @@ rule dag:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code("dag"),
         snakefile=shipped(Path(workflow.main_snakefile)),
         study=lambda wildcards: study(wildcards).model_dump(),
     message:
@@ -97,7 +96,6 @@ rule report:
         unpack(in_study(places.report_parts, study)),
         dag="results/{study}/dag.mmd",
         prepared=preparation_times,
-        code=code("report"),
         template=shipped(LIBRARY / "reporting/templates/report.html.j2"),
     output:
         html="results/{study}/report.html",
@@ -113,6 +111,7 @@ rule report:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code("report"),
         name="{study}",
         study=lambda wildcards: study(wildcards).model_dump(),
     message:

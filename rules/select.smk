@@ -7,7 +7,6 @@ rule sweep:
         unpack(role_inputs()),
         base=base,
         vector=in_task(places.vector, "vector"),
-        code=job_code("sweep"),
     output:
         sweep="results/{study}/{experiment}/{task}/sweeps/{vector}.csv",
     log:
@@ -22,6 +21,7 @@ rule sweep:
         runtime=240,
         gpu=gpus,
     params:
+        code=job_code("sweep"),
         scenario=scenario,
         roles=setting("measured_roles"),
         coefficients=setting("coefficients.values"),
@@ -40,7 +40,6 @@ rule measure:
         unpack(role_inputs()),
         base=base,
         trained="results/{study}/{experiment}/{task}/trained/{method}.safetensors",
-        code=job_code("measure"),
     output:
         sweep="results/{study}/{experiment}/{task}/measures/{method}.csv",
     log:
@@ -55,6 +54,7 @@ rule measure:
         runtime=60,
         gpu=gpus,
     params:
+        code=job_code("measure"),
         scenario=scenario,
         roles=setting("measured_roles"),
         validation=validation,
@@ -72,7 +72,6 @@ rule search:
         unpack(role_inputs()),
         base=base,
         vectors=in_task(places.candidates, "method"),
-        code=job_code("search"),
     output:
         search="results/{study}/{experiment}/{task}/searches/{method}.json",
     log:
@@ -87,6 +86,7 @@ rule search:
         runtime=240,
         gpu=gpus,
     params:
+        code=job_code("search"),
         scenario=scenario,
         coefficients=setting("coefficients.values"),
         keep=setting("selection.keep"),
@@ -105,7 +105,6 @@ rule select:
         sweeps=in_task(places.candidate_sweeps, "method"),
         search=in_task(places.candidate_search, "method"),
         reference=in_task(places.reference_sweep, "method"),
-        code=code("select_coefficient"),
     output:
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
     log:
@@ -120,6 +119,7 @@ rule select:
         mem_mb=500,
         runtime=10,
     params:
+        code=code("select_coefficient"),
         rule=lambda wildcards: experiment(wildcards).rules[wildcards.method],
         keep=setting("selection.keep"),
         models=lambda wildcards: len(of_method("points")(wildcards)),

@@ -5,7 +5,6 @@ rule unlearn:
     input:
         unpack(role_inputs()),
         base=base,
-        code=job_code("unlearn", **{plugins.UNLEARN_METHODS: method_name}),
     output:
         trained="results/{study}/{experiment}/{task}/trained/{method}.safetensors",
     log:
@@ -22,6 +21,7 @@ rule unlearn:
         runtime=240,
         gpu=gpus,
     params:
+        code=job_code("unlearn", **{plugins.UNLEARN_METHODS: method_name}),
         scenario=scenario,
         method=method_name,
         options=of_method("training_options"),

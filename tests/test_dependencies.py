@@ -6,7 +6,7 @@ import pytest
 
 import negmerge
 from negmerge import plugins
-from negmerge.dependencies import import_closure
+from negmerge.dependencies import code_digest, import_closure
 
 PACKAGE = plugins.PACKAGE
 SCRIPTS = sorted(PACKAGE.parent.glob("*.py"))
@@ -70,6 +70,20 @@ def test_closure(package, file, expected):
     found = import_closure(package.parent / file, package)
     assert {str(path.relative_to(package)) for path in found} == expected
     assert list(found) == sorted(found)
+
+
+def test_the_digest_changes_with_what_is_reached_and_with_nothing_else(package):
+    def digest(name):
+        import_closure.cache_clear()
+        return code_digest([package / name], package)
+
+    before = digest("chain.py")
+    write(package.parent, {"lib/unused.py": "", "lib/sub/unused.py": ""})
+    assert digest("chain.py") == before
+    (package / "plain.py").touch()
+    assert digest("chain.py") == before
+    write(package.parent, {"lib/plain.py": "import os\nimport library.other\n\n"})
+    assert digest("chain.py") != before
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

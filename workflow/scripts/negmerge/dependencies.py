@@ -1,11 +1,14 @@
 """Which files of the library a script depends on.
 
 Snakemake reruns a job when its script changes, but does not look into what the script imports. Each
-rule therefore names these files as inputs, and each job reruns when, and only when, code that it
-reaches has changed.
+rule therefore has a checksum of these files among its params, and each job reruns when, and only
+when, code that it reaches has changed. As inputs, which Snakemake would look at one by one for each
+job, they would take a third of the time to plan a large study.
 """
 
 import ast
+import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +34,24 @@ def import_closure(file: Path, package: Path) -> tuple[Path, ...]:
         found.add(current)
         waiting += _imported(current, package)
     return tuple(sorted(path for path in found if path.is_relative_to(package)))
+
+
+def code_digest(files: Sequence[Path], package: Path) -> str:
+    """Give a checksum of all that Python files reach in a package.
+
+    Args:
+        files: scripts or files of the package.
+        package: the package's folder.
+
+    Returns:
+        16 hexadecimal digits, which depend on the reached files' places in the package and bytes.
+    """
+    reached = {path for file in files for path in import_closure(file, package)}
+    found = hashlib.sha256()
+    for path in sorted(reached):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        found.update(f"{path.relative_to(package).as_posix()} {content}\n".encode())
+    return found.hexdigest()[:16]
 
 
 def _imported(file: Path, package: Path) -> list[Path]:

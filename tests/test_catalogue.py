@@ -75,6 +75,13 @@ FINDINGS = {
         [0.3, 0.3],
         "mini-clip.mean is [0.3, 0.3]: list should have at least 3 items after validation, not 2",
     ),
+    "another activation than the weights were trained with": (
+        "models.yaml",
+        "ViT-B-32/architecture",
+        "ViT-B-32",
+        "ViT-B-32: the openai weights need QuickGELU, but the architecture is 'ViT-B-32': expected "
+        "one that ends in -quickgelu",
+    ),
     "an architecture": (
         "models.yaml",
         "mini-clip/architecture",

@@ -101,6 +101,16 @@ class Model(Settings):
     mean: list[float] = Field(min_length=3, max_length=3, description="Channel means, 0..1.")
     std: list[float] = Field(min_length=3, max_length=3, description="Standard deviations.")
 
+    @model_validator(mode="after")
+    def _activation_of_openai(self):
+        # With another activation the weights load, and every accuracy is some points too low.
+        if self.weights == "openai" and not str(self.architecture).endswith("-quickgelu"):
+            raise ValueError(
+                f"the openai weights need QuickGELU, but the architecture is {self.architecture!r}: "
+                "expected one that ends in -quickgelu"
+            )
+        return self
+
     @property
     def scenario(self) -> str:
         """The scenario that the model fits."""

@@ -1,0 +1,83 @@
+"""The paper study has the paper's numbers: what can be counted without its weights and images."""
+
+import csv
+from collections import defaultdict
+
+import pytest
+
+from negmerge import plugins
+from negmerge.catalogue import Catalogue
+from negmerge.data.loading import batches_per_epoch
+from negmerge.evaluation import average_gap
+from negmerge.planning.counts import part_sizes
+from negmerge.study import load_study
+
+CONFIG = plugins.PACKAGE.parents[2] / "config"
+# Steps of fine-tuning one point on each data set, at 128 images a step.
+STEPS = {
+    "cars": 4060,
+    "dtd": 2700,
+    "eurosat": 6760,
+    "gtsrb": 7520,
+    "mnist": 12_900,
+    "resisc45": 5320,
+    "sun397": 5600,
+    "svhn": 16_020,
+}
+METRICS = ("retain", "forget", "test", "mia")
+
+
+def published(name: str) -> dict[str, dict[str, float]]:
+    """Read the known numbers of a table of classifiers, by row and metric."""
+    found = defaultdict(dict)
+    with (CONFIG / "published" / f"{name}.csv").open(newline="") as file:
+        for line in csv.DictReader(file):
+            if line["value"] != "NA":
+                found[line["row"]][line["metric"]] = float(line["value"])
+    return found
+
+
+TABLE2 = published("table2")
+WHOLE = [
+    row for row, cells in TABLE2.items() if {*METRICS, "gap"} <= set(cells) and row != "Retrain"
+]
+
+
+def steps(known: Catalogue, experiment, task: str, point: str) -> int:
+    recipe = experiment.recipe(task, point)
+    images = part_sizes(known, task)["train"]
+    return recipe.epochs * batches_per_epoch(images, recipe.batch_size)
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return load_study(CONFIG, "paper")
+
+
+def test_a_pool_takes_the_released_code_s_steps(paper):
+    experiment = paper.experiments["vit-b-32"]
+    found = {
+        task: {steps(paper.catalogue, experiment, task, point) for point in experiment.pool.changes}
+        for task in experiment.tasks
+    }
+    assert found == {task: {number} for task, number in STEPS.items()}
+    assert sum(STEPS.values()) == 60_880
+
+
+def test_the_plain_recipe_takes_the_steps_of_task_arithmetic(paper):
+    experiment = paper.experiments["vit-b-32-plain"]
+    found = sum(steps(paper.catalogue, experiment, task, "plain") for task in experiment.tasks)
+    assert found == 16_419
+
+
+def test_eleven_rows_of_table_2_are_known_in_full():
+    assert len(WHOLE) == 11
+
+
+@pytest.mark.parametrize("row", WHOLE)
+def test_the_average_gap_is_the_one_that_the_paper_prints(row):
+    """Printed with two decimals, of numbers that were themselves rounded to two."""
+    scores, reference = (
+        {metric: cells[metric] for metric in METRICS} for cells in (TABLE2[row], TABLE2["Retrain"])
+    )
+    assert abs(average_gap(scores, reference) - TABLE2[row]["gap"]) < 0.005 + 1e-9

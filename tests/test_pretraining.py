@@ -1,10 +1,14 @@
+import signal
+
 import pytest
 import torch
 from torch.nn import functional
 
 from negmerge import pretraining
+from negmerge.errors import UserError
 from negmerge.pretraining import Source, multi_positive_loss, pretrain
 from negmerge.recipe import Recipe
+from negmerge.resuming import SavedState
 
 CPU = torch.device("cpu")
 ROW = {
@@ -62,12 +66,12 @@ def train(prepared):
         Source(prepared, "again", "test", 2, list("wxyz"), ["{}"]),
     ]
 
-    def train(seed=0, weights=0, workers=0, epochs=1):
+    def train(seed=0, weights=0, workers=0, epochs=1, saved=None):
         torch.manual_seed(weights)
         recipe = Recipe(
             epochs=epochs, batch_size=8, learning_rate=0.01, warmup_steps=1, workers=workers
         )
-        return pretrain(ROW, sources, recipe, seed, CPU)
+        return pretrain(ROW, sources, recipe, seed, CPU, saved)
 
     return train
 
@@ -84,6 +88,23 @@ def test_a_base_depends_on_its_seeds_only(train):
     assert difference(base, train(workers=1)) == 0
     assert difference(base, train(seed=1)) > 0
     assert difference(base, train(weights=1)) > 0
+
+
+def test_a_base_that_was_stopped_goes_on_to_the_same_weights(train, tmp_path, monkeypatch):
+    def stopping(*features):
+        if len(calls) == 4:
+            signal.raise_signal(signal.SIGTERM)
+        calls.append(features)
+        return multi_positive_loss(*features)
+
+    calls, lines = [], []
+    saved = SavedState(tmp_path / "state", lambda: {}, report=lines.append)
+    with monkeypatch.context() as during:
+        during.setattr(pretraining, "multi_positive_loss", stopping)
+        with pytest.raises(UserError, match="after step 5 of 7"):
+            train(saved=saved)
+    assert difference(train(saved=saved), train()) == 0
+    assert lines == [f"going on after step 5 of 7, saved in {saved.path}"]
 
 
 def test_only_the_token_embedding_stays_random(train):

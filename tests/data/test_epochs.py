@@ -1,11 +1,14 @@
+import os
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from negmerge.data.augmentation import training_transform
 from negmerge.data.images import Images
-from negmerge.data.loading import Epochs, Listed, Part, training_batches
+from negmerge.data.loading import Epochs, Listed, Part, TrainingBatches
 from negmerge.recipe import Augmentation, Recipe
 
 TRANSFORM = training_transform(
@@ -32,7 +35,7 @@ def assert_same(one, other):
 @pytest.mark.parametrize("fixed_order", [False, True])
 def test_epoch_after_epoch_the_batches_are_those_of_training(items, fixed_order):
     chosen = recipe(fixed_order=fixed_order)
-    expected = list(training_batches(items, TRANSFORM, chosen, 7))
+    expected = list(TrainingBatches(items, TRANSFORM, chosen, 7))
     epochs = Epochs(items, TRANSFORM, chosen, 7)
     found = [list(epochs) for _ in range(3)]
     assert [len(batches) for batches in found] == [len(epochs)] * 3 == [3] * 3
@@ -49,7 +52,7 @@ def test_each_iteration_is_the_next_epoch(items):
 def test_an_epoch_that_is_left_early_counts(items):
     epochs = Epochs(items, TRANSFORM, recipe(), 0)
     next(iter(epochs))
-    expected = list(training_batches(items, TRANSFORM, recipe(), 0))[3:6]
+    expected = list(TrainingBatches(items, TRANSFORM, recipe(), 0))[3:6]
     assert_same(list(epochs), expected)
 
 
@@ -87,3 +90,30 @@ def test_parts_can_be_thinned(prepared):
     found = part.thinned(12)
     assert len(found) == 12
     assert found.positions.tolist() == part.positions[::3].tolist()
+
+
+class Loaders:
+    """Images whose label is the process that loads them."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, number):
+        return Image.new("RGB", (16, 16)), os.getpid()
+
+
+def test_loader_processes_live_from_epoch_to_epoch():
+    epochs = Epochs(Loaders(), TRANSFORM, recipe(workers=2), 0)
+    first, second = (set(torch.cat([b[1] for b in epochs]).tolist()) for _ in range(2))
+    assert first == second
+    assert len(first) == 2
+    assert os.getpid() not in first
+
+
+def test_loader_processes_change_no_epoch(items):
+    epochs = Epochs(items, TRANSFORM, recipe(workers=2), 0)
+    next(iter(epochs))
+    alone = Epochs(items, TRANSFORM, recipe(), 0)
+    next(iter(alone))
+    for _ in range(2):
+        assert_same(list(epochs), list(alone))

@@ -8,9 +8,9 @@ from negmerge.data.loading import (
     PARTS,
     Augmented,
     Part,
+    TrainingBatches,
     batches_per_epoch,
     evaluation_batches,
-    training_batches,
 )
 from negmerge.data.splits import train_val_split
 from negmerge.errors import UserError
@@ -37,7 +37,7 @@ def recipe(**settings):
 
 
 def load(seed=0, **settings):
-    return list(training_batches(Items(), TRANSFORM, recipe(**settings), seed))
+    return list(TrainingBatches(Items(), TRANSFORM, recipe(**settings), seed))
 
 
 def labels(batches, epoch=None):
@@ -167,3 +167,18 @@ def test_evaluation_gives_every_item_once_in_its_order():
     assert labels(batches) == list(range(11))
     assert torch.equal(batches[1][0][0], transform(Items()[4][0]))
     assert_same(list(evaluation_batches(Items(), transform, 4, workers=1)), batches)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("count", [1, 3, 4, 6])
+def test_what_follows_some_batches_is_what_would_have_followed(count, workers):
+    batches = TrainingBatches(Items(), TRANSFORM, recipe(workers=workers), 0)
+    rest = batches.after(count)
+    assert len(rest) == len(batches) - count
+    assert_same(list(rest), load()[count:])
+
+
+def test_batches_can_be_left_out_twice_and_iterated_twice():
+    rest = TrainingBatches(Items(), TRANSFORM, recipe(), 0).after(2).after(3)
+    assert_same(list(rest), load()[5:])
+    assert_same(list(rest), load()[5:])

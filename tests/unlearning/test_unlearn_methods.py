@@ -54,10 +54,15 @@ def test_a_method_changes_the_model_and_the_same_seed_gives_the_same_bytes(name)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_draws_from_no_global_generator(name):
-    before = torch.get_rng_state()
-    run(name)
-    assert torch.equal(torch.get_rng_state(), before)
+def test_what_was_drawn_before_does_not_matter_though_the_model_draws(name):
+    def dropping():
+        *layers, linear = conv_net()
+        return nn.Sequential(*layers, nn.Dropout(0.5), linear)
+
+    torch.manual_seed(1)
+    one = run(name, model=dropping())
+    torch.manual_seed(2)
+    assert same_bytes(one, run(name, model=dropping()))
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ from negmerge.job import job
 from negmerge.models.clip import load_clip, split_state
 from negmerge.pretraining import Source, pretrain
 from negmerge.recipe import Recipe
+from negmerge.resuming import SavedState
 from negmerge.states import write_state
 
-with job(snakemake):
+with job(snakemake) as provenance:
     params = snakemake.params
     device = compute.prepare(params.device, params.torch_threads, params.seed)
+    saved = SavedState.of_job(snakemake, device, provenance.made_from)
     if params.pretrain is None:
         clip = load_clip(params.model)
     else:
@@ -18,7 +20,8 @@ with job(snakemake):
             for path, source in zip(snakemake.input.data, params.pretrain["sources"], strict=True)
         ]
         recipe = Recipe.model_validate(params.pretrain["recipe"])
-        clip = pretrain(params.model, sources, recipe, params.seed, device)
+        clip = pretrain(params.model, sources, recipe, params.seed, device, saved)
     image, text = split_state(clip)
     write_state(snakemake.output.base, image, {"model": params.model})
     write_state(snakemake.output.text, text, {"model": params.model})
+    saved.remove()

@@ -3,16 +3,17 @@
 from torch.nn import functional
 
 from negmerge import compute
-from negmerge.data.loading import batches_per_epoch, training_batches
+from negmerge.data.loading import TrainingBatches
 from negmerge.evaluation.accuracy import predict
 from negmerge.job import job
 from negmerge.models.freezing import freeze
 from negmerge.recipe import Recipe
+from negmerge.resuming import SavedState
 from negmerge.scenarios import load_scenario
 from negmerge.states import read_state, write_state
 from negmerge.training import fit
 
-with job(snakemake):
+with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
     device = compute.prepare(params.device, params.torch_threads, params.seed)
     recipe = Recipe.model_validate(params.recipe)
@@ -21,14 +22,20 @@ with job(snakemake):
     freeze(network, params.frozen)
     forget = scenario.role("forget", "train")
     transform = scenario.training_transform(recipe.augmentation)
+    batches = TrainingBatches(forget.items, transform, recipe, params.seed)
+    saved = SavedState.of_job(snakemake, device, provenance.made_from)
     fit(
         network,
-        training_batches(forget.items, transform, recipe, params.seed),
-        recipe.epochs * batches_per_epoch(len(forget.items), recipe.batch_size),
+        batches,
+        len(batches),
         lambda images, labels: functional.cross_entropy(
             predict(network, forget.head, images), labels, label_smoothing=recipe.label_smoothing
         ),
         recipe,
         device,
+        seed=params.seed,
+        saved=saved,
+        fused=params.scenario["compute"]["fused"],
     )
     write_state(snakemake.output.finetuned, network.state_dict(), {"recipe": params.recipe})
+    saved.remove()

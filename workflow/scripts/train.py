@@ -3,31 +3,40 @@
 from torch.nn import functional
 
 from negmerge import compute
-from negmerge.data.loading import batches_per_epoch, training_batches
+from negmerge.compute_settings import Compute
+from negmerge.data.loading import TrainingBatches
 from negmerge.job import job
 from negmerge.models.classifiers import build_classifier
 from negmerge.recipe import Recipe
+from negmerge.resuming import SavedState
 from negmerge.scenarios import load_scenario
 from negmerge.states import write_state
 from negmerge.training import fit
 
-with job(snakemake):
+with job(snakemake) as provenance:
     params = snakemake.params
     device = compute.prepare(params.device, params.torch_threads, params.seed)
     recipe = Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, snakemake.input, device)
-    model = build_classifier(params.scenario["model"], params.scenario["classes"]).to(device)
+    settings = Compute.model_validate(params.scenario["compute"])
+    model = build_classifier(params.scenario["model"], params.scenario["classes"])
+    model = compute.tuned(model.to(device), settings)
     items = scenario.role(params.role, "train").items
+    transform = scenario.training_transform(recipe.augmentation)
+    batches = TrainingBatches(items, transform, recipe, params.seed)
+    saved = SavedState.of_job(snakemake, device, provenance.made_from)
     fit(
         model,
-        training_batches(
-            items, scenario.training_transform(recipe.augmentation), recipe, params.seed
-        ),
-        recipe.epochs * batches_per_epoch(len(items), recipe.batch_size),
+        batches,
+        len(batches),
         lambda images, labels: functional.cross_entropy(
             model(images), labels, label_smoothing=recipe.label_smoothing
         ),
         recipe,
         device,
+        seed=params.seed,
+        saved=saved,
+        fused=settings.fused,
     )
     write_state(snakemake.output.trained, model.state_dict(), {"recipe": params.recipe})
+    saved.remove()

@@ -11,10 +11,11 @@ from torch.nn import functional
 from torch.utils.data import ConcatDataset
 
 from negmerge.data.augmentation import training_transform
-from negmerge.data.loading import Part, batches_per_epoch, training_batches
+from negmerge.data.loading import Part, TrainingBatches
 from negmerge.data.prompts import fill
 from negmerge.models.clip import build_clip
 from negmerge.recipe import Recipe
+from negmerge.resuming import SavedState
 from negmerge.training import fit
 
 
@@ -40,7 +41,12 @@ class Source:
 
 
 def pretrain(
-    row: dict, sources: Sequence[Source], recipe: Recipe, seed: int, device: torch.device
+    row: dict,
+    sources: Sequence[Source],
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    saved: SavedState | None = None,
 ) -> open_clip.CLIP:
     """Train a CLIP model from random weights; torch's global seed decides the weights.
 
@@ -52,6 +58,7 @@ def pretrain(
         recipe: the training settings.
         seed: of the data order, the augmentation and the choice of prompts.
         device: where to train.
+        saved: the run's saved state.
     """
     clip = build_clip(row).to(device)
     clip.token_embedding.weight.requires_grad_(False)
@@ -69,14 +76,23 @@ def pretrain(
         image_features, text_features, scale = clip(images, captions.to(device))
         return multi_positive_loss(image_features, text_features, scale, labels)
 
-    batches = training_batches(
+    batches = TrainingBatches(
         items,
         training_transform(recipe.augmentation, row["size"], row["mean"], row["std"]),
         recipe,
         seed,
     )
-    count = recipe.epochs * batches_per_epoch(len(items), recipe.batch_size)
-    fit(clip, batches, count, loss, recipe, device)
+    fit(
+        clip,
+        batches,
+        len(batches),
+        loss,
+        recipe,
+        device,
+        seed=seed,
+        generators=[prompts],
+        saved=saved,
+    )
     return clip.eval()
 
 

@@ -55,7 +55,7 @@ def read_metadata(path: str | Path) -> dict:
     """
     try:
         return json.loads(open_state(path).metadata.get("negmerge", "{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: its header entry `negmerge` is not JSON ({error})") from error
 
 

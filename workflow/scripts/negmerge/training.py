@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from torch.optim import Optimizer
 from negmerge.checks import require_finite
 from negmerge.errors import UserError
 from negmerge.recipe import Recipe
+from negmerge.resuming import SavedState
+from negmerge.seeds import derive_seed
+from negmerge.snapshots import Training
 
 REPORT_SECONDS = 5.0
 
@@ -62,12 +66,20 @@ def fit(
     device: torch.device,
     report: Callable[[str], None] = print,
     after_step: Callable[[Optimizer], None] | None = None,
+    *,
+    seed: int = 0,
+    generators: Sequence[torch.Generator] = (),
+    saved: SavedState | None = None,
+    fused: bool = False,
 ) -> None:
     """Train the parameters of a model that require a gradient, in place and in training mode.
 
+    With `saved`, a run that was cut off goes on after the last step that was saved, and ends with
+    the same numbers as if it had not been. Unlearn methods do without: they take minutes.
+
     Args:
         model: the model, on `device`.
-        batches: tuples whose first member holds the images; see `data.loading.training_batches`.
+        batches: tuples whose first member holds the images; see `data.loading.TrainingBatches`.
             Members that are tensors are moved to `device`, others, such as a mark that tells the
             loss what kind of batch it is, are passed on.
         batch_count: how many batches there are in all epochs.
@@ -76,44 +88,60 @@ def fit(
         device: where the batches are moved.
         report: takes a line with step, loss, rate, speed and remaining time, every 5 seconds.
         after_step: called with the optimiser after each of its steps; may change parameters.
+        seed: of what the model draws at random, such as dropout.
+        generators: what `loss` draws from; they are saved and brought back with the run.
+        saved: the run's saved state. `batches` are then `data.loading.TrainingBatches`, and `loss`
+            and `after_step` remember nothing from step to step but `generators`.
+        fused: whether a step of the optimiser is one kernel.
 
     Raises:
-        UserError: the loss or a tensor of the trained model is not finite, or there are too few
-            batches for a step.
+        UserError: the loss or a tensor of the trained model is not finite, there are too few
+            batches for a step, or a signal stopped the run, which was saved.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimiser = _optimiser(parameters, recipe)
+    optimiser = _optimiser(parameters, recipe, fused)
     steps = batch_count // recipe.accumulation
     if steps < 1:
         raise UserError(
             f"{batch_count} batches in all epochs, but accumulation is {recipe.accumulation}: "
             "not one step"
         )
-    progress = _Progress(steps, report)
+    run = Training(model, optimiser, generators)
+    done = 0
+    if saved is not None:
+        done = saved.restore(run, steps)
+        batches = batches.after(done * recipe.accumulation)
+    progress = _Progress(done, steps, report)
     model.train()
-    for step, group in enumerate(_groups(batches, recipe.accumulation)):
-        rate = scheduled_rate(recipe, step, steps)
-        for parameter_group in optimiser.param_groups:
-            parameter_group["lr"] = rate
-        optimiser.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=device)
-        for batch in group:
-            part = loss(*(_moved(member, device) for member in batch)) / len(group)
-            part.backward()
-            total += part.detach()
-            progress.images += len(batch[0])
-        if recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-        optimiser.step()
-        if after_step is not None:
-            after_step(optimiser)
-        progress.after(step, total, rate)
+    with saved.watching() if saved is not None else nullcontext():
+        for step, group in enumerate(_groups(batches, recipe.accumulation), done):
+            rate = scheduled_rate(recipe, step, steps)
+            for parameter_group in optimiser.param_groups:
+                parameter_group["lr"] = rate
+            optimiser.zero_grad(set_to_none=True)
+            _seed_step(seed, step, device)
+            total = torch.zeros((), device=device)
+            for batch in group:
+                part = loss(*(_moved(member, device) for member in batch)) / len(group)
+                part.backward()
+                total += part.detach()
+                progress.images += len(batch[0])
+            if recipe.clip_norm is not None:
+                nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
+            optimiser.step()
+            if after_step is not None:
+                after_step(optimiser)
+            progress.after(step, total, rate)
+            if saved is not None:
+                saved.after_step(run, step + 1, steps)
     # The loss is not looked at in each step, and the last step may be the one that diverges.
     for name, tensor in model.state_dict().items():
         require_finite(tensor, name, f"after {steps} steps of training; lower the rate")
 
 
-def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:
+def _optimiser(parameters: list[nn.Parameter], recipe: Recipe, fused: bool) -> Optimizer:
+    # torch takes None for the choice that it would make itself, and False for the slowest.
+    choice = True if fused else None
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(
             parameters,
@@ -121,8 +149,24 @@ def _optimiser(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.nesterov,
+            fused=choice,
         )
-    return torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.AdamW(
+        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=choice
+    )
+
+
+def _seed_step(seed: int, step: int, device: torch.device) -> None:
+    """Seed what the model draws from in one step.
+
+    Images that are loaded in this process draw from the same generator, and a run that goes on has
+    not drawn what came before; so without this, dropout would depend on both.
+    """
+    chosen = derive_seed(seed, f"step {step}")
+    # torch.manual_seed takes longer: it also notes the seed for devices that are not in use.
+    torch.default_generator.manual_seed(chosen)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(chosen)
 
 
 def _moved(member: object, device: torch.device) -> object:
@@ -142,20 +186,20 @@ def _groups(batches: Iterable, size: int) -> Iterator[list]:
 class _Progress:
     """Reports a run every few seconds, and stops it when the loss is not finite."""
 
-    def __init__(self, steps: int, report: Callable[[str], None]):
-        self.steps, self.report, self.images = steps, report, 0
+    def __init__(self, done: int, steps: int, report: Callable[[str], None]):
+        self.done, self.steps, self.report, self.images = done, steps, report, 0
         self.start = self.last = time.monotonic()
 
     def after(self, step: int, loss: Tensor, rate: float) -> None:
         now = time.monotonic()
-        if step + 1 < self.steps and step > 0 and now - self.last < REPORT_SECONDS:
+        if self.done < step < self.steps - 1 and now - self.last < REPORT_SECONDS:
             return
         self.last = now
         value = loss.item()
         if not math.isfinite(value):
             raise UserError(f"step {step + 1} of {self.steps}: the loss is {value}; lower the rate")
         elapsed = max(now - self.start, 1e-9)
-        left = elapsed / (step + 1) * (self.steps - step - 1)
+        left = elapsed / (step + 1 - self.done) * (self.steps - step - 1)
         self.report(
             f"step {step + 1}/{self.steps}  loss {value:.4f}  rate {rate:.2e}  "
             f"{self.images / elapsed:.0f} images/s  {left:.0f} s left"

@@ -1,8 +1,11 @@
 """Batches of images for training and evaluation, the same for any number of loader processes."""
 
 import random
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,45 +98,85 @@ def batches_per_epoch(items: int, batch_size: int) -> int:
     return -(-items // batch_size)
 
 
-def training_batches(
-    items: Sequence,
-    transform: Transform,
-    recipe: Recipe,
-    seed: int,
-) -> Iterator[Batch]:
-    """Give the batches of all epochs, one after the other.
+class TrainingBatches:
+    """The batches of all epochs, one after the other, the same each time one iterates over them.
+
+    A batch is images (batch, 3, size, size) float32 and labels (batch,) int64.
 
     Args:
         items: gives (PIL image, label) for each number below its length.
         transform: from a PIL image to a tensor, drawing from the global random generators.
         recipe: epochs, batch size, order and loader processes.
         seed: decides the order of the items, unless it is fixed, and their random changes.
-
-    Returns:
-        An iterator of images (batch, 3, size, size) float32 and labels (batch,) int64.
+        skip: how many batches are left out at the start.
     """
-    keys = [
-        batch for epoch in range(recipe.epochs) for batch in _batches(items, recipe, seed, epoch)
-    ]
-    yield from _loader(items, transform, recipe, seed, keys)
+
+    def __init__(
+        self, items: Sequence, transform: Transform, recipe: Recipe, seed: int, skip: int = 0
+    ):
+        self._items, self._transform, self._recipe, self._seed = items, transform, recipe, seed
+        self._skip = skip
+        self._each = batches_per_epoch(len(items), recipe.batch_size)
+
+    def __len__(self) -> int:
+        """Count the batches of all epochs."""
+        return max(self._recipe.epochs * self._each - self._skip, 0)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give the batches."""
+        yield from _loader(
+            self._items,
+            self._transform,
+            self._recipe,
+            self._seed,
+            self._keys(),
+            worker_init_fn=_leave_signals_to_the_job,
+        )
+
+    def after(self, count: int) -> "TrainingBatches":
+        """Give what follows the first `count` batches, without loading these."""
+        skip = self._skip + count
+        return TrainingBatches(self._items, self._transform, self._recipe, self._seed, skip)
+
+    def _keys(self) -> Iterator[list[tuple[int, int]]]:
+        """Give the keys of each batch; those of all epochs at once may be millions."""
+        first, rest = divmod(self._skip, self._each)
+        for epoch in range(first, self._recipe.epochs):
+            batches = _batches(self._items, self._recipe, self._seed, epoch)
+            yield from batches[rest if epoch == first else 0 :]
 
 
 class Epochs:
-    """Training batches, an epoch each time one iterates over it; see `training_batches`."""
+    """Training batches, an epoch each time one iterates over it; see `TrainingBatches`.
+
+    Loader processes, and the images that they have decoded, live as long as this.
+    """
 
     def __init__(self, items: Sequence, transform: Transform, recipe: Recipe, seed: int):
-        self._items, self._transform, self._recipe, self._seed = items, transform, recipe, seed
-        self._epoch = 0
+        self._each = batches_per_epoch(len(items), recipe.batch_size)
+        keys = _NextEpoch(items, recipe, seed)
+        living = {"persistent_workers": recipe.workers > 0}
+        self._loader = _loader(items, transform, recipe, seed, keys, **living)
 
     def __len__(self) -> int:
         """Count the batches of one epoch."""
-        return batches_per_epoch(len(self._items), self._recipe.batch_size)
+        return self._each
 
     def __iter__(self) -> Iterator[Batch]:
         """Give the batches of the next epoch."""
-        keys = _batches(self._items, self._recipe, self._seed, self._epoch)
-        self._epoch += 1
-        yield from _loader(self._items, self._transform, self._recipe, self._seed, keys)
+        return iter(self._loader)
+
+
+class _NextEpoch:
+    """The keys of the batches of one epoch, another one each time."""
+
+    def __init__(self, items: Sequence, recipe: Recipe, seed: int):
+        self._items, self._recipe, self._seed = items, recipe, seed
+        self._epochs = count()
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        # A generator: torch asks for more iterators than it uses, and these are no epochs.
+        yield from _batches(self._items, self._recipe, self._seed, next(self._epochs))
 
 
 def _batches(items: Sequence, recipe: Recipe, seed: int, epoch: int) -> list[list[tuple[int, int]]]:
@@ -147,14 +190,25 @@ def _batches(items: Sequence, recipe: Recipe, seed: int, epoch: int) -> list[lis
 
 
 def _loader(
-    items: Sequence, transform: Transform, recipe: Recipe, seed: int, keys: list
+    items: Sequence, transform: Transform, recipe: Recipe, seed: int, keys: Iterable, **options: Any
 ) -> DataLoader:
     return DataLoader(
         Augmented(items, transform, seed),
         batch_sampler=keys,
         num_workers=recipe.workers,
         pin_memory=torch.cuda.is_available(),
+        **options,
     )
+
+
+def _leave_signals_to_the_job(worker: int) -> None:
+    """Let a loader process ignore the signals that a scheduler or Ctrl-C sends to all of a job.
+
+    If it died of one, the job would end in the middle of a step instead of saving its state. A
+    loader process ends when the job does.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Transformed(Dataset):

@@ -62,7 +62,8 @@ class Method:
 
     Attributes:
         run: changes a model in place, given its data, the checked options, the recipe of
-            `recipe_for` and the device on which the model is. It draws from no global generator.
+            `recipe_for` and the device on which the model is. What it draws at random, and what the
+            model does in training, such as dropout, is drawn from the seed of the data.
         title: the name in tables.
         reference: where the method comes from.
         reads: which images it reads; a function of the options where they decide it.

@@ -69,4 +69,4 @@ def train_on_random_labels(
 
     count = recipe.epochs * (len(data.forget) + (len(data.retain) if retain else 0))
     loss = cross_entropy(model, recipe)
-    fit(model, batches(), count, loss, recipe, device, after_step=after_step)
+    fit(model, batches(), count, loss, recipe, device, after_step=after_step, seed=data.seed)

@@ -72,7 +72,7 @@ def run(
         return fit_to(images, torch.full_like(labels, label))
 
     count = recipe.epochs * len(data.forget)
-    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device)
+    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device, seed=data.seed)
 
 
 METHOD = Method(

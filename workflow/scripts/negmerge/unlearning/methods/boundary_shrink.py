@@ -78,7 +78,7 @@ def run(
         return fit_to(images, nearest_labels(original, adversarial))
 
     count = recipe.epochs * len(data.forget)
-    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device)
+    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device, seed=data.seed)
 
 
 METHOD = Method(

@@ -35,6 +35,7 @@ def run(
         cross_entropy(model, recipe),
         recipe,
         device,
+        seed=data.seed,
     )
 
 

@@ -38,7 +38,7 @@ def run(
         return -descent(images, labels)
 
     count = recipe.epochs * len(data.forget)
-    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device)
+    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device, seed=data.seed)
 
 
 METHOD = Method(

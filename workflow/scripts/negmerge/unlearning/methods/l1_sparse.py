@@ -63,7 +63,7 @@ def run(
         size = torch.stack([p.abs().sum() for p in model.parameters()]).sum()
         return fit_to(images, labels) + weight * size
 
-    fit(model, batches(), recipe.epochs * len(data.retain), loss, recipe, device)
+    fit(model, batches(), recipe.epochs * len(data.retain), loss, recipe, device, seed=data.seed)
 
 
 METHOD = Method(

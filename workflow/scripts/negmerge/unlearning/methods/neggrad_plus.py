@@ -51,7 +51,7 @@ def run(
 
     pairs = zip(passes(data.retain, recipe.epochs), _endless(data.forget), strict=False)
     batches = ((*retain, *forget) for retain, forget in pairs)
-    fit(model, batches, recipe.epochs * len(data.retain), loss, recipe, device)
+    fit(model, batches, recipe.epochs * len(data.retain), loss, recipe, device, seed=data.seed)
 
 
 def _endless(loader: Loader) -> Iterator[tuple[Tensor, Tensor]]:

@@ -77,7 +77,7 @@ def run(
 
     passes_away = min(recipe.epochs, options.max_epochs)
     count = recipe.epochs * len(data.retain) + passes_away * len(data.forget)
-    fit(model, batches(), count, loss, recipe, device)
+    fit(model, batches(), count, loss, recipe, device, seed=data.seed)
 
 
 METHOD = Method(

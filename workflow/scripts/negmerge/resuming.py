@@ -1,0 +1,210 @@
+"""Going on with a training run that was cut off: it ends with the bytes of an undisturbed one."""
+
+import hashlib
+import json
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from negmerge.errors import UserError
+from negmerge.snapshots import Training, content_digest, put_back, snapshot
+from negmerge.states import read_metadata, read_state, write_state
+
+# A state is saved no sooner than so many seconds after the start or the last one. Short runs save
+# none; of a long one that is killed without a signal, so much is lost.
+SECONDS = 300.0
+# And no sooner than so many times as long as saving the last one took: saving takes 1/41 of a run.
+RATIO = 40.0
+# What a scheduler sends before it kills a job, and what Ctrl-C does.
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Another version of these may load, change or add up images in another way.
+PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "numpy", "pillow")
+
+
+def state_path(output: str | Path) -> Path:
+    """Give the place of the saved state of the job that makes `output`: a hidden file beside it.
+
+    It is no output of a rule, since Snakemake deletes these when a job fails and before it runs.
+    """
+    output = Path(output)
+    return output.with_name(f".{output.stem}.state.safetensors")
+
+
+class SavedState:
+    """The saved state of one training run.
+
+    Args:
+        path: where it is kept; see `state_path`.
+        run: gives all that decides the run, as JSON values. A state of another run is not used. It
+            is asked once, when a state is saved or found.
+        seconds: the least time between two states.
+        report: takes a line on each thing that happens.
+
+    It is a safetensors file with all of `snapshots.snapshot`; its header holds the steps that are
+    done, a digest of `run`, and one of the tensors.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        run: Callable[[], object],
+        seconds: float = SECONDS,
+        report: Callable[[str], None] = print,
+    ):
+        self.path = Path(path)
+        self._run = run
+        self._digest: str | None = None
+        self._seconds, self._report = seconds, report
+        self._due = time.monotonic() + seconds
+        self._caught: int | None = None
+
+    @classmethod
+    def of_job(
+        cls, snakemake: Any, device: torch.device, inputs: Callable[[], object]
+    ) -> "SavedState":
+        """Give the saved state of a job: params, inputs, versions and the device decide its run.
+
+        Args:
+            snakemake: the object that Snakemake gives to scripts.
+            device: where the job computes.
+            inputs: gives the checksums of the job's inputs; see `provenance.Provenance.made_from`.
+        """
+
+        def run() -> dict:
+            return {
+                "params": dict(snakemake.params.items()),
+                "inputs": inputs(),
+                "versions": {name: _version(name) for name in PACKAGES},
+                "device": _kind(device),
+            }
+
+        return cls(state_path(snakemake.output[0]), run)
+
+    def restore(self, training: Training, steps: int) -> int:
+        """Bring a run of so many steps back to where it was saved, if it can be used.
+
+        A state that is damaged or of another run is not used, and a line says why.
+
+        Returns:
+            How many steps are done.
+        """
+        if not self.path.exists():
+            return 0
+        try:
+            done = self._read(training, steps)
+        except UserError as error:
+            self._report(f"the saved state is not used, training starts anew: {error}")
+            return 0
+        self._report(f"going on after step {done} of {steps}, saved in {self.path}")
+        return done
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Note the first of `SIGNALS`, for `after_step`; a second one acts as it did before."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+
+        def put_back_handlers() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        def note(number: int, frame: object) -> None:
+            self._caught = number
+            put_back_handlers()
+
+        self._caught = None
+        for number in SIGNALS:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            put_back_handlers()
+        # One that came after the last step.
+        if self._caught is not None:
+            signal.raise_signal(self._caught)
+
+    def after_step(self, training: Training, done: int, steps: int) -> None:
+        """Save the run if it is time to, or if a signal came.
+
+        Args:
+            training: the run.
+            done: how many steps are done.
+            steps: how many there are in all.
+
+        Raises:
+            UserError: after a signal; it says whether the run can go on.
+        """
+        if self._caught is not None:
+            name, self._caught = signal.Signals(self._caught).name, None
+            saved = self._save(training, done)
+            after = "its state is saved, run again and it goes on" if saved else "run again"
+            raise UserError(f"stopped by {name} after step {done} of {steps}; {after}")
+        if done < steps and time.monotonic() >= self._due:
+            self._save(training, done)
+
+    def remove(self) -> None:
+        """Remove the state, and what a killed process left of one; for when the output is there."""
+        for path in (self.path, *self.path.parent.glob(f".{self.path.name}.*.partial")):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _fingerprint(self) -> str:
+        """Give the digest of what decides the run."""
+        if self._digest is None:
+            text = json.dumps(self._run(), sort_keys=True)
+            self._digest = hashlib.sha256(text.encode()).hexdigest()
+        return self._digest
+
+    def _read(self, training: Training, steps: int) -> int:
+        header = read_metadata(self.path)
+        if not isinstance(header, dict) or header.get("run") != self._fingerprint():
+            raise UserError(f"{self.path}: it is that of another run")
+        done = header.get("done")
+        if type(done) is not int or not 0 < done <= steps:
+            raise UserError(f"{self.path}: {done!r} steps done, expected 1 to {steps}")
+        state = read_state(self.path)
+        if content_digest(state) != header.get("content"):
+            raise UserError(f"{self.path}: its numbers are not those that were saved")
+        put_back(training, state, self.path)
+        return done
+
+    def _save(self, training: Training, done: int) -> bool:
+        """Write the state; a disk without room for it is no reason to stop the run."""
+        start = time.monotonic()
+        try:
+            state = snapshot(training)
+            header = {"done": done, "run": self._fingerprint(), "content": content_digest(state)}
+            write_state(self.path, state, header)
+            saved = True
+        except (UserError, OSError, SafetensorError) as error:
+            self._report(f"the state is not saved: {error}")
+            saved = False
+        now = time.monotonic()
+        self._due = now + max(self._seconds, RATIO * (now - start))
+        return saved
+
+
+def _version(package: str) -> str | None:
+    """Give the version of a package, or None where its files do not tell it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _kind(device: torch.device) -> str:
+    """Name the kind of a device; on another kind sums may be rounded in another way."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

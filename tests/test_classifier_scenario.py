@@ -114,6 +114,17 @@ def test_the_network_is_the_classifier_with_its_state(scenario, files):
         scenario.network({}, "m")
 
 
+def test_the_network_is_computed_as_the_study_says(files):
+    state, images = build_classifier(MODEL, 4).state_dict(), torch.rand(2, 3, 16, 16)
+    plain, rough = (
+        load(files, compute=compute).network(state, "m").eval()(images)
+        for compute in ({}, {"precision": "bf16"})
+    )
+    assert rough.dtype == torch.float32
+    assert not torch.equal(rough, plain)
+    assert torch.equal(rough, rough.bfloat16().float())
+
+
 def test_measures_need_test_images(scenario, network):
     assert scenario.measures(outputs(scenario, network, ("forget", "retain"))) == {}
     found = outputs(scenario, network)

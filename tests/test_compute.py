@@ -30,6 +30,4 @@ def test_a_missing_gpu_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError) as caught:
         compute.prepare("cuda", threads=1, seed=0)
-    assert str(caught.value) == (
-        "the study's device is cuda, but torch finds no GPU; use device: cpu"
-    )
+    assert str(caught.value) == "the device is cuda, but torch finds no GPU; use cpu"

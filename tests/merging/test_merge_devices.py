@@ -7,8 +7,9 @@ from safetensors.torch import save_file
 from second_device import DEVICE, SecondDevice, There
 
 from negmerge.errors import UserError
+from negmerge.gpus import find_device
 from negmerge.merging import METHODS, Method, engine, merge, merge_files
-from negmerge.merging.devices import divisor, find_device, to_host
+from negmerge.merging.devices import divisor, to_host
 from negmerge.states import read_state
 
 POOLS = {"float32": random_pool(7, 5), "mixed": mixed(random_pool(7, 5))}

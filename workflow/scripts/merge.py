@@ -1,14 +1,17 @@
 """Merge the task vectors of the pool into one."""
 
+from negmerge.gpus import take_device
 from negmerge.job import job
 from negmerge.merging import merge_files
 
-with job(snakemake):
-    params = snakemake.params
-    merge_files(
+with job(snakemake) as provenance:
+    params, vectors = snakemake.params, snakemake.input.vectors
+    report = merge_files(
         params.method,
-        snakemake.input.vectors,
+        vectors,
         snakemake.output.merged,
-        device=params.device,
+        device=take_device(params.device),
         **params.options,
     )
+    hashes = (file["sha256"] for file in report["inputs"])
+    provenance.know(zip(vectors, hashes, strict=True))

@@ -3,28 +3,7 @@
 import torch
 from torch import Tensor
 
-from negmerge.errors import UserError
-
 CPU = torch.device("cpu")
-
-
-def find_device(device: str | torch.device) -> torch.device:
-    """Give the device of a name.
-
-    Raises:
-        UserError: it is neither `cpu` nor a GPU (`cuda`, `cuda:1`, ...) that is there.
-    """
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        found = None
-    if found is None or found.type not in ("cpu", "cuda"):
-        raise UserError(f"unknown device {str(device)!r}; valid: cpu, cuda") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"the device is {found}, but torch finds no GPU; use cpu")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"the device is {found}, but there are {torch.cuda.device_count()} GPUs")
-    return found
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from negmerge.compute import tuned
+from negmerge.compute_settings import Compute
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.forgetting import read_split
@@ -24,7 +26,7 @@ class Classifier:
     """See `negmerge.scenario.Scenario`.
 
     Args:
-        settings: `model`, a row of `config/models.yaml`.
+        settings: `model`, a row of `config/models.yaml`; `compute`, the study's way to compute.
         files: `images`, the prepared data set; `split`, which of them are forgotten; to score,
             `base`, the original model.
         device: where to compute.
@@ -35,13 +37,15 @@ class Classifier:
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self._model, self._files, self._device = settings["model"], files, device
+        self._compute = Compute.model_validate(settings.get("compute", {}))
         self._training = Images(files["images"], "train")
         self._test = Images(files["images"], "test")
         self._split = read_split(files["split"], len(self._training), len(self._test))
 
     def network(self, state: State, where: str) -> nn.Module:
         """Build the classifier; it normalises the images itself."""
-        return load_classifier(self._model, state, where).to(self._device)
+        model = load_classifier(self._model, state, where)
+        return tuned(model.to(self._device), self._compute)
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Give images to forget or to retain, which train and are measured, or test images.

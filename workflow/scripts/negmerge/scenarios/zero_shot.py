@@ -6,6 +6,8 @@ from functools import partial
 import torch
 from torch import nn
 
+from negmerge.compute import tuned
+from negmerge.compute_settings import Compute
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.loading import Part
@@ -23,7 +25,7 @@ class ZeroShot:
 
     Args:
         settings: `model`, a row of `config/models.yaml`; `mode`, standard or linear; `datasets`,
-            their names by role.
+            their names by role; `compute`, the study's way to compute.
         files: `{role}_data`, a prepared data set, and `{role}_head`, for each role in use; `base`
             in the linear mode.
         device: where the heads are put.
@@ -35,6 +37,7 @@ class ZeroShot:
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self._model, self._datasets = settings["model"], settings["datasets"]
         self._mode = settings["mode"]
+        self._compute = Compute.model_validate(settings.get("compute", {}))
         self._files, self._device = files, device
 
     def network(self, state: State, where: str) -> nn.Module:
@@ -42,7 +45,8 @@ class ZeroShot:
         build = ImageEncoder
         if self._mode == "linear":
             build = partial(TangentEncoder, base=read_state(self._files["base"]))
-        return image_encoder(self._model, state, where, build).to(self._device)
+        encoder = image_encoder(self._model, state, where, build)
+        return tuned(encoder.to(self._device), self._compute)
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Give a part of the role's data set, and its zero-shot head."""

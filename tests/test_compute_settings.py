@@ -1,0 +1,99 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from negmerge import compute
+from negmerge.compute import tuned
+from negmerge.compute_settings import Compute
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+
+
+IMAGES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(autouse=True)
+def _restore():
+    yield
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def test_by_default_a_network_stays_as_it_is():
+    found = tuned(network(), Compute())
+    assert torch.equal(found(IMAGES), network()(IMAGES))
+    assert vars(found).keys() == vars(network()).keys()
+
+
+def test_bf16_computes_roughly_and_answers_in_float32():
+    exact, rough = network()(IMAGES), tuned(network(), Compute(precision="bf16"))(IMAGES)
+    assert rough.dtype == torch.float32
+    assert not torch.equal(rough, exact)
+    assert torch.equal(rough, rough.bfloat16().float())
+    torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.02)
+
+
+def test_bf16_leaves_weights_and_gradients_in_float32():
+    found = tuned(network(), Compute(precision="bf16"))
+    found(IMAGES).square().sum().backward()
+    assert found.state_dict().keys() == network().state_dict().keys()
+    for parameter in found.parameters():
+        assert parameter.dtype == parameter.grad.dtype == torch.float32
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_a_copy_of_a_network_in_bf16_has_weights_of_its_own():
+    found = tuned(network(), Compute(precision="bf16"))
+    before, other = found(IMAGES), copy.deepcopy(found)
+    with torch.no_grad():
+        other[3].weight.zero_()
+        other[3].bias.fill_(2)
+    assert torch.equal(other(IMAGES), torch.full((5, 4), 2.0))
+    assert torch.equal(found(IMAGES), before)
+
+
+def test_channels_last_changes_the_layout_and_no_more():
+    found = tuned(network(), Compute(channels_last=True))
+    assert found[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert found[0](IMAGES).is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found(IMAGES), network()(IMAGES))
+    for name, tensor in network().state_dict().items():
+        assert torch.equal(found.state_dict()[name], tensor)
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_network_is_compiled_where_that_is_wanted(monkeypatch, wanted):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compiled.append(module))
+    found = tuned(network(), Compute(compile=wanted))
+    assert compiled == ([found] if wanted else [])
+
+
+@pytest.mark.parametrize(
+    ("precision", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)]
+)
+def test_only_tf32_allows_a_gpu_to_drop_bits(precision, allowed):
+    # torch's own default for convolutions is to allow it.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not allowed
+    tuned(network(), Compute(precision=precision))
+    assert torch.backends.cudnn.allow_tf32 == allowed
+    assert torch.backends.cuda.matmul.allow_tf32 == allowed
+
+
+def test_a_job_starts_without_tf32():
+    threads = torch.get_num_threads()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    compute.prepare("cpu", threads, seed=0)
+    torch.use_deterministic_algorithms(False)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_an_unknown_precision_names_the_place(spoil):
+    found = spoil("compute", {"precision": "fp16"})
+    assert found == "compute.precision is 'fp16': input should be 'fp32', 'tf32' or 'bf16'"

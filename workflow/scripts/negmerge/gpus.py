@@ -1,0 +1,97 @@
+"""The device of a name; and for a job, a GPU of its own.
+
+Snakemake counts the GPUs that its jobs use (`--resources gpu=2`), but tells none of them which one
+is free. So each GPU has a file, and the job that holds the lock on it has the GPU.
+"""
+
+import os
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from negmerge.errors import UserError
+
+# How long a job sleeps before it looks again for a free GPU.
+SECONDS = 1.0
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """Give the device of a name.
+
+    Raises:
+        UserError: it is neither `cpu` nor a GPU (`cuda`, `cuda:1`, ...) that is there.
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise UserError(f"unknown device {str(device)!r}; valid: cpu, cuda") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"the device is {found}, but torch finds no GPU; use cpu")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"the device is {found}, but there are {torch.cuda.device_count()} GPUs")
+    return found
+
+
+def take_device(device: str) -> torch.device:
+    """Give a job its device: the CPU, or a GPU that no other job of this user has.
+
+    The GPU is the job's until its process ends, however it ends. While all GPUs are taken, the job
+    waits. Only GPUs that `CUDA_VISIBLE_DEVICES` lists count, so what Slurm gave is respected.
+
+    Args:
+        device: `cpu` or `cuda`.
+
+    Returns:
+        The device; a GPU with its number, which is torch's current device from now on.
+
+    Raises:
+        UserError: there is no GPU, or another device was asked for.
+    """
+    found = find_device(device)
+    if found.type != "cuda":
+        return found
+    number = _lock_one()
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
+
+
+@cache
+def _lock_one() -> int:
+    """Lock one of the GPUs for the rest of the process; give its number for torch."""
+    import fcntl  # Not on Windows, where the rest of the library works.
+
+    # The files stay open on purpose: the lock ends with the process.
+    files = [os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in _lock_files()]
+    told = False
+    while True:
+        for number, file in enumerate(files):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            return number
+        if not told:
+            print(f"waiting for a GPU: other jobs have all {len(files)}", flush=True)
+            told = True
+        time.sleep(SECONDS)
+
+
+def _lock_files() -> list[Path]:
+    """List the files that stand for the GPUs which torch sees, in torch's order.
+
+    Inside a Slurm job the numbers may count that job's GPUs alone, so each has its own files.
+    """
+    count = torch.cuda.device_count()
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = listed.split(",")[:count] if listed else [str(number) for number in range(count)]
+    place = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    folder = place / "-".join(
+        ["negmerge", str(os.getuid()), "gpus", *filter(None, [os.environ.get("SLURM_JOB_ID")])]
+    )
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return [folder / name.strip().replace("/", "-") for name in names]

@@ -13,7 +13,7 @@ from negmerge.merging.registry import Option
 from negmerge.states import read_metadata, read_state, write_state
 
 ROOT = plugins.PACKAGE.parents[2]
-COMMANDS = ("merge", "negate", "inspect", "diff", "check", "schema")
+COMMANDS = ("merge", "negate", "inspect", "diff", "check", "plan", "verify", "schema")
 
 
 @pytest.fixture

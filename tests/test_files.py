@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import subprocess
 
 import pytest
@@ -7,7 +8,14 @@ import torch
 
 from negmerge.data.images import write_images
 from negmerge.errors import UserError
-from negmerge.files import read_json, replacing, sha256, write_json, write_text
+from negmerge.files import (
+    read_json,
+    replacing,
+    require_writable,
+    sha256,
+    write_json,
+    write_text,
+)
 from negmerge.states import read_state, write_state
 
 
@@ -41,6 +49,16 @@ def test_broken_json_is_named(tmp_path):
         f"{tmp_path / 'v.json'}: not a JSON file (Expecting value: line 1 column 7 (char 6)); "
         "delete it and run again"
     )
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "5", "[" * 100_000], ids=["list", "number", "deep"])
+def test_json_that_is_no_object_is_named(tmp_path, text):
+    path = tmp_path / "v.json"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_json(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).endswith("; delete it and run again")
 
 
 def test_sha256(tmp_path):
@@ -113,6 +131,56 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tiny_disk, write):
     write_state(path, {"w": torch.ones(3)}, {})
     with pytest.raises(UserError) as caught:
         write(path)
-    assert str(caught.value) == f"{path}: cannot be written: No space left on device"
+    assert str(caught.value) == (
+        f"{path}: cannot be written: No space left on device; make room and run again"
+    )
     assert listing(tiny_disk) == ["f"]
+    assert torch.equal(read_state(path)["w"], torch.ones(3))
+
+
+@pytest.mark.parametrize("write", LARGE.values(), ids=LARGE)
+def test_a_read_only_disk_leaves_the_old_file(tiny_disk, write):
+    path = tiny_disk / "f"
+    write_state(path, {"w": torch.ones(3)}, {})
+    subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
+    with pytest.raises(UserError) as caught:
+        write(path)
+    assert str(caught.value) == (
+        f"{path}: cannot be written: Read-only file system; make the place writable and run again"
+    )
+    assert torch.equal(read_state(path)["w"], torch.ones(3))
+
+
+def test_folders_that_can_be_written_are_told_from_others(tiny_disk):
+    (tiny_disk / "file").touch()
+    require_writable([tiny_disk, tiny_disk / "new" / "folder"])
+    with pytest.raises(UserError) as caught:
+        require_writable([tiny_disk, tiny_disk / "file" / "below"])
+    assert str(caught.value) == f"{tiny_disk / 'file'}: cannot be written: Not a directory"
+    subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
+    for place in (tiny_disk, tiny_disk / "new" / "folder"):
+        with pytest.raises(UserError) as caught:
+            require_writable([place])
+        assert str(caught.value).startswith(f"{tiny_disk}: cannot be written: Read-only")
+
+
+@pytest.fixture
+def small_files():
+    """No file of this process may be larger than 64 KiB: a full disk for those who are not root."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("write", LARGE.values(), ids=LARGE)
+def test_a_file_that_may_not_grow_leaves_the_old_one_and_nothing_else(tmp_path, small_files, write):
+    path = tmp_path / "f"
+    write_state(path, {"w": torch.ones(3)}, {})
+    with pytest.raises(UserError) as caught:
+        write(path)
+    assert str(caught.value) == (
+        f"{path}: cannot be written: File too large; make room and run again"
+    )
+    assert listing(tmp_path) == ["f"]
     assert torch.equal(read_state(path)["w"], torch.ones(3))

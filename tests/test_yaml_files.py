@@ -243,3 +243,63 @@ def test_recipes_have_the_paper_s_defaults():
         workers=0,
         augmentation=Augmentation(),
     )
+
+
+def doubled(lines, first, line):
+    """Lines that each hold the one before nine times."""
+    return first + "".join(
+        line.format(number=number, before=number - 1) for number in range(1, lines)
+    )
+
+
+NINE = ", ".join(["*a{before}"] * 9)
+HOSTILE = {
+    "lists of aliases": (
+        doubled(12, "a0: &a0 [x]\n", f"a{{number}}: &a{{number}} [{NINE}]\n"),
+        "line 6: not valid YAML: more than 100,000 values",
+    ),
+    "mappings of aliases": (
+        doubled(12, "a0: &a0 {k0: 1}\n", f"a{{number}}: &a{{number}} {{{{<<: [{NINE}]}}}}\n"),
+        "line 6: not valid YAML: more than 100,000 values",
+    ),
+    "a list in itself": ("a: &a [*a]", "line 1: not valid YAML: an alias stands for itself"),
+    "a mapping in itself": (
+        "name: x\nmany: &m {n: {<<: *m}}",
+        "line 2: not valid YAML: an alias stands for itself",
+    ),
+    "100,000 brackets": ("x: " + "[" * 100_000, "nested too deeply to be read"),
+    "a call": (
+        "name: !!python/object/apply:os.system ['echo 1 > called']",
+        "line 1: not valid YAML: could not determine a constructor for the tag "
+        "'tag:yaml.org,2002:python/object/apply:os.system'",
+    ),
+    "a tag of its own": (
+        "name: !name x",
+        "line 1: not valid YAML: could not determine a constructor for the tag '!name'",
+    ),
+    "two documents": (
+        "name: x\n---\nname: y",
+        "line 2: not valid YAML: but found another document",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "finding"), HOSTILE.values(), ids=HOSTILE)
+def test_hostile_files_are_refused(read, tmp_path, monkeypatch, text, finding):
+    monkeypatch.chdir(tmp_path)
+    assert message(read, text) == finding
+    assert not (tmp_path / "called").exists()
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(UserError) as caught:
+        read_yaml(tmp_path, Outer)
+    assert str(caught.value) == f"{tmp_path}: cannot be read: Is a directory"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["$(reboot)", "`x`", "x;y", "x|y", "../x", "x/../y", "/x", "..", "-rf", "*", "~", "x\\ny"],
+)
+def test_names_that_would_mean_something_to_a_shell_or_in_a_path_are_refused(read, name):
+    assert "becomes a file's name: " in message(read, f'{{name: x, files: {{"{name}": {{}}}}}}')

@@ -110,6 +110,54 @@ def test_files_that_are_not_whole_are_refused(path, tmp_path):
         Images(path, "train")
 
 
+def change_array(path, name, change):
+    """Change an array of a prepared data set, the header and the rest as they were."""
+    arrays = load_file(path)
+    arrays[name] = change(arrays[name])
+    save_file(arrays, path, metadata={"splits": "{}"})
+
+
+def refused(read):
+    with pytest.raises(UserError) as caught:
+        read()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith("; delete it and run again")
+    return message
+
+
+@pytest.mark.parametrize("name", ["labels", "split", "offsets"])
+def test_arrays_of_different_lengths_are_refused(path, name):
+    change_array(path, name, lambda values: values[:-1])
+    assert "splits, labels and offsets of " in refused(lambda: Images(path, "train"))
+
+
+OFFSETS = {
+    "beyond the end": lambda values: values * 1000,
+    "before the start": lambda values: values - 10**6,
+    "backwards": lambda values: values[::-1].copy(),
+}
+
+
+@pytest.mark.parametrize("change", OFFSETS.values(), ids=OFFSETS)
+def test_offsets_that_lie_are_refused(path, change):
+    change_array(path, "offsets", change)
+    assert "(its offsets do not fit its bytes)" in refused(lambda: Images(path, "train"))
+
+
+def test_bytes_that_are_no_image_are_refused(path):
+    change_array(path, "bytes", np.zeros_like)
+    images = Images(path, "train")
+    message = refused(lambda: images[0])
+    assert message.startswith(f"{path}: not a whole prepared data set (image 0 of train: ")
+
+
+def test_an_image_that_would_fill_the_memory_is_refused(path, monkeypatch):
+    monkeypatch.setattr(module.Image, "MAX_IMAGE_PIXELS", 10)
+    images = Images(path, "train")
+    assert "decompression bomb" in refused(lambda: images[0])
+
+
 def test_a_split_without_images_is_refused(tmp_path):
     write_images(tmp_path / "images", ITEMS[:1], {"test": 1}, 3)
     with pytest.raises(UserError) as caught:

@@ -5,21 +5,19 @@ from dataclasses import asdict
 from negmerge import compute
 from negmerge.data.loading import evaluation_batches
 from negmerge.evaluation.accuracy import all_logits, count_right
-from negmerge.files import sha256, write_json
+from negmerge.files import write_json
 from negmerge.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.states import read_metadata, read_state
 
-with job(snakemake):
+with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
     (path,) = inputs.unlearned
     device = compute.prepare(params.device, params.torch_threads, params.seed)
     scenario = load_scenario(params.scenario, inputs, device)
     network = scenario.network(read_state(path), path)
     labels = {key: snakemake.wildcards[key] for key in ("experiment", "task", "method")}
-    score = (
-        {"uses": params.uses} | read_metadata(path) | labels | {"unlearned_sha256": sha256(path)}
-    )
+    score = {"uses": params.uses} | read_metadata(path) | labels
     found, transform = {}, scenario.evaluation_transform()
     for name in scenario.roles:
         role = scenario.role(name, "score")
@@ -27,4 +25,4 @@ with job(snakemake):
         logits, truth = found[name] = all_logits(network, role.head, batches, device)
         score[name] = asdict(count_right(logits, truth))
     score |= scenario.scores(network, found, params.batch_size, params.relearning, params.seed)
-    write_json(snakemake.output.score, score)
+    write_json(snakemake.output.score, score | {"made_from": provenance.made_from()})

@@ -11,7 +11,7 @@ from negmerge.vectors import apply
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
-    choice = read_json(inputs.selected)
+    choice = read_json(inputs.selected, keys=("vector", "coefficient"))
     state = read_state(inputs.base)
     paths = {Path(path).stem: path for path in inputs.get("candidates", [])}
     path = paths.get(choice["vector"])

@@ -10,7 +10,7 @@ with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     sweeps = dict(read_sweep(path) for path in inputs.get("sweeps", []))
     if inputs.get("search"):
-        choice = Choice(**read_json(inputs.search[0])["choice"])
+        choice = Choice(**read_json(inputs.search[0], keys=["choice"])["choice"])
     elif not sweeps:
         choice = UNCHANGED
     elif params.rule == "gap":

@@ -2,6 +2,7 @@
 
 from negmerge.files import read_json, write_text
 from negmerge.job import job
+from negmerge.reporting.coefficients import read_points, sweep_cells
 from negmerge.reporting.costs import read_cost
 from negmerge.reporting.layout import layout
 from negmerge.reporting.published import read_published
@@ -10,10 +11,13 @@ from negmerge.reporting.writing import latex, markdown
 
 with job(snakemake):
     inputs, output, table = snakemake.input, snakemake.output, snakemake.params.table
-    records = [
-        read_cost(path) if table["kind"] == "cost" else read_json(path) for path in inputs.records
-    ]
-    frame = cells(table, records, read_published(inputs.get("published", [])))
+    published = read_published(inputs.get("published", []))
+    if table["kind"] == "sweep":
+        points = [point for path in inputs.records for point in read_points(path)]
+        frame = sweep_cells(table, points, published)
+    else:
+        read = read_cost if table["kind"] == "cost" else read_json
+        frame = cells(table, list(map(read, inputs.records)), published)
     write_cells(output.csv, frame)
     printed = layout(table, frame)
     write_text(output.md, markdown(printed))

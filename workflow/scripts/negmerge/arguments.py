@@ -1,8 +1,12 @@
 """Arguments of the command line: those that commands share, and words read as values."""
 
 import argparse
+import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
+
+from negmerge.errors import UserError
 
 STATE = "a safetensors file, an index of shards, or a folder with one of them"
 
@@ -61,3 +65,19 @@ def add_output(command: argparse.ArgumentParser) -> None:
 def add_json(command: argparse.ArgumentParser) -> None:
     """Add the choice of a report for programs."""
     command.add_argument("--json", action="store_true", help="print a report as JSON")
+
+
+def refuse_overwriting(options: argparse.Namespace) -> None:
+    """Check that what `add_output` added may be written.
+
+    Raises:
+        UserError: it exists, and was not to be overwritten.
+    """
+    if options.output.exists() and not options.force:
+        raise UserError(f"{options.output}: exists already; --force overwrites it")
+
+
+def print_report(options: argparse.Namespace, report: dict, lines: Iterable[str]) -> None:
+    """Print a report as JSON if that was asked for, else as lines for people."""
+    for line in [json.dumps(report, indent=2)] if options.json else lines:
+        print(line)

@@ -4,22 +4,49 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from negmerge.errors import UserError
 
-# What a user can mend when a file cannot be written.
-UNWRITABLE = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.EISDIR,
-)
+# What a user can mend when a file cannot be written, and how.
+ROOM = "make room and run again"
+RIGHTS = "make the place writable and run again"
+UNWRITABLE = {
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+    errno.EFBIG: ROOM,
+    errno.EROFS: RIGHTS,
+    errno.EACCES: RIGHTS,
+    errno.EPERM: RIGHTS,
+    errno.ENOTDIR: "",
+    errno.EEXIST: "",
+    errno.EISDIR: "",
+}
+
+
+def unwritable(path: str | Path, number: int) -> UserError:
+    """Give the error of a file that cannot be written for one of the reasons in `UNWRITABLE`."""
+    advice = f"; {UNWRITABLE[number]}" if UNWRITABLE[number] else ""
+    return UserError(f"{path}: cannot be written: {os.strerror(number)}{advice}")
+
+
+def require_writable(folders: Iterable[str | Path]) -> None:
+    """Check that files can be made in folders, or in what lies above a folder that is not there.
+
+    Raises:
+        UserError: a folder is read-only, or its place is no folder.
+    """
+    for folder in map(Path, folders):
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise unwritable(there, errno.ENOTDIR)
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise unwritable(
+                there, errno.EROFS if os.statvfs(there).f_flag & os.ST_RDONLY else errno.EACCES
+            )
 
 
 @contextmanager
@@ -45,15 +72,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(partial, path)
     except OSError as error:
         if error.errno in UNWRITABLE:
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+            raise unwritable(path, error.errno) from error
         raise
     except Exception as error:
-        # safetensors reports a full disk as an error of its own, with the system's number inside.
-        if f"os error {errno.ENOSPC}" in str(error) or f"code: {errno.ENOSPC}," in str(error):
-            raise UserError(f"{path}: cannot be written: {os.strerror(errno.ENOSPC)}") from error
+        # safetensors has an error of its own, with the system's number inside.
+        told = re.search(r"(?:os error|code:) (\d+)\b", str(error))
+        if told and int(told[1]) in UNWRITABLE:
+            raise unwritable(path, int(told[1])) from error
         raise
     finally:
-        with suppress(NotADirectoryError):
+        # On a read-only disk this fails as well.
+        with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
@@ -68,16 +97,22 @@ def write_json(path: str | Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> dict:
-    """Read a JSON object.
+def read_json(path: str | Path, keys: Iterable[str] = ()) -> dict:
+    """Read a JSON object, which must have some keys.
 
     Raises:
-        UserError: the file is not JSON.
+        UserError: the file cannot be read, is no JSON object or lacks a key.
     """
     try:
-        return json.loads(Path(path).read_text())
-    except ValueError as error:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file ({error}); delete it and run again") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: holds no JSON object; delete it and run again")
+    missing = [key for key in keys if key not in found]
+    if missing:
+        raise UserError(f"{path}: the key {missing[0]!r} is missing; delete it and run again")
+    return found
 
 
 def sha256(path: str | Path) -> str:

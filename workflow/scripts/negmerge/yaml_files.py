@@ -14,6 +14,9 @@ from negmerge.errors import UserError, nearest, unknown
 T = TypeVar("T")
 
 SHOWN = 80  # characters of a wrong value that an error shows
+# Values of a file when aliases are written out. The largest file of the project has 4,000, and a
+# few lines of aliases can stand for more values than a memory holds.
+MOST_VALUES = 100_000
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -38,14 +41,18 @@ def read_yaml(path: str | Path, model: type[T] | Any) -> T:
     """Read a YAML file as an instance of `model`, a type that pydantic understands.
 
     Raises:
-        UserError: no such file, not YAML, an unknown key, a wrong type or a value out of range;
-            in one line that names the file and the key.
+        UserError: no such file, not YAML, more values than a study can have, an unknown key, a
+            wrong type or a value out of range; in one line that names the file and the key.
     """
     path = Path(path)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        content = _load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: nested too deeply to be read") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise UserError(f"{path}: line {mark.line + 1}: not valid YAML: {error.problem}") from error
@@ -56,7 +63,45 @@ def read_yaml(path: str | Path, model: type[T] | Any) -> T:
     try:
         return TypeAdapter(model).validate_python(content)
     except ValidationError as error:
-        raise UserError(f"{path}: {explain(error, model)}") from error
+        # A key may hold a line break, an error is one line.
+        finding = explain(error, model).replace("\n", "\\n")
+        raise UserError(f"{path}: {finding}") from error
+
+
+def _load(text: str) -> Any:
+    """Read YAML, unless its aliases make it too large or contain themselves."""
+    loader = _UniqueKeys(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _count_values(node, {})
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _count_values(node: yaml.Node, counted: dict[int, int]) -> int:
+    """Count the values in a node with aliases written out.
+
+    Args:
+        node: from the YAML parser; an alias is the node that it stands for.
+        counted: the counts so far, by node; 0 while a node is being counted.
+
+    Raises:
+        ConstructorError: there are too many, or without end.
+    """
+    if id(node) not in counted:
+        counted[id(node)] = 0
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in parts for part in pair]
+        counted[id(node)] = 1 + sum(_count_values(part, counted) for part in parts)
+    count = counted[id(node)]
+    if not 0 < count <= MOST_VALUES:
+        what = "an alias stands for itself" if not count else f"more than {MOST_VALUES:,} values"
+        raise yaml.constructor.ConstructorError(problem=what, problem_mark=node.start_mark)
+    return count
 
 
 def explain(error: ValidationError, model: Any) -> str:

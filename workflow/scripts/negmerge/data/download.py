@@ -13,7 +13,7 @@ from negmerge.data.checksums import difference, expectation, verify
 from negmerge.data.progress import Progress
 from negmerge.data.transfer import Interrupted, Refused, fetch
 from negmerge.errors import UserError
-from negmerge.files import UNWRITABLE
+from negmerge.files import UNWRITABLE, unwritable
 
 # Seconds before each attempt; the count starts anew whenever an attempt has brought something.
 PAUSES = (0, 2, 10, 30, 60)
@@ -61,7 +61,7 @@ def download(
             os.replace(stream.name, path)
     except OSError as error:
         if error.errno in UNWRITABLE:
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+            raise unwritable(path, error.errno) from error
         raise
 
 

@@ -149,8 +149,8 @@ def read_split(path: str | Path, n: int, test: int) -> Split:
         UserError: not a JSON file, a part is missing or unknown, or what `check_split` refuses.
     """
     found = read_json(path)
-    if not isinstance(found, dict) or set(found) != set(FILE_PARTS):
-        names = ", ".join(found) if isinstance(found, dict) else type(found).__name__
-        raise UserError(f"{path}: holds {names or 'nothing'}, expected {', '.join(FILE_PARTS)}")
+    if set(found) != set(FILE_PARTS):
+        names = ", ".join(found) or "nothing"
+        raise UserError(f"{path}: holds {names}, expected {', '.join(FILE_PARTS)}")
     found["test"] = check_indices(found["test"], test, f"{path}: test")
     return check_split(Split(**found), n, path)

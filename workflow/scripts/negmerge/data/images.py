@@ -81,11 +81,11 @@ def image_counts(path: str | Path) -> dict[str, int]:
     try:
         with safe_open(str(path), framework="numpy") as file:
             return json.loads((file.metadata() or {})["splits"])
-    except (SafetensorError, OSError, KeyError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise _not_whole(path, error) from error
 
 
-def _not_whole(path: str | Path, error: Exception) -> UserError:
+def _not_whole(path: str | Path, error: Exception | str) -> UserError:
     return UserError(f"{path}: not a whole prepared data set ({error}); delete it and run again")
 
 
@@ -110,6 +110,11 @@ class Images:
             labels = self._file.get_tensor("labels")
         except (SafetensorError, OSError) as error:
             raise _not_whole(path, error) from error
+        if not len(rows) == len(labels) == len(offsets) - 1:
+            counts = f"{len(rows)}, {len(labels)} and {len(offsets) - 1}"
+            raise _not_whole(path, f"splits, labels and offsets of {counts} images")
+        if (np.diff(offsets, prepend=0) < 0).any() or offsets[-1] != self._bytes.get_shape()[0]:
+            raise _not_whole(path, "its offsets do not fit its bytes")
         if not rows.any():
             raise UserError(f"{path}: split {split!r} holds no images")
         self.labels = labels[rows]
@@ -125,12 +130,19 @@ class Images:
         return len(self.labels)
 
     def __getitem__(self, position: int) -> Image.Image:
-        """Decode one image as RGB."""
+        """Decode one image as RGB.
+
+        Raises:
+            UserError: its bytes are no image, or one that would fill the memory.
+        """
         if position in self._decoded:
             return self._decoded[position]
         start, end = self._spans[position]
         encoded = io.BytesIO(self._bytes[int(start) : int(end)].tobytes())
-        image = Image.open(encoded).convert("RGB")
+        try:
+            image = Image.open(encoded).convert("RGB")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise _not_whole(self.path, f"image {position} of {self.split}: {error}") from error
         self._room -= 3 * image.width * image.height
         if self._room >= 0:
             self._decoded[position] = image

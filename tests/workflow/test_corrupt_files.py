@@ -1,0 +1,162 @@
+"""Files that somebody damaged or replaced are found before they are used, and named."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from negmerge.cli import main
+from negmerge.errors import UserError
+from negmerge.files import sha256
+from negmerge.provenance import Provenance, find_record, read_record
+
+REPORT = "results/tiny/report.html"
+DIGITS, TRIAL = "results/tiny/clip/digits", "results/tiny/resnet/trial1"
+# Each kind of artefact: a file, and one that is made from it.
+KINDS = {
+    "images": ("data/tiny-fashion/images.safetensors", f"{TRIAL}/split.json"),
+    "split": (f"{TRIAL}/split.json", f"{TRIAL}/trained/original.safetensors"),
+    "base": ("results/tiny/clip/base.safetensors", f"{DIGITS}/vectors/m1.safetensors"),
+    "text": ("results/tiny/clip/text.safetensors", "results/tiny/clip/heads/digits.safetensors"),
+    "head": ("results/tiny/clip/heads/digits.safetensors", f"{DIGITS}/scores/negmerge.json"),
+    "trained": (f"{TRIAL}/trained/original.safetensors", f"{TRIAL}/finetuned/ls0.safetensors"),
+    "finetuned": (f"{DIGITS}/finetuned/m10.safetensors", f"{DIGITS}/vectors/m10.safetensors"),
+    "vector": (f"{DIGITS}/vectors/m1.safetensors", f"{DIGITS}/merged/uniform.safetensors"),
+    "merged": (f"{DIGITS}/merged/negmerge.safetensors", f"{DIGITS}/sparsity/negmerge.json"),
+    "sweep": (f"{DIGITS}/sweeps/m1.csv", f"{DIGITS}/selected/task-arithmetic.json"),
+    "measure": (f"{TRIAL}/measures/retrain.csv", f"{TRIAL}/selected/negmerge.gap.json"),
+    "search": (f"{DIGITS}/searches/negmerge-1.json", f"{DIGITS}/selected/negmerge-1.json"),
+    "selected": (f"{DIGITS}/selected/uniform.json", f"{DIGITS}/unlearned/uniform.safetensors"),
+    "unlearned": (f"{DIGITS}/unlearned/uniform.safetensors", f"{DIGITS}/scores/uniform.json"),
+    "score": (f"{DIGITS}/scores/uniform.json", "results/tiny/tables/accuracy.md"),
+    "sparsity": (f"{DIGITS}/sparsity/uniform.json", "results/tiny/tables/sparsity.md"),
+    "table": ("results/tiny/tables/accuracy.md", REPORT),
+}
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def flip_a_bit(path):
+    """A file that can still be read, with another number or letter in it."""
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = (cut, flip_a_bit)
+
+
+@pytest.fixture(scope="module")
+def spoilt(finished, tmp_path_factory):
+    """A copy whose files are damaged and restored in turn."""
+    return finished.copy(tmp_path_factory.mktemp("spoilt") / "workflow")
+
+
+@pytest.fixture
+def damaged(spoilt, request):
+    """The copy with one kind of file damaged, and the places in `KINDS`."""
+    kind, damage = request.param
+    path = spoilt.folder / KINDS[kind][0]
+    whole, before = path.read_bytes(), os.stat(path)
+    damage(path)
+    yield spoilt, KINDS[kind]
+    path.write_bytes(whole)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+every_damage = pytest.mark.parametrize(
+    "damaged",
+    [(kind, damage) for kind in KINDS for damage in DAMAGES],
+    ids=[f"{kind}-{damage.__name__}" for kind in KINDS for damage in DAMAGES],
+    indirect=True,
+)
+
+
+@every_damage
+def test_a_job_names_it_before_it_uses_it(damaged, monkeypatch):
+    spoilt, (file, made) = damaged
+    monkeypatch.chdir(spoilt.folder)
+    record = json.loads(find_record(Path(made)).read_text())
+    assert file in record["inputs"]
+    places = {"log": ["results/tiny/logs/x.log"], "output": ["results/tiny/x"]}
+    with pytest.raises(UserError) as caught:
+        Provenance(SimpleNamespace(input=list(record["inputs"]), **places)).begin()
+    line = str(caught.value)
+    assert line.startswith(f"{file}: not the file that ")
+    assert "; delete it and run again" in line
+    assert "\n" not in line
+
+
+@every_damage
+def test_verify_names_it_and_the_command_to_go_on(damaged, capsys):
+    spoilt, (file, _) = damaged
+    assert main(["verify", str(spoilt.folder / "results/tiny"), "--json"]) == 1
+    finding = json.loads(capsys.readouterr().out)["finding"]
+    assert finding["file"] == file
+    assert finding["command"].startswith(f"snakemake --cores all --forcerun {file} -- {file}")
+
+
+def test_a_finished_study_fits_and_its_scores_say_what_they_were_made_from(finished, capsys):
+    assert main(["verify", str(finished.folder / "results/tiny")]) == 0
+    score = json.loads((finished.folder / f"{DIGITS}/scores/negmerge.json").read_text())
+    unlearned = finished.folder / f"{DIGITS}/unlearned/negmerge.safetensors"
+    assert score["made_from"]["unlearned"] == [sha256(unlearned)]
+
+
+def test_images_are_hashed_once_for_all_jobs(finished):
+    for name in ("digits", "fashion", "letters", "tiny-fashion"):
+        images = finished.folder / f"data/{name}/images.safetensors"
+        assert read_record(find_record(images)).modified == images.stat().st_mtime_ns
+
+
+def test_the_workflow_stops_at_a_damaged_file_and_goes_on_without_it(editable, finished, capsys):
+    file = f"{DIGITS}/selected/uniform.json"
+    target = f"{DIGITS}/unlearned/uniform.safetensors"
+    flip_a_bit(editable.folder / file)
+    run = editable.snakemake("--cores", "1", "--forcerun", "negate", "--", target)
+    assert run.returncode == 1
+    assert f"error: {file}: not the file that select made: found sha256" in run.stderr
+    assert "Traceback" not in run.stderr
+    (editable.folder / file).unlink()
+    run = editable.snakemake("--cores", "1", "--", target)
+    assert run.returncode == 0, run.stderr
+    for place in (file, target):
+        assert (editable.folder / place).read_bytes() == (finished.folder / place).read_bytes()
+
+
+def test_the_command_of_verify_mends_a_study(editable, finished, capsys):
+    file = "results/tiny/tables/accuracy.csv"
+    flip_a_bit(editable.folder / file)
+    results = editable.folder / "results/tiny"
+    assert main(["verify", str(results), "--json"]) == 1
+    program, *words = shlex.split(json.loads(capsys.readouterr().out)["finding"]["command"])
+    assert program == "snakemake"
+    run = editable.snakemake(*words)
+    assert run.returncode == 0, run.stderr
+    assert main(["verify", str(results)]) == 0
+    assert editable.artefacts() == finished.artefacts()
+
+
+def test_a_packed_study_goes_on_in_a_new_clone(checkout, finished, tmp_path, capsys):
+    parts = ["results/tiny", "data", "resources", "workflow", ".snakemake/metadata"]
+    archive = tmp_path / "tiny.tar.gz"
+    subprocess.run(["tar", "-czf", archive, *parts], cwd=finished.folder, check=True)
+    clone = checkout.copy(tmp_path / "elsewhere" / "clone")
+    # A new clone is newer than any result, and has none of its own.
+    for path in clone.folder.rglob("*"):
+        os.utime(path, follow_symlinks=False)
+    shutil.rmtree(clone.folder / ".snakemake", ignore_errors=True)
+    subprocess.run(["tar", "-xzf", archive], cwd=clone.folder, check=True)
+    assert clone.planned(REPORT) == set()
+    assert main(["verify", str(clone.folder / "results/tiny")]) == 0
+    clone.edit("config/studies/tiny.yaml", "weight_decay: 0.2", "weight_decay: 0.3")
+    planned = clone.planned(REPORT)
+    assert "finetune: clip, digits, m10" in planned
+    assert "finetune: clip, digits, m1" not in planned

@@ -1,0 +1,40 @@
+"""Check a study, and print what is in it."""
+
+import argparse
+from pathlib import Path
+
+SUMMARY = "check a study and list its experiments, points, methods, tables and figures"
+EPILOG = "example:\n  negmerge check demo"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the study, and where it is configured."""
+    parser.add_argument("study", metavar="STUDY", help="its file's name without .yaml")
+    parser.add_argument(
+        "--config", metavar="FOLDER", type=Path, default=Path("config"), help="default: config"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read the study and list it.
+
+    Raises:
+        UserError: something in the study is wrong.
+    """
+    from negmerge.study import load_study
+
+    study = load_study(options.config, options.study)
+    print(f"{options.study}: {study.title}")
+    for name, experiment in study.experiments.items():
+        points, coefficients = list(experiment.pool.changes), experiment.coefficients.values
+        print(f"\nexperiment {name}: {experiment.scenario}, {experiment.model}")
+        sets = ", ".join(dict.fromkeys(experiment.datasets))
+        print(f"  tasks: {', '.join(experiment.task_names)}; data sets: {sets}")
+        print(f"  {len(points)} points: {', '.join(points)}")
+        print(f"  {len(experiment.methods)} methods: {', '.join(experiment.methods)}")
+        print(f"  {len(coefficients)} coefficients: {coefficients[0]:g} to {coefficients[-1]:g}")
+    for kind, exhibits in (("table", study.tables), ("figure", study.figures)):
+        if exhibits:
+            print()
+        for name, exhibit in exhibits.items():
+            print(f"{kind} {name}: {exhibit.kind}, {exhibit.title}")

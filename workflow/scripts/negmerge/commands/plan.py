@@ -1,0 +1,38 @@
+"""Print what a study, or a part of it, will take, beside what it took."""
+
+import argparse
+
+from negmerge import arguments
+
+SUMMARY = "say what a study will take: jobs, hours, downloads and disk"
+EPILOG = (
+    "Nothing is run. The hours are estimates, with config/costs.yaml; what jobs that have\n"
+    "run took stands beside. Call it where the Snakefile lies.\n\n"
+    "example:\n  negmerge plan paper table2"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the study and the target."""
+    parser.add_argument("study", metavar="STUDY", help="its file's name without .yaml")
+    parser.add_argument(
+        "target",
+        metavar="TARGET",
+        nargs="?",
+        default="report",
+        help="a table, a figure, a path, or report, the default",
+    )
+    arguments.add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Plan.
+
+    Raises:
+        UserError: something in the study is wrong, or Snakemake cannot plan it.
+    """
+    from negmerge.planning.layout import describe
+    from negmerge.planning.plan import make_plan
+
+    report = make_plan(options.study, options.target)
+    arguments.print_report(options, report, describe(report))

@@ -1,0 +1,257 @@
+"""Records of how files were made: from what, with which settings and versions, when.
+
+The record of `FOLDER/place` is `FOLDER/provenance/place.json`, where FOLDER is that of a study's
+results, or that of the data. Results are the same bytes in each run; what differs between runs,
+such as a time, stands in records only.
+"""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from negmerge import __version__
+from negmerge.errors import UserError
+from negmerge.files import read_json, sha256, write_json
+
+FOLDER = "provenance"
+# What is written down of a package if a job has loaded it: module -> the package's name.
+PACKAGES = {
+    "jinja2": "jinja2",
+    "markupsafe": "markupsafe",
+    "matplotlib": "matplotlib",
+    "networkx": "networkx",
+    "numpy": "numpy",
+    "open_clip": "open_clip_torch",
+    "pandas": "pandas",
+    "PIL": "pillow",
+    "pydantic": "pydantic",
+    "yaml": "pyyaml",
+    "safetensors": "safetensors",
+    "sklearn": "scikit-learn",
+    "scipy": "scipy",
+    "timm": "timm",
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "tqdm": "tqdm",
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a record says of one file.
+
+    Attributes:
+        path: where the record lies.
+        name: the file as the job named it: relative to the folder in which Snakemake ran.
+        rule: the rule that made the file.
+        bytes: the file's size.
+        sha256: its hash.
+        modified: the time stamp with which it was last found to be right, in nanoseconds.
+        keep: the workflow's setting; with `needed`, checkpoints go when no job needs them any more.
+        inputs: what it was made from: by name `sha256`, None for a folder, and `record`, the place
+            of the record that the input had, None if it had none.
+    """
+
+    path: Path
+    name: str
+    rule: str
+    bytes: int
+    sha256: str
+    modified: int
+    keep: str
+    inputs: dict[str, dict[str, str | None]]
+
+
+def place_of_record(folder: Path, path: Path) -> Path:
+    """Give the place of the record of a file in `folder`, the study's or that of the data."""
+    place = path.relative_to(folder)
+    return folder / FOLDER / place.with_name(f"{place.name}.json")
+
+
+def find_record(path: Path) -> Path | None:
+    """Find the record of a file, or None if none of the folders above it has one."""
+    records = (place_of_record(folder, path) for folder in path.parents)
+    return next((record for record in records if record.is_file()), None)
+
+
+def read_record(path: Path) -> Record:
+    """Read what a record says of the file that it is the record of.
+
+    Raises:
+        UserError: the record cannot be read.
+    """
+    content = read_json(path)
+    try:
+        # A job's outputs lie in one folder and have the same record, each at its own place.
+        ((name, made),) = (
+            (name, made)
+            for name, made in content["outputs"].items()
+            if Path(name).name == path.stem
+        )
+        inputs = {
+            str(used): {"sha256": facts["sha256"], "record": facts["record"]}
+            for used, facts in content["inputs"].items()
+        }
+        return Record(
+            path=path,
+            name=name,
+            rule=str(content["rule"]),
+            bytes=int(made["bytes"]),
+            sha256=str(made["sha256"]),
+            modified=int(made["modified"]),
+            keep=str(content["keep"]),
+            inputs=inputs,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not a record ({error!r}); delete it") from error
+
+
+class Provenance:
+    """What a job is made of and what it makes, for its record.
+
+    Args:
+        snakemake: the object that Snakemake gives to scripts.
+    """
+
+    def __init__(self, snakemake: Any):
+        self._job = snakemake
+        self._started, self._clock = datetime.now(UTC), time.monotonic()
+        self._hashes: dict[str, str] = {}
+        self._records: dict[str, str] = {}
+        self._folder = _common_folder(Path(snakemake.log[0]), Path(snakemake.output[0]))
+
+    def begin(self) -> None:
+        """Remove the records of an earlier run, and check that the inputs fit theirs.
+
+        Images of a data set are read by hundreds of jobs; to hash them each time would take longer
+        than some of the jobs do. A file that has the size and the time of its record is taken for
+        the one that was recorded; `negmerge verify` hashes every file. Snakemake sets the time
+        anew when a job has ended, so the first job that reads a file writes the new one down.
+
+        Raises:
+            UserError: an input is not the file that the job of another rule has made.
+        """
+        for path in self._job.output:
+            place_of_record(self._folder, Path(path)).unlink(missing_ok=True)
+        for path in dict.fromkeys(self._job.input):
+            place = find_record(Path(path))
+            if place is None:
+                continue
+            record = read_record(place)
+            self._records[path] = str(place)
+            self._hashes[path] = record.sha256
+            facts = os.stat(path)
+            if facts.st_size != record.bytes:
+                raise _foreign(path, record, f"{facts.st_size} bytes", f"{record.bytes} bytes")
+            if facts.st_mtime_ns != record.modified:
+                self.know([(path, sha256(path))])
+                _note_time(record, facts.st_mtime_ns)
+
+    def know(self, hashes: Iterable[tuple[str, str]]) -> None:
+        """Take over hashes of inputs that the job has computed for itself, by path.
+
+        Raises:
+            UserError: one is not that of the input's record.
+        """
+        for path, found in hashes:
+            if path in self._records and found != self._hashes[path]:
+                record = read_record(Path(self._records[path]))
+                raise _foreign(path, record, f"sha256 {found}", record.sha256)
+            self._hashes[path] = found
+
+    def made_from(self) -> dict[str, str | list[str]]:
+        """Give the SHA-256 of the job's inputs by their names in the rule: one, or a list."""
+        return {
+            name: self._hash(files) if isinstance(files, str) else list(map(self._hash, files))
+            for name, files in self._job.input.items()
+        }
+
+    def write(self) -> None:
+        """Write the record of each output, when all are complete."""
+        seconds = time.monotonic() - self._clock
+        params = dict(self._job.params.items())
+        record = {
+            "rule": self._job.rule,
+            "wildcards": dict(self._job.wildcards.items()),
+            "inputs": {
+                path: {"sha256": self._hash(path), "record": self._records.get(path)}
+                for path in dict.fromkeys(self._job.input)
+            },
+            "outputs": {path: _facts(path) for path in self._job.output},
+            "keep": self._job.config.get("keep", "all"),
+            "params": params,
+            "seed": params.get("seed"),
+            "versions": versions(),
+            "machine": _machine(params) | {"threads": self._job.threads},
+            "started": self._started.isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+        }
+        for path in self._job.output:
+            write_json(place_of_record(self._folder, Path(path)), record)
+
+    def _hash(self, path: str) -> str | None:
+        """Hash an input once; a folder, which a source of data may read, has no hash."""
+        if path not in self._hashes:
+            if Path(path).is_dir():
+                return None
+            self._hashes[path] = sha256(path)
+        return self._hashes[path]
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of Python, of this library and of the packages that are loaded."""
+    found = {"python": platform.python_version(), "negmerge": __version__}
+    for module, package in PACKAGES.items():
+        if module in sys.modules:
+            try:
+                found[package] = metadata.version(package)
+            except metadata.PackageNotFoundError:
+                found[package] = "unknown"
+    return found
+
+
+def _common_folder(log: Path, output: Path) -> Path:
+    """Give the study's folder, or that of the data, in which logs and records have folders."""
+    folders = (parent.parent for parent in log.parents if parent.name == "logs")
+    return next(folder for folder in folders if output.is_relative_to(folder))
+
+
+def _foreign(path: str, record: Record, found: str, expected: str) -> UserError:
+    return UserError(
+        f"{path}: not the file that {record.rule} made: found {found}, expected {expected}; delete "
+        f"it and run again, or delete {record.path} if the file is right"
+    )
+
+
+def _note_time(record: Record, modified: int) -> None:
+    """Write a new time stamp of an unchanged file into its record, if that can be written."""
+    content = read_json(record.path)
+    content["outputs"][record.name]["modified"] = modified
+    with suppress(UserError):
+        write_json(record.path, content)
+
+
+def _facts(path: str) -> dict[str, int | str]:
+    facts = os.stat(path)
+    return {"bytes": facts.st_size, "modified": facts.st_mtime_ns, "sha256": sha256(path)}
+
+
+def _machine(params: Mapping) -> dict[str, str]:
+    """Say what computed."""
+    device = params.get("device", "cpu")
+    found = {"system": platform.platform(), "device": device}
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        # Sums differ between kinds of processors, as they do between GPUs.
+        found["vectors"] = torch.backends.cpu.get_cpu_capability()
+        if device == "cuda":
+            found["gpu"] = torch.cuda.get_device_name()
+    return found

@@ -144,10 +144,19 @@ def test_costs_are_those_of_the_jobs_that_merge(study):
     ]
 
 
+def test_a_table_of_a_sweep_reads_the_sweeps(study):
+    found = places.table_records(study, table("sweep", ["negmerge", "greedy"]))
+    assert found["records"] == [
+        "mini-clip/digits/sweeps/negmerge.csv",
+        "mini-clip/digits/sweeps/greedy.csv",
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "row", "of_kind"),
     [
         ("sparsity", "salun-2", "unlearn"),
+        ("sweep", "task-arithmetic", "single"),
         ("sparsity", "retrain", "retrain"),
         ("cost", "original", "base"),
         ("cost", "task-arithmetic", "single"),
@@ -201,6 +210,17 @@ EXHIBITS = {
         ["mini-resnet"],
         "figures.figure1a: 'mini-resnet' is of scenario classifier, kind tradeoff shows zero-shot",
     ),
+    "a sweep of a classifier": (
+        "tables/table2",
+        {
+            "kind": "sweep",
+            "title": "x",
+            "rows": {"negmerge": "x"},
+            "columns": [{"label": "retain", "experiments": ["mini-resnet"]}],
+        },
+        "tables.table2.columns.retain: 'mini-resnet' is of scenario classifier, kind sweep shows "
+        "zero-shot",
+    ),
     "a rule that chose nothing": (
         "tables/table2/columns/1/rule",
         "gab",
@@ -222,3 +242,20 @@ def test_what_cannot_be_shown_is_refused(config, change_yaml, place, value, find
     with pytest.raises(UserError) as caught:
         load_study(config, "example")
     assert str(caught.value) == f"{path}: {finding}"
+
+
+def test_a_column_of_a_sweep_has_one_grid_of_coefficients(config):
+    path = config / "studies" / "example.yaml"
+    study = yaml.safe_load(path.read_text())
+    clip = study["experiments"]["mini-clip"]
+    study["experiments"]["other"] = clip | {"coefficients": {"step": 0.25, "stop": 0.5}}
+    column = {"label": "both", "experiments": ["mini-clip", "other"]}
+    study["tables"]["sweep"] = {
+        "kind": "sweep", "title": "x", "rows": {"negmerge": "x"}, "columns": [column]
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(study))
+    with pytest.raises(UserError) as caught:
+        load_study(config, "example")
+    assert str(caught.value).endswith(
+        "tables.sweep.columns.both: 'other' has other coefficients than those before it"
+    )

@@ -146,5 +146,6 @@ def test_an_unknown_kind_comes_with_the_valid_ones(gaps):
     with pytest.raises(UserError) as caught:
         draw(GAP | {"kind": "gaps"}, scores=gaps)
     assert str(caught.value) == (
-        "unknown kind of figure 'gaps'; did you mean 'gap'? valid: gap, models, spread, tradeoff"
+        "unknown kind of figure 'gaps'; did you mean 'gap'? valid: gap, gradcam, models, signs, "
+        "spread, tradeoff"
     )

@@ -3,6 +3,7 @@
 from negmerge.files import read_json, write_text
 from negmerge.job import job
 from negmerge.reporting.figures import draw
+from negmerge.reporting.heatmaps import read_heatmaps
 from negmerge.reporting.style import save
 from negmerge.reporting.sweeps import read_sweeps
 
@@ -13,6 +14,8 @@ with job(snakemake):
         sweeps=read_sweeps(inputs.sweeps) if inputs.get("sweeps") else None,
         selected=[read_json(path) for path in inputs.get("selected", [])],
         scores=[read_json(path) for path in inputs.get("scores", [])],
+        heatmaps=[read_heatmaps(path) for path in inputs.get("gradcam", [])],
+        coordinates=[read_json(path) for path in inputs.get("coordinates", [])],
     )
     write_text(output.csv, data.to_csv(index=False, na_rep="NA", lineterminator="\n"))
     save(picture, output.png)

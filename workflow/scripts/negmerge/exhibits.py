@@ -12,6 +12,7 @@ from negmerge.recipe import Settings
 KINDS_SHOWN = {
     "sparsity": ("merge", "greedy"),
     "cost": ("merge", "greedy", "unlearn", "retrain"),
+    "sweep": ("merge", "greedy"),
 }
 
 
@@ -46,10 +47,10 @@ class Column(Settings):
 class Table(Settings):
     """A table: methods as rows."""
 
-    kind: Literal["accuracy", "gap", "sparsity", "cost"] = Field(
+    kind: Literal["accuracy", "gap", "sparsity", "cost", "sweep"] = Field(
         description="accuracy: forget and control accuracy (zero-shot); gap: distance to Retrain "
         "(classifier); sparsity: zeros of merged vectors; cost: time and memory of merging or "
-        "training."
+        "training; sweep: forget and control accuracy at each coefficient (zero-shot)."
     )
     title: str = Field(description="The caption.")
     rows: dict[str, str] = Field(min_length=1, description="Methods, with the paper's names.")
@@ -58,7 +59,7 @@ class Table(Settings):
     @property
     def scenarios(self) -> tuple[str, ...]:
         """The scenarios whose experiments the table can show."""
-        of_kind = {"accuracy": ("zero-shot",), "gap": ("classifier",)}
+        of_kind = dict.fromkeys(("accuracy", "sweep"), ("zero-shot",)) | {"gap": ("classifier",)}
         return of_kind.get(self.kind, ("zero-shot", "classifier"))
 
     @model_validator(mode="after")
@@ -85,10 +86,12 @@ class Table(Settings):
 class Figure(Settings):
     """A figure."""
 
-    kind: Literal["tradeoff", "spread", "models", "gap"] = Field(
+    kind: Literal["tradeoff", "spread", "models", "gap", "gradcam", "signs"] = Field(
         description="tradeoff: forget against control accuracy of vectors and their sweeps; "
         "spread: forget accuracy of single models over the pool; models: forget accuracy against "
-        "the number of merged models; gap: the parts of the gap to Retrain (classifier)."
+        "the number of merged models; gap: the parts of the gap to Retrain (classifier); gradcam: "
+        "where on images to forget the score of their class rests; signs: what merges make of "
+        "single coordinates of the pool's vectors."
     )
     title: str = Field(description="The caption.")
     experiments: list[str] = Field(min_length=1, description="Experiments to draw.")
@@ -98,15 +101,20 @@ class Figure(Settings):
     @property
     def scenarios(self) -> tuple[str, ...]:
         """The scenarios whose experiments the figure can show."""
-        return ("classifier",) if self.kind == "gap" else ("zero-shot",)
+        of_kind = {"gap": ("classifier",)}
+        of_kind |= dict.fromkeys(("gradcam", "signs"), ("zero-shot", "classifier"))
+        return of_kind.get(self.kind, ("zero-shot",))
 
     @model_validator(mode="after")
     def _fitting_methods(self):
         if self.kind == "gap" and methods.RETRAIN not in self.methods:
             raise ValueError(f"methods: a figure of kind gap needs {methods.RETRAIN}")
-        for method in self.methods if self.kind == "models" else ():
+        if self.kind in ("gradcam", "signs") and not self.methods:
+            raise ValueError(f"methods: a figure of kind {self.kind} needs at least one")
+        for method in self.methods if self.kind in ("models", "signs") else ():
             if methods.kind(method) not in ("merge", "greedy"):
                 raise ValueError(
-                    f"methods: {method!r} merges nothing, and a figure of kind models shows merges"
+                    f"methods: {method!r} merges nothing, and a figure of kind {self.kind} shows "
+                    "merges"
                 )
         return self

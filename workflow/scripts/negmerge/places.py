@@ -16,7 +16,10 @@ RECORDS = {
     "gap": SCORES,
     "sparsity": "{experiment}/{task}/sparsity/{method}.json",
     "cost": "benchmarks/{rule}/{experiment}/{task}/{method}.tsv",
+    "sweep": "{experiment}/{task}/sweeps/{method}.csv",
 }
+# Figures for which a rule of their own makes the data: by kind, the rule and the file's ending.
+OWN_DATA = {"gradcam": ("gradcam", "safetensors"), "signs": ("coordinates", "json")}
 
 
 def is_trained(method: str) -> bool:
@@ -91,8 +94,11 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
 
 
 def figure_data(study: Study, figure: Figure) -> dict[str, list[str]]:
-    """Place the records that a figure draws."""
+    """Place the records that a figure draws; `{figure}` in a place stands for its name."""
     folders = [f"{e}/{t}" for e, t in _tasks(study, figure.experiments, figure.tasks)]
+    if figure.kind in OWN_DATA:
+        rule, ending = OWN_DATA[figure.kind]
+        return {rule: [f"{folder}/{rule}/{{figure}}.{ending}" for folder in folders]}
     if figure.kind in ("models", "gap"):
         drawn = [(folder, method) for folder in folders for method in figure.methods]
         return {"scores": [f"{folder}/scores/{method}.json" for folder, method in drawn]}

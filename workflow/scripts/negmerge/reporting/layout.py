@@ -7,6 +7,7 @@ import pandas as pd
 
 from negmerge.reporting import notes
 from negmerge.reporting.metrics import METRICS, Metric
+from negmerge.reporting.published import NOT_KNOWN
 from negmerge.reporting.tables import MEAN
 
 
@@ -53,13 +54,14 @@ def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
         cells: from `tables.cells` or `tables.read_cells`.
     """
     headings: list[Heading] = []
-    rows = [[label] for label in table["rows"].values()]
+    labels = cells["row"].drop_duplicates().to_list()
+    rows = [[label] for label in labels]
     for column in table["columns"]:
         group = cells[cells["column"] == column["label"]]
         for heading, texts in _printed_columns(table["kind"], column, group):
             headings.append(heading)
-            for row, label in zip(rows, table["rows"].values(), strict=True):
-                row.append(texts[label])
+            for row, label in zip(rows, labels, strict=True):
+                row.append(texts.get(label, NOT_KNOWN))
     return Layout(table["title"], headings, rows, notes.notes(table, cells))
 
 
@@ -107,7 +109,7 @@ def _texts(cells: Sequence[Mapping], text) -> dict[str, str]:
 def number(value: float, unit: str) -> str:
     """Spell a number: two decimals in percent, whole with thousands for a count, NA if missing."""
     if pd.isna(value):
-        return "NA"
+        return NOT_KNOWN
     # Adding zero turns -0.0 into 0.0.
     return f"{round(value, 2) + 0.0:.2f}" if unit else f"{value:,.0f}"
 

@@ -29,11 +29,13 @@ class Metric:
     printed: bool = True
 
 
+ACCURACIES = (
+    Metric("forget", "forget accuracy", "%", "lower"),
+    Metric("control", "control accuracy", "%", "higher"),
+)
 METRICS = {
-    "accuracy": (
-        Metric("forget", "forget accuracy", "%", "lower"),
-        Metric("control", "control accuracy", "%", "higher"),
-    ),
+    "accuracy": ACCURACIES,
+    "sweep": ACCURACIES,
     "gap": (
         Metric("retain", "retain accuracy", "%", "reference"),
         Metric("forget", "forget accuracy", "%", "reference"),

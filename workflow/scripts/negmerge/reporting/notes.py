@@ -8,6 +8,8 @@ from negmerge.reporting.tables import MEAN
 
 UPPER_END = " †"
 NOT_COMPARABLE = " ‡"
+# The images that a kind of table is measured on, if not test images.
+IMAGES = {"sweep": "validation"}
 TOO_LONG = "longer"
 RULES = {
     "retain": "among the coefficients that keep at least {keep} of the original's retain accuracy, "
@@ -38,7 +40,8 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
         table: the definition of the table, as in a study.
         cells: from `tables.cells` or `tables.read_cells`.
     """
-    lines = [_averaged(column["label"], cells) for column in table["columns"]]
+    images = IMAGES.get(table["kind"], "test")
+    lines = [_averaged(column["label"], cells, images) for column in table["columns"]]
     averages = (cells["averaged"] > 1).any()
     lines += KINDS[table["kind"]](cells)
     if averages:
@@ -49,19 +52,19 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     return lines + _paper_notes(table)
 
 
-def _averaged(label: str, cells: pd.DataFrame) -> str:
+def _averaged(label: str, cells: pd.DataFrame, images: str) -> str:
     """Say over which experiments and tasks a column averages, and on how many images."""
     column = cells[(cells["column"] == label) & (cells["experiment"] != MEAN)]
-    one = column[(column["method"] == column["method"].iloc[0])]
+    one = column[column["row"] == column["row"].iloc[0]]
     places = (one["experiment"] + "/" + one["task"]).drop_duplicates()
     what = f"mean of {len(places)} cells, " if len(places) > 1 else ""
     text = f"{label}: {what}{', '.join(places)}"
-    images = [
+    counts = [
         f"{int(n):,} {metric}"
         for metric, n in one.groupby("metric", sort=False)["images"].sum().items()
         if n
     ]
-    return f"{text}; {' and '.join(images)} test images." if images else f"{text}."
+    return f"{text}; {' and '.join(counts)} {images} images." if counts else f"{text}."
 
 
 def _accuracy_notes(cells: pd.DataFrame) -> list[str]:
@@ -138,11 +141,20 @@ def _sparsity_notes(cells: pd.DataFrame) -> list[str]:
     return lines
 
 
+def _sweep_notes(cells: pd.DataFrame) -> list[str]:
+    return [
+        "Each row is a coefficient: the accuracies on the images by which one is chosen, when the "
+        "vector times the coefficient is subtracted from the base. Scores are measured on others.",
+        _error_note(cells),
+    ]
+
+
 KINDS = {
     "accuracy": _accuracy_notes,
     "gap": _gap_notes,
     "sparsity": _sparsity_notes,
     "cost": _cost_notes,
+    "sweep": _sweep_notes,
 }
 
 

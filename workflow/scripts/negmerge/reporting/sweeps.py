@@ -21,14 +21,19 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
     Raises:
         UserError: a file is no sweep, or there is none at all.
     """
-    frames = [_read_sweep(path) for path in paths]
+    frames = [_percent(read_counts(path)) for path in paths]
     if not frames:
         raise UserError("no sweeps to draw a figure from")
     together = pd.concat(frames, ignore_index=True)
     return together.sort_values([*LABELS, "coefficient"], ignore_index=True)
 
 
-def _read_sweep(path: str | Path) -> pd.DataFrame:
+def read_counts(path: str | Path) -> pd.DataFrame:
+    """Read a sweep as it is: labels, coefficient, and right answers of images by role.
+
+    Raises:
+        UserError: the file is no sweep.
+    """
     columns = (*LABELS, "coefficient", *COUNTS)
     try:
         frame = pd.read_csv(path, dtype=dict.fromkeys(LABELS, str), keep_default_na=False)
@@ -38,10 +43,13 @@ def _read_sweep(path: str | Path) -> pd.DataFrame:
         numbers = frame[["coefficient", *COUNTS]].astype(float)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a sweep ({error}); delete it and run again") from error
-    return frame[list(LABELS)].assign(
-        coefficient=numbers["coefficient"],
-        forget=100 * numbers["forget_correct"] / numbers["forget_n"],
-        control=100 * numbers["control_correct"] / numbers["control_n"],
+    return frame[list(LABELS)].join(numbers)
+
+
+def _percent(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[[*LABELS, "coefficient"]].assign(
+        forget=100 * frame["forget_correct"] / frame["forget_n"],
+        control=100 * frame["control_correct"] / frame["control_n"],
     )
 
 

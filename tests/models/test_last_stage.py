@@ -1,0 +1,131 @@
+"""The last stage of each architecture as a grid of places."""
+
+import open_clip
+import pytest
+import torch
+from timm.models import SwinTransformer, VisionTransformer
+from torch import nn
+
+from negmerge.errors import UserError
+from negmerge.evaluation.gradcam import gradcam
+from negmerge.models.classifiers import build_classifier
+from negmerge.models.clip import ImageEncoder
+from negmerge.models.last_stage import last_stage
+
+CLIP = {
+    "embed_dim": 8,
+    "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 16, "layers": 2, "head_width": 8},
+    "text_cfg": {"context_length": 8, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1},
+}
+ROW = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 32}
+
+
+def clip(**changes):
+    vision = CLIP["vision_cfg"] | changes
+    return ImageEncoder(open_clip.CLIP(**CLIP | {"vision_cfg": vision}))
+
+
+def classifier(**architecture):
+    return build_classifier(ROW | {"architecture": architecture}, 5)
+
+
+NETWORKS = {
+    "CLIP's vision transformer": (clip, "visual.transformer.resblocks.1.ln_1", (4, 4)),
+    "CLIP's ResNet": (
+        lambda: clip(layers=(1, 1, 1, 1), width=8, image_size=64, head_width=64),
+        "visual.layer4",
+        (2, 2),
+    ),
+    "ResNet": (lambda: classifier(kind="resnet18", width=2), "network.layer4", (4, 4)),
+    "VGG": (lambda: classifier(kind="vgg16-bn"), "network.features", (2, 2)),
+    "Swin": (
+        lambda: SwinTransformer(
+            img_size=32, patch_size=4, window_size=4, embed_dim=8, depths=(1, 1),
+            num_heads=(1, 1), num_classes=5,
+        ),
+        "layers.1",
+        (4, 4),
+    ),
+    "timm's vision transformer": (
+        lambda: VisionTransformer(
+            img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=5
+        ),
+        "blocks.1.norm1",
+        (4, 4),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=NETWORKS, scope="module")
+def known(request):
+    """A network in eval mode, the name of its last stage, and the places of that."""
+    build, *expected = NETWORKS[request.param]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build().eval(), *expected
+
+
+def images(network):
+    side = 64 if hasattr(network, "visual") and hasattr(network.visual, "layer4") else 32
+    return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def places_first(output, size):
+    """See any output as (n, places, channels), without what is no place."""
+    if output.ndim == 3:
+        # Tokens, the class token first.
+        assert output.shape[1] == size[0] * size[1] + 1
+        return output[:, 1:]
+    channels_last = output.shape[1:3] == size
+    return (output if channels_last else output.permute(0, 2, 3, 1)).flatten(1, 2)
+
+
+def test_the_map_is_that_of_activations_and_gradients_of_the_last_stage(known):
+    network, name, size = known
+    inputs, labels = images(network), torch.tensor([1, 3])
+    found = gradcam(network, None, inputs, labels)
+    kept = []
+    handle = network.get_submodule(name).register_forward_hook(
+        lambda _, __, output: kept.append(output)
+    )
+    logits = network(inputs)
+    handle.remove()
+    (gradient,) = torch.autograd.grad(logits[[0, 1], labels].sum(), kept[0])
+    slopes, values = (places_first(tensor, size) for tensor in (gradient, kept[0]))
+    expected = (slopes.mean(dim=1, keepdim=True) * values).sum(dim=2).relu().view(2, *size)
+    assert found.layer == name
+    assert found.maps.shape == (2, *size)
+    torch.testing.assert_close(found.maps, expected.detach())
+    assert found.maps.any()
+
+
+def test_the_network_is_left_as_it_was(known):
+    network, _, size = known
+    inputs = images(network)
+    with torch.no_grad():
+        before = network(inputs)
+        stage = last_stage(network)
+        with stage.as_grid() as grid:
+            seen = []
+            handle = grid.register_forward_hook(lambda _, __, output: seen.append(output))
+            assert torch.equal(network(inputs), before)
+            handle.remove()
+        assert torch.equal(network(inputs), before)
+    assert seen[0].shape[0] == 2
+    assert seen[0].shape[2:] == size
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_tokens_keep_their_places():
+    """A token stands where its patch is: the rows of the image one after the other."""
+    network = clip().eval()
+    stage = last_stage(network)
+    tokens = torch.arange(17.0).view(1, 17, 1).expand(2, 17, 16)
+    grid = stage.to_grid(tokens)
+    assert torch.equal(grid[0, 0], torch.arange(1.0, 17.0).view(4, 4))
+    assert torch.equal(stage.from_grid(2 * grid, tokens)[0, :3, 0], torch.tensor([0.0, 2.0, 4.0]))
+
+
+def test_another_network_is_refused():
+    with pytest.raises(UserError, match=r"^gradcam: a network of type Linear has no known last"):
+        last_stage(nn.Linear(2, 2))

@@ -1,0 +1,23 @@
+"""Note some coordinates of a pool's vectors, and what merges make of them."""
+
+from pathlib import Path
+
+from negmerge.files import write_json
+from negmerge.job import job
+from negmerge.merging.coordinates import sample
+from negmerge.stored import StateFile
+
+with job(snakemake):
+    vectors = {Path(path).stem: StateFile(path) for path in snakemake.input.vectors}
+    found = sample(list(vectors.values()))
+    merged = {Path(path).stem: StateFile(path) for path in snakemake.input.merged}
+    values = {name: one[found.tensor].flatten()[found.places] for name, one in merged.items()}
+    labels = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
+    write_json(
+        snakemake.output.coordinates,
+        labels
+        | {"tensor": found.tensor, "size": found.size, "agreeing": found.agreeing}
+        | {"places": found.places.tolist()}
+        | {"points": dict(zip(vectors, found.values.tolist(), strict=True))}
+        | {"merges": {name: numbers.tolist() for name, numbers in values.items()}},
+    )

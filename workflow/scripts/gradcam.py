@@ -1,0 +1,38 @@
+"""Map on which places of images to forget a model's score of their class rests."""
+
+import torch
+
+from negmerge import compute
+from negmerge.data.augmentation import evaluation_transform
+from negmerge.data.loading import evaluation_batches
+from negmerge.evaluation.gradcam import choose, gradcam
+from negmerge.job import job
+from negmerge.scenarios import load_scenario
+from negmerge.states import read_state, write_state
+
+with job(snakemake):
+    inputs, params = snakemake.input, snakemake.params
+    device = compute.prepare(params.device, params.torch_threads, seed=0)
+    scenario = load_scenario(params.scenario, inputs, device)
+    role, transform = scenario.role("forget", "score"), scenario.evaluation_transform()
+    batches = evaluation_batches(role.items, transform, params.batch_size, params.workers)
+    base = scenario.network(read_state(inputs.base), inputs.base)
+    chosen = choose(base, role.head, batches, device)
+    pictures, labels = zip(*(role.items[place] for place in chosen), strict=True)
+    images = torch.stack([transform(picture) for picture in pictures]).to(device)
+    targets = torch.tensor(labels, device=device)
+    found = [
+        gradcam(scenario.network(read_state(path), path), role.head, images, targets)
+        for path in inputs.unlearned
+    ]
+    # What a network sees, but for the normalisation.
+    shown = evaluation_transform(images.shape[-1], (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    state = {
+        "images": torch.stack([255 * shown(picture) for picture in pictures]).round().byte(),
+        "maps": torch.stack([one.maps for one in found]),
+        "probability": torch.stack([one.probability for one in found]),
+    }
+    origin = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
+    origin |= {"methods": list(params.methods), "layer": found[0].layer, "places": chosen}
+    origin["classes"] = [params.classes[label] for label in labels]
+    write_state(snakemake.output.maps, state, origin)

@@ -1,0 +1,90 @@
+"""What merges make of single coordinates of a pool's vectors (Figure 2)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from negmerge.reporting import style
+
+POINT, MERGE = "point", "merge"
+# Negative, zero, positive.
+SIGNS = ("\N{MINUS SIGN}", "0", "+")
+COLOURS = "RdBu_r"
+
+
+def signs_data(figure: Mapping, records: Sequence[Mapping]) -> pd.DataFrame:
+    """List what the figure shows, a row for each vector and coordinate.
+
+    `coordinate` is the place in the flattened tensor; `agree` says whether all points have one sign
+    there; `series` is `point` for vectors of the pool and `merge` for what is made of them.
+
+    Args:
+        figure: the definition of the figure, as in a study.
+        records: of the rule `coordinates`.
+    """
+    frames = []
+    for record in records:
+        values = np.array(list(record["points"].values()))
+        agree = np.abs(np.sign(values).sum(axis=0)) == len(values)
+        labels = {name: record[name] for name in ("experiment", "task", "tensor")}
+        labels |= {"coordinate": record["places"], "agree": agree}
+        for series, vectors in ((POINT, record["points"]), (MERGE, record["merges"])):
+            for name, numbers in vectors.items():
+                label = figure["methods"][name] if series == MERGE else name
+                own = {"series": series, "vector": name, "label": label, "value": numbers}
+                frames.append(pd.DataFrame(labels | own))
+    return pd.concat(frames, ignore_index=True)
+
+
+def draw_signs(figure: Mapping, data: pd.DataFrame, records: Sequence[Mapping]) -> Figure:
+    """Draw a panel for each task: coordinates as columns, points and below them merges as rows.
+
+    Args:
+        figure: the definition of the figure, as in a study.
+        data: from `signs_data`.
+        records: of the rule `coordinates`, in the same order.
+    """
+    panels = [panel for _, panel in data.groupby(["experiment", "task"], sort=False)]
+    heights = [0.24 * panel["vector"].nunique() + 1.3 for panel in panels]
+    canvas = Figure(figsize=(7.0, sum(heights)), layout="constrained")
+    grid = canvas.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, panel, record in zip(grid, panels, records, strict=True):
+        _draw_panel(axes, panel)
+        share = 100 * record["agreeing"] / record["size"]
+        axes.set_title(
+            f"{record['experiment']}: {record['task']}, {record['tensor']}\n"
+            f"all signs agree on {share:.1f} % of its {record['size']:,} coordinates",
+            fontsize=9,
+        )
+    return canvas
+
+
+def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
+    table = panel.pivot(index="vector", columns="coordinate", values="value")
+    rows = panel.drop_duplicates("vector")
+    values = table.loc[rows["vector"]].to_numpy()
+    points = int((rows["series"] == POINT).sum())
+    # A row between points and merges says where the signs agree.
+    blank = np.full((1, values.shape[1]), np.nan)
+    values = np.concatenate([values[:points], blank, values[points:]])
+    agree = panel.drop_duplicates("coordinate").set_index("coordinate")["agree"][table.columns]
+    most = float(np.nanmax(np.abs(values))) or 1.0
+    axes.imshow(values, cmap=COLOURS, vmin=-most, vmax=most, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        if row == points:
+            text, colour = ("✓" if agree.iloc[column] else "✗"), style.BLACK
+        else:
+            text = SIGNS[int(np.sign(value)) + 1]
+            # White on the dark ends of the scale.
+            colour = "white" if abs(value) > 0.6 * most else style.BLACK
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    labels = [*rows["label"][:points], "all signs agree", *rows["label"][points:]]
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.set_xticks(range(len(table.columns)), table.columns, fontsize=7, rotation=45, ha="right")
+    axes.set_xlabel("coordinate")
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)

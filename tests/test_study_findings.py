@@ -9,8 +9,8 @@ UNKNOWN = {
     "a key": (
         "tabels",
         {},
-        "unknown key 'tabels'; did you mean 'tables'? valid: device, experiments, figures, seed, "
-        "tables, title",
+        "unknown key 'tabels'; did you mean 'tables'? valid: compute, device, experiments, "
+        "figures, seed, tables, title",
     ),
     "a key of an experiment": (
         f"{EXPERIMENT}/pol",

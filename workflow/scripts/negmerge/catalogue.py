@@ -106,10 +106,16 @@ class Model(Settings):
         # With another activation the weights load, and every accuracy is some points too low.
         if self.weights == "openai" and not str(self.architecture).endswith("-quickgelu"):
             raise ValueError(
-                f"the openai weights need QuickGELU, but the architecture is {self.architecture!r}: "
-                "expected one that ends in -quickgelu"
+                "the openai weights need QuickGELU, but the architecture is "
+                f"{self.architecture!r}: expected one that ends in -quickgelu"
             )
         return self
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether others have trained it, so that its weights come from the internet."""
+        options = {} if isinstance(self.architecture, str) else self.architecture
+        return self.weights != "pretrain" or bool(options.get("pretrained"))
 
     @property
     def scenario(self) -> str:
@@ -153,7 +159,7 @@ def load_catalogue(folder: str | Path) -> Catalogue:
             same number of classes.
     """
     folder = Path(folder)
-    datasets = read_yaml(folder / "datasets.yaml", dict[str, Dataset])
+    datasets = read_yaml(folder / "datasets.yaml", dict[FileName, Dataset])
     models = read_yaml(folder / "models.yaml", dict[str, Model])
     prompts = read_yaml(folder / "prompts.yaml", dict[str, Prompts])
     for name, row in datasets.items():

@@ -7,6 +7,7 @@ from pydantic import Field, PrivateAttr
 
 from negmerge.catalogue import Catalogue, load_catalogue
 from negmerge.classifier import Classifier
+from negmerge.compute_settings import Compute
 from negmerge.errors import UserError, unknown
 from negmerge.exhibits import Figure, Table
 from negmerge.experiment import require
@@ -15,7 +16,7 @@ from negmerge.yaml_files import read_yaml
 from negmerge.zero_shot import ZeroShot
 
 # Folders of a study's results, beside those of its experiments.
-RESERVED = ("benchmarks", "figures", "logs", "tables")
+RESERVED = ("benchmarks", "figures", "logs", "provenance", "tables")
 
 Experiment = Annotated[ZeroShot | Classifier, Field(discriminator="scenario")]
 
@@ -26,6 +27,7 @@ class Study(Settings):
     title: str = Field(description="What the study is about, in one line.")
     seed: int = Field(0, ge=0, description="All random numbers of the study derive from it.")
     device: Literal["cpu", "cuda"] = Field("cpu", description="Where models are computed.")
+    compute: Compute = Field(Compute(), description="How exactly and how fast.")
     experiments: dict[FileName, Experiment] = Field(min_length=1, description="By name.")
     tables: dict[FileName, Table] = Field({}, description="By file name.")
     figures: dict[FileName, Figure] = Field({}, description="By file name.")
@@ -89,6 +91,24 @@ def _check_references(study: Study) -> None:
             _require_scenario(where, name, study.experiments[name], figure)
             require(where, "method", figure.methods, study.experiments[name].rules)
             require(where, "task", figure.tasks, study.experiments[name].task_names)
+            _check_own_data(where, name, study.experiments[name], figure)
+
+
+def _check_own_data(where: str, name: str, experiment: Experiment, figure: Figure) -> None:
+    """Check that an experiment has what a figure of kind gradcam or signs is made of."""
+    if figure.kind == "gradcam" and getattr(experiment, "mode", "standard") == "linear":
+        raise ValueError(
+            f"{where}: {name!r} is of mode linear, whose logits are not made of the activations "
+            "that Grad-CAM weighs; expected mode standard"
+        )
+    if figure.kind == "signs":
+        first, *others = figure.methods
+        for method in others:
+            if experiment.points(method) != experiment.points(first):
+                raise ValueError(
+                    f"{where}: {method!r} merges other points of {name!r} than {first!r}; expected "
+                    "merges of the same points"
+                )
 
 
 def _check_table(study: Study, where: str, table: Table) -> None:
@@ -96,6 +116,7 @@ def _check_table(study: Study, where: str, table: Table) -> None:
     for column in table.columns:
         place = f"{where}.columns.{column.label}"
         require(place, "experiment", column.experiments, study.experiments)
+        first = study.experiments[column.experiments[0]]
         for name in column.experiments:
             experiment = study.experiments[name]
             _require_scenario(place, name, experiment, table)
@@ -104,6 +125,9 @@ def _check_table(study: Study, where: str, table: Table) -> None:
             require(place, "rule", [column.rule] if column.rule is not None else [], rules)
             shown = [column.method(row, experiment.rules) for row in table.rows]
             require(place, "method", shown, experiment.rules)
+            other = experiment.coefficients.values != first.coefficients.values
+            if table.kind == "sweep" and other:
+                raise ValueError(f"{place}: {name!r} has other coefficients than those before it")
             for row in table.rows if table.kind == "cost" else ():
                 if experiment.use(row).grid:
                     raise ValueError(

@@ -1,0 +1,63 @@
+"""The models and the study of docs/add-a-model-or-study.md work as they are written there."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import open_clip
+import pytest
+import torch
+from workflow_text import ROOT
+
+from negmerge.catalogue import load_catalogue
+from negmerge.models.classifiers import KINDS, build_classifier
+from negmerge.study import load_study
+
+PAGE = (ROOT / "docs" / "add-a-model-or-study.md").read_text()
+CLIP, CLASSIFIER, STUDY = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory):
+    """A copy of the workflow with the rows and the study of the page."""
+    folder = tmp_path_factory.mktemp("workflow")
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for part in ("rules", "config", "workflow", "envs", "report", "resources", "profiles"):
+        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+    shutil.copy(ROOT / "Snakefile", folder)
+    with open(folder / "config" / "models.yaml", "a") as stream:
+        stream.write(f"\n{CLIP}\n{CLASSIFIER}")
+    (folder / "config" / "studies" / "mine.yaml").write_text(STUDY)
+    return folder
+
+
+def test_the_clip_model_is_one_of_open_clip(workflow):
+    row = load_catalogue(workflow / "config").models["ViT-B-32-laion"]
+    assert (row.architecture, row.weights) in open_clip.list_pretrained()
+    assert row.scenario == "zero-shot"
+
+
+def test_the_classifier_gives_logits_of_images(workflow):
+    row = load_catalogue(workflow / "config").models["narrow-resnet"].model_dump()
+    images = torch.zeros(2, 3, row["size"], row["size"])
+    assert build_classifier(row, 10).eval()(images).shape == (2, 10)
+
+
+def test_the_page_lists_every_kind_of_classifier_with_its_options():
+    rows = re.findall(r"^\| `([\w-]+)` \| .*? \| (.*) \|$", PAGE, re.M)
+    listed = {kind: set(re.findall(r"`(\w+)`", options)) for kind, options in rows}
+    assert listed.keys() == KINDS.keys()
+    for kind, (_, options) in KINDS.items():
+        assert listed[kind] >= set(options)
+
+
+def test_the_study_is_planned(workflow):
+    assert load_study(workflow / "config", "mine").title in STUDY
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "reason", "--"]
+    run = subprocess.run(
+        [*command, "results/mine/report.html"], cwd=workflow, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    (jobs,) = re.findall(r"The dry run lists (\d+) jobs", PAGE)
+    assert set(re.findall(r"^total +(\d+)$", run.stdout + run.stderr, re.M)) == {jobs}

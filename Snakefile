@@ -43,6 +43,7 @@ wildcard_constraints:
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
 include: "rules/data.smk"
 include: "rules/base.smk"
 include: "rules/finetune.smk"
@@ -51,6 +52,17 @@ include: "rules/select.smk"
 include: "rules/unlearn.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+
+
+# All that the study needs from the internet, for compute nodes that have none.
+rule downloads:
+    input:
+        all_downloads,
+
+
+# Where nothing can be written, Snakemake itself would end with a traceback.
+onstart:
+    require_writable(["results", config["data"]])
 
 
 rule all:

@@ -16,8 +16,8 @@ rule base:
         "../envs/models.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(8000),
+        runtime=growing(120),
         gpu=gpus,
     params:
         code=code("base"),
@@ -45,8 +45,8 @@ rule head:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(8000),
+        runtime=growing(120),
         gpu=gpus,
     params:
         code=code("head"),
@@ -103,8 +103,8 @@ rule train:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
         gpu=gpus,
     params:
         code=job_code("train"),

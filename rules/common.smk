@@ -12,6 +12,7 @@ from negmerge import methods, places, plugins
 from negmerge.catalogue import load_catalogue
 from negmerge.dependencies import code_digest
 from negmerge.errors import UserError, find
+from negmerge.files import require_writable
 from negmerge.seeds import derive_seed
 from negmerge.study import load_study
 
@@ -30,6 +31,9 @@ def checked(look_up):
 
 
 find = checked(find)
+require_writable = checked(require_writable)
+# A checkpoint on the way to the numbers, which may go as soon as no job needs it any more.
+intermediate = find("value of keep", config.get("keep", "all"), {"all": str, "needed": temp})
 read_study = cache(checked(lambda name: load_study(ROOT / "config", name)))
 catalogue = cache(checked(lambda: load_catalogue(ROOT / "config")))
 
@@ -61,7 +65,8 @@ def pretrain(wildcards):
 
 @checked
 def scenario(wildcards):
-    return experiment(wildcards).job(wildcards.task, catalogue())
+    computing = {"compute": study(wildcards).compute.model_dump()}
+    return experiment(wildcards).job(wildcards.task, catalogue()) | computing
 
 
 @checked
@@ -100,6 +105,15 @@ def gpus(wildcards):
     return int(study(wildcards).device == "cuda")
 
 
+def growing(amount):
+    """A look-up of memory or minutes: as much again with each attempt. `amount` may be a look-up."""
+
+    def look_up(wildcards, attempt):
+        return attempt * (amount(wildcards) if callable(amount) else amount)
+
+    return look_up
+
+
 def job_seed(level):
     """A look-up of a seed: of the study's for a level, and the place of the job's output."""
 
@@ -108,11 +122,6 @@ def job_seed(level):
         return derive_seed(study(wildcards).seed_of(wildcards.experiment, level), place)
 
     return look_up
-
-
-def shipped(path):
-    """A file of the workflow, relative where the workflow runs in its own folder."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 @cache
@@ -133,15 +142,6 @@ def job_code(script, **look_ups):
     return look_up
 
 
-def images(name):
-    return f"{config['data']}/{name}/images.safetensors"
-
-
-def preparation_times(wildcards):
-    names = study(wildcards).datasets
-    return [f"{config['data']}/benchmarks/prepare/{name}.tsv" for name in names]
-
-
 def dataset(wildcards):
     return find("data set", wildcards.dataset, catalogue().datasets)
 
@@ -154,74 +154,19 @@ def preparation_minutes(wildcards):
     return 30 + round(dataset(wildcards).gigabytes)
 
 
-def source_files(wildcards):
-    """A download is what its checksum says: that it is newer than what was made of it is nothing."""
-    chosen = dataset(wildcards)
-    folder = f"{config['data']}/downloads/{chosen.shares or wildcards.dataset}"
-    return [
-        shipped(ROOT / file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
-        for file in chosen.files.values()
-    ]
-
-
 def download_of(wildcards):
     return find("file", wildcards.file, dataset(wildcards).downloads).model_dump()
-
-
-def pretraining_data(wildcards):
-    settings = experiment(wildcards).pretrain
-    return [images(name) for name in settings.sources] if settings else []
-
-
-def base(wildcards):
-    folder = f"results/{wildcards.study}/{wildcards.experiment}"
-    return f"{folder}/{experiment(wildcards).BASE}".format(**wildcards)
-
-
-def role_inputs(*roles):
-    """A look-up of the images in some roles, or all, and of what else tells what they are."""
-
-    def look_up(wildcards):
-        chosen = experiment(wildcards)
-        folder = f"results/{wildcards.study}/{wildcards.experiment}"
-        found = chosen.inputs(wildcards.task, roles or chosen.ROLES)
-        return {
-            name: images(what) if kind == "images" else f"{folder}/{what}"
-            for name, (kind, what) in found.items()
-        }
-
-    return checked(look_up)
 
 
 re_estimates = setting("re_estimates")
 
 
-def statistics_data(wildcards):
-    """What re-estimates the statistics of batch normalisation, where a study wants that."""
-    return role_inputs()(wildcards) if re_estimates(wildcards) else {}
+def shown_methods(wildcards):
+    return list(exhibit("figure")(wildcards).methods)
 
 
-def in_task(place, by):
-    """A look-up of paths in the task's folder: `place` of the experiment and a wildcard."""
-
-    def look_up(wildcards):
-        folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
-        return [f"{folder}/{found}" for found in place(experiment(wildcards), wildcards[by])]
-
-    return checked(look_up)
-
-
-def in_study(place, of):
-    """A look-up of paths in the study's folder: `place` of the study and a part of it, by name."""
-
-    def look_up(wildcards):
-        folder = f"results/{wildcards.study}"
-        found = place(study(wildcards), of(wildcards))
-        return {name: [f"{folder}/{file}" for file in files] for name, files in found.items()}
-
-    return look_up
-
-
-def published_cells(wildcards):
-    names = exhibit("table")(wildcards).published
-    return [shipped(ROOT / "config" / "published" / f"{name}.csv") for name in names]
+def forgotten_classes(wildcards):
+    """The names of the classes of the data set of which images are forgotten."""
+    found = experiment(wildcards).inputs(wildcards.task, ("forget",))
+    name = next(what for kind, what in found.values() if kind == "images")
+    return catalogue().prompts[name].classes

@@ -28,6 +28,31 @@ rule download:
         "../workflow/scripts/download.py"
 
 
+# Jobs read the weights from this user's cache; the output only says that they are there.
+rule weights:
+    output:
+        fetched=touch("<data>/weights/{model}"),
+    log:
+        "<data>/logs/weights/{model}.log",
+    benchmark:
+        "<data>/benchmarks/weights/{model}.tsv"
+    wildcard_constraints:
+        model=r"\w[\w.-]*",
+    localrule: True
+    conda:
+        "../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        model=lambda wildcards: find("model", wildcards.model, catalogue().models).model_dump(),
+    message:
+        "weights: {wildcards.model}"
+    script:
+        "../workflow/scripts/weights.py"
+
+
 rule prepare:
     input:
         files=source_files,
@@ -41,8 +66,8 @@ rule prepare:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=preparation_minutes,
+        mem_mb=growing(2000),
+        runtime=growing(preparation_minutes),
     params:
         code=lambda wildcards: code("prepare", **{plugins.SOURCES: dataset(wildcards).source}),
         dataset=contents,

@@ -8,7 +8,7 @@ rule negate:
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
         candidates=in_task(places.candidates, "method"),
     output:
-        unlearned="results/{study}/{experiment}/{task}/unlearned/{method}.safetensors",
+        unlearned=intermediate("results/{study}/{experiment}/{task}/unlearned/{method}.safetensors"),
     log:
         "results/{study}/logs/negate/{experiment}/{task}/{method}.log",
     benchmark:
@@ -17,12 +17,12 @@ rule negate:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=growing(8000),
+        runtime=growing(30),
     params:
-        code=lambda wildcards: job_code("negate")(wildcards)
-        if re_estimates(wildcards)
-        else code("negate"),
+        code=lambda wildcards: (
+            job_code("negate")(wildcards) if re_estimates(wildcards) else code("negate")
+        ),
         scenario=lambda wildcards: scenario(wildcards) if re_estimates(wildcards) else None,
         trained=is_trained,
         batch_size=setting("evaluation_batch"),
@@ -48,8 +48,8 @@ rule evaluate:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(8000),
+        runtime=growing(120),
         gpu=gpus,
     params:
         code=job_code("evaluate"),
@@ -65,3 +65,36 @@ rule evaluate:
         "evaluate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/evaluate.py"
+
+
+rule gradcam:
+    input:
+        unpack(role_inputs("forget")),
+        base=base,
+        unlearned=in_figure(places.unlearned),
+    output:
+        maps="results/{study}/{experiment}/{task}/gradcam/{figure}.safetensors",
+    log:
+        "results/{study}/logs/gradcam/{experiment}/{task}/{figure}.log",
+    benchmark:
+        "results/{study}/benchmarks/gradcam/{experiment}/{task}/{figure}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(30),
+        gpu=gpus,
+    params:
+        code=job_code("gradcam"),
+        scenario=scenario,
+        methods=shown_methods,
+        classes=forgotten_classes,
+        batch_size=setting("evaluation_batch"),
+        device=setting("device", of=study),
+        workers=setting("evaluation_workers"),
+        torch_threads=1,
+    message:
+        "gradcam: {wildcards.experiment}, {wildcards.task}, {wildcards.figure}"
+    script:
+        "../workflow/scripts/gradcam.py"

@@ -6,7 +6,7 @@ rule finetune:
         unpack(role_inputs("forget")),
         base=base,
     output:
-        finetuned="results/{study}/{experiment}/{task}/finetuned/{point}.safetensors",
+        finetuned=intermediate("results/{study}/{experiment}/{task}/finetuned/{point}.safetensors"),
     log:
         "results/{study}/logs/finetune/{experiment}/{task}/{point}.log",
     benchmark:
@@ -15,8 +15,8 @@ rule finetune:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=growing(8000),
+        runtime=growing(1440),
         gpu=gpus,
     params:
         code=job_code("finetune"),
@@ -37,7 +37,7 @@ rule vector:
         base=base,
         finetuned="results/{study}/{experiment}/{task}/finetuned/{point}.safetensors",
     output:
-        vector="results/{study}/{experiment}/{task}/vectors/{point}.safetensors",
+        vector=intermediate("results/{study}/{experiment}/{task}/vectors/{point}.safetensors"),
     log:
         "results/{study}/logs/vector/{experiment}/{task}/{point}.log",
     benchmark:
@@ -46,8 +46,8 @@ rule vector:
         "../envs/merging.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=growing(8000),
+        runtime=growing(30),
     params:
         code=code("vector"),
     message:

@@ -5,7 +5,7 @@ rule merge:
     input:
         vectors=in_task(places.pool_vectors, "method"),
     output:
-        merged="results/{study}/{experiment}/{task}/merged/{method}.safetensors",
+        merged=intermediate("results/{study}/{experiment}/{task}/merged/{method}.safetensors"),
     log:
         "results/{study}/logs/merge/{experiment}/{task}/{method}.log",
     benchmark:
@@ -16,8 +16,8 @@ rule merge:
         "../envs/merging.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
         gpu=gpus,
     params:
         code=lambda wildcards: code("merge", **{plugins.MERGE_METHODS: method_name(wildcards)}),
@@ -36,7 +36,7 @@ rule greedy:
         base=base,
         vectors=in_task(places.pool_vectors, "method"),
     output:
-        merged="results/{study}/{experiment}/{task}/merged/{method}.safetensors",
+        merged=intermediate("results/{study}/{experiment}/{task}/merged/{method}.safetensors"),
     log:
         "results/{study}/logs/greedy/{experiment}/{task}/{method}.log",
     benchmark:
@@ -47,8 +47,8 @@ rule greedy:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=growing(8000),
+        runtime=growing(1440),
         gpu=gpus,
     params:
         code=job_code("greedy"),
@@ -79,8 +79,8 @@ rule sparsity:
         "../envs/merging.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=growing(8000),
+        runtime=growing(30),
     params:
         code=code("sparsity"),
         frozen=setting("frozen"),
@@ -89,3 +89,27 @@ rule sparsity:
         "sparsity: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/sparsity.py"
+
+
+rule coordinates:
+    input:
+        vectors=in_figure(places.pool_vectors),
+        merged=in_figure(places.vector),
+    output:
+        coordinates="results/{study}/{experiment}/{task}/coordinates/{figure}.json",
+    log:
+        "results/{study}/logs/coordinates/{experiment}/{task}/{figure}.log",
+    benchmark:
+        "results/{study}/benchmarks/coordinates/{experiment}/{task}/{figure}.tsv"
+    conda:
+        "../envs/merging.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(30),
+    params:
+        code=code("coordinates"),
+    message:
+        "coordinates: {wildcards.experiment}, {wildcards.task}, {wildcards.figure}"
+    script:
+        "../workflow/scripts/coordinates.py"

@@ -6,7 +6,7 @@ rule unlearn:
         unpack(role_inputs()),
         base=base,
     output:
-        trained="results/{study}/{experiment}/{task}/trained/{method}.safetensors",
+        trained=intermediate("results/{study}/{experiment}/{task}/trained/{method}.safetensors"),
     log:
         "results/{study}/logs/unlearn/{experiment}/{task}/{method}.log",
     benchmark:
@@ -17,8 +17,8 @@ rule unlearn:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
         gpu=gpus,
     params:
         code=job_code("unlearn", **{plugins.UNLEARN_METHODS: method_name}),

@@ -74,6 +74,41 @@ def test_the_jobs_are_those_of_a_dry_run(plan, study, words, targets):
     assert (sums["gpu"] > 0) == (study == "paper")
 
 
+# The paper study: 8 tasks of CLIP in 4 pools of 30 models and 3 of one, and 12 tasks of
+# classifiers, each with a pool of 27.
+PAPER_JOBS = {
+    "download": 26,
+    "prepare": 8 + 4,
+    "base": 7,
+    "head": 7 * (8 + 1),
+    "split": 12,
+    "train": 2 * 12,
+    "finetune": 8 * (4 * 30 + 3) + 12 * 27,
+    "vector": 8 * (4 * 30 + 3) + 12 * 27,
+    "merge": 8 * (16 + 5 + 5 + 4) + 12 * 5,
+    "greedy": 8 * 4 + 12,
+    "sparsity": 8 * 3 * 4,
+    "sweep": 8 * (4 * 30 + 3 + 6 + 5 + 5 + 5) + 12 * (27 + 6),
+    "search": 8 * 11,
+    "measure": 12,
+    "unlearn": 12 * 13,
+    "select": 8 * (19 + 3 * 7 + 3 * 2) + 12 * 7 * 2,
+    "negate": 8 * (19 + 3 * 7 + 3 * 2) + 12 * 7 * 2,
+    "evaluate": 8 * (19 + 3 * 7 + 3 * 2) + 12 * (7 * 2 + 15),
+    "gradcam": 3,
+    "coordinates": 1,
+    "table": 12,
+    "figure": 7,
+    "dag": 1,
+    "report": 1,
+}
+
+
+def test_the_jobs_of_the_whole_paper(plan):
+    _, out, _ = plan("paper", "--json")
+    assert {step["rule"]: step["jobs"] for step in json.loads(out)["steps"]} == PAPER_JOBS
+
+
 def test_what_jobs_took_stands_beside_what_was_assumed(plan, checkout):
     folder = checkout / "results/demo/benchmarks/finetune/mini-clip/digits"
     folder.mkdir(parents=True)

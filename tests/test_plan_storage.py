@@ -1,10 +1,14 @@
 """What a study fetches and keeps."""
 
+from dataclasses import replace
+
+import pytest
+
 from negmerge.planning.assumptions import load_assumptions
 from negmerge.planning.jobs import Job
 from negmerge.planning.layout import describe
 from negmerge.planning.networks import Network
-from negmerge.planning.storage import artefacts, downloads, spool, weights
+from negmerge.planning.storage import artefacts, downloads, largest_pool, spool, weights
 from negmerge.study import load_study
 
 NETWORK = Network(
@@ -31,13 +35,14 @@ def test_unknown_sizes_are_not_nothing(config, change_yaml, tmp_path, monkeypatc
     assert row == {"dataset": "digits", "files": 3, "missing": 3, "bytes": 16, "unknown": 1,
                    "by_hand": {f"{place}/2.zip": "Ask."}}  # fmt: skip
     (kept,) = artefacts(jobs, study, {}, load_assumptions(config))
-    assert kept == {"kind": "downloads", "files": 3, "bytes": 16, "unknown": 1, "there": 0}
+    expected = {"kind": "downloads", "files": 3, "dropped": 0}
+    assert kept == expected | {"bytes": 16, "unknown": 1, "there": 0}
     (tmp_path / place).mkdir(parents=True)
     (tmp_path / place / "1.zip").write_bytes(b"12345")
     (row,) = downloads(jobs, study)
     assert (row["missing"], row["unknown"]) == (2, 0)
     (kept,) = artefacts(jobs, study, {}, load_assumptions(config))
-    assert kept == {"kind": "downloads", "files": 3, "bytes": 21, "unknown": 0, "there": 5}
+    assert kept == expected | {"bytes": 21, "unknown": 0, "there": 5}
 
 
 def test_states_are_counted_by_kind(config, tmp_path, monkeypatch):
@@ -66,7 +71,47 @@ def test_states_are_counted_by_kind(config, tmp_path, monkeypatch):
     assert spool(jobs, study, unknown) is None
 
 
-def test_a_plan_says_what_is_unknown(config):
+@pytest.fixture
+def pool():
+    """The jobs of two pools of two and three vectors, each with its merge, and their base."""
+    folder = "results/example/mini-clip"
+    made = [job("base", f"{folder}/base.safetensors", experiment="mini-clip")]
+    for task, size in (("digits", 2), ("letters", 3)):
+        names = [f"m{number}" for number in range(size)]
+        for rule, kind, own in (
+            ("finetune", "finetuned", names), ("vector", "vectors", names),
+            ("merge", "merged", ["negmerge"]), ("negate", "unlearned", ["negmerge"]),
+        ):  # fmt: skip
+            made += [
+                job(rule, f"{folder}/{task}/{kind}/{name}.safetensors", experiment="mini-clip",
+                    task=task, name=name)
+                for name in own
+            ]  # fmt: skip
+    return made
+
+
+def test_checkpoints_stay_or_go_as_the_configuration_says(config, pool, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study, assumed = load_study(config, "example"), load_assumptions(config)
+    networks = {"mini-clip": NETWORK}
+    stay = artefacts(pool, study, networks, assumed)
+    go = artefacts(pool, study, networks, assumed, "needed")
+    assert [row | {"dropped": 0} for row in go] == stay
+    assert not any(row["dropped"] for row in stay)
+    dropped = {row["kind"]: row["dropped"] for row in go}
+    assert dropped == {"finetuned": 5000, "vectors": 5000, "merged": 2000, "unlearned": 2000,
+                       "bases and heads": 0}  # fmt: skip
+    assert largest_pool(pool, networks) == 3000
+    done = [replace(one, pending=False) for one in pool]
+    assert [row["kind"] for row in artefacts(done, study, networks, assumed, "needed")] == [
+        "bases and heads"
+    ]
+    assert largest_pool(done, networks) == 0
+
+
+@pytest.fixture
+def plan(config):
+    """A plan of two rules, of which little is known."""
     step = {
         "rule": "own", "jobs": 2, "to_do": 1, "unit": "cpu", "seconds_least": None,
         "seconds_mean": None, "seconds_most": None, "hours_all": 0, "hours_to_do": 0, "unknown": 2,
@@ -75,18 +120,29 @@ def test_a_plan_says_what_is_unknown(config):
     part = step | {"rule": "part", "unknown": 1, "seconds_least": 8.0, "seconds_most": 9.0,
                    "hours_all": 2.0, "hours_to_do": 1.0, "basis": ["x"]}  # fmt: skip
     row = {"dataset": "d", "files": 2, "missing": 2, "bytes": 0, "unknown": 2, "by_hand": {}}
-    plan = {
+    return {
         "study": "s", "targets": ["t"], "steps": [part, step], "device": "cpu",
         "hours": {"gpu": {"all": 0, "to_do": 0, "measured": 0},
                   "cpu": {"all": 2, "to_do": 1, "measured": 0}},
         "chain": {"jobs": [], "seconds": 0}, "downloads": [row], "weights": {},
         "disk": [{"kind": "downloads", "files": 2, "bytes": 0, "unknown": 2, "there": 0}],
-        "peak": {"end": 0, "spool": None}, "models": [],
+        "peak": {"end": 0, "dropped": 0, "pool": 0, "spool": None}, "models": [],
         "assumptions": load_assumptions(config).model_dump(),
     }  # fmt: skip
+
+
+def test_a_plan_says_what_is_unknown(plan):
     lines = [" ".join(line.split()) for line in describe(plan)]
     assert "part 2 1 8.0 to 9.0 > 2.0 > 1.0 CPU h" in lines
     assert "own 2 1 unknown unknown unknown CPU h" in lines
     assert "Not in these sums: 3 jobs of unknown time." in lines
     assert "d 2 2 unknown" in lines
     assert any(line.startswith("At the end more than 0 GB. At peak unknown") for line in lines)
+
+
+def test_a_plan_says_what_may_go(plan):
+    plan["disk"] = [{"kind": "vectors", "files": 2, "bytes": 9e9, "unknown": 0, "there": 0}]
+    plan["peak"] = {"end": 2e9, "dropped": 7e9, "pool": 4e9, "spool": 1e9}
+    (line,) = (line for line in describe(plan) if line.startswith("At the end"))
+    assert line.startswith("At the end 2.0 GB. At peak between 6.0 GB, ")
+    assert "and 10.0 GB, if all checkpoints were there together" in line

@@ -7,6 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
 PACKAGE = SCRIPTS / "negmerge"
+# Rules without a job, which only name what is to be made.
+TARGETS = ("all", "downloads")
 
 
 def rules() -> dict[str, dict[str, str]]:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from negmerge.provenance import place_of_record
+
 STUDY = "config/studies/tiny.yaml"
 REPORT = "results/tiny/report.html"
 
@@ -112,6 +114,8 @@ def lie_about_offsets(path):
 def test_a_damaged_checkpoint_is_named_and_the_rest_stays(editable, damage, message):
     checkpoint = editable.folder / "results/tiny/clip/digits/finetuned/m10.safetensors"
     damage(checkpoint)
+    # A checkpoint of the user's own has no record that would tell at once.
+    place_of_record(editable.folder / "results/tiny", checkpoint).unlink()
     before = editable.artefacts()
     run = editable.snakemake(
         "--cores",

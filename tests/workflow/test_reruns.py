@@ -61,6 +61,13 @@ def test_the_grid_of_coefficients_reruns_no_merge(editable):
     assert not rules & {"finetune", "vector", "merge", "sparsity"}
 
 
+def test_the_way_to_compute_reruns_what_computes_a_model_that_forgets(editable):
+    editable.edit("config/studies/tiny.yaml", "seed: 3", "seed: 3\ncompute: {precision: bf16}")
+    rules = {job.split(":")[0] for job in editable.planned(REPORT)}
+    assert {"train", "finetune", "unlearn", "sweep", "greedy", "measure", "evaluate"} <= rules
+    assert not rules & {"prepare", "split", "base", "head"}
+
+
 def test_prompts_rerun_the_heads_that_they_make(editable):
     editable.edit("config/prompts.yaml", "a photo of a {}.", "a picture of a {}.")
     planned = editable.planned(REPORT)

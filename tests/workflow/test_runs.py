@@ -16,7 +16,7 @@ def test_every_output_of_the_study_is_there(finished):
     ]
     figures = [
         f"figures/{name}.{kind}"
-        for name in ("tradeoff", "spread", "gap", "models")
+        for name in ("tradeoff", "spread", "gap", "models", "signs", "gradcam")
         for kind in ("png", "pdf", "csv")
     ]
     for place in [*tables, *figures, "report.html"]:

@@ -54,8 +54,9 @@ def code_digest(files: Sequence[Path], package: Path) -> str:
     return found.hexdigest()[:16]
 
 
-def _imported(file: Path, package: Path) -> list[Path]:
-    """List the files of the package that one file imports."""
+@cache
+def _imported(file: Path, package: Path) -> tuple[Path, ...]:
+    """List the files of the package that one file imports; most scripts reach the same ones."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text(), str(file))):
         if isinstance(node, ast.Import):
@@ -72,4 +73,4 @@ def _imported(file: Path, package: Path) -> list[Path]:
             place = package.joinpath(*parts[:depth])
             candidates = (place / "__init__.py", place.with_suffix(".py"))
             files += [path for path in candidates if path.is_file()]
-    return files
+    return tuple(files)

@@ -102,12 +102,23 @@ def _disk(plan: dict) -> Iterator[str]:
         size = _size(row["bytes"], row["unknown"], row["files"])
         rows.append([row["kind"], f"{row['files']:,}", size, _size(row["there"], 0)])
     yield from _table(rows)
-    end, extra = plan["peak"]["end"], plan["peak"]["spool"]
-    least = "more than " if any(row["unknown"] for row in plan["disk"]) else ""
-    peak = UNKNOWN if extra is None else f"{least}{_size(end + extra, 0)} GB"
-    yield (
-        f"At the end {least}{_size(end, 0)} GB. At peak {peak}: the workflow deletes nothing, and "
-        "preparing a data set keeps a second copy of it for a while."
+    yield _peak(plan["peak"], any(row["unknown"] for row in plan["disk"]))
+
+
+def _peak(peak: dict, some_unknown: bool) -> str:
+    """Say how much disk it takes at the end and at the peak, and why these differ."""
+    known = "more than " if some_unknown else ""
+    end, most = f"{known}{_size(peak['end'], 0)} GB", UNKNOWN
+    if peak["spool"] is not None:
+        most = f"{known}{_size(peak['end'] + peak['dropped'] + peak['spool'], 0)} GB"
+    copy = "preparing a data set keeps a second copy of it for a while."
+    if not peak["dropped"]:
+        return f"At the end {end}. At peak {most}: the workflow deletes nothing, and {copy}"
+    least = f"{known}{_size(peak['end'] + peak['pool'], 0)} GB"
+    return (
+        f"At the end {end}. At peak between {least}, since merges need all vectors of a task at "
+        f"once, and {most}, if all checkpoints were there together: each goes when no job needs it "
+        f"any more (`keep: needed`). Besides, {copy}"
     )
 
 

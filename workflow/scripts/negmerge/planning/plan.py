@@ -9,7 +9,7 @@ from negmerge.planning.assumptions import load_assumptions
 from negmerge.planning.case import Work
 from negmerge.planning.jobs import Job, read_jobs, require_workflow, start_snakemake, targets
 from negmerge.planning.networks import Network, measure
-from negmerge.planning.storage import artefacts, downloads, spool, weights
+from negmerge.planning.storage import artefacts, downloads, largest_pool, spool, weights
 from negmerge.planning.times import Clock, longest_chain, total_hours
 from negmerge.planning.work import work_of
 from negmerge.study import Study, load_study
@@ -35,14 +35,14 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
     require_workflow()
     study, assumed = load_study(config, name), load_assumptions(config)
     files = targets(study, name, wanted)
-    data = read_yaml(Path(config) / "config.yaml", dict)["data"]
+    settings = read_yaml(Path(config) / "config.yaml", dict)
     with start_snakemake(files) as process:
         if sys.stderr.isatty():
             print("asking Snakemake; a study of thousands of jobs takes a minute", file=sys.stderr)
         try:
             # Meanwhile, since torch takes seconds to import.
             networks = _networks(study)
-            jobs = read_jobs(process, study, name, data)
+            jobs = read_jobs(process, study, name, settings["data"])
         except BaseException:
             process.kill()
             raise
@@ -55,7 +55,8 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
     steps = _steps(jobs, works, seconds, clock)
     used = {job.experiment for job in jobs if job.experiment}
     extra = spool(jobs, study, assumed)
-    kept = artefacts(jobs, study, networks, assumed)
+    written = artefacts(jobs, study, networks, assumed, settings["keep"])
+    dropped = sum(row["dropped"] for row in written)
     return {
         "study": name,
         "targets": files,
@@ -64,8 +65,13 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
         "chain": {"jobs": chain, "seconds": longest},
         "downloads": downloads(jobs, study),
         "weights": weights(jobs, study, networks),
-        "disk": kept,
-        "peak": {"end": sum(row["bytes"] for row in kept), "spool": extra},
+        "disk": written,
+        "peak": {
+            "end": sum(row["bytes"] for row in written) - dropped,
+            "dropped": dropped,
+            "pool": largest_pool(jobs, networks) if dropped else 0,
+            "spool": extra,
+        },
         "models": _models(study, {key: networks[key] for key in sorted(used)}, clock),
         "assumptions": assumed.model_dump(),
         "device": study.device,

@@ -10,6 +10,8 @@ from negmerge.study import Study
 
 # Folders of a task that hold states of the network's size.
 STATES = ("finetuned", "vectors", "merged", "trained", "unlearned")
+# The rules whose outputs go, with `keep: needed`, as soon as no job needs them any more.
+INTERMEDIATE = ("finetune", "vector", "merge", "greedy", "unlearn", "negate")
 
 
 def downloads(jobs: Iterable[Job], study: Study) -> list[dict]:
@@ -51,29 +53,53 @@ def weights(jobs: Iterable[Job], study: Study, networks: Mapping[str, Network]) 
 
 
 def artefacts(
-    jobs: Iterable[Job], study: Study, networks: Mapping[str, Network], assumed: Assumptions
+    jobs: Iterable[Job],
+    study: Study,
+    networks: Mapping[str, Network],
+    assumed: Assumptions,
+    keep: str = "all",
 ) -> list[dict]:
-    """List what is kept by kind.
+    """List what is written by kind.
+
+    Args:
+        jobs: all jobs.
+        study: the study.
+        networks: by experiment.
+        assumed: the sizes of images.
+        keep: `needed` drops each checkpoint as soon as no job needs it any more; `all` none.
 
     Returns:
         A dictionary for each kind: `kind`, `files`, `bytes` (of those whose size is known),
-        `unknown` (files of unknown size) and `there` (bytes on the disk already).
+        `unknown` (files of unknown size), `there` (bytes on the disk already) and `dropped` (bytes
+        of those that do not stay). What was dropped before does not count.
     """
     found: dict[str, dict] = {}
     for job in jobs:
+        drops = keep == "needed" and job.rule in INTERMEDIATE
         for output in job.outputs:
             kind, size = _kept(job, output, study, networks, assumed)
-            if kind is None:
-                continue
-            empty = {"files": 0, "bytes": 0, "unknown": 0, "there": 0}
-            row = found.setdefault(kind, {"kind": kind} | empty)
             path = Path(output)
             there = path.stat().st_size if path.is_file() else 0
+            if kind is None or (drops and not there and not job.pending):
+                continue
+            empty = {"files": 0, "bytes": 0, "unknown": 0, "there": 0, "dropped": 0}
+            row = found.setdefault(kind, {"kind": kind} | empty)
             row["files"] += 1
             row["there"] += there
             row["bytes"] += there or size or 0
             row["unknown"] += not there and size is None
+            row["dropped"] += (there or size or 0) if drops else 0
     return sorted(found.values(), key=lambda row: (-row["bytes"], row["kind"]))
+
+
+def largest_pool(jobs: Iterable[Job], networks: Mapping[str, Network]) -> int:
+    """Give the bytes of the largest pool of vectors still to be made: its merges read all of it."""
+    pools: dict[tuple[str, str], int] = {}
+    for job in jobs:
+        if job.rule == "vector" and job.pending:
+            place = job.experiment, job.task
+            pools[place] = pools.get(place, 0) + networks[job.experiment].state_bytes
+    return max(pools.values(), default=0)
 
 
 def spool(jobs: Iterable[Job], study: Study, assumed: Assumptions) -> int | None:
@@ -91,7 +117,7 @@ def _kept(
         return "downloads", study.catalogue.datasets[dataset].downloads[name].bytes
     if job.rule == "prepare":
         return "prepared data", _prepared(job.name, study, assumed)
-    if not output.endswith(".safetensors"):
+    if not output.endswith(".safetensors") or job.rule == "gradcam":
         return None, None
     network, folder = networks[job.experiment], Path(output).parent.name
     if folder in STATES:

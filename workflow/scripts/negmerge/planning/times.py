@@ -13,15 +13,16 @@ from negmerge.study import Study
 
 # One after the other; the jobs of one stage do not wait for each other.
 STAGES = (
-    ("download",), ("prepare",), ("split",), ("base", "train"), ("head",), ("finetune", "unlearn"),
-    ("vector",), ("merge", "greedy"), ("sweep", "measure", "search"), ("select",), ("negate",),
-    ("evaluate", "sparsity"), ("table", "figure"), ("report",),
+    ("download", "weights"), ("prepare",), ("split",), ("base", "train"), ("head",),
+    ("finetune", "unlearn"), ("vector",), ("merge", "greedy"), ("sweep", "measure", "search"),
+    ("select",), ("negate",), ("evaluate", "gradcam", "sparsity", "coordinates"),
+    ("table", "figure"), ("report",),
 )  # fmt: skip
 
 # A model comes about by negation or by training; each way does without the steps of the other.
 WAYS = (
     ("unlearn", "measure"),
-    ("finetune", "vector", "merge", "greedy", "sweep", "search", "sparsity"),
+    ("finetune", "vector", "merge", "greedy", "sweep", "search", "sparsity", "coordinates"),
 )
 
 

@@ -166,6 +166,21 @@ def _evaluate(case: Case) -> Work:
     )
 
 
+def _gradcam(case: Case) -> Work:
+    images, models = case.counts["forget"]["score"], 1 + len(case.experiment.methods)
+    return Work(
+        "at most all images to forget, until some of each class are right, and all models read",
+        passed=images,
+        loaded=images,
+        moved=models * case.network.state_bytes,
+    )
+
+
+def _coordinates(case: Case) -> Work:
+    models = len(case.experiment.pool.changes) + 1
+    return Work("at most all of the vectors read", moved=models * case.network.state_bytes)
+
+
 def _download(job: Job, known: Catalogue) -> Work:
     dataset, _, name = job.name.partition("/")
     file = known.datasets[dataset].downloads[name]
@@ -182,7 +197,7 @@ def _prepare(job: Job, known: Catalogue) -> Work:
 
 
 DATA: dict[str, Callable[[Job, Catalogue], Work]] = {"download": _download, "prepare": _prepare}
-SMALL = ("split", "select", "dag", "table", "figure", "report")
+SMALL = ("weights", "split", "select", "dag", "table", "figure", "report")
 RULES: dict[str, Callable[[Case], Work]] = {
     "base": _base,
     "head": _head,
@@ -198,9 +213,11 @@ RULES: dict[str, Callable[[Case], Work]] = {
     "search": _search,
     "negate": _negate,
     "evaluate": _evaluate,
+    "gradcam": _gradcam,
+    "coordinates": _coordinates,
 }
 # Those that compute on the study's device; all others use a core.
 ON_DEVICE = (
     "base", "head", "train", "finetune", "unlearn", "merge", "greedy", "sweep", "measure", "search",
-    "evaluate",
+    "evaluate", "gradcam",
 )  # fmt: skip

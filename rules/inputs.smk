@@ -1,0 +1,108 @@
+# Look-ups of input files: what a job reads, and where it lies.
+
+def shipped(path):
+    """A file of the workflow, relative where the workflow runs in its own folder."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def images(name):
+    return f"{config['data']}/{name}/images.safetensors"
+
+
+def preparation_times(wildcards):
+    names = study(wildcards).datasets
+    return [f"{config['data']}/benchmarks/prepare/{name}.tsv" for name in names]
+
+
+def files_of(name):
+    """A download is what its checksum says: that it is newer than what was made of it is nothing."""
+    chosen = find("data set", name, catalogue().datasets)
+    folder = f"{config['data']}/downloads/{chosen.shares or name}"
+    return [
+        shipped(ROOT / file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
+        for file in chosen.files.values()
+    ]
+
+
+def source_files(wildcards):
+    return files_of(wildcards.dataset)
+
+
+def all_downloads(wildcards):
+    """What the study that the configuration names gets from elsewhere: files, and weights."""
+    chosen = read_study(config["study"])
+    files = [file for name in chosen.datasets for file in files_of(name)]
+    models = sorted({one.model for one in chosen.experiments.values()})
+    fetched = [name for name in models if catalogue().models[name].is_fetched]
+    return files + [f"{config['data']}/weights/{name}" for name in fetched]
+
+
+def pretraining_data(wildcards):
+    settings = experiment(wildcards).pretrain
+    return [images(name) for name in settings.sources] if settings else []
+
+
+def base(wildcards):
+    folder = f"results/{wildcards.study}/{wildcards.experiment}"
+    return f"{folder}/{experiment(wildcards).BASE}".format(**wildcards)
+
+
+def role_inputs(*roles):
+    """A look-up of the images in some roles, or all, and of what else tells what they are."""
+
+    def look_up(wildcards):
+        chosen = experiment(wildcards)
+        folder = f"results/{wildcards.study}/{wildcards.experiment}"
+        found = chosen.inputs(wildcards.task, roles or chosen.ROLES)
+        return {
+            name: images(what) if kind == "images" else f"{folder}/{what}"
+            for name, (kind, what) in found.items()
+        }
+
+    return checked(look_up)
+
+
+def statistics_data(wildcards):
+    """What re-estimates the statistics of batch normalisation, where a study wants that."""
+    return role_inputs()(wildcards) if re_estimates(wildcards) else {}
+
+
+def in_task(place, by):
+    """A look-up of paths in the task's folder: `place` of the experiment and a wildcard."""
+
+    def look_up(wildcards):
+        folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
+        return [f"{folder}/{found}" for found in place(experiment(wildcards), wildcards[by])]
+
+    return checked(look_up)
+
+
+def in_figure(place):
+    """A look-up of paths in the task's folder: `place` of each method that a figure shows."""
+
+    def look_up(wildcards):
+        folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
+        chosen = experiment(wildcards)
+        found = [file for name in shown_methods(wildcards) for file in place(chosen, name)]
+        return [f"{folder}/{file}" for file in dict.fromkeys(found)]
+
+    return checked(look_up)
+
+
+def in_study(place, of):
+    """A look-up of paths in the study's folder: `place` of the study and a part of it, by name."""
+
+    def look_up(wildcards):
+        folder = f"results/{wildcards.study}"
+        found = place(study(wildcards), of(wildcards))
+        return {
+            name: [f"{folder}/{file.format(**wildcards)}" for file in files]
+            for name, files in found.items()
+        }
+
+    return look_up
+
+
+def published_cells(wildcards):
+    names = exhibit("table")(wildcards).published
+    return [shipped(ROOT / "config" / "published" / f"{name}.csv") for name in names]

@@ -1,0 +1,61 @@
+"""With `keep: needed`, a checkpoint goes as soon as no job needs it, and nothing else changes."""
+
+import pytest
+
+from negmerge.planning.jobs import read_jobs, start_snakemake
+from negmerge.study import load_study
+from negmerge.verification import verify
+
+TASK = "results/tiny/clip/digits"
+TARGETS = ["results/tiny/tables/sparsity.csv", f"{TASK}/scores/negmerge.json"]
+
+
+@pytest.fixture(scope="module")
+def lean(checkout, tmp_path_factory):
+    """A copy in which a table and a score were made that way."""
+    copy = checkout.copy(tmp_path_factory.mktemp("lean") / "workflow")
+    copy.edit("config/config.yaml", "keep: all", "keep: needed")
+    run = copy.snakemake("--cores", "2", "--", *TARGETS)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return copy
+
+
+def test_table_and_score_are_the_same(lean, finished):
+    for place in TARGETS:
+        assert (lean.folder / place).read_bytes() == (finished.folder / place).read_bytes()
+
+
+def test_only_the_base_and_its_heads_are_left(lean):
+    left = {str(path.relative_to(lean.folder)) for path in lean.folder.rglob("*.safetensors")}
+    assert {place for place in left if place.startswith("results/")} == {
+        "results/tiny/clip/base.safetensors",
+        "results/tiny/clip/text.safetensors",
+        "results/tiny/clip/heads/digits.safetensors",
+        "results/tiny/clip/heads/fashion.safetensors",
+    }
+
+
+def test_what_went_is_not_missed(lean, monkeypatch):
+    assert lean.planned(*TARGETS) == set()
+    monkeypatch.chdir(lean.folder)
+    study = load_study("config", "tiny")
+    with start_snakemake(TARGETS) as process:
+        jobs = read_jobs(process, study, "tiny", "data")
+    assert {job.rule for job in jobs} >= {"finetune", "vector", "merge", "negate"}
+    assert not [job for job in jobs if job.pending]
+
+
+def test_what_is_asked_for_stays(lean, tmp_path):
+    copy = lean.copy(tmp_path / "workflow")
+    place = f"{TASK}/vectors/m1.safetensors"
+    assert copy.planned(place) == {"finetune: clip, digits, m1", "vector: clip, digits, m1"}
+    run = copy.snakemake("--cores", "2", "--", place)
+    assert run.returncode == 0, run.stderr
+    assert (copy.folder / place).is_file()
+    assert not (copy.folder / f"{TASK}/finetuned/m1.safetensors").exists()
+
+
+def test_the_records_of_what_went_still_link_the_rest(lean):
+    report = verify(lean.folder / "results/tiny")
+    assert report["fits"]
+    assert report["dropped"] >= 6

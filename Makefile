@@ -6,7 +6,7 @@ STUDY ?= demo
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: study test lint format bench lock clean help
+.PHONY: study test test-slurm lint format bench lock audit clean help
 
 study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo CORES=all)
 	$(BIN)/snakemake --cores $(CORES) --quiet reason -- results/$(STUDY)/report.html
@@ -14,6 +14,10 @@ study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo
 
 test: $(READY)  ## install into .venv and run all tests
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+test-slurm: $(READY)  ## test on a Slurm cluster of this machine: installs Slurm with apt; root or sudo
+	@tests/cluster/install
+	$$(test "$$(id -u)" = 0 || echo sudo -n -E) $(BIN)/pytest -n 0 -p no:cacheprovider tests/cluster
 
 lint: $(READY)  ## check style of Python and Snakemake files and lint the workflow
 	$(BIN)/ruff check .
@@ -38,11 +42,17 @@ lock:  ## make constraints.txt anew from the ranges in pyproject.toml
 	sed 's/+cpu$$//' "$$folder/found" >> "$$folder/new"; \
 	cp "$$folder/new" constraints.txt
 
+audit:  ## ask PyPI for known faults of the packages in constraints.txt
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/python" -m pip install --quiet pip-audit; \
+	"$$folder/venv/bin/pip-audit" --strict --no-deps --disable-pip --requirement constraints.txt
+
 clean:  ## remove the results of STUDY, the prepared data and Snakemake's records
 	rm -rf results/$(STUDY) data .snakemake
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed, $(PYTHON) is older: make PYTHON=python3.12"; exit 1; }

@@ -1,0 +1,140 @@
+"""A Slurm cluster of this machine's own, and copies of the workflow with the tiny study."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from statistics import mean
+
+import pytest
+from local_cluster import ACCOUNT, PARTITION, Cluster
+
+# A copy of the workflow with the tiny study is what the tests that run it locally have, too.
+_found = importlib.util.spec_from_file_location(
+    "workflow_conftest", Path(__file__).parents[1] / "workflow" / "conftest.py"
+)
+_workflow = importlib.util.module_from_spec(_found)
+_found.loader.exec_module(_workflow)
+checkout = _workflow.checkout
+
+TIMES = ("Submit", "Start", "End")
+COSTS = pytest.StashKey[str]()
+PROFILE = "profiles/slurm/config.yaml"
+TARGET = "results/tiny/resnet/trial1/scores/negmerge.json"
+
+
+class OnCluster(_workflow.Checkout):
+    """A copy of the workflow whose jobs run on the cluster.
+
+    Of its profile no more is changed than the two lines that a user has to change.
+    """
+
+    def __init__(self, folder: Path, cluster: Cluster):
+        super().__init__(folder)
+        self._cluster = cluster
+        self._log = folder.with_suffix(".txt")
+        self.edit(PROFILE, "slurm_account: CHANGE_ME", f"slurm_account: {ACCOUNT}")
+        self.edit(PROFILE, "slurm_partition: CHANGE_ME", f"slurm_partition: {PARTITION}")
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start Snakemake; it asks for the state of jobs, which take seconds here, sooner."""
+        asking = ("--slurm-init-seconds-before-status-checks", "7")
+        with open(self._log, "a") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "snakemake", "--profile", "slurm", *asking, *arguments],
+                cwd=self.folder,
+                env=self._cluster.environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def run(self, *arguments: str) -> int:
+        return self.start(*arguments).wait()
+
+    @property
+    def printed(self) -> str:
+        """What Snakemake has printed."""
+        return self._log.read_text()
+
+    def jobs(self, *fields: str, duplicates: bool = False) -> list[dict[str, str]]:
+        """The jobs of this copy; with `Comment` also the `rule`, which is in it."""
+        found = self._cluster.jobs("WorkDir", *fields, duplicates=duplicates)
+        mine = [job for job in found if job.pop("WorkDir") == str(self.folder)]
+        for job in mine:
+            if "Comment" in job:
+                name = job["Comment"].removeprefix("rule_")
+                job["rule"] = name.partition("_wildcards_")[0]
+        return mine
+
+    def clean(self) -> None:
+        """Take all results away."""
+        for name in ("results", "data"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def costs(self) -> str:
+        """Say what a job of a whole run took, and how much of that its script."""
+        jobs = self.jobs("Comment", "Submit", "Start", "End")
+        times = [[datetime.fromisoformat(job[name]) for name in TIMES] for job in jobs]
+        waited = mean((start - submit).total_seconds() for submit, start, _ in times)
+        ran = mean((end - start).total_seconds() for _, start, end in times)
+        scripts = [
+            float(path.read_text().splitlines()[1].split()[0])
+            for rule in {job["rule"] for job in jobs}
+            for path in self.folder.glob(f"**/benchmarks/{rule}/**/*.tsv")
+        ]
+        assert len(scripts) == len(jobs)
+        return (
+            f"{len(jobs)} jobs, seconds in the mean: {waited:.1f} in the queue, {ran:.1f} on the "
+            f"node, of which {mean(scripts):.1f} in the script"
+        )
+
+
+class Local(_workflow.Checkout):
+    """A copy of the workflow that runs without a cluster."""
+
+    @cached_property
+    def _run(self) -> subprocess.CompletedProcess:
+        return self.snakemake("--cores", str(os.cpu_count()), "--", TARGET)
+
+    def make(self) -> "Local":
+        """Give the copy after its run; the first call waits for that."""
+        assert self._run.returncode == 0, self._run.stdout + self._run.stderr
+        return self
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    with tempfile.TemporaryDirectory(prefix="slurm") as folder, Cluster(Path(folder)) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def local(checkout, tmp_path_factory):
+    return Local(checkout.copy(tmp_path_factory.mktemp("local") / "workflow").folder)
+
+
+@pytest.fixture
+def on_cluster(checkout, cluster, tmp_path):
+    yield OnCluster(checkout.copy(tmp_path / "workflow").folder, cluster)
+    # What a failed test leaves in the queue must not delay the next one.
+    cluster.call("scancel", "--user=root")
+
+
+@pytest.fixture
+def report_costs(request):
+    """A function that puts a line at the end of the tests' output."""
+
+    def report(line: str) -> None:
+        request.config.stash[COSTS] = line
+
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if COSTS in config.stash:
+        terminalreporter.write_line(f"Slurm: {config.stash[COSTS]}")

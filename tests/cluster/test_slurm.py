@@ -1,0 +1,109 @@
+"""The workflow on a real Slurm: what jobs ask for, and that results are those of a local run."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from local_cluster import ACCOUNT, PARTITION
+
+# How often a node is ended. More take long: `ROUNDS=30 make test-slurm`.
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+IMAGES = "data/tiny-fashion/images.safetensors"
+TASK = "results/tiny/resnet/trial1"
+ORIGINAL = f"{TASK}/trained/original.safetensors"
+POOL = [f"{TASK}/finetuned/{point}.safetensors" for point in ("ls0", "ls1")]
+MERGED = f"{TASK}/merged/negmerge.safetensors"
+SCORE = f"{TASK}/scores/negmerge.json"
+
+
+def find_job(folder):
+    """The process of the script that runs in a folder, as soon as there is one."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (process / "cmdline").read_bytes()
+                if (
+                    b".snakemake/scripts" in command
+                    and b"bash" not in command
+                    and (process / "cwd").readlink() == folder
+                ):
+                    return int(process.name)
+            except OSError:
+                continue
+        time.sleep(0.05)
+    raise TimeoutError("no job has started")
+
+
+def read(checkout, *places):
+    return [(checkout.folder / place).read_bytes() for place in places]
+
+
+def test_a_job_out_of_time_comes_back_with_more_time_and_memory(cluster, on_cluster, local):
+    run = on_cluster.start("--", IMAGES)
+    os.kill(find_job(on_cluster.folder), signal.SIGSTOP)
+    (first,) = on_cluster.jobs("JobID", "Timelimit")
+    assert first["Timelimit"] == "00:30:00"
+    # Slurm looks at the times twice a minute.
+    cluster.call("scontrol", "update", f"jobid={first['JobID']}", "timelimit=0")
+    expected = local.make()
+    assert run.wait() == 0, on_cluster.printed
+    first, second = on_cluster.jobs("State", "ReqMem", "Timelimit")
+    assert (first["State"], first["ReqMem"]) == ("TIMEOUT", "2000M")
+    assert second == {"State": "COMPLETED", "ReqMem": "4000M", "Timelimit": "01:00:00"}
+    assert read(on_cluster, IMAGES) == read(expected, IMAGES)
+
+
+def test_the_profile_runs_an_experiment_with_the_bytes_of_a_local_run(
+    on_cluster, local, report_costs
+):
+    assert on_cluster.run("--slurm-array-jobs", "finetune", "--", SCORE) == 0, on_cluster.printed
+    assert read(on_cluster, SCORE, *POOL) == read(local.make(), SCORE, *POOL)
+    jobs = on_cluster.jobs("JobID", "Comment", "State", "Account", "Partition")
+    assert {(job["State"], job["Account"], job["Partition"]) for job in jobs} == {
+        ("COMPLETED", ACCOUNT, PARTITION)
+    }
+    rules = [job["rule"] for job in jobs]
+    assert rules.count("prepare") == 1
+    assert "evaluate" in rules
+    # A choice takes a moment, and is made where Snakemake runs.
+    assert "select" not in rules
+    arrays = {job["JobID"].partition("_")[0] for job in jobs if job["rule"] == "finetune"}
+    assert (rules.count("finetune"), len(arrays)) == (2, 1)
+    report_costs(on_cluster.costs())
+
+
+def test_nodes_that_fail_at_any_moment_leave_the_same_bytes(cluster, on_cluster, local):
+    expected = read(local.make(), MERGED)
+    chance = random.Random("any moment")
+    rounds = 0
+    run = on_cluster.start("--", MERGED)
+    while rounds < ROUNDS:
+        time.sleep(chance.uniform(4, 20))
+        if run.poll() is not None:  # on a fast machine: begin again
+            assert run.returncode == 0, on_cluster.printed
+            assert read(on_cluster, MERGED) == expected
+            on_cluster.clean()
+            run = on_cluster.start("--", MERGED)
+        running = cluster.call("squeue", "-h", "-t", "R", "-o", "%N").split()
+        if running:
+            node = chance.choice(running)
+            cluster.fail_node(node)
+            time.sleep(chance.uniform(0, 2))
+            cluster.start_node(node)
+            rounds += 1
+    assert run.wait() == 0, on_cluster.printed
+    assert read(on_cluster, MERGED) == expected
+    assert "NODE_FAIL" in [job["State"] for job in on_cluster.jobs("State", duplicates=True)]
+
+
+def test_a_job_that_asked_for_a_gpu_never_computes_on_the_cpu(on_cluster):
+    on_cluster.edit("config/studies/tiny.yaml", "seed: 3", "seed: 3\ndevice: cuda")
+    assert on_cluster.run("--retries", "0", "--", ORIGINAL) == 1
+    *_, train = on_cluster.jobs("Comment", "State", "AllocTRES")
+    assert (train["rule"], train["State"]) == ("train", "FAILED")
+    assert "gres/gpu=1" in train["AllocTRES"]
+    log = on_cluster.folder / "results/tiny/logs/train/resnet/trial1/original.log"
+    assert log.read_text() == "error: the device is cuda, but torch finds no GPU; use cpu\n"

@@ -14,11 +14,11 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge import compute
 from negmerge.catalogue import Catalogue
 from negmerge.evaluation.search import search
 from negmerge.evaluation.validation import Validation, load_validation
 from negmerge.experiment import Coefficients
+from negmerge.jobs import compute
 from negmerge.scenarios import load_scenario
 from negmerge.selection import Sweep, choose
 from negmerge.states import read_state

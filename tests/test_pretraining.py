@@ -6,9 +6,9 @@ from torch.nn import functional
 
 from negmerge import pretraining
 from negmerge.errors import UserError
+from negmerge.jobs.resuming import SavedState
 from negmerge.pretraining import Source, multi_positive_loss, pretrain
 from negmerge.recipe import Recipe
-from negmerge.resuming import SavedState
 
 CPU = torch.device("cpu")
 ROW = {

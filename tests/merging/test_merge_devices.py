@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from second_device import DEVICE, SecondDevice, There
 
 from negmerge.errors import UserError
-from negmerge.gpus import find_device
+from negmerge.jobs.gpus import find_device
 from negmerge.merging import METHODS, Method, engine, merge, merge_files
 from negmerge.merging.devices import divisor, to_host
 from negmerge.states import read_state

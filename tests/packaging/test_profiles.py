@@ -7,7 +7,7 @@ import sys
 import yaml
 from workflow_text import ROOT, TARGETS, rules
 
-from negmerge.out_of_memory import BATCHES
+from negmerge.jobs.out_of_memory import BATCHES
 
 # Their memory is that of weights or prompts, not of a batch of images.
 WITHOUT_BATCHES = {"head", "merge"}

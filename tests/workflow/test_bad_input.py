@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from negmerge.provenance import place_of_record
+from negmerge.jobs.provenance import place_of_record
 
 STUDY = "config/studies/tiny.yaml"
 REPORT = "results/tiny/report.html"

@@ -13,7 +13,7 @@ import pytest
 from negmerge.cli import main
 from negmerge.errors import UserError
 from negmerge.files import sha256
-from negmerge.provenance import Provenance, find_record, read_record
+from negmerge.jobs.provenance import Provenance, find_record, read_record
 
 REPORT = "results/tiny/report.html"
 DIGITS, TRIAL = "results/tiny/clip/digits", "results/tiny/resnet/trial1"

@@ -1,11 +1,11 @@
 """Get the base: trained weights of others, or a small CLIP trained here."""
 
-from negmerge import compute
-from negmerge.job import job
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
+from negmerge.jobs.resuming import SavedState
 from negmerge.models.clip import load_clip, split_state
 from negmerge.pretraining import Source, pretrain
 from negmerge.recipe import Recipe
-from negmerge.resuming import SavedState
 from negmerge.states import write_state
 
 with job(snakemake) as provenance:

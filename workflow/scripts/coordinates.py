@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from negmerge.files import write_json
-from negmerge.job import job
+from negmerge.jobs.job import job
 from negmerge.merging.coordinates import sample
 from negmerge.stored import StateFile
 

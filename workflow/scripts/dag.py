@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from negmerge.files import write_text
-from negmerge.job import job
+from negmerge.jobs.job import job
 
 with job(snakemake):
     dag = Path(snakemake.output.dag)

@@ -1,7 +1,7 @@
 """Get one file of a data set from the internet, and check it."""
 
 from negmerge.data.download import download
-from negmerge.job import job
+from negmerge.jobs.job import job
 
 with job(snakemake):
     download(snakemake.output.file, snakemake.params.file)

@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 
-from negmerge import compute
 from negmerge.data.loading import evaluation_batches
 from negmerge.evaluation.accuracy import all_logits, count_right
 from negmerge.files import write_json
-from negmerge.job import job
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.states import read_metadata, read_state
 

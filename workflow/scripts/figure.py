@@ -1,7 +1,7 @@
 """Draw a figure of a study, and write the numbers that it shows."""
 
 from negmerge.files import read_json, write_text
-from negmerge.job import job
+from negmerge.jobs.job import job
 from negmerge.reporting.figures import draw
 from negmerge.reporting.heatmaps import read_heatmaps
 from negmerge.reporting.style import save

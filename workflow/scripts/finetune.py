@@ -2,13 +2,13 @@
 
 from torch.nn import functional
 
-from negmerge import compute
 from negmerge.data.loading import TrainingBatches
 from negmerge.evaluation.accuracy import predict
-from negmerge.job import job
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
+from negmerge.jobs.resuming import SavedState
 from negmerge.models.freezing import freeze
 from negmerge.recipe import Recipe
-from negmerge.resuming import SavedState
 from negmerge.scenarios import load_scenario
 from negmerge.states import read_state, write_state
 from negmerge.training import fit

@@ -2,11 +2,11 @@
 
 import torch
 
-from negmerge import compute
 from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.loading import evaluation_batches
 from negmerge.evaluation.gradcam import choose, gradcam
-from negmerge.job import job
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.states import read_state, write_state
 

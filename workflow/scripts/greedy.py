@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from negmerge import compute
 from negmerge.evaluation.greedy import merge_greedily
 from negmerge.evaluation.validation import load_validation
-from negmerge.job import job
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.states import write_state
 

@@ -1,7 +1,7 @@
 """Make the zero-shot head of a data set from its class names and prompts."""
 
-from negmerge import compute
-from negmerge.job import job
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
 from negmerge.models.clip import text_model
 from negmerge.models.heads import zero_shot_head
 from negmerge.states import read_state, write_state

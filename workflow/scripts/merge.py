@@ -1,7 +1,7 @@
 """Merge the task vectors of the pool into one."""
 
-from negmerge.gpus import take_device
-from negmerge.job import job
+from negmerge.jobs.gpus import take_device
+from negmerge.jobs.job import job
 from negmerge.merging import merge_files
 
 with job(snakemake) as provenance:

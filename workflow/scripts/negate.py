@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from negmerge import compute
 from negmerge.files import read_json
-from negmerge.job import job
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.states import read_metadata, read_state, write_state
 from negmerge.vectors import apply

@@ -3,7 +3,7 @@
 from negmerge import plugins
 from negmerge.data.checksums import verify_all
 from negmerge.data.images import write_images
-from negmerge.job import job
+from negmerge.jobs.job import job
 
 with job(snakemake):
     row = snakemake.params.dataset

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from negmerge.files import write_text
-from negmerge.job import job
+from negmerge.jobs.job import job
 from negmerge.reporting.report import report
 
 with job(snakemake):

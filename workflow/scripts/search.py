@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge import compute
 from negmerge.evaluation.search import search
 from negmerge.evaluation.validation import load_validation
 from negmerge.files import write_json
-from negmerge.job import job
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.states import read_state
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 
 from negmerge.files import read_json, write_json
-from negmerge.job import job
+from negmerge.jobs.job import job
 from negmerge.selection import UNCHANGED, Choice, choose, choose_by_gap, read_sweep
 
 with job(snakemake):

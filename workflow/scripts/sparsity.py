@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from negmerge.evaluation.sparsity import sparsity
 from negmerge.files import write_json
-from negmerge.job import job
+from negmerge.jobs.job import job
 from negmerge.models.freezing import is_frozen
 from negmerge.stored import StateFile
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from negmerge.data.forgetting import forget_split, write_split
 from negmerge.data.images import Images
-from negmerge.job import job
+from negmerge.jobs.job import job
 
 with job(snakemake):
     forget = dict(snakemake.params.forget)

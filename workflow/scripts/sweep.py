@@ -1,8 +1,8 @@
 """Measure the base on validation data at each coefficient of one vector."""
 
-from negmerge import compute
 from negmerge.evaluation.validation import load_validation
-from negmerge.job import job
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.selection import write_sweep
 from negmerge.states import read_state

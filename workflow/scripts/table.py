@@ -1,7 +1,7 @@
 """Make a table of a study: its cells for programs, and two forms for people."""
 
 from negmerge.files import read_json, write_text
-from negmerge.job import job
+from negmerge.jobs.job import job
 from negmerge.reporting.coefficients import read_points, sweep_cells
 from negmerge.reporting.costs import read_cost
 from negmerge.reporting.layout import layout

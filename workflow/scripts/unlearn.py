@@ -1,8 +1,8 @@
 """Make the original model forget by training it, or by one step, with one unlearning method."""
 
-from negmerge import compute
 from negmerge.data.loading import Epochs, evaluation_batches
-from negmerge.job import job
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
 from negmerge.recipe import Recipe
 from negmerge.scenarios import load_scenario
 from negmerge.states import read_state, write_state

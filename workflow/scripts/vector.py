@@ -1,6 +1,6 @@
 """Subtract the base from a fine-tuned model: its task vector."""
 
-from negmerge.job import job
+from negmerge.jobs.job import job
 from negmerge.states import read_state, write_state
 from negmerge.vectors import task_vector
 

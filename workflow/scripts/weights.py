@@ -1,6 +1,6 @@
 """Fetch the weights of a model that others have trained, into the cache that jobs read."""
 
-from negmerge.job import job
+from negmerge.jobs.job import job
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.clip import load_clip
 

@@ -13,9 +13,9 @@ from torch.utils.data import ConcatDataset
 from negmerge.data.augmentation import training_transform
 from negmerge.data.loading import Part, TrainingBatches
 from negmerge.data.prompts import fill
+from negmerge.jobs.resuming import SavedState
 from negmerge.models.clip import build_clip
 from negmerge.recipe import Recipe
-from negmerge.resuming import SavedState
 from negmerge.training import fit
 
 

@@ -11,10 +11,10 @@ from torch.optim import Optimizer
 
 from negmerge.checks import require_finite
 from negmerge.errors import UserError
+from negmerge.jobs.resuming import SavedState
+from negmerge.jobs.snapshots import Training
 from negmerge.recipe import Recipe
-from negmerge.resuming import SavedState
 from negmerge.seeds import derive_seed
-from negmerge.snapshots import Training
 
 REPORT_SECONDS = 5.0
 

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UserError: there is no such folder, or it has no records.
     """
-    from negmerge.verification import describe, verify
+    from negmerge.jobs.verification import describe, verify
 
     report = verify(options.folder, progress=sys.stderr.isatty())
     arguments.print_report(options, report, describe(report))

@@ -11,7 +11,7 @@ from negmerge import __version__
 from negmerge.checks import FLOATS, require_finite, require_same_layout
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
-from negmerge.gpus import find_device
+from negmerge.jobs.gpus import find_device
 from negmerge.merging.blocks import Block, Memory, Stored, Vectors
 from negmerge.merging.devices import to_host
 from negmerge.merging.inputs import Hashes, identities

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from negmerge.compute import tuned
 from negmerge.compute_settings import Compute
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
@@ -15,6 +14,7 @@ from negmerge.data.loading import Epochs, Listed, evaluation_batches
 from negmerge.evaluation.accuracy import accuracy
 from negmerge.evaluation.membership import membership_attack
 from negmerge.evaluation.relearning import relearn_epochs
+from negmerge.jobs.compute import tuned
 from negmerge.models.classifiers import load_classifier
 from negmerge.models.statistics import re_estimate
 from negmerge.recipe import Augmentation, Recipe

@@ -6,11 +6,11 @@ from functools import partial
 import torch
 from torch import nn
 
-from negmerge.compute import tuned
 from negmerge.compute_settings import Compute
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.loading import Part
+from negmerge.jobs.compute import tuned
 from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
 from negmerge.recipe import Augmentation

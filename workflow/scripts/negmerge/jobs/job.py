@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 from negmerge.errors import UserError
 from negmerge.files import UNWRITABLE, unwritable
-from negmerge.out_of_memory import advice, is_out_of_memory
-from negmerge.provenance import Provenance
+from negmerge.jobs.out_of_memory import advice, is_out_of_memory
+from negmerge.jobs.provenance import Provenance
 
 
 @contextmanager

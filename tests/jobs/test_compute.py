@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from negmerge import compute
 from negmerge.errors import UserError
+from negmerge.jobs import compute
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 
 from negmerge.errors import UserError
-from negmerge.snapshots import Training, content_digest, put_back, snapshot
+from negmerge.jobs.snapshots import Training, content_digest, put_back, snapshot
 from negmerge.states import read_metadata, read_state, write_state
 
 # A state is saved no sooner than so many seconds after the start or the last one. Short runs save

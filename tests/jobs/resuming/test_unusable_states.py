@@ -13,7 +13,7 @@ from training_run import (
     train,
 )
 
-from negmerge import resuming
+from negmerge.jobs import resuming
 from negmerge.states import read_metadata, read_state, write_state
 
 

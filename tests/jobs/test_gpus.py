@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from negmerge import gpus
 from negmerge.errors import UserError
+from negmerge.jobs import gpus
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fcntl")
 

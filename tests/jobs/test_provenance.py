@@ -11,7 +11,7 @@ from job_examples import BASE, BASES, EVALUATE, IMAGES, LIST, PREPARE, SCORE, ch
 from negmerge import __version__
 from negmerge.errors import UserError
 from negmerge.files import sha256
-from negmerge.provenance import Provenance, find_record, read_record
+from negmerge.jobs.provenance import Provenance, find_record, read_record
 
 RECORDS = {
     IMAGES: "data/provenance/cats/images.safetensors.json",
@@ -120,7 +120,7 @@ def test_an_input_with_the_size_and_time_of_its_record_is_not_read(monkeypatch, 
     if touched:  # as Snakemake does when a job has ended: only the next job reads it
         os.utime(IMAGES, (1, 1))
         Provenance(EVALUATE).begin()
-    monkeypatch.setattr("negmerge.provenance.sha256", lambda path: pytest.fail(f"read {path}"))
+    monkeypatch.setattr("negmerge.jobs.provenance.sha256", lambda path: pytest.fail(f"read {path}"))
     provenance = Provenance(BASES)
     provenance.begin()
     assert list(provenance.made_from()) == ["data"]

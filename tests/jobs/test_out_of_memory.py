@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from negmerge.out_of_memory import ACCUMULATED, BATCHES, advice, is_out_of_memory
+from negmerge.jobs.out_of_memory import ACCUMULATED, BATCHES, advice, is_out_of_memory
 from negmerge.study import load_study
 
-CONFIG = Path(__file__).parents[1] / "config"
+CONFIG = Path(__file__).parents[2] / "config"
 SCRIPT = """
 import torch
 from job_examples import BASES
-from negmerge.job import job
+from negmerge.jobs.job import job
 
 BASES.wildcards.entries["experiment"] = "clip"
 with job(BASES):

@@ -1,8 +1,8 @@
 import pytest
 from training_run import RUN
 
-from negmerge import resuming
-from negmerge.resuming import SavedState
+from negmerge.jobs import resuming
+from negmerge.jobs.resuming import SavedState
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from negmerge.errors import UserError
 from negmerge.files import read_json, sha256
+from negmerge.jobs.provenance import FOLDER, Record, place_of_record, read_record
 from negmerge.planning.storage import INTERMEDIATE
-from negmerge.provenance import FOLDER, Record, place_of_record, read_record
 
 # Folders of a study whose files no script makes, but Snakemake, or that say how a job went.
 UNRECORDED = (FOLDER, "benchmarks", "logs")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from negmerge.compute_settings import Compute
-from negmerge.gpus import take_device
+from negmerge.jobs.gpus import take_device
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -11,8 +11,8 @@ import errno, os, sys
 sys.path.insert(0, {tests!r})
 from job_examples import BASES
 from negmerge.errors import UserError
-from negmerge.job import job
-from negmerge.provenance import find_record
+from negmerge.jobs.job import job
+from negmerge.jobs.provenance import find_record
 
 BASES.wildcards.entries["experiment"] = "clip"
 with job(BASES) as provenance:

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from negmerge.provenance import Provenance
+from negmerge.jobs.provenance import Provenance
 
 STUDY = "results/small"
 IMAGES = "data/cats/images.safetensors"

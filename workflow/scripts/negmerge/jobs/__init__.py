@@ -1,0 +1,1 @@
+"""What each job of the workflow does around its step: device, log, saved state, records."""

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-
 from job_examples import BASE, BASES, EVALUATE, IMAGES, LIST, PREPARE, SCORE, change, run, write
+
 from negmerge import __version__
 from negmerge.errors import UserError
 from negmerge.files import sha256

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from job_examples import BASE, BASES, EVALUATE, IMAGES, LIST, PREPARE, SCORE, change, run, write
+
 from negmerge.cli import main
 from negmerge.files import sha256, write_json
 

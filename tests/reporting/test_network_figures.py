@@ -57,7 +57,7 @@ def test_the_numbers_of_a_figure_are_those_of_all_maps(heatmaps):
 
 def test_each_image_stands_over_its_maps(heatmaps):
     picture, _ = draw(HEATMAPS, heatmaps=heatmaps)
-    grid = np.array(picture.subfigs[0].axes).reshape(3, 3)
+    grid = np.array(picture.axes).reshape(3, 3).T
     assert [axes.get_title() for axes in grid[0]] == ["a", "b", "c"]
     assert [axes.get_ylabel() for axes in grid[:, 0]] == ["image", "Original", "NegMerge"]
     assert [axes.get_xlabel() for axes in grid[2]] == ["12 %", "0 %", "75 %"]
@@ -67,7 +67,7 @@ def test_each_image_stands_over_its_maps(heatmaps):
 
 def test_the_maps_of_an_image_share_their_colours(heatmaps):
     picture, _ = draw(HEATMAPS, heatmaps=heatmaps)
-    grid = np.array(picture.subfigs[0].axes).reshape(3, 3)
+    grid = np.array(picture.axes).reshape(3, 3).T
     for number, most in enumerate((15, 19, 1)):
         for method in range(2):
             over = grid[1 + method, number].get_images()[1]
@@ -112,7 +112,7 @@ def test_several_tasks_have_panels_of_their_own(heatmaps):
     assert "agree on 1.0 %" in titles[1]
     assert len(data) == 2 * 4 * 3
     maps, _ = draw(HEATMAPS, heatmaps=heatmaps * 2)
-    assert [part.get_suptitle() for part in maps.subfigs] == ["net: trial1"] * 2
+    assert [text.get_text() for text in maps.texts] == ["net: trial1"] * 2
 
 
 @pytest.mark.parametrize("ending", ["png", "pdf"])

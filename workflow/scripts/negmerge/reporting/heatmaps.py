@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 
 from negmerge.errors import UserError
 
 COLOURS = "inferno"
+# Inches: an image's side, the room for text below it, beside the first one, and above a block.
+CELL, GAP, LEFT, TITLE = 1.0, 0.22, 1.5, 0.5
 
 
 @dataclass(frozen=True)
@@ -74,33 +76,40 @@ def draw_heatmaps(figure: Mapping, found: Sequence[Heatmaps]) -> Figure:
 
     The maps of one image share their colours, from 0 to the largest value among them.
     """
-    heights = [1.15 * (1 + len(one.maps)) + 0.35 for one in found]
-    width = 1.3 + 1.15 * max(len(one.images) for one in found)
-    canvas = Figure(figsize=(max(width, 4.0), sum(heights)), layout="constrained")
-    blocks = canvas.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for block, one in zip(blocks, found, strict=True):
-        _draw_task(block, figure, one)
+    heights = [TITLE + (CELL + GAP) * (1 + len(one.maps)) for one in found]
+    width = LEFT + (CELL + GAP) * max(len(one.images) for one in found)
+    canvas = Figure(figsize=(width, sum(heights)))
+    top = sum(heights)
+    for one, height in zip(found, heights, strict=True):
+        _draw_task(canvas, top, figure, one)
+        top -= height
     return canvas
 
 
-def _draw_task(block: SubFigure, figure: Mapping, one: Heatmaps) -> None:
-    origin = one.origin
-    block.suptitle(f"{origin['experiment']}: {origin['task']}", fontsize=10)
-    grid = block.subplots(1 + len(one.maps), len(one.images), squeeze=False)
-    for axes in grid.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
+def _draw_task(canvas: Figure, top: float, figure: Mapping, one: Heatmaps) -> None:
+    """Draw the block of a task; `top` is its upper edge in inches above the lower edge."""
+    origin, (width, height) = one.origin, canvas.get_size_inches()
+    title = f"{origin['experiment']}: {origin['task']}"
+    canvas.text(0.5, (top - 0.1) / height, title, ha="center", va="top", fontsize=10)
     labels = ["image", *(figure["methods"][name] for name in origin["methods"])]
-    for axes, label in zip(grid[:, 0], labels, strict=True):
-        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
-    for number, column in enumerate(grid.T):
-        picture = one.images[number].transpose(1, 2, 0)
-        column[0].imshow(picture)
-        column[0].set_title(origin["classes"][number], fontsize=8)
+    for number, image in enumerate(one.images):
+        picture = image.transpose(1, 2, 0)
         most = float(one.maps[:, number].max()) or 1.0
-        for method, axes in enumerate(column[1:]):
-            _overlay(axes, picture, one.maps[method, number] / most)
-            axes.set_xlabel(f"{100 * one.probability[method, number]:.0f} %", fontsize=8)
+        for row, label in enumerate(labels):
+            left = LEFT + (CELL + GAP) * number
+            lower = top - TITLE - (CELL + GAP) * row - CELL
+            axes = canvas.add_axes((left / width, lower / height, CELL / width, CELL / height))
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            if number == 0:
+                axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+            if row == 0:
+                axes.imshow(picture)
+                axes.set_title(origin["classes"][number], fontsize=8, pad=3)
+            else:
+                _overlay(axes, picture, one.maps[row - 1, number] / most)
+                probability = one.probability[row - 1, number]
+                axes.set_xlabel(f"{100 * probability:.0f} %", fontsize=8, labelpad=2)
 
 
 def _overlay(axes: Axes, picture: np.ndarray, share: np.ndarray) -> None:

@@ -58,6 +58,21 @@ def save(figure: Figure, path: str | Path) -> None:
     form = Path(path).suffix.removeprefix(".")
     content = io.BytesIO()
     with settings():
+        _settle(figure)
         figure.savefig(content, format=form, dpi=DOTS_PER_INCH, metadata=_METADATA[form])
     with replacing(path) as partial:
         partial.write_bytes(content.getvalue())
+
+
+def _settle(figure: Figure) -> None:
+    """Lay a figure out and keep its axes there, at nine decimals.
+
+    What the layout's solver finds changes from process to process in the last bits, which can
+    change the last digit that a PDF holds.
+    """
+    if figure.get_layout_engine() is None:
+        return
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(place, 9) for place in axes.get_position(original=True).bounds])

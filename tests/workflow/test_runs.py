@@ -39,13 +39,6 @@ def test_a_second_run_does_nothing(finished):
     assert finished.planned("results/tiny/report.html") == set()
 
 
-def test_one_core_gives_the_same_bytes_as_all(checkout, finished, tmp_path):
-    slow = checkout.copy(tmp_path / "workflow")
-    run = slow.snakemake("--cores", "1", "--", "results/tiny/report.html")
-    assert run.returncode == 0, run.stderr
-    assert slow.artefacts() == finished.artefacts()
-
-
 def test_a_table_runs_only_what_it_needs(checkout):
     planned = checkout.planned("results/tiny/tables/sparsity.md")
     assert {job.split(":")[0] for job in planned} == {

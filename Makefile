@@ -6,14 +6,17 @@ STUDY ?= demo
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: study test test-slurm lint format bench lock audit clean help
+.PHONY: study test test-smoke test-slurm lint format bench lock audit clean help
 
 study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo CORES=all)
 	$(BIN)/snakemake --cores $(CORES) --quiet reason -- results/$(STUDY)/report.html
 	@echo "report: results/$(STUDY)/report.html"
 
-test: $(READY)  ## install into .venv and run all tests
+test: $(READY)  ## install into .venv and run the tests
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+test-smoke: $(READY)  ## run all of the paper study in small, on random weights (minutes)
+	$(BIN)/pytest -n 0 tests/smoke
 
 test-slurm: $(READY)  ## test on a Slurm cluster of this machine: installs Slurm with apt; root or sudo
 	@tests/cluster/install

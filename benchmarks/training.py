@@ -40,8 +40,8 @@ SMALL = Augmentation(crop_scale=None, padding=4, flip=0.5)
 CPU = torch.device("cpu")
 # Row of config/models.yaml: pictures (width, height, encoding), augmentation, batch, steps a round.
 CASES = {
-    "ViT-B-32": ((400, 300, "JPEG"), RANDAUGMENT, 8, 4),
-    "ResNet-18": ((32, 32, "PNG"), SMALL, 32, 5),
+    "ViT-B-32": ((400, 300, "JPEG"), RANDAUGMENT, 8, 20),
+    "ResNet-18": ((32, 32, "PNG"), SMALL, 32, 20),
     "mini-clip": ((28, 28, "PNG"), RANDAUGMENT, 64, 30),
 }
 

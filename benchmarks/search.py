@@ -5,7 +5,8 @@
 It needs a finished run of the demo. For each task it searches the coefficient of every merged
 vector and of the best single model of the pool, with the model and the validation images, on the
 study's grid and on the paper's (0 to 1), and checks that the choice is that of the full sweep. The
-images counted go to benchmarks/search.json.
+images counted go to benchmarks/search.json and, as Markdown, between the `search` marks of
+README.md.
 """
 
 import json
@@ -26,6 +27,7 @@ from negmerge.study import load_study
 from negmerge.zero_shot import ZeroShot
 
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 EXPERIMENT = "mini-clip"
 
 
@@ -96,6 +98,33 @@ def measure_task(
     return result
 
 
+def markdown(tasks: dict) -> str:
+    """Describe the record for the README."""
+    lines = [
+        "Validation images that the search for a coefficient counts, in percent of those of whole",
+        "sweeps, by `benchmarks/search.py` on the demo. The choices are the same.",
+        "",
+        "| forgotten | grid | merges: mean, least to most | best single model of the pool |",
+        "| --- | --- | ---: | ---: |",
+    ]
+    for task, found in tasks.items():
+        for grid in (name for name in found if name != "images"):
+            shares = {name: 100 * one["share"] for name, one in found[grid].items()}
+            single = shares.pop("task-arithmetic")
+            merges = sorted(shares.values())
+            mean = sum(merges) / len(merges)
+            spread = f"{mean:.0f}, {merges[0]:.0f} to {merges[-1]:.0f}"
+            lines.append(f"| {task} | {grid} | {spread} | {single:.0f} |")
+    return "\n".join(lines)
+
+
+def write_readme(text: str) -> None:
+    """Put the text between the marks of the README."""
+    begin, end = "<!-- search:begin -->", "<!-- search:end -->"
+    before, _, rest = README.read_text().partition(begin)
+    README.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
+
+
 if __name__ == "__main__":
     results = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "results" / "demo")
     data = Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "data")
@@ -109,3 +138,4 @@ if __name__ == "__main__":
     }
     record = {"study": "demo", "batch": experiment.evaluation_batch, "tasks": measured}
     (ROOT / "benchmarks" / "search.json").write_text(json.dumps(record, indent=2) + "\n")
+    write_readme(markdown(measured))

@@ -33,3 +33,14 @@ def test_the_command_is_installed(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: none: no such file\n"
+
+
+def test_a_reader_that_stops_early_is_no_error():
+    code = "import sys; from negmerge.cli import main; sys.exit(main(['schema']))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    with process.stderr as errors:
+        assert errors.read() == b""
+    assert process.wait() == 0

@@ -1,6 +1,7 @@
 """The `negmerge` command: merge, negate and compare checkpoints; check, plan and verify studies."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -33,10 +34,16 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(words)
     try:
-        return int(options.run(options) or 0)
+        status = int(options.run(options) or 0)
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return options.mistake
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; at its end Python would write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

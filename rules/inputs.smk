@@ -1,5 +1,6 @@
 # Look-ups of input files: what a job reads, and where it lies.
 
+
 def shipped(path):
     """A file of the workflow, relative where the workflow runs in its own folder."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

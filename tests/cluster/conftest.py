@@ -43,7 +43,7 @@ class OnCluster(_workflow.Checkout):
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start Snakemake; it asks for the state of jobs, which take seconds here, sooner."""
-        asking = ("--slurm-init-seconds-before-status-checks", "7")
+        asking = ("--slurm-init-seconds-before-status-checks", "12")
         with open(self._log, "a") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "snakemake", "--profile", "slurm", *asking, *arguments],

@@ -33,7 +33,7 @@ format: $(READY)  ## rewrite the sources in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-bench: $(READY)  ## measure the demo for the README (10 minutes); benchmarks/ has more
+bench: $(READY)  ## measure the demo for the README (15 minutes); benchmarks/ has more
 	$(BIN)/python benchmarks/demo.py
 
 lock:  ## make constraints.txt anew from the ranges in pyproject.toml

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+from marks import write_between
 
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "__pycache__")
@@ -227,17 +228,9 @@ def cell(rows: list[dict], role: str) -> str:
     return f"{statistics.mean(values):.1f} ± {error:.1f} [{single}]"
 
 
-def write_readme(text: str) -> None:
-    """Put the text between the marks of the README."""
-    readme = ROOT / "README.md"
-    begin, end = "<!-- measured:begin -->", "<!-- measured:end -->"
-    before, _, rest = readme.read_text().partition(begin)
-    readme.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
-
-
 if __name__ == "__main__":
     record = ROOT / "benchmarks" / "demo.json"
     if sys.argv[1:] != ["--write"]:
         measured = [measure(int(seed)) for seed in sys.argv[1:] or ["0", "1"]]
         record.write_text(json.dumps(measured, indent=2) + "\n")
-    write_readme(markdown(json.loads(record.read_text())))
+    write_between(ROOT / "README.md", "measured", markdown(json.loads(record.read_text())))

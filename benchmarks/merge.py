@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from marks import write_between
 from safetensors.torch import save_file
 
 ROOT = Path(__file__).parents[1]
@@ -207,13 +208,6 @@ def markdown(record: dict) -> str:
     return "\n".join(lines)
 
 
-def write_readme(text: str) -> None:
-    """Put the text between the marks of the README."""
-    begin, end = "<!-- merge:begin -->", "<!-- merge:end -->"
-    before, _, rest = README.read_text().partition(begin)
-    README.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
-
-
 def main() -> None:
     """Measure, and write the record and the README."""
     words = argparse.ArgumentParser(description=__doc__)
@@ -245,7 +239,7 @@ def main() -> None:
         forget_pages(eight)
         record["cold"]["negmerge"] = measure(MERGE, "negmerge", 2, eight, output)
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
-    write_readme(markdown(record))
+    write_between(README, "merge", markdown(record))
 
 
 if __name__ == "__main__":

@@ -7,15 +7,16 @@ files that are there count with the size that they have. It takes some minutes.
 """
 
 import os
-import re
 from pathlib import Path
+
+from marks import marks, write_between
 
 from negmerge.planning.plan import make_plan
 from negmerge.study import load_study
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reproduce-a-table.md"
-MARKS = "<!-- plan:begin -->\n", "<!-- plan:end -->"
+MARKS = marks("plan")
 STUDY = "paper"
 HEAD = """\
 | name | jobs | GPU hours | longest chain, hours | GB to fetch | GB on disk at peak |
@@ -58,11 +59,7 @@ def _rounded(number: float) -> str:
 def main() -> None:
     """Write the table between the marks of the page."""
     os.chdir(ROOT)
-    start, end = MARKS
-    table = HEAD + "".join(map(row, names()))
-    text = PAGE.read_text()
-    pattern = f"{re.escape(start)}.*?{re.escape(end)}"
-    PAGE.write_text(re.sub(pattern, lambda _: start + table + end, text, flags=re.S))
+    write_between(PAGE, "plan", HEAD + "".join(map(row, names())).rstrip("\n"))
 
 
 if __name__ == "__main__":

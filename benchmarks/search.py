@@ -15,6 +15,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from marks import write_between
+
 from negmerge.catalogue import Catalogue
 from negmerge.evaluation.search import search
 from negmerge.evaluation.validation import Validation, load_validation
@@ -118,13 +120,6 @@ def markdown(tasks: dict) -> str:
     return "\n".join(lines)
 
 
-def write_readme(text: str) -> None:
-    """Put the text between the marks of the README."""
-    begin, end = "<!-- search:begin -->", "<!-- search:end -->"
-    before, _, rest = README.read_text().partition(begin)
-    README.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
-
-
 if __name__ == "__main__":
     results = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "results" / "demo")
     data = Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "data")
@@ -138,4 +133,4 @@ if __name__ == "__main__":
     }
     record = {"study": "demo", "batch": experiment.evaluation_batch, "tasks": measured}
     (ROOT / "benchmarks" / "search.json").write_text(json.dumps(record, indent=2) + "\n")
-    write_readme(markdown(measured))
+    write_between(README, "search", markdown(measured))

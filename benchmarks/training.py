@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from fabricated import CLASSES, pictures, prepared
+from marks import write_between
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -131,13 +132,6 @@ def markdown(record: dict) -> str:
     return "\n".join(lines)
 
 
-def write_readme(text: str) -> None:
-    """Put the text between the marks of the README."""
-    begin, end = "<!-- training:begin -->", "<!-- training:end -->"
-    before, _, rest = README.read_text().partition(begin)
-    README.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
-
-
 def main() -> None:
     """Measure, and write the record and the README."""
     words = argparse.ArgumentParser(description=__doc__)
@@ -151,7 +145,7 @@ def main() -> None:
             row = models[name].model_dump()
             record[name] = measure(name, row, options.rounds, Path(folder))
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
-    write_readme(markdown(record))
+    write_between(README, "training", markdown(record))
 
 
 if __name__ == "__main__":

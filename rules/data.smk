@@ -1,8 +1,8 @@
 # Data sets: from where they come to the one form that all steps read.
 
 
-# On the machine where Snakemake runs: compute nodes often have no internet. There is no param
-# `code` and the file is no new one but an update, so that nothing that changes in the workflow deletes a
+# On the machine where Snakemake runs: compute nodes often have no internet. There is no param `code`
+# and the file is no new one but an update, so that nothing that changes in the workflow deletes a
 # file that took hours, or that somebody put there by hand.
 rule download:
     output:

@@ -197,7 +197,7 @@ def test_the_last_linear_layer_gives_the_logits(trained):
 
 
 def test_a_model_without_linear_layers_has_no_last_one():
-    with pytest.raises(ValueError, match="Conv2d has no linear layer"):
+    with pytest.raises(UserError, match="Conv2d has no linear layer"):
         last_linear(nn.Conv2d(1, 1, 1))
 
 

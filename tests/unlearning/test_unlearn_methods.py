@@ -255,7 +255,7 @@ def test_expanding_leaves_the_other_rows_and_needs_a_linear_layer():
     assert boundary_expand.expand(without, seed=3) == 2
     assert torch.equal(without.weight[-1], model[5].weight[-1])
     assert without.bias is None
-    with pytest.raises(UserError, match=r"^boundary-expand: the model has no torch\.nn\.Linear"):
+    with pytest.raises(UserError, match="Sequential has no linear layer"):
         boundary_expand.expand(nn.Sequential(nn.Conv2d(3, 2, 1)), seed=0)
 
 

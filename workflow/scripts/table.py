@@ -1,11 +1,12 @@
 """Make a table of a study: its cells for programs, and two forms for people."""
 
-from negmerge.files import read_json, write_text
+from negmerge.files import write_text
 from negmerge.jobs.job import job
 from negmerge.reporting.coefficients import read_points, sweep_cells
 from negmerge.reporting.costs import read_cost
 from negmerge.reporting.layout import layout
 from negmerge.reporting.published import read_published
+from negmerge.reporting.records import read_record
 from negmerge.reporting.tables import cells, write_cells
 from negmerge.reporting.writing import latex, markdown
 
@@ -16,7 +17,7 @@ with job(snakemake):
         points = [point for path in inputs.records for point in read_points(path)]
         frame = sweep_cells(table, points, published)
     else:
-        read = read_cost if table["kind"] == "cost" else read_json
+        read = read_cost if table["kind"] == "cost" else read_record
         frame = cells(table, list(map(read, inputs.records)), published)
     write_cells(output.csv, frame)
     printed = layout(table, frame)

@@ -10,10 +10,10 @@ import yaml
 from markupsafe import Markup
 
 from negmerge.errors import UserError, unknown
-from negmerge.files import read_json
 from negmerge.reporting.dag import parse_rulegraph, svg
 from negmerge.reporting.layout import Layout, layout, number
 from negmerge.reporting.notes import rule_text
+from negmerge.reporting.records import read_record
 from negmerge.reporting.runtime import machine, rule_times, software
 from negmerge.reporting.tables import read_cells
 from negmerge.reporting.writing import heading_text
@@ -118,7 +118,7 @@ def _choices(paths: Iterable[str | Path]) -> dict[str, Sequence[Mapping]]:
     """Read the choices by experiment, in the order of the paths."""
     by_experiment: dict[str, list[Mapping]] = {}
     for path in paths:
-        choice = read_json(path)
+        choice = read_record(path)
         by_experiment.setdefault(choice["experiment"], []).append(choice)
     return by_experiment
 

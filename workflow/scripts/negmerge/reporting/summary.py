@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from negmerge.errors import UserError
 from negmerge.evaluation.gap import average_gap
 from negmerge.reporting.metrics import GAP_OF, Metric
+from negmerge.reporting.records import LABELS
 
 # Six digits after the point: far below any standard error, and free of the last bits that differ
 # between machines.
@@ -74,7 +75,21 @@ def summary(
 
 
 def measure(record: Mapping, metric: Metric, reference: Mapping | None) -> Measured:
-    """Read one metric of one record; gaps are measured to the reference."""
+    """Read one metric of one record; gaps are measured to the reference.
+
+    Raises:
+        UserError: the record does not have it, or has numbers that cannot be.
+    """
+    try:
+        return _measure(record, metric, reference)
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"record of {_place(record)}: the {metric.label or metric.name} cannot be read "
+            f"({error!r}); delete the file and run again"
+        ) from error
+
+
+def _measure(record: Mapping, metric: Metric, reference: Mapping | None) -> Measured:
     name = metric.name
     if name in ("kept", "seconds", "memory"):
         return Measured(record[name])
@@ -88,10 +103,13 @@ def measure(record: Mapping, metric: Metric, reference: Mapping | None) -> Measu
         return Measured(average_gap(means([record]), means([reference])))
     correct, n = record[name]["correct"], record[name]["n"]
     if not 0 <= correct <= n or n == 0:
-        place = "/".join((record["experiment"], record["task"], record["method"]))
-        raise UserError(f"score of {place}: {name}: {correct} right of {n} images")
+        raise UserError(f"score of {_place(record)}: {name}: {correct} right of {n} images")
     share = correct / n
     return Measured(100 * share, 100**2 * share * (1 - share) / n, n)
+
+
+def _place(record: Mapping) -> str:
+    return "/".join(str(record[label]) for label in LABELS)
 
 
 # The feature of the attack that the papers report.

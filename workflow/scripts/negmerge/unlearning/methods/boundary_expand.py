@@ -4,7 +4,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from negmerge.errors import UserError
+from negmerge.models.classifiers import last_linear
 from negmerge.recipe import Positive, Recipe
 from negmerge.seeds import derive_seed
 from negmerge.training import fit
@@ -41,10 +41,7 @@ def expand(model: nn.Module, seed: int) -> int:
     Raises:
         UserError: the model has no linear layer.
     """
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not layers:
-        raise UserError("boundary-expand: the model has no torch.nn.Linear to expand")
-    layer = layers[-1]
+    _, layer = last_linear(model)
     generator = torch.Generator().manual_seed(derive_seed(seed, "boundary-expand"))
     bound = layer.in_features**-0.5
     for name in ("weight", "bias"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from marks import marks, write_between
 
 from negmerge.planning.plan import make_plan
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reproduce-a-table.md"

@@ -21,14 +21,14 @@ from marks import write_between
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.catalogue import load_catalogue
 from negmerge.data.augmentation import training_transform
 from negmerge.data.loading import TrainingBatches
 from negmerge.errors import UserError
 from negmerge.jobs.resuming import RATIO, SECONDS, SavedState
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.clip import build_clip
-from negmerge.recipe import Augmentation, Recipe
+from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.training import fit
 
 ROOT = Path(__file__).parents[1]

@@ -17,16 +17,16 @@ from pathlib import Path
 
 from marks import write_between
 
-from negmerge.catalogue import Catalogue
 from negmerge.evaluation.search import search
 from negmerge.evaluation.validation import Validation, load_validation
-from negmerge.experiment import Coefficients
 from negmerge.jobs import compute
 from negmerge.scenarios import load_scenario
 from negmerge.selection import Sweep, choose
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.experiment import Coefficients
+from negmerge.settings.study import load_study
+from negmerge.settings.zero_shot import ZeroShot
 from negmerge.states import read_state
-from negmerge.study import load_study
-from negmerge.zero_shot import ZeroShot
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

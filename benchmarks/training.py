@@ -25,13 +25,13 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
-from negmerge.catalogue import load_catalogue
 from negmerge.data.augmentation import training_transform
 from negmerge.data.loading import TrainingBatches
 from negmerge.evaluation.accuracy import predict
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.clip import ImageEncoder, build_clip
-from negmerge.recipe import Augmentation, Recipe
+from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.training import fit, learning_rate
 
 ROOT = Path(__file__).parents[1]

@@ -8,13 +8,14 @@ ROOT = Path(str(workflow.current_basedir)).parent
 LIBRARY = ROOT / "workflow" / "scripts" / "negmerge"
 sys.path.insert(0, str(LIBRARY.parent))
 
-from negmerge import methods, places, plugins
-from negmerge.catalogue import load_catalogue
+from negmerge import places, plugins
+from negmerge.settings import methods
+from negmerge.settings.catalogue import load_catalogue
 from negmerge.dependencies import code_digest
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.seeds import derive_seed
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 
 
 def checked(look_up):

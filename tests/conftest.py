@@ -10,10 +10,10 @@ import yaml
 from hypothesis import settings
 from PIL import Image
 
-from negmerge.catalogue import load_catalogue
 from negmerge.data.images import write_images
 from negmerge.errors import UserError
-from negmerge.study import load_study
+from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.study import load_study
 
 CONFIG = Path(__file__).parents[1] / "config"
 

@@ -7,9 +7,10 @@ from negmerge.data.loading import evaluation_batches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import accuracy, all_logits
 from negmerge.evaluation.membership import membership_attack
-from negmerge.models.classifiers import build_classifier, last_linear
-from negmerge.recipe import Augmentation
+from negmerge.models.classifiers import build_classifier
+from negmerge.models.last_linear import last_linear
 from negmerge.scenarios import load_scenario
+from negmerge.settings.recipe import Augmentation
 from negmerge.states import read_state, write_state
 
 CPU = torch.device("cpu")

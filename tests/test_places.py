@@ -2,10 +2,10 @@ import pytest
 import yaml
 
 from negmerge import places
-from negmerge.classifier import Classifier
 from negmerge.errors import UserError
-from negmerge.exhibits import Column, Figure, Table
-from negmerge.study import load_study
+from negmerge.settings.classifier import Classifier
+from negmerge.settings.exhibits import Column, Figure, Table
+from negmerge.settings.study import load_study
 
 POINTS = ["e16-ls0", "e16-ls0.1", "e8-ls0", "e8-ls0.1"]
 GRID = ["gradient-ascent-learning_rate0.01", "gradient-ascent-learning_rate0.02"]

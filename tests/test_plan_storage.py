@@ -9,7 +9,7 @@ from negmerge.planning.jobs import Job
 from negmerge.planning.layout import describe
 from negmerge.planning.networks import Network
 from negmerge.planning.storage import artefacts, downloads, largest_pool, spool, weights
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 
 NETWORK = Network(
     size=224, parameters=10, state_bytes=1000, text_bytes=500, features=8, image_flops=1,

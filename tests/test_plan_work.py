@@ -17,7 +17,7 @@ from negmerge.planning.jobs import Job, read_jobs
 from negmerge.planning.networks import Network, measure
 from negmerge.planning.times import STAGES, Clock, longest_chain
 from negmerge.planning.work import work_of
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 
 ROOT = plugins.PACKAGE.parents[2]
 NETWORK = Network(

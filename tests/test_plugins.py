@@ -38,7 +38,7 @@ def test_a_study_without_options_is_checked_without_torch(without_options):
     code = f"""
 import sys
 from negmerge import plugins
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 load_study({str(without_options)!r}, "example")
 plugins.names(plugins.MERGE_METHODS)
 sys.exit("torch" in sys.modules)

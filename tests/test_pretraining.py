@@ -8,7 +8,7 @@ from negmerge import pretraining
 from negmerge.errors import UserError
 from negmerge.jobs.resuming import SavedState
 from negmerge.pretraining import Source, multi_positive_loss, pretrain
-from negmerge.recipe import Recipe
+from negmerge.settings.recipe import Recipe
 
 CPU = torch.device("cpu")
 ROW = {

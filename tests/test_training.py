@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from negmerge import training
 from negmerge.errors import UserError
-from negmerge.recipe import Recipe
+from negmerge.settings.recipe import Recipe
 from negmerge.training import fit, learning_rate, scheduled_rate
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from negmerge.data.augmentation import evaluation_transform, training_transform
-from negmerge.recipe import Augmentation
+from negmerge.settings.recipe import Augmentation
 
 MEAN, STD = (0.2, 0.4, 0.6), (0.5, 0.25, 0.1)
 

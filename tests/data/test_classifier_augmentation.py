@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torchvision.transforms import ToTensor
 
 from negmerge.data.augmentation import evaluation_transform, training_transform
-from negmerge.recipe import Augmentation
+from negmerge.settings.recipe import Augmentation
 
 MEAN, STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 

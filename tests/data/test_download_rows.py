@@ -2,8 +2,8 @@
 
 import pytest
 
-from negmerge.catalogue import load_catalogue
 from negmerge.errors import UserError
+from negmerge.settings.catalogue import load_catalogue
 
 FILE = {"name": "a.zip", "urls": ["https://example.org/a.zip"], "md5": "0" * 32}
 AT = "eurosat.files.images"

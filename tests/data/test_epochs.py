@@ -9,7 +9,7 @@ from PIL import Image
 from negmerge.data.augmentation import training_transform
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, Listed, Part, TrainingBatches
-from negmerge.recipe import Augmentation, Recipe
+from negmerge.settings.recipe import Augmentation, Recipe
 
 TRANSFORM = training_transform(
     Augmentation(crop_scale=None, padding=2, flip=0.5), 16, (0.0,) * 3, (1.0,) * 3

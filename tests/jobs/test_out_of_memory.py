@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from negmerge.jobs.out_of_memory import ACCUMULATED, BATCHES, advice, is_out_of_memory
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 
 CONFIG = Path(__file__).parents[2] / "config"
 SCRIPT = """

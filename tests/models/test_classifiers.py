@@ -12,9 +12,9 @@ from negmerge.models.classifiers import (
     SWIN,
     Normalisation,
     build_classifier,
-    last_linear,
     load_classifier,
 )
+from negmerge.models.last_linear import last_linear
 from negmerge.states import read_state, shapes, write_state
 
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
@@ -277,7 +277,7 @@ def test_a_resnet_needs_neither_timm_nor_open_clip():
         "import sys\n"
         "from negmerge.data.augmentation import training_transform\n"
         "from negmerge.models.classifiers import build_classifier\n"
-        "from negmerge.recipe import Augmentation\n"
+        "from negmerge.settings.recipe import Augmentation\n"
         "row = {'architecture': {'kind': 'resnet18', 'width': 4},\n"
         "       'mean': [0.5] * 3, 'std': [0.5] * 3, 'size': 8}\n"
         "build_classifier(row, 2)\n"

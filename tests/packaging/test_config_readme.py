@@ -12,12 +12,12 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from negmerge.catalogue import Dataset, Model, Prompts
-from negmerge.classifier import RetainSelection, Train, Unlearn
-from negmerge.experiment import Experiment, Finetune, Selection
-from negmerge.methods import Greedy
-from negmerge.recipe import Recipe
-from negmerge.study import Study
+from negmerge.settings.catalogue import Dataset, Model, Prompts
+from negmerge.settings.classifier import RetainSelection, Train, Unlearn
+from negmerge.settings.experiment import Experiment, Finetune, Selection
+from negmerge.settings.methods import Greedy
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.study import Study
 
 README = Path(__file__).parents[2] / "config" / "README.md"
 # The page shows one table for both; its text says in which key they differ.

@@ -66,7 +66,8 @@ def test_a_study_may_name_the_merge_method(library):
         text = text.replace(f"{head}\n", f"{head}\n{line}\n", 1)
     study.write_text(text)
     check = (
-        "from negmerge.study import load_study as s; print(s('config', 'demo').tables['table1'])"
+        "from negmerge.settings.study import load_study;"
+        "print(load_study('config', 'demo').tables['table1'])"
     )
     assert "'median': 'Median'" in run(library, "-c", check)
 
@@ -113,7 +114,7 @@ def test_a_study_may_name_the_unlearn_method_and_search_its_options(with_cf_last
     study.write_text(text)
     check = """
 from negmerge import places
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 study = load_study("config", "demo")
 experiment = study.experiments["mini-resnet"]
 print(places.unlearned(experiment, "cf-last"), study.tables["table2"].rows["cf-last"])
@@ -139,7 +140,7 @@ def test_a_source_of_ones_own_is_prepared(library):
         file.write_bytes(PNG)
     prepare = f"""
 from negmerge import plugins
-from negmerge.catalogue import Dataset
+from negmerge.settings.catalogue import Dataset
 from negmerge.data.images import Images, write_images
 row = Dataset.model_validate({row!r}).model_dump()
 read = plugins.load(plugins.SOURCES, row["source"]).read
@@ -156,7 +157,7 @@ def test_the_rows_of_the_data_sets_are_valid(library):
     )
     rows, prompts, pets = map(yaml.safe_load, blocks("docs/add-a-data-set.md", "yaml"))
     check = f"""
-from negmerge.catalogue import Dataset, Prompts
+from negmerge.settings.catalogue import Dataset, Prompts
 for row in {[*rows.values(), *pets.values()]!r}:
     Dataset.model_validate(row)
 Prompts.model_validate({prompts["mnist"]!r})

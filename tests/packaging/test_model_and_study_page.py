@@ -10,9 +10,9 @@ import pytest
 import torch
 from workflow_text import ROOT
 
-from negmerge.catalogue import load_catalogue
 from negmerge.models.classifiers import KINDS, build_classifier
-from negmerge.study import load_study
+from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.study import load_study
 
 PAGE = (ROOT / "docs" / "add-a-model-or-study.md").read_text()
 CLIP, CLASSIFIER, STUDY = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S)

@@ -141,7 +141,7 @@ def test_pool_size():
 def test_reporting_does_not_import_torch():
     code = (
         "import sys; import negmerge.reporting.report, negmerge.reporting.figures; "
-        "print({'torch', 'negmerge.study'} & set(sys.modules))"
+        "print({'torch', 'negmerge.settings.study'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

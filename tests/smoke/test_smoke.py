@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 
 ROOT = Path(__file__).parents[2]
 RULES = {

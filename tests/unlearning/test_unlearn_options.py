@@ -3,7 +3,7 @@ from unlearning_examples import example_recipe
 
 from negmerge import plugins
 from negmerge.errors import UserError
-from negmerge.recipe import Recipe, Settings
+from negmerge.settings.recipe import Recipe, Settings
 from negmerge.unlearning import METHODS, recipe_for
 from negmerge.unlearning.registry import Training
 

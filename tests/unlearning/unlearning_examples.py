@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import nn
 
-from negmerge.recipe import Recipe
+from negmerge.settings.recipe import Recipe
 from negmerge.unlearning import METHODS, Data, recipe_for
 
 CPU = torch.device("cpu")

@@ -4,7 +4,7 @@ import pytest
 
 from negmerge.jobs.verification import verify
 from negmerge.planning.jobs import read_jobs, start_snakemake
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 
 TASK = "results/tiny/clip/digits"
 TARGETS = ["results/tiny/tables/sparsity.csv", f"{TASK}/scores/negmerge.json"]

@@ -77,10 +77,10 @@ def test_prompts_rerun_the_heads_that_they_make(editable):
 
 def test_a_touched_file_reruns_nothing(editable):
     (editable.folder / LIBRARY / "merging/methods/negmerge.py").touch()
-    (editable.folder / LIBRARY / "study.py").touch()
+    (editable.folder / LIBRARY / "settings" / "study.py").touch()
     assert editable.planned(REPORT) == set()
 
 
 def test_the_model_of_a_study_file_is_no_input_of_a_job(editable):
-    editable.edit(f"{LIBRARY}/study.py", '"""', '"""Edited. ')
+    editable.edit(f"{LIBRARY}/settings/study.py", '"""', '"""Edited. ')
     assert editable.planned(REPORT) == set()

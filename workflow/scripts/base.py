@@ -5,7 +5,7 @@ from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.clip import load_clip, split_state
 from negmerge.pretraining import Source, pretrain
-from negmerge.recipe import Recipe
+from negmerge.settings.recipe import Recipe
 from negmerge.states import write_state
 
 with job(snakemake) as provenance:

@@ -8,8 +8,8 @@ from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.freezing import freeze
-from negmerge.recipe import Recipe
 from negmerge.scenarios import load_scenario
+from negmerge.settings.recipe import Recipe
 from negmerge.states import read_state, write_state
 from negmerge.training import fit
 

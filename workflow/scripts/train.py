@@ -2,14 +2,14 @@
 
 from torch.nn import functional
 
-from negmerge.compute_settings import Compute
 from negmerge.data.loading import TrainingBatches
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.classifiers import build_classifier
-from negmerge.recipe import Recipe
 from negmerge.scenarios import load_scenario
+from negmerge.settings.compute import Compute
+from negmerge.settings.recipe import Recipe
 from negmerge.states import write_state
 from negmerge.training import fit
 

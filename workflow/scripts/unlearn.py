@@ -3,8 +3,8 @@
 from negmerge.data.loading import Epochs, evaluation_batches
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.recipe import Recipe
 from negmerge.scenarios import load_scenario
+from negmerge.settings.recipe import Recipe
 from negmerge.states import read_state, write_state
 from negmerge.unlearning import METHODS
 from negmerge.unlearning.registry import Data, recipe_for

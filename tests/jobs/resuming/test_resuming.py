@@ -19,10 +19,10 @@ from training_run import (
     undisturbed,
 )
 
-from negmerge.compute_settings import Compute
 from negmerge.errors import UserError
 from negmerge.jobs import resuming
 from negmerge.jobs.resuming import SavedState, state_path
+from negmerge.settings.compute import Compute
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])

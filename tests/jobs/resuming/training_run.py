@@ -9,11 +9,11 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from negmerge.compute_settings import Compute
 from negmerge.data.augmentation import training_transform
 from negmerge.data.loading import TrainingBatches
 from negmerge.jobs.compute import tuned
-from negmerge.recipe import Augmentation, Recipe
+from negmerge.settings.compute import Compute
+from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.training import fit
 
 CPU = torch.device("cpu")

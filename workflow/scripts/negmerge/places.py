@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from negmerge import methods
 from negmerge.errors import find
-from negmerge.exhibits import Figure, Table
-from negmerge.experiment import Experiment
-from negmerge.study import Study
+from negmerge.settings import methods
+from negmerge.settings.exhibits import Figure, Table
+from negmerge.settings.experiment import Experiment
+from negmerge.settings.study import Study
 
 # The rule whose job makes the model of a method, or its vector, by the kind of the method.
 TIMED = {"merge": "merge", "greedy": "greedy", "unlearn": "unlearn", "retrain": "train"}

@@ -15,7 +15,7 @@ from negmerge.data.loading import Part, TrainingBatches
 from negmerge.data.prompts import fill
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.clip import build_clip
-from negmerge.recipe import Recipe
+from negmerge.settings.recipe import Recipe
 from negmerge.training import fit
 
 

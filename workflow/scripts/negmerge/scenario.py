@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from torch import Tensor, nn
 
 from negmerge.data.augmentation import Transform
-from negmerge.recipe import Augmentation
+from negmerge.settings.recipe import Augmentation
 from negmerge.states import State
 
 # What images are used for. Choosing a coefficient and scoring share none in the scenario zero-shot.

@@ -13,8 +13,8 @@ from negmerge.checks import require_finite
 from negmerge.errors import UserError
 from negmerge.jobs.resuming import SavedState
 from negmerge.jobs.snapshots import Training
-from negmerge.recipe import Recipe
 from negmerge.seeds import derive_seed
+from negmerge.settings.recipe import Recipe
 
 REPORT_SECONDS = 5.0
 

@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: something in the study is wrong.
     """
-    from negmerge.study import load_study
+    from negmerge.settings.study import load_study
 
     study = load_study(options.config, options.study)
     print(f"{options.study}: {study.title}")

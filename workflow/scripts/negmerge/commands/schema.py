@@ -13,6 +13,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the schema."""
-    from negmerge.study import Study
+    from negmerge.settings.study import Study
 
     print(json.dumps(Study.model_json_schema(), indent=2))

@@ -15,7 +15,7 @@ from torchvision.transforms import (
     ToTensor,
 )
 
-from negmerge.recipe import Augmentation
+from negmerge.settings.recipe import Augmentation
 
 Transform = Callable[[Image.Image], Tensor]
 

@@ -35,7 +35,7 @@ def download(
 
     Args:
         path: where the file shall be.
-        file: a `negmerge.catalogue.Download` as a dictionary.
+        file: a `negmerge.settings.catalogue.Download` as a dictionary.
         pauses: seconds before each attempt.
         timeout: seconds without any data after which an attempt ends.
         every: seconds between two lines that tell the progress.

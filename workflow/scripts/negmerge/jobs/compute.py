@@ -6,8 +6,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from negmerge.compute_settings import Compute
 from negmerge.jobs.gpus import take_device
+from negmerge.settings.compute import Compute
 
 Network = TypeVar("Network", bound=nn.Module)
 

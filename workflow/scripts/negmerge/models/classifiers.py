@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from negmerge.checks import require_same_layout
 from negmerge.errors import UserError, find, unknown
 from negmerge.models.convolutional import resnet18, vgg16_bn
+from negmerge.models.last_linear import last_linear
 from negmerge.states import shapes
 
 SWIN = "swin_tiny_patch4_window7_224"
@@ -103,20 +104,6 @@ def build_classifier(row: Mapping, classes: int) -> nn.Sequential:
     return nn.Sequential(
         OrderedDict(normalisation=Normalisation(row["mean"], row["std"]), network=network)
     )
-
-
-def last_linear(model: nn.Module) -> tuple[str, nn.Linear]:
-    """Find the layer that gives the logits: the last linear one, and its name in the model.
-
-    Raises:
-        UserError: the model has no linear layer.
-    """
-    layers = [
-        (name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)
-    ]
-    if not layers:
-        raise UserError(f"{type(model).__name__} has no linear layer to give the logits")
-    return layers[-1]
 
 
 def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn.Sequential:

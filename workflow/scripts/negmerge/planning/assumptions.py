@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from negmerge.recipe import Positive, Settings
-from negmerge.yaml_files import read_yaml
+from negmerge.settings.recipe import Positive, Settings
+from negmerge.settings.yaml_files import read_yaml
 
 
 class Assumption(Settings):

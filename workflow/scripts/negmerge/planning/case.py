@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from negmerge.catalogue import Catalogue
-from negmerge.experiment import Experiment
 from negmerge.planning.counts import Counts, role_counts
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
-from negmerge.zero_shot import ZeroShot
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.experiment import Experiment
+from negmerge.settings.zero_shot import ZeroShot
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from negmerge.catalogue import Catalogue
-from negmerge.classifier import Classifier
 from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 from negmerge.errors import UserError
-from negmerge.experiment import Experiment
-from negmerge.zero_shot import ZeroShot
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.classifier import Classifier
+from negmerge.settings.experiment import Experiment
+from negmerge.settings.zero_shot import ZeroShot
 
 # The purpose of images: to train with, to choose a coefficient by, to score.
 Counts = dict[str, dict[str, int]]

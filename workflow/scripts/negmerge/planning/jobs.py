@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from negmerge.errors import UserError, unknown
-from negmerge.study import Study
+from negmerge.settings.study import Study
 
 # Rules with one job for an experiment, or for a task of it, so that their jobs have no other name.
 NAMELESS = ("base", "split")

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from negmerge.catalogue import Model
+from negmerge.settings.catalogue import Model
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from negmerge.planning.networks import Network, measure
 from negmerge.planning.storage import artefacts, downloads, largest_pool, spool, weights
 from negmerge.planning.times import Clock, longest_chain, total_hours
 from negmerge.planning.work import work_of
-from negmerge.study import Study, load_study
-from negmerge.yaml_files import read_yaml
+from negmerge.settings.study import Study, load_study
+from negmerge.settings.yaml_files import read_yaml
 
 
 def make_plan(name: str, wanted: str = "report", config: str | Path = "config") -> dict:

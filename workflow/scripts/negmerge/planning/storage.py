@@ -6,7 +6,7 @@ from pathlib import Path
 from negmerge.planning.assumptions import Assumptions
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
-from negmerge.study import Study
+from negmerge.settings.study import Study
 
 # Folders of a task that hold states of the network's size.
 STATES = ("finetuned", "vectors", "merged", "trained", "unlearned")

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-from negmerge.experiment import Experiment
 from negmerge.planning.assumptions import Assumptions, Device
 from negmerge.planning.case import Work
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
 from negmerge.planning.work import ON_DEVICE
-from negmerge.study import Study
+from negmerge.settings.experiment import Experiment
+from negmerge.settings.study import Study
 
 # One after the other; the jobs of one stage do not wait for each other.
 STAGES = (

@@ -6,13 +6,14 @@ says; it never counts as none.
 
 from collections.abc import Callable, Mapping
 
-from negmerge import methods, places, plugins
-from negmerge.catalogue import Catalogue
+from negmerge import places, plugins
 from negmerge.planning.case import Case, Work
 from negmerge.planning.counts import part_sizes
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
-from negmerge.study import Study
+from negmerge.settings import methods
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.study import Study
 
 
 def work_of(job: Job, study: Study, networks: Mapping[str, Network]) -> Work | None:

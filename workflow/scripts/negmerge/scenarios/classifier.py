@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from negmerge.compute_settings import Compute
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.forgetting import read_split
@@ -17,8 +16,9 @@ from negmerge.evaluation.relearning import relearn_epochs
 from negmerge.jobs.compute import tuned
 from negmerge.models.classifiers import load_classifier
 from negmerge.models.statistics import re_estimate
-from negmerge.recipe import Augmentation, Recipe
 from negmerge.scenario import Purpose, Role
+from negmerge.settings.compute import Compute
+from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.states import State, read_state
 
 

@@ -6,15 +6,15 @@ from functools import partial
 import torch
 from torch import nn
 
-from negmerge.compute_settings import Compute
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.loading import Part
 from negmerge.jobs.compute import tuned
 from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
-from negmerge.recipe import Augmentation
 from negmerge.scenario import Purpose, Role
+from negmerge.settings.compute import Compute
+from negmerge.settings.recipe import Augmentation
 from negmerge.states import State, read_state
 
 PARTS = {"train": "train", "select": "val", "score": "test"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.recipe import Recipe
+from negmerge.settings.recipe import Recipe
 from negmerge.unlearning.registry import Batch, Loader
 
 

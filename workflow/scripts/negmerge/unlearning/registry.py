@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from negmerge import plugins
 from negmerge.errors import UserError
-from negmerge.recipe import Positive, Recipe, Settings
-from negmerge.yaml_files import explain
+from negmerge.settings.recipe import Positive, Recipe, Settings
+from negmerge.settings.yaml_files import explain
 
 Batch = tuple[Tensor, Tensor]
 Uses = Literal["forget", "retain", "all"]

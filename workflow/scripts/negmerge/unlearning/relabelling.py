@@ -7,8 +7,8 @@ from pydantic import Field
 from torch import nn
 from torch.optim import Optimizer
 
-from negmerge.recipe import Recipe
 from negmerge.seeds import derive_seed
+from negmerge.settings.recipe import Recipe
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy
 from negmerge.unlearning.registry import Batch, Data, Training, Uses

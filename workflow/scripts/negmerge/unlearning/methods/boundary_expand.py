@@ -4,9 +4,9 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from negmerge.models.classifiers import last_linear
-from negmerge.recipe import Positive, Recipe
+from negmerge.models.last_linear import last_linear
 from negmerge.seeds import derive_seed
+from negmerge.settings.recipe import Positive, Recipe
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy, passes
 from negmerge.unlearning.registry import Data, Method, Training

@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.recipe import Positive, Recipe
+from negmerge.settings.recipe import Positive, Recipe
 from negmerge.training import fit
 from negmerge.unlearning.gradients import evaluating
 from negmerge.unlearning.passes import cross_entropy, passes

@@ -4,7 +4,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from negmerge.recipe import Positive, Recipe
+from negmerge.settings.recipe import Positive, Recipe
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy, passes
 from negmerge.unlearning.registry import Data, Method, Training

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from negmerge.checks import require_finite
 from negmerge.errors import UserError
-from negmerge.recipe import Positive, Recipe, Settings
+from negmerge.settings.recipe import Positive, Recipe, Settings
 from negmerge.unlearning.gradients import batch_gradients, trainable
 from negmerge.unlearning.registry import Batch, Data, Loader, Method
 

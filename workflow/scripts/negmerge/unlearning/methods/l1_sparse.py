@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from negmerge.recipe import NonNegative, Positive, Recipe
+from negmerge.settings.recipe import NonNegative, Positive, Recipe
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy
 from negmerge.unlearning.registry import Data, Method, Training

@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from negmerge.errors import UserError
-from negmerge.recipe import Positive, Recipe, Share
+from negmerge.settings.recipe import Positive, Recipe, Share
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy, passes
 from negmerge.unlearning.registry import Data, Loader, Method, Training

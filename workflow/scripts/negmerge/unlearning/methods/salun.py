@@ -4,7 +4,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.recipe import Positive, Recipe
+from negmerge.settings.recipe import Positive, Recipe
 from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.relabelling import Relabelling, reads, train_on_random_labels
 from negmerge.unlearning.saliency import only_masked, saliency_mask

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import kl_div, log_softmax
 
-from negmerge.recipe import NonNegative, Positive, Recipe
+from negmerge.settings.recipe import NonNegative, Positive, Recipe
 from negmerge.training import fit
 from negmerge.unlearning.registry import Data, Method, Training
 

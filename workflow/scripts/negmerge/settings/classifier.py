@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from negmerge.catalogue import Catalogue
 from negmerge.errors import find
-from negmerge.experiment import Experiment, Rule, Selection, require
-from negmerge.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.experiment import Experiment, Rule, Selection, require
+from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
 
 
 class Forget(Settings):

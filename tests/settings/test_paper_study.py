@@ -6,11 +6,11 @@ from collections import defaultdict
 import pytest
 
 from negmerge import plugins
-from negmerge.catalogue import Catalogue
 from negmerge.data.loading import batches_per_epoch
 from negmerge.evaluation import average_gap
 from negmerge.planning.counts import part_sizes
-from negmerge.study import load_study
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.study import load_study
 
 CONFIG = plugins.PACKAGE.parents[2] / "config"
 # Steps of fine-tuning one point on each data set, at 128 images a step.

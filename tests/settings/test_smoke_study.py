@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 
-CONFIG = Path(__file__).parents[1] / "config"
+CONFIG = Path(__file__).parents[2] / "config"
 
 
 @pytest.fixture(scope="module")

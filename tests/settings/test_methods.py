@@ -1,9 +1,10 @@
 import pytest
 
-from negmerge import methods, plugins
+from negmerge import plugins
 from negmerge.errors import UserError
-from negmerge.methods import Use, base_name, check, kind, variants
-from negmerge.study import load_study
+from negmerge.settings import methods
+from negmerge.settings.methods import Use, base_name, check, kind, variants
+from negmerge.settings.study import load_study
 
 
 @pytest.mark.parametrize(

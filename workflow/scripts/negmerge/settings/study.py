@@ -5,15 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from negmerge.catalogue import Catalogue, load_catalogue
-from negmerge.classifier import Classifier
-from negmerge.compute_settings import Compute
 from negmerge.errors import UserError, unknown
-from negmerge.exhibits import Figure, Table
-from negmerge.experiment import require
-from negmerge.recipe import FileName, Settings
-from negmerge.yaml_files import read_yaml
-from negmerge.zero_shot import ZeroShot
+from negmerge.settings.catalogue import Catalogue, load_catalogue
+from negmerge.settings.classifier import Classifier
+from negmerge.settings.compute import Compute
+from negmerge.settings.exhibits import Figure, Table
+from negmerge.settings.experiment import require
+from negmerge.settings.recipe import FileName, Settings
+from negmerge.settings.yaml_files import read_yaml
+from negmerge.settings.zero_shot import ZeroShot
 
 # Folders of a study's results, beside those of its experiments.
 RESERVED = ("benchmarks", "figures", "logs", "provenance", "tables")

@@ -4,8 +4,8 @@ import pytest
 from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError
-from negmerge.recipe import Augmentation, FileName, Positive, Recipe, Settings
-from negmerge.yaml_files import read_yaml
+from negmerge.settings.recipe import Augmentation, FileName, Positive, Recipe, Settings
+from negmerge.settings.yaml_files import read_yaml
 
 
 class Inner(Settings):

@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from negmerge.catalogue import Catalogue, Prompts
 from negmerge.errors import UserError, find
-from negmerge.experiment import Experiment, require
-from negmerge.recipe import FileName, Recipe, Settings
+from negmerge.settings.catalogue import Catalogue, Prompts
+from negmerge.settings.experiment import Experiment, require
+from negmerge.settings.recipe import FileName, Recipe, Settings
 
 
 class PretrainSource(Settings):

@@ -9,8 +9,8 @@ from pydantic import Field, PositiveInt, model_validator
 from negmerge import plugins
 from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
-from negmerge.recipe import FileName, Settings
-from negmerge.yaml_files import read_yaml
+from negmerge.settings.recipe import FileName, Settings
+from negmerge.settings.yaml_files import read_yaml
 
 
 class Download(Settings):

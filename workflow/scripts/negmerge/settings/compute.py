@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from negmerge.recipe import Settings
+from negmerge.settings.recipe import Settings
 
 
 class Compute(Settings):

@@ -1,9 +1,9 @@
 import pytest
 import yaml
 
-from negmerge.classifier import Classifier
 from negmerge.errors import UserError
-from negmerge.study import load_study
+from negmerge.settings.classifier import Classifier
+from negmerge.settings.study import load_study
 
 PLACE = "experiments/mini-resnet"
 AT = "experiments.mini-resnet"

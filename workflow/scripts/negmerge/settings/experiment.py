@@ -11,13 +11,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
-from negmerge import methods
-from negmerge.catalogue import Catalogue
 from negmerge.errors import UserError, find, unknown
-from negmerge.methods import Use, Value
-from negmerge.pool import Pool, update
-from negmerge.recipe import FileName, Positive, Recipe, Settings, Share
-from negmerge.yaml_files import explain
+from negmerge.settings import methods
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.methods import Use, Value
+from negmerge.settings.pool import Pool, update
+from negmerge.settings.recipe import FileName, Positive, Recipe, Settings, Share
+from negmerge.settings.yaml_files import explain
 
 Rule = Literal["control", "retain", "gap"]
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from negmerge import methods
-from negmerge.recipe import Settings
+from negmerge.settings import methods
+from negmerge.settings.recipe import Settings
 
 # The kinds of methods in tables that do not show scores.
 KINDS_SHOWN = {

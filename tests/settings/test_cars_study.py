@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from negmerge.study import load_study
+from negmerge.settings.study import load_study
 
 
 @pytest.fixture

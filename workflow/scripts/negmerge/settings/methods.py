@@ -11,8 +11,8 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
-from negmerge.recipe import Settings
-from negmerge.yaml_files import explain
+from negmerge.settings.recipe import Settings
+from negmerge.settings.yaml_files import explain
 
 # The base as it is.
 BASES = ("pretrained", "original")

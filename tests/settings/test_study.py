@@ -2,12 +2,12 @@ import re
 
 import pytest
 
-from negmerge import methods
 from negmerge.errors import UserError
-from negmerge.experiment import Coefficients
-from negmerge.pool import Pool
-from negmerge.recipe import Augmentation, Recipe
-from negmerge.study import load_study
+from negmerge.settings import methods
+from negmerge.settings.experiment import Coefficients
+from negmerge.settings.pool import Pool
+from negmerge.settings.recipe import Augmentation, Recipe
+from negmerge.settings.study import load_study
 
 EXPERIMENT = "experiments/mini-clip"
 

@@ -1,7 +1,7 @@
 import pytest
 
-from negmerge.catalogue import load_catalogue
 from negmerge.errors import UserError
+from negmerge.settings.catalogue import load_catalogue
 
 
 def test_the_project_s_rows_are_valid(catalogue):

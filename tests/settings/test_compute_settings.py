@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from negmerge.compute_settings import Compute
 from negmerge.jobs import compute
 from negmerge.jobs.compute import tuned
+from negmerge.settings.compute import Compute
 
 
 def network():

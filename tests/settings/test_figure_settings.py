@@ -4,8 +4,8 @@ import pytest
 
 from negmerge import places
 from negmerge.errors import UserError
-from negmerge.exhibits import Figure
-from negmerge.study import load_study
+from negmerge.settings.exhibits import Figure
+from negmerge.settings.study import load_study
 
 GRADCAM = {
     "kind": "gradcam", "title": "x", "experiments": ["mini-clip", "mini-resnet"],

@@ -7,7 +7,7 @@ from functools import cached_property
 from pydantic import Field
 
 from negmerge.errors import UserError, unknown
-from negmerge.recipe import Settings, file_name
+from negmerge.settings.recipe import Settings, file_name
 
 
 class Pool(Settings):

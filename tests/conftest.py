@@ -15,7 +15,8 @@ from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.study import load_study
 
-CONFIG = Path(__file__).parents[1] / "config"
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / "config"
 
 # The same examples each time, so that a failure is a change of the code.
 settings.register_profile("project", derandomize=True, deadline=None, max_examples=60)
@@ -54,6 +55,18 @@ def golden():
 @pytest.fixture(scope="session")
 def catalogue():
     return load_catalogue(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory):
+    """A folder with what a run needs, and no more."""
+    folder = tmp_path_factory.mktemp("workflow")
+    left_out = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for part in ("rules", "config", "workflow", "envs", "report", "resources", "profiles"):
+        shutil.copytree(ROOT / part, folder / part, ignore=left_out)
+    shutil.copy(ROOT / "Snakefile", folder)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -17,21 +17,10 @@ ROOT = plugins.PACKAGE.parents[2]
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
-    """A folder with a copy of the workflow, without results."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for part in ("rules", "config", "workflow", "envs", "report", "resources", "profiles"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
-    shutil.copy(ROOT / "Snakefile", folder)
-    return folder
-
-
 @pytest.fixture
-def plan(checkout, monkeypatch, capsys):
+def plan(workflow, monkeypatch, capsys):
     """A function that plans in the copy: exit status, what it printed, and its errors."""
-    monkeypatch.chdir(checkout)
+    monkeypatch.chdir(workflow)
 
     def run(*words):
         status = main(["plan", *words])
@@ -109,8 +98,8 @@ def test_the_jobs_of_the_whole_paper(plan):
     assert {step["rule"]: step["jobs"] for step in json.loads(out)["steps"]} == PAPER_JOBS
 
 
-def test_what_jobs_took_stands_beside_what_was_assumed(plan, checkout):
-    folder = checkout / "results/demo/benchmarks/finetune/mini-clip/digits"
+def test_what_jobs_took_stands_beside_what_was_assumed(plan, workflow):
+    folder = workflow / "results/demo/benchmarks/finetune/mini-clip/digits"
     folder.mkdir(parents=True)
     for point, seconds, memory in (("m1-n1", 10, "400.5"), ("m1-n3", 20, "-")):
         row = f"{seconds}\t0:00:10\t{memory}\t-\t-\t-\t-\t-\t-\t9\n"
@@ -118,7 +107,7 @@ def test_what_jobs_took_stands_beside_what_was_assumed(plan, checkout):
     try:
         _, out, _ = plan("demo", "table4", "--json")
     finally:
-        shutil.rmtree(checkout / "results")
+        shutil.rmtree(workflow / "results")
     found = json.loads(out)
     steps = {step["rule"]: step for step in found["steps"]}
     each = steps["finetune"]["seconds_most"]
@@ -169,8 +158,8 @@ def test_it_needs_a_workflow_and_snakemake(plan, tmp_path, monkeypatch):
     assert "Snakemake is not installed" in plan("demo")[2]
 
 
-def test_assumptions_are_checked(plan, checkout, change_yaml):
-    path = checkout / "config" / "costs.yaml"
+def test_assumptions_are_checked(plan, workflow, change_yaml):
+    path = workflow / "config" / "costs.yaml"
     before = path.read_text()
     try:
         change_yaml(path, "training/source", None)

@@ -1,7 +1,6 @@
 """The models and the study of docs/add-a-model-or-study.md work as they are written there."""
 
 import re
-import shutil
 import subprocess
 import sys
 
@@ -19,17 +18,12 @@ CLIP, CLASSIFIER, STUDY = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S)
 
 
 @pytest.fixture(scope="module")
-def workflow(tmp_path_factory):
-    """A copy of the workflow with the rows and the study of the page."""
-    folder = tmp_path_factory.mktemp("workflow")
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for part in ("rules", "config", "workflow", "envs", "report", "resources", "profiles"):
-        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
-    shutil.copy(ROOT / "Snakefile", folder)
-    with open(folder / "config" / "models.yaml", "a") as stream:
+def workflow(workflow):
+    """The workflow with the rows and the study of the page."""
+    with open(workflow / "config" / "models.yaml", "a") as stream:
         stream.write(f"\n{CLIP}\n{CLASSIFIER}")
-    (folder / "config" / "studies" / "mine.yaml").write_text(STUDY)
-    return folder
+    (workflow / "config" / "studies" / "mine.yaml").write_text(STUDY)
+    return workflow
 
 
 def test_the_clip_model_is_one_of_open_clip(workflow):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,24 +27,18 @@ def paper():
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """The study's results, in a copy of the workflow that keeps only what is needed."""
-    folder = tmp_path_factory.mktemp("smoke")
-    for part in ("rules", "config", "workflow", "envs", "report", "resources", "profiles"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
-    shutil.copy(ROOT / "Snakefile", folder)
+def results(workflow):
+    """The study's results, of a run that keeps only what is needed."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "keep=needed"]
     run = subprocess.run(
         [*command, "--", "results/smoke/report.html"],
-        cwd=folder,
+        cwd=workflow,
         env=os.environ | NOWHERE | {"HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    yield folder / "results" / "smoke"
-    shutil.rmtree(folder)
+    return workflow / "results" / "smoke"
 
 
 def test_every_rule_runs_but_those_that_fetch(results):

@@ -3,7 +3,7 @@ import pytest
 from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings import methods
-from negmerge.settings.methods import Use, base_name, check, kind, variants
+from negmerge.settings.methods import Use, base_name, check, check_options, kind, variants
 from negmerge.settings.study import load_study
 
 
@@ -151,18 +151,23 @@ WRONG = {
 }
 
 
+def check_all(name, keys):
+    check(name, use(**keys))
+    check_options(name, use(**keys))
+
+
 @pytest.mark.parametrize(("name", "keys", "finding"), WRONG.values(), ids=WRONG)
 def test_what_does_not_go_with_a_method_is_refused(name, keys, finding):
     with pytest.raises(UserError) as caught:
-        check(name, use(**keys))
+        check_all(name, keys)
     assert str(caught.value) == f"methods.{name}: {finding}"
 
 
 def test_what_goes_with_a_method_passes():
-    check("negmerge-4", use(points=["m1*"]))
-    check("task-arithmetic-4", use(points=["m1*"]))
-    check("greedy-4", use(points=["m1*"], strict=False))
-    check("salun", use(grid={"learning_rate": [0.1, 1], "retain": [False]}, epochs=2))
+    check_all("negmerge-4", {"points": ["m1*"]})
+    check_all("task-arithmetic-4", {"points": ["m1*"]})
+    check_all("greedy-4", {"points": ["m1*"], "strict": False})
+    check_all("salun", {"grid": {"learning_rate": [0.1, 1], "retain": [False]}, "epochs": 2})
 
 
 @pytest.fixture

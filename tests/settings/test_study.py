@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -15,6 +17,16 @@ EXPERIMENT = "experiments/mini-clip"
 @pytest.fixture
 def demo(config):
     return load_study(config, "example").experiments["mini-clip"]
+
+
+def test_a_study_is_read_without_torch_where_options_are_not_checked(config):
+    for options in (True, False):
+        code = (
+            "import sys; from negmerge.settings.study import load_study; "
+            f"load_study({str(config)!r}, 'demo', options={options}); print('torch' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == f"{options}\n", done.stderr
 
 
 def test_a_recipe_is_the_point_s_change_of_the_shared_one(demo):

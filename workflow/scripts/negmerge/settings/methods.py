@@ -22,6 +22,8 @@ RETRAIN = "retrain"
 SINGLE = "task-arithmetic"
 # The merge that measures images to know what to merge; so it is no file in `merging/methods/`.
 GREEDY = "greedy"
+# Where each method of a kind is a file.
+FOLDERS = {"merge": plugins.MERGE_METHODS, "unlearn": plugins.UNLEARN_METHODS}
 
 Value = bool | int | float | str
 
@@ -70,8 +72,7 @@ def known() -> dict[str, str]:
         RETRAIN: "retrain",
         SINGLE: "single",
         GREEDY: "greedy",
-        **dict.fromkeys(plugins.names(plugins.MERGE_METHODS), "merge"),
-        **dict.fromkeys(plugins.names(plugins.UNLEARN_METHODS), "unlearn"),
+        **{name: kind for kind, folder in FOLDERS.items() for name in plugins.names(folder)},
     }
 
 
@@ -113,10 +114,11 @@ def greedy_options(options: Mapping[str, Value]) -> dict[str, bool]:
 
 
 def check(name: str, use: Use) -> None:
-    """Check the options of one use of a method.
+    """Check all of a use of a method but the options for which `check_options` is there.
 
     Raises:
-        UserError: an unknown method, option or value, or a key that does not go with the method.
+        UserError: an unknown method, a key that does not go with it, or an option of a method that
+            has no file.
     """
     method, what = base_name(name), kind(name)
     where = f"methods.{name}"
@@ -128,20 +130,27 @@ def check(name: str, use: Use) -> None:
         raise UserError(f"{where}: `points` goes with merges, and only with them")
     if use.grid and what != "unlearn":
         raise UserError(f"{where}: `grid` goes with methods that train, and only with them")
-    # Without options nothing is loaded: a method's file imports torch, which takes seconds.
-    if what == "unlearn":
-        for options in filter(None, variants(name, use).values()):
-            plugins.load(plugins.UNLEARN_METHODS, method).METHOD.check(where, options)
-    elif what == "merge" and use.options:
-        plugins.load(plugins.MERGE_METHODS, method).METHOD.check(where, use.options)
-    elif what == "greedy":
+    if what == "greedy":
         try:
             greedy_options(use.options)
         except ValidationError as error:
             raise UserError(f"{where}: {explain(error, Greedy)}") from error
-    elif what != "merge":
+    elif what not in ("merge", "unlearn"):
         for option in use.options:
             raise UserError(f"{where}: {unknown('option', option, ())}")
+
+
+def check_options(name: str, use: Use) -> None:
+    """Check the options of methods that are a file each, which say what they take.
+
+    A method without options is not loaded: its file imports torch, which takes a second.
+
+    Raises:
+        UserError: an unknown option or value.
+    """
+    folder = FOLDERS.get(kind(name))
+    for options in filter(None, variants(name, use).values()) if folder else ():
+        plugins.load(folder, base_name(name)).METHOD.check(f"methods.{name}", options)
 
 
 def variants(name: str, use: Use) -> dict[str, dict[str, Value]]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr
 
 from negmerge.errors import UserError, unknown
+from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
 from negmerge.settings.classifier import Classifier
 from negmerge.settings.compute import Compute
@@ -51,12 +52,13 @@ class Study(Settings):
         return next(seed for seed in seeds if seed is not None)
 
 
-def load_study(folder: str | Path, name: str) -> Study:
+def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
     """Read and check a study.
 
     Args:
         folder: the configuration folder.
         name: the study's name: that of its file, without `.yaml`.
+        options: whether to check the options of methods, too, for which torch is loaded.
 
     Raises:
         UserError: no such study, or what is wrong in it or in the rows it refers to; in one line.
@@ -69,10 +71,22 @@ def load_study(folder: str | Path, name: str) -> Study:
     study = read_yaml(path, Study)
     study._catalogue = load_catalogue(folder)
     try:
+        if options:
+            _check_options(study)
         _check_references(study)
-    except ValueError as error:
+    except (ValueError, UserError) as error:
         raise UserError(f"{path}: {error}") from error
     return study
+
+
+def _check_options(study: Study) -> None:
+    """Check the options of all methods."""
+    for name, experiment in study.experiments.items():
+        for method, use in experiment.methods.items():
+            try:
+                methods.check_options(method, use)
+            except UserError as error:
+                raise UserError(f"experiments.{name}: {error}") from error
 
 
 def _check_references(study: Study) -> None:

@@ -43,10 +43,13 @@ class OnCluster(_workflow.Checkout):
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start Snakemake; it asks for the state of jobs, which take seconds here, sooner."""
-        asking = ("--slurm-init-seconds-before-status-checks", "12")
+        return self.start_plainly("--slurm-init-seconds-before-status-checks", "12", *arguments)
+
+    def start_plainly(self, *arguments: str) -> subprocess.Popen:
+        """Start Snakemake with no more than the profile says."""
         with open(self._log, "a") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "snakemake", "--profile", "slurm", *asking, *arguments],
+                [sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments],
                 cwd=self.folder,
                 env=self._cluster.environment,
                 stdout=log,

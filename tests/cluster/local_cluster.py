@@ -148,10 +148,21 @@ class Cluster:
         isolated = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
         self._launch(name, *isolated, "slurmd", "-D", "-N", name)
 
-    def fail_node(self, name: str) -> None:
-        """End a node and all that runs on it at once; tell Slurm, which would find out later."""
+    def fail_a_node(self, chance: random.Random) -> bool:
+        """End one of the nodes that compute, with all that runs on it; it is back in moments.
+
+        Gives whether there was one.
+        """
+        computing = self.call("squeue", "-h", "-t", "R", "-o", "%N").split()
+        if not computing:
+            return False
+        name = chance.choice(computing)
         self._end(name)
+        # Slurm would find out by itself, but later.
         self.call("scontrol", "update", f"nodename={name}", "state=down", "reason=test")
+        time.sleep(chance.uniform(0, 2))
+        self.start_node(name)
+        return True
 
     def wait_until_idle(self) -> None:
         """Wait until all nodes are there and no job is left."""

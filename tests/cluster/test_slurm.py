@@ -81,19 +81,13 @@ def test_nodes_that_fail_at_any_moment_leave_the_same_bytes(cluster, on_cluster,
     rounds = 0
     run = on_cluster.start("--", MERGED)
     while rounds < ROUNDS:
-        time.sleep(chance.uniform(4, 20))
+        time.sleep(chance.uniform(4, 30))
         if run.poll() is not None:  # on a fast machine: begin again
             assert run.returncode == 0, on_cluster.printed
             assert read(on_cluster, MERGED) == expected
             on_cluster.clean()
             run = on_cluster.start("--", MERGED)
-        running = cluster.call("squeue", "-h", "-t", "R", "-o", "%N").split()
-        if running:
-            node = chance.choice(running)
-            cluster.fail_node(node)
-            time.sleep(chance.uniform(0, 2))
-            cluster.start_node(node)
-            rounds += 1
+        rounds += cluster.fail_a_node(chance)
     assert run.wait() == 0, on_cluster.printed
     assert read(on_cluster, MERGED) == expected
     assert "NODE_FAIL" in [job["State"] for job in on_cluster.jobs("State", duplicates=True)]

@@ -97,9 +97,11 @@ class Checkout:
         shutil.copytree(self.folder, folder, symlinks=True)
         return Checkout(folder)
 
-    def artefacts(self) -> dict[str, bytes]:
+    def artefacts(self, study: str = "tiny") -> dict[str, bytes]:
         """The files that must be the same, byte for byte, however a run went."""
-        results = self.folder / "results" / "tiny"
+        results = self.folder / "results" / study
+        settings = yaml.safe_load((self.folder / f"config/studies/{study}.yaml").read_text())
+        costs = {name for name, table in settings["tables"].items() if table["kind"] == "cost"}
         kinds = (".safetensors", ".json", ".csv", ".md", ".tex", ".png", ".pdf")
         return {
             str(path.relative_to(results)): path.read_bytes()
@@ -107,7 +109,7 @@ class Checkout:
             # What a merge took is another time in each run, and records tell the time.
             if path.suffix in kinds
             and path.relative_to(results).parts[0] not in ("benchmarks", "provenance")
-            and path.stem != "cost"
+            and path.stem not in costs
         }
 
 

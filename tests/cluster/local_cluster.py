@@ -18,6 +18,8 @@ from pathlib import Path
 NODES = ("node1", "node2")
 ACCOUNT = "lab"
 PARTITION = "gpu"
+# Its jobs take the nodes from those of the other partition, which go back into the queue.
+URGENT = "urgent"
 COMMANDS = (
     "sacct",
     "sacctmgr",
@@ -65,7 +67,10 @@ AccountingStoreFlags=job_comment
 NodeName=DEFAULT CPUs=2 RealMemory=64000 Gres=gpu:1
 NodeName={node1} NodeHostname=localhost Port={ports[3]}
 NodeName={node2} NodeHostname=localhost Port={ports[4]}
-PartitionName={partition} Nodes=ALL Default=YES MaxTime=INFINITE
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName={partition} Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=1
+PartitionName={urgent} Nodes=ALL MaxTime=INFINITE PriorityTier=2
 """
 
 SLURMDBD_CONF = """\
@@ -166,15 +171,14 @@ class Cluster:
 
     def wait_until_idle(self) -> None:
         """Wait until all nodes are there and no job is left."""
-        self._wait(
-            "idle", lambda: self.call("sinfo", "-h", "-N", "-o", "%t").split() == ["idle"] * 2
-        )
+        states = ("sinfo", "-h", "-N", "-p", PARTITION, "-o", "%t")
+        self._wait("idle", lambda: self.call(*states).split() == ["idle"] * len(NODES))
 
     def _write_files(self) -> None:
         for name in ("bin", "state", "log", *NODES):
             (self.folder / name).mkdir()
-        facts = {"folder": self.folder, "ports": free_ports(5), "partition": PARTITION}
-        facts |= {"node1": NODES[0], "node2": NODES[1]}
+        facts = {"folder": self.folder, "ports": free_ports(5)}
+        facts |= {"partition": PARTITION, "urgent": URGENT, "node1": NODES[0], "node2": NODES[1]}
         self._port = facts["ports"][2]
         self._write("slurm.conf", SLURM_CONF.format(**facts))
         self._write("slurmdbd.conf", SLURMDBD_CONF.format(**facts))

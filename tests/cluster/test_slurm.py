@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from local_cluster import ACCOUNT, PARTITION
+from local_cluster import ACCOUNT, PARTITION, URGENT
 
 # How often a node is ended. More take long: `ROUNDS=30 make test-slurm`.
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
@@ -18,15 +18,16 @@ MERGED = f"{TASK}/merged/negmerge.safetensors"
 SCORE = f"{TASK}/scores/negmerge.json"
 
 
-def find_job(folder):
-    """The process of the script that runs in a folder, as soon as there is one."""
-    end = time.monotonic() + 120
+def find_job(folder, script=""):
+    """The process of a script that runs in a folder, as soon as there is one."""
+    end = time.monotonic() + 300
     while time.monotonic() < end:
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 command = (process / "cmdline").read_bytes()
                 if (
                     b".snakemake/scripts" in command
+                    and script.encode() in command
                     and b"bash" not in command
                     and (process / "cwd").readlink() == folder
                 ):
@@ -54,6 +55,20 @@ def test_a_job_out_of_time_comes_back_with_more_time_and_memory(cluster, on_clus
     assert (first["State"], first["ReqMem"]) == ("TIMEOUT", "2000M")
     assert second == {"State": "COMPLETED", "ReqMem": "4000M", "Timelimit": "01:00:00"}
     assert read(on_cluster, IMAGES) == read(expected, IMAGES)
+
+
+def test_a_job_that_makes_way_for_another_goes_on_to_the_same_bytes(cluster, on_cluster, local):
+    run = on_cluster.start("--", ORIGINAL)
+    # Stopped, it cannot end before Slurm takes its node; it goes on when Slurm tells it to end.
+    os.kill(find_job(on_cluster.folder, ".train.py"), signal.SIGSTOP)
+    urgent = (f"--partition={URGENT}", "--nodes=2", "--exclusive", "--output=/dev/null")
+    cluster.call("sbatch", *urgent, "--wrap", "sleep 1")
+    expected = local.make()
+    assert run.wait() == 0, on_cluster.printed
+    jobs = on_cluster.jobs("Comment", "State", duplicates=True)
+    states = [job["State"] for job in jobs if job["rule"] == "train"]
+    assert states == ["PREEMPTED", "COMPLETED"]
+    assert read(on_cluster, ORIGINAL) == read(expected, ORIGINAL)
 
 
 def test_the_profile_runs_an_experiment_with_the_bytes_of_a_local_run(

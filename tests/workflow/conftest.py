@@ -1,5 +1,6 @@
 """A copy of the workflow with a tiny study, run once for all tests of this folder."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -50,10 +51,11 @@ IMAGES = {"options": {"first": {"train": 200, "test": 50}}, "splits": {"train": 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep these tests on one worker, so that the study runs once."""
+    """Keep the tests of a file on one worker: what they share is made once for the file."""
     for item in items:
-        if Path(item.fspath).is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("workflow"))
+        file = Path(item.fspath)
+        if file.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group(file.stem))
 
 
 class Checkout:
@@ -139,11 +141,19 @@ def checkout(tmp_path_factory) -> Checkout:
 
 @pytest.fixture(scope="session")
 def finished(checkout, tmp_path_factory) -> Checkout:
-    """A copy in which the tiny study has run to its report, on all cores."""
-    done = checkout.copy(tmp_path_factory.mktemp("finished") / "workflow")
-    run = done.snakemake("--cores", str(os.cpu_count()), "--", "results/tiny/report.html")
-    assert run.returncode == 0, run.stdout + run.stderr
-    return done
+    """A copy in which the tiny study has run to its report, once for all workers."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    done = shared / "finished"
+    with open(shared / "finished.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            copy = checkout.copy(tmp_path_factory.mktemp("running") / "workflow")
+            run = copy.snakemake("--cores", str(os.cpu_count()), "--", "results/tiny/report.html")
+            assert run.returncode == 0, run.stdout + run.stderr
+            copy.folder.rename(done)
+    return Checkout(done)
 
 
 @pytest.fixture

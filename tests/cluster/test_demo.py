@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.skipif("DEMO" not in os.environ, reason="hours: DEMO=1 make test-slurm")
+pytestmark = pytest.mark.skipif("DEMO" not in os.environ, reason="an hour: DEMO=1 make test-slurm")
 ROUNDS = int(os.environ.get("ROUNDS", "30"))
 
 

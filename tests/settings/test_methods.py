@@ -153,7 +153,7 @@ WRONG = {
 
 def check_all(name, keys):
     check(name, use(**keys))
-    check_options(name, use(**keys))
+    check_options(f"methods.{name}", name, use(**keys))
 
 
 @pytest.mark.parametrize(("name", "keys", "finding"), WRONG.values(), ids=WRONG)

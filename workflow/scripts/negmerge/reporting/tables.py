@@ -9,6 +9,7 @@ from negmerge.errors import UserError
 from negmerge.files import write_text
 from negmerge.reporting.metrics import MEAN, METRICS, RETRAIN, Metric
 from negmerge.reporting.published import NOT_KNOWN, paper_cell
+from negmerge.reporting.records import LABELS
 from negmerge.reporting.summary import DIGITS, summary
 
 COLUMNS = (
@@ -96,7 +97,7 @@ def _by_place(records: Iterable[Mapping]) -> dict[tuple[str, str, str], Mapping]
     """Order records by experiment, task and method."""
     found = {}
     for record in records:
-        place = (record["experiment"], record["task"], record["method"])
+        place = tuple(record[label] for label in LABELS)
         if place in found:
             raise UserError(f"two records of {'/'.join(place)}, expected one")
         found[place] = record

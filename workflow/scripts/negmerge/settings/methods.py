@@ -135,22 +135,27 @@ def check(name: str, use: Use) -> None:
             greedy_options(use.options)
         except ValidationError as error:
             raise UserError(f"{where}: {explain(error, Greedy)}") from error
-    elif what not in ("merge", "unlearn"):
+    elif what not in FOLDERS:
         for option in use.options:
             raise UserError(f"{where}: {unknown('option', option, ())}")
 
 
-def check_options(name: str, use: Use) -> None:
+def check_options(where: str, name: str, use: Use) -> None:
     """Check the options of methods that are a file each, which say what they take.
 
     A method without options is not loaded: its file imports torch, which takes a second.
+
+    Args:
+        where: what errors begin with.
+        name: the name of the use.
+        use: the use.
 
     Raises:
         UserError: an unknown option or value.
     """
     folder = FOLDERS.get(kind(name))
     for options in filter(None, variants(name, use).values()) if folder else ():
-        plugins.load(folder, base_name(name)).METHOD.check(f"methods.{name}", options)
+        plugins.load(folder, base_name(name)).METHOD.check(where, options)
 
 
 def variants(name: str, use: Use) -> dict[str, dict[str, Value]]:

@@ -83,10 +83,7 @@ def _check_options(study: Study) -> None:
     """Check the options of all methods."""
     for name, experiment in study.experiments.items():
         for method, use in experiment.methods.items():
-            try:
-                methods.check_options(method, use)
-            except UserError as error:
-                raise UserError(f"experiments.{name}: {error}") from error
+            methods.check_options(f"experiments.{name}: methods.{method}", method, use)
 
 
 def _check_references(study: Study) -> None:

@@ -95,8 +95,8 @@ def method_name(wildcards):
     return methods.base_name(wildcards.method)
 
 
-def is_trained(wildcards):
-    return places.is_trained(wildcards.method)
+def method_kind(wildcards):
+    return methods.kind(methods.without_rule(wildcards.method))
 
 
 def exhibit(kind):

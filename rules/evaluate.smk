@@ -1,43 +1,13 @@
-# The unlearned model of each method, and its scores on the test images.
-
-
-rule negate:
-    input:
-        unpack(statistics_data),
-        base=base,
-        selected="results/{study}/{experiment}/{task}/selected/{method}.json",
-        candidates=in_task(places.candidates, "method"),
-    output:
-        unlearned=intermediate("results/{study}/{experiment}/{task}/unlearned/{method}.safetensors"),
-    log:
-        "results/{study}/logs/negate/{experiment}/{task}/{method}.log",
-    benchmark:
-        "results/{study}/benchmarks/negate/{experiment}/{task}/{method}.tsv"
-    conda:
-        "../envs/models.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(8000),
-        runtime=growing(30),
-    params:
-        code=lambda wildcards: (
-            job_code("negate")(wildcards) if re_estimates(wildcards) else code("negate")
-        ),
-        scenario=lambda wildcards: scenario(wildcards) if re_estimates(wildcards) else None,
-        trained=is_trained,
-        batch_size=setting("evaluation_batch"),
-        torch_threads=1,
-    message:
-        "negate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
-    script:
-        "../workflow/scripts/negate.py"
+# The scores of what was chosen for each method on the test images, and the unlearned model as a file
+# for whoever asks for it.
 
 
 rule evaluate:
     input:
         unpack(role_inputs()),
         base=base,
-        unlearned=in_task(places.unlearned, "method"),
+        selected="results/{study}/{experiment}/{task}/selected/{method}.json",
+        candidates=in_task(places.candidates, "method"),
     output:
         score="results/{study}/{experiment}/{task}/scores/{method}.json",
     log:
@@ -57,6 +27,7 @@ rule evaluate:
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
         uses=of_method("reads"),
+        re_estimates=re_estimates,
         workers=setting("evaluation_workers"),
         relearning=setting("relearning"),
         seed=job_seed("evaluation"),
@@ -71,7 +42,8 @@ rule gradcam:
     input:
         unpack(role_inputs("forget")),
         base=base,
-        unlearned=in_figure(places.unlearned),
+        selected=in_figure(places.selected),
+        candidates=in_figure(places.candidates),
     output:
         maps="results/{study}/{experiment}/{task}/gradcam/{figure}.safetensors",
     log:
@@ -89,6 +61,7 @@ rule gradcam:
         code=job_code("gradcam"),
         scenario=scenario,
         methods=shown_methods,
+        re_estimates=re_estimates,
         classes=forgotten_classes,
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
@@ -98,3 +71,33 @@ rule gradcam:
         "gradcam: {wildcards.experiment}, {wildcards.task}, {wildcards.figure}"
     script:
         "../workflow/scripts/gradcam.py"
+
+
+rule negate:
+    input:
+        unpack(role_inputs()),
+        base=base,
+        selected="results/{study}/{experiment}/{task}/selected/{method}.json",
+        candidates=in_task(places.candidates, "method"),
+    output:
+        unlearned="results/{study}/{experiment}/{task}/unlearned/{method}.safetensors",
+    log:
+        "results/{study}/logs/negate/{experiment}/{task}/{method}.log",
+    benchmark:
+        "results/{study}/benchmarks/negate/{experiment}/{task}/{method}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(30),
+    params:
+        code=job_code("negate"),
+        scenario=scenario,
+        re_estimates=re_estimates,
+        batch_size=setting("evaluation_batch"),
+        torch_threads=1,
+    message:
+        "negate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
+    script:
+        "../workflow/scripts/negate.py"

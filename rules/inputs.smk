@@ -63,11 +63,6 @@ def role_inputs(*roles):
     return checked(look_up)
 
 
-def statistics_data(wildcards):
-    """What re-estimates the statistics of batch normalisation, where a study wants that."""
-    return role_inputs()(wildcards) if re_estimates(wildcards) else {}
-
-
 def in_task(place, by):
     """A look-up of paths in the task's folder: `place` of the experiment and a wildcard."""
 

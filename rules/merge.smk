@@ -55,6 +55,7 @@ rule greedy:
         scenario=scenario,
         coefficients=setting("coefficients.values"),
         keep=setting("selection.keep"),
+        halvings=setting("selection.halvings"),
         options=lambda wildcards: methods.greedy_options(of_method("use")(wildcards).options),
         validation=validation,
         batch_size=setting("evaluation_batch"),

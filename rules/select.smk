@@ -7,6 +7,7 @@ rule sweep:
         unpack(role_inputs()),
         base=base,
         vector=in_task(places.vector, "vector"),
+        reference=in_task(places.reference, "vector"),
     output:
         sweep="results/{study}/{experiment}/{task}/sweeps/{vector}.csv",
     log:
@@ -24,7 +25,10 @@ rule sweep:
         code=job_code("sweep"),
         scenario=scenario,
         roles=setting("measured_roles"),
+        rules=setting("rule_names"),
+        keep=setting("selection.keep"),
         coefficients=setting("coefficients.values"),
+        halvings=setting("selection.halvings"),
         validation=validation,
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
@@ -41,11 +45,13 @@ rule measure:
         base=base,
         trained="results/{study}/{experiment}/{task}/trained/{method}.safetensors",
     output:
-        sweep="results/{study}/{experiment}/{task}/measures/{method}.csv",
+        measures="results/{study}/{experiment}/{task}/measures/{method}.csv",
     log:
         "results/{study}/logs/measure/{experiment}/{task}/{method}.log",
     benchmark:
         "results/{study}/benchmarks/measure/{experiment}/{task}/{method}.tsv"
+    wildcard_constraints:
+        method=methods.RETRAIN,
     conda:
         "../envs/models.yaml"
     threads: 1
@@ -90,6 +96,7 @@ rule search:
         scenario=scenario,
         coefficients=setting("coefficients.values"),
         keep=setting("selection.keep"),
+        halvings=setting("selection.halvings"),
         validation=validation,
         batch_size=setting("evaluation_batch"),
         device=setting("device", of=study),
@@ -102,9 +109,9 @@ rule search:
 
 rule select:
     input:
-        sweeps=in_task(places.candidate_sweeps, "method"),
+        measures=in_task(places.measures, "method"),
         search=in_task(places.candidate_search, "method"),
-        reference=in_task(places.reference_sweep, "method"),
+        reference=in_task(places.reference_of, "method"),
     output:
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
     log:
@@ -120,10 +127,11 @@ rule select:
         runtime=10,
     params:
         code=code("select_coefficient"),
+        kind=method_kind,
+        searched=of_method("is_searched"),
         rule=lambda wildcards: experiment(wildcards).rules[wildcards.method],
         keep=setting("selection.keep"),
         models=lambda wildcards: len(of_method("points")(wildcards)),
-        trained=is_trained,
     message:
         "select: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:

@@ -1,30 +1,44 @@
-# Methods that make the original classifier forget by training it, or by one step.
+# Methods that make the original classifier forget by training it, or by one step. A job tries all
+# values of a method's grid, which share its start and the images, and keeps the models that a rule
+# chooses.
 
 
 rule unlearn:
     input:
         unpack(role_inputs()),
         base=base,
+        reference=in_task(places.reference, "method"),
     output:
-        trained=intermediate("results/{study}/{experiment}/{task}/trained/{method}.safetensors"),
+        candidates=intermediate(
+            "results/{study}/{experiment}/{task}/candidates/{method}.safetensors"
+        ),
+        measures="results/{study}/{experiment}/{task}/measures/{method}.csv",
     log:
         "results/{study}/logs/unlearn/{experiment}/{task}/{method}.log",
     benchmark:
         "results/{study}/benchmarks/unlearn/{experiment}/{task}/{method}.tsv"
     wildcard_constraints:
-        method=r"(?!original\.|retrain\.)\w[\w.-]*",
+        method=r"(?!retrain\.)\w[\w-]*",
     conda:
         "../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=growing(240),
+        runtime=growing(480),
         gpu=gpus,
     params:
         code=job_code("unlearn", **{plugins.UNLEARN_METHODS: method_name}),
         scenario=scenario,
         method=method_name,
-        options=of_method("training_options"),
+        options=lambda wildcards: of_method("use")(wildcards).options,
+        grid=lambda wildcards: of_method("use")(wildcards).grid,
+        unchanged=setting("UNCHANGED"),
+        roles=setting("measured_roles"),
+        rules=setting("rule_names"),
+        keep=setting("selection.keep"),
+        halvings=setting("selection.halvings"),
+        validation=validation,
+        batch_size=setting("evaluation_batch"),
         recipe=lambda wildcards: experiment(wildcards).unlearn.model_dump(),
         device=setting("device", of=study),
         seed=job_seed("unlearning"),

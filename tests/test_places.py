@@ -8,7 +8,6 @@ from negmerge.settings.exhibits import Column, Figure, Table
 from negmerge.settings.study import load_study
 
 POINTS = ["e16-ls0", "e16-ls0.1", "e8-ls0", "e8-ls0.1"]
-GRID = ["gradient-ascent-learning_rate0.01", "gradient-ascent-learning_rate0.02"]
 
 
 @pytest.fixture
@@ -37,34 +36,13 @@ def pruned(config):
 
 
 @pytest.mark.parametrize(
-    ("method", "unlearned"),
-    [
-        ("original", "trained/original"),
-        ("retrain", "trained/retrain"),
-        ("finetune", "trained/finetune"),
-        ("random-label-forget", "trained/random-label-forget"),
-        ("gradient-ascent", "unlearned/gradient-ascent"),
-        ("gradient-ascent.gap", "unlearned/gradient-ascent.gap"),
-        ("task-arithmetic", "unlearned/task-arithmetic"),
-        ("negmerge-8.gap", "unlearned/negmerge-8.gap"),
-    ],
-)
-def test_the_model_of_a_method_was_trained_or_chosen(classifier, method, unlearned):
-    assert places.unlearned(classifier, method) == [f"{unlearned}.safetensors"]
-
-
-def test_clip_as_it_is_is_written_as_an_unlearned_model_too(clip):
-    assert places.unlearned(clip, "pretrained") == ["unlearned/pretrained.safetensors"]
-
-
-@pytest.mark.parametrize(
     ("method", "names", "folder", "measures"),
     [
         ("original", [], "", ""),
-        ("retrain", ["retrain"], "trained", "measures"),
-        ("finetune", ["finetune"], "trained", "measures"),
-        ("gradient-ascent", GRID, "trained", "measures"),
-        ("gradient-ascent.gap", GRID, "trained", "measures"),
+        ("retrain", ["retrain"], "trained", None),
+        ("finetune", ["finetune"], "candidates", "measures"),
+        ("gradient-ascent", ["gradient-ascent"], "candidates", "measures"),
+        ("gradient-ascent.gap", ["gradient-ascent"], "candidates", "measures"),
         ("task-arithmetic", POINTS, "vectors", "sweeps"),
         ("greedy", ["greedy"], "merged", "sweeps"),
         ("negmerge-8", ["negmerge-8"], "merged", "sweeps"),
@@ -74,8 +52,8 @@ def test_clip_as_it_is_is_written_as_an_unlearned_model_too(clip):
 def test_what_a_method_chooses_among_and_its_measures(classifier, method, names, folder, measures):
     expected = [f"{folder}/{name}.safetensors" for name in names]
     assert places.candidates(classifier, method) == expected
-    sweeps = [f"{measures}/{name}.csv" for name in names]
-    assert places.candidate_sweeps(classifier, method) == sweeps
+    files = [f"{measures}/{name}.csv" for name in names if measures]
+    assert places.measures(classifier, method) == files
     assert places.candidate_search(classifier, method) == []
 
 
@@ -98,18 +76,23 @@ def test_vectors_are_points_or_merges(classifier):
 def test_only_the_gap_needs_retrain(classifier):
     for method, rule in classifier.rules.items():
         expected = ["measures/retrain.csv"] if rule == "gap" else []
-        assert places.reference_sweep(classifier, method) == expected
-    assert "measures/retrain.csv" in places.reference_sweep(classifier, "negmerge.gap")
+        assert places.reference_of(classifier, method) == expected
+    assert "measures/retrain.csv" in places.reference_of(classifier, "negmerge.gap")
 
 
-def test_neither_the_gap_nor_a_grid_is_searched_with_pruning(pruned):
+def test_measuring_needs_retrain_where_some_rule_compares_with_it(classifier, clip):
+    assert places.reference(classifier) == ["measures/retrain.csv"]
+    assert places.reference(clip) == []
+
+
+def test_neither_the_gap_nor_a_trained_model_is_searched_with_pruning(pruned):
     searched = {name for name in pruned.rules if places.candidate_search(pruned, name)}
     assert searched >= {"task-arithmetic", "greedy", "negmerge", "negmerge-8"}
     assert not {name for name in searched if name.endswith(".gap")}
     assert not searched & {"gradient-ascent", "ties", "original"}
     for name in pruned.rules:
-        both = places.candidate_search(pruned, name), places.candidate_sweeps(pruned, name)
-        assert sum(map(bool, both)) == (name != "original")
+        both = places.candidate_search(pruned, name), places.measures(pruned, name)
+        assert sum(map(bool, both)) == (name not in ("original", "retrain"))
     assert places.candidate_search(pruned, "negmerge") == ["searches/negmerge.json"]
 
 
@@ -184,8 +167,8 @@ def test_a_report_shows_the_choices_where_there_was_one(study):
     selected = places.report_parts(study)["selected"]
     assert "mini-resnet/trial1/selected/negmerge.gap.json" in selected
     assert "mini-resnet/trial2/selected/gradient-ascent.json" in selected
-    assert "mini-clip/digits/selected/pretrained.json" in selected
-    assert not [place for place in selected if place.endswith(("/retrain.json", "/original.json"))]
+    unchosen = ("/retrain.json", "/original.json", "/pretrained.json")
+    assert not [place for place in selected if place.endswith(unchosen)]
 
 
 EXHIBITS = {

@@ -6,16 +6,19 @@ from torch import nn
 
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import accuracy
-from negmerge.evaluation.greedy import RunningMean, merge_greedily
-from negmerge.evaluation.search import search
 from negmerge.evaluation.validation import Validation
-from negmerge.selection import Sweep, choose
+from negmerge.selection.choice import Rule
+from negmerge.selection.merge_greedily import RunningMean, merge_greedily
+from negmerge.selection.points import Point
+from negmerge.selection.refinement import Coefficients, explore
+from negmerge.selection.search import search
 from negmerge.states import write_state
 from negmerge.vectors import apply
 
 CPU = torch.device("cpu")
 GRID = [0.0, 0.25, 0.5, 0.75, 1.0]
 ROLES = ("forget", "control")
+RULE = Rule("control", 0.8)
 
 
 def random(*shape, seed):
@@ -50,16 +53,21 @@ class World:
     def read(self, name):
         return self.vectors[name], name
 
-    def sweep(self, vector):
+    def measure(self, name, vector, coefficient):
         """Count everything at once, without batches."""
-        found = {role: [] for role in ROLES}
-        for coefficient in GRID:
-            encoder = nn.Linear(5, 3)
-            encoder.load_state_dict(apply(self.base, vector, -coefficient))
-            for role, (images, labels, head) in self.images.items():
-                counts = accuracy(encoder, head, [(images, labels)], CPU)
-                found[role].append(counts.correct / counts.n)
-        return Sweep(GRID, found["forget"], found["control"])
+        encoder = nn.Linear(5, 3)
+        encoder.load_state_dict(apply(self.base, vector, -coefficient))
+        counts = {
+            role: accuracy(encoder, head, [(images, labels)], CPU)
+            for role, (images, labels, head) in self.images.items()
+        }
+        return Point(name, coefficient, counts)
+
+    def sweep(self, name, vector, halvings=0):
+        def measure(coefficient):
+            return self.measure(name, vector, coefficient)
+
+        return explore(measure(0.0), 0.0, Coefficients(GRID), measure, [RULE], halvings)
 
 
 @pytest.fixture
@@ -71,11 +79,11 @@ def test_the_batches_hold_every_image_and_give_its_answer(world):
     assert world.validation.sizes == {"forget": [6, 6, 6, 5], "control": [6, 6, 6, 5]}
     count = world.validation.counting(world.read)
     for name, vector in world.vectors.items():
-        sweep = world.sweep(vector)
-        for place, coefficient in enumerate(GRID):
+        for coefficient in GRID:
+            point = world.measure(name, vector, coefficient)
             for role in ROLES:
                 counts = [count(name, coefficient, role, batch) for batch in range(4)]
-                assert sum(counts) == round(23 * getattr(sweep, role)[place])
+                assert sum(counts) == point.accuracy[role].correct
 
 
 def test_the_batches_that_tell_most_come_first(world):
@@ -85,12 +93,13 @@ def test_the_batches_that_tell_most_come_first(world):
     assert control[:3] == sorted(control[:3])
 
 
-def test_the_pruned_search_chooses_as_full_sweeps_do(world):
+@pytest.mark.parametrize("halvings", [0, 2])
+def test_the_pruned_search_chooses_as_full_sweeps_do(world, halvings):
     count = world.validation.counting(world.read)
-    sweeps = {name: world.sweep(vector) for name, vector in world.vectors.items()}
+    sweeps = {name: world.sweep(name, one, halvings) for name, one in world.vectors.items()}
     for names in (["a"], ["b"], ["c"], ["d"], ["a", "b", "c", "d"]):
-        found = search(names, GRID, world.validation.sizes, count, 0.8)
-        assert found.choice == choose({name: sweeps[name] for name in names}, 0.8)
+        found = search(names, GRID, world.validation.sizes, count, 0.8, halvings)
+        assert found.choice == RULE.choose([point for name in names for point in sweeps[name]])
         assert found.images < found.images_full
 
 
@@ -114,10 +123,15 @@ def test_a_running_mean_sums_in_the_order_of_the_names(world):
     assert torch.equal(RunningMean(world.paths)(["d"])["bias"], d["bias"])
 
 
-@pytest.mark.parametrize("research", [True, False])
-def test_greedy_merging_of_files(world, research):
-    merged, report = merge_greedily(world.paths, world.validation, GRID, 0.8, research=research)
-    own = {name: choose({name: world.sweep(v)}, 0.8) for name, v in world.vectors.items()}
+@pytest.mark.parametrize(("research", "halvings"), [(True, 0), (True, 2), (False, 0), (False, 2)])
+def test_greedy_merging_of_files(world, research, halvings):
+    merged, report = merge_greedily(
+        world.paths, world.validation, GRID, 0.8, halvings, research=research
+    )
+    own = {
+        name: RULE.choose(world.sweep(name, vector, halvings))
+        for name, vector in world.vectors.items()
+    }
     names = [trial["name"] for trial in report["trials"]]
     assert names == sorted(names, key=lambda name: (own[name].forget_accuracy, name))
     assert report["trials"][0]["choice"] == asdict(own[names[0]])
@@ -128,7 +142,8 @@ def test_greedy_merging_of_files(world, research):
     trials = [trial["choice"] for trial in report["trials"]]
     if research:
         last = [trial["choice"] for trial in report["trials"] if trial["accepted"]][-1]
-        assert last == asdict(choose({"greedy": world.sweep(merged)}, 0.8))
-        assert len(report["accepted"]) == 2
+        expected = asdict(RULE.choose(world.sweep("greedy", merged, halvings)))
+        assert last | {"vector": "greedy"} == expected
+        assert len(report["accepted"]) == (1 if halvings else 2)
     else:
         assert {trial["coefficient"] for trial in trials} <= {0.0, trials[0]["coefficient"]}

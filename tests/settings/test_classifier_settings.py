@@ -3,6 +3,7 @@ import yaml
 
 from negmerge.errors import UserError
 from negmerge.settings.classifier import Classifier
+from negmerge.settings.methods import combinations
 from negmerge.settings.study import load_study
 
 PLACE = "experiments/mini-resnet"
@@ -68,15 +69,17 @@ def test_test_images_are_measured_only_where_the_gap_chooses(classifier, selecti
 
 def test_grids_of_methods_that_train(classifier):
     found = classifier()
-    names = ["gradient-ascent-learning_rate0.01", "gradient-ascent-learning_rate0.02"]
-    assert found.candidates("gradient-ascent") == names
-    assert found.candidates("gradient-ascent.gap") == names
-    assert found.training_options(names[1]) == {"epochs": 3, "learning_rate": 0.02}
-    assert found.training_options("random-label-forget") == {"retain": False}
-    assert found.candidates("random-label-forget") == ["random-label-forget"]
-    for name in ("gradient-ascent", "negmerge", "retrain"):
-        with pytest.raises(UserError, match=rf"^unknown trained model '{name}'; "):
-            found.training_options(name)
+    for name in ("gradient-ascent", "gradient-ascent.gap"):
+        assert found.candidates(name) == ["gradient-ascent"]
+        assert found.is_searched(name)
+        assert combinations(found.use(name)) == [
+            {"epochs": 3, "learning_rate": 0.01},
+            {"epochs": 3, "learning_rate": 0.02},
+        ]
+    assert combinations(found.use("random-label-forget")) == [{"retain": False}]
+    for name in ("random-label-forget", "original", "retrain"):
+        assert not found.is_searched(name)
+        assert f"{name}.gap" not in found.rules
 
 
 def test_which_images_a_method_reads_itself(classifier):

@@ -3,7 +3,7 @@ import pytest
 from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings import methods
-from negmerge.settings.methods import Use, base_name, check, check_options, kind, variants
+from negmerge.settings.methods import Use, base_name, check, check_options, combinations, kind
 from negmerge.settings.study import load_study
 
 
@@ -66,21 +66,13 @@ def test_keys_of_a_use_that_are_not_its_own_are_options():
     assert use().options == {}
 
 
-def test_without_a_grid_one_model_is_trained():
-    assert variants("salun", use(epochs=3)) == {"salun": {"epochs": 3}}
-
-
-def test_a_grid_gives_a_model_for_each_combination():
-    found = variants("salun-x", use(epochs=3, grid={"learning_rate": [0.01, 0.1], "keep": [1]}))
-    assert found == {
-        "salun-x-learning_rate0.01-keep1": {"epochs": 3, "learning_rate": 0.01, "keep": 1},
-        "salun-x-learning_rate0.1-keep1": {"epochs": 3, "learning_rate": 0.1, "keep": 1},
-    }
-
-
-def test_a_grid_overrides_an_option_that_is_given():
-    found = variants("salun", use(epochs=3, grid={"epochs": [1, 2]}))
-    assert [options["epochs"] for options in found.values()] == [1, 2]
+def test_a_grid_gives_the_options_of_each_combination():
+    assert combinations(use(epochs=3)) == [{"epochs": 3}]
+    found = combinations(use(epochs=3, grid={"learning_rate": [0.01, 0.1], "keep": [1]}))
+    assert found == [
+        {"epochs": 3, "learning_rate": 0.01, "keep": 1},
+        {"epochs": 3, "learning_rate": 0.1, "keep": 1},
+    ]
 
 
 SALUN = "epochs, keep, learning_rate, retain"

@@ -66,7 +66,7 @@ def test_figures_and_report_are_written(results, paper):
 def test_no_checkpoint_is_left_that_nothing_needs(results):
     places = [path.relative_to(results) for path in results.rglob("*.safetensors")]
     folders = {place.parts[-2] for place in places}
-    assert not folders & {"finetuned", "vectors", "merged", "unlearned"}
+    assert not folders & {"finetuned", "vectors", "merged", "candidates"}
     assert {place.stem for place in places if place.parts[-2] == "trained"} == {
         "original",
         "retrain",

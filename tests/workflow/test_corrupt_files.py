@@ -17,6 +17,7 @@ from negmerge.jobs.provenance import Provenance, find_record, read_record
 
 REPORT = "results/tiny/report.html"
 DIGITS, TRIAL = "results/tiny/clip/digits", "results/tiny/resnet/trial1"
+EXPANDED = f"{TRIAL}/scores/boundary-expand.json"
 # Each kind of artefact: a file, and one that is made from it.
 KINDS = {
     "images": ("data/tiny-fashion/images.safetensors", f"{TRIAL}/split.json"),
@@ -31,8 +32,8 @@ KINDS = {
     "sweep": (f"{DIGITS}/sweeps/m1.csv", f"{DIGITS}/selected/task-arithmetic.json"),
     "measure": (f"{TRIAL}/measures/retrain.csv", f"{TRIAL}/selected/negmerge.gap.json"),
     "search": (f"{DIGITS}/searches/negmerge-1.json", f"{DIGITS}/selected/negmerge-1.json"),
-    "selected": (f"{DIGITS}/selected/uniform.json", f"{DIGITS}/unlearned/uniform.safetensors"),
-    "unlearned": (f"{DIGITS}/unlearned/uniform.safetensors", f"{DIGITS}/scores/uniform.json"),
+    "candidates": (f"{TRIAL}/candidates/boundary-expand.safetensors", EXPANDED),
+    "selected": (f"{DIGITS}/selected/uniform.json", f"{DIGITS}/scores/uniform.json"),
     "score": (f"{DIGITS}/scores/uniform.json", "results/tiny/tables/accuracy.md"),
     "sparsity": (f"{DIGITS}/sparsity/uniform.json", "results/tiny/tables/sparsity.md"),
     "table": ("results/tiny/tables/accuracy.md", REPORT),
@@ -106,8 +107,8 @@ def test_verify_names_it_and_the_command_to_go_on(damaged, capsys):
 def test_a_finished_study_fits_and_its_scores_say_what_they_were_made_from(finished, capsys):
     assert main(["verify", str(finished.folder / "results/tiny")]) == 0
     score = json.loads((finished.folder / f"{DIGITS}/scores/negmerge.json").read_text())
-    unlearned = finished.folder / f"{DIGITS}/unlearned/negmerge.safetensors"
-    assert score["made_from"]["unlearned"] == [sha256(unlearned)]
+    merged = finished.folder / f"{DIGITS}/merged/negmerge.safetensors"
+    assert score["made_from"]["candidates"] == [sha256(merged)]
 
 
 def test_images_are_hashed_once_for_all_jobs(finished):

@@ -41,7 +41,7 @@ def test_what_went_is_not_missed(lean, monkeypatch):
     study = load_study("config", "tiny")
     with start_snakemake(TARGETS) as process:
         jobs = read_jobs(process, study, "tiny", "data")
-    assert {job.rule for job in jobs} >= {"finetune", "vector", "merge", "negate"}
+    assert {job.rule for job in jobs} >= {"finetune", "vector", "merge", "evaluate"}
     assert not [job for job in jobs if job.pending]
 
 

@@ -41,7 +41,7 @@ def test_a_greedy_merge_names_its_points(finished):
 
 
 def test_editing_the_greedy_merge_reruns_no_other_merge(editable):
-    editable.edit("workflow/scripts/negmerge/evaluation/greedy.py", '"""', '"""Edited. ')
+    editable.edit("workflow/scripts/negmerge/selection/merge_greedily.py", '"""', '"""Edited. ')
     planned = editable.planned("results/tiny/tables/accuracy.md")
     assert "greedy: clip, digits, greedy" in planned
     assert "sweep: clip, digits, greedy" in planned

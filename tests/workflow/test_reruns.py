@@ -16,7 +16,6 @@ def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
         "sparsity: clip, digits, negmerge",
         "sweep: clip, digits, negmerge",
         "select: clip, digits, negmerge",
-        "negate: clip, digits, negmerge",
         "evaluate: clip, digits, negmerge",
         "table: accuracy",
         "table: sparsity",

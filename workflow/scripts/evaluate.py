@@ -4,21 +4,26 @@ from dataclasses import asdict
 
 from negmerge.data.loading import evaluation_batches
 from negmerge.evaluation.accuracy import all_logits, count_right
-from negmerge.files import write_json
+from negmerge.files import read_json, write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
-from negmerge.states import read_metadata, read_state
+from negmerge.states import read_metadata
+from negmerge.unlearned import unlearned_network
 
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
-    (path,) = inputs.unlearned
     device = compute.prepare(params.device, params.torch_threads, params.seed)
     scenario = load_scenario(params.scenario, inputs, device)
-    network = scenario.network(read_state(path), path)
-    labels = {key: snakemake.wildcards[key] for key in ("experiment", "task", "method")}
-    score = {"uses": params.uses} | read_metadata(path) | labels
-    found, transform = {}, scenario.evaluation_transform()
+    choice = read_json(inputs.selected, keys=("vector", "coefficient", "kind"))
+    candidates = inputs.get("candidates", [])
+    network = unlearned_network(
+        scenario, inputs.base, choice, candidates, params.batch_size, params.re_estimates
+    )
+    # What a method that trains reads depends on its options, which its job has noted.
+    uses = {"uses": params.uses or read_metadata(candidates[0])["uses"]}
+    score, found = choice | uses, {}
+    transform = scenario.evaluation_transform()
     for name in scenario.roles:
         role = scenario.role(name, "score")
         batches = evaluation_batches(role.items, transform, params.batch_size, params.workers)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from negmerge.evaluation.greedy import merge_greedily
 from negmerge.evaluation.validation import load_validation
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.selection.merge_greedily import merge_greedily
 from negmerge.states import write_state
 
 with job(snakemake):
@@ -21,6 +21,7 @@ with job(snakemake):
         validation,
         params.coefficients,
         params.keep,
+        params.halvings,
         **params.options,
     )
     labels = {"method": "greedy", "options": params.options}

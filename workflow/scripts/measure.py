@@ -1,10 +1,10 @@
-"""Measure a trained model on validation data as a sweep does: 0 is the base, 1 the model."""
+"""Measure Retrain on validation images, for the rule that compares others with it."""
 
 from negmerge.evaluation.validation import load_validation
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
-from negmerge.selection import write_sweep
+from negmerge.selection.points import Point, write_points
 from negmerge.states import read_state
 
 with job(snakemake):
@@ -14,8 +14,7 @@ with job(snakemake):
     validation = load_validation(
         scenario, inputs.base, params.batch_size, device, roles=params.roles, **params.validation
     )
-    trained = scenario.network(read_state(inputs.trained), inputs.trained)
-    rows = [(0.0, validation.measure()), (1.0, validation.measure(trained))]
-    print(rows)
-    labels = dict(snakemake.wildcards) | {"vector": snakemake.wildcards.method}
-    write_sweep(snakemake.output.sweep, labels, rows)
+    found = validation.measure(scenario.network(read_state(inputs.trained), inputs.trained))
+    print(found)
+    point = Point(snakemake.wildcards.method, 1.0, found.accuracy, found.further)
+    write_points(snakemake.output.measures, snakemake.wildcards, [point])

@@ -3,12 +3,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge.evaluation.search import search
 from negmerge.evaluation.validation import load_validation
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.selection.search import search
 from negmerge.states import read_state
 
 with job(snakemake):
@@ -20,6 +20,8 @@ with job(snakemake):
     )
     paths = {Path(path).stem: path for path in inputs.vectors}
     count = validation.counting(lambda name: (read_state(paths[name]), paths[name]))
-    found = search(list(paths), params.coefficients, validation.sizes, count, params.keep)
+    found = search(
+        list(paths), params.coefficients, validation.sizes, count, params.keep, params.halvings
+    )
     print(found)
     write_json(snakemake.output.search, asdict(found))

@@ -1,26 +1,23 @@
 """Choose the coefficient of a method, and the vector or trained model where there are several."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from negmerge.files import read_json, write_json
 from negmerge.jobs.job import job
-from negmerge.selection import UNCHANGED, Choice, choose, choose_by_gap, read_sweep
+from negmerge.selection.choice import RETRAIN, UNCHANGED, Choice, load_rules
+from negmerge.selection.points import read_points
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
-    sweeps = dict(read_sweep(path) for path in inputs.get("sweeps", []))
+    points = [point for path in inputs.get("measures", []) for point in read_points(path)]
     if inputs.get("search"):
         choice = Choice(**read_json(inputs.search[0], keys=["choice"])["choice"])
-    elif not sweeps:
-        choice = UNCHANGED
-    elif params.rule == "gap":
-        _, retrain = read_sweep(inputs.reference[0])
-        reference = {name: values[-1] for name, values in retrain.measures.items()}
-        choice = choose_by_gap(sweeps, reference)
+    elif points:
+        (rule,) = load_rules([params.rule], params.keep, inputs.get("reference", []))
+        choice = rule.choose(points)
     else:
-        choice = choose(sweeps, params.keep)
-    # A trained model has no grid of coefficients that might be too short.
-    choice = replace(choice, upper_end=choice.upper_end and not params.trained)
+        choice = RETRAIN if params.kind == "retrain" else UNCHANGED
     labels = {key: snakemake.wildcards[key] for key in ("experiment", "task", "method")}
-    how = {"rule": params.rule, "keep": params.keep, "models": params.models}
-    write_json(snakemake.output.selected, labels | asdict(choice) | how)
+    how = {key: params[key] for key in ("kind", "searched", "rule", "keep", "models")}
+    unchanged = choice.vector is not None and choice.coefficient == 0
+    write_json(snakemake.output.selected, labels | asdict(choice) | {"unchanged": unchanged} | how)

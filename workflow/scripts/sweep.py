@@ -1,10 +1,12 @@
-"""Measure the base on validation data at each coefficient of one vector."""
+"""Measure the base on validation images at each coefficient of one vector, and near the best."""
 
 from negmerge.evaluation.validation import load_validation
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
-from negmerge.selection import write_sweep
+from negmerge.selection.choice import load_rules
+from negmerge.selection.points import Point, write_points
+from negmerge.selection.refinement import Coefficients, explore
 from negmerge.states import read_state
 
 with job(snakemake):
@@ -16,9 +18,16 @@ with job(snakemake):
     )
     (path,) = inputs.vector
     vector = read_state(path)
-    rows = []
-    for coefficient in params.coefficients:
+
+    def measure(coefficient: float) -> Point:
+        """Measure base - coefficient * vector."""
         validation.move(vector, coefficient, path)
-        rows.append((coefficient, validation.measure()))
-        print(f"coefficient {coefficient}: {rows[-1][1]}")
-    write_sweep(snakemake.output.sweep, dict(snakemake.wildcards), rows)
+        found = validation.measure()
+        print(f"coefficient {coefficient}: {found}")
+        return Point(snakemake.wildcards.vector, coefficient, found.accuracy, found.further)
+
+    rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
+    grid = Coefficients(params.coefficients)
+    points = explore(measure(0.0), 0.0, grid, measure, rules, params.halvings)
+    by_coefficient = sorted(points, key=lambda point: point.coefficient)
+    write_points(snakemake.output.sweep, snakemake.wildcards, by_coefficient)

@@ -1,37 +1,39 @@
-"""Make the original model forget by training it, or by one step, with one unlearning method."""
+"""Make the original model forget with one unlearning method, with each of the options to try."""
 
-from negmerge.data.loading import Epochs, evaluation_batches
+from torch import nn
+
+from negmerge.evaluation.validation import load_validation
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.selection.choice import load_rules
+from negmerge.selection.points import write_points
 from negmerge.settings.recipe import Recipe
 from negmerge.states import read_state, write_state
 from negmerge.unlearning import METHODS
-from negmerge.unlearning.registry import Data, recipe_for
+from negmerge.unlearning.running import unlearn
+from negmerge.unlearning.tuning import stacked, tune
 
 with job(snakemake):
-    inputs, params = snakemake.input, snakemake.params
+    inputs, params, name = snakemake.input, snakemake.params, snakemake.wildcards.method
     device = compute.prepare(params.device, params.torch_threads, params.seed)
-    method = METHODS[params.method]
-    options = method.check(snakemake.wildcards.method, params.options)
-    recipe = recipe_for(Recipe.model_validate(params.recipe), options)
+    method, recipe = METHODS[params.method], Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, inputs, device)
-    model = scenario.network(read_state(inputs.base), inputs.base)
-    forget, retain = (scenario.role(name, "train").items for name in ("forget", "retain"))
-    transform = scenario.training_transform(recipe.augmentation)
-    plain = scenario.evaluation_transform()
-    data = Data(
-        forget=Epochs(forget, transform, recipe, params.seed),
-        retain=Epochs(retain, transform, recipe, params.seed),
-        forget_in_order=evaluation_batches(forget, plain, recipe.batch_size),
-        retain_in_order=evaluation_batches(retain, plain, recipe.batch_size),
-        classes=params.scenario["classes"],
-        seed=params.seed,
+    validation = load_validation(
+        scenario, inputs.base, params.batch_size, device, roles=params.roles, **params.validation
     )
-    method.run(model, data, options, recipe, device)
-    report = {
-        "method": params.method,
-        "options": options.model_dump(),
-        "uses": method.uses(options),
-    }
-    write_state(snakemake.output.trained, model.state_dict(), report)
+    base, classes = read_state(inputs.base), params.scenario["classes"]
+
+    def train(searched: dict) -> nn.Module:
+        """Train the base with the options that are searched."""
+        model = scenario.network(base, inputs.base)
+        options = params.options | searched
+        unlearn(model, method, options, scenario, classes, recipe, params.seed, device)
+        return model
+
+    rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
+    tuned = tune(name, params.grid, train, validation, rules, params.halvings, params.unchanged)
+    report = {"method": params.method, "options": params.options, "grid": params.grid}
+    report["uses"] = method.uses(method.check(name, params.options))
+    write_state(snakemake.output.candidates, stacked(tuned.states), report)
+    write_points(snakemake.output.measures, snakemake.wildcards, tuned.points)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.errors import UserError
+from negmerge.errors import NotFinite, UserError
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -15,13 +15,14 @@ def require_finite(tensor: Tensor, name: str, where: str | Path) -> Tensor:
     """Give the tensor back if all its numbers are finite.
 
     Raises:
-        UserError: it holds NaN or an infinity, or numbers of 8 bits or less.
+        NotFinite: it holds NaN or an infinity.
+        UserError: it holds numbers of 8 bits or less.
     """
     if tensor.is_floating_point() and tensor.dtype not in FLOATS:
         raise UserError(f"{where}: tensor {name!r} holds {tensor.dtype}, expected 16 to 64 bits")
     if tensor.is_floating_point() and not torch.isfinite(tensor).all():
         bad = int((~torch.isfinite(tensor)).sum())
-        raise UserError(f"{where}: tensor {name!r} holds {bad} NaN or infinite of {tensor.numel()}")
+        raise NotFinite(f"{where}: tensor {name!r} holds {bad} NaN or infinite of {tensor.numel()}")
     return tensor
 
 

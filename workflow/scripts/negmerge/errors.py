@@ -15,6 +15,10 @@ class UserError(Exception):
     """
 
 
+class NotFinite(UserError):
+    """Numbers that became NaN or infinite, as those of a training that diverges."""
+
+
 def nearest(name: object, valid: Iterable[str]) -> str:
     """Name the valid names, the most similar one first, for the end of an error message."""
     names = sorted(valid)

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from negmerge.errors import find
 from negmerge.settings import methods
 from negmerge.settings.exhibits import Figure, Table
-from negmerge.settings.experiment import Experiment
+from negmerge.settings.experiment import CHOSEN, Experiment
 from negmerge.settings.study import Study
 
 # The rule whose job makes the model of a method, or its vector, by the kind of the method.
 TIMED = {"merge": "merge", "greedy": "greedy", "unlearn": "unlearn", "retrain": "train"}
+# Where the trained models of a kind of method lie.
+TRAINED = {"unlearn": "candidates", "retrain": "trained"}
 SCORES = "{experiment}/{task}/scores/{method}.json"
 RECORDS = {
     "accuracy": SCORES,
@@ -20,12 +22,6 @@ RECORDS = {
 }
 # Figures for which a rule of their own makes the data: by kind, the rule and the file's ending.
 OWN_DATA = {"gradcam": ("gradcam", "safetensors"), "signs": ("coordinates", "json")}
-
-
-def is_trained(method: str) -> bool:
-    """Say whether a method's model comes out of training as it is."""
-    name = methods.base_name(methods.without_rule(method))
-    return name == "original" or methods.kind(name) in ("unlearn", "retrain")
 
 
 def vector(experiment: Experiment, name: str) -> list[str]:
@@ -42,8 +38,9 @@ def vector(experiment: Experiment, name: str) -> list[str]:
 def candidates(experiment: Experiment, method: str) -> list[str]:
     """Place what a method chooses among, in its task's folder: vectors, or trained models."""
     names = experiment.candidates(method)
-    if is_trained(method):
-        return [f"trained/{name}.safetensors" for name in names]
+    folder = TRAINED.get(methods.kind(methods.without_rule(method)))
+    if folder is not None:
+        return [f"{folder}/{name}.safetensors" for name in names]
     return [place for name in names for place in vector(experiment, name)]
 
 
@@ -52,29 +49,35 @@ def pool_vectors(experiment: Experiment, method: str) -> list[str]:
     return [f"vectors/{point}.safetensors" for point in experiment.points(method)]
 
 
-def candidate_sweeps(experiment: Experiment, method: str) -> list[str]:
-    """Place the sweeps of what a method chooses among, where it is chosen by full sweeps."""
-    names = [] if _is_pruned(experiment, method) else experiment.candidates(method)
-    folder = "measures" if is_trained(method) else "sweeps"
-    return [f"{folder}/{name}.csv" for name in names]
+def measures(experiment: Experiment, method: str) -> list[str]:
+    """Place the measures of what a method chooses among, where they are all there."""
+    kind = methods.kind(methods.without_rule(method))
+    if kind == "retrain" or _is_pruned(experiment, method):
+        return []
+    folder = "measures" if kind == "unlearn" else "sweeps"
+    return [f"{folder}/{name}.csv" for name in experiment.candidates(method)]
 
 
 def candidate_search(experiment: Experiment, method: str) -> list[str]:
     """Place the pruned search among these vectors, where a method is chosen by one."""
-    pruned = _is_pruned(experiment, method) and experiment.candidates(method)
-    return [f"searches/{method}.json"] if pruned else []
+    return [f"searches/{method}.json"] if _is_pruned(experiment, method) else []
 
 
-def reference_sweep(experiment: Experiment, method: str) -> list[str]:
-    """Place what the rule `gap` compares with: the same measures of Retrain."""
+def reference(experiment: Experiment, _: str = "") -> list[str]:
+    """Place what the rule `gap` compares with, if an experiment has it: the measures of Retrain."""
+    return [f"measures/{methods.RETRAIN}.csv"] if "gap" in experiment.rule_names else []
+
+
+def reference_of(experiment: Experiment, method: str) -> list[str]:
+    """Place likewise what the rule that chooses a method compares with."""
     by_gap = find("method", method, experiment.rules) == "gap"
-    return [f"measures/{methods.RETRAIN}.csv"] if by_gap else []
+    return reference(experiment) if by_gap else []
 
 
-def unlearned(experiment: Experiment, method: str) -> list[str]:
-    """Place the unlearned model of a method: the trained one, if there is nothing to choose."""
-    chosen = bool(experiment.use(method).grid) or not is_trained(method)
-    return [f"{'unlearned' if chosen else 'trained'}/{method}.safetensors"]
+def selected(experiment: Experiment, method: str) -> list[str]:
+    """Place what was chosen for a method."""
+    experiment.use(method)
+    return [f"selected/{method}.json"]
 
 
 def table_records(study: Study, table: Table) -> dict[str, list[str]]:
@@ -131,17 +134,17 @@ def report_parts(study: Study, _: Study | None = None) -> dict[str, list[str]]:
 
 
 def _is_pruned(experiment: Experiment, method: str) -> bool:
-    """Say whether a coefficient is searched; the rule `gap` and grids need all measures."""
+    """Say whether a coefficient is searched; the rule `gap` needs all measures."""
     use = experiment.use(method)
     search = use.search or experiment.selection.search
-    return search == "exact-pruned" and experiment.rules[method] != "gap" and not use.grid
+    of_vectors = methods.kind(methods.without_rule(method)) in CHOSEN
+    return search == "exact-pruned" and experiment.rules[method] != "gap" and of_vectors
 
 
 def _is_selected(study: Study, score: str) -> bool:
     """Say whether the model of a score was chosen among several."""
     experiment, _, _, name = score.split("/")
-    method = name.removesuffix(".json")
-    return unlearned(study.experiments[experiment], method)[0].startswith("unlearned/")
+    return study.experiments[experiment].is_searched(name.removesuffix(".json"))
 
 
 def _tasks(

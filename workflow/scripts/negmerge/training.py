@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from negmerge.checks import require_finite
-from negmerge.errors import UserError
+from negmerge.errors import NotFinite, UserError
 from negmerge.jobs.resuming import SavedState
 from negmerge.jobs.snapshots import Training
 from negmerge.seeds import derive_seed
@@ -197,7 +197,7 @@ class _Progress:
         self.last = now
         value = loss.item()
         if not math.isfinite(value):
-            raise UserError(f"step {step + 1} of {self.steps}: the loss is {value}; lower the rate")
+            raise NotFinite(f"step {step + 1} of {self.steps}: the loss is {value}; lower the rate")
         elapsed = max(now - self.start, 1e-9)
         left = elapsed / (step + 1 - self.done) * (self.steps - step - 1)
         self.report(

@@ -1,18 +1,11 @@
 """Top-1 accuracy of a network."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class Accuracy:
-    """How many of n images were classified rightly."""
-
-    correct: int
-    n: int
+from negmerge.evaluation.counts import Accuracy
 
 
 def predict(network: nn.Module, head: Tensor | None, images: Tensor) -> Tensor:

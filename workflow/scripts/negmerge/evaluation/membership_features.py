@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from negmerge.errors import UserError
+from negmerge.errors import NotFinite, UserError
 
 # Stands for a probability of 0 in logarithms, as in SalUn's code.
 TINY = 1e-30
@@ -19,7 +19,7 @@ def finite(values: np.ndarray, name: str) -> np.ndarray:
     """
     bad = np.count_nonzero(~np.isfinite(values))
     if bad:
-        raise UserError(f"membership attack: {name} hold {bad} NaN or infinite of {values.size}")
+        raise NotFinite(f"membership attack: {name} hold {bad} NaN or infinite of {values.size}")
     return values
 
 

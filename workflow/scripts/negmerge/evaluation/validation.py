@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from negmerge.data.loading import Batch, evaluation_batches
 from negmerge.errors import UserError
-from negmerge.evaluation.accuracy import Accuracy, accuracy, all_logits, count_right, predict
-from negmerge.evaluation.search import Count
+from negmerge.evaluation.accuracy import accuracy, all_logits, count_right, predict
+from negmerge.evaluation.counts import Accuracy
 from negmerge.scenario import Scenario
+from negmerge.selection.search import Count
 from negmerge.states import State, read_state
 from negmerge.vectors import apply
 

@@ -9,9 +9,9 @@ from negmerge.planning.networks import Network
 from negmerge.settings.study import Study
 
 # Folders of a task that hold states of the network's size.
-STATES = ("finetuned", "vectors", "merged", "trained", "unlearned")
+STATES = ("finetuned", "vectors", "merged", "trained", "candidates", "unlearned")
 # The rules whose outputs go, with `keep: needed`, as soon as no job needs them any more.
-INTERMEDIATE = ("finetune", "vector", "merge", "greedy", "unlearn", "negate")
+INTERMEDIATE = ("finetune", "vector", "merge", "greedy", "unlearn")
 
 
 def downloads(jobs: Iterable[Job], study: Study) -> list[dict]:
@@ -121,7 +121,9 @@ def _kept(
         return None, None
     network, folder = networks[job.experiment], Path(output).parent.name
     if folder in STATES:
-        return folder, network.state_bytes
+        # At most one candidate for each rule is kept.
+        states = len(study.experiments[job.experiment].rule_names) if folder == "candidates" else 1
+        return folder, states * network.state_bytes
     if job.rule == "head":
         classes = study.catalogue.datasets[job.name].classes
         return "bases and heads", 4 * classes * network.features

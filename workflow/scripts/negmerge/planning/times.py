@@ -14,14 +14,14 @@ from negmerge.settings.study import Study
 # One after the other; the jobs of one stage do not wait for each other.
 STAGES = (
     ("download", "weights"), ("prepare",), ("split",), ("base", "train"), ("head",),
-    ("finetune", "unlearn"), ("vector",), ("merge", "greedy"), ("sweep", "measure", "search"),
-    ("select",), ("negate",), ("evaluate", "gradcam", "sparsity", "coordinates"),
+    ("measure",), ("finetune", "unlearn"), ("vector",), ("merge", "greedy"), ("sweep", "search"),
+    ("select",), ("evaluate", "negate", "gradcam", "sparsity", "coordinates"),
     ("table", "figure"), ("report",),
 )  # fmt: skip
 
 # A model comes about by negation or by training; each way does without the steps of the other.
 WAYS = (
-    ("unlearn", "measure"),
+    ("unlearn",),
     ("finetune", "vector", "merge", "greedy", "sweep", "search", "sparsity", "coordinates"),
 )
 

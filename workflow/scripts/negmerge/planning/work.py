@@ -11,6 +11,7 @@ from negmerge.planning.case import Case, Work
 from negmerge.planning.counts import part_sizes
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
+from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.study import Study
@@ -72,19 +73,27 @@ def _finetune(case: Case) -> Work:
 
 
 def _unlearn(case: Case) -> Work:
-    """Count a method's passes; what has no epochs reads its images once."""
+    """Count the passes of each model that a method trains; what has no epochs reads images once."""
     from negmerge.unlearning.registry import Training
 
     experiment, name = case.experiment, case.job.name
     method = plugins.load(plugins.UNLEARN_METHODS, methods.base_name(name)).METHOD
-    options = method.check(name, experiment.training_options(name))
-    epochs = options.epochs if isinstance(options, Training) else 1
-    uses = method.uses(options)
-    counts = case.counts
+    use = experiment.methods[name]
+    tried = [method.check(name, options) for options in methods.combinations(use)]
+    epochs = [one.epochs if isinstance(one, Training) else 1 for one in tried]
+    # At most: rules that agree, or a choice at the end of the grid, need fewer.
+    scales = [option for option, values in use.grid.items() if is_scale(values)]
+    beside = 2 * experiment.selection.halvings * len(experiment.rule_names) * len(scales)
+    uses = method.uses(tried[0])
     read = ("forget", "retain") if uses == "all" else (uses,)
-    images = epochs * sum(counts[role]["train"] for role in read)
+    images = sum(case.counts[role]["train"] for role in read)
+    measured = (len(tried) + beside + 1) * case.selecting(*experiment.measured_roles)
     return Work(
-        "epochs x images that the method reads", trained=images, workers=experiment.unlearn.workers
+        "models of the grid, and at most those of all halvings, x epochs x images read",
+        trained=images * (sum(epochs) + beside * max(epochs)),
+        passed=measured,
+        loaded=case.selecting(*experiment.measured_roles),
+        workers=experiment.unlearn.workers,
     )
 
 
@@ -105,9 +114,10 @@ def _greedy(case: Case) -> Work:
     experiment = case.experiment
     options = methods.greedy_options(experiment.use(case.job.name).options)
     models = len(experiment.points(case.job.name))
-    tried = models * case.coefficients
+    coefficients = case.coefficients + 2 * experiment.selection.halvings
+    tried = models * coefficients
     # The first vector stays without a trial; one without a search has a single coefficient.
-    tried += (models - 1) * (case.coefficients if options["research"] else 1)
+    tried += (models - 1) * (coefficients if options["research"] else 1)
     images = case.selecting("forget", case.kept)
     size = (2 * models + 1) * case.network.state_bytes
     return Work(
@@ -121,9 +131,10 @@ def _greedy(case: Case) -> Work:
 
 def _sweep(case: Case) -> Work:
     images = case.selecting(*case.experiment.measured_roles)
+    beside = 2 * case.experiment.selection.halvings * len(case.experiment.rule_names)
     return Work(
-        "(coefficients + 1) x validation images",
-        passed=(case.coefficients + 1) * images,
+        "(coefficients, and at most those of all halvings, + 1) x validation images",
+        passed=(case.coefficients + beside + 1) * images,
         loaded=images,
         moved=2 * case.network.state_bytes,
     )
@@ -131,7 +142,7 @@ def _sweep(case: Case) -> Work:
 
 def _measure(case: Case) -> Work:
     images = case.selecting(*case.experiment.measured_roles)
-    return Work("3 x validation images", passed=3 * images, loaded=images)
+    return Work("2 x validation images", passed=2 * images, loaded=images)
 
 
 def _search(case: Case) -> Work:
@@ -139,7 +150,7 @@ def _search(case: Case) -> Work:
     images = case.selecting("forget", case.kept)
     return Work(
         "vectors x coefficients x validation images, of which a search takes a share",
-        pruned=vectors * case.coefficients * images,
+        pruned=vectors * (case.coefficients + 2 * case.experiment.selection.halvings) * images,
         passed=images,
         loaded=images,
         moved=(vectors + 1) * case.network.state_bytes,

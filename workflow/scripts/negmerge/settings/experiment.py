@@ -14,12 +14,14 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.methods import Use, Value
+from negmerge.settings.methods import Use
 from negmerge.settings.pool import Pool, update
 from negmerge.settings.recipe import FileName, Positive, Recipe, Settings, Share
 from negmerge.settings.yaml_files import explain
 
 Rule = Literal["control", "retain", "gap"]
+# The kinds of methods that choose a coefficient.
+CHOSEN = ("single", "merge", "greedy")
 
 
 class Finetune(Recipe):
@@ -64,6 +66,14 @@ class Selection(Settings):
         "rule's, e.g. negmerge.gap.",
     )
     keep: Share = Field(0.95, description="Share of the base's accuracy to keep.")
+    halvings: int = Field(
+        0,
+        ge=0,
+        le=6,
+        description="After the grid, halve the distance to the neighbours of the choice so many "
+        "times, for each vector and each method that trains with a grid: of coefficients, or of "
+        "the factor between the values of an option. The released code does not: 0.",
+    )
     search: Literal["full", "exact-pruned"] = Field(
         "full",
         description="full: a sweep of every vector, which figures draw; exact-pruned: the same "
@@ -167,6 +177,11 @@ class Experiment(Settings, ABC):
             found |= {f"{name}.{rule}": rule for name in self.methods if self._is_chosen(name)}
         return found
 
+    @property
+    def rule_names(self) -> list[Rule]:
+        """All rules by which methods are chosen, the main one first."""
+        return list(dict.fromkeys([self.selection.rule, *self.selection.also]))
+
     def use(self, method: str) -> Use:
         """How a method is used, whatever rule chooses it.
 
@@ -186,42 +201,33 @@ class Experiment(Settings, ABC):
         ]
 
     def candidates(self, method: str) -> list[str]:
-        """What a method chooses among: points, its merged vector, or the models that it trains.
+        """What a method chooses among: points, its merged vector, or what its job has trained.
 
         Raises:
             UserError: the experiment has no such method.
         """
-        use, name = self.use(method), methods.without_rule(method)
+        self.use(method)
+        name = methods.without_rule(method)
         kind = methods.kind(name)
         if kind == "base":
             return []
         if kind == "single":
             return self.points(method)
-        return list(methods.variants(name, use)) if kind == "unlearn" else [name]
+        return [name]
 
-    def reads(self, method: str) -> str:
-        """Which images a method itself reads, as far as its name tells it."""
+    def reads(self, method: str) -> str | None:
+        """Which images a method itself reads; None for those of which only their file tells it."""
         self.use(method)
-        by_kind = {"base": "-", "retrain": "retain"}
+        by_kind = {"base": "-", "retrain": "retain", "unlearn": None}
         return by_kind.get(methods.kind(methods.without_rule(method)), "forget")
 
-    def training_options(self, name: str) -> dict[str, Value]:
-        """The options with which a method trains a model of that name.
-
-        Raises:
-            UserError: the experiment trains no such model.
-        """
-        models = {
-            model: options
-            for use, settings in self.methods.items()
-            if methods.kind(use) == "unlearn"
-            for model, options in methods.variants(use, settings).items()
-        }
-        return find("trained model", name, models)
+    def is_searched(self, method: str) -> bool:
+        """Whether there are several things to choose among: coefficients, vectors or options."""
+        self.use(method)
+        return self._is_chosen(methods.without_rule(method))
 
     def _is_chosen(self, name: str) -> bool:
-        """Say whether there is something to choose: a coefficient, or a model of several."""
-        return methods.kind(name) in ("single", "merge", "greedy") or bool(self.methods[name].grid)
+        return methods.kind(name) in CHOSEN or bool(self.methods[name].grid)
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -248,9 +254,12 @@ class Experiment(Settings, ABC):
                     raise UserError(
                         f"methods.{name}.points: {unknown('point', pattern, self.pool.changes)}"
                     )
-            for model in methods.variants(name, use) if use.grid else ():
-                if model in self.methods:
-                    raise UserError(f"methods.{name}.grid: {model!r} is the name of a method, too")
+            for option in use.grid:
+                if option in use.options:
+                    raise UserError(
+                        f"methods.{name}.grid: {option!r} has a value of its own as well; expected "
+                        "one of the two"
+                    )
 
     def _check_points(self) -> None:
         if not self.pool.changes:

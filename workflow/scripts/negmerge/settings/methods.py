@@ -3,9 +3,10 @@
 A method may be used several times under longer names: `negmerge-4` is NegMerge, `ties-d50` is TIES.
 """
 
+import itertools
 from collections.abc import Mapping
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -46,10 +47,11 @@ class Use(Settings):
     points: list[str] = Field(
         [], description="For merges: the points to merge; `*` stands for any text. Empty: all."
     )
-    grid: dict[str, list[Value]] = Field(
+    grid: dict[str, Annotated[list[Value], Field(min_length=1)]] = Field(
         {},
-        description="For methods that train: options to search, with their values. Each "
-        "combination is trained, and the selection rule chooses one.",
+        description="For methods that train: options to search, with their values in any order. "
+        "Each combination is trained, and then some between the one that a rule chooses and its "
+        "neighbours; see `selection.halvings`.",
     )
     search: Literal["full", "exact-pruned"] | None = Field(
         None, description="Instead of the experiment's `selection.search`."
@@ -154,21 +156,11 @@ def check_options(where: str, name: str, use: Use) -> None:
         UserError: an unknown option or value.
     """
     folder = FOLDERS.get(kind(name))
-    for options in filter(None, variants(name, use).values()) if folder else ():
+    for options in filter(None, combinations(use)) if folder else ():
         plugins.load(folder, base_name(name)).METHOD.check(where, options)
 
 
-def variants(name: str, use: Use) -> dict[str, dict[str, Value]]:
-    """List what a method that trains must be trained with: its options, by the model's name.
-
-    Without a grid it is the method's own name; otherwise a name per combination, such as
-    `salun-learning_rate0.01`.
-    """
-    combinations: dict[str, dict[str, Value]] = {name: use.options}
-    for option, values in use.grid.items():
-        combinations = {
-            f"{start}-{option}{value}": {**options, option: value}
-            for start, options in combinations.items()
-            for value in values
-        }
-    return combinations
+def combinations(use: Use) -> list[dict[str, Value]]:
+    """List the options with which a method that trains is tried: all combinations of its grid."""
+    values = itertools.product(*use.grid.values())
+    return [use.options | dict(zip(use.grid, found, strict=True)) for found in values]

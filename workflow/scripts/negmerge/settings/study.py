@@ -139,11 +139,6 @@ def _check_table(study: Study, where: str, table: Table) -> None:
             other = experiment.coefficients.values != first.coefficients.values
             if table.kind == "sweep" and other:
                 raise ValueError(f"{place}: {name!r} has other coefficients than those before it")
-            for row in table.rows if table.kind == "cost" else ():
-                if experiment.use(row).grid:
-                    raise ValueError(
-                        f"{where}.rows: {row!r} is searched over a grid, so no single job makes it"
-                    )
 
 
 def _require_scenario(where: str, name: str, experiment: Experiment, shown: Table | Figure) -> None:

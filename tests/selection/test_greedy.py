@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from negmerge.errors import UserError
-from negmerge.selection import Choice, greedy
+from negmerge.selection import greedy
+from negmerge.selection.choice import Choice
 
 
 def choice(forget, coefficient=1.0, control=80.0):

@@ -1,15 +1,16 @@
-"""The choice of `selection.choose` with fewer forward passes than full sweeps need.
+"""The choice of `selection.choice.Rule` with fewer forward passes than full sweeps need.
 
 A coefficient is given up as soon as the images not yet counted cannot change that it is not chosen.
 All bounds are whole numbers of right answers, and the comparisons are those of the full search, so
 the choice is the same in every bit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from negmerge.errors import UserError
-from negmerge.selection import Choice
+from negmerge.selection.choice import FEWEST_COEFFICIENTS, Choice, qualifies
+from negmerge.selection.refinement import Coefficients
 
 # Vector, coefficient, role and number of the batch -> right answers in that batch.
 Count = Callable[[str, float, str, int], int]
@@ -41,11 +42,14 @@ def search(
     sizes: Mapping[str, Sequence[int]],
     count: Count,
     keep: float,
+    halvings: int = 0,
 ) -> Searched:
-    """Choose a vector and its coefficient; the vectors share the bound on the forget accuracy.
+    """Choose a vector and its coefficient.
 
     The base is counted first, at coefficient 0 of the first name: there all vectors are the same.
-    Of each vector the largest coefficients come first, since they forget most.
+    Of each vector the largest coefficients come first, since they forget most. Without halvings the
+    vectors share the bound on the forget accuracy; with them each vector has a choice of its own,
+    around which it is refined, before the best of them is taken.
 
     Args:
         vectors: their names, in the order in which they are tried; it does not change the choice.
@@ -55,6 +59,7 @@ def search(
             likewise the other images least surely right; see `validation.Validation`.
         count: counts the right answers of base - coefficient * vector in one batch of a role.
         keep: share of the base's control accuracy to keep, 0..1.
+        halvings: see `refinement`.
 
     Raises:
         UserError: no vector, another kind of grid, or a role without images.
@@ -66,43 +71,75 @@ def search(
     for role in sizes:
         if sum(sizes[role]) <= 0:
             raise UserError(f"no {role} images to choose a coefficient with")
-    return _Search(sizes, count, keep).run(vectors, coefficients)
+    return _Search(sizes, count, keep, Coefficients(coefficients), halvings).run(vectors)
 
 
 class _Search:
-    """The state of a search: the last counts, the best so far, and the passes used."""
+    """The state of a search: the last counts, the coefficients tried, and the passes used."""
 
-    def __init__(self, sizes: Mapping[str, Sequence[int]], count: Count, keep: float):
+    def __init__(
+        self,
+        sizes: Mapping[str, Sequence[int]],
+        count: Count,
+        keep: float,
+        grid: Coefficients,
+        halvings: int,
+    ):
         self.sizes, self.count, self.keep = sizes, count, keep
+        self.grid, self.halvings = grid, halvings
         self.images = 0
         (self.kept,) = set(sizes) - {"forget"}
         self.last = {role: list(sizes[role]) for role in sizes}
         self.n = {role: sum(sizes[role]) for role in sizes}
+        self.tried: dict[str, list[float]] = {}
 
-    def run(self, vectors: Sequence[str], coefficients: Sequence[float]) -> Searched:
+    def run(self, vectors: Sequence[str]) -> Searched:
         base = best = _Point(self, min(vectors), 0.0)
         for role in self.sizes:
             base.finish(role)
-        baseline = base.right[self.kept] / self.n[self.kept]
-        self.limit = self.keep * baseline
+        self.baseline = base.right[self.kept] / self.n[self.kept]
+        self.limit = self.keep * self.baseline
         for vector in vectors:
-            for coefficient in reversed(coefficients[1:]):
-                point = _Point(self, vector, coefficient)
-                if self._is_better(point, best):
-                    best = point
+            # With halvings, the other vectors' best would hide what this one is refined around.
+            found = self._best_of(vector, base if self.halvings else best)
+            best = min(best, found, key=_Point.rank)
+        images_full = sum(len(tried) + 1 for tried in self.tried.values()) * sum(self.n.values())
+        return Searched(self._choice(best), self.images, images_full)
+
+    def _best_of(self, vector: str, best: "_Point") -> "_Point":
+        """Search the grid of a vector, from the largest coefficient, and then around its choice."""
+        tried = self.tried[vector] = []
+        best = self._better(vector, reversed(self.grid.start), best)
+        for halving in range(1, self.halvings + 1):
+            beside = [c for c in self.grid.around(best.coefficient, halving) if c not in tried]
+            best = self._better(vector, beside, best)
+        return best
+
+    def _better(self, vector: str, coefficients: Iterable[float], best: "_Point") -> "_Point":
+        for coefficient in coefficients:
+            self.tried[vector].append(coefficient)
+            point = _Point(self, vector, coefficient)
+            if self._is_better(point, best):
+                best = point
+        return best
+
+    def _choice(self, best: "_Point") -> Choice:
         best.finish(self.kept)
+        shares = {role: best.right[role] / self.n[role] for role in self.sizes}
         # If every image is classified rightly whatever is subtracted, nothing qualifies.
-        qualified = best.keeps_control() and best.right["forget"] != self.n["forget"]
-        choice = Choice(
+        fits = qualifies(shares["forget"], shares[self.kept], self.baseline, self.keep)
+        tried = self.tried[best.vector] if fits and best.coefficient else []
+        tried = tried if len(tried) >= FEWEST_COEFFICIENTS else []
+        return Choice(
             vector=best.vector,
             coefficient=best.coefficient,
-            forget_accuracy=100 * (best.right["forget"] / self.n["forget"]),
-            control_accuracy=100 * (best.right[self.kept] / self.n[self.kept]),
-            control_baseline=100 * baseline,
-            upper_end=qualified and best.coefficient == coefficients[-1],
+            forget_accuracy=100 * shares["forget"],
+            control_accuracy=100 * shares[self.kept],
+            control_baseline=100 * self.baseline,
+            upper_end=bool(tried) and best.coefficient == max(tried),
+            lower_end=bool(tried) and best.coefficient == min(tried),
+            tried=sum(map(len, self.tried.values())),
         )
-        full = len(vectors) * len(coefficients) * sum(self.n.values())
-        return Searched(choice, self.images, full)
 
     def _is_better(self, point: "_Point", best: "_Point") -> bool:
         """Count until it is sure whether a point is better than the best so far, or not."""
@@ -135,9 +172,9 @@ class _Point:
 
         A forget accuracy of 1 is never preferred, since the base's is 1 or lower.
         """
-        while self._rank() < best._rank() and self.unseen["forget"]:
+        while self.rank() < best.rank() and self.unseen["forget"]:
             self._step("forget")
-        return self._rank() < best._rank()
+        return self.rank() < best.rank()
 
     def keeps_control(self) -> bool:
         """Say whether the control accuracy reaches the limit."""
@@ -148,7 +185,8 @@ class _Point:
             self._step(kept)
         return True
 
-    def _rank(self) -> tuple[int, float, str]:
+    def rank(self) -> tuple[int, float, str]:
+        """Give what is smaller for the better of two points that keep the control accuracy."""
         return self.right["forget"], self.coefficient, self.vector
 
     def _reaches(self, right: int) -> bool:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge.evaluation.search import search
 from negmerge.evaluation.validation import Validation
-from negmerge.selection import Choice, greedy
+from negmerge.selection.choice import Choice
+from negmerge.selection.greedy import greedy
+from negmerge.selection.search import search
 from negmerge.states import State, read_state
 from negmerge.vectors import widen
 
@@ -50,6 +51,7 @@ def merge_greedily(
     validation: Validation,
     coefficients: Sequence[float],
     keep: float,
+    halvings: int = 0,
     **options: bool,
 ) -> tuple[State, dict]:
     """Merge the files of a pool by `selection.greedy`.
@@ -59,6 +61,7 @@ def merge_greedily(
         validation: the base and the images.
         coefficients: the grid, ascending from 0.
         keep: share of the control accuracy to keep, 0..1.
+        halvings: how often each choice on the grid is refined; see `refinement`.
         options: those of `greedy`.
 
     Returns:
@@ -70,24 +73,25 @@ def merge_greedily(
     """
     images = 0
 
-    def measure(name: str, vector: State, where: str | Path, grid: Sequence[float]) -> Choice:
+    def measure(
+        name: str, vector: State, where: str | Path, coefficient: float | None = None
+    ) -> Choice:
         nonlocal images
         count = validation.counting(lambda _: (vector, where))
-        found = search([name], grid, validation.sizes, count, keep)
+        given = coefficient is not None
+        grid = sorted({0.0, coefficient}) if given else coefficients
+        found = search([name], grid, validation.sizes, count, keep, 0 if given else halvings)
         images += found.images
         return found.choice
 
     mean = RunningMean(paths)
 
     def trial(names: Sequence[str], coefficient: float | None) -> Choice:
-        grid = coefficients if coefficient is None else sorted({0.0, coefficient})
-        choice = measure(TRIAL, mean(names), paths[names[-1]], grid)
+        choice = measure(TRIAL, mean(names), paths[names[-1]], coefficient)
         print(f"{' + '.join(names)}: {choice}")
         return choice
 
-    own = {
-        name: measure(name, read_state(path), path, coefficients) for name, path in paths.items()
-    }
+    own = {name: measure(name, read_state(path), path) for name, path in paths.items()}
     trials = greedy(paths, own, trial, **options)
     accepted = [one.name for one in trials if one.accepted]
     report = {"accepted": accepted, "trials": [asdict(one) for one in trials], "images": images}

@@ -1,0 +1,28 @@
+"""Points as sweeps give them, from accuracies on a hundred images of each role."""
+
+from negmerge.evaluation.counts import Accuracy
+from negmerge.selection.points import Point
+
+RULES = ("control", "gap", "retain")
+
+
+def points(vector, grid, rules=RULES, mia=None, **right):
+    """A point for each coefficient; `right` holds the right answers of 100 by role."""
+    return [
+        Point(
+            vector,
+            coefficient,
+            {role: Accuracy(round(found[place]), 100) for role, found in right.items()},
+            {} if mia is None else {"mia": float(mia[place])},
+            rules=rules,
+        )
+        for place, coefficient in enumerate(grid)
+    ]
+
+
+def trained(name, forget, retain, rules=RULES, **options):
+    """A trained model; without accuracies it diverged."""
+    accuracy = {} if forget is None else {
+        "forget": Accuracy(forget, 100), "retain": Accuracy(retain, 100)
+    }  # fmt: skip
+    return Point(name, 1.0, accuracy, options=options, rules=rules)

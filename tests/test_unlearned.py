@@ -1,0 +1,79 @@
+import pytest
+import torch
+
+from negmerge.errors import UserError
+from negmerge.states import write_state
+from negmerge.unlearned import unlearned_network, unlearned_state
+from negmerge.unlearning.tuning import stacked
+
+BASE = {"w": torch.tensor([1.0, 2.0])}
+
+
+def choice(kind, vector, coefficient, method="m"):
+    return {"kind": kind, "vector": vector, "coefficient": coefficient, "method": method}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A vector, a model and two stacked models."""
+    write_state(tmp_path / "negmerge.safetensors", {"w": torch.tensor([1.0, 4.0])}, {})
+    write_state(tmp_path / "retrain.safetensors", {"w": torch.tensor([7.0, 7.0])}, {})
+    two = {name: {"w": torch.tensor([value, 0.0])} for name, value in (("a1", 1.0), ("a2", 2.0))}
+    write_state(tmp_path / "salun.safetensors", stacked(two), {})
+    return [str(path) for path in sorted(tmp_path.iterdir())]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (choice("base", None, 0.0), [1.0, 2.0]),
+        (choice("merge", "negmerge", 0.0), [1.0, 2.0]),
+        (choice("merge", "negmerge", 0.5), [0.5, 0.0]),
+        (choice("single", "negmerge", 1.0), [0.0, -2.0]),
+        (choice("retrain", "retrain", 1.0), [7.0, 7.0]),
+        (choice("unlearn", "a2", 1.0, "salun"), [2.0, 0.0]),
+        (choice("unlearn", "a1", 1.0, "salun.retain"), [1.0, 0.0]),
+        (choice("unlearn", "original", 0.0, "salun"), [1.0, 2.0]),
+    ],
+)
+def test_the_chosen_candidate_is_applied(files, chosen, expected):
+    assert unlearned_state(BASE, chosen, files)["w"].tolist() == expected
+
+
+def test_a_candidate_that_is_not_there_is_named(files):
+    with pytest.raises(UserError, match=r"^unknown candidate 'ties'; "):
+        unlearned_state(BASE, choice("merge", "ties", 0.5), files)
+    with pytest.raises(UserError, match=r"^unknown method 'scrub'; "):
+        unlearned_state(BASE, choice("unlearn", "a1", 1.0, "scrub"), files)
+
+
+class Scenario:
+    """Notes what was settled."""
+
+    def __init__(self):
+        self.settled = 0
+
+    def network(self, state, where):
+        return state
+
+    def settle(self, network, batch_size, most=None):
+        self.settled += 1
+
+
+@pytest.mark.parametrize(
+    ("chosen", "settled"),
+    [
+        (choice("merge", "negmerge", 0.5), 1),
+        (choice("merge", "negmerge", 0.0), 0),
+        (choice("base", None, 0.0), 0),
+        (choice("retrain", "retrain", 1.0), 0),
+        (choice("unlearn", "a1", 1.0, "salun"), 0),
+    ],
+)
+def test_only_a_negated_model_gets_new_batch_statistics(tmp_path, files, chosen, settled):
+    base = tmp_path / "base.safetensors"
+    write_state(base, BASE, {})
+    for wanted in (True, False):
+        scenario = Scenario()
+        unlearned_network(scenario, str(base), chosen, files, 4, wanted)
+        assert scenario.settled == (settled if wanted else 0)

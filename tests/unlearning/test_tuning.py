@@ -1,0 +1,122 @@
+import pytest
+import torch
+from torch import nn
+
+from negmerge.errors import NotFinite, UserError
+from negmerge.evaluation.counts import Accuracy
+from negmerge.evaluation.validation import Measured
+from negmerge.selection.choice import Rule
+from negmerge.states import write_state
+from negmerge.unlearning.tuning import candidate_name, read_candidate, stacked, tune
+
+RETAIN = Rule("retain", 0.95)
+GAP = Rule("gap", 0.95, {"forget": 95.0, "retain": 100.0})
+
+
+class Model(nn.Module):
+    """Its only weight is the rate that it was trained with."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = nn.Parameter(torch.tensor(rate))
+
+
+class Images:
+    """The larger the rate the more is forgotten, and from 0.5 on too much is lost."""
+
+    def measure(self, model=None):
+        rate = model.rate.item() if model else 0.0
+        retain = 100 if rate < 0.5 else 20
+        right = {"forget": round(100 - 10 * rate), "retain": retain}
+        return Measured({role: Accuracy(found, 100) for role, found in right.items()}, {})
+
+
+class Training:
+    """Counts how often a model was trained."""
+
+    def __init__(self, diverges=float("inf")):
+        self.trained, self.diverges = [], diverges
+
+    def __call__(self, options):
+        rate = options.get("rate", 0.3)
+        self.trained.append(rate)
+        if rate >= self.diverges:
+            raise NotFinite("step 3 of 9: the loss is nan; lower the rate")
+        return Model(rate)
+
+
+def run(rates, rules=(RETAIN,), halvings=0, **options):
+    train = Training(**options)
+    grid = {"rate": rates} if rates else {}
+    found = tune("salun-2", grid, train, Images(), list(rules), halvings, "original")
+    return found, train
+
+
+def test_only_the_models_that_a_rule_chooses_are_kept():
+    found, train = run([0.01, 0.1, 0.4, 0.6], [RETAIN, GAP])
+    assert [point.vector for point in found.points] == [
+        "original", "rate0.01", "rate0.1", "rate0.4", "rate0.6",
+    ]  # fmt: skip
+    assert found.points[1].options == {"rate": 0.01}
+    assert RETAIN.choose(found.points).vector == "rate0.4"
+    assert GAP.choose(found.points).vector == "rate0.4"
+    assert list(found.states) == ["rate0.4"]
+    assert found.states["rate0.4"]["rate"].item() == pytest.approx(0.4)
+    assert train.trained == [0.01, 0.1, 0.4, 0.6]
+
+
+def test_models_between_those_of_the_grid_are_trained():
+    found, train = run([0.01, 0.1, 1.0], halvings=2)
+    assert train.trained == [0.01, 0.1, 1.0, 0.0316, 0.316, 0.178, 0.562]
+    assert list(found.states) == ["rate0.316"]
+
+
+def test_the_base_stays_where_no_model_is_better():
+    found, _ = run([0.6, 0.8, 1.0])
+    choice = RETAIN.choose(found.points)
+    assert (choice.vector, choice.coefficient, choice.tried) == ("original", 0.0, 3)
+    assert found.states == {}
+
+
+def test_without_a_grid_the_model_is_what_was_asked_for():
+    found, _ = run([])
+    assert [point.vector for point in found.points] == ["original", "salun-2"]
+    choice = Rule("retain", 1.0).choose(found.points)
+    assert (choice.vector, choice.upper_end, choice.lower_end) == ("salun-2", False, False)
+    assert list(found.states) == ["salun-2"]
+
+
+def test_what_diverges_is_left_out_and_noted(capsys):
+    found, _ = run([0.1, 0.4, 0.8], diverges=0.4)
+    assert [bool(point.accuracy) for point in found.points] == [True, True, False, False]
+    printed = capsys.readouterr().out
+    assert "rate0.4: diverged: step 3 of 9: the loss is nan; lower the rate\n" in printed
+    assert list(found.states) == ["rate0.1"]
+    found, _ = run([0.4, 0.8], halvings=2, diverges=0.4)
+    assert (RETAIN.choose(found.points).vector, found.states) == ("original", {})
+
+
+def test_without_a_grid_diverging_is_an_error():
+    with pytest.raises(UserError, match=r"^step 3 of 9: the loss is nan; lower the rate$"):
+        run([], diverges=0.1)
+
+
+def test_models_are_named_by_what_was_searched():
+    assert candidate_name("salun", ()) == "salun"
+    assert candidate_name("salun", (("learning_rate", 0.01), ("epochs", 5))) == (
+        "learning_rate0.01-epochs5"
+    )
+
+
+def test_stacked_states_come_back(tmp_path):
+    states = {"x": {"a.weight": torch.ones(2)}, "xy": {"a.weight": torch.zeros(2)}}
+    write_state(tmp_path / "s.safetensors", stacked(states), {})
+    for name, state in states.items():
+        found = read_candidate(str(tmp_path / "s.safetensors"), name)
+        assert found.keys() == state.keys()
+        assert torch.equal(found["a.weight"], state["a.weight"])
+    with pytest.raises(UserError) as caught:
+        read_candidate(str(tmp_path / "s.safetensors"), "z")
+    assert str(caught.value).endswith(
+        "s.safetensors: no model 'z', found x, xy; delete it and run again"
+    )

@@ -1,0 +1,77 @@
+"""Greedy merging: which vectors of a pool stay in the mean."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from negmerge.errors import UserError
+from negmerge.selection.choice import Choice
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One step of greedy merging.
+
+    Attributes:
+        name: the vector that was tried.
+        choice: what the mean of the accepted vectors and this one reaches.
+        accepted: whether the vector stays in the merge.
+    """
+
+    name: str
+    choice: Choice
+    accepted: bool
+
+
+def _forget(choice: Choice) -> float:
+    return choice.forget_accuracy
+
+
+def greedy(
+    names: Iterable[str],
+    own: Mapping[str, Choice],
+    evaluate: Callable[[Sequence[str], float | None], Choice],
+    *,
+    order: Callable[[Choice], float] = _forget,
+    criterion: Callable[[Choice], float] = _forget,
+    research: bool = True,
+    strict: bool = True,
+) -> list[Trial]:
+    """Merge greedily: try one vector after the other, and keep those that lower a criterion.
+
+    The greedy soup of Wortsman et al. (ICML 2022), turned round for negation. The best vector by
+    itself comes first and stays; each other one is tried once.
+
+    Args:
+        names: the vectors.
+        own: the choice of each by itself.
+        evaluate: gives the choice for the mean of some vectors, of which the last is on trial. With
+            a coefficient it chooses only between that one and 0, else from the whole grid.
+        order: a number of the own choice; the lowest is tried first, and among equal ones the first
+            name. By default the forget accuracy.
+        criterion: a number of a trial's choice, which must fall. By default the forget accuracy.
+        research: search the coefficient anew for each trial; otherwise all trials use that of the
+            first vector.
+        strict: an equal criterion is not enough.
+
+    Returns:
+        The trials in their order. The accepted ones make the merge, in this order.
+
+    Raises:
+        UserError: no vector.
+    """
+    in_order = sorted(names, key=lambda name: (order(own[name]), name))
+    if not in_order:
+        raise UserError("no vectors to merge, at least one is needed")
+    first, *others = in_order
+    best = own[first]
+    coefficient = None if research else best.coefficient
+    trials, accepted = [Trial(first, best, True)], [first]
+    for name in others:
+        choice = evaluate([*accepted, name], coefficient)
+        before, after = criterion(best), criterion(choice)
+        lowered = after < before or (after == before and not strict)
+        trials.append(Trial(name, choice, lowered))
+        if lowered:
+            best = choice
+            accepted.append(name)
+    return trials

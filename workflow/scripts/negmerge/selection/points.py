@@ -1,0 +1,140 @@
+"""Candidates as they were measured on validation images, and the files that hold them."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from negmerge.errors import UserError
+from negmerge.evaluation.counts import Accuracy
+from negmerge.files import write_text
+
+# Accuracies are kept as counts, which lose nothing.
+COUNTS = ("correct", "n")
+LABELS = ("experiment", "task")
+# The roles on which accuracy must be kept; each scenario has one of them.
+KEPT_ROLES = ("control", "retain")
+# What stands before the name of an option in the heading of its column.
+OPTION = "option_"
+COEFFICIENT = "coefficient"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A vector at one coefficient or a trained model, and what it reaches on validation images.
+
+    Attributes:
+        vector: the name of the vector or of the trained model.
+        coefficient: the scale at which the vector is subtracted; 0 for the base, 1 for a trained
+            model.
+        accuracy: right answers by role; nothing for a model whose training diverged.
+        further: other measures in percent, by name.
+        options: of a trained model, the options that are searched, with their values.
+        rules: the rules that may choose it: all of them for the points of a grid, and for a point
+            beside a choice those that made that choice.
+    """
+
+    vector: str
+    coefficient: float
+    accuracy: Mapping[str, Accuracy]
+    further: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, float | str] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+
+    @property
+    def forget(self) -> float:
+        """The accuracy on the images to forget, 0..1."""
+        return self.accuracy["forget"].share
+
+    @property
+    def kept(self) -> float:
+        """The accuracy on the images to keep, 0..1."""
+        (role,) = set(KEPT_ROLES) & set(self.accuracy)
+        return self.accuracy[role].share
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """All measures in percent, by name."""
+        return {role: 100 * found.share for role, found in self.accuracy.items()} | {**self.further}
+
+    @property
+    def settings(self) -> dict[str, float | str]:
+        """What is searched: a vector's coefficient, or options of a trained model."""
+        return dict(self.options) or {COEFFICIENT: self.coefficient}
+
+
+def write_points(path: str | Path, labels: Mapping[str, str], points: Iterable[Point]) -> None:
+    """Write points as CSV, a row each, with the counts of right answers by role.
+
+    Args:
+        path: the file.
+        labels: experiment and task; more are left out.
+        points: at least one, all of the same measures but for those that diverged.
+    """
+    rows = [_row(labels, point) for point in points]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def _row(labels: Mapping[str, str], point: Point) -> dict[str, object]:
+    row = {label: labels[label] for label in LABELS}
+    row |= {"vector": point.vector, COEFFICIENT: point.coefficient}
+    for role, accuracy in point.accuracy.items():
+        row |= {f"{role}_correct": accuracy.correct, f"{role}_n": accuracy.n}
+    row |= point.further
+    row |= {f"{OPTION}{name}": value for name, value in point.options.items()}
+    return row | {"rules": " ".join(point.rules)}
+
+
+def read_points(path: str | Path) -> list[Point]:
+    """Read what `write_points` wrote.
+
+    Raises:
+        UserError: the file holds something else.
+    """
+    try:
+        with open(path, newline="") as stream:
+            rows = list(csv.DictReader(stream, strict=True))
+        found = [_point(row) for row in rows]
+        roles = max(len(point.accuracy) for point in found)
+        if any(len(point.accuracy) not in (0, roles) for point in found):
+            raise ValueError("a row is cut")
+        return found
+    except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not a file of measures ({error!r}); delete it and run again"
+        ) from error
+
+
+def _point(row: Mapping[str, str]) -> Point:
+    roles = [key.removesuffix("_n") for key in row if key.endswith("_n") and row[key] != ""]
+    accuracy = {
+        role: Accuracy(int(row[f"{role}_correct"]), int(row[f"{role}_n"])) for role in roles
+    }
+    for role, found in accuracy.items():
+        if not 0 <= found.correct <= found.n or found.n == 0:
+            raise ValueError(f"{found.correct} right of {found.n} {role} images")
+    known = (*LABELS, "vector", COEFFICIENT, "rules")
+    counts = [f"{role}_{what}" for role in roles for what in COUNTS]
+    others = {key: value for key, value in row.items() if value and key not in (*known, *counts)}
+    options = {key: value for key, value in others.items() if key.startswith(OPTION)}
+    return Point(
+        vector=row["vector"],
+        coefficient=float(row[COEFFICIENT]),
+        accuracy=accuracy,
+        further={key: float(value) for key, value in others.items() if key not in options},
+        options={key.removeprefix(OPTION): _value(value) for key, value in options.items()},
+        rules=tuple(row["rules"].split()),
+    )
+
+
+def _value(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,66 @@
+"""The unlearned model of a method: the base, and what was chosen to make it forget."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from negmerge.errors import find
+from negmerge.scenario import Scenario
+from negmerge.settings.methods import without_rule
+from negmerge.states import State, read_state
+from negmerge.unlearning.tuning import read_candidate
+from negmerge.vectors import apply
+
+# The kinds of methods whose candidates are trained models, not vectors.
+TRAINED = ("unlearn", "retrain")
+
+
+def unlearned_state(base: State, choice: Mapping, candidates: Sequence[str]) -> State:
+    """Subtract the chosen vector from the base, or take the chosen trained model.
+
+    Args:
+        base: the weights before forgetting.
+        choice: from `selected/{method}.json`.
+        candidates: the files that hold what was chosen among, and perhaps others.
+
+    Raises:
+        UserError: the chosen candidate is not there, or does not fit the base.
+    """
+    if not choice["coefficient"]:
+        return dict(base)
+    vector, paths = choice["vector"], {Path(path).stem: path for path in candidates}
+    if choice["kind"] == "unlearn":
+        path = find("method", without_rule(choice["method"]), paths)
+        return read_candidate(path, vector)
+    path = find("candidate", vector, paths)
+    if choice["kind"] == "retrain":
+        return read_state(path)
+    return apply(base, read_state(path), -choice["coefficient"], path)
+
+
+def unlearned_network(
+    scenario: Scenario,
+    base: str,
+    choice: Mapping,
+    candidates: Sequence[str],
+    batch_size: int,
+    re_estimates: bool,
+) -> nn.Module:
+    """Build the unlearned model.
+
+    Args:
+        scenario: the job's.
+        base: the file of the weights before forgetting.
+        choice: as for `unlearned_state`.
+        candidates: likewise.
+        batch_size: images per forward pass.
+        re_estimates: whether a negated model gets batch statistics of its own.
+
+    Raises:
+        UserError: a file that is missing, damaged or of another model.
+    """
+    network = scenario.network(unlearned_state(read_state(base), choice, candidates), base)
+    if re_estimates and choice["coefficient"] and choice["kind"] not in TRAINED:
+        scenario.settle(network, batch_size)
+    return network

@@ -1,0 +1,52 @@
+"""Running an unlearning method on the images of a task."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from negmerge.data.loading import Epochs, evaluation_batches
+from negmerge.scenario import Scenario
+from negmerge.settings.recipe import Recipe
+from negmerge.unlearning.registry import Data, Method, recipe_for
+
+
+def unlearn(
+    model: nn.Module,
+    method: Method,
+    options: Mapping[str, object],
+    scenario: Scenario,
+    classes: int,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+) -> None:
+    """Let a model forget, in place.
+
+    Args:
+        model: the base, on `device`.
+        method: the method.
+        options: its options; the others have their defaults.
+        scenario: gives the images to forget and to retain.
+        classes: how many classes there are.
+        recipe: what all methods share.
+        seed: decides the order of the images, their random changes and what the method draws.
+        device: where to compute.
+
+    Raises:
+        UserError: an unknown option, or training that diverges.
+    """
+    checked = method.check(method.title, options)
+    recipe = recipe_for(recipe, checked)
+    forget, retain = (scenario.role(name, "train").items for name in ("forget", "retain"))
+    transform = scenario.training_transform(recipe.augmentation)
+    plain = scenario.evaluation_transform()
+    data = Data(
+        forget=Epochs(forget, transform, recipe, seed),
+        retain=Epochs(retain, transform, recipe, seed),
+        forget_in_order=evaluation_batches(forget, plain, recipe.batch_size),
+        retain_in_order=evaluation_batches(retain, plain, recipe.batch_size),
+        classes=classes,
+        seed=seed,
+    )
+    method.run(model, data, checked, recipe, device)

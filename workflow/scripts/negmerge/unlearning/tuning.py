@@ -1,0 +1,114 @@
+"""Trying the options of a method, and keeping the models that a rule chooses."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from negmerge.errors import NotFinite, UserError
+from negmerge.evaluation.validation import Validation
+from negmerge.selection.choice import Rule
+from negmerge.selection.points import Point
+from negmerge.selection.refinement import OptionGrid, Options, Value, explore
+from negmerge.states import State
+from negmerge.stored import open_state
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came out of a grid.
+
+    Attributes:
+        points: the base, and each trained model as it was measured.
+        states: the models that a rule chooses, by name.
+    """
+
+    points: list[Point]
+    states: dict[str, State]
+
+
+def tune(
+    name: str,
+    grid: Mapping[str, Sequence[Value]],
+    train: Callable[[dict[str, Value]], nn.Module],
+    validation: Validation,
+    rules: Sequence[Rule],
+    halvings: int,
+    base_name: str,
+) -> Tuned:
+    """Train a model for each combination of a grid, and then some around what the rules choose.
+
+    A model whose training diverges is noted and can not be chosen; without a grid it is an error.
+
+    Args:
+        name: of the method's use, which the model of an empty grid has.
+        grid: the values of the options that are searched.
+        train: from their values to a new model.
+        validation: measures the base and the models.
+        rules: that choose among them.
+        halvings: see `selection.refinement`.
+        base_name: what the base is called.
+
+    Raises:
+        UserError: a model cannot be trained.
+    """
+    states: dict[str, State] = {}
+    measured: list[Point] = []
+    found = validation.measure()
+    base = Point(base_name, 0.0, found.accuracy, found.further)
+
+    def measure(setting: Options) -> Point:
+        point = Point(candidate_name(name, setting), 1.0, {}, options=dict(setting))
+        try:
+            model = train(dict(setting))
+            found = validation.measure(model)
+        except NotFinite as error:
+            if not setting:
+                raise
+            print(f"{point.vector}: diverged: {error}")
+            return point
+        print(f"{point.vector}: {found}")
+        point = Point(point.vector, 1.0, found.accuracy, found.further, point.options)
+        measured.append(point)
+        states[point.vector] = {key: tensor.cpu() for key, tensor in model.state_dict().items()}
+        best = {min(measured, key=rule.order(base)).vector for rule in rules}
+        for other in set(states) - best:
+            del states[other]
+        return point
+
+    points = explore(base, None, OptionGrid(grid), measure, rules, halvings)
+    if not grid:
+        # Nothing was searched: the model is what was asked for, even if the base is better.
+        points[0] = replace(points[0], rules=())
+    chosen = {rule.choose(points).vector for rule in rules} - {base_name}
+    for point in points:
+        # What was best for one rule may have been dropped before another rule came to it.
+        if point.vector in chosen and point.vector not in states:
+            states[point.vector] = train(dict(point.options)).state_dict()
+    return Tuned(points, {vector: states[vector] for vector in sorted(chosen)})
+
+
+def candidate_name(method: str, setting: Options) -> str:
+    """Name a trained model by what was searched: `learning_rate0.01-epochs5`."""
+    return "-".join(f"{option}{value}" for option, value in setting) or method
+
+
+def stacked(states: Mapping[str, State]) -> State:
+    """Put several states into one, whose tensors are named `{state}/{tensor}`."""
+    return {f"{name}/{key}": tensor for name, one in states.items() for key, tensor in one.items()}
+
+
+def read_candidate(path: str, name: str) -> State:
+    """Read one state of a file of `stacked` ones.
+
+    Raises:
+        UserError: not a whole safetensors file, or one without that state.
+    """
+    stored = open_state(path)
+    names = [key for key in stored.names if key.startswith(f"{name}/")]
+    if not names:
+        held = sorted({key.split("/")[0] for key in stored.names})
+        raise UserError(
+            f"{path}: no model {name!r}, found {', '.join(held) or 'none'}; delete it and run again"
+        )
+    return {key.removeprefix(f"{name}/"): stored[key] for key in names}

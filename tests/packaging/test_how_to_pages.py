@@ -117,15 +117,12 @@ from negmerge import places
 from negmerge.settings.study import load_study
 study = load_study("config", "demo")
 experiment = study.experiments["mini-resnet"]
-print(places.unlearned(experiment, "cf-last"), study.tables["table2"].rows["cf-last"])
-print(*places.candidates(experiment, "cf-last-search"), sep="\\n")
+print(places.measures(experiment, "cf-last"), study.tables["table2"].rows["cf-last"])
+print(experiment.methods["cf-last-search"].grid, experiment.is_searched("cf-last-search"))
 """
     assert run(with_cf_last, "-c", check).splitlines() == [
-        "['trained/cf-last.safetensors'] Last layer only",
-        *(
-            f"trained/cf-last-search-learning_rate{rate}.safetensors"
-            for rate in ("0.01", "0.03", "0.1")
-        ),
+        "['measures/cf-last.csv'] Last layer only",
+        "{'learning_rate': [0.01, 0.03, 0.1]} True",
     ]
 
 

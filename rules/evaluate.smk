@@ -59,7 +59,7 @@ rule evaluate:
         uses=of_method("reads"),
         workers=setting("evaluation_workers"),
         relearning=setting("relearning"),
-        seed=job_seed("evaluation"),
+        seed=task_seed("evaluation"),
         torch_threads=1,
     message:
         "evaluate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"

@@ -226,7 +226,7 @@ def test_a_set_too_small_to_hold_any_out_is_refused(spoil, config, change_yaml):
     change_yaml(config / "datasets.yaml", "fashion/splits/train", 9)
     assert spoil("title", "x") == (
         f"{AT_CLIP}: data set 'fashion' is the control set, but has no val images; its splits are "
-        "train, test"
+        "test, train"
     )
 
 

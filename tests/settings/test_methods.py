@@ -83,7 +83,7 @@ def test_a_grid_overrides_an_option_that_is_given():
     assert [options["epochs"] for options in found.values()] == [1, 2]
 
 
-SALUN = "epochs, keep, learning_rate, retain"
+SALUN = "augmented, epochs, keep, learning_rate, retain"
 WRONG = {
     "a dot": ("negmerge-0.5", {}, "the name of a method's use must not have a '.' in it"),
     "points of a method that trains": (

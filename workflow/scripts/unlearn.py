@@ -25,6 +25,7 @@ with job(snakemake):
         retain=Epochs(retain, transform, recipe, params.seed),
         forget_in_order=evaluation_batches(forget, plain, recipe.batch_size),
         retain_in_order=evaluation_batches(retain, plain, recipe.batch_size),
+        retain_augmented=Epochs(retain, transform, recipe, params.seed, in_order=True),
         classes=params.scenario["classes"],
         seed=params.seed,
     )

@@ -88,6 +88,7 @@ def validation(wildcards):
         "most": chosen.selection.images,
         "re_estimates": chosen.re_estimates,
         "workers": chosen.evaluation_workers,
+        "seed": task_seed("evaluation")(wildcards),
     }
 
 
@@ -123,6 +124,16 @@ def job_seed(level):
     def look_up(wildcards, output):
         place = output[0].partition(f"results/{wildcards.study}/")[2]
         return derive_seed(study(wildcards).seed_of(wildcards.experiment, level), place)
+
+    return look_up
+
+
+def task_seed(level):
+    """A look-up of a seed that all models of a task share, so that they are measured alike."""
+
+    def look_up(wildcards):
+        seed = study(wildcards).seed_of(wildcards.experiment, level)
+        return derive_seed(seed, f"{wildcards.experiment}/{wildcards.task}")
 
     return look_up
 

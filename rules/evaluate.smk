@@ -30,7 +30,7 @@ rule evaluate:
         re_estimates=re_estimates,
         workers=setting("evaluation_workers"),
         relearning=setting("relearning"),
-        seed=job_seed("evaluation"),
+        seed=task_seed("evaluation"),
         torch_threads=1,
     message:
         "evaluate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"

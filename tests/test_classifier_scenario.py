@@ -127,30 +127,39 @@ def test_the_network_is_computed_as_the_study_says(files):
 
 
 def test_measures_need_test_images(scenario, network):
-    assert scenario.measures(outputs(scenario, network, ("forget", "retain"))) == {}
+    assert scenario.measures(outputs(scenario, network, ("forget", "retain")), 0) == {}
     found = outputs(scenario, network)
     expected = membership_attack(found["retain"], found["test"], found["forget"])["confidence"]
-    assert scenario.measures(found) == {"mia": expected}
+    assert scenario.measures(found, 0) == {"mia": expected}
 
 
-def test_fewer_retain_than_test_images_are_an_error(scenario, network):
+def test_with_fewer_retain_than_test_images_the_seed_draws_as_many_of_these(scenario, network):
     found = outputs(scenario, network)
-    found["retain"] = tuple(part[:9] for part in found["retain"])
-    for measure in (
-        lambda: scenario.measures(found),
-        lambda: scenario.scores(network, found, 8, None, 0),
-    ):
-        with pytest.raises(
-            UserError, match=r"9 retain images, expected at least as many as the 10"
-        ):
-            measure()
+    found["retain"] = tuple(part[:4] for part in found["retain"])
+    roles = [found[name] for name in ("retain", "test", "forget")]
+    for seed in (0, 1):
+        expected = membership_attack(*roles, seed=seed)
+        score = scenario.scores(network, found, 8, None, seed)
+        assert score["membership"] == expected
+        assert score["membership_images"] == {
+            "members": 4,
+            "nonmembers": 4,
+            "of_retain": 4,
+            "of_test": 10,
+        }
+        # What is measured to choose a model is what is scored.
+        assert scenario.measures(found, seed) == {"mia": expected["confidence"]}
 
 
 def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, network):
     found = outputs(scenario, network)
     attack = membership_attack(found["retain"], found["test"], found["forget"])
     assert len(attack) == 6
-    assert scenario.scores(network, found, 8, None, 0) == {"membership": attack}
+    used = {"members": 10, "nonmembers": 10, "of_retain": 32, "of_test": 10}
+    assert scenario.scores(network, found, 8, None, 0) == {
+        "membership": attack,
+        "membership_images": used,
+    }
 
 
 def test_relearn_time_is_measured_against_the_original(scenario, files, network):

@@ -63,6 +63,21 @@ def test_the_jobs_are_those_of_a_dry_run(plan, study, words, targets):
     assert (sums["gpu"] > 0) == (study == "paper")
 
 
+def test_what_would_fail_late_is_said_before_anything_is_planned(plan):
+    studies = Path("config/studies")
+    demo = (studies / "demo.yaml").read_text()
+    late = re.sub(r"^( +)warmup_steps: 100$", r"\1warmup_steps: 10000", demo, flags=re.MULTILINE)
+    assert late != demo
+    (studies / "late.yaml").write_text(late)
+    status, out, err = plan("late")
+    assert (status, out) == (1, "")
+    assert re.fullmatch(
+        r"error: config/studies/late\.yaml: experiments\.mini-clip\.pretrain\.recipe: "
+        r"warmup_steps is 10000, but .* are \d+ steps; expected at most \d+\n",
+        err,
+    )
+
+
 # The paper study: 8 tasks of CLIP in 4 pools of 30 models and 3 of one, and 12 tasks of
 # classifiers, each with a pool of 27.
 PAPER_JOBS = {

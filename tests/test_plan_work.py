@@ -12,11 +12,11 @@ from negmerge.models.classifiers import build_classifier
 from negmerge.planning import work
 from negmerge.planning.assumptions import load_assumptions
 from negmerge.planning.case import Work
-from negmerge.planning.counts import part_sizes, role_counts
 from negmerge.planning.jobs import Job, read_jobs
 from negmerge.planning.networks import Network, measure
 from negmerge.planning.times import STAGES, Clock, longest_chain
 from negmerge.planning.work import work_of
+from negmerge.settings.counts import part_sizes, role_counts
 from negmerge.settings.study import load_study
 
 ROOT = plugins.PACKAGE.parents[2]
@@ -54,7 +54,7 @@ def test_every_rule_has_work_and_a_stage():
 @pytest.mark.parametrize(
     ("key", "values", "one"),
     [
-        ("experiments/mini-clip/finetune/epochs/digits", (1, 5, 50), FINETUNE),
+        ("experiments/mini-clip/finetune/epochs/digits", (2, 5, 50), FINETUNE),
         ("experiments/mini-clip/coefficients/stop", (0.5, 1.0, 1.5), SWEEP),
         ("experiments/mini-clip/coefficients/stop", (0.5, 1.0, 1.5),
          job("greedy", "mini-clip", "digits", "greedy")),

@@ -214,6 +214,54 @@ def test_accumulated_batches_are_one_large_batch():
     torch.testing.assert_close(weights(one), weights(other), rtol=1e-4, atol=1e-6)
 
 
+def summed(batches, clip_norm):
+    """Two losses added undivided before a step, written out."""
+    net = model()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.1)
+    for step, pair in enumerate(zip(batches[::2], batches[1::2], strict=True)):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, 0.01, 2, len(batches) // 2)
+        optimiser.zero_grad()
+        sum(functional.cross_entropy(net(images), labels) for images, labels in pair).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), clip_norm)
+        optimiser.step()
+    return net
+
+
+@pytest.mark.parametrize("clip_norm", [0.1, 1.0, 100.0])
+def test_losses_may_be_added_undivided_before_clipping_as_in_the_released_code(clip_norm):
+    found = train(model(), data(), accumulation=2, accumulated="sum", clip_norm=clip_norm)
+    torch.testing.assert_close(
+        weights(found), weights(summed(data(), clip_norm)), rtol=1e-5, atol=1e-7
+    )
+
+
+def test_whether_losses_are_divided_matters_where_gradients_are_clipped():
+    settings = {"accumulation": 2, "optimiser": "sgd", "schedule": "constant", "warmup_steps": 0}
+    settings |= {"momentum": 0.0, "weight_decay": 0.0}
+
+    def step(accumulated, clip_norm, learning_rate=0.01):
+        changes = {"clip_norm": clip_norm, "learning_rate": learning_rate}
+        found = train(model(), data(2), **settings, **changes, accumulated=accumulated)
+        return weights(found) - weights(model())
+
+    # Where the sum is clipped and the mean is not, steps are less than twice as long.
+    (norm,) = {float(step("mean", None).norm() / 0.01)}
+    long, short = step("sum", 1.5 * norm).norm(), step("mean", 1.5 * norm).norm()
+    assert float(long / short) == pytest.approx(1.5, rel=1e-4)
+    # Where both or neither are, they are as long, or twice as long.
+    torch.testing.assert_close(step("sum", norm / 2), step("mean", norm / 2))
+    torch.testing.assert_close(step("sum", None), step("mean", None, 0.02))
+
+
+@pytest.mark.parametrize("accumulated", ["mean", "sum"])
+def test_the_reported_loss_is_the_mean_of_the_accumulated_batches(accumulated):
+    lines, batches = [], data(2)
+    train(model(), batches, lines.append, accumulation=2, accumulated=accumulated)
+    losses = [functional.cross_entropy(model()(images), labels) for images, labels in batches]
+    assert f"loss {sum(losses).item() / 2:.4f} " in lines[0]
+
+
 def test_a_rest_too_small_for_a_step_is_left_out():
     one = train(model(), data(6)[:5], accumulation=2)
     assert torch.equal(weights(one), weights(train(model(), data(6)[:4], accumulation=2)))

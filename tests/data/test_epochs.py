@@ -49,6 +49,17 @@ def test_each_iteration_is_the_next_epoch(items):
     assert_same(list(Epochs(items, TRANSFORM, recipe(), 0)), first)
 
 
+def test_items_may_be_changed_at_random_but_stay_in_their_order(items):
+    chosen = recipe(batch_size=4)
+    epochs = Epochs(items, TRANSFORM, chosen, 3, in_order=True)
+    first, second = list(epochs), list(epochs)
+    for found in (first, second):
+        assert torch.cat([b[1] for b in found]).tolist() == [items[n][1] for n in range(len(items))]
+        assert len(found) == len(epochs) == -(-len(items) // 4)
+    assert not torch.equal(torch.cat([b[0] for b in first]), torch.cat([b[0] for b in second]))
+    assert_same(list(Epochs(items, TRANSFORM, chosen, 3, in_order=True)), first)
+
+
 def test_an_epoch_that_is_left_early_counts(items):
     epochs = Epochs(items, TRANSFORM, recipe(), 0)
     next(iter(epochs))

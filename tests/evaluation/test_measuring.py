@@ -205,8 +205,8 @@ class Scenario:
     def evaluation_transform(self):
         return lambda features: features
 
-    def measures(self, found):
-        return {"roles": float(len(found))}
+    def measures(self, found, seed):
+        return {"roles": float(len(found)), "seed": float(seed)}
 
     def settle(self, network, batch_size, most=None):
         self.asked.append(("settle", batch_size, most))
@@ -222,10 +222,11 @@ def base(tmp_path):
 
 def test_a_validation_is_loaded_by_scenario(base):
     scenario = Scenario([])
-    found = load_validation(scenario, base, 4, CPU, most=6, re_estimates=True, roles=list(SIZES))
+    settings = {"most": 6, "re_estimates": True, "roles": list(SIZES), "seed": 7}
+    found = load_validation(scenario, base, 4, CPU, **settings)
     assert scenario.asked == [(role, "select", 6) for role in SIZES]
     assert found.sizes == {role: [4, 2] for role in SIZES}
-    assert found.measure().further == {"roles": 3.0}
+    assert found.measure().further == {"roles": 3.0, "seed": 7.0}
     found.move(VECTOR, 0.5, "v")
     assert scenario.asked[-1] == ("settle", 4, 6)
 

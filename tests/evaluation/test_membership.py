@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from negmerge.errors import UserError
 from negmerge.evaluation import svc_membership
-from negmerge.evaluation.membership import membership_attack, require_members
+from negmerge.evaluation.membership import images_to_learn_from, membership_attack
 from negmerge.evaluation.membership_features import FEATURES, features
 
 PARTS = ("shadow_train", "shadow_test", "target_test")
@@ -116,14 +116,47 @@ def test_features_are_finite_and_in_their_ranges(logits, label):
     assert ((found["confidence"] >= 0) & (found["confidence"] <= 1)).all()
 
 
-def test_fewer_retain_than_test_images_are_refused(outputs):
-    assert require_members(10, 10) == require_members(11, 10) == 10
-    logits, labels = outputs[0]
-    with pytest.raises(UserError) as caught:
-        membership_attack((logits[:199], labels[:199]), *outputs[1:])
-    assert str(caught.value) == (
-        "membership attack: 199 retain images, expected at least as many as the 200 test images"
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 5))
+def test_it_learns_from_as_many_members_as_non_members(retain, test, seed):
+    members, others = images_to_learn_from(retain, test, seed)
+    assert members.tolist() == list(range(min(retain, test)))
+    assert len(set(others.tolist())) == len(others) == len(members)
+    assert others.tolist() == sorted(others)
+    assert set(others.tolist()) <= set(range(test))
+    if retain >= test:
+        assert others.tolist() == list(range(test))
+
+
+def test_which_test_images_are_drawn_depends_on_the_seed_only():
+    drawn = [images_to_learn_from(60, 80, seed)[1].tolist() for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    # Not the first ones: a test set may be sorted by class.
+    assert drawn[0] != list(range(60))
+    assert max(drawn[0]) >= 60
+
+
+def test_where_test_images_must_be_left_out_it_is_the_attack_on_the_drawn_ones(outputs):
+    (logits, labels), test, forget = outputs
+    few = (logits[:90], labels[:90])
+    _, drawn = images_to_learn_from(90, len(test[1]), 3)
+    expected = svc_membership(
+        *(features(*part)["confidence"] for part in (few, [p[drawn] for p in test], forget))
     )
+    found = membership_attack(few, test, forget, ["confidence"], seed=3)
+    assert found == {"confidence": expected}
+    seeds = range(8)
+    others = {membership_attack(few, test, forget, ["confidence"], s)["confidence"] for s in seeds}
+    assert len(others) > 1
+
+
+def test_the_seed_changes_nothing_where_no_image_is_left_out(outputs, attack):
+    assert membership_attack(*outputs, ["confidence"], seed=9)["confidence"] == attack["confidence"]
+
+
+def test_a_kind_without_images_is_refused(outputs):
+    logits, labels = outputs[0]
+    with pytest.raises(UserError, match="no members, expected at least 1 image"):
+        membership_attack((logits[:0], labels[:0]), *outputs[1:], ["confidence"])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

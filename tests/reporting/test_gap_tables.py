@@ -186,6 +186,28 @@ def test_notes_say_what_the_numbers_are(scores):
     assert not [note for note in notes if "the base's control accuracy" in note]
 
 
+def test_the_error_on_training_images_is_not_that_of_a_test_set(scores):
+    notes = " ".join(printed(scores).notes)
+    assert "±: standard error from the finite numbers of images" in notes
+    assert "Retain and forget images are training images, and all that there are" in notes
+    assert "finite test sets" not in notes
+    assert "400 retain and 200 forget and 400 test images." in notes
+
+
+def test_a_note_says_where_the_attack_left_test_images_out(scores, tmp_path):
+    assert "the attack learned from" not in " ".join(printed(scores).notes)
+    for score in scores:
+        score["retain"]["n"] = score["test"]["n"] = 1300
+    assert "the attack learned from" not in " ".join(printed(scores).notes)
+    for score in scores:
+        score["retain"]["n"] = 1200
+    (note,) = [note for note in printed(scores).notes if "the attack learned from" in note]
+    assert note == (
+        "net: there are only 1,200 retain images, so the attack learned from as many of the 1,300 "
+        "test images, drawn by the seed, the same for all rows."
+    )
+
+
 def test_texts_are_the_same_from_the_file_of_cells(scores, tmp_path):
     definition = gap_table()
     frame = cells(definition, scores, {})

@@ -82,6 +82,7 @@ def test_the_printed_table_names_the_images_and_is_the_same_from_its_file(points
     assert printed == layout(definition, frame)
     assert printed.rows[1][1:3] == ["42.00 ± 4.94", "40.00 (+2.00)"]
     assert printed.notes[0].endswith("100 forget and 100 control validation images.")
+    assert "standard error from the finite validation sets" in " ".join(printed.notes)
 
 
 def test_a_file_that_is_no_sweep_is_an_error(tmp_path):

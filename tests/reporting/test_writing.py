@@ -28,6 +28,7 @@ def test_markdown_says_what_is_averaged_and_by_which_rule_it_was_chosen(scores):
     text = markdown(printed(scores))
     assert "mean of 2 cells, a/digits, a/letters; 400 forget and 400 control test images" in text
     assert "at least 95 % of the base's control accuracy" in text
+    assert "standard error from the finite test sets" in text
     assert "std over tasks" in text
 
 

@@ -207,8 +207,8 @@ WRONG = {
     "an option": (
         "methods",
         {"salun": {"kep": 1}},
-        f"{AT}: methods.salun: unknown key 'kep'; did you mean 'keep'? valid: epochs, keep, "
-        "learning_rate, retain",
+        f"{AT}: methods.salun: unknown key 'kep'; did you mean 'keep'? valid: augmented, "
+        "epochs, keep, learning_rate, retain",
     ),
 }  # fmt: skip
 

@@ -75,7 +75,7 @@ def test_a_grid_gives_the_options_of_each_combination():
     ]
 
 
-SALUN = "epochs, keep, learning_rate, retain"
+SALUN = "augmented, epochs, keep, learning_rate, retain"
 WRONG = {
     "a dot": ("negmerge-0.5", {}, "the name of a method's use must not have a '.' in it"),
     "points of a method that trains": (

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -9,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from unlearning_examples import (
     CPU,
     Batches,
+    Unreadable,
     conv_net,
     example_data,
     example_recipe,
@@ -174,6 +176,25 @@ def test_salun_leaves_the_other_half_bit_for_bit(retain):
     unlearn("salun", model, data, example_recipe(weight_decay=0.5), retain=retain)
     assert torch.equal(outside(model, mask), still)
     assert not torch.equal(outside(model, inverse(mask)), before)
+
+
+def test_the_mask_of_salun_may_be_made_of_augmented_images():
+    plain = example_data()
+    # In one order, since the mask depends a little on which images share a batch.
+    forget = Batches(plain.forget.images.flip(3), plain.forget.labels)
+    data = dataclasses.replace(plain, forget=forget)
+    masks = {
+        False: saliency_mask(conv_net(), data.forget_in_order, 0.5),
+        True: saliency_mask(conv_net(), forget, 0.5),
+    }
+    assert any(not torch.equal(masks[True][name], masks[False][name]) for name in masks[True])
+    for augmented, mask in masks.items():
+        used = data
+        if augmented:
+            used = dataclasses.replace(data, forget_in_order=Unreadable())
+        model = unlearn("salun", conv_net(), used, augmented=augmented, learning_rate=0.1)
+        assert torch.equal(outside(model, mask), outside(conv_net(), mask))
+        assert not torch.equal(outside(model, masks[not augmented]), outside(conv_net(), mask))
 
 
 def test_salun_with_the_whole_mask_is_random_labelling():

@@ -35,7 +35,7 @@ def batches(file, prefix, size=16):
 
 def golden_data(file):
     forget, retain = batches(file, "forget"), batches(file, "retain")
-    return Data(forget, retain, forget, retain, classes=5, seed=0)
+    return Data(forget, retain, forget, retain, retain, classes=5, seed=0)
 
 
 def assert_state(model, expected):

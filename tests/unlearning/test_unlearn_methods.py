@@ -75,7 +75,8 @@ def test_a_method_reads_only_the_images_that_it_says(name, options):
     uses, data = method.uses(method.check(name, options)), example_data()
     if uses != "all":
         other = {"forget": "retain", "retain": "forget"}[uses]
-        closed = {other: Unreadable(), f"{other}_in_order": Unreadable()}
+        names = (other, f"{other}_in_order", *(["retain_augmented"] if uses == "forget" else []))
+        closed = {name: Unreadable() for name in names}
         data = dataclasses.replace(data, **closed)
     unlearn(name, conv_net(), data, **options)
     for part in ("forget", "retain") if uses == "all" else (uses,):
@@ -351,6 +352,41 @@ def test_the_inverse_changes_a_vector_along_the_first_gradient_only(seed, sample
     change = inverse_fisher(vector, [g / 4 for g in gradients], samples) - vector
     first = gradients[0]
     torch.testing.assert_close(change, (change @ first) / (first @ first) * first)
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_influence_takes_all_gradients_on_the_images_as_they_are_or_augmented(augmented):
+    plain = example_data()
+    changed = dataclasses.replace(
+        plain,
+        forget=Batches(plain.forget.images.flip(3), plain.forget.labels, shuffle=True),
+        retain=Batches(plain.retain.images.flip(3), plain.retain.labels, shuffle=True),
+    )
+    # Whatever is not to be read is closed.
+    names = ("forget_in_order", "retain_in_order")
+    if not augmented:
+        names = ("forget", "retain", "retain_augmented")
+    data = dataclasses.replace(changed, **dict.fromkeys(names, Unreadable()))
+    found = unlearn("influence", conv_net(), data, augmented=augmented)
+
+    model = conv_net()
+    sets = (changed.forget, changed.retain) if augmented else (plain.forget, plain.retain)
+    forget, retain = ((one.images, one.labels) for one in sets)
+    parameters = list(model.parameters())
+
+    def gradient(images, labels):
+        loss = functional.cross_entropy(model.eval()(images), labels)
+        return torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)])
+
+    share = len(forget[1]) / (len(forget[1]) + len(retain[1]))
+    vector = share * (gradient(*forget) - gradient(*retain))
+    # The recursion goes through the retain set in its order.
+    singles = [gradient(i[None], k[None]) for i, k in zip(*retain, strict=True)]
+    step = 0.2 * inverse_fisher(vector, singles)
+    before, after = (
+        torch.cat([p.detach().flatten() for p in net.parameters()]) for net in (model, found)
+    )
+    torch.testing.assert_close(after - before, step, rtol=1e-4, atol=1e-6)
 
 
 # --- SSD

@@ -51,11 +51,11 @@ WRONG = {
     "boundary-shrink": TRAINING | {"bound": [POSITIVE[0], ONE]},
     "finetune": TRAINING,
     "gradient-ascent": TRAINING,
-    "influence": {"alpha": POSITIVE, "samples": COUNT},
+    "influence": {"alpha": POSITIVE, "samples": COUNT, "augmented": FLAG},
     "l1-sparse": TRAINING | {"alpha": NOT_NEGATIVE, "plain_epochs": WHOLE},
     "neggrad-plus": TRAINING | {"alpha": [NOT_NEGATIVE[0], ONE]},
     "random-label": TRAINING | {"retain": FLAG},
-    "salun": TRAINING | {"keep": [POSITIVE[0], ONE], "retain": FLAG},
+    "salun": TRAINING | {"keep": [POSITIVE[0], ONE], "retain": FLAG, "augmented": FLAG},
     "scrub": TRAINING
     | {"max_epochs": WHOLE, "gamma": NOT_NEGATIVE, "alpha": NOT_NEGATIVE, "temperature": POSITIVE},
     "ssd": {"alpha": POSITIVE, "dampening": POSITIVE},

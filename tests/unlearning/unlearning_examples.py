@@ -56,6 +56,7 @@ def example_data(seed=0, forget=12, retain=28):
         retain=Batches(*many, shuffle=True),
         forget_in_order=Batches(*few),
         retain_in_order=Batches(*many),
+        retain_augmented=Batches(many[0].flip(3), many[1]),
         classes=CLASSES,
         seed=seed,
     )

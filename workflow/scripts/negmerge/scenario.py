@@ -50,11 +50,12 @@ class Scenario(Protocol):
     def evaluation_transform(self) -> Transform:
         """Build the transform without randomness."""
 
-    def measures(self, found: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
+    def measures(self, found: Mapping[str, tuple[Tensor, Tensor]], seed: int) -> dict[str, float]:
         """Give measures beside the accuracy that choose a model, in percent.
 
         Args:
             found: logits (n, classes) and labels (n,) of the selection images by role.
+            seed: of what is drawn; models that are compared share it.
         """
 
     def scores(

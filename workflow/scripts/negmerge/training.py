@@ -121,10 +121,11 @@ def fit(
             optimiser.zero_grad(set_to_none=True)
             _seed_step(seed, step, device)
             total = torch.zeros((), device=device)
+            divisor = len(group) if recipe.accumulated == "mean" else 1
             for batch in group:
-                part = loss(*(_moved(member, device) for member in batch)) / len(group)
-                part.backward()
-                total += part.detach()
+                part = loss(*(_moved(member, device) for member in batch))
+                (part / divisor).backward()
+                total += part.detach() / len(group)
                 progress.images += len(batch[0])
             if recipe.clip_norm is not None:
                 nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)

@@ -149,12 +149,20 @@ class TrainingBatches:
 class Epochs:
     """Training batches, an epoch each time one iterates over it; see `TrainingBatches`.
 
-    Loader processes, and the images that they have decoded, live as long as this.
+    Loader processes, and the images that they have decoded, live as long as this. With `in_order`
+    the items are changed at random, but not shuffled.
     """
 
-    def __init__(self, items: Sequence, transform: Transform, recipe: Recipe, seed: int):
+    def __init__(
+        self,
+        items: Sequence,
+        transform: Transform,
+        recipe: Recipe,
+        seed: int,
+        in_order: bool = False,
+    ):
         self._each = batches_per_epoch(len(items), recipe.batch_size)
-        keys = _NextEpoch(items, recipe, seed)
+        keys = _NextEpoch(items, recipe, seed, in_order)
         living = {"persistent_workers": recipe.workers > 0}
         self._loader = _loader(items, transform, recipe, seed, keys, **living)
 
@@ -170,19 +178,24 @@ class Epochs:
 class _NextEpoch:
     """The keys of the batches of one epoch, another one each time."""
 
-    def __init__(self, items: Sequence, recipe: Recipe, seed: int):
+    def __init__(self, items: Sequence, recipe: Recipe, seed: int, in_order: bool):
         self._items, self._recipe, self._seed = items, recipe, seed
-        self._epochs = count()
+        self._in_order, self._epochs = in_order, count()
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         # A generator: torch asks for more iterators than it uses, and these are no epochs.
-        yield from _batches(self._items, self._recipe, self._seed, next(self._epochs))
+        epoch = next(self._epochs)
+        yield from _batches(self._items, self._recipe, self._seed, epoch, self._in_order)
 
 
-def _batches(items: Sequence, recipe: Recipe, seed: int, epoch: int) -> list[list[tuple[int, int]]]:
+def _batches(
+    items: Sequence, recipe: Recipe, seed: int, epoch: int, in_order: bool = False
+) -> list[list[tuple[int, int]]]:
     """List the batches of an epoch: epoch and item of each image."""
-    generator = torch.Generator().manual_seed(0 if recipe.fixed_order else seed + epoch)
-    order = torch.randperm(len(items), generator=generator).tolist()
+    order = list(range(len(items)))
+    if not in_order:
+        generator = torch.Generator().manual_seed(0 if recipe.fixed_order else seed + epoch)
+        order = torch.randperm(len(items), generator=generator).tolist()
     return [
         [(epoch, item) for item in order[start : start + recipe.batch_size]]
         for start in range(0, len(order), recipe.batch_size)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from negmerge.errors import UserError, unknown
 from negmerge.evaluation.membership_features import FEATURES, features, finite
+from negmerge.seeds import derive_seed
 
 # Of the classifier, in SalUn's code.
 PENALTY, GAMMA, KERNEL = 3, "auto", "rbf"
@@ -64,21 +65,30 @@ def _column(feature: ArrayLike, name: str) -> np.ndarray:
     return finite(values, name).reshape(len(values), -1)
 
 
-def require_members(retain: int, test: int) -> int:
-    """Give the number of members that the attack learns from: as many as there are test images.
+def images_to_learn_from(retain: int, test: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the images that the attack learns from: as many members as non-members.
 
-    The members are the first retain images in the order of the data set, as in SalUn's code, seen
-    without augmentation.
+    Members are the first retain images in the order of the data set, as many as there are test
+    images, and non-members all test images, as in SalUn's code. Where there are fewer retain images
+    than test images, which that code does not provide for, all of them are members, and as many
+    test images are drawn.
 
-    Raises:
-        UserError: there are fewer retain images than test images.
+    Args:
+        retain: how many retain images there are.
+        test: how many test images there are.
+        seed: of the draw. Models that are compared should share it.
+
+    Returns:
+        The places of the members among the retain images and of the non-members among the test
+        images, ascending, min(retain, test) of each.
     """
-    if retain < test:
-        raise UserError(
-            f"membership attack: {retain} retain images, expected at least as many as the {test} "
-            "test images"
-        )
-    return test
+    count = min(retain, test)
+    nonmembers = np.arange(test)
+    if count < test:
+        # The one of numpy's generators that promises the same numbers in every version (NEP 19).
+        random = np.random.RandomState(derive_seed(seed, "membership"))
+        nonmembers = np.sort(random.choice(test, count, replace=False))
+    return np.arange(count), nonmembers
 
 
 def membership_attack(
@@ -86,27 +96,32 @@ def membership_attack(
     nonmembers: Outputs,
     forget: Outputs,
     names: Sequence[str] = FEATURES,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Attack a model with each feature by itself.
 
     Args:
-        members: logits and labels of retain images in the order of the data set; the first
-            `require_members` of them count.
-        nonmembers: of all test images.
+        members: logits and labels of all retain images, in the order of the data set and without
+            augmentation. `images_to_learn_from` says which of them are used.
+        nonmembers: likewise of all test images.
         forget: of all forgotten images.
         names: the features wanted, of `FEATURES`; each costs a classifier of its own.
+        seed: of the test images that are drawn where there are fewer retain images.
 
     Returns:
         Percent of the forgotten images that are taken for non-members, by feature. The papers' MIA
         is `confidence`.
 
     Raises:
-        UserError: fewer retain than test images, an unknown feature, or what `features` refuses.
+        UserError: there are no images of one kind, an unknown feature, or what `features` refuses.
     """
     for name in names:
         if name not in FEATURES:
             raise UserError(unknown("feature", name, FEATURES))
-    count = require_members(len(members[1]), len(nonmembers[1]))
-    known = features(members[0][:count], members[1][:count])
-    unseen, judged = features(*nonmembers), features(*forget)
+    places = images_to_learn_from(len(members[1]), len(nonmembers[1]), seed)
+    known, unseen = (
+        features(*(np.asarray(part)[chosen] for part in outputs))
+        for outputs, chosen in zip((members, nonmembers), places, strict=True)
+    )
+    judged = features(*forget)
     return {name: svc_membership(known[name], unseen[name], judged[name]) for name in names}

@@ -157,6 +157,7 @@ def load_validation(
     re_estimates: bool,
     workers: int = 0,
     roles: Iterable[str] | None = None,
+    seed: int = 0,
 ) -> Validation:
     """Read the base and the images that choose a coefficient.
 
@@ -169,6 +170,7 @@ def load_validation(
         workers: processes that load the images.
         re_estimates: whether a moved network gets batch statistics of its own.
         roles: of the images; by default what to forget and what to keep.
+        seed: of what the scenario's measures draw.
 
     Raises:
         UserError: a file that is missing, damaged or of another model.
@@ -190,5 +192,5 @@ def load_validation(
         sets,
         device,
         (lambda moved: scenario.settle(moved, batch_size, most)) if re_estimates else None,
-        scenario.measures,
+        lambda found: scenario.measures(found, seed),
     )

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from negmerge.planning.counts import Counts, role_counts
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
 from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.counts import Counts, role_counts
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.zero_shot import ZeroShot
 

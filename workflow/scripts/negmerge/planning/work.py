@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 
 from negmerge import places, plugins
 from negmerge.planning.case import Case, Work
-from negmerge.planning.counts import part_sizes
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
 from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.counts import part_sizes
 from negmerge.settings.study import Study
 
 

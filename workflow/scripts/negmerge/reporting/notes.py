@@ -8,8 +8,14 @@ from negmerge.reporting.tables import MEAN
 
 UPPER_END = " †"
 NOT_COMPARABLE = " ‡"
-# The images that a kind of table is measured on, if not test images.
-IMAGES = {"sweep": "validation"}
+# The images that a kind of table is measured on, where all of them are of one kind.
+IMAGES = {"accuracy": " test", "sweep": " validation"}
+# What makes the standard error of its accuracies.
+FINITE = {
+    "accuracy": "the finite test sets",
+    "sweep": "the finite validation sets",
+    "gap": "the finite numbers of images",
+}
 TOO_LONG = "longer"
 RULES = {
     "retain": "among the coefficients that keep at least {keep} of the original's retain accuracy, "
@@ -40,7 +46,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
         table: the definition of the table, as in a study.
         cells: from `tables.cells` or `tables.read_cells`.
     """
-    images = IMAGES.get(table["kind"], "test")
+    images = IMAGES.get(table["kind"], "")
     lines = [_averaged(column["label"], cells, images) for column in table["columns"]]
     averages = (cells["averaged"] > 1).any()
     lines += KINDS[table["kind"]](cells)
@@ -64,11 +70,11 @@ def _averaged(label: str, cells: pd.DataFrame, images: str) -> str:
         for metric, n in one.groupby("metric", sort=False)["images"].sum().items()
         if n
     ]
-    return f"{text}; {' and '.join(counts)} {images} images." if counts else f"{text}."
+    return f"{text}; {' and '.join(counts)}{images} images." if counts else f"{text}."
 
 
 def _accuracy_notes(cells: pd.DataFrame) -> list[str]:
-    return [_error_note(cells), *_choice_notes(cells)]
+    return [_error_note("accuracy", cells), *_choice_notes(cells)]
 
 
 def _gap_notes(cells: pd.DataFrame) -> list[str]:
@@ -82,6 +88,7 @@ def _gap_notes(cells: pd.DataFrame) -> list[str]:
         "the true class's probability of as many retain as test images, takes for unseen. The "
         "other features stand in the CSV file; m_entropy_official has the mistake of the SalUn "
         "code, m_entropy has not.",
+        *_thinned(cells),
         "data used: the training images that the method itself reads. Choosing a coefficient also "
         "reads retain images.",
     ]
@@ -90,7 +97,28 @@ def _gap_notes(cells: pd.DataFrame) -> list[str]:
             "relearn time: epochs of plain SGD on the forget set until the model knows it as well "
             f"as the original did; `{TOO_LONG}`: not within the limit in at least one trial."
         )
-    return [*lines, _error_note(cells), *_choice_notes(cells)]
+    lines += [
+        _error_note("gap", cells),
+        "Retain and forget images are training images, and all that there are: their ± says how "
+        "far as many others, drawn likewise, might lie, and nothing of images never trained on.",
+    ]
+    return [*lines, *_choice_notes(cells)]
+
+
+def _thinned(cells: pd.DataFrame) -> list[str]:
+    """Say where the attack learned from a part of the test images, since there are too few others.
+
+    See `evaluation.membership.images_to_learn_from`.
+    """
+    single = cells[cells["experiment"] != MEAN]
+    sizes = single.pivot_table("images", "experiment", "metric", "max", sort=False)
+    return [
+        f"{experiment}: there are only {int(one.retain):,} retain images, so the attack learned "
+        f"from as many of the {int(one.test):,} test images, drawn by the seed, the same for all "
+        "rows."
+        for experiment, one in sizes.iterrows()
+        if one.retain < one.test
+    ]
 
 
 def _cost_notes(cells: pd.DataFrame) -> list[str]:
@@ -101,13 +129,13 @@ def _cost_notes(cells: pd.DataFrame) -> list[str]:
     ]
 
 
-def _error_note(cells: pd.DataFrame) -> str:
+def _error_note(kind: str, cells: pd.DataFrame) -> str:
     return (
-        "±: standard error from the finite test sets, sqrt(Σ p (1 - p) / n) / k for the mean of "
-        "k accuracies p on n images each, in percentage points. It holds no spread between "
-        "training runs"
+        f"±: standard error from {FINITE[kind]}, sqrt(Σ p (1 - p) / n) / k for the mean of k "
+        "accuracies p on n images each, in percentage points. It holds no spread between training "
+        "runs"
         + (
-            ", and where averaged cells share test images (the control set, several seeds) it is "
+            ", and where averaged cells share images (the control set, several seeds) it is "
             "too small."
             if (cells["averaged"] > 1).any()
             else "."
@@ -145,7 +173,7 @@ def _sweep_notes(cells: pd.DataFrame) -> list[str]:
     return [
         "Each row is a coefficient: the accuracies on the images by which one is chosen, when the "
         "vector times the coefficient is subtracted from the base. Scores are measured on others.",
-        _error_note(cells),
+        _error_note("sweep", cells),
     ]
 
 

@@ -63,11 +63,12 @@ class Classifier:
         """Build the transform without randomness, without normalisation."""
         return augmentation.evaluation_transform(self._model["size"], *WITHIN_MODEL)
 
-    def measures(self, found: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
+    def measures(self, found: Mapping[str, tuple[Tensor, Tensor]], seed: int) -> dict[str, float]:
         """Give the success of the membership attack, where test images are measured as well."""
         if "test" not in found:
             return {}
-        attack = membership_attack(found["retain"], found["test"], found["forget"], MEASURED)
+        known = found["retain"], found["test"], found["forget"]
+        attack = membership_attack(*known, MEASURED, seed=seed)
         return {"mia": attack["confidence"]}
 
     def scores(
@@ -78,9 +79,14 @@ class Classifier:
         relearning: Mapping | None,
         seed: int,
     ) -> dict[str, object]:
-        """Give the success of the membership attack by each of its features, and relearn time."""
-        attack = membership_attack(found["retain"], found["test"], found["forget"])
-        score: dict[str, object] = {"membership": attack}
+        """Give the success of the membership attack by each of its features, and relearn time.
+
+        Beside the attack stands how many of the retain and test images it learned from.
+        """
+        attack = membership_attack(found["retain"], found["test"], found["forget"], seed=seed)
+        sizes = {f"of_{role}": len(found[role][1]) for role in ("retain", "test")}
+        used = dict.fromkeys(("members", "nonmembers"), min(sizes.values()))
+        score: dict[str, object] = {"membership": attack, "membership_images": used | sizes}
         if relearning is not None:
             score["relearn"] = self._relearn(network, batch_size, relearning, seed)
         return score

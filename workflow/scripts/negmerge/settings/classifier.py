@@ -96,7 +96,7 @@ class Seeds(Settings):
     split: int | None = Field(None, ge=0, description="Which images are forgotten.")
     training: int | None = Field(None, ge=0, description="Original, Retrain, fine-tuning.")
     unlearning: int | None = Field(None, ge=0, description="Methods that train.")
-    evaluation: int | None = Field(None, ge=0, description="Relearning.")
+    evaluation: int | None = Field(None, ge=0, description="Relearning; the attack's test images.")
 
 
 class RetainSelection(Selection):
@@ -183,6 +183,8 @@ class Classifier(Experiment):
         return getattr(self.seeds, level, None)
 
     def check(self, where: str, known: Catalogue) -> None:
-        """Check model and data set."""
+        """Check model, data set and its parts."""
         require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
         require(where, "data set", self.datasets, known.datasets)
+        splits = known.datasets[self.dataset].splits
+        require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)

@@ -103,7 +103,12 @@ class Recipe(Settings):
     epochs: PositiveInt = Field(description="Passes over the training images.")
     batch_size: PositiveInt = Field(128, description="Images per forward pass.")
     accumulation: PositiveInt = Field(
-        1, description="Batches whose mean gradient makes one step; 2 for ViT-L/14 in the paper."
+        1, description="Batches whose gradients make one step; 2 for ViT-L/14 in the paper."
+    )
+    accumulated: Literal["mean", "sum"] = Field(
+        "mean",
+        description="What is made of their gradients. mean: the step is that of one batch of all "
+        "their images; sum: they are added undivided, and clipped then, as in NegMerge's code.",
     )
     learning_rate: Positive = Field(1e-5, description="Peak learning rate.")
     weight_decay: NonNegative = Field(

@@ -13,6 +13,7 @@ from negmerge.settings.compute import Compute
 from negmerge.settings.exhibits import Figure, Table
 from negmerge.settings.experiment import require
 from negmerge.settings.recipe import FileName, Settings
+from negmerge.settings.runs import check_sizes
 from negmerge.settings.yaml_files import read_yaml
 from negmerge.settings.zero_shot import ZeroShot
 
@@ -58,7 +59,8 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
     Args:
         folder: the configuration folder.
         name: the study's name: that of its file, without `.yaml`.
-        options: whether to check the options of methods, too, for which torch is loaded.
+        options: whether to check the options of methods, too, for which torch is loaded, and
+            whether images suffice.
 
     Raises:
         UserError: no such study, or what is wrong in it or in the rows it refers to; in one line.
@@ -74,6 +76,8 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
         if options:
             _check_options(study)
         _check_references(study)
+        if options:
+            _check_sizes(study)
     except (ValueError, UserError) as error:
         raise UserError(f"{path}: {error}") from error
     return study
@@ -84,6 +88,12 @@ def _check_options(study: Study) -> None:
     for name, experiment in study.experiments.items():
         for method, use in experiment.methods.items():
             methods.check_options(f"experiments.{name}: methods.{method}", method, use)
+
+
+def _check_sizes(study: Study) -> None:
+    """Check that no job can lack images, and that each training does what its schedule says."""
+    for name, experiment in study.experiments.items():
+        check_sizes(f"experiments.{name}", experiment, study.catalogue)
 
 
 def _check_references(study: Study) -> None:

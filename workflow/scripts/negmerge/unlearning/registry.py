@@ -37,6 +37,7 @@ class Data:
         retain: the rest of the training images, likewise.
         forget_in_order: what is to be forgotten, neither shuffled nor augmented.
         retain_in_order: the rest, likewise.
+        retain_augmented: the rest, augmented but not shuffled.
         classes: how many classes there are.
         seed: what a method draws at random is drawn from this seed.
     """
@@ -45,6 +46,7 @@ class Data:
     retain: Loader
     forget_in_order: Loader
     retain_in_order: Loader
+    retain_augmented: Loader
     classes: int
     seed: int
 

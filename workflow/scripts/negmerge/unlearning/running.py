@@ -46,6 +46,7 @@ def unlearn(
         retain=Epochs(retain, transform, recipe, seed),
         forget_in_order=evaluation_batches(forget, plain, recipe.batch_size),
         retain_in_order=evaluation_batches(retain, plain, recipe.batch_size),
+        retain_augmented=Epochs(retain, transform, recipe, seed, in_order=True),
         classes=classes,
         seed=seed,
     )

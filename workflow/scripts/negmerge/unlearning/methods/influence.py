@@ -27,6 +27,11 @@ class Options(Settings):
         description="N of the recursion, which reads N + 2 retain images one by one; 1000 in "
         "Unlearn-Saliency's code.",
     )
+    augmented: bool = Field(
+        False,
+        description="Take all gradients on images that are augmented as in training, as in "
+        "Unlearn-Saliency's code; otherwise on the images as they are, this project's choice.",
+    )
 
 
 def inverse_fisher(vector: Tensor, gradients: Iterable[Tensor], samples: int = 1000) -> Tensor:
@@ -67,13 +72,17 @@ def run(
 ) -> None:
     """Add alpha times the inverse Fisher of v to the weights; all gradients in evaluation mode.
 
-    The single samples of the recursion are the first of the retain set, in its order.
+    The single samples of the recursion are the first of the retain set, in its order; where it has
+    fewer than N + 2, all of them.
 
     Raises:
         UserError: a weight becomes infinite or NaN.
     """
-    vector = influence_direction(model, data.forget_in_order, data.retain_in_order)
-    singles = (_flat(g) for _, g in batch_gradients(model, _one_by_one(data.retain_in_order)))
+    forget, retain, in_order = data.forget_in_order, data.retain_in_order, data.retain_in_order
+    if options.augmented:
+        forget, retain, in_order = data.forget, data.retain, data.retain_augmented
+    vector = influence_direction(model, forget, retain)
+    singles = (_flat(g) for _, g in batch_gradients(model, _one_by_one(in_order)))
     change = inverse_fisher(vector, singles, options.samples)
     parameters = trainable(model)
     parts = change.split([parameter.numel() for parameter in parameters.values()])

@@ -24,6 +24,11 @@ class Options(Relabelling):
         le=1,
         description="Share of the weights that the mask lets move; 0.5 in SalUn's README.",
     )
+    augmented: bool = Field(
+        False,
+        description="Make the mask of images that are shuffled and augmented as in training, as in "
+        "SalUn's code; otherwise of the images as they are, this project's choice.",
+    )
 
 
 def run(
@@ -34,7 +39,8 @@ def run(
     Weights outside the mask stay bit for bit as they are; the statistics of batch normalisation
     are no weights and move. The training is that of `relabelling.train_on_random_labels`.
     """
-    mask = saliency_mask(model, data.forget_in_order, options.keep)
+    images = data.forget if options.augmented else data.forget_in_order
+    mask = saliency_mask(model, images, options.keep)
     with only_masked(model, mask) as after_step:
         train_on_random_labels(model, data, options.retain, recipe, device, after_step)
 

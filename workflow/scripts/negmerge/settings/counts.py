@@ -9,8 +9,9 @@ from negmerge.settings.classifier import Classifier
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.zero_shot import ZeroShot
 
-# The purpose of images: to train with, to choose a coefficient by, to score.
 Counts = dict[str, dict[str, int]]
+# The purposes of images, and the part of a data set that each takes in the scenario `zero-shot`.
+PURPOSES = {"train": "train", "select": "val", "score": "test"}
 
 
 def part_sizes(known: Catalogue, dataset: str) -> dict[str, int]:
@@ -23,9 +24,10 @@ def part_sizes(known: Catalogue, dataset: str) -> dict[str, int]:
 
 
 def role_counts(experiment: Experiment, task: str, known: Catalogue) -> Counts:
-    """Count the images of a task by role and purpose: `train`, `select`, `score`.
+    """Count the images of a task by role and purpose: to train with, choose by, and score.
 
-    The role `original` of a classifier has what the original model is trained on.
+    The role `original` of a classifier has what the original model is trained on. With the rule
+    `salun` it may have a few images more: how many each class has is not known here.
 
     Raises:
         UserError: a list of images to forget cannot be read.
@@ -34,8 +36,7 @@ def role_counts(experiment: Experiment, task: str, known: Catalogue) -> Counts:
         found = {}
         for role, dataset in experiment.roles(task).items():
             sizes = part_sizes(known, dataset)
-            purposes = {"train": "train", "select": "val", "score": "test"}
-            found[role] = {name: sizes.get(part, 0) for name, part in purposes.items()}
+            found[role] = {purpose: sizes.get(part, 0) for purpose, part in PURPOSES.items()}
         return found
     assert isinstance(experiment, Classifier)
     sizes = known.datasets[experiment.dataset].splits

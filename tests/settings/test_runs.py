@@ -1,0 +1,248 @@
+"""Images suffice for all that uses them, and each training run does what its schedule says."""
+
+import math
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from negmerge import plugins
+from negmerge.data.loading import TrainingBatches
+from negmerge.errors import UserError
+from negmerge.evaluation.membership import images_to_learn_from
+from negmerge.settings.counts import role_counts
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.runs import Run, check_run, runs
+from negmerge.settings.study import load_study
+from negmerge.training import learning_rate, scheduled_rate
+
+CONFIG = plugins.PACKAGE.parents[2] / "config"
+STUDIES = {path.stem: yaml.safe_load(path.read_text()) for path in CONFIG.glob("studies/*.yaml")}
+SHIPPED = [(study, name) for study, found in STUDIES.items() for name in found["experiments"]]
+CLIP, RESNET = "experiments/mini-clip", "experiments/mini-resnet"
+AT_CLIP, AT_RESNET = "experiments.mini-clip", "experiments.mini-resnet"
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return {name: load_study(CONFIG, name) for name in STUDIES}
+
+
+@pytest.mark.parametrize(("study", "name"), SHIPPED)
+def test_the_images_of_a_shipped_study_suffice(studies, study, name):
+    experiment, known = studies[study].experiments[name], studies[study].catalogue
+    for task in experiment.task_names:
+        counts = role_counts(experiment, task, known)
+        assert min(counts["forget"].values()) > 0
+        for role in experiment.ROLES:
+            assert counts[role]["score"] > 0
+            assert counts[role]["select"] > 0
+        if experiment.scenario == "classifier":
+            for purpose in ("select", "score"):
+                sizes = [counts[role][purpose] for role in ("retain", "test")]
+                members, others = images_to_learn_from(*sizes, seed=0)
+                assert len(members) == len(others) == min(sizes)
+
+
+@pytest.mark.parametrize(("study", "name"), SHIPPED)
+def test_the_runs_of_a_shipped_study_reach_their_peak_and_pass_their_milestones(
+    studies, study, name
+):
+    experiment, known = studies[study].experiments[name], studies[study].catalogue
+    for task in experiment.task_names:
+        for run in runs(experiment, task, role_counts(experiment, task, known), known):
+            recipe, (images,) = run.recipe, run.images
+            steps = recipe.epochs * math.ceil(images / recipe.batch_size) // recipe.accumulation
+            rates = [scheduled_rate(recipe, step, steps) for step in range(steps)]
+            assert max(rates) == pytest.approx(recipe.learning_rate), run.where
+            if recipe.schedule == "steps":
+                expected = recipe.learning_rate * recipe.decay ** len(recipe.milestones)
+                assert recipe.milestones
+                assert rates[-1] == pytest.approx(expected), run.where
+            elif recipe.schedule == "cosine" and steps > 10:
+                assert rates[-1] < 0.01 * recipe.learning_rate, run.where
+
+
+def test_birds_have_fewer_retain_than_test_images(studies):
+    paper = studies["paper"]
+    found = role_counts(paper.experiments["resnet-18-cub"], "trial1", paper.catalogue)
+    assert (found["retain"]["score"], found["test"]["score"]) == (5395, 5794)
+
+
+@given(
+    epochs=st.integers(1, 4),
+    images=st.integers(1, 50),
+    batch_size=st.integers(1, 20),
+    accumulation=st.integers(1, 5),
+)
+def test_the_steps_are_those_of_the_training_loop(epochs, images, batch_size, accumulation):
+    recipe = Recipe(epochs=epochs, batch_size=batch_size, accumulation=accumulation)
+    batches = len(TrainingBatches(range(images), None, recipe, 0))
+    assert Run("x", recipe, (images,)).steps == batches // accumulation
+    assert Run("x", recipe, None).steps is None
+
+
+@given(st.integers(1, 12), st.integers(0, 40), st.integers(1, 30), st.lists(st.integers(1, 12)))
+def test_what_passes_reaches_its_peak_and_its_last_milestone(epochs, warmup, images, milestones):
+    recipe = Recipe(
+        epochs=epochs, warmup_steps=warmup, batch_size=4, schedule="steps", milestones=milestones
+    )
+    run = Run("x", recipe, (images,))
+    try:
+        check_run("y", run)
+    except UserError:
+        lowers = bool(milestones) and max(milestones) < epochs
+        assert warmup > run.steps or not lowers
+    else:
+        peak = recipe.learning_rate
+        rates = [learning_rate(step, peak, warmup, run.steps) for step in range(run.steps)]
+        assert max(rates) == peak
+        last = scheduled_rate(recipe, run.steps - 1, run.steps)
+        assert last <= peak
+        if warmup < run.steps:
+            assert last == pytest.approx(peak * recipe.decay ** len(milestones))
+
+
+STEPS = "so the rate does not fall as it says; expected milestones below"
+WRONG = {
+    "the default milestones of fewer epochs": (
+        f"{RESNET}/train/schedule",
+        None,
+        f"{AT_RESNET}.train (original): schedule steps has milestones [91, 136], but the run has "
+        f"12 epochs, {STEPS} 12, or another schedule",
+    ),
+    "a milestone at the last epoch": (
+        f"{RESNET}/train",
+        {"epochs": 12, "milestones": [6, 12]},
+        f"{AT_RESNET}.train (original): schedule steps has milestones [12], but the run has 12 "
+        f"epochs, {STEPS} 12, or another schedule",
+    ),
+    "no milestones": (
+        f"{CLIP}/pretrain/recipe/schedule",
+        "steps",
+        f"{AT_CLIP}.pretrain.recipe: schedule steps has no milestones, but the run has 8 epochs, "
+        f"{STEPS} 8, or another schedule",
+    ),
+    "a milestone beyond the epochs of one point": (
+        f"{RESNET}/finetune",
+        {"epochs": 20, "warmup_steps": 0, "schedule": "steps", "milestones": [10]},
+        f"{AT_RESNET}.finetune (trial1, point e8-ls0): schedule steps has milestones [10], but the "
+        f"run has 8 epochs, {STEPS} 8, or another schedule",
+    ),
+    "a milestone beyond the epochs of a task": (
+        f"{CLIP}/finetune",
+        {"epochs": {"digits": 80, "letters": 40}, "schedule": "steps", "milestones": [50]},
+        f"{AT_CLIP}.finetune (letters, point m1-n1): schedule steps has milestones [50], but the "
+        f"run has 40 epochs, {STEPS} 40, or another schedule",
+    ),
+    "a milestone beyond a method's own epochs": (
+        f"{RESNET}/unlearn",
+        {"schedule": "steps", "milestones": [5]},
+        f"{AT_RESNET}.unlearn (methods.finetune): schedule steps has milestones [5], but the run "
+        f"has 3 epochs, {STEPS} 3, or another schedule",
+    ),
+    "a warm-up longer than the run": (
+        f"{CLIP}/finetune/warmup_steps",
+        250,
+        f"{AT_CLIP}.finetune (letters, point m1-n1): warmup_steps is 250, but 6 epochs of 2,340 "
+        "images in batches of 64 are 222 steps; expected at most 222",
+    ),
+    "the default warm-up": (
+        f"{RESNET}/finetune/warmup_steps",
+        None,
+        f"{AT_RESNET}.finetune (trial1, point e16-ls0): warmup_steps is 500, but 16 epochs of 200 "
+        "images in batches of 128 are 32 steps; expected at most 32",
+    ),
+    "a warm-up of Retrain only": (
+        f"{RESNET}/train",
+        {"schedule": "cosine", "epochs": 12, "batch_size": 200, "warmup_steps": 110},
+        f"{AT_RESNET}.train (retrain): warmup_steps is 110, but 12 epochs of 1,800 images in "
+        "batches of 200 are 108 steps; expected at most 108",
+    ),
+    "a warm-up of pre-training": (
+        f"{CLIP}/pretrain/recipe/warmup_steps",
+        1353,
+        f"{AT_CLIP}.pretrain.recipe: warmup_steps is 1353, but 8 epochs of 10,800 images in "
+        "batches of 64 are 1352 steps; expected at most 1352",
+    ),
+    "a warm-up longer than one of a method's grid": (
+        f"{RESNET}/unlearn",
+        {"warmup_steps": 10},
+        f"{AT_RESNET}.unlearn (methods.gradient-ascent-learning_rate0.01): warmup_steps is 10, but "
+        "3 epochs of 200 images in batches of 256 are 3 steps; expected at most 3",
+    ),
+    "accumulation over more than there is": (
+        f"{RESNET}/finetune/accumulation",
+        50,
+        f"{AT_RESNET}.finetune (trial1, point e16-ls0): accumulation is 50, but 16 epochs of 200 "
+        "images in batches of 128 have fewer batches: not one step",
+    ),
+    "a share that rounds to nothing": (
+        f"{RESNET}/forget/share",
+        0.0002,
+        f"{AT_RESNET}.forget: 0 of 2000 images are forgotten, expected at least 1 to forget and 1 "
+        "to keep",
+    ),
+    "a share that rounds to all": (
+        f"{RESNET}/forget/share",
+        0.9999,
+        f"{AT_RESNET}.forget: 2000 of 2000 images are forgotten, expected at least 1 to forget and "
+        "1 to keep",
+    ),
+    "a classifier's set without training images": (
+        f"{RESNET}/dataset",
+        "imagenet-val",
+        f"{AT_RESNET}: data set 'imagenet-val': unknown split 'train'; valid: test, val",
+    ),
+}
+
+
+@pytest.mark.parametrize(("place", "value", "finding"), WRONG.values(), ids=WRONG)
+def test_what_would_fail_late_is_refused_where_it_is(spoil, place, value, finding):
+    assert spoil(place, value) == finding
+
+
+def test_the_passes_of_a_method_are_those_over_the_sets_that_it_reads(spoil, config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, f"{RESNET}/methods/random-label-forget", {"epochs": 2})
+    change_yaml(path, f"{RESNET}/methods/gradient-ascent", {"epochs": 50})
+    assert spoil(f"{RESNET}/unlearn", {"warmup_steps": 19}) == (
+        f"{AT_RESNET}.unlearn (methods.random-label-forget): warmup_steps is 19, but 2 epochs of "
+        "200 + 1,800 images in batches of 256 are 18 steps; expected at most 18"
+    )
+
+
+def test_a_set_to_forget_needs_training_images(spoil, config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, f"{CLIP}/finetune/epochs", 20)
+    assert spoil(f"{CLIP}/tasks", ["digits", "letters", "imagenet"]) == (
+        f"{AT_CLIP}: data set 'imagenet' is the forget set, but has no train images; its splits "
+        "are val, test"
+    )
+
+
+def test_a_set_too_small_to_hold_any_out_is_refused(spoil, config, change_yaml):
+    change_yaml(config / "datasets.yaml", "fashion/splits/train", 9)
+    assert spoil("title", "x") == (
+        f"{AT_CLIP}: data set 'fashion' is the control set, but has no val images; its splits are "
+        "test, train"
+    )
+
+
+def test_of_a_list_that_cannot_be_read_yet_only_the_milestones_are_checked(
+    config, change_yaml, tmp_path
+):
+    path = config / "studies" / "example.yaml"
+    given = tmp_path / "forget.txt"
+    change_yaml(path, f"{RESNET}/forget", {"rule": "given", "file": str(given)})
+    change_yaml(path, f"{RESNET}/finetune/warmup_steps", 50)
+    load_study(config, "example")
+    given.write_text("3\n5\n")
+    with pytest.raises(UserError, match=r"16 epochs of 2 images in batches of 128 are 16 steps"):
+        load_study(config, "example")
+    given.unlink()
+    change_yaml(path, f"{RESNET}/train/milestones", [99])
+    change_yaml(path, f"{RESNET}/train/schedule", "steps")
+    with pytest.raises(UserError, match=r"schedule steps has milestones \[99\]"):
+        load_study(config, "example")

@@ -13,17 +13,22 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from marks import write_between
 
-from negmerge.evaluation.search import search
+from negmerge.evaluation.counts import Accuracy
 from negmerge.evaluation.validation import Validation, load_validation
 from negmerge.jobs import compute
 from negmerge.scenarios import load_scenario
-from negmerge.selection import Sweep, choose
+from negmerge.selection.choice import Rule
+from negmerge.selection.points import Point
+from negmerge.selection.refinement import Coefficients, explore
+from negmerge.selection.search import search
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.experiment import Coefficients
+from negmerge.settings.experiment import Coefficients as Grid
+from negmerge.settings.experiment import Selection
 from negmerge.settings.study import load_study
 from negmerge.settings.zero_shot import ZeroShot
 from negmerge.states import read_state
@@ -33,36 +38,30 @@ README = ROOT / "README.md"
 EXPERIMENT = "mini-clip"
 
 
-def counted(validation: Validation, files: dict[str, Path], grid: list[float]):
-    """Count every batch at every coefficient once; later counts are looked up."""
-    count = validation.counting(lambda name: (read_state(files[name]), files[name]))
-    table = {
-        (name, coefficient, role, batch): count(name, coefficient, role, batch)
-        for name in files
-        for coefficient in grid
-        for role, sizes in validation.sizes.items()
-        for batch in range(len(sizes))
-    }
-    return lambda *place: table[place]
+def counted(validation: Validation, files: dict[str, Path]):
+    """Count each batch at each coefficient once; later counts are looked up."""
+    return cache(validation.counting(lambda name: (read_state(files[name]), files[name])))
 
 
-def full(validation: Validation, count, name: str, grid: list[float]) -> Sweep:
-    """Make the full sweep of one vector."""
-    shares = {
-        role: [
-            sum(count(name, coefficient, role, batch) for batch in range(len(sizes))) / sum(sizes)
-            for coefficient in grid
-        ]
-        for role, sizes in validation.sizes.items()
-    }
-    return Sweep(grid, shares["forget"], shares["control"])
+def full(validation: Validation, count, name: str, grid: list[float], rule: Rule, halvings: int):
+    """Make the full sweep of one vector, with the halvings beside its choice."""
+
+    def measure(coefficient: float) -> Point:
+        accuracy = {}
+        for role, sizes in validation.sizes.items():
+            right = sum(count(name, coefficient, role, batch) for batch in range(len(sizes)))
+            accuracy[role] = Accuracy(right, sum(sizes))
+        return Point(name, coefficient, accuracy)
+
+    return explore(measure(0.0), 0.0, Coefficients(grid), measure, [rule], halvings)
 
 
-def measure(validation: Validation, count, names: list[str], grid: list[float], keep: float):
+def measure(validation: Validation, count, names: list[str], grid: list[float], how: Selection):
     """Search among vectors and compare with their sweeps."""
-    found = search(names, grid, validation.sizes, count, keep)
-    sweeps = {name: full(validation, count, name, grid) for name in names}
-    assert found.choice == choose(sweeps, keep), names
+    found = search(names, grid, validation.sizes, count, how.keep, how.halvings)
+    rule = Rule(how.rule, how.keep)
+    points = [p for n in names for p in full(validation, count, n, grid, rule, how.halvings)]
+    assert found.choice == rule.choose(points), names
     return asdict(found) | {"share": round(found.images / found.images_full, 4)}
 
 
@@ -81,17 +80,15 @@ def measure_task(
     validation = load_validation(scenario, base, batch, device, most=None, re_estimates=False)
     merges = {path.stem: path for path in sorted(folder.glob(f"{task}/merged/*.safetensors"))}
     points = {path.stem: path for path in sorted(folder.glob(f"{task}/vectors/*.safetensors"))}
-    grids = {"study": experiment.coefficients.values, "paper": Coefficients().values}
-    together = sorted({coefficient for grid in grids.values() for coefficient in grid})
-    count = counted(validation, merges | points, together)
+    grids = {"study": experiment.coefficients.values, "paper": Grid().values}
+    count = counted(validation, merges | points)
     result = {"images": {role: sum(sizes) for role, sizes in validation.sizes.items()}}
     for label, grid in grids.items():
         found = {
-            name: measure(validation, count, [name], grid, experiment.selection.keep)
-            for name in merges
+            name: measure(validation, count, [name], grid, experiment.selection) for name in merges
         }
         found["task-arithmetic"] = measure(
-            validation, count, list(points), grid, experiment.selection.keep
+            validation, count, list(points), grid, experiment.selection
         )
         result[f"{label} grid to {grid[-1]:g}"] = found
         for name, one in found.items():

@@ -135,14 +135,16 @@ def _unlearning(experiment: Classifier, images) -> Iterator[Run]:
         if methods.kind(name) != "unlearn":
             continue
         method = plugins.load(plugins.UNLEARN_METHODS, methods.base_name(name)).METHOD
-        for model, given in methods.variants(name, use).items():
+        for given in methods.combinations(use):
             options = method.check(name, given)
             epochs = getattr(options, "epochs", None)
             if epochs is not None:
                 uses = method.uses(options)
                 roles = ("forget", "retain") if uses == "all" else (uses,)
                 recipe = shared.model_copy(update={"epochs": epochs})
-                yield Run(f"unlearn (methods.{model})", recipe, images(*roles))
+                searched = ", ".join(f"{option} {given[option]}" for option in use.grid)
+                place = f"methods.{name}" + (f", {searched}" if searched else "")
+                yield Run(f"unlearn ({place})", recipe, images(*roles))
 
 
 def _counts(where: str, experiment: Experiment, task: str, known: Catalogue) -> Counts | None:

@@ -67,6 +67,7 @@ def test_the_jobs_are_those_of_a_dry_run(plan, study, words, targets):
 # classifiers, each with a pool of 27.
 PAPER_JOBS = {
     "download": 26,
+    "weights": 3 + 2,
     "prepare": 8 + 4,
     "base": 7,
     "head": 7 * (8 + 1),

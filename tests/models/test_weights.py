@@ -192,7 +192,10 @@ def test_a_tag_of_open_clip_and_a_model_of_timm_name_their_repositories(hub, tmp
             {"architecture": "ViT-B-32", "weights": "opanai"},
             "unknown weights 'opanai'; did you mean 'openai'? valid: ",
         ),
-        ({"architecture": TINY, "weights": "gone.pt"}, "or expected the path of a file"),
+        (
+            {"architecture": TINY, "weights": "gone.pt"},
+            "valid: none; or the path of a file that is there",
+        ),
         (
             {
                 "architecture": {"kind": "timm", "name": "coatnet_0_224"},
@@ -245,7 +248,9 @@ class Harmful:
         return open, ("harm", "w")
 
 
-@pytest.mark.parametrize("content", ["other tensors", "an object", "text", "half a file"])
+@pytest.mark.parametrize(
+    "content", ["other tensors", "no names", "an object", "text", "half a file"]
+)
 def test_a_file_of_something_else_is_refused_in_one_line(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "weights.pt"
@@ -256,7 +261,9 @@ def test_a_file_of_something_else_is_refused_in_one_line(tmp_path, monkeypatch, 
     elif content == "text":
         path.write_text("no weights")
     else:
-        torch.save({"logit_scale": Harmful() if content == "an object" else torch.zeros(())}, path)
+        number = torch.zeros(())
+        given = {"other tensors": {"logit_scale": number}, "no names": number}
+        torch.save(given.get(content, {"logit_scale": Harmful()}), path)
     with pytest.raises(UserError) as caught:
         load_clip({"architecture": TINY}, path)
     message = str(caught.value)

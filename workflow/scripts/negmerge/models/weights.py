@@ -34,8 +34,7 @@ def fetch(row: Mapping, record: str | Path) -> None:
     if _is_program(path):
         raise UserError(f"{path}: TorchScript, which is read by running it; {_instead(row)}")
     if "repository" in wanted:
-        # In the hub's cache, files lie in folders that are named by the revision.
-        found |= {"file": path.name, "revision": path.parent.name}
+        found["revision"] = path.parent.name  # as folders in the hub's cache are called
     if found != known:
         write_json(record, found)
 
@@ -75,10 +74,9 @@ def _said_by_open_clip(architecture: str | Mapping, weights: str) -> dict:
         return {"file": weights}
     tags = open_clip.list_pretrained_tags_by_model(str(architecture))
     if weights not in tags:
-        raise UserError(f"{unknown('weights', weights, tags)}; or expected the path of a file")
-    repository, _, file = open_clip.get_pretrained_cfg(architecture, weights)["hf_hub"].rpartition(
-        "/"
-    )
+        raise UserError(f"{unknown('weights', weights, tags)}; or the path of a file that is there")
+    place = open_clip.get_pretrained_cfg(architecture, weights)["hf_hub"]
+    repository, _, file = place.rpartition("/")
     return {"repository": repository, "file": file or HF_SAFE_WEIGHTS_NAME}
 
 

@@ -117,6 +117,14 @@ def test_a_new_revision_on_the_hub_changes_nothing(hub, record):
     assert weights_file(record).read_bytes() == b"weights"
 
 
+def test_a_row_may_name_the_old_form_of_a_file_that_lies_there_in_a_safe_one(hub, record):
+    hub.put(b"weights")
+    fetch(row(file="model.bin"), record)
+    hub.put(b"better weights", SECOND)
+    fetch(row(file="model.bin"), record)
+    assert weights_file(record).read_bytes() == b"weights"
+
+
 def test_a_row_that_says_otherwise_counts_more_than_the_record(hub, record):
     hub.put(b"weights")
     fetch(row(), record)

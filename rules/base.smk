@@ -5,6 +5,7 @@
 rule base:
     input:
         data=pretraining_data,
+        weights=weights_record,
     output:
         base="results/{study}/{experiment}/base.safetensors",
         text="results/{study}/{experiment}/text.safetensors",
@@ -91,6 +92,7 @@ rule split:
 rule train:
     input:
         unpack(role_inputs()),
+        weights=weights_record,
     output:
         trained="results/{study}/{experiment}/{task}/trained/{trained}.safetensors",
     log:

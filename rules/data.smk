@@ -28,10 +28,11 @@ rule download:
         "../workflow/scripts/download.py"
 
 
-# Jobs read the weights from this user's cache; the output only says that they are there.
+# Jobs read the weights from this user's cache; the output says which file they are. It is no new one
+# but an update, so that weights which a row does not tell stay those that were fetched first.
 rule weights:
     output:
-        fetched=touch("<data>/weights/{model}"),
+        record=update("<data>/weights/{model}"),
     log:
         "<data>/logs/weights/{model}.log",
     benchmark:

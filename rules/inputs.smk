@@ -29,13 +29,22 @@ def source_files(wildcards):
     return files_of(wildcards.dataset)
 
 
+def weights_of(name):
+    """As with a download, the record of trained weights counts, and not when it was made."""
+    fetched = catalogue().models[name].is_fetched
+    return ancient(f"{config['data']}/weights/{name}") if fetched else []
+
+
+def weights_record(wildcards):
+    return weights_of(experiment(wildcards).model)
+
+
 def all_downloads(wildcards):
     """What the study that the configuration names gets from elsewhere: files, and weights."""
     chosen = read_study(config["study"])
     files = [file for name in chosen.datasets for file in files_of(name)]
     models = sorted({one.model for one in chosen.experiments.values()})
-    fetched = [name for name in models if catalogue().models[name].is_fetched]
-    return files + [f"{config['data']}/weights/{name}" for name in fetched]
+    return files + [record for name in models if (record := weights_of(name))]
 
 
 def pretraining_data(wildcards):

@@ -82,6 +82,7 @@ def test_what_would_fail_late_is_said_before_anything_is_planned(plan):
 # classifiers, each with a pool of 27.
 PAPER_JOBS = {
     "download": 26,
+    "weights": 3 + 2,
     "prepare": 8 + 4,
     "base": 7,
     "head": 7 * (8 + 1),

@@ -155,6 +155,15 @@ def test_what_is_not_known_has_no_time(config):
     assert clock.seconds(job("download", name="x/y"), Work("?", fetched=None), None) is None
 
 
+def test_the_weights_of_others_are_fetched_once_for_all_experiments(config, change_yaml):
+    fetching = job("weights", name="ViT-B-32")
+    study = load_study(config, "paper")
+    assert work_of(fetching, study, {}).fetched == study.catalogue.models["ViT-B-32"].hub.bytes
+    assert work_of(job("base", "vit-b-32"), study, {"vit-b-32": NETWORK}).fetched == 0
+    change_yaml(config / "models.yaml", "ViT-B-32/hub", None)
+    assert work_of(fetching, load_study(config, "paper"), {}).fetched is None
+
+
 def test_networks_are_measured_from_their_rows(catalogue):
     found = measure(catalogue.models["ViT-B-32"], 10)
     assert found.parameters == 151_277_313  # as open_clip counts them

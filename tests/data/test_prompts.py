@@ -1,4 +1,93 @@
+"""Prompts are filled, and class names stand at the labels that the archives' ids and files give."""
+
+import pytest
+from timm.data import ImageNetInfo
+
 from negmerge.data.prompts import fill
+
+# Of each set whose labels number ids or the lines of a file: label, id in the archive, and name.
+# WordNet ids of ImageNet and Tiny ImageNet (wnids.txt, sorted), folders of CUB and SUN397, and the
+# numbers of cars_meta.mat, which count from 1.
+MEANINGS = {
+    "tiny-imagenet": [
+        (0, "n01443537", "goldfish"),
+        (11, "n01855672", "goose"),
+        (12, "n01882714", "koala"),
+        (24, "n02085620", "Chihuahua"),
+        (38, "n02206856", "bee"),
+        (63, "n02769748", "backpack"),
+        (79, "n02906734", "broom"),
+        (88, "n02999410", "chain"),
+        (122, "n03804744", "nail"),
+        (132, "n03976657", "pole"),
+        (139, "n04067472", "reel"),
+        (165, "n04486054", "triumphal arch"),
+        (170, "n04532670", "viaduct"),
+        (186, "n07747607", "orange"),
+        (194, "n09193705", "alp"),
+        (199, "n12267677", "acorn"),
+    ],
+    "imagenet": [
+        (0, "n01440764", "tench"),
+        (99, "n01855672", "goose"),
+        (105, "n01882714", "koala"),
+        (207, "n02099601", "Golden Retriever"),
+        (281, "n02123045", "tabby cat"),
+        (404, "n02690373", "airliner"),
+        (512, "n03109150", "corkscrew"),
+        (555, "n03345487", "fire truck"),
+        (701, "n03888257", "parachute"),
+        (779, "n04146614", "school bus"),
+        (817, "n04285008", "sports car"),
+        (933, "n07697313", "cheeseburger"),
+        (988, "n12267677", "acorn"),
+        (999, "n15075141", "toilet paper"),
+    ],
+    "cub": [
+        (0, "001.Black_footed_Albatross", "Black footed Albatross"),
+        (16, "017.Cardinal", "Cardinal"),
+        (33, "034.Gray_crowned_Rosy_Finch", "Gray crowned Rosy Finch"),
+        (43, "044.Frigatebird", "Frigatebird"),
+        (72, "073.Blue_Jay", "Blue Jay"),
+        (86, "087.Mallard", "Mallard"),
+        (109, "110.Geococcyx", "Geococcyx"),
+        (117, "118.House_Sparrow", "House Sparrow"),
+        (140, "141.Artic_Tern", "Artic Tern"),
+        (163, "164.Cerulean_Warbler", "Cerulean Warbler"),
+        (187, "188.Pileated_Woodpecker", "Pileated Woodpecker"),
+        (199, "200.Common_Yellowthroat", "Common Yellowthroat"),
+    ],
+    "cars": [
+        (0, 1, "AM General Hummer SUV 2000"),
+        (1, 2, "Acura RL Sedan 2012"),
+        (3, 4, "Acura TL Type-S 2008"),
+        (15, 16, "Audi V8 Sedan 1994"),
+        (30, 31, "BMW 6 Series Convertible 2007"),
+        (52, 53, "Cadillac Escalade EXT Crew Cab 2007"),
+        (75, 76, "Chrysler Aspen SUV 2009"),
+        (99, 100, "FIAT 500 Convertible 2012"),
+        (120, 121, "GMC Acadia SUV 2012"),
+        (135, 136, "Hyundai Accent Sedan 2012"),
+        (150, 151, "Lamborghini Aventador Coupe 2012"),
+        (172, 173, "Porsche Panamera Sedan 2012"),
+        (195, 196, "smart fortwo Convertible 2012"),
+    ],
+    "sun397": [
+        (0, "/a/abbey", "abbey"),
+        (8, "/a/apartment_building/outdoor", "apartment building outdoor"),
+        (60, "/b/bowling_alley", "bowling alley"),
+        (111, "/c/corn_field", "corn field"),
+        (146, "/e/escalator/indoor", "escalator indoor"),
+        (206, "/j/jail_cell", "jail cell"),
+        (207, "/j/jail/indoor", "jail indoor"),
+        (230, "/l/locker_room", "locker room"),
+        (250, "/n/nuclear_power_plant/outdoor", "nuclear power plant outdoor"),
+        (300, "/r/restaurant", "restaurant"),
+        (330, "/s/stable", "stable"),
+        (372, "/v/veterinarians_office", "veterinarians office"),
+        (396, "/y/youth_hostel", "youth hostel"),
+    ],
+}
 
 
 def test_the_class_name_stands_at_each_place():
@@ -8,3 +97,36 @@ def test_the_class_name_stands_at_each_place():
         "{x} %s and {x} %s",
         'the number: "{x} %s".',
     ]
+
+
+@pytest.mark.parametrize("dataset", MEANINGS)
+def test_a_class_is_called_what_its_id_in_the_archive_means(catalogue, dataset):
+    names, meanings = catalogue.prompts[dataset].classes, MEANINGS[dataset]
+    found = [(label, place, names[label]) for label, place, _ in meanings]
+    assert found == meanings
+    assert len(meanings) >= 10
+    assert {meanings[0][0], meanings[-1][0]} == {0, len(names) - 1}
+
+
+def test_the_names_of_tiny_imagenet_stand_in_the_order_of_their_wordnet_ids(catalogue):
+    imagenet = ImageNetInfo()
+    # Of the two cranes, the later id is the machine, which is the one in Tiny ImageNet.
+    wnids = {
+        imagenet.label_name_to_description(wnid).split(", ")[0]: wnid
+        for wnid in imagenet.label_names()
+    }
+    names = catalogue.prompts["tiny-imagenet"].classes
+    assert names == sorted(names, key=wnids.__getitem__)
+    assert catalogue.prompts["tiny-imagenet-salun"].classes == names
+
+
+def test_the_wordnet_ids_of_imagenet_stand_at_their_labels():
+    wnids = ImageNetInfo().label_names()
+    assert wnids == sorted(wnids)
+    assert all(wnids[label] == wnid for label, wnid, _ in MEANINGS["imagenet"])
+
+
+def test_the_names_of_sun397_stand_in_the_order_of_their_folders(catalogue):
+    names = catalogue.prompts["sun397"].classes
+    folders = [f"{name[0]}_{name}".replace(" ", "_") for name in names]
+    assert folders == sorted(folders)

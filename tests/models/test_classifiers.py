@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -120,22 +121,23 @@ def test_swin_t_is_timm_s():
     assert shapes(model.network.state_dict()) == shapes(other.state_dict())
 
 
-def test_pretrained_weights_are_timm_s_and_only_for_new_models(monkeypatch):
+def test_pretrained_weights_are_read_from_a_given_file_and_only_for_new_models(monkeypatch):
     import timm
 
     asked = []
     make = timm.create_model
 
-    def create(name, pretrained, **options):
-        asked.append((name, pretrained))
-        return make(name, pretrained=False, **options)
+    def create(name, pretrained=False, pretrained_cfg_overlay=None, **options):
+        asked.append((name, pretrained, pretrained_cfg_overlay))
+        return make(name, **options)
 
     monkeypatch.setattr(timm, "create_model", create)
     chosen = row("swin-t", size=64, pretrained=True)
-    state = build_classifier(chosen, 5).state_dict()
-    assert asked == [(SWIN, True)]
+    state = build_classifier(chosen, 5, Path("w.safetensors")).state_dict()
+    assert asked == [(SWIN, True, {"file": "w.safetensors"})]
     load_classifier(chosen, state, "x.safetensors")
-    assert {pretrained for _, pretrained in asked[1:]} == {False}
+    build_classifier(row("swin-t", size=64), 5, Path("w.safetensors"))
+    assert asked[1:] == [(SWIN, False, None)] * 3
 
 
 def test_the_input_is_normalised_inside(trained):

@@ -172,3 +172,10 @@ def test_the_state_of_another_model_is_refused(mini, build):
         f"x.safetensors: tensor {names[0]!r} has shape [2, 9], expected "
         f"{list(state[names[0]].shape)}"
     )
+
+
+def test_a_model_without_clip_s_own_text_part_is_refused():
+    for name in ("ViT-B-16-SigLIP", "coca_ViT-B-32", "roberta-ViT-B-32"):
+        with pytest.raises(UserError) as caught:
+            build_clip({"architecture": name})
+        assert str(caught.value) == f"architecture {name!r}: its text part is not CLIP's own"

@@ -1,23 +1,311 @@
-"""Weights that others have trained go through the same code as the workflow's own."""
+"""Weights of others: they go through the same code as the workflow's own, and stay one file."""
+
+import json
+import logging
 
 import open_clip
+import pytest
 import torch
+from huggingface_hub import constants
+from safetensors.torch import save_file
+from timm.models import get_pretrained_cfg
 
+from negmerge.errors import UserError
+from negmerge.files import sha256
+from negmerge.models.classifiers import SWIN, build_classifier
 from negmerge.models.clip import image_encoder, load_clip, split_state, text_model
+from negmerge.models.weights import fetch, weights_file
 
 ARCHITECTURE = "ViT-S-32-alt"
+# Small, since only its names and shapes count here.
+TINY = {
+    "embed_dim": 8,
+    "vision_cfg": {"image_size": 8, "patch_size": 4, "width": 8, "layers": 1, "head_width": 4},
+    "text_cfg": {"context_length": 4, "vocab_size": 9, "width": 8, "heads": 2, "layers": 1},
+}
+REPOSITORY, FILE = "owner/model", "model.safetensors"
+FIRST, SECOND = "1" * 40, "2" * 40
 
 
-def test_weights_are_loaded_and_cut_into_image_and_text_part(tmp_path):
+class Hub:
+    """The cache of the hub's client, with which it gets along without the internet."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def put(self, content, revision=FIRST, repository=REPOSITORY, file=FILE):
+        """Put a file at a revision, which becomes the newest one, and give where its bytes are."""
+        folder = self.folder / f"models--{repository.replace('/', '--')}"
+        blob = folder / "blobs" / f"{revision[0]}{file}"
+        place = folder / "snapshots" / revision / file
+        for path in (blob, place, folder / "refs" / "main"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        blob.write_bytes(content)
+        place.symlink_to(blob)
+        (folder / "refs" / "main").write_text(revision)
+        return blob
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return Hub(tmp_path / "hub")
+
+
+@pytest.fixture
+def record(tmp_path):
+    return tmp_path / "weights" / "model"
+
+
+def row(**said):
+    given = {"revision": None, "file": FILE, "bytes": None, "sha256": None} | said
+    return {
+        "architecture": TINY,
+        "weights": "a tag",
+        "hub": {"repository": REPOSITORY, **given},
+    }
+
+
+def test_weights_are_loaded_and_cut_into_image_and_text_part(tmp_path, record):
     torch.manual_seed(1)
     trained = open_clip.create_model(ARCHITECTURE, pretrained=None).eval()
     torch.save(trained.state_dict(), tmp_path / "weights.pt")
-    row = {"architecture": ARCHITECTURE, "weights": str(tmp_path / "weights.pt")}
+    row = {"architecture": ARCHITECTURE, "weights": str(tmp_path / "weights.pt"), "hub": None}
     torch.manual_seed(2)
-    image, text = split_state(load_clip(row))
+    fetch(row, record)
+    image, text = split_state(load_clip(row, weights_file(record)))
     images, tokens = torch.randn(2, 3, 224, 224), open_clip.tokenize(["a cat", "two dogs"])
     with torch.no_grad():
         features = image_encoder(row, image, "base").eval()(images)
         assert torch.equal(features, trained.encode_image(images, normalize=True))
         words = text_model(row, text, "text").encode_text(tokens)
         assert torch.equal(words, trained.encode_text(tokens))
+
+
+def test_no_job_that_loads_clip_warns_of_random_weights(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    row = {"architecture": ARCHITECTURE}
+    path = tmp_path / "weights.safetensors"
+    save_file(open_clip.CLIP(**open_clip.get_model_config(ARCHITECTURE)).state_dict(), path)
+    image, text = split_state(load_clip(row, path))
+    image_encoder(row, image, "base")
+    text_model(row, text, "text")
+    assert caplog.messages == []
+
+
+def test_the_first_fetch_records_what_the_row_leaves_open(hub, record):
+    blob = hub.put(b"weights")
+    fetch(row(), record)
+    assert json.loads(record.read_text()) == {
+        "repository": REPOSITORY,
+        "revision": FIRST,
+        "file": FILE,
+        "bytes": 7,
+        "sha256": sha256(blob),
+    }
+    assert weights_file(record).read_bytes() == b"weights"
+
+
+def test_a_new_revision_on_the_hub_changes_nothing(hub, record):
+    hub.put(b"weights")
+    fetch(row(), record)
+    before = record.read_text()
+    hub.put(b"better weights", SECOND)
+    fetch(row(), record)
+    assert record.read_text() == before
+    assert weights_file(record).read_bytes() == b"weights"
+
+
+def test_a_row_may_name_the_old_form_of_a_file_that_lies_there_in_a_safe_one(hub, record):
+    hub.put(b"weights")
+    fetch(row(file="model.bin"), record)
+    hub.put(b"better weights", SECOND)
+    fetch(row(file="model.bin"), record)
+    assert weights_file(record).read_bytes() == b"weights"
+
+
+def test_a_row_that_says_otherwise_counts_more_than_the_record(hub, record):
+    hub.put(b"weights")
+    fetch(row(), record)
+    hub.put(b"better weights", SECOND)
+    fetch(row(revision=SECOND), record)
+    assert weights_file(record).read_bytes() == b"better weights"
+
+
+def test_another_file_than_the_recorded_one_is_refused(hub, record):
+    blob = hub.put(b"weights")
+    right = sha256(blob)
+    fetch(row(), record)
+    blob.write_bytes(b"weighty")
+    message = (
+        f"{blob}: not the weights that {record} names: found sha256 {sha256(blob)}, expected "
+        f"{right}; delete it and run again, or delete {record} if the file is right"
+    )
+    for check in (lambda: weights_file(record), lambda: fetch(row(), record)):
+        with pytest.raises(UserError) as caught:
+            check()
+        assert str(caught.value) == message
+    blob.write_bytes(b"weigh")
+    with pytest.raises(UserError, match="found bytes 5, expected 7; delete it"):
+        weights_file(record)
+
+
+def test_another_file_than_that_of_the_row_is_refused_and_not_recorded(hub, record):
+    blob = hub.put(b"weights")
+    with pytest.raises(UserError) as caught:
+        fetch(row(revision=FIRST, bytes=7, sha256="0" * 64), record)
+    assert str(caught.value) == (
+        f"{blob}: not the weights that the row of the model names: found sha256 {sha256(blob)}, "
+        f"expected {'0' * 64}; delete it and run again"
+    )
+    assert not record.exists()
+
+
+def test_weights_that_cannot_be_fetched_are_named(hub, record):
+    hub.put(b"weights")
+    with pytest.raises(UserError) as caught:
+        fetch(row(revision=SECOND), record)
+    message = str(caught.value)
+    assert message.startswith(
+        f"model.safetensors of owner/model on the Hugging Face hub, revision {SECOND}: "
+    )
+    assert message.endswith("; run the same command again where there is internet")
+    assert "\n" not in message
+    assert not record.exists()
+
+
+def test_a_tag_of_open_clip_and_a_model_of_timm_name_their_repositories(hub, tmp_path):
+    where = "timm/vit_base_patch32_clip_224.openai"
+    hub.put(b"clip", repository=where, file="open_clip_model.safetensors")
+    hub.put(b"resnet", repository="timm/resnet10t.c3_in1k")
+    hub.put(b"swin", repository=f"timm/{SWIN}.ms_in1k")
+    given = {
+        "clip": {"architecture": "ViT-B-32-quickgelu", "weights": "openai"},
+        "resnet": {
+            "architecture": {"kind": "timm", "name": "resnet10t", "pretrained": True},
+            "weights": "pretrain",
+        },
+        "swin": {"architecture": {"kind": "swin-t", "pretrained": True}, "weights": "pretrain"},
+    }
+    for name, said in given.items():
+        fetch(said | {"hub": None}, tmp_path / name)
+        assert weights_file(tmp_path / name).read_text() == name
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"architecture": "ViT-B-32", "weights": "opanai"},
+            "unknown weights 'opanai'; did you mean 'openai'? valid: ",
+        ),
+        (
+            {"architecture": TINY, "weights": "gone.pt"},
+            "valid: none; or the path of a file that is there",
+        ),
+        (
+            {
+                "architecture": {"kind": "timm", "name": "coatnet_0_224"},
+                "weights": "pretrain",
+            },
+            "timm has no weights of 'coatnet_0_224' on the hub: name them under `hub`",
+        ),
+    ],
+)
+def test_weights_that_nobody_has_are_refused(record, given, message):
+    with pytest.raises(UserError) as caught:
+        fetch(given | {"hub": None}, record)
+    assert message in str(caught.value)
+
+
+def test_a_file_that_went_away_is_named(tmp_path, record):
+    path = tmp_path / "weights.pt"
+    path.write_bytes(b"weights")
+    fetch({"architecture": TINY, "weights": str(path), "hub": None}, record)
+    path.unlink()
+    with pytest.raises(UserError, match=f"^{path}: cannot be read: No such file"):
+        weights_file(record)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "instead"),
+    [
+        (
+            "ViT-B-32-quickgelu",
+            "expected open_clip_model.safetensors of timm/vit_base_patch32_clip_224.openai on the "
+            "Hugging Face hub, which `weights: openai` fetches",
+        ),
+        (TINY, "expected a .safetensors file"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_the_original_file_of_openai_is_not_run(tmp_path, record, architecture, instead):
+    path = tmp_path / "ViT-B-32.pt"
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
+    with pytest.raises(UserError) as caught:
+        fetch({"architecture": architecture, "weights": str(path), "hub": None}, record)
+    assert str(caught.value) == f"{path}: TorchScript, which is read by running it; {instead}"
+    assert not record.exists()
+
+
+class Harmful:
+    """An object that opens a file when it is unpickled."""
+
+    def __reduce__(self):
+        return open, ("harm", "w")
+
+
+@pytest.mark.parametrize(
+    "content", ["other tensors", "no names", "an object", "text", "half a file"]
+)
+def test_a_file_of_something_else_is_refused_in_one_line(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "weights.pt"
+    if content == "half a file":
+        path = tmp_path / "weights.safetensors"
+        save_file({"a": torch.zeros(100)}, path)
+        path.write_bytes(path.read_bytes()[:200])
+    elif content == "text":
+        path.write_text("no weights")
+    else:
+        number = torch.zeros(())
+        given = {"other tensors": {"logit_scale": number}, "no names": number}
+        torch.save(given.get(content, {"logit_scale": Harmful()}), path)
+    with pytest.raises(UserError) as caught:
+        load_clip({"architecture": TINY}, path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: not the weights of ")
+    assert "\n" not in message
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize(
+    "architecture", [{"kind": "timm", "name": "resnet10t"}, {"kind": "swin-t"}]
+)
+def test_a_classifier_starts_from_the_weights_in_a_file(tmp_path, architecture):
+    settings = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 64}
+    of_others = build_classifier({"architecture": architecture} | settings, 1000).network
+    state = {name: tensor.contiguous() for name, tensor in of_others.state_dict().items()}
+    save_file(state, tmp_path / FILE)
+    pretrained = {"architecture": architecture | {"pretrained": True}} | settings
+    found = build_classifier(pretrained, 7, tmp_path / FILE).network.state_dict()
+    last = {name for name in found if name.startswith(("fc.", "head.fc."))}
+    assert {len(found[name]) for name in last} == {7}
+    for name, tensor in state.items():
+        assert name in last or torch.equal(tensor, found[name]), name
+    random = build_classifier(pretrained, 7).network.state_dict()
+    assert any(not torch.equal(tensor, found[name]) for name, tensor in random.items())
+
+
+def test_the_project_s_rows_pin_one_file_of_the_repository_that_the_packages_name(catalogue):
+    rows = {name: row for name, row in catalogue.models.items() if row.is_fetched}
+    assert len(rows) >= 5
+    for name, row in rows.items():
+        assert None not in (row.hub.revision, row.hub.bytes, row.hub.sha256), name
+        if row.scenario == "zero-shot":
+            where = open_clip.get_pretrained_cfg(row.architecture, row.weights)["hf_hub"]
+            assert row.hub.repository == where.rstrip("/"), name
+        else:
+            chosen = get_pretrained_cfg(row.architecture.get("name", SWIN))
+            assert row.hub.repository == chosen.hf_hub_id, name

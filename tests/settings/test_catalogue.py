@@ -82,6 +82,19 @@ FINDINGS = {
         "ViT-B-32: the openai weights need QuickGELU, but the architecture is 'ViT-B-32': expected "
         "one that ends in -quickgelu",
     ),
+    "weights of others that are not wanted": (
+        "models.yaml",
+        "mini-clip/hub",
+        {"repository": "owner/name", "file": "model.safetensors"},
+        "mini-clip: `hub` names owner/name, but the workflow trains the model: expected a tag as "
+        "`weights`, or `pretrained: true` in `architecture`",
+    ),
+    "a branch as revision": (
+        "models.yaml",
+        "ViT-B-32/hub/revision",
+        "main",
+        "ViT-B-32.hub.revision is 'main': ",
+    ),
     "an architecture": (
         "models.yaml",
         "mini-clip/architecture",

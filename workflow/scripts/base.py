@@ -4,6 +4,7 @@ from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.clip import load_clip, split_state
+from negmerge.models.weights import weights_file
 from negmerge.pretraining import Source, pretrain
 from negmerge.settings.recipe import Recipe
 from negmerge.states import write_state
@@ -13,7 +14,7 @@ with job(snakemake) as provenance:
     device = compute.prepare(params.device, params.torch_threads, params.seed)
     saved = SavedState.of_job(snakemake, device, provenance.made_from)
     if params.pretrain is None:
-        clip = load_clip(params.model)
+        clip = load_clip(params.model, weights_file(snakemake.input.weights))
     else:
         sources = [
             Source(path, **source)

@@ -7,6 +7,7 @@ from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.classifiers import build_classifier
+from negmerge.models.weights import weights_file
 from negmerge.scenarios import load_scenario
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Recipe
@@ -19,7 +20,9 @@ with job(snakemake) as provenance:
     recipe = Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, snakemake.input, device)
     settings = Compute.model_validate(params.scenario["compute"])
-    model = build_classifier(params.scenario["model"], params.scenario["classes"])
+    record = snakemake.input.weights
+    weights = weights_file(record) if record else None
+    model = build_classifier(params.scenario["model"], params.scenario["classes"], weights)
     model = compute.tuned(model.to(device), settings)
     items = scenario.role(params.role, "train").items
     transform = scenario.training_transform(recipe.augmentation)

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -44,19 +45,21 @@ def _vgg16_bn(classes: int, size: int, variant: str = "salun") -> nn.Module:
     return vgg16_bn(classes, variant)
 
 
-def _swin_t(classes: int, size: int, pretrained: bool = False) -> nn.Module:
+def _swin_t(classes: int, size: int, weights: Path | None = None) -> nn.Module:
+    # timm fits the relative positions of trained weights to the size.
+    return _timm(classes, size, SWIN, weights, img_size=size)
+
+
+def _timm(
+    classes: int, size: int, name: str, weights: Path | None = None, **options: object
+) -> nn.Module:
     # Here, since timm takes seconds to import and the other kinds do without it.
     import timm
 
-    # timm fetches the weights of ImageNet-1k and fits the relative positions to the size.
-    return timm.create_model(SWIN, pretrained=pretrained, num_classes=classes, img_size=size)
-
-
-def _timm(classes: int, size: int, name: str, pretrained: bool = False) -> nn.Module:
-    import timm
-
     find("model of timm", name, dict.fromkeys(timm.list_models()))
-    return timm.create_model(name, pretrained=pretrained, num_classes=classes)
+    if weights is not None:
+        options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
+    return timm.create_model(name, num_classes=classes, **options)
 
 
 # By kind: from classes, size and options to a network, and its options.
@@ -73,7 +76,7 @@ def _convolutional(network: nn.Module) -> bool:
     return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
-def build_classifier(row: Mapping, classes: int) -> nn.Sequential:
+def build_classifier(row: Mapping, classes: int, weights: Path | None = None) -> nn.Sequential:
     """Build a classifier with new weights, on torch's default device.
 
     The weights of ResNet and VGG lie in memory channels last, which makes their convolutions
@@ -84,6 +87,8 @@ def build_classifier(row: Mapping, classes: int) -> nn.Sequential:
         row: `architecture` (its `kind`, one of `KINDS`, and the kind's options), `mean` and `std`
             of the three channels, and `size`, the side of the images in pixels.
         classes: number of outputs.
+        weights: where `pretrained` is set, a file of timm's weights to start from, whose last layer
+            is not taken if it has another number of outputs; without a file, all are random.
 
     Returns:
         A model from images (n, 3, size, size) float32 in 0..1 to logits (n, classes). Its state
@@ -98,6 +103,8 @@ def build_classifier(row: Mapping, classes: int) -> nn.Sequential:
     for name in options:
         if name not in known:
             raise UserError(unknown(f"option of {kind}", name, known))
+    if options.pop("pretrained", False):
+        options["weights"] = weights
     network = build(classes, row["size"], **options)
     if _convolutional(network):
         network.to(memory_format=torch.channels_last)
@@ -112,15 +119,13 @@ def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn
     The number is read from the state, since Boundary Expanding adds an output.
 
     Args:
-        row: as for `build_classifier`; `pretrained` is ignored.
+        row: as for `build_classifier`.
         state: the weights, and the statistics of batch normalisation.
         where: what errors call the state.
 
     Raises:
         UserError: the state is that of another model.
     """
-    options = {name: value for name, value in row["architecture"].items() if name != "pretrained"}
-    row = {**row, "architecture": options}
     with torch.device("meta"):
         name, _ = last_linear(build_classifier(row, 1))
     weight = state.get(f"{name}.weight")

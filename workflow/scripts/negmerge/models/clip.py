@@ -1,7 +1,9 @@
 """CLIP, cut into the image encoder that forgets and the text part that makes the heads."""
 
+import textwrap
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 
 import open_clip
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from negmerge.checks import require_same_layout
-from negmerge.errors import find
+from negmerge.errors import UserError, find
 from negmerge.states import State, shapes
 
 IMAGE_PREFIX = "visual."
@@ -34,31 +36,43 @@ class ImageEncoder(nn.Module):
 def build_clip(row: Mapping) -> open_clip.CLIP:
     """Build a CLIP model with random weights, on torch's default device.
 
+    It is built from its configuration: `open_clip.create_model` warns of random weights each time.
+
     Args:
         row: a row of `config/models.yaml`; its `architecture` is a name of open_clip or a
             configuration in open_clip's form.
 
     Raises:
-        UserError: open_clip has no architecture of that name.
+        UserError: open_clip has no architecture of that name, or its text part is not CLIP's own.
     """
     architecture = row["architecture"]
     if isinstance(architecture, str):
         find("architecture", architecture, dict.fromkeys(open_clip.list_models()))
-        device = torch.get_default_device()
-        return open_clip.create_model(architecture, pretrained=None, device=device)
+        name, architecture = architecture, open_clip.get_model_config(architecture)
+        foreign = {"custom_text", "multimodal_cfg"} & architecture.keys()
+        if foreign or "hf_model_name" in architecture["text_cfg"]:
+            raise UserError(f"architecture {name!r}: its text part is not CLIP's own")
     return open_clip.CLIP(**architecture)
 
 
-def load_clip(row: Mapping) -> open_clip.CLIP:
-    """Fetch a CLIP model that others have trained.
+def load_clip(row: Mapping, weights: str | Path) -> open_clip.CLIP:
+    """Build a CLIP model with weights that others have trained.
 
     Args:
-        row: as for `build_clip`, with the tag of the weights under `weights`.
+        row: as for `build_clip`. The OpenAI weights need QuickGELU, which no file tells: the rows
+            name the `-quickgelu` architectures.
+        weights: a file of tensors by open_clip's names, in the form of safetensors or of torch.
 
-    The OpenAI weights need QuickGELU, which open_clip only warns about: the rows name the
-    `-quickgelu` architectures.
+    Raises:
+        UserError: the file holds something else, or tensors of another model.
     """
-    return open_clip.create_model(row["architecture"], pretrained=row["weights"])
+    clip = build_clip(row)
+    try:
+        open_clip.load_checkpoint(clip, str(weights), weights_only=True)
+    except Exception as error:  # Each form of file, and each mistake in one, has its own.
+        reason = textwrap.shorten(str(error), 300)
+        raise UserError(f"{weights}: not the weights of {row['architecture']}: {reason}") from error
+    return clip
 
 
 def split_state(clip: open_clip.CLIP) -> tuple[State, State]:

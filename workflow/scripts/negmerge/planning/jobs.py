@@ -120,9 +120,9 @@ def _job(rule: str, output: str, study: Study, name: str, data: str) -> Job:
     """
     path, results, prepared = PurePosixPath(output), f"results/{name}", PurePosixPath(data)
     if path.is_relative_to(prepared):
-        # data/{dataset}/images.safetensors, or data/downloads/{dataset}/{file}
+        # data/{dataset}/images.safetensors, data/downloads/{dataset}/{file}, data/weights/{model}
         parts = path.relative_to(prepared).parts
-        label = "/".join(parts[1:]) if rule == "download" else parts[0]
+        label = "/".join(parts[1:]) if rule in ("download", "weights") else parts[0]
         return Job(rule, (), False, f"{data}/benchmarks/{rule}/{label}.tsv", name=label)
     if not path.is_relative_to(results):
         raise UserError(f"{output}: not in {results}/, where the results of study {name} lie")

@@ -4,7 +4,6 @@ Parameters, bytes and operations come from the row of a model itself, so a new m
 anywhere. torch is imported here only, when it is needed.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,13 +50,8 @@ def measure(row: Model, classes: int) -> Network:
     """
     import torch
 
-    # open_clip warns that a model has no trained weights, which is meant here.
-    logging.disable(logging.WARNING)
-    try:
-        with torch.device("meta"), torch.no_grad():
-            return (_clip if row.scenario == "zero-shot" else _classifier)(row, classes)
-    finally:
-        logging.disable(logging.NOTSET)
+    with torch.device("meta"), torch.no_grad():
+        return (_clip if row.scenario == "zero-shot" else _classifier)(row, classes)
 
 
 def _clip(row: Model, classes: int) -> Network:
@@ -76,7 +70,7 @@ def _clip(row: Model, classes: int) -> Network:
         features=clip.encode_text(tokens).shape[1],
         image_flops=_flops(clip.visual, torch.zeros(1, 3, row.size, row.size)),
         prompt_flops=_flops(clip.encode_text, tokens),
-        fetched=row.weights != "pretrain",
+        fetched=row.is_fetched,
     )
 
 
@@ -85,10 +79,8 @@ def _classifier(row: Model, classes: int) -> Network:
 
     from negmerge.models.classifiers import build_classifier
 
-    settings = row.model_dump()
-    # Trained weights have the sizes of new ones, and are not fetched to plan.
-    fetched = settings["architecture"].pop("pretrained", False)
-    model = build_classifier(settings, classes).eval()
+    # Trained weights have the sizes of new ones.
+    model = build_classifier(row.model_dump(), classes).eval()
     return Network(
         size=row.size,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -97,7 +89,7 @@ def _classifier(row: Model, classes: int) -> Network:
         features=0,
         image_flops=_flops(model, torch.zeros(1, 3, row.size, row.size)),
         prompt_flops=0,
-        fetched=fetched,
+        fetched=row.is_fetched,
     )
 
 

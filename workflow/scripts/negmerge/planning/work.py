@@ -40,7 +40,7 @@ def _base(case: Case) -> Work:
     settings = case.experiment.pretrain
     size = case.network.state_bytes + case.network.text_bytes
     if settings is None:
-        return Work("weights fetched, as float32", fetched=size, moved=size)
+        return Work("weights read and written, as float32", moved=2 * size)
     shown = sum(
         part_sizes(case.known, name)[source.part] * source.repeat
         for name, source in settings.sources.items()
@@ -201,6 +201,11 @@ def _download(job: Job, known: Catalogue) -> Work:
     return Work("the file's size", fetched=file.bytes)
 
 
+def _weights(job: Job, known: Catalogue) -> Work:
+    hub = known.models[job.name].hub
+    return Work("the file's size", fetched=hub.bytes if hub else None)
+
+
 def _prepare(job: Job, known: Catalogue) -> Work:
     row = known.datasets[job.name]
     sizes = [file.bytes for file in row.downloads.values()]
@@ -208,8 +213,12 @@ def _prepare(job: Job, known: Catalogue) -> Work:
     return Work("the sizes of its archives", unpacked=total)
 
 
-DATA: dict[str, Callable[[Job, Catalogue], Work]] = {"download": _download, "prepare": _prepare}
-SMALL = ("weights", "split", "select", "dag", "table", "figure", "report")
+DATA: dict[str, Callable[[Job, Catalogue], Work]] = {
+    "download": _download,
+    "weights": _weights,
+    "prepare": _prepare,
+}
+SMALL = ("split", "select", "dag", "table", "figure", "report")
 RULES: dict[str, Callable[[Case], Work]] = {
     "base": _base,
     "head": _head,

@@ -86,6 +86,18 @@ class Dataset(Settings):
             raise ValueError(f"two files have one name: {names}")
 
 
+class Hub(Settings):
+    """A file of weights on the Hugging Face hub. What is left out, the first fetch records."""
+
+    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Owner and name.")
+    revision: str | None = Field(
+        None, pattern="^[0-9a-f]{40}$", description="The commit; null: the newest at first."
+    )
+    file: FileName = Field(description="The file's name.")
+    bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
+
+
 class Model(Settings):
     """A row of `config/models.yaml`."""
 
@@ -95,7 +107,11 @@ class Model(Settings):
         "its `kind` and the options of `negmerge.models.classifiers`."
     )
     weights: str = Field(
-        description="open_clip's tag of trained weights, or `pretrain`: the workflow trains it."
+        description="open_clip's tag of trained weights, or the path of a file of them, or "
+        "`pretrain`: the workflow trains it."
+    )
+    hub: Hub | None = Field(
+        None, description="Where trained weights lie; null: where open_clip or timm has them."
     )
     size: PositiveInt = Field(description="Side of the images in pixels.")
     mean: list[float] = Field(min_length=3, max_length=3, description="Channel means, 0..1.")
@@ -108,6 +124,15 @@ class Model(Settings):
             raise ValueError(
                 "the openai weights need QuickGELU, but the architecture is "
                 f"{self.architecture!r}: expected one that ends in -quickgelu"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _hub_of_others(self):
+        if self.hub and not self.is_fetched:
+            raise ValueError(
+                f"`hub` names {self.hub.repository}, but the workflow trains the model: expected "
+                "a tag as `weights`, or `pretrained: true` in `architecture`"
             )
         return self
 

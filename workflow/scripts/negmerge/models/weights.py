@@ -1,0 +1,144 @@
+"""Weights that others have trained: which file they are, and that they stay that file.
+
+The record of a model's weights, `data/weights/{model}`, names a file of the Hugging Face hub by its
+`repository`, `revision` and `file`, or a `file` of the user's by its path, with `bytes` and
+`sha256`. What the model's row leaves open, the first fetch decides; later jobs want the same file.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from negmerge.errors import UserError, unknown
+from negmerge.files import read_json, sha256, write_json
+from negmerge.models.classifiers import SWIN
+
+
+def fetch(row: Mapping, record: str | Path) -> None:
+    """Fetch the weights of a model into the cache that jobs read, and write their record.
+
+    Args:
+        row: a row of `config/models.yaml` with weights that others have trained.
+        record: the place of the record. One that is there counts, unless the row says otherwise.
+
+    Raises:
+        UserError: the row names no weights, they cannot be fetched, are another file than the row
+            or the record says, or are a program.
+    """
+    said = _said_by(row)
+    known = read_json(record) if Path(record).exists() else {}
+    agree = said.items() <= known.items()
+    wanted = known if agree else said
+    path = _located(wanted)
+    found = wanted | _verified(path, wanted, record if agree else None)
+    if _is_program(path):
+        raise UserError(f"{path}: TorchScript, which is read by running it; {_instead(row)}")
+    if "repository" in wanted:
+        found["revision"] = path.parent.name  # as folders in the hub's cache are called
+    if found != known:
+        write_json(record, found)
+
+
+def weights_file(record: str | Path) -> Path:
+    """Give the file that a record names.
+
+    Raises:
+        UserError: the record cannot be read, or the file is missing or another one.
+    """
+    known = read_json(record, ("file", "bytes", "sha256"))
+    path = _located(known)
+    _verified(path, known, record)
+    return path
+
+
+def _said_by(row: Mapping) -> dict:
+    """Gather what the row of a model, or the package that it names, says of the file."""
+    if row["hub"]:
+        return {name: value for name, value in row["hub"].items() if value is not None}
+    if row["weights"] != "pretrain":
+        return _said_by_open_clip(row["architecture"], row["weights"])
+    from timm.models import get_pretrained_cfg
+
+    name = row["architecture"].get("name", SWIN)
+    found = get_pretrained_cfg(name)
+    if found is None or not found.hf_hub_id:
+        raise UserError(f"timm has no weights of {name!r} on the hub: name them under `hub`")
+    return {"repository": found.hf_hub_id, "file": found.hf_hub_filename or "model.safetensors"}
+
+
+def _said_by_open_clip(architecture: str | Mapping, weights: str) -> dict:
+    import open_clip
+    from open_clip.constants import HF_SAFE_WEIGHTS_NAME
+
+    if Path(weights).is_file():
+        return {"file": weights}
+    tags = open_clip.list_pretrained_tags_by_model(str(architecture))
+    if weights not in tags:
+        raise UserError(f"{unknown('weights', weights, tags)}; or the path of a file that is there")
+    place = open_clip.get_pretrained_cfg(architecture, weights)["hf_hub"]
+    repository, _, file = place.rpartition("/")
+    return {"repository": repository, "file": file or HF_SAFE_WEIGHTS_NAME}
+
+
+def _located(wanted: Mapping) -> Path:
+    """Give the path of a file, which is fetched if it lies on the hub and is not in the cache."""
+    if "repository" not in wanted:
+        return Path(wanted["file"])
+    from open_clip.pretrained import download_pretrained_from_hf
+
+    repository, file, revision = wanted["repository"], wanted["file"], wanted.get("revision")
+    try:
+        return Path(download_pretrained_from_hf(repository, file, revision))
+    except FileNotFoundError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{file} of {repository} on the Hugging Face hub, revision {revision or 'main'}: "
+            f"{reason}; run the same command again where there is internet"
+        ) from error
+
+
+def _verified(path: Path, wanted: Mapping, record: str | Path | None) -> dict:
+    """Give size and SHA-256 of a file, which has to have those that are known.
+
+    Raises:
+        UserError: it has others than the record says, or the model's row where there is no record;
+            or it cannot be read.
+    """
+    # The hub's cache has links, and it takes a damaged file behind one for a good one.
+    path = path.resolve()
+    try:
+        found = {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    for name, value in found.items():
+        expected = wanted.get(name, value)
+        if value != expected:
+            raise UserError(
+                f"{path}: not the weights that {record or 'the row of the model'} names: found "
+                f"{name} {value}, expected {expected}; delete it and run again"
+                + (f", or delete {record} if the file is right" if record else "")
+            )
+    return found
+
+
+def _is_program(path: Path) -> bool:
+    """Say whether a file is TorchScript, which holds code beside tensors, as OpenAI's .pt files."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(Path(name).name == "constants.pkl" for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
+
+
+def _instead(row: Mapping) -> str:
+    """Name the file that has the numbers of a TorchScript file of OpenAI."""
+    import open_clip
+    from open_clip.constants import HF_SAFE_WEIGHTS_NAME
+
+    found = open_clip.get_pretrained_cfg(str(row["architecture"]), "openai")
+    if not found:
+        return "expected a .safetensors file"
+    return (
+        f"expected {HF_SAFE_WEIGHTS_NAME} of {found['hf_hub'].rstrip('/')} on the Hugging Face "
+        "hub, which `weights: openai` fetches"
+    )

@@ -172,6 +172,12 @@ def download_of(wildcards):
     return find("file", wildcards.file, dataset(wildcards).downloads).model_dump()
 
 
+def by_hand_of(wildcards):
+    """All that a person has to fetch with a file, so that one message names everything."""
+    is_manual = find("file", wildcards.file, dataset(wildcards).downloads).manual
+    return catalogue().by_hand(wildcards.dataset) if is_manual else []
+
+
 re_estimates = setting("re_estimates")
 
 

@@ -22,6 +22,7 @@ rule download:
         runtime=600,
     params:
         file=download_of,
+        by_hand=by_hand_of,
     message:
         "download: {wildcards.dataset}, {wildcards.file}"
     script:

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 import torch
+from PIL import Image
 
 from negmerge.data.images import write_images
 from negmerge.errors import UserError
@@ -117,11 +118,12 @@ def tiny_disk(tmp_path):
     subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+NOISE = Image.effect_noise((500, 500), 100)
 LARGE = {
     "text": lambda path: write_text(path, "x" * 200_000),
     "json": lambda path: write_json(path, ["x" * 200_000]),
     "state": lambda path: write_state(path, {"w": torch.ones(50_000)}, {}),
-    "images": lambda path: write_images(path, [("train", 0, bytes(200_000))], {"train": 1}, 1),
+    "images": lambda path: write_images(path, [("train", 0, NOISE)], {"train": 1}, 1),
 }
 
 

@@ -12,7 +12,8 @@ class FileServer:
 
     Faults: an int n ends the answer after n bytes; ("status", code) answers so; "no range" sends
     the whole file though a part was asked for; ("bytes", content) sends other bytes; "no length"
-    does not tell the size; ("slow", n, seconds) waits before each n bytes; ("stall", n) sends n
+    does not tell the size, and ("no length", n) ends after n bytes as well; ("redirect", url)
+    sends the client there; ("slow", n, seconds) waits before each n bytes; ("stall", n) sends n
     bytes and then nothing for a while; ("range", header) claims to send another part.
     """
 
@@ -53,6 +54,11 @@ class FileServer:
         if kind == "status" or content is None:
             request.send_error(fault[1] if kind == "status" else 404)
             return
+        if kind == "redirect":
+            request.send_response(302)
+            request.send_header("Location", fault[1])
+            request.end_headers()
+            return
         start = int(re.fullmatch(r"bytes=(\d+)-", part)[1]) if part and kind != "no range" else 0
         if part and kind != "no range" and start >= len(content):
             request.send_error(416)
@@ -71,6 +77,8 @@ class FileServer:
     def _send(request, content, fault, kind) -> None:
         if isinstance(fault, int):
             request.wfile.write(content[:fault])
+        elif kind == "no length" and fault != kind:
+            request.wfile.write(content[: fault[1]])
         elif kind == "slow":
             for begin in range(0, len(content), fault[1]):
                 time.sleep(fault[2])

@@ -61,9 +61,27 @@ def zipped(members):
     return stream.getvalue()
 
 
+def unpacked(content):
+    """Give the members of an archive that `tar` or `zipped` made."""
+    stream = io.BytesIO(content)
+    if content[:2] == b"PK":
+        with zipfile.ZipFile(stream) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+    with tarfile.open(fileobj=stream) as archive:
+        return {m.name: archive.extractfile(m).read() for m in archive if m.isreg()}
+
+
+def repacked(content, **changes):
+    """Make an archive of the same kind with other members; None leaves one out."""
+    members = {n: new for n, new in (unpacked(content) | changes).items() if new is not None}
+    if content[:2] == b"PK":
+        return zipped(members)
+    return tar(members, "w:gz" if content[:2] == b"\x1f\x8b" else "w")
+
+
 def mat(**variables):
     stream = io.BytesIO()
-    savemat(stream, variables)
+    savemat(stream, variables, do_compression=True)
     return stream.getvalue()
 
 

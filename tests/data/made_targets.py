@@ -83,19 +83,14 @@ def eurosat():
         for number, file in enumerate(files):
             members[file] = picture(100 * label + number)
         expected[name] = [(label, members[file]) for file in sorted(files)]
-    # Drawn class by class from one generator: first the validation images, then the test images.
-    random = np.random.RandomState(0)
-    for name in ("AnnualCrop", "Forest"):
+    # Each class is drawn by itself: first its 3 validation images, then its 2 test images.
+    for label, name in enumerate(("AnnualCrop", "Forest")):
         items = expected.pop(name)
-        order, tenth = random.permutation(len(items)).tolist(), len(items) // 10
-        parts = {
-            "val": order[:tenth],
-            "test": order[tenth : 2 * tenth],
-            "train": order[2 * tenth :],
-        }
-        for split, places in parts.items():
+        order = np.random.RandomState([0, label]).permutation(len(items)).tolist()
+        for split, places in {"val": order[:3], "test": order[3:5], "train": order[5:]}.items():
             expected[split] += [items[place] for place in sorted(places)]
-    return Made({"images": zipped(members)}, 2, expected)
+    options = {"held_out": {"val": 3, "test": 2}}
+    return Made({"images": zipped(members)}, 2, expected, options)
 
 
 def svhn():

@@ -136,7 +136,7 @@ def test_a_zip_file_that_lies_about_its_sizes_is_refused(save):
     content = stream.getvalue()
     assert refused(save(content)).startswith("more than 100 members")
     lies = content.replace(struct.pack("<I", 5_000_000), struct.pack("<I", 100))
-    assert refused(save(lies)).startswith("not a whole archive (Bad CRC-32")
+    assert refused(save(lies)).startswith("not a whole archive ('bomb': Bad CRC-32")
 
 
 def test_the_limits_leave_room_for_the_real_archives(catalogue):
@@ -165,6 +165,67 @@ def test_truncated_archives_are_refused(save):
         for share in (0.01, 0.5, 0.95):
             path = save(content[: int(share * len(content))])
             assert refused(path).startswith("not a whole archive (")
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_a_compressed_tar_file_that_is_cut_after_its_members_is_refused(save, mode):
+    content = tar(mode=mode)
+    assert [member.name for member in members(save(content), LIMITS)] == ["good/first", "last"]
+    for less in (1, 4, 8, 12):
+        assert refused(save(content[:-less])).startswith("not a whole archive (")
+
+
+@pytest.mark.parametrize("place", [-8, -5, -4, -1])
+def test_a_wrong_checksum_or_length_after_the_members_is_refused(save, place):
+    content = bytearray(tar())
+    content[place] ^= 1
+    path = save(bytes(content))
+    assert refused(path).startswith("not a whole archive (")
+    with pytest.raises(UserError, match=r"not a whole archive \("):
+        read_members(path, LIMITS, ["good/first"])
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_header_that_is_cut_or_broken_is_not_the_end(save, mode):
+    whole = tar(mode="w")
+    place = whole.index(b"last")
+    packed = gzip.compress if mode == "w:gz" else bytes
+    for length in (4, 100, 511):
+        message = refused(save(packed(whole[: place + length])))
+        assert message == "not a whole archive (a header is broken: truncated header)"
+    for wrong in (b"lost", bytes(4)):
+        message = refused(save(packed(whole[:place] + wrong + whole[place + 4 :])))
+        assert message == "not a whole archive (a header is broken: bad checksum)"
+
+
+def test_a_tar_header_that_is_cut_in_an_inner_archive_is_refused(save):
+    whole = tar(mode="w")
+    cut = io.BytesIO(whole[: whole.index(b"last") + 100])
+    with pytest.raises(UserError) as caught:
+        list(members("outer: inner", LIMITS, cut))
+    message = "not a whole archive (a header is broken: truncated header)"
+    assert str(caught.value) == f"outer: inner: {message}"
+
+
+def test_gigabytes_after_the_end_are_not_read(save, monkeypatch):
+    monkeypatch.setattr(archives, "MEMBER_BYTES", 10**6)
+    content = gzip.compress(tar(mode="w") + bytes(5 * 10**6))
+    assert refused(save(content)) == "not a whole archive (more than 1000000 bytes after its end)"
+
+
+def test_what_macos_adds_is_left_out(save, tmp_path):
+    names = ("__MACOSX/good/._first", "good/._first", "__MACOSX/x")
+    expected = ["good/first", "last"]
+    for content in (tar(*map(tar_member, names)), tar(tar_member(f"./{names[0]}"))):
+        assert [member.name for member in members(save(content), LIMITS)] == expected
+    for name in names:
+        found = [member.name for member in members(save(zipped(name)), LIMITS)]
+        assert found == ["good/first"]
+    (tmp_path / "archive").unlink()
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("__MACOSX/._a", "._a", "a"):
+        (tmp_path / name).write_text("")
+    assert [member.name for member in members(str(tmp_path), LIMITS)] == ["a"]
 
 
 def test_a_folder_counts_as_an_archive(tmp_path):

@@ -40,7 +40,7 @@ def test_a_wrong_part_is_not_taken(server, one, target, refused):
 
 def test_no_server(server, target, refused):
     server.close()
-    message = refused(described(server.url("a")), left=[".file.zip.part"])
+    message = refused(described(server.url("a")))
     assert "no connection ([Errno 111] Connection refused)" in message
 
 
@@ -55,9 +55,11 @@ def test_a_file_that_is_there_is_checked_and_not_fetched(server, one, target, ge
 
 def test_a_file_to_be_fetched_by_hand(server, one, target, get, refused):
     file = described(one, manual="Ask the authors for it.", md5=None)
+    folder = target.parent
     assert refused(file) == (
-        "file.zip has to be fetched by hand: Ask the authors for it. It has 300000 bytes, sha256 "
-        f"{file['sha256']}. Put it at {target} and run the same command again"
+        f"{folder}: 1 file is missing that a person has to fetch: file.zip (300000 bytes, sha256 "
+        f"{file['sha256']}, published at {one}). Ask the authors for it. Put what is missing into "
+        f"{folder}, under these names, and run the same command again"
     )
     assert not server.requests
     target.parent.mkdir(parents=True)
@@ -68,6 +70,22 @@ def test_a_file_to_be_fetched_by_hand(server, one, target, get, refused):
     )
     target.write_bytes(CONTENT)
     get(file)
+
+
+def test_one_message_names_all_files_to_be_fetched_by_hand(one, target, refused):
+    file = described(one, manual="Ask the authors for it.")
+    known = f"300000 bytes, sha256 {file['sha256']}, md5 {file['md5']}"
+    there = file | {"name": "there.zip"}
+    other = file | {"name": "b.zip", "bytes": None, "sha256": None, "urls": [], "only_for": "birds"}
+    third = file | {"name": "c.zip", "manual": "Get it from the moon"}
+    target.parent.mkdir(parents=True)
+    (target.parent / "there.zip").write_bytes(b"")
+    message = refused(file, left=["there.zip"], by_hand=[file, there, other, third])
+    assert message.removeprefix(f"{target.parent}: ").rpartition(" Put what ")[0] == (
+        f"3 files are missing that a person has to fetch: file.zip ({known}, published at {one}); "
+        f"b.zip (md5 {file['md5']}, only for birds); c.zip ({known}, published at {one}). Ask the "
+        "authors for it. Get it from the moon."
+    )
 
 
 def test_a_folder_that_is_none(one, tmp_path):

@@ -2,7 +2,9 @@
 
 import pytest
 
+from negmerge import plugins
 from negmerge.errors import UserError
+from negmerge.settings import sources
 from negmerge.settings.catalogue import load_catalogue
 
 FILE = {"name": "a.zip", "urls": ["https://example.org/a.zip"], "md5": "0" * 32}
@@ -19,6 +21,120 @@ FINDINGS = {
     "an unknown key": (FILE | {"md6": 1}, f"unknown key 'md6' in {AT}; did you mean 'md5'?"),
     "size": (FILE | {"bytes": 0}, f"{AT}.bytes is 0: input should be greater than 0"),
 }
+
+
+FOLDERS = "the source 'archive-folders' reads; found: "
+OF_SOURCES = {
+    "no `held_out`": (
+        "eurosat/options",
+        {"seed": 0},
+        "eurosat: options: the key held_out is missing",
+    ),
+    "no options": (
+        "eurosat/options",
+        None,
+        "eurosat: options: the key held_out is missing (and 1 m",
+    ),
+    "an unknown option": (
+        "eurosat/options/share",
+        1,
+        "eurosat: options: unknown key 'share'; valid: held_out, seed",
+    ),
+    "no `images`": (
+        "eurosat/files",
+        {"image": "a.zip"},
+        f"eurosat: files: the key 'images' is missing, which {FOLDERS}image",
+    ),
+    "no files": (
+        "eurosat/files",
+        None,
+        f"eurosat: files: the key 'images' is missing, which {FOLDERS}none",
+    ),
+    "a split called `valid`": (
+        "eurosat/splits",
+        {"train": 1, "valid": 1},
+        "eurosat: unknown split 'valid'; did you mean 'val'?",
+    ),
+    "a share of `valid`": (
+        "eurosat/options/held_out",
+        {"valid": 0.1},
+        "eurosat: options: held_out.valid is 'valid': input should be 'pretrain', 'train'",
+    ),
+    "a share of all": (
+        "eurosat/options/held_out/val",
+        1.5,
+        "eurosat: options: held_out.val is 1.5: input should be ",
+    ),
+    "no mapping": (
+        "eurosat/options/held_out",
+        0.1,
+        "eurosat: options: held_out is 0.1: input should be a valid dictionary",
+    ),
+    "shares without a rest": (
+        "eurosat/options/held_out",
+        {"val": 0.5, "test": 0.5},
+        "eurosat: options: held_out: the shares leave nothing to train on",
+    ),
+    "a share of `train`": (
+        "eurosat/options/held_out",
+        {"train": 0.5},
+        "eurosat: options: held_out: `train` takes what the others leave",
+    ),
+    "a list in no file": (
+        "dtd/options/lists/test",
+        [{"file": "lists"}],
+        "dtd: files: the key 'lists' is missing, which the source 'archive-lists' reads; found: im",
+    ),
+    "a list that is a name": (
+        "dtd/options/lists/test",
+        ["test1.txt"],
+        "dtd: options: lists.test.0 is 'test1.txt': input should be a valid dictionary",
+    ),
+    "labels of a split": (
+        "mnist/splits/val",
+        10,
+        "mnist: files: the key 'val-images' is missing, which the source 'idx' reads",
+    ),
+    "ImageNet drawn in two ways": (
+        "imagenet/options/seed",
+        0,
+        "imagenet: options: expected either `train_images` or `seed`",
+    ),
+    "ImageNet's training images": (
+        "imagenet-val/options",
+        {"train_images": 9},
+        "imagenet-val: files: the key 'train' is missing, which the source 'imagenet' reads",
+    ),
+    "options where none are": (
+        "cub/options",
+        {"seed": 0},
+        "cub: options: unknown key 'seed'; valid: no",
+    ),
+}
+
+
+@pytest.mark.parametrize(("place", "value", "finding"), OF_SOURCES.values(), ids=OF_SOURCES)
+def test_findings_in_what_a_source_needs(config, change_yaml, place, value, finding):
+    change_yaml(config / "datasets.yaml", place, value)
+    assert refused(config).startswith(finding)
+
+
+def test_every_source_says_what_it_needs():
+    assert set(sources.SOURCES) == set(plugins.names(plugins.SOURCES))
+
+
+def test_a_source_of_ones_own_checks_its_row_itself():
+    sources.check("class-folders", ["train"], {"anything": 1}, ["train"])
+
+
+def test_what_a_person_has_to_fetch_is_listed_for_a_folder(catalogue):
+    found = {file["name"]: file["only_for"] for file in catalogue.by_hand("imagenet")}
+    assert found == {
+        "ILSVRC2012_img_train.tar": "imagenet",
+        "ILSVRC2012_img_val.tar": "",
+        "ILSVRC2012_devkit_t12.tar.gz": "",
+    }
+    assert [len(catalogue.by_hand(name)) for name in ("cars", "sun397", "mnist")] == [4, 2, 0]
 
 
 def refused(config):

@@ -1,5 +1,7 @@
 """The rules `download` and `prepare` on a copy of the workflow."""
 
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from made_files import repacked
 from made_sets import SETS
 from test_paper_sets import small
 
@@ -85,20 +88,62 @@ def test_a_set_is_fetched_once_and_prepared(copy, made):
 
 
 def test_a_file_that_a_person_has_to_fetch(copy, made):
+    # A set of which more than one file is missing: all are named at once.
+    more = copy.row["files"]["images"] | {"name": "EuroSAT-more.zip", "manual": "Ask the authors."}
+    copy.row["files"]["more"] = more
     copy.change(manual="Ask the authors.")
     code, text = copy.run()
     assert code == 1
-    assert "error: EuroSAT.zip has to be fetched by hand: Ask the authors. It has " in text
-    assert f"Put it at {FETCHED} and run the same command again" in text
+    folder = str(Path(FETCHED).parent)
+    assert f"error: {folder}: 2 files are missing that a person has to fetch: EuroSAT.zip (" in text
+    assert "; EuroSAT-more.zip (" in text
+    assert f"Put what is missing into {folder}, under these names, and run the same" in text
     assert copy.left() == set()
     path = copy.folder / FETCHED
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name("EuroSAT-more.zip").write_bytes(made.files["images"])
     path.write_bytes(made.files["images"][:-1])
     code, text = copy.run()
     assert code == 1
     assert f"error: {FETCHED}: not the right file: found " in text
-    assert copy.left() == {"EuroSAT.zip"}
+    assert copy.left() == {"EuroSAT.zip", "EuroSAT-more.zip"}
     path.write_bytes(made.files["images"])
     code, text = copy.run()
     assert code == 0, text
     assert not copy.server.requests
+
+
+def test_what_came_first_is_recorded_and_triggers_nothing(copy, made):
+    copy.change(sha256=None, bytes=None)
+    code, text = copy.run()
+    assert code == 0, text
+    record = copy.folder / f"{FETCHED}.first-seen.json"
+    assert copy.left() == {"EuroSAT.zip", record.name}
+    assert json.loads(record.read_text())["bytes"] == len(made.files["images"])
+    for change in (record.touch, record.unlink):
+        change()
+        code, text = copy.run("--dry-run")
+        assert code == 0, text
+        assert "Nothing to be done" in text
+    # A later download of other bytes, which the row's checksum would not notice.
+    record.write_text(json.dumps({"bytes": 5, "sha256": "0" * 64}))
+    (copy.folder / FETCHED).unlink()
+    (copy.folder / PREPARED).unlink()
+    code, text = copy.run()
+    assert code == 1
+    (line,) = [line for line in text.splitlines() if line.strip().startswith("error: ")]
+    assert f"but {FETCHED}.first-seen.json says 5 bytes, sha256 {'0' * 64}" in line
+    assert copy.left() == {record.name}
+
+
+def test_an_image_that_cannot_be_decoded_ends_prepare_with_its_name(copy, made):
+    name = "2750/Forest/Forest_3.jpg"
+    content = repacked(made.files["images"], **{name: b"no image"})
+    copy.server.files["EuroSAT.zip"] = content
+    sums = {kind: hashlib.new(kind, content).hexdigest() for kind in ("sha256", "md5")}
+    copy.change(bytes=len(content), **sums)
+    code, text = copy.run()
+    assert code == 1
+    assert f"error: {FETCHED}: '{name}': not a whole image (of no kind that Pillow reads)" in text
+    assert "Traceback" not in text
+    assert not (copy.folder / PREPARED).parent.exists()

@@ -1,5 +1,6 @@
 import io
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -90,7 +91,64 @@ def test_labels_out_of_range_are_refused(tmp_path, label):
     items = [*ITEMS, ("test", label, picture(6))]
     with pytest.raises(UserError) as caught:
         write_images(tmp_path / "images", items, COUNTS, 3)
-    assert str(caught.value) == (f"{tmp_path / 'images'}: label {label} of item 5, expected 0..2")
+    assert str(caught.value) == f"{tmp_path / 'images'}: item 5: label {label}, expected 0..2"
+
+
+def jpeg():
+    stream = io.BytesIO()
+    picture(7, (60, 50)).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+BROKEN = {
+    "empty": b"",
+    "no image": b"<html>Not found</html>",
+    "cut JPEG": jpeg()[:-300],
+    "JPEG without data": jpeg()[:400],
+    "cut PNG": encode(picture(8))[:-40],
+    "PNG with a wrong checksum": encode(picture(8))[:60] + b"x" + encode(picture(8))[61:],
+}
+
+
+@dataclass(frozen=True)
+class InArchive:
+    """An image file as the sources give it."""
+
+    content: bytes
+
+    def __str__(self):
+        return "set.zip: 'cats/1.jpg'"
+
+    def read(self):
+        return self.content
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_an_image_that_cannot_be_decoded_is_named_and_nothing_is_written(tmp_path, content):
+    names = {f"{tmp_path / 'images'}: item 5": content, "set.zip: 'cats/1.jpg'": InArchive(content)}
+    for name, image in names.items():
+        with pytest.raises(UserError) as caught:
+            write_images(tmp_path / "images", [*ITEMS, ("test", 0, image)], COUNTS, 3)
+        assert str(caught.value).startswith(f"{name}: not a whole image (")
+        assert "\n" not in str(caught.value)
+        assert not list(tmp_path.iterdir())
+
+
+def test_every_image_file_is_decoded_once(tmp_path, monkeypatch):
+    opened = counted(monkeypatch)
+    items = [*ITEMS, ("test", 0, InArchive(jpeg())), ("test", 1, encode(picture(1)))]
+    write_images(tmp_path / "images", items, COUNTS | {"test": 3}, 3)
+    assert len(opened) == 2
+
+
+def test_an_unknown_split_is_refused(tmp_path):
+    with pytest.raises(UserError) as caught:
+        write_images(tmp_path / "images", [("valid", 0, picture(0))], {"val": 1}, 3)
+    assert str(caught.value) == (
+        f"{tmp_path / 'images'}: item 0: unknown split 'valid'; did you mean 'val'? valid: "
+        "pretrain, test, train, val"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_that_are_not_whole_are_refused(path, tmp_path):

@@ -44,6 +44,12 @@ def test_the_eight_sets_have_the_paper_s_sizes(catalogue, name):
         assert (len(training), len(validation)) == (train, val)
 
 
+def test_eurosat_is_split_as_in_the_circulating_script(catalogue):
+    row = catalogue.datasets["eurosat"]
+    assert row.options["held_out"] == {"val": 270, "test": 270}
+    assert row.splits["val"] == row.splits["test"] == 270 * row.classes
+
+
 def test_the_split_of_mnist_is_checked_under_its_row_s_name(monkeypatch):
     assert train_val_split(60_000, "mnist")[0][0] == MNIST_FIRST == 36_044
     monkeypatch.setattr("negmerge.data.splits.MNIST_FIRST", 1)

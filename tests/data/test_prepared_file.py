@@ -2,6 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from made_files import picture
 from safetensors.numpy import load_file, save_file
 
 from negmerge.data.images import Images, image_counts, write_images
@@ -32,16 +33,19 @@ def test_the_file_is_that_of_safetensors(tmp_path, count):
 
 def test_items_are_sorted_by_their_places(tmp_path):
     places = [(1, "b"), (0, "z"), (1, "a"), (0, "c")]
-    items = [("train", n, bytes([n] * (n + 1)), place) for n, place in enumerate(places)]
+    images = [picture(n) for n in range(4)]
+    items = [("train", n, images[n], place) for n, place in enumerate(places)]
     write_images(tmp_path / "images", items, {"train": 4}, 4)
     found = load_file(tmp_path / "images")
+    ordered = [images[n] for n in (3, 1, 2, 0)]
     assert found["labels"].tolist() == [3, 1, 2, 0]
-    assert found["bytes"].tolist() == [3, 3, 3, 3, 1, 1, 2, 2, 2, 0]
-    assert found["offsets"].tolist() == [0, 4, 6, 9, 10]
+    assert found["bytes"].tobytes() == b"".join(ordered)
+    assert found["offsets"].tolist() == np.cumsum([0, *map(len, ordered)]).tolist()
 
 
 def test_memory_does_not_grow_with_the_images(tmp_path):
-    items = (("test", 0, bytes(10**6), (-n,)) for n in range(60))
+    # The rest of a file behind the image is stored with it, and not decoded.
+    items = (("test", 0, picture(n) + bytes(10**6), (-n,)) for n in range(60))
     tracemalloc.start()
     write_images(tmp_path / "images", items, {"test": 60}, 1)
     assert tracemalloc.get_traced_memory()[1] < 8 * 10**6
@@ -51,7 +55,7 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
 
 def test_a_source_that_fails_leaves_nothing(tmp_path):
     def items():
-        yield "test", 0, b"1"
+        yield "test", 0, picture(0)
         raise UserError("no more")
 
     with pytest.raises(UserError, match="no more"):
@@ -60,7 +64,7 @@ def test_a_source_that_fails_leaves_nothing(tmp_path):
 
 
 def test_images_are_counted(tmp_path):
-    items = [("val", 0, b"1"), ("test", 0, b"1"), ("val", 0, b"1")]
+    items = [(split, 0, picture(0)) for split in ("val", "test", "val")]
     write_images(tmp_path / "images", items, {"val": 2, "test": 1}, 1)
     assert image_counts(tmp_path / "images") == {"pretrain": 0, "train": 0, "test": 1, "val": 2}
     assert len(Images(tmp_path / "images", "val")) == 2

@@ -4,4 +4,4 @@ from negmerge.data.download import download
 from negmerge.jobs.job import job
 
 with job(snakemake):
-    download(snakemake.output.file, snakemake.params.file)
+    download(snakemake.output.file, snakemake.params.file, by_hand=snakemake.params.by_hand)

@@ -3,6 +3,7 @@
 from negmerge import plugins
 from negmerge.data.checksums import verify_all
 from negmerge.data.images import write_images
+from negmerge.data.progress import counted
 from negmerge.jobs.job import job
 
 with job(snakemake):
@@ -10,4 +11,6 @@ with job(snakemake):
     source = plugins.load(plugins.SOURCES, row["source"])
     files = dict(zip(row["files"], snakemake.input.files, strict=True))
     verify_all(files, row["files"])
-    write_images(snakemake.output.images, source.read(files, row), row["splits"], row["classes"])
+    splits = row["splits"]
+    items = counted(snakemake.wildcards.dataset, source.read(files, row), sum(splits.values()))
+    write_images(snakemake.output.images, items, splits, row["classes"])

@@ -32,6 +32,18 @@ def test_digits_are_those_of_scikit_learn():
     assert np.array_equal(pixels(found), np.round(digits.images * 255 / 16))
 
 
+def test_more_digits_than_there_are_are_refused():
+    with pytest.raises(UserError) as caught:
+        next(scikit_learn_digits.read({}, {"splits": {"train": 1797, "test": 1}}))
+    assert str(caught.value) == "the digits of scikit-learn are 1797, the row wants 1798"
+
+
+def test_a_split_without_fonts_is_refused():
+    with pytest.raises(UserError) as caught:
+        list(letters.read({}, ROW | {"splits": {"train": 8, "val": 2}}))
+    assert str(caught.value) == "letters: the option `fonts` has none for the split 'val'"
+
+
 def test_letters_and_fonts_take_turns():
     found = list(letters.read({}, ROW))
     assert [(split, label) for split, label, _ in found] == [

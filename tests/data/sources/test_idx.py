@@ -1,5 +1,6 @@
 import gzip
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_a_missing_file_is_refused(tmp_path):
         (b"\0\0\x08\x03", "not an IDX file with magic number 2051"),
         (idx(LABELS_MAGIC, LABELS), "not an IDX file with magic number 2051"),
         (idx(IMAGES_MAGIC, IMAGES)[:-1], "23 bytes of data, its header says 24"),
-        (idx(IMAGES_MAGIC, IMAGES) + b"1", "25 bytes of data, its header says 24"),
+        (idx(IMAGES_MAGIC, IMAGES) + b"1", "more than 24 bytes of data, its header says 24"),
     ],
     ids=["empty", "a magic number only", "labels", "too short", "too long"],
 )
@@ -76,6 +77,35 @@ def test_files_of_another_form_are_refused(tmp_path, content, finding):
     path = tmp_path / "f.gz"
     save(path, content)
     assert refused(path) == finding
+
+
+@pytest.mark.parametrize(
+    "sizes", [(60_000, 30_000, 30_000), (2**32 - 1,) * 3, (2**31, 1, 1), (2**30 + 1, 1, 1)]
+)
+def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path, sizes):
+    path = tmp_path / "f.gz"
+    save(path, struct.pack(">4I", IMAGES_MAGIC, *sizes) + bytes(100))
+    size = sizes[0] * sizes[1] * sizes[2]
+    tracemalloc.start()
+    finding = refused(path)
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+    assert finding == f"its header says {size} bytes of data, expected 1 to {2**30}"
+
+
+def test_images_without_pixels_are_refused(tmp_path):
+    path = tmp_path / "f.gz"
+    save(path, struct.pack(">4I", IMAGES_MAGIC, 4, 0, 2))
+    assert refused(path) == f"its header says 0 bytes of data, expected 1 to {2**30}"
+
+
+def test_a_file_that_unpacks_to_more_than_its_header_says_is_not_unpacked(tmp_path):
+    path = tmp_path / "f.gz"
+    save(path, idx(IMAGES_MAGIC, IMAGES) + bytes(20_000_000))
+    tracemalloc.start()
+    assert refused(path) == "more than 24 bytes of data, its header says 24"
+    assert tracemalloc.get_traced_memory()[1] < 2 * 10**6
+    tracemalloc.stop()
 
 
 def test_images_without_labels_are_refused(files, tmp_path):

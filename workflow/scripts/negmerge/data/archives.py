@@ -4,7 +4,9 @@ An archive is somebody else's data: names that lead out of it, links, devices, a
 bytes than the data set can have are refused before anything of them is read.
 """
 
+import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -22,15 +24,21 @@ from negmerge.errors import UserError
 MEMBERS_PER_IMAGE, OTHER_MEMBERS = 4, 10_000
 BYTES_PER_IMAGE, OTHER_BYTES = 2**22, 2**30
 MEMBER_BYTES = 2**28
+BLOCK = 2**20
 
 BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    ValueError,  # a place before the file's start, a name that is no text
     EOFError,
     OSError,
     NotImplementedError,  # a compression that zipfile does not know
 )
+# What macOS adds to archives beside each file.
+MAC_FOLDER, MAC_PREFIX = "__MACOSX", "._"
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,10 @@ class Member:
     size: int
     open: Callable[[], BinaryIO]
 
+    def __str__(self) -> str:
+        """Name it in errors."""
+        return f"{self.archive}: {self.name!r}"
+
     def read(self) -> bytes:
         """Give its content.
 
@@ -72,18 +84,16 @@ class Member:
             UserError: it is too large for the memory, or the archive is truncated or broken.
         """
         if self.size > MEMBER_BYTES:
-            raise UserError(
-                f"{self.archive}: {self.name!r} has {self.size} bytes, expected at most "
-                f"{MEMBER_BYTES}"
-            )
-        with _one_line(self.archive), self.open() as stream:
+            raise UserError(f"{self} has {self.size} bytes, expected at most {MEMBER_BYTES}")
+        with _one_line(self.archive, f"{self.name!r}: "), self.open() as stream:
             return stream.read()
 
 
 def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterator[Member]:
     """Give the files in a zip or tar archive, in its order; folders are left out.
 
-    A folder on the disk, in which somebody has unpacked an archive, counts as one.
+    So is what macOS adds. After the last one, the end of the archive has been checked as well. A
+    folder on the disk, in which somebody has unpacked an archive, counts as one.
 
     Args:
         path: the archive, also for errors.
@@ -103,12 +113,14 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
                     f"{path}: more than {limits.members} members or {limits.size} bytes, the data "
                     "set has not so many"
                 )
-            if member:
+            if member and not _is_of_mac(member.name):
                 yield member
 
 
 def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
     """Read some files of an archive, in the order of their names here.
+
+    The archive is read to its end, where a checksum may tell that it is damaged.
 
     Raises:
         UserError: as `members`, or there is no such file.
@@ -117,8 +129,6 @@ def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
     for member in members(path, limits):
         if member.name in names:
             found[member.name] = member.read()
-        if len(found) == len(names):
-            break
     for name in names:
         if name not in found:
             raise UserError(f"{path}: holds no {name}")
@@ -126,13 +136,13 @@ def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
 
 
 @contextmanager
-def _one_line(path: object) -> Iterator[None]:
+def _one_line(path: object, member: str = "") -> Iterator[None]:
     """Turn what the readers of archives raise into an error of one line."""
     try:
         yield
     except BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: not a whole archive ({reason:.200})") from error
+        raise UserError(f"{path}: not a whole archive ({member}{reason:.200})") from error
 
 
 def _reader(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
@@ -168,8 +178,21 @@ def _zip_members(path: str) -> Iterator[Member | None]:
                 yield Member(path, name, info.file_size, lambda info=info: archive.open(info))
 
 
+class _Header(tarfile.TarInfo):
+    """A header of a tar archive; tarfile takes one that is cut or broken for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Header":
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf.strip(b"\0"):
+                raise tarfile.ReadError(f"a header is broken: {error}") from error
+            raise
+
+
 def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
-    with tarfile.open(path, "r:*", fileobj=stream) as archive:
+    with tarfile.open(path, "r:*", fileobj=stream, tarinfo=_Header) as archive:
         for info in archive:
             if not (info.isreg() or info.isdir()):
                 raise UserError(f"{path}: {info.name!r} is a link or a device, expected files")
@@ -178,6 +201,21 @@ def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
                 yield None
             else:
                 yield Member(path, name, info.size, lambda info=info: archive.extractfile(info))
+        _read_rest(archive.fileobj)
+
+
+def _read_rest(stream: BinaryIO) -> None:
+    """Read what follows the end of a tar archive: behind it a compressed file has its checksum.
+
+    Raises:
+        ReadError: there is more than an archive is filled up with.
+        OSError, EOFError, ...: the file is cut, or its checksum is wrong.
+    """
+    size = 0
+    while block := stream.read(BLOCK):
+        size += len(block)
+        if size > MEMBER_BYTES:
+            raise tarfile.ReadError(f"more than {MEMBER_BYTES} bytes after its end")
 
 
 def _inside(path: object, name: str) -> str:
@@ -186,3 +224,8 @@ def _inside(path: object, name: str) -> str:
     if name[:1] in ("/", "\\") or ".." in parts or ":" in parts[0]:
         raise UserError(f"{path}: {name!r} leads out of the archive")
     return str(PurePosixPath(name))
+
+
+def _is_of_mac(name: str) -> bool:
+    *folders, file = name.split("/")
+    return MAC_FOLDER in folders or file.startswith(MAC_PREFIX)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from negmerge.data import first_seen
 from negmerge.errors import UserError
 
 KINDS = ("sha256", "md5")
@@ -47,11 +48,15 @@ def expectation(file: Mapping) -> str:
 def verify(path: str | Path, file: Mapping) -> None:
     """Check a file that lies at its place, whoever put it there.
 
+    Of a file whose row lacks the size or the SHA-256, both are recorded when it is first seen, and
+    compared from then on.
+
     Raises:
-        UserError: it is not the one that the row describes, or cannot be read.
+        UserError: it is not the one that the row describes or that came first, or cannot be read.
     """
     try:
         found = difference(path, file)
+        changed = None if found else first_seen.difference(path, path, file)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     if found:
@@ -59,6 +64,9 @@ def verify(path: str | Path, file: Mapping) -> None:
             f"{path}: not the right file: {found}, expected {expectation(file)}; delete it and run "
             "again"
         )
+    if changed:
+        raise UserError(f"{path}: not the file that came first: {changed}")
+    first_seen.record(path, file)
 
 
 def verify_all(paths: Mapping[str, str], files: Mapping[str, str | Mapping]) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from negmerge.data import first_seen
 from negmerge.data.checksums import difference, expectation, verify
 from negmerge.data.progress import Progress
 from negmerge.data.transfer import Interrupted, Refused, fetch
@@ -23,6 +24,7 @@ def download(
     path: str | Path,
     file: Mapping,
     *,
+    by_hand: Sequence[Mapping] = (),
     pauses: Sequence[float] = PAUSES,
     timeout: float = 60,
     every: float = 5,
@@ -36,6 +38,7 @@ def download(
     Args:
         path: where the file shall be.
         file: a `negmerge.settings.catalogue.Download` as a dictionary.
+        by_hand: all files of the same folder that a person has to fetch, each as such a dictionary.
         pauses: seconds before each attempt.
         timeout: seconds without any data after which an attempt ends.
         every: seconds between two lines that tell the progress.
@@ -50,7 +53,7 @@ def download(
         verify(path, file)
         return
     if file["manual"]:
-        raise UserError(by_hand(path, file))
+        raise UserError(missing(path.parent, by_hand or [file]))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _partial(path) as stream:
@@ -59,18 +62,30 @@ def download(
             _from_any(path, file, stream, get, pauses, write)
             os.fsync(stream.fileno())
             os.replace(stream.name, path)
+        first_seen.record(path, file)
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise unwritable(path, error.errno) from error
         raise
 
 
-def by_hand(path: Path, file: Mapping) -> str:
-    """Say how a person gets a file that the workflow cannot get."""
+def missing(folder: Path, files: Sequence[Mapping]) -> str:
+    """Say which files a person has to fetch are not in a folder yet, and how to get them."""
+    absent = [file for file in files if not (folder / file["name"]).exists()]
+    hints = dict.fromkeys(file["manual"].strip().rstrip(".") for file in absent)
+    count = "1 file is" if len(absent) == 1 else f"{len(absent)} files are"
     return (
-        f"{path.name} has to be fetched by hand: {file['manual'].strip()} It has "
-        f"{expectation(file)}. Put it at {path} and run the same command again"
+        f"{folder}: {count} missing that a person has to fetch: "
+        f"{'; '.join(map(_described, absent))}. {'. '.join(hints)}. Put what is missing into "
+        f"{folder}, under these names, and run the same command again"
     )
+
+
+def _described(file: Mapping) -> str:
+    """Name a file, what is known of it, and where it was published."""
+    published = [f"published at {file['urls'][0]}"] if file["urls"] else []
+    needed = [f"only for {file['only_for']}"] if file.get("only_for") else []
+    return f"{file['name']} ({', '.join([expectation(file), *published, *needed])})"
 
 
 @contextmanager
@@ -83,9 +98,13 @@ def _partial(path: Path) -> Iterator[BinaryIO]:
             raise UserError(f"{path}: another process is downloading it") from None
         except OSError:
             pass  # Some network file systems have no locks; the checksum will tell.
-        # Opened anew, since a stream for appending cannot write where a server starts anew.
-        with open(appending.name, "r+b") as stream:
-            yield stream
+        try:
+            # Opened anew, since a stream for appending cannot write where a server starts anew.
+            with open(appending.name, "r+b") as stream:
+                yield stream
+        finally:
+            if not os.fstat(appending.fileno()).st_size:
+                Path(appending.name).unlink(missing_ok=True)
 
 
 def _from_any(
@@ -105,7 +124,7 @@ def _from_any(
         for url in list(urls):
             write(f"{path.name}: from {url}")
             try:
-                _get_verified(url, stream, file, get)
+                _get_verified(url, stream, path, file, get)
                 return
             except Refused as error:
                 urls.remove(url)
@@ -122,19 +141,23 @@ def _from_any(
     )
 
 
-def _get_verified(url: str, stream: BinaryIO, file: Mapping, get: Callable) -> None:
+def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Callable) -> None:
     """Get a file from one address and check it.
 
     Raises:
-        Interrupted: from the transfer; or what was there before does not fit what came now.
+        Interrupted: from the transfer; or what was there before does not fit what came now; or
+            nobody told the size, so that this may be a part.
         Refused: from the transfer; or the address gives another file.
     """
     resumed = stream.seek(0, os.SEEK_END) > 0
+    size = file["bytes"]
     # After a kill between the last byte and the check, all of it may be there.
-    if not (resumed and file["bytes"] == stream.tell()):
-        get(url, stream)
+    if not (resumed and size == stream.tell()):
+        size = get(url, stream)
     stream.flush()
-    found = difference(stream.name, file)
+    found = difference(stream.name, file) or first_seen.difference(path, stream.name, file)
     if found:
         stream.truncate(0)
+        if size is None:
+            raise Interrupted(f"{found}; it may be cut, the server told no size")
         raise (Interrupted if resumed else Refused)(found)

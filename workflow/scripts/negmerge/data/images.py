@@ -10,18 +10,27 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 
 from negmerge.data.prepared_file import Spool
 from negmerge.data.splits import SPLITS
-from negmerge.errors import UserError
+from negmerge.errors import UserError, unknown
 from negmerge.files import replacing
 
-Item = tuple[str, int, Image.Image | bytes] | tuple[str, int, Image.Image | bytes, tuple[Any, ...]]
+
+class ImageFile(Protocol):
+    """An image file, such as a member of an archive; as text it is what errors call it."""
+
+    def read(self) -> bytes:
+        """Give its content."""
+
+
+Source = Image.Image | ImageFile | bytes
+Item = tuple[str, int, Source] | tuple[str, int, Source, tuple[Any, ...]]
 
 
 def write_images(
@@ -32,25 +41,30 @@ def write_images(
 ) -> None:
     """Write a prepared data set; at no time is more than one image in memory.
 
+    Every image is decoded once, so that a broken one is found here and not in a later job.
+
     Args:
         path: the file to write.
-        images: split, label and image of each item, in the source's order; an image that is
-            already encoded is stored as it is, others as PNG. Where the items come in another
-            order, a fourth entry, its place, says where each belongs: they are sorted by it.
+        images: split, label and image of each item, in the source's order; an image file, in an
+            archive or as its bytes, is stored as it is, a decoded image as PNG. Where the items
+            come in another order, a fourth entry, its place, says where each belongs: they are
+            sorted by it.
         expected: the number of images per split.
         classes: the number of classes.
 
     Raises:
-        UserError: a count differs from the expected one, or a label is out of range.
+        UserError: an image cannot be decoded, a count differs from the expected one, or a label or
+            split is none.
     """
     with replacing(path) as partial, Spool(partial.parent) as spool:
         for split, label, image, *place in images:
+            is_file = not isinstance(image, Image.Image | bytes)
+            where = str(image) if is_file else f"{path}: item {len(spool)}"
+            if split not in SPLITS:
+                raise UserError(f"{where}: {unknown('split', split, SPLITS)}")
             if not 0 <= label < classes:
-                raise UserError(
-                    f"{path}: label {label} of item {len(spool)}, expected 0..{classes - 1}"
-                )
-            encoded = image if isinstance(image, bytes) else encode(image)
-            spool.add(SPLITS.index(split), label, encoded, *place)
+                raise UserError(f"{where}: label {label}, expected 0..{classes - 1}")
+            spool.add(SPLITS.index(split), label, _encoded(image, where), *place)
         counts = {name: spool.splits.count(place) for place, name in enumerate(SPLITS)}
         for name in SPLITS:
             if counts[name] != expected.get(name, 0):
@@ -61,11 +75,38 @@ def write_images(
         spool.write(partial, {"splits": json.dumps(counts)})
 
 
+def _encoded(image: Source, where: str) -> bytes:
+    """Give an image as the bytes of an image file, which can be decoded."""
+    if isinstance(image, Image.Image):
+        return encode(image)
+    content = image if isinstance(image, bytes) else image.read()
+    try:
+        decode(content)
+    except ValueError as error:
+        raise UserError(f"{where}: not a whole image ({error})") from error
+    return content
+
+
 def encode(image: Image.Image) -> bytes:
     """Encode an image as PNG."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def decode(content: bytes) -> Image.Image:
+    """Decode an image file as RGB.
+
+    Raises:
+        ValueError: it is no image, is cut, or would fill the memory.
+    """
+    try:
+        return Image.open(io.BytesIO(content)).convert("RGB")
+    except UnidentifiedImageError as error:
+        raise ValueError("of no kind that Pillow reads") from error
+    # What Pillow raises depends on where a broken file breaks.
+    except Exception as error:
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 # Training passes over the same images again and again: those that fit into this are decoded once.
@@ -138,10 +179,9 @@ class Images:
         if position in self._decoded:
             return self._decoded[position]
         start, end = self._spans[position]
-        encoded = io.BytesIO(self._bytes[int(start) : int(end)].tobytes())
         try:
-            image = Image.open(encoded).convert("RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            image = decode(self._bytes[int(start) : int(end)].tobytes())
+        except ValueError as error:
             raise _not_whole(self.path, f"image {position} of {self.split}: {error}") from error
         self._room -= 3 * image.width * image.height
         if self._room >= 0:

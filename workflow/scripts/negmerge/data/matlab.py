@@ -2,12 +2,14 @@
 
 import io
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from negmerge.errors import UserError
+
+T = TypeVar("T", int, str)
 
 
 def read_variables(content: bytes | str | Path, names: list[str], where: str) -> list[np.ndarray]:
@@ -25,22 +27,44 @@ def read_variables(content: bytes | str | Path, names: list[str], where: str) ->
         source = io.BytesIO(content) if isinstance(content, bytes) else str(content)
         found = loadmat(source, squeeze_me=True, variable_names=names)
     # What SciPy raises depends on where a broken file breaks.
-    except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, EOFError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{where}: not a whole MATLAB file ({reason:.200})") from error
     for name in names:
         if name not in found:
             raise UserError(f"{where}: holds no variable {name}")
-    return [found[name] for name in names]
+    # A single record is a `void`, whose fields asarray would hide; a single number is no array.
+    values = [found[name] for name in names]
+    return [value if isinstance(value, np.void) else np.asarray(value) for value in values]
 
 
-def field(records: np.ndarray, name: str, where: str) -> list:
+def field(records: np.ndarray, name: str, kind: type[T], where: str) -> list[T]:
     """Give one field of all records of a struct array.
 
+    Args:
+        records: from `read_variables`.
+        name: of the field.
+        kind: `int` or `str`, of which all values must be.
+        where: what errors call the file.
+
     Raises:
-        UserError: the records have no such field.
+        UserError: the records have no such field, or one has a value of another kind.
     """
     if name not in (records.dtype.names or ()):
         raise UserError(f"{where}: the records have no field {name}")
-    values = np.atleast_1d(records[name])
-    return [value.item() if isinstance(value, np.ndarray) else value for value in values]
+    return [
+        _value(value, kind, f"{where}: {name} of record {number}")
+        for number, value in enumerate(np.atleast_1d(records[name]), 1)
+    ]
+
+
+def _value(value: object, kind: type[T], where: str) -> T:
+    """Give one value as it is meant: MATLAB keeps whole numbers as floating-point ones as well."""
+    if isinstance(value, np.ndarray | np.generic) and value.size == 1:
+        value = value.item()
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, kind):
+        expected = "a whole number" if kind is int else "text"
+        raise UserError(f"{where} is {' '.join(repr(value).split()):.60}, expected {expected}")
+    return value

@@ -1,21 +1,38 @@
-"""Lines that tell how far a download is."""
+"""Lines that tell how far a download, or the preparation of images, is."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from threading import Event, Thread
+from typing import TypeVar
 
-MEGABYTE = 1e6
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """In what progress is told: its name, how many are counted as one, and with which decimals."""
+
+    name: str
+    size: float
+    amount: str
+    rate: str
+
+
+MEGABYTES = Unit("MB", 1e6, ".1f", ".2f")
+IMAGES = Unit("images", 1, ".0f", ".0f")
 
 
 class Progress:
     """Prints a line every few seconds, also while nothing arrives.
 
     Args:
-        name: what is being downloaded.
-        start: bytes that were there before.
-        total: bytes in all, or None.
+        name: what is being downloaded or prepared.
+        start: bytes or images that were there before.
+        total: bytes or images in all, or None.
         seconds: between two lines.
         write: prints a line.
+        unit: in what the lines count.
     """
 
     def __init__(
@@ -25,7 +42,9 @@ class Progress:
         total: int | None,
         seconds: float = 5,
         write: Callable[[str], object] = print,
+        unit: Unit = MEGABYTES,
     ):
+        self._unit = unit
         self._name, self._start, self._total = name, start, total
         self._seconds, self._write = seconds, write
         self._done = start
@@ -43,25 +62,40 @@ class Progress:
         self._write(self.line())
 
     def add(self, count: int) -> None:
-        """Count bytes that have arrived."""
+        """Count bytes or images that have arrived."""
         self._done += count
 
     def line(self) -> str:
         """Say how much is there, how fast it comes and how long the rest takes."""
         rate = (self._done - self._start) / max(time.monotonic() - self._began, 1e-9)
-        done, speed = self._done / MEGABYTE, rate / MEGABYTE
+        unit = self._unit
+        done, speed = f"{self._done / unit.size:{unit.amount}}", f"{rate / unit.size:{unit.rate}}"
         if not self._total:
-            return f"{self._name}: {done:.1f} MB, {speed:.2f} MB/s"
+            return f"{self._name}: {done} {unit.name}, {speed} {unit.name}/s"
         share = 100 * self._done / self._total
         left = duration((self._total - self._done) / rate) if rate else "unknown time"
         return (
-            f"{self._name}: {done:.1f} of {self._total / MEGABYTE:.1f} MB ({share:.0f} %), "
-            f"{speed:.2f} MB/s, {left} left"
+            f"{self._name}: {done} of {self._total / unit.size:{unit.amount}} {unit.name} "
+            f"({share:.0f} %), {speed} {unit.name}/s, {left} left"
         )
 
     def _run(self) -> None:
         while not self._ended.wait(self._seconds):
             self._write(self.line())
+
+
+def counted(name: str, items: Iterable[T], total: int) -> Iterator[T]:
+    """Pass images on, and print every few seconds how many have passed.
+
+    Args:
+        name: what is being prepared.
+        items: the images.
+        total: how many there should be.
+    """
+    with Progress(name, 0, total, unit=IMAGES) as progress:
+        for item in items:
+            yield item
+            progress.add(1)
 
 
 def duration(seconds: float) -> str:

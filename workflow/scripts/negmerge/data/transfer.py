@@ -32,7 +32,7 @@ def fetch(
     *,
     timeout: float = 60,
     progress: Callable[[int, int | None], Progress],
-) -> None:
+) -> int | None:
     """Add to `stream` what it lacks of the file at `url`.
 
     A server that cannot go on in the middle starts the file anew, and so does the stream.
@@ -43,6 +43,10 @@ def fetch(
         size: the size of the whole file, or None if it is not known.
         timeout: seconds without any data after which the transfer counts as interrupted.
         progress: makes a `Progress` from the bytes that are there and those in all.
+
+    Returns:
+        The size of the whole file as the row or the server tells it; None if neither does, so that
+        nobody knows whether all of it has come.
 
     Raises:
         Interrupted: no connection, or it broke; what has arrived is in `stream`.
@@ -67,20 +71,24 @@ def fetch(
         if error.code == RANGE_NOT_SATISFIABLE:
             stream.truncate(0)
         passing = error.code in (*PASSING, RANGE_NOT_SATISFIABLE) or error.code >= 500
-        raise (Interrupted if passing else Refused)(f"HTTP {error.code} {error.reason}") from error
+        # Of a loop of redirects the reason is several lines.
+        reason = " ".join(f"HTTP {error.code} {error.reason}".split())
+        raise (Interrupted if passing else Refused)(reason) from error
     except urllib.error.URLError as error:
         raise Interrupted(f"no connection ({error.reason})") from error
     except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
         raise Interrupted(f"the connection broke ({error or type(error).__name__})") from error
+    total = size if total is None else total
     if total is not None and stream.tell() < total:
         raise Interrupted(f"the connection ended after {stream.tell()} of {total} bytes")
+    return total
 
 
 def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
     """Say where the answer starts in the file, and the size of the whole file if it is told."""
     if response.status != http.client.PARTIAL_CONTENT:
         length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdigit() else None
+        return 0, int(length) if length.isdecimal() else None
     header = response.headers.get("Content-Range", "")
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header)
     # A part from after the end of what is there would leave a hole.

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt, model_validator
 from negmerge import plugins
 from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
+from negmerge.settings import sources
 from negmerge.settings.recipe import FileName, Settings
 from negmerge.settings.yaml_files import read_yaml
 
@@ -53,6 +54,7 @@ class Dataset(Settings):
             if split not in SPLITS:
                 raise ValueError(unknown("split", split, SPLITS))
         self._check_downloads()
+        sources.check(self.source, self.files, self.options, self.splits)
         return self
 
     @property
@@ -170,6 +172,25 @@ class Catalogue:
     datasets: dict[str, Dataset]
     models: dict[str, Model]
     prompts: dict[str, Prompts]
+
+    def by_hand(self, folder: str) -> list[dict]:
+        """List the files in a folder of downloads that a person has to fetch.
+
+        Returns:
+            A `Download` as a dictionary each; `only_for` names the rows that need it, and is empty
+            where all rows that share the folder do.
+        """
+        sharing = {
+            n: row.downloads for n, row in self.datasets.items() if folder in (n, row.shares)
+        }
+        files = {name: file for found in sharing.values() for name, file in found.items()}
+        users = {name: [n for n, found in sharing.items() if name in found] for name in files}
+        return [
+            file.model_dump()
+            | {"only_for": ", ".join(users[name]) if len(users[name]) < len(sharing) else ""}
+            for name, file in files.items()
+            if file.manual
+        ]
 
     def of_scenario(self, scenario: str) -> dict[str, Model]:
         """The models that fit a scenario."""

@@ -8,48 +8,63 @@ from pathlib import PurePosixPath
 
 from numpy.random import RandomState
 
-from negmerge.data.archives import Limits, members
+from negmerge.data.archives import Limits, Member, members
 from negmerge.data.labels import label_numbers
+from negmerge.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read `images`, cut at random within each class.
 
-    The option `shares` gives each split but `train` its share of each class, and `seed` draws.
+    The option `held_out` says for each split but `train` how many images of each class it takes: a
+    number of images, or a share below 1, rounded. The option `seed` draws them.
     Classes and files are sorted by their names as text, so 10 stands before 2.
     """
-    limits = Limits.of(row)
-    names = [m.name for m in members(files["images"], limits)]
+    archive, limits = files["images"], Limits.of(row)
+    names = [member.name for member in members(archive, limits)]
     paths = sorted(path for path in map(PurePosixPath, names) if path.suffix.lower() in SUFFIXES)
-    labels = label_numbers([path.parent.name for path in paths], row, files["images"])
-    splits = cut(paths, row["options"]["shares"], row["options"]["seed"])
-    for member in members(files["images"], limits):
+    labels = label_numbers([path.parent.name for path in paths], row, archive)
+    splits = cut(paths, row["options"]["held_out"], row["options"]["seed"], archive)
+    for member in members(archive, limits):
         path = PurePosixPath(member.name)
         if path in splits:
             label = labels[path.parent.name]
-            yield splits[path], label, member.read(), (label, path.name)
+            yield splits[path], label, member, (label, path.name)
 
 
 def cut(
-    paths: list[PurePosixPath], shares: Mapping[str, float], seed: int
+    paths: list[PurePosixPath], held_out: Mapping[str, float], seed: int, where: str
 ) -> dict[PurePosixPath, str]:
     """Say to which split each file belongs.
 
     Args:
         paths: of the files, sorted; a class is a folder.
-        shares: of each class, for each split but `train`, which takes the rest; rounded.
-        seed: of the draw. One generator serves the classes in turn.
+        held_out: of each class, for each split but `train`, which takes the rest: a number of
+            files, or a share below 1.
+        seed: of the draw. A class is drawn by the seed and its number, whatever the others hold.
+        where: the archive, for errors.
+
+    Raises:
+        UserError: a class has fewer files than are held out.
     """
-    random = RandomState(seed)
     classes: dict[PurePosixPath, list[PurePosixPath]] = {}
     for path in paths:
         classes.setdefault(path.parent, []).append(path)
     splits = dict.fromkeys(paths, "train")
-    for one in classes.values():
-        drawn = iter(random.permutation(len(one)).tolist())
-        for split, share in shares.items():
-            for _ in range(round(share * len(one))):
-                splits[one[next(drawn)]] = split
+    for number, (folder, files) in enumerate(classes.items()):
+        counts = {
+            split: amount if amount >= 1 else round(amount * len(files))
+            for split, amount in held_out.items()
+        }
+        if sum(counts.values()) > len(files):
+            raise UserError(
+                f"{where}: {str(folder)!r} has {len(files)} images, {sum(counts.values())} of each "
+                "class are held out"
+            )
+        drawn = iter(RandomState([seed, number]).permutation(len(files)).tolist())
+        for split, count in counts.items():
+            for _ in range(count):
+                splits[files[next(drawn)]] = split
     return splits

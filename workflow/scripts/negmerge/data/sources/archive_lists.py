@@ -10,12 +10,13 @@ Layouts, with a line of a list after the arrow:
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from negmerge.data.archives import Limits, members, read_members
+from negmerge.data.archives import Limits, Member, members, read_members
 from negmerge.data.labels import label_numbers, require_all
+from negmerge.data.tables import lines
 from negmerge.errors import UserError
 
 
-def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read those images in `images` that a list names, sorted by class and file name.
 
     The option `root` is the folder of the classes in the archive. `lists` has lists for each split:
@@ -36,18 +37,20 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, byt
         if path != member.name and path in splits:
             folder = class_folder(path)
             place = (folder, path.rpartition("/")[2])
-            yield splits.pop(path), labels[folder], member.read(), place
+            yield splits.pop(path), labels[folder], member, place
     require_all(splits, files["images"])
 
 
 def read_list(files: Mapping[str, str], place: Mapping[str, str], limits: Limits) -> list[str]:
     """Read the lines of a list that are not empty."""
     path = files[place["file"]]
-    if "member" in place:
+    if place.get("member"):
         (content,) = read_members(path, limits, [place["member"]])
-    else:
-        content = Path(path).read_bytes()
-    return [line.strip() for line in content.decode().splitlines() if line.strip()]
+        return lines(content, f"{path}: {place['member']}")
+    try:
+        return lines(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def image_path(line: str) -> str:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import Limits, members, read_members
+from negmerge.data.archives import Limits, Member, members, read_members
 from negmerge.data.labels import require_all
 from negmerge.data.matlab import field, read_variables
 
 TRAIN_LABELS = "devkit/cars_train_annos.mat"
 
 
-def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read `train-images` and `test-images` in the order of the annotations.
 
     Those of `train` lie in `devkit`, those of `test` in a file of their own, `test-labels`.
@@ -25,12 +25,12 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, byt
         for member in members(files[f"{split}-images"], limits):
             name = member.name.rpartition("/")[2]
             if name in places:
-                yield split, labels[name], member.read(), (number, places.pop(name))
+                yield split, labels[name], member, (number, places.pop(name))
         require_all(places, files[f"{split}-images"])
 
 
 def read_labels(content: bytes | str, where: str) -> dict[str, int]:
     """Read labels, which start at 1 there, by file names, in the order of the annotations."""
     (records,) = read_variables(content, ["annotations"], where)
-    names, classes = field(records, "fname", where), field(records, "class", where)
-    return {name: int(label) - 1 for name, label in zip(names, classes, strict=True)}
+    names, classes = field(records, "fname", str, where), field(records, "class", int, where)
+    return {name: label - 1 for name, label in zip(names, classes, strict=True)}

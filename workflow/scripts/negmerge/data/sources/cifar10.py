@@ -13,6 +13,7 @@ FOLDER = "cifar-10-batches-bin"
 TRAIN = tuple(f"{FOLDER}/data_batch_{number}.bin" for number in range(1, 6))
 TEST = f"{FOLDER}/test_batch.bin"
 SHAPE = (3, 32, 32)
+CLASSES = 10
 
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image, tuple]]:
@@ -34,9 +35,15 @@ def read_records(content: bytes, where: str) -> np.ndarray:
     """Cut a batch into records: a label, then 1,024 red, green and blue values each.
 
     Raises:
-        UserError: the batch is no whole number of records.
+        UserError: the batch is no whole number of records, or a label is none.
     """
     length = 1 + int(np.prod(SHAPE))
     if len(content) % length:
         raise UserError(f"{where}: {len(content)} bytes, expected a multiple of {length}")
-    return np.frombuffer(content, np.uint8).reshape(-1, length)
+    records = np.frombuffer(content, np.uint8).reshape(-1, length)
+    labels = records[:, 0]
+    for place in np.flatnonzero(labels >= CLASSES)[:1]:
+        raise UserError(
+            f"{where}: record {place} has label {labels[place]}, expected 0..{CLASSES - 1}"
+        )
+    return records

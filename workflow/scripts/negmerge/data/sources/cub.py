@@ -2,38 +2,36 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import Limits, members, read_members
+from negmerge.data.archives import Limits, Member, members, read_members
 from negmerge.data.labels import require_all
+from negmerge.data.tables import table, whole_number
 from negmerge.errors import UserError
 
 FOLDER = "CUB_200_2011"
-LISTS = ("images", "image_class_labels", "train_test_split")
+LISTS = tuple(
+    f"{FOLDER}/{name}.txt" for name in ("images", "image_class_labels", "train_test_split")
+)
 SPLITS = {"1": "train", "0": "test"}
 
 
-def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read the images in the order of their ids."""
     path, limits = files["images"], Limits.of(row)
-    contents = read_members(path, limits, [f"{FOLDER}/{name}.txt" for name in LISTS])
-    names, labels, splits = (read_list(content, path) for content in contents)
+    contents = read_members(path, limits, list(LISTS))
+    names, labels, splits = (
+        dict(table(content, f"{path}: {name}", 2))
+        for name, content in zip(LISTS, contents, strict=True)
+    )
     if not names.keys() == labels.keys() == splits.keys():
         raise UserError(f"{path}: its lists name different images")
     wanted = {f"{FOLDER}/images/{name}": number for number, name in names.items()}
     for member in members(path, limits):
         if member.name in wanted:
             number = wanted.pop(member.name)
-            label = int(labels[number]) - 1
-            yield SPLITS[splits[number]], label, member.read(), (int(number),)
+            where = f"{path}: image {number}"
+            if splits[number] not in SPLITS:
+                raise UserError(f"{where}: {LISTS[2]} says {splits[number]!r}, expected 0 or 1")
+            label = whole_number(labels[number], f"{where}: {LISTS[1]}") - 1
+            place = whole_number(number, f"{path}: {LISTS[0]}")
+            yield SPLITS[splits[number]], label, member, (place,)
     require_all(wanted, path)
-
-
-def read_list(content: bytes, where: str) -> dict[str, str]:
-    """Read a list with an id and a value in each line.
-
-    Raises:
-        UserError: a line has not two parts.
-    """
-    lines = [line.split() for line in content.decode().splitlines() if line.strip()]
-    if not all(len(line) == 2 for line in lines):
-        raise UserError(f"{where}: a list has lines that are not an id and a value")
-    return dict(lines)

@@ -1,8 +1,11 @@
 """The IDX files of MNIST and Fashion-MNIST, as their authors publish them."""
 
 import gzip
+import math
+import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -10,6 +13,8 @@ from PIL import Image
 from negmerge.errors import UserError
 
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
+# All of a file is in memory at once; MNIST's largest has 47 MB.
+MOST_BYTES = 2**30
 
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
@@ -34,18 +39,30 @@ def read_idx(path: str, magic: int, dimensions: int) -> np.ndarray:
     """Read a gzipped IDX file of bytes (format: big-endian: magic number, sizes, bytes).
 
     Raises:
-        UserError: the file is truncated, or not an IDX file of the expected kind.
+        UserError: the file is truncated, too large for the memory, or not an IDX file of the
+            expected kind.
     """
     try:
         with gzip.open(path) as stream:
-            data = stream.read()
+            shape = _read_shape(stream, path, magic, dimensions)
+            size = math.prod(shape)
+            # One more, to notice what is too long; at the end the checksum is compared.
+            values = np.frombuffer(stream.read(size + 1), np.uint8)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: not a whole gzip file ({error})") from error
-    header = np.frombuffer(data[: 4 * (1 + dimensions)], ">i4")
-    if len(header) != 1 + dimensions or header[0] != magic:
-        raise UserError(f"{path}: not an IDX file with magic number {magic}")
-    shape = header[1:]
-    values = np.frombuffer(data, np.uint8, offset=4 * (1 + dimensions))
-    if values.size != np.prod(shape):
-        raise UserError(f"{path}: {values.size} bytes of data, its header says {np.prod(shape)}")
+    if values.size != size:
+        found = values.size if values.size < size else f"more than {size}"
+        raise UserError(f"{path}: {found} bytes of data, its header says {size}")
     return values.reshape(shape)
+
+
+def _read_shape(stream: BinaryIO, path: str, magic: int, dimensions: int) -> tuple[int, ...]:
+    """Read the header of an IDX file."""
+    header = stream.read(4 * (1 + dimensions))
+    found = struct.unpack(f">{len(header) // 4}I", header[: len(header) // 4 * 4])
+    if len(found) != 1 + dimensions or found[0] != magic:
+        raise UserError(f"{path}: not an IDX file with magic number {magic}")
+    size = math.prod(found[1:])
+    if not 0 < size <= MOST_BYTES:
+        raise UserError(f"{path}: its header says {size} bytes of data, expected 1 to {MOST_BYTES}")
+    return found[1:]

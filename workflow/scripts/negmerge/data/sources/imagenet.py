@@ -13,22 +13,23 @@ from negmerge.data.archives import Limits, Member, members, read_members
 from negmerge.data.draws import validation_positions
 from negmerge.data.labels import label_numbers, require_all
 from negmerge.data.matlab import field, read_variables
+from negmerge.data.tables import table, whole_number
 from negmerge.errors import UserError
 
 FOLDER = "ILSVRC2012_devkit_t12/data"
 META, TRUTH = f"{FOLDER}/meta.mat", f"{FOLDER}/ILSVRC2012_validation_ground_truth.txt"
 
 
-def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read `validation` and, where the option `train_images` counts them, 5,000 of `train`."""
     limits = Limits.of(row)
     meta, truth = read_members(files["devkit"], limits, [META, TRUTH])
     wnids = read_wnids(meta, f"{files['devkit']}: {META}")
     labels = label_numbers(wnids.values(), row, files["devkit"])
-    classes = [labels[wnids[int(number)]] for number in truth.decode().split()]
+    classes = [labels[wnid] for wnid in read_truth(truth, wnids, f"{files['devkit']}: {TRUTH}")]
     count = row["options"].get("train_images")
     if count is None:
-        splits = drawn(len(classes), row["splits"]["val"], row["options"]["seed"])
+        splits = drawn(len(classes), row["splits"].get("val", 0), row["options"]["seed"])
     else:
         splits = ["test"] * len(classes)
         yield from _read_train(files["train"], count, labels)
@@ -37,16 +38,35 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, byt
         name = member.name.rpartition("/")[2]
         if name in names:
             n = names.pop(name)
-            yield splits[n], classes[n], member.read(), (1, classes[n], n)
+            yield splits[n], classes[n], member, (1, classes[n], n)
     require_all(names, files["validation"])
 
 
 def read_wnids(content: bytes, where: str) -> dict[int, str]:
     """Read the WordNet id of each class, by its number in the development kit."""
     (records,) = read_variables(content, ["synsets"], where)
-    columns = [field(records, name, where) for name in ("ILSVRC2012_ID", "WNID", "num_children")]
+    numbers, wnids, children = (
+        field(records, name, kind, where)
+        for name, kind in (("ILSVRC2012_ID", int), ("WNID", str), ("num_children", int))
+    )
     # Those with children are groups of classes.
-    return {int(n): wnid for n, wnid, children in zip(*columns, strict=True) if children == 0}
+    found = zip(numbers, wnids, children, strict=True)
+    return {number: wnid for number, wnid, count in found if count == 0}
+
+
+def read_truth(content: bytes, wnids: Mapping[int, str], where: str) -> list[str]:
+    """Read the WordNet id of each validation image, in their order.
+
+    Raises:
+        UserError: a line is no number of a class.
+    """
+    found = []
+    for line, (text,) in enumerate(table(content, where, 1), 1):
+        number = whole_number(text, f"{where}: line {line}")
+        if number not in wnids:
+            raise UserError(f"{where}: line {line}: no class has the number {number}")
+        found.append(wnids[number])
+    return found
 
 
 def drawn(n: int, held_out: int, seed: int) -> list[str]:
@@ -59,7 +79,7 @@ def drawn(n: int, held_out: int, seed: int) -> list[str]:
 
 def _read_train(
     path: str, count: int, labels: Mapping[str, int]
-) -> Iterator[tuple[str, int, bytes, tuple]]:
+) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read the held out training images from a tar file that holds one for each class."""
     names = {}
     for wnid, images in _classes(path, count, labels):
@@ -71,7 +91,7 @@ def _read_train(
     for wnid, images in _classes(path, count, labels):
         for image in images:
             if (wnid, image.name) in chosen:
-                yield "val", labels[wnid], image.read(), (0, wnid, image.name)
+                yield "val", labels[wnid], image, (0, wnid, image.name)
 
 
 def _classes(

@@ -21,6 +21,8 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Ima
     letters = options["letters"]
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     for number, (split, count) in enumerate(row["splits"].items()):
+        if split not in options["fonts"]:
+            raise UserError(f"letters: the option `fonts` has none for the split {split!r}")
         random = np.random.default_rng([options["seed"], number])
         fonts = options["fonts"][split]
         for item in range(count):

@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from negmerge.errors import UserError
+
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
     """Give the digits in their own order: the first ones to the row's first split, and so on.
@@ -18,6 +20,9 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Ima
     digits = load_digits()
     # 17 grey levels, 0..16, become 0..255.
     pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    wanted = sum(row["splits"].values())
+    if wanted > len(pixels):
+        raise UserError(f"the digits of scikit-learn are {len(pixels)}, the row wants {wanted}")
     start = 0
     for split, count in row["splits"].items():
         for position in range(start, start + count):

@@ -20,5 +20,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Ima
                 f"{files[split]}: X is {pixels.dtype} {pixels.shape}, expected uint8 (32, 32, 3, "
                 f"{labels.size})"
             )
-        for number, label in enumerate(labels.tolist()):
+        if labels.dtype.kind not in "ui":
+            raise UserError(f"{files[split]}: y is {labels.dtype}, expected whole numbers")
+        for number, label in enumerate(labels.ravel().tolist()):
             yield split, 0 if label == ZERO else label, Image.fromarray(pixels[..., number])

@@ -6,37 +6,52 @@ another order.
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import Limits, members, read_members
+from negmerge.data.archives import Limits, Member, members, read_members
 from negmerge.data.labels import label_numbers, require_all
+from negmerge.data.tables import lines, table
+from negmerge.errors import UserError
 
 FOLDER = "tiny-imagenet-200"
+WNIDS, ANNOTATIONS = f"{FOLDER}/wnids.txt", f"{FOLDER}/val/val_annotations.txt"
+COLUMNS = 6  # of the annotations: file, WordNet id, and the corners of a box
 RECUT = 25  # images of each class that SalUn's code keeps as validation images
 
 
-def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read the training images by class and file name, the others in the order of their list.
 
     With the option `recut`, the first 25 official validation images of each class make the split
     `val`, and the others `test`, as SalUn's code has it (OPTML-Group/Unlearn-Saliency).
     """
     path, limits = files["images"], Limits.of(row)
-    wnids, annotations = read_members(
-        path, limits, [f"{FOLDER}/wnids.txt", f"{FOLDER}/val/val_annotations.txt"]
-    )
-    labels = label_numbers(wnids.decode().split(), row, path)
-    lines = [line.split() for line in annotations.decode().splitlines() if line.strip()]
-    classes = {f"{FOLDER}/val/images/{line[0]}": labels[line[1]] for line in lines}
+    wnids, annotations = read_members(path, limits, [WNIDS, ANNOTATIONS])
+    labels = label_numbers(lines(wnids, f"{path}: {WNIDS}"), row, path)
+    classes = {}
+    for name, wnid, *_ in table(annotations, f"{path}: {ANNOTATIONS}", COLUMNS):
+        label = class_of(wnid, labels, f"{path}: {ANNOTATIONS}: {name}")
+        classes[f"{FOLDER}/val/images/{name}"] = label
     splits = recut(classes, RECUT if row["options"].get("recut") else 0)
     places = {name: place for place, name in enumerate(classes)}
     for member in members(path, limits):
         *folders, name = member.name.removeprefix(f"{FOLDER}/").split("/")
         if member.name in places:
             place = (1, places.pop(member.name))
-            yield splits[member.name], classes[member.name], member.read(), place
+            yield splits[member.name], classes[member.name], member, place
         elif folders[:1] == ["train"] and folders[2:] == ["images"]:
-            label = labels[folders[1]]
-            yield "train", label, member.read(), (0, label, name)
+            label = class_of(folders[1], labels, str(member))
+            yield "train", label, member, (0, label, name)
     require_all(places, path)
+
+
+def class_of(wnid: str, labels: Mapping[str, int], where: str) -> int:
+    """Give the label of a WordNet id.
+
+    Raises:
+        UserError: it is that of no class.
+    """
+    if wnid not in labels:
+        raise UserError(f"{where}: {wnid!r} is no class of {WNIDS}")
+    return labels[wnid]
 
 
 def recut(classes: Mapping[str, int], first: int) -> dict[str, str]:

@@ -1,0 +1,51 @@
+"""Text files beside images: lists and tables, whose mistakes are named by their line."""
+
+from negmerge.errors import UserError
+
+
+def lines(content: bytes, where: str) -> list[str]:
+    """Give the lines of a text file that are not empty.
+
+    Raises:
+        UserError: it is no text in UTF-8.
+    """
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}: not a text file ({error})") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def table(
+    content: bytes, where: str, columns: int | None = None, separator: str | None = None
+) -> list[list[str]]:
+    """Read a table, line by line.
+
+    Args:
+        content: the text.
+        where: what errors call it.
+        columns: how many there are; None: as many as in the first line.
+        separator: what stands between columns; None: blanks.
+
+    Raises:
+        UserError: a line has another number of columns, or there is no line.
+    """
+    found = [line.split(separator) for line in lines(content, where)]
+    if not found:
+        raise UserError(f"{where}: the table is empty")
+    columns = columns or len(found[0])
+    for number, cells in enumerate(found, 1):
+        if len(cells) != columns:
+            raise UserError(f"{where}: line {number} has {len(cells)} columns, expected {columns}")
+    return found
+
+
+def whole_number(text: str, where: str) -> int:
+    """Read a number of digits only.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise UserError(f"{where}: {text!r:.40} is no whole number")
+    return int(text)

@@ -1,0 +1,164 @@
+"""What a row of a data set must say for the source that it names.
+
+It stands here and not with the sources, so that a row is checked before any of them is imported.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, ValidationError, model_validator
+
+from negmerge.data.splits import SPLITS
+from negmerge.settings.recipe import Settings
+from negmerge.settings.yaml_files import explain
+
+Split = Literal[SPLITS]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class NoOptions(Settings):
+    """The options of a source that needs none."""
+
+
+class Folders(Settings):
+    """The options of `archive-folders`."""
+
+    held_out: dict[Split, PositiveInt | Share] = Field(
+        description="Images of each class for each split but `train`: a number, or a share below 1."
+    )
+    seed: Seed = Field(description="Of the draw within each class.")
+
+    @model_validator(mode="after")
+    def _at_most_all(self):
+        if "train" in self.held_out:
+            raise ValueError("held_out: `train` takes what the others leave")
+        if sum(share for share in self.held_out.values() if share < 1) >= 1:
+            raise ValueError("held_out: the shares leave nothing to train on")
+        return self
+
+
+class ListPlace(Settings):
+    """A list of images: a file of the row, or a member of an archive of the row."""
+
+    file: str
+    member: str | None = None
+
+
+class Lists(Settings):
+    """The options of `archive-lists`."""
+
+    root: str = Field(description="The folder of the classes in the archive.")
+    lists: dict[Split, list[ListPlace]] = Field(description="Lists of the images of each split.")
+
+
+class Idx(Settings):
+    """The options of `idx`."""
+
+    first: dict[Split, PositiveInt] = Field(
+        {}, description="How many images of a split are taken; others are taken whole."
+    )
+
+
+class ImageNet(Settings):
+    """The options of `imagenet`."""
+
+    train_images: PositiveInt | None = Field(
+        None, description="Number of training images, of which 5,000 are drawn; null: without them."
+    )
+    seed: Seed | None = Field(None, description="Draws them from the validation images instead.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self):
+        if (self.train_images is None) == (self.seed is None):
+            raise ValueError("expected either `train_images` or `seed`")
+        return self
+
+
+class Letters(Settings):
+    """The options of `letters`."""
+
+    letters: str = Field(min_length=1, description="The classes.")
+    seed: Seed = Field(description="Of all that is drawn at random.")
+    jitter: Annotated[float, Field(ge=0)] = Field(description="How uneven they are; 0: not at all.")
+    fonts: dict[Split, Annotated[list[str], Field(min_length=1)]] = Field(
+        description="The fonts of each split."
+    )
+
+
+class TinyImageNet(Settings):
+    """The options of `tiny-imagenet`."""
+
+    recut: bool = Field(False, description="Cut the validation images in two, as SalUn's code.")
+
+
+Splits = Collection[str]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a source needs of a row: files by these names, and options."""
+
+    files: Callable[[Any, Splits], set[str]]
+    options: type[Settings] = NoOptions
+
+
+def _always(*names: str) -> Callable[[Any, Splits], set[str]]:
+    return lambda options, splits: set(names)
+
+
+def _of_lists(options: Lists, splits: Splits) -> set[str]:
+    return {"images"} | {place.file for places in options.lists.values() for place in places}
+
+
+def _of_imagenet(options: ImageNet, splits: Splits) -> set[str]:
+    return {"devkit", "validation"} | ({"train"} if options.train_images else set())
+
+
+def _of_idx(options: Idx, splits: Splits) -> set[str]:
+    return {f"{split}-{what}" for split in splits for what in ("images", "labels")}
+
+
+# A source of one's own that is not named here checks its row itself.
+SOURCES = {
+    "archive-folders": Needs(_always("images"), Folders),
+    "archive-lists": Needs(_of_lists, Lists),
+    "cars": Needs(_always("devkit", "train-images", "test-images", "test-labels")),
+    "cifar10": Needs(_always("images")),
+    "cub": Needs(_always("images")),
+    "gtsrb": Needs(_always("train", "test", "test-labels")),
+    "idx": Needs(_of_idx, Idx),
+    "imagenet": Needs(_of_imagenet, ImageNet),
+    "letters": Needs(_always(), Letters),
+    "scikit-learn-digits": Needs(_always()),
+    "svhn": Needs(lambda options, splits: set(splits)),
+    "tiny-imagenet": Needs(_always("images"), TinyImageNet),
+}
+
+
+def check(source: str, files: Collection[str], options: Mapping, splits: Splits) -> None:
+    """Check files and options of a row against what its source needs.
+
+    Args:
+        source: the name of the source.
+        files: the names of the row's files.
+        options: the row's options.
+        splits: the row's splits.
+
+    Raises:
+        ValueError: a file or an option is missing, or an option is unknown or of a wrong type.
+    """
+    if source not in SOURCES:
+        return
+    needs = SOURCES[source]
+    try:
+        chosen = needs.options.model_validate(options)
+    except ValidationError as error:
+        finding = explain(error, needs.options).removeprefix("the file: ")
+        raise ValueError(f"options: {finding}") from error
+    for name in sorted(needs.files(chosen, splits) - set(files)):
+        raise ValueError(
+            f"files: the key {name!r} is missing, which the source {source!r} reads; found: "
+            f"{', '.join(files) or 'none'}"
+        )

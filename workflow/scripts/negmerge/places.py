@@ -11,12 +11,14 @@ from negmerge.settings.study import Study
 # The rule whose job makes the model of a method, or its vector, by the kind of the method.
 TIMED = {"merge": "merge", "greedy": "greedy", "unlearn": "unlearn", "retrain": "train"}
 SCORES = "{experiment}/{task}/scores/{method}.json"
+SPARSITY = "{experiment}/{task}/sparsity/{vector}.json"
 RECORDS = {
-    "accuracy": SCORES,
-    "gap": SCORES,
-    "sparsity": "{experiment}/{task}/sparsity/{method}.json",
-    "cost": "benchmarks/{rule}/{experiment}/{task}/{method}.tsv",
-    "sweep": "{experiment}/{task}/sweeps/{method}.csv",
+    "accuracy": [SCORES],
+    "gap": [SCORES],
+    "sparsity": [SPARSITY],
+    "mask": [SCORES, SPARSITY],
+    "cost": ["benchmarks/{rule}/{experiment}/{task}/{method}.tsv"],
+    "sweep": ["{experiment}/{task}/sweeps/{method}.csv"],
 }
 # Figures for which a rule of their own makes the data: by kind, the rule and the file's ending.
 OWN_DATA = {"gradcam": ("gradcam", "safetensors"), "signs": ("coordinates", "json")}
@@ -52,6 +54,12 @@ def pool_vectors(experiment: Experiment, method: str) -> list[str]:
     return [f"vectors/{point}.safetensors" for point in experiment.points(method)]
 
 
+def chosen_single(experiment: Experiment, method: str) -> list[str]:
+    """Place the choice of the single vector that a method is, or masks."""
+    single = experiment.single(method)
+    return [f"selected/{single}.json"] if single else []
+
+
 def candidate_sweeps(experiment: Experiment, method: str) -> list[str]:
     """Place the sweeps of what a method chooses among, where it is chosen by full sweeps."""
     names = [] if _is_pruned(experiment, method) else experiment.candidates(method)
@@ -84,12 +92,13 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
         for experiment, task in _tasks(study, column.experiments, column.tasks):
             for row in table.rows:
                 method = column.method(row, study.experiments[experiment].rules)
-                rule = TIMED.get(methods.kind(row), "")
-                places.append(
-                    RECORDS[table.kind].format(
-                        experiment=experiment, task=task, method=method, rule=rule
-                    )
-                )
+                kind = methods.kind(row)
+                # A merged vector is the same whatever rule chose its coefficient.
+                names = {"method": method, "vector": method if kind == "single" else row}
+                names |= {"experiment": experiment, "task": task, "rule": TIMED.get(kind, "")}
+                places += [place.format(**names) for place in RECORDS[table.kind]]
+            if table.kind == "mask" and study.experiments[experiment].scenario == "classifier":
+                places.append(f"{experiment}/{task}/scores/{methods.RETRAIN}.json")
     return {"records": list(dict.fromkeys(places))}
 
 

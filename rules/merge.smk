@@ -4,6 +4,7 @@
 rule merge:
     input:
         vectors=in_task(places.pool_vectors, "method"),
+        choice=in_task(places.chosen_single, "method"),
     output:
         merged=intermediate("results/{study}/{experiment}/{task}/merged/{method}.safetensors"),
     log:
@@ -69,7 +70,10 @@ rule greedy:
 
 rule sparsity:
     input:
-        merged="results/{study}/{experiment}/{task}/merged/{method}.safetensors",
+        base=base,
+        vectors=in_task(places.pool_vectors, "method"),
+        candidates=in_task(places.candidates, "method"),
+        choice=in_task(places.chosen_single, "method"),
     output:
         sparsity="results/{study}/{experiment}/{task}/sparsity/{method}.json",
     log:
@@ -85,7 +89,6 @@ rule sparsity:
     params:
         code=code("sparsity"),
         frozen=setting("frozen"),
-        models=lambda wildcards: len(of_method("points")(wildcards)),
     message:
         "sparsity: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:

@@ -65,6 +65,26 @@ def test_what_is_merged_are_the_vectors_of_the_points(classifier):
         ]
 
 
+def test_only_a_single_vector_and_its_mask_wait_for_a_choice(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, "experiments/mini-resnet/methods/masked-single", {})
+    for name in ("task-arithmetic-8", "masked-single-8"):
+        change_yaml(path, f"experiments/mini-resnet/methods/{name}", {"points": ["e8-*"]})
+    one = load_study(config, "example").experiments["mini-resnet"]
+    found = {name: places.chosen_single(one, name) for name in one.rules}
+    assert {name: place for name, place in found.items() if place} == {
+        "task-arithmetic": ["selected/task-arithmetic.json"],
+        "task-arithmetic.gap": ["selected/task-arithmetic.gap.json"],
+        "task-arithmetic-8": ["selected/task-arithmetic-8.json"],
+        "task-arithmetic-8.gap": ["selected/task-arithmetic-8.gap.json"],
+        # There is one merge, whatever rule chooses its coefficient.
+        "masked-single": ["selected/task-arithmetic.json"],
+        "masked-single.gap": ["selected/task-arithmetic.json"],
+        "masked-single-8": ["selected/task-arithmetic-8.json"],
+        "masked-single-8.gap": ["selected/task-arithmetic-8.json"],
+    }
+
+
 def test_vectors_are_points_or_merges(classifier):
     assert places.vector(classifier, "negmerge-8") == ["merged/negmerge-8.safetensors"]
     assert places.vector(classifier, "e8-ls0.1") == ["vectors/e8-ls0.1.safetensors"]
@@ -127,6 +147,29 @@ def test_costs_are_those_of_the_jobs_that_merge(study):
     ]
 
 
+def test_a_table_of_masks_reads_scores_and_counts(study):
+    found = places.table_records(study, table("mask", ["negmerge", "task-arithmetic"]))
+    assert found["records"] == [
+        f"mini-clip/digits/{folder}/{name}.json"
+        for name in ("negmerge", "task-arithmetic")
+        for folder in ("scores", "sparsity")
+    ]
+    column = {"label": "x", "experiments": ["mini-resnet"], "tasks": ["trial1"], "rule": "gap"}
+    rows = {"negmerge": "x", "task-arithmetic": "y"}
+    shown = Table(kind="mask", title="x", rows=rows, columns=[column])
+    # A merge is counted once, whatever rule chose it; and the gap needs Retrain's scores.
+    assert places.table_records(study, shown)["records"] == [
+        f"mini-resnet/trial1/{place}.json"
+        for place in (
+            "scores/negmerge.gap",
+            "sparsity/negmerge",
+            "scores/task-arithmetic.gap",
+            "sparsity/task-arithmetic.gap",
+            "scores/retrain",
+        )
+    ]
+
+
 def test_a_table_of_a_sweep_reads_the_sweeps(study):
     found = places.table_records(study, table("sweep", ["negmerge", "greedy"]))
     assert found["records"] == [
@@ -151,6 +194,14 @@ def test_tables_of_jobs_show_neither_rules_nor_other_methods(kind, row, of_kind)
     found = f"rows: '{row}' is of kind {of_kind}, and a table of kind {kind} shows merge, greedy"
     with pytest.raises(ValueError, match=found):
         table(kind, ["negmerge", row])
+
+
+def test_a_table_of_masks_shows_vectors_only():
+    found = (
+        "rows: 'pretrained' is of kind base, and a table of kind mask shows merge, greedy, single"
+    )
+    with pytest.raises(ValueError, match=found):
+        table("mask", ["negmerge", "pretrained"])
 
 
 def test_figures_of_scores_read_scores(study):
@@ -204,6 +255,17 @@ EXHIBITS = {
         "tables.table2.columns.retain: 'mini-resnet' is of scenario classifier, kind sweep shows "
         "zero-shot",
     ),
+    "a mask of other points": (
+        "tables/table2",
+        {
+            "kind": "mask",
+            "title": "x",
+            "rows": {"negmerge": "x", "negmerge-8": "y"},
+            "columns": [{"label": "net", "experiments": ["mini-resnet"]}],
+        },
+        "tables.table2.columns.net: 'negmerge-8' merges other points of 'mini-resnet' than "
+        "'negmerge'; expected merges of the same points",
+    ),
     "a rule that chose nothing": (
         "tables/table2/columns/1/rule",
         "gab",
@@ -225,6 +287,20 @@ def test_what_cannot_be_shown_is_refused(config, change_yaml, place, value, find
     with pytest.raises(UserError) as caught:
         load_study(config, "example")
     assert str(caught.value) == f"{path}: {finding}"
+
+
+def test_a_mask_of_a_classifier_needs_retrain(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, "figures", {})
+    change_yaml(path, "experiments/mini-resnet/methods", {"original": {}, "negmerge": {}})
+    column = {"label": "net", "experiments": ["mini-resnet"]}
+    shown = {"kind": "mask", "title": "x", "rows": {"negmerge": "x"}, "columns": [column]}
+    change_yaml(path, "tables", {"mask": shown})
+    with pytest.raises(UserError) as caught:
+        load_study(config, "example")
+    assert str(caught.value).endswith(
+        "tables.mask.columns.net: unknown method 'retrain'; valid: negmerge, negmerge.gap, original"
+    )
 
 
 def test_a_column_of_a_sweep_has_one_grid_of_coefficients(config):

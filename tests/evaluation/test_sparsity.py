@@ -1,6 +1,11 @@
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from negmerge.errors import UserError
 from negmerge.evaluation.sparsity import Sparsity, sparsity
+from negmerge.merging import merge
 from negmerge.models.freezing import is_frozen
 from negmerge.states import write_state
 from negmerge.stored import StateFile
@@ -10,12 +15,89 @@ VECTOR = {
     "visual.mlp.weight": torch.tensor([[1.0, 0.0], [-0.0, 1e-45]]),
     "visual.proj": torch.tensor(2.0),
 }
+OTHER = {
+    "visual.attn.weight": torch.zeros(5),
+    "visual.mlp.weight": torch.tensor([[1.0, 3.0], [0.0, -2.0]]),
+    "visual.proj": torch.tensor(1.0),
+}
+BASE = {
+    "visual.attn.weight": torch.ones(5),
+    "visual.mlp.weight": torch.tensor([[-1.0, 1.0], [1.0, -1e-38]]),
+    "visual.proj": torch.tensor(0.0),
+    "steps": torch.tensor(3),
+    "visual.running_var": torch.ones(2),
+}
 
 
-def test_zeros_are_counted_against_both_denominators(tmp_path):
-    write_state(tmp_path / "vector", VECTOR, {})
-    for vector in (VECTOR, StateFile(tmp_path / "vector")):
-        found = sparsity(vector, lambda name: not is_frozen(name, "attention"))
-        assert found == Sparsity(kept=3, trainable=5, state=10)
-        found = sparsity(vector, lambda name: not is_frozen(name, "nothing"))
-        assert found == Sparsity(kept=3, trainable=10, state=10)
+@pytest.fixture
+def stored(tmp_path):
+    """Write a state and open it."""
+
+    def store(name, state):
+        write_state(tmp_path / name, state, {})
+        return StateFile(tmp_path / name)
+
+    return store
+
+
+def count(stored, vector, pool, base, frozen="nothing"):
+    files = [stored(f"vector{number}", one) for number, one in enumerate(pool)]
+    base = stored("base", base)
+    merged = stored("merged", vector)
+    return sparsity(merged, files, base, lambda name: not is_frozen(name, frozen))
+
+
+def test_zeros_are_counted_against_both_denominators(stored):
+    for frozen, trainable in (("attention", 5), ("nothing", 10)):
+        found = count(stored, VECTOR, [VECTOR], BASE, frozen)
+        assert (found.kept, found.trainable, found.state) == (3, trainable, 10)
+
+
+def test_numbers_that_shrink_the_base_have_its_opposite_sign(stored):
+    # 1 against -1, and 1e-45 against -1e-38, whose product is 0 in float32; 2 against 0 does not.
+    assert count(stored, VECTOR, [VECTOR], BASE).shrinking == 2
+    negative = {name: -tensor for name, tensor in VECTOR.items()}
+    assert count(stored, negative, [VECTOR], BASE).shrinking == 0
+
+
+def test_only_numbers_that_no_vector_leaves_at_zero_vote(stored):
+    found = count(stored, VECTOR, [VECTOR, OTHER], BASE)
+    assert (found.voting, found.agreeing) == (3, 2)
+    # A single vector agrees with itself wherever it is not zero.
+    found = count(stored, OTHER, [OTHER], BASE)
+    assert found.voting == found.agreeing == found.kept == 4
+
+
+@given(st.integers(0, 10**6), st.integers(1, 5))
+def test_counts_are_those_of_whole_tensors(tmp_path_factory, seed, size):
+    generator = torch.Generator().manual_seed(seed)
+    pool = [{"w": torch.randint(-2, 3, (7, 3), generator=generator).float()} for _ in range(size)]
+    base = {"w": torch.randint(-1, 2, (7, 3), generator=generator).half()}
+    merged = merge("negmerge", pool)
+    folder = tmp_path_factory.mktemp("files")
+    files = []
+    for number, state in enumerate([merged, *pool, base]):
+        write_state(folder / str(number), state, {})
+        files.append(StateFile(folder / str(number)))
+    found = sparsity(files[0], files[1:-1], files[-1], lambda name: True)
+    numbers = torch.stack([vector["w"] for vector in pool])
+    assert found == Sparsity(
+        kept=found.agreeing,
+        shrinking=int((merged["w"] * base["w"].float() < 0).sum()),
+        voting=int((numbers != 0).all(dim=0).sum()),
+        agreeing=int(((numbers > 0).all(dim=0) | (numbers < 0).all(dim=0)).sum()),
+        trainable=21,
+        state=21,
+    )
+
+
+def test_files_of_other_models_are_refused(stored):
+    for base, message in (
+        ({"visual.proj": torch.tensor(0.0)}, "tensor 'visual.attn.weight' is missing (2 in all)"),
+        (BASE | {"visual.proj": torch.ones(2)}, "tensor 'visual.proj' has shape [2], expected []"),
+    ):
+        with pytest.raises(UserError) as caught:
+            count(stored, VECTOR, [VECTOR], base)
+        assert str(caught.value).endswith(f"base: {message}")
+    with pytest.raises(UserError, match="vector0: tensor 'x' is not expected"):
+        count(stored, VECTOR, [VECTOR | {"x": torch.ones(1)}], BASE)

@@ -19,6 +19,7 @@ from merge_examples import (
     scaled,
 )
 
+from negmerge.errors import UserError
 from negmerge.merging import METHODS, merge
 
 # Every result of the official code in these files: file, K of the official code, merge function.
@@ -60,7 +61,8 @@ def test_merges_are_the_official_ones_to_the_bit(golden, name, k):
 def test_trimming_keeps_what_the_official_code_keeps(golden, name, k):
     file = golden(name)
     vectors = rows(*file["tv"])
-    survey = METHODS["ties"].survey(in_memory(vectors), density=density_of(k), reduce="mean")
+    options = METHODS["ties"].check("ties", {"density": density_of(k)})
+    survey = METHODS["ties"].survey(in_memory(vectors), **options)
     thresholds = np.array(survey.thresholds, dtype=np.float32)
     assert np.array_equal(np.abs(file["tv"]) >= thresholds[:, None], file[f"{k}/mask"])
 
@@ -225,3 +227,57 @@ def test_float64_and_mixed_models_are_trimmed_in_float64():
     # The threshold is 1 + 2**-30: the float32 number 1 is below it, though it rounds to it.
     assert merged["narrow"].tolist() == [0, 1 + 2**-23]
     assert merged["wide"].tolist() == [1 + 2**-30, 3, 0]
+
+
+def thresholds(pool, **options):
+    options = METHODS["ties"].check("ties", options)
+    return METHODS["ties"].survey(in_memory(pool), **options).thresholds
+
+
+@given(pools(), st.integers(1, 30), st.floats(0, 1), st.sampled_from(["mean", "sum", "max"]))
+def test_numbers_that_are_not_there_count_as_the_zeros_of_a_longer_state(
+    pool, zeros, density, reduce
+):
+    longer = [vector | {"text": torch.zeros(zeros)} for vector in pool]
+    options = {"density": density, "reduce": reduce}
+    size = flat(longer).shape[1]
+    expected = merge("ties", longer, **options)
+    assert not expected.pop("text").any()
+    assert_equal(merge("ties", pool, numbers=size, **options), expected)
+    assert thresholds(pool, density=density, numbers=size) == thresholds(longer, density=density)
+
+
+@given(pools(), st.integers(1, 30), st.floats(0, 1), st.sampled_from(["mean", "sum", "max"]))
+def test_of_the_trainable_numbers_a_frozen_tensor_counts_for_nothing(pool, zeros, density, reduce):
+    for vector in pool:
+        vector["matrix"][0] = torch.tensor([1.0, -0.0])
+        vector["scalar"].fill_(2.0)
+    frozen = [{"attention": torch.zeros(zeros, 2)} | vector for vector in pool]
+    options = {"density": density, "reduce": reduce}
+    merged = merge("ties", frozen, of="trainable", **options)
+    assert not merged.pop("attention").any()
+    assert_equal(merged, merge("ties", pool, **options))
+
+
+def test_a_tensor_is_trainable_if_one_vector_has_one_number_that_is_not_zero():
+    pool = [{"a": torch.zeros(100), "b": torch.arange(1.0, 101)} for _ in range(2)]
+    assert thresholds(pool) == [60, 60]
+    assert thresholds(pool, of="trainable") == [80, 80]
+    pool[1]["a"][99] = -1e-30
+    assert thresholds(pool, of="trainable") == [60, 60]
+
+
+def test_of_a_given_number_the_share_is_kept_whatever_the_vectors_hold():
+    vector = torch.arange(1.0, 201.0)
+    # As of ViT-B/32: 87,849,216 numbers, and 25,599,489 that only the released state has.
+    assert merge("ties", rows(vector), numbers=258)["w"].count_nonzero() == 52
+    assert merge("ties", rows(vector), numbers=258, of="trainable")["w"].count_nonzero() == 52
+    assert merge("ties", rows(vector), numbers=0)["w"].count_nonzero() == 41
+    # More than there are: nothing is trimmed.
+    assert merge("ties", rows(vector), numbers=10**6)["w"].count_nonzero() == 200
+
+
+@pytest.mark.parametrize("options", [{"of": "all"}, {"numbers": -1}, {"numbers": 1.5}])
+def test_other_counts_are_refused(options):
+    with pytest.raises(UserError, match="expected"):
+        merge("ties", rows([1.0]), **options)

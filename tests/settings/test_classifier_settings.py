@@ -201,8 +201,9 @@ WRONG = {
         {"pretrained": {}},
         f"{AT}: classifier: unknown method 'pretrained'; did you mean 'retrain'? valid: "
         "boundary-expand, boundary-shrink, breadcrumbs, conflict, consensus, dare, emr, finetune, "
-        "gradient-ascent, greedy, influence, l1-sparse, magmax, neggrad-plus, negmerge, original, "
-        "pcb, random-label, relaxed, retrain, salun, scrub, ssd, task-arithmetic, ties, uniform",
+        "gradient-ascent, greedy, influence, l1-sparse, magmax, masked-single, neggrad-plus, "
+        "negmerge, original, pcb, random-label, random-mask, relaxed, retrain, salun, scrub, ssd, "
+        "task-arithmetic, ties, uniform",
     ),
     "an option": (
         "methods",

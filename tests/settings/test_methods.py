@@ -194,6 +194,24 @@ def test_points_are_chosen_by_patterns(with_methods):
     assert found.candidates("negmerge-4") == ["negmerge-4"]
 
 
+def test_a_mask_needs_a_choice_among_the_vectors_that_it_merges(with_methods):
+    single = {"task-arithmetic": {}, "task-arithmetic-1": {"points": ["m1-*"]}}
+    found = with_methods("mini-clip", single | {"masked-single-1": {"points": ["m1-n?"]}})
+    assert found.single("masked-single-1") == "task-arithmetic-1"
+    assert found.single("task-arithmetic") == "task-arithmetic"
+    with pytest.raises(UserError) as caught:
+        with_methods("mini-clip", single | {"masked-single": {"points": ["m10-*"]}})
+    assert str(caught.value).endswith(
+        "mini-clip: methods.masked-single: it masks what task-arithmetic chose of the same points, "
+        "and no use of it chooses among m10-n1, m10-n3"
+    )
+    with pytest.raises(UserError) as caught:
+        with_methods("mini-clip", single | {"masked-single": {"single": 2}})
+    assert str(caught.value).endswith(
+        "methods.masked-single: `single` is left out in a study, where task-arithmetic chooses it"
+    )
+
+
 def test_a_pattern_that_fits_no_point_is_refused(with_methods):
     with pytest.raises(UserError) as caught:
         with_methods("mini-clip", {"negmerge-4": {"points": ["m1-*", "m1-n2"]}})
@@ -210,6 +228,6 @@ def test_methods_of_classifiers_are_refused_elsewhere(with_methods, method):
     found, _, valid = str(caught.value).partition("; ")
     assert found.endswith(f"experiments.mini-clip: zero-shot: unknown method '{method}'")
     assert valid.rpartition("valid: ")[2] == (
-        "breadcrumbs, conflict, consensus, dare, emr, greedy, magmax, negmerge, pcb, pretrained, "
-        "relaxed, task-arithmetic, ties, uniform"
+        "breadcrumbs, conflict, consensus, dare, emr, greedy, magmax, masked-single, negmerge, "
+        "pcb, pretrained, random-mask, relaxed, task-arithmetic, ties, uniform"
     )

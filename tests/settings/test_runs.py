@@ -169,8 +169,8 @@ WRONG = {
     "a warm-up longer than one of a method's grid": (
         f"{RESNET}/unlearn",
         {"warmup_steps": 10},
-        f"{AT_RESNET}.unlearn (methods.gradient-ascent, learning_rate 0.01): warmup_steps is 10, but "
-        "3 epochs of 200 images in batches of 256 are 3 steps; expected at most 3",
+        f"{AT_RESNET}.unlearn (methods.gradient-ascent, learning_rate 0.01): warmup_steps is 10, "
+        "but 3 epochs of 200 images in batches of 256 are 3 steps; expected at most 3",
     ),
     "accumulation over more than there is": (
         f"{RESNET}/finetune/accumulation",

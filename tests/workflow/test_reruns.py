@@ -49,15 +49,21 @@ def test_a_points_settings_rerun_that_point_and_what_follows(editable):
         "sweep: clip, digits, greedy",
         "sweep: clip, digits, negmerge",
         "sweep: clip, digits, conflict",
+        "sweep: clip, digits, random-mask",
+        "sweep: clip, digits, masked-single",
     }
     assert "evaluate: clip, digits, pretrained" not in planned
 
 
-def test_the_grid_of_coefficients_reruns_no_merge(editable):
+def test_the_grid_of_coefficients_reruns_no_merge_but_that_of_what_was_chosen(editable):
     editable.edit("config/studies/tiny.yaml", "stop: 1.0", "stop: 1.5")
-    rules = {job.split(":")[0] for job in editable.planned(REPORT)}
-    assert "sweep" in rules
-    assert not rules & {"finetune", "vector", "merge", "sparsity"}
+    planned = editable.planned(REPORT)
+    assert "sweep: clip, digits, m1" in planned
+    assert {job for job in planned if job.startswith(("finetune", "vector", "merge", "spars"))} == {
+        "merge: clip, digits, masked-single",
+        "sparsity: clip, digits, masked-single",
+        "sparsity: clip, digits, task-arithmetic",
+    }
 
 
 def test_the_way_to_compute_reruns_what_computes_a_model_that_forgets(editable):

@@ -3,6 +3,9 @@
 import json
 
 import pytest
+import torch
+
+from negmerge.states import read_state
 
 SCORES = "results/tiny/clip/digits/scores"
 
@@ -11,7 +14,7 @@ def test_every_output_of_the_study_is_there(finished):
     results = finished.folder / "results" / "tiny"
     tables = [
         f"tables/{name}.{kind}"
-        for name in ("accuracy", "sparsity", "gap", "cost")
+        for name in ("accuracy", "sparsity", "mask", "gap", "cost")
         for kind in ("md", "csv", "tex")
     ]
     figures = [
@@ -33,6 +36,22 @@ def test_scores_count_every_test_image(finished):
 def test_task_arithmetic_chooses_one_model_of_the_pool(finished):
     score = json.loads((finished.folder / SCORES / "task-arithmetic.json").read_text())
     assert score["vector"] in ("m1", "m10")
+
+
+def test_masks_keep_as_many_numbers_of_the_chosen_model_and_of_the_mean(finished):
+    folder = finished.folder / "results/tiny/clip/digits"
+    counts = {}
+    for method in ("negmerge", "random-mask", "masked-single", "task-arithmetic"):
+        counts[method] = json.loads((folder / f"sparsity/{method}.json").read_text())
+        assert counts[method]["models"] == 2
+        assert counts[method]["agreeing"] == counts["negmerge"]["kept"]
+    for method in ("random-mask", "masked-single"):
+        assert counts[method]["kept"] == counts["negmerge"]["kept"]
+    chosen = json.loads((folder / "selected/task-arithmetic.json").read_text())["vector"]
+    single = read_state(folder / f"vectors/{chosen}.safetensors")
+    negmerge = read_state(folder / "merged/negmerge.safetensors")
+    for name, tensor in read_state(folder / "merged/masked-single.safetensors").items():
+        assert torch.equal(tensor, single[name].where(negmerge[name] != 0, 0.0))
 
 
 def test_a_second_run_does_nothing(finished):

@@ -3,15 +3,19 @@
 from negmerge.jobs.gpus import take_device
 from negmerge.jobs.job import job
 from negmerge.merging import merge_files
+from negmerge.merging.inputs import chosen
 
 with job(snakemake) as provenance:
     params, vectors = snakemake.params, snakemake.input.vectors
+    options = dict(params.options)
+    for choice in snakemake.input.get("choice", []):
+        options["single"] = 1 + chosen(choice, vectors)
     report = merge_files(
         params.method,
         vectors,
         snakemake.output.merged,
         device=take_device(params.device),
-        **params.options,
+        **options,
     )
     hashes = (file["sha256"] for file in report["inputs"])
     provenance.know(zip(vectors, hashes, strict=True))

@@ -1,17 +1,26 @@
-"""Count the zeros of a merged vector, of the trainable weights and of all."""
+"""Count the zeros of a merged or single vector, and on how many numbers its pool agrees."""
 
 from dataclasses import asdict
 
 from negmerge.evaluation.sparsity import sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job
+from negmerge.merging.inputs import chosen
 from negmerge.models.freezing import is_frozen
 from negmerge.stored import StateFile
 
 with job(snakemake):
-    vector = StateFile(snakemake.input.merged)
-    counts = sparsity(vector, lambda name: not is_frozen(name, snakemake.params.frozen))
-    labels = {key: snakemake.wildcards[key] for key in ("experiment", "task", "method")}
-    write_json(
-        snakemake.output.sparsity, labels | {"models": snakemake.params.models} | asdict(counts)
+    inputs, frozen = snakemake.input, snakemake.params.frozen
+    paths = inputs.candidates
+    # A merge is one vector; the best single one is that of several which was chosen.
+    path = paths[0] if len(paths) == 1 else paths[chosen(inputs.choice[0], paths)]
+    counts = sparsity(
+        StateFile(path),
+        [StateFile(vector) for vector in inputs.vectors],
+        StateFile(inputs.base),
+        lambda tensor: not is_frozen(tensor, frozen),
+        progress=True,
     )
+    labels = {key: snakemake.wildcards[key] for key in ("experiment", "task", "method")}
+    labels["models"] = len(inputs.vectors)
+    write_json(snakemake.output.sparsity, labels | asdict(counts))

@@ -5,6 +5,7 @@ from negmerge.jobs.job import job
 from negmerge.reporting.coefficients import read_points, sweep_cells
 from negmerge.reporting.costs import read_cost
 from negmerge.reporting.layout import layout
+from negmerge.reporting.mask import join
 from negmerge.reporting.published import read_published
 from negmerge.reporting.records import read_record
 from negmerge.reporting.tables import cells, write_cells
@@ -18,7 +19,8 @@ with job(snakemake):
         frame = sweep_cells(table, points, published)
     else:
         read = read_cost if table["kind"] == "cost" else read_record
-        frame = cells(table, list(map(read, inputs.records)), published)
+        records = [read(path) for path in inputs.records]
+        frame = cells(table, join(records) if table["kind"] == "mask" else records, published)
     write_cells(output.csv, frame)
     printed = layout(table, frame)
     write_text(output.md, markdown(printed))

@@ -13,12 +13,14 @@ TIMED = {"merge": "merge", "greedy": "greedy", "unlearn": "unlearn", "retrain": 
 # Where the trained models of a kind of method lie.
 TRAINED = {"unlearn": "candidates", "retrain": "trained"}
 SCORES = "{experiment}/{task}/scores/{method}.json"
+SPARSITY = "{experiment}/{task}/sparsity/{vector}.json"
 RECORDS = {
-    "accuracy": SCORES,
-    "gap": SCORES,
-    "sparsity": "{experiment}/{task}/sparsity/{method}.json",
-    "cost": "benchmarks/{rule}/{experiment}/{task}/{method}.tsv",
-    "sweep": "{experiment}/{task}/sweeps/{method}.csv",
+    "accuracy": [SCORES],
+    "gap": [SCORES],
+    "sparsity": [SPARSITY],
+    "mask": [SCORES, SPARSITY],
+    "cost": ["benchmarks/{rule}/{experiment}/{task}/{method}.tsv"],
+    "sweep": ["{experiment}/{task}/sweeps/{method}.csv"],
 }
 # Figures for which a rule of their own makes the data: by kind, the rule and the file's ending.
 OWN_DATA = {"gradcam": ("gradcam", "safetensors"), "signs": ("coordinates", "json")}
@@ -58,6 +60,12 @@ def measures(experiment: Experiment, method: str) -> list[str]:
     return [f"{folder}/{name}.csv" for name in experiment.candidates(method)]
 
 
+def chosen_single(experiment: Experiment, method: str) -> list[str]:
+    """Place the choice of the single vector that a method is, or masks."""
+    single = experiment.single(method)
+    return [f"selected/{single}.json"] if single else []
+
+
 def candidate_search(experiment: Experiment, method: str) -> list[str]:
     """Place the pruned search among these vectors, where a method is chosen by one."""
     return [f"searches/{method}.json"] if _is_pruned(experiment, method) else []
@@ -87,12 +95,13 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
         for experiment, task in _tasks(study, column.experiments, column.tasks):
             for row in table.rows:
                 method = column.method(row, study.experiments[experiment].rules)
-                rule = TIMED.get(methods.kind(row), "")
-                places.append(
-                    RECORDS[table.kind].format(
-                        experiment=experiment, task=task, method=method, rule=rule
-                    )
-                )
+                kind = methods.kind(row)
+                # A merged vector is the same whatever rule chose its coefficient.
+                names = {"method": method, "vector": method if kind == "single" else row}
+                names |= {"experiment": experiment, "task": task, "rule": TIMED.get(kind, "")}
+                places += [place.format(**names) for place in RECORDS[table.kind]]
+            if table.kind == "mask" and study.experiments[experiment].scenario == "classifier":
+                places.append(f"{experiment}/{task}/scores/{methods.RETRAIN}.json")
     return {"records": list(dict.fromkeys(places))}
 
 

@@ -1,10 +1,11 @@
-"""What a merge was made of: its files and their hashes."""
+"""What a merge is made of: its files and their hashes, and which of them was chosen."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from negmerge.files import sha256
+from negmerge.errors import UserError, unknown
+from negmerge.files import read_json, sha256
 from negmerge.stored import StoredState
 
 
@@ -44,3 +45,23 @@ def identities(
     """Name the files of a merge, as its report does."""
     inputs = [named for file in files for named in identity(file, hash_of)]
     return {"inputs": inputs, "base": None if base is None else identity(base, hash_of)}
+
+
+def chosen(choice: str | Path, vectors: Sequence[str | Path]) -> int:
+    """Find the vector that a choice names.
+
+    Args:
+        choice: a choice as `select` writes it.
+        vectors: files named after their vectors.
+
+    Returns:
+        Its place, from 0.
+
+    Raises:
+        UserError: the choice cannot be read, or names none of them.
+    """
+    names = [Path(path).name.removesuffix(".safetensors") for path in vectors]
+    name = read_json(choice, keys=["vector"])["vector"]
+    if name not in names:
+        raise UserError(f"{choice}: {unknown('vector', name, names)}")
+    return names.index(name)

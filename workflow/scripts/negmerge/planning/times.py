@@ -76,7 +76,8 @@ def longest_chain(times: Mapping[Job, float | None], study: Study) -> tuple[list
     """Find the longest chain of jobs, however many machines there are.
 
     Within each stage the longest job of a task counts, so the chain is never shorter than the true
-    one. Jobs of unknown time count as nothing.
+    one; but a merge that masks a chosen single vector has its own search behind that of the vector,
+    which is not added. Jobs of unknown time count as nothing.
 
     Returns:
         Rules in their order with the longest job of each, and the seconds of all of them.

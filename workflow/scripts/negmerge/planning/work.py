@@ -107,7 +107,9 @@ def _merge(case: Case) -> Work:
 
 
 def _sparsity(case: Case) -> Work:
-    return Work("one vector read", moved=case.network.state_bytes)
+    models = len(case.experiment.points(case.job.name))
+    size = (models + 2) * case.network.state_bytes
+    return Work("a vector, all those that it was made of, and the base read", moved=size)
 
 
 def _greedy(case: Case) -> Work:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from negmerge.reporting import notes
+from negmerge.reporting.mask import metrics_of
 from negmerge.reporting.metrics import METRICS, Metric
 from negmerge.reporting.published import NOT_KNOWN
 from negmerge.reporting.tables import MEAN
@@ -75,7 +76,7 @@ def _printed_columns(
     if kind == "gap":
         first = means[means["metric"] == METRICS[kind][0].name].to_dict("records")
         printed.append((Heading(label, "data used"), _texts(first, _data)))
-    for metric in METRICS[kind]:
+    for metric in metrics_of(kind, set(means["metric"])):
         of_metric = means[means["metric"] == metric.name].to_dict("records")
         if not metric.printed or (metric.name == "relearn" and _is_missing(of_metric)):
             continue
@@ -89,7 +90,7 @@ def _printed_columns(
             star = "" if published["comparable"] else notes.NOT_COMPARABLE
             texts = _texts(of_metric, lambda cell, m=metric: _paper(cell, m.unit))
             printed.append((Heading(label, f"paper{star}", metric.unit), texts))
-    if kind in ("accuracy", "gap"):
+    if kind in ("accuracy", "gap", "mask"):
         chosen = [cell for cell in means.to_dict("records") if cell["metric"] == "forget"]
         texts = _texts(chosen, lambda cell: _coefficients(cell["coefficient"]))
         printed.append((Heading(label, "coefficient"), texts))
@@ -134,7 +135,8 @@ def _value(cell: Mapping, metric: Metric) -> str:
     text = _spell(cell["value"], metric)
     if not pd.isna(cell["standard_error"]):
         text += f" ± {number(cell['standard_error'], metric.unit)}"
-    return text + (notes.UPPER_END if cell["upper_end"] else "")
+    # What no coefficient changes, such as a share of numbers, has no better direction.
+    return text + (notes.UPPER_END if cell["upper_end"] and metric.better else "")
 
 
 def _paper(cell: Mapping, unit: str) -> str:

@@ -53,6 +53,13 @@ METRICS = {
         Metric("seconds", "time", "s", "lower"),
         Metric("memory", "peak memory", "MB", "lower"),
     ),
+    # Beside the scores of the scenario; see `mask.metrics_of`.
+    "mask": (
+        Metric("kept_trainable", "numbers kept, of the trainable", "%", ""),
+        Metric("shrinking", "of them shrink the base", "%", ""),
+        Metric("agreement", "one sign in all vectors", "%", "", printed=False),
+        Metric("voting", "numbers that are zero in no vector", "", "", printed=False),
+    ),
     "sparsity": (
         Metric("zeros_trainable", "zeros among the trainable weights", "%", ""),
         Metric("zeros_state", "zeros in the whole image encoder", "%", ""),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from negmerge.reporting.mask import mask_notes
 from negmerge.reporting.tables import MEAN
 
 UPPER_END = " †"
@@ -169,6 +170,10 @@ def _sparsity_notes(cells: pd.DataFrame) -> list[str]:
     return lines
 
 
+def _mask_notes(cells: pd.DataFrame) -> list[str]:
+    return [*mask_notes(cells), _error_note(cells), *_choice_notes(cells)]
+
+
 def _sweep_notes(cells: pd.DataFrame) -> list[str]:
     return [
         "Each row is a coefficient: the accuracies on the images by which one is chosen, when the "
@@ -181,6 +186,7 @@ KINDS = {
     "accuracy": _accuracy_notes,
     "gap": _gap_notes,
     "sparsity": _sparsity_notes,
+    "mask": _mask_notes,
     "cost": _cost_notes,
     "sweep": _sweep_notes,
 }

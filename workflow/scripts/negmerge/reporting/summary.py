@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from negmerge.errors import UserError
 from negmerge.evaluation.gap import average_gap
+from negmerge.reporting.mask import SHARES
 from negmerge.reporting.metrics import GAP_OF, Metric
 from negmerge.reporting.records import LABELS
 
@@ -93,6 +94,8 @@ def _measure(record: Mapping, metric: Metric, reference: Mapping | None) -> Meas
     name = metric.name
     if name in ("kept", "seconds", "memory"):
         return Measured(record[name])
+    if name in SHARES:
+        return Measured(SHARES[name](record))
     if name.startswith("zeros_"):
         return Measured(100 * (1 - record["kept"] / record[name.removeprefix("zeros_")]))
     if name == "mia" or name.startswith("mia_"):

@@ -7,7 +7,8 @@ import pandas as pd
 
 from negmerge.errors import UserError
 from negmerge.files import write_text
-from negmerge.reporting.metrics import MEAN, METRICS, RETRAIN, Metric
+from negmerge.reporting.mask import metrics_of
+from negmerge.reporting.metrics import MEAN, RETRAIN, Metric
 from negmerge.reporting.published import NOT_KNOWN, paper_cell
 from negmerge.reporting.records import LABELS
 from negmerge.reporting.summary import DIGITS, summary
@@ -37,7 +38,8 @@ def cells(
 
     Args:
         table: the definition of the table, as in a study.
-        records: scores (kind `accuracy`) or counts of zeros (kind `sparsity`).
+        records: scores (kind `accuracy`), counts of zeros (kind `sparsity`) or both in one, from
+            `mask.join` (kind `mask`).
         published: the paper's cells by file, from `read_published`.
 
     Raises:
@@ -52,10 +54,11 @@ def cells(
         places = _places(column, found)
         for method, label in table["rows"].items():
             here = [_record(found, column, (*place, method)) for place in places]
+            metrics = metrics_of(table["kind"], here[0])
             references = None
-            if table["kind"] == "gap":
+            if any(metric.name == "gap" for metric in metrics):
                 references = [_record(found, column, (*place, RETRAIN)) for place in places]
-            for metric in METRICS[table["kind"]]:
+            for metric in metrics:
                 labels = {
                     "column": column["label"],
                     "row": label,

@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 from negmerge.settings import methods
 from negmerge.settings.recipe import Settings
 
-# The kinds of methods in tables that do not show scores.
+# The kinds of methods in tables that do not show scores, or not scores alone.
 KINDS_SHOWN = {
     "sparsity": ("merge", "greedy"),
+    "mask": ("merge", "greedy", "single"),
     "cost": ("merge", "greedy", "unlearn", "retrain"),
     "sweep": ("merge", "greedy"),
 }
@@ -47,10 +48,11 @@ class Column(Settings):
 class Table(Settings):
     """A table: methods as rows."""
 
-    kind: Literal["accuracy", "gap", "sparsity", "cost", "sweep"] = Field(
+    kind: Literal["accuracy", "gap", "sparsity", "mask", "cost", "sweep"] = Field(
         description="accuracy: forget and control accuracy (zero-shot); gap: distance to Retrain "
-        "(classifier); sparsity: zeros of merged vectors; cost: time and memory of merging or "
-        "training; sweep: forget and control accuracy at each coefficient (zero-shot)."
+        "(classifier); sparsity: zeros of merged vectors; mask: scores of merges beside how many "
+        "numbers they keep, and how many of them shrink the base; cost: time and memory of merging "
+        "or training; sweep: forget and control accuracy at each coefficient (zero-shot)."
     )
     title: str = Field(description="The caption.")
     rows: dict[str, str] = Field(min_length=1, description="Methods, with the paper's names.")
@@ -67,7 +69,8 @@ class Table(Settings):
         if self.kind == "gap" and methods.RETRAIN not in self.rows:
             raise ValueError(f"rows: a table of kind gap needs the row {methods.RETRAIN}")
         shown = KINDS_SHOWN.get(self.kind)
-        if shown and any(column.rule is not None for column in self.columns):
+        is_chosen = self.kind == "mask"
+        if shown and not is_chosen and any(column.rule is not None for column in self.columns):
             raise ValueError(f"columns: no rule chooses what a table of kind {self.kind} shows")
         for row in self.rows if shown else ():
             if methods.kind(row) not in shown:

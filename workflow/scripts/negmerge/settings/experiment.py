@@ -200,6 +200,29 @@ class Experiment(Settings, ABC):
             if any(fnmatch.fnmatchcase(point, pattern) for pattern in patterns)
         ]
 
+    def single(self, method: str) -> str | None:
+        """The use of task-arithmetic that chooses a method's single vector, if it has one.
+
+        For task-arithmetic itself it is the method; for a merge that masks a single vector, the use
+        of task-arithmetic that chooses among the points that are merged.
+
+        Raises:
+            UserError: the experiment has no such method, or no such use.
+        """
+        name = methods.without_rule(method)
+        if methods.kind(name) == "single":
+            return method
+        if methods.base_name(name) != methods.MASKED:
+            return None
+        uses = [use for use in self.methods if methods.kind(use) == "single"]
+        for use in uses:
+            if self.points(use) == self.points(method):
+                return use
+        raise UserError(
+            f"methods.{name}: it masks what {methods.SINGLE} chose of the same points, and no use "
+            f"of it chooses among {', '.join(self.points(method))}"
+        )
+
     def candidates(self, method: str) -> list[str]:
         """What a method chooses among: points, its merged vector, or what its job has trained.
 
@@ -234,6 +257,7 @@ class Experiment(Settings, ABC):
         try:
             self._check_methods()
             self._check_points()
+            self._check_singles()
             for rule in (self.selection.rule, *self.selection.also):
                 if rule not in self.RULES:
                     raise UserError(f"selection: {unknown('rule', rule, self.RULES)}")
@@ -260,6 +284,15 @@ class Experiment(Settings, ABC):
                         f"methods.{name}.grid: {option!r} has a value of its own as well; expected "
                         "one of the two"
                     )
+
+    def _check_singles(self) -> None:
+        for name, use in self.methods.items():
+            if methods.base_name(name) == methods.MASKED and "single" in use.options:
+                raise UserError(
+                    f"methods.{name}: `single` is left out in a study, where {methods.SINGLE} "
+                    "chooses it"
+                )
+            self.single(name)
 
     def _check_points(self) -> None:
         if not self.pool.changes:

@@ -19,8 +19,9 @@ from negmerge.settings.yaml_files import explain
 BASES = ("pretrained", "original")
 # The model that never saw what is forgotten: the reference of the classifier scenario.
 RETRAIN = "retrain"
-# The best single vector of the pool.
+# The best single vector of the pool; and the merge that keeps of it what NegMerge's mask leaves.
 SINGLE = "task-arithmetic"
+MASKED = "masked-single"
 # The merge that measures images to know what to merge; so it is no file in `merging/methods/`.
 GREEDY = "greedy"
 # Where each method of a kind is a file.

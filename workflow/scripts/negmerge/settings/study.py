@@ -123,13 +123,18 @@ def _check_own_data(where: str, name: str, experiment: Experiment, figure: Figur
             "that Grad-CAM weighs; expected mode standard"
         )
     if figure.kind == "signs":
-        first, *others = figure.methods
-        for method in others:
-            if experiment.points(method) != experiment.points(first):
-                raise ValueError(
-                    f"{where}: {method!r} merges other points of {name!r} than {first!r}; expected "
-                    "merges of the same points"
-                )
+        _check_same_points(where, name, experiment, list(figure.methods))
+
+
+def _check_same_points(where: str, name: str, experiment: Experiment, shown: list[str]) -> None:
+    """Check that methods take the vectors of the same points, so that they can be compared."""
+    first, *others = shown
+    for method in others:
+        if experiment.points(method) != experiment.points(first):
+            raise ValueError(
+                f"{where}: {method!r} merges other points of {name!r} than {first!r}; expected "
+                "merges of the same points"
+            )
 
 
 def _check_table(study: Study, where: str, table: Table) -> None:
@@ -149,6 +154,10 @@ def _check_table(study: Study, where: str, table: Table) -> None:
             other = experiment.coefficients.values != first.coefficients.values
             if table.kind == "sweep" and other:
                 raise ValueError(f"{place}: {name!r} has other coefficients than those before it")
+            if table.kind == "mask":
+                _check_same_points(place, name, experiment, list(table.rows))
+                if experiment.scenario == "classifier":
+                    require(place, "method", [methods.RETRAIN], experiment.rules)
 
 
 def _require_scenario(where: str, name: str, experiment: Experiment, shown: Table | Figure) -> None:

@@ -1,5 +1,6 @@
 """TIES-Merging: trim each vector, elect signs, and merge what agrees with them."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -18,13 +19,16 @@ class Survey(NamedTuple):
     majority: int  # the sign of the sum of all elected signs: 1, 0 or -1
 
 
-def survey(vectors: Vectors, density: float, reduce: str) -> Survey:
+def survey(vectors: Vectors, density: float, of: str, numbers: int, **_: object) -> Survey:
     """Find the thresholds, and the majority of the signs that they elect.
 
-    A vector's threshold is the m-th smallest of its n magnitudes, m = n - int(n * density). It is
-    kept, and so are those equal to it, so a little more remains than the density says.
+    A vector's threshold is the m-th smallest of n magnitudes, m = n - int(n * density). It is kept,
+    and so are those equal to it, so a little more remains than the density says. What `of` and
+    `numbers` leave out of the n, or add to them, are exact zeros, the smallest of all; so among the
+    vector's own numbers the threshold is in place (size - int(n * density)) from below.
     """
-    place = vectors.size - int(vectors.size * density) - 1
+    n = numbers or (_trainable(vectors) if of == "trainable" else vectors.size)
+    place = vectors.size - int(n * density) - 1
     thresholds = [0.0] * len(vectors)
     if place >= 0:
         thresholds = [threshold for (threshold,) in magnitudes(vectors, place)]
@@ -37,7 +41,7 @@ def survey(vectors: Vectors, density: float, reduce: str) -> Survey:
     return Survey(thresholds, (balance > 0) - (balance < 0))
 
 
-def combine(block: Block, density: float, reduce: str, survey: Survey) -> Tensor:
+def combine(block: Block, reduce: str, survey: Survey, **_: object) -> Tensor:
     """Take the mean, sum or largest of the trimmed numbers that have the elected sign.
 
     Elected is the sign of the trimmed numbers' sum, or where that is 0 the majority of the whole
@@ -60,6 +64,16 @@ def combine(block: Block, density: float, reduce: str, survey: Survey) -> Tensor
         merged /= count.clamp_(min=1)
     # Adding 0 makes +0 of -0, which is what a negative sign without numbers gives.
     return merged.mul_(elected).add_(0.0)
+
+
+def _trainable(vectors: Vectors) -> int:
+    """Count the numbers of the tensors that are not exactly zero in all vectors."""
+
+    def changed(block: Block) -> tuple[str, bool]:
+        return block.name, any(bool(vector.any()) for vector in block)
+
+    names = {name for name, is_changed in vectors.map(changed) if is_changed}
+    return sum(math.prod(vectors.shapes[name]) for name in names)
 
 
 def _mass(block: Block, thresholds: list[float]) -> Tensor:
@@ -89,6 +103,20 @@ METHOD = Method(
         "density": Option(
             default=0.2,
             meaning="Share of each vector's numbers to keep, those of largest magnitude.",
+        ),
+        "of": Option(
+            default="state",
+            choices=("state", "trainable"),
+            meaning="Of which numbers the density is a share: all of a vector, or those of tensors "
+            "that are not zero in all vectors, which are the tensors that fine-tuning changed.",
+        ),
+        "numbers": Option(
+            default=0,
+            lowest=0,
+            highest=10**15,
+            whole=True,
+            meaning="Instead, so many numbers; 0: those that `of` says. 113448705 are in the state "
+            "that the released code saves of ViT-B/32, which holds unused text weights as well.",
         ),
         "reduce": Option(
             default="mean",

@@ -1,0 +1,130 @@
+"""A random mask of NegMerge's sparsity: exactly as many numbers, others, and always the same."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from merge_examples import EXACT, assert_equal, bits, in_memory, pools, random_pool, scaled
+from safetensors.torch import save_file
+
+from negmerge.errors import UserError
+from negmerge.merging import merge, merge_files
+from negmerge.merging.methods.random_mask import _lots
+from negmerge.states import read_state
+
+SEEDS = st.integers(0, 2**31 - 1)
+
+
+def models(seed, count, *shape):
+    """Vectors of one tensor that agree in part, with some zeros."""
+    generator = torch.Generator().manual_seed(seed)
+    common = torch.randn(shape, generator=generator)
+    drawn = [common + torch.randn(shape, generator=generator) for _ in range(count)]
+    return [{"w": vector.where(vector.abs() > 0.05, 0.0)} for vector in drawn]
+
+
+def lots(name, shape, seed):
+    vectors = in_memory([{name: torch.zeros(shape)}])
+    return torch.cat([_lots(block, seed) for block in vectors.blocks()]).view(-1)
+
+
+@given(pools(), SEEDS)
+def test_each_tensor_keeps_as_many_numbers_of_the_mean_as_negmerge(pool, seed):
+    merged, uniform = merge("random-mask", pool, seed=seed), merge("uniform", pool)
+    for name, tensor in merge("negmerge", pool).items():
+        assert merged[name].count_nonzero() == tensor.count_nonzero()
+        kept = merged[name] != 0
+        assert torch.equal(merged[name][kept], uniform[name][kept])
+        assert not torch.signbit(merged[name][~kept]).any()
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_the_numbers_of_large_tensors_are_exact_too(count):
+    pool = models(count, count, 300, 1000)
+    merged, agreeing = merge("random-mask", pool)["w"], merge("negmerge", pool)["w"]
+    assert 1000 < agreeing.count_nonzero() < 290_000
+    assert merged.count_nonzero() == agreeing.count_nonzero()
+
+
+def test_which_numbers_are_kept_has_nothing_to_do_with_agreement():
+    pool = models(1, 3, 300, 1000)
+    agree, changed = merge("negmerge", pool)["w"] != 0, merge("uniform", pool)["w"] != 0
+    share = (agree.sum() / changed.sum()).item()
+    for seed in range(3):
+        kept = merge("random-mask", pool, seed=seed)["w"] != 0
+        # Of the agreeing ones the same share as of all; five standard errors are 0.005.
+        assert (kept & agree).sum().item() / agree.sum().item() == pytest.approx(share, abs=0.005)
+        for part in (kept[:150], kept[150:], kept[:, ::2], kept[::2]):
+            assert part.double().mean().item() == pytest.approx(kept.double().mean(), abs=0.007)
+
+
+def test_frozen_tensors_and_numbers_that_no_model_changes_are_not_drawn():
+    first = {"frozen": torch.zeros(9), "w": torch.tensor([1.0, 2, 0, 0, 0, 0, 0, -1, 5])}
+    second = {"frozen": torch.zeros(9), "w": torch.tensor([1.0, 1, 0, 0, 0, 0, 0, -2, -5])}
+    # Three agree; of +5 and -5 the mean is 0, so those three are all that can be drawn.
+    for seed in range(20):
+        merged = merge("random-mask", [first, second], seed=seed)
+        assert_equal(merged, merge("negmerge", [first, second]))
+
+
+@given(pools(largest=1), SEEDS)
+def test_one_model_is_its_own_merge(pool, seed):
+    assert_equal(merge("random-mask", pool, seed=seed), pool[0])
+
+
+@given(pools(numbers=EXACT), st.data())
+def test_the_order_of_models_does_not_matter(pool, data):
+    shuffled = data.draw(st.permutations(pool))
+    assert bits(merge("random-mask", shuffled)) == bits(merge("random-mask", pool))
+
+
+@given(pools(), st.integers(-10, 10))
+def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
+    factor = 2.0**power
+    merged = merge("random-mask", [scaled(vector, factor) for vector in pool])
+    assert_equal(merged, scaled(merge("random-mask", pool), factor))
+
+
+@given(SEEDS, st.text(max_size=5), st.integers(1, 5000))
+def test_no_two_places_of_a_tensor_get_the_same_lot(seed, name, size):
+    found = lots(name, (size,), seed)
+    assert len(found.unique()) == size
+    assert found.min() >= 0
+    assert found.max() < 2**52
+
+
+def test_lots_are_spread_evenly_and_differ_between_seeds_and_tensors():
+    one = lots("w", (250_000,), 1) / 2**52
+    counts = torch.histc(one, bins=100, min=0, max=1)
+    # Each bin has 2,500 of them, give or take 50.
+    assert counts.min() > 2200
+    assert counts.max() < 2800
+    for other in (lots("w", (250_000,), 2), lots("v", (250_000,), 1)):
+        pairs = torch.stack([one, other / 2**52])
+        assert abs(torch.corrcoef(pairs)[0, 1].item()) < 0.01
+    neighbours = torch.stack([one[1:], one[:-1]])
+    assert abs(torch.corrcoef(neighbours)[0, 1].item()) < 0.01
+
+
+def test_the_choice_stays_the_same_from_release_to_release():
+    """A changed choice would change results that a study has already stored."""
+    order = lots("w", (12,), 0).argsort().tolist()
+    assert order == [3, 8, 5, 1, 0, 7, 11, 6, 9, 4, 10, 2]
+
+
+def test_blocks_files_and_threads_change_no_bit(tmp_path):
+    pool = [vector | models(k, 1, 500, 400)[0] for k, vector in enumerate(random_pool(5, 3))]
+    expected = bits(merge("random-mask", pool, seed=3))
+    assert expected != bits(merge("random-mask", pool, seed=4))
+    paths = [tmp_path / f"{number}" for number in range(3)]
+    for path, vector in zip(paths, pool, strict=True):
+        save_file(vector, path)
+    for settings in ({}, {"threads": 2, "block_numbers": 50_001}):
+        merge_files("random-mask", paths, tmp_path / "out", seed=3, **settings)
+        assert bits(read_state(tmp_path / "out")) == expected
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, 2**31, "x"])
+def test_other_seeds_are_refused(seed):
+    with pytest.raises(UserError, match=r"option seed is .*, expected a whole number from 0 to"):
+        merge("random-mask", random_pool(1, 1), seed=seed)

@@ -1,0 +1,177 @@
+"""Tables of kind `mask`: scores beside the shares of numbers, in both scenarios."""
+
+import pandas as pd
+import pytest
+from reporting_examples import classifier_score, gap_table, score, table
+
+from negmerge.errors import UserError
+from negmerge.reporting.layout import layout
+from negmerge.reporting.mask import join
+from negmerge.reporting.tables import MEAN, cells, read_cells, write_cells
+from negmerge.reporting.writing import latex, markdown
+
+ROWS = {"uniform": "all", "negmerge": "agreeing", "task-arithmetic": "single best"}
+VOTES = {"voting": 80, "agreeing": 20, "trainable": 100, "state": 250, "models": 4}
+
+
+def counts(experiment, task, method, kept, shrinking, **changes):
+    """A record as the rule `sparsity` writes it."""
+    labels = {"experiment": experiment, "task": task, "method": method}
+    return labels | VOTES | {"kept": kept, "shrinking": shrinking} | changes
+
+
+@pytest.fixture
+def records():
+    found = []
+    for task, more in (("digits", 0), ("letters", 10)):
+        for method, forget, kept, shrinking in (
+            ("uniform", 60, 100, 50),
+            ("negmerge", 40, 20 + more, 15),
+            ("task-arithmetic", 80, 90, 45),
+        ):
+            found.append(counts("a", task, method, kept, shrinking, agreeing=20 + more))
+            found.append(score("a", task, method, forget, 150, upper_end=method == "uniform"))
+    return found
+
+
+def mask_table(**changes):
+    return table(kind="mask", title="What the mask does", rows=ROWS, **changes)
+
+
+def cell(frame, method, metric, task=MEAN):
+    where = (frame["method"] == method) & (frame["metric"] == metric) & (frame["task"] == task)
+    (found,) = frame[where].to_dict("records")
+    return found
+
+
+def printed(records, **changes):
+    definition = mask_table(**changes)
+    return layout(definition, cells(definition, join(records), {}))
+
+
+DIGITS = {"tasks": ["digits"]}
+
+
+def test_scores_stand_beside_the_shares_of_numbers(records):
+    shown = printed(records, column=DIGITS)
+    assert [heading.text for heading in shown.headings] == [
+        "forget accuracy",
+        "control accuracy",
+        "numbers kept, of the trainable",
+        "of them shrink the base",
+        "coefficient",
+    ]
+    (agreeing,) = [row for row in shown.rows if row[0] == "agreeing"]
+    assert agreeing[1].startswith("20.00 ± ")
+    assert agreeing[3:] == ["20.00", "75.00", "0.50"]
+
+
+def test_the_csv_holds_the_votes_too(records):
+    frame = cells(mask_table(), join(records), {})
+    assert cell(frame, "negmerge", "agreement", "digits")["value"] == 25
+    assert cell(frame, "negmerge", "agreement")["value"] == pytest.approx((25 + 37.5) / 2)
+    assert cell(frame, "uniform", "voting")["value"] == 80
+    assert cell(frame, "negmerge", "shrinking")["value"] == pytest.approx((75 + 50) / 2)
+    assert pd.isna(cell(frame, "negmerge", "shrinking")["standard_error"])
+
+
+def test_the_note_tells_the_agreement_that_chance_would_give(records):
+    notes = " ".join(printed(records, column=DIGITS).notes)
+    assert (
+        "B/32: of the 80 trainable numbers that are zero in none of the 4 vectors, 25.00 % have "
+        "one sign in all; by chance it would be 12.5 % = 2^(1 - 4)."
+    ) in notes
+    assert "31.25 % have one sign in all (means);" in " ".join(printed(records).notes)
+    for record in records:
+        record |= {"models": 30} if "kept" in record else {}
+    notes = " ".join(printed(records, column=DIGITS).notes)
+    assert "by chance it would be 1.86e-07 % = 2^(1 - 30)." in notes
+
+
+def test_a_choice_at_the_end_of_the_grid_marks_scores_only(records):
+    shown = printed(records, column=DIGITS)
+    (uniform,) = [row for row in shown.rows if row[0] == "all"]
+    assert [text.endswith("†") for text in uniform[1:]] == [True, True, False, False, False]
+
+
+def test_a_share_of_nothing_is_missing(records):
+    records[2] |= {"kept": 0, "shrinking": 0}
+    shown = printed(records, column=DIGITS)
+    (agreeing,) = [row for row in shown.rows if row[0] == "agreeing"]
+    assert agreeing[3:5] == ["0.00", "NA"]
+
+
+@pytest.fixture
+def classifier():
+    """A trial, chosen by two rules; the second chose another single vector."""
+    chosen = {"coefficient": 0.4, "rule": "retain", "keep": 0.95, "vector": "x"}
+    by_gap = chosen | {"rule": "gap", "coefficient": 0.2}
+    at = ("net", "trial1")
+    return [
+        classifier_score(*at, "retrain", 80, 200, 160, 20.0),
+        classifier_score(*at, "negmerge", 86, 196, 156, 14.0, **chosen),
+        classifier_score(*at, "negmerge.gap", 82, 200, 160, 20.0, **by_gap),
+        classifier_score(*at, "task-arithmetic", 90, 196, 156, 14.0, **chosen),
+        classifier_score(*at, "task-arithmetic.gap", 84, 196, 156, 14.0, **by_gap),
+        counts(*at, "negmerge", 20, 15),
+        counts(*at, "task-arithmetic", 90, 45),
+        counts(*at, "task-arithmetic.gap", 80, 60),
+    ]
+
+
+def classifier_table(**column):
+    rows = {"negmerge": "agreeing", "task-arithmetic": "single best"}
+    return gap_table(kind="mask", rows=rows, column=column)
+
+
+def test_of_a_classifier_the_gap_and_its_parts_are_shown(classifier):
+    definition = classifier_table()
+    shown = layout(definition, cells(definition, join(classifier), {}))
+    assert [(heading.text, heading.reference) for heading in shown.headings] == [
+        ("retain accuracy", "100.00"),
+        ("forget accuracy", "80.00"),
+        ("test accuracy", "80.00"),
+        ("membership attack", "20.00"),
+        ("average gap", "NA"),
+        ("numbers kept, of the trainable", "NA"),
+        ("of them shrink the base", "NA"),
+        ("coefficient", ""),
+    ]
+    agreeing = shown.rows[0]
+    assert agreeing[5:] == ["4.00", "20.00", "75.00", "0.40"]
+    assert "closest to Retrain's" in " ".join(shown.notes)
+    assert "best: NA" not in markdown(shown)
+
+
+def test_what_a_further_rule_chose_has_the_counts_of_its_vector(classifier):
+    definition = classifier_table(rule="gap")
+    frame = cells(definition, join(classifier), {})
+    assert cell(frame, "negmerge", "gap")["value"] == pytest.approx(0.5)
+    assert cell(frame, "negmerge", "kept_trainable")["value"] == 20
+    assert cell(frame, "task-arithmetic", "kept_trainable")["value"] == 80
+
+
+def test_both_scenarios_stand_in_one_table(records, classifier):
+    rows = {"negmerge": "agreeing", "task-arithmetic": "single best"}
+    columns = mask_table()["columns"] + classifier_table()["columns"]
+    definition = mask_table(columns=columns) | {"rows": rows}
+    shown = layout(definition, cells(definition, join([*records, *classifier]), {}))
+    groups = dict(shown.groups)
+    assert groups["net"] == 8
+    for text in (markdown(shown), latex(shown)):
+        assert "control accuracy" in text
+        assert "average gap" in text
+
+
+def test_counts_that_are_missing_are_named(records):
+    del records[0]
+    with pytest.raises(UserError, match="a/digits/uniform: the numbers kept, of the trainable"):
+        printed(records)
+
+
+def test_texts_are_the_same_from_the_file_of_cells(records, tmp_path):
+    definition = mask_table()
+    frame = cells(definition, join(records), {})
+    write_cells(tmp_path / "t.csv", frame)
+    again = layout(definition, read_cells(tmp_path / "t.csv"))
+    assert markdown(again) == markdown(layout(definition, frame))

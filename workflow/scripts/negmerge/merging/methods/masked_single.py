@@ -1,0 +1,49 @@
+"""Masked single: one vector where all agree in sign, as a control experiment."""
+
+from torch import Tensor
+
+from negmerge.errors import UserError
+from negmerge.merging.blocks import Block, Vectors
+from negmerge.merging.consensus import summarise
+from negmerge.merging.registry import Method, Option
+
+
+def survey(vectors: Vectors, single: int) -> None:
+    """Check that there is such a vector.
+
+    Raises:
+        UserError: there are fewer vectors.
+    """
+    if single > len(vectors):
+        raise UserError(
+            f"masked-single: option single is {single}, but {len(vectors)} vectors are merged"
+        )
+
+
+def combine(block: Block, single: int, survey: None) -> Tensor:
+    """Keep the task vector in place `single`, from 1, where all K have the same non-zero sign.
+
+    Elsewhere the result is +0. It is not zero where NegMerge's is not, so what sets the two apart
+    is the mean over the vectors, and what sets it apart from the single vector is the mask.
+    """
+    one = block.of(block.vectors.sources[single - 1])
+    return one.where(summarise(block).agree, 0.0)
+
+
+METHOD = Method(
+    combine,
+    title="Masked single",
+    reference="this project, a control experiment",
+    options={
+        "single": Option(
+            default=1,
+            lowest=1,
+            highest=1_000_000,
+            whole=True,
+            meaning="The place of the vector whose numbers are kept, from 1. A study takes the "
+            "one that `task-arithmetic` chose, and leaves this out.",
+        ),
+    },
+    survey=survey,
+    ordered=True,
+)

@@ -1,0 +1,99 @@
+"""Random mask: the mean at coordinates drawn by lot, as many as agree in sign, as a control."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from negmerge.merging import order
+from negmerge.merging.blocks import Block, Vectors
+from negmerge.merging.consensus import running_sum, summarise
+from negmerge.merging.devices import divisor
+from negmerge.merging.registry import Method, Option
+from negmerge.seeds import derive_seed
+
+# Whole numbers of so many bits are exact in float64, of which `order.select` finds the n-th.
+BITS = 52
+# A factor and a shift for each round of mixing. Any odd factor will do: these are the lower bits of
+# those of MurmurHash3 (Appleby), then of the golden ratio.
+ROUNDS = ((0x1AFD7ED558CCD, 27), (0xEB9FE1A85EC53, 25), (0x779B97F4A7C15, 26))
+
+Limits = dict[str, float]  # of each tensor the largest lot that is kept
+
+
+def survey(vectors: Vectors, seed: int) -> Limits:
+    """Find the limit of each tensor: as many lots up to it as there are agreeing coordinates.
+
+    Only coordinates at which the sum of the vectors is not zero take part. There are never fewer
+    of them than agreeing ones, as numbers of one sign do not add up to 0.
+    """
+    agreeing, nonzero = dict.fromkeys(vectors.shapes, 0), dict.fromkeys(vectors.shapes, 0)
+
+    def count(block: Block) -> tuple[str, int, int]:
+        summary = summarise(block)
+        return block.name, int(summary.agree.sum()), int(summary.total.count_nonzero())
+
+    for name, agree, changed in vectors.map(count):
+        agreeing[name] += agree
+        nonzero[name] += changed
+    return {name: _limit(vectors, name, agreeing[name], nonzero[name], seed) for name in agreeing}
+
+
+def combine(block: Block, seed: int, survey: Limits) -> Tensor:
+    """Keep the mean of the task vectors at random coordinates; elsewhere the result is +0.
+
+    In each tensor it keeps exactly as many as NegMerge does, drawn without replacement from those
+    at which the uniform merge is not zero. So the two differ in which coordinates they keep, and
+    neither in how many nor in the layers. What all models leave at zero, a frozen tensor or single
+    numbers, is not drawn: the result has exactly the sparsity of NegMerge's.
+    """
+    total, count = running_sum(block)
+    mean = total / divisor(count, total)
+    return mean.where((total != 0) & (_lots(block, seed) <= survey[block.name]), 0.0)
+
+
+def _limit(vectors: Vectors, name: str, kept: int, nonzero: int, seed: int) -> float:
+    """Find the largest lot that is kept of a tensor."""
+    if kept == 0:
+        return -1.0
+    if kept == nonzero:
+        return math.inf
+
+    def lots(block: Block) -> list[Tensor]:
+        total, _ = running_sum(block)
+        return [_lots(block, seed)[total != 0]]
+
+    visit = order.passes(vectors, lots, [name])
+    ((limit,),) = order.select(visit, [[kept - 1]], torch.float64)
+    return limit
+
+
+def _lots(block: Block, seed: int) -> Tensor:
+    """Give each coordinate of a block a number of its own, as if drawn: (rows, columns) float64.
+
+    It depends on the seed, the tensor's name and the place in the tensor, and on nothing else:
+    neither on how the tensor is cut, nor on a generator, which a GPU has another one of. Each step
+    of the mixing can be undone, so no two places of a tensor get the same lot.
+    """
+    device = block.vectors.workers.device
+    lots = torch.arange(block.start, block.stop, dtype=torch.int64, device=device)
+    for number, (factor, shift) in enumerate(ROUNDS):
+        lots = lots ^ derive_seed(seed, f"{block.name}/{number}")
+        # The product wraps around at 64 bits, which leaves the lower ones right.
+        lots = (lots * factor) & (2**BITS - 1)
+        lots = lots ^ (lots >> shift)
+    return lots.double().view(-1, block.shape[-1] if block.shape else 1)
+
+
+METHOD = Method(
+    combine,
+    title="Random mask",
+    reference="this project, a control experiment",
+    options={
+        "seed": Option(
+            default=0, lowest=0, highest=2**31 - 1, whole=True, meaning="Seed of the draw."
+        ),
+    },
+    survey=survey,
+    passes=6,
+)

@@ -40,6 +40,7 @@ rule evaluate:
         unlearned=in_task(places.unlearned, "method"),
     output:
         score="results/{study}/{experiment}/{task}/scores/{method}.json",
+        outcomes="results/{study}/{experiment}/{task}/outcomes/{method}.safetensors",
     log:
         "results/{study}/logs/evaluate/{experiment}/{task}/{method}.log",
     benchmark:

@@ -1,5 +1,6 @@
 """Make a table of a study: its cells for programs, and two forms for people."""
 
+from negmerge.evaluation.outcomes import read_outcomes
 from negmerge.files import write_text
 from negmerge.jobs.job import job
 from negmerge.reporting.coefficients import read_points, sweep_cells
@@ -18,7 +19,8 @@ with job(snakemake):
         frame = sweep_cells(table, points, published)
     else:
         read = read_cost if table["kind"] == "cost" else read_record
-        frame = cells(table, list(map(read, inputs.records)), published)
+        outcomes = map(read_outcomes, inputs.get("outcomes", []))
+        frame = cells(table, list(map(read, inputs.records)), published, outcomes)
     write_cells(output.csv, frame)
     printed = layout(table, frame)
     write_text(output.md, markdown(printed))

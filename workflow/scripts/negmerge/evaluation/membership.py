@@ -29,6 +29,32 @@ def svc_membership(
 ) -> float:
     """Attack with one feature: the share of forgotten images that are taken for non-members.
 
+    Args:
+        member_confidence: as for `svc_unseen`.
+        nonmember_confidence: likewise.
+        forget_confidence: likewise.
+
+    Returns:
+        Percent.
+
+    Raises:
+        UserError: likewise.
+    """
+    return percent(svc_unseen(member_confidence, nonmember_confidence, forget_confidence))
+
+
+def percent(unseen: np.ndarray) -> float:
+    """Give the share of images that look unseen, in percent."""
+    return 100 * int(np.count_nonzero(unseen)) / len(unseen)
+
+
+def svc_unseen(
+    member_confidence: ArrayLike,
+    nonmember_confidence: ArrayLike,
+    forget_confidence: ArrayLike,
+) -> np.ndarray:
+    """Attack with one feature: which forgotten images are taken for non-members.
+
     An SVC with an RBF kernel, C = 3 and gamma = 1 / (numbers per image), without scaling. The time
     grows with the square of the number of images, see benchmarks/membership.py.
 
@@ -39,7 +65,7 @@ def svc_membership(
         forget_confidence: likewise of the forgotten images.
 
     Returns:
-        Percent.
+        (n,) bool.
 
     Raises:
         UserError: one of them is empty, or holds NaN or an infinity.
@@ -53,7 +79,7 @@ def svc_membership(
     labels = np.repeat([1, 0], [len(members), len(nonmembers)])
     attack = SVC(C=PENALTY, gamma=GAMMA, kernel=KERNEL)
     attack.fit(np.concatenate([members, nonmembers]), labels)
-    return 100 * int(np.count_nonzero(attack.predict(forget) == 0)) / len(forget)
+    return attack.predict(forget) == 0
 
 
 def _column(feature: ArrayLike, name: str) -> np.ndarray:
@@ -87,7 +113,23 @@ def membership_attack(
     forget: Outputs,
     names: Sequence[str] = FEATURES,
 ) -> dict[str, float]:
-    """Attack a model with each feature by itself.
+    """Attack a model with each feature by itself; see `membership_verdicts`.
+
+    Returns:
+        Percent of the forgotten images that are taken for non-members, by feature. The papers' MIA
+        is `confidence`.
+    """
+    verdicts = membership_verdicts(members, nonmembers, forget, names)
+    return {name: percent(unseen) for name, unseen in verdicts.items()}
+
+
+def membership_verdicts(
+    members: Outputs,
+    nonmembers: Outputs,
+    forget: Outputs,
+    names: Sequence[str] = FEATURES,
+) -> dict[str, np.ndarray]:
+    """Attack a model with each feature by itself, and say what it takes each forgotten image for.
 
     Args:
         members: logits and labels of retain images in the order of the data set; the first
@@ -97,8 +139,7 @@ def membership_attack(
         names: the features wanted, of `FEATURES`; each costs a classifier of its own.
 
     Returns:
-        Percent of the forgotten images that are taken for non-members, by feature. The papers' MIA
-        is `confidence`.
+        By feature, (n,) bool: the image is taken for a non-member.
 
     Raises:
         UserError: fewer retain than test images, an unknown feature, or what `features` refuses.
@@ -109,4 +150,4 @@ def membership_attack(
     count = require_members(len(members[1]), len(nonmembers[1]))
     known = features(members[0][:count], members[1][:count])
     unseen, judged = features(*nonmembers), features(*forget)
-    return {name: svc_membership(known[name], unseen[name], judged[name]) for name in names}
+    return {name: svc_unseen(known[name], unseen[name], judged[name]) for name in names}

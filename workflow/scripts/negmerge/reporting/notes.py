@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from negmerge.reporting.marks import MARKS
 from negmerge.reporting.tables import MEAN
+from negmerge.reporting.verdicts import comparison_notes
 
-UPPER_END = " †"
 NOT_COMPARABLE = " ‡"
 # The images that a kind of table is measured on, if not test images.
 IMAGES = {"sweep": "validation"}
@@ -41,9 +42,11 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
         cells: from `tables.cells` or `tables.read_cells`.
     """
     images = IMAGES.get(table["kind"], "test")
-    lines = [_averaged(column["label"], cells, images) for column in table["columns"]]
-    averages = (cells["averaged"] > 1).any()
-    lines += KINDS[table["kind"]](cells)
+    rows = cells[cells["row"].notna()]
+    lines = [_averaged(column["label"], rows, images) for column in table["columns"]]
+    averages = (rows["averaged"] > 1).any()
+    lines += comparison_notes(table, cells)
+    lines += KINDS[table["kind"]](rows)
     if averages:
         lines.append(
             "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
@@ -82,13 +85,16 @@ def _gap_notes(cells: pd.DataFrame) -> list[str]:
         "the true class's probability of as many retain as test images, takes for unseen. The "
         "other features stand in the CSV file; m_entropy_official has the mistake of the SalUn "
         "code, m_entropy has not.",
-        "data used: the training images that the method itself reads. Choosing a coefficient also "
-        "reads retain images.",
+        "data used: the training images that the method itself reads, also where the model was "
+        "left alone in the end. Choosing a coefficient also reads retain images.",
     ]
-    if relearned["value"].notna().any():
+    if relearned["runs"].notna().any():
         lines.append(
             "relearn time: epochs of plain SGD on the forget set until the model knows it as well "
-            f"as the original did; `{TOO_LONG}`: not within the limit in at least one trial."
+            "as the original did; the median and, where they differ, the range of "
+            f"{int(relearned['runs'].max())} runs, each with another order of the images; "
+            f"`{TOO_LONG}`: not within the limit. No row ranks by it: so few runs tell nothing "
+            "apart."
         )
     return [*lines, _error_note(cells), *_choice_notes(cells)]
 
@@ -119,12 +125,11 @@ def _choice_notes(cells: pd.DataFrame) -> list[str]:
     lines = []
     single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "rule", "keep"])
     rules = single[["rule", "keep"]].drop_duplicates().itertuples(index=False)
-    lines += [f"Coefficient: {rule_text(rule, float(keep))}." for rule, keep in rules]
-    if cells["upper_end"].any():
-        lines.append("†: chosen at the upper end of the grid; a larger one might forget more.")
-    if cells["coefficient"].dropna().str.split().map(lambda all_: "0" in all_).any():
-        lines.append("A coefficient of 0.00 means that the method could not forget by the rule.")
-    return lines
+    lines += [f"Choice: {rule_text(rule, float(keep))}." for rule, keep in rules]
+    marked = [mark for name, mark in MARKS.items() if cells[name].eq(True).any()]
+    if marked and (cells["averaged"] > 1).any():
+        lines.append("A mark at a mean holds for at least one of the cells that are averaged.")
+    return lines + [f"{mark.sign}: {mark.text}" for mark in marked]
 
 
 def _sparsity_notes(cells: pd.DataFrame) -> list[str]:

@@ -18,9 +18,9 @@ from negmerge.reporting.metrics import BASES, RETRAIN
 
 Place = tuple[str, str]
 # Points of forget accuracy between the model and Retrain, or chance, below which no row ranks,
-# however many images there are. It is all that a method can win: at most a quarter of it by forget
-# accuracy in the average gap, and as a rule as much by the attack. With 5 points that is 2.5, no
-# more than what retain and test accuracy, and the luck of a training, move a gap by.
+# however many images there are: it is all that forgetting can win. Of an average gap that is a
+# quarter by forget accuracy, and as a rule as much by the attack; with 5 points 2.5 in all, which
+# the methods of a table share out among them, while each training has luck of its own.
 FEW_POINTS = 5.0
 
 

@@ -38,12 +38,14 @@ def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     kind = table["kind"]
     if kind not in BASES or cells["p_value"].isna().all():
         return []
-    lines, trials = [], {}
-    for column in table["columns"]:
-        label = column["label"]
+    labels_of: dict[str, list[str]] = {}
+    trials = {}
+    for label in (column["label"] for column in table["columns"]):
         of_column = cells[cells["column"] == label]
-        lines.append(f"{label}: {_amount(kind, of_column)}")
+        # Columns that differ in the rule of a choice forget the same.
+        labels_of.setdefault(_amount(kind, of_column), []).append(label)
         trials[label] = number_of_trials(of_column)
+    lines = [f"{', '.join(labels)}: {text}" for text, labels in labels_of.items()]
     single = [label for label, count in trials.items() if count == 1]
     if single:
         lines.append(f"{', '.join(single)}: {ONE_SEED}.")

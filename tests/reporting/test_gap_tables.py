@@ -210,7 +210,10 @@ def test_without_another_choice_a_rule_changes_nothing(scores):
 
 def test_notes_say_what_the_numbers_are(scores):
     notes = printed(scores).notes
-    assert notes[0].startswith("net: mean of 2 cells, net/trial1, net/trial2; 400 retain and ")
+    assert notes[0] == (
+        "net: mean of 2 cells, net/trial1, net/trial2; 400 retain and 200 forget and 400 test "
+        "images."
+    )
     for text in (
         "Every column is best where it is closest to Retrain",
         "the mean of the trials' own gaps stands in the CSV file",

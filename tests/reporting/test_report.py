@@ -134,8 +134,10 @@ def test_what_may_be_concluded_comes_first(page, study, scores, tmp_path):
 
 def test_the_marks_of_a_choice_are_explained(page, tmp_path):
     one = choice("a", "digits", "ties", 0.0, 60.0, 80.0, unchanged=True, searched=False)
-    text = page(selected=[write_json(tmp_path / "ties.json", one)])
-    assert '<span class="mark">¶°</span>' in text
+    for vector in ("ties", None):
+        path = write_json(tmp_path / "ties.json", one | {"vector": vector})
+        text = page(selected=[path])
+        assert '<span class="mark">¶°</span>' in text
     assert "nothing that was tried did better" in text
 
 

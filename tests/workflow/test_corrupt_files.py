@@ -34,6 +34,7 @@ KINDS = {
     "selected": (f"{DIGITS}/selected/uniform.json", f"{DIGITS}/unlearned/uniform.safetensors"),
     "unlearned": (f"{DIGITS}/unlearned/uniform.safetensors", f"{DIGITS}/scores/uniform.json"),
     "score": (f"{DIGITS}/scores/uniform.json", "results/tiny/tables/accuracy.md"),
+    "outcomes": (f"{TRIAL}/outcomes/negmerge.safetensors", "results/tiny/tables/gap.md"),
     "sparsity": (f"{DIGITS}/sparsity/uniform.json", "results/tiny/tables/sparsity.md"),
     "table": ("results/tiny/tables/accuracy.md", REPORT),
 }

@@ -9,8 +9,8 @@ from negmerge.reporting.tables import MEAN
 from negmerge.reporting.verdicts import comparison_notes
 
 NOT_COMPARABLE = " ‡"
-# The images that a kind of table is measured on, if not test images.
-IMAGES = {"sweep": "validation"}
+# The images that a kind of table is measured on, if not test images; of a gap the roles say it.
+IMAGES = {"sweep": "validation ", "gap": ""}
 TOO_LONG = "longer"
 RULES = {
     "retain": "among the coefficients that keep at least {keep} of the original's retain accuracy, "
@@ -41,7 +41,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
         table: the definition of the table, as in a study.
         cells: from `tables.cells` or `tables.read_cells`.
     """
-    images = IMAGES.get(table["kind"], "test")
+    images = IMAGES.get(table["kind"], "test ")
     rows = cells[cells["row"].notna()]
     lines = [_averaged(column["label"], rows, images) for column in table["columns"]]
     averages = (rows["averaged"] > 1).any()
@@ -67,7 +67,7 @@ def _averaged(label: str, cells: pd.DataFrame, images: str) -> str:
         for metric, n in one.groupby("metric", sort=False)["images"].sum().items()
         if n
     ]
-    return f"{text}; {' and '.join(counts)} {images} images." if counts else f"{text}."
+    return f"{text}; {' and '.join(counts)} {images}images." if counts else f"{text}."
 
 
 def _accuracy_notes(cells: pd.DataFrame) -> list[str]:

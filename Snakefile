@@ -11,7 +11,7 @@
 #   results/{study}/{experiment}/{task}/sweeps/{vector}.csv  vector: a point or a merge method
 #   results/{study}/{experiment}/{task}/selected/{method}.json
 #   results/{study}/{experiment}/{task}/unlearned/{method}.safetensors
-#   results/{study}/{experiment}/{task}/scores/{method}.json
+#   results/{study}/{experiment}/{task}/scores/{method}.json, outcomes/{method}.safetensors (of each image)
 #   results/{study}/tables/{table}.{md,csv,tex}, figures/{figure}.{png,pdf,csv}, report.html
 #
 # The path asked for names the study: results/demo/tables/table1.md.

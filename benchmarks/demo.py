@@ -103,7 +103,8 @@ def accuracies(folder: Path) -> dict[str, dict[str, dict]]:
 def gaps(folder: Path) -> dict[str, dict[str, dict]]:
     """Read the table of the classifier: rule -> method -> metric -> value, and seconds."""
     cells = pd.read_csv(folder / "results/demo/tables/table2.csv")
-    cells = cells[(cells["task"] == "mean") & ~cells["metric"].str.startswith("mia_")]
+    cells = cells[(cells["task"] == "mean") & cells["row"].notna()]
+    cells = cells[~cells["metric"].str.startswith("mia_")]
     found: dict = {}
     for cell in cells.itertuples():
         method = found.setdefault(cell.column, {}).setdefault(cell.method, {})

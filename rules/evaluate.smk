@@ -10,6 +10,7 @@ rule evaluate:
         candidates=in_task(places.candidates, "method"),
     output:
         score="results/{study}/{experiment}/{task}/scores/{method}.json",
+        outcomes="results/{study}/{experiment}/{task}/outcomes/{method}.safetensors",
     log:
         "results/{study}/logs/evaluate/{experiment}/{task}/{method}.log",
     benchmark:

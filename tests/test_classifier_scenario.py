@@ -1,15 +1,18 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
+from sklearn.svm import SVC
 
 from negmerge.data.forgetting import Split, write_split
 from negmerge.data.loading import evaluation_batches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import accuracy, all_logits
 from negmerge.evaluation.membership import membership_attack
+from negmerge.evaluation.outcomes import write_outcomes
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.last_linear import last_linear
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import classifier, load_scenario
 from negmerge.settings.recipe import Augmentation
 from negmerge.states import read_state, write_state
 
@@ -155,11 +158,31 @@ def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, netw
     found = outputs(scenario, network)
     attack = membership_attack(found["retain"], found["test"], found["forget"])
     assert len(attack) == 6
+    score, of_images = scenario.scores(network, found, 8, None, 0)
     used = {"members": 10, "nonmembers": 10, "of_retain": 32, "of_test": 10}
-    assert scenario.scores(network, found, 8, None, 0) == {
-        "membership": attack,
-        "membership_images": used,
-    }
+    assert score == {"membership": attack, "membership_images": used}
+    # The verdicts on single images make up the attack, and their confidences are what it saw.
+    unseen = of_images["forget_unseen"]
+    assert unseen.dtype == np.uint8
+    assert 100 * unseen.mean() == pytest.approx(attack["confidence"])
+    for role in scenario.roles:
+        logits, labels = found[role]
+        chances = torch.softmax(logits.double(), dim=1)[torch.arange(len(labels)), labels]
+        assert of_images[f"{role}_confidence"] == pytest.approx(chances.numpy())
+
+
+def test_the_attack_can_be_made_again_from_the_outcomes_on_disk(scenario, network, tmp_path):
+    found = outputs(scenario, network)
+    score, of_images = scenario.scores(network, found, 8, None, 0)
+    labels = {"experiment": "a", "task": "trial1", "method": "m"}
+    write_outcomes(tmp_path / "m.safetensors", labels, found, of_images)
+    stored = load_file(tmp_path / "m.safetensors")
+    test = stored["test_confidence"][:, None]
+    retain, forget = (stored[f"{role}_confidence"][:, None] for role in ("retain", "forget"))
+    attack = SVC(C=3, gamma="auto", kernel="rbf")
+    attack.fit(np.concatenate([retain[: len(test)], test]), [1] * len(test) + [0] * len(test))
+    assert np.array_equal(attack.predict(forget) == 0, stored["forget_unseen"])
+    assert 100 * stored["forget_unseen"].mean() == pytest.approx(score["membership"]["confidence"])
 
 
 def test_relearn_time_is_measured_against_the_original(scenario, files, network):
@@ -167,17 +190,40 @@ def test_relearn_time_is_measured_against_the_original(scenario, files, network)
     batches = evaluation_batches(items, scenario.evaluation_transform(), 8)
     original = scenario.network(read_state(files["base"]), "base")
     target = accuracy(original, None, batches, CPU).correct
-    settings = {"learning_rate": 0.05, "batch_size": 3, "epochs": 4}
+    settings = {"learning_rate": 0.05, "batch_size": 3, "epochs": 4, "seeds": 2}
     found = outputs(scenario, network)
 
     def relearn(model, seed=0, **changes):
-        return scenario.scores(model, found, 8, settings | changes, seed)["relearn"]
+        return scenario.scores(model, found, 8, settings | changes, seed)[0]["relearn"]
 
-    assert relearn(original) == {"epochs": 0, "limit": 4, "target": target}
+    assert relearn(original) == {"epochs": [0, 0], "limit": 4, "target": target}
     state = {name: value.clone() for name, value in network.state_dict().items()}
     first = relearn(scenario.network(state, "m"))
     assert first["target"] == target
+    assert len(first["epochs"]) == 2
     assert first == relearn(scenario.network(state, "m"))
+    # Each seed begins with the unlearned model, so more of them change nothing for the first ones.
+    more = relearn(scenario.network(state, "m"), seeds=4)
+    assert more["epochs"][:2] == first["epochs"]
+
+
+def test_each_seed_of_relearning_has_another_order_of_the_images(scenario, network, monkeypatch):
+    orders = []
+
+    def watched(network, epochs, *_):
+        orders.append(torch.cat([labels for _, labels in next(iter(epochs))]).tolist())
+        with torch.no_grad():
+            next(network.parameters()).zero_()
+
+    monkeypatch.setattr(classifier, "relearn_epochs", watched)
+    found = outputs(scenario, network)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    settings = {"learning_rate": 0.05, "batch_size": 3, "epochs": 4, "seeds": 4}
+    score, _ = scenario.scores(network, found, 8, settings, 0)
+    assert score["relearn"]["epochs"] == [None] * 4
+    assert len({tuple(order) for order in orders}) > 1
+    assert len({tuple(sorted(order)) for order in orders}) == 1
+    assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_a_model_that_does_not_relearn_has_no_time(scenario, files, network):
@@ -187,10 +233,10 @@ def test_a_model_that_does_not_relearn_has_no_time(scenario, files, network):
     with torch.no_grad():
         last.weight.zero_()
         last.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 99.0]))
-    settings = {"learning_rate": 1e-9, "batch_size": 3, "epochs": 2}
-    score = scenario.scores(network, found, 8, settings, 0)["relearn"]
+    settings = {"learning_rate": 1e-9, "batch_size": 3, "epochs": 2, "seeds": 2}
+    score = scenario.scores(network, found, 8, settings, 0)[0]["relearn"]
     assert score["target"] > 0
-    assert score == {"epochs": None, "limit": 2, "target": score["target"]}
+    assert score == {"epochs": [None, None], "limit": 2, "target": score["target"]}
 
 
 def test_settling_changes_statistics_only_and_alike_each_time(scenario, network):

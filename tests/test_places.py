@@ -125,13 +125,30 @@ def test_a_method_may_be_searched_with_pruning_by_itself(config, change_yaml):
 
 
 def test_a_table_reads_what_the_rule_of_each_column_chose(study):
-    (records,) = places.table_records(study, study.tables["table2"]).values()
+    found = places.table_records(study, study.tables["table2"])
+    records = found["records"]
     for trial in ("trial1", "trial2"):
         folder = f"mini-resnet/{trial}/scores"
         names = ("retrain", "original", "gradient-ascent", "negmerge")
         for name in (*names, "gradient-ascent.gap", "negmerge.gap"):
             assert f"{folder}/{name}.json" in records
     assert len(records) == len(set(records)) == 12
+    # Of each score, what it counts; the base is among the rows here.
+    assert [place.replace("/outcomes/", "/scores/") for place in found["outcomes"]] == [
+        record.replace(".json", ".safetensors") for record in records
+    ]
+
+
+def test_a_table_of_scores_reads_the_outcomes_of_the_base_whatever_its_rows(study):
+    found = places.table_records(study, table("accuracy", ["negmerge"]))
+    assert found["records"] == ["mini-clip/digits/scores/negmerge.json"]
+    assert found["outcomes"] == [
+        "mini-clip/digits/outcomes/negmerge.safetensors",
+        "mini-clip/digits/outcomes/pretrained.safetensors",
+    ]
+    del study.experiments["mini-clip"].methods["pretrained"]
+    found = places.table_records(study, table("accuracy", ["negmerge"]))
+    assert found["outcomes"] == ["mini-clip/digits/outcomes/negmerge.safetensors"]
 
 
 def table(kind, rows, **column):

@@ -64,6 +64,8 @@ def test_every_rule_has_work_and_a_stage():
          job("unlearn", "mini-resnet", "trial1", "finetune")),
         ("experiments/mini-resnet/selection/images", (10, 100, 1000),
          job("measure", "mini-resnet", "trial1", "finetune")),
+        ("experiments/mini-resnet/relearn", ({"seeds": 1}, {"seeds": 3}, {"seeds": 9}),
+         job("evaluate", "mini-resnet", "trial1", "finetune")),
     ],
 )  # fmt: skip
 def test_more_work_takes_longer(config, change_yaml, key, values, one):

@@ -2,7 +2,10 @@
 
 import json
 
+import numpy as np
 import pandas as pd
+
+from negmerge.evaluation.outcomes import Outcomes
 
 METHODS = {"pretrained": "Pre-trained", "negmerge": "NegMerge", "uniform": "Uniform Merge"}
 
@@ -100,6 +103,22 @@ def classifier_score(experiment, task, method, forget, retain, test, mia, **chan
     if "relearn" in changes:
         record["relearn"] = {"epochs": changes.pop("relearn"), "limit": 9, "target": 90}
     return record | changes
+
+
+def outcomes(record, roles=("forget", "control"), classes=10, **right):
+    """What a record counts, image by image: the first ones are right, unless `right` says which."""
+    arrays = {}
+    for role in roles:
+        found = np.zeros(record[role]["n"], np.uint8)
+        found[right.get(role, slice(record[role]["correct"]))] = 1
+        arrays[f"{role}_right"] = found
+    if "membership" in record:
+        arrays["forget_unseen"] = np.zeros(record["forget"]["n"], np.uint8)
+        count = round(record["forget"]["n"] * record["membership"]["confidence"] / 100)
+        # The last ones, which are those that are wrong.
+        arrays["forget_unseen"][len(arrays["forget_unseen"]) - count :] = 1
+    place = (record["experiment"], record["task"], record["method"])
+    return Outcomes(place, dict.fromkeys(roles, classes), arrays)
 
 
 def gap_table(**changes):

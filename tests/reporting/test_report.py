@@ -4,7 +4,7 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from reporting_examples import benchmark, choice, table, write_json
+from reporting_examples import benchmark, choice, outcomes, table, write_json
 
 from negmerge.errors import UserError
 from negmerge.reporting.report import pool_size, report
@@ -115,6 +115,30 @@ def test_report_holds_run_times_settings_and_software(page):
     assert {"61.5", "321", "fine_tune", "1 job"} <= set(Page(text).texts)
     assert "model: mini-clip" in text
     assert "matplotlib" in Page(text).texts
+
+
+def test_what_may_be_concluded_comes_first(page, study, scores, tmp_path):
+    name, definition = next(iter(study["tables"].items()))
+    write_cells(
+        tmp_path / f"{name}.csv", cells(definition, scores, {}, [outcomes(one) for one in scores])
+    )
+    text = page()
+    texts = Page(text).texts
+    assert text.index('id="conclusions"') < text.index('id="tables"')
+    assert "points more of the forget images right than guessing" in text
+    assert "One seed ranks nothing beyond these images" in text
+    # The best of the column is bold, and named in the first lines.
+    assert "<b>30.00 ± 2.24</b>" in text
+    assert {"best, or not told apart from the best", "NegMerge"} <= set(texts)
+
+
+def test_the_marks_of_a_choice_are_explained(page, tmp_path):
+    one = choice("a", "digits", "ties", 0.0, 60.0, 80.0, unchanged=True, searched=False)
+    for vector in ("ties", None):
+        path = write_json(tmp_path / "ties.json", one | {"vector": vector})
+        text = page(selected=[path])
+        assert '<span class="mark">¶°</span>' in text
+    assert "nothing that was tried did better" in text
 
 
 def test_everything_from_outside_is_escaped(page):

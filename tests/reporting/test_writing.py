@@ -47,19 +47,49 @@ def test_paper_that_is_not_comparable_is_marked_and_has_no_difference(scores):
     assert "Model and data are not the paper's" in text
 
 
-def test_only_a_choice_at_the_upper_end_is_marked(scores):
-    assert "†" not in markdown(printed(scores))
-    scores[1]["upper_end"] = True
+MARKED = {
+    "†": ({"upper_end": True}, "upper end of the grid", r"$\dagger$"),
+    "§": ({"lower_end": True}, "next to leaving the model alone", r"\S{}"),
+    "¶": ({"unchanged": True, "coefficient": 0.0}, "those of the unchanged model", r"\P{}"),
+    "°": ({"searched": False, "kind": "merge"}, "no other was tried", r"$^\circ$"),
+}
+
+
+@pytest.mark.parametrize("sign", MARKED)
+def test_only_the_row_of_such_a_choice_is_marked_and_only_then_explained(scores, sign):
+    changes, meaning, command = MARKED[sign]
+    before = printed(scores)
+    assert sign not in markdown(before)
+    assert command not in latex(before)
+    scores[1] |= changes
     text = markdown(printed(scores))
-    assert row(text, "NegMerge")[1].endswith("†")
-    assert not row(text, "Uniform Merge")[1].endswith("†")
-    assert "upper end of the grid" in text
+    assert row(text, "NegMerge")[1].endswith(sign)
+    assert not row(text, "Uniform Merge")[1].endswith(sign)
+    assert len([line for line in text.splitlines() if line.startswith(f"- {sign}: ")]) == 1
+    assert meaning in text
+    assert "A mark at a mean holds for at least one of the cells" in text
+    # At each number, and in the explanation.
+    assert latex(printed(scores)).count(command) == 3
 
 
-def test_a_method_that_could_not_forget_is_explained(scores):
-    assert "could not forget" not in markdown(printed(scores))
-    scores[1]["coefficient"] = 0.0
-    assert "could not forget" in markdown(printed(scores))
+def test_several_marks_stand_side_by_side(scores):
+    scores[1] |= {"upper_end": True, "searched": False}
+    assert row(markdown(printed(scores)), "NegMerge")[1].endswith(" †°")
+
+
+@pytest.mark.parametrize("kind", ["base", "retrain"])
+def test_what_has_nothing_to_search_is_not_marked(scores, kind):
+    scores[0] |= {"searched": False, "kind": kind}
+    assert "°" not in markdown(printed(scores))
+
+
+def test_marks_are_the_same_from_the_file_of_cells(scores, tmp_path):
+    scores[1] |= {"lower_end": True, "unchanged": True, "tried": 21, "kind": "merge"}
+    frame = cells(table(), scores, {})
+    write_cells(tmp_path / "t.csv", frame)
+    again = read_cells(tmp_path / "t.csv")
+    assert markdown(layout(table(), again)) == markdown(layout(table(), frame))
+    assert again["tried"].dropna().unique().tolist() == ["21"]
 
 
 def test_markup_in_labels_is_escaped():

@@ -33,7 +33,12 @@ def test_defaults_are_those_of_the_scenario(classifier):
     assert (found.forget.rule, found.forget.share) == ("uniform", 0.1)
     assert found.frozen == "nothing"
     assert found.re_estimates is False
-    assert found.relearning == {"learning_rate": 0.01, "batch_size": 128, "epochs": 10}
+    assert found.relearning == {
+        "learning_rate": 0.01,
+        "batch_size": 128,
+        "epochs": 10,
+        "seeds": 3,
+    }
 
 
 def test_relearning_may_be_left_out_and_statistics_be_measured_anew(classifier):

@@ -50,6 +50,8 @@ def test_every_rule_runs_but_those_that_fetch(results):
 def test_every_table_is_written_with_all_its_rows_and_columns(results, paper):
     for name, table in paper.tables.items():
         cells = pd.read_csv(results / "tables" / f"{name}.csv", keep_default_na=False)
+        # How much there is to forget is of a column, and of no row.
+        cells = cells[cells["metric"] != "to_forget"]
         assert list(cells["row"].unique()) == list(table.rows.values())
         assert list(cells["column"].unique()) == [column.label for column in table.columns]
         measured = cells[cells["metric"].isin(["forget", "control", "zeros_state", "seconds"])]

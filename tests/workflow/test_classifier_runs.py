@@ -40,8 +40,22 @@ def test_scores_hold_what_the_table_shows(finished):
             assert (score["forget"]["n"], score["retain"]["n"], score["test"]["n"]) == (20, 180, 50)
             assert set(score["membership"]) == FEATURES
             assert all(0 <= value <= 100 for value in score["membership"].values())
-    assert read(finished, "trial1/scores/original.json")["relearn"]["epochs"] == 0
+    assert read(finished, "trial1/scores/original.json")["relearn"]["epochs"] == [0, 0, 0]
     assert read(finished, "trial1/scores/retrain.json")["uses"] == "retain"
+
+
+def test_outcomes_say_image_by_image_what_scores_count(finished):
+    for trial in TRIALS:
+        for method in (*METHODS, "negmerge.gap"):
+            score = read(finished, f"{trial}/scores/{method}.json")
+            (images,) = states(finished, trial, f"outcomes/{method}")
+            for role in ("forget", "retain", "test"):
+                right, chance = images[f"{role}_right"], images[f"{role}_confidence"]
+                assert right.shape == chance.shape == (score[role]["n"],)
+                assert right.sum() == score[role]["correct"]
+                assert ((chance >= 0) & (chance <= 1)).all()
+            unseen = 100 * images["forget_unseen"].mean()
+            assert unseen == pytest.approx(score["membership"]["confidence"])
 
 
 def test_the_gap_of_retrain_is_zero_and_that_of_others_is_not(finished):

@@ -35,6 +35,7 @@ KINDS = {
     "candidates": (f"{TRIAL}/candidates/boundary-expand.safetensors", EXPANDED),
     "selected": (f"{DIGITS}/selected/uniform.json", f"{DIGITS}/scores/uniform.json"),
     "score": (f"{DIGITS}/scores/uniform.json", "results/tiny/tables/accuracy.md"),
+    "outcomes": (f"{TRIAL}/outcomes/negmerge.safetensors", "results/tiny/tables/gap.md"),
     "sparsity": (f"{DIGITS}/sparsity/uniform.json", "results/tiny/tables/sparsity.md"),
     "table": ("results/tiny/tables/accuracy.md", REPORT),
 }

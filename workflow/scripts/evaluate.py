@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from negmerge.data.loading import evaluation_batches
 from negmerge.evaluation.accuracy import all_logits, count_right
+from negmerge.evaluation.outcomes import write_outcomes
 from negmerge.files import read_json, write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
@@ -29,5 +30,9 @@ with job(snakemake) as provenance:
         batches = evaluation_batches(role.items, transform, params.batch_size, params.workers)
         logits, truth = found[name] = all_logits(network, role.head, batches, device)
         score[name] = asdict(count_right(logits, truth))
-    score |= scenario.scores(network, found, params.batch_size, params.relearning, params.seed)
+    further, of_images = scenario.scores(
+        network, found, params.batch_size, params.relearning, params.seed
+    )
+    write_outcomes(snakemake.output.outcomes, choice, found, of_images)
+    score |= further
     write_json(snakemake.output.score, score | {"made_from": provenance.made_from()})

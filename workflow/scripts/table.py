@@ -1,5 +1,6 @@
 """Make a table of a study: its cells for programs, and two forms for people."""
 
+from negmerge.evaluation.outcomes import read_outcomes
 from negmerge.files import write_text
 from negmerge.jobs.job import job
 from negmerge.reporting.coefficients import read_points, sweep_cells
@@ -20,7 +21,9 @@ with job(snakemake):
     else:
         read = read_cost if table["kind"] == "cost" else read_record
         records = [read(path) for path in inputs.records]
-        frame = cells(table, join(records) if table["kind"] == "mask" else records, published)
+        records = join(records) if table["kind"] == "mask" else records
+        outcomes = map(read_outcomes, inputs.get("outcomes", []))
+        frame = cells(table, records, published, outcomes)
     write_cells(output.csv, frame)
     printed = layout(table, frame)
     write_text(output.md, markdown(printed))

@@ -89,20 +89,37 @@ def selected(experiment: Experiment, method: str) -> list[str]:
 
 
 def table_records(study: Study, table: Table) -> dict[str, list[str]]:
-    """Place the files whose numbers a table shows."""
-    places = []
+    """Place the files whose numbers a table shows; of scores also the outcomes of single images.
+
+    And those of the base, whatever the rows are: such a table says how much there is to forget.
+    """
+    places, bases = [], []
     for column in table.columns:
         for experiment, task in _tasks(study, column.experiments, column.tasks):
+            chosen = study.experiments[experiment]
+            if chosen.UNCHANGED in chosen.methods:
+                bases.append(outcomes(f"{experiment}/{task}/scores/{chosen.UNCHANGED}.json"))
             for row in table.rows:
-                method = column.method(row, study.experiments[experiment].rules)
+                method = column.method(row, chosen.rules)
                 kind = methods.kind(row)
                 # A merged vector is the same whatever rule chose its coefficient.
                 names = {"method": method, "vector": method if kind == "single" else row}
                 names |= {"experiment": experiment, "task": task, "rule": TIMED.get(kind, "")}
                 places += [place.format(**names) for place in RECORDS[table.kind]]
-            if table.kind == "mask" and study.experiments[experiment].scenario == "classifier":
+            if table.kind == "mask" and chosen.scenario == "classifier":
                 places.append(f"{experiment}/{task}/scores/{methods.RETRAIN}.json")
-    return {"records": list(dict.fromkeys(places))}
+    records = list(dict.fromkeys(places))
+    if RECORDS[table.kind] != [SCORES]:
+        return {"records": records}
+    return {
+        "records": records,
+        "outcomes": list(dict.fromkeys([*map(outcomes, records), *bases])),
+    }
+
+
+def outcomes(score: str) -> str:
+    """Place the outcomes of single images beside the score that counts them."""
+    return score.replace("/scores/", "/outcomes/").removesuffix("json") + "safetensors"
 
 
 def figure_data(study: Study, figure: Figure) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
 from torch import Tensor, nn
 
 from negmerge.data.augmentation import Transform
@@ -65,8 +66,11 @@ class Scenario(Protocol):
         batch_size: int,
         relearning: Mapping | None,
         seed: int,
-    ) -> dict[str, object]:
-        """Give what a score holds beside the accuracies; relearning uses the network up."""
+    ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+        """Give what a score holds beside the accuracies; relearning uses the network up.
+
+        And what more there is to say of single images, see `evaluation.outcomes.Outcomes`.
+        """
 
     def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Measure the statistics of batch normalisation anew, on at most so many images."""

@@ -30,6 +30,32 @@ def svc_membership(
 ) -> float:
     """Attack with one feature: the share of forgotten images that are taken for non-members.
 
+    Args:
+        member_confidence: as for `svc_unseen`.
+        nonmember_confidence: likewise.
+        forget_confidence: likewise.
+
+    Returns:
+        Percent.
+
+    Raises:
+        UserError: likewise.
+    """
+    return percent(svc_unseen(member_confidence, nonmember_confidence, forget_confidence))
+
+
+def percent(unseen: np.ndarray) -> float:
+    """Give the share of images that look unseen, in percent."""
+    return 100 * int(np.count_nonzero(unseen)) / len(unseen)
+
+
+def svc_unseen(
+    member_confidence: ArrayLike,
+    nonmember_confidence: ArrayLike,
+    forget_confidence: ArrayLike,
+) -> np.ndarray:
+    """Attack with one feature: which forgotten images are taken for non-members.
+
     An SVC with an RBF kernel, C = 3 and gamma = 1 / (numbers per image), without scaling. The time
     grows with the square of the number of images, see benchmarks/membership.py.
 
@@ -40,7 +66,7 @@ def svc_membership(
         forget_confidence: likewise of the forgotten images.
 
     Returns:
-        Percent.
+        (n,) bool.
 
     Raises:
         UserError: one of them is empty, or holds NaN or an infinity.
@@ -54,7 +80,7 @@ def svc_membership(
     labels = np.repeat([1, 0], [len(members), len(nonmembers)])
     attack = SVC(C=PENALTY, gamma=GAMMA, kernel=KERNEL)
     attack.fit(np.concatenate([members, nonmembers]), labels)
-    return 100 * int(np.count_nonzero(attack.predict(forget) == 0)) / len(forget)
+    return attack.predict(forget) == 0
 
 
 def _column(feature: ArrayLike, name: str) -> np.ndarray:
@@ -98,7 +124,24 @@ def membership_attack(
     names: Sequence[str] = FEATURES,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Attack a model with each feature by itself.
+    """Attack a model with each feature by itself; see `membership_verdicts`.
+
+    Returns:
+        Percent of the forgotten images that are taken for non-members, by feature. The papers' MIA
+        is `confidence`.
+    """
+    verdicts = membership_verdicts(members, nonmembers, forget, names, seed)
+    return {name: percent(unseen) for name, unseen in verdicts.items()}
+
+
+def membership_verdicts(
+    members: Outputs,
+    nonmembers: Outputs,
+    forget: Outputs,
+    names: Sequence[str] = FEATURES,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Attack a model with each feature by itself, and say what it takes each forgotten image for.
 
     Args:
         members: logits and labels of all retain images, in the order of the data set and without
@@ -109,8 +152,7 @@ def membership_attack(
         seed: of the test images that are drawn where there are fewer retain images.
 
     Returns:
-        Percent of the forgotten images that are taken for non-members, by feature. The papers' MIA
-        is `confidence`.
+        By feature, (n,) bool: the image is taken for a non-member.
 
     Raises:
         UserError: there are no images of one kind, an unknown feature, or what `features` refuses.
@@ -124,4 +166,4 @@ def membership_attack(
         for outputs, chosen in zip((members, nonmembers), places, strict=True)
     )
     judged = features(*forget)
-    return {name: svc_membership(known[name], unseen[name], judged[name]) for name in names}
+    return {name: svc_unseen(known[name], unseen[name], judged[name]) for name in names}

@@ -170,13 +170,13 @@ def _evaluate(case: Case) -> Work:
         return Work("test images", passed=images, loaded=images)
     # At most: a model that knows the images again stops earlier. They are scored as the original
     # has them, then before the first epoch and after each.
-    again, epochs = counts["forget"]["train"], settings["epochs"]
-    scored = images + (epochs + 2) * again
+    again, epochs, runs = counts["forget"]["train"], settings["epochs"], settings["seeds"]
+    scored = images + again + runs * (epochs + 1) * again
     return Work(
         "images of all roles, and at most all epochs of relearning",
         passed=scored,
         loaded=scored,
-        trained=epochs * again,
+        trained=runs * epochs * again,
     )
 
 

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from negmerge.reporting import notes
+from negmerge.reporting.marks import MARKS
 from negmerge.reporting.mask import metrics_of
 from negmerge.reporting.metrics import METRICS, Metric
 from negmerge.reporting.published import NOT_KNOWN
 from negmerge.reporting.tables import MEAN
+
+
+class Bold(str):
+    """A text that is printed bold."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
         cells: from `tables.cells` or `tables.read_cells`.
     """
     headings: list[Heading] = []
-    labels = cells["row"].drop_duplicates().to_list()
+    labels = cells["row"].dropna().drop_duplicates().to_list()
     rows = [[label] for label in labels]
     for column in table["columns"]:
         group = cells[cells["column"] == column["label"]]
@@ -71,7 +76,7 @@ def _printed_columns(
 ) -> list[tuple[Heading, dict[str, str]]]:
     """List the printed columns of one column of the study, each with its texts by row label."""
     label, published = column["label"], column["published"]
-    means = group[group["experiment"] == MEAN]
+    means = group[(group["experiment"] == MEAN) & group["row"].notna()]
     printed = []
     if kind == "gap":
         first = means[means["metric"] == METRICS[kind][0].name].to_dict("records")
@@ -85,15 +90,15 @@ def _printed_columns(
         printed.append((heading, _texts(of_metric, lambda cell, m=metric: _value(cell, m))))
         if of_metric[0]["averaged"] > 1 and metric.unit in ("%", "points"):
             spread = _texts(of_metric, lambda cell, m=metric: number(cell["std"], m.unit))
-            printed.append((Heading(label, _std(group[group["experiment"] != MEAN])), spread))
+            singles = group[(group["experiment"] != MEAN) & group["row"].notna()]
+            printed.append((Heading(label, _std(singles)), spread))
         if published:
             star = "" if published["comparable"] else notes.NOT_COMPARABLE
             texts = _texts(of_metric, lambda cell, m=metric: _paper(cell, m.unit))
             printed.append((Heading(label, f"paper{star}", metric.unit), texts))
     if kind in ("accuracy", "gap", "mask"):
         chosen = [cell for cell in means.to_dict("records") if cell["metric"] == "forget"]
-        texts = _texts(chosen, lambda cell: _coefficients(cell["coefficient"]))
-        printed.append((Heading(label, "coefficient"), texts))
+        printed.append((Heading(label, "choice"), _texts(chosen, _choice)))
     return printed
 
 
@@ -125,18 +130,22 @@ def _data(cell: Mapping) -> str:
 
 def _spell(value: float, metric: Metric) -> str:
     """Spell a number of a metric; only what took too long has none."""
-    if metric.name == "relearn" and pd.isna(value):
-        return notes.TOO_LONG
+    if metric.name == "relearn":
+        return notes.TOO_LONG if pd.isna(value) else f"{value:g}"
     return number(value, metric.unit)
 
 
 def _value(cell: Mapping, metric: Metric) -> str:
-    """Spell a value, its standard error and the mark of a choice at the end of the grid."""
+    """Spell a value, its standard error or its range, and the marks of the row's choice."""
     text = _spell(cell["value"], metric)
     if not pd.isna(cell["standard_error"]):
         text += f" ± {number(cell['standard_error'], metric.unit)}"
-    # What no coefficient changes, such as a share of numbers, has no better direction.
-    return text + (notes.UPPER_END if cell["upper_end"] and metric.better else "")
+    if not pd.isna(cell["lowest"]) and cell["lowest"] != cell["highest"]:
+        text += f" ({_spell(cell['lowest'], metric)} to {_spell(cell['highest'], metric)})"
+    # What no choice changes, such as a share of numbers, has no better direction.
+    marks = "".join(mark.sign for name, mark in MARKS.items() if cell[name] and metric.better)
+    text += f" {marks}" if marks else ""
+    return Bold(text) if cell["with_best"] is True else text
 
 
 def _paper(cell: Mapping, unit: str) -> str:
@@ -147,10 +156,13 @@ def _paper(cell: Mapping, unit: str) -> str:
     return f"{text} ({round(cell['difference'], 2) + 0.0:+.2f})"
 
 
-def _coefficients(chosen: str) -> str:
-    """Spell the coefficients that were chosen, or their range."""
-    if pd.isna(chosen):
+def _choice(cell: Mapping) -> str:
+    """Spell the chosen coefficients, or their range, or the chosen settings of trained models."""
+    if pd.isna(cell["choice"]):
         return "-"
-    values = sorted(float(value) for value in chosen.split())
+    try:
+        values = sorted(map(float, cell["choice"].split()))
+    except ValueError:
+        return ", ".join(cell["choice"].split())
     ends = [f"{value:.2f}" if value == round(value, 2) else f"{value:g}" for value in values]
     return ends[0] if ends[0] == ends[-1] else f"{ends[0]} to {ends[-1]}"

@@ -4,6 +4,12 @@ from dataclasses import dataclass
 
 # The method whose numbers are the reference of tables of kind `gap`.
 RETRAIN = "retrain"
+# The method that leaves the model as it is, by the kind of tables of scores.
+BASES = {"accuracy": "pretrained", "gap": "original"}
+# The measure that a report's first lines speak of.
+LEADING = {"accuracy": "forget", "gap": "gap"}
+# How much there is to forget: a number of a table's column, not of a row.
+TO_FORGET = "to_forget"
 # What stands in the columns `experiment` and `task` of a number that is a mean over them.
 MEAN = "mean"
 # What the average gap is the mean of, as in the paper.

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from negmerge.reporting.marks import MARKS
 from negmerge.reporting.mask import mask_notes
 from negmerge.reporting.tables import MEAN
+from negmerge.reporting.verdicts import comparison_notes
 
-UPPER_END = " †"
 NOT_COMPARABLE = " ‡"
 # The images that a kind of table is measured on, where all of them are of one kind.
 IMAGES = {"accuracy": " test", "sweep": " validation"}
@@ -16,6 +17,7 @@ FINITE = {
     "accuracy": "the finite test sets",
     "sweep": "the finite validation sets",
     "gap": "the finite numbers of images",
+    "mask": "the finite numbers of images",
 }
 TOO_LONG = "longer"
 RULES = {
@@ -48,9 +50,11 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
         cells: from `tables.cells` or `tables.read_cells`.
     """
     images = IMAGES.get(table["kind"], "")
-    lines = [_averaged(column["label"], cells, images) for column in table["columns"]]
-    averages = (cells["averaged"] > 1).any()
-    lines += KINDS[table["kind"]](cells)
+    rows = cells[cells["row"].notna()]
+    lines = [_averaged(column["label"], rows, images) for column in table["columns"]]
+    averages = (rows["averaged"] > 1).any()
+    lines += comparison_notes(table, cells)
+    lines += KINDS[table["kind"]](rows)
     if averages:
         lines.append(
             "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
@@ -90,13 +94,16 @@ def _gap_notes(cells: pd.DataFrame) -> list[str]:
         "other features stand in the CSV file; m_entropy_official has the mistake of the SalUn "
         "code, m_entropy has not.",
         *_thinned(cells),
-        "data used: the training images that the method itself reads. Choosing a coefficient also "
-        "reads retain images.",
+        "data used: the training images that the method itself reads, also where the model was "
+        "left alone in the end. Choosing a coefficient also reads retain images.",
     ]
-    if relearned["value"].notna().any():
+    if relearned["runs"].notna().any():
         lines.append(
             "relearn time: epochs of plain SGD on the forget set until the model knows it as well "
-            f"as the original did; `{TOO_LONG}`: not within the limit in at least one trial."
+            "as the original did; the median and, where they differ, the range of "
+            f"{int(relearned['runs'].max())} runs, each with another order of the images; "
+            f"`{TOO_LONG}`: not within the limit. No row ranks by it: so few runs tell nothing "
+            "apart."
         )
     lines += [
         _error_note("gap", cells),
@@ -125,8 +132,8 @@ def _thinned(cells: pd.DataFrame) -> list[str]:
 def _cost_notes(cells: pd.DataFrame) -> list[str]:
     return [
         "time and memory of the whole job that merges or trains, with the start of Python, reading "
-        "and writing, as Snakemake measured them; of Greedy Merge also its forward passes. The "
-        "fine-tuning of the merged models is not in it, nor is the search of a coefficient.",
+        "and writing, as Snakemake measured them; of Greedy Merge also its forward passes, and of a "
+        "method with a grid all its models and what measures them. The fine-tuning of the merged models is not in it, nor is the search of a coefficient.",
     ]
 
 
@@ -148,12 +155,11 @@ def _choice_notes(cells: pd.DataFrame) -> list[str]:
     lines = []
     single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "rule", "keep"])
     rules = single[["rule", "keep"]].drop_duplicates().itertuples(index=False)
-    lines += [f"Coefficient: {rule_text(rule, float(keep))}." for rule, keep in rules]
-    if cells["upper_end"].any():
-        lines.append("†: chosen at the upper end of the grid; a larger one might forget more.")
-    if cells["coefficient"].dropna().str.split().map(lambda all_: "0" in all_).any():
-        lines.append("A coefficient of 0.00 means that the method could not forget by the rule.")
-    return lines
+    lines += [f"Choice: {rule_text(rule, float(keep))}." for rule, keep in rules]
+    marked = [mark for name, mark in MARKS.items() if cells[name].eq(True).any()]
+    if marked and (cells["averaged"] > 1).any():
+        lines.append("A mark at a mean holds for at least one of the cells that are averaged.")
+    return lines + [f"{mark.sign}: {mark.text}" for mark in marked]
 
 
 def _sparsity_notes(cells: pd.DataFrame) -> list[str]:
@@ -171,7 +177,7 @@ def _sparsity_notes(cells: pd.DataFrame) -> list[str]:
 
 
 def _mask_notes(cells: pd.DataFrame) -> list[str]:
-    return [*mask_notes(cells), _error_note(cells), *_choice_notes(cells)]
+    return [*mask_notes(cells), _error_note("mask", cells), *_choice_notes(cells)]
 
 
 def _sweep_notes(cells: pd.DataFrame) -> list[str]:

@@ -6,16 +6,19 @@ from importlib.resources import files
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 import yaml
 from markupsafe import Markup
 
 from negmerge.errors import UserError, unknown
 from negmerge.reporting.dag import parse_rulegraph, svg
-from negmerge.reporting.layout import Layout, layout, number
+from negmerge.reporting.layout import Bold, layout, number
+from negmerge.reporting.marks import MARKS, signs
 from negmerge.reporting.notes import rule_text
 from negmerge.reporting.records import read_record
 from negmerge.reporting.runtime import machine, rule_times, software
 from negmerge.reporting.tables import read_cells
+from negmerge.reporting.verdicts import amounts, verdicts
 from negmerge.reporting.writing import heading_text
 
 TEMPLATES = files("negmerge.reporting") / "templates"
@@ -44,6 +47,7 @@ def report(
     Raises:
         UserError: a table or figure that the study does not have, or a file that cannot be read.
     """
+    shown = _tables(study, tables)
     times = rule_times(benchmarks)
     graph = parse_rulegraph(rulegraph)
     return (
@@ -53,9 +57,12 @@ def report(
             name=name,
             study=study,
             pool_sizes={key: pool_size(one["pool"]) for key, one in study["experiments"].items()},
-            tables=_tables(study, tables),
+            amounts=amounts(study, shown),
+            verdicts=verdicts(shown),
+            tables={name: layout(table, cells) for name, (table, cells) in shown.items()},
             figures=_figures(study, figures),
             choices=_choices(selected),
+            marks=MARKS.values(),
             settings=yaml.safe_dump(_plain(study), sort_keys=False, allow_unicode=True),
             times=times,
             dag=Markup(svg(graph, {time.rule: time.jobs for time in times})),
@@ -75,6 +82,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "heading": heading_text,
+        "bold": lambda text: isinstance(text, Bold),
+        "signs": signs,
         "percent": lambda value: number(value, "%"),
         "rule": lambda choice: f"{choice['rule']}: {rule_text(choice['rule'], choice['keep'])}",
     }
@@ -89,10 +98,11 @@ def pool_size(pool: Mapping) -> int:
     return size if pool["grid"] else len(pool["points"])
 
 
-def _tables(study: Mapping, paths: Iterable[str | Path]) -> dict[str, Layout]:
+def _tables(study: Mapping, paths: Iterable[str | Path]) -> dict[str, tuple[Mapping, pd.DataFrame]]:
+    """Give the definition and the cells of each table."""
     cells = {Path(path).stem: path for path in paths if Path(path).suffix == ".csv"}
     return {
-        name: layout(_entry("table", study["tables"], name), read_cells(path))
+        name: (_entry("table", study["tables"], name), read_cells(path))
         for name, path in cells.items()
     }
 

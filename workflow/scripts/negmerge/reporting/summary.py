@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from negmerge.errors import UserError
 from negmerge.evaluation.gap import average_gap
+from negmerge.evaluation.uncertainty import binomial_error
+from negmerge.reporting.marks import MARKS
 from negmerge.reporting.mask import SHARES
 from negmerge.reporting.metrics import GAP_OF, Metric
 from negmerge.reporting.records import LABELS
@@ -53,14 +55,18 @@ def summary(
     mean = statistics.fmean(known) if len(known) == len(measured) else None
     if metric.name == "gap":
         mean = average_gap(means(records), means(references))
+    several = mean is not None and known[1:]
     chosen = [record for record in records if _coefficient(record) is not None]
     found = {
         "value": None if mean is None else round(mean, DIGITS),
-        "std": round(statistics.stdev(known), DIGITS) if mean is not None and known[1:] else None,
+        "std": round(statistics.stdev(known), DIGITS) if several else None,
         "reference": _reference(references, metric),
         "averaged": len(measured),
         "coefficient": _join(_coefficient(record) for record in records),
-        "upper_end": any(record.get("upper_end", False) for record in records),
+        "choice": _join(dict.fromkeys(_choice(record) for record in records)),
+        "kind": _join(_distinct(records, "kind")),
+        "tried": _join(_distinct(records, "tried")),
+        **{name: any(map(mark.applies, records)) for name, mark in MARKS.items()},
         "rule": _join(_distinct(chosen, "rule")),
         "keep": _join(_distinct(chosen, "keep")),
         "data": _join(dict.fromkeys(_data(record) for record in records)),
@@ -71,8 +77,31 @@ def summary(
     if measured[0].variance is not None:
         error = math.sqrt(sum(one.variance for one in measured)) / len(measured)
         found["standard_error"] = round(error, DIGITS)
+    if measured[0].images is not None:
         found["images"] = sum(one.images for one in measured)
+    if metric.name == "relearn":
+        found |= {"std": None} | relearned(records)
+        found["reference"] = relearned(references)["value"] if references else None
     return found
+
+
+def relearned(records: Sequence[Mapping]) -> dict:
+    """Give the median and the range of relearn times, over all seeds of all records.
+
+    Returns:
+        `value`, `lowest` and `highest` in epochs, missing (None) where it took longer than it was
+        waited for, and `runs`; nothing but a missing value where none was measured.
+    """
+    times = [
+        math.inf if epochs is None else epochs
+        for record in records
+        for epochs in record.get("relearn", {}).get("epochs", [])
+    ]
+    if not times:
+        return {"value": None}
+    ends = {"value": statistics.median(times), "lowest": min(times), "highest": max(times)}
+    known = {name: epochs if math.isfinite(epochs) else None for name, epochs in ends.items()}
+    return known | {"runs": len(times)}
 
 
 def measure(record: Mapping, metric: Metric, reference: Mapping | None) -> Measured:
@@ -99,16 +128,16 @@ def _measure(record: Mapping, metric: Metric, reference: Mapping | None) -> Meas
     if name.startswith("zeros_"):
         return Measured(100 * (1 - record["kept"] / record[name.removeprefix("zeros_")]))
     if name == "mia" or name.startswith("mia_"):
-        return Measured(record["membership"][name.removeprefix("mia_") if "_" in name else MIA])
+        attack = record["membership"][name.removeprefix("mia_") if "_" in name else MIA]
+        return Measured(attack, (100 * binomial_error(attack / 100, record["forget"]["n"])) ** 2)
     if name == "relearn":
-        return Measured(record.get("relearn", {}).get("epochs"))
+        return Measured(relearned([record])["value"])
     if name in ("gap", "gap_of_trials"):
         return Measured(average_gap(means([record]), means([reference])))
     correct, n = record[name]["correct"], record[name]["n"]
     if not 0 <= correct <= n or n == 0:
         raise UserError(f"score of {_place(record)}: {name}: {correct} right of {n} images")
-    share = correct / n
-    return Measured(100 * share, 100**2 * share * (1 - share) / n, n)
+    return Measured(100 * correct / n, (100 * binomial_error(correct / n, n)) ** 2, n)
 
 
 def _place(record: Mapping) -> str:
@@ -143,8 +172,24 @@ def _coefficient(record: Mapping) -> str | None:
     return None if none else f"{record['coefficient']:.10g}"
 
 
+def _choice(record: Mapping) -> str | None:
+    """Spell what was chosen: a coefficient, or the setting of a model that was trained with it.
+
+    Such a model is named after its method and the setting, `finetune-learning_rate0.01`.
+    """
+    if record.get("kind") != "unlearn" or record.get("vector") is None:
+        return _coefficient(record)
+    if not record["coefficient"]:
+        return None
+    method = record["method"].partition(".")[0]
+    return record["vector"].removeprefix(method).removeprefix("-") or None
+
+
 def _data(record: Mapping) -> str | None:
-    """Say which training images a method reads, and what share of them that is."""
+    """Say which training images the method reads, and what share of them that is.
+
+    Also where the model was left alone in the end: the method read them to get there.
+    """
     uses = record.get("uses")
     if "retain" not in record or uses in (None, "-"):
         return uses

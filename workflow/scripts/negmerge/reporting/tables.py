@@ -6,7 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from negmerge.errors import UserError
+from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
+from negmerge.reporting.judged import Judged, amount_cells
+from negmerge.reporting.marks import MARKS
 from negmerge.reporting.mask import metrics_of
 from negmerge.reporting.metrics import MEAN, RETRAIN, Metric
 from negmerge.reporting.published import NOT_KNOWN, paper_cell
@@ -15,32 +18,40 @@ from negmerge.reporting.summary import DIGITS, summary
 
 COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
-    "value", "standard_error", "std", "averaged", "images", "coefficient", "upper_end", "rule",
-    "keep", "data", "models", "trainable", "state", "paper", "comparable", "difference",
+    "value", "standard_error", "std", "lowest", "highest", "runs", "p_value", "with_best",
+    "averaged", "images", "coefficient", "choice", "kind", "tried", *MARKS, "rule", "keep", "data",
+    "models", "trainable", "state", "paper", "comparable", "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
-    "rule", "keep", "data", "models", "trainable", "state",
+    "choice", "kind", "tried", "rule", "keep", "data", "models", "trainable", "state",
 )  # fmt: skip
 
 
 def cells(
-    table: Mapping, records: Iterable[Mapping], published: Mapping[str, pd.DataFrame]
+    table: Mapping,
+    records: Iterable[Mapping],
+    published: Mapping[str, pd.DataFrame],
+    outcomes: Iterable[Outcomes] = (),
 ) -> pd.DataFrame:
     """Compute the cells of a table, in the order of its columns, rows and metrics.
 
     Of each column, row and metric there is the mean over the column's experiments and tasks
     (`mean` in both columns), and then each single cell. Accuracies are in percent, and
-    their standard error is the binomial one of finite test sets, in points:
-    sqrt(sum p (1 - p) / n) / k for the mean of k accuracies p on n images. `std` is over the k
-    cells (divisor k - 1). What there is not, is missing.
+    their standard error is the binomial one of finite sets of images, in points:
+    sqrt(sum p (1 - p) / n) / k for the mean of k accuracies p on n images; that of an average gap
+    comes from the bootstrap. `std` is over the k cells (divisor k - 1). Before them, and without a
+    row, stands how much there is to forget (`metrics.TO_FORGET`), see `amount.amount`. `p_value`
+    and `with_best` compare with the column's best row, see `ranking.rank`; where there is little to
+    forget no row is `with_best`. What there is not, is missing.
 
     Args:
         table: the definition of the table, as in a study.
-        records: scores (kind `accuracy`), counts of zeros (kind `sparsity`) or both in one, from
-            `mask.join` (kind `mask`).
+        records: scores (kinds `accuracy` and `gap`), counts of zeros (kind `sparsity`), both in
+            one from `mask.join` (kind `mask`), or costs.
         published: the paper's cells by file, from `read_published`.
+        outcomes: of single images, for the scores; without any, nothing is compared.
 
     Raises:
         UserError: two columns or rows have the same label, a record is missing, stands twice or
@@ -48,16 +59,24 @@ def cells(
     """
     _check_labels([column["label"] for column in table["columns"]])
     _check_labels(list(table["rows"].values()))
-    found = _by_place(records)
+    kind, found = table["kind"], _by_place(records)
+    of_images = {one.place: one for one in outcomes}
     rows = []
     for column in table["columns"]:
         places = _places(column, found)
+        shown = {
+            method: [_record(found, column, (*place, method)) for place in places]
+            for method in table["rows"]
+        }
+        metrics = metrics_of(kind, next(iter(shown.values()))[0])
+        references = None
+        if any(metric.name == "gap" for metric in metrics):
+            references = [_record(found, column, (*place, RETRAIN)) for place in places]
+        amounts = amount_cells(kind, places, of_images)
+        rows += [{"column": column["label"]} | cell for cell in amounts]
+        judged = Judged(kind, places, shown, of_images, amounts)
         for method, label in table["rows"].items():
-            here = [_record(found, column, (*place, method)) for place in places]
-            metrics = metrics_of(table["kind"], here[0])
-            references = None
-            if any(metric.name == "gap" for metric in metrics):
-                references = [_record(found, column, (*place, RETRAIN)) for place in places]
+            here = shown[method]
             for metric in metrics:
                 labels = {
                     "column": column["label"],
@@ -69,12 +88,13 @@ def cells(
                 }
                 mean = {"experiment": MEAN, "task": MEAN} | summary(here, metric, references)
                 mean |= _paper(column["published"], published, label, metric, mean["value"])
-                rows.append(labels | mean)
+                rows.append(labels | mean | judged.mean(method, metric))
                 for place, record in enumerate(here):
                     where = {"experiment": record["experiment"], "task": record["task"]}
                     own = references and [references[place]]
-                    rows.append(labels | where | summary([record], metric, own))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+                    single = summary([record], metric, own) | judged.single(method, metric, place)
+                    rows.append(labels | where | single)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).round(DIGITS)
 
 
 def write_cells(path: str | Path, frame: pd.DataFrame) -> None:

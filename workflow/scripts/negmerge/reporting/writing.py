@@ -1,11 +1,12 @@
 """Tables for people, as Markdown and as LaTeX."""
 
-from negmerge.reporting.layout import Heading, Layout
+from negmerge.reporting.layout import Bold, Heading, Layout
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "†": r"$\dagger$", "‡": r"$\ddagger$",
+    "§": r"\S{}", "¶": r"\P{}", "°": r"$^\circ$",
     "Σ": r"$\Sigma$", "<": r"$<$", ">": r"$>$",
 }  # fmt: skip
 _ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}
@@ -43,9 +44,8 @@ def _pipes(texts: list[str]) -> str:
 
 def _markdown(text: str) -> str:
     """Escape what Markdown, or HTML inside it, would read as markup."""
-    for sign in "\\|*_<`[":
-        text = text.replace(sign, "\\" + sign)
-    return text
+    escaped = "".join(f"\\{sign}" if sign in "\\|*_<`[" else sign for sign in text)
+    return f"**{escaped}**" if isinstance(text, Bold) else escaped
 
 
 def latex(layout: Layout) -> str:
@@ -91,4 +91,5 @@ def _ampersands(texts: list[str]) -> str:
 
 def escape(text: str) -> str:
     """Escape what LaTeX would read as a command."""
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    escaped = "".join(_LATEX.get(sign, sign) for sign in text)
+    return rf"\textbf{{{escaped}}}" if isinstance(text, Bold) else escaped

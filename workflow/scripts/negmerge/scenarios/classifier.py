@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,12 +12,15 @@ from negmerge.data.forgetting import read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, Listed, evaluation_batches
 from negmerge.evaluation.accuracy import accuracy
-from negmerge.evaluation.membership import membership_attack
+from negmerge.evaluation.membership import membership_attack, membership_verdicts, percent
+from negmerge.evaluation.membership_features import features
+from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
 from negmerge.jobs.compute import tuned
 from negmerge.models.classifiers import load_classifier
 from negmerge.models.statistics import re_estimate
 from negmerge.scenario import Purpose, Role
+from negmerge.seeds import derive_seed
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.states import State, read_state
@@ -78,38 +82,51 @@ class Classifier:
         batch_size: int,
         relearning: Mapping | None,
         seed: int,
-    ) -> dict[str, object]:
-        """Give the success of the membership attack by each of its features, and relearn time.
+    ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+        """Give the success of the membership attack by each of its features, and relearn times.
 
+        And of each image the probability of its class, and whether the attack takes it for unseen.
         Beside the attack stands how many of the retain and test images it learned from.
         """
-        attack = membership_attack(found["retain"], found["test"], found["forget"], seed=seed)
+        outputs = found["retain"], found["test"], found["forget"]
+        verdicts = membership_verdicts(*outputs, seed=seed)
+        attack = {name: percent(unseen) for name, unseen in verdicts.items()}
         sizes = {f"of_{role}": len(found[role][1]) for role in ("retain", "test")}
         used = dict.fromkeys(("members", "nonmembers"), min(sizes.values()))
         score: dict[str, object] = {"membership": attack, "membership_images": used | sizes}
         if relearning is not None:
             score["relearn"] = self._relearn(network, batch_size, relearning, seed)
-        return score
+        further = {role + CONFIDENCE: features(*found[role])["confidence"] for role in self.roles}
+        return score, further | {UNSEEN: verdicts["confidence"].astype(np.uint8)}
 
     def _relearn(
         self, network: nn.Module, batch_size: int, settings: Mapping, seed: int
-    ) -> dict[str, int | None]:
-        """Count the epochs until the network knows the forget set as well as the original did."""
+    ) -> dict[str, int | list[int | None]]:
+        """Count the epochs until the network knows the forget set as well as the original did.
+
+        Several times, each with another order of the images.
+        """
         items = self.role("forget", "train").items
         transform = self.evaluation_transform()
         in_order = evaluation_batches(items, transform, batch_size)
         original = self.network(read_state(self._files["base"]), self._files["base"])
         target = accuracy(original, None, in_order, self._device).correct
         recipe = Recipe(epochs=1, batch_size=settings["batch_size"])
-        shuffled = Epochs(items, transform, recipe, seed)
-        epochs = relearn_epochs(
-            network,
-            (shuffled for _ in range(settings["epochs"])),
-            in_order,
-            target,
-            settings["learning_rate"],
-            self._device,
-        )
+        unlearned = {name: value.clone() for name, value in network.state_dict().items()}
+        epochs = []
+        for number in range(settings["seeds"]):
+            network.load_state_dict(unlearned)
+            shuffled = Epochs(items, transform, recipe, derive_seed(seed, f"relearn/{number}"))
+            epochs.append(
+                relearn_epochs(
+                    network,
+                    (shuffled for _ in range(settings["epochs"])),
+                    in_order,
+                    target,
+                    settings["learning_rate"],
+                    self._device,
+                )
+            )
         return {"epochs": epochs, "limit": settings["epochs"], "target": target}
 
     def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:

@@ -88,6 +88,9 @@ class Relearn(Settings):
     learning_rate: Positive = Field(0.01, description="Rate of plain SGD.")
     batch_size: PositiveInt = Field(128, description="Images per step.")
     epochs: PositiveInt = Field(10, description="Give up after so many epochs.")
+    seeds: PositiveInt = Field(
+        3, description="How often, each with another order of the images: one says little."
+    )
 
 
 class Seeds(Settings):

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from negmerge.errors import UserError
+from negmerge.evaluation.outcomes import read_outcomes, write_outcomes
+
+LABELS = {"experiment": "a", "task": "trial1", "method": "negmerge.gap"}
+LOGITS = torch.tensor([[1.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 0.0, 3.0]])
+
+
+def write(path, **further):
+    found = {
+        "forget": (LOGITS, torch.tensor([0, 1, 1])),
+        "test": (LOGITS[:2, :2], torch.tensor([1, 1])),
+    }
+    write_outcomes(path, LABELS, found, further)
+    return path
+
+
+def test_outcomes_read_back(tmp_path):
+    unseen = np.array([1, 0, 1], np.uint8)
+    found = read_outcomes(write(tmp_path / "m.safetensors", forget_unseen=unseen))
+    assert found.place == ("a", "trial1", "negmerge.gap")
+    assert found.classes == {"forget": 3, "test": 2}
+    # Of equal logits the first is the answer.
+    assert found.right("forget").tolist() == [1, 1, 0]
+    assert found.right("test").tolist() == [0, 1]
+    assert found.right("forget").dtype == np.uint8
+    assert np.array_equal(found.arrays["forget_unseen"], unseen)
+
+
+def test_equal_outcomes_give_equal_bytes(tmp_path):
+    one, two = (write(tmp_path / f"{name}.safetensors") for name in "ab")
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("text", [b"", b"no safetensors"])
+def test_a_file_of_something_else_is_an_error(tmp_path, text):
+    (tmp_path / "m.safetensors").write_bytes(text)
+    with pytest.raises(UserError, match=r"m\.safetensors: holds no outcomes of single images"):
+        read_outcomes(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        {"negmerge": "[]"},
+        {"negmerge": '{"experiment": "a"}'},
+        {"negmerge": '{"experiment": "a", "task": "b", "method": "c", "classes": {"test": 2}}'},
+    ],
+)
+def test_a_header_that_does_not_fit_is_an_error(tmp_path, header):
+    path = tmp_path / "m.safetensors"
+    save_file({"forget_right": np.zeros(2, np.uint8)}, path, metadata=header)
+    with pytest.raises(UserError, match="holds no outcomes of single images"):
+        read_outcomes(path)

@@ -1,0 +1,91 @@
+"""What a model made of every single image that it is scored on.
+
+Scores hold counts; with these files two models can be compared on the same images, and the
+membership attack be made again.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from negmerge.errors import UserError
+from negmerge.files import replacing
+
+LABELS = ("experiment", "task", "method")
+RIGHT = "_right"
+# The verdict of the membership attack by confidence: the image looks unseen.
+UNSEEN = "forget_unseen"
+CONFIDENCE = "_confidence"
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What one model made of the images of each role, in the order of the images.
+
+    Attributes:
+        place: experiment, task and method.
+        classes: number of classes by role.
+        arrays: (n,) of each role, by name: `{role}_right` uint8, whether the class of the largest
+            logit is the true one; of classifiers also `{role}_confidence` float64, the softmax
+            probability of the true class, and `forget_unseen` uint8.
+    """
+
+    place: tuple[str, str, str]
+    classes: Mapping[str, int]
+    arrays: Mapping[str, np.ndarray]
+
+    def right(self, role: str) -> np.ndarray:
+        """Give which images of a role are classified rightly, (n,) uint8."""
+        return self.arrays[role + RIGHT]
+
+
+def write_outcomes(
+    path: str | Path,
+    labels: Mapping[str, str],
+    found: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    further: Mapping[str, np.ndarray],
+) -> None:
+    """Write what a model made of each image.
+
+    Args:
+        path: the file.
+        labels: experiment, task and method; more are left out.
+        found: logits (n, classes) and labels (n,) by role, numpy or torch (CPU).
+        further: more arrays for `Outcomes.arrays`.
+    """
+    arrays, classes = dict(further), {}
+    for role, (logits, truth) in found.items():
+        scores = np.asarray(logits)
+        # As `accuracy.count_right`: of equal logits the first is the answer.
+        arrays[role + RIGHT] = (scores.argmax(axis=1) == np.asarray(truth)).astype(np.uint8)
+        classes[role] = scores.shape[1]
+    origin = {key: labels[key] for key in LABELS} | {"classes": classes}
+    header = {"negmerge": json.dumps(origin, sort_keys=True)}
+    with replacing(path) as partial:
+        save_file(dict(sorted(arrays.items())), partial, metadata=header)
+
+
+def read_outcomes(path: str | Path) -> Outcomes:
+    """Read what `write_outcomes` wrote.
+
+    Raises:
+        UserError: the file holds no outcomes.
+    """
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            origin = json.loads(file.metadata()["negmerge"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        place = tuple(origin[key] for key in LABELS)
+        for role in origin["classes"]:
+            arrays[role + RIGHT]
+        return Outcomes(place, origin["classes"], arrays)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: holds no outcomes of single images ({error!r}); delete it and run again"
+        ) from error

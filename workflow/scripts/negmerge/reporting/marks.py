@@ -1,0 +1,54 @@
+"""The marks at numbers of a row: what its choice leaves open."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark.
+
+    Attributes:
+        sign: what is printed.
+        text: what it means.
+        applies: whether a score or a choice has it; one that says nothing of it has not.
+    """
+
+    sign: str
+    text: str
+    applies: Callable[[Mapping], bool]
+
+
+def _is_unsearched(record: Mapping) -> bool:
+    """Say whether one setting was all that was tried; the base and Retrain have none to search."""
+    return not record.get("searched", True) and record.get("kind") not in ("base", "retrain")
+
+
+MARKS = {
+    "upper_end": Mark(
+        "†",
+        "chosen at the upper end of the grid, of all that was tried; more might do better.",
+        lambda record: record.get("upper_end", False),
+    ),
+    "lower_end": Mark(
+        "§",
+        "chosen next to leaving the model alone, the smallest that was tried, or at the lower end "
+        "of an option's grid; less might do better.",
+        lambda record: record.get("lower_end", False),
+    ),
+    "unchanged": Mark(
+        "¶",
+        "nothing that was tried did better by the rule than leaving the model alone: the numbers "
+        "are those of the unchanged model.",
+        lambda record: record.get("unchanged", False),
+    ),
+    "unsearched": Mark(
+        "°", "one setting, and no other was tried; rows with a grid chose among several.",
+        _is_unsearched,
+    ),
+}  # fmt: skip
+
+
+def signs(record: Mapping) -> str:
+    """Give the signs of all marks of a score or a choice."""
+    return "".join(mark.sign for mark in MARKS.values() if mark.applies(record))

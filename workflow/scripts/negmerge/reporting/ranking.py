@@ -1,0 +1,222 @@
+"""Which rows of a table's column are told apart from its best row, and which are not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from negmerge.errors import UserError
+from negmerge.evaluation.outcomes import RIGHT, UNSEEN, Outcomes
+from negmerge.evaluation.uncertainty import (
+    RESAMPLES,
+    SIGNIFICANCE,
+    bootstrap_means,
+    differs_over_trials,
+    mcnemar,
+    two_sided,
+)
+from negmerge.reporting.metrics import GAP_OF, METRICS, RETRAIN, Metric
+
+# Which parts of a place (0: experiment, 1: task) tell the images of a role apart, by kind of table:
+# all tasks share a control set, and all trials the test images.
+SAME_IMAGES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "accuracy": {"forget": (1,), "control": ()},
+    "gap": {"retain": (0, 1), "forget": (0, 1), "test": (0,)},
+}
+# The same resamples for each column of each table.
+SEED = 0
+# Digits of a difference in points: beyond them only the order of a sum is left.
+EXACT = 9
+
+
+@dataclass(frozen=True)
+class Values:
+    """What the rows of a column reach, in percent.
+
+    Attributes:
+        places: experiment and task of each cell that is averaged.
+        measured: (places, rows) by measure: the roles, and `mia`.
+        drawn: (resamples, places, rows) by measure, with the images of each role drawn anew; all
+            rows get the same ones. The verdicts of the attack stay: its classifier is not trained
+            anew.
+        outcomes: of each row, by place.
+    """
+
+    places: Sequence[tuple[str, str]]
+    measured: Mapping[str, np.ndarray]
+    drawn: Mapping[str, np.ndarray]
+    outcomes: Sequence[Sequence[Outcomes]]
+
+
+def values(
+    kind: str,
+    places: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[Mapping]],
+    outcomes: Mapping[tuple[str, str, str], Outcomes],
+) -> Values:
+    """Collect and resample what the rows of a column reach.
+
+    Args:
+        kind: of the table, of `SAME_IMAGES`.
+        places: experiment and task of each cell that is averaged.
+        rows: the scores of each row, one for each place.
+        outcomes: by experiment, task and method.
+
+    Raises:
+        UserError: outcomes are missing, or do not fit the scores or one another.
+    """
+    generator = np.random.default_rng(SEED)
+    shape = (len(places), len(rows))
+    found = [[_outcomes(kind, record, outcomes) for record in records] for records in rows]
+    measures = [*SAME_IMAGES[kind], *(["mia"] if kind == "gap" else [])]
+    measured = {name: np.empty(shape) for name in measures}
+    drawn = {name: np.empty((RESAMPLES, *shape)) for name in measures}
+    for role, parts in SAME_IMAGES[kind].items():
+        names = {role: role + RIGHT} | ({"mia": UNSEEN} if "mia" in measures else {})
+        arrays = list(names.values()) if role == "forget" else [role + RIGHT]
+        for group in _groups(places, parts, [len(one.right(role)) for one in found[0]]):
+            images = _together(role, arrays, group, found)
+            split = (len(arrays), len(group), len(rows))
+            means = 100 * bootstrap_means(images, generator).reshape(RESAMPLES, *split)
+            actual = 100 * images.mean(axis=0).reshape(split)
+            for number, name in enumerate(list(names)[: len(arrays)]):
+                measured[name][group] = actual[number]
+                drawn[name][:, group] = means[:, number]
+    return Values(places, measured, drawn, found)
+
+
+def _outcomes(
+    kind: str, record: Mapping, outcomes: Mapping[tuple[str, str, str], Outcomes]
+) -> Outcomes:
+    """Find the outcomes of a score, and check that they count what it counts."""
+    place = (record["experiment"], record["task"], record["method"])
+    if place not in outcomes:
+        raise UserError(f"no outcomes of {'/'.join(place)}, expected those of its score")
+    for role in SAME_IMAGES[kind]:
+        right, score = outcomes[place].right(role), record[role]
+        if (right.sum(), len(right)) != (score["correct"], score["n"]):
+            raise UserError(
+                f"{'/'.join(place)}: {role}: {right.sum()} right of {len(right)} images by the "
+                f"outcomes, {score['correct']} of {score['n']} by the score; delete both, run again"
+            )
+    return outcomes[place]
+
+
+def _groups(
+    places: Sequence[tuple[str, str]], parts: Sequence[int], counts: Sequence[int]
+) -> list[list[int]]:
+    """Group the places that share their images of a role."""
+    groups: dict[tuple, list[int]] = {}
+    for number, (place, count) in enumerate(zip(places, counts, strict=True)):
+        groups.setdefault((*(place[part] for part in parts), count), []).append(number)
+    return list(groups.values())
+
+
+def _together(
+    role: str, arrays: Sequence[str], group: Sequence[int], found: Sequence[Sequence[Outcomes]]
+) -> np.ndarray:
+    """Give all rows' outcomes on the images of a group of places, (n, arrays x places x rows)."""
+    columns = [row[place].arrays[name] for name in arrays for place in group for row in found]
+    if len(set(map(len, columns))) > 1:
+        first, count = found[0][group[0]], len(columns[0])
+        raise UserError(
+            f"{'/'.join(first.place)}: {count} {role} images, and other methods of its task have "
+            "another number; delete the scores of the task and run again"
+        )
+    return np.stack(columns, axis=1)
+
+
+def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) -> np.ndarray:
+    """Say how far each row is from the best that there can be: smaller is better.
+
+    Args:
+        metric: what is compared.
+        of: percent by measure, (..., rows).
+        retrain: the number of Retrain's row, for tables of kind `gap`.
+
+    Returns:
+        Points, (..., rows): the value itself where lower is better, its negative where higher is,
+        and the distance to Retrain, or the mean of the distances, where that is the reference.
+    """
+    if metric.name == "gap":
+        distances = [abs(of[name] - of[name][..., [retrain]]) for name in GAP_OF]
+        return np.mean(distances, axis=0).round(EXACT)
+    found = of[metric.name]
+    if metric.better == "reference":
+        found = abs(found - found[..., [retrain]])
+    return (-found if metric.better == "higher" else found).round(EXACT)
+
+
+def rank(kind: str, found: Values, methods: Sequence[str]) -> dict[str, list[dict]]:
+    """Compare each row of a column with the best one, by each metric that images can decide.
+
+    Retrain is what the others are compared with, and no row of its own. p is the exact McNemar
+    test's for an accuracy of one cell, otherwise that of the bootstrap; where there are several
+    trials, it is that of the t-test over them if this is larger, since images alone do not tell
+    what another training would have given. Rows are not corrected for their number.
+
+    Args:
+        kind: of the table.
+        found: of the column.
+        methods: of each row.
+
+    Returns:
+        By metric, for each row: `p_value`, two-sided, 1 for the best; `with_best`, whether the row
+        is the best or not told apart from it; of the gap also `standard_error`, in points. Empty
+        for metrics that are not compared, and where fewer than two rows could be.
+    """
+    retrain = methods.index(RETRAIN) if RETRAIN in methods else None
+    rivals = [number for number in range(len(methods)) if number != retrain]
+    if len(rivals) < 2:
+        return {}
+    compared = [m for m in METRICS[kind] if m.better and m.name in (*found.measured, "gap")]
+    return {metric.name: _rank(metric, found, retrain, rivals) for metric in compared}
+
+
+def _rank(metric: Metric, found: Values, retrain: int | None, rivals: Sequence[int]) -> list[dict]:
+    reached = distance(metric, _means(found.measured), retrain)
+    drawn = distance(metric, _means(found.drawn), retrain)
+    best = min(rivals, key=lambda row: reached[row])
+    ps = two_sided(drawn - drawn[:, [best]])
+    trials = _of_trials(metric, found, retrain)
+    is_one_accuracy = len(found.places) == 1 and retrain is None
+    judged: list[dict] = [{} for _ in reached]
+    for row in rivals:
+        p = float(ps[row])
+        if is_one_accuracy:
+            p = mcnemar(*(found.outcomes[one][0].right(metric.name) for one in (row, best)))
+        if len(trials) > 1:
+            p = max(p, differs_over_trials(trials[:, row] - trials[:, best]))
+        judged[row] = {"p_value": p, "with_best": p > SIGNIFICANCE}
+        if metric.name == "gap":
+            judged[row]["standard_error"] = float(drawn[:, row].std(ddof=1))
+    return judged
+
+
+def gap_errors(found: Values, methods: Sequence[str]) -> np.ndarray:
+    """Give the standard error of each single gap to Retrain, in points, (places, rows)."""
+    (gap,) = [metric for metric in METRICS["gap"] if metric.name == "gap"]
+    return distance(gap, found.drawn, methods.index(RETRAIN)).std(axis=0, ddof=1)
+
+
+def _means(of: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Average over the places."""
+    return {name: numbers.mean(axis=-2) for name, numbers in of.items()}
+
+
+def _of_trials(metric: Metric, found: Values, retrain: int | None) -> np.ndarray:
+    """Give the distances in each trial, (trials, rows).
+
+    A trial is a task of a classifier, and an experiment otherwise: its tasks are no repetitions.
+    """
+    if retrain is not None:
+        return distance(metric, found.measured, retrain)
+    experiments = [place[0] for place in found.places]
+    each = [
+        {
+            name: numbers[[other == experiment for other in experiments]].mean(axis=0)
+            for name, numbers in found.measured.items()
+        }
+        for experiment in dict.fromkeys(experiments)
+    ]
+    return np.array([distance(metric, one, retrain) for one in each])

@@ -1,0 +1,198 @@
+"""What may be concluded from tables, in words: how much there is to forget, and which rows rank."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from negmerge.evaluation.uncertainty import RESAMPLES, SIGNIFICANCE
+from negmerge.reporting.amount import FEW_POINTS, is_little
+from negmerge.reporting.metrics import BASES, LEADING, MEAN, METRICS, RETRAIN, TO_FORGET
+
+# The model that knows, and the one that does not, by kind of table.
+KNOWS = {"gap": ("Original", "Retrain"), "accuracy": ("the base", "guessing")}
+ONE_SEED = "one seed ranks nothing beyond these images: another training may give another order"
+TOO_LITTLE = (
+    f"too little for any row to rank: less than {FEW_POINTS:g} points, or not told apart from none"
+)
+
+
+def number_of_trials(column: pd.DataFrame) -> int:
+    """Count the trials behind a column: tasks of a classifier, otherwise experiments.
+
+    Args:
+        column: the cells of one column of a table of scores.
+    """
+    places = column[column["experiment"] != MEAN][["experiment", "task"]].drop_duplicates()
+    is_classifier = (column["method"] == RETRAIN).any()
+    return len(places) if is_classifier else places["experiment"].nunique()
+
+
+def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
+    """Say how much there is to forget in each column, and what bold values mean.
+
+    Args:
+        table: the definition of the table, as in a study.
+        cells: all its cells; nothing is said where nothing was compared.
+    """
+    kind = table["kind"]
+    if kind not in BASES or cells["p_value"].isna().all():
+        return []
+    labels_of: dict[str, list[str]] = {}
+    trials = {}
+    for label in (column["label"] for column in table["columns"]):
+        of_column = cells[cells["column"] == label]
+        # Columns that differ in the rule of a choice forget the same.
+        labels_of.setdefault(_amount(kind, of_column), []).append(label)
+        trials[label] = number_of_trials(of_column)
+    lines = [f"{', '.join(labels)}: {text}" for text, labels in labels_of.items()]
+    single = [label for label, count in trials.items() if count == 1]
+    if single:
+        lines.append(f"{', '.join(single)}: {ONE_SEED}.")
+    if (cells["with_best"].eq(True)).any():
+        lines.append(_bold(kind, max(trials.values())))
+    if kind == "gap":
+        lines.append(
+            "± of an average gap: its standard deviation when the images are drawn anew, "
+            f"{RESAMPLES:,} times, for the method and Retrain alike; the attack's verdict on each "
+            "image stays. ± of the attack: binomial, of its verdicts."
+        )
+    return lines
+
+
+def _amount(kind: str, column: pd.DataFrame) -> str:
+    """Say how much there is to forget in one column of a table."""
+    found = column[(column["metric"] == TO_FORGET) & (column["experiment"] == MEAN)]
+    if found.empty:
+        return f"how much there is to forget is not known, without `{BASES[kind]}` as a method."
+    cell = found.iloc[0]
+    knows, never = KNOWS[kind]
+    paired = "paired, " if kind == "gap" else ""
+    text = (
+        f"to forget: {knows} has {cell['value'] + cell['reference']:.2f} % of the forget images "
+        f"right and {never} {cell['reference']:.2f} %, a difference of {_with_error(cell)} points "
+        f"({paired}{spell_p(cell['p_value'])})"
+    )
+    little = is_little(cell["value"], cell["p_value"])
+    return f"{text}, {TOO_LITTLE}." if little else f"{text}."
+
+
+def _bold(kind: str, trials: int) -> str:
+    """Say what a bold value means."""
+    best, how = "the best of its column", "McNemar's exact test; for a mean of several cells "
+    if kind == "gap":
+        best, how = "the one of its column that is closest to Retrain", ""
+    over_trials = ", and over trials by a paired t-test, of which the larger p counts"
+    return (
+        f"bold: {best}, or not told apart from that one: two-sided p > {SIGNIFICANCE:g} on the "
+        f"same images ({how}a paired bootstrap{over_trials if trials > 1 else ''}). Rows are not "
+        "corrected for their number. Each p stands in the CSV file."
+    )
+
+
+def _with_error(cell: Mapping) -> str:
+    return f"{cell['value']:.2f} ± {cell['standard_error']:.2f}"
+
+
+def spell_p(p: float) -> str:
+    """Spell a p."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def amounts(
+    study: Mapping, tables: Mapping[str, tuple[Mapping, pd.DataFrame]]
+) -> dict[str, list[str]]:
+    """Say for each experiment of a study's tables how much there is to forget, and of seeds.
+
+    Args:
+        study: its settings.
+        tables: definition and cells by name.
+
+    Returns:
+        Sentences by experiment; those of which no table shows scores are left out.
+    """
+    found: dict[str, list[str]] = {}
+    for name in study["experiments"]:
+        here = [
+            (table["kind"], cells[cells["experiment"] == name])
+            for table, cells in tables.values()
+            if table["kind"] in BASES and (cells["experiment"] == name).any()
+        ]
+        if here:
+            found[name] = list(_sentences(here, _repeats(study, name)))
+    return found
+
+
+def _sentences(here: Iterable[tuple[str, pd.DataFrame]], repeats: int) -> Iterator[str]:
+    known = {}
+    for kind, cells in here:
+        for cell in cells[cells["metric"] == TO_FORGET].to_dict("records"):
+            known[cell["task"]] = (kind, cell)
+    for task, (kind, cell) in known.items():
+        knows, never = KNOWS[kind]
+        little = is_little(cell["value"], cell["p_value"])
+        yield (
+            f"{task}: {knows} has {_with_error(cell)} points more of the forget images right than "
+            f"{never} ({spell_p(cell['p_value'])}){f', {TOO_LITTLE}' if little else ''}."
+        )
+    if not known:
+        yield "How much there is to forget is not known."
+    if repeats == 1:
+        yield f"{ONE_SEED.capitalize()}."
+
+
+def _repeats(study: Mapping, name: str) -> int:
+    """Count the trials of an experiment, and of others that differ from it in the seed only."""
+    without_seeds = [
+        {key: value for key, value in one.items() if key not in ("seed", "seeds")}
+        for one in study["experiments"].values()
+    ]
+    own = study["experiments"][name]
+    same = without_seeds.count({k: v for k, v in own.items() if k not in ("seed", "seeds")})
+    return same * own.get("trials", 1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which rows lead a column of a table.
+
+    Attributes:
+        table: its title.
+        column: its label.
+        measure: what is compared.
+        best: the rows that are best or not told apart from the best; none where no row ranks.
+        rows: how many were compared.
+    """
+
+    table: str
+    column: str
+    measure: str
+    best: list[str]
+    rows: int
+
+
+def verdicts(tables: Mapping[str, tuple[Mapping, pd.DataFrame]]) -> list[Verdict]:
+    """List for each column of the tables of scores which rows lead it, by its leading measure.
+
+    Args:
+        tables: definition and cells by name.
+    """
+    found = []
+    for table, cells in tables.values():
+        for column in table["columns"] if table["kind"] in BASES else ():
+            (metric,) = [m for m in METRICS[table["kind"]] if m.name == LEADING[table["kind"]]]
+            means = cells[
+                (cells["column"] == column["label"])
+                & (cells["metric"] == metric.name)
+                & (cells["experiment"] == MEAN)
+            ]
+            compared = means[means["p_value"].notna()]
+            if len(compared):
+                best = compared[compared["with_best"].eq(True)].sort_values(
+                    "value", ascending=metric.better == "lower", kind="stable"
+                )
+                labels = best["row"].to_list()
+                found.append(
+                    Verdict(table["title"], column["label"], metric.label, labels, len(compared))
+                )
+    return found

@@ -132,8 +132,9 @@ def _thinned(cells: pd.DataFrame) -> list[str]:
 def _cost_notes(cells: pd.DataFrame) -> list[str]:
     return [
         "time and memory of the whole job that merges or trains, with the start of Python, reading "
-        "and writing, as Snakemake measured them; of Greedy Merge also its forward passes, and of a "
-        "method with a grid all its models and what measures them. The fine-tuning of the merged models is not in it, nor is the search of a coefficient.",
+        "and writing, as Snakemake measured them; of Greedy Merge also its forward passes, and of "
+        "a method with a grid all its models and what measures them. The fine-tuning of the merged "
+        "models is not in it, nor is the search of a coefficient.",
     ]
 
 

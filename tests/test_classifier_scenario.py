@@ -142,7 +142,7 @@ def test_with_fewer_retain_than_test_images_the_seed_draws_as_many_of_these(scen
     roles = [found[name] for name in ("retain", "test", "forget")]
     for seed in (0, 1):
         expected = membership_attack(*roles, seed=seed)
-        score = scenario.scores(network, found, 8, None, seed)
+        score, _ = scenario.scores(network, found, 8, None, seed)
         assert score["membership"] == expected
         assert score["membership_images"] == {
             "members": 4,

@@ -59,7 +59,7 @@ def test_scores_stand_beside_the_shares_of_numbers(records):
         "control accuracy",
         "numbers kept, of the trainable",
         "of them shrink the base",
-        "coefficient",
+        "choice",
     ]
     (agreeing,) = [row for row in shown.rows if row[0] == "agreeing"]
     assert agreeing[1].startswith("20.00 ± ")

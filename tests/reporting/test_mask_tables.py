@@ -135,7 +135,7 @@ def test_of_a_classifier_the_gap_and_its_parts_are_shown(classifier):
         ("average gap", "NA"),
         ("numbers kept, of the trainable", "NA"),
         ("of them shrink the base", "NA"),
-        ("coefficient", ""),
+        ("choice", ""),
     ]
     agreeing = shown.rows[0]
     assert agreeing[5:] == ["4.00", "20.00", "75.00", "0.40"]

@@ -17,6 +17,7 @@ class Work:
     Attributes:
         basis: how its largest number comes about, in words.
         trained: images in training steps, each loaded anew.
+        models: that are trained, at most.
         workers: processes that load those.
         passed: images in forward passes.
         pruned: images in forward passes of whole sweeps, of which a pruned search takes a share.
@@ -29,6 +30,7 @@ class Work:
 
     basis: str
     trained: float = 0
+    models: int = 1
     workers: int = 0
     passed: float = 0
     pruned: float = 0

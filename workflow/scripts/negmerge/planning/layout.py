@@ -68,6 +68,12 @@ def _totals(plan: dict) -> Iterator[str]:
         if hours["all"]:
             taken = f"; measured {_number(hours['measured'])}" if hours["measured"] else ""
             yield f"{name}: {_number(hours['all'])}, to do {_number(hours['to_do'])}{taken}"
+    grids = plan["grids"]
+    if grids["jobs"]:
+        yield (
+            f"Of it for grids of methods that train: {_number(grids['hours'])} h, since "
+            f"{grids['jobs']:,} jobs train up to {grids['models']:,} models instead of one each."
+        )
     unknown = sum(step["unknown"] for step in plan["steps"])
     if unknown:
         yield f"Not in these sums: {unknown} jobs of unknown time."

@@ -62,6 +62,7 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
         "targets": files,
         "steps": steps,
         "hours": {unit: _hours(steps, unit) for unit in ("gpu", "cpu")},
+        "grids": _grids(works, seconds),
         "chain": {"jobs": chain, "seconds": longest},
         "downloads": downloads(jobs, study),
         "weights": weights(jobs, study, networks),
@@ -159,6 +160,13 @@ def _hours(steps: Sequence[dict], unit: str) -> dict[str, float]:
         "to_do": sum(step["hours_to_do"] for step in own),
         "measured": sum(taken),
     }
+
+
+def _grids(works: dict[Job, Work | None], seconds: dict[Job, float | None]) -> dict:
+    """Say what the grids of methods that train add to a model each; all at most."""
+    searched = {job: work.models for job, work in works.items() if work and work.models > 1}
+    more = [(seconds[job] or 0) * (1 - 1 / models) for job, models in searched.items()]
+    return {"jobs": len(searched), "models": sum(searched.values()), "hours": sum(more) / 3600}
 
 
 def _models(study: Study, networks: dict[str, Network], clock: Clock) -> list[dict]:

@@ -91,6 +91,7 @@ def _unlearn(case: Case) -> Work:
     return Work(
         "models of the grid, and at most those of all halvings, x epochs x images read",
         trained=images * (sum(epochs) + beside * max(epochs)),
+        models=len(tried) + beside,
         passed=measured,
         loaded=case.selecting(*experiment.measured_roles),
         workers=experiment.unlearn.workers,

@@ -10,7 +10,7 @@ from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.judged import Judged, amount_cells
 from negmerge.reporting.marks import MARKS
-from negmerge.reporting.metrics import MEAN, METRICS, RETRAIN, Metric
+from negmerge.reporting.metrics import MEAN, METRICS, RETRAIN, Metric, scored
 from negmerge.reporting.published import NOT_KNOWN, paper_cell
 from negmerge.reporting.records import LABELS
 from negmerge.reporting.summary import DIGITS, summary
@@ -69,9 +69,10 @@ def cells(
         references = None
         if kind == "gap":
             references = [_record(found, column, (*place, RETRAIN)) for place in places]
-        amounts = amount_cells(kind, places, of_images)
+        scores = scored([metric.name for metric in METRICS[kind]])
+        amounts = amount_cells(scores, places, of_images)
         rows += [{"column": column["label"]} | cell for cell in amounts]
-        judged = Judged(kind, places, shown, of_images, amounts)
+        judged = Judged(scores, places, shown, references, of_images, amounts)
         for method, label in table["rows"].items():
             here = shown[method]
             for metric in METRICS[kind]:

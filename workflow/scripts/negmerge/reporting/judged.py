@@ -11,11 +11,16 @@ Place = tuple[str, str]
 
 
 def amount_cells(
-    kind: str, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]
+    kind: str | None, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]
 ) -> list[dict]:
     """Give how much there is to forget as cells without a row: the mean of all places, then each.
 
     None where there are no outcomes, or an experiment has no base among its methods.
+
+    Args:
+        kind: what is scored, from `metrics.scored`.
+        places: experiment and task of each cell that is averaged.
+        outcomes: by experiment, task and method.
     """
     means = [((MEAN, MEAN), places), *((place, [place]) for place in places)]
     found = [(where, amount(kind, which, outcomes)) for where, which in means] if outcomes else []
@@ -31,26 +36,29 @@ class Judged:
     """The comparisons of a column's rows, and the errors of their gaps.
 
     Args:
-        kind: of the table.
+        kind: what is scored, from `metrics.scored`.
         places: experiment and task of each cell that is averaged.
         shown: the scores of each row, one for each place, by method.
+        references: the scores of Retrain, which need not be a row; None in the scenario zero-shot.
         outcomes: by experiment, task and method; without any there is nothing.
         amounts: from `amount_cells`; where there is little to forget, no row is `with_best`.
     """
 
     def __init__(
         self,
-        kind: str,
+        kind: str | None,
         places: Sequence[Place],
         shown: Mapping[str, Sequence[Mapping]],
+        references: Sequence[Mapping] | None,
         outcomes: Mapping[tuple, Outcomes],
         amounts: Sequence[Mapping],
     ):
-        self._methods = list(shown)
+        rows = dict(shown) if references is None else {**shown, RETRAIN: references}
+        self._methods = list(rows)
         self._ranks, self._errors = {}, None
-        if not outcomes:
+        if not outcomes or kind is None:
             return
-        found = values(kind, places, list(shown.values()), outcomes)
+        found = values(kind, places, list(rows.values()), outcomes)
         self._ranks = rank(kind, found, self._methods)
         if kind == "gap":
             self._errors = gap_errors(found, self._methods)

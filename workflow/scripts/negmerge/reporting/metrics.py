@@ -1,10 +1,11 @@
 """What the cells of a table measure, by the kind of the table."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 # The method whose numbers are the reference of tables of kind `gap`.
 RETRAIN = "retrain"
-# The method that leaves the model as it is, by the kind of tables of scores.
+# The method that leaves the model as it is, by what is scored, see `scored`.
 BASES = {"accuracy": "pretrained", "gap": "original"}
 # The measure that a report's first lines speak of.
 LEADING = {"accuracy": "forget", "gap": "gap"}
@@ -72,3 +73,12 @@ METRICS = {
         Metric("kept", "numbers kept", "", ""),
     ),
 }
+
+
+def scored(names: Collection[str]) -> str | None:
+    """Say what scores a column holds, by the names of its metrics.
+
+    Returns:
+        `gap` of classifiers, `accuracy` in the scenario zero-shot; None if it holds none.
+    """
+    return "gap" if "gap" in names else "accuracy" if "control" in names else None

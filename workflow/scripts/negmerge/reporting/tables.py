@@ -11,7 +11,7 @@ from negmerge.files import write_text
 from negmerge.reporting.judged import Judged, amount_cells
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.mask import metrics_of
-from negmerge.reporting.metrics import MEAN, RETRAIN, Metric
+from negmerge.reporting.metrics import MEAN, RETRAIN, Metric, scored
 from negmerge.reporting.published import NOT_KNOWN, paper_cell
 from negmerge.reporting.records import LABELS
 from negmerge.reporting.summary import DIGITS, summary
@@ -72,9 +72,10 @@ def cells(
         references = None
         if any(metric.name == "gap" for metric in metrics):
             references = [_record(found, column, (*place, RETRAIN)) for place in places]
-        amounts = amount_cells(kind, places, of_images)
+        scores = scored([metric.name for metric in metrics])
+        amounts = amount_cells(scores, places, of_images)
         rows += [{"column": column["label"]} | cell for cell in amounts]
-        judged = Judged(kind, places, shown, of_images, amounts)
+        judged = Judged(scores, places, shown, references, of_images, amounts)
         for method, label in table["rows"].items():
             here = shown[method]
             for metric in metrics:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from negmerge.evaluation.uncertainty import RESAMPLES, SIGNIFICANCE
 from negmerge.reporting.amount import FEW_POINTS, is_little
-from negmerge.reporting.metrics import BASES, LEADING, MEAN, METRICS, RETRAIN, TO_FORGET
+from negmerge.reporting.metrics import BASES, LEADING, MEAN, METRICS, TO_FORGET, scored
 
 # The model that knows, and the one that does not, by kind of table.
 KNOWS = {"gap": ("Original", "Retrain"), "accuracy": ("the base", "guessing")}
@@ -24,8 +24,12 @@ def number_of_trials(column: pd.DataFrame) -> int:
         column: the cells of one column of a table of scores.
     """
     places = column[column["experiment"] != MEAN][["experiment", "task"]].drop_duplicates()
-    is_classifier = (column["method"] == RETRAIN).any()
+    is_classifier = _scored(column) == "gap"
     return len(places) if is_classifier else places["experiment"].nunique()
+
+
+def _scored(cells: pd.DataFrame) -> str | None:
+    return scored(set(cells["metric"]))
 
 
 def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
@@ -35,23 +39,25 @@ def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
         table: the definition of the table, as in a study.
         cells: all its cells; nothing is said where nothing was compared.
     """
-    kind = table["kind"]
-    if kind not in BASES or cells["p_value"].isna().all():
+    if cells["p_value"].isna().all():
         return []
     labels_of: dict[str, list[str]] = {}
-    trials = {}
+    trials, kinds = {}, {}
     for label in (column["label"] for column in table["columns"]):
         of_column = cells[cells["column"] == label]
+        kinds[label] = _scored(of_column)
         # Columns that differ in the rule of a choice forget the same.
-        labels_of.setdefault(_amount(kind, of_column), []).append(label)
+        labels_of.setdefault(_amount(kinds[label], of_column), []).append(label)
         trials[label] = number_of_trials(of_column)
     lines = [f"{', '.join(labels)}: {text}" for text, labels in labels_of.items()]
     single = [label for label, count in trials.items() if count == 1]
     if single:
         lines.append(f"{', '.join(single)}: {ONE_SEED}.")
     if (cells["with_best"].eq(True)).any():
-        lines.append(_bold(kind, max(trials.values())))
-    if kind == "gap":
+        for kind in dict.fromkeys(kinds.values()):
+            of_kind = [count for label, count in trials.items() if kinds[label] == kind]
+            lines.append(_bold(kind, max(of_kind)))
+    if "gap" in kinds.values():
         lines.append(
             "± of an average gap: its standard deviation when the images are drawn anew, "
             f"{RESAMPLES:,} times, for the method and Retrain alike; the attack's verdict on each "
@@ -113,13 +119,10 @@ def amounts(
     """
     found: dict[str, list[str]] = {}
     for name in study["experiments"]:
-        here = [
-            (table["kind"], cells[cells["experiment"] == name])
-            for table, cells in tables.values()
-            if table["kind"] in BASES and (cells["experiment"] == name).any()
-        ]
-        if here:
-            found[name] = list(_sentences(here, _repeats(study, name)))
+        here = [cells[cells["experiment"] == name] for _, cells in tables.values()]
+        of_scores = [(_scored(cells), cells) for cells in here if _scored(cells)]
+        if of_scores:
+            found[name] = list(_sentences(of_scores, _repeats(study, name)))
     return found
 
 
@@ -179,13 +182,13 @@ def verdicts(tables: Mapping[str, tuple[Mapping, pd.DataFrame]]) -> list[Verdict
     """
     found = []
     for table, cells in tables.values():
-        for column in table["columns"] if table["kind"] in BASES else ():
-            (metric,) = [m for m in METRICS[table["kind"]] if m.name == LEADING[table["kind"]]]
-            means = cells[
-                (cells["column"] == column["label"])
-                & (cells["metric"] == metric.name)
-                & (cells["experiment"] == MEAN)
-            ]
+        for column in table["columns"]:
+            of_column = cells[(cells["column"] == column["label"]) & (cells["experiment"] == MEAN)]
+            kind = _scored(of_column)
+            if kind is None:
+                continue
+            (metric,) = [one for one in METRICS[kind] if one.name == LEADING[kind]]
+            means = of_column[of_column["metric"] == metric.name]
             compared = means[means["p_value"].notna()]
             if len(compared):
                 best = compared[compared["with_best"].eq(True)].sort_values(

@@ -2,10 +2,10 @@
 
 import pandas as pd
 import pytest
-from reporting_examples import classifier_score, gap_table, score, table
+from reporting_examples import classifier_score, gap_table, outcomes, score, table
 
 from negmerge.errors import UserError
-from negmerge.reporting.layout import layout
+from negmerge.reporting.layout import Bold, layout
 from negmerge.reporting.mask import join
 from negmerge.reporting.tables import MEAN, cells, read_cells, write_cells
 from negmerge.reporting.writing import latex, markdown
@@ -141,6 +141,20 @@ def test_of_a_classifier_the_gap_and_its_parts_are_shown(classifier):
     assert agreeing[5:] == ["4.00", "20.00", "75.00", "0.40"]
     assert "closest to Retrain's" in " ".join(shown.notes)
     assert "best: NA" not in markdown(shown)
+
+
+def test_rows_are_compared_as_in_tables_of_scores(classifier):
+    base = classifier_score("net", "trial1", "original", 100, 200, 162, 0.0)
+    roles = ("forget", "retain", "test")
+    found = [outcomes(one, roles) for one in [base, *classifier] if "forget" in one]
+    definition = classifier_table()
+    shown = layout(definition, cells(definition, join(classifier), {}, found))
+    agreeing, single = shown.rows
+    assert isinstance(agreeing[2], Bold)
+    assert not isinstance(single[2], Bold)
+    # What is no score has neither a p nor a best.
+    assert not any(isinstance(text, Bold) for text in agreeing[6:])
+    assert "to forget: Original has 100.00 %" in " ".join(shown.notes)
 
 
 def test_what_a_further_rule_chose_has_the_counts_of_its_vector(classifier):

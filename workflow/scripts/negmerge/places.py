@@ -109,12 +109,10 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
             if table.kind == "mask" and chosen.scenario == "classifier":
                 places.append(f"{experiment}/{task}/scores/{methods.RETRAIN}.json")
     records = list(dict.fromkeys(places))
-    if RECORDS[table.kind] != [SCORES]:
+    if SCORES not in RECORDS[table.kind]:
         return {"records": records}
-    return {
-        "records": records,
-        "outcomes": list(dict.fromkeys([*map(outcomes, records), *bases])),
-    }
+    shown = [outcomes(record) for record in records if "/scores/" in record]
+    return {"records": records, "outcomes": list(dict.fromkeys([*shown, *bases]))}
 
 
 def outcomes(score: str) -> str:

@@ -99,13 +99,14 @@ def test_checkpoints_stay_or_go_as_the_configuration_says(config, pool, tmp_path
     assert [row | {"dropped": 0} for row in go] == stay
     assert not any(row["dropped"] for row in stay)
     dropped = {row["kind"]: row["dropped"] for row in go}
-    assert dropped == {"finetuned": 5000, "vectors": 5000, "merged": 2000, "unlearned": 2000,
+    assert dropped == {"finetuned": 5000, "vectors": 5000, "merged": 2000, "unlearned": 0,
                        "bases and heads": 0}  # fmt: skip
     assert largest_pool(pool, networks) == 3000
     done = [replace(one, pending=False) for one in pool]
-    assert [row["kind"] for row in artefacts(done, study, networks, assumed, "needed")] == [
-        "bases and heads"
-    ]
+    # What somebody asked for stays, too.
+    assert {row["kind"] for row in artefacts(done, study, networks, assumed, "needed")} == {
+        "bases and heads", "unlearned",
+    }  # fmt: skip
     assert largest_pool(done, networks) == 0
 
 
@@ -124,6 +125,7 @@ def plan(config):
         "study": "s", "targets": ["t"], "steps": [part, step], "device": "cpu",
         "hours": {"gpu": {"all": 0, "to_do": 0, "measured": 0},
                   "cpu": {"all": 2, "to_do": 1, "measured": 0}},
+        "grids": {"jobs": 2, "models": 14, "hours": 1.5},
         "chain": {"jobs": [], "seconds": 0}, "downloads": [row], "weights": {},
         "disk": [{"kind": "downloads", "files": 2, "bytes": 0, "unknown": 2, "there": 0}],
         "peak": {"end": 0, "dropped": 0, "pool": 0, "spool": None}, "models": [],
@@ -136,6 +138,10 @@ def test_a_plan_says_what_is_unknown(plan):
     assert "part 2 1 8.0 to 9.0 > 2.0 > 1.0 CPU h" in lines
     assert "own 2 1 unknown unknown unknown CPU h" in lines
     assert "Not in these sums: 3 jobs of unknown time." in lines
+    assert (
+        "Of it for grids of methods that train: 1.5 h, since 2 jobs train up to 14 models instead "
+        "of one each." in lines
+    )
     assert "d 2 2 unknown" in lines
     assert any(line.startswith("At the end more than 0 GB. At peak unknown") for line in lines)
 

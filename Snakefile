@@ -4,7 +4,8 @@
 #   results/{study}/{experiment}/base.safetensors            what is to forget: CLIP (text.safetensors: its text part)
 #   results/{study}/{experiment}/heads/{dataset}.safetensors zero-shot heads
 #   results/{study}/{experiment}/{task}/split.json           which images a classifier forgets
-#   results/{study}/{experiment}/{task}/trained/{method}.safetensors  classifiers: original, retrain, unlearn methods
+#   results/{study}/{experiment}/{task}/trained/{method}.safetensors  classifiers: original, retrain
+#   results/{study}/{experiment}/{task}/candidates/{method}.safetensors  what an unlearn method has trained; measures/
 #   results/{study}/{experiment}/{task}/finetuned/{point}.safetensors
 #   results/{study}/{experiment}/{task}/vectors/{point}.safetensors
 #   results/{study}/{experiment}/{task}/merged/{method}.safetensors

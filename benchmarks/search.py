@@ -27,8 +27,8 @@ from negmerge.selection.points import Point
 from negmerge.selection.refinement import Coefficients, explore
 from negmerge.selection.search import search
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.experiment import Coefficients as Grid
-from negmerge.settings.experiment import Selection
+from negmerge.settings.selection import Coefficients as Grid
+from negmerge.settings.selection import Selection
 from negmerge.settings.study import load_study
 from negmerge.settings.zero_shot import ZeroShot
 from negmerge.states import read_state

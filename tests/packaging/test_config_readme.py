@@ -14,9 +14,10 @@ from pydantic_core import PydanticUndefined
 
 from negmerge.settings.catalogue import Dataset, Model, Prompts
 from negmerge.settings.classifier import RetainSelection, Train, Unlearn
-from negmerge.settings.experiment import Experiment, Finetune, Selection
+from negmerge.settings.experiment import Experiment, Finetune
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Recipe
+from negmerge.settings.selection import Selection
 from negmerge.settings.study import Study
 
 README = Path(__file__).parents[2] / "config" / "README.md"

@@ -6,9 +6,9 @@ import pytest
 
 from negmerge.errors import UserError
 from negmerge.settings import methods
-from negmerge.settings.experiment import Coefficients
 from negmerge.settings.pool import Pool
 from negmerge.settings.recipe import Augmentation, Recipe
+from negmerge.settings.selection import Coefficients
 from negmerge.settings.study import load_study
 
 EXPERIMENT = "experiments/mini-clip"

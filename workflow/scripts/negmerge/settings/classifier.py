@@ -7,8 +7,9 @@ from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.errors import find
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.experiment import Experiment, Rule, Selection, require
+from negmerge.settings.experiment import Experiment, require
 from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
+from negmerge.settings.selection import Rule, Selection
 
 
 class Forget(Settings):

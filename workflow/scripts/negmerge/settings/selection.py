@@ -1,0 +1,63 @@
+"""How a coefficient or a trained model is chosen, as studies say it."""
+
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from negmerge.settings.recipe import Positive, Settings, Share
+
+Rule = Literal["control", "retain", "gap"]
+
+
+class Coefficients(Settings):
+    """The grid of coefficients; it starts at 0, which changes nothing."""
+
+    step: Positive = Field(0.05, description="Distance of two coefficients.")
+    stop: Positive = Field(1.0, description="The largest coefficient.")
+
+    @model_validator(mode="after")
+    def _whole(self):
+        if abs(self.values[-1] - self.stop) > 1e-9:
+            raise ValueError(f"stop is {self.stop}, which is no multiple of step, {self.step}")
+        return self
+
+    @cached_property
+    def values(self) -> list[float]:
+        """The coefficients, rounded to 10 places so that they print as they are meant."""
+        count = round(self.stop / self.step)
+        return [round(number * self.step, 10) for number in range(count + 1)]
+
+
+class Selection(Settings):
+    """How a coefficient is chosen; see `selection.choose`."""
+
+    rule: Rule = Field(
+        "control",
+        description="control (zero-shot), retain (classifier): lowest forget accuracy that keeps "
+        "the accuracy on the control or retain set; gap (classifier): smallest average gap to "
+        "Retrain, which must be known for it.",
+    )
+    also: list[Rule] = Field(
+        [],
+        description="Rules by which each method is chosen once more; its name then ends in the "
+        "rule's, e.g. negmerge.gap.",
+    )
+    keep: Share = Field(0.95, description="Share of the base's accuracy to keep.")
+    halvings: int = Field(
+        0,
+        ge=0,
+        le=6,
+        description="After the grid, halve the distance to the neighbours of the choice so many "
+        "times, for each vector and each method that trains with a grid: of coefficients, or of "
+        "the factor between the values of an option. The released code does not: 0.",
+    )
+    search: Literal["full", "exact-pruned"] = Field(
+        "full",
+        description="full: a sweep of every vector, which figures draw; exact-pruned: the same "
+        "choice with fewer forward passes.",
+    )
+    images: PositiveInt | None = Field(
+        None,
+        description="At most so many images of each role measure a coefficient; null: all of them.",
+    )

@@ -8,8 +8,9 @@ import numpy as np
 from safetensors.numpy import save_file
 
 BASE = [1, -1, -2, 0.5]
-POOL = {"a": [1, -2, 0.5, 0], "b": [3, 2, 0.5, -4]}
-# With density 0.5, TIES keeps 1, -2 and 0.5 of a, and 3, 2 and -4 of b; of -2 + 2 the majority
+# Sorted by the names of their files they would stand the other way round.
+POOL = {"a": [1, -2, 0.5, 0], "a.1": [3, 2, 0.5, -4]}
+# With density 0.5, TIES keeps 1, -2 and 0.5 of a, and 3, 2 and -4 of a.1; of -2 + 2 the majority
 # elects the sign +.
 MERGED = {
     "uniform": ([2, 0, 0.5, -2], {}),
@@ -65,9 +66,14 @@ def _write_weights(folder: Path) -> None:
         write_tensors(
             task / f"merged/{method}.safetensors", header, w=np.array(numbers, np.float32)
         )
-    trials = [{"name": n, "choice": {"forget_accuracy": f}} for n, f in (("b", 20), ("a", 20))]
-    header = {"method": "greedy", "options": {"strict": True}, "accepted": ["b"], "trials": trials}
-    write_tensors(task / "merged/greedy.safetensors", header, w=np.array(POOL["b"], np.float32))
+    trials = [{"name": n, "choice": {"forget_accuracy": f}} for n, f in (("a.1", 20), ("a", 20))]
+    header = {
+        "method": "greedy",
+        "options": {"strict": True},
+        "accepted": ["a.1"],
+        "trials": trials,
+    }
+    write_tensors(task / "merged/greedy.safetensors", header, w=np.array(POOL["a.1"], np.float32))
     counts = {"kept": 3, "shrinking": 2, "voting": 3, "agreeing": 2, "trainable": 4, "state": 4}
     write_json(task / "sparsity/uniform.json", counts | {"models": 2})
 
@@ -86,11 +92,11 @@ def _write_clip(task: Path) -> None:
     # The first forgets most, but not enough is kept.
     sweep("uniform", (9, 20), (4, 18), (2, 17), (4, 19))
     sweep("a", (9, 20), (5, 20))
-    sweep("b", (9, 20), (3, 18))
+    sweep("a.1", (9, 20), (3, 18))
     chosen = {
         "pretrained": (None, 0.0, (None, None, None), "base"),
         "uniform": ("uniform", 0.5, (40.0, 90.0, 100.0), "merge"),
-        "task-arithmetic": ("b", 0.5, (30.0, 90.0, 100.0), "single"),
+        "task-arithmetic": ("a.1", 0.5, (30.0, 90.0, 100.0), "single"),
     }
     right = {"pretrained": (9, 20), "uniform": (3, 17), "task-arithmetic": (2, 18)}
     for name, (vector, coefficient, accuracies, kind) in chosen.items():

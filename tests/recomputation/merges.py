@@ -35,14 +35,15 @@ def _compare(study: Study, task: Task, name: str, path: Path) -> Iterator[Result
         yield Result(OTHERS, place, left_out="no formula here of TIES by a share of other numbers")
         return
     files = header.get("inputs") or [{"name": f"{one}.safetensors"} for one in header["accepted"]]
+    names = [file["name"].removesuffix(".safetensors") for file in files]
     paths = [task.folder / "vectors" / file["name"] for file in files]
     if not all(map(Path.exists, paths)):
         yield Result(kind, place, left_out="the task vectors are not kept")
         return
     if method == "greedy":
         yield _compare_trials(header, place)
-    elif paths != sorted(paths):
-        yield Result(kind, place, f"the vectors are not in the order of their names: {paths}")
+    elif names != sorted(names):
+        yield Result(kind, place, f"the vectors are not in the order of their names: {names}")
     if method == "masked-single":
         yield _compare_single(task, header, place)
     merged, vectors = read_tensors(path), [read_tensors(one) for one in paths]

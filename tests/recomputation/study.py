@@ -33,8 +33,8 @@ class Task:
 
     def files(self, folder: str, ending: str) -> dict[str, Path]:
         """Give the files of a folder by name, sorted; none where there is no such folder."""
-        paths = sorted((self.folder / folder).glob(f"*.{ending}"))
-        return {path.name.removesuffix(f".{ending}"): path for path in paths}
+        paths = (self.folder / folder).glob(f"*.{ending}")
+        return dict(sorted((path.name.removesuffix(f".{ending}"), path) for path in paths))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from recomputation.made_up import MERGED, write_study
 from recomputation.result import Report, Result
 
 TIES = MERGED["ties"][1]
+OTHER_ORDER = [{"name": "a.1.safetensors"}, {"name": "a.safetensors"}]
 CLIP, TRIAL = "clip/digits", "resnet/trial1"
 
 
@@ -95,9 +96,10 @@ def test_a_random_mask_keeps_as_many_as_agree(study):
 @pytest.mark.parametrize(
     ("name", "changes", "kind"),
     [
-        ("greedy", {"accepted": ["b", "a"]}, "trials of greedy merges"),
+        ("greedy", {"accepted": ["a.1", "a"]}, "trials of greedy merges"),
         ("greedy", {"options": {"strict": False}}, "trials of greedy merges"),
         ("masked-single", {"options": {"single": 1}}, "vectors that masked-single masks"),
+        ("uniform", {"inputs": OTHER_ORDER}, "merges by uniform"),
         ("ties", {"options": TIES | {"density": 0.25}}, "merges by ties"),
         ("ties", {"options": TIES | {"reduce": "sum"}}, "merges by ties"),
     ],
@@ -112,7 +114,7 @@ def test_what_a_merge_says_of_itself_is_compared(study, name, changes, kind):
     ("place", "old", "new", "rule"),
     [
         (f"{CLIP}/selected/uniform.json", '"coefficient": 0.5', '"coefficient": 1.0', "control"),
-        (f"{CLIP}/selected/task-arithmetic.json", '"b"', '"a"', "control"),
+        (f"{CLIP}/selected/task-arithmetic.json", '"a.1"', '"a"', "control"),
         (f"{CLIP}/selected/uniform.json", "40.0", "40.1", "control"),
         (f"{CLIP}/selected/uniform.json", '"tried": 3', '"tried": 4', "control"),
         (f"{CLIP}/selected/uniform.json", '"lower_end": true', '"lower_end": false', "control"),

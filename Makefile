@@ -6,7 +6,7 @@ STUDY ?= demo
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: study test test-smoke test-slurm lint format bench lock audit clean help
+.PHONY: study test test-smoke test-demo test-slurm lint format bench lock audit clean help
 
 study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo CORES=all)
 	$(BIN)/snakemake --cores $(CORES) --quiet reason -- results/$(STUDY)/report.html
@@ -17,6 +17,9 @@ test: $(READY)  ## install into .venv and run the tests
 
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights (minutes)
 	$(BIN)/pytest -n 0 tests/smoke
+
+test-demo: study  ## run a study (STUDY=demo) and recompute its numbers from its files by another path
+	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s tests/recomputation/finished_study.py
 
 test-slurm: $(READY)  ## test on a Slurm cluster of this machine: installs Slurm with apt; root or sudo
 	@tests/cluster/install

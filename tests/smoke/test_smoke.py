@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from negmerge.settings.study import load_study
+from recomputation.checks import NUMBERS, recompute
 
 ROOT = Path(__file__).parents[2]
 RULES = {
@@ -65,6 +66,12 @@ def test_figures_and_report_are_written(results, paper):
     for name in paper.figures:
         assert (results / "figures" / f"{name}.png").stat().st_size > 0
     assert (results / "report.html").stat().st_size > 0
+
+
+def test_numbers_are_those_that_the_files_give(results):
+    report = recompute(results, NUMBERS)
+    print("", *report.lines(), sep="\n")
+    assert not report.problems()
 
 
 def test_no_checkpoint_is_left_that_nothing_needs(results):

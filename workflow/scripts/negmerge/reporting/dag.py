@@ -1,6 +1,7 @@
 """The picture of a workflow: its rules in layers, from the data on the left to the report."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from html import escape
 from itertools import pairwise
@@ -24,10 +25,12 @@ def parse_rulegraph(text: str) -> nx.DiGraph:
     """Read what `snakemake --rulegraph mermaid-js` prints.
 
     Returns:
-        A graph of rule names, with an edge from each rule to those that use its output.
+        A graph of rule names without cycles, with an edge from each rule to those that use its
+        output. Jobs form no cycle, but their rules may, as one merge masks the vector that a choice
+        among others names: edges that go back are left out.
 
     Raises:
-        UserError: there is no rule in the text, an edge to an unknown rule, or a cycle.
+        UserError: there is no rule in the text, or an edge to an unknown rule.
     """
     names: dict[str, str] = {}
     edges = []
@@ -43,8 +46,10 @@ def parse_rulegraph(text: str) -> nx.DiGraph:
     graph = nx.DiGraph()
     graph.add_nodes_from(names.values())
     graph.add_edges_from((names[start], names[end]) for start, end in edges)
-    if not nx.is_directed_acyclic_graph(graph):
-        raise UserError("rule graph: the rules form a cycle")
+    while cycles := list(nx.simple_cycles(graph)):
+        # The edge that closes most of them.
+        closing = Counter(edge for cycle in cycles for edge in pairwise([*cycle, cycle[0]]))
+        graph.remove_edge(*max(sorted(closing), key=closing.__getitem__))
     return graph
 
 

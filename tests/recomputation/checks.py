@@ -1,0 +1,48 @@
+"""All checks of a study, and what they must have found to do."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from recomputation import choices, comparisons, merges, scores, sparsity, tables, vectors
+from recomputation.result import Report
+from recomputation.study import Study
+
+CHECKS = (vectors, merges, sparsity, choices, scores, tables, comparisons)
+# Kinds of which a study may have nothing that can be compared.
+OPTIONAL = (
+    merges.OTHERS,
+    choices.SEARCHED,
+    tables.COSTS,
+    comparisons.BOOTSTRAP,
+    sparsity.KIND,
+)
+# What is computed of the images and choices, and so is there whatever checkpoints are kept.
+NUMBERS = (
+    "choices by rule control",
+    "choices by rule gap",
+    "choices by rule retain",
+    scores.CHOICES,
+    scores.COUNTS,
+    scores.ATTACK,
+    "accuracies in tables",
+    "average gaps in tables",
+    comparisons.AMOUNT,
+)
+# What is computed of checkpoints.
+WEIGHTS = (
+    vectors.KIND,
+    *(f"merges by {name}" for name in (*merges.FORMULAS, "greedy", "random-mask")),
+    sparsity.KIND,
+)
+
+
+def recompute(folder: Path, required: Iterable[str] = ()) -> Report:
+    """Recompute all numbers of a finished study, of the folder `results/{study}`.
+
+    Args:
+        folder: the study's.
+        required: kinds of numbers that it must have.
+    """
+    study = Study(folder)
+    results = (result for check in CHECKS for result in check.check(study))
+    return Report(results, required, OPTIONAL)

@@ -1,0 +1,142 @@
+"""Choices: which coefficient, or which trained model, a rule takes by the measures on disk.
+
+`control` and `retain`: of what keeps the share `keep` of the base's accuracy on the role of that
+name, what forgets most; a forget accuracy of 1 is never taken. `gap`: the smallest mean distance to
+Retrain over all measures. Among equals the smaller coefficient, then the first name.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recomputation.result import Result, same_values
+from recomputation.study import Study, Task, read_csv, read_json
+
+# A choice by a search has no whole sweep as a rule.
+SEARCHED = "searched choices against whole sweeps"
+LABELS = ("experiment", "task", "vector", "coefficient", "rules")
+# Percent, in which two orders of the same sum may differ.
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a file of measures: percent by measure, and 0..1 of the accuracies among them."""
+
+    vector: str
+    coefficient: float
+    shares: dict[str, float]
+    percents: dict[str, float]
+    options: dict[str, str]
+    rules: list[str]
+
+    @property
+    def kept(self) -> float:
+        return self.shares["control" if "control" in self.shares else "retain"]
+
+    def gap(self, reference: "Row") -> float:
+        """Average the distances to Retrain, in points."""
+        distances = [abs(value - reference.percents[name]) for name, value in self.percents.items()]
+        return math.fsum(distances) / len(distances)
+
+
+def check(study: Study) -> Iterator[Result]:
+    """Choose anew for each method of which the measures are there."""
+    for task in study.tasks():
+        for name, path in task.files("selected", "json").items():
+            stored = read_json(path)
+            if stored["kind"] in ("base", "retrain"):
+                continue
+            search = task.folder / "searches" / f"{name}.json"
+            if search.exists():
+                found = read_json(search)["choice"]
+                yield same_values("choices of a search", study.place(path), stored, found)
+            kind = SEARCHED if search.exists() else f"choices by rule {stored['rule']}"
+            measures = _measures(task, name, stored)
+            if not measures:
+                yield Result(kind, study.place(path), left_out="not all measures are there")
+                continue
+            rows = [row for file in measures for row in read_rows(file)]
+            reference = task.folder / "measures" / "retrain.csv"
+            retrain = read_rows(reference)[0] if stored["rule"] == "gap" else None
+            expected = choose(rows, stored["rule"], stored["keep"], retrain)
+            yield same_values(kind, study.place(path), stored, expected, ROUNDING)
+
+
+def _measures(task: Task, name: str, stored: dict) -> list[Path]:
+    """Give the files of what a method chooses among, if all are there."""
+    use = name.split(".")[0]
+    if stored["kind"] == "unlearn":
+        path = task.folder / "measures" / f"{use}.csv"
+        return [path] if path.exists() else []
+    sweeps = task.files("sweeps", "csv")
+    if stored["kind"] != "single":
+        return [sweeps[use]] if use in sweeps else []
+    methods = {other.split(".")[0] for other in task.files("selected", "json")}
+    single = [path for vector, path in sweeps.items() if vector not in methods]
+    return single if len(single) == stored["models"] else []
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read a file of measures."""
+    return [_row(row) for row in read_csv(path)]
+
+
+def _row(row: dict[str, str]) -> Row:
+    options = {key: text for key, text in row.items() if key.startswith("option_") and text}
+    roles = [key[:-2] for key in row if key.endswith("_n") and row[key] and key not in options]
+    shares = {role: int(row[f"{role}_correct"]) / int(row[f"{role}_n"]) for role in roles}
+    used = {*LABELS, *options, *(f"{role}_{what}" for role in roles for what in ("correct", "n"))}
+    further = {key: float(text) for key, text in row.items() if key not in used and text}
+    percents = {role: 100 * share for role, share in shares.items()} | further
+    coefficient = float(row["coefficient"])
+    return Row(row["vector"], coefficient, shares, percents, options, row["rules"].split())
+
+
+def choose(rows: Sequence[Row], rule: str, keep: float, retrain: Row | None) -> dict:
+    """Choose among rows, and say what stands in the file of a choice."""
+    base = min((row for row in rows if row.coefficient == 0), key=lambda row: row.vector)
+    allowed = [row for row in rows if rule in row.rules]
+    measured = [row for row in allowed if row.shares]
+    if retrain is not None:
+        ranked = sorted(measured, key=lambda r: (r.gap(retrain), r.coefficient, r.vector))
+    else:
+        fit = [r for r in measured if r.kept >= keep * base.kept and r.shares["forget"] != 1]
+        # Where nothing qualifies it is the base, or else the only model that was trained.
+        ranked = sorted(fit, key=lambda r: (r.shares["forget"], r.coefficient, r.vector)) or sorted(
+            measured, key=lambda r: (r.coefficient, r.vector)
+        )
+    found = ranked[0] if ranked else base
+    lower, upper = _ends(found, rows)
+    return {
+        "vector": found.vector,
+        "coefficient": found.coefficient,
+        "forget_accuracy": 100 * found.shares["forget"],
+        "control_accuracy": 100 * found.kept,
+        "control_baseline": 100 * base.kept,
+        "gap": None if retrain is None else found.gap(retrain),
+        "tried": sum(row.coefficient != 0 for row in allowed),
+        "unchanged": found.coefficient == 0,
+        "lower_end": lower,
+        "upper_end": upper,
+    }
+
+
+def _ends(found: Row, rows: Sequence[Row]) -> tuple[bool, bool]:
+    """Whether a coefficient of at least two, or an option of at least three, is an extreme one."""
+    if found.coefficient == 0:
+        return False, False
+    if not found.options:
+        tried = {row.coefficient for row in rows if row.vector == found.vector} - {0.0}
+        return tuple(len(tried) > 1 and found.coefficient == end(tried) for end in (min, max))
+    lower = upper = False
+    for name, text in found.options.items():
+        texts = {row.options[name] for row in rows if row.coefficient}
+        try:
+            tried = {float(one) for one in texts}
+        except ValueError:
+            continue
+        if len(tried) > 2:
+            lower, upper = lower or float(text) == min(tried), upper or float(text) == max(tried)
+    return lower, upper

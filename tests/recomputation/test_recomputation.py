@@ -173,6 +173,8 @@ def test_another_probability_may_look_unseen(study):
         ("gap", "value", ("retain", "finetune", "gap"), "average gaps"),
         ("gap", "value", ("gap", "finetune", "mia"), "membership attacks"),
         ("gap", "reference", ("gap", "finetune", "forget"), "accuracies"),
+        ("gap", "value", ("gap", "finetune", "relearn"), "relearn times"),
+        ("sweep", "value", ("digits", "0.5", "forget"), "accuracies"),
         ("gap", "standard_error", ("gap", "original", "to_forget"), "amounts to forget"),
         ("gap", "p_value", ("gap", "original", "to_forget"), "amounts to forget"),
     ],
@@ -228,6 +230,7 @@ def test_with_little_to_forget_no_row_is_best(study):
 )
 def test_what_cannot_be_compared_at_all_is_a_problem(study, folder, kind):
     shutil.rmtree(study / "clip/digits" / folder)
+    (study / "tables/sweep.csv").unlink()
     assert recompute(study).problems() == [f"{kind}: none was compared"]
 
 

@@ -27,6 +27,7 @@ NUMBERS = (
     "accuracies in tables",
     "average gaps in tables",
     comparisons.AMOUNT,
+    comparisons.MCNEMAR,
 )
 # What is computed of checkpoints.
 WEIGHTS = (

@@ -156,6 +156,7 @@ def _write_classifier(task: Path) -> None:
         attack |= {"retain_confidence": np.linspace(0.9, 1, 30)}
         attack |= {"test_confidence": np.linspace(0, 0.4, 20)}
         attack |= {"forget_confidence": np.where(looks, 0.2, 0.95)}
+        attack |= {"relearn": {"epochs": [None, None, 1] if name == "retrain" else [1, 2, None]}}
         roles = ("forget", "retain", "test")
         _write_score(task, name, choice, dict(zip(roles, right, strict=True)), **attack)
 
@@ -191,7 +192,10 @@ def _write_tables(folder: Path) -> None:
         cells += _cells(where, "finetune", "mia", mia, standard_error=error[mia], reference=50,
                         better="reference", **chosen)  # fmt: skip
         cells += _cells(where, "finetune", "gap", gap, better="lower", p_value=0.3, **chosen)
+        cells += _cells(where, "finetune", "relearn", 2, better="reference", **chosen)
     write_csv(folder / "gap.csv", cells)
+    swept = digits | {"row": "0.5", "coefficient": 0.5, "standard_error": 15.491933}
+    write_csv(folder / "sweep.csv", _cells(digits, "uniform", "forget", 40, **swept))
 
 
 def _cells(where: dict, method: str, metric: str, value: float, **further: object) -> list[dict]:

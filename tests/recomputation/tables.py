@@ -40,6 +40,8 @@ def _compare(study: Study, table: str, cell: Cell, cells: Sequence[Cell]) -> Res
     if metric in ("seconds", "memory"):
         return Result(COSTS, place, left_out="they are measured, not computed")
     singles = [cell] if cell["experiment"] != MEAN else singles_of(cell, cells)
+    if not singles:
+        return Result("means in tables", place, "there is no single cell that it is the mean of")
     records = [record_of(study, single) for single in singles]
     # A column with gaps compares with Retrain.
     with_gap = any(c["metric"] == "gap" for c in cells if c["column"] == cell["column"])

@@ -10,25 +10,12 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from recomputation.checks import NUMBERS, WEIGHTS, recompute
-from recomputation.made_up import MERGED, write_study
+from recomputation.made_up import MERGED
 from recomputation.result import Report, Result
 
 TIES = MERGED["ties"][1]
 OTHER_ORDER = [{"name": "a.1.safetensors"}, {"name": "a.safetensors"}]
 CLIP, TRIAL = "clip/digits", "resnet/trial1"
-
-
-@pytest.fixture(scope="module")
-def made_up(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made_up") / "study"
-    write_study(folder)
-    return folder
-
-
-@pytest.fixture
-def study(made_up, tmp_path):
-    """A copy of the study, to spoil."""
-    return shutil.copytree(made_up, tmp_path / "study")
 
 
 def test_a_right_study_is_right_and_all_kinds_are_compared(made_up):
@@ -186,6 +173,8 @@ def test_another_probability_may_look_unseen(study):
         ("gap", "value", ("retain", "finetune", "gap"), "average gaps"),
         ("gap", "value", ("gap", "finetune", "mia"), "membership attacks"),
         ("gap", "reference", ("gap", "finetune", "forget"), "accuracies"),
+        ("gap", "value", ("gap", "finetune", "relearn"), "relearn times"),
+        ("sweep", "value", ("digits", "0.5", "forget"), "accuracies"),
         ("gap", "standard_error", ("gap", "original", "to_forget"), "amounts to forget"),
         ("gap", "p_value", ("gap", "original", "to_forget"), "amounts to forget"),
     ],
@@ -217,6 +206,16 @@ def test_a_row_that_is_called_best_is_compared(study):
     assert "with_best is 'True', recomputed 'False'" in found
 
 
+def test_a_mean_of_nothing_is_a_problem(study):
+    place = "tables/accuracy.csv"
+    lines = (study / place).read_text().splitlines(keepends=True)
+    kept = [line for line in lines if "clip,digits" not in line or "kept_trainable" not in line]
+    assert len(lines) - len(kept) == 1
+    (study / place).write_text("".join(kept))
+    (found,) = problems(study, place)
+    assert "kept_trainable, mean, mean: means in tables: there is no single cell" in found
+
+
 def test_with_little_to_forget_no_row_is_best(study):
     path = study / "tables/accuracy.csv"
     change_text(path, "80,", "4,")
@@ -231,6 +230,7 @@ def test_with_little_to_forget_no_row_is_best(study):
 )
 def test_what_cannot_be_compared_at_all_is_a_problem(study, folder, kind):
     shutil.rmtree(study / "clip/digits" / folder)
+    (study / "tables/sweep.csv").unlink()
     assert recompute(study).problems() == [f"{kind}: none was compared"]
 
 

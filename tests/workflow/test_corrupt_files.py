@@ -120,9 +120,9 @@ def test_images_are_hashed_once_for_all_jobs(finished):
 
 def test_the_workflow_stops_at_a_damaged_file_and_goes_on_without_it(editable, finished, capsys):
     file = f"{DIGITS}/selected/uniform.json"
-    target = f"{DIGITS}/unlearned/uniform.safetensors"
+    target = f"{DIGITS}/scores/uniform.json"
     flip_a_bit(editable.folder / file)
-    run = editable.snakemake("--cores", "1", "--forcerun", "negate", "--", target)
+    run = editable.snakemake("--cores", "1", "--forcerun", target, "--", target)
     assert run.returncode == 1
     assert f"error: {file}: not the file that select made: found sha256" in run.stderr
     assert "Traceback" not in run.stderr

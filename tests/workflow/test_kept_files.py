@@ -25,13 +25,14 @@ def test_table_and_score_are_the_same(lean, finished):
         assert (lean.folder / place).read_bytes() == (finished.folder / place).read_bytes()
 
 
-def test_only_the_base_and_its_heads_are_left(lean):
+def test_only_the_base_with_its_heads_and_what_single_images_gave_are_left(lean):
     left = {str(path.relative_to(lean.folder)) for path in lean.folder.rglob("*.safetensors")}
     assert {place for place in left if place.startswith("results/")} == {
         "results/tiny/clip/base.safetensors",
         "results/tiny/clip/text.safetensors",
         "results/tiny/clip/heads/digits.safetensors",
         "results/tiny/clip/heads/fashion.safetensors",
+        "results/tiny/clip/digits/outcomes/negmerge.safetensors",
     }
 
 

@@ -145,12 +145,12 @@ def test_a_trained_method_shows_the_setting_that_was_chosen(scores):
         rows={"retrain": "Retrain", "salun": "SalUn", "finetune": "Finetune", "ssd": "SSD"}
     )
     for trial, rate in ((1, 0.01), (2, 0.05)):
-        model = {"vector": f"salun-learning_rate{rate}", "coefficient": 1.0}
+        model = {"vector": f"learning_rate{rate}", "coefficient": 1.0}
         scores.append(one("salun", trial, 90, 200, 160, 9.0, **trained, **model))
-        same = {"vector": "finetune-alpha1-epochs2", "coefficient": 1.0}
+        same = {"vector": "alpha1-epochs2", "coefficient": 1.0}
         scores.append(one("finetune", trial, 90, 200, 160, 9.0, **trained, **same))
         # Nothing did better than the model as it was; the data are still the method's.
-        alone = {"vector": "ssd-alpha5", "coefficient": 0.0, "unchanged": True}
+        alone = {"vector": "original", "coefficient": 0.0, "unchanged": True}
         scores.append(one("ssd", trial, 100, 200, 162, 0.0, **trained, **alone))
     frame = cells(definition, scores, {})
     table = layout(definition, frame)

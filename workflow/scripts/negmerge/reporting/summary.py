@@ -175,14 +175,17 @@ def _coefficient(record: Mapping) -> str | None:
 def _choice(record: Mapping) -> str | None:
     """Spell what was chosen: a coefficient, or the setting of a model that was trained with it.
 
-    Such a model is named after its method and the setting, `finetune-learning_rate0.01`.
+    Such a model is named after the setting, `learning_rate0.01`, or, where none was searched, like
+    its method.
     """
-    if record.get("kind") != "unlearn" or record.get("vector") is None:
-        return _coefficient(record)
-    if not record["coefficient"]:
+    kind = record.get("kind")
+    if kind == "retrain":
         return None
+    if kind != "unlearn" or record.get("vector") is None:
+        return _coefficient(record)
     method = record["method"].partition(".")[0]
-    return record["vector"].removeprefix(method).removeprefix("-") or None
+    is_setting = record["coefficient"] and record["vector"] != method
+    return record["vector"] if is_setting else None
 
 
 def _data(record: Mapping) -> str | None:

@@ -106,9 +106,10 @@ class Classifier:
 
         Several times, each with another order of the images.
         """
-        items = self.role("forget", "train").items
         transform = self.evaluation_transform()
-        in_order = evaluation_batches(items, transform, batch_size)
+        # In memory: nothing about them is random, and all epochs of all seeds pass over them.
+        seen = [(transform(image), label) for image, label in self.role("forget", "train").items]
+        in_order = evaluation_batches(seen, _as_it_is, batch_size)
         original = self.network(read_state(self._files["base"]), self._files["base"])
         target = accuracy(original, None, in_order, self._device).correct
         recipe = Recipe(epochs=1, batch_size=settings["batch_size"])
@@ -116,7 +117,7 @@ class Classifier:
         epochs = []
         for number in range(settings["seeds"]):
             network.load_state_dict(unlearned)
-            shuffled = Epochs(items, transform, recipe, derive_seed(seed, f"relearn/{number}"))
+            shuffled = Epochs(seen, _as_it_is, recipe, derive_seed(seed, f"relearn/{number}"))
             epochs.append(
                 relearn_epochs(
                     network,
@@ -134,6 +135,10 @@ class Classifier:
         items = self.role("retain", "train", most).items
         batches = evaluation_batches(items, self.evaluation_transform(), batch_size)
         re_estimate(network, batches, self._device)
+
+
+def _as_it_is(image: Tensor) -> Tensor:
+    return image
 
 
 # The feature that the papers report.

@@ -124,7 +124,7 @@ class Rule:
     def order(self, base: Point) -> Callable[[Point], tuple]:
         """Give a key by which the better of two points is the smaller one."""
         if self.name == GAP:
-            return lambda point: (*self._gap(point), point.coefficient, point.vector)
+            return lambda point: (self._gap(point), point.coefficient, point.vector)
 
         def key(point: Point) -> tuple:
             if qualifies(point.forget, point.kept, base.kept, self.keep):
@@ -158,11 +158,11 @@ class Rule:
             upper_end=upper,
             lower_end=lower,
             tried=sum(point.coefficient != 0 for point in own),
-            gap=self._gap(found)[0] if self.name == GAP else None,
+            gap=self._gap(found) if self.name == GAP else None,
         )
 
-    def _gap(self, point: Point) -> tuple[float]:
-        return (average_gap(point.measures, self.reference or {}),)
+    def _gap(self, point: Point) -> float:
+        return average_gap(point.measures, self.reference or {})
 
 
 def find_base(points: Sequence[Point]) -> Point:

@@ -97,11 +97,12 @@ def measure_task(
     return result
 
 
-def markdown(tasks: dict) -> str:
+def markdown(tasks: dict, halvings: int) -> str:
     """Describe the record for the README."""
     lines = [
         "Validation images that the search for a coefficient counts, in percent of those of whole",
-        "sweeps, by `benchmarks/search.py` on the demo. The choices are the same.",
+        f"sweeps, by `benchmarks/search.py` on the demo with {halvings} halvings after the grid. "
+        "The choices are the same.",
         "",
         "| forgotten | grid | merges: mean, least to most | best single model of the pool |",
         "| --- | --- | ---: | ---: |",
@@ -128,6 +129,8 @@ if __name__ == "__main__":
         task: measure_task(experiment, study.catalogue, results / EXPERIMENT, data, task)
         for task in experiment.tasks
     }
-    record = {"study": "demo", "batch": experiment.evaluation_batch, "tasks": measured}
+    halvings = experiment.selection.halvings
+    record = {"study": "demo", "batch": experiment.evaluation_batch, "halvings": halvings}
+    record |= {"tasks": measured}
     (ROOT / "benchmarks" / "search.json").write_text(json.dumps(record, indent=2) + "\n")
-    write_between(README, "search", markdown(measured))
+    write_between(README, "search", markdown(measured, halvings))

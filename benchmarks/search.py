@@ -24,11 +24,10 @@ from negmerge.jobs import compute
 from negmerge.scenarios import load_scenario
 from negmerge.selection.choice import Rule
 from negmerge.selection.points import Point
-from negmerge.selection.refinement import Coefficients, explore
+from negmerge.selection.refinement import CoefficientGrid, explore
 from negmerge.selection.search import search
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.selection import Coefficients as Grid
-from negmerge.settings.selection import Selection
+from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.study import load_study
 from negmerge.settings.zero_shot import ZeroShot
 from negmerge.states import read_state
@@ -53,7 +52,7 @@ def full(validation: Validation, count, name: str, grid: list[float], rule: Rule
             accuracy[role] = Accuracy(right, sum(sizes))
         return Point(name, coefficient, accuracy)
 
-    return explore(measure(0.0), 0.0, Coefficients(grid), measure, [rule], halvings)
+    return explore(measure(0.0), 0.0, CoefficientGrid(grid), measure, [rule], halvings)
 
 
 def measure(validation: Validation, count, names: list[str], grid: list[float], how: Selection):
@@ -80,7 +79,7 @@ def measure_task(
     validation = load_validation(scenario, base, batch, device, most=None, re_estimates=False)
     merges = {path.stem: path for path in sorted(folder.glob(f"{task}/merged/*.safetensors"))}
     points = {path.stem: path for path in sorted(folder.glob(f"{task}/vectors/*.safetensors"))}
-    grids = {"study": experiment.coefficients.values, "paper": Grid().values}
+    grids = {"study": experiment.coefficients.values, "paper": Coefficients().values}
     count = counted(validation, merges | points)
     result = {"images": {role: sum(sizes) for role, sizes in validation.sizes.items()}}
     for label, grid in grids.items():

@@ -10,7 +10,7 @@ from negmerge.evaluation.validation import Validation
 from negmerge.selection.choice import Rule
 from negmerge.selection.merge_greedily import RunningMean, merge_greedily
 from negmerge.selection.points import Point
-from negmerge.selection.refinement import Coefficients, explore
+from negmerge.selection.refinement import CoefficientGrid, explore
 from negmerge.selection.search import search
 from negmerge.states import write_state
 from negmerge.vectors import apply
@@ -67,7 +67,7 @@ class World:
         def measure(coefficient):
             return self.measure(name, vector, coefficient)
 
-        return explore(measure(0.0), 0.0, Coefficients(GRID), measure, [RULE], halvings)
+        return explore(measure(0.0), 0.0, CoefficientGrid(GRID), measure, [RULE], halvings)
 
 
 @pytest.fixture

@@ -8,20 +8,20 @@ from point_examples import points
 from negmerge.evaluation.counts import Accuracy
 from negmerge.selection.choice import Rule
 from negmerge.selection.points import Point
-from negmerge.selection.refinement import Coefficients, OptionGrid, explore, is_scale
+from negmerge.selection.refinement import CoefficientGrid, OptionGrid, explore, is_scale
 
 CONTROL = Rule("control", 0.95)
 
 
 def test_coefficients_lie_beside_one_at_half_steps_inside_the_grid():
-    grid = Coefficients([0.0, 0.1, 0.2, 0.3])
+    grid = CoefficientGrid([0.0, 0.1, 0.2, 0.3])
     assert list(grid.start) == [0.1, 0.2, 0.3]
     assert grid.around(0.2, 1) == [0.15, 0.25]
     assert grid.around(0.2, 2) == [0.175, 0.225]
     assert grid.around(0.3, 1) == [0.25]
     # Beside the base: smaller than the first of the grid, which may already be far too large.
     assert grid.around(0.0, 1) == [0.05]
-    assert Coefficients([0.0]).around(0.0, 1) == []
+    assert CoefficientGrid([0.0]).around(0.0, 1) == []
 
 
 def test_options_lie_beside_one_at_half_the_factor():
@@ -72,7 +72,7 @@ class World:
         return Point("m", coefficient, accuracy)
 
     def explore(self, grid, halvings, rules=(CONTROL,)):
-        return explore(self.measure(0.0), 0.0, Coefficients(grid), self.measure, rules, halvings)
+        return explore(self.measure(0.0), 0.0, CoefficientGrid(grid), self.measure, rules, halvings)
 
 
 def test_the_choice_moves_towards_the_best_place():
@@ -123,7 +123,7 @@ def test_a_rule_is_not_led_by_the_refinements_of_another():
 
     gap = Rule("gap", 0.95, {"forget": 52.0, "retain": 100.0})
     retain = Rule("retain", 0.95)
-    arguments = (measure(0.0), 0.0, Coefficients([0.0, 0.5, 1.0]), measure)
+    arguments = (measure(0.0), 0.0, CoefficientGrid([0.0, 0.5, 1.0]), measure)
     both = explore(*arguments, [gap, retain], 1)
     assert {point.coefficient: point.rules for point in both} == {
         0.0: ("gap", "retain"),

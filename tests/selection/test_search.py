@@ -6,7 +6,7 @@ from negmerge.errors import UserError
 from negmerge.evaluation.counts import Accuracy
 from negmerge.selection.choice import Choice, Rule
 from negmerge.selection.points import Point
-from negmerge.selection.refinement import Coefficients, explore
+from negmerge.selection.refinement import CoefficientGrid, explore
 from negmerge.selection.search import search
 
 GRID = [0.0, 0.05, 0.1, 0.15, 0.2]
@@ -38,7 +38,7 @@ class Table:
                 }
                 return Point(vector, coefficient, accuracy)
 
-            grid = Coefficients(self.grid)
+            grid = CoefficientGrid(self.grid)
             points += explore(measure(0.0), 0.0, grid, measure, [rule], halvings)
         return rule.choose(points), points
 

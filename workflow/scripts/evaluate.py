@@ -5,18 +5,18 @@ from dataclasses import asdict
 from negmerge.data.loading import evaluation_batches
 from negmerge.evaluation.accuracy import all_logits, count_right
 from negmerge.evaluation.outcomes import write_outcomes
-from negmerge.files import read_json, write_json
+from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.states import read_metadata
-from negmerge.unlearned import unlearned_network
+from negmerge.unlearned import read_choice, unlearned_network
 
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
     device = compute.prepare(params.device, params.torch_threads, params.seed)
     scenario = load_scenario(params.scenario, inputs, device)
-    choice = read_json(inputs.selected, keys=("vector", "coefficient", "kind"))
+    choice = read_choice(inputs.selected)
     candidates = inputs.get("candidates", [])
     network = unlearned_network(
         scenario, inputs.base, choice, candidates, params.batch_size, params.re_estimates

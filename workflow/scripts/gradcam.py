@@ -5,12 +5,11 @@ import torch
 from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.loading import evaluation_batches
 from negmerge.evaluation.gradcam import choose, gradcam
-from negmerge.files import read_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.states import read_state, write_state
-from negmerge.unlearned import unlearned_network
+from negmerge.unlearned import read_choice, unlearned_network
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
@@ -26,8 +25,7 @@ with job(snakemake):
     how = inputs.get("candidates", []), params.batch_size, params.re_estimates
     found = []
     for path in inputs.selected:
-        choice = read_json(path, keys=("vector", "coefficient", "kind"))
-        network = unlearned_network(scenario, inputs.base, choice, *how)
+        network = unlearned_network(scenario, inputs.base, read_choice(path), *how)
         found.append(gradcam(network, role.head, images, targets))
     # What a network sees, but for the normalisation.
     shown = evaluation_transform(images.shape[-1], (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -1,17 +1,16 @@
 """Write the unlearned model of a method as a file, for whoever wants to use it."""
 
-from negmerge.files import read_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.states import write_state
-from negmerge.unlearned import unlearned_network
+from negmerge.unlearned import read_choice, unlearned_network
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device = compute.prepare("cpu", params.torch_threads, seed=0)
     scenario = load_scenario(params.scenario, inputs, device)
-    choice = read_json(inputs.selected, keys=("vector", "coefficient", "kind"))
+    choice = read_choice(inputs.selected)
     network = unlearned_network(
         scenario,
         inputs.base,

@@ -6,7 +6,7 @@ from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.selection.choice import load_rules
 from negmerge.selection.points import Point, write_points
-from negmerge.selection.refinement import Coefficients, explore
+from negmerge.selection.refinement import CoefficientGrid, explore
 from negmerge.states import read_state
 
 with job(snakemake):
@@ -27,7 +27,7 @@ with job(snakemake):
         return Point(snakemake.wildcards.vector, coefficient, found.accuracy, found.further)
 
     rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
-    grid = Coefficients(params.coefficients)
+    grid = CoefficientGrid(params.coefficients)
     points = explore(measure(0.0), 0.0, grid, measure, rules, params.halvings)
     by_coefficient = sorted(points, key=lambda point: point.coefficient)
     write_points(snakemake.output.sweep, snakemake.wildcards, by_coefficient)

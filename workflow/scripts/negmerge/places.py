@@ -63,7 +63,7 @@ def measures(experiment: Experiment, method: str) -> list[str]:
 def chosen_single(experiment: Experiment, method: str) -> list[str]:
     """Place the choice of the single vector that a method is, or masks."""
     single = experiment.single(method)
-    return [f"selected/{single}.json"] if single else []
+    return selected(experiment, single) if single else []
 
 
 def candidate_search(experiment: Experiment, method: str) -> list[str]:

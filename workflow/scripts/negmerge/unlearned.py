@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from negmerge.errors import find
+from negmerge.files import read_json
 from negmerge.scenario import Scenario
 from negmerge.settings.methods import without_rule
 from negmerge.states import State, read_state
@@ -16,12 +17,21 @@ from negmerge.vectors import apply
 TRAINED = ("unlearn", "retrain")
 
 
+def read_choice(path: str) -> dict:
+    """Read what was chosen for a method, from `selected/{method}.json`.
+
+    Raises:
+        UserError: the file cannot be read, or holds no choice.
+    """
+    return read_json(path, keys=("vector", "coefficient", "kind"))
+
+
 def unlearned_state(base: State, choice: Mapping, candidates: Sequence[str]) -> State:
     """Subtract the chosen vector from the base, or take the chosen trained model.
 
     Args:
         base: the weights before forgetting.
-        choice: from `selected/{method}.json`.
+        choice: from `read_choice`.
         candidates: the files that hold what was chosen among, and perhaps others.
 
     Raises:

@@ -61,6 +61,11 @@ class Case:
         return len(self.experiment.coefficients.values)
 
     @property
+    def beside(self) -> int:
+        """How many values one rule tries beside its choice, at most."""
+        return 2 * self.experiment.selection.halvings
+
+    @property
     def kept(self) -> str:
         """The role of images on which accuracy is to be kept."""
         return "control" if isinstance(self.experiment, ZeroShot) else "retain"

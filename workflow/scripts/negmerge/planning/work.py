@@ -83,17 +83,17 @@ def _unlearn(case: Case) -> Work:
     epochs = [one.epochs if isinstance(one, Training) else 1 for one in tried]
     # At most: rules that agree, or a choice at the end of the grid, need fewer.
     scales = [option for option, values in use.grid.items() if is_scale(values)]
-    beside = 2 * experiment.selection.halvings * len(experiment.rule_names) * len(scales)
+    beside = case.beside * len(experiment.rule_names) * len(scales)
     uses = method.uses(tried[0])
     read = ("forget", "retain") if uses == "all" else (uses,)
     images = sum(case.counts[role]["train"] for role in read)
-    measured = (len(tried) + beside + 1) * case.selecting(*experiment.measured_roles)
+    measured = case.selecting(*experiment.measured_roles)
     return Work(
         "models of the grid, and at most those of all halvings, x epochs x images read",
         trained=images * (sum(epochs) + beside * max(epochs)),
         models=len(tried) + beside,
-        passed=measured,
-        loaded=case.selecting(*experiment.measured_roles),
+        passed=(len(tried) + beside + 1) * measured,
+        loaded=measured,
         workers=experiment.unlearn.workers,
     )
 
@@ -117,7 +117,7 @@ def _greedy(case: Case) -> Work:
     experiment = case.experiment
     options = methods.greedy_options(experiment.use(case.job.name).options)
     models = len(experiment.points(case.job.name))
-    coefficients = case.coefficients + 2 * experiment.selection.halvings
+    coefficients = case.coefficients + case.beside
     tried = models * coefficients
     # The first vector stays without a trial; one without a search has a single coefficient.
     tried += (models - 1) * (coefficients if options["research"] else 1)
@@ -134,7 +134,7 @@ def _greedy(case: Case) -> Work:
 
 def _sweep(case: Case) -> Work:
     images = case.selecting(*case.experiment.measured_roles)
-    beside = 2 * case.experiment.selection.halvings * len(case.experiment.rule_names)
+    beside = case.beside * len(case.experiment.rule_names)
     return Work(
         "(coefficients, and at most those of all halvings, + 1) x validation images",
         passed=(case.coefficients + beside + 1) * images,
@@ -153,7 +153,7 @@ def _search(case: Case) -> Work:
     images = case.selecting("forget", case.kept)
     return Work(
         "vectors x coefficients x validation images, of which a search takes a share",
-        pruned=vectors * (case.coefficients + 2 * case.experiment.selection.halvings) * images,
+        pruned=vectors * (case.coefficients + case.beside) * images,
         passed=images,
         loaded=images,
         moved=(vectors + 1) * case.network.state_bytes,

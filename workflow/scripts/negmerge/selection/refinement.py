@@ -36,7 +36,7 @@ class Grid(Protocol):
 
 
 @dataclass(frozen=True)
-class Coefficients:
+class CoefficientGrid:
     """The coefficients of a vector; that of the base is 0.
 
     Attributes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from negmerge.errors import UserError
 from negmerge.selection.choice import FEWEST_COEFFICIENTS, Choice, qualifies
-from negmerge.selection.refinement import Coefficients
+from negmerge.selection.refinement import CoefficientGrid
 
 # Vector, coefficient, role and number of the batch -> right answers in that batch.
 Count = Callable[[str, float, str, int], int]
@@ -71,7 +71,7 @@ def search(
     for role in sizes:
         if sum(sizes[role]) <= 0:
             raise UserError(f"no {role} images to choose a coefficient with")
-    return _Search(sizes, count, keep, Coefficients(coefficients), halvings).run(vectors)
+    return _Search(sizes, count, keep, CoefficientGrid(coefficients), halvings).run(vectors)
 
 
 class _Search:
@@ -82,7 +82,7 @@ class _Search:
         sizes: Mapping[str, Sequence[int]],
         count: Count,
         keep: float,
-        grid: Coefficients,
+        grid: CoefficientGrid,
         halvings: int,
     ):
         self.sizes, self.count, self.keep = sizes, count, keep

@@ -68,7 +68,7 @@ def tune(
             print(f"{point.vector}: diverged: {error}")
             return point
         print(f"{point.vector}: {found}")
-        point = Point(point.vector, 1.0, found.accuracy, found.further, point.options)
+        point = replace(point, accuracy=found.accuracy, further=found.further)
         measured.append(point)
         states[point.vector] = {key: tensor.cpu() for key, tensor in model.state_dict().items()}
         best = {min(measured, key=rule.order(base)).vector for rule in rules}

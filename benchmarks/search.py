@@ -72,7 +72,7 @@ def measure_task(
         name: str(data / what / "images.safetensors" if kind == "images" else folder / what)
         for name, (kind, what) in experiment.inputs(task, experiment.ROLES).items()
     }
-    base, batch = str(folder / "base.safetensors"), experiment.evaluation_batch
+    base, batch = str(folder / "base.safetensors"), experiment.eval_batch_size
     device = compute.prepare("cpu", threads=1, seed=0)
     start = time.monotonic()
     scenario = load_scenario(experiment.job(task, known), inputs, device)
@@ -129,7 +129,7 @@ if __name__ == "__main__":
         for task in experiment.tasks
     }
     halvings = experiment.selection.halvings
-    record = {"study": "demo", "batch": experiment.evaluation_batch, "halvings": halvings}
+    record = {"study": "demo", "batch": experiment.eval_batch_size, "halvings": halvings}
     record |= {"tasks": measured}
     (ROOT / "benchmarks" / "search.json").write_text(json.dumps(record, indent=2) + "\n")
     write_between(README, "search", markdown(measured, halvings))

@@ -60,15 +60,15 @@ def plain(network, head, folder: Path, transform: Callable, recipe: Recipe, step
     """Train as the released code does."""
     loader = DataLoader(ImageFolder(folder, transform), recipe.batch_size, shuffle=True)
     parameters = [p for p in network.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.1)
     network.train()
     for step, (images, labels) in enumerate(loader):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, recipe.learning_rate, recipe.warmup_steps, steps)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         functional.cross_entropy(predict(network, head, images), labels).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
+        optimizer.step()
 
 
 def measure(name: str, row: dict, rounds: int, folder: Path) -> dict:

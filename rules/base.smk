@@ -24,7 +24,6 @@ rule base:
         code=code("base"),
         model=model,
         pretrain=pretrain,
-        device=setting("device", of=study),
         seed=job_seed("training"),
         torch_threads=2,
     message:
@@ -53,7 +52,6 @@ rule head:
         code=code("head"),
         model=model,
         prompts=prompts,
-        device=setting("device", of=study),
         torch_threads=1,
     message:
         "head: {wildcards.experiment}, {wildcards.dataset}"
@@ -113,7 +111,6 @@ rule train:
         scenario=scenario,
         recipe=lambda wildcards: experiment(wildcards).train.model_dump(),
         role=lambda wildcards: {"original": "original", "retrain": "retain"}[wildcards.trained],
-        device=setting("device", of=study),
         seed=job_seed("training"),
         torch_threads=1,
     message:

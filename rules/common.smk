@@ -8,7 +8,7 @@ ROOT = Path(str(workflow.current_basedir)).parent
 LIBRARY = ROOT / "workflow" / "scripts" / "negmerge"
 sys.path.insert(0, str(LIBRARY.parent))
 
-from negmerge import places, plugins
+from negmerge import artefacts, plugins
 from negmerge.settings import methods
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.dependencies import code_digest
@@ -34,7 +34,7 @@ def checked(look_up):
 find = checked(find)
 require_writable = checked(require_writable)
 # A checkpoint on the way to the numbers, which may go as soon as no job needs it any more.
-intermediate = find("value of keep", config.get("keep", "all"), {"all": str, "needed": temp})
+intermediate = find("value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp})
 # A job on a cluster reads the study as well, but what started it has checked the methods' options.
 is_main = workflow.is_main_process
 read_study = cache(checked(lambda name: load_study(ROOT / "config", name, options=is_main)))
@@ -87,7 +87,6 @@ def validation(wildcards):
     return {
         "most": chosen.selection.images,
         "re_estimates": chosen.re_estimates,
-        "workers": chosen.evaluation_workers,
         "seed": task_seed("evaluation")(wildcards),
     }
 
@@ -106,7 +105,7 @@ def exhibit(kind):
 
 
 def gpus(wildcards):
-    return int(study(wildcards).device == "cuda")
+    return int((config.get("device") or study(wildcards).device) == "cuda")
 
 
 def growing(amount):

@@ -7,7 +7,7 @@ rule evaluate:
         unpack(role_inputs()),
         base=base,
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
-        candidates=in_task(places.candidates, "method"),
+        candidates=in_task(artefacts.candidates, "method"),
     output:
         score="results/{study}/{experiment}/{task}/scores/{method}.json",
         outcomes="results/{study}/{experiment}/{task}/outcomes/{method}.safetensors",
@@ -25,11 +25,9 @@ rule evaluate:
     params:
         code=job_code("evaluate"),
         scenario=scenario,
-        batch_size=setting("evaluation_batch"),
-        device=setting("device", of=study),
+        batch_size=setting("eval_batch_size"),
         uses=of_method("reads"),
         re_estimates=re_estimates,
-        workers=setting("evaluation_workers"),
         relearning=setting("relearning"),
         seed=task_seed("evaluation"),
         torch_threads=1,
@@ -43,8 +41,8 @@ rule gradcam:
     input:
         unpack(role_inputs("forget")),
         base=base,
-        selected=in_figure(places.selected),
-        candidates=in_figure(places.candidates),
+        selected=in_figure(artefacts.selected),
+        candidates=in_figure(artefacts.candidates),
     output:
         maps="results/{study}/{experiment}/{task}/gradcam/{figure}.safetensors",
     log:
@@ -64,9 +62,7 @@ rule gradcam:
         methods=shown_methods,
         re_estimates=re_estimates,
         classes=forgotten_classes,
-        batch_size=setting("evaluation_batch"),
-        device=setting("device", of=study),
-        workers=setting("evaluation_workers"),
+        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "gradcam: {wildcards.experiment}, {wildcards.task}, {wildcards.figure}"
@@ -79,7 +75,7 @@ rule negate:
         unpack(role_inputs()),
         base=base,
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
-        candidates=in_task(places.candidates, "method"),
+        candidates=in_task(artefacts.candidates, "method"),
     output:
         unlearned="results/{study}/{experiment}/{task}/unlearned/{method}.safetensors",
     log:
@@ -96,7 +92,7 @@ rule negate:
         code=job_code("negate"),
         scenario=scenario,
         re_estimates=re_estimates,
-        batch_size=setting("evaluation_batch"),
+        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "negate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"

@@ -22,8 +22,7 @@ rule finetune:
         code=job_code("finetune"),
         scenario=scenario,
         recipe=recipe,
-        frozen=setting("frozen"),
-        device=setting("device", of=study),
+        freeze=setting("freeze"),
         seed=job_seed("training"),
         torch_threads=1,
     message:

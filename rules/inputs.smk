@@ -18,7 +18,7 @@ def preparation_times(wildcards):
 def files_of(name):
     """A download is what its checksum says: that it is newer than what was made of it is nothing."""
     chosen = find("data set", name, catalogue().datasets)
-    folder = f"{config['data']}/downloads/{chosen.shares or name}"
+    folder = f"{config['data']}/downloads/{chosen.downloads_of or name}"
     return [
         shipped(ROOT / file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
         for file in chosen.files.values()

@@ -3,8 +3,8 @@
 
 rule merge:
     input:
-        vectors=in_task(places.pool_vectors, "method"),
-        choice=in_task(places.chosen_single, "method"),
+        vectors=in_task(artefacts.pool_vectors, "method"),
+        choice=in_task(artefacts.chosen_single, "method"),
     output:
         merged=intermediate("results/{study}/{experiment}/{task}/merged/{method}.safetensors"),
     log:
@@ -24,7 +24,6 @@ rule merge:
         code=lambda wildcards: code("merge", **{plugins.MERGE_METHODS: method_name(wildcards)}),
         method=method_name,
         options=lambda wildcards: of_method("use")(wildcards).options,
-        device=setting("device", of=study),
     message:
         "merge: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
@@ -35,7 +34,7 @@ rule greedy:
     input:
         unpack(role_inputs()),
         base=base,
-        vectors=in_task(places.pool_vectors, "method"),
+        vectors=in_task(artefacts.pool_vectors, "method"),
     output:
         merged=intermediate("results/{study}/{experiment}/{task}/merged/{method}.safetensors"),
     log:
@@ -59,8 +58,7 @@ rule greedy:
         halvings=setting("selection.halvings"),
         options=lambda wildcards: methods.greedy_options(of_method("use")(wildcards).options),
         validation=validation,
-        batch_size=setting("evaluation_batch"),
-        device=setting("device", of=study),
+        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "greedy: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
@@ -71,9 +69,9 @@ rule greedy:
 rule sparsity:
     input:
         base=base,
-        vectors=in_task(places.pool_vectors, "method"),
-        candidates=in_task(places.candidates, "method"),
-        choice=in_task(places.chosen_single, "method"),
+        vectors=in_task(artefacts.pool_vectors, "method"),
+        candidates=in_task(artefacts.candidates, "method"),
+        choice=in_task(artefacts.chosen_single, "method"),
     output:
         sparsity="results/{study}/{experiment}/{task}/sparsity/{method}.json",
     log:
@@ -88,23 +86,23 @@ rule sparsity:
         runtime=growing(30),
     params:
         code=code("sparsity"),
-        frozen=setting("frozen"),
+        freeze=setting("freeze"),
     message:
         "sparsity: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/sparsity.py"
 
 
-rule coordinates:
+rule signs:
     input:
-        vectors=in_figure(places.pool_vectors),
-        merged=in_figure(places.vector),
+        vectors=in_figure(artefacts.pool_vectors),
+        merged=in_figure(artefacts.vector),
     output:
-        coordinates="results/{study}/{experiment}/{task}/coordinates/{figure}.json",
+        signs="results/{study}/{experiment}/{task}/signs/{figure}.json",
     log:
-        "results/{study}/logs/coordinates/{experiment}/{task}/{figure}.log",
+        "results/{study}/logs/signs/{experiment}/{task}/{figure}.log",
     benchmark:
-        "results/{study}/benchmarks/coordinates/{experiment}/{task}/{figure}.tsv"
+        "results/{study}/benchmarks/signs/{experiment}/{task}/{figure}.tsv"
     conda:
         "../envs/merging.yaml"
     threads: 1
@@ -112,8 +110,8 @@ rule coordinates:
         mem_mb=growing(8000),
         runtime=growing(30),
     params:
-        code=code("coordinates"),
+        code=code("signs"),
     message:
-        "coordinates: {wildcards.experiment}, {wildcards.task}, {wildcards.figure}"
+        "signs: {wildcards.experiment}, {wildcards.task}, {wildcards.figure}"
     script:
-        "../workflow/scripts/coordinates.py"
+        "../workflow/scripts/signs.py"

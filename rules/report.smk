@@ -3,7 +3,7 @@
 
 rule table:
     input:
-        unpack(in_study(places.table_records, exhibit("table"))),
+        unpack(in_study(artefacts.table_records, exhibit("table"))),
         published=published_cells,
     output:
         md="results/{study}/tables/{table}.md",
@@ -37,7 +37,7 @@ rule table:
 
 rule figure:
     input:
-        unpack(in_study(places.figure_data, exhibit("figure"))),
+        unpack(in_study(artefacts.figure_data, exhibit("figure"))),
     output:
         png=report(
             "results/{study}/figures/{figure}.png",
@@ -93,7 +93,7 @@ rule dag:
 
 rule report:
     input:
-        unpack(in_study(places.report_parts, study)),
+        unpack(in_study(artefacts.report_parts, study)),
         dag="results/{study}/dag.mmd",
         prepared=preparation_times,
         template=shipped(LIBRARY / "reporting/templates/report.html.j2"),

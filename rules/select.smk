@@ -6,8 +6,8 @@ rule sweep:
     input:
         unpack(role_inputs()),
         base=base,
-        vector=in_task(places.vector, "vector"),
-        reference=in_task(places.reference, "vector"),
+        vector=in_task(artefacts.vector, "vector"),
+        reference=in_task(artefacts.reference, "vector"),
     output:
         sweep="results/{study}/{experiment}/{task}/sweeps/{vector}.csv",
     log:
@@ -30,8 +30,7 @@ rule sweep:
         coefficients=setting("coefficients.values"),
         halvings=setting("selection.halvings"),
         validation=validation,
-        batch_size=setting("evaluation_batch"),
-        device=setting("device", of=study),
+        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "sweep: {wildcards.experiment}, {wildcards.task}, {wildcards.vector}"
@@ -64,8 +63,7 @@ rule measure:
         scenario=scenario,
         roles=setting("measured_roles"),
         validation=validation,
-        batch_size=setting("evaluation_batch"),
-        device=setting("device", of=study),
+        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "measure: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
@@ -77,7 +75,7 @@ rule search:
     input:
         unpack(role_inputs()),
         base=base,
-        vectors=in_task(places.candidates, "method"),
+        vectors=in_task(artefacts.candidates, "method"),
     output:
         search="results/{study}/{experiment}/{task}/searches/{method}.json",
     log:
@@ -98,8 +96,7 @@ rule search:
         keep=setting("selection.keep"),
         halvings=setting("selection.halvings"),
         validation=validation,
-        batch_size=setting("evaluation_batch"),
-        device=setting("device", of=study),
+        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "search: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
@@ -109,9 +106,9 @@ rule search:
 
 rule select:
     input:
-        measures=in_task(places.measures, "method"),
-        search=in_task(places.candidate_search, "method"),
-        reference=in_task(places.reference_of, "method"),
+        measures=in_task(artefacts.measures, "method"),
+        search=in_task(artefacts.candidate_search, "method"),
+        reference=in_task(artefacts.reference_of, "method"),
     output:
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
     log:

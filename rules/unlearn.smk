@@ -7,7 +7,7 @@ rule unlearn:
     input:
         unpack(role_inputs()),
         base=base,
-        reference=in_task(places.reference, "method"),
+        reference=in_task(artefacts.reference, "method"),
     output:
         candidates=intermediate(
             "results/{study}/{experiment}/{task}/candidates/{method}.safetensors"
@@ -38,9 +38,8 @@ rule unlearn:
         keep=setting("selection.keep"),
         halvings=setting("selection.halvings"),
         validation=validation,
-        batch_size=setting("evaluation_batch"),
+        batch_size=setting("eval_batch_size"),
         recipe=lambda wildcards: experiment(wildcards).unlearn.model_dump(),
-        device=setting("device", of=study),
         seed=job_seed("unlearning"),
         torch_threads=1,
     message:

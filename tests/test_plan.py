@@ -102,7 +102,7 @@ PAPER_JOBS = {
     "select": 8 * (21 + 3 * 7 + 3 * 2) + 12 * (20 * 2 + 2) + 3 * 2,
     "evaluate": 8 * (21 + 3 * 7 + 3 * 2) + 12 * (20 * 2 + 2) + 3 * 2,
     "gradcam": 3,
-    "coordinates": 1,
+    "signs": 1,
     "table": 13,
     "figure": 7,
     "dag": 1,

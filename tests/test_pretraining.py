@@ -66,12 +66,10 @@ def train(prepared):
         Source(prepared, "again", "test", 2, list("wxyz"), ["{}"]),
     ]
 
-    def train(seed=0, weights=0, workers=0, epochs=1, saved=None):
+    def train(seed=0, weights=0, loaders=0, epochs=1, saved=None):
         torch.manual_seed(weights)
-        recipe = Recipe(
-            epochs=epochs, batch_size=8, learning_rate=0.01, warmup_steps=1, workers=workers
-        )
-        return pretrain(ROW, sources, recipe, seed, CPU, saved)
+        recipe = Recipe(epochs=epochs, batch_size=8, learning_rate=0.01, warmup_steps=1)
+        return pretrain(ROW, sources, recipe, seed, CPU, saved, loaders)
 
     return train
 
@@ -85,7 +83,7 @@ def test_a_base_depends_on_its_seeds_only(train):
     base = train()
     assert not base.training
     assert difference(base, train()) == 0
-    assert difference(base, train(workers=1)) == 0
+    assert difference(base, train(loaders=1)) == 0
     assert difference(base, train(seed=1)) > 0
     assert difference(base, train(weights=1)) > 0
 

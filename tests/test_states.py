@@ -5,9 +5,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from negmerge.checkpoints import StateFile
 from negmerge.errors import UserError
 from negmerge.states import read_metadata, read_state, shapes, write_state
-from negmerge.stored import StateFile
 
 STATE = {
     "w": torch.tensor([[1.0, -0.0], [1e-45, 3e38]]),

@@ -71,12 +71,12 @@ def test_milestones_lower_the_rate_from_their_epoch_on():
 def test_the_milestones_are_those_of_torch():
     # SalUn's original model: 182 epochs, a tenth of the rate from epochs 91 and 136 on.
     weight = nn.Parameter(torch.zeros(1))
-    optimiser = torch.optim.SGD([weight], lr=0.1)
-    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, [91, 136], gamma=0.1)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [91, 136], gamma=0.1)
     expected = []
     for _ in range(182):
-        expected += [optimiser.param_groups[0]["lr"]] * 3
-        optimiser.step()
+        expected += [optimizer.param_groups[0]["lr"]] * 3
+        optimizer.step()
         scheduler.step()
     found = rates(182 * 3, schedule="steps", epochs=182, milestones=[91, 136])
     assert found == pytest.approx(expected)
@@ -126,19 +126,19 @@ def weights(net):
     return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
 
 
-@pytest.mark.parametrize("clip_norm", [None, 0.01])
-def test_a_run_is_the_plain_loop(clip_norm):
+@pytest.mark.parametrize("max_grad_norm", [None, 0.01])
+def test_a_run_is_the_plain_loop(max_grad_norm):
     expected, batches = model(), data()
-    optimiser = torch.optim.AdamW(expected.parameters(), lr=0.01, weight_decay=0.2)
+    optimizer = torch.optim.AdamW(expected.parameters(), lr=0.01, weight_decay=0.2)
     for step, (images, labels) in enumerate(batches):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, 0.01, 2, len(batches))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         functional.cross_entropy(expected(images), labels).backward()
-        if clip_norm:
-            nn.utils.clip_grad_norm_(expected.parameters(), clip_norm)
-        optimiser.step()
-    found = train(model(), batches, weight_decay=0.2, clip_norm=clip_norm)
+        if max_grad_norm:
+            nn.utils.clip_grad_norm_(expected.parameters(), max_grad_norm)
+        optimizer.step()
+    found = train(model(), batches, weight_decay=0.2, max_grad_norm=max_grad_norm)
     assert torch.equal(weights(found), weights(expected))
     assert not torch.equal(weights(found), weights(model()))
 
@@ -146,24 +146,24 @@ def test_a_run_is_the_plain_loop(clip_norm):
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_a_run_with_sgd_is_the_plain_loop_with_weight_decay_in_the_gradient(nesterov):
     expected, batches = model(), data()
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         expected.parameters(), lr=0.01, momentum=0.8, weight_decay=0.2, nesterov=nesterov
     )
     for images, labels in batches:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         functional.cross_entropy(expected(images), labels).backward()
-        optimiser.step()
-    settings = {"optimiser": "sgd", "momentum": 0.8, "nesterov": nesterov, "weight_decay": 0.2}
-    constant = {"schedule": "constant", "warmup_steps": 0, "clip_norm": None}
+        optimizer.step()
+    settings = {"optimizer": "sgd", "momentum": 0.8, "nesterov": nesterov, "weight_decay": 0.2}
+    constant = {"schedule": "constant", "warmup_steps": 0, "max_grad_norm": None}
     found = train(model(), batches, **settings, **constant)
     assert torch.equal(weights(found), weights(expected))
     assert not torch.equal(weights(found), weights(train(model(), batches, **constant)))
 
 
 def test_nesterov_needs_momentum():
-    Recipe(epochs=1, optimiser="sgd", nesterov=True)
+    Recipe(epochs=1, optimizer="sgd", nesterov=True)
     with pytest.raises(ValueError, match="nesterov is true, but momentum is 0"):
-        Recipe(epochs=1, optimiser="sgd", nesterov=True, momentum=0)
+        Recipe(epochs=1, optimizer="sgd", nesterov=True, momentum=0)
 
 
 def test_a_batch_may_hold_more_than_images_and_labels():
@@ -182,14 +182,14 @@ def test_a_hook_may_act_after_each_step():
     net, calls = model(), []
     still = net[0].weight.detach().clone()
 
-    def after_step(optimiser):
-        calls.append(optimiser)
+    def after_step(optimizer):
+        calls.append(optimizer)
         net[0].weight.data.copy_(still)
 
     def loss(images, labels):
         return functional.cross_entropy(net(images), labels)
 
-    recipe = Recipe(epochs=1, learning_rate=0.1, accumulation=2, warmup_steps=0)
+    recipe = Recipe(epochs=1, learning_rate=0.1, grad_accum_steps=2, warmup_steps=0)
     fit(net, data(6), 6, loss, recipe, CPU, lambda line: None, after_step)
     assert len(calls) == 3
     assert len(set(calls)) == 1
@@ -199,7 +199,7 @@ def test_a_hook_may_act_after_each_step():
 
 
 def test_clipping_matters_in_that_test():
-    loose, tight = (train(model(), data(), clip_norm=norm) for norm in (None, 0.01))
+    loose, tight = (train(model(), data(), max_grad_norm=norm) for norm in (None, 0.01))
     assert not torch.equal(weights(loose), weights(tight))
 
 
@@ -209,40 +209,49 @@ def test_accumulated_batches_are_one_large_batch():
         (torch.cat([a[0], b[0]]), torch.cat([a[1], b[1]]))
         for a, b in zip(small[::2], small[1::2], strict=True)
     ]
-    one = train(model(), small, accumulation=2)
+    one = train(model(), small, grad_accum_steps=2)
     other = train(model(), large)
     torch.testing.assert_close(weights(one), weights(other), rtol=1e-4, atol=1e-6)
 
 
-def summed(batches, clip_norm):
+def summed(batches, max_grad_norm):
     """Two losses added undivided before a step, written out."""
     net = model()
-    optimiser = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.1)
     for step, pair in enumerate(zip(batches[::2], batches[1::2], strict=True)):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, 0.01, 2, len(batches) // 2)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         sum(functional.cross_entropy(net(images), labels) for images, labels in pair).backward()
-        nn.utils.clip_grad_norm_(net.parameters(), clip_norm)
-        optimiser.step()
+        nn.utils.clip_grad_norm_(net.parameters(), max_grad_norm)
+        optimizer.step()
     return net
 
 
-@pytest.mark.parametrize("clip_norm", [0.1, 1.0, 100.0])
-def test_losses_may_be_added_undivided_before_clipping_as_in_the_released_code(clip_norm):
-    found = train(model(), data(), accumulation=2, accumulated="sum", clip_norm=clip_norm)
+@pytest.mark.parametrize("max_grad_norm", [0.1, 1.0, 100.0])
+def test_losses_may_be_added_undivided_before_clipping_as_in_the_released_code(max_grad_norm):
+    found = train(
+        model(), data(), grad_accum_steps=2, grad_accum_reduction="sum", max_grad_norm=max_grad_norm
+    )
     torch.testing.assert_close(
-        weights(found), weights(summed(data(), clip_norm)), rtol=1e-5, atol=1e-7
+        weights(found), weights(summed(data(), max_grad_norm)), rtol=1e-5, atol=1e-7
     )
 
 
 def test_whether_losses_are_divided_matters_where_gradients_are_clipped():
-    settings = {"accumulation": 2, "optimiser": "sgd", "schedule": "constant", "warmup_steps": 0}
+    settings = {
+        "grad_accum_steps": 2,
+        "optimizer": "sgd",
+        "schedule": "constant",
+        "warmup_steps": 0,
+    }
     settings |= {"momentum": 0.0, "weight_decay": 0.0}
 
-    def step(accumulated, clip_norm, learning_rate=0.01):
-        changes = {"clip_norm": clip_norm, "learning_rate": learning_rate}
-        found = train(model(), data(2), **settings, **changes, accumulated=accumulated)
+    def step(grad_accum_reduction, max_grad_norm, learning_rate=0.01):
+        changes = {"max_grad_norm": max_grad_norm, "learning_rate": learning_rate}
+        found = train(
+            model(), data(2), **settings, **changes, grad_accum_reduction=grad_accum_reduction
+        )
         return weights(found) - weights(model())
 
     # Where the sum is clipped and the mean is not, steps are less than twice as long.
@@ -254,20 +263,26 @@ def test_whether_losses_are_divided_matters_where_gradients_are_clipped():
     torch.testing.assert_close(step("sum", None), step("mean", None, 0.02))
 
 
-@pytest.mark.parametrize("accumulated", ["mean", "sum"])
-def test_the_reported_loss_is_the_mean_of_the_accumulated_batches(accumulated):
+@pytest.mark.parametrize("grad_accum_reduction", ["mean", "sum"])
+def test_the_reported_loss_is_the_mean_of_the_accumulated_batches(grad_accum_reduction):
     lines, batches = [], data(2)
-    train(model(), batches, lines.append, accumulation=2, accumulated=accumulated)
+    train(
+        model(),
+        batches,
+        lines.append,
+        grad_accum_steps=2,
+        grad_accum_reduction=grad_accum_reduction,
+    )
     losses = [functional.cross_entropy(model()(images), labels) for images, labels in batches]
     assert f"loss {sum(losses).item() / 2:.4f} " in lines[0]
 
 
 def test_a_rest_too_small_for_a_step_is_left_out():
-    one = train(model(), data(6)[:5], accumulation=2)
-    assert torch.equal(weights(one), weights(train(model(), data(6)[:4], accumulation=2)))
+    one = train(model(), data(6)[:5], grad_accum_steps=2)
+    assert torch.equal(weights(one), weights(train(model(), data(6)[:4], grad_accum_steps=2)))
     with pytest.raises(UserError) as caught:
-        train(model(), data(1), accumulation=2)
-    assert str(caught.value) == ("1 batches in all epochs, but accumulation is 2: not one step")
+        train(model(), data(1), grad_accum_steps=2)
+    assert str(caught.value) == ("1 batches in all epochs, but grad_accum_steps is 2: not one step")
 
 
 def test_frozen_weights_stay_whatever_the_decay():
@@ -290,9 +305,9 @@ def test_a_loss_that_is_not_finite_stops_the_run():
 def test_weights_that_the_last_step_ruins_are_refused():
     # The loss of a step is that of the weights before it.
     images, labels = data(1)[0]
-    settings = {"learning_rate": 3e38, "warmup_steps": 0, "optimiser": "sgd"}
+    settings = {"learning_rate": 3e38, "warmup_steps": 0, "optimizer": "sgd"}
     with pytest.raises(UserError) as caught:
-        train(model(), [(images * 1000, labels)], clip_norm=None, **settings)
+        train(model(), [(images * 1000, labels)], max_grad_norm=None, **settings)
     assert re.fullmatch(
         r"after 1 steps of training; lower the rate: tensor '0\.weight' "
         r"holds \d+ NaN or infinite of 12",

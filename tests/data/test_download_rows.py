@@ -156,6 +156,8 @@ def test_two_files_of_one_name(config, change_yaml):
 
 
 def test_downloads_of_an_unknown_row(config, change_yaml):
-    change_yaml(config / "datasets.yaml", "imagenet-val/shares", "imagenet-train")
-    message = "imagenet-val.shares: unknown data set 'imagenet-train'; did you mean 'imagenet-val'?"
+    change_yaml(config / "datasets.yaml", "imagenet-val/downloads_of", "imagenet-train")
+    message = (
+        "imagenet-val.downloads_of: unknown data set 'imagenet-train'; did you mean 'imagenet-val'?"
+    )
     assert refused(config).startswith(message)

@@ -114,7 +114,7 @@ class Loaders:
 
 
 def test_loader_processes_live_from_epoch_to_epoch():
-    epochs = Epochs(Loaders(), TRANSFORM, recipe(workers=2), 0)
+    epochs = Epochs(Loaders(), TRANSFORM, recipe(), 0, loaders=2)
     first, second = (set(torch.cat([b[1] for b in epochs]).tolist()) for _ in range(2))
     assert first == second
     assert len(first) == 2
@@ -122,7 +122,7 @@ def test_loader_processes_live_from_epoch_to_epoch():
 
 
 def test_loader_processes_change_no_epoch(items):
-    epochs = Epochs(items, TRANSFORM, recipe(workers=2), 0)
+    epochs = Epochs(items, TRANSFORM, recipe(), 0, loaders=2)
     next(iter(epochs))
     alone = Epochs(items, TRANSFORM, recipe(), 0)
     next(iter(alone))

@@ -36,8 +36,8 @@ def recipe(**settings):
     return Recipe(**{"epochs": 2, "batch_size": 4} | settings)
 
 
-def load(seed=0, **settings):
-    return list(TrainingBatches(Items(), TRANSFORM, recipe(**settings), seed))
+def load(seed=0, loaders=0, **settings):
+    return list(TrainingBatches(Items(), TRANSFORM, recipe(**settings), seed, loaders=loaders))
 
 
 def labels(batches, epoch=None):
@@ -129,7 +129,7 @@ def test_processes_change_nothing():
     # What was drawn before must not matter either.
     np.random.seed(5)
     torch.manual_seed(5)
-    assert_same(load(workers=2), alone)
+    assert_same(load(loaders=2), alone)
     assert_same(load(), alone)
 
 
@@ -166,13 +166,13 @@ def test_evaluation_gives_every_item_once_in_its_order():
     batches = list(evaluation_batches(Items(), transform, 4))
     assert labels(batches) == list(range(11))
     assert torch.equal(batches[1][0][0], transform(Items()[4][0]))
-    assert_same(list(evaluation_batches(Items(), transform, 4, workers=1)), batches)
+    assert_same(list(evaluation_batches(Items(), transform, 4, loaders=1)), batches)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("loaders", [0, 2])
 @pytest.mark.parametrize("count", [1, 3, 4, 6])
-def test_what_follows_some_batches_is_what_would_have_followed(count, workers):
-    batches = TrainingBatches(Items(), TRANSFORM, recipe(workers=workers), 0)
+def test_what_follows_some_batches_is_what_would_have_followed(count, loaders):
+    batches = TrainingBatches(Items(), TRANSFORM, recipe(), 0, loaders=loaders)
     rest = batches.after(count)
     assert len(rest) == len(batches) - count
     assert_same(list(rest), load()[count:])

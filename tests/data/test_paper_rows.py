@@ -84,8 +84,8 @@ def test_class_names_stand_in_the_order_of_the_labels(catalogue):
 
 def test_rows_that_share_downloads_have_the_same_files(catalogue):
     for row in catalogue.datasets.values():
-        if row.shares:
-            assert row.downloads.items() <= catalogue.datasets[row.shares].downloads.items()
+        if row.downloads_of:
+            assert row.downloads.items() <= catalogue.datasets[row.downloads_of].downloads.items()
 
 
 def test_a_new_title_or_mirror_prepares_nothing_anew(catalogue):

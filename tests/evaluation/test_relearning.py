@@ -38,12 +38,12 @@ def test_epochs_are_counted_until_the_target_is_reached():
     assert needed is not None
     assert needed > 1
     model = network()
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
     for epoch in range(1, needed + 1):
         for images, labels in BATCHES:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             nn.functional.cross_entropy(model(images), labels).backward()
-            optimiser.step()
+            optimizer.step()
         right = accuracy(model, None, BATCHES, CPU).correct
         assert (right >= 6) == (epoch == needed)
 

@@ -123,10 +123,12 @@ def test_a_running_mean_sums_in_the_order_of_the_names(world):
     assert torch.equal(RunningMean(world.paths)(["d"])["bias"], d["bias"])
 
 
-@pytest.mark.parametrize(("research", "halvings"), [(True, 0), (True, 2), (False, 0), (False, 2)])
-def test_greedy_merging_of_files(world, research, halvings):
+@pytest.mark.parametrize(
+    ("search_each_step", "halvings"), [(True, 0), (True, 2), (False, 0), (False, 2)]
+)
+def test_greedy_merging_of_files(world, search_each_step, halvings):
     merged, report = merge_greedily(
-        world.paths, world.validation, GRID, 0.8, halvings, research=research
+        world.paths, world.validation, GRID, 0.8, halvings, search_each_step=search_each_step
     )
     own = {
         name: RULE.choose(world.sweep(name, vector, halvings))
@@ -140,7 +142,7 @@ def test_greedy_merging_of_files(world, research, halvings):
         assert torch.equal(merged[key], sum(one[key] for one in accepted) / len(accepted))
     # What the merge reaches is what its last accepted trial has found.
     trials = [trial["choice"] for trial in report["trials"]]
-    if research:
+    if search_each_step:
         last = [trial["choice"] for trial in report["trials"] if trial["accepted"]][-1]
         expected = asdict(RULE.choose(world.sweep("greedy", merged, halvings)))
         assert last | {"vector": "greedy"} == expected

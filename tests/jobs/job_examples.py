@@ -40,7 +40,7 @@ def example_job(rule, log, output, **inputs):
         output=Named(**outputs),
         params=Named(device="cpu", seed=7, code="abc"),
         wildcards=Named(study="small"),
-        config={"keep": "all"},
+        config={"checkpoints": "all"},
         threads=1,
     )
 

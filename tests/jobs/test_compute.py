@@ -1,8 +1,16 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from negmerge.errors import UserError
 from negmerge.jobs import compute
+
+
+def prepare(gpu=0, threads=1, torch_threads=1, **params):
+    """Prepare a job that Snakemake gives so many threads."""
+    params = SimpleNamespace(torch_threads=torch_threads, get=params.get)
+    return compute.prepare(SimpleNamespace(params=params, threads=threads, resources={"gpu": gpu}))
 
 
 @pytest.fixture(autouse=True)
@@ -14,20 +22,28 @@ def _restore():
 
 
 def test_threads_seed_and_determinism_are_set():
-    device = compute.prepare("cpu", threads=1, seed=7)
+    device, _ = prepare(seed=7)
     assert device == torch.device("cpu")
     assert torch.get_num_threads() == 1
     assert torch.are_deterministic_algorithms_enabled()
     first = torch.rand(3)
-    compute.prepare("cpu", threads=2, seed=7)
+    prepare(torch_threads=2, seed=7)
     assert torch.get_num_threads() == 2
     assert torch.equal(torch.rand(3), first)
-    compute.prepare("cpu", threads=2, seed=8)
+    prepare(torch_threads=2, seed=8)
     assert not torch.equal(torch.rand(3), first)
 
 
 def test_a_missing_gpu_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError) as caught:
-        compute.prepare("cuda", threads=1, seed=0)
+        prepare(gpu=1)
     assert str(caught.value) == "the device is cuda, but torch finds no GPU; use cpu"
+
+
+@pytest.mark.parametrize(
+    ("threads", "torch_threads", "loaders"), [(1, 1, 0), (5, 1, 4), (4, 2, 2), (1, 2, 0)]
+)
+def test_threads_beyond_those_of_torch_load_images(threads, torch_threads, loaders):
+    assert prepare(threads=threads, torch_threads=torch_threads).loaders == loaders
+    assert torch.get_num_threads() == torch_threads

@@ -32,7 +32,7 @@ def test_the_settings_named_exist(rule):
         try:
             found.append(attrgetter(place)(experiment))
             if rule in ACCUMULATED:
-                attrgetter(place.replace("batch_size", "accumulation"))(experiment)
+                attrgetter(place.replace("batch_size", "grad_accum_steps"))(experiment)
         except AttributeError:
             continue
     assert found
@@ -41,12 +41,13 @@ def test_the_settings_named_exist(rule):
 
 def test_the_advice_is_the_setting_to_lower_by_its_place_in_the_study():
     assert advice("sweep", "clip") == (
-        "sweep: the memory of the GPU does not suffice; lower experiments.clip.evaluation_batch"
+        "sweep: the memory of the GPU does not suffice; lower experiments.clip.eval_batch_size"
     )
     assert advice("base", "clip") == (
         "base: the memory of the GPU does not suffice; "
         "lower experiments.clip.pretrain.recipe.batch_size and raise "
-        "experiments.clip.pretrain.recipe.accumulation, so that a step still takes as many images"
+        "experiments.clip.pretrain.recipe.grad_accum_steps, "
+        "so that a step still takes as many images"
     )
     assert advice("merge", "clip").endswith("use a GPU with more, or device: cpu")
 

@@ -188,7 +188,7 @@ def test_a_download_is_fetched_again(capsys):
 
 def test_checkpoints_that_no_job_needs_any_more_are_counted(capsys):
     vector = f"{STUDY}/clip/cats/vectors/m1.safetensors"
-    job = type(BASES)(**vars(BASES) | {"rule": "vector", "config": {"keep": "needed"}})
+    job = type(BASES)(**vars(BASES) | {"rule": "vector", "config": {"checkpoints": "needed"}})
     job.output = type(BASES.output)(vector=vector)
     run(job)
     Path(vector).unlink()

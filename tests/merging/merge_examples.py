@@ -28,7 +28,7 @@ SETTINGS = [
     ("masked-single", {"single": 3}),
     ("dare", {"by": "magnitude", "drop": 0.4}),
     ("dare", {"rescale": False, "drop": 0.4}),
-    ("breadcrumbs", {"keep": 0.4, "remove": 0.2, "first": "keep"}),
+    ("breadcrumbs", {"density": 0.4, "remove": 0.2, "first": "density"}),
     ("consensus", {"active": 3}),
     ("relaxed", {"agreement": 0.5}),
     ("pcb", {"ratio": 0.4, "clip": 0.05}),

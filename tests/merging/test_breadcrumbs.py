@@ -22,23 +22,25 @@ from negmerge.errors import UserError
 from negmerge.merging import merge, merge_files
 from negmerge.states import read_state
 
-ALL = {"keep": 1.0, "remove": 0.0}
+ALL = {"density": 1.0, "remove": 0.0}
 
 
 def breadcrumbs(*vectors, **options):
     return merge("breadcrumbs", rows(*vectors), **options)["w"].tolist()
 
 
-@pytest.mark.parametrize(("keep", "remove"), [(0.15, 0.05), (0.5, 0.1), (0.1, 0.0), (1.0, 0.2)])
-@pytest.mark.parametrize(("first", "number"), [("remove", 1), ("keep", 0)])
-def test_masks_are_the_official_ones(golden, keep, remove, first, number):
+@pytest.mark.parametrize(("density", "remove"), [(0.15, 0.05), (0.5, 0.1), (0.1, 0.0), (1.0, 0.2)])
+@pytest.mark.parametrize(("first", "number"), [("remove", 1), ("density", 0)])
+def test_masks_are_the_official_ones(golden, density, remove, first, number):
     file = golden("breadcrumbs")
-    expected = file.state(f"keep{keep}_remove{remove}_first{number}")
+    expected = file.state(f"density{density}_remove{remove}_first{number}")
     vector = file.state("tv")
-    assert_equal(merge("breadcrumbs", [vector], keep=keep, remove=remove, first=first), expected)
+    assert_equal(
+        merge("breadcrumbs", [vector], density=density, remove=remove, first=first), expected
+    )
     # Of several vectors each is masked by itself, then the mean is taken.
     twice = {name: 2 * tensor for name, tensor in vector.items()}
-    merged = merge("breadcrumbs", [vector, twice], keep=keep, remove=remove, first=first)
+    merged = merge("breadcrumbs", [vector, twice], density=density, remove=remove, first=first)
     assert_close(merged, {name: 1.5 * tensor for name, tensor in expected.items()})
 
 
@@ -46,63 +48,63 @@ ROW = [1.0, -9, 3, 8, -5, 2, 7, 0, 6, -4]
 
 
 def test_what_is_kept_first_loses_the_outliers_out_of_itself():
-    options = {"keep": 0.3, "remove": 0.1}
+    options = {"density": 0.3, "remove": 0.1}
     assert breadcrumbs(ROW, first="remove", **options) == [0, 0, 0, 8, 0, 0, 7, 0, 6, 0]
-    assert breadcrumbs(ROW, first="keep", **options) == [0, 0, 0, 8, 0, 0, 7, 0, 0, 0]
-    assert breadcrumbs(ROW, first="keep", keep=0.1, remove=0.3) == [0] * 10
-    assert breadcrumbs(ROW, first="remove", keep=0.0, remove=0.3) == [0] * 10
-    assert breadcrumbs(ROW, keep=1.0, remove=1.0) == [0] * 10
+    assert breadcrumbs(ROW, first="density", **options) == [0, 0, 0, 8, 0, 0, 7, 0, 0, 0]
+    assert breadcrumbs(ROW, first="density", density=0.1, remove=0.3) == [0] * 10
+    assert breadcrumbs(ROW, first="remove", density=0.0, remove=0.3) == [0] * 10
+    assert breadcrumbs(ROW, density=1.0, remove=1.0) == [0] * 10
     assert breadcrumbs(ROW, **ALL) == ROW
 
 
 def test_counts_are_truncated():
-    assert breadcrumbs([3.0, 2.0, 1.0], keep=0.6, remove=0.3) == [3.0, 0, 0]
+    assert breadcrumbs([3.0, 2.0, 1.0], density=0.6, remove=0.3) == [3.0, 0, 0]
 
 
 def test_of_equal_magnitudes_the_first_ones_count_as_larger():
-    assert breadcrumbs([1.0, -1, 1, -1], keep=0.5, remove=0.25) == [0, -1, 1, 0]
+    assert breadcrumbs([1.0, -1, 1, -1], density=0.5, remove=0.25) == [0, -1, 1, 0]
 
 
 def test_rows_are_those_of_the_last_axis():
     cube = torch.tensor(ROW[:8]).view(2, 2, 2)
     expected = [[[0, -9], [0, 8]], [[-5, 0], [7, 0]]]
-    assert breadcrumbs(cube, keep=0.5, remove=0.0) == expected
+    assert breadcrumbs(cube, density=0.5, remove=0.0) == expected
 
 
 @given(
     arrays(np.float32, (3, 12), elements=st.one_of(EXACT, SPECIAL)),
     st.floats(0, 1),
     st.floats(0, 1),
-    st.sampled_from(["keep", "remove"]),
+    st.sampled_from(["density", "remove"]),
 )
-def test_it_is_its_definition(matrix, keep, remove, first):
+def test_it_is_its_definition(matrix, density, remove, first):
     expected = np.zeros_like(matrix)
     for row, kept in zip(matrix, expected, strict=True):
         falling = sorted(range(12), key=lambda column: (-abs(row[column]), column))
-        k, r = int(keep * 12), int(remove * 12)
+        k, r = int(density * 12), int(remove * 12)
         for column in falling[r : r + k] if first == "remove" else falling[:k][r:]:
             kept[column] = row[column]
-    merged = merge("breadcrumbs", rows(matrix), keep=keep, remove=remove, first=first)["w"]
+    merged = merge("breadcrumbs", rows(matrix), density=density, remove=remove, first=first)["w"]
     assert np.array_equal(merged.numpy(), expected)
 
 
-@given(pools(), st.sampled_from(["keep", "remove"]))
+@given(pools(), st.sampled_from(["density", "remove"]))
 def test_with_everything_kept_it_is_the_uniform_merge(pool, first):
     assert_equal(merge("breadcrumbs", pool, first=first, **ALL), merge("uniform", pool))
 
 
 @given(pools(largest=1), st.integers(2, 6))
 def test_identical_models_merge_as_one(pool, count):
-    options = {"keep": 0.5, "remove": 0.0}
+    options = {"density": 0.5, "remove": 0.0}
     merged = merge("breadcrumbs", pool, **options)
     assert torch.equal(merged["scalar"], pool[0]["scalar"])
     assert_close(merge("breadcrumbs", pool * count, **options), merged)
 
 
-@pytest.mark.parametrize("first", ["keep", "remove"])
+@pytest.mark.parametrize("first", ["density", "remove"])
 def test_blocks_files_and_threads_change_no_bit(tmp_path, first):
     pool = random_pool(5, 3)
-    options = {"keep": 0.5, "remove": 0.2, "first": first}
+    options = {"density": 0.5, "remove": 0.2, "first": first}
     expected = bits(merge("breadcrumbs", pool, **options))
     assert bits(merge("breadcrumbs", pool, block_numbers=7, **options)) == expected
     for number, vector in enumerate(pool):
@@ -112,7 +114,7 @@ def test_blocks_files_and_threads_change_no_bit(tmp_path, first):
     assert bits(read_state(tmp_path / "out")) == expected
 
 
-@pytest.mark.parametrize("options", [{"keep": 1.1}, {"remove": -0.1}, {"first": "none"}])
+@pytest.mark.parametrize("options", [{"density": 1.1}, {"remove": -0.1}, {"first": "none"}])
 def test_other_values_are_refused(options):
     with pytest.raises(UserError, match="expected"):
         breadcrumbs([1.0], **options)

@@ -6,8 +6,8 @@ from merge_examples import SETTINGS, bits, mixed, random_pool, rows
 from safetensors.torch import save_file
 from second_device import DEVICE, SecondDevice, There
 
+from negmerge.devices import find_device
 from negmerge.errors import UserError
-from negmerge.jobs.gpus import find_device
 from negmerge.merging import METHODS, Method, engine, merge, merge_files
 from negmerge.merging.devices import divisor, to_host
 from negmerge.states import read_state

@@ -113,11 +113,11 @@ def test_a_study_may_name_the_unlearn_method_and_search_its_options(with_cf_last
         text = text.replace(before, before + new + (search if block is line else ""), 1)
     study.write_text(text)
     check = """
-from negmerge import places
+from negmerge import artefacts
 from negmerge.settings.study import load_study
 study = load_study("config", "demo")
 experiment = study.experiments["mini-resnet"]
-print(places.measures(experiment, "cf-last"), study.tables["table2"].rows["cf-last"])
+print(artefacts.measures(experiment, "cf-last"), study.tables["table2"].rows["cf-last"])
 print(experiment.methods["cf-last-search"].grid, experiment.is_searched("cf-last-search"))
 """
     assert run(with_cf_last, "-c", check).splitlines() == [

@@ -47,7 +47,7 @@ def study():
         "tasks": ["digits", "letters"],
         "pool": {"grid": {"m": [1, 5], "n": [1, 3]}, "recipe": {}, "points": {}},
         "methods": {"pretrained": {}, "negmerge": {}},
-        "frozen": "attention",
+        "freeze": "attention",
     }
     return {
         "title": "Forget <script>alert(1)</script>",

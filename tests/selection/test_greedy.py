@@ -39,7 +39,7 @@ def test_an_equal_accuracy_may_be_enough():
 
 
 def test_all_trials_may_use_the_coefficient_of_the_first():
-    assert {coefficient for _, coefficient in trials(research=False)[1]} == {0.7}
+    assert {coefficient for _, coefficient in trials(search_each_step=False)[1]} == {0.7}
 
 
 def test_order_and_criterion_may_be_others():

@@ -31,7 +31,7 @@ def test_defaults_are_those_of_the_scenario(classifier):
     found = classifier(selection={})
     assert found.selection.rule == "retain"
     assert (found.forget.rule, found.forget.share) == ("uniform", 0.1)
-    assert found.frozen == "nothing"
+    assert found.freeze == "nothing"
     assert found.re_estimates is False
     assert found.relearning == {
         "learning_rate": 0.01,
@@ -65,7 +65,7 @@ def test_each_method_is_chosen_once_more_if_there_is_a_choice(classifier):
     [
         ({}, ("forget", "retain")),
         ({"rule": "gap"}, ("forget", "retain", "test")),
-        ({"also": ["gap"]}, ("forget", "retain", "test")),
+        ({"other_rules": ["gap"]}, ("forget", "retain", "test")),
     ],
 )
 def test_test_images_are_measured_only_where_the_gap_chooses(classifier, selection, roles):
@@ -129,8 +129,8 @@ def test_levels_of_randomness_may_have_seeds_of_their_own(config, change_yaml):
 
 
 KEYS = (
-    "batch_statistics, coefficients, dataset, evaluation_batch, evaluation_workers, finetune, "
-    "forget, frozen, methods, model, pool, relearn, scenario, seed, seeds, selection, train, "
+    "batch_statistics, coefficients, dataset, eval_batch_size, finetune, "
+    "forget, freeze, methods, model, pool, relearn, scenario, seed, seeds, selection, train, "
     "trials, unlearn"
 )
 WRONG = {
@@ -172,7 +172,7 @@ WRONG = {
     ),
     "the other scenario's further rule": (
         "selection",
-        {"also": ["control"]},
+        {"other_rules": ["control"]},
         f"{AT}: selection: unknown rule 'control'; valid: gap, retain",
     ),
     "an unknown level of seeds": (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from negmerge import places
+from negmerge import artefacts
 from negmerge.errors import UserError
 from negmerge.settings.exhibits import Figure
 from negmerge.settings.study import load_study
@@ -30,12 +30,12 @@ def load(config, change_yaml):
 
 def test_their_data_lie_in_the_folder_of_each_task(load):
     study = load(GRADCAM)
-    (found,) = places.figure_data(study, study.figures["own"]).items()
+    (found,) = artefacts.figure_data(study, study.figures["own"]).items()
     tasks = ("mini-clip/digits", "mini-clip/letters", "mini-resnet/trial1", "mini-resnet/trial2")
     assert found == ("gradcam", [f"{task}/gradcam/{{figure}}.safetensors" for task in tasks])
     signs = Figure(**SIGNS | {"experiments": ["mini-resnet"], "tasks": ["trial2"]})
-    assert places.figure_data(study, signs) == {
-        "coordinates": ["mini-resnet/trial2/coordinates/{figure}.json"]
+    assert artefacts.figure_data(study, signs) == {
+        "signs": ["mini-resnet/trial2/signs/{figure}.json"]
     }
 
 

@@ -138,7 +138,7 @@ WRONG = {
     "an option of the greedy merge": (
         "greedy-2",
         {"strikt": True},
-        "unknown key 'strikt'; did you mean 'strict'? valid: research, strict",
+        "unknown key 'strikt'; did you mean 'strict'? valid: search_each_step, strict",
     ),
 }
 

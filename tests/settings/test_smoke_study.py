@@ -67,7 +67,12 @@ def test_every_method_of_the_paper_study_is_used_with_its_options(smoke, paper, 
 def test_every_way_to_work_of_the_paper_study_is_there(smoke, paper):
     ours, theirs = (
         {
-            (one.scenario, getattr(one, "mode", None), one.selection.rule, *one.selection.also)
+            (
+                one.scenario,
+                getattr(one, "mode", None),
+                one.selection.rule,
+                *one.selection.other_rules,
+            )
             for one in study.experiments.values()
         }
         for study in (smoke, paper)

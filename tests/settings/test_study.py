@@ -92,14 +92,17 @@ def test_candidates(demo):
 
 def test_the_greedy_merge_has_options_of_its_own(config, demo, change_yaml):
     use = demo.use("greedy")
-    assert methods.greedy_options(use.options) == {"strict": True, "research": True}
+    assert methods.greedy_options(use.options) == {"strict": True, "search_each_step": True}
     path = config / "studies" / "example.yaml"
     change_yaml(path, f"{EXPERIMENT}/methods/greedy", {"strict": False})
     use = load_study(config, "example").experiments["mini-clip"].use("greedy")
-    assert methods.greedy_options(use.options) == {"strict": False, "research": True}
+    assert methods.greedy_options(use.options) == {"strict": False, "search_each_step": True}
     for option, message in (
         ({"strict": 1}, "strict is 1: input should be a valid boolean"),
-        ({"strikt": True}, "unknown key 'strikt'; did you mean 'strict'? valid: research, strict"),
+        (
+            {"strikt": True},
+            "unknown key 'strikt'; did you mean 'strict'? valid: search_each_step, strict",
+        ),
     ):
         change_yaml(path, f"{EXPERIMENT}/methods/greedy", option)
         with pytest.raises(UserError, match=rf"methods\.greedy: {re.escape(message)}$"):

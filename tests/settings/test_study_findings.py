@@ -135,9 +135,9 @@ WRONG = {
         f"{AT}.selection.keep is 95: input should be less than or equal to 1",
     ),
     "a wrong word": (
-        f"{EXPERIMENT}/frozen",
+        f"{EXPERIMENT}/freeze",
         "attn",
-        f"{AT}.frozen is 'attn': input should be 'attention' or 'nothing'",
+        f"{AT}.freeze is 'attn': input should be 'attention' or 'nothing'",
     ),
     "an option that is no number": (
         f"{EXPERIMENT}/methods/negmerge",

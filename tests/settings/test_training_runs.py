@@ -53,7 +53,7 @@ def test_the_runs_of_a_shipped_study_reach_their_peak_and_pass_their_milestones(
     for task in experiment.task_names:
         for run in runs(experiment, task, role_counts(experiment, task, known), known):
             recipe, (images,) = run.recipe, run.images
-            steps = recipe.epochs * math.ceil(images / recipe.batch_size) // recipe.accumulation
+            steps = recipe.epochs * math.ceil(images / recipe.batch_size) // recipe.grad_accum_steps
             rates = [scheduled_rate(recipe, step, steps) for step in range(steps)]
             assert max(rates) == pytest.approx(recipe.learning_rate), run.where
             if recipe.schedule == "steps":
@@ -74,12 +74,12 @@ def test_birds_have_fewer_retain_than_test_images(studies):
     epochs=st.integers(1, 4),
     images=st.integers(1, 50),
     batch_size=st.integers(1, 20),
-    accumulation=st.integers(1, 5),
+    grad_accum_steps=st.integers(1, 5),
 )
-def test_the_steps_are_those_of_the_training_loop(epochs, images, batch_size, accumulation):
-    recipe = Recipe(epochs=epochs, batch_size=batch_size, accumulation=accumulation)
+def test_the_steps_are_those_of_the_training_loop(epochs, images, batch_size, grad_accum_steps):
+    recipe = Recipe(epochs=epochs, batch_size=batch_size, grad_accum_steps=grad_accum_steps)
     batches = len(TrainingBatches(range(images), None, recipe, 0))
-    assert Run("x", recipe, (images,)).steps == batches // accumulation
+    assert Run("x", recipe, (images,)).steps == batches // grad_accum_steps
     assert Run("x", recipe, None).steps is None
 
 
@@ -172,11 +172,11 @@ WRONG = {
         f"{AT_RESNET}.unlearn (methods.gradient-ascent, learning_rate 0.01): warmup_steps is 10, "
         "but 3 epochs of 200 images in batches of 256 are 3 steps; expected at most 3",
     ),
-    "accumulation over more than there is": (
-        f"{RESNET}/finetune/accumulation",
+    "grad_accum_steps over more than there is": (
+        f"{RESNET}/finetune/grad_accum_steps",
         50,
-        f"{AT_RESNET}.finetune (trial1, point e16-ls0): accumulation is 50, but 16 epochs of 200 "
-        "images in batches of 128 have fewer batches: not one step",
+        f"{AT_RESNET}.finetune (trial1, point e16-ls0): grad_accum_steps is 50, but 16 epochs "
+        "of 200 images in batches of 128 have fewer batches: not one step",
     ),
     "a share that rounds to nothing": (
         f"{RESNET}/forget/share",

@@ -233,14 +233,13 @@ def test_recipes_have_the_paper_s_defaults():
     assert recipe == Recipe(
         epochs=1,
         batch_size=128,
-        accumulation=1,
+        grad_accum_steps=1,
         learning_rate=1e-5,
         weight_decay=0.1,
         warmup_steps=500,
-        clip_norm=1.0,
+        max_grad_norm=1.0,
         label_smoothing=0.0,
         fixed_order=False,
-        workers=0,
         augmentation=Augmentation(),
     )
 

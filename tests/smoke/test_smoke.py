@@ -32,7 +32,7 @@ def paper():
 @pytest.fixture(scope="module")
 def results(workflow):
     """The study's results, of a run that keeps only what is needed."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "keep=needed"]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "checkpoints=needed"]
     run = subprocess.run(
         [*command, "--", "results/smoke/report.html", UNLEARNED],
         cwd=workflow,

@@ -155,14 +155,18 @@ def test_gradients_that_are_not_finite_are_refused():
         saliency_mask(model, example_data().forget_in_order, 0.5)
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
-@pytest.mark.parametrize("clip_norm", [None, 0.1])
-def test_weights_outside_the_mask_stay_put_under_weight_decay_and_momentum(optimiser, clip_norm):
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("max_grad_norm", [None, 0.1])
+def test_weights_outside_the_mask_stay_put_under_weight_decay_and_momentum(
+    optimizer, max_grad_norm
+):
     model, data = conv_net(), example_data()
     mask = saliency_mask(model, data.forget_in_order, 0.5)
     still, before = outside(model, mask).clone(), numbers(model)
     moved = statistics(model)
-    train_masked(model, mask, data, optimiser=optimiser, clip_norm=clip_norm, weight_decay=0.5)
+    train_masked(
+        model, mask, data, optimizer=optimizer, max_grad_norm=max_grad_norm, weight_decay=0.5
+    )
     assert torch.equal(outside(model, mask), still)
     assert not torch.equal(numbers(model), before)
     assert not torch.equal(statistics(model), moved)  # they are no weights
@@ -200,31 +204,31 @@ def test_the_mask_of_salun_may_be_made_of_augmented_images():
 def test_salun_with_the_whole_mask_is_random_labelling():
     one, other = (
         unlearn(name, conv_net(), example_data(), epochs=1, learning_rate=0.1, **options)
-        for name, options in (("salun", {"keep": 1.0}), ("random-label", {}))
+        for name, options in (("salun", {"mask_share": 1.0}), ("random-label", {}))
     )
     assert torch.equal(numbers(one), numbers(other))
 
 
 @pytest.mark.parametrize(
-    ("optimiser", "keys"),
+    ("optimizer", "keys"),
     [
         (lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1), ["momentum_buffer"]),
         (lambda p: torch.optim.AdamW(p, lr=0.1), ["exp_avg", "exp_avg_sq"]),
     ],
 )
-def test_momentum_outside_the_mask_is_cleared(optimiser, keys):
+def test_momentum_outside_the_mask_is_cleared(optimizer, keys):
     layer = nn.Linear(2, 1, bias=False)
-    optimiser = optimiser(layer.parameters())
+    optimizer = optimizer(layer.parameters())
     with only_masked(layer, {"weight": torch.tensor([[True, False]])}) as after_step:
         layer(torch.ones(1, 2)).sum().backward()
-        optimiser.step()
-        after_step(optimiser)
+        optimizer.step()
+        after_step(optimizer)
     for key in keys:
-        buffer = optimiser.state[layer.weight][key]
+        buffer = optimizer.state[layer.weight][key]
         assert buffer[0, 0] != 0
         assert buffer[0, 1] == 0
     if "exp_avg" in keys:
-        assert optimiser.state[layer.weight]["step"] == 1
+        assert optimizer.state[layer.weight]["step"] == 1
 
 
 def test_gradients_are_whole_again_after_masked_training():

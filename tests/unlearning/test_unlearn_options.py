@@ -5,7 +5,7 @@ from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Recipe, Settings
 from negmerge.unlearning import METHODS, recipe_for
-from negmerge.unlearning.registry import Training
+from negmerge.unlearning.registry import TrainingOptions
 
 NAMES = {
     "boundary-expand": "forget",
@@ -55,7 +55,7 @@ WRONG = {
     "l1-sparse": TRAINING | {"alpha": NOT_NEGATIVE, "plain_epochs": WHOLE},
     "neggrad-plus": TRAINING | {"alpha": [NOT_NEGATIVE[0], ONE]},
     "random-label": TRAINING | {"retain": FLAG},
-    "salun": TRAINING | {"keep": [POSITIVE[0], ONE], "retain": FLAG, "augmented": FLAG},
+    "salun": TRAINING | {"mask_share": [POSITIVE[0], ONE], "retain": FLAG, "augmented": FLAG},
     "scrub": TRAINING
     | {"max_epochs": WHOLE, "gamma": NOT_NEGATIVE, "alpha": NOT_NEGATIVE, "temperature": POSITIVE},
     "ssd": {"alpha": POSITIVE, "dampening": POSITIVE},
@@ -126,7 +126,7 @@ def test_a_mistyped_option_names_the_nearest():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_that_trains_replaces_epochs_and_rate_of_the_recipe(name):
     method, recipe = METHODS[name], example_recipe(epochs=7, learning_rate=0.7, momentum=0.5)
-    trains = issubclass(method.options, Training)
+    trains = issubclass(method.options, TrainingOptions)
     options = method.check(name, {"epochs": 3, "learning_rate": 0.25} if trains else {})
     found = recipe_for(recipe, options)
     assert isinstance(found, Recipe)

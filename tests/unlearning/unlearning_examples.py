@@ -84,10 +84,10 @@ def example_recipe(**settings):
         **{
             "epochs": 2,
             "learning_rate": 0.01,
-            "optimiser": "sgd",
+            "optimizer": "sgd",
             "weight_decay": 5e-4,
             "warmup_steps": 0,
-            "clip_norm": None,
+            "max_grad_norm": None,
             "schedule": "constant",
         }
         | settings

@@ -1,4 +1,4 @@
-"""With `keep: needed`, a checkpoint goes as soon as no job needs it, and nothing else changes."""
+"""With `checkpoints: needed` each goes as soon as no job needs it, and nothing else changes."""
 
 import pytest
 
@@ -14,7 +14,7 @@ TARGETS = ["results/tiny/tables/sparsity.csv", f"{TASK}/scores/negmerge.json"]
 def lean(checkout, tmp_path_factory):
     """A copy in which a table and a score were made that way."""
     copy = checkout.copy(tmp_path_factory.mktemp("lean") / "workflow")
-    copy.edit("config/config.yaml", "keep: all", "keep: needed")
+    copy.edit("config/config.yaml", "checkpoints: all", "checkpoints: needed")
     run = copy.snakemake("--cores", "2", "--", *TARGETS)
     assert run.returncode == 0, run.stdout + run.stderr
     return copy

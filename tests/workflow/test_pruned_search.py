@@ -35,7 +35,7 @@ def test_the_pruned_search_gives_the_same_choices_without_sweeps(finished, edita
 
 def test_a_greedy_merge_names_its_points(finished):
     found = read_metadata(finished.folder / MERGED)
-    assert found["options"] == {"strict": True, "research": True}
+    assert found["options"] == {"strict": True, "search_each_step": True}
     assert {trial["name"] for trial in found["trials"]} == {"m1", "m10"}
     assert found["accepted"][0] == found["trials"][0]["name"]
 

@@ -11,8 +11,8 @@ from negmerge.states import write_state
 
 with job(snakemake) as provenance:
     params = snakemake.params
-    device = compute.prepare(params.device, params.torch_threads, params.seed)
-    saved = SavedState.of_job(snakemake, device, provenance.made_from)
+    device, loaders = compute.prepare(snakemake)
+    saved = SavedState.of_job(snakemake, provenance.made_from)
     if params.pretrain is None:
         clip = load_clip(params.model, weights_file(snakemake.input.weights))
     else:
@@ -21,7 +21,7 @@ with job(snakemake) as provenance:
             for path, source in zip(snakemake.input.data, params.pretrain["sources"], strict=True)
         ]
         recipe = Recipe.model_validate(params.pretrain["recipe"])
-        clip = pretrain(params.model, sources, recipe, params.seed, device, saved)
+        clip = pretrain(params.model, sources, recipe, params.seed, device, saved, loaders)
     image, text = split_state(clip)
     write_state(snakemake.output.base, image, {"model": params.model})
     write_state(snakemake.output.text, text, {"model": params.model})

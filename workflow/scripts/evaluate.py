@@ -14,7 +14,7 @@ from negmerge.unlearned import read_choice, unlearned_network
 
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
-    device = compute.prepare(params.device, params.torch_threads, params.seed)
+    device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     choice = read_choice(inputs.selected)
     candidates = inputs.get("candidates", [])
@@ -27,7 +27,7 @@ with job(snakemake) as provenance:
     transform = scenario.evaluation_transform()
     for name in scenario.roles:
         role = scenario.role(name, "score")
-        batches = evaluation_batches(role.items, transform, params.batch_size, params.workers)
+        batches = evaluation_batches(role.items, transform, params.batch_size, loaders)
         logits, truth = found[name] = all_logits(network, role.head, batches, device)
         score[name] = asdict(count_right(logits, truth))
     further, of_images = scenario.scores(

@@ -17,7 +17,7 @@ with job(snakemake):
         scores=[read_record(path) for path in inputs.get("scores", [])],
         heatmaps=[read_heatmaps(path) for path in inputs.get("gradcam", [])],
         coordinates=[
-            read_json(path, keys=("experiment", "task")) for path in inputs.get("coordinates", [])
+            read_json(path, keys=("experiment", "task")) for path in inputs.get("signs", [])
         ],
     )
     write_text(output.csv, data.to_csv(index=False, na_rep="NA", lineterminator="\n"))

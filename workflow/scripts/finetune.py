@@ -15,15 +15,15 @@ from negmerge.training import fit
 
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
-    device = compute.prepare(params.device, params.torch_threads, params.seed)
+    device, loaders = compute.prepare(snakemake)
     recipe = Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, inputs, device)
     network = scenario.network(read_state(inputs.base), inputs.base)
-    freeze(network, params.frozen)
+    freeze(network, params.freeze)
     forget = scenario.role("forget", "train")
     transform = scenario.training_transform(recipe.augmentation)
-    batches = TrainingBatches(forget.items, transform, recipe, params.seed)
-    saved = SavedState.of_job(snakemake, device, provenance.made_from)
+    batches = TrainingBatches(forget.items, transform, recipe, params.seed, loaders=loaders)
+    saved = SavedState.of_job(snakemake, provenance.made_from)
     fit(
         network,
         batches,

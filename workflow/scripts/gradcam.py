@@ -13,10 +13,10 @@ from negmerge.unlearned import read_choice, unlearned_network
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
-    device = compute.prepare(params.device, params.torch_threads, seed=0)
+    device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     role, transform = scenario.role("forget", "score"), scenario.evaluation_transform()
-    batches = evaluation_batches(role.items, transform, params.batch_size, params.workers)
+    batches = evaluation_batches(role.items, transform, params.batch_size, loaders)
     base = scenario.network(read_state(inputs.base), inputs.base)
     chosen = choose(base, role.head, batches, device)
     pictures, labels = zip(*(role.items[place] for place in chosen), strict=True)

@@ -11,10 +11,10 @@ from negmerge.states import write_state
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
-    device = compute.prepare(params.device, params.torch_threads, seed=0)
+    device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(
-        scenario, inputs.base, params.batch_size, device, **params.validation
+        scenario, inputs.base, params.batch_size, device, loaders=loaders, **params.validation
     )
     merged, report = merge_greedily(
         {Path(path).stem: path for path in inputs.vectors},

@@ -8,7 +8,7 @@ from negmerge.states import read_state, write_state
 
 with job(snakemake):
     params = snakemake.params
-    device = compute.prepare(params.device, params.torch_threads, seed=0)
+    device, _ = compute.prepare(snakemake)
     text = snakemake.input.text
     clip = text_model(params.model, read_state(text), text).to(device)
     head = zero_shot_head(clip, params.prompts["classes"], params.prompts["templates"])

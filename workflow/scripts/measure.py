@@ -9,10 +9,16 @@ from negmerge.states import read_state
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
-    device = compute.prepare(params.device, params.torch_threads, seed=0)
+    device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(
-        scenario, inputs.base, params.batch_size, device, roles=params.roles, **params.validation
+        scenario,
+        inputs.base,
+        params.batch_size,
+        device,
+        roles=params.roles,
+        loaders=loaders,
+        **params.validation,
     )
     found = validation.measure(scenario.network(read_state(inputs.trained), inputs.trained))
     print(found)

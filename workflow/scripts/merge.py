@@ -1,5 +1,6 @@
 """Merge the task vectors of the pool into one."""
 
+from negmerge.jobs.compute import device_name
 from negmerge.jobs.gpus import take_device
 from negmerge.jobs.job import job
 from negmerge.merging import merge_files
@@ -14,7 +15,7 @@ with job(snakemake) as provenance:
         params.method,
         vectors,
         snakemake.output.merged,
-        device=take_device(params.device),
+        device=take_device(device_name(snakemake)),
         **options,
     )
     hashes = (file["sha256"] for file in report["inputs"])

@@ -8,7 +8,7 @@ from negmerge.unlearned import read_choice, unlearned_network
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
-    device = compute.prepare("cpu", params.torch_threads, seed=0)
+    device, _ = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     choice = read_choice(inputs.selected)
     network = unlearned_network(

@@ -13,10 +13,10 @@ from negmerge.states import read_state
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
-    device = compute.prepare(params.device, params.torch_threads, seed=0)
+    device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(
-        scenario, inputs.base, params.batch_size, device, **params.validation
+        scenario, inputs.base, params.batch_size, device, loaders=loaders, **params.validation
     )
     paths = {Path(path).stem: path for path in inputs.vectors}
     count = validation.counting(lambda name: (read_state(paths[name]), paths[name]))

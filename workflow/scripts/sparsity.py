@@ -2,15 +2,15 @@
 
 from dataclasses import asdict
 
+from negmerge.checkpoints import StateFile
 from negmerge.evaluation.sparsity import sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job
 from negmerge.merging.inputs import chosen
 from negmerge.models.freezing import is_frozen
-from negmerge.stored import StateFile
 
 with job(snakemake):
-    inputs, frozen = snakemake.input, snakemake.params.frozen
+    inputs, frozen = snakemake.input, snakemake.params.freeze
     paths = inputs.candidates
     # A merge is one vector; the best single one is that of several which was chosen.
     path = paths[0] if len(paths) == 1 else paths[chosen(inputs.choice[0], paths)]

@@ -16,7 +16,7 @@ from negmerge.training import fit
 
 with job(snakemake) as provenance:
     params = snakemake.params
-    device = compute.prepare(params.device, params.torch_threads, params.seed)
+    device, loaders = compute.prepare(snakemake)
     recipe = Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, snakemake.input, device)
     settings = Compute.model_validate(params.scenario["compute"])
@@ -26,8 +26,8 @@ with job(snakemake) as provenance:
     model = compute.tuned(model.to(device), settings)
     items = scenario.role(params.role, "train").items
     transform = scenario.training_transform(recipe.augmentation)
-    batches = TrainingBatches(items, transform, recipe, params.seed)
-    saved = SavedState.of_job(snakemake, device, provenance.made_from)
+    batches = TrainingBatches(items, transform, recipe, params.seed, loaders=loaders)
+    saved = SavedState.of_job(snakemake, provenance.made_from)
     fit(
         model,
         batches,

@@ -16,11 +16,17 @@ from negmerge.unlearning.tuning import stacked, tune
 
 with job(snakemake):
     inputs, params, name = snakemake.input, snakemake.params, snakemake.wildcards.method
-    device = compute.prepare(params.device, params.torch_threads, params.seed)
+    device, loaders = compute.prepare(snakemake)
     method, recipe = METHODS[params.method], Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(
-        scenario, inputs.base, params.batch_size, device, roles=params.roles, **params.validation
+        scenario,
+        inputs.base,
+        params.batch_size,
+        device,
+        roles=params.roles,
+        loaders=loaders,
+        **params.validation,
     )
     base, classes = read_state(inputs.base), params.scenario["classes"]
 
@@ -28,7 +34,7 @@ with job(snakemake):
         """Train the base with the options that are searched."""
         model = scenario.network(base, inputs.base)
         options = params.options | searched
-        unlearn(model, method, options, scenario, classes, recipe, params.seed, device)
+        unlearn(model, method, options, scenario, classes, recipe, params.seed, device, loaders)
         return model
 
     rules = load_rules(params.rules, params.keep, inputs.get("reference", []))

@@ -26,9 +26,9 @@ from negmerge.settings.compute import Compute
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-@pytest.mark.parametrize("optimiser", [{}, SGD, PLAIN_SGD], ids=["adamw", "nesterov", "sgd"])
-def test_killed_in_any_step_it_ends_with_the_same_numbers(start, lines, optimiser, accumulation):
-    settings = optimiser | {"accumulation": accumulation}
+@pytest.mark.parametrize("optimizer", [{}, SGD, PLAIN_SGD], ids=["adamw", "nesterov", "sgd"])
+def test_killed_in_any_step_it_ends_with_the_same_numbers(start, lines, optimizer, accumulation):
+    settings = optimizer | {"grad_accum_steps": accumulation}
     steps = 9 // accumulation
     for step in range(1, steps + 1):
         with pytest.raises(Killed):
@@ -41,7 +41,7 @@ def test_killed_in_any_step_it_ends_with_the_same_numbers(start, lines, optimise
 
 
 def test_the_steps_of_that_run_differ():
-    for change in ({"epochs": 2}, {"accumulation": 2}, SGD, PLAIN_SGD):
+    for change in ({"epochs": 2}, {"grad_accum_steps": 2}, SGD, PLAIN_SGD):
         other = undisturbed(tuple(change.items()))
         assert not torch.equal(other["0.weight"], undisturbed()["0.weight"])
 
@@ -60,8 +60,8 @@ def test_in_any_way_to_compute_it_ends_with_the_same_numbers(start, lines, chang
 @pytest.mark.parametrize("step", [2, 5])
 def test_with_loader_processes_it_ends_with_the_same_numbers(start, step):
     with pytest.raises(Killed):
-        train(start(), during=step, workers=2)
-    assert_same(train(start(), workers=2))
+        train(start(), during=step, loaders=2)
+    assert_same(train(start(), loaders=2))
 
 
 def test_killed_again_and_again_it_ends_with_the_same_numbers(start, lines):
@@ -79,17 +79,17 @@ def end_all():
     signal.raise_signal(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_signal_saves_at_once_whatever_the_time(start, lines, workers):
+@pytest.mark.parametrize("loaders", [0, 2])
+def test_a_signal_saves_at_once_whatever_the_time(start, lines, loaders):
     saved = start(seconds=math.inf)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(UserError) as caught:
-        train(saved, end_all, during=4, workers=workers)
+        train(saved, end_all, during=4, loaders=loaders)
     assert str(caught.value) == (
         "stopped by SIGTERM after step 4 of 9; its state is saved, run again and it goes on"
     )
     assert signal.getsignal(signal.SIGTERM) == before
-    assert_same(train(start(), workers=workers))
+    assert_same(train(start(), loaders=loaders))
     assert lines == [f"going on after step 4 of 9, saved in {saved.path}"]
 
 
@@ -141,7 +141,9 @@ def test_states_are_saved_now_and_then_and_take_a_small_share_of_the_time(
 
     monkeypatch.setattr(resuming, "write_state", write)
     saved = start(seconds=10)
-    training = resuming.Training(nn.Linear(1, 1), torch.optim.SGD([nn.Parameter(torch.ones(1))]))
+    training = resuming.TrainingState(
+        nn.Linear(1, 1), torch.optim.SGD([nn.Parameter(torch.ones(1))])
+    )
     for step in range(1, 501):
         now += 0.5
         saved.after_step(training, step, 500)

@@ -82,11 +82,11 @@ def another_dtype(path):
 
 
 def another_parameter(path):
-    rewrite(path, lambda state: state.update({"optimiser.9.step": torch.zeros(())}))
+    rewrite(path, lambda state: state.update({"optimizer.9.step": torch.zeros(())}))
 
 
-def another_optimiser(path):
-    rewrite(path, lambda state: state.pop("optimiser.0.exp_avg"))
+def another_optimizer(path):
+    rewrite(path, lambda state: state.pop("optimizer.0.exp_avg"))
 
 
 def another_generator(path):
@@ -109,7 +109,7 @@ def another_generator(path):
         (another_shape, r"tensor '0\.bias' has shape \[5\], expected \[4\]"),
         (another_dtype, r"tensor '0\.bias' holds torch\.int64, expected torch\.float32"),
         (another_parameter, r"no parameter '9', expected 0\.\.5"),
-        (another_optimiser, r"optimiser, parameter 0: tensor 'exp_avg' is missing \(1 in all\)"),
+        (another_optimizer, r"optimizer, parameter 0: tensor 'exp_avg' is missing \(1 in all\)"),
         (another_generator, r"tensor '0' is missing \(1 in all\)"),
     ],
 )

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from negmerge.data.augmentation import training_transform
 from negmerge.data.loading import TrainingBatches
-from negmerge.jobs.compute import tuned
+from negmerge.devices import tuned
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.training import fit
@@ -21,8 +21,8 @@ RANDOM = Augmentation(crop_scale=None, padding=1, flip=0.5)
 TRANSFORM = training_transform(RANDOM, 8, (0.5,) * 3, (0.5,) * 3)
 FP32 = Compute()
 RUN = {"params": {"a": 1}, "inputs": ["b"]}
-SGD = {"optimiser": "sgd", "momentum": 0.9, "nesterov": True}
-PLAIN_SGD = {"optimiser": "sgd", "momentum": 0.0}
+SGD = {"optimizer": "sgd", "momentum": 0.9, "nesterov": True}
+PLAIN_SGD = {"optimizer": "sgd", "momentum": 0.0}
 
 
 class Items:
@@ -51,7 +51,7 @@ def network():
     )
 
 
-def train(saved, stop=power_cut, during=math.inf, compute=FP32, **settings):
+def train(saved, stop=power_cut, during=math.inf, compute=FP32, loaders=0, **settings):
     """Train to the end, or until `stop` is called in the loss of a step, counted from this start.
 
     Returns:
@@ -63,12 +63,12 @@ def train(saved, stop=power_cut, during=math.inf, compute=FP32, **settings):
     def loss(images, labels):
         nonlocal calls
         calls += 1
-        if calls == during * recipe.accumulation:
+        if calls == during * recipe.grad_accum_steps:
             stop()
         weights = torch.rand(len(labels), generator=noise)
         return (functional.cross_entropy(net(images), labels, reduction="none") * weights).mean()
 
-    batches = TrainingBatches(Items(), TRANSFORM, recipe, 5)
+    batches = TrainingBatches(Items(), TRANSFORM, recipe, 5, loaders=loaders)
     named = {"seed": 7, "generators": [noise], "saved": saved, "fused": compute.fused}
     fit(net, batches, len(batches), loss, recipe, CPU, lambda line: None, **named)
     return net.state_dict() | {"noise": noise.get_state()}

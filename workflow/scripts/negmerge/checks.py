@@ -26,7 +26,7 @@ def require_finite(tensor: Tensor, name: str, where: str | Path) -> Tensor:
     return tensor
 
 
-def require_same_layout(
+def require_same_tensors(
     reference: Mapping[str, tuple[int, ...]],
     found: Mapping[str, tuple[int, ...]],
     where: str | Path,

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from negmerge.checkpoints import StoredState, open_state
 from negmerge.checks import require_finite
-from negmerge.stored import StoredState, open_state
 
 PART = 2**18
 

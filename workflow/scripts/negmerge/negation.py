@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from negmerge import __version__
+from negmerge.checkpoints import open_state
 from negmerge.merging.inputs import identity
 from negmerge.states import read_state, write_state
-from negmerge.stored import open_state
 from negmerge.vectors import apply
 
 

@@ -13,10 +13,9 @@ from torch.utils.data import ConcatDataset
 from negmerge.data.augmentation import training_transform
 from negmerge.data.loading import Part, TrainingBatches
 from negmerge.data.prompts import fill
-from negmerge.jobs.resuming import SavedState
 from negmerge.models.clip import build_clip
 from negmerge.settings.recipe import Recipe
-from negmerge.training import fit
+from negmerge.training import Resumable, fit
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,8 @@ def pretrain(
     recipe: Recipe,
     seed: int,
     device: torch.device,
-    saved: SavedState | None = None,
+    saved: Resumable | None = None,
+    loaders: int = 0,
 ) -> open_clip.CLIP:
     """Train a CLIP model from random weights; torch's global seed decides the weights.
 
@@ -59,6 +59,7 @@ def pretrain(
         seed: of the data order, the augmentation and the choice of prompts.
         device: where to train.
         saved: the run's saved state.
+        loaders: processes that load the images.
     """
     clip = build_clip(row).to(device)
     clip.token_embedding.weight.requires_grad_(False)
@@ -81,6 +82,7 @@ def pretrain(
         training_transform(recipe.augmentation, row["size"], row["mean"], row["std"]),
         recipe,
         seed,
+        loaders=loaders,
     )
     fit(
         clip,

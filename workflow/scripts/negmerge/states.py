@@ -7,10 +7,10 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from negmerge.checkpoints import StoredState, open_state
 from negmerge.checks import require_finite
 from negmerge.errors import UserError
 from negmerge.files import replacing
-from negmerge.stored import StoredState, open_state
 
 State = dict[str, Tensor]
 

@@ -3,7 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +13,43 @@ from torch.optim import Optimizer
 
 from negmerge.checks import require_finite
 from negmerge.errors import NotFinite, UserError
-from negmerge.jobs.resuming import SavedState
-from negmerge.jobs.snapshots import Training
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
 
 REPORT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What a training run changes.
+
+    Attributes:
+        model: the model; its weights and buffers.
+        optimizer: the optimizer of some of its parameters.
+        generators: what the loss draws from, beside torch's global generators.
+    """
+
+    model: nn.Module
+    optimizer: Optimizer
+    generators: Sequence[torch.Generator] = ()
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The parameters that the optimizer changes, by its numbers."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+
+class Resumable(Protocol):
+    """Saves a run on its way, and brings it back; see `jobs.resuming.SavedState`."""
+
+    def restore(self, training: TrainingState, steps: int) -> int:
+        """Bring a run of so many steps back to where it was saved; give the steps that are done."""
+
+    def watching(self) -> AbstractContextManager:
+        """Note that the run is to be stopped, for `after_step`."""
+
+    def after_step(self, training: TrainingState, done: int, steps: int) -> None:
+        """Save the run if it is time to, or if it is to be stopped."""
 
 
 def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
@@ -69,7 +102,7 @@ def fit(
     *,
     seed: int = 0,
     generators: Sequence[torch.Generator] = (),
-    saved: SavedState | None = None,
+    saved: Resumable | None = None,
     fused: bool = False,
 ) -> None:
     """Train the parameters of a model that require a gradient, in place and in training mode.
@@ -84,54 +117,54 @@ def fit(
             loss what kind of batch it is, are passed on.
         batch_count: how many batches there are in all epochs.
         loss: from the members of a batch to a scalar; it calls the model.
-        recipe: optimiser, schedule, clipping and accumulation.
+        recipe: optimizer, schedule, clipping and accumulation.
         device: where the batches are moved.
         report: takes a line with step, loss, rate, speed and remaining time, every 5 seconds.
-        after_step: called with the optimiser after each of its steps; may change parameters.
+        after_step: called with the optimizer after each of its steps; may change parameters.
         seed: of what the model draws at random, such as dropout.
         generators: what `loss` draws from; they are saved and brought back with the run.
         saved: the run's saved state. `batches` are then `data.loading.TrainingBatches`, and `loss`
             and `after_step` remember nothing from step to step but `generators`.
-        fused: whether a step of the optimiser is one kernel.
+        fused: whether a step of the optimizer is one kernel.
 
     Raises:
         UserError: the loss or a tensor of the trained model is not finite, there are too few
             batches for a step, or a signal stopped the run, which was saved.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimiser = _optimiser(parameters, recipe, fused)
-    steps = batch_count // recipe.accumulation
+    optimizer = _optimizer(parameters, recipe, fused)
+    steps = batch_count // recipe.grad_accum_steps
     if steps < 1:
         raise UserError(
-            f"{batch_count} batches in all epochs, but accumulation is {recipe.accumulation}: "
-            "not one step"
+            f"{batch_count} batches in all epochs, but grad_accum_steps is "
+            f"{recipe.grad_accum_steps}: not one step"
         )
-    run = Training(model, optimiser, generators)
+    run = TrainingState(model, optimizer, generators)
     done = 0
     if saved is not None:
         done = saved.restore(run, steps)
-        batches = batches.after(done * recipe.accumulation)
+        batches = batches.after(done * recipe.grad_accum_steps)
     progress = _Progress(done, steps, report)
     model.train()
     with saved.watching() if saved is not None else nullcontext():
-        for step, group in enumerate(_groups(batches, recipe.accumulation), done):
+        for step, group in enumerate(_groups(batches, recipe.grad_accum_steps), done):
             rate = scheduled_rate(recipe, step, steps)
-            for parameter_group in optimiser.param_groups:
+            for parameter_group in optimizer.param_groups:
                 parameter_group["lr"] = rate
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             _seed_step(seed, step, device)
             total = torch.zeros((), device=device)
-            divisor = len(group) if recipe.accumulated == "mean" else 1
+            divisor = len(group) if recipe.grad_accum_reduction == "mean" else 1
             for batch in group:
                 part = loss(*(_moved(member, device) for member in batch))
                 (part / divisor).backward()
                 total += part.detach() / len(group)
                 progress.images += len(batch[0])
-            if recipe.clip_norm is not None:
-                nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-            optimiser.step()
+            if recipe.max_grad_norm is not None:
+                nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
+            optimizer.step()
             if after_step is not None:
-                after_step(optimiser)
+                after_step(optimizer)
             progress.after(step, total, rate)
             if saved is not None:
                 saved.after_step(run, step + 1, steps)
@@ -140,10 +173,10 @@ def fit(
         require_finite(tensor, name, f"after {steps} steps of training; lower the rate")
 
 
-def _optimiser(parameters: list[nn.Parameter], recipe: Recipe, fused: bool) -> Optimizer:
+def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, fused: bool) -> Optimizer:
     # torch takes None for the choice that it would make itself, and False for the slowest.
     choice = True if fused else None
-    if recipe.optimiser == "sgd":
+    if recipe.optimizer == "sgd":
         return torch.optim.SGD(
             parameters,
             lr=recipe.learning_rate,

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checks import require_finite, require_same_layout
+from negmerge.checks import require_finite, require_same_tensors
 from negmerge.errors import UserError
 from negmerge.states import State, shapes
 
@@ -56,7 +56,7 @@ def task_vector(
         UserError: a tensor is missing, extra, misshapen or of another kind, or holds NaN or
             infinity.
     """
-    require_same_layout(shapes(base), shapes(finetuned), where)
+    require_same_tensors(shapes(base), shapes(finetuned), where)
     vector = {}
     for name, before in base.items():
         if before.is_floating_point() != finetuned[name].is_floating_point():
@@ -91,7 +91,7 @@ def apply(
         UserError: a tensor is missing, extra or misshapen.
     """
     moved = {name: tensor for name, tensor in base.items() if in_vector(name, tensor)}
-    require_same_layout(shapes(moved), shapes(vector), where)
+    require_same_tensors(shapes(moved), shapes(vector), where)
     return {
         name: (widen(tensor) + coefficient * vector[name]).to(tensor.dtype)
         if name in moved

@@ -106,16 +106,23 @@ class TrainingBatches:
     Args:
         items: gives (PIL image, label) for each number below its length.
         transform: from a PIL image to a tensor, drawing from the global random generators.
-        recipe: epochs, batch size, order and loader processes.
+        recipe: epochs, batch size and order.
         seed: decides the order of the items, unless it is fixed, and their random changes.
         skip: how many batches are left out at the start.
+        loaders: processes that load the images; they are the same with any number.
     """
 
     def __init__(
-        self, items: Sequence, transform: Transform, recipe: Recipe, seed: int, skip: int = 0
+        self,
+        items: Sequence,
+        transform: Transform,
+        recipe: Recipe,
+        seed: int,
+        skip: int = 0,
+        loaders: int = 0,
     ):
         self._items, self._transform, self._recipe, self._seed = items, transform, recipe, seed
-        self._skip = skip
+        self._skip, self._loaders = skip, loaders
         self._each = batches_per_epoch(len(items), recipe.batch_size)
 
     def __len__(self) -> int:
@@ -127,16 +134,18 @@ class TrainingBatches:
         yield from _loader(
             self._items,
             self._transform,
-            self._recipe,
             self._seed,
             self._keys(),
+            self._loaders,
             worker_init_fn=_leave_signals_to_the_job,
         )
 
     def after(self, count: int) -> "TrainingBatches":
         """Give what follows the first `count` batches, without loading these."""
         skip = self._skip + count
-        return TrainingBatches(self._items, self._transform, self._recipe, self._seed, skip)
+        return TrainingBatches(
+            self._items, self._transform, self._recipe, self._seed, skip, self._loaders
+        )
 
     def _keys(self) -> Iterator[list[tuple[int, int]]]:
         """Give the keys of each batch; those of all epochs at once may be millions."""
@@ -160,11 +169,12 @@ class Epochs:
         recipe: Recipe,
         seed: int,
         in_order: bool = False,
+        loaders: int = 0,
     ):
         self._each = batches_per_epoch(len(items), recipe.batch_size)
         keys = _NextEpoch(items, recipe, seed, in_order)
-        living = {"persistent_workers": recipe.workers > 0}
-        self._loader = _loader(items, transform, recipe, seed, keys, **living)
+        living = {"persistent_workers": loaders > 0}
+        self._loader = _loader(items, transform, seed, keys, loaders, **living)
 
     def __len__(self) -> int:
         """Count the batches of one epoch."""
@@ -203,12 +213,12 @@ def _batches(
 
 
 def _loader(
-    items: Sequence, transform: Transform, recipe: Recipe, seed: int, keys: Iterable, **options: Any
+    items: Sequence, transform: Transform, seed: int, keys: Iterable, loaders: int, **options: Any
 ) -> DataLoader:
     return DataLoader(
         Augmented(items, transform, seed),
         batch_sampler=keys,
-        num_workers=recipe.workers,
+        num_workers=loaders,
         pin_memory=torch.cuda.is_available(),
         **options,
     )
@@ -239,7 +249,7 @@ class _Transformed(Dataset):
 
 
 def evaluation_batches(
-    items: Sequence, transform: Transform, batch_size: int, workers: int = 0
+    items: Sequence, transform: Transform, batch_size: int, loaders: int = 0
 ) -> DataLoader:
     """Give the items once, in their order, through a transform without randomness.
 
@@ -249,6 +259,6 @@ def evaluation_batches(
     return DataLoader(
         _Transformed(items, transform),
         batch_size=batch_size,
-        num_workers=workers,
+        num_workers=loaders,
         pin_memory=torch.cuda.is_available(),
     )

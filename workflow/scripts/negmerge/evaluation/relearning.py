@@ -35,15 +35,15 @@ def relearn_epochs(
     Returns:
         0 if the model reaches the target as it is; None if it does not within these epochs.
     """
-    optimiser = torch.optim.SGD(network.parameters(), lr=learning_rate)
+    optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate)
     if accuracy(network, None, forget, device).correct >= target:
         return 0
     for number, batches in enumerate(epochs, 1):
         network.train()
         for images, labels in batches:
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             functional.cross_entropy(network(images.to(device)), labels.to(device)).backward()
-            optimiser.step()
+            optimizer.step()
         if accuracy(network, None, forget, device).correct >= target:
             return number
     return None

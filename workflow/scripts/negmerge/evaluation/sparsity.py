@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
-from negmerge.checks import require_same_layout
+from negmerge.checkpoints import StoredState
+from negmerge.checks import require_same_tensors
 from negmerge.merging.blocks import Block, Stored
 from negmerge.merging.engine import stored_pool
 from negmerge.states import shapes
-from negmerge.stored import StoredState
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def sparsity(
     """
     layout, origin = shapes(vector), Stored(base)
     shared = {name: base.shape(name) for name in base.names if name in layout}
-    require_same_layout(layout, shared, base.path)
+    require_same_tensors(layout, shared, base.path)
 
     def count(block: Block) -> Sparsity:
         vectors = iter(block)

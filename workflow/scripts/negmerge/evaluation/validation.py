@@ -155,7 +155,7 @@ def load_validation(
     *,
     most: int | None,
     re_estimates: bool,
-    workers: int = 0,
+    loaders: int = 0,
     roles: Iterable[str] | None = None,
     seed: int = 0,
 ) -> Validation:
@@ -167,7 +167,7 @@ def load_validation(
         batch_size: images per forward pass.
         device: where to compute.
         most: how many images of a role are read at most; None: all.
-        workers: processes that load the images.
+        loaders: processes that load the images.
         re_estimates: whether a moved network gets batch statistics of its own.
         roles: of the images; by default what to forget and what to keep.
         seed: of what the scenario's measures draw.
@@ -183,7 +183,7 @@ def load_validation(
         if not len(role.items):
             raise UserError(f"too few {name} images to choose a coefficient with")
         batches = evaluation_batches(
-            role.items, scenario.evaluation_transform(), batch_size, workers
+            role.items, scenario.evaluation_transform(), batch_size, loaders
         )
         sets[name] = role.head, batches
     return Validation(

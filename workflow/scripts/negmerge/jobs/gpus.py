@@ -1,4 +1,4 @@
-"""The device of a name; and for a job, a GPU of its own.
+"""A GPU of its own for each job.
 
 Snakemake counts the GPUs that its jobs use (`--resources gpu=2`), but tells none of them which one
 is free. So each GPU has a file, and the job that holds the lock on it has the GPU.
@@ -12,29 +12,10 @@ from pathlib import Path
 
 import torch
 
-from negmerge.errors import UserError
+from negmerge.devices import find_device
 
 # How long a job sleeps before it looks again for a free GPU.
 SECONDS = 1.0
-
-
-def find_device(device: str | torch.device) -> torch.device:
-    """Give the device of a name.
-
-    Raises:
-        UserError: it is neither `cpu` nor a GPU (`cuda`, `cuda:1`, ...) that is there.
-    """
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        found = None
-    if found is None or found.type not in ("cpu", "cuda"):
-        raise UserError(f"unknown device {str(device)!r}; valid: cpu, cuda") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"the device is {found}, but torch finds no GPU; use cpu")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"the device is {found}, but there are {torch.cuda.device_count()} GPUs")
-    return found
 
 
 def take_device(device: str) -> torch.device:

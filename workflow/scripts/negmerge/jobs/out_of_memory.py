@@ -3,18 +3,18 @@
 import sys
 
 # By rule: the setting of an experiment that says how many images are on the GPU at a time. Those
-# of training can be made up for by `accumulation` beside them.
+# of training can be made up for by `grad_accum_steps` beside them.
 BATCHES = {
     "base": "pretrain.recipe.batch_size",
     "train": "train.batch_size",
     "finetune": "finetune.batch_size",
     "unlearn": "unlearn.batch_size",
-    "greedy": "evaluation_batch",
-    "sweep": "evaluation_batch",
-    "measure": "evaluation_batch",
-    "search": "evaluation_batch",
-    "evaluate": "evaluation_batch",
-    "gradcam": "evaluation_batch",
+    "greedy": "eval_batch_size",
+    "sweep": "eval_batch_size",
+    "measure": "eval_batch_size",
+    "search": "eval_batch_size",
+    "evaluate": "eval_batch_size",
+    "gradcam": "eval_batch_size",
 }
 ACCUMULATED = ("base", "train", "finetune")
 
@@ -38,7 +38,7 @@ def advice(rule: str, experiment: str) -> str:
     place = f"experiments.{experiment}.{BATCHES[rule]}"
     line += f"lower {place}"
     if rule in ACCUMULATED:
-        beside = place.replace("batch_size", "accumulation")
+        beside = place.replace("batch_size", "grad_accum_steps")
         line += f" and raise {beside}, so that a step still takes as many images"
     if rule == "evaluate":
         line += f"; a classifier that relearns: experiments.{experiment}.relearn.batch_size"

@@ -55,7 +55,7 @@ class Record:
         bytes: the file's size.
         sha256: its hash.
         modified: the time stamp with which it was last found to be right, in nanoseconds.
-        keep: the workflow's setting; with `needed`, checkpoints go when no job needs them any more.
+        checkpoints: the workflow's setting; with `needed`, they go when no job needs them any more.
         inputs: what it was made from: by name `sha256`, None for a folder, and `record`, the place
             of the record that the input had, None if it had none.
     """
@@ -66,7 +66,7 @@ class Record:
     bytes: int
     sha256: str
     modified: int
-    keep: str
+    checkpoints: str
     inputs: dict[str, dict[str, str | None]]
 
 
@@ -107,7 +107,7 @@ def read_record(path: Path) -> Record:
             bytes=int(made["bytes"]),
             sha256=str(made["sha256"]),
             modified=int(made["modified"]),
-            keep=str(content["keep"]),
+            checkpoints=str(content["checkpoints"]),
             inputs=inputs,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -186,7 +186,7 @@ class Provenance:
                 for path in dict.fromkeys(self._job.input)
             },
             "outputs": {path: _facts(path) for path in self._job.output},
-            "keep": self._job.config.get("keep", "all"),
+            "checkpoints": self._job.config.get("checkpoints", "all"),
             "params": params,
             "seed": params.get("seed"),
             "versions": versions(),

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import platform
 import signal
 import threading
 import time
@@ -12,12 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 
 from negmerge.errors import UserError
-from negmerge.jobs.snapshots import Training, content_digest, put_back, snapshot
+from negmerge.jobs.snapshots import content_digest, put_back, snapshot
 from negmerge.states import read_metadata, read_state, write_state
+from negmerge.training import TrainingState
 
 # A state is saved no sooner than so many seconds after the start or the last one. Short runs save
 # none; of a long one that is killed without a signal, so much is lost.
@@ -68,14 +67,13 @@ class SavedState:
         self._caught: int | None = None
 
     @classmethod
-    def of_job(
-        cls, snakemake: Any, device: torch.device, inputs: Callable[[], object]
-    ) -> "SavedState":
-        """Give the saved state of a job: params, inputs, versions and the device decide its run.
+    def of_job(cls, snakemake: Any, inputs: Callable[[], object]) -> "SavedState":
+        """Give the saved state of a job: params, inputs and versions decide its run.
+
+        A run may go on on another machine; then its last bits are those of both.
 
         Args:
             snakemake: the object that Snakemake gives to scripts.
-            device: where the job computes.
             inputs: gives the checksums of the job's inputs; see `provenance.Provenance.made_from`.
         """
 
@@ -84,12 +82,11 @@ class SavedState:
                 "params": dict(snakemake.params.items()),
                 "inputs": inputs(),
                 "versions": {name: _version(name) for name in PACKAGES},
-                "device": _kind(device),
             }
 
         return cls(state_path(snakemake.output[0]), run)
 
-    def restore(self, training: Training, steps: int) -> int:
+    def restore(self, training: TrainingState, steps: int) -> int:
         """Bring a run of so many steps back to where it was saved, if it can be used.
 
         A state that is damaged or of another run is not used, and a line says why.
@@ -134,7 +131,7 @@ class SavedState:
         if self._caught is not None:
             signal.raise_signal(self._caught)
 
-    def after_step(self, training: Training, done: int, steps: int) -> None:
+    def after_step(self, training: TrainingState, done: int, steps: int) -> None:
         """Save the run if it is time to, or if a signal came.
 
         Args:
@@ -166,7 +163,7 @@ class SavedState:
             self._digest = hashlib.sha256(text.encode()).hexdigest()
         return self._digest
 
-    def _read(self, training: Training, steps: int) -> int:
+    def _read(self, training: TrainingState, steps: int) -> int:
         header = read_metadata(self.path)
         if not isinstance(header, dict) or header.get("run") != self._fingerprint():
             raise UserError(f"{self.path}: it is that of another run")
@@ -179,7 +176,7 @@ class SavedState:
         put_back(training, state, self.path)
         return done
 
-    def _save(self, training: Training, done: int) -> bool:
+    def _save(self, training: TrainingState, done: int) -> bool:
         """Write the state; a disk without room for it is no reason to stop the run."""
         start = time.monotonic()
         try:
@@ -201,10 +198,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _kind(device: torch.device) -> str:
-    """Name the kind of a device; on another kind sums may be rounded in another way."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

@@ -1,61 +1,40 @@
-"""All that a training run changes, as one state: model, optimiser and random generators."""
+"""All that a training run changes, as one state: model, optimizer and random generators."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
-from negmerge.checks import require_same_layout
+from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError
 from negmerge.states import State, shapes
+from negmerge.training import TrainingState
 
-# What an optimiser keeps of a parameter that has had a gradient, unless it is switched off.
+# What an optimizer keeps of a parameter that has had a gradient, unless it is switched off.
 KEPT = {
     torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
     torch.optim.SGD: {"momentum_buffer"},
 }
 
 
-@dataclass(frozen=True)
-class Training:
-    """What a training run changes.
-
-    Attributes:
-        model: the model; its weights and buffers.
-        optimiser: the optimiser of some of its parameters.
-        generators: what the loss draws from, beside torch's global generators.
-    """
-
-    model: nn.Module
-    optimiser: Optimizer
-    generators: Sequence[torch.Generator] = ()
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """The parameters that the optimiser changes, by its numbers."""
-        return [p for group in self.optimiser.param_groups for p in group["params"]]
-
-
-def snapshot(training: Training) -> State:
-    """Give all of it as `model.NAME`, `optimiser.NUMBER.KEY` and `generator.NUMBER`, on the CPU.
+def snapshot(training: TrainingState) -> State:
+    """Give all of it as `model.NAME`, `optimizer.NUMBER.KEY` and `generator.NUMBER`, on the CPU.
 
     Rates are not in it, since each step sets its own. On the CPU the tensors are the run's own,
     not copies.
     """
     found = {f"model.{name}": tensor for name, tensor in training.model.state_dict().items()}
-    for number, entries in training.optimiser.state_dict()["state"].items():
+    for number, entries in training.optimizer.state_dict()["state"].items():
         # Momentum that is switched off is None.
         tensors = {key: value for key, value in entries.items() if isinstance(value, Tensor)}
-        found |= {f"optimiser.{number}.{key}": value for key, value in tensors.items()}
+        found |= {f"optimizer.{number}.{key}": value for key, value in tensors.items()}
     for number, generator in enumerate(training.generators):
         found[f"generator.{number}"] = generator.get_state()
     return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
 
 
-def put_back(training: Training, state: Mapping[str, Tensor], where: object) -> None:
+def put_back(training: TrainingState, state: Mapping[str, Tensor], where: object) -> None:
     """Bring a run back to a snapshot of it.
 
     Args:
@@ -64,19 +43,19 @@ def put_back(training: Training, state: Mapping[str, Tensor], where: object) -> 
         where: what errors call it.
 
     Raises:
-        UserError: the snapshot is that of another model, optimiser or number of generators.
+        UserError: the snapshot is that of another model, optimizer or number of generators.
     """
     model = _below("model.", state)
     _require_same_kind(training.model.state_dict(), model, where)
-    entries = _optimiser_entries(training, state, where)
+    entries = _optimizer_entries(training, state, where)
     generators = {str(n): generator for n, generator in enumerate(training.generators)}
     found = _below("generator.", state)
     _require_same_kind({n: one.get_state() for n, one in generators.items()}, found, where)
     for number, generator in generators.items():
         generator.set_state(found[number])
     training.model.load_state_dict(model)
-    groups = training.optimiser.state_dict()["param_groups"]
-    training.optimiser.load_state_dict({"state": entries, "param_groups": groups})
+    groups = training.optimizer.state_dict()["param_groups"]
+    training.optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
 
 def content_digest(state: Mapping[str, Tensor]) -> str:
@@ -99,7 +78,7 @@ def _require_same_kind(
     reference: Mapping[str, Tensor], found: Mapping[str, Tensor], where: object
 ) -> None:
     """Check that a state has the names, shapes and dtypes of a reference."""
-    require_same_layout(shapes(reference), shapes(found), where)
+    require_same_tensors(shapes(reference), shapes(found), where)
     for name, tensor in reference.items():
         if found[name].dtype != tensor.dtype:
             raise UserError(
@@ -107,14 +86,14 @@ def _require_same_kind(
             )
 
 
-def _optimiser_entries(
-    training: Training, state: Mapping[str, Tensor], where: object
+def _optimizer_entries(
+    training: TrainingState, state: Mapping[str, Tensor], where: object
 ) -> dict[int, State]:
-    """Give the optimiser's tensors by the number of the parameter, laid out as it makes them."""
-    kept = KEPT[type(training.optimiser)]
+    """Give the optimizer's tensors by the number of the parameter, laid out as it makes them."""
+    kept = KEPT[type(training.optimizer)]
     parameters = {str(number): one for number, one in enumerate(training.parameters)}
     stored: dict[str, State] = {}
-    for name, tensor in _below("optimiser.", state).items():
+    for name, tensor in _below("optimizer.", state).items():
         number, _, key = name.partition(".")
         stored.setdefault(number, {})[key] = tensor
     found: dict[int, State] = {}
@@ -123,7 +102,7 @@ def _optimiser_entries(
             raise UserError(f"{where}: no parameter {number!r}, expected 0..{len(parameters) - 1}")
         count = torch.zeros((), dtype=torch.float32)
         expected = {key: count if key == "step" else parameters[number] for key in kept}
-        _require_same_kind(expected, entries, f"{where}: optimiser, parameter {number}")
+        _require_same_kind(expected, entries, f"{where}: optimizer, parameter {number}")
         # Files hold the standard layout; a sum over another one may be rounded elsewhere.
         found[int(number)] = {
             key: torch.empty_like(expected[key], requires_grad=False).copy_(tensor)

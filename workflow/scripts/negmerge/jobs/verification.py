@@ -140,7 +140,7 @@ class _Chain:
                 makers = (facts["record"] for facts in record.inputs.values() if facts["record"])
                 waiting += [(self._read(self.path(maker)), False) for maker in makers]
         self._records = {record.name: record for record in found}
-        self._drops = any(record.keep == "needed" for record in found)
+        self._drops = any(record.checkpoints == "needed" for record in found)
         return found
 
     def check(self, record: Record) -> None:

@@ -14,10 +14,10 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints import StoredState
 from negmerge.checks import require_finite
 from negmerge.merging.devices import to_device
 from negmerge.merging.workers import Workers
-from negmerge.stored import StoredState
 
 NUMBERS = 2**18
 # A GPU takes as long to be told of a small block as to work on it.

@@ -8,10 +8,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from negmerge import __version__
-from negmerge.checks import FLOATS, require_finite, require_same_layout
+from negmerge.checkpoints import StoredState, open_state
+from negmerge.checks import FLOATS, require_finite, require_same_tensors
+from negmerge.devices import find_device
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
-from negmerge.jobs.gpus import find_device
 from negmerge.merging.blocks import Block, Memory, Stored, Vectors
 from negmerge.merging.devices import to_host
 from negmerge.merging.inputs import Hashes, identities
@@ -19,7 +20,6 @@ from negmerge.merging.output import Output
 from negmerge.merging.registry import METHODS, Method, Value
 from negmerge.merging.workers import Workers
 from negmerge.states import State, shapes
-from negmerge.stored import StoredState, open_state
 from negmerge.vectors import is_batch_statistic
 
 
@@ -53,7 +53,7 @@ def merge(
     chosen, settings = _choose(method, options, vectors)
     labels = [f"vector {number}" for number in range(1, len(vectors) + 1)]
     for vector, label in zip(vectors, labels, strict=True):
-        require_same_layout(shapes(vectors[0]), shapes(vector), label)
+        require_same_tensors(shapes(vectors[0]), shapes(vector), label)
     kinds = [{name: tensor.dtype for name, tensor in vector.items()} for vector in vectors]
     sources = [Memory(vector, label) for vector, label in zip(vectors, labels, strict=True)]
     dtypes = _dtypes(kinds, labels)
@@ -166,7 +166,7 @@ def stored_pool(
     """Make a pool of files, after a check of their headers; see `Vectors`."""
     reference = files[0] if base is None else base
     for file in files:
-        require_same_layout(shapes(reference), shapes(file), file.path)
+        require_same_tensors(shapes(reference), shapes(file), file.path)
     names = reference.names
     if base is not None:
         for file in files:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from negmerge.checkpoints import StoredState
 from negmerge.errors import UserError, unknown
 from negmerge.files import read_json, sha256
-from negmerge.stored import StoredState
 
 
 class Hashes:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from negmerge.checkpoints import open_state
+from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import NUMBERS, Block
-from negmerge.merging.consensus import summarise
 from negmerge.merging.engine import stored_pool
-from negmerge.stored import open_state
 
 # Products of pairs need a block of all vectors at once, in float64: 128 MiB.
 STACKED = 2**24

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from negmerge.checks import require_same_layout
+from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError, find, unknown
 from negmerge.models.convolutional import resnet18, vgg16_bn
 from negmerge.models.last_linear import last_linear
@@ -131,6 +131,6 @@ def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn
     weight = state.get(f"{name}.weight")
     classes = len(weight) if weight is not None and weight.ndim == 2 else 1
     model = build_classifier(row, max(classes, 1))
-    require_same_layout(shapes(model.state_dict()), shapes(state), where)
+    require_same_tensors(shapes(model.state_dict()), shapes(state), where)
     model.load_state_dict(state)
     return model

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.checks import require_same_layout
+from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError, find
 from negmerge.states import State, shapes
 
@@ -100,7 +100,7 @@ def image_encoder(
         UserError: `state` is that of another model.
     """
     encoder = build(build_clip(row))
-    require_same_layout(shapes(encoder.state_dict()), shapes(state), where)
+    require_same_tensors(shapes(encoder.state_dict()), shapes(state), where)
     encoder.load_state_dict(state)
     return encoder
 
@@ -112,7 +112,7 @@ def text_model(row: Mapping, state: Mapping[str, Tensor], where: str) -> open_cl
         UserError: `state`, which errors call `where`, is that of another model.
     """
     clip = build_clip(row)
-    require_same_layout(shapes(split_state(clip)[1]), shapes(state), where)
+    require_same_tensors(shapes(split_state(clip)[1]), shapes(state), where)
     clip.load_state_dict(state, strict=False)
     return clip.eval()
 

@@ -124,7 +124,7 @@ def _peak(peak: dict, some_unknown: bool) -> str:
     return (
         f"At the end {end}. At peak between {least}, since merges need all vectors of a task at "
         f"once, and {most}, if all checkpoints were there together: each goes when no job needs it "
-        f"any more (`keep: needed`). Besides, {copy}"
+        f"any more (`checkpoints: needed`). Besides, {copy}"
     )
 
 

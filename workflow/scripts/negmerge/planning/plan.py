@@ -55,7 +55,7 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
     steps = _steps(jobs, works, seconds, clock)
     used = {job.experiment for job in jobs if job.experiment}
     extra = spool(jobs, study, assumed)
-    written = artefacts(jobs, study, networks, assumed, settings.get("keep", "all"))
+    written = artefacts(jobs, study, networks, assumed, settings.get("checkpoints", "all"))
     dropped = sum(row["dropped"] for row in written)
     return {
         "study": name,

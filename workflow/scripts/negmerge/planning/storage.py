@@ -10,7 +10,7 @@ from negmerge.settings.study import Study
 
 # Folders of a task that hold states of the network's size.
 STATES = ("finetuned", "vectors", "merged", "trained", "candidates", "unlearned")
-# The rules whose outputs go, with `keep: needed`, as soon as no job needs them any more.
+# The rules whose outputs go, with `checkpoints: needed`, as soon as no job needs them any more.
 INTERMEDIATE = ("finetune", "vector", "merge", "greedy", "unlearn")
 
 

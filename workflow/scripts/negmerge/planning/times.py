@@ -15,14 +15,14 @@ from negmerge.settings.study import Study
 STAGES = (
     ("download", "weights"), ("prepare",), ("split",), ("base", "train"), ("head",),
     ("measure",), ("finetune", "unlearn"), ("vector",), ("merge", "greedy"), ("sweep", "search"),
-    ("select",), ("evaluate", "negate", "gradcam", "sparsity", "coordinates"),
+    ("select",), ("evaluate", "negate", "gradcam", "sparsity", "signs"),
     ("table", "figure"), ("report",),
 )  # fmt: skip
 
 # A model comes about by negation or by training; each way does without the steps of the other.
 WAYS = (
     ("unlearn",),
-    ("finetune", "vector", "merge", "greedy", "sweep", "search", "sparsity", "coordinates"),
+    ("finetune", "vector", "merge", "greedy", "sweep", "search", "sparsity", "signs"),
 )
 
 

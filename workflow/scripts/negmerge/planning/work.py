@@ -6,7 +6,7 @@ says; it never counts as none.
 
 from collections.abc import Callable, Mapping
 
-from negmerge import places, plugins
+from negmerge import artefacts, plugins
 from negmerge.planning.case import Case, Work
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
@@ -74,13 +74,13 @@ def _finetune(case: Case) -> Work:
 
 def _unlearn(case: Case) -> Work:
     """Count the passes of each model that a method trains; what has no epochs reads images once."""
-    from negmerge.unlearning.registry import Training
+    from negmerge.unlearning.registry import TrainingOptions
 
     experiment, name = case.experiment, case.job.name
     method = plugins.load(plugins.UNLEARN_METHODS, methods.base_name(name)).METHOD
     use = experiment.methods[name]
     tried = [method.check(name, options) for options in methods.combinations(use)]
-    epochs = [one.epochs if isinstance(one, Training) else 1 for one in tried]
+    epochs = [one.epochs if isinstance(one, TrainingOptions) else 1 for one in tried]
     # At most: rules that agree, or a choice at the end of the grid, need fewer.
     scales = [option for option, values in use.grid.items() if is_scale(values)]
     beside = case.beside * len(experiment.rule_names) * len(scales)
@@ -120,7 +120,7 @@ def _greedy(case: Case) -> Work:
     coefficients = case.coefficients + case.beside
     tried = models * coefficients
     # The first vector stays without a trial; one without a search has a single coefficient.
-    tried += (models - 1) * (coefficients if options["research"] else 1)
+    tried += (models - 1) * (coefficients if options["search_each_step"] else 1)
     images = case.selecting("forget", case.kept)
     size = (2 * models + 1) * case.network.state_bytes
     return Work(
@@ -149,7 +149,7 @@ def _measure(case: Case) -> Work:
 
 
 def _search(case: Case) -> Work:
-    vectors = len(places.candidates(case.experiment, case.job.name))
+    vectors = len(artefacts.candidates(case.experiment, case.job.name))
     images = case.selecting("forget", case.kept)
     return Work(
         "vectors x coefficients x validation images, of which a search takes a share",
@@ -238,7 +238,7 @@ RULES: dict[str, Callable[[Case], Work]] = {
     "negate": _negate,
     "evaluate": _evaluate,
     "gradcam": _gradcam,
-    "coordinates": _coordinates,
+    "signs": _coordinates,
 }
 # Those that compute on the study's device; all others use a core.
 ON_DEVICE = (

@@ -37,7 +37,7 @@ def draw(
         selected: the choices of the methods, likewise.
         scores: for kinds that draw scores.
         heatmaps: for the kind `gradcam`, those that the rule of this name made for the figure.
-        coordinates: for the kind `signs`, what the rule `coordinates` noted for the figure.
+        coordinates: for the kind `signs`, what the rule `signs` noted for the figure.
 
     Returns:
         The figure, and the numbers in it, accuracies and probabilities in percent.

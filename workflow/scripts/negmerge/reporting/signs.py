@@ -23,7 +23,7 @@ def signs_data(figure: Mapping, records: Sequence[Mapping]) -> pd.DataFrame:
 
     Args:
         figure: the definition of the figure, as in a study.
-        records: of the rule `coordinates`.
+        records: of the rule `signs`.
     """
     frames = []
     for record in records:
@@ -45,7 +45,7 @@ def draw_signs(figure: Mapping, data: pd.DataFrame, records: Sequence[Mapping]) 
     Args:
         figure: the definition of the figure, as in a study.
         data: from `signs_data`.
-        records: of the rule `coordinates`, in the same order.
+        records: of the rule `signs`, in the same order.
     """
     panels = [panel for _, panel in data.groupby(["experiment", "task"], sort=False)]
     heights = [0.24 * panel["vector"].nunique() + 1.3 for panel in panels]

@@ -11,12 +11,12 @@ from negmerge.data.augmentation import Transform
 from negmerge.data.forgetting import read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, Listed, evaluation_batches
+from negmerge.devices import tuned
 from negmerge.evaluation.accuracy import accuracy
 from negmerge.evaluation.membership import membership_attack, membership_verdicts, percent
 from negmerge.evaluation.membership_features import features
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
-from negmerge.jobs.compute import tuned
 from negmerge.models.classifiers import load_classifier
 from negmerge.models.statistics import re_estimate
 from negmerge.scenario import Purpose, Role

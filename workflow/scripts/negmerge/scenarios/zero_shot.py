@@ -9,7 +9,7 @@ from torch import nn
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.loading import Part
-from negmerge.jobs.compute import tuned
+from negmerge.devices import tuned
 from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
 from negmerge.scenario import Purpose, Role

@@ -33,7 +33,7 @@ def greedy(
     *,
     order: Callable[[Choice], float] = _forget,
     criterion: Callable[[Choice], float] = _forget,
-    research: bool = True,
+    search_each_step: bool = True,
     strict: bool = True,
 ) -> list[Trial]:
     """Merge greedily: try one vector after the other, and keep those that lower a criterion.
@@ -49,8 +49,8 @@ def greedy(
         order: a number of the own choice; the lowest is tried first, and among equal ones the first
             name. By default the forget accuracy.
         criterion: a number of a trial's choice, which must fall. By default the forget accuracy.
-        research: search the coefficient anew for each trial; otherwise all trials use that of the
-            first vector.
+        search_each_step: search the coefficient anew for each trial; otherwise all trials use
+            that of the first vector.
         strict: an equal criterion is not enough.
 
     Returns:
@@ -64,7 +64,7 @@ def greedy(
         raise UserError("no vectors to merge, at least one is needed")
     first, *others = in_order
     best = own[first]
-    coefficient = None if research else best.coefficient
+    coefficient = None if search_each_step else best.coefficient
     trials, accepted = [Trial(first, best, True)], [first]
     for name in others:
         choice = evaluate([*accepted, name], coefficient)

@@ -37,7 +37,7 @@ class Dataset(Settings):
     files: dict[str, str | Download] = Field(
         {}, description="The source's files by the names it reads: paths, or what to download."
     )
-    shares: FileName | None = Field(
+    downloads_of: FileName | None = Field(
         None, description="The row whose downloads this one uses; null: it has its own."
     )
     options: dict = Field({}, description="What else the source needs to know.")
@@ -69,7 +69,7 @@ class Dataset(Settings):
 
     def contents(self) -> dict:
         """Give what decides the prepared images, which a new title or mirror does not."""
-        row = self.model_dump(exclude={"title", "licence", "shares"})
+        row = self.model_dump(exclude={"title", "licence", "downloads_of"})
         for file in row["files"].values():
             if not isinstance(file, str):
                 del file["urls"], file["manual"]
@@ -181,7 +181,7 @@ class Catalogue:
             where all rows that share the folder do.
         """
         sharing = {
-            n: row.downloads for n, row in self.datasets.items() if folder in (n, row.shares)
+            n: row.downloads for n, row in self.datasets.items() if folder in (n, row.downloads_of)
         }
         files = {name: file for found in sharing.values() for name, file in found.items()}
         users = {name: [n for n, found in sharing.items() if name in found] for name in files}
@@ -209,10 +209,10 @@ def load_catalogue(folder: str | Path) -> Catalogue:
     models = read_yaml(folder / "models.yaml", dict[str, Model])
     prompts = read_yaml(folder / "prompts.yaml", dict[str, Prompts])
     for name, row in datasets.items():
-        if row.shares is not None and row.shares not in datasets:
+        if row.downloads_of is not None and row.downloads_of not in datasets:
             raise UserError(
-                f"{folder / 'datasets.yaml'}: {name}.shares: "
-                f"{unknown('data set', row.shares, datasets)}"
+                f"{folder / 'datasets.yaml'}: {name}.downloads_of: "
+                f"{unknown('data set', row.downloads_of, datasets)}"
             )
         found = len(prompts[name].classes) if name in prompts else 0
         if found != row.classes:

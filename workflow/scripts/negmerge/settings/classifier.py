@@ -51,11 +51,11 @@ class SalunRecipe(Recipe):
     """A recipe whose defaults are those of the SalUn code."""
 
     batch_size: PositiveInt = Field(256, description="Images per forward pass.")
-    optimiser: Literal["adamw", "sgd"] = Field("sgd", description="The optimiser.")
+    optimizer: Literal["adamw", "sgd"] = Field("sgd", description="The optimizer.")
     learning_rate: Positive = Field(0.1, description="Peak learning rate.")
     weight_decay: NonNegative = Field(5e-4, description="Weight decay.")
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
-    clip_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
+    max_grad_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
     augmentation: Augmentation = Field(
         Augmentation(crop_scale=None, padding=4, flip=0.5), description="Random image changes."
     )
@@ -126,8 +126,8 @@ class Classifier(Experiment):
     forget: Forget = Field(Forget(), description="Which training images are forgotten.")
     train: Train = Field(Train(), description="How Original and Retrain are trained.")
     unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
-    batch_statistics: Literal["keep", "re-estimate"] = Field(
-        "keep",
+    batch_statistics: Literal["base", "re-estimate"] = Field(
+        "base",
         description="Statistics of batch normalisation after a negation: the original's, or "
         "measured anew on retain images.",
     )
@@ -169,7 +169,7 @@ class Classifier(Experiment):
     @property
     def measured_roles(self) -> tuple[str, ...]:
         """The roles that choose a coefficient; test images only where the rule `gap` needs them."""
-        by_gap = "gap" in (self.selection.rule, *self.selection.also)
+        by_gap = "gap" in (self.selection.rule, *self.selection.other_rules)
         return self.ROLES if by_gap else ("forget", "retain")
 
     @property

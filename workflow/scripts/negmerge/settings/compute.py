@@ -14,7 +14,7 @@ class Compute(Settings):
         "fp32",
         description="fp32: 32 bits throughout; tf32: products of matrices and convolutions on an "
         "NVIDIA GPU take 19 bits; bf16: the model's forward pass in bfloat16 as far as torch's "
-        "autocast goes; weights, logits, losses and the optimiser stay at 32 bits. Not measured: "
+        "autocast goes; weights, logits, losses and the optimizer stay at 32 bits. Not measured: "
         "no GPU was at hand. The same holds for the other settings here.",
     )
     channels_last: bool = Field(

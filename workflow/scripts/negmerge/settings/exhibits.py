@@ -35,7 +35,8 @@ class Column(Settings):
     experiments: list[str] = Field(min_length=1, description="Experiments to average over.")
     tasks: list[str] = Field([], description="Tasks to average over; none given: all.")
     rule: str | None = Field(
-        None, description="Show what this rule of `selection.also` chose; null: the main rule."
+        None,
+        description="Show what this rule of `selection.other_rules` chose; null: the main rule.",
     )
     published: Published | None = Field(None, description="The paper's cells beside ours.")
 

@@ -47,7 +47,7 @@ class Experiment(Settings, ABC):
     scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")
     seed: int | None = Field(None, ge=0, description="Instead of the study's seed.")
-    frozen: Literal["attention", "nothing"] = Field(
+    freeze: Literal["attention", "nothing"] = Field(
         "nothing", description="What fine-tuning leaves alone."
     )
     finetune: Finetune = Field(description="The recipe that the points of the pool vary.")
@@ -57,10 +57,7 @@ class Experiment(Settings, ABC):
     )
     coefficients: Coefficients = Field(Coefficients(), description="The grid of coefficients.")
     selection: Selection = Field(Selection(), description="How the coefficient is chosen.")
-    evaluation_batch: PositiveInt = Field(500, description="Images per forward pass without grad.")
-    evaluation_workers: int = Field(
-        0, ge=0, description="Processes that load these images; results do not change."
-    )
+    eval_batch_size: PositiveInt = Field(500, description="Images per forward pass without grad.")
 
     @property
     @abstractmethod
@@ -120,14 +117,14 @@ class Experiment(Settings, ABC):
     def rules(self) -> dict[str, Rule]:
         """The rule that chooses each method, with the names of those chosen by a further rule."""
         found = dict.fromkeys(self.methods, self.selection.rule)
-        for rule in self.selection.also:
+        for rule in self.selection.other_rules:
             found |= {f"{name}.{rule}": rule for name in self.methods if self._is_chosen(name)}
         return found
 
     @property
     def rule_names(self) -> list[Rule]:
         """All rules by which methods are chosen, the main one first."""
-        return list(dict.fromkeys([self.selection.rule, *self.selection.also]))
+        return list(dict.fromkeys([self.selection.rule, *self.selection.other_rules]))
 
     def use(self, method: str) -> Use:
         """How a method is used, whatever rule chooses it.
@@ -205,7 +202,7 @@ class Experiment(Settings, ABC):
             self._check_methods()
             self._check_points()
             self._check_singles()
-            for rule in (self.selection.rule, *self.selection.also):
+            for rule in (self.selection.rule, *self.selection.other_rules):
                 if rule not in self.RULES:
                     raise UserError(f"selection: {unknown('rule', rule, self.RULES)}")
         except UserError as error:

@@ -34,7 +34,7 @@ class Greedy(Settings):
     """The options of the method `greedy`; see `selection.greedy`."""
 
     strict: bool = Field(True, description="Only a lower forget accuracy keeps a vector.")
-    research: bool = Field(
+    search_each_step: bool = Field(
         True, description="Search the coefficient anew in each trial; else the first vector's."
     )
 

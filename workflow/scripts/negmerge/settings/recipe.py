@@ -102,10 +102,10 @@ class Recipe(Settings):
 
     epochs: PositiveInt = Field(description="Passes over the training images.")
     batch_size: PositiveInt = Field(128, description="Images per forward pass.")
-    accumulation: PositiveInt = Field(
+    grad_accum_steps: PositiveInt = Field(
         1, description="Batches whose gradients make one step; 2 for ViT-L/14 in the paper."
     )
-    accumulated: Literal["mean", "sum"] = Field(
+    grad_accum_reduction: Literal["mean", "sum"] = Field(
         "mean",
         description="What is made of their gradients. mean: the step is that of one batch of all "
         "their images; sum: they are added undivided, and clipped then, as in NegMerge's code.",
@@ -114,7 +114,7 @@ class Recipe(Settings):
     weight_decay: NonNegative = Field(
         0.1, description="Weight decay: decoupled in AdamW, part of the gradient in SGD."
     )
-    optimiser: Literal["adamw", "sgd"] = Field(
+    optimizer: Literal["adamw", "sgd"] = Field(
         "adamw", description="AdamW as in NegMerge's code, or SGD as in SalUn's for classifiers."
     )
     momentum: Share = Field(0.9, description="Momentum of SGD; 0.9 in SalUn's code.")
@@ -130,14 +130,15 @@ class Recipe(Settings):
         description="Epochs after which `steps` lowers the rate; 91 and 136 in SalUn's code.",
     )
     decay: Positive = Field(0.1, description="What a milestone multiplies the rate by.")
-    clip_norm: Positive | None = Field(1.0, description="Largest gradient norm; null: no clipping.")
+    max_grad_norm: Positive | None = Field(
+        1.0, description="Largest gradient norm; null: no clipping."
+    )
     label_smoothing: Share = Field(0.0, description="Label smoothing of the cross-entropy.")
     fixed_order: bool = Field(
         False,
         description="Show the images in one order, the same in every epoch and for all points, as "
         "NegMerge's code does; otherwise each epoch and point has its own order.",
     )
-    workers: int = Field(0, ge=0, description="Processes that load images; results do not change.")
     augmentation: Augmentation = Field(Augmentation(), description="Random image changes.")
 
     @model_validator(mode="after")

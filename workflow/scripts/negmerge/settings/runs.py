@@ -37,11 +37,11 @@ class Run:
 
     @property
     def steps(self) -> int | None:
-        """Steps of the optimiser: those of `training.fit`, which groups batches over all epochs."""
+        """Steps of the optimizer: those of `training.fit`, which groups batches over all epochs."""
         if self.images is None:
             return None
         batches = sum(-(-count // self.recipe.batch_size) for count in self.images)
-        return self.recipe.epochs * batches // self.recipe.accumulation
+        return self.recipe.epochs * batches // self.recipe.grad_accum_steps
 
 
 def check_sizes(where: str, experiment: Experiment, known: Catalogue) -> None:
@@ -82,8 +82,8 @@ def check_run(where: str, run: Run) -> None:
     made_of = f"{recipe.epochs} epochs of {images} images in batches of {recipe.batch_size}"
     if run.steps < 1:
         raise UserError(
-            f"{place}: accumulation is {recipe.accumulation}, but {made_of} have fewer batches: "
-            "not one step"
+            f"{place}: grad_accum_steps is {recipe.grad_accum_steps}, but {made_of} have "
+            "fewer batches: not one step"
         )
     if recipe.warmup_steps > run.steps:
         raise UserError(
@@ -129,7 +129,7 @@ def _unlearning(experiment: Classifier, images) -> Iterator[Run]:
     A method that reads both sets makes at most the steps that are counted here.
     """
     shared = experiment.unlearn
-    if shared.schedule != "steps" and not shared.warmup_steps and shared.accumulation == 1:
+    if shared.schedule != "steps" and not shared.warmup_steps and shared.grad_accum_steps == 1:
         return  # Nothing can be wrong, and the methods' files, which import torch, stay unread.
     for name, use in experiment.methods.items():
         if methods.kind(name) != "unlearn":

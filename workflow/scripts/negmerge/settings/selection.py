@@ -38,7 +38,7 @@ class Selection(Settings):
         "the accuracy on the control or retain set; gap (classifier): smallest average gap to "
         "Retrain, which must be known for it.",
     )
-    also: list[Rule] = Field(
+    other_rules: list[Rule] = Field(
         [],
         description="Rules by which each method is chosen once more; its name then ends in the "
         "rule's, e.g. negmerge.gap.",

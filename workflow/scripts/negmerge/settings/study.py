@@ -147,7 +147,7 @@ def _check_table(study: Study, where: str, table: Table) -> None:
             experiment = study.experiments[name]
             _require_scenario(place, name, experiment, table)
             require(place, "task", column.tasks, experiment.task_names)
-            rules = (experiment.selection.rule, *experiment.selection.also)
+            rules = (experiment.selection.rule, *experiment.selection.other_rules)
             require(place, "rule", [column.rule] if column.rule is not None else [], rules)
             shown = [column.method(row, experiment.rules) for row in table.rows]
             require(place, "method", shown, experiment.rules)

@@ -42,7 +42,7 @@ class ZeroShot(Experiment):
     )
     control: str = Field(description="The data set on which accuracy must be kept.")
     tasks: list[FileName] = Field(min_length=1, description="Data sets to forget, each on its own.")
-    frozen: Literal["attention", "nothing"] = Field(
+    freeze: Literal["attention", "nothing"] = Field(
         "attention",
         description="What fine-tuning leaves alone in the image encoder; NegMerge's code freezes "
         "all attention projections.",

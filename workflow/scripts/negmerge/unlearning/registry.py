@@ -51,7 +51,7 @@ class Data:
     seed: int
 
 
-class Training(Settings):
+class TrainingOptions(Settings):
     """The options that all methods share which train."""
 
     epochs: PositiveInt = Field(description="Passes over the images.")
@@ -96,7 +96,7 @@ class Method:
 
 def recipe_for(recipe: Recipe, options: Settings) -> Recipe:
     """Give the recipe with a method's own epochs and learning rate, if it has these options."""
-    if not isinstance(options, Training):
+    if not isinstance(options, TrainingOptions):
         return recipe
     change = {"epochs": options.epochs, "learning_rate": options.learning_rate}
     return recipe.model_copy(update=change)

@@ -11,10 +11,10 @@ from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy
-from negmerge.unlearning.registry import Batch, Data, Training, Uses
+from negmerge.unlearning.registry import Batch, Data, TrainingOptions, Uses
 
 
-class Relabelling(Training):
+class Relabelling(TrainingOptions):
     """The option that these methods share."""
 
     retain: bool = Field(
@@ -58,7 +58,7 @@ def train_on_random_labels(
 
     An epoch is a pass over the forget set and then, with `retain`, one over the retain set, as in
     OPTML-Group/Unlearn-Saliency for CIFAR-10 and SVHN. (For CIFAR-100 and Tiny ImageNet it shuffles
-    both into one pass; that is not offered.) One optimiser serves all passes.
+    both into one pass; that is not offered.) One optimizer serves all passes.
     """
 
     def batches() -> Iterator[Batch]:

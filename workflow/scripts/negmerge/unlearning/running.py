@@ -20,6 +20,7 @@ def unlearn(
     recipe: Recipe,
     seed: int,
     device: torch.device,
+    loaders: int = 0,
 ) -> None:
     """Let a model forget, in place.
 
@@ -32,6 +33,7 @@ def unlearn(
         recipe: what all methods share.
         seed: decides the order of the images, their random changes and what the method draws.
         device: where to compute.
+        loaders: processes that load the images which are changed at random.
 
     Raises:
         UserError: an unknown option, or training that diverges.
@@ -42,11 +44,11 @@ def unlearn(
     transform = scenario.training_transform(recipe.augmentation)
     plain = scenario.evaluation_transform()
     data = Data(
-        forget=Epochs(forget, transform, recipe, seed),
-        retain=Epochs(retain, transform, recipe, seed),
+        forget=Epochs(forget, transform, recipe, seed, loaders=loaders),
+        retain=Epochs(retain, transform, recipe, seed, loaders=loaders),
         forget_in_order=evaluation_batches(forget, plain, recipe.batch_size),
         retain_in_order=evaluation_batches(retain, plain, recipe.batch_size),
-        retain_augmented=Epochs(retain, transform, recipe, seed, in_order=True),
+        retain_augmented=Epochs(retain, transform, recipe, seed, in_order=True, loaders=loaders),
         classes=classes,
         seed=seed,
     )

@@ -77,10 +77,10 @@ def only_masked(
     ]
 
     @torch.no_grad()
-    def restore(optimiser: Optimizer) -> None:
+    def restore(optimizer: Optimizer) -> None:
         for parameter, outside, original in fixed:
             parameter.copy_(original.where(outside, parameter))
-            for key, value in optimiser.state.get(parameter, {}).items():
+            for key, value in optimizer.state.get(parameter, {}).items():
                 # AdamW also keeps the number of its steps there.
                 if key != "step" and isinstance(value, Tensor):
                     value.masked_fill_(outside, 0)

@@ -9,14 +9,14 @@ from negmerge.merging.devices import divisor
 from negmerge.merging.registry import Method, Option
 
 
-def combine(block: Block, keep: float, remove: float, first: str) -> Tensor:
+def combine(block: Block, density: float, remove: float, first: str) -> Tensor:
     """Mask the task vectors row by row and average them.
 
     In each row of n numbers along the last axis, in falling order of |tau_k| (equal ones: the one
     further left first):
 
-    - first=remove: the int(remove * n) largest go, the next int(keep * n) stay;
-    - first=keep: the int(keep * n) largest stay, but for the int(remove * n) largest of all.
+    - first=remove: the int(remove * n) largest go, the next int(density * n) stay;
+    - first=density: the int(density * n) largest stay, but for the int(remove * n) largest of all.
 
     The rest becomes +0. A scalar stays as it is. Counts are truncated, as in the authors' code, so
     short rows lose no outlier: none below n = 167 with remove 0.006.
@@ -24,16 +24,16 @@ def combine(block: Block, keep: float, remove: float, first: str) -> Tensor:
     total = None
     count = 0
     for vector in block:
-        kept = vector.where(_mask(vector, keep, remove, first), 0.0) if block.shape else vector
+        kept = vector.where(_mask(vector, density, remove, first), 0.0) if block.shape else vector
         total = kept.clone() if total is None else total.add_(kept)
         count += 1
     return total / divisor(count, total)
 
 
-def _mask(rows: Tensor, keep: float, remove: float, first: str) -> Tensor:
+def _mask(rows: Tensor, density: float, remove: float, first: str) -> Tensor:
     """Say which numbers of each row stay."""
     columns = rows.shape[1]
-    start, stop = int(columns * remove), int(columns * keep)
+    start, stop = int(columns * remove), int(columns * density)
     if first == "remove":
         stop = min(start + stop, columns)
     if start >= stop:
@@ -62,7 +62,7 @@ METHOD = Method(
     title="Breadcrumbs",
     reference="Davari and Belilovsky, Model Breadcrumbs (2023)",
     options={
-        "keep": Option(
+        "density": Option(
             default=0.15,
             lowest=0.0,
             highest=1.0,
@@ -76,7 +76,7 @@ METHOD = Method(
         ),
         "first": Option(
             default="remove",
-            choices=("remove", "keep"),
+            choices=("remove", "density"),
             meaning="What comes first: a share kept first loses the outliers out of itself.",
         ),
     },

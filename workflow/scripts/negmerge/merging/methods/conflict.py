@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from negmerge.merging.agreement import mean_and_consensus
 from negmerge.merging.blocks import Block
-from negmerge.merging.consensus import mean_and_consensus
 from negmerge.merging.registry import Method
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from negmerge.merging.agreement import running_sum
 from negmerge.merging.blocks import Block
-from negmerge.merging.consensus import running_sum
 from negmerge.merging.registry import Method, Option
 
 

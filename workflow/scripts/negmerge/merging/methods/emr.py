@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import Block
-from negmerge.merging.consensus import summarise
 from negmerge.merging.registry import Method
 
 

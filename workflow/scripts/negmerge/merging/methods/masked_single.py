@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from negmerge.errors import UserError
+from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.consensus import summarise
 from negmerge.merging.registry import Method, Option
 
 

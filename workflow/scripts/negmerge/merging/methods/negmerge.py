@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from negmerge.merging.agreement import Summary, summarise
 from negmerge.merging.blocks import Block
-from negmerge.merging.consensus import Summary, summarise
 from negmerge.merging.devices import divisor
 from negmerge.merging.registry import Method, Option
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from negmerge.merging import order
+from negmerge.merging.agreement import running_sum
 from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.consensus import running_sum
 from negmerge.merging.devices import divisor, to_device, to_host
 from negmerge.merging.registry import Method, Option
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from negmerge.merging import order
+from negmerge.merging.agreement import running_sum, summarise
 from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.consensus import running_sum, summarise
 from negmerge.merging.devices import divisor
 from negmerge.merging.registry import Method, Option
 from negmerge.seeds import derive_seed

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from negmerge.merging.agreement import running_sum
 from negmerge.merging.blocks import Block
-from negmerge.merging.consensus import running_sum
 from negmerge.merging.devices import divisor
 from negmerge.merging.registry import Method
 

@@ -9,10 +9,10 @@ from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Positive, Recipe
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy, passes
-from negmerge.unlearning.registry import Data, Method, Training
+from negmerge.unlearning.registry import Data, Method, TrainingOptions
 
 
-class Options(Training):
+class Options(TrainingOptions):
     """The options of Boundary Expanding."""
 
     epochs: PositiveInt = Field(

@@ -11,10 +11,10 @@ from negmerge.settings.recipe import Positive, Recipe
 from negmerge.training import fit
 from negmerge.unlearning.gradients import evaluating
 from negmerge.unlearning.passes import cross_entropy, passes
-from negmerge.unlearning.registry import Data, Method, Training
+from negmerge.unlearning.registry import Data, Method, TrainingOptions
 
 
-class Options(Training):
+class Options(TrainingOptions):
     """The options of Boundary Shrink."""
 
     epochs: PositiveInt = Field(

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from negmerge.settings.recipe import NonNegative, Positive, Recipe
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy
-from negmerge.unlearning.registry import Data, Method, Training
+from negmerge.unlearning.registry import Data, Method, TrainingOptions
 
 
-class Options(Training):
+class Options(TrainingOptions):
     """The options of l1-sparse."""
 
     epochs: PositiveInt = Field(

@@ -10,10 +10,10 @@ from negmerge.errors import UserError
 from negmerge.settings.recipe import Positive, Recipe, Share
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy, passes
-from negmerge.unlearning.registry import Data, Loader, Method, Training
+from negmerge.unlearning.registry import Data, Loader, Method, TrainingOptions
 
 
-class Options(Training):
+class Options(TrainingOptions):
     """The options of NegGrad+."""
 
     epochs: PositiveInt = Field(

@@ -19,7 +19,7 @@ class Options(Relabelling):
         description="Peak rate; 0.013 in SalUn's README for a tenth of CIFAR-10. Its authors "
         "search from 1e-4 to 0.1 (Unlearn-WorstCase, issue 1).",
     )
-    keep: Positive = Field(
+    mask_share: Positive = Field(
         0.5,
         le=1,
         description="Share of the weights that the mask lets move; 0.5 in SalUn's README.",
@@ -40,7 +40,7 @@ def run(
     are no weights and move. The training is that of `relabelling.train_on_random_labels`.
     """
     images = data.forget if options.augmented else data.forget_in_order
-    mask = saliency_mask(model, images, options.keep)
+    mask = saliency_mask(model, images, options.mask_share)
     with only_masked(model, mask) as after_step:
         train_on_random_labels(model, data, options.retain, recipe, device, after_step)
 

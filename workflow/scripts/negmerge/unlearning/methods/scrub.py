@@ -10,10 +10,10 @@ from torch.nn.functional import kl_div, log_softmax
 
 from negmerge.settings.recipe import NonNegative, Positive, Recipe
 from negmerge.training import fit
-from negmerge.unlearning.registry import Data, Method, Training
+from negmerge.unlearning.registry import Data, Method, TrainingOptions
 
 
-class Options(Training):
+class Options(TrainingOptions):
     """The options of SCRUB; all defaults are those of meghdadk/SCRUB's small-scale notebook."""
 
     epochs: PositiveInt = Field(
@@ -54,7 +54,7 @@ def run(
 
     In the first `max_epochs` epochs a pass over the forget set minimises minus the divergence. Each
     epoch then has a pass over the retain set, minimising gamma * CE + alpha * divergence. One
-    optimiser serves all passes. The original is a copy in evaluation mode.
+    optimizer serves all passes. The original is a copy in evaluation mode.
     """
     teacher = copy.deepcopy(model).eval().requires_grad_(False)
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from negmerge.checkpoints import StateFile
 from negmerge.files import write_json
 from negmerge.jobs.job import job
-from negmerge.merging.coordinates import sample
-from negmerge.stored import StateFile
+from negmerge.merging.sign_sample import sample
 
 with job(snakemake):
     vectors = {Path(path).stem: StateFile(path) for path in snakemake.input.vectors}
@@ -14,7 +14,7 @@ with job(snakemake):
     values = {name: one[found.tensor].flatten()[found.places] for name, one in merged.items()}
     labels = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
     write_json(
-        snakemake.output.coordinates,
+        snakemake.output.signs,
         labels
         | {"tensor": found.tensor, "size": found.size, "agreeing": found.agreeing}
         | {"places": found.places.tolist()}

@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from negmerge.checkpoints import DTYPES, INDEX, Shards, StateFile, open_state
 from negmerge.errors import UserError
 from negmerge.states import read_state
-from negmerge.stored import DTYPES, INDEX, Shards, StateFile, open_state
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2), "b": torch.tensor(7)}

@@ -23,7 +23,7 @@ RECORDS = {
     "sweep": ["{experiment}/{task}/sweeps/{method}.csv"],
 }
 # Figures for which a rule of their own makes the data: by kind, the rule and the file's ending.
-OWN_DATA = {"gradcam": ("gradcam", "safetensors"), "signs": ("coordinates", "json")}
+OWN_DATA = {"gradcam": ("gradcam", "safetensors"), "signs": ("signs", "json")}
 
 
 def vector(experiment: Experiment, name: str) -> list[str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints import StoredState
 from negmerge.errors import UserError
-from negmerge.stored import StoredState
 
 # So many coordinates on which the vectors agree, and so many on which they do not.
 EACH = 6

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from negmerge import places
+from negmerge import artefacts
 from negmerge.errors import UserError
 from negmerge.settings.classifier import Classifier
 from negmerge.settings.exhibits import Column, Figure, Table
@@ -51,15 +51,15 @@ def pruned(config):
 )
 def test_what_a_method_chooses_among_and_its_measures(classifier, method, names, folder, measures):
     expected = [f"{folder}/{name}.safetensors" for name in names]
-    assert places.candidates(classifier, method) == expected
+    assert artefacts.candidates(classifier, method) == expected
     files = [f"{measures}/{name}.csv" for name in names if measures]
-    assert places.measures(classifier, method) == files
-    assert places.candidate_search(classifier, method) == []
+    assert artefacts.measures(classifier, method) == files
+    assert artefacts.candidate_search(classifier, method) == []
 
 
 def test_what_is_merged_are_the_vectors_of_the_points(classifier):
     for method in ("negmerge-8", "negmerge-8.gap"):
-        assert places.pool_vectors(classifier, method) == [
+        assert artefacts.pool_vectors(classifier, method) == [
             "vectors/e8-ls0.safetensors",
             "vectors/e8-ls0.1.safetensors",
         ]
@@ -71,7 +71,7 @@ def test_only_a_single_vector_and_its_mask_wait_for_a_choice(config, change_yaml
     for name in ("task-arithmetic-8", "masked-single-8"):
         change_yaml(path, f"experiments/mini-resnet/methods/{name}", {"points": ["e8-*"]})
     one = load_study(config, "example").experiments["mini-resnet"]
-    found = {name: places.chosen_single(one, name) for name in one.rules}
+    found = {name: artefacts.chosen_single(one, name) for name in one.rules}
     assert {name: place for name, place in found.items() if place} == {
         "task-arithmetic": ["selected/task-arithmetic.json"],
         "task-arithmetic.gap": ["selected/task-arithmetic.gap.json"],
@@ -86,46 +86,46 @@ def test_only_a_single_vector_and_its_mask_wait_for_a_choice(config, change_yaml
 
 
 def test_vectors_are_points_or_merges(classifier):
-    assert places.vector(classifier, "negmerge-8") == ["merged/negmerge-8.safetensors"]
-    assert places.vector(classifier, "e8-ls0.1") == ["vectors/e8-ls0.1.safetensors"]
+    assert artefacts.vector(classifier, "negmerge-8") == ["merged/negmerge-8.safetensors"]
+    assert artefacts.vector(classifier, "e8-ls0.1") == ["vectors/e8-ls0.1.safetensors"]
     for name in ("finetune", "task-arithmetic", "negmerge.gap", "e9"):
         with pytest.raises(UserError, match=rf"^unknown vector '{name}'; "):
-            places.vector(classifier, name)
+            artefacts.vector(classifier, name)
 
 
 def test_only_the_gap_needs_retrain(classifier):
     for method, rule in classifier.rules.items():
         expected = ["measures/retrain.csv"] if rule == "gap" else []
-        assert places.reference_of(classifier, method) == expected
-    assert "measures/retrain.csv" in places.reference_of(classifier, "negmerge.gap")
+        assert artefacts.reference_of(classifier, method) == expected
+    assert "measures/retrain.csv" in artefacts.reference_of(classifier, "negmerge.gap")
 
 
 def test_measuring_needs_retrain_where_some_rule_compares_with_it(classifier, clip):
-    assert places.reference(classifier) == ["measures/retrain.csv"]
-    assert places.reference(clip) == []
+    assert artefacts.reference(classifier) == ["measures/retrain.csv"]
+    assert artefacts.reference(clip) == []
 
 
 def test_neither_the_gap_nor_a_trained_model_is_searched_with_pruning(pruned):
-    searched = {name for name in pruned.rules if places.candidate_search(pruned, name)}
+    searched = {name for name in pruned.rules if artefacts.candidate_search(pruned, name)}
     assert searched >= {"task-arithmetic", "greedy", "negmerge", "negmerge-8"}
     assert not {name for name in searched if name.endswith(".gap")}
     assert not searched & {"gradient-ascent", "ties", "original"}
     for name in pruned.rules:
-        both = places.candidate_search(pruned, name), places.measures(pruned, name)
+        both = artefacts.candidate_search(pruned, name), artefacts.measures(pruned, name)
         assert sum(map(bool, both)) == (name not in ("original", "retrain"))
-    assert places.candidate_search(pruned, "negmerge") == ["searches/negmerge.json"]
+    assert artefacts.candidate_search(pruned, "negmerge") == ["searches/negmerge.json"]
 
 
 def test_a_method_may_be_searched_with_pruning_by_itself(config, change_yaml):
     path = config / "studies" / "example.yaml"
     change_yaml(path, "experiments/mini-clip/methods/emr", {"search": "exact-pruned"})
     clip = load_study(config, "example").experiments["mini-clip"]
-    found = [name for name in clip.rules if places.candidate_search(clip, name)]
+    found = [name for name in clip.rules if artefacts.candidate_search(clip, name)]
     assert found == ["emr"]
 
 
 def test_a_table_reads_what_the_rule_of_each_column_chose(study):
-    found = places.table_records(study, study.tables["table2"])
+    found = artefacts.table_records(study, study.tables["table2"])
     records = found["records"]
     for trial in ("trial1", "trial2"):
         folder = f"mini-resnet/{trial}/scores"
@@ -140,14 +140,14 @@ def test_a_table_reads_what_the_rule_of_each_column_chose(study):
 
 
 def test_a_table_of_scores_reads_the_outcomes_of_the_base_whatever_its_rows(study):
-    found = places.table_records(study, table("accuracy", ["negmerge"]))
+    found = artefacts.table_records(study, table("accuracy", ["negmerge"]))
     assert found["records"] == ["mini-clip/digits/scores/negmerge.json"]
     assert found["outcomes"] == [
         "mini-clip/digits/outcomes/negmerge.safetensors",
         "mini-clip/digits/outcomes/pretrained.safetensors",
     ]
     del study.experiments["mini-clip"].methods["pretrained"]
-    found = places.table_records(study, table("accuracy", ["negmerge"]))
+    found = artefacts.table_records(study, table("accuracy", ["negmerge"]))
     assert found["outcomes"] == ["mini-clip/digits/outcomes/negmerge.safetensors"]
 
 
@@ -157,7 +157,7 @@ def table(kind, rows, **column):
 
 
 def test_costs_are_those_of_the_jobs_that_merge(study):
-    found = places.table_records(study, table("cost", ["negmerge", "greedy"]))
+    found = artefacts.table_records(study, table("cost", ["negmerge", "greedy"]))
     assert found["records"] == [
         "benchmarks/merge/mini-clip/digits/negmerge.tsv",
         "benchmarks/greedy/mini-clip/digits/greedy.tsv",
@@ -165,7 +165,7 @@ def test_costs_are_those_of_the_jobs_that_merge(study):
 
 
 def test_a_table_of_masks_reads_scores_and_counts(study):
-    found = places.table_records(study, table("mask", ["negmerge", "task-arithmetic"]))
+    found = artefacts.table_records(study, table("mask", ["negmerge", "task-arithmetic"]))
     assert found["records"] == [
         f"mini-clip/digits/{folder}/{name}.json"
         for name in ("negmerge", "task-arithmetic")
@@ -175,7 +175,7 @@ def test_a_table_of_masks_reads_scores_and_counts(study):
     rows = {"negmerge": "x", "task-arithmetic": "y"}
     shown = Table(kind="mask", title="x", rows=rows, columns=[column])
     # A merge is counted once, whatever rule chose it; and the gap needs Retrain's scores.
-    assert places.table_records(study, shown)["records"] == [
+    assert artefacts.table_records(study, shown)["records"] == [
         f"mini-resnet/trial1/{place}.json"
         for place in (
             "scores/negmerge.gap",
@@ -188,7 +188,7 @@ def test_a_table_of_masks_reads_scores_and_counts(study):
 
 
 def test_a_table_of_a_sweep_reads_the_sweeps(study):
-    found = places.table_records(study, table("sweep", ["negmerge", "greedy"]))
+    found = artefacts.table_records(study, table("sweep", ["negmerge", "greedy"]))
     assert found["records"] == [
         "mini-clip/digits/sweeps/negmerge.csv",
         "mini-clip/digits/sweeps/greedy.csv",
@@ -222,17 +222,17 @@ def test_a_table_of_masks_shows_vectors_only():
 
 
 def test_figures_of_scores_read_scores(study):
-    (scores,) = places.figure_data(study, study.figures["gap"]).values()
+    (scores,) = artefacts.figure_data(study, study.figures["gap"]).values()
     assert len(scores) == 8
     assert scores[0] == "mini-resnet/trial1/scores/retrain.json"
     models = Figure(kind="models", title="x", experiments=["mini-clip"], methods={"uniform": "U"})
-    assert places.figure_data(study, models) == {
+    assert artefacts.figure_data(study, models) == {
         "scores": [f"mini-clip/{task}/scores/uniform.json" for task in ("digits", "letters")]
     }
 
 
 def test_a_report_shows_the_choices_where_there_was_one(study):
-    selected = places.report_parts(study)["selected"]
+    selected = artefacts.report_parts(study)["selected"]
     assert "mini-resnet/trial1/selected/negmerge.gap.json" in selected
     assert "mini-resnet/trial2/selected/gradient-ascent.json" in selected
     unchosen = ("/retrain.json", "/original.json", "/pretrained.json")

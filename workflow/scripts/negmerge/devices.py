@@ -1,0 +1,61 @@
+"""The device of a name, and networks and torch set up for a study's way to compute."""
+
+from types import MethodType
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from negmerge.errors import UserError
+from negmerge.settings.compute import Compute
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """Give the device of a name.
+
+    Raises:
+        UserError: it is neither `cpu` nor a GPU (`cuda`, `cuda:1`, ...) that is there.
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise UserError(f"unknown device {str(device)!r}; valid: cpu, cuda") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"the device is {found}, but torch finds no GPU; use cpu")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"the device is {found}, but there are {torch.cuda.device_count()} GPUs")
+    return found
+
+
+def tuned(network: Network, settings: Compute) -> Network:
+    """Set a network, and torch, up for the study's way to compute; names of weights stay.
+
+    Args:
+        network: on its device; it is changed in place.
+        settings: the study's.
+    """
+    allow_tf32(settings.precision == "tf32")
+    if settings.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    if settings.precision == "bf16":
+        # A bound method: a copy of the network gets one of its own.
+        network.forward = MethodType(_forward_in_bf16, network)
+    if settings.compile:
+        network.compile()
+    return network
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Say whether a GPU may take TF32 for what is float32; torch allows it for convolutions."""
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
+def _forward_in_bf16(network: nn.Module, images: Tensor) -> Tensor:
+    with torch.autocast(images.device.type, torch.bfloat16):
+        found = type(network).forward(network, images)
+    return found.float()

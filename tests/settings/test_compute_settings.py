@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from negmerge.jobs import compute
-from negmerge.jobs.compute import tuned
+from negmerge.devices import tuned
 from negmerge.settings.compute import Compute
 
 

@@ -4,6 +4,7 @@ Listing them imports nothing, so a study can be checked without loading torch; a
 only the file that it uses, so editing one method leaves the others' results alone.
 """
 
+import ast
 import importlib
 from functools import cache
 from pathlib import Path
@@ -45,3 +46,16 @@ def load(folder: str, name: str) -> ModuleType:
     """
     module = path(folder, name).relative_to(PACKAGE).with_suffix("")
     return importlib.import_module(".".join((PACKAGE.name, *module.parts)))
+
+
+@cache
+def title(folder: str, name: str) -> str:
+    """Read what tables call a method from the text of its file, since importing it loads torch.
+
+    Raises:
+        UserError: there is no such choice, or its file gives no `title="..."`.
+    """
+    for node in ast.walk(ast.parse(path(folder, name).read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "title":
+            return ast.literal_eval(node.value)
+    raise UserError(f'{path(folder, name)}: no title; expected METHOD = Method(..., title="...")')

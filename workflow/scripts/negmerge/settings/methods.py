@@ -24,6 +24,14 @@ SINGLE = "task-arithmetic"
 MASKED = "masked-single"
 # The merge that measures images to know what to merge; so it is no file in `merging/methods/`.
 GREEDY = "greedy"
+# What tables call the methods that have no file.
+TITLES = {
+    "pretrained": "Pre-trained",
+    "original": "Original",
+    RETRAIN: "Retrain",
+    SINGLE: "Task Arithmetic (single best)",
+    GREEDY: "Greedy Merge",
+}
 # Where each method of a kind is a file.
 FOLDERS = {"merge": plugins.MERGE_METHODS, "unlearn": plugins.UNLEARN_METHODS}
 
@@ -109,6 +117,19 @@ def without_rule(name: str) -> str:
 def kind(name: str) -> str:
     """Give the kind of the method that a name stands for; see `known`."""
     return known()[base_name(name)]
+
+
+def title(name: str) -> str:
+    """Give what tables call a use of a method: `NegMerge (4)` for `negmerge-4`.
+
+    Raises:
+        UserError: no method has that name.
+    """
+    method = base_name(name)
+    folder = FOLDERS.get(kind(name))
+    found = plugins.title(folder, method) if folder else TITLES[method]
+    rest = name.removeprefix(method).removeprefix("-")
+    return f"{found} ({rest})" if rest else found
 
 
 def greedy_options(options: Mapping[str, Value]) -> dict[str, bool]:

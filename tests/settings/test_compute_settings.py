@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from negmerge.jobs import compute
 from negmerge.devices import tuned
+from negmerge.jobs import compute
 from negmerge.settings.compute import Compute
 
 

@@ -1,4 +1,5 @@
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -88,7 +89,8 @@ def test_only_tf32_allows_a_gpu_to_drop_bits(precision, allowed):
 def test_a_job_starts_without_tf32():
     threads = torch.get_num_threads()
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
-    compute.prepare("cpu", threads, seed=0)
+    params = SimpleNamespace(torch_threads=threads, get={}.get)
+    compute.prepare(SimpleNamespace(params=params, threads=threads, resources={}))
     torch.use_deterministic_algorithms(False)
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 from training_run import (
-    CPU,
     PLAIN_SGD,
     SGD,
     Killed,
@@ -169,25 +168,20 @@ def test_the_state_is_removed_with_what_killed_processes_left(start, tmp_path):
         {"params": {"recipe": {"epochs": 2}, "seed": 2}},
         {"inputs": {"base": "f00"}},
         {"version": "0.1"},
-        {"capability": "AVX"},
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_params_inputs_versions_and_processor_decide_the_run_of_a_job(
-    tmp_path, monkeypatch, change
-):
+def test_params_inputs_and_versions_decide_the_run_of_a_job(tmp_path, monkeypatch, change):
     case = {
         "params": {"recipe": {"epochs": 2}, "seed": 1},
         "inputs": {"base": "abc"},
         "version": "0.2",
-        "capability": "AVX2",
     }
 
     def train_job(case, **named):
         monkeypatch.setattr(resuming.metadata, "version", lambda name: case["version"])
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: case["capability"])
         job = SimpleNamespace(params=case["params"], output=[tmp_path / "m1.safetensors"])
-        return train(SavedState.of_job(job, CPU, lambda: case["inputs"]), **named)
+        return train(SavedState.of_job(job, lambda: case["inputs"]), **named)
 
     with pytest.raises(UserError, match="after step 4 of 9"):
         train_job(case, stop=lambda: signal.raise_signal(signal.SIGTERM), during=4)
@@ -195,6 +189,18 @@ def test_params_inputs_versions_and_processor_decide_the_run_of_a_job(
     with pytest.raises(Killed):
         train_job(case | change, during=6)
     assert_same(train_job(case, during=6))
+
+
+def test_a_run_goes_on_on_another_processor_with_other_loaders(tmp_path, monkeypatch):
+    job = SimpleNamespace(params={"seed": 1}, output=[tmp_path / "m1.safetensors"])
+
+    def train_job(**named):
+        return train(SavedState.of_job(job, dict), **named)
+
+    with pytest.raises(UserError, match="after step 4 of 9"):
+        train_job(stop=lambda: signal.raise_signal(signal.SIGTERM), during=4)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another")
+    assert_same(train_job(during=6, loaders=1))
 
 
 def test_the_state_lies_hidden_beside_the_output():

@@ -1,8 +1,8 @@
 """Merge the task vectors of the pool into one."""
 
-from negmerge.jobs.compute import device_name
 from negmerge.jobs.gpus import take_device
 from negmerge.jobs.job import job
+from negmerge.jobs.provenance import device_name
 from negmerge.merging import merge_files
 from negmerge.merging.inputs import chosen
 

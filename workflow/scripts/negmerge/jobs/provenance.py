@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -190,7 +190,7 @@ class Provenance:
             "params": params,
             "seed": params.get("seed"),
             "versions": versions(),
-            "machine": _machine(params) | {"threads": self._job.threads},
+            "machine": _machine(device_name(self._job)) | {"threads": self._job.threads},
             "started": self._started.isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
         }
@@ -204,6 +204,15 @@ class Provenance:
                 return None
             self._hashes[path] = sha256(path)
         return self._hashes[path]
+
+
+def device_name(snakemake: Any) -> str:
+    """Name the device of a job: a GPU where its rule asks for one.
+
+    Args:
+        snakemake: the object that Snakemake gives to scripts.
+    """
+    return "cuda" if snakemake.resources.get("gpu") else "cpu"
 
 
 def versions() -> dict[str, str]:
@@ -244,9 +253,8 @@ def _facts(path: str) -> dict[str, int | str]:
     return {"bytes": facts.st_size, "modified": facts.st_mtime_ns, "sha256": sha256(path)}
 
 
-def _machine(params: Mapping) -> dict[str, str]:
+def _machine(device: str) -> dict[str, str]:
     """Say what computed."""
-    device = params.get("device", "cpu")
     found = {"system": platform.platform(), "device": device}
     torch = sys.modules.get("torch")
     if torch is not None:

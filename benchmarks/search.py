@@ -22,6 +22,7 @@ from negmerge.evaluation.counts import Accuracy
 from negmerge.evaluation.validation import Validation, load_validation
 from negmerge.jobs import compute
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.zero_shot.settings import ZeroShot
 from negmerge.selection.choice import Rule
 from negmerge.selection.points import Point
 from negmerge.selection.refinement import CoefficientGrid, explore
@@ -29,7 +30,6 @@ from negmerge.selection.search import search
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.study import load_study
-from negmerge.settings.zero_shot import ZeroShot
 from negmerge.states import read_state
 
 ROOT = Path(__file__).parents[1]

@@ -150,7 +150,7 @@ def job_code(script, **look_ups):
 
     def look_up(wildcards):
         choices = {folder: choice(wildcards) for folder, choice in look_ups.items()}
-        return code(script, **{plugins.SCENARIOS: experiment(wildcards).scenario}, **choices)
+        return code(script, **{plugins.SCENARIO_JOBS: experiment(wildcards).scenario}, **choices)
 
     return look_up
 

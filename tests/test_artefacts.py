@@ -3,7 +3,7 @@ import yaml
 
 from negmerge import artefacts
 from negmerge.errors import UserError
-from negmerge.settings.classifier import Classifier
+from negmerge.scenarios.classifier.settings import Classifier
 from negmerge.settings.exhibits import Column, Figure, Table
 from negmerge.settings.study import load_study
 

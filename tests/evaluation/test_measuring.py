@@ -9,7 +9,7 @@ from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Accuracy, accuracy, all_logits, predict
 from negmerge.evaluation.validation import Validation, load_validation
 from negmerge.models.statistics import re_estimate
-from negmerge.scenario import Role
+from negmerge.scenarios.scenario import Role
 from negmerge.states import write_state
 
 CPU = torch.device("cpu")
@@ -187,7 +187,7 @@ class Numbers:
 
 @dataclass
 class Scenario:
-    """As `negmerge.scenario.Scenario`, of the toy classifier; it notes what it was asked."""
+    """As `negmerge.scenarios.scenario.Scenario`, of the toy classifier; it notes what it was asked."""
 
     asked: list
     kept: str = "retain"

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from negmerge.errors import UserError
-from negmerge.settings.classifier import Classifier
+from negmerge.scenarios.classifier.settings import Classifier
 from negmerge.settings.methods import combinations
 from negmerge.settings.study import load_study
 

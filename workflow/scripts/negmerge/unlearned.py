@@ -7,7 +7,7 @@ from torch import nn
 
 from negmerge.errors import find
 from negmerge.files import read_json
-from negmerge.scenario import Scenario
+from negmerge.scenarios.scenario import Scenario
 from negmerge.settings.methods import without_rule
 from negmerge.states import State, read_state
 from negmerge.unlearning.tuning import read_candidate

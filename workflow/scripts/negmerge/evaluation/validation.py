@@ -11,7 +11,7 @@ from negmerge.data.loading import Batch, evaluation_batches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import accuracy, all_logits, count_right, predict
 from negmerge.evaluation.counts import Accuracy
-from negmerge.scenario import Scenario
+from negmerge.scenarios.scenario import Scenario
 from negmerge.selection.search import Count
 from negmerge.states import State, read_state
 from negmerge.vectors import apply

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
+from negmerge.scenarios.zero_shot.settings import ZeroShot
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, role_counts
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.zero_shot import ZeroShot
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 from negmerge.errors import UserError
+from negmerge.scenarios.classifier.settings import Classifier
+from negmerge.scenarios.zero_shot.settings import ZeroShot
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.classifier import Classifier
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.zero_shot import ZeroShot
 
 Counts = dict[str, dict[str, int]]
 # The purposes of images, and the part of a data set that each takes in the scenario `zero-shot`.

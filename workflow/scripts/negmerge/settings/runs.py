@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from negmerge import plugins
 from negmerge.errors import UserError
+from negmerge.scenarios.classifier.settings import Classifier
+from negmerge.scenarios.zero_shot.settings import ZeroShot
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.classifier import Classifier
 from negmerge.settings.counts import PURPOSES, Counts, part_sizes, role_counts
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.zero_shot import ZeroShot
 
 # What the images of each role of the scenario `zero-shot` are needed for.
 NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}

@@ -1,26 +1,30 @@
 """Studies: typed, validated views of the files in `config/studies/`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Union
 
 from pydantic import Field, PrivateAttr
 
+from negmerge import plugins
 from negmerge.errors import UserError, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
-from negmerge.settings.classifier import Classifier
 from negmerge.settings.compute import Compute
 from negmerge.settings.exhibits import Figure, Table
 from negmerge.settings.experiment import require
 from negmerge.settings.recipe import FileName, Settings
 from negmerge.settings.runs import check_sizes
 from negmerge.settings.yaml_files import read_yaml
-from negmerge.settings.zero_shot import ZeroShot
 
 # Folders of a study's results, beside those of its experiments.
 RESERVED = ("benchmarks", "figures", "logs", "provenance", "tables")
 
-Experiment = Annotated[ZeroShot | Classifier, Field(discriminator="scenario")]
+# What a study may say of each scenario.
+SCENARIOS = tuple(
+    plugins.load(plugins.SCENARIO_SETTINGS, name).EXPERIMENT
+    for name in plugins.names(plugins.SCENARIO_SETTINGS)
+)
+Experiment = Annotated[Union[SCENARIOS], Field(discriminator="scenario")]  # noqa: UP007
 
 
 class Study(Settings):

@@ -12,7 +12,7 @@ from negmerge.data.loading import Part
 from negmerge.devices import tuned
 from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
-from negmerge.scenario import Purpose, Role
+from negmerge.scenarios.scenario import Purpose, Role
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation
 from negmerge.states import State, read_state
@@ -21,7 +21,7 @@ PARTS = {"train": "train", "select": "val", "score": "test"}
 
 
 class ZeroShot:
-    """See `negmerge.scenario.Scenario`.
+    """See `negmerge.scenarios.scenario.Scenario`.
 
     Args:
         settings: `model`, a row of `config/models.yaml`; `mode`, standard or linear; `datasets`,

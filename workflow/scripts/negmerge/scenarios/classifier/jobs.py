@@ -19,7 +19,7 @@ from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
 from negmerge.models.classifiers import load_classifier
 from negmerge.models.statistics import re_estimate
-from negmerge.scenario import Purpose, Role
+from negmerge.scenarios.scenario import Purpose, Role
 from negmerge.seeds import derive_seed
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
@@ -27,7 +27,7 @@ from negmerge.states import State, read_state
 
 
 class Classifier:
-    """See `negmerge.scenario.Scenario`.
+    """See `negmerge.scenarios.scenario.Scenario`.
 
     Args:
         settings: `model`, a row of `config/models.yaml`; `compute`, the study's way to compute.

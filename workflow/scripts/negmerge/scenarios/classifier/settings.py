@@ -192,3 +192,6 @@ class Classifier(Experiment):
         require(where, "data set", self.datasets, known.datasets)
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)
+
+
+EXPERIMENT = Classifier

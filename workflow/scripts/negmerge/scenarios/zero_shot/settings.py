@@ -111,3 +111,6 @@ class ZeroShot(Experiment):
         if len({self.control, *self.tasks}) <= len(self.tasks):
             raise UserError("control and tasks: each data set may stand there once")
         super()._check_points()
+
+
+EXPERIMENT = ZeroShot

@@ -187,7 +187,7 @@ class Numbers:
 
 @dataclass
 class Scenario:
-    """As `negmerge.scenarios.scenario.Scenario`, of the toy classifier; it notes what it was asked."""
+    """As `scenarios.scenario.Scenario`, of the toy classifier; it notes what it was asked."""
 
     asked: list
     kept: str = "retain"

@@ -1,4 +1,4 @@
-"""Folders of the library in which a file, or a folder, is a choice: methods, data sources, scenarios.
+"""Folders in which a file, or a folder, is a choice: methods, data sources and scenarios.
 
 Listing them imports nothing, so a study can be checked without loading torch; and a job imports
 only the file that it uses, so editing one method leaves the others' results alone.
@@ -27,10 +27,8 @@ def names(folder: str) -> tuple[str, ...]:
     """List the choices in a folder: the names of its files, or of `*`, with `-` for `_`."""
     pattern = _pattern(folder)
     place = pattern.split("/").index("*")
-    found = {
-        file.relative_to(PACKAGE).with_suffix("").parts[place]
-        for file in PACKAGE.glob(f"{pattern}.py")
-    }
+    files = (file.relative_to(PACKAGE) for file in PACKAGE.glob(f"{pattern}.py"))
+    found = {file.with_suffix("").parts[place] for file in files}
     return tuple(sorted(name.replace("_", "-") for name in found - {"__init__"}))
 
 

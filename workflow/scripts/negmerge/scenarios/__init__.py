@@ -1,6 +1,7 @@
 """The scenarios: which model forgets, and on which images it is trained, chosen and scored.
 
-One file per scenario, with `SCENARIO`, a class of the form that `negmerge.scenarios.scenario.Scenario` names.
+A folder per scenario: `settings.py`, with `EXPERIMENT`, says what a study may set and loads no
+torch; `jobs.py`, with `SCENARIO` of the form of `scenario.Scenario`, is what its jobs need.
 """
 
 from collections.abc import Mapping

@@ -36,7 +36,7 @@ wildcard_constraints:
     experiment=r"\w[\w.-]*",
     task=r"\w[\w.-]*",
     point=r"\w[\w.-]*",
-    method=r"\w[\w.-]*",
+    method=r"\w[\w-]*",
     vector=r"\w[\w.-]*",
     dataset=r"\w[\w.-]*",
     table=r"\w[\w.-]*",

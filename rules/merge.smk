@@ -96,7 +96,7 @@ rule sparsity:
 rule signs:
     input:
         vectors=in_figure(artefacts.pool_vectors),
-        merged=in_figure(artefacts.vector),
+        merged=in_figure(artefacts.candidate),
     output:
         signs="results/{study}/{experiment}/{task}/signs/{figure}.json",
     log:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from negmerge.evaluation.validation import load_validation
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.validation import load_validation
 from negmerge.selection.merge_greedily import merge_greedily
 from negmerge.states import write_state
 

@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge.evaluation.validation import load_validation
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.validation import load_validation
 from negmerge.selection.search import search
 from negmerge.states import read_state
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
-from negmerge.scenarios.zero_shot.settings import ZeroShot
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, role_counts
 from negmerge.settings.experiment import Experiment
@@ -68,7 +67,7 @@ class Case:
     @property
     def kept(self) -> str:
         """The role of images on which accuracy is to be kept."""
-        return "control" if isinstance(self.experiment, ZeroShot) else "retain"
+        return self.experiment.ROLES[1]
 
     def selecting(self, *roles: str) -> int:
         """Count the images that choose a coefficient."""

@@ -114,7 +114,7 @@ def _check_references(study: Study) -> None:
         require(where, "experiment", figure.experiments, study.experiments)
         for name in figure.experiments:
             _require_scenario(where, name, study.experiments[name], figure)
-            require(where, "method", figure.methods, study.experiments[name].rules)
+            require(where, "method", figure.methods, study.experiments[name].methods)
             require(where, "task", figure.tasks, study.experiments[name].task_names)
             _check_own_data(where, name, study.experiments[name], figure)
 
@@ -151,17 +151,16 @@ def _check_table(study: Study, where: str, table: Table) -> None:
             experiment = study.experiments[name]
             _require_scenario(place, name, experiment, table)
             require(place, "task", column.tasks, experiment.task_names)
-            rules = (experiment.selection.rule, *experiment.selection.other_rules)
+            rules = experiment.selection.rules
             require(place, "rule", [column.rule] if column.rule is not None else [], rules)
-            shown = [column.method(row, experiment.rules) for row in table.rows]
-            require(place, "method", shown, experiment.rules)
+            require(place, "method", table.rows, experiment.methods)
             other = experiment.coefficients.values != first.coefficients.values
             if table.kind == "sweep" and other:
                 raise ValueError(f"{place}: {name!r} has other coefficients than those before it")
             if table.kind == "mask":
                 _check_same_points(place, name, experiment, list(table.rows))
                 if experiment.scenario == "classifier":
-                    require(place, "method", [methods.RETRAIN], experiment.rules)
+                    require(place, "method", [methods.RETRAIN], experiment.methods)
 
 
 def _require_scenario(where: str, name: str, experiment: Experiment, shown: Table | Figure) -> None:

@@ -152,6 +152,7 @@ class Classifier(Experiment):
         find("task", task, dict.fromkeys(self.task_names))
         return {
             "name": self.scenario,
+            "roles": list(self.ROLES),
             "model": known.models[self.model].model_dump(),
             "dataset": self.dataset,
             "classes": known.datasets[self.dataset].classes,
@@ -167,10 +168,9 @@ class Classifier(Experiment):
         return None if first is None else first + self.task_names.index(task)
 
     @property
-    def measured_roles(self) -> tuple[str, ...]:
-        """The roles that choose a coefficient; test images only where the rule `gap` needs them."""
-        by_gap = "gap" in (self.selection.rule, *self.selection.other_rules)
-        return self.ROLES if by_gap else ("forget", "retain")
+    def selection_roles(self) -> tuple[str, ...]:
+        """The roles by which candidates are chosen; test images only for the rule `gap`."""
+        return self.ROLES if "gap" in self.selection.rules else self.ROLES[:2]
 
     @property
     def re_estimates(self) -> bool:

@@ -74,7 +74,13 @@ class ZeroShot(Experiment):
         """The model, and the data sets by role."""
         model = known.models[self.model].model_dump()
         sets = self.roles(task)
-        return {"name": self.scenario, "model": model, "mode": self.mode, "datasets": sets}
+        return {
+            "name": self.scenario,
+            "roles": list(self.ROLES),
+            "model": model,
+            "mode": self.mode,
+            "datasets": sets,
+        }
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Give the prepared images and the zero-shot head of each role."""

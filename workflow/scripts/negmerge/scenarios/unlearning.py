@@ -1,4 +1,4 @@
-"""Running an unlearning method on the images of a task."""
+"""Running an unlearn method on the images of a scenario."""
 
 from collections.abc import Mapping
 

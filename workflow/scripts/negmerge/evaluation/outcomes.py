@@ -30,17 +30,17 @@ class Outcomes:
 
     Attributes:
         place: experiment, task and method.
-        rule: that chose the model; None if there was nothing to choose.
         classes: number of classes by role.
         arrays: (n,) of each role, by name: `{role}_right` uint8, whether the class of the largest
             logit is the true one; of classifiers also `{role}_confidence` float64, the softmax
             probability of the true class, and `forget_unseen` uint8.
+        rule: that chose the model; None if there was nothing to choose.
     """
 
     place: tuple[str, str, str]
-    rule: str | None
     classes: Mapping[str, int]
     arrays: Mapping[str, np.ndarray]
+    rule: str | None = None
 
     def right(self, role: str) -> np.ndarray:
         """Give which images of a role are classified rightly, (n,) uint8."""
@@ -65,7 +65,7 @@ def outcomes_of(
         # As `accuracy.count_right`: of equal logits the first is the answer.
         arrays[role + RIGHT] = (scores.argmax(axis=1) == np.asarray(truth)).astype(np.uint8)
         classes[role] = scores.shape[1]
-    return Outcomes(_place(labels), labels["rule"], classes, arrays)
+    return Outcomes(_place(labels), classes, arrays, labels["rule"])
 
 
 def write_outcomes(path: str | Path, models: Sequence[Outcomes]) -> None:
@@ -100,7 +100,7 @@ def read_outcomes(path: str | Path) -> list[Outcomes]:
             for role in labels["classes"]:
                 own[role + RIGHT]
         return [
-            Outcomes(_place(labels), labels["rule"], labels["classes"], own)
+            Outcomes(_place(labels), labels["classes"], own, labels["rule"])
             for labels, own in zip(header, arrays, strict=True)
         ]
     except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.counts import Counts, role_counts
+from negmerge.settings.counts import Counts
 from negmerge.settings.experiment import Experiment
 
 
@@ -52,7 +52,7 @@ class Case:
     @property
     def counts(self) -> Counts:
         """The images of the task."""
-        return role_counts(self.experiment, self.job.task, self.known)
+        return self.experiment.image_counts(self.job.task, self.known)
 
     @property
     def coefficients(self) -> int:

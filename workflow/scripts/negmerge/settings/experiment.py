@@ -1,11 +1,11 @@
 """Experiments: one scenario, base model, pool and list of methods inside a study.
 
-What the scenarios share is here; `zero_shot.py` and `classifier.py` add their own settings.
+What the scenarios share is here; `scenarios/*/settings.py` add their own.
 """
 
 import fnmatch
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
@@ -13,9 +13,11 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.counts import Counts
 from negmerge.settings.methods import Use
 from negmerge.settings.pool import Pool, update
 from negmerge.settings.recipe import FileName, Recipe, Settings
+from negmerge.settings.runs import Images, Run, check_run
 from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.yaml_files import explain
 
@@ -77,12 +79,53 @@ class Experiment(Settings, ABC):
         """Give a job's inputs by name: `images` of a data set, or a `place` of the experiment."""
 
     @abstractmethod
+    def image_counts(self, task: str, known: Catalogue) -> Counts:
+        """Count the images of a task, by the rows of the data sets.
+
+        Raises:
+            UserError: a list of images cannot be read.
+        """
+
+    @abstractmethod
+    def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
+        """Count the images of a task, and check that there are enough of each.
+
+        Returns:
+            The counts; None where they cannot be known before a job has run.
+
+        Raises:
+            UserError: there are not; it begins with `where`.
+        """
+
+    @abstractmethod
     def check(self, where: str, known: Catalogue) -> None:
         """Check the names that stand for something in the catalogue.
 
         Raises:
             ValueError: what is wrong; it begins with `where`.
         """
+
+    def runs(self, task: str, known: Catalogue, images: Images) -> Iterator[Run]:
+        """List the training runs of a task, with the images of each."""
+        for point in self.pool.changes:
+            yield Run(
+                f"finetune ({task}, point {point})", self.recipe(task, point), images("forget")
+            )
+
+    def check_sizes(self, where: str, known: Catalogue) -> None:
+        """Check that images suffice for all that uses them, and each run for its schedule.
+
+        Raises:
+            UserError: what is wrong; it begins with `where`.
+        """
+        for task in self.task_names:
+            counts = self.check_counts(where, task, known)
+
+            def images(*roles: str, counts: Counts | None = counts) -> tuple[int, ...] | None:
+                return counts and tuple(counts[role]["train"] for role in roles)
+
+            for run in self.runs(task, known, images):
+                check_run(where, run)
 
     @property
     def selection_roles(self) -> tuple[str, ...]:

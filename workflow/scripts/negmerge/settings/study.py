@@ -13,7 +13,6 @@ from negmerge.settings.compute import Compute
 from negmerge.settings.exhibits import Figure, Table
 from negmerge.settings.experiment import require
 from negmerge.settings.recipe import FileName, Settings
-from negmerge.settings.runs import check_sizes
 from negmerge.settings.yaml_files import read_yaml
 
 # Folders of a study's results, beside those of its experiments.
@@ -80,8 +79,8 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
         if options:
             _check_options(study)
         _check_references(study)
-        if options:
-            _check_sizes(study)
+        for name, experiment in study.experiments.items() if options else ():
+            experiment.check_sizes(f"experiments.{name}", study.catalogue)
     except (ValueError, UserError) as error:
         raise UserError(f"{path}: {error}") from error
     return study
@@ -92,12 +91,6 @@ def _check_options(study: Study) -> None:
     for name, experiment in study.experiments.items():
         for method, use in experiment.methods.items():
             methods.check_options(f"experiments.{name}: methods.{method}", method, use)
-
-
-def _check_sizes(study: Study) -> None:
-    """Check that no job can lack images, and that each training does what its schedule says."""
-    for name, experiment in study.experiments.items():
-        check_sizes(f"experiments.{name}", experiment, study.catalogue)
 
 
 def _check_references(study: Study) -> None:

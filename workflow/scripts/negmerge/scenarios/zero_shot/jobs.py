@@ -13,11 +13,10 @@ from negmerge.devices import tuned
 from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
 from negmerge.scenarios.scenario import Outputs, Purpose, Role
+from negmerge.scenarios.zero_shot.parts import PARTS
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation
 from negmerge.states import State, read_state
-
-PARTS = {"train": "train", "select": "val", "score": "test"}
 
 
 class ZeroShot:

@@ -4,8 +4,8 @@ from torch import nn
 
 from negmerge.errors import NotFinite, UserError
 from negmerge.evaluation.counts import Accuracy
-from negmerge.evaluation.validation import Measured
 from negmerge.selection.choice import Rule
+from negmerge.selection.validation import Measured
 from negmerge.states import write_state
 from negmerge.unlearning.tuning import candidate_name, read_candidate, stacked, tune
 

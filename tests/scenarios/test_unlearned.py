@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from negmerge.errors import UserError
+from negmerge.scenarios.unlearned import unlearned_network, unlearned_state
 from negmerge.states import write_state
-from negmerge.unlearned import unlearned_network, unlearned_state
 from negmerge.unlearning.tuning import stacked
 
 BASE = {"w": torch.tensor([1.0, 2.0])}

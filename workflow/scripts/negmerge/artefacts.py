@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from negmerge.errors import find
+from negmerge.errors import UserError, find
 from negmerge.settings import methods
 from negmerge.settings.exhibits import Figure, Table
 from negmerge.settings.experiment import Experiment
@@ -53,7 +53,13 @@ def pool_vectors(experiment: Experiment, method: str) -> list[str]:
 
 
 def sweeps(experiment: Experiment, method: str) -> list[str]:
-    """Place the sweeps of what a method chooses among, where a rule needs them."""
+    """Place the sweeps of what a method chooses among, where a rule needs them.
+
+    Raises:
+        UserError: there is nothing to choose.
+    """
+    if not experiment.is_searched(method):
+        raise UserError(f"method {method!r} has nothing to choose, so there is no choice of it")
     if experiment.is_pruned(method) and "gap" not in experiment.selection.rules:
         return []
     return [f"sweeps/{name}.csv" for name in experiment.candidates(method)]

@@ -30,6 +30,7 @@ PARTS = {
     "original": [number for number in range(40) if number != 20],
     "test": list(range(10)),
 }
+SETTINGS = {"name": "classifier", "model": MODEL, "roles": ["forget", "retain", "test"]}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def files(prepared, tmp_path_factory):
 
 
 def load(files, **settings):
-    return load_scenario({"name": "classifier", "model": MODEL} | settings, files, CPU)
+    return load_scenario(SETTINGS | settings, files, CPU)
 
 
 @pytest.fixture

@@ -137,15 +137,13 @@ def test_a_method_may_be_searched_with_pruning_by_itself(config, change_yaml):
     assert found == ["emr"]
 
 
-def test_a_table_reads_what_the_rule_of_each_column_chose(study):
+def test_a_table_reads_the_scores_of_its_rows_whatever_rule_a_column_shows(study):
     found = artefacts.table_records(study, study.tables["table2"])
     records = found["records"]
     for trial in ("trial1", "trial2"):
-        folder = f"mini-resnet/{trial}/scores"
-        names = ("retrain", "original", "gradient-ascent", "negmerge")
-        for name in (*names, "gradient-ascent.gap", "negmerge.gap"):
-            assert f"{folder}/{name}.json" in records
-    assert len(records) == len(set(records)) == 12
+        for name in ("retrain", "original", "gradient-ascent", "negmerge"):
+            assert f"mini-resnet/{trial}/scores/{name}.json" in records
+    assert len(records) == len(set(records)) == 8
     # Of each score, what it counts; the base is among the rows here.
     assert [place.replace("/outcomes/", "/scores/") for place in found["outcomes"]] == [
         record.replace(".json", ".safetensors") for record in records
@@ -191,10 +189,10 @@ def test_a_table_of_masks_reads_scores_and_counts(study):
     assert artefacts.table_records(study, shown)["records"] == [
         f"mini-resnet/trial1/{place}.json"
         for place in (
-            "scores/negmerge.gap",
+            "scores/negmerge",
             "sparsity/negmerge",
-            "scores/task-arithmetic.gap",
-            "sparsity/task-arithmetic.gap",
+            "scores/task-arithmetic",
+            "sparsity/task-arithmetic",
             "scores/retrain",
         )
     ]
@@ -246,7 +244,7 @@ def test_figures_of_scores_read_scores(study):
 
 def test_a_report_shows_the_choices_where_there_was_one(study):
     selected = artefacts.report_parts(study)["selected"]
-    assert "mini-resnet/trial1/selected/negmerge.gap.json" in selected
+    assert "mini-resnet/trial1/selected/negmerge.json" in selected
     assert "mini-resnet/trial2/selected/gradient-ascent.json" in selected
     unchosen = ("/retrain.json", "/original.json", "/pretrained.json")
     assert not [place for place in selected if place.endswith(unchosen)]
@@ -329,7 +327,7 @@ def test_a_mask_of_a_classifier_needs_retrain(config, change_yaml):
     with pytest.raises(UserError) as caught:
         load_study(config, "example")
     assert str(caught.value).endswith(
-        "tables.mask.columns.net: unknown method 'retrain'; valid: negmerge, negmerge.gap, original"
+        "tables.mask.columns.net: unknown method 'retrain'; valid: negmerge, original"
     )
 
 

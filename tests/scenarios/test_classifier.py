@@ -9,10 +9,11 @@ from negmerge.data.loading import evaluation_batches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import accuracy, all_logits
 from negmerge.evaluation.membership import membership_attack
-from negmerge.evaluation.outcomes import write_outcomes
+from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.last_linear import last_linear
-from negmerge.scenarios import classifier, load_scenario
+from negmerge.scenarios import load_scenario
+from negmerge.scenarios.classifier import jobs
 from negmerge.settings.recipe import Augmentation
 from negmerge.states import read_state, write_state
 
@@ -174,9 +175,12 @@ def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, netw
 def test_the_attack_can_be_made_again_from_the_outcomes_on_disk(scenario, network, tmp_path):
     found = outputs(scenario, network)
     score, of_images = scenario.scores(network, found, 8, None, 0)
-    labels = {"experiment": "a", "task": "trial1", "method": "m"}
-    write_outcomes(tmp_path / "m.safetensors", labels, found, of_images)
-    stored = load_file(tmp_path / "m.safetensors")
+    labels = {"experiment": "a", "task": "trial1", "method": "m", "rule": "gap"}
+    write_outcomes(tmp_path / "m.safetensors", [outcomes_of(labels, found, of_images)])
+    stored = {
+        name.removeprefix("0/"): array
+        for name, array in load_file(tmp_path / "m.safetensors").items()
+    }
     test = stored["test_confidence"][:, None]
     retain, forget = (stored[f"{role}_confidence"][:, None] for role in ("retain", "forget"))
     attack = SVC(C=3, gamma="auto", kernel="rbf")
@@ -215,7 +219,7 @@ def test_each_seed_of_relearning_has_another_order_of_the_images(scenario, netwo
         with torch.no_grad():
             next(network.parameters()).zero_()
 
-    monkeypatch.setattr(classifier, "relearn_epochs", watched)
+    monkeypatch.setattr(jobs, "relearn_epochs", watched)
     found = outputs(scenario, network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     settings = {"learning_rate": 0.05, "batch_size": 3, "epochs": 4, "seeds": 4}

@@ -144,7 +144,7 @@ def test_an_unchanged_model_has_the_scores_of_the_base(study):
         path = study / TRIAL / folder / "finetune.json"
         change_text(path, '"unchanged": false', '"unchanged": true')
     found = problems(study, place)
-    assert any(f"{place}: scores of unchanged models: forget is" in one for one in found)
+    assert any(f"{place}: scores of unchanged models: membership is" in one for one in found)
 
 
 @pytest.mark.parametrize(

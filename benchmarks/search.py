@@ -78,7 +78,8 @@ def measure_task(
     torch.set_num_threads(1)
     start = time.monotonic()
     scenario = load_scenario(experiment.job(task, known), inputs, device)
-    validation = load_validation(scenario, base, batch, device, most=None, re_estimates=False)
+    how = {"batch_size": batch, "most": None, "re_estimates": False}
+    validation = load_validation(scenario, base, device, **how)
     merges = {path.stem: path for path in sorted(folder.glob(f"{task}/merged/*.safetensors"))}
     points = {path.stem: path for path in sorted(folder.glob(f"{task}/vectors/*.safetensors"))}
     grids = {"study": experiment.coefficients.values, "paper": Coefficients().values}

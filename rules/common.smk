@@ -89,6 +89,7 @@ def of_method(name):
 def validation(wildcards):
     chosen = experiment(wildcards)
     return {
+        "batch_size": chosen.eval_batch_size,
         "most": chosen.selection.images,
         "re_estimates": chosen.re_estimates,
         "seed": task_seed("evaluation")(wildcards),

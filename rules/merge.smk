@@ -58,7 +58,6 @@ rule greedy:
         halvings=setting("selection.halvings"),
         options=lambda wildcards: methods.greedy_options(of_method("use")(wildcards).options),
         validation=validation,
-        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "greedy: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"

@@ -33,7 +33,6 @@ rule sweep:
         coefficients=setting("coefficients.values"),
         halvings=setting("selection.halvings"),
         validation=validation,
-        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "sweep: {wildcards.experiment}, {wildcards.task}, {wildcards.vector}"
@@ -66,7 +65,6 @@ rule search:
         keep=setting("selection.keep"),
         halvings=setting("selection.halvings"),
         validation=validation,
-        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "search: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"

@@ -38,7 +38,6 @@ rule unlearn:
         keep=setting("selection.keep"),
         halvings=setting("selection.halvings"),
         validation=validation,
-        batch_size=setting("eval_batch_size"),
         recipe=lambda wildcards: experiment(wildcards).unlearn.model_dump(),
         seed=job_seed("unlearning"),
         torch_threads=1,

@@ -106,6 +106,12 @@ def test_a_change_of_a_table_or_a_method_retrains_nothing():
     assert not {path for path in closure("finetune") if path.startswith("data/sources/")}
     # One method's file is an input of that method's merge only.
     assert not {path for path in closure("merge") if path.startswith("merging/methods/")}
+    # What a study may say of a scenario is not what its jobs depend on, but what they are given.
+    jobs = import_closure(plugins.path(plugins.SCENARIO_JOBS, "classifier"), PACKAGE)
+    reached = {path.relative_to(PACKAGE).as_posix() for path in jobs}
+    assert {"scenarios/classifier/jobs.py", "evaluation/relearning.py"} <= reached
+    assert not reached & {"settings/experiment.py", "scenarios/classifier/settings.py"}
+    assert not {path for path in reached if path.startswith("scenarios/zero_shot/")}
     assert "training.py" in closure("finetune")
     assert "vectors.py" in closure("merge")
 

@@ -215,6 +215,9 @@ class Scenario:
         re_estimate(network, evaluation_batches(items, lambda x: x, batch_size), CPU)
 
 
+HOW = {"batch_size": 4, "re_estimates": False}
+
+
 @pytest.fixture
 def base(tmp_path):
     write_state(tmp_path / "base.safetensors", BASE, {})
@@ -224,7 +227,7 @@ def base(tmp_path):
 def test_a_validation_is_loaded_by_scenario(base):
     scenario = Scenario([])
     settings = {"most": 6, "re_estimates": True, "roles": list(SIZES), "seed": 7}
-    found = load_validation(scenario, base, 4, CPU, **settings)
+    found = load_validation(scenario, base, CPU, batch_size=4, **settings)
     assert scenario.asked == [(role, "select", 6) for role in SIZES]
     assert found.sizes == {role: [4, 2] for role in SIZES}
     assert found.measure("v", 0.0).further == {"roles": 3.0, "seed": 7.0}
@@ -234,7 +237,7 @@ def test_a_validation_is_loaded_by_scenario(base):
 
 def test_by_default_what_to_forget_and_to_keep_is_read_and_statistics_are_kept(base):
     scenario = Scenario([])
-    found = load_validation(scenario, base, 4, CPU, most=None, re_estimates=False)
+    found = load_validation(scenario, base, CPU, **HOW, most=None)
     found.move(VECTOR, 0.5, "v")
     assert scenario.asked == [("forget", "select", None), ("retain", "select", None)]
     assert {role: sum(sizes) for role, sizes in found.sizes.items()} == {"forget": 11, "retain": 18}
@@ -242,4 +245,4 @@ def test_by_default_what_to_forget_and_to_keep_is_read_and_statistics_are_kept(b
 
 def test_a_role_without_images_is_named(base):
     with pytest.raises(UserError, match=r"^too few retain images to choose a coefficient with$"):
-        load_validation(Scenario([], empty="retain"), base, 4, CPU, most=4, re_estimates=False)
+        load_validation(Scenario([], empty="retain"), base, CPU, **HOW, most=4)

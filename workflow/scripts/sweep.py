@@ -16,8 +16,8 @@ with job(snakemake):
     inputs, params, name = snakemake.input, snakemake.params, snakemake.wildcards.vector
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
-    how = {"roles": params.roles, "loaders": loaders, **params.validation}
-    validation = load_validation(scenario, inputs.base, params.batch_size, device, **how)
+    how = {"roles": params.roles, **params.validation}
+    validation = load_validation(scenario, inputs.base, device, loaders, **how)
     (path,) = inputs.candidate
     state = read_state(path)
 

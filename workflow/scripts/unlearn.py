@@ -19,15 +19,8 @@ with job(snakemake):
     device, loaders = compute.prepare(snakemake)
     method, recipe = METHODS[params.method], Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, inputs, device)
-    validation = load_validation(
-        scenario,
-        inputs.base,
-        params.batch_size,
-        device,
-        roles=params.roles,
-        loaders=loaders,
-        **params.validation,
-    )
+    how = {"roles": params.roles, **params.validation}
+    validation = load_validation(scenario, inputs.base, device, loaders, **how)
     base, classes = read_state(inputs.base), params.scenario["classes"]
 
     def train(searched: dict) -> nn.Module:

@@ -14,12 +14,12 @@ from negmerge.states import read_state
 def load_validation(
     scenario: Scenario,
     base: str,
-    batch_size: int,
     device: torch.device,
+    loaders: int = 0,
     *,
+    batch_size: int,
     most: int | None,
     re_estimates: bool,
-    loaders: int = 0,
     roles: Iterable[str] | None = None,
     seed: int = 0,
 ) -> Validation:
@@ -28,10 +28,10 @@ def load_validation(
     Args:
         scenario: the job's.
         base: the file of the weights before forgetting.
-        batch_size: images per forward pass.
         device: where to compute.
-        most: how many images of a role are read at most; None: all.
         loaders: processes that load the images.
+        batch_size: images per forward pass.
+        most: how many images of a role are read at most; None: all.
         re_estimates: whether a moved network gets batch statistics of its own.
         roles: of the images; by default what to forget and what must be kept.
         seed: of what the scenario's further metrics draw.

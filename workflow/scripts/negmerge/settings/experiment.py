@@ -237,7 +237,6 @@ class Experiment(Settings, ABC):
         try:
             self._check_methods()
             self._check_points()
-            self._check_singles()
             for rule in self.selection.rules:
                 if rule not in self.RULES:
                     raise UserError(f"selection: {unknown('rule', rule, self.RULES)}")
@@ -264,14 +263,12 @@ class Experiment(Settings, ABC):
                         f"methods.{name}.grid: {option!r} has a value of its own as well; expected "
                         "one of the two"
                     )
-
-    def _check_singles(self) -> None:
-        for name, use in self.methods.items():
             if methods.base_name(name) == methods.MASKED and "single" in use.options:
                 raise UserError(
                     f"methods.{name}: `single` is left out in a study, where {methods.SINGLE} "
                     "chooses it"
                 )
+        for name in self.methods:
             self.single(name)
 
     def _check_points(self) -> None:

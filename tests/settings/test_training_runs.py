@@ -51,11 +51,7 @@ def test_the_runs_of_a_shipped_study_reach_their_peak_and_pass_their_milestones(
     experiment, known = studies[study].experiments[name], studies[study].catalogue
     for task in experiment.task_names:
         counts = experiment.image_counts(task, known)
-
-        def images(*roles, counts=counts):
-            return tuple(counts[role]["train"] for role in roles)
-
-        for run in experiment.runs(task, known, images):
+        for run in experiment.runs(task, known, counts):
             recipe, (images,) = run.recipe, run.images
             steps = recipe.epochs * math.ceil(images / recipe.batch_size) // recipe.grad_accum_steps
             rates = [scheduled_rate(recipe, step, steps) for step in range(steps)]

@@ -7,6 +7,11 @@ from negmerge.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 Counts = dict[str, dict[str, int]]
 
 
+def training_images(counts: Counts | None, *roles: str) -> tuple[int, ...] | None:
+    """Give how many images each role has to train with; None where they cannot be counted yet."""
+    return counts and tuple(counts[role]["train"] for role in roles)
+
+
 def part_sizes(known: Catalogue, dataset: str) -> dict[str, int]:
     """Count the images of each part of a data set, with `val` cut from `train` if it has none."""
     sizes = dict(known.datasets[dataset].splits)

@@ -13,11 +13,11 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.counts import Counts
+from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.methods import Use
 from negmerge.settings.pool import Pool, update
 from negmerge.settings.recipe import FileName, Recipe, Settings
-from negmerge.settings.runs import Images, Run, check_run
+from negmerge.settings.runs import Run, check_run
 from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.yaml_files import explain
 
@@ -105,12 +105,11 @@ class Experiment(Settings, ABC):
             ValueError: what is wrong; it begins with `where`.
         """
 
-    def runs(self, task: str, known: Catalogue, images: Images) -> Iterator[Run]:
-        """List the training runs of a task, with the images of each."""
+    def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
+        """List the training runs of a task, with its images, where they can be counted."""
+        images = training_images(counts, "forget")
         for point in self.pool.changes:
-            yield Run(
-                f"finetune ({task}, point {point})", self.recipe(task, point), images("forget")
-            )
+            yield Run(f"finetune ({task}, point {point})", self.recipe(task, point), images)
 
     def check_sizes(self, where: str, known: Catalogue) -> None:
         """Check that images suffice for all that uses them, and each run for its schedule.
@@ -119,12 +118,7 @@ class Experiment(Settings, ABC):
             UserError: what is wrong; it begins with `where`.
         """
         for task in self.task_names:
-            counts = self.check_counts(where, task, known)
-
-            def images(*roles: str, counts: Counts | None = counts) -> tuple[int, ...] | None:
-                return counts and tuple(counts[role]["train"] for role in roles)
-
-            for run in self.runs(task, known, images):
+            for run in self.runs(task, known, self.check_counts(where, task, known)):
                 check_run(where, run)
 
     @property

@@ -4,17 +4,15 @@ What would fail only after hours of training, or silently do something else, is 
 study is read. The sizes of data sets are those of their rows, which `prepare` holds to be true.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings import methods
+from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.methods import Use
 from negmerge.settings.recipe import Recipe
-
-# From roles to how many images each has to train with; None where they cannot be counted yet.
-Images = Callable[..., tuple[int, ...] | None]
 
 
 @dataclass(frozen=True)
@@ -71,13 +69,15 @@ def check_run(where: str, run: Run) -> None:
         )
 
 
-def unlearning_runs(uses: Mapping[str, Use], shared: Recipe, images: Images) -> Iterator[Run]:
+def unlearning_runs(
+    uses: Mapping[str, Use], shared: Recipe, counts: Counts | None
+) -> Iterator[Run]:
     """List the runs of methods that train; those that read both sets make at most these steps.
 
     Args:
         uses: the methods of an experiment.
         shared: the recipe that they share.
-        images: see `Images`.
+        counts: the images of a task; None where they cannot be counted yet.
     """
     if shared.schedule != "steps" and not shared.warmup_steps and shared.grad_accum_steps == 1:
         return  # Nothing can be wrong, and the methods' files, which import torch, stay unread.
@@ -94,4 +94,4 @@ def unlearning_runs(uses: Mapping[str, Use], shared: Recipe, images: Images) -> 
                 recipe = shared.model_copy(update={"epochs": epochs})
                 searched = ", ".join(f"{option} {given[option]}" for option in use.grid)
                 place = f"methods.{name}" + (f", {searched}" if searched else "")
-                yield Run(f"unlearn ({place})", recipe, images(*roles))
+                yield Run(f"unlearn ({place})", recipe, training_images(counts, *roles))

@@ -8,10 +8,10 @@ from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.errors import UserError, find
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.counts import Counts
+from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.experiment import Experiment, require
 from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
-from negmerge.settings.runs import Images, Run, unlearning_runs
+from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import Rule, Selection
 
 
@@ -214,12 +214,12 @@ class Classifier(Experiment):
             )
         return counts
 
-    def runs(self, task: str, known: Catalogue, images: Images) -> Iterator[Run]:
+    def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         """List the training of Original and Retrain, of unlearn methods, and of the pool."""
-        yield Run("train (original)", self.train, images("original"))
-        yield Run("train (retrain)", self.train, images("retain"))
-        yield from unlearning_runs(self.methods, self.unlearn, images)
-        yield from super().runs(task, known, images)
+        yield Run("train (original)", self.train, training_images(counts, "original"))
+        yield Run("train (retrain)", self.train, training_images(counts, "retain"))
+        yield from unlearning_runs(self.methods, self.unlearn, counts)
+        yield from super().runs(task, known, counts)
 
     def split_seed(self, task: str) -> int | None:
         """The seed of a trial's split, where the study gives it."""

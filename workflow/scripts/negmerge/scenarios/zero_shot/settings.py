@@ -11,7 +11,7 @@ from negmerge.settings.catalogue import Catalogue, Prompts
 from negmerge.settings.counts import Counts, part_sizes
 from negmerge.settings.experiment import Experiment, require
 from negmerge.settings.recipe import FileName, Recipe, Settings
-from negmerge.settings.runs import Images, Run
+from negmerge.settings.runs import Run
 
 # What the images of each role are needed for.
 NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}
@@ -116,7 +116,7 @@ class ZeroShot(Experiment):
                     )
         return counts
 
-    def runs(self, task: str, known: Catalogue, images: Images) -> Iterator[Run]:
+    def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         """List pre-training, and the runs of the pool."""
         if self.pretrain is not None:
             shown = sum(
@@ -124,7 +124,7 @@ class ZeroShot(Experiment):
                 for name, source in self.pretrain.sources.items()
             )
             yield Run("pretrain.recipe", self.pretrain.recipe, (shown,))
-        yield from super().runs(task, known, images)
+        yield from super().runs(task, known, counts)
 
     def pretraining(self, prompts: Mapping[str, Prompts]) -> dict | None:
         """What pre-training is made of, with the prompts of its data sets; None without one."""

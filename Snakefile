@@ -4,15 +4,15 @@
 #   results/{study}/{experiment}/base.safetensors            what is to forget: CLIP (text.safetensors: its text part)
 #   results/{study}/{experiment}/heads/{dataset}.safetensors zero-shot heads
 #   results/{study}/{experiment}/{task}/split.json           which images a classifier forgets
-#   results/{study}/{experiment}/{task}/trained/{method}.safetensors  classifiers: original, retrain
-#   results/{study}/{experiment}/{task}/candidates/{method}.safetensors  what an unlearn method has trained; measures/
+#   results/{study}/{experiment}/{task}/trained/{trained}.safetensors  a classifier from scratch: original, retrain
+#   results/{study}/{experiment}/{task}/candidates/{method}.safetensors  what an unlearn method has made of it
 #   results/{study}/{experiment}/{task}/finetuned/{point}.safetensors
 #   results/{study}/{experiment}/{task}/vectors/{point}.safetensors
 #   results/{study}/{experiment}/{task}/merged/{method}.safetensors
-#   results/{study}/{experiment}/{task}/sweeps/{vector}.csv  vector: a point or a merge method
-#   results/{study}/{experiment}/{task}/selected/{method}.json
-#   results/{study}/{experiment}/{task}/unlearned/{method}.safetensors
+#   results/{study}/{experiment}/{task}/sweeps/{vector}.csv  validation of a point, a merge, or what was trained
+#   results/{study}/{experiment}/{task}/selected/{method}.json  by each rule: which candidate, which coefficient
 #   results/{study}/{experiment}/{task}/scores/{method}.json, outcomes/{method}.safetensors (of each image)
+#   results/{study}/{experiment}/{task}/unlearned/{method}.safetensors  what was chosen, when it is asked for
 #   results/{study}/tables/{table}.{md,csv,tex}, figures/{figure}.{png,pdf,csv}, report.html
 #
 # The path asked for names the study: results/demo/tables/table1.md.
@@ -36,7 +36,7 @@ wildcard_constraints:
     experiment=r"\w[\w.-]*",
     task=r"\w[\w.-]*",
     point=r"\w[\w.-]*",
-    method=r"\w[\w.-]*",
+    method=r"\w[\w-]*",
     vector=r"\w[\w.-]*",
     dataset=r"\w[\w.-]*",
     table=r"\w[\w.-]*",

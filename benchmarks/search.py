@@ -16,20 +16,21 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
+import torch
 from marks import write_between
 
 from negmerge.evaluation.counts import Accuracy
-from negmerge.evaluation.validation import Validation, load_validation
-from negmerge.jobs import compute
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.validation import load_validation
+from negmerge.scenarios.zero_shot.settings import ZeroShot
 from negmerge.selection.choice import Rule
 from negmerge.selection.points import Point
 from negmerge.selection.refinement import CoefficientGrid, explore
 from negmerge.selection.search import search
+from negmerge.selection.validation import Validation
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.study import load_study
-from negmerge.settings.zero_shot import ZeroShot
 from negmerge.states import read_state
 
 ROOT = Path(__file__).parents[1]
@@ -73,10 +74,12 @@ def measure_task(
         for name, (kind, what) in experiment.inputs(task, experiment.ROLES).items()
     }
     base, batch = str(folder / "base.safetensors"), experiment.eval_batch_size
-    device = compute.prepare("cpu", threads=1, seed=0)
+    device = torch.device("cpu")
+    torch.set_num_threads(1)
     start = time.monotonic()
     scenario = load_scenario(experiment.job(task, known), inputs, device)
-    validation = load_validation(scenario, base, batch, device, most=None, re_estimates=False)
+    how = {"batch_size": batch, "most": None, "re_estimates": False}
+    validation = load_validation(scenario, base, device, **how)
     merges = {path.stem: path for path in sorted(folder.glob(f"{task}/merged/*.safetensors"))}
     points = {path.stem: path for path in sorted(folder.glob(f"{task}/vectors/*.safetensors"))}
     grids = {"study": experiment.coefficients.values, "paper": Coefficients().values}

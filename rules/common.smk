@@ -34,9 +34,13 @@ def checked(look_up):
 find = checked(find)
 require_writable = checked(require_writable)
 # A checkpoint on the way to the numbers, which may go as soon as no job needs it any more.
-intermediate = find("value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp})
+intermediate = find(
+    "value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp}
+)
 # A job on a cluster reads the study as well, but what started it has checked the methods' options.
 is_main = workflow.is_main_process
+# The names of methods that train, and measure what they have trained.
+UNLEARN_METHOD = rf"(?:{'|'.join(plugins.names(plugins.UNLEARN_METHODS))})(?:-[\w-]+)?"
 read_study = cache(checked(lambda name: load_study(ROOT / "config", name, options=is_main)))
 catalogue = cache(checked(lambda: load_catalogue(ROOT / "config")))
 
@@ -85,6 +89,7 @@ def of_method(name):
 def validation(wildcards):
     chosen = experiment(wildcards)
     return {
+        "batch_size": chosen.eval_batch_size,
         "most": chosen.selection.images,
         "re_estimates": chosen.re_estimates,
         "seed": task_seed("evaluation")(wildcards),
@@ -93,10 +98,6 @@ def validation(wildcards):
 
 def method_name(wildcards):
     return methods.base_name(wildcards.method)
-
-
-def method_kind(wildcards):
-    return methods.kind(methods.without_rule(wildcards.method))
 
 
 def exhibit(kind):
@@ -150,7 +151,7 @@ def job_code(script, **look_ups):
 
     def look_up(wildcards):
         choices = {folder: choice(wildcards) for folder, choice in look_ups.items()}
-        return code(script, **{plugins.SCENARIOS: experiment(wildcards).scenario}, **choices)
+        return code(script, **{plugins.SCENARIO_JOBS: experiment(wildcards).scenario}, **choices)
 
     return look_up
 

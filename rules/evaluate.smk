@@ -1,13 +1,14 @@
-# The scores of what was chosen for each method on the test images, and the unlearned model as a file
-# for whoever asks for it.
+# The scores of what was chosen for each method on the test images, by each rule, and the unlearned
+# model as a file for whoever asks for it: of the experiment's main rule, or of the rule that is named.
 
 
 rule evaluate:
     input:
         unpack(role_inputs()),
         base=base,
-        selected="results/{study}/{experiment}/{task}/selected/{method}.json",
+        selected=in_task(artefacts.selected, "method"),
         candidates=in_task(artefacts.candidates, "method"),
+        unchanged=in_task(artefacts.unchanged, "method"),
     output:
         score="results/{study}/{experiment}/{task}/scores/{method}.json",
         outcomes="results/{study}/{experiment}/{task}/outcomes/{method}.safetensors",
@@ -26,7 +27,8 @@ rule evaluate:
         code=job_code("evaluate"),
         scenario=scenario,
         batch_size=setting("eval_batch_size"),
-        uses=of_method("reads"),
+        about=of_method("about"),
+        data_used=of_method("data_used"),
         re_estimates=re_estimates,
         relearning=setting("relearning"),
         seed=task_seed("evaluation"),
@@ -59,7 +61,9 @@ rule gradcam:
     params:
         code=job_code("gradcam"),
         scenario=scenario,
-        methods=shown_methods,
+        about=lambda wildcards: {
+            name: experiment(wildcards).about(name) for name in shown_methods(wildcards)
+        },
         re_estimates=re_estimates,
         classes=forgotten_classes,
         batch_size=setting("eval_batch_size"),
@@ -70,18 +74,20 @@ rule gradcam:
         "../workflow/scripts/gradcam.py"
 
 
-rule negate:
+rule export:
     input:
         unpack(role_inputs()),
         base=base,
-        selected="results/{study}/{experiment}/{task}/selected/{method}.json",
+        selected=in_task(artefacts.selected, "method"),
         candidates=in_task(artefacts.candidates, "method"),
     output:
-        unlearned="results/{study}/{experiment}/{task}/unlearned/{method}.safetensors",
+        unlearned="results/{study}/{experiment}/{task}/unlearned/{method}{rule}.safetensors",
     log:
-        "results/{study}/logs/negate/{experiment}/{task}/{method}.log",
+        "results/{study}/logs/export/{experiment}/{task}/{method}{rule}.log",
     benchmark:
-        "results/{study}/benchmarks/negate/{experiment}/{task}/{method}.tsv"
+        "results/{study}/benchmarks/export/{experiment}/{task}/{method}{rule}.tsv"
+    wildcard_constraints:
+        rule=r"(\.\w+)?",
     conda:
         "../envs/models.yaml"
     threads: 1
@@ -89,12 +95,13 @@ rule negate:
         mem_mb=growing(8000),
         runtime=growing(30),
     params:
-        code=job_code("negate"),
+        code=job_code("export"),
         scenario=scenario,
+        about=of_method("about"),
         re_estimates=re_estimates,
         batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
-        "negate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
+        "export: {wildcards.experiment}, {wildcards.task}, {wildcards.method}{wildcards.rule}"
     script:
-        "../workflow/scripts/negate.py"
+        "../workflow/scripts/export.py"

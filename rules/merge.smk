@@ -58,7 +58,6 @@ rule greedy:
         halvings=setting("selection.halvings"),
         options=lambda wildcards: methods.greedy_options(of_method("use")(wildcards).options),
         validation=validation,
-        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "greedy: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
@@ -96,7 +95,7 @@ rule sparsity:
 rule signs:
     input:
         vectors=in_figure(artefacts.pool_vectors),
-        merged=in_figure(artefacts.vector),
+        merged=in_figure(artefacts.candidate),
     output:
         signs="results/{study}/{experiment}/{task}/signs/{figure}.json",
     log:

@@ -1,12 +1,12 @@
-# The coefficient of each vector: a sweep on validation data, and the choice among its points; or a
-# search that finds the same choice without whole sweeps.
+# What each method chooses: a sweep of its candidates on validation data, and the choice among them; or
+# a search that finds the same choice without whole sweeps. Rule unlearn sweeps what it trains itself.
 
 
 rule sweep:
     input:
         unpack(role_inputs()),
         base=base,
-        vector=in_task(artefacts.vector, "vector"),
+        candidate=in_task(artefacts.candidate, "vector"),
         reference=in_task(artefacts.reference, "vector"),
     output:
         sweep="results/{study}/{experiment}/{task}/sweeps/{vector}.csv",
@@ -14,6 +14,8 @@ rule sweep:
         "results/{study}/logs/sweep/{experiment}/{task}/{vector}.log",
     benchmark:
         "results/{study}/benchmarks/sweep/{experiment}/{task}/{vector}.tsv"
+    wildcard_constraints:
+        vector=rf"(?!{UNLEARN_METHOD}\.csv)\w[\w.-]*",
     conda:
         "../envs/models.yaml"
     threads: 1
@@ -24,51 +26,18 @@ rule sweep:
     params:
         code=job_code("sweep"),
         scenario=scenario,
-        roles=setting("measured_roles"),
-        rules=setting("rule_names"),
+        is_model=lambda wildcards: wildcards.vector == methods.RETRAIN,
+        roles=setting("selection_roles"),
+        rules=setting("selection.rules"),
         keep=setting("selection.keep"),
         coefficients=setting("coefficients.values"),
         halvings=setting("selection.halvings"),
         validation=validation,
-        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "sweep: {wildcards.experiment}, {wildcards.task}, {wildcards.vector}"
     script:
         "../workflow/scripts/sweep.py"
-
-
-rule measure:
-    input:
-        unpack(role_inputs()),
-        base=base,
-        trained="results/{study}/{experiment}/{task}/trained/{method}.safetensors",
-    output:
-        measures="results/{study}/{experiment}/{task}/measures/{method}.csv",
-    log:
-        "results/{study}/logs/measure/{experiment}/{task}/{method}.log",
-    benchmark:
-        "results/{study}/benchmarks/measure/{experiment}/{task}/{method}.tsv"
-    wildcard_constraints:
-        method=methods.RETRAIN,
-    conda:
-        "../envs/models.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(8000),
-        runtime=growing(60),
-        gpu=gpus,
-    params:
-        code=job_code("measure"),
-        scenario=scenario,
-        roles=setting("measured_roles"),
-        validation=validation,
-        batch_size=setting("eval_batch_size"),
-        torch_threads=1,
-    message:
-        "measure: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
-    script:
-        "../workflow/scripts/measure.py"
 
 
 rule search:
@@ -96,7 +65,6 @@ rule search:
         keep=setting("selection.keep"),
         halvings=setting("selection.halvings"),
         validation=validation,
-        batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
         "search: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
@@ -106,9 +74,9 @@ rule search:
 
 rule select:
     input:
-        measures=in_task(artefacts.measures, "method"),
+        sweeps=in_task(artefacts.sweeps, "method"),
         search=in_task(artefacts.candidate_search, "method"),
-        reference=in_task(artefacts.reference_of, "method"),
+        reference=in_task(artefacts.reference, "method"),
     output:
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
     log:
@@ -124,11 +92,9 @@ rule select:
         runtime=10,
     params:
         code=code("select_coefficient"),
-        kind=method_kind,
-        searched=of_method("is_searched"),
-        rule=lambda wildcards: experiment(wildcards).rules[wildcards.method],
+        about=of_method("about"),
+        rules=setting("selection.rules"),
         keep=setting("selection.keep"),
-        models=lambda wildcards: len(of_method("points")(wildcards)),
     message:
         "select: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:

@@ -12,13 +12,13 @@ rule unlearn:
         candidates=intermediate(
             "results/{study}/{experiment}/{task}/candidates/{method}.safetensors"
         ),
-        measures="results/{study}/{experiment}/{task}/measures/{method}.csv",
+        sweep="results/{study}/{experiment}/{task}/sweeps/{method}.csv",
     log:
         "results/{study}/logs/unlearn/{experiment}/{task}/{method}.log",
     benchmark:
         "results/{study}/benchmarks/unlearn/{experiment}/{task}/{method}.tsv"
     wildcard_constraints:
-        method=r"(?!retrain\.)\w[\w-]*",
+        method=UNLEARN_METHOD,
     conda:
         "../envs/models.yaml"
     threads: 1
@@ -33,12 +33,11 @@ rule unlearn:
         options=lambda wildcards: of_method("use")(wildcards).options,
         grid=lambda wildcards: of_method("use")(wildcards).grid,
         unchanged=setting("UNCHANGED"),
-        roles=setting("measured_roles"),
-        rules=setting("rule_names"),
+        roles=setting("selection_roles"),
+        rules=setting("selection.rules"),
         keep=setting("selection.keep"),
         halvings=setting("selection.halvings"),
         validation=validation,
-        batch_size=setting("eval_batch_size"),
         recipe=lambda wildcards: experiment(wildcards).unlearn.model_dump(),
         seed=job_seed("unlearning"),
         torch_threads=1,

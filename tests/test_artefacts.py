@@ -3,7 +3,7 @@ import yaml
 
 from negmerge import artefacts
 from negmerge.errors import UserError
-from negmerge.settings.classifier import Classifier
+from negmerge.scenarios.classifier.settings import Classifier
 from negmerge.settings.exhibits import Column, Figure, Table
 from negmerge.settings.study import load_study
 
@@ -36,33 +36,36 @@ def pruned(config):
 
 
 @pytest.mark.parametrize(
-    ("method", "names", "folder", "measures"),
+    ("method", "names", "folder"),
     [
-        ("original", [], "", ""),
-        ("retrain", ["retrain"], "trained", None),
-        ("finetune", ["finetune"], "candidates", "measures"),
-        ("gradient-ascent", ["gradient-ascent"], "candidates", "measures"),
-        ("gradient-ascent.gap", ["gradient-ascent"], "candidates", "measures"),
-        ("task-arithmetic", POINTS, "vectors", "sweeps"),
-        ("greedy", ["greedy"], "merged", "sweeps"),
-        ("negmerge-8", ["negmerge-8"], "merged", "sweeps"),
-        ("negmerge-8.gap", ["negmerge-8"], "merged", "sweeps"),
+        ("finetune", ["finetune"], "candidates"),
+        ("gradient-ascent", ["gradient-ascent"], "candidates"),
+        ("retrain", ["retrain"], "trained"),
+        ("original", [], ""),
+        ("task-arithmetic", POINTS, "vectors"),
+        ("greedy", ["greedy"], "merged"),
+        ("negmerge-8", ["negmerge-8"], "merged"),
     ],
 )
-def test_what_a_method_chooses_among_and_its_measures(classifier, method, names, folder, measures):
+def test_what_a_method_chooses_among_and_its_sweeps(classifier, method, names, folder):
     expected = [f"{folder}/{name}.safetensors" for name in names]
     assert artefacts.candidates(classifier, method) == expected
-    files = [f"{measures}/{name}.csv" for name in names if measures]
-    assert artefacts.measures(classifier, method) == files
     assert artefacts.candidate_search(classifier, method) == []
+    if classifier.is_searched(method):
+        files = [f"sweeps/{name}.csv" for name in names]
+        assert artefacts.sweeps(classifier, method) == files
+        assert artefacts.selected(classifier, method) == [f"selected/{method}.json"]
+    else:
+        assert artefacts.selected(classifier, method) == []
+        with pytest.raises(UserError, match=rf"^method '{method}' has nothing to choose"):
+            artefacts.sweeps(classifier, method)
 
 
 def test_what_is_merged_are_the_vectors_of_the_points(classifier):
-    for method in ("negmerge-8", "negmerge-8.gap"):
-        assert artefacts.pool_vectors(classifier, method) == [
-            "vectors/e8-ls0.safetensors",
-            "vectors/e8-ls0.1.safetensors",
-        ]
+    assert artefacts.pool_vectors(classifier, "negmerge-8") == [
+        "vectors/e8-ls0.safetensors",
+        "vectors/e8-ls0.1.safetensors",
+    ]
 
 
 def test_only_a_single_vector_and_its_mask_wait_for_a_choice(config, change_yaml):
@@ -71,68 +74,76 @@ def test_only_a_single_vector_and_its_mask_wait_for_a_choice(config, change_yaml
     for name in ("task-arithmetic-8", "masked-single-8"):
         change_yaml(path, f"experiments/mini-resnet/methods/{name}", {"points": ["e8-*"]})
     one = load_study(config, "example").experiments["mini-resnet"]
-    found = {name: artefacts.chosen_single(one, name) for name in one.rules}
+    found = {name: artefacts.chosen_single(one, name) for name in one.methods}
     assert {name: place for name, place in found.items() if place} == {
         "task-arithmetic": ["selected/task-arithmetic.json"],
-        "task-arithmetic.gap": ["selected/task-arithmetic.gap.json"],
         "task-arithmetic-8": ["selected/task-arithmetic-8.json"],
-        "task-arithmetic-8.gap": ["selected/task-arithmetic-8.gap.json"],
-        # There is one merge, whatever rule chooses its coefficient.
         "masked-single": ["selected/task-arithmetic.json"],
-        "masked-single.gap": ["selected/task-arithmetic.json"],
         "masked-single-8": ["selected/task-arithmetic-8.json"],
-        "masked-single-8.gap": ["selected/task-arithmetic-8.json"],
     }
 
 
-def test_vectors_are_points_or_merges(classifier):
-    assert artefacts.vector(classifier, "negmerge-8") == ["merged/negmerge-8.safetensors"]
-    assert artefacts.vector(classifier, "e8-ls0.1") == ["vectors/e8-ls0.1.safetensors"]
-    for name in ("finetune", "task-arithmetic", "negmerge.gap", "e9"):
+def test_candidates_are_points_merges_and_trained_models(classifier):
+    for name, folder in (
+        ("negmerge-8", "merged"),
+        ("e8-ls0.1", "vectors"),
+        ("finetune", "candidates"),
+        ("retrain", "trained"),
+    ):
+        assert artefacts.candidate(classifier, name) == [f"{folder}/{name}.safetensors"]
+    for name in ("task-arithmetic", "original", "negmerge.gap", "e9"):
         with pytest.raises(UserError, match=rf"^unknown vector '{name}'; "):
-            artefacts.vector(classifier, name)
+            artefacts.candidate(classifier, name)
 
 
-def test_only_the_gap_needs_retrain(classifier):
-    for method, rule in classifier.rules.items():
-        expected = ["measures/retrain.csv"] if rule == "gap" else []
-        assert artefacts.reference_of(classifier, method) == expected
-    assert "measures/retrain.csv" in artefacts.reference_of(classifier, "negmerge.gap")
+def test_retrain_is_the_reference_of_all_others_where_some_rule_compares_with_it(classifier, clip):
+    assert artefacts.reference(classifier, "negmerge") == ["sweeps/retrain.csv"]
+    assert artefacts.reference(classifier, "retrain") == []
+    assert artefacts.reference(clip, "negmerge") == []
 
 
-def test_measuring_needs_retrain_where_some_rule_compares_with_it(classifier, clip):
-    assert artefacts.reference(classifier) == ["measures/retrain.csv"]
-    assert artefacts.reference(clip) == []
+def test_a_choice_that_changes_nothing_takes_the_scores_of_the_base(classifier, clip):
+    files = ["scores/original.json", "outcomes/original.safetensors"]
+    assert artefacts.unchanged(classifier, "negmerge") == files
+    assert artefacts.unchanged(classifier, "gradient-ascent") == files
+    for name in ("original", "retrain", "random-label-forget"):
+        assert artefacts.unchanged(classifier, name) == []
+    assert artefacts.unchanged(clip, "negmerge")[0] == "scores/pretrained.json"
+    del clip.methods["pretrained"]
+    assert artefacts.unchanged(clip, "negmerge") == []
 
 
-def test_neither_the_gap_nor_a_trained_model_is_searched_with_pruning(pruned):
-    searched = {name for name in pruned.rules if artefacts.candidate_search(pruned, name)}
+def test_a_pruned_search_takes_the_place_of_sweeps_but_for_the_gap(pruned):
+    searched = {name for name in pruned.methods if artefacts.candidate_search(pruned, name)}
     assert searched >= {"task-arithmetic", "greedy", "negmerge", "negmerge-8"}
-    assert not {name for name in searched if name.endswith(".gap")}
     assert not searched & {"gradient-ascent", "ties", "original"}
-    for name in pruned.rules:
-        both = artefacts.candidate_search(pruned, name), artefacts.measures(pruned, name)
-        assert sum(map(bool, both)) == (name not in ("original", "retrain"))
     assert artefacts.candidate_search(pruned, "negmerge") == ["searches/negmerge.json"]
+    # Its rules are `retain` and `gap`.
+    assert artefacts.sweeps(pruned, "negmerge") == ["sweeps/negmerge.csv"]
+    for rules, files in (
+        ({"rule": "retain", "other_rules": []}, (["searches/negmerge.json"], [])),
+        ({"rule": "gap", "other_rules": []}, ([], ["sweeps/negmerge.csv"])),
+    ):
+        one = pruned.model_copy(update={"selection": pruned.selection.model_copy(update=rules)})
+        found = artefacts.candidate_search(one, "negmerge"), artefacts.sweeps(one, "negmerge")
+        assert found == files
 
 
 def test_a_method_may_be_searched_with_pruning_by_itself(config, change_yaml):
     path = config / "studies" / "example.yaml"
     change_yaml(path, "experiments/mini-clip/methods/emr", {"search": "exact-pruned"})
     clip = load_study(config, "example").experiments["mini-clip"]
-    found = [name for name in clip.rules if artefacts.candidate_search(clip, name)]
+    found = [name for name in clip.methods if artefacts.candidate_search(clip, name)]
     assert found == ["emr"]
 
 
-def test_a_table_reads_what_the_rule_of_each_column_chose(study):
+def test_a_table_reads_the_scores_of_its_rows_whatever_rule_a_column_shows(study):
     found = artefacts.table_records(study, study.tables["table2"])
     records = found["records"]
     for trial in ("trial1", "trial2"):
-        folder = f"mini-resnet/{trial}/scores"
-        names = ("retrain", "original", "gradient-ascent", "negmerge")
-        for name in (*names, "gradient-ascent.gap", "negmerge.gap"):
-            assert f"{folder}/{name}.json" in records
-    assert len(records) == len(set(records)) == 12
+        for name in ("retrain", "original", "gradient-ascent", "negmerge"):
+            assert f"mini-resnet/{trial}/scores/{name}.json" in records
+    assert len(records) == len(set(records)) == 8
     # Of each score, what it counts; the base is among the rows here.
     assert [place.replace("/outcomes/", "/scores/") for place in found["outcomes"]] == [
         record.replace(".json", ".safetensors") for record in records
@@ -178,10 +189,10 @@ def test_a_table_of_masks_reads_scores_and_counts(study):
     assert artefacts.table_records(study, shown)["records"] == [
         f"mini-resnet/trial1/{place}.json"
         for place in (
-            "scores/negmerge.gap",
+            "scores/negmerge",
             "sparsity/negmerge",
-            "scores/task-arithmetic.gap",
-            "sparsity/task-arithmetic.gap",
+            "scores/task-arithmetic",
+            "sparsity/task-arithmetic",
             "scores/retrain",
         )
     ]
@@ -233,7 +244,7 @@ def test_figures_of_scores_read_scores(study):
 
 def test_a_report_shows_the_choices_where_there_was_one(study):
     selected = artefacts.report_parts(study)["selected"]
-    assert "mini-resnet/trial1/selected/negmerge.gap.json" in selected
+    assert "mini-resnet/trial1/selected/negmerge.json" in selected
     assert "mini-resnet/trial2/selected/gradient-ascent.json" in selected
     unchosen = ("/retrain.json", "/original.json", "/pretrained.json")
     assert not [place for place in selected if place.endswith(unchosen)]
@@ -316,7 +327,7 @@ def test_a_mask_of_a_classifier_needs_retrain(config, change_yaml):
     with pytest.raises(UserError) as caught:
         load_study(config, "example")
     assert str(caught.value).endswith(
-        "tables.mask.columns.net: unknown method 'retrain'; valid: negmerge, negmerge.gap, original"
+        "tables.mask.columns.net: unknown method 'retrain'; valid: negmerge, original"
     )
 
 

@@ -1,3 +1,4 @@
+import graphlib
 import importlib
 import pkgutil
 import re
@@ -6,7 +7,7 @@ import pytest
 
 import negmerge
 from negmerge import plugins
-from negmerge.dependencies import code_digest, import_closure
+from negmerge.dependencies import code_digest, import_closure, imported
 
 PACKAGE = plugins.PACKAGE
 SCRIPTS = sorted(PACKAGE.parent.glob("*.py"))
@@ -105,6 +106,12 @@ def test_a_change_of_a_table_or_a_method_retrains_nothing():
     assert not {path for path in closure("finetune") if path.startswith("data/sources/")}
     # One method's file is an input of that method's merge only.
     assert not {path for path in closure("merge") if path.startswith("merging/methods/")}
+    # What a study may say of a scenario is not what its jobs depend on, but what they are given.
+    jobs = import_closure(plugins.path(plugins.SCENARIO_JOBS, "classifier"), PACKAGE)
+    reached = {path.relative_to(PACKAGE).as_posix() for path in jobs}
+    assert {"scenarios/classifier/jobs.py", "evaluation/relearning.py"} <= reached
+    assert not reached & {"settings/experiment.py", "scenarios/classifier/settings.py"}
+    assert not {path for path in reached if path.startswith("scenarios/zero_shot/")}
     assert "training.py" in closure("finetune")
     assert "vectors.py" in closure("merge")
 
@@ -114,6 +121,41 @@ def test_no_module_imports_in_a_way_that_the_closure_cannot_see():
         text = path.read_text()
         assert not re.search(r"^\s*from \.", text, re.MULTILINE), path
         assert path.name == "plugins.py" or "import_module" not in text, path
+
+
+# Nothing imports what stands to its right.
+ORDER = (
+    ("errors", "files", "seeds", "plugins", "dependencies", "arguments", "splits"),
+    ("settings",),
+    ("checks", "checkpoints", "states", "vectors", "devices"),
+    ("data", "models"),
+    ("training", "merging", "unlearning", "selection", "evaluation", "negation", "comparison"),
+    ("scenarios",),
+    ("__init__", "artefacts", "jobs", "planning", "reporting", "commands", "cli"),
+)
+
+
+def test_imports_go_one_way():
+    graph = {path: imports_outside_its_packages(path) for path in sorted(PACKAGE.rglob("*.py"))}
+    level = {name: number for number, names in enumerate(ORDER) for name in names}
+    wrong = [
+        f"{part_of(path)} imports {part_of(other)}"
+        for path, others in graph.items()
+        for other in others
+        if level[part_of(path).split(".")[0]] < level[part_of(other).split(".")[0]]
+    ]
+    assert wrong == []
+    graphlib.TopologicalSorter(graph).prepare()  # raises where there is a circle
+
+
+def imports_outside_its_packages(path):
+    """List what a module imports, but for the packages in which it lies."""
+    found = imported(path, PACKAGE)
+    return [p for p in found if p.name != "__init__.py" or not path.is_relative_to(p.parent)]
+
+
+def part_of(path):
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
 
 
 def test_every_module_can_be_imported_on_its_own():

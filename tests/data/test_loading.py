@@ -12,9 +12,9 @@ from negmerge.data.loading import (
     batches_per_epoch,
     evaluation_batches,
 )
-from negmerge.data.splits import train_val_split
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Augmentation, Recipe
+from negmerge.splits import train_val_split
 
 MEAN = STD = (0.5, 0.5, 0.5)
 RANDOM = Augmentation(randaugment="rand-m9-n2-mstd0.5", crop_scale=[0.2, 1.0], flip=0.5)

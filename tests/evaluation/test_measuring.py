@@ -7,9 +7,10 @@ from torch import nn
 from negmerge.data.loading import evaluation_batches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Accuracy, accuracy, all_logits, predict
-from negmerge.evaluation.validation import Validation, load_validation
 from negmerge.models.statistics import re_estimate
-from negmerge.scenario import Role
+from negmerge.scenarios.scenario import Role
+from negmerge.scenarios.validation import load_validation
+from negmerge.selection.validation import Validation
 from negmerge.states import write_state
 
 CPU = torch.device("cpu")
@@ -87,7 +88,7 @@ def test_further_measures_see_the_logits_in_the_order_of_reading():
 
     _, found = validation(further=further)
     found.move(VECTOR, 0.5, "v")
-    measured = found.measure()
+    measured = found.measure("v", 0.5)
     assert measured.further == {"mia": 12.5}
     network = moved(0.5)
     for role, (images, labels) in SETS.items():
@@ -107,16 +108,16 @@ def test_measuring_and_counting_agree(coefficient):
         for role, sizes in found.sizes.items()
     }
     found.move(VECTOR, coefficient, "v")
-    assert {role: one.correct for role, one in found.measure().accuracy.items()} == counts
+    assert {role: one.correct for role, one in found.measure("v", 0.5).accuracy.items()} == counts
     assert len(set(counts.values())) > 1
 
 
 def test_another_network_can_be_measured():
     _, found = validation()
-    before = found.measure()
-    other = found.measure(moved(1.0))
+    before = found.measure("v", 1.0)
+    other = found.measure("v", 1.0, moved(1.0))
     found.move(VECTOR, 1.0, "v")
-    assert other == found.measure() != before
+    assert other == found.measure("v", 1.0) != before
 
 
 def test_coefficient_0_leaves_the_base_with_its_statistics():
@@ -187,10 +188,10 @@ class Numbers:
 
 @dataclass
 class Scenario:
-    """As `negmerge.scenario.Scenario`, of the toy classifier; it notes what it was asked."""
+    """As `scenarios.scenario.Scenario`, of the toy classifier; it notes what it was asked."""
 
     asked: list
-    kept: str = "retain"
+    roles: tuple[str, ...] = ("forget", "retain")
     empty: str = ""
 
     def network(self, state, where):
@@ -205,13 +206,16 @@ class Scenario:
     def evaluation_transform(self):
         return lambda features: features
 
-    def measures(self, found, seed):
+    def selection_metrics(self, found, seed):
         return {"roles": float(len(found)), "seed": float(seed)}
 
     def settle(self, network, batch_size, most=None):
         self.asked.append(("settle", batch_size, most))
         items = Numbers("retain", most)
         re_estimate(network, evaluation_batches(items, lambda x: x, batch_size), CPU)
+
+
+HOW = {"batch_size": 4, "re_estimates": False}
 
 
 @pytest.fixture
@@ -223,17 +227,17 @@ def base(tmp_path):
 def test_a_validation_is_loaded_by_scenario(base):
     scenario = Scenario([])
     settings = {"most": 6, "re_estimates": True, "roles": list(SIZES), "seed": 7}
-    found = load_validation(scenario, base, 4, CPU, **settings)
+    found = load_validation(scenario, base, CPU, batch_size=4, **settings)
     assert scenario.asked == [(role, "select", 6) for role in SIZES]
     assert found.sizes == {role: [4, 2] for role in SIZES}
-    assert found.measure().further == {"roles": 3.0, "seed": 7.0}
+    assert found.measure("v", 0.0).further == {"roles": 3.0, "seed": 7.0}
     found.move(VECTOR, 0.5, "v")
     assert scenario.asked[-1] == ("settle", 4, 6)
 
 
 def test_by_default_what_to_forget_and_to_keep_is_read_and_statistics_are_kept(base):
     scenario = Scenario([])
-    found = load_validation(scenario, base, 4, CPU, most=None, re_estimates=False)
+    found = load_validation(scenario, base, CPU, **HOW, most=None)
     found.move(VECTOR, 0.5, "v")
     assert scenario.asked == [("forget", "select", None), ("retain", "select", None)]
     assert {role: sum(sizes) for role, sizes in found.sizes.items()} == {"forget": 11, "retain": 18}
@@ -241,4 +245,4 @@ def test_by_default_what_to_forget_and_to_keep_is_read_and_statistics_are_kept(b
 
 def test_a_role_without_images_is_named(base):
     with pytest.raises(UserError, match=r"^too few retain images to choose a coefficient with$"):
-        load_validation(Scenario([], empty="retain"), base, 4, CPU, most=4, re_estimates=False)
+        load_validation(Scenario([], empty="retain"), base, CPU, **HOW, most=4)

@@ -1,12 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
 
 from negmerge.errors import UserError
-from negmerge.evaluation.outcomes import read_outcomes, write_outcomes
+from negmerge.evaluation.outcomes import outcomes_of, read_outcomes, write_outcomes
 
-LABELS = {"experiment": "a", "task": "trial1", "method": "negmerge.gap"}
+LABELS = {"experiment": "a", "task": "trial1", "method": "negmerge", "rule": "gap"}
 LOGITS = torch.tensor([[1.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 0.0, 3.0]])
 
 
@@ -15,14 +17,16 @@ def write(path, **further):
         "forget": (LOGITS, torch.tensor([0, 1, 1])),
         "test": (LOGITS[:2, :2], torch.tensor([1, 1])),
     }
-    write_outcomes(path, LABELS, found, further)
+    one = outcomes_of(LABELS, found, further)
+    write_outcomes(path, [one, replace(one, rule=None)])
     return path
 
 
 def test_outcomes_read_back(tmp_path):
     unseen = np.array([1, 0, 1], np.uint8)
-    found = read_outcomes(write(tmp_path / "m.safetensors", forget_unseen=unseen))
-    assert found.place == ("a", "trial1", "negmerge.gap")
+    found, other = read_outcomes(write(tmp_path / "m.safetensors", forget_unseen=unseen))
+    assert (found.place, found.rule, other.rule) == (("a", "trial1", "negmerge"), "gap", None)
+    assert np.array_equal(other.right("test"), found.right("test"))
     assert found.classes == {"forget": 3, "test": 2}
     # Of equal logits the first is the answer.
     assert found.right("forget").tolist() == [1, 1, 0]
@@ -48,12 +52,15 @@ def test_a_file_of_something_else_is_an_error(tmp_path, text):
     [
         None,
         {"negmerge": "[]"},
-        {"negmerge": '{"experiment": "a"}'},
-        {"negmerge": '{"experiment": "a", "task": "b", "method": "c", "classes": {"test": 2}}'},
+        {"negmerge": '[{"experiment": "a"}]'},
+        {
+            "negmerge": '[{"experiment": "a", "task": "b", "method": "c", "rule": null, "classes": '
+            '{"test": 2}}]'
+        },
     ],
 )
 def test_a_header_that_does_not_fit_is_an_error(tmp_path, header):
     path = tmp_path / "m.safetensors"
-    save_file({"forget_right": np.zeros(2, np.uint8)}, path, metadata=header)
+    save_file({"0/forget_right": np.zeros(2, np.uint8)}, path, metadata=header)
     with pytest.raises(UserError, match="holds no outcomes of single images"):
         read_outcomes(path)

@@ -12,8 +12,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from negmerge.scenarios.classifier.settings import RetainSelection, Train, Unlearn
 from negmerge.settings.catalogue import Dataset, Model, Prompts
-from negmerge.settings.classifier import RetainSelection, Train, Unlearn
 from negmerge.settings.experiment import Experiment, Finetune
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Recipe

@@ -27,7 +27,7 @@ CHOICES = {
 }
 # What reading a study loads to check the options of methods.
 CHECKED = ("merging/methods", "unlearning/methods")
-# data/splits.py imports torch and evaluation/membership.py scikit-learn, in functions that no rule
+# splits.py imports torch and evaluation/membership.py scikit-learn, in functions that no rule
 # of these environments calls.
 NOT_CALLED = {
     "data": {"torch"},

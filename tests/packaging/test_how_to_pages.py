@@ -117,11 +117,11 @@ from negmerge import artefacts
 from negmerge.settings.study import load_study
 study = load_study("config", "demo")
 experiment = study.experiments["mini-resnet"]
-print(artefacts.measures(experiment, "cf-last"), study.tables["table2"].rows["cf-last"])
+print(artefacts.candidates(experiment, "cf-last"), study.tables["table2"].rows["cf-last"])
 print(experiment.methods["cf-last-search"].grid, experiment.is_searched("cf-last-search"))
 """
     assert run(with_cf_last, "-c", check).splitlines() == [
-        "['measures/cf-last.csv'] Last layer only",
+        "['candidates/cf-last.safetensors'] Last layer only",
         "{'learning_rate': [0.01, 0.03, 0.1]} True",
     ]
 

@@ -1,8 +1,8 @@
-"""Choices: which coefficient, or which trained model, a rule takes by the measures on disk.
+"""Choices: which coefficient, or which trained model, a rule takes by the sweeps on disk.
 
 `control` and `retain`: of what keeps the share `keep` of the base's accuracy on the role of that
 name, what forgets most; a forget accuracy of 1 is never taken. `gap`: the smallest mean distance to
-Retrain over all measures. Among equals the smaller coefficient, then the first name.
+Retrain over all metrics. Among equals the smaller coefficient, then the first name.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recomputation.result import Result, same_values
-from recomputation.study import Study, Task, read_csv, read_json
+from recomputation.study import Study, Task, read_csv, read_json, read_records
 
 # A choice by a search has no whole sweep as a rule.
 SEARCHED = "searched choices against whole sweeps"
@@ -22,7 +22,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a file of measures: percent by measure, and 0..1 of the accuracies among them."""
+    """A row of a sweep: percent by metric, and 0..1 of the accuracies among them."""
 
     vector: str
     coefficient: float
@@ -42,44 +42,47 @@ class Row:
 
 
 def check(study: Study) -> Iterator[Result]:
-    """Choose anew for each method of which the measures are there."""
+    """Choose anew by each rule, for each method of which the sweeps are there."""
     for task in study.tasks():
         for name, path in task.files("selected", "json").items():
-            stored = read_json(path)
-            if stored["kind"] in ("base", "retrain"):
-                continue
-            search = task.folder / "searches" / f"{name}.json"
-            if search.exists():
-                found = read_json(search)["choice"]
-                yield same_values("choices of a search", study.place(path), stored, found)
-            kind = SEARCHED if search.exists() else f"choices by rule {stored['rule']}"
-            measures = _measures(task, name, stored)
-            if not measures:
-                yield Result(kind, study.place(path), left_out="not all measures are there")
-                continue
-            rows = [row for file in measures for row in read_rows(file)]
-            reference = task.folder / "measures" / "retrain.csv"
-            retrain = read_rows(reference)[0] if stored["rule"] == "gap" else None
-            expected = choose(rows, stored["rule"], stored["keep"], retrain)
-            yield same_values(kind, study.place(path), stored, expected, ROUNDING)
+            for stored in read_records(path):
+                yield from _compare(study, task, name, path, stored)
 
 
-def _measures(task: Task, name: str, stored: dict) -> list[Path]:
-    """Give the files of what a method chooses among, if all are there."""
-    use = name.split(".")[0]
-    if stored["kind"] == "unlearn":
-        path = task.folder / "measures" / f"{use}.csv"
-        return [path] if path.exists() else []
+def _compare(study: Study, task: Task, name: str, path: Path, stored: dict) -> Iterator[Result]:
+    rule, place = stored["rule"], study.place(path)
+    search = task.folder / "searches" / f"{name}.json"
+    searched = search.exists() and rule != "gap"
+    if searched:
+        yield same_values("choices of a search", place, stored, read_json(search)["choice"])
+    kind = SEARCHED if searched else f"choices by rule {rule}"
+    sweeps = _sweeps(task, name, stored)
+    if not sweeps:
+        yield Result(kind, place, left_out="not all sweeps are there")
+        return
+    rows = [row for file in sweeps for row in read_rows(file)]
+    reference = task.folder / "sweeps" / "retrain.csv"
+    retrain = read_rows(reference)[0] if rule == "gap" else None
+    expected = choose(rows, rule, stored["keep"], retrain)
+    yield same_values(kind, f"{place}: {rule}", stored, expected, ROUNDING)
+
+
+def _sweeps(task: Task, name: str, stored: dict) -> list[Path]:
+    """Give the sweeps of what a method chooses among, if all are there."""
     sweeps = task.files("sweeps", "csv")
     if stored["kind"] != "single":
-        return [sweeps[use]] if use in sweeps else []
-    methods = {other.split(".")[0] for other in task.files("selected", "json")}
-    single = [path for vector, path in sweeps.items() if vector not in methods]
+        return [sweeps[name]] if name in sweeps else []
+    points = task.files("vectors", "safetensors") or task.files("finetuned", "safetensors")
+    if points:
+        single = [path for vector, path in sweeps.items() if vector in points]
+    else:
+        methods = {*task.files("scores", "json"), *task.files("selected", "json"), "retrain"}
+        single = [path for vector, path in sweeps.items() if vector not in methods]
     return single if len(single) == stored["models"] else []
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a file of measures."""
+    """Read a sweep."""
     return [_row(row) for row in read_csv(path)]
 
 

@@ -13,8 +13,8 @@ from recomputation.tables import (
     ROUNDING,
     Cell,
     folder_of,
-    name_of,
     number,
+    record_number,
     singles_of,
 )
 
@@ -38,7 +38,7 @@ def check(study: Study) -> Iterator[Result]:
 def right(study: Study, cell: Cell, name: str, role: str) -> np.ndarray:
     """Read which images of a role a model gets right, 0 and 1."""
     path = folder_of(study, cell) / "outcomes" / f"{name}.safetensors"
-    return read_tensors(path)[f"{role}_right"].astype(int)
+    return read_tensors(path)[f"{record_number(study, cell, name)}/{role}_right"].astype(int)
 
 
 def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
@@ -82,7 +82,7 @@ def _amount(study: Study, table: str, cell: Cell, cells: Sequence[Cell]) -> Resu
 
 def _classes(study: Study, cell: Cell) -> int:
     path = folder_of(study, cell) / "outcomes" / f"{cell['method']}.safetensors"
-    return read_header(path)["classes"]["forget"]
+    return read_header(path)[0]["classes"]["forget"]
 
 
 def _told_apart(study: Study, table: str, cell: Cell, cells: Sequence[Cell]) -> Result:
@@ -93,7 +93,7 @@ def _told_apart(study: Study, table: str, cell: Cell, cells: Sequence[Cell]) -> 
     if not of_one_accuracy or int(cell["averaged"]) > 1:
         return Result(BOOTSTRAP, place, left_out="images are drawn anew, by lot")
     rows = [c for c in column if c["metric"] == cell["metric"] and c["experiment"] != MEAN]
-    images = {one["row"]: right(study, one, name_of(study, one), cell["metric"]) for one in rows}
+    images = {one["row"]: right(study, one, one["method"], cell["metric"]) for one in rows}
     best = (min if cell["better"] == "lower" else max)(images, key=lambda row: images[row].mean())
     p = mcnemar(images[cell["row"]], images[best])
     expected = {"p_value": p, "with_best": _with_best(p, column)}

@@ -32,12 +32,12 @@ def write_study(folder: Path) -> None:
     _write_tables(folder / "tables")
 
 
-def write_json(path: Path, value: dict) -> None:
+def write_json(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value))
 
 
-def write_tensors(path: Path, header: dict | None = None, **tensors: object) -> None:
+def write_tensors(path: Path, header: object = None, **tensors: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
     save_file(arrays, path, metadata={"negmerge": json.dumps(header or {})})
@@ -101,25 +101,35 @@ def _write_clip(task: Path) -> None:
     right = {"pretrained": (9, 20), "uniform": (3, 17), "task-arithmetic": (2, 18)}
     for name, (vector, coefficient, accuracies, kind) in chosen.items():
         keys = ("forget_accuracy", "control_accuracy", "control_baseline")
-        choice = {"vector": vector, "coefficient": coefficient, "kind": kind, "rule": "control"}
+        choice = {"vector": vector, "coefficient": coefficient, "kind": kind}
+        choice["rule"] = None if kind == "base" else "control"
         choice |= dict(zip(keys, accuracies, strict=True)) | {"gap": None, "keep": 0.9}
         choice |= {"tried": {"base": 0, "merge": 3, "single": 2}[kind], "models": 2} | NO_END
         choice |= {"lower_end": name == "uniform", "unchanged": False}
-        _write_score(task, name, choice, dict(zip(("forget", "control"), right[name], strict=True)))
+        counts = dict(zip(("forget", "control"), right[name], strict=True))
+        _write_scores(task, name, [(choice, counts, {})])
 
 
-def _write_score(task: Path, name: str, choice: dict, right: dict, **further: object) -> None:
-    """Write a choice, its score, and as many right answers first as the score counts."""
+def _write_scores(task: Path, name: str, models: list[tuple[dict, dict, dict]]) -> None:
+    """Write what each rule chose, the score of it, and as many right answers first as it counts.
+
+    A model is the choice, right answers by role, and what more there is: arrays are outcomes.
+    """
     sizes = {"forget": 10, "control": 20, "retain": 30, "test": 20}
-    outcomes = {f"{role}_right": np.arange(sizes[role]) < count for role, count in right.items()}
-    outcomes = {key: images.astype(np.uint8) for key, images in outcomes.items()}
-    arrays = {key: value for key, value in further.items() if isinstance(value, np.ndarray)}
-    header = {"classes": {"forget": 10}}
-    write_json(task / f"selected/{name}.json", choice)
-    score = choice | {key: value for key, value in further.items() if key not in arrays}
-    score |= {role: {"correct": count, "n": sizes[role]} for role, count in right.items()}
-    write_json(task / f"scores/{name}.json", score)
-    write_tensors(task / f"outcomes/{name}.safetensors", header, **outcomes, **arrays)
+    scores, outcomes = [], {}
+    for number, (choice, right, further) in enumerate(models):
+        arrays = {key: value for key, value in further.items() if isinstance(value, np.ndarray)}
+        for role, count in right.items():
+            arrays[f"{role}_right"] = (np.arange(sizes[role]) < count).astype(np.uint8)
+        outcomes |= {f"{number}/{key}": value for key, value in arrays.items()}
+        score = choice | {key: value for key, value in further.items() if key not in arrays}
+        score |= {role: {"correct": count, "n": sizes[role]} for role, count in right.items()}
+        scores.append(score)
+    if models[0][0]["rule"] is not None:
+        write_json(task / f"selected/{name}.json", [choice for choice, _, _ in models])
+    write_json(task / f"scores/{name}.json", scores)
+    header = [{"classes": {"forget": 10}} for _ in models]
+    write_tensors(task / f"outcomes/{name}.safetensors", header, **outcomes)
 
 
 def _write_classifier(task: Path) -> None:
@@ -128,37 +138,41 @@ def _write_classifier(task: Path) -> None:
         labels = {"vector": vector, "coefficient": 0.0 if vector == "original" else 1.0}
         return labels | counts | {"retain_n": 10, "mia": mia, "option_rate": rate, "rules": rules}
 
-    write_csv(task / "measures/retrain.csv", [row("retrain", 6, 10, 40.0, "")])
+    write_csv(task / "sweeps/retrain.csv", [row("retrain", 6, 10, 40.0, "")])
     rows = [
         row("original", 10, 10, 0.0, "gap retain"),  # gap (40 + 0 + 40) / 3
         row("rate0.1", 7, 9, 40.0, "gap retain", 0.1),  # gap (10 + 10 + 0) / 3
         row("rate0.5", 3, 9, 60.0, "gap retain", 0.5),  # gap 20
         row("rate0.9", 1, 8, 80.0, "retain", 0.9),  # keeps too little
     ]
-    write_csv(task / "measures/finetune.csv", rows)
+    write_csv(task / "sweeps/finetune.csv", rows)
     both = {"control_baseline": 100.0, "kind": "unlearn", "keep": 0.9, "coefficient": 1.0}
     both |= {"unchanged": False, "models": 0} | NO_END
     by_gap = {"vector": "rate0.1", "rule": "gap", "gap": 20 / 3, "tried": 2, "lower_end": True}
     by_gap |= {"forget_accuracy": 70.0, "control_accuracy": 90.0}
     by_retain = {"vector": "rate0.5", "rule": "retain", "gap": None, "tried": 3}
     by_retain |= {"forget_accuracy": 30.0, "control_accuracy": 90.0}
-    fixed = {"vector": None, "coefficient": 0.0, "rule": "gap"}
+    fixed = {"vector": None, "coefficient": 0.0, "rule": None, "unchanged": False}
     # Of ten forget images so many look like test images.
     found = {
-        "original": (fixed | {"kind": "base"}, (10, 30, 16), 0),
-        "retrain": (fixed | {"kind": "retrain"}, (5, 30, 16), 5),
-        "finetune": (both | by_gap, (7, 27, 14), 3),
-        "finetune.retain": (both | by_retain, (3, 27, 14), 6),
+        "original": [(fixed | {"kind": "base"}, (10, 30, 16), 0)],
+        "retrain": [(fixed | {"kind": "retrain"}, (5, 30, 16), 5)],
+        "finetune": [(both | by_gap, (7, 27, 14), 3), (both | by_retain, (3, 27, 14), 6)],
     }
-    for name, (choice, right, unseen) in found.items():
-        looks = np.arange(10) < unseen
-        attack = {"membership": {"confidence": 10.0 * unseen}, "forget_unseen": looks.astype("u1")}
-        attack |= {"retain_confidence": np.linspace(0.9, 1, 30)}
-        attack |= {"test_confidence": np.linspace(0, 0.4, 20)}
-        attack |= {"forget_confidence": np.where(looks, 0.2, 0.95)}
-        attack |= {"relearn": {"epochs": [None, None, 1] if name == "retrain" else [1, 2, None]}}
-        roles = ("forget", "retain", "test")
-        _write_score(task, name, choice, dict(zip(roles, right, strict=True)), **attack)
+    for name, models in found.items():
+        scored = []
+        for choice, right, unseen in models:
+            looks = np.arange(10) < unseen
+            attack = {"membership": {"confidence": 10.0 * unseen}}
+            attack |= {"forget_unseen": looks.astype("u1")}
+            attack |= {"retain_confidence": np.linspace(0.9, 1, 30)}
+            attack |= {"test_confidence": np.linspace(0, 0.4, 20)}
+            attack |= {"forget_confidence": np.where(looks, 0.2, 0.95)}
+            epochs = [None, None, 1] if name == "retrain" else [1, 2, None]
+            attack |= {"relearn": {"epochs": epochs}}
+            counts = dict(zip(("forget", "retain", "test"), right, strict=True))
+            scored.append((choice, counts, attack))
+        _write_scores(task, name, scored)
 
 
 def _write_tables(folder: Path) -> None:

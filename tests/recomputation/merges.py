@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from recomputation.result import Result, same_array, same_values
-from recomputation.study import Study, Task, read_header, read_json, read_tensors
+from recomputation.study import Study, Task, read_header, read_records, read_tensors
 
 # Methods without a formula here.
 OTHERS = "merges by other methods"
@@ -167,8 +167,7 @@ def _compare_single(task: Task, header: dict, place: str) -> Result:
         choice
         for name, path in task.files("selected", "json").items()
         if name.startswith("task-arithmetic")
-        and (choice := read_json(path))["models"] == len(header["inputs"])
-        and "." not in name
+        and (choice := read_records(path)[0])["models"] == len(header["inputs"])
     ]
     if len(choices) != 1:
         return Result(kind, place, left_out="no single choice among as many vectors")

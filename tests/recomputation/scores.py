@@ -8,10 +8,12 @@ import numpy as np
 from sklearn.svm import SVC
 
 from recomputation.result import Result, same_array, same_values
-from recomputation.study import Study, Task, read_json, read_tensors
+from recomputation.study import Study, Task, read_json, read_records, read_tensors
 
 COUNTS, ATTACK, DRAWN = "right answers", "membership attacks", "membership attacks on drawn images"
 CHOICES = "choices in scores"
+UNCHANGED = "scores of unchanged models"
+ROLES = ("forget", "control", "retain", "test")
 
 
 def check(study: Study) -> Iterator[Result]:
@@ -22,16 +24,35 @@ def check(study: Study) -> Iterator[Result]:
 
 
 def _compare(study: Study, task: Task, name: str, path: Path) -> Iterator[Result]:
-    score, place = read_json(path), study.place(path)
-    chosen = read_json(task.folder / "selected" / f"{name}.json")
-    yield same_values(CHOICES, place, score, chosen)
-    outcomes = read_tensors(task.folder / "outcomes" / f"{name}.safetensors")
-    right = {key.removesuffix("_right"): one for key, one in outcomes.items() if "_right" in key}
-    for role, images in right.items():
-        counted = {"correct": int(images.sum()), "n": len(images)}
-        yield same_values(COUNTS, f"{place}: {role}", score[role], counted)
-    if "membership" in score:
-        yield from _attack(study, place, score, outcomes)
+    scores, place = read_records(path), study.place(path)
+    selected = task.folder / "selected" / f"{name}.json"
+    if selected.exists():
+        chosen = read_records(selected)
+        yield same_values(CHOICES, place, {"records": len(scores)}, {"records": len(chosen)})
+        for score, choice in zip(scores, chosen, strict=False):
+            yield same_values(CHOICES, place, score, choice)
+    tensors = read_tensors(task.folder / "outcomes" / f"{name}.safetensors")
+    for number, score in enumerate(scores):
+        start = f"{number}/"
+        outcomes = {k.removeprefix(start): one for k, one in tensors.items() if k.startswith(start)}
+        right = {k.removesuffix("_right"): one for k, one in outcomes.items() if "_right" in k}
+        for role, images in right.items():
+            counted = {"correct": int(images.sum()), "n": len(images)}
+            yield same_values(COUNTS, f"{place}: {role}", score[role], counted)
+        if "membership" in score:
+            yield from _attack(study, place, score, outcomes)
+        if score["unchanged"]:
+            yield from _compare_unchanged(task, place, score)
+
+
+def _compare_unchanged(task: Task, place: str, score: dict) -> Iterator[Result]:
+    """A choice that changes nothing has the scores of the base."""
+    for base in ("original", "pretrained"):
+        path = task.folder / "scores" / f"{base}.json"
+        if path.exists():
+            (known,) = read_records(path)
+            found = {key: value for key, value in known.items() if key in (*ROLES, "membership")}
+            yield same_values(UNCHANGED, place, score, found)
 
 
 def _attack(study: Study, place: str, score: dict, outcomes: dict) -> Iterator[Result]:

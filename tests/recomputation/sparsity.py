@@ -7,7 +7,7 @@ import numpy as np
 
 from recomputation.merges import agree, flat
 from recomputation.result import Result, same_values
-from recomputation.study import Study, Task, read_header, read_json, read_tensors
+from recomputation.study import Study, Task, read_header, read_json, read_records, read_tensors
 
 KIND = "counts of kept numbers"
 
@@ -37,7 +37,7 @@ def _files(task: Task, name: str) -> tuple[Path | None, list[Path]]:
         names = [one["name"].removesuffix(".safetensors") for one in inputs] or list(vectors)
         return merged, [vectors[one] for one in names if one in vectors]
     chosen = task.folder / "selected" / f"{name}.json"
-    single = read_json(chosen)["vector"] if chosen.exists() else None
+    single = read_records(chosen)[0]["vector"] if chosen.exists() else None
     return vectors.get(single), list(vectors.values())
 
 

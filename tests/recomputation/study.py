@@ -73,6 +73,11 @@ def read_json(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def read_records(path: Path) -> list[dict]:
+    """Read the records of a method: of each rule that chose, that of the main rule first."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Read the rows of a CSV file, as texts by column."""
     with open(path, newline="", encoding="utf-8") as stream:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from recomputation.result import Result, same_values
-from recomputation.study import Study, read_csv, read_json
+from recomputation.study import Study, read_csv, read_json, read_records
 
 MEAN, MISSING = "mean", "NA"
 ROUNDING = 1e-6
@@ -72,29 +72,30 @@ def record_of(study: Study, cell: Cell) -> Record:
     """Find what a single cell shows: a row of a sweep, or a score and the counts of its vector."""
     if cell["coefficient"] != MISSING and cell["rule"] == MISSING:
         return _swept(study, cell)
-    return _counts(study, cell) | _score(study, cell, name_of(study, cell))
+    return _counts(study, cell) | _score(study, cell, cell["method"])
 
 
 def folder_of(study: Study, cell: Cell) -> Path:
     return study.folder / cell["experiment"] / cell["task"]
 
 
-def name_of(study: Study, cell: Cell) -> str:
-    """Give the name of the score: with the rule behind a point, where a second rule chose."""
-    by_rule = f"{cell['method']}.{cell['rule']}"
-    has_own = (folder_of(study, cell) / "scores" / f"{by_rule}.json").exists()
-    return by_rule if has_own else cell["method"]
+def record_number(study: Study, cell: Cell, method: str) -> int:
+    """Give the place of the record that the cell's rule chose, else that of the main rule."""
+    path = folder_of(study, cell) / "scores" / f"{method}.json"
+    rules = [record["rule"] for record in read_records(path)]
+    return rules.index(cell["rule"]) if cell["rule"] in rules else 0
 
 
-def _score(study: Study, cell: Cell, name: str) -> dict:
-    path = folder_of(study, cell) / "scores" / f"{name}.json"
-    return read_json(path) if path.exists() else {}
+def _score(study: Study, cell: Cell, method: str) -> dict:
+    path = folder_of(study, cell) / "scores" / f"{method}.json"
+    if not path.exists():
+        return {}
+    return read_records(path)[record_number(study, cell, method)]
 
 
 def _counts(study: Study, cell: Cell) -> dict:
-    names = (name_of(study, cell), cell["method"])
-    paths = [folder_of(study, cell) / "sparsity" / f"{name}.json" for name in names]
-    return next((read_json(path) for path in paths if path.exists()), {})
+    path = folder_of(study, cell) / "sparsity" / f"{cell['method']}.json"
+    return read_json(path) if path.exists() else {}
 
 
 def _swept(study: Study, cell: Cell) -> Record:

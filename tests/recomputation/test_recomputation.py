@@ -107,11 +107,11 @@ def test_what_a_merge_says_of_itself_is_compared(study, name, changes, kind):
         (f"{CLIP}/selected/uniform.json", '"lower_end": true', '"lower_end": false', "control"),
         (f"{TRIAL}/selected/finetune.json", "rate0.1", "rate0.5", "gap"),
         (f"{TRIAL}/selected/finetune.json", "6.6666", "6.6667", "gap"),
-        (f"{TRIAL}/selected/finetune.retain.json", "rate0.5", "rate0.9", "retain"),
+        (f"{TRIAL}/selected/finetune.json", "rate0.5", "rate0.9", "retain"),
         # One more right answer, and another coefficient keeps enough.
         (f"{CLIP}/sweeps/uniform.csv", "1.0,2,10,17", "1.0,2,10,18", "control"),
-        (f"{TRIAL}/measures/finetune.csv", "60.0,0.5,gap retain", "60.0,0.5,gap", "retain"),
-        (f"{TRIAL}/measures/retrain.csv", "40.0", "60.0", "gap"),
+        (f"{TRIAL}/sweeps/finetune.csv", "60.0,0.5,gap retain", "60.0,0.5,gap", "retain"),
+        (f"{TRIAL}/sweeps/retrain.csv", "40.0", "60.0", "gap"),
     ],
 )
 def test_another_choice_is_found(study, place, old, new, rule):
@@ -138,12 +138,21 @@ def test_another_score_is_found(study, place, old, new, kind):
     assert f": {kind}" in found
 
 
+def test_an_unchanged_model_has_the_scores_of_the_base(study):
+    place = f"{TRIAL}/scores/finetune.json"
+    for folder in ("selected", "scores"):
+        path = study / TRIAL / folder / "finetune.json"
+        change_text(path, '"unchanged": false', '"unchanged": true')
+    found = problems(study, place)
+    assert any(f"{place}: scores of unchanged models: membership is" in one for one in found)
+
+
 @pytest.mark.parametrize(
     ("tensor", "kind"),
     [("forget_right", "right answers"), ("forget_unseen", "membership attacks, image by image")],
 )
 def test_another_outcome_of_one_image_is_found(study, tensor, kind):
-    change_tensor(study / "resnet/trial1/outcomes/finetune.safetensors", tensor)
+    change_tensor(study / "resnet/trial1/outcomes/finetune.safetensors", f"0/{tensor}")
     (found,) = problems(study, "resnet/trial1/scores/finetune.json")
     assert f": {kind}: " in found
 
@@ -151,7 +160,7 @@ def test_another_outcome_of_one_image_is_found(study, tensor, kind):
 def test_another_probability_may_look_unseen(study):
     path = study / "resnet/trial1/outcomes/finetune.safetensors"
     tensors = load_file(path)
-    tensors["forget_confidence"][9] = 0.1
+    tensors["0/forget_confidence"][9] = 0.1
     save_file(tensors, path)
     found = recompute(study).problems()
     assert "confidence is 30.0, recomputed 40.0" in found[0]

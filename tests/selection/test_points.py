@@ -17,8 +17,8 @@ def test_a_sweep_comes_back(tmp_path):
         "e,digits,m1-n1,0.05,0,100,66,100,control\n"
     )
     assert read_points(tmp_path / "s.csv") == found
-    assert (found[0].forget, found[0].kept) == (0.75, 0.33)
-    assert found[0].measures == {"forget": 75.0, "control": 33.0}
+    assert (found[0].forget, found[0].control) == (0.75, 0.33)
+    assert found[0].percentages == {"forget": 75.0, "control": 33.0}
 
 
 def test_trained_models_come_back_with_their_options_and_what_diverged(tmp_path):
@@ -34,7 +34,7 @@ def test_trained_models_come_back_with_their_options_and_what_diverged(tmp_path)
     again = read_points(tmp_path / "m.csv")
     assert again == found
     assert again[1].settings == {"rate": 0.01, "by": "size"}
-    assert again[3].measures == {"forget": 9.0, "retain": 98.0, "test": 70.0, "mia": 1 / 3}
+    assert again[3].percentages == {"forget": 9.0, "retain": 98.0, "test": 70.0, "mia": 1 / 3}
 
 
 HEAD = "experiment,task,vector,coefficient,forget_correct,forget_n,retain_correct,retain_n,rules\n"

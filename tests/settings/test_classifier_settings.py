@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from negmerge.errors import UserError
-from negmerge.settings.classifier import Classifier
+from negmerge.scenarios.classifier.settings import Classifier
 from negmerge.settings.methods import combinations
 from negmerge.settings.study import load_study
 
@@ -47,17 +47,19 @@ def test_relearning_may_be_left_out_and_statistics_be_measured_anew(classifier):
     assert classifier(batch_statistics="re-estimate").re_estimates is True
 
 
-def test_each_method_is_chosen_once_more_if_there_is_a_choice(classifier):
-    found = classifier()
-    chosen = ["gradient-ascent", "task-arithmetic", "greedy", "negmerge", "negmerge-8"]
-    assert found.rules == {
-        **dict.fromkeys(found.methods, "retain"),
-        **dict.fromkeys((f"{name}.gap" for name in chosen), "gap"),
-    }
-    assert found.use("negmerge-8.gap") == found.use("negmerge-8")
-    assert found.points("negmerge-8.gap") == ["e8-ls0", "e8-ls0.1"]
-    with pytest.raises(UserError, match=r"^unknown method 'finetune.gap'; did you mean"):
-        found.use("finetune.gap")
+def test_each_rule_chooses_once_the_main_one_first(classifier):
+    assert classifier().selection.rules == ["retain", "gap"]
+    found = classifier(selection={"rule": "gap", "other_rules": ["retain", "gap"]})
+    assert found.selection.rules == ["gap", "retain"]
+    with pytest.raises(UserError, match=r"^unknown method 'negmerge.gap'; did you mean"):
+        found.use("negmerge.gap")
+
+
+def test_what_records_say_of_a_method(classifier):
+    expected = {"kind": "merge", "searched": True, "keep": 0.95, "models": 2}
+    assert classifier().about("negmerge-8") == expected
+    expected = {"kind": "retrain", "searched": False, "keep": 0.95, "models": 4}
+    assert classifier().about("retrain") == expected
 
 
 @pytest.mark.parametrize(
@@ -69,33 +71,26 @@ def test_each_method_is_chosen_once_more_if_there_is_a_choice(classifier):
     ],
 )
 def test_test_images_are_measured_only_where_the_gap_chooses(classifier, selection, roles):
-    assert classifier(selection=selection).measured_roles == roles
+    assert classifier(selection=selection).selection_roles == roles
 
 
 def test_grids_of_methods_that_train(classifier):
     found = classifier()
-    for name in ("gradient-ascent", "gradient-ascent.gap"):
-        assert found.candidates(name) == ["gradient-ascent"]
-        assert found.is_searched(name)
-        assert combinations(found.use(name)) == [
-            {"epochs": 3, "learning_rate": 0.01},
-            {"epochs": 3, "learning_rate": 0.02},
-        ]
+    assert found.candidates("gradient-ascent") == ["gradient-ascent"]
+    assert found.is_searched("gradient-ascent")
+    assert combinations(found.use("gradient-ascent")) == [
+        {"epochs": 3, "learning_rate": 0.01},
+        {"epochs": 3, "learning_rate": 0.02},
+    ]
     assert combinations(found.use("random-label-forget")) == [{"retain": False}]
     for name in ("random-label-forget", "original", "retrain"):
         assert not found.is_searched(name)
-        assert f"{name}.gap" not in found.rules
 
 
 def test_which_images_a_method_reads_itself(classifier):
     found = classifier()
-    expected = {
-        "original": "-",
-        "retrain": "retain",
-        "negmerge": "forget",
-        "negmerge.gap": "forget",
-    }
-    assert {name: found.reads(name) for name in expected} == expected
+    expected = {"original": "-", "retrain": "retain", "negmerge": "forget"}
+    assert {name: found.data_used(name) for name in expected} == expected
 
 
 def test_a_job_knows_model_classes_and_where_its_images_lie(config, classifier):

@@ -11,9 +11,8 @@ from negmerge import plugins
 from negmerge.data.loading import TrainingBatches
 from negmerge.errors import UserError
 from negmerge.evaluation.membership import images_to_learn_from
-from negmerge.settings.counts import role_counts
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.runs import Run, check_run, runs
+from negmerge.settings.runs import Run, check_run
 from negmerge.settings.study import load_study
 from negmerge.training import learning_rate, scheduled_rate
 
@@ -33,7 +32,7 @@ def studies():
 def test_the_images_of_a_shipped_study_suffice(studies, study, name):
     experiment, known = studies[study].experiments[name], studies[study].catalogue
     for task in experiment.task_names:
-        counts = role_counts(experiment, task, known)
+        counts = experiment.image_counts(task, known)
         assert min(counts["forget"].values()) > 0
         for role in experiment.ROLES:
             assert counts[role]["score"] > 0
@@ -51,7 +50,8 @@ def test_the_runs_of_a_shipped_study_reach_their_peak_and_pass_their_milestones(
 ):
     experiment, known = studies[study].experiments[name], studies[study].catalogue
     for task in experiment.task_names:
-        for run in runs(experiment, task, role_counts(experiment, task, known), known):
+        counts = experiment.image_counts(task, known)
+        for run in experiment.runs(task, known, counts):
             recipe, (images,) = run.recipe, run.images
             steps = recipe.epochs * math.ceil(images / recipe.batch_size) // recipe.grad_accum_steps
             rates = [scheduled_rate(recipe, step, steps) for step in range(steps)]
@@ -66,7 +66,7 @@ def test_the_runs_of_a_shipped_study_reach_their_peak_and_pass_their_milestones(
 
 def test_birds_have_fewer_retain_than_test_images(studies):
     paper = studies["paper"]
-    found = role_counts(paper.experiments["resnet-18-cub"], "trial1", paper.catalogue)
+    found = paper.experiments["resnet-18-cub"].image_counts("trial1", paper.catalogue)
     assert (found["retain"]["score"], found["test"]["score"]) == (5395, 5794)
 
 

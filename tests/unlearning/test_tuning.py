@@ -4,8 +4,8 @@ from torch import nn
 
 from negmerge.errors import NotFinite, UserError
 from negmerge.evaluation.counts import Accuracy
-from negmerge.evaluation.validation import Measured
 from negmerge.selection.choice import Rule
+from negmerge.selection.points import Point
 from negmerge.states import write_state
 from negmerge.unlearning.tuning import candidate_name, read_candidate, stacked, tune
 
@@ -24,11 +24,12 @@ class Model(nn.Module):
 class Images:
     """The larger the rate the more is forgotten, and from 0.5 on too much is lost."""
 
-    def measure(self, model=None):
+    def measure(self, name, coefficient, model=None):
         rate = model.rate.item() if model else 0.0
         retain = 100 if rate < 0.5 else 20
         right = {"forget": round(100 - 10 * rate), "retain": retain}
-        return Measured({role: Accuracy(found, 100) for role, found in right.items()}, {})
+        counts = {role: Accuracy(found, 100) for role, found in right.items()}
+        return Point(name, coefficient, counts)
 
 
 class Training:

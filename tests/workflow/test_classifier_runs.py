@@ -19,6 +19,12 @@ def read(finished, place):
     return json.loads((finished.folder / "results/tiny/resnet" / place).read_text())
 
 
+def records(finished, folder, trial, method):
+    """The records of a method by rule; of a method with nothing to choose under None."""
+    found = read(finished, f"{trial}/{folder}/{method}.json")
+    return {record["rule"]: record for record in found}
+
+
 def states(finished, trial, *places):
     folder = finished.folder / "results/tiny/resnet" / trial
     return [load_file(folder / f"{place}.safetensors") for place in places]
@@ -34,28 +40,47 @@ def test_each_trial_forgets_other_images(finished):
 
 def test_scores_hold_what_the_table_shows(finished):
     for trial in TRIALS:
-        for method in (*METHODS, "gradient-ascent.gap", "negmerge.gap"):
-            score = read(finished, f"{trial}/scores/{method}.json")
-            assert score["method"] == method
-            assert (score["forget"]["n"], score["retain"]["n"], score["test"]["n"]) == (20, 180, 50)
-            assert set(score["membership"]) == FEATURES
-            assert all(0 <= value <= 100 for value in score["membership"].values())
-    assert read(finished, "trial1/scores/original.json")["relearn"]["epochs"] == [0, 0, 0]
-    assert read(finished, "trial1/scores/retrain.json")["uses"] == "retain"
+        for method in METHODS:
+            scores = records(finished, "scores", trial, method)
+            chosen = method in ("gradient-ascent", "negmerge")
+            assert list(scores) == (["retain", "gap"] if chosen else [None])
+            for score in scores.values():
+                assert score["method"] == method
+                sizes = [score[role]["n"] for role in ("forget", "retain", "test")]
+                assert sizes == [20, 180, 50]
+                assert set(score["membership"]) == FEATURES
+                assert all(0 <= value <= 100 for value in score["membership"].values())
+    original, retrain = (
+        records(finished, "scores", "trial1", name)[None] for name in ("original", "retrain")
+    )
+    assert original["relearn"]["epochs"] == [0, 0, 0]
+    assert retrain["data_used"] == "retain"
+
+
+def test_a_choice_that_changes_nothing_has_the_scores_of_the_original(finished):
+    for trial in TRIALS:
+        original = records(finished, "scores", trial, "original")[None]
+        for method in ("gradient-ascent", "negmerge"):
+            for score in records(finished, "scores", trial, method).values():
+                same = all(score[key] == original[key] for key in ("forget", "retain", "relearn"))
+                assert same or not score["unchanged"]
 
 
 def test_outcomes_say_image_by_image_what_scores_count(finished):
     for trial in TRIALS:
-        for method in (*METHODS, "negmerge.gap"):
-            score = read(finished, f"{trial}/scores/{method}.json")
+        for method in METHODS:
             (images,) = states(finished, trial, f"outcomes/{method}")
-            for role in ("forget", "retain", "test"):
-                right, chance = images[f"{role}_right"], images[f"{role}_confidence"]
-                assert right.shape == chance.shape == (score[role]["n"],)
-                assert right.sum() == score[role]["correct"]
-                assert ((chance >= 0) & (chance <= 1)).all()
-            unseen = 100 * images["forget_unseen"].mean()
-            assert unseen == pytest.approx(score["membership"]["confidence"])
+            scores = read(finished, f"{trial}/scores/{method}.json")
+            for number, score in enumerate(scores):
+                for role in ("forget", "retain", "test"):
+                    right, chance = (
+                        images[f"{number}/{role}_{what}"] for what in ("right", "confidence")
+                    )
+                    assert right.shape == chance.shape == (score[role]["n"],)
+                    assert right.sum() == score[role]["correct"]
+                    assert ((chance >= 0) & (chance <= 1)).all()
+                unseen = 100 * images[f"{number}/forget_unseen"].mean()
+                assert unseen == pytest.approx(score["membership"]["confidence"])
 
 
 def test_the_gap_of_retrain_is_zero_and_that_of_others_is_not(finished):
@@ -80,18 +105,17 @@ def test_boundary_expanding_keeps_its_extra_output(finished):
     assert len(found["boundary-expand/network.fc.bias"]) == 11
 
 
-def test_the_measures_of_a_searched_method_say_what_was_tried(finished):
+def test_the_sweep_of_a_searched_method_say_what_was_tried(finished):
     for trial in TRIALS:
-        path = finished.folder / f"results/tiny/resnet/{trial}/measures/gradient-ascent.csv"
-        measures = pd.read_csv(path)
-        assert measures["vector"][:3].to_list() == [
+        path = finished.folder / f"results/tiny/resnet/{trial}/sweeps/gradient-ascent.csv"
+        sweep = pd.read_csv(path)
+        assert sweep["vector"][:3].to_list() == [
             "original", "learning_rate0.001", "learning_rate0.01",
         ]  # fmt: skip
         # One halving lies between the two, whichever of them a rule chooses.
-        assert measures["option_learning_rate"].to_list()[3:] == [0.00316]
-        for method in ("gradient-ascent", "gradient-ascent.gap"):
-            choice = read(finished, f"{trial}/selected/{method}.json")
-            assert choice["vector"] in measures["vector"].to_list()
+        assert sweep["option_learning_rate"].to_list()[3:] == [0.00316]
+        for choice in records(finished, "selected", trial, "gradient-ascent").values():
+            assert choice["vector"] in sweep["vector"].to_list()
             assert (choice["kind"], choice["searched"], choice["tried"]) == ("unlearn", True, 3)
             assert choice["unchanged"] == (choice["vector"] == "original")
 
@@ -108,7 +132,7 @@ def asked(finished, tmp_path_factory):
 
 
 def test_a_searched_method_takes_over_one_of_its_models(asked):
-    choice = read(asked, "trial1/selected/gradient-ascent.json")
+    choice = records(asked, "selected", "trial1", "gradient-ascent")["retain"]
     places = ("unlearned/gradient-ascent", "candidates/gradient-ascent", "trained/original")
     unlearned, candidates, chosen = states(asked, "trial1", *places)
     if choice["coefficient"]:
@@ -118,9 +142,10 @@ def test_a_searched_method_takes_over_one_of_its_models(asked):
 
 def test_batch_statistics_are_measured_anew_where_a_vector_was_subtracted(asked):
     statistic = "network.bn1.running_var"
-    for method in ("negmerge", "negmerge.gap"):
-        choice = read(asked, f"trial1/selected/{method}.json")
-        places = ("trained/original", f"unlearned/{method}", "vectors/ls0")
+    chosen = records(asked, "selected", "trial1", "negmerge")
+    for name, rule in (("negmerge", "retain"), ("negmerge.gap", "gap")):
+        choice = chosen[rule]
+        places = ("trained/original", f"unlearned/{name}", "vectors/ls0")
         original, unlearned, vector = states(asked, "trial1", *places)
         kept = np.array_equal(original[statistic], unlearned[statistic])
         assert kept == (choice["coefficient"] == 0)
@@ -142,7 +167,7 @@ def test_how_a_coefficient_is_chosen_makes_no_vector_again(editable):
     editable.edit(STUDY, "images: 20", "images: 10")
     rules = {job.split(":")[0] for job in editable.planned(REPORT)}
     # Which models of a method are kept is chosen where they are trained.
-    assert {"sweep", "measure", "unlearn"} <= rules
+    assert {"sweep", "unlearn"} <= rules
     assert not rules & {"split", "train", "finetune", "merge"}
 
 
@@ -161,8 +186,14 @@ def test_a_diverged_method_says_so_and_leaves_the_others_alone(editable):
     after = editable.artefacts()
     assert set(before) - set(after) <= {
         "resnet/trial1/candidates/boundary-expand.safetensors",
-        "resnet/trial1/measures/boundary-expand.csv",
-        "resnet/trial1/selected/boundary-expand.json",
+        "resnet/trial1/sweeps/boundary-expand.csv",
         "resnet/trial1/scores/boundary-expand.json",
     }
     assert all(after[file] == before[file] for file in after)
+
+
+def test_a_rule_that_the_study_lacks_is_named(finished):
+    place = "results/tiny/resnet/trial1/unlearned/original.gap.safetensors"
+    run = finished.snakemake("--cores", "1", "--", place)
+    assert run.returncode == 1
+    assert "error: unknown rule '.gap'" in run.stderr

@@ -30,7 +30,7 @@ KINDS = {
     "vector": (f"{DIGITS}/vectors/m1.safetensors", f"{DIGITS}/merged/uniform.safetensors"),
     "merged": (f"{DIGITS}/merged/negmerge.safetensors", f"{DIGITS}/sparsity/negmerge.json"),
     "sweep": (f"{DIGITS}/sweeps/m1.csv", f"{DIGITS}/selected/task-arithmetic.json"),
-    "measure": (f"{TRIAL}/measures/retrain.csv", f"{TRIAL}/selected/negmerge.gap.json"),
+    "reference": (f"{TRIAL}/sweeps/retrain.csv", f"{TRIAL}/selected/negmerge.json"),
     "search": (f"{DIGITS}/searches/negmerge-1.json", f"{DIGITS}/selected/negmerge-1.json"),
     "candidates": (f"{TRIAL}/candidates/boundary-expand.safetensors", EXPANDED),
     "selected": (f"{DIGITS}/selected/uniform.json", f"{DIGITS}/scores/uniform.json"),
@@ -107,7 +107,7 @@ def test_verify_names_it_and_the_command_to_go_on(damaged, capsys):
 
 def test_a_finished_study_fits_and_its_scores_say_what_they_were_made_from(finished, capsys):
     assert main(["verify", str(finished.folder / "results/tiny")]) == 0
-    score = json.loads((finished.folder / f"{DIGITS}/scores/negmerge.json").read_text())
+    (score,) = json.loads((finished.folder / f"{DIGITS}/scores/negmerge.json").read_text())
     merged = finished.folder / f"{DIGITS}/merged/negmerge.safetensors"
     assert score["made_from"]["candidates"] == [sha256(merged)]
 

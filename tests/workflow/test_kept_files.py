@@ -33,6 +33,7 @@ def test_only_the_base_with_its_heads_and_what_single_images_gave_are_left(lean)
         "results/tiny/clip/heads/digits.safetensors",
         "results/tiny/clip/heads/fashion.safetensors",
         "results/tiny/clip/digits/outcomes/negmerge.safetensors",
+        "results/tiny/clip/digits/outcomes/pretrained.safetensors",
     }
 
 

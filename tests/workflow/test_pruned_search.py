@@ -6,7 +6,7 @@ import shutil
 from negmerge.states import read_metadata
 
 STUDY = "config/studies/tiny.yaml"
-METHODS = ("pretrained", "task-arithmetic", "uniform", "greedy", "negmerge", "conflict")
+METHODS = ("task-arithmetic", "uniform", "greedy", "negmerge", "conflict")
 CHOICES = [f"results/tiny/clip/digits/selected/{method}.json" for method in METHODS]
 MERGED = "results/tiny/clip/digits/merged/greedy.safetensors"
 

@@ -69,7 +69,7 @@ def test_the_grid_of_coefficients_reruns_no_merge_but_that_of_what_was_chosen(ed
 def test_the_way_to_compute_reruns_what_computes_a_model_that_forgets(editable):
     editable.edit("config/studies/tiny.yaml", "seed: 3", "seed: 3\ncompute: {precision: bf16}")
     rules = {job.split(":")[0] for job in editable.planned(REPORT)}
-    assert {"train", "finetune", "unlearn", "sweep", "greedy", "measure", "evaluate"} <= rules
+    assert {"train", "finetune", "unlearn", "sweep", "greedy", "evaluate"} <= rules
     assert not rules & {"prepare", "split", "base", "head"}
 
 

@@ -28,13 +28,13 @@ def test_every_output_of_the_study_is_there(finished):
 
 def test_scores_count_every_test_image(finished):
     for method in ("pretrained", "task-arithmetic", "uniform", "greedy", "negmerge"):
-        score = json.loads((finished.folder / SCORES / f"{method}.json").read_text())
+        (score,) = json.loads((finished.folder / SCORES / f"{method}.json").read_text())
         assert (score["forget"]["n"], score["control"]["n"]) == (397, 2000)
         assert 0 <= score["forget"]["correct"] <= 397
 
 
 def test_task_arithmetic_chooses_one_model_of_the_pool(finished):
-    score = json.loads((finished.folder / SCORES / "task-arithmetic.json").read_text())
+    (score,) = json.loads((finished.folder / SCORES / "task-arithmetic.json").read_text())
     assert score["vector"] in ("m1", "m10")
 
 
@@ -47,7 +47,8 @@ def test_masks_keep_as_many_numbers_of_the_chosen_model_and_of_the_mean(finished
         assert counts[method]["agreeing"] == counts["negmerge"]["kept"]
     for method in ("random-mask", "masked-single"):
         assert counts[method]["kept"] == counts["negmerge"]["kept"]
-    chosen = json.loads((folder / "selected/task-arithmetic.json").read_text())["vector"]
+    (choice,) = json.loads((folder / "selected/task-arithmetic.json").read_text())
+    chosen = choice["vector"]
     single = read_state(folder / f"vectors/{chosen}.safetensors")
     negmerge = read_state(folder / "merged/negmerge.safetensors")
     for name, tensor in read_state(folder / "merged/masked-single.safetensors").items():

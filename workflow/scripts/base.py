@@ -5,7 +5,7 @@ from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.clip import load_clip, split_state
 from negmerge.models.weights import weights_file
-from negmerge.pretraining import Source, pretrain
+from negmerge.scenarios.zero_shot.pretraining import Source, pretrain
 from negmerge.settings.recipe import Recipe
 from negmerge.states import write_state
 

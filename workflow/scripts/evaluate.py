@@ -1,38 +1,35 @@
-"""Score an unlearned model, whatever made it forget."""
+"""Score what was chosen for a method, whatever made it forget."""
 
-from dataclasses import asdict
-
-from negmerge.data.loading import evaluation_batches
-from negmerge.evaluation.accuracy import all_logits, count_right
 from negmerge.evaluation.outcomes import write_outcomes
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.scoring import score, score_choices
+from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.states import read_metadata
-from negmerge.unlearned import read_choice, unlearned_network
 
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
-    choice = read_choice(inputs.selected)
-    candidates = inputs.get("candidates", [])
-    network = unlearned_network(
-        scenario, inputs.base, choice, candidates, params.batch_size, params.re_estimates
+    candidates, size = inputs.get("candidates", []), params.batch_size
+
+    def score_one(choice: dict) -> tuple:
+        """Build the model that was chosen, and score it."""
+        network = unlearned_network(
+            scenario, inputs.base, choice, candidates, size, params.re_estimates
+        )
+        how = {"batch_size": size, "relearning": params.relearning, "seed": params.seed}
+        return score(scenario, network, choice, device, loaders, **how)
+
+    records, outcomes = score_choices(
+        choices(snakemake.wildcards, params.about, inputs.get("selected", [])),
+        score_one,
+        inputs.get("unchanged", []),
     )
     # What a method that trains reads depends on its options, which its job has noted.
-    uses = {"uses": params.uses or read_metadata(candidates[0])["uses"]}
-    score, found = choice | uses, {}
-    transform = scenario.evaluation_transform()
-    for name in scenario.roles:
-        role = scenario.role(name, "score")
-        batches = evaluation_batches(role.items, transform, params.batch_size, loaders)
-        logits, truth = found[name] = all_logits(network, role.head, batches, device)
-        score[name] = asdict(count_right(logits, truth))
-    further, of_images = scenario.scores(
-        network, found, params.batch_size, params.relearning, params.seed
-    )
-    write_outcomes(snakemake.output.outcomes, choice, found, of_images)
-    score |= further
-    write_json(snakemake.output.score, score | {"made_from": provenance.made_from()})
+    used = params.data_used or read_metadata(candidates[0])["data_used"]
+    origin = {"data_used": used, "made_from": provenance.made_from()}
+    write_outcomes(snakemake.output.outcomes, outcomes)
+    write_json(snakemake.output.score, [record | origin for record in records])

@@ -8,8 +8,8 @@ from negmerge.evaluation.gradcam import choose, gradcam
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.states import read_state, write_state
-from negmerge.unlearned import read_choice, unlearned_network
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
@@ -24,8 +24,10 @@ with job(snakemake):
     targets = torch.tensor(labels, device=device)
     how = inputs.get("candidates", []), params.batch_size, params.re_estimates
     found = []
-    for path in inputs.selected:
-        network = unlearned_network(scenario, inputs.base, read_choice(path), *how)
+    place = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
+    for name, about in params.about.items():
+        choice, *_ = choices(place | {"method": name}, about, inputs.get("selected", []))
+        network = unlearned_network(scenario, inputs.base, choice, *how)
         found.append(gradcam(network, role.head, images, targets))
     # What a network sees, but for the normalisation.
     shown = evaluation_transform(images.shape[-1], (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -34,7 +36,6 @@ with job(snakemake):
         "maps": torch.stack([one.maps for one in found]),
         "probability": torch.stack([one.probability for one in found]),
     }
-    origin = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
-    origin |= {"methods": list(params.methods), "layer": found[0].layer, "places": chosen}
+    origin = place | {"methods": list(params.about), "layer": found[0].layer, "places": chosen}
     origin["classes"] = [params.classes[label] for label in labels]
     write_state(snakemake.output.maps, state, origin)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from negmerge.evaluation.validation import load_validation
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.validation import load_validation
 from negmerge.selection.merge_greedily import merge_greedily
 from negmerge.states import write_state
 
@@ -13,9 +13,7 @@ with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
-    validation = load_validation(
-        scenario, inputs.base, params.batch_size, device, loaders=loaders, **params.validation
-    )
+    validation = load_validation(scenario, inputs.base, device, loaders, **params.validation)
     merged, report = merge_greedily(
         {Path(path).stem: path for path in inputs.vectors},
         validation,

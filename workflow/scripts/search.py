@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge.evaluation.validation import load_validation
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.validation import load_validation
 from negmerge.selection.search import search
 from negmerge.states import read_state
 
@@ -15,9 +15,7 @@ with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
-    validation = load_validation(
-        scenario, inputs.base, params.batch_size, device, loaders=loaders, **params.validation
-    )
+    validation = load_validation(scenario, inputs.base, device, loaders, **params.validation)
     paths = {Path(path).stem: path for path in inputs.vectors}
     count = validation.counting(lambda name: (read_state(paths[name]), paths[name]))
     found = search(

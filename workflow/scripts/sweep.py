@@ -1,39 +1,38 @@
-"""Measure the base on validation images at each coefficient of one vector, and near the best."""
+"""Measure the base on validation images at each coefficient of one vector, and near the best.
 
-from negmerge.evaluation.validation import load_validation
+Or Retrain, once, for the rule that compares others with it.
+"""
+
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.validation import load_validation
 from negmerge.selection.choice import load_rules
 from negmerge.selection.points import Point, write_points
 from negmerge.selection.refinement import CoefficientGrid, explore
 from negmerge.states import read_state
 
 with job(snakemake):
-    inputs, params = snakemake.input, snakemake.params
+    inputs, params, name = snakemake.input, snakemake.params, snakemake.wildcards.vector
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
-    validation = load_validation(
-        scenario,
-        inputs.base,
-        params.batch_size,
-        device,
-        roles=params.roles,
-        loaders=loaders,
-        **params.validation,
-    )
-    (path,) = inputs.vector
-    vector = read_state(path)
+    how = {"roles": params.roles, **params.validation}
+    validation = load_validation(scenario, inputs.base, device, loaders, **how)
+    (path,) = inputs.candidate
+    state = read_state(path)
 
     def measure(coefficient: float) -> Point:
         """Measure base - coefficient * vector."""
-        validation.move(vector, coefficient, path)
-        found = validation.measure()
-        print(f"coefficient {coefficient}: {found}")
-        return Point(snakemake.wildcards.vector, coefficient, found.accuracy, found.further)
+        validation.move(state, coefficient, path)
+        point = validation.measure(name, coefficient)
+        print(point)
+        return point
 
-    rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
-    grid = CoefficientGrid(params.coefficients)
-    points = explore(measure(0.0), 0.0, grid, measure, rules, params.halvings)
+    if params.is_model:
+        points = [validation.measure(name, 1.0, scenario.network(state, path))]
+    else:
+        rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
+        grid = CoefficientGrid(params.coefficients)
+        points = explore(measure(0.0), 0.0, grid, measure, rules, params.halvings)
     by_coefficient = sorted(points, key=lambda point: point.coefficient)
     write_points(snakemake.output.sweep, snakemake.wildcards, by_coefficient)

@@ -2,16 +2,16 @@
 
 from torch import nn
 
-from negmerge.evaluation.validation import load_validation
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.unlearning import unlearn
+from negmerge.scenarios.validation import load_validation
 from negmerge.selection.choice import load_rules
 from negmerge.selection.points import write_points
 from negmerge.settings.recipe import Recipe
 from negmerge.states import read_state, write_state
 from negmerge.unlearning import METHODS
-from negmerge.unlearning.running import unlearn
 from negmerge.unlearning.tuning import stacked, tune
 
 with job(snakemake):
@@ -19,15 +19,8 @@ with job(snakemake):
     device, loaders = compute.prepare(snakemake)
     method, recipe = METHODS[params.method], Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, inputs, device)
-    validation = load_validation(
-        scenario,
-        inputs.base,
-        params.batch_size,
-        device,
-        roles=params.roles,
-        loaders=loaders,
-        **params.validation,
-    )
+    how = {"roles": params.roles, **params.validation}
+    validation = load_validation(scenario, inputs.base, device, loaders, **how)
     base, classes = read_state(inputs.base), params.scenario["classes"]
 
     def train(searched: dict) -> nn.Module:
@@ -40,6 +33,6 @@ with job(snakemake):
     rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
     tuned = tune(name, params.grid, train, validation, rules, params.halvings, params.unchanged)
     report = {"method": params.method, "options": params.options, "grid": params.grid}
-    report["uses"] = method.uses(method.check(name, params.options))
+    report["data_used"] = method.uses(method.check(name, params.options))
     write_state(snakemake.output.candidates, stacked(tuned.states), report)
-    write_points(snakemake.output.measures, snakemake.wildcards, tuned.points)
+    write_points(snakemake.output.sweep, snakemake.wildcards, tuned.points)

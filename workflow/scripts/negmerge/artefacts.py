@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from negmerge.errors import find
+from negmerge.errors import UserError, find
 from negmerge.settings import methods
 from negmerge.settings.exhibits import Figure, Table
-from negmerge.settings.experiment import CHOSEN, Experiment
+from negmerge.settings.experiment import Experiment
 from negmerge.settings.study import Study
 
 # The rule whose job makes the model of a method, or its vector, by the kind of the method.
 TIMED = {"merge": "merge", "greedy": "greedy", "unlearn": "unlearn", "retrain": "train"}
-# Where the trained models of a kind of method lie.
-TRAINED = {"unlearn": "candidates", "retrain": "trained"}
+# The folder of the vector of a merge, or of what was trained for a method, by the method's kind.
+FOLDERS = {"merge": "merged", "greedy": "merged", "unlearn": "candidates"}
 SCORES = "{experiment}/{task}/scores/{method}.json"
 SPARSITY = "{experiment}/{task}/sparsity/{vector}.json"
 RECORDS = {
@@ -26,24 +26,25 @@ RECORDS = {
 OWN_DATA = {"gradcam": ("gradcam", "safetensors"), "signs": ("signs", "json")}
 
 
-def vector(experiment: Experiment, name: str) -> list[str]:
-    """Place a vector in its task's folder, by its name: a point or a merge.
+def candidate(experiment: Experiment, name: str) -> list[str]:
+    """Place the vector of a point or a merge, or what was trained for a method, by its name.
 
     Raises:
         UserError: the experiment has no such vector.
     """
-    merges = [use for use in experiment.methods if methods.kind(use) in ("merge", "greedy")]
-    places = dict.fromkeys(merges, "merged") | dict.fromkeys(experiment.pool.changes, "vectors")
-    return [f"{find('vector', name, places)}/{name}.safetensors"]
+    kinds = {use: methods.kind(use) for use in experiment.methods}
+    folders = {use: FOLDERS[kind] for use, kind in kinds.items() if kind in FOLDERS}
+    folders |= dict.fromkeys(experiment.pool.changes, "vectors")
+    if methods.RETRAIN in experiment.KINDS:
+        folders[methods.RETRAIN] = "trained"
+    return [f"{find('vector', name, folders)}/{name}.safetensors"]
 
 
 def candidates(experiment: Experiment, method: str) -> list[str]:
     """Place what a method chooses among, in its task's folder: vectors, or trained models."""
-    names = experiment.candidates(method)
-    folder = TRAINED.get(methods.kind(methods.without_rule(method)))
-    if folder is not None:
-        return [f"{folder}/{name}.safetensors" for name in names]
-    return [place for name in names for place in vector(experiment, name)]
+    return [
+        place for name in experiment.candidates(method) for place in candidate(experiment, name)
+    ]
 
 
 def pool_vectors(experiment: Experiment, method: str) -> list[str]:
@@ -51,13 +52,29 @@ def pool_vectors(experiment: Experiment, method: str) -> list[str]:
     return [f"vectors/{point}.safetensors" for point in experiment.points(method)]
 
 
-def measures(experiment: Experiment, method: str) -> list[str]:
-    """Place the measures of what a method chooses among, where they are all there."""
-    kind = methods.kind(methods.without_rule(method))
-    if kind == "retrain" or _is_pruned(experiment, method):
+def sweeps(experiment: Experiment, method: str) -> list[str]:
+    """Place the sweeps of what a method chooses among, where a rule needs them.
+
+    Raises:
+        UserError: there is nothing to choose.
+    """
+    if not experiment.is_searched(method):
+        raise UserError(f"method {method!r} has nothing to choose, so there is no choice of it")
+    if experiment.is_pruned(method) and "gap" not in experiment.selection.rules:
         return []
-    folder = "measures" if kind == "unlearn" else "sweeps"
-    return [f"{folder}/{name}.csv" for name in experiment.candidates(method)]
+    return [f"sweeps/{name}.csv" for name in experiment.candidates(method)]
+
+
+def candidate_search(experiment: Experiment, method: str) -> list[str]:
+    """Place the pruned search among the vectors of a method, where a rule chooses by one."""
+    pruned = experiment.is_pruned(method) and set(experiment.selection.rules) != {"gap"}
+    return [f"searches/{method}.json"] if pruned else []
+
+
+def reference(experiment: Experiment, name: str) -> list[str]:
+    """Place what the rule `gap` compares others with, if an experiment has it: Retrain's sweep."""
+    is_needed = "gap" in experiment.selection.rules and name != methods.RETRAIN
+    return [f"sweeps/{methods.RETRAIN}.csv"] if is_needed else []
 
 
 def chosen_single(experiment: Experiment, method: str) -> list[str]:
@@ -66,26 +83,17 @@ def chosen_single(experiment: Experiment, method: str) -> list[str]:
     return selected(experiment, single) if single else []
 
 
-def candidate_search(experiment: Experiment, method: str) -> list[str]:
-    """Place the pruned search among these vectors, where a method is chosen by one."""
-    return [f"searches/{method}.json"] if _is_pruned(experiment, method) else []
-
-
-def reference(experiment: Experiment, _: str = "") -> list[str]:
-    """Place what the rule `gap` compares with, if an experiment has it: the measures of Retrain."""
-    return [f"measures/{methods.RETRAIN}.csv"] if "gap" in experiment.rule_names else []
-
-
-def reference_of(experiment: Experiment, method: str) -> list[str]:
-    """Place likewise what the rule that chooses a method compares with."""
-    by_gap = find("method", method, experiment.rules) == "gap"
-    return reference(experiment) if by_gap else []
-
-
 def selected(experiment: Experiment, method: str) -> list[str]:
-    """Place what was chosen for a method."""
-    experiment.use(method)
-    return [f"selected/{method}.json"]
+    """Place what was chosen for a method, where there is something to choose."""
+    return [f"selected/{method}.json"] if experiment.is_searched(method) else []
+
+
+def unchanged(experiment: Experiment, method: str) -> list[str]:
+    """Place scores and outcomes of the base as it is, which a choice that changes nothing takes."""
+    base = experiment.UNCHANGED
+    if base not in experiment.methods or not experiment.is_searched(method):
+        return []
+    return [f"scores/{base}.json", f"outcomes/{base}.safetensors"]
 
 
 def table_records(study: Study, table: Table) -> dict[str, list[str]]:
@@ -100,8 +108,7 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
             if chosen.UNCHANGED in chosen.methods:
                 bases.append(outcomes(f"{experiment}/{task}/scores/{chosen.UNCHANGED}.json"))
             for row in table.rows:
-                method = column.method(row, chosen.rules)
-                kind = methods.kind(row)
+                method, kind = row, methods.kind(row)
                 # A merged vector is the same whatever rule chose its coefficient.
                 names = {"method": method, "vector": method if kind == "single" else row}
                 names |= {"experiment": experiment, "task": task, "rule": TIMED.get(kind, "")}
@@ -155,14 +162,6 @@ def report_parts(study: Study, _: Study | None = None) -> dict[str, list[str]]:
             if _is_selected(study, place)
         ],
     }
-
-
-def _is_pruned(experiment: Experiment, method: str) -> bool:
-    """Say whether a coefficient is searched; the rule `gap` needs all measures."""
-    use = experiment.use(method)
-    search = use.search or experiment.selection.search
-    of_vectors = methods.kind(methods.without_rule(method)) in CHOSEN
-    return search == "exact-pruned" and experiment.rules[method] != "gap" and of_vectors
 
 
 def _is_selected(study: Study, score: str) -> bool:

@@ -32,7 +32,7 @@ def import_closure(file: Path, package: Path) -> tuple[Path, ...]:
         if current in found:
             continue
         found.add(current)
-        waiting += _imported(current, package)
+        waiting += imported(current, package)
     return tuple(sorted(path for path in found if path.is_relative_to(package)))
 
 
@@ -55,8 +55,8 @@ def code_digest(files: Sequence[Path], package: Path) -> str:
 
 
 @cache
-def _imported(file: Path, package: Path) -> tuple[Path, ...]:
-    """List the files of the package that one file imports; most scripts reach the same ones."""
+def imported(file: Path, package: Path) -> tuple[Path, ...]:
+    """List the files of a package that one file imports itself, as `import_closure` does."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text(), str(file))):
         if isinstance(node, ast.Import):

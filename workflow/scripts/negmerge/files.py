@@ -103,10 +103,30 @@ def read_json(path: str | Path, keys: Iterable[str] = ()) -> dict:
     Raises:
         UserError: the file cannot be read, is no JSON object or lacks a key.
     """
+    return _with_keys(path, _parsed(path), keys)
+
+
+def read_json_records(path: str | Path, keys: Iterable[str] = ()) -> list[dict]:
+    """Read a JSON list of objects, at least one, each of which must have some keys.
+
+    Raises:
+        UserError: the file cannot be read, is no such list or an object lacks a key.
+    """
+    found = _parsed(path)
+    if not isinstance(found, list) or not found:
+        raise UserError(f"{path}: holds no JSON list of records; delete it and run again")
+    keys = list(keys)
+    return [_with_keys(path, record, keys) for record in found]
+
+
+def _parsed(path: str | Path) -> object:
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file ({error}); delete it and run again") from error
+
+
+def _with_keys(path: str | Path, found: object, keys: Iterable[str]) -> dict:
     if not isinstance(found, dict):
         raise UserError(f"{path}: holds no JSON object; delete it and run again")
     missing = [key for key in keys if key not in found]

@@ -1,4 +1,4 @@
-"""Folders of the library in which a file is a choice: merge and unlearning methods, data sources.
+"""Folders in which a file, or a folder, is a choice: methods, data sources and scenarios.
 
 Listing them imports nothing, so a study can be checked without loading torch; and a job imports
 only the file that it uses, so editing one method leaves the others' results alone.
@@ -17,14 +17,19 @@ PACKAGE = Path(__file__).parent
 MERGE_METHODS = "merging/methods"
 UNLEARN_METHODS = "unlearning/methods"
 SOURCES = "data/sources"
-SCENARIOS = "scenarios"
+# A folder each; what a study says of it loads no torch, what its jobs need does.
+SCENARIO_SETTINGS = "scenarios/*/settings"
+SCENARIO_JOBS = "scenarios/*/jobs"
 
 
 @cache
 def names(folder: str) -> tuple[str, ...]:
-    """List the choices in a folder: its files' names with `-` for `_`."""
-    files = (PACKAGE / folder).glob("*.py")
-    return tuple(sorted(f.stem.replace("_", "-") for f in files if f.stem != "__init__"))
+    """List the choices in a folder: the names of its files, or of `*`, with `-` for `_`."""
+    pattern = _pattern(folder)
+    place = pattern.split("/").index("*")
+    files = (file.relative_to(PACKAGE) for file in PACKAGE.glob(f"{pattern}.py"))
+    found = {file.with_suffix("").parts[place] for file in files}
+    return tuple(sorted(name.replace("_", "-") for name in found - {"__init__"}))
 
 
 def path(folder: str, name: str) -> Path:
@@ -34,8 +39,9 @@ def path(folder: str, name: str) -> Path:
         UserError: there is no such choice.
     """
     if name not in names(folder):
-        raise UserError(unknown(folder.split("/")[-1].removesuffix("s"), name, names(folder)))
-    return PACKAGE / folder / f"{name.replace('-', '_')}.py"
+        what = _pattern(folder).partition("/*")[0].split("/")[-1].removesuffix("s")
+        raise UserError(unknown(what, name, names(folder)))
+    return PACKAGE / f"{_pattern(folder).replace('*', name.replace('-', '_'))}.py"
 
 
 def load(folder: str, name: str) -> ModuleType:
@@ -59,3 +65,7 @@ def title(folder: str, name: str) -> str:
         if isinstance(node, ast.keyword) and node.arg == "title":
             return ast.literal_eval(node.value)
     raise UserError(f'{path(folder, name)}: no title; expected METHOD = Method(..., title="...")')
+
+
+def _pattern(folder: str) -> str:
+    return folder if "*" in folder else f"{folder}/*"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
+from negmerge.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 
 
 def torch_permutation(n: int, seed: int) -> np.ndarray:

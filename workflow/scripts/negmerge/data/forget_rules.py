@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.random import RandomState
 
-from negmerge.data.splits import VALIDATION_SHARE
 from negmerge.errors import UserError
+from negmerge.splits import VALIDATION_SHARE
 
 Positions = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 SEEDS = 2**32

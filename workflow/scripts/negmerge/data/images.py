@@ -17,9 +17,9 @@ from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 
 from negmerge.data.prepared_file import Spool
-from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
 from negmerge.files import replacing
+from negmerge.splits import SPLITS
 
 
 class ImageFile(Protocol):

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from negmerge.data.augmentation import Transform
 from negmerge.data.images import Images, image_counts
-from negmerge.data.splits import train_val_split
 from negmerge.settings.recipe import Recipe
+from negmerge.splits import train_val_split
 
 # Without a prepared split `val`, train and val are cut from `train`, so they never share an image.
 PARTS = ("pretrain", "train", "val", "test")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from negmerge.checkpoints import StoredState
 from negmerge.errors import UserError, unknown
-from negmerge.files import read_json, sha256
+from negmerge.files import read_json_records, sha256
 
 
 class Hashes:
@@ -48,10 +48,10 @@ def identities(
 
 
 def chosen(choice: str | Path, vectors: Sequence[str | Path]) -> int:
-    """Find the vector that a choice names.
+    """Find the vector that was chosen by an experiment's main rule.
 
     Args:
-        choice: a choice as `select` writes it.
+        choice: choices as `select` writes them, that of the main rule first.
         vectors: files named after their vectors.
 
     Returns:
@@ -61,7 +61,7 @@ def chosen(choice: str | Path, vectors: Sequence[str | Path]) -> int:
         UserError: the choice cannot be read, or names none of them.
     """
     names = [Path(path).name.removesuffix(".safetensors") for path in vectors]
-    name = read_json(choice, keys=["vector"])["vector"]
+    name = read_json_records(choice, keys=["vector"])[0]["vector"]
     if name not in names:
         raise UserError(f"{choice}: {unknown('vector', name, names)}")
     return names.index(name)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from negmerge.planning.jobs import Job
 from negmerge.planning.networks import Network
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.counts import Counts, role_counts
+from negmerge.settings.counts import Counts
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.zero_shot import ZeroShot
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Case:
     @property
     def counts(self) -> Counts:
         """The images of the task."""
-        return role_counts(self.experiment, self.job.task, self.known)
+        return self.experiment.image_counts(self.job.task, self.known)
 
     @property
     def coefficients(self) -> int:
@@ -68,7 +67,7 @@ class Case:
     @property
     def kept(self) -> str:
         """The role of images on which accuracy is to be kept."""
-        return "control" if isinstance(self.experiment, ZeroShot) else "retain"
+        return self.experiment.ROLES[1]
 
     def selecting(self, *roles: str) -> int:
         """Count the images that choose a coefficient."""

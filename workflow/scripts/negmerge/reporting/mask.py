@@ -11,7 +11,6 @@ import pandas as pd
 
 from negmerge.reporting.metrics import GAP_OF, MEAN, METRICS, Metric
 from negmerge.reporting.records import LABELS
-from negmerge.settings.methods import without_rule
 
 SCORED = "control"  # what is scored in the scenario zero-shot only
 IN_GAP = tuple(metric for metric in METRICS["gap"] if metric.name in (*GAP_OF, "gap"))
@@ -43,9 +42,7 @@ def join(records: Iterable[Mapping]) -> list[dict]:
     for score in records:
         if "kept" not in score:
             *where, method = _place(score)
-            names = (method, without_rule(method))
-            found = [counts[(*where, name)] for name in names if (*where, name) in counts]
-            joined.append({**(found[0] if found else {}), **score})
+            joined.append({**counts.get((*where, method), {}), **score})
     return joined
 
 

@@ -1,6 +1,7 @@
 """The scenarios: which model forgets, and on which images it is trained, chosen and scored.
 
-One file per scenario, with `SCENARIO`, a class of the form that `negmerge.scenario.Scenario` names.
+A folder per scenario: `settings.py`, with `EXPERIMENT`, says what a study may set and loads no
+torch; `jobs.py`, with `SCENARIO` of the form of `scenario.Scenario`, is what its jobs need.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from negmerge import plugins
 if TYPE_CHECKING:
     import torch
 
-    from negmerge.scenario import Scenario
+    from negmerge.scenarios.scenario import Scenario
 
 
 def load_scenario(
@@ -24,4 +25,4 @@ def load_scenario(
         files: the job's inputs.
         device: where the model and heads are put.
     """
-    return plugins.load(plugins.SCENARIOS, settings["name"]).SCENARIO(settings, files, device)
+    return plugins.load(plugins.SCENARIO_JOBS, settings["name"]).SCENARIO(settings, files, device)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from negmerge.errors import UserError
@@ -10,6 +10,7 @@ from negmerge.evaluation.gap import average_gap
 from negmerge.selection.points import COEFFICIENT, Point, read_points
 
 GAP = "gap"
+LABELS = ("experiment", "task", "method")
 # With fewer values than these beside the base every choice is at an end, which then says nothing.
 FEWEST_COEFFICIENTS, FEWEST_VALUES = 2, 3
 
@@ -60,12 +61,12 @@ def select_coefficient(
     return min(qualified)[1] if qualified else None
 
 
-def qualifies(forget: float, kept: float, baseline: float, keep: float) -> bool:
+def qualifies(forget: float, control: float, baseline: float, keep: float) -> bool:
     """Whether a candidate keeps the share `keep` of the baseline, and forgets anything.
 
     All accuracies are 0..1.
     """
-    return kept >= keep * baseline and forget != 1
+    return control >= keep * baseline and forget != 1
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,19 @@ class Choice:
     tried: int = 0
     gap: float | None = None
 
+    def record(
+        self, labels: Mapping[str, str], rule: str | None, about: Mapping[str, object]
+    ) -> dict[str, object]:
+        """Give a record of the choice, as `selected/{method}.json` and scores hold it.
 
-# The base as it is: there is nothing to choose, and nothing is measured for it.
-UNCHANGED = Choice(None, 0.0, None, None, None)
-# The model that never saw what is forgotten, as it is.
-RETRAIN = Choice("retrain", 1.0, None, None, None)
+        Args:
+            labels: experiment, task and method; more are left out.
+            rule: that chose; None if there was nothing to choose.
+            about: what the study says of the method.
+        """
+        unchanged = self.vector is not None and self.coefficient == 0
+        how = {"unchanged": unchanged, "rule": rule}
+        return {key: labels[key] for key in LABELS} | asdict(self) | how | dict(about)
 
 
 @dataclass(frozen=True)
@@ -127,10 +136,10 @@ class Rule:
             return lambda point: (self._gap(point), point.coefficient, point.vector)
 
         def key(point: Point) -> tuple:
-            if qualifies(point.forget, point.kept, base.kept, self.keep):
+            if qualifies(point.forget, point.control, base.control, self.keep):
                 return 0, point.forget, point.coefficient, point.vector
             # Where none does, the base stays, and refinement goes on where most is kept.
-            return 1, point.coefficient != 0, -point.kept, point.coefficient, point.vector
+            return 1, point.coefficient != 0, -point.control, point.coefficient, point.vector
 
         return key
 
@@ -153,8 +162,8 @@ class Rule:
             vector=found.vector,
             coefficient=found.coefficient,
             forget_accuracy=100 * found.forget,
-            control_accuracy=100 * found.kept,
-            control_baseline=100 * base.kept,
+            control_accuracy=100 * found.control,
+            control_baseline=100 * base.control,
             upper_end=upper,
             lower_end=lower,
             tried=sum(point.coefficient != 0 for point in own),
@@ -162,7 +171,7 @@ class Rule:
         )
 
     def _gap(self, point: Point) -> float:
-        return average_gap(point.measures, self.reference or {})
+        return average_gap(point.percentages, self.reference or {})
 
 
 def find_base(points: Sequence[Point]) -> Point:
@@ -209,5 +218,5 @@ def load_rules(names: Iterable[str], keep: float, reference: Sequence[str | Path
     if reference:
         (path,) = reference
         (retrain,) = read_points(path)
-        measures = retrain.measures
+        measures = retrain.percentages
     return [Rule(name, keep, measures) for name in names]

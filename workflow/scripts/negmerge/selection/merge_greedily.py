@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge.evaluation.validation import Validation
 from negmerge.selection.choice import Choice
 from negmerge.selection.greedy import greedy
 from negmerge.selection.search import search
+from negmerge.selection.validation import Validation
 from negmerge.states import State, read_state
 from negmerge.vectors import widen
 

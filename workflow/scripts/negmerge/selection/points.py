@@ -13,8 +13,6 @@ from negmerge.files import write_text
 # Accuracies are kept as counts, which lose nothing.
 COUNTS = ("correct", "n")
 LABELS = ("experiment", "task")
-# The roles on which accuracy must be kept; each scenario has one of them.
-KEPT_ROLES = ("control", "retain")
 # What stands before the name of an option in the heading of its column.
 OPTION = "option_"
 COEFFICIENT = "coefficient"
@@ -28,7 +26,8 @@ class Point:
         vector: the name of the vector or of the trained model.
         coefficient: the scale at which the vector is subtracted; 0 for the base, 1 for a trained
             model.
-        accuracy: right answers by role; nothing for a model whose training diverged.
+        accuracy: right answers by role: of `forget`, then of the role whose accuracy is to be kept,
+            then of others. Nothing for a model whose training diverged.
         further: other measures in percent, by name.
         options: of a trained model, the options that are searched, with their values.
         rules: the rules that may choose it: all of them for the points of a grid, and for a point
@@ -48,14 +47,14 @@ class Point:
         return self.accuracy["forget"].share
 
     @property
-    def kept(self) -> float:
-        """The accuracy on the images to keep, 0..1."""
-        (role,) = set(KEPT_ROLES) & set(self.accuracy)
-        return self.accuracy[role].share
+    def control(self) -> float:
+        """The accuracy that is to be kept, 0..1."""
+        _, found, *_ = self.accuracy.values()
+        return found.share
 
     @property
-    def measures(self) -> dict[str, float]:
-        """All measures in percent, by name."""
+    def percentages(self) -> dict[str, float]:
+        """The accuracies and all other measures in percent, by name."""
         return {role: 100 * found.share for role, found in self.accuracy.items()} | {**self.further}
 
     @property

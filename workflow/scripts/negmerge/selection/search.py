@@ -54,9 +54,9 @@ def search(
     Args:
         vectors: their names, in the order in which they are tried; it does not change the choice.
         coefficients: the grid, ascending from 0.
-        sizes: images in each batch of `forget` and of the role to keep, e.g. `control`. Few passes
-            are needed where batches are small, the forget images most surely right come first, and
-            likewise the other images least surely right; see `validation.Validation`.
+        sizes: images in each batch of `forget` and then of the role to keep, e.g. `control`. Few
+            passes are needed where batches are small, the forget images most surely right come
+            first, and likewise the other images least surely right; see `validation.Validation`.
         count: counts the right answers of base - coefficient * vector in one batch of a role.
         keep: share of the base's control accuracy to keep, 0..1.
         halvings: see `refinement`.
@@ -88,7 +88,7 @@ class _Search:
         self.sizes, self.count, self.keep = sizes, count, keep
         self.grid, self.halvings = grid, halvings
         self.images = 0
-        (self.kept,) = set(sizes) - {"forget"}
+        _, self.control = sizes
         self.last = {role: list(sizes[role]) for role in sizes}
         self.n = {role: sum(sizes[role]) for role in sizes}
         self.tried: dict[str, list[float]] = {}
@@ -97,7 +97,7 @@ class _Search:
         base = best = _Point(self, min(vectors), 0.0)
         for role in self.sizes:
             base.finish(role)
-        self.baseline = base.right[self.kept] / self.n[self.kept]
+        self.baseline = base.right[self.control] / self.n[self.control]
         self.limit = self.keep * self.baseline
         for vector in vectors:
             # With halvings, the other vectors' best would hide what this one is refined around.
@@ -124,17 +124,17 @@ class _Search:
         return best
 
     def _choice(self, best: "_Point") -> Choice:
-        best.finish(self.kept)
+        best.finish(self.control)
         shares = {role: best.right[role] / self.n[role] for role in self.sizes}
         # If every image is classified rightly whatever is subtracted, nothing qualifies.
-        fits = qualifies(shares["forget"], shares[self.kept], self.baseline, self.keep)
+        fits = qualifies(shares["forget"], shares[self.control], self.baseline, self.keep)
         tried = self.tried[best.vector] if fits and best.coefficient else []
         tried = tried if len(tried) >= FEWEST_COEFFICIENTS else []
         return Choice(
             vector=best.vector,
             coefficient=best.coefficient,
             forget_accuracy=100 * shares["forget"],
-            control_accuracy=100 * shares[self.kept],
+            control_accuracy=100 * shares[self.control],
             control_baseline=100 * self.baseline,
             upper_end=bool(tried) and best.coefficient == max(tried),
             lower_end=bool(tried) and best.coefficient == min(tried),
@@ -178,11 +178,11 @@ class _Point:
 
     def keeps_control(self) -> bool:
         """Say whether the control accuracy reaches the limit."""
-        kept = self.search.kept
-        while not self._reaches(self.right[kept]):
-            if not self._reaches(self.right[kept] + self.unseen[kept]):
+        control = self.search.control
+        while not self._reaches(self.right[control]):
+            if not self._reaches(self.right[control] + self.unseen[control]):
                 return False
-            self._step(kept)
+            self._step(control)
         return True
 
     def rank(self) -> tuple[int, float, str]:
@@ -190,7 +190,7 @@ class _Point:
         return self.right["forget"], self.coefficient, self.vector
 
     def _reaches(self, right: int) -> bool:
-        return right / self.search.n[self.search.kept] >= self.search.limit
+        return right / self.search.n[self.search.control] >= self.search.limit
 
     def _step(self, role: str) -> None:
         """Count the next batch of a role."""

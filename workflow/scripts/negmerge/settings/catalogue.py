@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import Field, PositiveInt, model_validator
 
 from negmerge import plugins
-from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
 from negmerge.settings import sources
 from negmerge.settings.recipe import FileName, Settings
 from negmerge.settings.yaml_files import read_yaml
+from negmerge.splits import SPLITS
 
 
 class Download(Settings):

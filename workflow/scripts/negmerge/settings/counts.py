@@ -1,17 +1,15 @@
-"""How many images each role of a task has, by the rows of the data sets and a study's settings."""
+"""How many images there are to train with, to choose by and to score, by the rows of data sets."""
 
-from pathlib import Path
-
-from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
-from negmerge.errors import UserError
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.classifier import Classifier
-from negmerge.settings.experiment import Experiment
-from negmerge.settings.zero_shot import ZeroShot
+from negmerge.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 
+# The images of a task by role and purpose: `train`, `select` and `score`.
 Counts = dict[str, dict[str, int]]
-# The purposes of images, and the part of a data set that each takes in the scenario `zero-shot`.
-PURPOSES = {"train": "train", "select": "val", "score": "test"}
+
+
+def training_images(counts: Counts | None, *roles: str) -> tuple[int, ...] | None:
+    """Give how many images each role has to train with; None where they cannot be counted yet."""
+    return counts and tuple(counts[role]["train"] for role in roles)
 
 
 def part_sizes(known: Catalogue, dataset: str) -> dict[str, int]:
@@ -21,41 +19,3 @@ def part_sizes(known: Catalogue, dataset: str) -> dict[str, int]:
         sizes["val"] = min(int(VALIDATION_SHARE * sizes["train"]), VALIDATION_LIMIT)
         sizes["train"] -= sizes["val"]
     return sizes
-
-
-def role_counts(experiment: Experiment, task: str, known: Catalogue) -> Counts:
-    """Count the images of a task by role and purpose: to train with, choose by, and score.
-
-    The role `original` of a classifier has what the original model is trained on. With the rule
-    `salun` it may have a few images more: how many each class has is not known here.
-
-    Raises:
-        UserError: a list of images to forget cannot be read.
-    """
-    if isinstance(experiment, ZeroShot):
-        found = {}
-        for role, dataset in experiment.roles(task).items():
-            sizes = part_sizes(known, dataset)
-            found[role] = {purpose: sizes.get(part, 0) for purpose, part in PURPOSES.items()}
-        return found
-    assert isinstance(experiment, Classifier)
-    sizes = known.datasets[experiment.dataset].splits
-    n = sizes["train"]
-    kept = n - n // 10 if experiment.forget.rule == "salun" else n
-    forget = _forgotten(experiment, kept)
-    whole = {"forget": forget, "retain": kept - forget, "original": kept, "test": sizes["test"]}
-    most = experiment.selection.images or n
-    return {
-        role: {"train": count, "select": min(count, most), "score": count}
-        for role, count in whole.items()
-    }
-
-
-def _forgotten(experiment: Classifier, images: int) -> int:
-    if experiment.forget.file is None:
-        return round(experiment.forget.share * images)
-    path = Path(experiment.forget.file)
-    try:
-        return len(path.read_text().split())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,12 +1,11 @@
 """Experiments: one scenario, base model, pool and list of methods inside a study.
 
-What the scenarios share is here; `zero_shot.py` and `classifier.py` add their own settings.
+What the scenarios share is here; `scenarios/*/settings.py` add their own.
 """
 
 import fnmatch
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
@@ -14,10 +13,12 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.methods import Use
 from negmerge.settings.pool import Pool, update
 from negmerge.settings.recipe import FileName, Recipe, Settings
-from negmerge.settings.selection import Coefficients, Rule, Selection
+from negmerge.settings.runs import Run, check_run
+from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.yaml_files import explain
 
 # The kinds of methods that choose a coefficient.
@@ -41,7 +42,7 @@ class Experiment(Settings, ABC):
     # The kinds of methods that the scenario has, and the method that leaves the base as it is.
     KINDS: ClassVar[tuple[str, ...]]
     UNCHANGED: ClassVar[str]
-    # The roles of images that are scored.
+    # The roles that are scored: `forget`, then the one whose accuracy must be kept, then others.
     ROLES: ClassVar[tuple[str, ...]]
 
     scenario: str = Field(description="What kind of model forgets.")
@@ -78,6 +79,25 @@ class Experiment(Settings, ABC):
         """Give a job's inputs by name: `images` of a data set, or a `place` of the experiment."""
 
     @abstractmethod
+    def image_counts(self, task: str, known: Catalogue) -> Counts:
+        """Count the images of a task, by the rows of the data sets.
+
+        Raises:
+            UserError: a list of images cannot be read.
+        """
+
+    @abstractmethod
+    def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
+        """Count the images of a task, and check that there are enough of each.
+
+        Returns:
+            The counts; None where they cannot be known before a job has run.
+
+        Raises:
+            UserError: there are not; it begins with `where`.
+        """
+
+    @abstractmethod
     def check(self, where: str, known: Catalogue) -> None:
         """Check the names that stand for something in the catalogue.
 
@@ -85,9 +105,25 @@ class Experiment(Settings, ABC):
             ValueError: what is wrong; it begins with `where`.
         """
 
+    def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
+        """List the training runs of a task, with its images, where they can be counted."""
+        images = training_images(counts, "forget")
+        for point in self.pool.changes:
+            yield Run(f"finetune ({task}, point {point})", self.recipe(task, point), images)
+
+    def check_sizes(self, where: str, known: Catalogue) -> None:
+        """Check that images suffice for all that uses them, and each run for its schedule.
+
+        Raises:
+            UserError: what is wrong; it begins with `where`.
+        """
+        for task in self.task_names:
+            for run in self.runs(task, known, self.check_counts(where, task, known)):
+                check_run(where, run)
+
     @property
-    def measured_roles(self) -> tuple[str, ...]:
-        """The roles of images that choose a coefficient."""
+    def selection_roles(self) -> tuple[str, ...]:
+        """The roles of images by which candidates are chosen."""
         return self.ROLES
 
     @property
@@ -113,27 +149,22 @@ class Experiment(Settings, ABC):
         # Values filled into a pool's recipe are text: "1e-4" becomes a number here.
         return Recipe.model_validate(changed, strict=False)
 
-    @cached_property
-    def rules(self) -> dict[str, Rule]:
-        """The rule that chooses each method, with the names of those chosen by a further rule."""
-        found = dict.fromkeys(self.methods, self.selection.rule)
-        for rule in self.selection.other_rules:
-            found |= {f"{name}.{rule}": rule for name in self.methods if self._is_chosen(name)}
-        return found
-
-    @property
-    def rule_names(self) -> list[Rule]:
-        """All rules by which methods are chosen, the main one first."""
-        return list(dict.fromkeys([self.selection.rule, *self.selection.other_rules]))
-
     def use(self, method: str) -> Use:
-        """How a method is used, whatever rule chooses it.
+        """How a method is used.
 
         Raises:
             UserError: the experiment has no such method.
         """
-        find("method", method, self.rules)
-        return self.methods[methods.without_rule(method)]
+        return find("method", method, self.methods)
+
+    def about(self, method: str) -> dict[str, object]:
+        """What records say of a method, whatever is chosen for it."""
+        return {
+            "kind": methods.kind(method),
+            "searched": self.is_searched(method),
+            "keep": self.selection.keep,
+            "models": len(self.points(method)),
+        }
 
     def points(self, method: str) -> list[str]:
         """The points whose vectors a method merges, or chooses from, sorted by name."""
@@ -153,18 +184,18 @@ class Experiment(Settings, ABC):
         Raises:
             UserError: the experiment has no such method, or no such use.
         """
-        name = methods.without_rule(method)
-        if methods.kind(name) == "single":
+        self.use(method)
+        if methods.kind(method) == "single":
             return method
-        if methods.base_name(name) != methods.MASKED:
+        if methods.base_name(method) != methods.MASKED:
             return None
         uses = [use for use in self.methods if methods.kind(use) == "single"]
         for use in uses:
             if self.points(use) == self.points(method):
                 return use
         raise UserError(
-            f"methods.{name}: it masks what {methods.SINGLE} chose of the same points, and no use "
-            f"of it chooses among {', '.join(self.points(method))}"
+            f"methods.{method}: it masks what {methods.SINGLE} chose of the same points, and no "
+            f"use of it chooses among {', '.join(self.points(method))}"
         )
 
     def candidates(self, method: str) -> list[str]:
@@ -174,35 +205,33 @@ class Experiment(Settings, ABC):
             UserError: the experiment has no such method.
         """
         self.use(method)
-        name = methods.without_rule(method)
-        kind = methods.kind(name)
+        kind = methods.kind(method)
         if kind == "base":
             return []
-        if kind == "single":
-            return self.points(method)
-        return [name]
+        return self.points(method) if kind == "single" else [method]
 
-    def reads(self, method: str) -> str | None:
+    def data_used(self, method: str) -> str | None:
         """Which images a method itself reads; None for those of which only their file tells it."""
         self.use(method)
         by_kind = {"base": "-", "retrain": "retain", "unlearn": None}
-        return by_kind.get(methods.kind(methods.without_rule(method)), "forget")
+        return by_kind.get(methods.kind(method), "forget")
 
     def is_searched(self, method: str) -> bool:
         """Whether there are several things to choose among: coefficients, vectors or options."""
-        self.use(method)
-        return self._is_chosen(methods.without_rule(method))
+        grid = self.use(method).grid
+        return methods.kind(method) in CHOSEN or bool(grid)
 
-    def _is_chosen(self, name: str) -> bool:
-        return methods.kind(name) in CHOSEN or bool(self.methods[name].grid)
+    def is_pruned(self, method: str) -> bool:
+        """Whether a search takes the place of sweeps; the rule `gap` needs sweeps all the same."""
+        search = self.use(method).search or self.selection.search
+        return search == "exact-pruned" and methods.kind(method) in CHOSEN
 
     @model_validator(mode="after")
     def _consistent(self):
         try:
             self._check_methods()
             self._check_points()
-            self._check_singles()
-            for rule in (self.selection.rule, *self.selection.other_rules):
+            for rule in self.selection.rules:
                 if rule not in self.RULES:
                     raise UserError(f"selection: {unknown('rule', rule, self.RULES)}")
         except UserError as error:
@@ -228,14 +257,12 @@ class Experiment(Settings, ABC):
                         f"methods.{name}.grid: {option!r} has a value of its own as well; expected "
                         "one of the two"
                     )
-
-    def _check_singles(self) -> None:
-        for name, use in self.methods.items():
             if methods.base_name(name) == methods.MASKED and "single" in use.options:
                 raise UserError(
                     f"methods.{name}: `single` is left out in a study, where {methods.SINGLE} "
                     "chooses it"
                 )
+        for name in self.methods:
             self.single(name)
 
     def _check_points(self) -> None:
@@ -246,7 +273,7 @@ class Experiment(Settings, ABC):
             if isinstance(epochs, Mapping) and task not in epochs:
                 raise UserError(f"finetune.epochs: no number for task {task!r}")
             for point in self.pool.changes:
-                if point in (*methods.known(), *self.methods):
+                if methods.is_known(point):
                     raise UserError(f"pool: a point must not have a method's name: {point!r}")
                 try:
                     self.recipe(task, point)

@@ -109,11 +109,6 @@ def _fitting(name: str) -> list[str]:
     return [method for method in known() if name == method or name.startswith(f"{method}-")]
 
 
-def without_rule(name: str) -> str:
-    """Give the name of a method's use, whatever rule chose it: `negmerge` for `negmerge.gap`."""
-    return name.partition(".")[0]
-
-
 def kind(name: str) -> str:
     """Give the kind of the method that a name stands for; see `known`."""
     return known()[base_name(name)]

@@ -4,21 +4,15 @@ What would fail only after hours of training, or silently do something else, is 
 study is read. The sizes of data sets are those of their rows, which `prepare` holds to be true.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.classifier import Classifier
-from negmerge.settings.counts import PURPOSES, Counts, part_sizes, role_counts
-from negmerge.settings.experiment import Experiment
+from negmerge.settings.counts import Counts, training_images
+from negmerge.settings.methods import Use
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.zero_shot import ZeroShot
-
-# What the images of each role of the scenario `zero-shot` are needed for.
-NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}
 
 
 @dataclass(frozen=True)
@@ -42,23 +36,6 @@ class Run:
             return None
         batches = sum(-(-count // self.recipe.batch_size) for count in self.images)
         return self.recipe.epochs * batches // self.recipe.grad_accum_steps
-
-
-def check_sizes(where: str, experiment: Experiment, known: Catalogue) -> None:
-    """Check that images suffice for all that uses them, and each run for its schedule.
-
-    A list of images to forget that cannot be read is left to the rule `split`, which reads it at
-    once; how many images it leaves to train with is then not checked.
-
-    Raises:
-        UserError: what is wrong; it begins with `where`.
-    """
-    for task in experiment.task_names:
-        counts = _counts(where, experiment, task, known)
-        for run in runs(experiment, task, counts, known):
-            check_run(where, run)
-        if isinstance(experiment, Classifier):
-            break  # trials differ in seeds only
 
 
 def check_run(where: str, run: Run) -> None:
@@ -92,46 +69,19 @@ def check_run(where: str, run: Run) -> None:
         )
 
 
-def runs(
-    experiment: Experiment, task: str, counts: Counts | None, known: Catalogue
+def unlearning_runs(
+    uses: Mapping[str, Use], shared: Recipe, counts: Counts | None
 ) -> Iterator[Run]:
-    """List the training runs of a task.
+    """List the runs of methods that train; those that read both sets make at most these steps.
 
     Args:
-        experiment: the experiment.
-        task: the task.
-        counts: its images by role, from `role_counts`; None where they cannot be counted.
-        known: the rows of data sets.
+        uses: the methods of an experiment.
+        shared: the recipe that they share.
+        counts: the images of a task; None where they cannot be counted yet.
     """
-    train = {role: found["train"] for role, found in counts.items()} if counts else None
-
-    def images(*roles: str) -> tuple[int, ...] | None:
-        return train and tuple(train[role] for role in roles)
-
-    if isinstance(experiment, ZeroShot) and experiment.pretrain is not None:
-        shown = sum(
-            part_sizes(known, name)[source.part] * source.repeat
-            for name, source in experiment.pretrain.sources.items()
-        )
-        yield Run("pretrain.recipe", experiment.pretrain.recipe, (shown,))
-    if isinstance(experiment, Classifier):
-        yield Run("train (original)", experiment.train, images("original"))
-        yield Run("train (retrain)", experiment.train, images("retain"))
-        yield from _unlearning(experiment, images)
-    for point in experiment.pool.changes:
-        recipe = experiment.recipe(task, point)
-        yield Run(f"finetune ({task}, point {point})", recipe, images("forget"))
-
-
-def _unlearning(experiment: Classifier, images) -> Iterator[Run]:
-    """List the runs of methods that train.
-
-    A method that reads both sets makes at most the steps that are counted here.
-    """
-    shared = experiment.unlearn
     if shared.schedule != "steps" and not shared.warmup_steps and shared.grad_accum_steps == 1:
         return  # Nothing can be wrong, and the methods' files, which import torch, stay unread.
-    for name, use in experiment.methods.items():
+    for name, use in uses.items():
         if methods.kind(name) != "unlearn":
             continue
         method = plugins.load(plugins.UNLEARN_METHODS, methods.base_name(name)).METHOD
@@ -139,35 +89,9 @@ def _unlearning(experiment: Classifier, images) -> Iterator[Run]:
             options = method.check(name, given)
             epochs = getattr(options, "epochs", None)
             if epochs is not None:
-                uses = method.uses(options)
-                roles = ("forget", "retain") if uses == "all" else (uses,)
+                used = method.uses(options)
+                roles = ("forget", "retain") if used == "all" else (used,)
                 recipe = shared.model_copy(update={"epochs": epochs})
                 searched = ", ".join(f"{option} {given[option]}" for option in use.grid)
                 place = f"methods.{name}" + (f", {searched}" if searched else "")
-                yield Run(f"unlearn ({place})", recipe, images(*roles))
-
-
-def _counts(where: str, experiment: Experiment, task: str, known: Catalogue) -> Counts | None:
-    """Count the images of a task, and check that each role has some of each kind."""
-    if isinstance(experiment, ZeroShot):
-        counts = role_counts(experiment, task, known)
-        for role, dataset in experiment.roles(task).items():
-            for purpose in NEEDS[role]:
-                if not counts[role][purpose]:
-                    raise UserError(
-                        f"{where}: data set {dataset!r} is the {role} set, but has no "
-                        f"{PURPOSES[purpose]} images; its splits are "
-                        f"{', '.join(known.datasets[dataset].splits)}"
-                    )
-        return counts
-    try:
-        counts = role_counts(experiment, task, known)
-    except UserError:
-        return None
-    forget, retain = counts["forget"]["train"], counts["retain"]["train"]
-    if min(forget, retain) < 1:
-        raise UserError(
-            f"{where}.forget: {forget} of {forget + retain} images are forgotten, expected at "
-            "least 1 to forget and 1 to keep"
-        )
-    return counts
+                yield Run(f"unlearn ({place})", recipe, training_images(counts, *roles))

@@ -40,8 +40,8 @@ class Selection(Settings):
     )
     other_rules: list[Rule] = Field(
         [],
-        description="Rules by which each method is chosen once more; its name then ends in the "
-        "rule's, e.g. negmerge.gap.",
+        description="Rules by which each method is chosen once more; a column of a table may show "
+        "them.",
     )
     keep: Share = Field(0.95, description="Share of the base's accuracy to keep.")
     halvings: int = Field(
@@ -61,3 +61,8 @@ class Selection(Settings):
         None,
         description="At most so many images of each role measure a coefficient; null: all of them.",
     )
+
+    @property
+    def rules(self) -> list[Rule]:
+        """All rules, the main one first."""
+        return list(dict.fromkeys([self.rule, *self.other_rules]))

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
-from negmerge.data.splits import SPLITS
 from negmerge.settings.recipe import Settings
 from negmerge.settings.yaml_files import explain
+from negmerge.splits import SPLITS
 
 Split = Literal[SPLITS]
 Share = Annotated[float, Field(gt=0, lt=1)]

@@ -1,26 +1,29 @@
 """Studies: typed, validated views of the files in `config/studies/`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Union
 
 from pydantic import Field, PrivateAttr
 
+from negmerge import plugins
 from negmerge.errors import UserError, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
-from negmerge.settings.classifier import Classifier
 from negmerge.settings.compute import Compute
 from negmerge.settings.exhibits import Figure, Table
 from negmerge.settings.experiment import require
 from negmerge.settings.recipe import FileName, Settings
-from negmerge.settings.runs import check_sizes
 from negmerge.settings.yaml_files import read_yaml
-from negmerge.settings.zero_shot import ZeroShot
 
 # Folders of a study's results, beside those of its experiments.
 RESERVED = ("benchmarks", "figures", "logs", "provenance", "tables")
 
-Experiment = Annotated[ZeroShot | Classifier, Field(discriminator="scenario")]
+# What a study may say of each scenario.
+SCENARIOS = tuple(
+    plugins.load(plugins.SCENARIO_SETTINGS, name).EXPERIMENT
+    for name in plugins.names(plugins.SCENARIO_SETTINGS)
+)
+Experiment = Annotated[Union[SCENARIOS], Field(discriminator="scenario")]  # noqa: UP007
 
 
 class Study(Settings):
@@ -76,8 +79,8 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
         if options:
             _check_options(study)
         _check_references(study)
-        if options:
-            _check_sizes(study)
+        for name, experiment in study.experiments.items() if options else ():
+            experiment.check_sizes(f"experiments.{name}", study.catalogue)
     except (ValueError, UserError) as error:
         raise UserError(f"{path}: {error}") from error
     return study
@@ -88,12 +91,6 @@ def _check_options(study: Study) -> None:
     for name, experiment in study.experiments.items():
         for method, use in experiment.methods.items():
             methods.check_options(f"experiments.{name}: methods.{method}", method, use)
-
-
-def _check_sizes(study: Study) -> None:
-    """Check that no job can lack images, and that each training does what its schedule says."""
-    for name, experiment in study.experiments.items():
-        check_sizes(f"experiments.{name}", experiment, study.catalogue)
 
 
 def _check_references(study: Study) -> None:
@@ -110,7 +107,7 @@ def _check_references(study: Study) -> None:
         require(where, "experiment", figure.experiments, study.experiments)
         for name in figure.experiments:
             _require_scenario(where, name, study.experiments[name], figure)
-            require(where, "method", figure.methods, study.experiments[name].rules)
+            require(where, "method", figure.methods, study.experiments[name].methods)
             require(where, "task", figure.tasks, study.experiments[name].task_names)
             _check_own_data(where, name, study.experiments[name], figure)
 
@@ -147,17 +144,16 @@ def _check_table(study: Study, where: str, table: Table) -> None:
             experiment = study.experiments[name]
             _require_scenario(place, name, experiment, table)
             require(place, "task", column.tasks, experiment.task_names)
-            rules = (experiment.selection.rule, *experiment.selection.other_rules)
+            rules = experiment.selection.rules
             require(place, "rule", [column.rule] if column.rule is not None else [], rules)
-            shown = [column.method(row, experiment.rules) for row in table.rows]
-            require(place, "method", shown, experiment.rules)
+            require(place, "method", table.rows, experiment.methods)
             other = experiment.coefficients.values != first.coefficients.values
             if table.kind == "sweep" and other:
                 raise ValueError(f"{place}: {name!r} has other coefficients than those before it")
             if table.kind == "mask":
                 _check_same_points(place, name, experiment, list(table.rows))
                 if experiment.scenario == "classifier":
-                    require(place, "method", [methods.RETRAIN], experiment.rules)
+                    require(place, "method", [methods.RETRAIN], experiment.methods)
 
 
 def _require_scenario(where: str, name: str, experiment: Experiment, shown: Table | Figure) -> None:

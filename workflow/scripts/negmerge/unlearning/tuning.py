@@ -7,10 +7,10 @@ from torch import nn
 
 from negmerge.checkpoints import open_state
 from negmerge.errors import NotFinite, UserError
-from negmerge.evaluation.validation import Validation
 from negmerge.selection.choice import Rule
 from negmerge.selection.points import Point
 from negmerge.selection.refinement import OptionGrid, Options, Value, explore
+from negmerge.selection.validation import Validation
 from negmerge.states import State
 
 
@@ -54,21 +54,20 @@ def tune(
     """
     states: dict[str, State] = {}
     measured: list[Point] = []
-    found = validation.measure()
-    base = Point(base_name, 0.0, found.accuracy, found.further)
+    base = validation.measure(base_name, 0.0)
 
     def measure(setting: Options) -> Point:
-        point = Point(candidate_name(name, setting), 1.0, {}, options=dict(setting))
+        model_name = candidate_name(name, setting)
         try:
             model = train(dict(setting))
-            found = validation.measure(model)
+            found = validation.measure(model_name, 1.0, model)
         except NotFinite as error:
             if not setting:
                 raise
-            print(f"{point.vector}: diverged: {error}")
-            return point
-        print(f"{point.vector}: {found}")
-        point = replace(point, accuracy=found.accuracy, further=found.further)
+            print(f"{model_name}: diverged: {error}")
+            return Point(model_name, 1.0, {}, options=dict(setting))
+        point = replace(found, options=dict(setting))
+        print(point)
         measured.append(point)
         states[point.vector] = {key: tensor.cpu() for key, tensor in model.state_dict().items()}
         best = {min(measured, key=rule.order(base)).vector for rule in rules}

@@ -1,14 +1,20 @@
 """Settings of the scenario `zero-shot`: a CLIP model forgets a data set, control is another one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError, find
+from negmerge.scenarios.zero_shot.parts import PARTS
 from negmerge.settings.catalogue import Catalogue, Prompts
+from negmerge.settings.counts import Counts, part_sizes
 from negmerge.settings.experiment import Experiment, require
 from negmerge.settings.recipe import FileName, Recipe, Settings
+from negmerge.settings.runs import Run
+
+# What the images of each role are needed for.
+NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}
 
 
 class PretrainSource(Settings):
@@ -74,7 +80,13 @@ class ZeroShot(Experiment):
         """The model, and the data sets by role."""
         model = known.models[self.model].model_dump()
         sets = self.roles(task)
-        return {"name": self.scenario, "model": model, "mode": self.mode, "datasets": sets}
+        return {
+            "name": self.scenario,
+            "roles": list(self.ROLES),
+            "model": model,
+            "mode": self.mode,
+            "datasets": sets,
+        }
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Give the prepared images and the zero-shot head of each role."""
@@ -82,6 +94,37 @@ class ZeroShot(Experiment):
         images = {f"{role}_data": ("images", sets[role]) for role in roles}
         heads = {f"{role}_head": ("place", f"heads/{sets[role]}.safetensors") for role in roles}
         return images | heads
+
+    def image_counts(self, task: str, known: Catalogue) -> Counts:
+        """Count the parts of the data set of each role."""
+        found = {}
+        for role, dataset in self.roles(task).items():
+            sizes = part_sizes(known, dataset)
+            found[role] = {purpose: sizes.get(part, 0) for purpose, part in PARTS.items()}
+        return found
+
+    def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
+        """Check that each role has images for all that it is needed for."""
+        counts = self.image_counts(task, known)
+        for role, dataset in self.roles(task).items():
+            for purpose in NEEDS[role]:
+                if not counts[role][purpose]:
+                    raise UserError(
+                        f"{where}: data set {dataset!r} is the {role} set, but has no "
+                        f"{PARTS[purpose]} images; its splits are "
+                        f"{', '.join(known.datasets[dataset].splits)}"
+                    )
+        return counts
+
+    def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
+        """List pre-training, and the runs of the pool."""
+        if self.pretrain is not None:
+            shown = sum(
+                part_sizes(known, name)[source.part] * source.repeat
+                for name, source in self.pretrain.sources.items()
+            )
+            yield Run("pretrain.recipe", self.pretrain.recipe, (shown,))
+        yield from super().runs(task, known, counts)
 
     def pretraining(self, prompts: Mapping[str, Prompts]) -> dict | None:
         """What pre-training is made of, with the prompts of its data sets; None without one."""
@@ -111,3 +154,6 @@ class ZeroShot(Experiment):
         if len({self.control, *self.tasks}) <= len(self.tasks):
             raise UserError("control and tasks: each data set may stand there once")
         super()._check_points()
+
+
+EXPERIMENT = ZeroShot

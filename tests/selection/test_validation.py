@@ -6,12 +6,12 @@ from torch import nn
 
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import accuracy
-from negmerge.evaluation.validation import Validation
 from negmerge.selection.choice import Rule
 from negmerge.selection.merge_greedily import RunningMean, merge_greedily
 from negmerge.selection.points import Point
 from negmerge.selection.refinement import CoefficientGrid, explore
 from negmerge.selection.search import search
+from negmerge.selection.validation import Validation
 from negmerge.states import write_state
 from negmerge.vectors import apply
 

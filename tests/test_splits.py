@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negmerge.data import train_val_split
-from negmerge.data.splits import MNIST_FIRST
 from negmerge.errors import UserError
+from negmerge.splits import MNIST_FIRST
 
 SETS = ("MNIST", "Cars", "DTD", "GTSRB", "RESISC45", "SUN397", "SVHN", "ImageNet")
 
@@ -31,7 +31,7 @@ def test_the_split_is_the_official_one(golden, name):
 
 def test_mnist_starts_where_its_authors_assert(monkeypatch):
     assert train_val_split(60000, "MNIST")[0][0] == MNIST_FIRST == 36044
-    monkeypatch.setattr("negmerge.data.splits.MNIST_FIRST", 5)
+    monkeypatch.setattr("negmerge.splits.MNIST_FIRST", 5)
     with pytest.raises(UserError) as caught:
         train_val_split(60000, "MNIST")
     assert str(caught.value) == (

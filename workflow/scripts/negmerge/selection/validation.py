@@ -1,36 +1,20 @@
 """What validation images say of a base that is moved along vectors, or of other models."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from negmerge.data.loading import Batch, evaluation_batches
-from negmerge.errors import UserError
+from negmerge.data.loading import Batch
 from negmerge.evaluation.accuracy import accuracy, all_logits, count_right, predict
-from negmerge.evaluation.counts import Accuracy
-from negmerge.scenario import Scenario
+from negmerge.selection.points import Point
 from negmerge.selection.search import Count
-from negmerge.states import State, read_state
+from negmerge.states import State
 from negmerge.vectors import apply
 
 # A vector's name -> the vector, and how errors call it.
 Read = Callable[[str], tuple[State, str | Path]]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What one model reaches.
-
-    Attributes:
-        accuracy: by role.
-        further: other measures of the scenario in percent, by name.
-    """
-
-    accuracy: dict[str, Accuracy]
-    further: dict[str, float]
 
 
 class _Set:
@@ -115,12 +99,18 @@ class Validation:
         if coefficient and self._settle is not None:
             self._settle(self._network)
 
-    def measure(self, network: nn.Module | None = None) -> Measured:
-        """Measure the network as it was moved, or another one."""
+    def measure(self, name: str, coefficient: float, network: nn.Module | None = None) -> Point:
+        """Measure the network as it was moved, or another one.
+
+        Args:
+            name: of the vector, or of the other network.
+            coefficient: how far it was moved; 1 for another network.
+            network: the other network.
+        """
         network = network or self._network
         found = {role: images.logits(network) for role, images in self._sets.items()}
         counts = {role: count_right(logits, labels) for role, (logits, labels) in found.items()}
-        return Measured(counts, self._further(found))
+        return Point(name, coefficient, counts, self._further(found))
 
     def counting(self, read: Read) -> Count:
         """Give a function that counts the right answers of base - coefficient * vector in a batch.
@@ -145,52 +135,3 @@ class Validation:
             return self._sets[role].count(self._network, batch)
 
         return count
-
-
-def load_validation(
-    scenario: Scenario,
-    base: str,
-    batch_size: int,
-    device: torch.device,
-    *,
-    most: int | None,
-    re_estimates: bool,
-    loaders: int = 0,
-    roles: Iterable[str] | None = None,
-    seed: int = 0,
-) -> Validation:
-    """Read the base and the images that choose a coefficient.
-
-    Args:
-        scenario: the job's.
-        base: the file of the weights before forgetting.
-        batch_size: images per forward pass.
-        device: where to compute.
-        most: how many images of a role are read at most; None: all.
-        loaders: processes that load the images.
-        re_estimates: whether a moved network gets batch statistics of its own.
-        roles: of the images; by default what to forget and what to keep.
-        seed: of what the scenario's measures draw.
-
-    Raises:
-        UserError: a file that is missing, damaged or of another model.
-    """
-    state = read_state(base)
-    network = scenario.network(state, base)
-    sets = {}
-    for name in roles or ("forget", scenario.kept):
-        role = scenario.role(name, "select", most)
-        if not len(role.items):
-            raise UserError(f"too few {name} images to choose a coefficient with")
-        batches = evaluation_batches(
-            role.items, scenario.evaluation_transform(), batch_size, loaders
-        )
-        sets[name] = role.head, batches
-    return Validation(
-        network,
-        state,
-        sets,
-        device,
-        (lambda moved: scenario.settle(moved, batch_size, most)) if re_estimates else None,
-        lambda found: scenario.measures(found, seed),
-    )

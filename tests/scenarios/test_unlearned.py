@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from negmerge.errors import UserError
+from negmerge.files import write_json
+from negmerge.scenarios.unlearned import choices, unlearned_network, unlearned_state
 from negmerge.states import write_state
-from negmerge.unlearned import unlearned_network, unlearned_state
 from negmerge.unlearning.tuning import stacked
 
 BASE = {"w": torch.tensor([1.0, 2.0])}
@@ -32,7 +33,7 @@ def files(tmp_path):
         (choice("single", "negmerge", 1.0), [0.0, -2.0]),
         (choice("retrain", "retrain", 1.0), [7.0, 7.0]),
         (choice("unlearn", "a2", 1.0, "salun"), [2.0, 0.0]),
-        (choice("unlearn", "a1", 1.0, "salun.retain"), [1.0, 0.0]),
+        (choice("unlearn", "a1", 1.0, "salun"), [1.0, 0.0]),
         (choice("unlearn", "original", 0.0, "salun"), [1.0, 2.0]),
     ],
 )
@@ -77,3 +78,30 @@ def test_only_a_negated_model_gets_new_batch_statistics(tmp_path, files, chosen,
         scenario = Scenario()
         unlearned_network(scenario, str(base), chosen, files, 4, wanted)
         assert scenario.settled == (settled if wanted else 0)
+
+
+LABELS = {"experiment": "resnet", "task": "trial1", "method": "salun"}
+ABOUT = {"kind": "unlearn", "searched": False}
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "vector", "coefficient"),
+    [("salun", "unlearn", "salun", 1.0), ("retrain", "retrain", "retrain", 1.0),
+     ("original", "base", None, 0.0)],
+)  # fmt: skip
+def test_a_method_with_nothing_to_choose_is_what_it_is(method, kind, vector, coefficient):
+    labels, about = LABELS | {"method": method}, ABOUT | {"kind": kind}
+    (found,) = choices(labels | {"rule": "x"}, about, ["selected/negmerge.json"])
+    assert found.items() >= (labels | about).items()
+    assert (found["vector"], found["coefficient"]) == (vector, coefficient)
+    assert (found["rule"], found["unchanged"], found["forget_accuracy"]) == (None, False, None)
+
+
+def test_what_each_rule_chose_is_read(tmp_path):
+    chosen = [choice("unlearn", name, 1.0, "salun") | {"rule": name} for name in ("gap", "retain")]
+    path = tmp_path / "salun.json"
+    write_json(path, chosen)
+    assert choices(LABELS, ABOUT, [str(path)]) == chosen
+    write_json(path, [{"vector": "a1"}])
+    with pytest.raises(UserError, match=r"salun.json: the key 'coefficient' is missing"):
+        choices(LABELS, ABOUT, [str(path)])

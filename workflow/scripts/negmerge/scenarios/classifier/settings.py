@@ -1,14 +1,17 @@
 """Settings of the scenario `classifier`: a classifier forgets some of its training images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from negmerge.errors import find
+from negmerge.errors import UserError, find
 from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.experiment import Experiment, require
 from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
+from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import Rule, Selection
 
 
@@ -45,6 +48,20 @@ class Forget(Settings):
             if getattr(self, name) is not None and self.rule != "salun":
                 raise ValueError(f"`{name}` goes with `rule: salun`, and only with it")
         return self
+
+    def count(self, images: int) -> int:
+        """Count what is forgotten of so many images.
+
+        Raises:
+            UserError: the list of images cannot be read.
+        """
+        if self.file is None:
+            return round(self.share * images)
+        path = Path(self.file)
+        try:
+            return len(path.read_text().split())
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 class SalunRecipe(Recipe):
@@ -152,6 +169,7 @@ class Classifier(Experiment):
         find("task", task, dict.fromkeys(self.task_names))
         return {
             "name": self.scenario,
+            "roles": list(self.ROLES),
             "model": known.models[self.model].model_dump(),
             "dataset": self.dataset,
             "classes": known.datasets[self.dataset].classes,
@@ -161,16 +179,57 @@ class Classifier(Experiment):
         """Give the prepared images, which all roles share, and which of them are forgotten."""
         return {"images": ("images", self.dataset), "split": ("place", f"{task}/split.json")}
 
+    def image_counts(self, task: str, known: Catalogue) -> Counts:
+        """Count the images to forget and to retain, which train and choose alike, and the test set.
+
+        The role `original` has what the original model is trained on. With the rule `salun` it may
+        have a few images more: how many each class has is not known here.
+        """
+        sizes = known.datasets[self.dataset].splits
+        n = sizes["train"]
+        kept = n - n // 10 if self.forget.rule == "salun" else n
+        forget = self.forget.count(kept)
+        whole = {"forget": forget, "retain": kept - forget, "original": kept, "test": sizes["test"]}
+        most = self.selection.images or n
+        return {
+            role: {"train": count, "select": min(count, most), "score": count}
+            for role, count in whole.items()
+        }
+
+    def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
+        """Check that there is something to forget and something to keep.
+
+        A list of images to forget that cannot be read is left to the rule `split`, which reads it
+        at once.
+        """
+        try:
+            counts = self.image_counts(task, known)
+        except UserError:
+            return None
+        forget, retain = counts["forget"]["train"], counts["retain"]["train"]
+        if min(forget, retain) < 1:
+            raise UserError(
+                f"{where}.forget: {forget} of {forget + retain} images are forgotten, expected at "
+                "least 1 to forget and 1 to keep"
+            )
+        return counts
+
+    def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
+        """List the training of Original and Retrain, of unlearn methods, and of the pool."""
+        yield Run("train (original)", self.train, training_images(counts, "original"))
+        yield Run("train (retrain)", self.train, training_images(counts, "retain"))
+        yield from unlearning_runs(self.methods, self.unlearn, counts)
+        yield from super().runs(task, known, counts)
+
     def split_seed(self, task: str) -> int | None:
         """The seed of a trial's split, where the study gives it."""
         first = self.forget.seed
         return None if first is None else first + self.task_names.index(task)
 
     @property
-    def measured_roles(self) -> tuple[str, ...]:
-        """The roles that choose a coefficient; test images only where the rule `gap` needs them."""
-        by_gap = "gap" in (self.selection.rule, *self.selection.other_rules)
-        return self.ROLES if by_gap else ("forget", "retain")
+    def selection_roles(self) -> tuple[str, ...]:
+        """The roles by which candidates are chosen; test images only for the rule `gap`."""
+        return self.ROLES if "gap" in self.selection.rules else self.ROLES[:2]
 
     @property
     def re_estimates(self) -> bool:
@@ -192,3 +251,6 @@ class Classifier(Experiment):
         require(where, "data set", self.datasets, known.datasets)
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)
+
+
+EXPERIMENT = Classifier

@@ -19,7 +19,7 @@ from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
 from negmerge.models.classifiers import load_classifier
 from negmerge.models.statistics import re_estimate
-from negmerge.scenario import Purpose, Role
+from negmerge.scenarios.scenario import Outputs, Purpose, Role
 from negmerge.seeds import derive_seed
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
@@ -27,19 +27,18 @@ from negmerge.states import State, read_state
 
 
 class Classifier:
-    """See `negmerge.scenario.Scenario`.
+    """See `negmerge.scenarios.scenario.Scenario`.
 
     Args:
-        settings: `model`, a row of `config/models.yaml`; `compute`, the study's way to compute.
+        settings: `roles`; `model`, a row of `config/models.yaml`; `compute`, the study's way to
+            compute.
         files: `images`, the prepared data set; `split`, which of them are forgotten; to score,
             `base`, the original model.
         device: where to compute.
     """
 
-    kept = "retain"
-    roles = ("forget", "retain", "test")
-
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
+        self.roles: list[str] = settings["roles"]
         self._model, self._files, self._device = settings["model"], files, device
         self._compute = Compute.model_validate(settings.get("compute", {}))
         self._training = Images(files["images"], "train")
@@ -67,18 +66,18 @@ class Classifier:
         """Build the transform without randomness, without normalisation."""
         return augmentation.evaluation_transform(self._model["size"], *WITHIN_MODEL)
 
-    def measures(self, found: Mapping[str, tuple[Tensor, Tensor]], seed: int) -> dict[str, float]:
+    def selection_metrics(self, found: Outputs, seed: int) -> dict[str, float]:
         """Give the success of the membership attack, where test images are measured as well."""
         if "test" not in found:
             return {}
         known = found["retain"], found["test"], found["forget"]
-        attack = membership_attack(*known, MEASURED, seed=seed)
+        attack = membership_attack(*known, PUBLISHED_FEATURES, seed=seed)
         return {"mia": attack["confidence"]}
 
     def scores(
         self,
         network: nn.Module,
-        found: Mapping[str, tuple[Tensor, Tensor]],
+        found: Outputs,
         batch_size: int,
         relearning: Mapping | None,
         seed: int,
@@ -142,7 +141,7 @@ def _as_it_is(image: Tensor) -> Tensor:
 
 
 # The feature that the papers report.
-MEASURED = ("confidence",)
+PUBLISHED_FEATURES = ("confidence",)
 # Mean and standard deviation of a transform that leaves intensities in 0..1.
 WITHIN_MODEL = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 

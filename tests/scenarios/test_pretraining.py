@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from negmerge import pretraining
 from negmerge.errors import UserError
 from negmerge.jobs.resuming import SavedState
-from negmerge.pretraining import Source, multi_positive_loss, pretrain
+from negmerge.scenarios.zero_shot import pretraining
+from negmerge.scenarios.zero_shot.pretraining import Source, multi_positive_loss, pretrain
 from negmerge.settings.recipe import Recipe
 
 CPU = torch.device("cpu")

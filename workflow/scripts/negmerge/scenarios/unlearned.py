@@ -1,14 +1,14 @@
 """The unlearned model of a method: the base, and what was chosen to make it forget."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
 
 from negmerge.errors import find
-from negmerge.files import read_json
-from negmerge.scenario import Scenario
-from negmerge.settings.methods import without_rule
+from negmerge.files import read_json_records
+from negmerge.scenarios.scenario import Scenario
+from negmerge.selection.choice import Choice
 from negmerge.states import State, read_state
 from negmerge.unlearning.tuning import read_candidate
 from negmerge.vectors import apply
@@ -17,13 +17,26 @@ from negmerge.vectors import apply
 TRAINED = ("unlearn", "retrain")
 
 
-def read_choice(path: str) -> dict:
-    """Read what was chosen for a method, from `selected/{method}.json`.
+def choices(
+    labels: Mapping[str, str], about: Mapping[str, object], selected: Iterable[str]
+) -> list[dict]:
+    """List what was chosen for a method, a record per rule, that of the main rule first.
+
+    Args:
+        labels: experiment, task and method; more are left out.
+        about: what the study says of the method, see `Experiment.about`.
+        selected: files of choices, named after their methods. A method that is not among them has
+            nothing to choose: it is the base as it is, or the one model that was trained for it.
 
     Raises:
-        UserError: the file cannot be read, or holds no choice.
+        UserError: the method's file cannot be read, or holds no choice.
     """
-    return read_json(path, keys=("vector", "coefficient", "kind"))
+    paths, method = {Path(path).stem: path for path in selected}, labels["method"]
+    if method in paths:
+        return read_json_records(paths[method], keys=("vector", "coefficient", "kind", "rule"))
+    trained = about["kind"] in TRAINED
+    only = Choice(method if trained else None, float(trained), None, None, None)
+    return [only.record(labels, None, about)]
 
 
 def unlearned_state(base: State, choice: Mapping, candidates: Sequence[str]) -> State:
@@ -31,7 +44,7 @@ def unlearned_state(base: State, choice: Mapping, candidates: Sequence[str]) -> 
 
     Args:
         base: the weights before forgetting.
-        choice: from `read_choice`.
+        choice: one of `choices`.
         candidates: the files that hold what was chosen among, and perhaps others.
 
     Raises:
@@ -41,8 +54,7 @@ def unlearned_state(base: State, choice: Mapping, candidates: Sequence[str]) -> 
         return dict(base)
     vector, paths = choice["vector"], {Path(path).stem: path for path in candidates}
     if choice["kind"] == "unlearn":
-        path = find("method", without_rule(choice["method"]), paths)
-        return read_candidate(path, vector)
+        return read_candidate(find("method", choice["method"], paths), vector)
     path = find("candidate", vector, paths)
     if choice["kind"] == "retrain":
         return read_state(path)

@@ -9,10 +9,11 @@ from negmerge.data.loading import evaluation_batches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import accuracy, all_logits
 from negmerge.evaluation.membership import membership_attack
-from negmerge.evaluation.outcomes import write_outcomes
+from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.last_linear import last_linear
-from negmerge.scenarios import classifier, load_scenario
+from negmerge.scenarios import load_scenario
+from negmerge.scenarios.classifier import jobs
 from negmerge.settings.recipe import Augmentation
 from negmerge.states import read_state, write_state
 
@@ -30,6 +31,7 @@ PARTS = {
     "original": [number for number in range(40) if number != 20],
     "test": list(range(10)),
 }
+SETTINGS = {"name": "classifier", "model": MODEL, "roles": ["forget", "retain", "test"]}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def files(prepared, tmp_path_factory):
 
 
 def load(files, **settings):
-    return load_scenario({"name": "classifier", "model": MODEL} | settings, files, CPU)
+    return load_scenario(SETTINGS | settings, files, CPU)
 
 
 @pytest.fixture
@@ -71,8 +73,7 @@ def outputs(scenario, network, roles=("forget", "retain", "test")):
 
 
 def test_the_retain_set_is_kept_and_test_images_are_scored(scenario):
-    assert scenario.kept == "retain"
-    assert scenario.roles == ("forget", "retain", "test")
+    assert scenario.roles == ["forget", "retain", "test"]
 
 
 @pytest.mark.parametrize("name", ["forget", "retain", "original"])
@@ -130,10 +131,10 @@ def test_the_network_is_computed_as_the_study_says(files):
 
 
 def test_measures_need_test_images(scenario, network):
-    assert scenario.measures(outputs(scenario, network, ("forget", "retain")), 0) == {}
+    assert scenario.selection_metrics(outputs(scenario, network, ("forget", "retain")), 0) == {}
     found = outputs(scenario, network)
     expected = membership_attack(found["retain"], found["test"], found["forget"])["confidence"]
-    assert scenario.measures(found, 0) == {"mia": expected}
+    assert scenario.selection_metrics(found, 0) == {"mia": expected}
 
 
 def test_with_fewer_retain_than_test_images_the_seed_draws_as_many_of_these(scenario, network):
@@ -151,7 +152,7 @@ def test_with_fewer_retain_than_test_images_the_seed_draws_as_many_of_these(scen
             "of_test": 10,
         }
         # What is measured to choose a model is what is scored.
-        assert scenario.measures(found, seed) == {"mia": expected["confidence"]}
+        assert scenario.selection_metrics(found, seed) == {"mia": expected["confidence"]}
 
 
 def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, network):
@@ -174,9 +175,12 @@ def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, netw
 def test_the_attack_can_be_made_again_from_the_outcomes_on_disk(scenario, network, tmp_path):
     found = outputs(scenario, network)
     score, of_images = scenario.scores(network, found, 8, None, 0)
-    labels = {"experiment": "a", "task": "trial1", "method": "m"}
-    write_outcomes(tmp_path / "m.safetensors", labels, found, of_images)
-    stored = load_file(tmp_path / "m.safetensors")
+    labels = {"experiment": "a", "task": "trial1", "method": "m", "rule": "gap"}
+    write_outcomes(tmp_path / "m.safetensors", [outcomes_of(labels, found, of_images)])
+    stored = {
+        name.removeprefix("0/"): array
+        for name, array in load_file(tmp_path / "m.safetensors").items()
+    }
     test = stored["test_confidence"][:, None]
     retain, forget = (stored[f"{role}_confidence"][:, None] for role in ("retain", "forget"))
     attack = SVC(C=3, gamma="auto", kernel="rbf")
@@ -215,7 +219,7 @@ def test_each_seed_of_relearning_has_another_order_of_the_images(scenario, netwo
         with torch.no_grad():
             next(network.parameters()).zero_()
 
-    monkeypatch.setattr(classifier, "relearn_epochs", watched)
+    monkeypatch.setattr(jobs, "relearn_epochs", watched)
     found = outputs(scenario, network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     settings = {"learning_rate": 0.05, "batch_size": 3, "epochs": 4, "seeds": 4}

@@ -13,6 +13,8 @@ from negmerge.states import State
 
 # What images are used for. Choosing a coefficient and scoring share none in the scenario zero-shot.
 Purpose = Literal["train", "select", "score"]
+# Logits (n, classes) and labels (n,) by role.
+Outputs = Mapping[str, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,11 @@ class Scenario(Protocol):
     """A scenario, for one task.
 
     Attributes:
-        kept: the role on which accuracy must be kept.
-        roles: the roles that are scored.
+        roles: those that are scored: `forget`, then the one whose accuracy must be kept, then
+            others.
     """
 
-    kept: str
-    roles: tuple[str, ...]
+    roles: Sequence[str]
 
     def network(self, state: State, where: str) -> nn.Module:
         """Build the model that forgets, with the given weights; errors call them `where`."""
@@ -51,18 +52,18 @@ class Scenario(Protocol):
     def evaluation_transform(self) -> Transform:
         """Build the transform without randomness."""
 
-    def measures(self, found: Mapping[str, tuple[Tensor, Tensor]], seed: int) -> dict[str, float]:
-        """Give measures beside the accuracy that choose a model, in percent.
+    def selection_metrics(self, found: Outputs, seed: int) -> dict[str, float]:
+        """Give metrics beside the accuracy that choose a model, in percent.
 
         Args:
-            found: logits (n, classes) and labels (n,) of the selection images by role.
+            found: of the selection images.
             seed: of what is drawn; models that are compared share it.
         """
 
     def scores(
         self,
         network: nn.Module,
-        found: Mapping[str, tuple[Tensor, Tensor]],
+        found: Outputs,
         batch_size: int,
         relearning: Mapping | None,
         seed: int,

@@ -1,4 +1,4 @@
-"""Running an unlearning method on the images of a task."""
+"""Running an unlearn method on the images of a scenario."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from negmerge.data.loading import Epochs, evaluation_batches
-from negmerge.scenario import Scenario
+from negmerge.scenarios.scenario import Scenario
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning.registry import Data, Method, recipe_for
 

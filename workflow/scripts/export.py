@@ -1,16 +1,19 @@
 """Write the unlearned model of a method as a file, for whoever wants to use it."""
 
+from negmerge.errors import find
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.states import write_state
-from negmerge.unlearned import read_choice, unlearned_network
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, _ = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
-    choice = read_choice(inputs.selected)
+    found = choices(snakemake.wildcards, params.about, inputs.get("selected", []))
+    by_rule = {f".{choice['rule']}": choice for choice in found} | {"": found[0]}
+    choice = find("rule", snakemake.wildcards.rule, by_rule)
     network = unlearned_network(
         scenario,
         inputs.base,

@@ -12,29 +12,26 @@ from negmerge.data.loading import Part
 from negmerge.devices import tuned
 from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
-from negmerge.scenario import Purpose, Role
+from negmerge.scenarios.scenario import Outputs, Purpose, Role
+from negmerge.scenarios.zero_shot.parts import PARTS
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation
 from negmerge.states import State, read_state
 
-PARTS = {"train": "train", "select": "val", "score": "test"}
-
 
 class ZeroShot:
-    """See `negmerge.scenario.Scenario`.
+    """See `negmerge.scenarios.scenario.Scenario`.
 
     Args:
-        settings: `model`, a row of `config/models.yaml`; `mode`, standard or linear; `datasets`,
-            their names by role; `compute`, the study's way to compute.
+        settings: `roles`; `model`, a row of `config/models.yaml`; `mode`, standard or linear;
+            `datasets`, their names by role; `compute`, the study's way to compute.
         files: `{role}_data`, a prepared data set, and `{role}_head`, for each role in use; `base`
             in the linear mode.
         device: where the heads are put.
     """
 
-    kept = "control"
-    roles = ("forget", "control")
-
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
+        self.roles: list[str] = settings["roles"]
         self._model, self._datasets = settings["model"], settings["datasets"]
         self._mode = settings["mode"]
         self._compute = Compute.model_validate(settings.get("compute", {}))
@@ -66,14 +63,14 @@ class ZeroShot:
         model = self._model
         return augmentation.evaluation_transform(model["size"], model["mean"], model["std"])
 
-    def measures(self, found: Mapping, seed: int) -> dict[str, float]:
+    def selection_metrics(self, found: Outputs, seed: int) -> dict[str, float]:
         """Give nothing: the accuracies are all."""
         return {}
 
     def scores(
         self,
         network: nn.Module,
-        found: Mapping,
+        found: Outputs,
         batch_size: int,
         relearning: Mapping | None,
         seed: int,

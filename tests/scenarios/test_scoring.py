@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from negmerge.errors import UserError
+from negmerge.evaluation.outcomes import Outcomes, write_outcomes
+from negmerge.files import write_json
+from negmerge.scenarios.scoring import score_choices
+
+PLACE = {"experiment": "resnet", "task": "trial1", "method": "negmerge"}
+LOGITS, LABELS = np.eye(3), np.arange(3)
+
+
+def choice(rule, vector, coefficient):
+    return PLACE | {"rule": rule, "vector": vector, "coefficient": coefficient}
+
+
+class Scoring:
+    """Notes which choices it scored."""
+
+    def __init__(self):
+        self.scored = []
+
+    def __call__(self, one):
+        self.scored.append((one["vector"], one["coefficient"]))
+        right = np.full(3, len(self.scored), np.uint8)
+        outcomes = Outcomes(("a", "b", "c"), {"forget": 3}, {"forget_right": right}, one["rule"])
+        return {"forget": {"correct": len(self.scored), "n": 3}}, outcomes
+
+
+@pytest.fixture
+def unchanged(tmp_path):
+    """The files of the base as it is."""
+    record = PLACE | {"method": "original", "rule": None, "vector": None, "coefficient": 0.0}
+    write_json(tmp_path / "original.json", [record | {"forget": {"correct": 99, "n": 100}}])
+    right = np.ones(3, np.uint8)
+    place = ("resnet", "trial1", "original")
+    outcomes = [Outcomes(place, {"forget": 3}, {"forget_right": right}, None)]
+    write_outcomes(tmp_path / "original.safetensors", outcomes)
+    return [tmp_path / "original.json", tmp_path / "original.safetensors"]
+
+
+def test_each_distinct_choice_is_scored_once():
+    chosen = [choice("retain", "m", 0.5), choice("gap", "m", 0.5), choice("x", "m", 1.0)]
+    scoring = Scoring()
+    records, outcomes = score_choices(chosen, scoring)
+    assert scoring.scored == [("m", 0.5), ("m", 1.0)]
+    assert [record["forget"]["correct"] for record in records] == [1, 1, 2]
+    assert [one.rule for one in outcomes] == ["retain", "gap", "x"]
+    assert [one.right("forget")[0] for one in outcomes] == [1, 1, 2]
+    for record, one, of in zip(records, chosen, outcomes, strict=True):
+        assert record.items() >= one.items()
+        assert of.place == ("resnet", "trial1", "negmerge")
+
+
+def test_a_choice_that_changes_nothing_takes_the_scores_of_the_base(unchanged):
+    chosen = [choice("retain", "m", 0.0), choice("gap", "m", 0.5), choice("x", "other", 0.0)]
+    scoring = Scoring()
+    records, outcomes = score_choices(chosen, scoring, unchanged)
+    assert scoring.scored == [("m", 0.5)]
+    assert [record["forget"]["correct"] for record in records] == [99, 1, 99]
+    assert [(r["method"], r["rule"], r["vector"]) for r in records] == [
+        ("negmerge", "retain", "m"), ("negmerge", "gap", "m"), ("negmerge", "x", "other"),
+    ]  # fmt: skip
+    assert [(one.place[2], one.rule) for one in outcomes] == [
+        ("negmerge", "retain"), ("negmerge", "gap"), ("negmerge", "x"),
+    ]  # fmt: skip
+
+
+def test_where_the_base_is_not_scored_it_is_scored_once_for_all_rules():
+    scoring = Scoring()
+    score_choices([choice("retain", "m", 0.0), choice("gap", "original", 0.0)], scoring)
+    assert scoring.scored == [("m", 0.0)]
+
+
+def test_damaged_scores_of_the_base_are_named(unchanged):
+    unchanged[0].write_text("[]")
+    with pytest.raises(UserError, match=r"original.json: holds no JSON list of records"):
+        score_choices([choice("retain", "m", 0.0)], Scoring(), unchanged)

@@ -1,0 +1,1 @@
+"""A classifier forgets some of its training images."""

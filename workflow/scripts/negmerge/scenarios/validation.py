@@ -1,0 +1,60 @@
+"""The validation images of a scenario, on which models are measured to choose among them."""
+
+from collections.abc import Iterable
+
+import torch
+
+from negmerge.data.loading import evaluation_batches
+from negmerge.errors import UserError
+from negmerge.scenarios.scenario import Scenario
+from negmerge.selection.validation import Validation
+from negmerge.states import read_state
+
+
+def load_validation(
+    scenario: Scenario,
+    base: str,
+    device: torch.device,
+    loaders: int = 0,
+    *,
+    batch_size: int,
+    most: int | None,
+    re_estimates: bool,
+    roles: Iterable[str] | None = None,
+    seed: int = 0,
+) -> Validation:
+    """Read the base and the images that choose a coefficient.
+
+    Args:
+        scenario: the job's.
+        base: the file of the weights before forgetting.
+        device: where to compute.
+        loaders: processes that load the images.
+        batch_size: images per forward pass.
+        most: how many images of a role are read at most; None: all.
+        re_estimates: whether a moved network gets batch statistics of its own.
+        roles: of the images; by default what to forget and what must be kept.
+        seed: of what the scenario's further metrics draw.
+
+    Raises:
+        UserError: a file that is missing, damaged or of another model.
+    """
+    state = read_state(base)
+    network = scenario.network(state, base)
+    sets = {}
+    for name in roles or scenario.roles[:2]:
+        role = scenario.role(name, "select", most)
+        if not len(role.items):
+            raise UserError(f"too few {name} images to choose a coefficient with")
+        batches = evaluation_batches(
+            role.items, scenario.evaluation_transform(), batch_size, loaders
+        )
+        sets[name] = role.head, batches
+    return Validation(
+        network,
+        state,
+        sets,
+        device,
+        (lambda moved: scenario.settle(moved, batch_size, most)) if re_estimates else None,
+        lambda found: scenario.selection_metrics(found, seed),
+    )

@@ -1,0 +1,1 @@
+"""A CLIP model forgets a data set."""

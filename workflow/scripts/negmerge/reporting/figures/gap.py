@@ -1,24 +1,46 @@
-"""The average gap to Retrain of each method, cut into the measures that it is the mean of."""
+"""The parts of the average gap to Retrain (classifier)."""
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-from matplotlib.figure import Figure
-
 from negmerge.errors import UserError
 from negmerge.reporting import style
-from negmerge.reporting.metrics import GAP_OF, MEAN, METRICS, RETRAIN
-from negmerge.reporting.summary import means
+from negmerge.reporting.kinds import FigureKind
+from negmerge.reporting.metrics import GAP_AND_PARTS, GAP_OF, MEAN, means
+from negmerge.reporting.records import read_scores
+from negmerge.settings.methods import RETRAIN
 
 COLUMNS = ("experiment", "task", "method", "label", "measure", "value", "reference", "part")
 
 
-def gap_data(figure: Mapping, scores: Sequence[Mapping]) -> pd.DataFrame:
+class Gap(FigureKind):
+    """A bar for each method, made of the parts of its gap, with a dot for each trial."""
+
+    caption = (
+        "The length of a bar is the average gap to Retrain, the model that was trained without "
+        "what was to be forgotten; its colours are the measures that it is the mean of. Shorter is "
+        "better; a dot is the gap of a single trial."
+    )
+    scenarios = ("classifier",)
+    needs = (RETRAIN,)
+
+    def records(self, experiment, folder, methods):
+        """Place the scores."""
+        return {"scores": [f"{folder}/scores/{method}.json" for method in methods]}
+
+    def draw(self, figure, scores):
+        """Draw the gaps of scores."""
+        data = _data(figure, read_scores(figure, scores))
+        return _plot(figure, data), data
+
+
+def _data(figure: Mapping, scores: Sequence[Mapping]):
     """List the parts of the gaps, of the trials' means and of each trial.
 
     `part` is the distance to Retrain divided by the number of measures, in points, so that the
     parts of a method add up to its gap.
     """
+    import pandas as pd
+
     rows = []
     for experiment in figure["experiments"]:
         here = [score for score in scores if score["experiment"] == experiment]
@@ -50,19 +72,13 @@ def _means(scores: Sequence[Mapping], tasks: Sequence[str], method: str) -> dict
     return means(found)
 
 
-def draw_gap(figure: Mapping, data: pd.DataFrame) -> Figure:
-    """Draw a bar for each method, made of its parts, with a dot for each trial.
-
-    Args:
-        figure: the definition of the figure, as in a study.
-        data: from `gap_data`.
-    """
+def _plot(figure: Mapping, data):
     methods = [method for method in figure["methods"] if method != RETRAIN]
     experiments = list(figure["experiments"])
     height = 0.28 * len(methods) * len(experiments) + 1.6
-    canvas = Figure(figsize=(6.5, height), layout="constrained")
+    canvas = style.canvas(6.5, height)
     grid = canvas.subplots(len(experiments), 1, squeeze=False)[:, 0]
-    labels = {metric.name: metric.label for metric in METRICS["gap"]}
+    labels = {metric.name: metric.label for metric in GAP_AND_PARTS}
     for axes, experiment in zip(grid, experiments, strict=True):
         panel = data[data["experiment"] == experiment]
         left = dict.fromkeys(methods, 0.0)
@@ -84,3 +100,6 @@ def draw_gap(figure: Mapping, data: pd.DataFrame) -> Figure:
             axes.set_title(experiment)
     canvas.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return canvas
+
+
+KIND = Gap()

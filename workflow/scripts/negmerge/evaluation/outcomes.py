@@ -34,11 +34,13 @@ class Outcomes:
         arrays: (n,) of each role, by name: `{role}_right` uint8, whether the class of the largest
             logit is the true one; of classifiers also `{role}_confidence` float64, the softmax
             probability of the true class, and `forget_unseen` uint8.
+        rule: what chose the model; None: the same model for every rule.
     """
 
     place: tuple[str, str, str]
     classes: Mapping[str, int]
     arrays: Mapping[str, np.ndarray]
+    rule: str | None = None
 
     def right(self, role: str) -> np.ndarray:
         """Give which images of a role are classified rightly, (n,) uint8."""

@@ -31,7 +31,8 @@ def score(experiment, task, method, forget, control, n=200, **changes):
         "method": method,
         "vector": method if merged else None,
         "coefficient": 0.5 if merged else 0.0,
-        "rule": "control",
+        # What no rule chose holds for every rule.
+        "rule": "control" if merged else None,
         "keep": 0.95,
         "upper_end": False,
         "forget": {"correct": forget, "n": n},
@@ -118,7 +119,7 @@ def outcomes(record, roles=("forget", "control"), classes=10, **right):
         # The last ones, which are those that are wrong.
         arrays["forget_unseen"][len(arrays["forget_unseen"]) - count :] = 1
     place = (record["experiment"], record["task"], record["method"])
-    return Outcomes(place, dict.fromkeys(roles, classes), arrays)
+    return Outcomes(place, dict.fromkeys(roles, classes), arrays, rule=record.get("rule"))
 
 
 def gap_table(**changes):

@@ -6,8 +6,9 @@ from reporting_examples import classifier_score, gap_table, outcomes, score, tab
 
 from negmerge.errors import UserError
 from negmerge.reporting.layout import Bold, layout
-from negmerge.reporting.mask import join
-from negmerge.reporting.tables import MEAN, cells, read_cells, write_cells
+from negmerge.reporting.cells import cells, read_cells, write_cells
+from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.tables.mask import join
 from negmerge.reporting.writing import latex, markdown
 
 ROWS = {"uniform": "all", "negmerge": "agreeing", "task-arithmetic": "single best"}
@@ -110,12 +111,12 @@ def classifier():
     return [
         classifier_score(*at, "retrain", 80, 200, 160, 20.0),
         classifier_score(*at, "negmerge", 86, 196, 156, 14.0, **chosen),
-        classifier_score(*at, "negmerge.gap", 82, 200, 160, 20.0, **by_gap),
+        classifier_score(*at, "negmerge", 82, 200, 160, 20.0, **by_gap),
         classifier_score(*at, "task-arithmetic", 90, 196, 156, 14.0, **chosen),
-        classifier_score(*at, "task-arithmetic.gap", 84, 196, 156, 14.0, **by_gap),
+        classifier_score(*at, "task-arithmetic", 84, 196, 156, 14.0, **by_gap),
         counts(*at, "negmerge", 20, 15),
-        counts(*at, "task-arithmetic", 90, 45),
-        counts(*at, "task-arithmetic.gap", 80, 60),
+        counts(*at, "task-arithmetic", 90, 45, rule="retain"),
+        counts(*at, "task-arithmetic", 80, 60, rule="gap"),
     ]
 
 

@@ -1,7 +1,7 @@
 import pytest
 from reporting_examples import classifier_score, gap_table, outcomes, score, table
 
-from negmerge.reporting.tables import cells
+from negmerge.reporting.cells import cells
 from negmerge.reporting.verdicts import amounts, spell_p, verdicts
 
 ROLES = ("forget", "retain", "test")

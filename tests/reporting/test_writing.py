@@ -2,7 +2,7 @@ import pytest
 from reporting_examples import PAPER, published, score, table
 
 from negmerge.reporting.layout import layout, number
-from negmerge.reporting.tables import cells, read_cells, write_cells
+from negmerge.reporting.cells import cells, read_cells, write_cells
 from negmerge.reporting.writing import escape, latex, markdown
 
 

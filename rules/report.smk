@@ -88,7 +88,10 @@ rule report:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code("report", **{folder: plugins.names(folder) for folder in (plugins.TABLES, plugins.FIGURES)}),
+        code=code(
+            "report",
+            **{folder: plugins.names(folder) for folder in (plugins.TABLES, plugins.FIGURES)},
+        ),
         name="{study}",
         study=lambda wildcards: study(wildcards).model_dump(),
     message:

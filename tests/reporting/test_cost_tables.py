@@ -2,8 +2,8 @@ import pytest
 from reporting_examples import benchmark, table
 
 from negmerge.errors import UserError
-from negmerge.reporting.layout import layout
 from negmerge.reporting.cells import cells, read_cells, write_cells
+from negmerge.reporting.layout import layout
 from negmerge.reporting.tables.cost import KIND
 from negmerge.reporting.writing import markdown
 

@@ -4,8 +4,8 @@ from reporting_examples import classifier_score, gap_table
 
 from negmerge.errors import UserError
 from negmerge.evaluation.membership_features import FEATURES
-from negmerge.reporting.layout import layout
 from negmerge.reporting.cells import cells, read_cells, write_cells
+from negmerge.reporting.layout import layout
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.tables.gap import KIND
 from negmerge.reporting.writing import latex, markdown
@@ -27,7 +27,9 @@ def scores():
         one("original", 1, 100, 200, 162, 0.0, data_used="-", relearn=[0, 0, 0]),
         one("original", 2, 100, 200, 162, 0.0, data_used="-", relearn=[0, 0, 0]),
         one("negmerge", 1, 86, 196, 156, 14.0, data_used="forget", relearn=[2, 2, 3], **CHOSEN),
-        one("negmerge", 2, 78, 196, 156, 22.0, data_used="forget", relearn=[None, None, 2], **CHOSEN),
+        one(
+            "negmerge", 2, 78, 196, 156, 22.0, data_used="forget", relearn=[None, None, 2], **CHOSEN
+        ),
     ]
 
 
@@ -206,7 +208,7 @@ def test_a_column_with_a_rule_shows_what_that_rule_chose(scores):
 
 
 def test_what_another_rule_chose_is_not_shown_instead(scores):
-    with pytest.raises(UserError, match="no record of net/trial1/negmerge by rule gap$"):
+    with pytest.raises(UserError, match=r"no record of net/trial1/negmerge by rule gap$"):
         cells(gap_table(columns=[GAP]), scores, {})
 
 

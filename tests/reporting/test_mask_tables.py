@@ -5,8 +5,8 @@ import pytest
 from reporting_examples import classifier_score, gap_table, outcomes, score, table
 
 from negmerge.errors import UserError
-from negmerge.reporting.layout import Bold, layout
 from negmerge.reporting.cells import cells, read_cells, write_cells
+from negmerge.reporting.layout import Bold, layout
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.tables.mask import join
 from negmerge.reporting.writing import latex, markdown

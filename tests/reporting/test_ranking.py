@@ -5,8 +5,8 @@ from reporting_examples import METHODS, classifier_score, gap_table, outcomes, s
 
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
-from negmerge.reporting.layout import layout
 from negmerge.reporting.cells import cells, read_cells, write_cells
+from negmerge.reporting.layout import layout
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.writing import latex, markdown
 

@@ -7,8 +7,8 @@ import pytest
 from reporting_examples import benchmark, choice, outcomes, table, write_json
 
 from negmerge.errors import UserError
-from negmerge.reporting.report import pool_size, report
 from negmerge.reporting.cells import cells, write_cells
+from negmerge.reporting.report import pool_size, report
 
 PIXEL = bytes.fromhex("89504e470d0a1a0a")
 VOID = {"meta", "img", "br", "link", "input"}

@@ -7,10 +7,10 @@ import pytest
 from reporting_examples import published, table
 
 from negmerge.errors import UserError
-from negmerge.reporting.layout import layout
-from negmerge.reporting.published import paper_cell, read_published
 from negmerge.reporting.cells import read_cells, write_cells
+from negmerge.reporting.layout import layout
 from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.published import paper_cell, read_published
 from negmerge.reporting.tables.sweep import KIND
 from negmerge.selection import select_coefficient
 

@@ -1,8 +1,8 @@
 import pytest
 from reporting_examples import PAPER, published, score, table
 
-from negmerge.reporting.layout import layout, number
 from negmerge.reporting.cells import cells, read_cells, write_cells
+from negmerge.reporting.layout import layout, number
 from negmerge.reporting.writing import escape, latex, markdown
 
 

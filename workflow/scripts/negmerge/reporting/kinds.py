@@ -1,7 +1,7 @@
 """What a kind of table or figure says of itself; each is a file in `tables/` or `figures/`.
 
-The kinds are loaded whenever a study is read, at each start of Snakemake, so neither this module nor
-a kind's file imports pandas, matplotlib or torch: the functions that compute and draw do.
+The kinds are loaded whenever a study is read, at each start of Snakemake, so neither this module
+nor a kind's file imports pandas, matplotlib or torch: the functions that compute and draw do.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MERGES = ("merge", "greedy")
 
 
-class Kind(ABC):
+class Kind:
     """What tables and figures have in common.
 
     Attributes:
@@ -51,7 +51,7 @@ class Kind(ABC):
         """
 
 
-class TableKind(Kind):
+class TableKind(Kind, ABC):
     """A kind of table: methods as rows, groups of columns that are means.
 
     Attributes:
@@ -114,7 +114,7 @@ class TableKind(Kind):
         return []
 
 
-class FigureKind(Kind):
+class FigureKind(Kind, ABC):
     """A kind of figure."""
 
     @abstractmethod

@@ -7,7 +7,6 @@ What their kinds have in settings and checks of their own is said by the kinds; 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from annotated_types import MinLen
 from pydantic import AfterValidator, Field, model_validator
 
 from negmerge import plugins
@@ -22,8 +21,10 @@ def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:
     """Give names of methods their titles as labels, where they have none.
 
     Raises:
-        ValueError: an unknown method in a list.
+        ValueError: there is none, or an unknown method in a list.
     """
+    if not names:
+        raise ValueError("no methods, expected at least one")
     if isinstance(names, dict):
         return names
     try:
@@ -32,10 +33,7 @@ def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:
         raise ValueError(str(error)) from error
 
 
-Labelled = Annotated[
-    Annotated[list[str], MinLen(1)] | Annotated[dict[str, str], MinLen(1)],
-    AfterValidator(labelled),
-]
+Labelled = Annotated[list[str] | dict[str, str], AfterValidator(labelled)]
 
 
 class Published(Settings):

@@ -6,10 +6,10 @@ from reporting_examples import classifier_score, gap_table, outcomes, score, tab
 
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
+from negmerge.reporting.cells import cells
 from negmerge.reporting.judged import FEW_POINTS, amount, is_little
 from negmerge.reporting.layout import layout
 from negmerge.reporting.metrics import CLASSIFIER, ZERO_SHOT
-from negmerge.reporting.cells import cells
 from negmerge.reporting.writing import markdown
 
 ROLES = ("forget", "retain", "test")

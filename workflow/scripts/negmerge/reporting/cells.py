@@ -10,7 +10,7 @@ import pandas as pd
 from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
-from negmerge.reporting.judged import Judged, amount_cells
+from negmerge.reporting.judged import amount_cells, judge
 from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.metrics import MEAN, Metric, scores_of
@@ -82,7 +82,7 @@ def cells(
             references = [_record(found, column, (*place, RETRAIN)) for place in places]
         amounts = amount_cells(scores, places, of_images)
         rows += [{"column": column["label"]} | cell for cell in amounts]
-        judged = Judged(scores, places, shown, references, of_images, amounts)
+        judged = judge(scores, places, shown, references, of_images, amounts)
         for method, label in table["rows"].items():
             here = shown[method]
             for metric in metrics:
@@ -96,12 +96,14 @@ def cells(
                 }
                 mean = {"experiment": MEAN, "task": MEAN} | summary(here, metric, references)
                 mean |= _paper(column["published"], published, label, metric, mean["value"])
-                rows.append(labels | mean | judged.mean(method, metric))
+                rows.append(labels | mean | judged.get((method, metric.name, None), {}))
                 for place, record in enumerate(here):
                     where = {"experiment": record["experiment"], "task": record["task"]}
                     own = references and [references[place]]
-                    single = summary([record], metric, own) | judged.single(method, metric, place)
-                    rows.append(labels | where | single)
+                    single = summary([record], metric, own)
+                    rows.append(
+                        labels | where | single | judged.get((method, metric.name, place), {})
+                    )
     return pd.DataFrame(rows, columns=list(COLUMNS)).round(DIGITS)
 
 

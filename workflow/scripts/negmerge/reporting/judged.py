@@ -14,7 +14,7 @@ from negmerge.evaluation.uncertainty import (
     mcnemar,
     paired_error,
 )
-from negmerge.reporting.metrics import MEAN, TO_FORGET, Metric, Scores
+from negmerge.reporting.metrics import MEAN, TO_FORGET, Scores
 from negmerge.reporting.ranking import gap_errors, rank, values
 from negmerge.settings.methods import RETRAIN
 
@@ -109,8 +109,15 @@ def amount_cells(
     ]
 
 
-class Judged:
-    """The comparisons of a column's rows, and the errors of their gaps.
+def judge(
+    scores: Scores | None,
+    places: Sequence[Place],
+    shown: Mapping[str, Sequence[Mapping]],
+    references: Sequence[Mapping] | None,
+    outcomes: Mapping[tuple, Outcomes],
+    amounts: Sequence[Mapping],
+) -> dict[tuple[str, str, int | None], dict]:
+    """Compare the rows of a column, and give the errors of their gaps.
 
     Args:
         scores: what is scored, if anything.
@@ -119,38 +126,25 @@ class Judged:
         references: the scores of Retrain, which need not be a row; None in the scenario zero-shot.
         outcomes: by experiment, task and method; without any there is nothing.
         amounts: from `amount_cells`; where there is little to forget, no row is `with_best`.
+
+    Returns:
+        What there is, by method, metric and number of the place; None for the mean over places.
     """
-
-    def __init__(
-        self,
-        scores: Scores | None,
-        places: Sequence[Place],
-        shown: Mapping[str, Sequence[Mapping]],
-        references: Sequence[Mapping] | None,
-        outcomes: Mapping[tuple, Outcomes],
-        amounts: Sequence[Mapping],
-    ):
-        rows = dict(shown) if references is None else {**shown, RETRAIN: references}
-        self._methods = list(rows)
-        self._ranks, self._errors = {}, None
-        if not outcomes or scores is None:
-            return
-        found = values(scores, places, list(rows.values()), outcomes)
-        self._ranks = rank(scores, found, self._methods)
-        if scores.with_retrain:
-            self._errors = gap_errors(scores, found, self._methods)
-        if amounts and is_little(amounts[0]["value"], amounts[0]["p_value"]):
-            for rows in self._ranks.values():
-                for row in rows:
-                    row.pop("with_best", None)
-
-    def mean(self, method: str, metric: Metric) -> dict:
-        """Give what there is of a row's mean over all places."""
-        rows = self._ranks.get(metric.name)
-        return rows[self._methods.index(method)] if rows else {}
-
-    def single(self, method: str, metric: Metric, place: int) -> dict:
-        """Give what there is of a row's cell in one place."""
-        if self._errors is None or metric.name != "gap" or method == RETRAIN:
-            return {}
-        return {"standard_error": float(self._errors[place, self._methods.index(method)])}
+    if not outcomes or scores is None:
+        return {}
+    rows = dict(shown) if references is None else {**shown, RETRAIN: references}
+    methods = list(rows)
+    found = values(scores, places, list(rows.values()), outcomes)
+    judged = {
+        (method, metric, None): dict(of_row)
+        for metric, of_rows in rank(scores, found, methods).items()
+        for method, of_row in zip(methods, of_rows, strict=True)
+    }
+    if amounts and is_little(amounts[0]["value"], amounts[0]["p_value"]):
+        for of_row in judged.values():
+            of_row.pop("with_best", None)
+    if scores.with_retrain:
+        for (place, row), error in np.ndenumerate(gap_errors(scores, found, methods)):
+            if methods[row] != RETRAIN:
+                judged[methods[row], "gap", place] = {"standard_error": float(error)}
+    return judged

@@ -6,7 +6,6 @@ nor a kind's file imports pandas, matplotlib or torch: the functions that comput
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -51,7 +50,7 @@ class Kind:
         """
 
 
-class TableKind(Kind, ABC):
+class TableKind(Kind):
     """A kind of table: methods as rows, groups of columns that are means.
 
     Attributes:
@@ -70,15 +69,15 @@ class TableKind(Kind, ABC):
     shows_choice: ClassVar[bool] = False
     shows_data: ClassVar[bool] = False
 
-    @abstractmethod
     def records(self, experiment: Experiment, folder: str, row: str) -> list[str]:
-        """Place the files whose numbers a row shows.
+        """Place the files whose numbers a row shows: its scores, where a kind says nothing else.
 
         Args:
             experiment: where the row is from.
             folder: `{experiment}/{task}`, from the study's folder.
             row: a method of the experiment.
         """
+        return [f"{folder}/scores/{row}.json"]
 
     def metrics_of(self, measured: Collection[str]) -> tuple[Metric, ...]:
         """List what a column measures.
@@ -114,14 +113,13 @@ class TableKind(Kind, ABC):
         return []
 
 
-class FigureKind(Kind, ABC):
+class FigureKind(Kind):
     """A kind of figure."""
 
-    @abstractmethod
     def records(
         self, experiment: Experiment, folder: str, methods: Sequence[str]
     ) -> dict[str, list[str]]:
-        """Place the files that are drawn, by the name that `draw` gets them under.
+        """Place the files that are drawn by name: scores, where a kind says nothing else.
 
         Args:
             experiment: what is drawn.
@@ -129,8 +127,8 @@ class FigureKind(Kind, ABC):
             methods: those that are drawn. `{figure}` in a path stands for the figure's name, where
                 a rule makes a file for this figure alone.
         """
+        return {"scores": [f"{folder}/scores/{method}.json" for method in methods]}
 
-    @abstractmethod
     def draw(self, figure: Mapping, **paths: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
         """Draw a figure.
 
@@ -144,6 +142,7 @@ class FigureKind(Kind, ABC):
         Raises:
             UserError: a file that cannot be read or lacks something.
         """
+        raise NotImplementedError
 
 
 def table_kind(name: str) -> TableKind:

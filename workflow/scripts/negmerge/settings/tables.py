@@ -93,8 +93,8 @@ class Table(Settings):
             place = f"{where}.columns.{column.label}"
             _check_shown(place, self.kind, table_kind(self.kind), column, self.rows, experiments)
             for name in column.experiments if column.rule is not None else ():
-                rules = experiments[name].rule_names
-                require(place, "rule", [column.rule], rules)
+                selection = experiments[name].selection
+                require(place, "rule", [column.rule], (selection.rule, *selection.other_rules))
 
 
 class Figure(Settings):

@@ -23,10 +23,6 @@ class Gap(FigureKind):
     scenarios = ("classifier",)
     needs = (RETRAIN,)
 
-    def records(self, experiment, folder, methods):
-        """Place the scores."""
-        return {"scores": [f"{folder}/scores/{method}.json" for method in methods]}
-
     def draw(self, figure, scores):
         """Draw the gaps of scores."""
         data = _data(figure, read_scores(figure, scores))

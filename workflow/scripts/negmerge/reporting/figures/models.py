@@ -22,10 +22,6 @@ class Models(FigureKind):
     scenarios = ("zero-shot",)
     shows = MERGES
 
-    def records(self, experiment, folder, methods):
-        """Place the scores."""
-        return {"scores": [f"{folder}/scores/{method}.json" for method in methods]}
-
     def draw(self, figure, scores):
         """Draw a point for each score."""
         data = _data(figure, read_scores(figure, scores))

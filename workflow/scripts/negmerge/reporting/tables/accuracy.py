@@ -21,10 +21,6 @@ class Accuracy(TableKind):
     images = "test"
     shows_choice = True
 
-    def records(self, experiment, folder, row):
-        """Place the scores."""
-        return [f"{folder}/scores/{row}.json"]
-
     def notes(self, table, cells):
         """Say what the errors are, and how coefficients were chosen."""
         from negmerge.reporting.notes import choice_notes, error_note

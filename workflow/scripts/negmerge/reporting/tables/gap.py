@@ -74,10 +74,6 @@ class Gap(TableKind):
     shows_choice = True
     shows_data = True
 
-    def records(self, experiment, folder, row):
-        """Place the scores."""
-        return [f"{folder}/scores/{row}.json"]
-
     def notes(self, table, cells):
         """Say what each column measures, and how coefficients were chosen."""
         from negmerge.reporting.notes import choice_notes, error_note

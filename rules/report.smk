@@ -93,7 +93,11 @@ rule report:
             **{folder: plugins.names(folder) for folder in (plugins.TABLES, plugins.FIGURES)},
         ),
         name="{study}",
-        study=lambda wildcards: study(wildcards).model_dump(),
+        study=lambda wildcards: study(wildcards).model_dump(mode="json"),
+        pool_sizes=lambda wildcards: {
+            name: len(one.pool.changes)
+            for name, one in study(wildcards).experiments.items()
+        },
     message:
         "report: {wildcards.study}"
     script:

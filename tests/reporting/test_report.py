@@ -8,7 +8,7 @@ from reporting_examples import benchmark, choice, outcomes, table, write_json
 
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells, write_cells
-from negmerge.reporting.report import pool_size, report
+from negmerge.reporting.report import report
 
 PIXEL = bytes.fromhex("89504e470d0a1a0a")
 VOID = {"meta", "img", "br", "link", "input"}
@@ -75,6 +75,7 @@ def page(study, scores, tmp_path):
         **{
             "name": "demo",
             "study": study,
+            "pool_sizes": {"a": 4},
             "tables": [*tmp_path.glob("table*.csv"), tmp_path / "table1.md"],
             "figures": [tmp_path / "figure1a.png"],
             "selected": [
@@ -126,7 +127,7 @@ def test_what_may_be_concluded_comes_first(page, study, scores, tmp_path):
     text = page()
     texts = Page(text).texts
     assert text.index('id="conclusions"') < text.index('id="tables"')
-    assert "points more of the forget images right than guessing" in text
+    assert "% of the forget images right and guessing" in text
     assert "One seed ranks nothing beyond these images" in text
     # The best of the column is bold, and named in the first lines.
     assert "<b>30.00 ± 2.24</b>" in text
@@ -156,11 +157,6 @@ def test_a_table_that_the_study_does_not_have_is_an_error(page, tmp_path):
     (tmp_path / "table7.csv").write_text("")
     with pytest.raises(UserError, match="unknown table 'table7'"):
         page(tables=[tmp_path / "table7.csv"])
-
-
-def test_pool_size():
-    assert pool_size({"grid": {"m": [1, 5], "n": [1, 2, 3]}, "points": {}}) == 6
-    assert pool_size({"grid": {}, "points": {"x": {}, "y": {}}}) == 2
 
 
 def test_reporting_does_not_import_torch():

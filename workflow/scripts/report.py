@@ -13,6 +13,7 @@ with job(snakemake):
     page = report(
         params.name,
         params.study,
+        params.pool_sizes,
         tables=inputs.get("tables", []),
         figures=inputs.get("figures", []),
         selected=inputs.get("selected", []),

@@ -27,6 +27,7 @@ TEMPLATES = files("negmerge.reporting") / "templates"
 def report(
     name: str,
     study: Mapping,
+    pool_sizes: Mapping[str, int],
     tables: Iterable[str | Path],
     figures: Iterable[str | Path],
     selected: Iterable[str | Path],
@@ -37,7 +38,8 @@ def report(
 
     Args:
         name: the study's name.
-        study: its settings.
+        study: its settings, as JSON has them.
+        pool_sizes: how many points each experiment's pool has.
         tables: cells of the tables (.csv, named after the table); other endings are left out.
         figures: pictures (.png, named after the figure).
         selected: choices of coefficients (.json).
@@ -54,14 +56,14 @@ def report(
         .render(
             name=name,
             study=study,
-            pool_sizes={key: pool_size(one["pool"]) for key, one in study["experiments"].items()},
+            pool_sizes=pool_sizes,
             amounts=amounts(study, shown),
             verdicts=verdicts(shown),
             tables={name: layout(table, cells) for name, (table, cells) in shown.items()},
             figures=_figures(study, figures),
             choices=_choices(selected),
             marks=MARKS.values(),
-            settings=yaml.safe_dump(_plain(study), sort_keys=False, allow_unicode=True),
+            settings=yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True),
             times=rule_times(benchmarks),
             drawing=Markup(drawing),
             machine=machine(),
@@ -86,14 +88,6 @@ def _environment() -> jinja2.Environment:
         "rule": lambda choice: f"{choice['rule']}: {rule_text(choice['rule'], choice['keep'])}",
     }
     return environment
-
-
-def pool_size(pool: Mapping) -> int:
-    """Count the points of a pool: all combinations of its grid, or else its single points."""
-    size = 1
-    for values in pool["grid"].values():
-        size *= len(values)
-    return size if pool["grid"] else len(pool["points"])
 
 
 def _tables(study: Mapping, paths: Iterable[str | Path]) -> dict[str, tuple[Mapping, pd.DataFrame]]:
@@ -125,12 +119,3 @@ def _choices(paths: Iterable[str | Path]) -> dict[str, Sequence[Mapping]]:
         for choice in read_records(path):
             by_experiment.setdefault(choice["experiment"], []).append(choice)
     return by_experiment
-
-
-def _plain(value: object) -> object:
-    """Turn mappings and sequences of any kind into those that YAML can write."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value

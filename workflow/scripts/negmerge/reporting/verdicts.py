@@ -69,12 +69,17 @@ def _amount(scores: Scores, column: pd.DataFrame) -> str:
     found = column[(column["metric"] == TO_FORGET) & (column["experiment"] == MEAN)]
     if found.empty:
         return f"how much there is to forget is not known, without `{scores.base}` as a method."
-    cell = found.iloc[0]
+    return f"to forget: {_spell_amount(scores, found.iloc[0])}"
+
+
+def _spell_amount(scores: Scores, cell: Mapping) -> str:
+    """Say who has how many of the forget images right, and whether any row can rank."""
     knows, never = scores.knows
     paired = "paired, " if scores.with_retrain else ""
+    error = f"{cell['value']:.2f} ± {cell['standard_error']:.2f}"
     text = (
-        f"to forget: {knows} has {cell['value'] + cell['reference']:.2f} % of the forget images "
-        f"right and {never} {cell['reference']:.2f} %, a difference of {_with_error(cell)} points "
+        f"{knows} has {cell['value'] + cell['reference']:.2f} % of the forget images right and "
+        f"{never} {cell['reference']:.2f} %, a difference of {error} points "
         f"({paired}{spell_p(cell['p_value'])})"
     )
     little = is_little(cell["value"], cell["p_value"])
@@ -92,10 +97,6 @@ def _bold(with_retrain: bool, trials: int) -> str:
         f"same images ({how}a paired bootstrap{over_trials if trials > 1 else ''}). Rows are not "
         "corrected for their number. Each p stands in the CSV file."
     )
-
-
-def _with_error(cell: Mapping) -> str:
-    return f"{cell['value']:.2f} ± {cell['standard_error']:.2f}"
 
 
 def spell_p(p: float) -> str:
@@ -125,17 +126,12 @@ def amounts(
 
 
 def _sentences(here: Iterable[tuple[Scores, pd.DataFrame]], repeats: int) -> Iterator[str]:
-    known = {}
-    for scores, cells in here:
-        for cell in cells[cells["metric"] == TO_FORGET].to_dict("records"):
-            known[cell["task"]] = (scores, cell)
-    for task, (scores, cell) in known.items():
-        knows, never = scores.knows
-        little = is_little(cell["value"], cell["p_value"])
-        yield (
-            f"{task}: {knows} has {_with_error(cell)} points more of the forget images right than "
-            f"{never} ({spell_p(cell['p_value'])}){f', {TOO_LITTLE}' if little else ''}."
-        )
+    known = {
+        cell["task"]: _spell_amount(scores, cell)
+        for scores, cells in here
+        for cell in cells[cells["metric"] == TO_FORGET].to_dict("records")
+    }
+    yield from (f"{task}: {text}" for task, text in known.items())
     if not known:
         yield "How much there is to forget is not known."
     if repeats == 1:

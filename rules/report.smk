@@ -95,8 +95,7 @@ rule report:
         name="{study}",
         study=lambda wildcards: study(wildcards).model_dump(mode="json"),
         pool_sizes=lambda wildcards: {
-            name: len(one.pool.changes)
-            for name, one in study(wildcards).experiments.items()
+            name: len(one.pool.changes) for name, one in study(wildcards).experiments.items()
         },
     message:
         "report: {wildcards.study}"

@@ -1,11 +1,16 @@
 """Records as the steps before the reporting write them."""
 
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 
 from negmerge.evaluation.outcomes import Outcomes
+from negmerge.reporting.cells import read_cells, write_cells
+from negmerge.reporting.layout import layout
+from negmerge.reporting.writing import latex, markdown
 
 METHODS = {"pretrained": "Pre-trained", "negmerge": "NegMerge", "uniform": "Uniform Merge"}
 
@@ -131,3 +136,14 @@ def gap_table(**changes):
         "columns": [column | changes.pop("column", {})],
     }
     return definition | changes
+
+
+def lay_out(definition, frame):
+    """Lay a table out: from its cells, and alike from the file of them."""
+    found = layout(definition, frame)
+    with TemporaryDirectory() as folder:
+        write_cells(Path(folder) / "table.csv", frame)
+        again = layout(definition, read_cells(Path(folder) / "table.csv"))
+    assert markdown(again) == markdown(found)
+    assert latex(again) == latex(found)
+    return found

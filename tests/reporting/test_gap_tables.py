@@ -1,11 +1,10 @@
 import pandas as pd
 import pytest
-from reporting_examples import classifier_score, gap_table
+from reporting_examples import classifier_score, gap_table, lay_out
 
 from negmerge.errors import UserError
 from negmerge.evaluation.membership_features import FEATURES
-from negmerge.reporting.cells import cells, read_cells, write_cells
-from negmerge.reporting.layout import layout
+from negmerge.reporting.cells import cells
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.tables.gap import KIND
 from negmerge.reporting.writing import latex, markdown
@@ -41,7 +40,7 @@ def cell(frame, method, metric, task=MEAN, column="net"):
 
 def printed(scores, **changes):
     definition = gap_table(**changes)
-    return layout(definition, cells(definition, scores, {}))
+    return lay_out(definition, cells(definition, scores, {}))
 
 
 def column(table, text):
@@ -157,7 +156,7 @@ def test_a_trained_method_shows_the_setting_that_was_chosen(scores):
         alone = {"vector": "original", "coefficient": 0.0, "unchanged": True}
         scores.append(one("ssd", trial, 100, 200, 162, 0.0, **trained, **alone))
     frame = cells(definition, scores, {})
-    table = layout(definition, frame)
+    table = lay_out(definition, frame)
     assert column(table, "choice") == {
         "Retrain": "-",
         "SalUn": "learning_rate0.01, learning_rate0.05",
@@ -201,7 +200,7 @@ def test_a_column_with_a_rule_shows_what_that_rule_chose(scores):
     assert (by_gap["value"], by_gap["coefficient"], by_gap["rule"]) == (81, "0.2 0.2", "gap")
     # What was not chosen anew stands there as it is.
     assert cell(frame, "original", "forget", column="by gap")["value"] == 100
-    notes = " ".join(layout(gap_table(columns=columns), frame).notes)
+    notes = " ".join(lay_out(gap_table(columns=columns), frame).notes)
     assert "keep at least 95 % of the original's retain accuracy" in notes
     assert "the smallest average gap to Retrain" in notes
     assert "it needs Retrain and test data" in notes
@@ -237,7 +236,7 @@ def test_the_error_on_training_images_is_not_that_of_a_test_set(scores):
     assert "400 retain and 200 forget and 400 test images." in notes
 
 
-def test_a_note_says_where_the_attack_left_test_images_out(scores, tmp_path):
+def test_a_note_says_where_the_attack_left_test_images_out(scores):
     assert "the attack learned from" not in " ".join(printed(scores).notes)
     for score in scores:
         score["retain"]["n"] = score["test"]["n"] = 1300
@@ -249,14 +248,3 @@ def test_a_note_says_where_the_attack_left_test_images_out(scores, tmp_path):
         "net: there are only 1,200 retain images, so the attack learned from as many of the 1,300 "
         "test images, drawn by the seed, the same for all rows."
     )
-
-
-def test_texts_are_the_same_from_the_file_of_cells(scores, tmp_path):
-    definition = gap_table()
-    frame = cells(definition, scores, {})
-    write_cells(tmp_path / "t.csv", frame)
-    again = layout(definition, read_cells(tmp_path / "t.csv"))
-    assert markdown(again) == markdown(layout(definition, frame))
-    assert latex(again) == latex(layout(definition, frame))
-    write_cells(tmp_path / "again.csv", read_cells(tmp_path / "t.csv"))
-    assert (tmp_path / "again.csv").read_text() == (tmp_path / "t.csv").read_text()

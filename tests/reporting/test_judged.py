@@ -2,13 +2,12 @@ import math
 
 import numpy as np
 import pytest
-from reporting_examples import classifier_score, gap_table, outcomes, score, table
+from reporting_examples import classifier_score, gap_table, lay_out, outcomes, score, table
 
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
 from negmerge.reporting.cells import cells
 from negmerge.reporting.judged import FEW_POINTS, amount, is_little
-from negmerge.reporting.layout import layout
 from negmerge.reporting.metrics import CLASSIFIER, ZERO_SHOT
 from negmerge.reporting.writing import markdown
 
@@ -78,7 +77,7 @@ def test_what_is_little():
 def printed(scores, roles=ROLES, definition=None):
     definition = definition or gap_table()
     frame = cells(definition, scores, {}, [outcomes(one, roles) for one in scores])
-    return layout(definition, frame), frame
+    return lay_out(definition, frame), frame
 
 
 def test_a_table_says_it_first():
@@ -104,7 +103,7 @@ def test_where_there_is_little_to_forget_no_row_ranks(original, retrain):
     frame = cells(gap_table(), scores, {}, found)
     assert frame["with_best"].isna().all()
     assert frame["p_value"].notna().any()
-    table = layout(gap_table(), frame)
+    table = lay_out(gap_table(), frame)
     assert "too little for any row to rank" in table.notes[1]
     text = markdown(table)
     assert "**" not in text.partition("\n")[2]

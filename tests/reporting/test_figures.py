@@ -88,17 +88,12 @@ def test_without_a_choice_the_accuracy_to_keep_is_not_known(draw, sweep_files):
         draw(figure("spread", methods={}), sweeps=sweep_files, selected=[])
 
 
-def test_sweeps_of_other_experiments_are_not_drawn(draw, sweep_files):
-    with pytest.raises(UserError, match="no sweeps of"):
-        draw(figure("spread", experiments=["b"]), sweeps=sweep_files, selected=CHOSEN)
-
-
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "experiment,task,vector,coefficient\n"])
 def test_a_file_that_is_no_sweep_is_named(tmp_path, text):
     path = tmp_path / "m1.csv"
     path.write_text(text)
     with pytest.raises(UserError, match=r"m1.csv: not a sweep"):
-        read_sweeps([path], ["a"])
+        read_sweeps([path])
 
 
 def test_no_two_methods_look_alike():

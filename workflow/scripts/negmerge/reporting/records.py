@@ -38,19 +38,6 @@ def read_main_records(paths: Iterable[str | Path]) -> list[dict]:
     return [read_records(path)[0] for path in paths]
 
 
-def read_scores(figure: Mapping, paths: Iterable[str | Path]) -> list[dict]:
-    """Read the scores that a figure draws, of what the experiments' main rules chose.
-
-    Raises:
-        UserError: a file cannot be read, or there is none of the figure's experiments.
-    """
-    found = read_main_records(paths)
-    shown = [score for score in found if score["experiment"] in figure["experiments"]]
-    if not shown:
-        raise UserError(f"figure {figure['title']!r}: no scores of {figure['experiments']}")
-    return shown
-
-
 def place_of(record: Mapping) -> tuple[str, str, str]:
     """Give the experiment, task and method of a record."""
     return tuple(record[label] for label in LABELS)

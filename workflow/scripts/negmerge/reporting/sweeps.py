@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,22 +34,19 @@ class OfSweeps(FigureKind):
         }
 
 
-def read_sweeps(paths: Iterable[str | Path], experiments: Collection[str]) -> pd.DataFrame:
-    """Read the sweeps of some experiments into one frame: coefficients, accuracies in percent.
+def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Read sweeps into one frame: labels, coefficient, and accuracies in percent.
 
     Returns:
         Columns `experiment`, `task`, `vector`, `coefficient`, `forget` and `control`, sorted by
         the first four.
 
     Raises:
-        UserError: a file is no sweep, or there is none of the experiments.
+        UserError: a file is no sweep.
     """
     import pandas as pd
 
-    frames = [frame for frame in map(read_counts, paths) if frame["experiment"][0] in experiments]
-    if not frames:
-        raise UserError(f"no sweeps of {', '.join(experiments)} to draw a figure from")
-    counts = pd.concat(frames, ignore_index=True)
+    counts = pd.concat(map(read_counts, paths), ignore_index=True)
     percent = counts[[*LABELS, "coefficient"]].assign(
         forget=100 * counts["forget_correct"] / counts["forget_n"],
         control=100 * counts["control_correct"] / counts["control_n"],

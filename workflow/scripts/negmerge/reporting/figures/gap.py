@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from negmerge.errors import UserError
+from negmerge.errors import find
 from negmerge.reporting import style
 from negmerge.reporting.kinds import FigureKind
 from negmerge.reporting.metrics import GAP_AND_PARTS, GAP_OF, MEAN, means
-from negmerge.reporting.records import read_scores
+from negmerge.reporting.records import place_of, read_main_records
 from negmerge.settings.methods import RETRAIN
 
 COLUMNS = ("experiment", "task", "method", "label", "measure", "value", "reference", "part")
@@ -25,7 +25,7 @@ class Gap(FigureKind):
 
     def draw(self, figure, scores):
         """Draw the gaps of scores."""
-        data = _data(figure, read_scores(figure, scores))
+        data = _data(figure, read_main_records(scores))
         return _plot(figure, data), data
 
 
@@ -37,35 +37,22 @@ def _data(figure: Mapping, scores: Sequence[Mapping]):
     """
     import pandas as pd
 
+    found = {"/".join(place_of(score)): score for score in scores}
     rows = []
     for experiment in figure["experiments"]:
-        here = [score for score in scores if score["experiment"] == experiment]
-        tasks = sorted({score["task"] for score in here})
+        tasks = sorted({one["task"] for one in scores if one["experiment"] == experiment})
         for method, label in figure["methods"].items():
             for task, names in ((MEAN, tasks), *((task, [task]) for task in tasks)):
-                own, reference = (_means(here, names, who) for who in (method, RETRAIN))
+                own, reference = (
+                    means([find("score", f"{experiment}/{name}/{who}", found) for name in names])
+                    for who in (method, RETRAIN)
+                )
                 labels = {"experiment": experiment, "task": task, "method": method, "label": label}
-                rows += [
-                    labels
-                    | {
-                        "measure": name,
-                        "value": own[name],
-                        "reference": reference[name],
-                        "part": abs(own[name] - reference[name]) / len(GAP_OF),
-                    }
-                    for name in GAP_OF
-                ]
+                for name in GAP_OF:
+                    both = {"value": own[name], "reference": reference[name]}
+                    part = abs(own[name] - reference[name]) / len(GAP_OF)
+                    rows.append(labels | {"measure": name} | both | {"part": part})
     return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
-
-
-def _means(scores: Sequence[Mapping], tasks: Sequence[str], method: str) -> dict[str, float]:
-    found = [score for score in scores if score["task"] in tasks and score["method"] == method]
-    if len(found) != len(tasks) or not found:
-        raise UserError(
-            f"figure of the gap: {len(found)} scores of {method}, expected {len(tasks) or 1}: one "
-            f"for each of {', '.join(tasks) or 'the trials'}"
-        )
-    return means(found)
 
 
 def _plot(figure: Mapping, data):

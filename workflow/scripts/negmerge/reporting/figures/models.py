@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from negmerge.reporting import style
 from negmerge.reporting.kinds import MERGES, FigureKind
 from negmerge.reporting.metrics import ACCURACIES
-from negmerge.reporting.records import read_scores
+from negmerge.reporting.records import read_main_records
 
 COLUMNS = (
     "experiment", "task", "series", "method", "label", "models", "coefficient", "forget", "control",
@@ -24,7 +24,7 @@ class Models(FigureKind):
 
     def draw(self, figure, scores):
         """Draw a point for each score."""
-        data = _data(figure, read_scores(figure, scores))
+        data = _data(figure, read_main_records(scores))
         return _plot(data), data
 
 

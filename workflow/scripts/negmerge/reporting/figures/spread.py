@@ -23,8 +23,7 @@ class Spread(OfSweeps):
 
     def draw(self, figure, sweeps, selected):
         """Draw the best point of each sweep, and each choice."""
-        frame = read_sweeps(sweeps, figure["experiments"])
-        data = _data(figure, frame, read_main_records(selected))
+        data = _data(figure, read_sweeps(sweeps), read_main_records(selected))
         return _plot(figure, data), data
 
 

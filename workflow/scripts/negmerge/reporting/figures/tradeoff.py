@@ -27,8 +27,7 @@ class Tradeoff(OfSweeps):
 
     def draw(self, figure, sweeps, selected):
         """Draw lines from sweeps, with a mark at each choice."""
-        frame = read_sweeps(sweeps, figure["experiments"])
-        data = _data(figure, frame, read_main_records(selected))
+        data = _data(figure, read_sweeps(sweeps), read_main_records(selected))
         return _plot(figure, data), data
 
 

@@ -1,4 +1,4 @@
-"""Folders of the library in which a file is a choice: methods, data sources, kinds of tables, ...
+"""Folders of the library in which a file is a choice: merge and unlearning methods, data sources.
 
 Listing them imports nothing, so a study can be checked without loading torch; and a job imports
 only the file that it uses, so editing one method leaves the others' results alone.
@@ -14,12 +14,12 @@ from negmerge.errors import UserError, unknown
 
 PACKAGE = Path(__file__).parent
 
+TABLES = "reporting/tables"
+FIGURES = "reporting/figures"
 MERGE_METHODS = "merging/methods"
 UNLEARN_METHODS = "unlearning/methods"
 SOURCES = "data/sources"
 SCENARIOS = "scenarios"
-TABLES = "reporting/tables"
-FIGURES = "reporting/figures"
 
 
 @cache

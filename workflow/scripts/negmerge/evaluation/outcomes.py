@@ -34,7 +34,7 @@ class Outcomes:
         arrays: (n,) of each role, by name: `{role}_right` uint8, whether the class of the largest
             logit is the true one; of classifiers also `{role}_confidence` float64, the softmax
             probability of the true class, and `forget_unseen` uint8.
-        rule: what chose the model; None: the same model for every rule.
+        rule: that chose the model; None if there was nothing to choose.
     """
 
     place: tuple[str, str, str]

@@ -14,6 +14,7 @@ from negmerge.settings.catalogue import load_catalogue
 from negmerge.dependencies import code_digest
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
+from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.seeds import derive_seed
 from negmerge.settings.study import load_study
 
@@ -100,9 +101,15 @@ def method_name(wildcards):
     return methods.base_name(wildcards.method)
 
 
-def exhibit(kind):
+def shown(what):
     """A look-up of the `table` or `figure` that a path names."""
-    return lambda wildcards: find(kind, wildcards[kind], getattr(study(wildcards), f"{kind}s"))
+    return lambda wildcards: find(what, wildcards[what], getattr(study(wildcards), f"{what}s"))
+
+
+def kind_of(what):
+    """A look-up of the kind of the `table` or `figure` that a path names."""
+    load = {"table": table_kind, "figure": figure_kind}[what]
+    return lambda wildcards: load(shown(what)(wildcards).kind)
 
 
 def gpus(wildcards):
@@ -141,8 +148,12 @@ def task_seed(level):
 @cache
 @checked
 def code(script, **choices):
-    """A checksum of what a script reaches in the library, and of the choices by folder."""
-    chosen = [plugins.path(folder, name) for folder, name in choices.items()]
+    """A checksum of what a script reaches in the library, and the choices: one or more by folder."""
+    chosen = [
+        plugins.path(folder, name)
+        for folder, names in choices.items()
+        for name in ([names] if isinstance(names, str) else names)
+    ]
     return code_digest([LIBRARY.parent / f"{script}.py", *chosen], LIBRARY)
 
 
@@ -154,6 +165,11 @@ def job_code(script, **look_ups):
         return code(script, **{plugins.SCENARIO_JOBS: experiment(wildcards).scenario}, **choices)
 
     return look_up
+
+
+def kind_code(what, folder):
+    """A look-up of the checksum of what a script reaches, and the kind that it is to make."""
+    return lambda wildcards: code(what, **{folder: shown(what)(wildcards).kind})
 
 
 def dataset(wildcards):
@@ -182,7 +198,7 @@ re_estimates = setting("re_estimates")
 
 
 def shown_methods(wildcards):
-    return list(exhibit("figure")(wildcards).methods)
+    return list(shown("figure")(wildcards).methods)
 
 
 def forgotten_classes(wildcards):

@@ -109,5 +109,5 @@ def in_study(place, of):
 
 
 def published_cells(wildcards):
-    names = exhibit("table")(wildcards).published
+    names = shown("table")(wildcards).published
     return [shipped(ROOT / "config" / "published" / f"{name}.csv") for name in names]

@@ -3,7 +3,7 @@
 
 rule table:
     input:
-        unpack(in_study(artefacts.table_records, exhibit("table"))),
+        unpack(in_study(artefacts.table_records, shown("table"))),
         published=published_cells,
     output:
         md="results/{study}/tables/{table}.md",
@@ -26,9 +26,9 @@ rule table:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code("table"),
-        name="{table}",
-        table=lambda wildcards: exhibit("table")(wildcards).model_dump(),
+        code=kind_code("table", plugins.TABLES),
+        table=lambda wildcards: shown("table")(wildcards).model_dump(),
+        caption=lambda wildcards: kind_of("table")(wildcards).caption,
     message:
         "table: {wildcards.table}"
     script:
@@ -37,7 +37,7 @@ rule table:
 
 rule figure:
     input:
-        unpack(in_study(artefacts.figure_data, exhibit("figure"))),
+        unpack(in_study(artefacts.figure_records, shown("figure"))),
     output:
         png=report(
             "results/{study}/figures/{figure}.png",
@@ -59,42 +59,19 @@ rule figure:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code("figure"),
-        figure=lambda wildcards: exhibit("figure")(wildcards).model_dump(),
+        code=kind_code("figure", plugins.FIGURES),
+        figure=lambda wildcards: shown("figure")(wildcards).model_dump(),
+        caption=lambda wildcards: kind_of("figure")(wildcards).caption,
     message:
         "figure: {wildcards.figure}"
     script:
         "../workflow/scripts/figure.py"
 
 
-rule dag:
-    output:
-        dag="results/{study}/dag.mmd",
-    log:
-        "results/{study}/logs/dag.log",
-    benchmark:
-        "results/{study}/benchmarks/dag/dag.tsv"
-    localrule: True
-    conda:
-        "../envs/reporting.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        code=code("dag"),
-        snakefile=shipped(Path(workflow.main_snakefile)),
-        study=lambda wildcards: study(wildcards).model_dump(),
-    message:
-        "dag: {wildcards.study}"
-    script:
-        "../workflow/scripts/dag.py"
-
-
 rule report:
     input:
         unpack(in_study(artefacts.report_parts, study)),
-        dag="results/{study}/dag.mmd",
+        drawing=shipped(ROOT / "docs/rules.svg"),
         prepared=preparation_times,
         template=shipped(LIBRARY / "reporting/templates/report.html.j2"),
     output:
@@ -111,9 +88,15 @@ rule report:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code("report"),
+        code=code(
+            "report",
+            **{folder: plugins.names(folder) for folder in (plugins.TABLES, plugins.FIGURES)},
+        ),
         name="{study}",
-        study=lambda wildcards: study(wildcards).model_dump(),
+        study=lambda wildcards: study(wildcards).model_dump(mode="json"),
+        pool_sizes=lambda wildcards: {
+            name: len(one.pool.changes) for name, one in study(wildcards).experiments.items()
+        },
     message:
         "report: {wildcards.study}"
     script:

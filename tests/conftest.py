@@ -64,6 +64,8 @@ def workflow(tmp_path_factory):
     left_out = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for part in ("rules", "config", "workflow", "envs", "report", "resources", "profiles"):
         shutil.copytree(ROOT / part, folder / part, ignore=left_out)
+    (folder / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "rules.svg", folder / "docs")
     shutil.copy(ROOT / "Snakefile", folder)
     yield folder
     shutil.rmtree(folder)

@@ -62,7 +62,7 @@ def test_checkpoints_are_merged_with_their_base(pool, capsys):
 def test_a_bar_is_shown_on_a_terminal(pool, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     for words, title in {
-        ("merge", "uniform", "v1", "-o", "merged"): "merge Uniform merge",
+        ("merge", "uniform", "v1", "-o", "merged"): "merge Uniform Merge",
         ("inspect", "v1", "v2"): "inspect",
         ("diff", "v1", "v1"): "diff",
     }.items():

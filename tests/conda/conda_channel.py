@@ -26,7 +26,6 @@ SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packag
 CONDA_NAMES = {
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
-    "snakemake": "snakemake-minimal",
 }
 PIP_NAMES = {conda: pip for pip, conda in CONDA_NAMES.items()}
 # Each process of an environment leaves a note there of what it runs.
@@ -53,16 +52,15 @@ def install_conda(home: Path, wanted: set[str], python: str) -> Path:
     Returns:
         The folder for the search path.
     """
-    forge, bioconda = home / "channels" / "conda-forge", home / "channels" / "bioconda"
+    forge = home / "channels" / "conda-forge"
     _pack_python(forge, python)
     found = _with_requirements({PIP_NAMES.get(name, name) for name in wanted})
     links = _links(found)
     for name, (installed, requirements) in found.items():
         conda_name = CONDA_NAMES.get(name, name)
-        channel = bioconda if name == "snakemake" else forge
         depends = ["python", *map(_conda_spec, requirements)]
-        _pack(channel, conda_name, Version(installed.version).public, depends, links=links[name])
-    _index(forge, bioconda)
+        _pack(forge, conda_name, Version(installed.version).public, depends, links=links[name])
+    _index(forge)
 
     folder = home / "bin"
     folder.mkdir()
@@ -164,9 +162,8 @@ def _pack(channel, name, version, depends, links=None, files=None) -> None:
             archive.addfile(member)
 
 
-def _index(*channels: Path) -> None:
-    """Write the lists of the channels' packages."""
+def _index(channel: Path) -> None:
+    """Write the list of a channel's packages."""
     from rattler.index import index_fs
 
-    for channel in channels:
-        asyncio.run(index_fs(channel))
+    asyncio.run(index_fs(channel))

@@ -26,12 +26,12 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ENVS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
 TASK = "results/small/resnet/trial1"
-TARGETS = (f"{TASK}/vectors/plain.safetensors", "results/small/dag.mmd")
+TARGETS = (f"{TASK}/vectors/plain.safetensors", "results/small/report.html")
 RAN = {
     "data": {"prepare", "split"},
     "models": {"train", "finetune"},
     "merging": {"vector"},
-    "reporting": {"dag"},
+    "reporting": {"report"},
 }
 PREPARED = "data/fashion-small/images.safetensors"
 # Runs the imports at the head of scripts, which reach the library, then all files to choose from.
@@ -52,7 +52,7 @@ CHOICES = {
     "data": "data/sources",
     "merging": "merging/methods",
     "models": "scenarios,unlearning/methods",
-    "reporting": "",
+    "reporting": "reporting/tables,reporting/figures",
 }
 
 pytestmark = [
@@ -109,7 +109,7 @@ def checkout(tmp_path_factory) -> Checkout:
     home = tmp_path_factory.mktemp("conda")
     folder = tmp_path_factory.mktemp("checkout") / "workflow"
     left_out = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("config", "envs", "profiles", "report", "resources", "rules", "workflow"):
+    for name in ("config", "docs", "envs", "profiles", "report", "resources", "rules", "workflow"):
         shutil.copytree(ROOT / name, folder / name, ignore=left_out)
     shutil.copy(ROOT / "Snakefile", folder)
     shutil.copy(HERE / "small.yaml", folder / "config" / "studies")

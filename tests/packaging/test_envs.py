@@ -17,13 +17,13 @@ ENVS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
 CONDA_NAMES = {
     "pytorch": "torch",
     "matplotlib-base": "matplotlib",
-    "snakemake-minimal": "snakemake",
 }
 # What the rules of an environment choose by name, beside what their scripts import.
 CHOICES = {
     "data": ("data/sources",),
     "merging": ("merging/methods",),
     "models": ("scenarios", "unlearning/methods"),
+    "reporting": ("reporting/tables", "reporting/figures"),
 }
 # What reading a study loads to check the options of methods.
 CHECKED = ("merging/methods", "unlearning/methods")
@@ -69,19 +69,10 @@ def scripts_of(env):
     return [(ROOT / "rules" / text_of(rule["script"])).resolve() for rule in rules_of(env)]
 
 
-def calls_snakemake(env):
-    """Say whether a script runs Snakemake, which then reads the rules and the studies."""
-    return any('"-m", "snakemake"' in script.read_text() for script in scripts_of(env))
-
-
 def files_of(env):
     """List the Python files that the rules of an environment run."""
-    files = scripts_of(env)
-    folders = CHOICES.get(env, ())
-    if calls_snakemake(env):
-        files.append(ROOT / "rules" / "common.smk")
-        folders += CHECKED
-    return files + [file for folder in folders for file in (PACKAGE / folder).glob("*.py")]
+    chosen = [file for folder in CHOICES[env] for file in (PACKAGE / folder).glob("*.py")]
+    return scripts_of(env) + chosen
 
 
 def distributions(modules):
@@ -95,10 +86,7 @@ def distributions(modules):
 def test_an_environment_comes_from_conda_forge_and_is_used(env):
     content = load(env)
     assert set(content) == {"channels", "dependencies"}
-    assert content["channels"][0] == "conda-forge"
-    assert content["channels"][-1] == "nodefaults"
-    # Only Snakemake itself needs another channel.
-    assert ("bioconda" in content["channels"]) == ("snakemake" in pins(env))
+    assert content["channels"] == ["conda-forge", "nodefaults"]
     assert rules_of(env)
 
 
@@ -116,8 +104,6 @@ def test_an_environment_holds_what_its_rules_import_and_no_more(env):
     found = set(pins(env)) - {"python"}
     at_start = distributions(reached(files_of(env), in_functions=False))
     ever = distributions(reached(files_of(env)))
-    if calls_snakemake(env):
-        ever.add("snakemake")
     assert at_start <= found
     assert ever - NOT_CALLED.get(env, set()) == found
 

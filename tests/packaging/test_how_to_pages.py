@@ -126,6 +126,43 @@ print(experiment.methods["cf-last-search"].grid, experiment.is_searched("cf-last
     ]
 
 
+TABLE_PAGE = "docs/add-a-table-or-figure.md"
+
+
+@pytest.fixture
+def with_search(library):
+    """Put the example of the page on tables into a copy of the library."""
+    kind, test = blocks(TABLE_PAGE, "python")
+    (library / "negmerge/reporting/tables/search.py").write_text(kind)
+    (library / "test_search.py").write_text(test)
+    return library
+
+
+def test_the_kind_of_table_passes_its_own_test(with_search):
+    out = run(with_search, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_search.py")
+    assert "1 passed" in out
+
+
+def test_a_study_may_have_a_table_of_the_new_kind(with_search):
+    shutil.copytree(ROOT / "config", with_search / "config")
+    study = with_search / "config" / "studies" / "demo.yaml"
+    (table,) = blocks(TABLE_PAGE, "yaml")
+    text = study.read_text()
+    assert text.count("\ntables:\n") == 1
+    study.write_text(text.replace("\ntables:\n", f"\n{table}\n"))
+    check = """
+from negmerge import artefacts
+from negmerge.settings.study import load_study
+study = load_study("config", "demo")
+print(artefacts.table_records(study, study.tables["search"])["records"][-1])
+print(study.tables["search"].rows["negmerge"])
+print("search: How much was tried" in type(study.tables["search"]).model_fields["kind"].description)
+"""
+    assert run(with_search, "-c", check).splitlines() == [
+        "mini-clip/digits/selected/negmerge.json", "NegMerge", "True"
+    ]  # fmt: skip
+
+
 def test_a_source_of_ones_own_is_prepared(library):
     (source,) = blocks("docs/add-a-data-set.md", "python")
     (library / "negmerge/data/sources/class_folders.py").write_text(source)

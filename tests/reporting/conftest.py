@@ -1,5 +1,8 @@
 import pytest
-from reporting_examples import score
+from reporting_examples import score, write_json
+
+from negmerge.reporting.kinds import figure_kind
+from negmerge.reporting.style import settings
 
 
 @pytest.fixture
@@ -36,22 +39,16 @@ def sweep_files(tmp_path):
 
 
 @pytest.fixture
-def rulegraph():
-    """What Snakemake 9 prints for `--rulegraph mermaid-js`."""
-    return """---
-title: DAG
----
-flowchart TB
-\tid0[all]
-\tid1[report]
-\tid2[evaluate]
-\tid3[fine_tune]
-\tid4[prepare]
-\tstyle id0 fill:#D95757,stroke-width:2px,color:#333333
-\tid1 --> id0
-\tid2 --> id1
-\tid3 --> id1
-\tid4 --> id2
-\tid3 --> id2
-\tid4 --> id3
-"""
+def draw(tmp_path):
+    """A function that draws a figure from files, or from records that it writes into files."""
+
+    def draw(figure, **files):
+        for name, found in files.items():
+            files[name] = [
+                write_json(tmp_path / f"{name}{number}.json", one) if isinstance(one, dict) else one
+                for number, one in enumerate(found)
+            ]
+        with settings():
+            return figure_kind(figure["kind"]).draw(figure, **files)
+
+    return draw

@@ -1,11 +1,16 @@
 """Records as the steps before the reporting write them."""
 
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 
 from negmerge.evaluation.outcomes import Outcomes
+from negmerge.reporting.cells import read_cells, write_cells
+from negmerge.reporting.layout import layout
+from negmerge.reporting.writing import latex, markdown
 
 METHODS = {"pretrained": "Pre-trained", "negmerge": "NegMerge", "uniform": "Uniform Merge"}
 
@@ -31,7 +36,8 @@ def score(experiment, task, method, forget, control, n=200, **changes):
         "method": method,
         "vector": method if merged else None,
         "coefficient": 0.5 if merged else 0.0,
-        "rule": "control",
+        # What no rule chose holds for every rule.
+        "rule": "control" if merged else None,
         "keep": 0.95,
         "upper_end": False,
         "forget": {"correct": forget, "n": n},
@@ -118,7 +124,7 @@ def outcomes(record, roles=("forget", "control"), classes=10, **right):
         # The last ones, which are those that are wrong.
         arrays["forget_unseen"][len(arrays["forget_unseen"]) - count :] = 1
     place = (record["experiment"], record["task"], record["method"])
-    return Outcomes(place, dict.fromkeys(roles, classes), arrays)
+    return Outcomes(place, dict.fromkeys(roles, classes), arrays, rule=record.get("rule"))
 
 
 def gap_table(**changes):
@@ -130,3 +136,14 @@ def gap_table(**changes):
         "columns": [column | changes.pop("column", {})],
     }
     return definition | changes
+
+
+def lay_out(definition, frame):
+    """Lay a table out: from its cells, and alike from the file of them."""
+    found = layout(definition, frame)
+    with TemporaryDirectory() as folder:
+        write_cells(Path(folder) / "table.csv", frame)
+        again = layout(definition, read_cells(Path(folder) / "table.csv"))
+    assert markdown(again) == markdown(found)
+    assert latex(again) == latex(found)
+    return found

@@ -1,10 +1,8 @@
 import pytest
-from reporting_examples import benchmark, table
+from reporting_examples import benchmark, lay_out, table
 
 from negmerge.errors import UserError
-from negmerge.reporting.costs import read_cost
-from negmerge.reporting.layout import layout
-from negmerge.reporting.tables import cells, read_cells, write_cells
+from negmerge.reporting.tables.cost import KIND
 from negmerge.reporting.writing import markdown
 
 ROWS = {"negmerge": "NegMerge", "greedy": "Greedy Merge"}
@@ -22,29 +20,31 @@ def paths(tmp_path):
 
 
 def test_a_cost_has_the_place_of_its_job(paths):
-    assert read_cost(paths[1]) == {
-        "experiment": "a",
-        "task": "letters",
-        "method": "negmerge",
-        "seconds": 3.5,
-        "memory": 500.0,
-    }
+    assert KIND.read(paths[1:2]) == [
+        {
+            "experiment": "a",
+            "task": "letters",
+            "method": "negmerge",
+            "seconds": 3.5,
+            "memory": 500.0,
+        }
+    ]
 
 
 def test_the_memory_of_a_short_job_is_not_known(paths):
-    assert read_cost(paths[3])["memory"] is None
-    assert read_cost(paths[3])["seconds"] == 30.0
+    (found,) = KIND.read(paths[3:])
+    assert (found["memory"], found["seconds"]) == (None, 30.0)
 
 
 def test_of_a_repeated_job_the_last_run_counts(paths):
     with open(paths[0], "a") as stream:
         stream.write("9.0\t0:00:09\t301.0\t900\t2.0\n")
-    assert read_cost(paths[0])["seconds"] == 9.0
+    assert KIND.read(paths)[0]["seconds"] == 9.0
 
 
 def test_a_method_used_under_a_longer_name_keeps_it(tmp_path):
     path = benchmark(tmp_path, "merge/a/digits/ties-d0.5.tsv", "1", "0", "2", "3", "4")
-    assert read_cost(path)["method"] == "ties-d0.5"
+    assert KIND.read([path])[0]["method"] == "ties-d0.5"
 
 
 @pytest.mark.parametrize("text", ["", "a\tb\n1\t2\n", "s\tmax_rss\tcpu_time\nlong\t1\t1\n"])
@@ -52,13 +52,12 @@ def test_a_file_that_is_no_benchmark_is_named(tmp_path, text):
     path = tmp_path / "negmerge.tsv"
     path.write_text(text)
     with pytest.raises(UserError, match=r"negmerge.tsv: not a benchmark of Snakemake \("):
-        read_cost(path)
+        KIND.read([path])
 
 
-def test_a_table_of_costs(paths, tmp_path):
+def test_a_table_of_costs(paths):
     definition = table(kind="cost", rows=ROWS, title="Costs")
-    frame = cells(definition, [read_cost(path) for path in paths], {})
-    printed = layout(definition, frame)
+    printed = lay_out(definition, KIND.cells(definition, KIND.read(paths), {}))
     assert printed.rows == [["NegMerge", "3.00", "400.00"], ["Greedy Merge", "25.00", "NA"]]
     text = markdown(printed)
     assert "time (s, lower is better)" in text
@@ -66,5 +65,3 @@ def test_a_table_of_costs(paths, tmp_path):
     assert "B/32: mean of 2 cells, a/digits, a/letters." in text
     assert "Snakemake measured" in text
     assert [heading.text for heading in printed.headings] == ["time", "peak memory"]
-    write_cells(tmp_path / "t.csv", frame)
-    assert markdown(layout(definition, read_cells(tmp_path / "t.csv"))) == text

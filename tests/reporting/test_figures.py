@@ -3,7 +3,6 @@ from matplotlib.image import imread
 from reporting_examples import choice
 
 from negmerge.errors import UserError
-from negmerge.reporting.figures import draw
 from negmerge.reporting.style import save, styles
 from negmerge.reporting.sweeps import read_sweeps
 
@@ -19,8 +18,8 @@ def figure(kind, **changes):
     } | changes
 
 
-def test_tradeoff_holds_every_point_of_every_line(sweep_files):
-    _, data = draw(figure("tradeoff"), read_sweeps(sweep_files), CHOSEN)
+def test_tradeoff_holds_every_point_of_every_line(draw, sweep_files):
+    _, data = draw(figure("tradeoff"), sweeps=sweep_files, selected=CHOSEN)
     assert data.groupby(["series", "vector"]).size().to_dict() == {
         ("single", "m1"): 4,
         ("single", "m5"): 4,
@@ -31,38 +30,38 @@ def test_tradeoff_holds_every_point_of_every_line(sweep_files):
     assert (chosen["forget"], chosen["control"], chosen["threshold"]) == (30, 76, 76)
 
 
-def test_tradeoff_follows_the_single_model_that_a_method_chose(sweep_files):
+def test_tradeoff_follows_the_single_model_that_a_method_chose(draw, sweep_files):
     chosen = [*CHOSEN, choice("a", "digits", "task-arithmetic", 0.5, 50.0, 78.0, vector="m1")]
     definition = figure("tradeoff", methods={"task-arithmetic": "Task Arithmetic"})
-    _, data = draw(definition, read_sweeps(sweep_files), chosen)
+    _, data = draw(definition, sweeps=sweep_files, selected=chosen)
     assert set(data.loc[data["series"] == "task-arithmetic", "vector"]) == {"m1"}
     assert set(data.loc[data["series"] == "single", "vector"]) == {"m1", "m5"}
 
 
-def test_spread_takes_the_lowest_forget_accuracy_that_keeps_the_control(sweep_files):
-    _, data = draw(figure("spread"), read_sweeps(sweep_files), CHOSEN)
+def test_spread_takes_the_lowest_forget_accuracy_that_keeps_the_control(draw, sweep_files):
+    _, data = draw(figure("spread"), sweeps=sweep_files, selected=CHOSEN)
     # 95 % of 80 is 76, reached at coefficient 1 and missed at 1.5.
     found = {row["vector"]: (row["coefficient"], row["forget"]) for row in data.to_dict("records")}
     assert found == {"m1": (1.0, 40), "m5": (1.0, 45), "negmerge": (1.0, 30)}
     assert list(data["series"]) == ["single", "single", "negmerge"]
 
 
-def test_a_base_left_as_it_is_has_no_mark(sweep_files):
+def test_a_base_left_as_it_is_has_no_mark(draw, sweep_files):
     nothing = {"vector": None, "control_baseline": None, "control_accuracy": None}
     pretrained = choice("a", "digits", "pretrained", 0.0, None, None) | nothing
     methods = {"pretrained": "Pre-trained", "negmerge": "NegMerge"}
     for kind in ("tradeoff", "spread"):
         _, data = draw(
-            figure(kind, methods=methods), read_sweeps(sweep_files), [pretrained, *CHOSEN]
+            figure(kind, methods=methods), sweeps=sweep_files, selected=[pretrained, *CHOSEN]
         )
         assert set(data["series"]) == {"single", "negmerge"}
 
 
 @pytest.mark.parametrize("kind", ["tradeoff", "spread"])
 @pytest.mark.parametrize("ending", ["png", "pdf"])
-def test_files_are_the_same_in_every_byte(sweep_files, tmp_path, kind, ending):
+def test_files_are_the_same_in_every_byte(draw, sweep_files, tmp_path, kind, ending):
     for name in ("one", "two"):
-        picture, _ = draw(figure(kind), read_sweeps(sweep_files), CHOSEN)
+        picture, _ = draw(figure(kind), sweeps=sweep_files, selected=CHOSEN)
         save(picture, tmp_path / f"{name}.{ending}")
     one, two = (tmp_path / f"{name}.{ending}" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
@@ -70,28 +69,23 @@ def test_files_are_the_same_in_every_byte(sweep_files, tmp_path, kind, ending):
     assert b"Software" not in one.read_bytes()
 
 
-def test_a_picture_is_not_empty(sweep_files, tmp_path):
-    picture, _ = draw(figure("tradeoff"), read_sweeps(sweep_files), CHOSEN)
+def test_a_picture_is_not_empty(draw, sweep_files, tmp_path):
+    picture, _ = draw(figure("tradeoff"), sweeps=sweep_files, selected=CHOSEN)
     save(picture, tmp_path / "one.png")
     pixels = imread(tmp_path / "one.png")[..., :3]
     assert len({tuple(pixel) for pixel in pixels.reshape(-1, 3).round(2)}) > 20
 
 
-def test_labels_name_direction_and_unit(sweep_files):
-    picture, _ = draw(figure("tradeoff"), read_sweeps(sweep_files), CHOSEN)
+def test_labels_name_direction_and_unit(draw, sweep_files):
+    picture, _ = draw(figure("tradeoff"), sweeps=sweep_files, selected=CHOSEN)
     assert picture.axes[0].get_xlabel() == "control accuracy (%), higher is better"
     assert picture.axes[0].get_ylabel() == "forget accuracy (%), lower is better"
     assert "NegMerge" in {text.get_text() for text in picture.legends[0].get_texts()}
 
 
-def test_without_a_choice_the_accuracy_to_keep_is_not_known(sweep_files):
+def test_without_a_choice_the_accuracy_to_keep_is_not_known(draw, sweep_files):
     with pytest.raises(UserError, match="a/digits: no method of the figure"):
-        draw(figure("spread", methods={}), read_sweeps(sweep_files), [])
-
-
-def test_sweeps_of_other_experiments_are_not_drawn(sweep_files):
-    with pytest.raises(UserError, match="no sweeps of"):
-        draw(figure("spread", experiments=["b"]), read_sweeps(sweep_files), CHOSEN)
+        draw(figure("spread", methods={}), sweeps=sweep_files, selected=[])
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "experiment,task,vector,coefficient\n"])

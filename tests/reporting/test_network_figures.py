@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from negmerge.errors import UserError
-from negmerge.reporting.figures import draw
-from negmerge.reporting.heatmaps import COLOURS, read_heatmaps
+from negmerge.reporting.figures.gradcam import COLOURS, read_heatmaps
 from negmerge.reporting.style import save
 from negmerge.states import write_state
 
@@ -38,11 +37,11 @@ def heatmaps(tmp_path):
     origin = {"experiment": "net", "task": "trial1", "layer": "layer4"}
     origin |= {"methods": ["original", "negmerge"], "places": [4, 0, 7]}
     write_state(tmp_path / "maps.safetensors", state, origin | {"classes": ["a", "b", "c"]})
-    return [read_heatmaps(tmp_path / "maps.safetensors")]
+    return [tmp_path / "maps.safetensors"]
 
 
-def test_the_numbers_of_a_figure_are_those_of_all_maps(heatmaps):
-    _, data = draw(HEATMAPS, heatmaps=heatmaps)
+def test_the_numbers_of_a_figure_are_those_of_all_maps(draw, heatmaps):
+    _, data = draw(HEATMAPS, gradcam=heatmaps)
     assert len(data) == 2 * 3 * 2 * 2
     (row,) = data[
         (data["method"] == "negmerge") & (data["image"] == 0) & (data["row"] == 1)
@@ -55,23 +54,25 @@ def test_the_numbers_of_a_figure_are_those_of_all_maps(heatmaps):
     }  # fmt: skip
 
 
-def test_each_image_stands_over_its_maps(heatmaps):
-    picture, _ = draw(HEATMAPS, heatmaps=heatmaps)
+def test_each_image_stands_over_its_maps(draw, heatmaps):
+    picture, _ = draw(HEATMAPS, gradcam=heatmaps)
     grid = np.array(picture.axes).reshape(3, 3).T
     assert [axes.get_title() for axes in grid[0]] == ["a", "b", "c"]
     assert [axes.get_ylabel() for axes in grid[:, 0]] == ["image", "Original", "NegMerge"]
     assert [axes.get_xlabel() for axes in grid[2]] == ["12 %", "0 %", "75 %"]
+    (heatmaps,) = map(read_heatmaps, heatmaps)
     shown = grid[0, 1].get_images()[0].get_array()
-    assert np.array_equal(shown, heatmaps[0].images[1].transpose(1, 2, 0))
+    assert np.array_equal(shown, heatmaps.images[1].transpose(1, 2, 0))
 
 
-def test_the_maps_of_an_image_share_their_colours(heatmaps):
-    picture, _ = draw(HEATMAPS, heatmaps=heatmaps)
+def test_the_maps_of_an_image_share_their_colours(draw, heatmaps):
+    picture, _ = draw(HEATMAPS, gradcam=heatmaps)
     grid = np.array(picture.axes).reshape(3, 3).T
+    (found,) = map(read_heatmaps, heatmaps)
     for number, most in enumerate((15, 19, 1)):
         for method in range(2):
             over = grid[1 + method, number].get_images()[1]
-            assert np.allclose(over.get_array(), heatmaps[0].maps[method, number] / most)
+            assert np.allclose(over.get_array(), found.maps[method, number] / most)
             assert (over.get_clim(), over.get_cmap().name) == ((0, 1), COLOURS)
             assert over.get_extent() == [-0.5, 7.5, 7.5, -0.5]
 
@@ -83,8 +84,8 @@ def test_other_files_are_no_maps(tmp_path):
         read_heatmaps(path)
 
 
-def test_the_signs_of_points_and_merges(tmp_path):
-    picture, data = draw(SIGNS, coordinates=[RECORD])
+def test_the_signs_of_points_and_merges(draw):
+    picture, data = draw(SIGNS, signs=[RECORD])
     points = data[data["series"] == "point"]
     assert list(points["vector"]) == ["a"] * 3 + ["b"] * 3
     # A zero has no sign to agree with.
@@ -104,23 +105,24 @@ def test_the_signs_of_points_and_merges(tmp_path):
     assert [label.get_text() for label in axes.get_xticklabels()] == ["3", "700", "1600"]
 
 
-def test_several_tasks_have_panels_of_their_own(heatmaps):
+def test_several_tasks_have_panels_of_their_own(draw, heatmaps):
     other = RECORD | {"task": "trial2", "agreeing": 20}
-    picture, data = draw(SIGNS, coordinates=[RECORD, other])
+    picture, data = draw(SIGNS, signs=[RECORD, other])
     titles = [axes.get_title() for axes in picture.axes]
     assert [title.partition(",")[0] for title in titles] == ["net: trial1", "net: trial2"]
     assert "agree on 1.0 %" in titles[1]
     assert len(data) == 2 * 4 * 3
-    maps, _ = draw(HEATMAPS, heatmaps=heatmaps * 2)
+    maps, _ = draw(HEATMAPS, gradcam=heatmaps * 2)
     assert [text.get_text() for text in maps.texts] == ["net: trial1"] * 2
 
 
 @pytest.mark.parametrize("ending", ["png", "pdf"])
 @pytest.mark.parametrize("kind", ["gradcam", "signs"])
-def test_network_figures_are_the_same_in_every_byte(heatmaps, tmp_path, kind, ending):
+def test_network_figures_are_the_same_in_every_byte(draw, heatmaps, tmp_path, kind, ending):
     for name in ("one", "two"):
         figure = HEATMAPS if kind == "gradcam" else SIGNS
-        picture, _ = draw(figure, heatmaps=heatmaps, coordinates=[RECORD])
+        files = {"gradcam": heatmaps} if kind == "gradcam" else {"signs": [RECORD]}
+        picture, _ = draw(figure, **files)
         save(picture, tmp_path / f"{name}.{ending}")
     one, two = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "two"))
     assert one == two

@@ -1,12 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from reporting_examples import METHODS, classifier_score, gap_table, outcomes, score, table
+from reporting_examples import METHODS, classifier_score, gap_table, lay_out, outcomes, score, table
 
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
-from negmerge.reporting.layout import layout
-from negmerge.reporting.tables import MEAN, cells, read_cells, write_cells
+from negmerge.reporting.cells import cells
+from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.writing import latex, markdown
 
 ROLES = ("forget", "retain", "test")
@@ -63,7 +63,7 @@ def test_the_best_is_the_lowest_or_the_highest_as_the_column_wants_it(one_task):
 
 
 def test_bold_values_are_those_of_the_best_and_all_not_told_apart(one_task):
-    printed = layout(table(), judge(table(), one_task))
+    printed = lay_out(table(), judge(table(), one_task))
     text = markdown(printed)
     assert "| NegMerge | **20.00 ± 2.83** | 86.00 ± 2.45 | 0.50 |" in text
     assert "| Uniform Merge | **22.00 ± 2.93** | 60.00 ± 3.46 | 0.50 |" in text
@@ -79,7 +79,7 @@ def test_bold_values_are_those_of_the_best_and_all_not_told_apart(one_task):
 def test_without_outcomes_nothing_is_compared(one_task):
     frame = cells(table(), one_task, {})
     assert frame["p_value"].isna().all()
-    text = markdown(layout(table(), frame))
+    text = markdown(lay_out(table(), frame))
     assert "**2" not in text
     assert "bold" not in text
     assert "to forget" not in text
@@ -95,7 +95,7 @@ def test_tasks_are_no_trials_and_experiments_are(one_task):
     again[2]["forget"] = {"correct": 38, "n": 200}
     trials = judge(table(column=column), [*one_task, *again])
     assert with_best(trials, "forget") == {"negmerge", "uniform"}
-    notes = " ".join(layout(table(column=column), trials).notes)
+    notes = " ".join(lay_out(table(column=column), trials).notes)
     assert "over trials by a paired t-test" in notes
     assert "one seed" not in notes
 
@@ -139,7 +139,7 @@ def test_gaps_have_an_error_and_are_compared_by_a_paired_bootstrap(trial):
     single = frame[(frame["metric"] == "gap") & (frame["task"] == "trial1")]
     found = dict(zip(single["method"], single["standard_error"], strict=True))
     assert found["negmerge"] == errors["negmerge"]
-    notes = layout(definition, frame).notes
+    notes = lay_out(definition, frame).notes
     assert [note for note in notes if "± of an average gap: its standard deviation" in note]
 
 
@@ -170,7 +170,7 @@ def test_trials_that_disagree_tell_nothing_apart(trial):
     assert "conflict" not in with_best(single, "gap")
     both = judge(definition, [*trial, *second], ROLES)
     assert with_best(both, "gap") == {"negmerge", "conflict"}
-    notes = " ".join(layout(definition, both).notes)
+    notes = " ".join(lay_out(definition, both).notes)
     assert "over trials by a paired t-test" in notes
     assert "one seed" not in notes
 
@@ -181,15 +181,11 @@ def test_one_method_alone_has_nothing_to_be_compared_with(trial):
     assert frame.loc[frame["row"].notna(), "with_best"].isna().all()
 
 
-def test_cells_are_the_same_twice_and_read_back(trial, tmp_path):
+def test_cells_are_the_same_twice(trial):
     definition = gap_table(rows=ROWS)
-    for name in "ab":
-        write_cells(tmp_path / f"{name}.csv", judge(definition, trial, ROLES))
-    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
-    again = layout(definition, read_cells(tmp_path / "a.csv"))
-    direct = layout(definition, judge(definition, trial, ROLES))
-    assert markdown(again) == markdown(direct)
-    assert "**" in markdown(again)
+    frame = judge(definition, trial, ROLES)
+    pd.testing.assert_frame_equal(frame, judge(definition, trial, ROLES))
+    assert "**" in markdown(lay_out(definition, frame))
 
 
 def test_outcomes_that_do_not_fit_are_an_error(one_task):

@@ -7,8 +7,8 @@ import pytest
 from reporting_examples import benchmark, choice, outcomes, table, write_json
 
 from negmerge.errors import UserError
-from negmerge.reporting.report import pool_size, report
-from negmerge.reporting.tables import cells, write_cells
+from negmerge.reporting.cells import cells, write_cells
+from negmerge.reporting.report import report
 
 PIXEL = bytes.fromhex("89504e470d0a1a0a")
 VOID = {"meta", "img", "br", "link", "input"}
@@ -63,7 +63,7 @@ def study():
 
 
 @pytest.fixture
-def page(study, scores, tmp_path, rulegraph):
+def page(study, scores, tmp_path):
     for name, definition in study["tables"].items():
         write_cells(tmp_path / f"{name}.csv", cells(definition, scores, {}))
     (tmp_path / "figure1a.png").write_bytes(PIXEL)
@@ -75,13 +75,14 @@ def page(study, scores, tmp_path, rulegraph):
         **{
             "name": "demo",
             "study": study,
+            "pool_sizes": {"a": 4},
             "tables": [*tmp_path.glob("table*.csv"), tmp_path / "table1.md"],
             "figures": [tmp_path / "figure1a.png"],
             "selected": [
                 write_json(tmp_path / f"{one['method']}.json", one) for one in choices
             ],
             "benchmarks": [benchmark(tmp_path, "fine_tune/x.tsv", 61.5, "-", 321.0, 1, 50)],
-            "rulegraph": rulegraph,
+            "drawing": "<svg><title>the rules</title></svg>",
         }
         | changes
     )  # fmt: skip
@@ -105,6 +106,7 @@ def test_links_inside_the_page_have_a_target(page):
 def test_report_holds_every_table_figure_and_choice(page):
     texts = Page(page()).texts
     assert {"Forgetting", "The second table", "Trade"} <= set(texts)
+    assert [text for text in texts if "Each line follows one vector from the base (star)" in text]
     # Mean forget accuracy of NegMerge, and what was chosen for it.
     assert "30.00 ± 2.24" in texts
     assert {"1.5", "†", "31.25"} <= set(texts)
@@ -112,7 +114,7 @@ def test_report_holds_every_table_figure_and_choice(page):
 
 def test_report_holds_run_times_settings_and_software(page):
     text = page()
-    assert {"61.5", "321", "fine_tune", "1 job"} <= set(Page(text).texts)
+    assert {"61.5", "321", "fine_tune", "the rules"} <= set(Page(text).texts)
     assert "model: mini-clip" in text
     assert "matplotlib" in Page(text).texts
 
@@ -125,7 +127,7 @@ def test_what_may_be_concluded_comes_first(page, study, scores, tmp_path):
     text = page()
     texts = Page(text).texts
     assert text.index('id="conclusions"') < text.index('id="tables"')
-    assert "points more of the forget images right than guessing" in text
+    assert "% of the forget images right and guessing" in text
     assert "One seed ranks nothing beyond these images" in text
     # The best of the column is bold, and named in the first lines.
     assert "<b>30.00 ± 2.24</b>" in text
@@ -157,14 +159,9 @@ def test_a_table_that_the_study_does_not_have_is_an_error(page, tmp_path):
         page(tables=[tmp_path / "table7.csv"])
 
 
-def test_pool_size():
-    assert pool_size({"grid": {"m": [1, 5], "n": [1, 2, 3]}, "points": {}}) == 6
-    assert pool_size({"grid": {}, "points": {"x": {}, "y": {}}}) == 2
-
-
 def test_reporting_does_not_import_torch():
     code = (
-        "import sys; import negmerge.reporting.report, negmerge.reporting.figures; "
+        "import sys; import negmerge.reporting.report; "
         "print({'torch', 'negmerge.settings.study'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

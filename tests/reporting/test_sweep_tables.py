@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from reporting_examples import published, table
+from reporting_examples import lay_out, published, table
 
 from negmerge.errors import UserError
-from negmerge.reporting.coefficients import read_points, sweep_cells
-from negmerge.reporting.layout import layout
+from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.published import paper_cell, read_published
-from negmerge.reporting.tables import MEAN, read_cells, write_cells
+from negmerge.reporting.tables.sweep import KIND
 from negmerge.selection import select_coefficient
 
 SHIPPED = Path(__file__).parents[2] / "config" / "published" / "cars_b32_sweep.csv"
@@ -34,7 +33,7 @@ def sweep_table(rows=("negmerge",), **column):
 @pytest.fixture
 def points(sweep_files):
     """The points of `m1` and of `negmerge`, at 0, 0.5, 1 and 1.5."""
-    return [point for path in (sweep_files[0], sweep_files[2]) for point in read_points(path)]
+    return KIND.read([sweep_files[0], sweep_files[2]])
 
 
 def means(frame, metric):
@@ -43,14 +42,14 @@ def means(frame, metric):
 
 
 def test_each_coefficient_is_a_row(points):
-    frame = sweep_cells(sweep_table(), points, {})
+    frame = KIND.cells(sweep_table(), points, {})
     assert means(frame, "forget") == {"0": 60, "0.5": 42, "1": 30, "1.5": 5}
     assert means(frame, "control") == {"0": 80, "0.5": 78, "1": 76, "1.5": 60}
     assert set(frame["images"].dropna()) == {100}
 
 
 def test_rows_of_several_merges_say_whose_they_are(points):
-    frame = sweep_cells(sweep_table(rows=("m1", "negmerge")), points, {})
+    frame = KIND.cells(sweep_table(rows=("m1", "negmerge")), points, {})
     forget = means(frame, "forget")
     assert list(forget)[:3] == ["0, single", "0, NegMerge", "0.5, single"]
     assert (forget["1.5, single"], forget["1.5, NegMerge"]) == (10, 5)
@@ -58,7 +57,7 @@ def test_rows_of_several_merges_say_whose_they_are(points):
 
 def test_the_papers_cell_is_that_of_the_merge_and_the_coefficient(points):
     cells = published(table="cars", where={})
-    frame = sweep_cells(sweep_table(published=cells), points, PAPER)
+    frame = KIND.cells(sweep_table(published=cells), points, PAPER)
     found = frame[(frame["experiment"] == MEAN) & frame["paper"].notna()].to_dict("records")
     assert [(row["row"], row["metric"], row["paper"]) for row in found] == [("0.5", "forget", 40)]
     assert found[0]["difference"] == pytest.approx(2)
@@ -68,18 +67,15 @@ def test_a_column_without_a_coefficient_has_no_cell_there(points):
     fine = [point | {"experiment": "b"} for point in points if point["coefficient"] != 0.5]
     columns = [table()["columns"][0] | {"label": x, "experiments": [x]} for x in ("a", "b")]
     definition = sweep_table() | {"columns": columns}
-    frame = sweep_cells(definition, points + fine, {})
-    printed = layout(definition, frame)
+    frame = KIND.cells(definition, points + fine, {})
+    printed = lay_out(definition, frame)
     assert [row[0] for row in printed.rows] == ["0", "0.5", "1", "1.5"]
     assert printed.rows[1] == ["0.5", "42.00 ± 4.94", "78.00 ± 4.14", "NA", "NA"]
 
 
-def test_the_printed_table_names_the_images_and_is_the_same_from_its_file(points, tmp_path):
+def test_the_printed_table_names_the_images(points):
     definition = sweep_table(published=published(table="cars", where={}))
-    frame = sweep_cells(definition, points, PAPER)
-    write_cells(tmp_path / "sweep.csv", frame)
-    printed = layout(definition, read_cells(tmp_path / "sweep.csv"))
-    assert printed == layout(definition, frame)
+    printed = lay_out(definition, KIND.cells(definition, points, PAPER))
     assert printed.rows[1][1:3] == ["42.00 ± 4.94", "40.00 (+2.00)"]
     assert printed.notes[0].endswith("100 forget and 100 control validation images.")
     assert "standard error from the finite validation sets" in " ".join(printed.notes)
@@ -88,7 +84,7 @@ def test_the_printed_table_names_the_images_and_is_the_same_from_its_file(points
 def test_a_file_that_is_no_sweep_is_an_error(tmp_path):
     (tmp_path / "sweep.csv").write_text("experiment,task\na,b\n")
     with pytest.raises(UserError, match=r"sweep.csv: not a sweep"):
-        read_points(tmp_path / "sweep.csv")
+        KIND.read([tmp_path / "sweep.csv"])
 
 
 def test_the_shipped_sweep_chooses_what_the_notebook_chose():

@@ -1,7 +1,7 @@
 import pytest
 from reporting_examples import classifier_score, gap_table, outcomes, score, table
 
-from negmerge.reporting.tables import cells
+from negmerge.reporting.cells import cells
 from negmerge.reporting.verdicts import amounts, spell_p, verdicts
 
 ROLES = ("forget", "retain", "test")
@@ -52,9 +52,9 @@ def test_where_there_is_little_to_forget_no_row_leads():
     assert (verdict.best, verdict.rows) == ([], 3)
     (text,) = amounts(study(net={"trials": 2}), tables)["net"]
     assert text == (
-        "trial1: Original has 3.00 ± 1.71 points more of the forget images right than Retrain "
-        "(p = 0.250), too little for any row to rank: less than 5 points, or not told apart from "
-        "none."
+        "trial1: Original has 100.00 % of the forget images right and Retrain 97.00 %, a "
+        "difference of 3.00 ± 1.71 points (paired, p = 0.250), too little for any row to rank: "
+        "less than 5 points, or not told apart from none."
     )
 
 
@@ -81,10 +81,11 @@ def test_each_experiment_says_how_much_there_is_to_forget_in_each_task():
     }
     found = amounts(study(a={"tasks": ["digits"]}, net={"trials": 2}), tables)
     assert found["a"] == [
-        "digits: the base has 70.00 ± 2.83 points more of the forget images right than guessing "
-        "(p < 0.001).",
-        "letters: the base has 70.00 ± 2.83 points more of the forget images right than guessing "
-        "(p < 0.001).",
+        *(
+            f"{task}: the base has 80.00 % of the forget images right and guessing 10.00 %, a "
+            "difference of 70.00 ± 2.83 points (p < 0.001)."
+            for task in ("digits", "letters")
+        ),
         ONE_SEED,
     ]
     assert [text.partition(":")[0] for text in found["net"]] == ["trial1", "trial2"]

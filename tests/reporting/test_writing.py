@@ -1,14 +1,14 @@
 import pytest
-from reporting_examples import PAPER, published, score, table
+from reporting_examples import PAPER, lay_out, published, score, table
 
-from negmerge.reporting.layout import layout, number
-from negmerge.reporting.tables import cells, read_cells, write_cells
+from negmerge.reporting.cells import cells
+from negmerge.reporting.layout import number
 from negmerge.reporting.writing import escape, latex, markdown
 
 
 def printed(scores, **changes):
     definition = table(**changes)
-    return layout(definition, cells(definition, scores, PAPER))
+    return lay_out(definition, cells(definition, scores, PAPER))
 
 
 def row(text, label):
@@ -83,15 +83,6 @@ def test_what_has_nothing_to_search_is_not_marked(scores, kind):
     assert "°" not in markdown(printed(scores))
 
 
-def test_marks_are_the_same_from_the_file_of_cells(scores, tmp_path):
-    scores[1] |= {"lower_end": True, "unchanged": True, "tried": 21, "kind": "merge"}
-    frame = cells(table(), scores, {})
-    write_cells(tmp_path / "t.csv", frame)
-    again = read_cells(tmp_path / "t.csv")
-    assert markdown(layout(table(), again)) == markdown(layout(table(), frame))
-    assert again["tried"].dropna().unique().tolist() == ["21"]
-
-
 def test_markup_in_labels_is_escaped():
     rows = {"negmerge": "a|b <i>_x_"}
     scores = [score("a", "digits", "negmerge", 1, 1)]
@@ -117,25 +108,13 @@ def test_every_latex_row_has_as_many_cells_as_the_table_has_columns(scores):
     assert r"\cmidrule(lr){2-8}\cmidrule(lr){9-11}" in text
 
 
-def test_texts_are_the_same_from_the_file_of_cells(scores, tmp_path):
-    definition = table(column={"published": published()})
-    frame = cells(definition, scores, PAPER)
-    write_cells(tmp_path / "t.csv", frame)
-    again = layout(definition, read_cells(tmp_path / "t.csv"))
-    assert again == layout(definition, frame)
-    assert markdown(again) == markdown(layout(definition, frame))
-
-
-def test_sparsity_names_its_denominators(tmp_path):
+def test_sparsity_names_its_denominators():
     record = {"experiment": "a", "task": "digits", "method": "negmerge", "models": 4}
     record |= {"kept": 2500, "trainable": 10000, "state": 25000}
     definition = table(kind="sparsity", rows={"negmerge": "NegMerge"})
-    frame = cells(definition, [record], {})
-    text = markdown(layout(definition, frame))
+    text = markdown(lay_out(definition, cells(definition, [record], {})))
     assert row(text, "NegMerge") == ["NegMerge", "75.00", "90.00", "2,500"]
     assert "4 models are merged; 10,000 trainable weights of 25,000 numbers" in text
-    write_cells(tmp_path / "t.csv", frame)
-    assert markdown(layout(definition, read_cells(tmp_path / "t.csv"))) == text
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ WRONG = {
     ),
     "a figure that cannot be a file": (
         "figures/spread of",
-        {"kind": "spread", "title": "x", "experiments": ["mini-clip"]},
+        {"kind": "spread", "title": "x", "experiments": ["mini-clip"], "methods": ["ties"]},
         "figures.spread of: 'spread of' becomes a file's name: only letters, digits, '_', "
         "'.' and '-' may be in it",
     ),

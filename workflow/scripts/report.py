@@ -9,14 +9,15 @@ from negmerge.reporting.report import report
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     # Every job whose output the report rests on has left its times here.
-    times = Path(inputs.dag).parent.glob("benchmarks/**/*.tsv")
+    times = Path(snakemake.output.html).parent.glob("benchmarks/**/*.tsv")
     page = report(
         params.name,
         params.study,
+        params.pool_sizes,
         tables=inputs.get("tables", []),
         figures=inputs.get("figures", []),
         selected=inputs.get("selected", []),
         benchmarks=[*inputs.prepared, *sorted(map(str, times))],
-        rulegraph=Path(inputs.dag).read_text(),
+        drawing=Path(inputs.drawing).read_text(),
     )
     write_text(snakemake.output.html, page)

@@ -1,29 +1,16 @@
 """Where the artefacts of a study lie, below `results/{study}/`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from negmerge.errors import UserError, find
+from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.settings import methods
-from negmerge.settings.exhibits import Figure, Table
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.study import Study
+from negmerge.settings.tables import Column, Figure, Table
 
-# The rule whose job makes the model of a method, or its vector, by the kind of the method.
-TIMED = {"merge": "merge", "greedy": "greedy", "unlearn": "unlearn", "retrain": "train"}
 # The folder of the vector of a merge, or of what was trained for a method, by the method's kind.
 FOLDERS = {"merge": "merged", "greedy": "merged", "unlearn": "candidates"}
-SCORES = "{experiment}/{task}/scores/{method}.json"
-SPARSITY = "{experiment}/{task}/sparsity/{vector}.json"
-RECORDS = {
-    "accuracy": [SCORES],
-    "gap": [SCORES],
-    "sparsity": [SPARSITY],
-    "mask": [SCORES, SPARSITY],
-    "cost": ["benchmarks/{rule}/{experiment}/{task}/{method}.tsv"],
-    "sweep": ["{experiment}/{task}/sweeps/{method}.csv"],
-}
-# Figures for which a rule of their own makes the data: by kind, the rule and the file's ending.
-OWN_DATA = {"gradcam": ("gradcam", "safetensors"), "signs": ("signs", "json")}
 
 
 def candidate(experiment: Experiment, name: str) -> list[str]:
@@ -101,25 +88,18 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
 
     And those of the base, whatever the rows are: such a table says how much there is to forget.
     """
-    places, bases = [], []
+    kind, records, bases = table_kind(table.kind), [], []
     for column in table.columns:
-        for experiment, task in _tasks(study, column.experiments, column.tasks):
-            chosen = study.experiments[experiment]
-            if chosen.UNCHANGED in chosen.methods:
-                bases.append(outcomes(f"{experiment}/{task}/scores/{chosen.UNCHANGED}.json"))
-            for row in table.rows:
-                method, kind = row, methods.kind(row)
-                # A merged vector is the same whatever rule chose its coefficient.
-                names = {"method": method, "vector": method if kind == "single" else row}
-                names |= {"experiment": experiment, "task": task, "rule": TIMED.get(kind, "")}
-                places += [place.format(**names) for place in RECORDS[table.kind]]
-            if table.kind == "mask" and chosen.scenario == "classifier":
-                places.append(f"{experiment}/{task}/scores/{methods.RETRAIN}.json")
-    records = list(dict.fromkeys(places))
-    if SCORES not in RECORDS[table.kind]:
-        return {"records": records}
-    shown = [outcomes(record) for record in records if "/scores/" in record]
-    return {"records": records, "outcomes": list(dict.fromkeys([*shown, *bases]))}
+        for experiment, folder in _folders(study, column):
+            found = [file for row in table.rows for file in kind.records(experiment, folder, row)]
+            records += found
+            if experiment.UNCHANGED in experiment.methods and any(map(_is_score, found)):
+                bases.append(f"{folder}/scores/{experiment.UNCHANGED}.json")
+    scores = [*filter(_is_score, records), *bases]
+    return {
+        "records": list(dict.fromkeys(records)),
+        "outcomes": list(dict.fromkeys(map(outcomes, scores))),
+    }
 
 
 def outcomes(score: str) -> str:
@@ -127,39 +107,28 @@ def outcomes(score: str) -> str:
     return score.replace("/scores/", "/outcomes/").removesuffix("json") + "safetensors"
 
 
-def figure_data(study: Study, figure: Figure) -> dict[str, list[str]]:
-    """Place the records that a figure draws; `{figure}` in a place stands for its name."""
-    folders = [f"{e}/{t}" for e, t in _tasks(study, figure.experiments, figure.tasks)]
-    if figure.kind in OWN_DATA:
-        rule, ending = OWN_DATA[figure.kind]
-        return {rule: [f"{folder}/{rule}/{{figure}}.{ending}" for folder in folders]}
-    if figure.kind in ("models", "gap"):
-        drawn = [(folder, method) for folder in folders for method in figure.methods]
-        return {"scores": [f"{folder}/scores/{method}.json" for folder, method in drawn]}
-    places = {"sweeps": [], "selected": []}
-    merges = [name for name in figure.methods if methods.kind(name) in ("merge", "greedy")]
-    for folder in folders:
-        points = study.experiments[folder.split("/")[0]].pool.changes
-        places["sweeps"] += [f"{folder}/sweeps/{name}.csv" for name in (*points, *merges)]
-        places["selected"] += [f"{folder}/selected/{name}.json" for name in figure.methods]
-    return places
+def figure_records(study: Study, figure: Figure) -> dict[str, list[str]]:
+    """Place the files that a figure draws; `{figure}` in a place stands for its name."""
+    found: dict[str, list[str]] = {}
+    for experiment, folder in _folders(study, figure):
+        shown = figure_kind(figure.kind).records(experiment, folder, list(figure.methods))
+        for name, files in shown.items():
+            found.setdefault(name, []).extend(files)
+    return found
 
 
 def report_parts(study: Study, _: Study | None = None) -> dict[str, list[str]]:
     """Place what a report shows: tables, figures, and the choices behind them."""
     records = [
-        place
-        for table in study.tables.values()
-        for place in table_records(study, table)["records"]
-        if place.split("/")[2] == "scores"
+        file for table in study.tables.values() for file in table_records(study, table)["records"]
     ]
     return {
         "tables": [f"tables/{name}.{kind}" for name in study.tables for kind in ("csv", "md")],
         "figures": [f"figures/{name}.png" for name in study.figures],
         "selected": [
-            place.replace("/scores/", "/selected/")
-            for place in dict.fromkeys(records)
-            if _is_selected(study, place)
+            file.replace("/scores/", "/selected/")
+            for file in dict.fromkeys(filter(_is_score, records))
+            if _is_selected(study, file)
         ],
     }
 
@@ -170,10 +139,13 @@ def _is_selected(study: Study, score: str) -> bool:
     return study.experiments[experiment].is_searched(name.removesuffix(".json"))
 
 
-def _tasks(
-    study: Study, experiments: Sequence[str], tasks: Sequence[str] = ()
-) -> Iterator[tuple[str, str]]:
-    """Give some tasks, or all of them, of some experiments."""
-    for name in experiments:
-        for task in tasks or study.experiments[name].task_names:
-            yield name, task
+def _is_score(file: str) -> bool:
+    return "/scores/" in file
+
+
+def _folders(study: Study, part: Column | Figure) -> Iterator[tuple[Experiment, str]]:
+    """Give the tasks of a table's column or a figure: their experiment and folder."""
+    for name in part.experiments:
+        experiment = study.experiments[name]
+        for task in part.tasks or experiment.task_names:
+            yield experiment, f"{name}/{task}"

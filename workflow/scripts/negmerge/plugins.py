@@ -14,6 +14,8 @@ from negmerge.errors import UserError, unknown
 
 PACKAGE = Path(__file__).parent
 
+TABLES = "reporting/tables"
+FIGURES = "reporting/figures"
 MERGE_METHODS = "merging/methods"
 UNLEARN_METHODS = "unlearning/methods"
 SOURCES = "data/sources"

@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"  {len(points)} points: {', '.join(points)}")
         print(f"  {len(experiment.methods)} methods: {', '.join(experiment.methods)}")
         print(f"  {len(coefficients)} coefficients: {coefficients[0]:g} to {coefficients[-1]:g}")
-    for kind, exhibits in (("table", study.tables), ("figure", study.figures)):
-        if exhibits:
+    for what, parts in (("table", study.tables), ("figure", study.figures)):
+        if parts:
             print()
-        for name, exhibit in exhibits.items():
-            print(f"{kind} {name}: {exhibit.kind}, {exhibit.title}")
+        for name, part in parts.items():
+            print(f"{what} {name}: {part.kind}, {part.title}")

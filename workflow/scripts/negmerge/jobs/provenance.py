@@ -27,7 +27,6 @@ PACKAGES = {
     "jinja2": "jinja2",
     "markupsafe": "markupsafe",
     "matplotlib": "matplotlib",
-    "networkx": "networkx",
     "numpy": "numpy",
     "open_clip": "open_clip_torch",
     "pandas": "pandas",

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from negmerge.reporting import notes
+from negmerge.reporting.kinds import TableKind, table_kind
 from negmerge.reporting.marks import MARKS
-from negmerge.reporting.mask import metrics_of
-from negmerge.reporting.metrics import METRICS, Metric
+from negmerge.reporting.metrics import MEAN, Metric
 from negmerge.reporting.published import NOT_KNOWN
-from negmerge.reporting.tables import MEAN
 
 
 class Bold(str):
@@ -57,14 +56,14 @@ def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
 
     Args:
         table: the definition of the table, as in a study.
-        cells: from `tables.cells` or `tables.read_cells`.
+        cells: from `cells.cells` or `cells.read_cells`.
     """
-    headings: list[Heading] = []
+    kind, headings = table_kind(table["kind"]), []
     labels = cells["row"].dropna().drop_duplicates().to_list()
     rows = [[label] for label in labels]
     for column in table["columns"]:
         group = cells[cells["column"] == column["label"]]
-        for heading, texts in _printed_columns(table["kind"], column, group):
+        for heading, texts in _printed_columns(kind, column, group):
             headings.append(heading)
             for row, label in zip(rows, labels, strict=True):
                 row.append(texts.get(label, NOT_KNOWN))
@@ -72,18 +71,19 @@ def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
 
 
 def _printed_columns(
-    kind: str, column: Mapping, group: pd.DataFrame
+    kind: TableKind, column: Mapping, group: pd.DataFrame
 ) -> list[tuple[Heading, dict[str, str]]]:
     """List the printed columns of one column of the study, each with its texts by row label."""
     label, published = column["label"], column["published"]
     means = group[(group["experiment"] == MEAN) & group["row"].notna()]
+    metrics = kind.metrics_of(set(means["metric"]))
+    first = means[means["metric"] == metrics[0].name].to_dict("records")
     printed = []
-    if kind == "gap":
-        first = means[means["metric"] == METRICS[kind][0].name].to_dict("records")
-        printed.append((Heading(label, "data used"), _texts(first, _data)))
-    for metric in metrics_of(kind, set(means["metric"])):
+    if kind.shows_data:
+        printed.append((Heading(label, "data used"), _texts(first, _data_used)))
+    for metric in metrics:
         of_metric = means[means["metric"] == metric.name].to_dict("records")
-        if not metric.printed or (metric.name == "relearn" and _is_missing(of_metric)):
+        if not metric.printed or (metric.optional and _is_missing(of_metric)):
             continue
         reference = _spell(of_metric[0]["reference"], metric)
         heading = Heading(label, metric.label, metric.unit, metric.better, reference)
@@ -96,9 +96,8 @@ def _printed_columns(
             star = "" if published["comparable"] else notes.NOT_COMPARABLE
             texts = _texts(of_metric, lambda cell, m=metric: _paper(cell, m.unit))
             printed.append((Heading(label, f"paper{star}", metric.unit), texts))
-    if kind in ("accuracy", "gap", "mask"):
-        chosen = [cell for cell in means.to_dict("records") if cell["metric"] == "forget"]
-        printed.append((Heading(label, "choice"), _texts(chosen, _choice)))
+    if kind.shows_choice:
+        printed.append((Heading(label, "choice"), _texts(first, _choice)))
     return printed
 
 
@@ -124,14 +123,14 @@ def _is_missing(cells: Sequence[Mapping]) -> bool:
     return all(pd.isna(cell["value"]) for cell in cells)
 
 
-def _data(cell: Mapping) -> str:
-    return "-" if pd.isna(cell["data"]) else cell["data"]
+def _data_used(cell: Mapping) -> str:
+    return "-" if pd.isna(cell["data_used"]) else cell["data_used"]
 
 
 def _spell(value: float, metric: Metric) -> str:
-    """Spell a number of a metric; only what took too long has none."""
-    if metric.name == "relearn":
-        return notes.TOO_LONG if pd.isna(value) else f"{value:g}"
+    """Spell a number of a metric."""
+    if metric.spell:
+        return metric.spell(None if pd.isna(value) else value)
     return number(value, metric.unit)
 
 

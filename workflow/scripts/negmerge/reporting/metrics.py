@@ -1,20 +1,33 @@
-"""What the cells of a table measure, by the kind of the table."""
+"""What the cells of tables measure, and how the models of a scenario are scored."""
 
-from collections.abc import Collection
+import statistics
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-# The method whose numbers are the reference of tables of kind `gap`.
-RETRAIN = "retrain"
-# The method that leaves the model as it is, by what is scored, see `scored`.
-BASES = {"accuracy": "pretrained", "gap": "original"}
-# The measure that a report's first lines speak of.
-LEADING = {"accuracy": "forget", "gap": "gap"}
+from negmerge.errors import UserError
+from negmerge.reporting.records import place_of
+from negmerge.settings.methods import BASES
+
 # How much there is to forget: a number of a table's column, not of a row.
 TO_FORGET = "to_forget"
 # What stands in the columns `experiment` and `task` of a number that is a mean over them.
 MEAN = "mean"
 # What the average gap is the mean of, as in the paper.
 GAP_OF = ("retain", "forget", "test", "mia")
+# The feature of the attack that the papers report.
+MIA = "confidence"
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of one record: its value, its variance and the images behind it, if it has any.
+
+    The value is missing (None) where something took longer than it was waited for.
+    """
+
+    value: float | None
+    variance: float | None = None
+    images: int | None = None
 
 
 @dataclass(frozen=True)
@@ -26,59 +39,141 @@ class Metric:
         label: for people.
         unit: `%`, `points` or another; nothing for a count.
         better: `lower`, `higher`, `reference` (close to that of Retrain), or nothing.
+        of: reads it from a record; the second argument is Retrain's record, if there is one.
+        over: gives what replaces the mean and standard deviation over records, from these and those
+            of Retrain.
         printed: whether people see it; otherwise it stands in the CSV file only.
+        spell: how its numbers are printed; None: with two decimals, counts as whole numbers.
+        optional: whether nothing is printed where no row has a value.
     """
 
     name: str
     label: str
     unit: str
     better: str
+    of: Callable[[Mapping, Mapping | None], Number]
+    over: Callable[[Sequence[Mapping], Sequence[Mapping] | None], Mapping] | None = None
     printed: bool = True
+    spell: Callable[[float | None], str] | None = None
+    optional: bool = False
+
+    def measure(self, record: Mapping, reference: Mapping | None = None) -> Number:
+        """Read it from a record.
+
+        Raises:
+            UserError: the record does not have it, or has numbers that cannot be.
+        """
+        try:
+            return self.of(record, reference)
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"record of {'/'.join(map(str, place_of(record)))}: the {self.label} cannot be "
+                f"read ({error!r}); delete the file and run again"
+            ) from error
+
+
+def read(key: str) -> Callable[[Mapping, Mapping | None], Number]:
+    """Give a metric's function that reads a number as it stands in a record."""
+    return lambda record, _: Number(record[key])
+
+
+def accuracy(role: str) -> Callable[[Mapping, Mapping | None], Number]:
+    """Give a metric's function that reads the share of right answers on the images of a role."""
+
+    def of(record: Mapping, _: Mapping | None) -> Number:
+        correct, n = record[role]["correct"], record[role]["n"]
+        if not 0 <= correct <= n or n == 0:
+            place = "/".join(place_of(record))
+            raise UserError(f"score of {place}: {role}: {correct} right of {n} images")
+        return Number(100 * correct / n, _variance(correct / n, n), n)
+
+    return of
+
+
+def attack(feature: str) -> Callable[[Mapping, Mapping | None], Number]:
+    """Give a metric's function that reads a membership attack, in percent of the forget images."""
+
+    def of(record: Mapping, _: Mapping | None) -> Number:
+        share = record["membership"][feature]
+        return Number(share, _variance(share / 100, record["forget"]["n"]))
+
+    return of
+
+
+def _variance(share: float, n: int) -> float:
+    from negmerge.evaluation.uncertainty import binomial_error
+
+    return (100 * binomial_error(share, n)) ** 2
+
+
+def means(records: Sequence[Mapping]) -> dict[str, float]:
+    """Average each part of the gap."""
+    parts = [metric for metric in CLASSIFIER.metrics if metric.name in GAP_OF]
+    return {
+        part.name: statistics.fmean(part.measure(record).value for record in records)
+        for part in parts
+    }
+
+
+def gap(records: Sequence[Mapping], references: Sequence[Mapping]) -> float:
+    """Give the average gap of records' means to those of Retrain, as the paper computes it."""
+    from negmerge.evaluation.gap import average_gap
+
+    return average_gap(means(records), means(references))
+
+
+def gap_of_one(record: Mapping, reference: Mapping) -> Number:
+    """Give the average gap of one record."""
+    return Number(gap([record], [reference]))
 
 
 ACCURACIES = (
-    Metric("forget", "forget accuracy", "%", "lower"),
-    Metric("control", "control accuracy", "%", "higher"),
+    Metric("forget", "forget accuracy", "%", "lower", accuracy("forget")),
+    Metric("control", "control accuracy", "%", "higher", accuracy("control")),
 )
-METRICS = {
-    "accuracy": ACCURACIES,
-    "sweep": ACCURACIES,
-    "gap": (
-        Metric("retain", "retain accuracy", "%", "reference"),
-        Metric("forget", "forget accuracy", "%", "reference"),
-        Metric("test", "test accuracy", "%", "reference"),
-        Metric("mia", "membership attack", "%", "reference"),
-        Metric("gap", "average gap", "points", "lower"),
-        Metric("relearn", "relearn time", "epochs", "reference"),
-        Metric("gap_of_trials", "mean of the trials' gaps", "points", "lower", printed=False),
-        *(
-            Metric(f"mia_{feature}", f"membership attack by {feature}", "%", "reference", False)
-            for feature in ("correctness", "entropy", "m_entropy_official", "m_entropy", "prob")
-        ),
+GAP_AND_PARTS = (
+    Metric("retain", "retain accuracy", "%", "reference", accuracy("retain")),
+    Metric("forget", "forget accuracy", "%", "reference", accuracy("forget")),
+    Metric("test", "test accuracy", "%", "reference", accuracy("test")),
+    Metric("mia", "membership attack", "%", "reference", attack(MIA)),
+    Metric(
+        "gap", "average gap", "points", "lower", gap_of_one,
+        over=lambda records, references: {"value": gap(records, references)},
     ),
-    "cost": (
-        Metric("seconds", "time", "s", "lower"),
-        Metric("memory", "peak memory", "MB", "lower"),
-    ),
-    # Beside the scores of the scenario; see `mask.metrics_of`.
-    "mask": (
-        Metric("kept_trainable", "numbers kept, of the trainable", "%", ""),
-        Metric("shrinking", "of them shrink the base", "%", ""),
-        Metric("agreement", "one sign in all vectors", "%", "", printed=False),
-        Metric("voting", "numbers that are zero in no vector", "", "", printed=False),
-    ),
-    "sparsity": (
-        Metric("zeros_trainable", "zeros among the trainable weights", "%", ""),
-        Metric("zeros_state", "zeros in the whole image encoder", "%", ""),
-        Metric("kept", "numbers kept", "", ""),
-    ),
-}
+)  # fmt: skip
 
 
-def scored(names: Collection[str]) -> str | None:
-    """Say what scores a column holds, by the names of its metrics.
+@dataclass(frozen=True)
+class Scores:
+    """How the models of a scenario are scored and compared.
 
-    Returns:
-        `gap` of classifiers, `accuracy` in the scenario zero-shot; None if it holds none.
+    Attributes:
+        metrics: what images can decide.
+        leading: the name of the one that a report's first lines speak of.
+        base: the method that leaves the model as it is.
+        with_retrain: whether Retrain is what the others are compared with.
+        same_images: which parts of a place (0: experiment, 1: task) tell the images of a role
+            apart: all tasks share a control set, and all trials the test images.
+        knows: the model that knows what is forgotten, and the one that does not.
     """
-    return "gap" if "gap" in names else "accuracy" if "control" in names else None
+
+    metrics: tuple[Metric, ...]
+    leading: str
+    base: str
+    with_retrain: bool
+    same_images: Mapping[str, tuple[int, ...]]
+    knows: tuple[str, str]
+
+
+ZERO_SHOT = Scores(
+    ACCURACIES, "forget", BASES[0], False, {"forget": (1,), "control": ()}, ("the base", "guessing")
+)
+CLASSIFIER = Scores(
+    GAP_AND_PARTS, "gap", BASES[1], True,
+    {"retain": (0, 1), "forget": (0, 1), "test": (0,)}, ("Original", "Retrain"),
+)  # fmt: skip
+
+
+def scores_of(names: Collection[str]) -> Scores | None:
+    """Give how a column's models are scored, by the names of its metrics; None if they are not."""
+    return CLASSIFIER if "gap" in names else ZERO_SHOT if "control" in names else None

@@ -15,14 +15,10 @@ from negmerge.evaluation.uncertainty import (
     mcnemar,
     two_sided,
 )
-from negmerge.reporting.metrics import GAP_OF, METRICS, RETRAIN, Metric
+from negmerge.reporting.metrics import GAP_OF, Metric, Scores
+from negmerge.reporting.records import place_of
+from negmerge.settings.methods import RETRAIN
 
-# Which parts of a place (0: experiment, 1: task) tell the images of a role apart, by kind of table:
-# all tasks share a control set, and all trials the test images.
-SAME_IMAGES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
-    "accuracy": {"forget": (1,), "control": ()},
-    "gap": {"retain": (0, 1), "forget": (0, 1), "test": (0,)},
-}
 # The same resamples for each column of each table.
 SEED = 0
 # Digits of a difference in points: beyond them only the order of a sum is left.
@@ -49,7 +45,7 @@ class Values:
 
 
 def values(
-    kind: str,
+    scores: Scores,
     places: Sequence[tuple[str, str]],
     rows: Sequence[Sequence[Mapping]],
     outcomes: Mapping[tuple[str, str, str], Outcomes],
@@ -57,7 +53,7 @@ def values(
     """Collect and resample what the rows of a column reach.
 
     Args:
-        kind: of the table, of `SAME_IMAGES`.
+        scores: what is scored.
         places: experiment and task of each cell that is averaged.
         rows: the scores of each row, one for each place.
         outcomes: by experiment, task and method.
@@ -67,11 +63,11 @@ def values(
     """
     generator = np.random.default_rng(SEED)
     shape = (len(places), len(rows))
-    found = [[_outcomes(kind, record, outcomes) for record in records] for records in rows]
-    measures = [*SAME_IMAGES[kind], *(["mia"] if kind == "gap" else [])]
+    found = [[_outcomes(scores, record, outcomes) for record in records] for records in rows]
+    measures = [*scores.same_images, *(["mia"] if scores.with_retrain else [])]
     measured = {name: np.empty(shape) for name in measures}
     drawn = {name: np.empty((RESAMPLES, *shape)) for name in measures}
-    for role, parts in SAME_IMAGES[kind].items():
+    for role, parts in scores.same_images.items():
         names = {role: role + RIGHT} | ({"mia": UNSEEN} if "mia" in measures else {})
         arrays = list(names.values()) if role == "forget" else [role + RIGHT]
         for group in _groups(places, parts, [len(one.right(role)) for one in found[0]]):
@@ -86,13 +82,13 @@ def values(
 
 
 def _outcomes(
-    kind: str, record: Mapping, outcomes: Mapping[tuple[str, str, str], Outcomes]
+    scores: Scores, record: Mapping, outcomes: Mapping[tuple[str, str, str], Outcomes]
 ) -> Outcomes:
     """Find the outcomes of a score, and check that they count what it counts."""
-    place = (record["experiment"], record["task"], record["method"])
+    place = place_of(record)
     if place not in outcomes:
         raise UserError(f"no outcomes of {'/'.join(place)}, expected those of its score")
-    for role in SAME_IMAGES[kind]:
+    for role in scores.same_images:
         right, score = outcomes[place].right(role), record[role]
         if (right.sum(), len(right)) != (score["correct"], score["n"]):
             raise UserError(
@@ -132,7 +128,7 @@ def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) 
     Args:
         metric: what is compared.
         of: percent by measure, (..., rows).
-        retrain: the number of Retrain's row, for tables of kind `gap`.
+        retrain: the number of Retrain's row, if it is the reference.
 
     Returns:
         Points, (..., rows): the value itself where lower is better, its negative where higher is,
@@ -147,7 +143,7 @@ def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) 
     return (-found if metric.better == "higher" else found).round(EXACT)
 
 
-def rank(kind: str, found: Values, methods: Sequence[str]) -> dict[str, list[dict]]:
+def rank(scores: Scores, found: Values, methods: Sequence[str]) -> dict[str, list[dict]]:
     """Compare each row of a column with the best one, by each metric that images can decide.
 
     Retrain is what the others are compared with, and no row of its own. p is the exact McNemar
@@ -156,7 +152,7 @@ def rank(kind: str, found: Values, methods: Sequence[str]) -> dict[str, list[dic
     what another training would have given. Rows are not corrected for their number.
 
     Args:
-        kind: of the table.
+        scores: what is scored.
         found: of the column.
         methods: of each row.
 
@@ -169,8 +165,7 @@ def rank(kind: str, found: Values, methods: Sequence[str]) -> dict[str, list[dic
     rivals = [number for number in range(len(methods)) if number != retrain]
     if len(rivals) < 2:
         return {}
-    compared = [m for m in METRICS[kind] if m.better and m.name in (*found.measured, "gap")]
-    return {metric.name: _rank(metric, found, retrain, rivals) for metric in compared}
+    return {metric.name: _rank(metric, found, retrain, rivals) for metric in scores.metrics}
 
 
 def _rank(metric: Metric, found: Values, retrain: int | None, rivals: Sequence[int]) -> list[dict]:
@@ -193,9 +188,9 @@ def _rank(metric: Metric, found: Values, retrain: int | None, rivals: Sequence[i
     return judged
 
 
-def gap_errors(found: Values, methods: Sequence[str]) -> np.ndarray:
+def gap_errors(scores: Scores, found: Values, methods: Sequence[str]) -> np.ndarray:
     """Give the standard error of each single gap to Retrain, in points, (places, rows)."""
-    (gap,) = [metric for metric in METRICS["gap"] if metric.name == "gap"]
+    (gap,) = [metric for metric in scores.metrics if metric.name == "gap"]
     return distance(gap, found.drawn, methods.index(RETRAIN)).std(axis=0, ddof=1)
 
 

@@ -1,17 +1,65 @@
-"""Scores, choices and counts of zeros, as records of tables and figures."""
+"""The records that tables and figures are made of: choices, scores and counts of zeros."""
 
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from negmerge.files import read_json
+from negmerge.errors import UserError
 
 # What each of them is of.
 LABELS = ("experiment", "task", "method")
 
+T = TypeVar("T")
 
-def read_record(path: str | Path) -> dict:
-    """Read a record, with at least the experiment, task and method that it is of.
+
+def read_records(path: str | Path) -> list[dict]:
+    """Read the records of one method: a list, one for each rule that chose, or a single one.
 
     Raises:
-        UserError: the file cannot be read or does not say what it is of.
+        UserError: the file cannot be read, or a record does not say what it is of.
     """
-    return read_json(path, keys=LABELS)
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not a JSON file ({error}); delete it and run again") from error
+    records = found if isinstance(found, list) else [found]
+    if not records or not all(isinstance(record, dict) for record in records):
+        raise UserError(f"{path}: holds no list of records; delete it and run again")
+    for record in records:
+        for label in LABELS:
+            if label not in record:
+                raise UserError(f"{path}: the key {label!r} is missing; delete it and run again")
+    return records
+
+
+def read_main_records(paths: Iterable[str | Path]) -> list[dict]:
+    """Read of each method the record of its experiment's main rule, which is the first."""
+    return [read_records(path)[0] for path in paths]
+
+
+def place_of(record: Mapping) -> tuple[str, str, str]:
+    """Give the experiment, task and method of a record."""
+    return tuple(record[label] for label in LABELS)
+
+
+def of_rule(
+    found: Iterable[tuple[tuple[str, str, str], str | None, T]], rule: str | None
+) -> dict[tuple[str, str, str], T]:
+    """Keep what one rule chose, and what no rule chose and so holds for every rule.
+
+    Args:
+        found: of each its experiment, task and method; the rule, or None; and the thing itself.
+        rule: the rule's name; None: the main rule, whose thing is the first of its method.
+
+    Raises:
+        UserError: two of one place and rule.
+    """
+    kept, rules = {}, set()
+    for place, own, one in found:
+        if (place, own) in rules:
+            raise UserError(f"two records of {'/'.join(place)}, expected one")
+        rules.add((place, own))
+        if own is None or rule is None or own == rule:
+            kept.setdefault(place, one)
+    return kept

@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 
 from negmerge.errors import UserError
-from negmerge.reporting.costs import read_benchmark
 
 FOLDER = "benchmarks"
 
@@ -34,6 +33,19 @@ class RuleTime:
     mean_s: float
     cpu_s: float
     memory_mb: float | None
+
+
+def read_benchmark(path: str | Path) -> pd.DataFrame:
+    """Read seconds, processor seconds and memory; Snakemake writes `-` or NA for short jobs.
+
+    Raises:
+        UserError: the file is no benchmark of Snakemake.
+    """
+    columns = ["s", "cpu_time", "max_rss"]
+    try:
+        return pd.read_csv(path, sep="\t", na_values=["-"])[columns].astype(float)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: not a benchmark of Snakemake ({error})") from error
 
 
 def rule_times(paths: Iterable[str | Path]) -> list[RuleTime]:

@@ -1,13 +1,21 @@
-"""How figures look, and how their files come out the same in every byte."""
+"""How figures look, and how their files come out the same in every byte.
+
+As the kinds of figures, it imports matplotlib only where it is used; see `kinds`.
+"""
+
+from __future__ import annotations
 
 import io
 from collections.abc import Iterable
 from pathlib import Path
-
-from matplotlib import rc_context
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from negmerge.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 # Okabe and Ito's palette, which people with colour blindness can tell apart; yellow is left out
 # because it is too pale on white. One marker more than colours: no pair comes twice in 56 methods.
@@ -48,8 +56,24 @@ def styles(methods: Iterable[str]) -> dict[str, dict[str, str]]:
     }
 
 
+def canvas(width: float, height: float, layout: str | None = "constrained") -> Figure:
+    """Make an empty figure of that size in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout=layout)
+
+
+def handle(label: str, **look: object) -> Line2D:
+    """Make an entry of a legend."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **look)
+
+
 def settings() -> rc_context:
     """Give a context in which figures look alike, whatever the user's own settings are."""
+    from matplotlib import rc_context
+
     return rc_context(SETTINGS)
 
 

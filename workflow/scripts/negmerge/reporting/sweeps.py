@@ -1,14 +1,37 @@
-"""Reading what figures are drawn from: sweeps on validation images, and the choices among them."""
+"""Sweeps on validation images and the choices among them, which tables and figures show."""
 
-from collections.abc import Iterable, Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from negmerge.errors import UserError
+from negmerge.reporting.kinds import MERGES, FigureKind
+from negmerge.settings import methods
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COUNTS = ("forget_correct", "forget_n", "control_correct", "control_n")
 LABELS = ("experiment", "task", "vector")
+# The series of single models in what a figure draws.
+SINGLE = "single"
+
+
+class OfSweeps(FigureKind):
+    """What figures of single models and merges on validation images have in common."""
+
+    scenarios = ("zero-shot",)
+
+    def records(self, experiment, folder, shown):
+        """Place the sweeps of single models and merges, and what the methods chose."""
+        vectors = [*experiment.pool.changes, *(m for m in shown if methods.kind(m) in MERGES)]
+        chosen = [method for method in shown if experiment.is_searched(method)]
+        return {
+            "sweeps": [f"{folder}/sweeps/{vector}.csv" for vector in vectors],
+            "selected": [f"{folder}/selected/{method}.json" for method in chosen],
+        }
 
 
 def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
@@ -19,13 +42,16 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
         the first four.
 
     Raises:
-        UserError: a file is no sweep, or there is none at all.
+        UserError: a file is no sweep.
     """
-    frames = [_percent(read_counts(path)) for path in paths]
-    if not frames:
-        raise UserError("no sweeps to draw a figure from")
-    together = pd.concat(frames, ignore_index=True)
-    return together.sort_values([*LABELS, "coefficient"], ignore_index=True)
+    import pandas as pd
+
+    counts = pd.concat(map(read_counts, paths), ignore_index=True)
+    percent = counts[[*LABELS, "coefficient"]].assign(
+        forget=100 * counts["forget_correct"] / counts["forget_n"],
+        control=100 * counts["control_correct"] / counts["control_n"],
+    )
+    return percent.sort_values([*LABELS, "coefficient"], ignore_index=True)
 
 
 def read_counts(path: str | Path) -> pd.DataFrame:
@@ -34,6 +60,8 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: the file is no sweep.
     """
+    import pandas as pd
+
     columns = (*LABELS, "coefficient", *COUNTS)
     try:
         frame = pd.read_csv(path, dtype=dict.fromkeys(LABELS, str), keep_default_na=False)
@@ -46,14 +74,7 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     return frame[list(LABELS)].join(numbers)
 
 
-def _percent(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[[*LABELS, "coefficient"]].assign(
-        forget=100 * frame["forget_correct"] / frame["forget_n"],
-        control=100 * frame["control_correct"] / frame["control_n"],
-    )
-
-
-def baseline(selected: Iterable[Mapping], experiment: str, task: str) -> tuple[float, float]:
+def baseline(selected: Sequence[Mapping], experiment: str, task: str) -> tuple[float, float]:
     """Find the control accuracy of the base, in percent, and the share of it that must be kept.
 
     Args:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from negmerge.evaluation.uncertainty import RESAMPLES, SIGNIFICANCE
-from negmerge.reporting.amount import FEW_POINTS, is_little
-from negmerge.reporting.metrics import BASES, LEADING, MEAN, METRICS, TO_FORGET, scored
+from negmerge.reporting.judged import FEW_POINTS, is_little
+from negmerge.reporting.metrics import MEAN, TO_FORGET, Scores, scores_of
 
-# The model that knows, and the one that does not, by kind of table.
-KNOWS = {"gap": ("Original", "Retrain"), "accuracy": ("the base", "guessing")}
 ONE_SEED = "one seed ranks nothing beyond these images: another training may give another order"
 TOO_LITTLE = (
     f"too little for any row to rank: less than {FEW_POINTS:g} points, or not told apart from none"
@@ -24,12 +22,12 @@ def number_of_trials(column: pd.DataFrame) -> int:
         column: the cells of one column of a table of scores.
     """
     places = column[column["experiment"] != MEAN][["experiment", "task"]].drop_duplicates()
-    is_classifier = _scored(column) == "gap"
-    return len(places) if is_classifier else places["experiment"].nunique()
+    of_tasks = _scores(column).with_retrain
+    return len(places) if of_tasks else places["experiment"].nunique()
 
 
-def _scored(cells: pd.DataFrame) -> str | None:
-    return scored(set(cells["metric"]))
+def _scores(cells: pd.DataFrame) -> Scores | None:
+    return scores_of(set(cells["metric"]))
 
 
 def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
@@ -42,22 +40,22 @@ def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     if cells["p_value"].isna().all():
         return []
     labels_of: dict[str, list[str]] = {}
-    trials, kinds = {}, {}
+    trials, scores = {}, {}
     for label in (column["label"] for column in table["columns"]):
         of_column = cells[cells["column"] == label]
-        kinds[label] = _scored(of_column)
+        scores[label] = _scores(of_column)
         # Columns that differ in the rule of a choice forget the same.
-        labels_of.setdefault(_amount(kinds[label], of_column), []).append(label)
+        labels_of.setdefault(_amount(scores[label], of_column), []).append(label)
         trials[label] = number_of_trials(of_column)
     lines = [f"{', '.join(labels)}: {text}" for text, labels in labels_of.items()]
     single = [label for label, count in trials.items() if count == 1]
     if single:
         lines.append(f"{', '.join(single)}: {ONE_SEED}.")
     if (cells["with_best"].eq(True)).any():
-        for kind in dict.fromkeys(kinds.values()):
-            of_kind = [count for label, count in trials.items() if kinds[label] == kind]
-            lines.append(_bold(kind, max(of_kind)))
-    if "gap" in kinds.values():
+        for with_retrain in dict.fromkeys(one.with_retrain for one in scores.values()):
+            counts = [n for key, n in trials.items() if scores[key].with_retrain == with_retrain]
+            lines.append(_bold(with_retrain, max(counts)))
+    if any(one.with_retrain for one in scores.values()):
         lines.append(
             "± of an average gap: its standard deviation when the images are drawn anew, "
             f"{RESAMPLES:,} times, for the method and Retrain alike; the attack's verdict on each "
@@ -66,27 +64,32 @@ def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _amount(kind: str, column: pd.DataFrame) -> str:
+def _amount(scores: Scores, column: pd.DataFrame) -> str:
     """Say how much there is to forget in one column of a table."""
     found = column[(column["metric"] == TO_FORGET) & (column["experiment"] == MEAN)]
     if found.empty:
-        return f"how much there is to forget is not known, without `{BASES[kind]}` as a method."
-    cell = found.iloc[0]
-    knows, never = KNOWS[kind]
-    paired = "paired, " if kind == "gap" else ""
+        return f"how much there is to forget is not known, without `{scores.base}` as a method."
+    return f"to forget: {_spell_amount(scores, found.iloc[0])}"
+
+
+def _spell_amount(scores: Scores, cell: Mapping) -> str:
+    """Say who has how many of the forget images right, and whether any row can rank."""
+    knows, never = scores.knows
+    paired = "paired, " if scores.with_retrain else ""
+    error = f"{cell['value']:.2f} ± {cell['standard_error']:.2f}"
     text = (
-        f"to forget: {knows} has {cell['value'] + cell['reference']:.2f} % of the forget images "
-        f"right and {never} {cell['reference']:.2f} %, a difference of {_with_error(cell)} points "
+        f"{knows} has {cell['value'] + cell['reference']:.2f} % of the forget images right and "
+        f"{never} {cell['reference']:.2f} %, a difference of {error} points "
         f"({paired}{spell_p(cell['p_value'])})"
     )
     little = is_little(cell["value"], cell["p_value"])
     return f"{text}, {TOO_LITTLE}." if little else f"{text}."
 
 
-def _bold(kind: str, trials: int) -> str:
+def _bold(with_retrain: bool, trials: int) -> str:
     """Say what a bold value means."""
     best, how = "the best of its column", "McNemar's exact test; for a mean of several cells "
-    if kind == "gap":
+    if with_retrain:
         best, how = "the one of its column that is closest to Retrain", ""
     over_trials = ", and over trials by a paired t-test, of which the larger p counts"
     return (
@@ -94,10 +97,6 @@ def _bold(kind: str, trials: int) -> str:
         f"same images ({how}a paired bootstrap{over_trials if trials > 1 else ''}). Rows are not "
         "corrected for their number. Each p stands in the CSV file."
     )
-
-
-def _with_error(cell: Mapping) -> str:
-    return f"{cell['value']:.2f} ± {cell['standard_error']:.2f}"
 
 
 def spell_p(p: float) -> str:
@@ -120,24 +119,19 @@ def amounts(
     found: dict[str, list[str]] = {}
     for name in study["experiments"]:
         here = [cells[cells["experiment"] == name] for _, cells in tables.values()]
-        of_scores = [(_scored(cells), cells) for cells in here if _scored(cells)]
+        of_scores = [(_scores(cells), cells) for cells in here if _scores(cells)]
         if of_scores:
             found[name] = list(_sentences(of_scores, _repeats(study, name)))
     return found
 
 
-def _sentences(here: Iterable[tuple[str, pd.DataFrame]], repeats: int) -> Iterator[str]:
-    known = {}
-    for kind, cells in here:
-        for cell in cells[cells["metric"] == TO_FORGET].to_dict("records"):
-            known[cell["task"]] = (kind, cell)
-    for task, (kind, cell) in known.items():
-        knows, never = KNOWS[kind]
-        little = is_little(cell["value"], cell["p_value"])
-        yield (
-            f"{task}: {knows} has {_with_error(cell)} points more of the forget images right than "
-            f"{never} ({spell_p(cell['p_value'])}){f', {TOO_LITTLE}' if little else ''}."
-        )
+def _sentences(here: Iterable[tuple[Scores, pd.DataFrame]], repeats: int) -> Iterator[str]:
+    known = {
+        cell["task"]: _spell_amount(scores, cell)
+        for scores, cells in here
+        for cell in cells[cells["metric"] == TO_FORGET].to_dict("records")
+    }
+    yield from (f"{task}: {text}" for task, text in known.items())
     if not known:
         yield "How much there is to forget is not known."
     if repeats == 1:
@@ -184,10 +178,10 @@ def verdicts(tables: Mapping[str, tuple[Mapping, pd.DataFrame]]) -> list[Verdict
     for table, cells in tables.values():
         for column in table["columns"]:
             of_column = cells[(cells["column"] == column["label"]) & (cells["experiment"] == MEAN)]
-            kind = _scored(of_column)
-            if kind is None:
+            scores = _scores(of_column)
+            if scores is None:
                 continue
-            (metric,) = [one for one in METRICS[kind] if one.name == LEADING[kind]]
+            (metric,) = [one for one in scores.metrics if one.name == scores.leading]
             means = of_column[of_column["metric"] == metric.name]
             compared = means[means["p_value"].notna()]
             if len(compared):

@@ -10,9 +10,8 @@ from negmerge.errors import UserError, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
 from negmerge.settings.compute import Compute
-from negmerge.settings.exhibits import Figure, Table
-from negmerge.settings.experiment import require
 from negmerge.settings.recipe import FileName, Settings
+from negmerge.settings.tables import Figure, Table
 from negmerge.settings.yaml_files import read_yaml
 
 # Folders of a study's results, beside those of its experiments.
@@ -101,65 +100,6 @@ def _check_references(study: Study) -> None:
             raise ValueError(f"{where}: this is the name of a folder of the study's")
         experiment.check(where, study.catalogue)
     for name, table in study.tables.items():
-        _check_table(study, f"tables.{name}", table)
+        table.check(f"tables.{name}", study.experiments)
     for name, figure in study.figures.items():
-        where = f"figures.{name}"
-        require(where, "experiment", figure.experiments, study.experiments)
-        for name in figure.experiments:
-            _require_scenario(where, name, study.experiments[name], figure)
-            require(where, "method", figure.methods, study.experiments[name].methods)
-            require(where, "task", figure.tasks, study.experiments[name].task_names)
-            _check_own_data(where, name, study.experiments[name], figure)
-
-
-def _check_own_data(where: str, name: str, experiment: Experiment, figure: Figure) -> None:
-    """Check that an experiment has what a figure of kind gradcam or signs is made of."""
-    if figure.kind == "gradcam" and getattr(experiment, "mode", "standard") == "linear":
-        raise ValueError(
-            f"{where}: {name!r} is of mode linear, whose logits are not made of the activations "
-            "that Grad-CAM weighs; expected mode standard"
-        )
-    if figure.kind == "signs":
-        _check_same_points(where, name, experiment, list(figure.methods))
-
-
-def _check_same_points(where: str, name: str, experiment: Experiment, shown: list[str]) -> None:
-    """Check that methods take the vectors of the same points, so that they can be compared."""
-    first, *others = shown
-    for method in others:
-        if experiment.points(method) != experiment.points(first):
-            raise ValueError(
-                f"{where}: {method!r} merges other points of {name!r} than {first!r}; expected "
-                "merges of the same points"
-            )
-
-
-def _check_table(study: Study, where: str, table: Table) -> None:
-    """Check that what the columns of a table show is there, and fits its kind."""
-    for column in table.columns:
-        place = f"{where}.columns.{column.label}"
-        require(place, "experiment", column.experiments, study.experiments)
-        first = study.experiments[column.experiments[0]]
-        for name in column.experiments:
-            experiment = study.experiments[name]
-            _require_scenario(place, name, experiment, table)
-            require(place, "task", column.tasks, experiment.task_names)
-            rules = experiment.selection.rules
-            require(place, "rule", [column.rule] if column.rule is not None else [], rules)
-            require(place, "method", table.rows, experiment.methods)
-            other = experiment.coefficients.values != first.coefficients.values
-            if table.kind == "sweep" and other:
-                raise ValueError(f"{place}: {name!r} has other coefficients than those before it")
-            if table.kind == "mask":
-                _check_same_points(place, name, experiment, list(table.rows))
-                if experiment.scenario == "classifier":
-                    require(place, "method", [methods.RETRAIN], experiment.methods)
-
-
-def _require_scenario(where: str, name: str, experiment: Experiment, shown: Table | Figure) -> None:
-    """Check that a table or figure can show an experiment of that scenario."""
-    if experiment.scenario not in shown.scenarios:
-        raise ValueError(
-            f"{where}: {name!r} is of scenario {experiment.scenario}, kind {shown.kind} shows "
-            f"{' or '.join(shown.scenarios)}"
-        )
+        figure.check(f"figures.{name}", study.experiments)

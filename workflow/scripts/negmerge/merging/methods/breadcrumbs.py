@@ -59,7 +59,7 @@ def _of_rank(rows: Tensor, *ranks: int) -> Tensor:
 
 METHOD = Method(
     combine,
-    title="Breadcrumbs",
+    title="Model Breadcrumbs",
     reference="Davari and Belilovsky, Model Breadcrumbs (2023)",
     options={
         "density": Option(

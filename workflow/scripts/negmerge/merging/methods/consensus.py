@@ -26,7 +26,7 @@ def combine(block: Block, threshold: float, active: int) -> Tensor:
 
 METHOD = Method(
     combine,
-    title="Consensus",
+    title="TALL masks",
     reference="Wang et al., Localizing Task Information (ICML 2024), consensus of TALL masks",
     options={
         "threshold": Option(

@@ -31,7 +31,7 @@ def run(
 
 METHOD = Method(
     run,
-    title="Random Labeling",
+    title="Random Labelling",
     reference="Golatkar et al., Eternal Sunshine of the Spotless Net (CVPR 2020)",
     reads=reads,
     options=Options,

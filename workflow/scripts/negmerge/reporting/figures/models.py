@@ -1,33 +1,47 @@
-"""Forget accuracy against the number of merged models (the paper's ablation)."""
+"""Forget accuracy against the number of merged models (zero-shot; the paper's ablation)."""
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
 from negmerge.reporting import style
+from negmerge.reporting.kinds import MERGES, FigureKind
+from negmerge.reporting.metrics import ACCURACIES
+from negmerge.reporting.records import read_main_records
 
 COLUMNS = (
     "experiment", "task", "series", "method", "label", "models", "coefficient", "forget", "control",
 )  # fmt: skip
 
 
-def pool_size_data(figure: Mapping, scores: Sequence[Mapping]) -> pd.DataFrame:
+class Models(FigureKind):
+    """A panel for each experiment and task, with a line for each merge method."""
+
+    caption = (
+        "Forget accuracy on test images against the number of merged models. Each line is a merge "
+        "method; what is merged is a part of the pool, or all of it."
+    )
+    scenarios = ("zero-shot",)
+    shows = MERGES
+
+    def draw(self, figure, scores):
+        """Draw a point for each score."""
+        data = _data(figure, read_main_records(scores))
+        return _plot(data), data
+
+
+def _data(figure: Mapping, scores: Sequence[Mapping]):
     """List what the figure shows, a row per method, on test images in percent.
 
     `series` is the merge method, whatever points it merges: the methods of a figure whose names
     begin alike, up to a `-`, make one line.
     """
+    import pandas as pd
+
     rows = [
         {key: score[key] for key in ("experiment", "task", "method", "models", "coefficient")}
         | {
             "series": score["method"].partition("-")[0],
             "label": figure["methods"][score["method"]],
-            **{
-                role: 100 * score[role]["correct"] / score[role]["n"]
-                for role in ("forget", "control")
-            },
+            **{metric.name: metric.measure(score).value for metric in ACCURACIES},
         }
         for score in scores
     ]
@@ -36,15 +50,11 @@ def pool_size_data(figure: Mapping, scores: Sequence[Mapping]) -> pd.DataFrame:
     return frame.sort_values(order, ignore_index=True).round(6)
 
 
-def draw_pool_size(figure: Mapping, data: pd.DataFrame) -> Figure:
-    """Draw a panel for each experiment and task, with a line for each merge method.
+def _plot(data):
+    from matplotlib.ticker import MaxNLocator
 
-    Args:
-        figure: the definition of the figure, as in a study.
-        data: from `pool_size_data`.
-    """
     places = list(data.groupby(["experiment", "task"], sort=False))
-    canvas = Figure(figsize=(max(3.6 * len(places), 5.5), 3.6), layout="constrained")
+    canvas = style.canvas(max(3.6 * len(places), 5.5), 3.6)
     grid = canvas.subplots(1, len(places), squeeze=False)[0]
     looks = style.styles(data["series"].drop_duplicates())
     for axes, ((experiment, task), panel) in zip(grid, places, strict=True):
@@ -60,3 +70,6 @@ def draw_pool_size(figure: Mapping, data: pd.DataFrame) -> Figure:
     handles, labels = grid[0].get_legend_handles_labels()
     canvas.legend(handles, labels, loc="outside lower center", ncols=4)
     return canvas
+
+
+KIND = Models()

@@ -5,8 +5,9 @@ import pytest
 from reporting_examples import PAPER, published, score, table
 
 from negmerge.errors import UserError
-from negmerge.reporting.records import read_record
-from negmerge.reporting.tables import MEAN, cells, read_cells, write_cells
+from negmerge.reporting.cells import cells, read_cells, write_cells
+from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.records import read_records
 
 
 def cell(frame, method, metric, task=MEAN):
@@ -119,7 +120,7 @@ def test_a_record_that_does_not_say_what_it_is_of_is_an_error(tmp_path):
     path = tmp_path / "negmerge.json"
     path.write_text('{"experiment": "a", "method": "negmerge"}')
     with pytest.raises(UserError, match=r"negmerge\.json: the key 'task' is missing"):
-        read_record(path)
+        read_records(path)
 
 
 def test_zeros_are_counted_against_both_denominators():

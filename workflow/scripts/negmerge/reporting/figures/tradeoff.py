@@ -1,32 +1,44 @@
-"""Forget against control accuracy of single models and merges (Figure 1a of the paper)."""
+"""Forget against control accuracy of vectors, and what was chosen (zero-shot; Figure 1a)."""
 
 import math
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-
 from negmerge.reporting import style
-from negmerge.reporting.sweeps import baseline
+from negmerge.reporting.records import read_main_records
+from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, read_sweeps
 
 PANELS_PER_ROW = 3
-SINGLE = "single"
 COLUMNS = (
     "experiment", "task", "series", "label", "vector", "coefficient", "control", "forget",
     "chosen", "threshold",
 )  # fmt: skip
 
 
-def tradeoff_data(
-    figure: Mapping, sweeps: pd.DataFrame, selected: Sequence[Mapping]
-) -> pd.DataFrame:
+class Tradeoff(OfSweeps):
+    """A panel for each experiment and task, with a line for each vector."""
+
+    caption = (
+        "Each line follows one vector from the base (star) to larger coefficients, on validation "
+        "images: grey for single models of the pool, coloured for methods. The lower right corner "
+        "is best: little left of what was to be forgotten, everything kept of the control data. "
+        "Left of the dashed line the control accuracy is lower than asked for; a marker shows the "
+        "coefficient that was chosen. Lines that go on far to the left are cut off."
+    )
+
+    def draw(self, figure, sweeps, selected):
+        """Draw lines from sweeps, with a mark at each choice."""
+        data = _data(figure, read_sweeps(sweeps), read_main_records(selected))
+        return _plot(figure, data), data
+
+
+def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
     """List what the figure shows, a row per point of a line, in percent.
 
     `series` is a method, or `single` for the lines of single models. `chosen` marks the method's
     coefficient, and `threshold` is the control accuracy that it had to keep.
     """
+    import pandas as pd
+
     names = {choice["method"] for choice in selected} | set(figure["methods"])
     frames = []
     for (experiment, task), here in sweeps.groupby(["experiment", "task"], sort=False):
@@ -50,19 +62,13 @@ def _choice(selected: Sequence[Mapping], experiment: str, task: str, method: str
     return fitting[0] if fitting else None
 
 
-def draw_tradeoff(figure: Mapping, data: pd.DataFrame) -> Figure:
-    """Draw a panel for each experiment and task.
-
-    Args:
-        figure: the definition of the figure, as in a study.
-        data: from `tradeoff_data`.
-    """
+def _plot(figure: Mapping, data):
     places = list(data.groupby(["experiment", "task"], sort=False))
     columns = min(len(places), PANELS_PER_ROW)
     rows = math.ceil(len(places) / columns)
     legend_rows = math.ceil((len(figure["methods"]) + 3) / 4)
     height = 3.2 * rows + 0.25 * legend_rows + 0.2
-    canvas = Figure(figsize=(max(3.6 * columns, 6.5), height), layout="constrained")
+    canvas = style.canvas(max(3.6 * columns, 6.5), height)
     grid = list(canvas.subplots(rows, columns, squeeze=False).flat)
     methods = style.styles(figure["methods"])
     several = data["experiment"].nunique() > 1
@@ -78,7 +84,7 @@ def draw_tradeoff(figure: Mapping, data: pd.DataFrame) -> Figure:
     return canvas
 
 
-def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: Mapping[str, Mapping]) -> None:
+def _draw_panel(axes, panel, methods: Mapping[str, Mapping]) -> None:
     singles = panel[panel["series"] == SINGLE]
     for _, line in singles.groupby("vector", sort=False):
         axes.plot(line["control"], line["forget"], color=style.GREY, linewidth=0.7, alpha=0.8)
@@ -97,7 +103,7 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, methods: Mapping[str, Mapping])
     _limit(axes, panel, threshold, base["control"].iloc[0])
 
 
-def _limit(axes: Axes, panel: pd.DataFrame, threshold: float, base: float) -> None:
+def _limit(axes, panel, threshold: float, base: float) -> None:
     """Show the neighbourhood of the threshold: a model that lost all is of no interest."""
     left = max(panel["control"].min(), threshold - 2 * max(base - threshold, 1))
     seen = panel[panel["control"] >= left]
@@ -106,14 +112,17 @@ def _limit(axes: Axes, panel: pd.DataFrame, threshold: float, base: float) -> No
     axes.set_ylim(seen["forget"].min() - 0.05 * up - 0.5, seen["forget"].max() + 0.05 * up + 0.5)
 
 
-def _legend(labels: Mapping[str, str], methods: Mapping[str, Mapping]) -> list[Line2D]:
+def _legend(labels: Mapping[str, str], methods: Mapping[str, Mapping]) -> list:
     handles = [
-        Line2D([], [], markersize=7, markeredgecolor="white", label=labels[method], **look)
+        style.handle(labels[method], markersize=7, markeredgecolor="white", **look)
         for method, look in methods.items()
     ]
     return [
         *handles,
-        Line2D([], [], color=style.GREY, linewidth=0.9, label="single models"),
-        Line2D([], [], color=style.BLACK, marker="*", markersize=9, linestyle="none", label="base"),
-        Line2D([], [], color=style.BLACK, linestyle="--", linewidth=0.9, label="accuracy to keep"),
+        style.handle("single models", color=style.GREY, linewidth=0.9),
+        style.handle("base", color=style.BLACK, marker="*", markersize=9, linestyle="none"),
+        style.handle("accuracy to keep", color=style.BLACK, linestyle="--", linewidth=0.9),
     ]
+
+
+KIND = Tradeoff()

@@ -2,13 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from reporting_examples import classifier_score, gap_table, outcomes, score, table
+from reporting_examples import classifier_score, gap_table, lay_out, outcomes, score, table
 
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
-from negmerge.reporting.amount import FEW_POINTS, amount, is_little
-from negmerge.reporting.layout import layout
-from negmerge.reporting.tables import cells
+from negmerge.reporting.cells import cells
+from negmerge.reporting.judged import FEW_POINTS, amount, is_little
+from negmerge.reporting.metrics import CLASSIFIER, ZERO_SHOT
 from negmerge.reporting.writing import markdown
 
 ROLES = ("forget", "retain", "test")
@@ -29,7 +29,7 @@ def by_place(scores, roles=ROLES, **right):
 
 def test_a_classifier_is_compared_with_retrain_on_the_same_images():
     known = by_place(classifiers(100, 85))
-    found = amount("gap", [("net", "trial1")], known)
+    found = amount(CLASSIFIER, [("net", "trial1")], known)
     assert (found["value"], found["reference"]) == (pytest.approx(15), pytest.approx(85))
     # 15 images for the one and none for the other.
     assert found["standard_error"] == pytest.approx(100 * math.sqrt(15 - 15**2 / 100) / 100)
@@ -40,8 +40,8 @@ def test_a_classifier_is_compared_with_retrain_on_the_same_images():
 def test_trials_are_taken_together():
     known = by_place(classifiers(98, 90)) | by_place(classifiers(96, 90, trial=2))
     places = [("net", "trial1"), ("net", "trial2")]
-    found = amount("gap", places, known)
-    first, second = (amount("gap", [place], known) for place in places)
+    found = amount(CLASSIFIER, places, known)
+    first, second = (amount(CLASSIFIER, [place], known) for place in places)
     assert found["value"] == pytest.approx((8 + 6) / 2)
     errors = first["standard_error"], second["standard_error"]
     assert found["standard_error"] == pytest.approx(math.hypot(*errors) / 2)
@@ -50,20 +50,20 @@ def test_trials_are_taken_together():
 
 def test_zero_shot_is_compared_with_guessing():
     known = by_place([score("a", "digits", "pretrained", 160, 180)], ("forget", "control"))
-    found = amount("accuracy", [("a", "digits")], known)
+    found = amount(ZERO_SHOT, [("a", "digits")], known)
     assert (found["value"], found["reference"]) == (pytest.approx(70), pytest.approx(10))
     assert found["standard_error"] == pytest.approx(100 * math.sqrt(0.8 * 0.2 / 200))
     assert found["p_value"] < 1e-6
     guessing = by_place([score("a", "digits", "pretrained", 20, 180)], ("forget", "control"))
-    assert amount("accuracy", [("a", "digits")], guessing)["p_value"] == 1
+    assert amount(ZERO_SHOT, [("a", "digits")], guessing)["p_value"] == 1
 
 
 def test_without_the_base_it_is_not_known_and_without_retrain_an_error():
     known = by_place(classifiers(100, 85))
-    assert amount("gap", [("net", "trial2")], known) is None
+    assert amount(CLASSIFIER, [("net", "trial2")], known) is None
     del known["net", "trial1", "retrain"]
     with pytest.raises(UserError, match=r"^no outcomes of net/trial1/retrain"):
-        amount("gap", [("net", "trial1")], known)
+        amount(CLASSIFIER, [("net", "trial1")], known)
 
 
 def test_what_is_little():
@@ -77,7 +77,7 @@ def test_what_is_little():
 def printed(scores, roles=ROLES, definition=None):
     definition = definition or gap_table()
     frame = cells(definition, scores, {}, [outcomes(one, roles) for one in scores])
-    return layout(definition, frame), frame
+    return lay_out(definition, frame), frame
 
 
 def test_a_table_says_it_first():
@@ -103,7 +103,7 @@ def test_where_there_is_little_to_forget_no_row_ranks(original, retrain):
     frame = cells(gap_table(), scores, {}, found)
     assert frame["with_best"].isna().all()
     assert frame["p_value"].notna().any()
-    table = layout(gap_table(), frame)
+    table = lay_out(gap_table(), frame)
     assert "too little for any row to rank" in table.notes[1]
     text = markdown(table)
     assert "**" not in text.partition("\n")[2]

@@ -1,13 +1,10 @@
-"""What merges make of single coordinates of a pool's vectors (Figure 2)."""
+"""What merges make of single coordinates of the pool's vectors (Figure 2)."""
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
+from negmerge.files import read_json
 from negmerge.reporting import style
+from negmerge.reporting.kinds import MERGES, FigureKind, require_same_points
 
 POINT, MERGE = "point", "merge"
 # Negative, zero, positive.
@@ -15,16 +12,41 @@ SIGNS = ("\N{MINUS SIGN}", "0", "+")
 COLOURS = "RdBu_r"
 
 
-def signs_data(figure: Mapping, records: Sequence[Mapping]) -> pd.DataFrame:
+class Signs(FigureKind):
+    """A panel for each task: coordinates as columns, points and below them merges as rows."""
+
+    caption = (
+        "Some numbers of the task vectors of the pool, one row for each model, and below them what "
+        "merges make of them. Blue is negative, red positive. Half of the columns were chosen "
+        "among the coordinates on which all signs agree, half among the others, both evenly "
+        "spread; the share is that of all coordinates."
+    )
+    shows = MERGES
+
+    def check(self, experiments, methods):
+        """Check that all merges are of the same vectors."""
+        require_same_points(experiments, methods)
+
+    def records(self, experiment, folder, methods):
+        """Place what the rule `signs` notes for the figure."""
+        return {"signs": [f"{folder}/signs/{{figure}}.json"]}
+
+    def draw(self, figure, signs):
+        """Draw the numbers."""
+        records = [read_json(path, keys=("experiment", "task")) for path in signs]
+        data = _data(figure, records)
+        return _plot(data, records), data
+
+
+def _data(figure: Mapping, records: Sequence[Mapping]):
     """List what the figure shows, a row for each vector and coordinate.
 
     `coordinate` is the place in the flattened tensor; `agree` says whether all points have one sign
     there; `series` is `point` for vectors of the pool and `merge` for what is made of them.
-
-    Args:
-        figure: the definition of the figure, as in a study.
-        records: of the rule `signs`.
     """
+    import numpy as np
+    import pandas as pd
+
     frames = []
     for record in records:
         values = np.array(list(record["points"].values()))
@@ -39,17 +61,10 @@ def signs_data(figure: Mapping, records: Sequence[Mapping]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def draw_signs(figure: Mapping, data: pd.DataFrame, records: Sequence[Mapping]) -> Figure:
-    """Draw a panel for each task: coordinates as columns, points and below them merges as rows.
-
-    Args:
-        figure: the definition of the figure, as in a study.
-        data: from `signs_data`.
-        records: of the rule `signs`, in the same order.
-    """
+def _plot(data, records: Sequence[Mapping]):
     panels = [panel for _, panel in data.groupby(["experiment", "task"], sort=False)]
     heights = [0.24 * panel["vector"].nunique() + 1.3 for panel in panels]
-    canvas = Figure(figsize=(7.0, sum(heights)), layout="constrained")
+    canvas = style.canvas(7.0, sum(heights))
     grid = canvas.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, panel, record in zip(grid, panels, records, strict=True):
         _draw_panel(axes, panel)
@@ -62,7 +77,9 @@ def draw_signs(figure: Mapping, data: pd.DataFrame, records: Sequence[Mapping]) 
     return canvas
 
 
-def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
+def _draw_panel(axes, panel) -> None:
+    import numpy as np
+
     table = panel.pivot(index="vector", columns="coordinate", values="value")
     rows = panel.drop_duplicates("vector")
     values = table.loc[rows["vector"]].to_numpy()
@@ -88,3 +105,6 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+
+
+KIND = Signs()

@@ -1,26 +1,41 @@
-"""Forget accuracy of the single models of a pool beside that of their merges (Figure 1b)."""
+"""Forget accuracy of single models over the pool beside that of merges (zero-shot; Figure 1b)."""
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-
 from negmerge.reporting import style
-from negmerge.reporting.sweeps import baseline
+from negmerge.reporting.records import read_main_records
+from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, read_sweeps
 
-SINGLE = "single"
+DOTS = "#5F5F5F"
 COLUMNS = ("experiment", "task", "series", "label", "vector", "coefficient", "control", "forget")
 
 
-def spread_data(figure: Mapping, sweeps: pd.DataFrame, selected: Sequence[Mapping]) -> pd.DataFrame:
+class Spread(OfSweeps):
+    """A column of dots for each experiment and task, with the methods' marks beside it."""
+
+    caption = (
+        "Each dot is a single model of the pool at its best coefficient: the lowest forget "
+        "accuracy on validation images among those that keep the control accuracy. The number is "
+        "the distance between the best and the worst, in points: what the choice of "
+        "hyper-parameters alone decides. The coloured marks are merges, chosen by the same rule; "
+        "lower is better."
+    )
+
+    def draw(self, figure, sweeps, selected):
+        """Draw the best point of each sweep, and each choice."""
+        data = _data(figure, read_sweeps(sweeps), read_main_records(selected))
+        return _plot(figure, data), data
+
+
+def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
     """List what the figure shows, a row per dot or mark, in percent.
 
     A single model's value is its lowest validation forget accuracy among the coefficients whose
     control accuracy is at least the share to keep of the base's; ties go to the smaller
     coefficient. A method's value is that of its chosen coefficient.
     """
+    import pandas as pd
+
     names = {choice["method"] for choice in selected} | set(figure["methods"])
     rows = []
     for (experiment, task), here in sweeps.groupby(["experiment", "task"], sort=False):
@@ -49,15 +64,9 @@ def _mark(choice: Mapping, label: str) -> dict:
     }
 
 
-def draw_spread(figure: Mapping, data: pd.DataFrame) -> Figure:
-    """Draw a column of dots for each experiment and task, with the methods' marks beside it.
-
-    Args:
-        figure: the definition of the figure, as in a study.
-        data: from `spread_data`.
-    """
+def _plot(figure: Mapping, data):
     places = list(data.groupby(["experiment", "task"], sort=False))
-    canvas = Figure(figsize=(max(5.5, 1.5 + 1.3 * len(places)), 3.8), layout="constrained")
+    canvas = style.canvas(max(5.5, 1.5 + 1.3 * len(places)), 3.8)
     axes = canvas.subplots()
     methods = style.styles(figure["methods"])
     for centre, (_, panel) in enumerate(places):
@@ -72,9 +81,7 @@ def draw_spread(figure: Mapping, data: pd.DataFrame) -> Figure:
     return canvas
 
 
-def _draw_place(
-    axes: Axes, centre: int, panel: pd.DataFrame, methods: Mapping[str, Mapping]
-) -> None:
+def _draw_place(axes, centre: int, panel, methods: Mapping[str, Mapping]) -> None:
     """Draw the dots, their range in points, and the marks of one experiment and task."""
     singles = panel.loc[panel["series"] == SINGLE, "forget"].to_list()
     left = centre - 0.2
@@ -84,7 +91,7 @@ def _draw_place(
         # Dots at one height would hide each other: neighbours are moved apart.
         shifts = [((place * 3) % 5 - 2) * 0.025 for place in range(len(singles))]
         across = [left + shift for shift in shifts]
-        axes.plot(across, singles, "o", color="#5F5F5F", markersize=4, alpha=0.8)
+        axes.plot(across, singles, "o", color=DOTS, markersize=4, alpha=0.8)
         axes.annotate(
             f"{high - low:.1f} points", (left, high), (0, 6), textcoords="offset points",
             ha="center", fontsize=8,
@@ -96,12 +103,13 @@ def _draw_place(
         axes.plot(across, marks, linestyle="none", markersize=8, markeredgecolor="white", **look)
 
 
-def _legend(labels: Mapping[str, str], methods: Mapping[str, Mapping]) -> list[Line2D]:
+def _legend(labels: Mapping[str, str], methods: Mapping[str, Mapping]) -> list:
+    dot = style.handle("single models", linestyle="none", marker="o", markersize=4, color=DOTS)
     marks = [
-        Line2D([], [], linestyle="none", markersize=7, label=labels[method], **look)
+        style.handle(labels[method], linestyle="none", markersize=7, **look)
         for method, look in methods.items()
     ]
-    dot = Line2D(
-        [], [], linestyle="none", marker="o", markersize=4, color="#5F5F5F", label="single models"
-    )
     return [dot, *marks]
+
+
+KIND = Spread()

@@ -1,68 +1,67 @@
-"""The average gap to Retrain of each method, cut into the measures that it is the mean of."""
+"""The parts of the average gap to Retrain (classifier)."""
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-from matplotlib.figure import Figure
-
-from negmerge.errors import UserError
+from negmerge.errors import find
 from negmerge.reporting import style
-from negmerge.reporting.metrics import GAP_OF, MEAN, METRICS, RETRAIN
-from negmerge.reporting.summary import means
+from negmerge.reporting.kinds import FigureKind
+from negmerge.reporting.metrics import GAP_AND_PARTS, GAP_OF, MEAN, means
+from negmerge.reporting.records import place_of, read_main_records
+from negmerge.settings.methods import RETRAIN
 
 COLUMNS = ("experiment", "task", "method", "label", "measure", "value", "reference", "part")
 
 
-def gap_data(figure: Mapping, scores: Sequence[Mapping]) -> pd.DataFrame:
+class Gap(FigureKind):
+    """A bar for each method, made of the parts of its gap, with a dot for each trial."""
+
+    caption = (
+        "The length of a bar is the average gap to Retrain, the model that was trained without "
+        "what was to be forgotten; its colours are the measures that it is the mean of. Shorter is "
+        "better; a dot is the gap of a single trial."
+    )
+    scenarios = ("classifier",)
+    needs = (RETRAIN,)
+
+    def draw(self, figure, scores):
+        """Draw the gaps of scores."""
+        data = _data(figure, read_main_records(scores))
+        return _plot(figure, data), data
+
+
+def _data(figure: Mapping, scores: Sequence[Mapping]):
     """List the parts of the gaps, of the trials' means and of each trial.
 
     `part` is the distance to Retrain divided by the number of measures, in points, so that the
     parts of a method add up to its gap.
     """
+    import pandas as pd
+
+    found = {"/".join(place_of(score)): score for score in scores}
     rows = []
     for experiment in figure["experiments"]:
-        here = [score for score in scores if score["experiment"] == experiment]
-        tasks = sorted({score["task"] for score in here})
+        tasks = sorted({one["task"] for one in scores if one["experiment"] == experiment})
         for method, label in figure["methods"].items():
             for task, names in ((MEAN, tasks), *((task, [task]) for task in tasks)):
-                own, reference = (_means(here, names, who) for who in (method, RETRAIN))
+                own, reference = (
+                    means([find("score", f"{experiment}/{name}/{who}", found) for name in names])
+                    for who in (method, RETRAIN)
+                )
                 labels = {"experiment": experiment, "task": task, "method": method, "label": label}
-                rows += [
-                    labels
-                    | {
-                        "measure": name,
-                        "value": own[name],
-                        "reference": reference[name],
-                        "part": abs(own[name] - reference[name]) / len(GAP_OF),
-                    }
-                    for name in GAP_OF
-                ]
+                for name in GAP_OF:
+                    both = {"value": own[name], "reference": reference[name]}
+                    part = abs(own[name] - reference[name]) / len(GAP_OF)
+                    rows.append(labels | {"measure": name} | both | {"part": part})
     return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
 
-def _means(scores: Sequence[Mapping], tasks: Sequence[str], method: str) -> dict[str, float]:
-    found = [score for score in scores if score["task"] in tasks and score["method"] == method]
-    if len(found) != len(tasks) or not found:
-        raise UserError(
-            f"figure of the gap: {len(found)} scores of {method}, expected {len(tasks) or 1}: one "
-            f"for each of {', '.join(tasks) or 'the trials'}"
-        )
-    return means(found)
-
-
-def draw_gap(figure: Mapping, data: pd.DataFrame) -> Figure:
-    """Draw a bar for each method, made of its parts, with a dot for each trial.
-
-    Args:
-        figure: the definition of the figure, as in a study.
-        data: from `gap_data`.
-    """
+def _plot(figure: Mapping, data):
     methods = [method for method in figure["methods"] if method != RETRAIN]
     experiments = list(figure["experiments"])
     height = 0.28 * len(methods) * len(experiments) + 1.6
-    canvas = Figure(figsize=(6.5, height), layout="constrained")
+    canvas = style.canvas(6.5, height)
     grid = canvas.subplots(len(experiments), 1, squeeze=False)[:, 0]
-    labels = {metric.name: metric.label for metric in METRICS["gap"]}
+    labels = {metric.name: metric.label for metric in GAP_AND_PARTS}
     for axes, experiment in zip(grid, experiments, strict=True):
         panel = data[data["experiment"] == experiment]
         left = dict.fromkeys(methods, 0.0)
@@ -84,3 +83,6 @@ def draw_gap(figure: Mapping, data: pd.DataFrame) -> Figure:
             axes.set_title(experiment)
     canvas.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return canvas
+
+
+KIND = Gap()

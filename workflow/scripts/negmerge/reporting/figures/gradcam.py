@@ -1,21 +1,53 @@
 """Where on images to forget the score of their class rests, for several models (Figure 3)."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from safetensors import SafetensorError, safe_open
+from typing import TYPE_CHECKING
 
 from negmerge.errors import UserError
+from negmerge.reporting import style
+from negmerge.reporting.kinds import FigureKind
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COLOURS = "inferno"
 # Inches: an image's side, the room for text below it, beside the first one, and above a block.
 CELL, GAP, LEFT, TITLE = 1.0, 0.22, 1.5, 0.5
+
+
+class GradCam(FigureKind):
+    """A block for each task: the images in a row, and the maps of each method below."""
+
+    caption = (
+        "Grad-CAM at the network's last stage: the brighter, the more the score of the image's "
+        "class rests on the place. The maps of one image share their colours; below each is the "
+        "predicted probability of the class. The images are the first that the base classifies "
+        "rightly in each of the first classes; a class in which none is right gives its first "
+        "image, and comes last."
+    )
+
+    def check(self, experiments, methods):
+        """Check that the logits are made of the activations that Grad-CAM weighs."""
+        for name, experiment in experiments.items():
+            if getattr(experiment, "mode", "standard") == "linear":
+                raise ValueError(
+                    f"{name!r} is of mode linear, whose logits are not made of the activations "
+                    "that Grad-CAM weighs; expected mode standard"
+                )
+
+    def records(self, experiment, folder, methods):
+        """Place what the rule `gradcam` makes for the figure."""
+        return {"gradcam": [f"{folder}/gradcam/{{figure}}.safetensors"]}
+
+    def draw(self, figure, gradcam):
+        """Draw the maps."""
+        found = [read_heatmaps(path) for path in gradcam]
+        return _plot(figure, found), _data(figure, found)
 
 
 @dataclass(frozen=True)
@@ -42,6 +74,8 @@ def read_heatmaps(path: str | Path) -> Heatmaps:
     Raises:
         UserError: the file holds none.
     """
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(str(path), framework="numpy") as file:
             origin = json.loads(file.metadata()["negmerge"])
@@ -51,12 +85,15 @@ def read_heatmaps(path: str | Path) -> Heatmaps:
         raise UserError(f"{path}: no heat maps ({error}); delete it and run again") from error
 
 
-def heatmap_data(figure: Mapping, found: Sequence[Heatmaps]) -> pd.DataFrame:
+def _data(figure: Mapping, found: Sequence[Heatmaps]):
     """List what the figure shows, a row for each place of each map.
 
     `image` is the image's place among those to forget, `probability` that of the true class in
     percent, `row` and `column` are the place in the map, from the upper left corner.
     """
+    import numpy as np
+    import pandas as pd
+
     frames = []
     for one in found:
         labels = {name: one.origin[name] for name in ("experiment", "task", "layer")}
@@ -71,14 +108,11 @@ def heatmap_data(figure: Mapping, found: Sequence[Heatmaps]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def draw_heatmaps(figure: Mapping, found: Sequence[Heatmaps]) -> Figure:
-    """Draw a block for each task: the images in a row, and the maps of each method below.
-
-    The maps of one image share their colours, from 0 to the largest value among them.
-    """
+def _plot(figure: Mapping, found: Sequence[Heatmaps]):
+    """Draw the blocks; the maps of one image share their colours, from 0 to the largest value."""
     heights = [TITLE + (CELL + GAP) * (1 + len(one.maps)) for one in found]
     width = LEFT + (CELL + GAP) * max(len(one.images) for one in found)
-    canvas = Figure(figsize=(width, sum(heights)))
+    canvas = style.canvas(width, sum(heights), layout=None)
     top = sum(heights)
     for one, height in zip(found, heights, strict=True):
         _draw_task(canvas, top, figure, one)
@@ -86,7 +120,7 @@ def draw_heatmaps(figure: Mapping, found: Sequence[Heatmaps]) -> Figure:
     return canvas
 
 
-def _draw_task(canvas: Figure, top: float, figure: Mapping, one: Heatmaps) -> None:
+def _draw_task(canvas, top: float, figure: Mapping, one: Heatmaps) -> None:
     """Draw the block of a task; `top` is its upper edge in inches above the lower edge."""
     origin, (width, height) = one.origin, canvas.get_size_inches()
     title = f"{origin['experiment']}: {origin['task']}"
@@ -112,7 +146,7 @@ def _draw_task(canvas: Figure, top: float, figure: Mapping, one: Heatmaps) -> No
                 axes.set_xlabel(f"{100 * probability:.0f} %", fontsize=8, labelpad=2)
 
 
-def _overlay(axes: Axes, picture: np.ndarray, share: np.ndarray) -> None:
+def _overlay(axes, picture: np.ndarray, share: np.ndarray) -> None:
     """Draw a map, of values from 0 to 1, over its image in grey."""
     height, width = picture.shape[:2]
     axes.imshow(picture.mean(axis=2), cmap="gray", vmin=0, vmax=255)
@@ -120,3 +154,6 @@ def _overlay(axes: Axes, picture: np.ndarray, share: np.ndarray) -> None:
         share, cmap=COLOURS, vmin=0, vmax=1, alpha=0.65, interpolation="bilinear",
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),
     )  # fmt: skip
+
+
+KIND = GradCam()

@@ -1,0 +1,333 @@
+"""The tables and figures of studies: what they may show, and the files that they are made from."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from negmerge import artefacts, plugins
+from negmerge.errors import UserError
+from negmerge.reporting.kinds import figure_kind, table_kind
+from negmerge.settings import methods
+from negmerge.settings.study import load_study
+from negmerge.settings.tables import Column, Figure, Table
+
+GRADCAM = {
+    "kind": "gradcam", "title": "x", "experiments": ["mini-clip", "mini-resnet"],
+    "methods": {"negmerge": "NegMerge"},
+}  # fmt: skip
+SIGNS = GRADCAM | {"kind": "signs"}
+
+
+@pytest.fixture
+def study(config):
+    return load_study(config, "example")
+
+
+def test_a_table_reads_scores_and_what_they_count(study):
+    found = artefacts.table_records(study, study.tables["table2"])
+    records = found["records"]
+    for trial in ("trial1", "trial2"):
+        folder = f"mini-resnet/{trial}/scores"
+        for name in ("retrain", "original", "gradient-ascent", "negmerge"):
+            assert f"{folder}/{name}.json" in records
+    # The two columns show two rules, whose records stand in one file.
+    assert len(records) == len(set(records)) == 8
+    # Of each score, what it counts; the base is among the rows here.
+    assert [place.replace("/outcomes/", "/scores/") for place in found["outcomes"]] == [
+        record.replace(".json", ".safetensors") for record in records
+    ]
+
+
+def test_a_table_of_scores_reads_the_outcomes_of_the_base_whatever_its_rows(study):
+    found = artefacts.table_records(study, table("accuracy", ["negmerge"]))
+    assert found["records"] == ["mini-clip/digits/scores/negmerge.json"]
+    assert found["outcomes"] == [
+        "mini-clip/digits/outcomes/negmerge.safetensors",
+        "mini-clip/digits/outcomes/pretrained.safetensors",
+    ]
+    del study.experiments["mini-clip"].methods["pretrained"]
+    found = artefacts.table_records(study, table("accuracy", ["negmerge"]))
+    assert found["outcomes"] == ["mini-clip/digits/outcomes/negmerge.safetensors"]
+
+
+def table(kind, rows, **column):
+    column = Column(label="x", experiments=["mini-clip"], tasks=["digits"], **column)
+    return Table(kind=kind, title="x", rows={row: row for row in rows}, columns=[column])
+
+
+def test_costs_are_those_of_the_jobs_that_merge(study):
+    found = artefacts.table_records(study, table("cost", ["negmerge", "greedy"]))
+    assert found["records"] == [
+        "benchmarks/merge/mini-clip/digits/negmerge.tsv",
+        "benchmarks/greedy/mini-clip/digits/greedy.tsv",
+    ]
+
+
+def test_a_table_of_masks_reads_scores_and_counts(study):
+    found = artefacts.table_records(study, table("mask", ["negmerge", "task-arithmetic"]))
+    assert found["records"] == [
+        f"mini-clip/digits/{folder}/{name}.json"
+        for name in ("negmerge", "task-arithmetic")
+        for folder in ("sparsity", "scores")
+    ]
+    column = {"label": "x", "experiments": ["mini-resnet"], "tasks": ["trial1"], "rule": "gap"}
+    rows = {"negmerge": "x", "task-arithmetic": "y"}
+    shown = Table(kind="mask", title="x", rows=rows, columns=[column])
+    # The gap needs Retrain's scores.
+    assert artefacts.table_records(study, shown)["records"] == [
+        f"mini-resnet/trial1/{place}.json"
+        for place in (
+            "sparsity/negmerge",
+            "scores/negmerge",
+            "scores/retrain",
+            "sparsity/task-arithmetic",
+            "scores/task-arithmetic",
+        )
+    ]
+
+
+def test_a_table_of_a_sweep_reads_the_sweeps(study):
+    found = artefacts.table_records(study, table("sweep", ["negmerge", "greedy"]))
+    assert found["records"] == [
+        "mini-clip/digits/sweeps/negmerge.csv",
+        "mini-clip/digits/sweeps/greedy.csv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "of_kind"),
+    [
+        ("sparsity", "salun-2", "unlearn"),
+        ("sweep", "task-arithmetic", "single"),
+        ("sparsity", "retrain", "retrain"),
+        ("cost", "original", "base"),
+        ("cost", "task-arithmetic", "single"),
+    ],
+)
+def test_tables_of_jobs_show_neither_rules_nor_other_methods(kind, row, of_kind):
+    with pytest.raises(ValueError, match=f"no rule chooses what a table of kind {kind} shows"):
+        table(kind, ["negmerge"], rule="gap")
+    found = f"rows: '{row}' is of kind {of_kind}, and a table of kind {kind} shows merge, greedy"
+    with pytest.raises(ValueError, match=found):
+        table(kind, ["negmerge", row])
+
+
+def test_a_table_of_masks_shows_vectors_only():
+    found = (
+        "rows: 'pretrained' is of kind base, and a table of kind mask shows merge, greedy, single"
+    )
+    with pytest.raises(ValueError, match=found):
+        table("mask", ["negmerge", "pretrained"])
+
+
+def test_figures_of_scores_read_scores(study):
+    (scores,) = artefacts.figure_records(study, study.figures["gap"]).values()
+    assert len(scores) == 8
+    assert scores[0] == "mini-resnet/trial1/scores/retrain.json"
+    models = Figure(kind="models", title="x", experiments=["mini-clip"], methods={"uniform": "U"})
+    assert artefacts.figure_records(study, models) == {
+        "scores": [f"mini-clip/{task}/scores/uniform.json" for task in ("digits", "letters")]
+    }
+
+
+def test_a_report_shows_the_choices_where_there_was_one(study):
+    selected = artefacts.report_parts(study)["selected"]
+    assert "mini-resnet/trial1/selected/negmerge.json" in selected
+    assert "mini-resnet/trial2/selected/gradient-ascent.json" in selected
+    unchosen = ("/retrain.json", "/original.json", "/pretrained.json")
+    assert not [place for place in selected if place.endswith(unchosen)]
+
+
+REFUSED = {
+    "a gap without Retrain": (
+        "tables/table2/rows",
+        {"negmerge": "x"},
+        "tables.table2: rows: a table of kind gap needs retrain",
+    ),
+    "a figure of gaps without Retrain": (
+        "figures/gap/methods",
+        {"negmerge": "x"},
+        "figures.gap: methods: a figure of kind gap needs retrain",
+    ),
+    "a figure of nothing": (
+        "figures/own",
+        GRADCAM | {"methods": {}},
+        "figures.own.methods: no methods, expected at least one",
+    ),
+    "signs of what merges nothing": (
+        "figures/own",
+        SIGNS | {"methods": ["task-arithmetic"]},
+        "figures.own: methods: 'task-arithmetic' is of kind single, and a figure of kind signs "
+        "shows merge, greedy",
+    ),
+    "signs of other points": (
+        "figures/own",
+        SIGNS | {"experiments": ["mini-resnet"], "methods": ["negmerge", "negmerge-8"]},
+        "figures.own: 'negmerge-8' merges other points of 'mini-resnet' than 'negmerge'; expected "
+        "merges of the same points",
+    ),
+    "an unknown method in a list": (
+        "figures/own",
+        SIGNS | {"methods": ["negmerg"]},
+        "figures.own.methods: unknown method 'negmerg'; did you mean 'negmerge'? valid: "
+        + ", ".join(sorted(methods.known())),
+    ),
+    "a table of the other scenario": (
+        "tables/table2/columns/0/experiments",
+        ["mini-clip"],
+        "tables.table2.columns.retain: 'mini-clip' is of scenario zero-shot, kind gap shows "
+        "classifier",
+    ),
+    "a figure of the other scenario": (
+        "figures/figure1a/experiments",
+        ["mini-resnet"],
+        "figures.figure1a: 'mini-resnet' is of scenario classifier, kind tradeoff shows zero-shot",
+    ),
+    "a sweep of a classifier": (
+        "tables/table2",
+        {
+            "kind": "sweep",
+            "title": "x",
+            "rows": {"negmerge": "x"},
+            "columns": [{"label": "retain", "experiments": ["mini-resnet"]}],
+        },
+        "tables.table2.columns.retain: 'mini-resnet' is of scenario classifier, kind sweep shows "
+        "zero-shot",
+    ),
+    "a mask of other points": (
+        "tables/table2",
+        {
+            "kind": "mask",
+            "title": "x",
+            "rows": {"negmerge": "x", "negmerge-8": "y"},
+            "columns": [{"label": "net", "experiments": ["mini-resnet"]}],
+        },
+        "tables.table2.columns.net: 'negmerge-8' merges other points of 'mini-resnet' than "
+        "'negmerge'; expected merges of the same points",
+    ),
+    "a rule that chose nothing": (
+        "tables/table2/columns/1/rule",
+        "gab",
+        "tables.table2.columns.gap: unknown rule 'gab'; did you mean 'gap'? valid: gap, retain",
+    ),
+    "a trial": (
+        "tables/table2/columns/0/tasks",
+        ["trial3"],
+        "tables.table2.columns.retain: unknown task 'trial3'; did you mean 'trial2'? valid: "
+        "trial1, trial2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("place", "value", "finding"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_shown_is_refused(config, change_yaml, place, value, finding):
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, place, value)
+    with pytest.raises(UserError) as caught:
+        load_study(config, "example")
+    assert str(caught.value) == f"{path}: {finding}"
+
+
+def test_a_mask_of_a_classifier_needs_retrain(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, "figures", {})
+    change_yaml(path, "experiments/mini-resnet/methods", {"original": {}, "negmerge": {}})
+    column = {"label": "net", "experiments": ["mini-resnet"]}
+    shown = {"kind": "mask", "title": "x", "rows": {"negmerge": "x"}, "columns": [column]}
+    change_yaml(path, "tables", {"mask": shown})
+    with pytest.raises(UserError) as caught:
+        load_study(config, "example")
+    assert str(caught.value).endswith(
+        "tables.mask.columns.net: unknown method 'retrain'; valid: negmerge, original"
+    )
+
+
+def test_a_column_of_a_sweep_has_one_grid_of_coefficients(config):
+    path = config / "studies" / "example.yaml"
+    study = yaml.safe_load(path.read_text())
+    clip = study["experiments"]["mini-clip"]
+    study["experiments"]["other"] = clip | {"coefficients": {"step": 0.25, "stop": 0.5}}
+    column = {"label": "both", "experiments": ["mini-clip", "other"]}
+    study["tables"]["sweep"] = {
+        "kind": "sweep", "title": "x", "rows": {"negmerge": "x"}, "columns": [column]
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(study))
+    with pytest.raises(UserError) as caught:
+        load_study(config, "example")
+    assert str(caught.value).endswith(
+        "tables.sweep.columns.both: 'other' has other coefficients than those before it"
+    )
+
+
+def test_a_linearised_network_has_no_map(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, "figures/own", GRADCAM)
+    change_yaml(path, "experiments/mini-clip/mode", "linear")
+    with pytest.raises(UserError) as caught:
+        load_study(config, "example")
+    assert str(caught.value).endswith(
+        "figures.own: 'mini-clip' is of mode linear, whose logits are not made of the activations "
+        "that Grad-CAM weighs; expected mode standard"
+    )
+
+
+def test_what_a_rule_makes_for_a_figure_lies_in_the_folder_of_each_task(study):
+    tasks = ("mini-clip/digits", "mini-clip/letters", "mini-resnet/trial1", "mini-resnet/trial2")
+    assert artefacts.figure_records(study, Figure(**GRADCAM)) == {
+        "gradcam": [f"{task}/gradcam/{{figure}}.safetensors" for task in tasks]
+    }
+    signs = Figure(**SIGNS | {"experiments": ["mini-resnet"], "tasks": ["trial2"]})
+    assert artefacts.figure_records(study, signs) == {
+        "signs": ["mini-resnet/trial2/signs/{figure}.json"]
+    }
+
+
+def test_a_figure_of_sweeps_reads_the_choices_where_there_was_one(study):
+    shown = Figure(
+        kind="tradeoff", title="x", experiments=["mini-clip"], tasks=["digits"],
+        methods=["pretrained", "task-arithmetic", "negmerge"],
+    )  # fmt: skip
+    found = artefacts.figure_records(study, shown)
+    points = study.experiments["mini-clip"].pool.changes
+    vectors = (*points, "negmerge")
+    assert found == {
+        "sweeps": [f"mini-clip/digits/sweeps/{vector}.csv" for vector in vectors],
+        "selected": [
+            f"mini-clip/digits/selected/{name}.json" for name in ("task-arithmetic", "negmerge")
+        ],
+    }
+
+
+def test_methods_in_a_list_are_labelled_by_their_titles():
+    names = ["negmerge-8", "random-label", "task-arithmetic"]
+    titles = ["NegMerge (8)", "Random Labelling", "Task Arithmetic (single best)"]
+    column = Column(label="x", experiments=["a"])
+    shown = Table(kind="accuracy", title="x", rows=names, columns=[column])
+    drawn = Figure(kind="models", title="x", experiments=["a"], methods=["negmerge-8"])
+    assert shown.rows == dict(zip(names, titles, strict=True))
+    assert drawn.methods == {"negmerge-8": "NegMerge (8)"}
+    assert Table.model_validate(shown.model_dump()) == shown
+
+
+@pytest.mark.parametrize(
+    ("model", "folder", "load"),
+    [(Table, plugins.TABLES, table_kind), (Figure, plugins.FIGURES, figure_kind)],
+)
+def test_the_kinds_are_the_files_and_describe_themselves(model, folder, load):
+    field = model.model_fields["kind"]
+    for name in plugins.names(folder):
+        assert f"{name}: {plugins.load(folder, name).__doc__.splitlines()[0]}" in field.description
+        assert load(name).caption.endswith(".")
+
+
+def test_reading_a_study_loads_neither_what_computes_nor_what_draws(config):
+    code = (
+        "import sys; from negmerge.settings.study import load_study; from negmerge import plugins;"
+        f"load_study({str(config)!r}, 'example', options=False);"
+        "[plugins.load(f, n) for f in (plugins.TABLES, plugins.FIGURES) for n in plugins.names(f)];"
+        "print({'torch', 'pandas', 'numpy', 'matplotlib', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,258 @@
+"""The cells of a table: means over experiments and tasks, beside the paper's cells."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from negmerge.errors import UserError
+from negmerge.evaluation.outcomes import Outcomes
+from negmerge.files import write_text
+from negmerge.reporting.judged import amount_cells, judge
+from negmerge.reporting.kinds import table_kind
+from negmerge.reporting.marks import MARKS
+from negmerge.reporting.metrics import MEAN, Metric, scores_of
+from negmerge.reporting.published import NOT_KNOWN, paper_cell
+from negmerge.reporting.records import of_rule, place_of
+from negmerge.settings.methods import RETRAIN
+
+COLUMNS = (
+    "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
+    "value", "standard_error", "std", "lowest", "highest", "runs", "p_value", "with_best",
+    "averaged", "images", "coefficient", "choice", "kind", "tried", *MARKS, "rule", "keep",
+    "data_used", "models", "trainable", "state", "paper", "comparable", "difference",
+)  # fmt: skip
+# Numbers among them are lists where a cell averages over records that differ in them.
+TEXT_COLUMNS = (
+    "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
+    "choice", "kind", "tried", "rule", "keep", "data_used", "models", "trainable", "state",
+)  # fmt: skip
+# Six digits after the point: far below any standard error, and free of the last bits that differ
+# between machines.
+DIGITS = 6
+
+
+def cells(
+    table: Mapping,
+    records: Iterable[Mapping],
+    published: Mapping[str, pd.DataFrame],
+    outcomes: Iterable[Outcomes] = (),
+) -> pd.DataFrame:
+    """Compute the cells of a table, in the order of its columns, rows and metrics.
+
+    Of each column, row and metric there is the mean over the column's experiments and tasks
+    (`mean` in both columns), and then each single cell. Accuracies are in percent, and
+    their standard error is the binomial one of finite sets of images, in points:
+    sqrt(sum p (1 - p) / n) / k for the mean of k accuracies p on n images; that of an average gap
+    comes from the bootstrap. `std` is over the k cells (divisor k - 1). Before them, and without a
+    row, stands how much there is to forget (`metrics.TO_FORGET`), see `judged.amount`. `p_value`
+    and `with_best` compare with the column's best row, see `ranking.rank`; where there is little to
+    forget no row is `with_best`. What there is not, is missing.
+
+    Args:
+        table: the definition of the table, as in a study.
+        records: what the table's kind read; those of a method under several rules side by side,
+            the main rule first.
+        published: the paper's cells by file, from `read_published`.
+        outcomes: of single images, for the scores; without any, nothing is compared.
+
+    Raises:
+        UserError: two columns or rows have the same label, a record is missing, stands twice or
+            has no images, or the paper's cells cannot be looked up.
+    """
+    _check_labels([column["label"] for column in table["columns"]])
+    _check_labels(list(table["rows"].values()))
+    kind = table_kind(table["kind"])
+    records = [(place_of(record), record.get("rule"), record) for record in records]
+    outcomes = [(one.place, one.rule, one) for one in outcomes]
+    rows = []
+    for column in table["columns"]:
+        rule = column.get("rule")
+        found, of_images = of_rule(records, rule), of_rule(outcomes, rule)
+        places = _places(column, found)
+        shown = {
+            method: [_record(found, column, (*place, method)) for place in places]
+            for method in table["rows"]
+        }
+        metrics = kind.metrics_of(next(iter(shown.values()))[0])
+        scores, references = scores_of([metric.name for metric in metrics]), None
+        if scores and scores.with_retrain:
+            references = [_record(found, column, (*place, RETRAIN)) for place in places]
+        amounts = amount_cells(scores, places, of_images)
+        rows += [{"column": column["label"]} | cell for cell in amounts]
+        judged = judge(scores, places, shown, references, of_images, amounts)
+        for method, label in table["rows"].items():
+            here = shown[method]
+            for metric in metrics:
+                labels = {
+                    "column": column["label"],
+                    "row": label,
+                    "method": method,
+                    "metric": metric.name,
+                    "unit": metric.unit,
+                    "better": metric.better or None,
+                }
+                mean = {"experiment": MEAN, "task": MEAN} | summary(here, metric, references)
+                mean |= _paper(column["published"], published, label, metric, mean["value"])
+                rows.append(labels | mean | judged.get((method, metric.name, None), {}))
+                for place, record in enumerate(here):
+                    where = {"experiment": record["experiment"], "task": record["task"]}
+                    own = references and [references[place]]
+                    single = summary([record], metric, own)
+                    rows.append(
+                        labels | where | single | judged.get((method, metric.name, place), {})
+                    )
+    return pd.DataFrame(rows, columns=list(COLUMNS)).round(DIGITS)
+
+
+def write_cells(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write cells as CSV, with `NA` for what is missing."""
+    text = frame.astype(object).to_csv(index=False, na_rep=NOT_KNOWN, lineterminator="\n")
+    write_text(path, text)
+
+
+def read_cells(path: str | Path) -> pd.DataFrame:
+    """Read what `write_cells` wrote."""
+    text = dict.fromkeys(TEXT_COLUMNS, str)
+    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[NOT_KNOWN])
+
+
+def summary(
+    records: Sequence[Mapping], metric: Metric, references: Sequence[Mapping] | None
+) -> dict:
+    """Average one metric over records, with where the number comes from.
+
+    Args:
+        records: of one row.
+        metric: what to measure.
+        references: the scores of Retrain that belong to the records, where it is the reference.
+
+    Raises:
+        UserError: a record whose numbers cannot be.
+    """
+    compared = references or [None] * len(records)
+    numbers = [metric.measure(*both) for both in zip(records, compared, strict=True)]
+    known = [one.value for one in numbers if one.value is not None]
+    chosen = [record for record in records if _coefficient(record) is not None]
+    is_known = len(known) == len(numbers)
+    found = {
+        "value": statistics.fmean(known) if is_known else None,
+        "std": statistics.stdev(known) if is_known and known[1:] else None,
+        "reference": _reference(references, metric),
+        "averaged": len(numbers),
+        "coefficient": _join(_coefficient(record) for record in records),
+        "choice": _join(dict.fromkeys(_choice(record) for record in records)),
+        **{name: any(map(mark.applies, records)) for name, mark in MARKS.items()},
+        "data_used": _join(dict.fromkeys(_data_used(record) for record in records)),
+        **{key: _distinct(chosen, key) for key in ("rule", "keep")},
+        **{
+            key: _distinct(records, key)
+            for key in ("kind", "tried", "models", "trainable", "state")
+        },
+    }
+    if numbers[0].variance is not None:
+        error = math.sqrt(sum(one.variance for one in numbers)) / len(numbers)
+        found["standard_error"] = round(error, DIGITS)
+    if numbers[0].images is not None:
+        found["images"] = sum(one.images for one in numbers)
+    found |= metric.over(records, references) if metric.over else {}
+    rounded = {key: found[key] for key in ("value", "std") if found[key] is not None}
+    return found | {key: round(value, DIGITS) for key, value in rounded.items()}
+
+
+def _check_labels(labels: Sequence[str]) -> None:
+    """Refuse equal labels: cells are told apart by them."""
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"a table has the label {label!r} twice, expected different labels")
+
+
+def _places(column: Mapping, found: Mapping) -> list[tuple[str, str]]:
+    """List the experiments and tasks of a column; without tasks, all that there are."""
+    places = []
+    for experiment in column["experiments"]:
+        present = sorted({task for name, task, _ in found if name == experiment})
+        places += [(experiment, task) for task in column["tasks"] or present]
+    if not places:
+        raise UserError(f"column {column['label']!r}: no records of {column['experiments']}")
+    return places
+
+
+def _record(found: Mapping, column: Mapping, place: tuple[str, str, str]) -> Mapping:
+    if place not in found:
+        rule = f" by rule {column['rule']}" if column.get("rule") else ""
+        raise UserError(f"column {column['label']!r}: no record of {'/'.join(place)}{rule}")
+    return found[place]
+
+
+def _paper(
+    published: Mapping | None,
+    frames: Mapping[str, pd.DataFrame],
+    row: str,
+    metric: Metric,
+    value: float,
+) -> dict:
+    """Give the paper's cell and how far ours lies above it, where both are known."""
+    if published is None:
+        return {}
+    cell = paper_cell(frames, published, row, metric.name)
+    compare = published["comparable"] and cell is not None
+    return {
+        "paper": cell,
+        "comparable": published["comparable"],
+        "difference": round(value - cell, DIGITS) if compare else None,
+    }
+
+
+def _reference(references: Sequence[Mapping] | None, metric: Metric) -> float | None:
+    """Give Retrain's mean, where being close to it is what counts."""
+    if references is None or metric.better != "reference":
+        return None
+    values = [metric.measure(reference).value for reference in references]
+    return None if None in values else round(statistics.fmean(values), DIGITS)
+
+
+def _coefficient(record: Mapping) -> str | None:
+    """Spell a record's coefficient; a model that nothing was subtracted from has none."""
+    none = record.get("vector") is None or record.get("coefficient") is None
+    return None if none else f"{record['coefficient']:.10g}"
+
+
+def _choice(record: Mapping) -> str | None:
+    """Spell what was chosen: a coefficient, or the setting of a model that was trained with it.
+
+    Such a model is named after the setting, `learning_rate0.01`, or, where none was searched, like
+    its method.
+    """
+    kind = record.get("kind")
+    if kind == "retrain":
+        return None
+    if kind != "unlearn" or record.get("vector") is None:
+        return _coefficient(record)
+    is_setting = record["coefficient"] and record["vector"] != record["method"]
+    return record["vector"] if is_setting else None
+
+
+def _data_used(record: Mapping) -> str | None:
+    """Say which training images the method reads, and what share of them that is.
+
+    Also where the model was left alone in the end: the method read them to get there.
+    """
+    used = record.get("data_used")
+    if "retain" not in record or used in (None, "-"):
+        return used
+    sizes = {role: record[role]["n"] for role in ("forget", "retain")}
+    share = sizes.get(used, sum(sizes.values())) / sum(sizes.values())
+    return f"{used} ({100 * share:.0f} %)"
+
+
+def _distinct(records: Iterable[Mapping], key: str) -> str | None:
+    """List the known values of a key in the order in which they first occur."""
+    known = [record[key] for record in records if record.get(key) is not None]
+    return _join(dict.fromkeys(map(str, known)))
+
+
+def _join(texts: Iterable[str | None]) -> str | None:
+    return " ".join(text for text in texts if text is not None) or None

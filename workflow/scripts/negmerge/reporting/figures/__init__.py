@@ -1,0 +1,1 @@
+"""The kinds of figures, a file each; `reporting.kinds.FigureKind` says what such a file defines."""

@@ -1,0 +1,130 @@
+"""Distance to Retrain in what classifiers still know (classifier)."""
+
+import math
+import statistics
+
+from negmerge.reporting.kinds import TableKind
+from negmerge.reporting.metrics import GAP_AND_PARTS, MEAN, Metric, Number, attack, gap_of_one
+from negmerge.settings.methods import RETRAIN
+
+TOO_LONG = "longer"
+
+
+def relearned(records) -> dict:
+    """Give the median and the range of relearn times, over all seeds of all records.
+
+    Returns:
+        `value`, `lowest` and `highest` in epochs, missing (None) where it took longer than it was
+        waited for, and `runs`; nothing but a missing value where none was measured.
+    """
+    times = [
+        math.inf if epochs is None else epochs
+        for record in records
+        for epochs in record.get("relearn", {}).get("epochs", [])
+    ]
+    if not times:
+        return {"value": None}
+    ends = {"value": statistics.median(times), "lowest": min(times), "highest": max(times)}
+    known = {name: epochs if math.isfinite(epochs) else None for name, epochs in ends.items()}
+    return known | {"runs": len(times)}
+
+
+def relearned_beside_retrain(records, references) -> dict:
+    """Give the same with Retrain's median; runs of one model are no trials, so it has no `std`."""
+    own = {"std": None, "reference": relearned(references)["value"]}
+    return own | relearned(records)
+
+
+class Gap(TableKind):
+    """Scores of classifiers, best where they are closest to Retrain's."""
+
+    caption = (
+        "How far the unlearned classifiers are from Retrain, the model that was trained without "
+        "what was to be forgotten. Every measure is best where it is closest to Retrain's, which "
+        "stands in the heading. Average gap: mean distance over retain, forget and test accuracy "
+        "and the membership attack, in points; lower is better. Bold are the row closest to "
+        "Retrain and all that are not told apart from it on the same images; nothing is bold where "
+        "Original and Retrain differ too little. Choice is the scale of the subtracted vector, or "
+        "the setting of a method that trains. Marks at a value say what its choice leaves open; "
+        "the Markdown file beside this one explains them."
+    )
+    scenarios = ("classifier",)
+    needs = (RETRAIN,)
+    metrics = (
+        *GAP_AND_PARTS,
+        Metric(
+            "relearn", "relearn time", "epochs", "reference",
+            of=lambda record, _: Number(relearned([record])["value"]),
+            over=relearned_beside_retrain,
+            spell=lambda epochs: TOO_LONG if epochs is None else f"{epochs:g}",
+            optional=True,
+        ),
+        Metric(
+            "gap_of_trials", "mean of the trials' gaps", "points", "lower", gap_of_one,
+            printed=False,
+        ),
+        *(
+            Metric(
+                f"mia_{feature}", f"membership attack by {feature}", "%", "reference",
+                attack(feature), printed=False,
+            )
+            for feature in ("correctness", "entropy", "m_entropy_official", "m_entropy", "prob")
+        ),
+    )  # fmt: skip
+    shows_choice = True
+    shows_data = True
+
+    def notes(self, table, cells):
+        """Say what each column measures, and how coefficients were chosen."""
+        from negmerge.reporting.notes import choice_notes, error_note
+
+        return [
+            "Every column is best where it is closest to Retrain, which was trained without the "
+            "forget set; its value stands in the heading. Average gap: mean distance to it over "
+            "retain, forget and test accuracy and the attack, in points, of the means shown; the "
+            "mean of the trials' own gaps stands in the CSV file.",
+            "Membership attack: share of forget images that a support vector classifier, trained "
+            "on the true class's probability of as many retain as test images, takes for unseen. "
+            "The other features stand in the CSV file; m_entropy_official has the mistake of the "
+            "SalUn code, m_entropy has not.",
+            *_thinned(cells),
+            "data used: the training images that the method itself reads, also where the model was "
+            "left alone in the end. Choosing a coefficient also reads retain images.",
+            *_relearn_notes(cells),
+            error_note("the finite numbers of images", cells),
+            "Retain and forget images are training images, and all that there are: their ± says "
+            "how far as many others, drawn likewise, might lie, and nothing of images never "
+            "trained on.",
+            *choice_notes(cells),
+        ]
+
+
+def _thinned(cells) -> list[str]:
+    """Say where the attack learned from a part of the test images, since there are too few others.
+
+    See `evaluation.membership.images_to_learn_from`.
+    """
+    single = cells[cells["experiment"] != MEAN]
+    sizes = single.pivot_table("images", "experiment", "metric", "max", sort=False)
+    return [
+        f"{experiment}: there are only {int(one.retain):,} retain images, so the attack learned "
+        f"from as many of the {int(one.test):,} test images, drawn by the seed, the same for all "
+        "rows."
+        for experiment, one in sizes.iterrows()
+        if one.retain < one.test
+    ]
+
+
+def _relearn_notes(cells) -> list[str]:
+    runs = cells.loc[cells["metric"] == "relearn", "runs"]
+    if runs.isna().all():
+        return []
+    return [
+        "relearn time: epochs of plain SGD on the forget set until the model knows it as well as "
+        "the original did; the median and, where they differ, the range of "
+        f"{int(runs.max())} runs, each with another order of the images; `{TOO_LONG}`: not within "
+        "the limit. No row ranks by it: so few runs tell nothing apart."
+    ]
+
+
+KIND = Gap()

@@ -1,0 +1,130 @@
+"""Scores of merges beside how many numbers they keep, and how many of them shrink the base.
+
+Agreement of signs may have other causes than that models learned the same: chance, or weight decay,
+which pulls the weights of all models towards 0. And a merge that keeps few numbers may gain by that
+alone. These tables hold the shares that tell.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from negmerge.errors import unknown
+from negmerge.reporting.kinds import MERGES, TableKind, require_same_points
+from negmerge.reporting.metrics import ACCURACIES, GAP_AND_PARTS, MEAN, Metric, Number, read
+from negmerge.reporting.records import place_of
+from negmerge.settings.methods import RETRAIN
+
+
+def share(part: str, whole: str):
+    """Give a metric's function that reads a share in percent; that of nothing is missing."""
+
+    def of(record, _) -> Number:
+        return Number(100 * record[part] / record[whole] if record[whole] else None)
+
+    return of
+
+
+def join(records: Iterable[Mapping]) -> list[dict]:
+    """Put the counts of each vector beside the scores of the models that it was subtracted from.
+
+    A merged vector is the same whatever rule chose its coefficient, and then counted once.
+
+    Args:
+        records: scores, and counts from `evaluation.sparsity`, in any order.
+    """
+    records = list(records)
+    counts = {(place_of(one), one.get("rule")): one for one in records if "kept" in one}
+    joined = []
+    for score in records:
+        if "kept" not in score:
+            place = place_of(score)
+            found = counts.get((place, score.get("rule")), counts.get((place, None), {}))
+            joined.append({**found, **score})
+    return joined
+
+
+class Mask(TableKind):
+    """Scores of the scenario beside shares of numbers."""
+
+    caption = (
+        "Scores of merged vectors beside how many of their numbers are not zero, and how many of "
+        "these pull a weight of the base towards 0, as weight decay does whatever was learned. The "
+        "Markdown file beside this one says how often all signs agree, and how often they would by "
+        "chance."
+    )
+    shows = (*MERGES, "single")
+    metrics = (
+        Metric(
+            "kept_trainable", "numbers kept, of the trainable", "%", "", share("kept", "trainable")
+        ),
+        Metric("shrinking", "of them shrink the base", "%", "", share("shrinking", "kept")),
+        Metric(
+            "agreement", "one sign in all vectors", "%", "", share("agreeing", "voting"),
+            printed=False,
+        ),
+        Metric(
+            "voting", "numbers that are zero in no vector", "", "", read("voting"), printed=False
+        ),
+    )  # fmt: skip
+    shows_choice = True
+
+    def check(self, experiments, methods):
+        """Check that all rows merge the same vectors, and that a classifier has its reference."""
+        require_same_points(experiments, methods)
+        for experiment in experiments.values():
+            if experiment.scenario == "classifier" and RETRAIN not in experiment.methods:
+                raise ValueError(unknown("method", RETRAIN, experiment.methods))
+
+    def records(self, experiment, folder, row):
+        """Place scores and counts, and the scores of Retrain where there is a gap to it."""
+        scored = [row, *([RETRAIN] if experiment.scenario == "classifier" else [])]
+        return [f"{folder}/sparsity/{row}.json", *(f"{folder}/scores/{one}.json" for one in scored)]
+
+    def metrics_of(self, measured):
+        """List the scores of the scenario, and the shares."""
+        return (ACCURACIES if "control" in measured else GAP_AND_PARTS) + self.metrics
+
+    def read(self, paths):
+        """Read scores and counts, and put them side by side."""
+        return join(super().read(paths))
+
+    def notes(self, table, cells):
+        """Say what the shares are, how much agreement there is, and what chance would give."""
+        from negmerge.reporting.notes import choice_notes, error_note
+
+        lines = [
+            "numbers kept: those that are not zero, of the trainable ones. Of them shrink the "
+            "base: fine-tuning moved these weights towards 0 (vector x base < 0), as weight decay "
+            "does in all models, whatever the images are; of signs drawn by lot it would be half.",
+            *_agreement(cells),
+        ]
+        if "gap" in set(cells["metric"]):
+            lines.append(
+                "Scores of a classifier are best where they are closest to Retrain's, which stand "
+                "in the headings; average gap: the mean distance to them, in points, of the means "
+                "shown."
+            )
+        return [*lines, error_note("the finite numbers of images", cells), *choice_notes(cells)]
+
+
+def _agreement(cells) -> list[str]:
+    """Say of each column how often all signs agree; all its rows merge the same vectors."""
+    lines = []
+    for label, column in cells[cells["experiment"] == MEAN].groupby("column", sort=False):
+        found = column[column["row"] == column["row"].iloc[0]].set_index("metric")
+        value = found["value"]
+        averaged = " (means)" if found["averaged"].iloc[0] > 1 else ""
+        models = found["models"].iloc[0].split()
+        lines.append(
+            f"{label}: of the {value['voting']:,.0f} trainable numbers that are zero in none of "
+            f"the {' or '.join(models)} vectors, {value['agreement']:.2f} % have one sign in "
+            f"all{averaged}; by chance it would be {' or '.join(map(_chance, models))}."
+        )
+    return lines
+
+
+def _chance(models: str) -> str:
+    """Spell how often K signs drawn by lot are all + or all -, each with probability 2^-K."""
+    return f"{100 * 2.0 ** (1 - int(models)):.3g} % = 2^(1 - {models})"
+
+
+KIND = Mask()

@@ -1,0 +1,48 @@
+"""Zeros of merged vectors."""
+
+from negmerge.reporting.kinds import MERGES, TableKind
+from negmerge.reporting.metrics import MEAN, Metric, Number, read
+
+
+def zeros(whole):
+    """Give a metric's function that reads the share of zeros, in percent of `whole`."""
+    return lambda record, _: Number(100 * (1 - record["kept"] / record[whole]))
+
+
+class Sparsity(TableKind):
+    """Counts of numbers, which depend on no coefficient."""
+
+    caption = (
+        "How many numbers of a merged vector are zero, in percent of the weights that fine-tuning "
+        "may change and of all numbers of the image encoder. Numbers kept are those that are not "
+        "zero."
+    )
+    shows = MERGES
+    by_rule = False
+    metrics = (
+        Metric("zeros_trainable", "zeros among the trainable weights", "%", "", zeros("trainable")),
+        Metric("zeros_state", "zeros in the whole image encoder", "%", "", zeros("state")),
+        Metric("kept", "numbers kept", "", "", read("kept")),
+    )
+
+    def records(self, experiment, folder, row):
+        """Place the counts."""
+        return [f"{folder}/sparsity/{row}.json"]
+
+    def notes(self, table, cells):
+        """Name the denominators."""
+        lines = [
+            "Zeros in the whole image encoder include the weights that fine-tuning leaves alone; "
+            "the trainable weights do not."
+        ]
+        single = cells[cells["experiment"] != MEAN]
+        for experiment, group in single.groupby("experiment", sort=False):
+            first = group.iloc[0]
+            lines.append(
+                f"{experiment}: {int(first['models'])} models are merged; "
+                f"{int(first['trainable']):,} trainable weights of {int(first['state']):,} numbers."
+            )
+        return lines
+
+
+KIND = Sparsity()

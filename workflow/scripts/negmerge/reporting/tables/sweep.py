@@ -1,0 +1,108 @@
+"""Forget and control accuracy at each coefficient (zero-shot)."""
+
+from collections.abc import Mapping
+
+from negmerge.reporting.kinds import MERGES, TableKind
+from negmerge.reporting.metrics import ACCURACIES
+
+
+class Sweep(TableKind):
+    """Measures on validation images: a row for each coefficient, and merge."""
+
+    caption = (
+        "Accuracy on validation images, in percent, when the merged vector times the coefficient "
+        "of the row is subtracted from the base. Forget accuracy: lower is better; control "
+        "accuracy: higher is better. A coefficient is chosen among these; scores are measured on "
+        "other images."
+    )
+    scenarios = ("zero-shot",)
+    shows = MERGES
+    by_rule = False
+    metrics = ACCURACIES
+    images = "validation"
+
+    def check(self, experiments, methods):
+        """Check that there is one grid, so that each row is a mean over all experiments."""
+        first = next(iter(experiments.values()))
+        for name, experiment in experiments.items():
+            if experiment.coefficients.values != first.coefficients.values:
+                raise ValueError(f"{name!r} has other coefficients than those before it")
+
+    def records(self, experiment, folder, row):
+        """Place the sweep."""
+        return [f"{folder}/sweeps/{row}.csv"]
+
+    def read(self, paths):
+        """Read sweeps as records in the form of scores, one for each coefficient."""
+        from negmerge.reporting.sweeps import read_counts
+
+        return [
+            {
+                "experiment": row["experiment"],
+                "task": row["task"],
+                "method": row["vector"],
+                "vector": row["vector"],
+                "coefficient": row["coefficient"],
+                **{
+                    role: {"correct": int(row[f"{role}_correct"]), "n": int(row[f"{role}_n"])}
+                    for role in ("forget", "control")
+                },
+            }
+            for path in paths
+            for row in read_counts(path).to_dict("records")
+        ]
+
+    def cells(self, table, records, published, outcomes=()):
+        """Compute cells as those of a table for each coefficient and merge.
+
+        A row is named after its coefficient, and after the merge as well if there are several. The
+        paper's cell is that of the merge's name, in the column `published.row`, and of the
+        coefficient, in the column `coefficient`, which is spelled without zeros at the end. A
+        column whose grid lacks a coefficient has no cell there.
+        """
+        import pandas as pd
+
+        records = list(records)
+        frames = []
+        for coefficient in sorted({record["coefficient"] for record in records}):
+            here = [record for record in records if record["coefficient"] == coefficient]
+            spelled = f"{coefficient:.10g}"
+            for method, label in table["rows"].items():
+                columns = [
+                    {**column, "published": _at(column["published"], label)}
+                    for column in table["columns"]
+                    if any(record["experiment"] in column["experiments"] for record in here)
+                ]
+                one = table | {"rows": {method: spelled}, "columns": columns}
+                several = len(table["rows"]) > 1
+                row = f"{spelled}, {label}" if several else spelled
+                frames.append(super().cells(one, here, published).assign(row=row))
+        if not frames:
+            return super().cells(table, records, published)
+        together = pd.concat(frames, ignore_index=True)
+        order = {column["label"]: place for place, column in enumerate(table["columns"])}
+        return together.sort_values(
+            "column", key=lambda labels: labels.map(order), kind="stable", ignore_index=True
+        )
+
+    def notes(self, table, cells):
+        """Say what a row is."""
+        from negmerge.reporting.notes import error_note
+
+        return [
+            "Each row is a coefficient: the accuracies on the images by which one is chosen, when "
+            "the vector times the coefficient is subtracted from the base. Scores are measured on "
+            "others.",
+            error_note("the finite validation sets", cells),
+        ]
+
+
+def _at(published: Mapping | None, label: str) -> Mapping | None:
+    """Look the paper's cells up by coefficient, among those of one merge."""
+    if published is None:
+        return None
+    where = {**published["where"], published["row"]: label}
+    return {**published, "where": where, "row": "coefficient"}
+
+
+KIND = Sweep()

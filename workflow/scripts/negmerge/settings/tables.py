@@ -1,0 +1,161 @@
+"""The tables and figures of a study, as its file describes them.
+
+What their kinds have in settings and checks of their own is said by the kinds; see
+`negmerge.reporting.kinds`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from negmerge import plugins
+from negmerge.errors import UserError
+from negmerge.reporting.kinds import Kind, figure_kind, first_lines, table_kind
+from negmerge.settings import methods
+from negmerge.settings.experiment import Experiment, require
+from negmerge.settings.recipe import Settings
+
+
+def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:
+    """Give names of methods their titles as labels, where they have none.
+
+    Raises:
+        ValueError: there is none, or an unknown method in a list.
+    """
+    if not names:
+        raise ValueError("no methods, expected at least one")
+    if isinstance(names, dict):
+        return names
+    try:
+        return {name: methods.title(name) for name in names}
+    except UserError as error:
+        raise ValueError(str(error)) from error
+
+
+Labelled = Annotated[list[str] | dict[str, str], AfterValidator(labelled)]
+
+
+class Published(Settings):
+    """Where the paper's cells for a column stand."""
+
+    table: str = Field(description="A file in config/published/, without .csv.")
+    where: dict[str, str] = Field({}, description="The rows of the file: column -> value.")
+    row: str = Field("method", description="The column with the names of the table's rows.")
+    comparable: bool = Field(
+        True, description="Print the difference; false where model or data are not the paper's."
+    )
+
+
+class Column(Settings):
+    """A group of columns of a table: means over experiments and tasks."""
+
+    label: str = Field(description="The heading.")
+    experiments: list[str] = Field(min_length=1, description="Experiments to average over.")
+    tasks: list[str] = Field([], description="Tasks to average over; none given: all.")
+    rule: str | None = Field(
+        None,
+        description="Show what this rule of `selection.other_rules` chose; null: the main rule.",
+    )
+    published: Published | None = Field(None, description="The paper's cells beside ours.")
+
+
+class Table(Settings):
+    """A table: methods as rows."""
+
+    kind: Literal[plugins.names(plugins.TABLES)] = Field(description=first_lines(plugins.TABLES))
+    title: str = Field(description="The caption.")
+    rows: Labelled = Field(
+        description="Methods: a list, labelled by their titles, or a mapping to labels."
+    )
+    columns: list[Column] = Field(min_length=1, description="Groups of columns.")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self):
+        kind = table_kind(self.kind)
+        if not kind.by_rule and any(column.rule is not None for column in self.columns):
+            raise ValueError(f"columns: no rule chooses what a table of kind {self.kind} shows")
+        _check_methods("rows", f"table of kind {self.kind}", kind, self.rows)
+        return self
+
+    @property
+    def published(self) -> list[str]:
+        """The files of published cells that the columns name."""
+        return sorted({column.published.table for column in self.columns if column.published})
+
+    def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
+        """Check that what the columns show is there, and fits the kind.
+
+        Raises:
+            ValueError: what is wrong; it begins with `where`.
+        """
+        for column in self.columns:
+            place = f"{where}.columns.{column.label}"
+            _check_shown(place, self.kind, table_kind(self.kind), column, self.rows, experiments)
+            for name in column.experiments if column.rule is not None else ():
+                selection = experiments[name].selection
+                require(place, "rule", [column.rule], (selection.rule, *selection.other_rules))
+
+
+class Figure(Settings):
+    """A figure."""
+
+    kind: Literal[plugins.names(plugins.FIGURES)] = Field(description=first_lines(plugins.FIGURES))
+    title: str = Field(description="The caption.")
+    experiments: list[str] = Field(min_length=1, description="Experiments to draw.")
+    tasks: list[str] = Field([], description="Tasks to draw; none given: all.")
+    methods: Labelled = Field(
+        description="Methods to draw: a list, labelled by their titles, or a mapping to labels."
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self):
+        kind = figure_kind(self.kind)
+        _check_methods("methods", f"figure of kind {self.kind}", kind, self.methods)
+        return self
+
+    def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
+        """Check that what is drawn is there, and fits the kind.
+
+        Raises:
+            ValueError: what is wrong; it begins with `where`.
+        """
+        _check_shown(where, self.kind, figure_kind(self.kind), self, self.methods, experiments)
+
+
+def _check_methods(where: str, what: str, kind: Kind, shown: Iterable[str]) -> None:
+    """Check that a kind shows such methods."""
+    for method in kind.needs:
+        if method not in shown:
+            raise ValueError(f"{where}: a {what} needs {method}")
+    for method in shown if kind.shows else ():
+        if methods.kind(method) not in kind.shows:
+            raise ValueError(
+                f"{where}: {method!r} is of kind {methods.kind(method)}, and a {what} shows "
+                f"{', '.join(kind.shows)}"
+            )
+
+
+def _check_shown(
+    where: str,
+    name: str,
+    kind: Kind,
+    part: Column | Figure,
+    shown: Iterable[str],
+    experiments: Mapping[str, Experiment],
+) -> None:
+    """Check that the experiments of a column or figure have its tasks and methods."""
+    require(where, "experiment", part.experiments, experiments)
+    chosen = {experiment: experiments[experiment] for experiment in part.experiments}
+    for key, experiment in chosen.items():
+        if experiment.scenario not in kind.scenarios:
+            raise ValueError(
+                f"{where}: {key!r} is of scenario {experiment.scenario}, kind {name} shows "
+                f"{' or '.join(kind.scenarios)}"
+            )
+        require(where, "task", part.tasks, experiment.task_names)
+        require(where, "method", shown, experiment.methods)
+    try:
+        kind.check(chosen, list(shown))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error

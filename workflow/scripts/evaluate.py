@@ -22,7 +22,7 @@ with job(snakemake) as provenance:
         scenario, inputs.base, choice, candidates, params.batch_size, params.re_estimates
     )
     # What a method that trains reads depends on its options, which its job has noted.
-    uses = {"uses": params.uses or read_metadata(candidates[0])["uses"]}
+    uses = {"uses": params.uses or read_metadata(candidates[0])["data_used"]}
     score, found = choice | uses, {}
     transform = scenario.evaluation_transform()
     for name in scenario.roles:

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from negmerge import __version__
-from negmerge.commands import check, diff, inspect, merge, negate, plan, schema, verify
+from negmerge.commands import check, diff, inspect, merge, methods, negate, plan, schema, verify
 from negmerge.errors import UserError
 
 COMMANDS = {
+    "methods": methods,
     "merge": merge,
     "negate": negate,
     "inspect": inspect,

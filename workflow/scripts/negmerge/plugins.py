@@ -1,4 +1,4 @@
-"""Folders of the library in which a file is a choice: merge and unlearning methods, data sources.
+"""Folders of the library in which a file is a choice: methods, data sources, scenarios, ...
 
 Listing them imports nothing, so a study can be checked without loading torch; and a job imports
 only the file that it uses, so editing one method leaves the others' results alone.
@@ -6,11 +6,15 @@ only the file that it uses, so editing one method leaves the others' results alo
 
 import ast
 import importlib
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from negmerge.errors import UserError, unknown
+
+T = TypeVar("T")
 
 PACKAGE = Path(__file__).parent
 
@@ -59,3 +63,26 @@ def title(folder: str, name: str) -> str:
         if isinstance(node, ast.keyword) and node.arg == "title":
             return ast.literal_eval(node.value)
     raise UserError(f'{path(folder, name)}: no title; expected METHOD = Method(..., title="...")')
+
+
+class Registry(Mapping[str, T]):
+    """What the files of a folder define, by the files' names; imported when it is asked for.
+
+    Args:
+        folder: the folder, as above.
+        attribute: what each of its files calls it.
+    """
+
+    def __init__(self, folder: str, attribute: str):
+        self._folder, self._attribute = folder, attribute
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(names(self._folder))
+
+    def __len__(self) -> int:
+        return len(names(self._folder))
+
+    def __getitem__(self, name: str) -> T:
+        if name not in names(self._folder):
+            raise KeyError(name)
+        return getattr(load(self._folder, name), self._attribute)

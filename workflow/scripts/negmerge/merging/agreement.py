@@ -1,4 +1,8 @@
-"""Sign consensus: on which coordinates do all task vectors agree?"""
+"""Sign consensus, NegMerge's mask: on which coordinates do all task vectors agree in sign?
+
+`methods/consensus.py` is something else: the consensus of TALL masks, which asks how many models an
+update matters to, whatever its sign.
+"""
 
 from dataclasses import dataclass
 

@@ -139,8 +139,8 @@ def _unlearning(experiment: Classifier, images) -> Iterator[Run]:
             options = method.check(name, given)
             epochs = getattr(options, "epochs", None)
             if epochs is not None:
-                uses = method.uses(options)
-                roles = ("forget", "retain") if uses == "all" else (uses,)
+                used = method.used_data(options)
+                roles = ("forget", "retain") if used == "all" else (used,)
                 recipe = shared.model_copy(update={"epochs": epochs})
                 searched = ", ".join(f"{option} {given[option]}" for option in use.grid)
                 place = f"methods.{name}" + (f", {searched}" if searched else "")

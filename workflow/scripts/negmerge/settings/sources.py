@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from negmerge.data.splits import SPLITS
+from negmerge.settings.options import Seed
 from negmerge.settings.recipe import Settings
 from negmerge.settings.yaml_files import explain
 
 Split = Literal[SPLITS]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class NoOptions(Settings):

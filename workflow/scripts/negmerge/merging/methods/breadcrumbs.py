@@ -1,12 +1,30 @@
 """Model Breadcrumbs: neither the largest nor the smallest updates, then the mean."""
 
+from typing import Literal
+
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import divisor
-from negmerge.merging.registry import Method, Option
+from negmerge.merging.registry import Method
+from negmerge.settings.recipe import Settings, Share
+
+
+class Options(Settings):
+    """The options of Model Breadcrumbs."""
+
+    density: Share = Field(
+        0.15,
+        description="Share of each row that stays; 0.15 is where the authors' search starts.",
+    )
+    remove: Share = Field(0.006, description="Share of each row, its largest numbers, that goes.")
+    first: Literal["remove", "density"] = Field(
+        "remove",
+        description="What comes first: a share kept first loses the outliers out of itself.",
+    )
 
 
 def combine(block: Block, density: float, remove: float, first: str) -> Tensor:
@@ -59,25 +77,7 @@ def _of_rank(rows: Tensor, *ranks: int) -> Tensor:
 
 METHOD = Method(
     combine,
-    title="Breadcrumbs",
+    title="Model Breadcrumbs",
     reference="Davari and Belilovsky, Model Breadcrumbs (2023)",
-    options={
-        "density": Option(
-            default=0.15,
-            lowest=0.0,
-            highest=1.0,
-            meaning="Share of each row that stays; 0.15 is where the authors' search starts.",
-        ),
-        "remove": Option(
-            default=0.006,
-            lowest=0.0,
-            highest=1.0,
-            meaning="Share of each row, its largest numbers, that goes.",
-        ),
-        "first": Option(
-            default="remove",
-            choices=("remove", "density"),
-            meaning="What comes first: a share kept first loses the outliers out of itself.",
-        ),
-    },
+    options=Options,
 )

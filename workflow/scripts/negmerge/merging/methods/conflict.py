@@ -18,6 +18,6 @@ def combine(block: Block) -> Tensor:
 
 METHOD = Method(
     combine,
-    title="Conflict",
+    title="conflicting",
     reference="Kim et al., NegMerge (ICML 2025), Table 3",
 )

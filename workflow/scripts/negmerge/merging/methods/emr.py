@@ -25,6 +25,6 @@ def combine(block: Block) -> Tensor:
 
 METHOD = Method(
     combine,
-    title="EMR (unified)",
+    title="EMR-Merging",
     reference="Huang et al., EMR-Merging (NeurIPS 2024), the unified vector",
 )

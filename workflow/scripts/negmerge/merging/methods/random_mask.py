@@ -3,14 +3,17 @@
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging import order
 from negmerge.merging.agreement import running_sum, summarise
 from negmerge.merging.blocks import Block, Vectors
 from negmerge.merging.devices import divisor
-from negmerge.merging.registry import Method, Option
+from negmerge.merging.registry import Method
 from negmerge.seeds import derive_seed
+from negmerge.settings.options import Seed
+from negmerge.settings.recipe import Settings
 
 # Whole numbers of so many bits are exact in float64, of which `order.select` finds the n-th.
 BITS = 52
@@ -19,6 +22,12 @@ BITS = 52
 ROUNDS = ((0x1AFD7ED558CCD, 27), (0xEB9FE1A85EC53, 25), (0x779B97F4A7C15, 26))
 
 Limits = dict[str, float]  # of each tensor the largest lot that is kept
+
+
+class Options(Settings):
+    """The option of the random mask."""
+
+    seed: Seed = Field(0, description="Seed of the draw.")
 
 
 def survey(vectors: Vectors, seed: int) -> Limits:
@@ -89,11 +98,7 @@ METHOD = Method(
     combine,
     title="Random mask",
     reference="this project, a control experiment",
-    options={
-        "seed": Option(
-            default=0, lowest=0, highest=2**31 - 1, whole=True, meaning="Seed of the draw."
-        ),
-    },
+    options=Options,
     survey=survey,
     passes=6,
 )

@@ -3,11 +3,24 @@
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import divisor
-from negmerge.merging.registry import Method, Option
+from negmerge.merging.registry import Method
+from negmerge.settings.recipe import Settings
+
+
+class Options(Settings):
+    """The option of the relaxed consensus."""
+
+    agreement: float = Field(
+        0.8,
+        ge=0.5,
+        le=1,
+        description="Share of the vectors that must have the same non-zero sign.",
+    )
 
 
 def combine(block: Block, agreement: float) -> Tensor:
@@ -35,12 +48,5 @@ METHOD = Method(
     combine,
     title="Relaxed consensus",
     reference="this project; agreement 1 is Kim et al., NegMerge (ICML 2025)",
-    options={
-        "agreement": Option(
-            default=0.8,
-            lowest=0.5,
-            highest=1.0,
-            meaning="Share of the vectors that must have the same non-zero sign.",
-        ),
-    },
+    options=Options,
 )

@@ -16,6 +16,6 @@ def combine(block: Block) -> Tensor:
 
 METHOD = Method(
     combine,
-    title="Uniform merge",
+    title="Uniform Merge",
     reference="Wortsman et al., Model soups (ICML 2022), the uniform soup",
 )

@@ -113,8 +113,8 @@ def _flat(gradients: dict[str, Tensor]) -> Tensor:
 
 METHOD = Method(
     run,
-    title="Influence Unlearning",
+    title="Influence",
     reference="Izzo et al., Approximate Data Deletion (AISTATS 2021), as in Jia et al. (2023)",
-    reads="all",
+    data_used="all",
     options=Options,
 )

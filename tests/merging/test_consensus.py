@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from merge_examples import EXACT, assert_equal, bits, pools, random_pool, rows
 
-from negmerge.errors import UserError
 from negmerge.merging import merge
 
 THRESHOLDS = (0.2, 0.4, 0.6, 1.0)
@@ -88,11 +87,3 @@ def test_blocks_change_no_bit(options):
     pool = random_pool(3, 4)
     expected = bits(merge("consensus", pool, **options))
     assert bits(merge("consensus", pool, block_numbers=7, **options)) == expected
-
-
-@pytest.mark.parametrize(
-    "options", [{"active": -1}, {"active": 1.5}, {"active": 1001}, {"threshold": 1.1}]
-)
-def test_other_values_are_refused(options):
-    with pytest.raises(UserError, match="expected a"):
-        consensus([1.0], **options)

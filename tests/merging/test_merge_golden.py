@@ -92,7 +92,7 @@ def test_columns_that_are_not_finite_are_refused(golden, column, method):
 
 
 @pytest.mark.parametrize(
-    ("method", "title"), [("negmerge", "NegMerge"), ("uniform", "Uniform merge")]
+    ("method", "title"), [("negmerge", "NegMerge"), ("uniform", "Uniform Merge")]
 )
 def test_a_sum_that_overflows_is_refused(golden, method, title):
     vectors, _ = edge_vectors(golden("negmerge_edge_k3"), ["overflow sum"])

@@ -73,6 +73,6 @@ def test_the_bar_covers_all_passes(tmp_path, monkeypatch, method, options, passe
 def test_a_mistake_in_one_block_ends_threads_and_merge(tmp_path):
     save_file({"w": torch.full((1000,), 3e38)}, tmp_path / "large")
     settings = {"threads": 3, "block_numbers": 10}
-    with pytest.raises(UserError, match="Uniform merge's result"):
+    with pytest.raises(UserError, match="Uniform Merge's result"):
         merge_files("uniform", [tmp_path / "large"] * 2, tmp_path / "merged", **settings)
     assert [path.name for path in tmp_path.iterdir()] == ["large"]

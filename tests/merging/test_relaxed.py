@@ -18,7 +18,6 @@ from merge_examples import (
     scaled,
 )
 
-from negmerge.errors import UserError
 from negmerge.merging import merge
 
 AGREEMENTS = st.floats(0.5, 1)
@@ -107,9 +106,3 @@ def test_the_order_of_models_does_not_matter(pool, data, agreement):
 def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
     shifted = merge("relaxed", [scaled(vector, 2.0**power) for vector in pool])
     assert_equal(shifted, scaled(merge("relaxed", pool), 2.0**power))
-
-
-@pytest.mark.parametrize("agreement", [0.49, 1.01, "most"])
-def test_less_than_half_is_no_agreement(agreement):
-    with pytest.raises(UserError, match=r"agreement is .*, expected a number from 0.5 to 1.0"):
-        relaxed([1.0], agreement=agreement)

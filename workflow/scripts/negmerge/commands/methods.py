@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import json
 import textwrap
 from collections.abc import Iterator, Mapping
 
@@ -19,6 +20,9 @@ KINDS = {
     "unlearn": "a classifier is trained, or takes one step",
 }
 TYPES = {"number": "a number", "integer": "a whole number", "boolean": "true or false"}
+LAYOUT = textwrap.TextWrapper(
+    100, initial_indent=" " * 6, subsequent_indent=" " * 10, break_on_hyphens=False
+)
 LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
@@ -50,9 +54,8 @@ def _record(name: str, kind: str) -> dict:
         module = plugins.load(methods.FOLDERS[kind], name)
         method = module.METHOD
         main = method.combine if kind == "merge" else method.run
-        explanation = f"{inspect.getdoc(module)}\n\n{inspect.getdoc(main)}".partition(
-            "\n\nRaises:"
-        )[0]
+        texts = filter(None, (inspect.getdoc(module), inspect.getdoc(main)))
+        explanation = "\n\n".join(texts).partition("\n\nRaises:")[0]
         if kind == "unlearn":
             data_used = method.used_data(method.check(name, {}))
     else:
@@ -85,14 +88,17 @@ def _lines(records: list[dict]) -> Iterator[str]:
             if record["data_used"]:
                 yield f"    Images that it reads: {record['data_used']}."
             for option, schema in record["options"].items():
-                text = f"{option} = {schema['default']}: {_values(schema)}. {schema['description']}"
-                yield textwrap.fill(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 10)
+                default = json.dumps(schema["default"]).strip('"')
+                text = f"{option} = {default}: {_values(schema)}. {schema['description']}"
+                yield LAYOUT.fill(text)
         yield ""
 
 
 def _values(schema: Mapping) -> str:
     """Say which values an option may have."""
+    if "anyOf" in schema:
+        return " or ".join(map(_values, schema["anyOf"]))
     if "enum" in schema:
         return " or ".join(schema["enum"])
     limits = [f"{sign} {schema[key]}" for key, sign in LIMITS.items() if key in schema]
-    return f"{TYPES[schema['type']]} {' and '.join(limits)}".strip()
+    return f"{TYPES.get(schema['type'], schema['type'])} {' and '.join(limits)}".strip()

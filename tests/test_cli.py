@@ -17,7 +17,7 @@ from negmerge.settings.recipe import Settings
 from negmerge.states import read_metadata, read_state, write_state
 
 ROOT = plugins.PACKAGE.parents[2]
-COMMANDS = ("methods", "merge", "negate", "inspect", "diff", "check", "plan", "verify", "schema")
+COMMANDS = plugins.names(plugins.COMMANDS)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Folders of the library in which a file is a choice: methods, data sources, scenarios, ...
+"""Folders of the library in which each file is a choice: methods, sources, scenarios, commands.
 
 Listing them imports nothing, so a study can be checked without loading torch; and a job imports
 only the file that it uses, so editing one method leaves the others' results alone.
@@ -22,6 +22,7 @@ MERGE_METHODS = "merging/methods"
 UNLEARN_METHODS = "unlearning/methods"
 SOURCES = "data/sources"
 SCENARIOS = "scenarios"
+COMMANDS = "commands"
 
 
 @cache

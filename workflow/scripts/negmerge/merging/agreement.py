@@ -58,12 +58,6 @@ def summarise(block: Block) -> Summary:
     return Summary(total, lowest, highest, count)
 
 
-def mean_and_consensus(block: Block) -> tuple[Tensor, Tensor]:
-    """Give the mean over all vectors, and where all of them agree in sign."""
-    summary = summarise(block)
-    return summary.mean, summary.agree
-
-
 def running_sum(block: Block) -> tuple[Tensor, int]:
     """Add up the vectors of a block in their order, and count them.
 

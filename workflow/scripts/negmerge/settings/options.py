@@ -38,10 +38,16 @@ class Described:
         Raises:
             UserError: an unknown option, or a value of another type or out of range.
         """
-        for name in options:
-            if name not in self.options.model_fields:
-                raise UserError(f"{where}: {unknown('option', name, self.options.model_fields)}")
-        try:
-            return self.options.model_validate(dict(options))
-        except ValidationError as error:
-            raise UserError(f"{where}: {explain(error, self.options)}") from error
+        return checked(where, self.options, options)
+
+
+def checked(where: str, model: type[Settings], options: Mapping[str, object]) -> Settings:
+    """Do what `Described.check` does, for options that are none of a method."""
+    for name in options:
+        if name not in model.model_fields:
+            raise UserError(f"{where}: {unknown('option', name, model.model_fields)}")
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        finding = explain(error, model).removeprefix("the file: ")
+        raise UserError(f"{where}: {finding}") from error

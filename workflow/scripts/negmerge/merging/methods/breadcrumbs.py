@@ -40,12 +40,10 @@ def combine(block: Block, density: float, remove: float, first: str) -> Tensor:
     short rows lose no outlier: none below n = 167 with remove 0.006.
     """
     total = None
-    count = 0
     for vector in block:
         kept = vector.where(_mask(vector, density, remove, first), 0.0) if block.shape else vector
         total = kept.clone() if total is None else total.add_(kept)
-        count += 1
-    return total / divisor(count, total)
+    return total / divisor(len(block), total)
 
 
 def _mask(rows: Tensor, density: float, remove: float, first: str) -> Tensor:

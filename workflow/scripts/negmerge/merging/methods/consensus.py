@@ -37,7 +37,7 @@ def combine(block: Block, threshold: float, active: int) -> Tensor:
     are true, else +0. With `active` 0 it is the plain sum. Masks depend on the scale of the sum,
     so adding models to a pool can switch masks off.
     """
-    total, _ = running_sum(block)
+    total = running_sum(block)
     count = torch.zeros_like(total, dtype=torch.int32)
     # The block is read a second time, since a stack would grow with the pool.
     for vector in block:

@@ -48,15 +48,13 @@ def combine(
     `rescale` the others are divided by 1 - drop, so that a random choice keeps the mean.
     """
     total = torch.zeros((), dtype=block.vectors.dtypes[block.name])
-    count = 0
-    for vector in block:
+    for number, vector in enumerate(block):
         if by == "random":
-            kept = to_device(_draw(block, seed, count) >= drop, vector.device).view(vector.shape)
+            kept = to_device(_draw(block, seed, number) >= drop, vector.device).view(vector.shape)
         else:
-            kept = vector.abs() > survey[block.name][count]
+            kept = vector.abs() > survey[block.name][number]
         total = total + vector.where(kept, 0.0)
-        count += 1
-    return total / divisor((1 - drop) * count if rescale else count, total)
+    return total / divisor((1 - drop) * len(block) if rescale else len(block), total)
 
 
 def _draw(block: Block, seed: int, vector: int) -> Tensor:

@@ -78,9 +78,9 @@ def _scores(block: Block, limits: list[Limits]) -> Iterator[Tensor]:
 
     All is divided by exp(K), which changes no weight and keeps large pools from overflowing.
     """
-    everything, count = running_sum(block)
+    everything = running_sum(block)
     for vector, magnitudes in zip(block, limits, strict=True):
-        inside = _normalised(vector.abs(), *magnitudes).square_().sub_(1).mul_(count)
+        inside = _normalised(vector.abs(), *magnitudes).square_().sub_(1).mul_(len(block))
         between = vector * everything
         yield _on_host(Tensor.exp_, inside).mul_(_on_host(Tensor.tanh_, between))
 

@@ -56,8 +56,8 @@ def combine(block: Block, seed: int, survey: Limits) -> Tensor:
     neither in how many nor in the layers. What all models leave at zero, a frozen tensor or single
     numbers, is not drawn: the result has exactly the sparsity of NegMerge's.
     """
-    total, count = running_sum(block)
-    mean = total / divisor(count, total)
+    total = running_sum(block)
+    mean = total / divisor(len(block), total)
     return mean.where((total != 0) & (_lots(block, seed) <= survey[block.name]), 0.0)
 
 
@@ -69,8 +69,7 @@ def _limit(vectors: Vectors, name: str, kept: int, nonzero: int, seed: int) -> f
         return math.inf
 
     def lots(block: Block) -> list[Tensor]:
-        total, _ = running_sum(block)
-        return [_lots(block, seed)[total != 0]]
+        return [_lots(block, seed)[running_sum(block) != 0]]
 
     visit = order.passes(vectors, lots, [name])
     ((limit,),) = order.select(visit, [[kept - 1]], torch.float64)

@@ -32,15 +32,13 @@ def combine(block: Block, agreement: float) -> Tensor:
     vectors = iter(block)
     total = next(vectors).clone()
     positive, negative = (total > 0).int(), (total < 0).int()
-    count = 1
     for vector in vectors:
         total += vector
         positive += vector > 0
         negative += vector < 0
-        count += 1
     # The product of floats may lie a little above the whole number that is meant: 0.55 * 100.
-    needed = math.ceil(round(agreement * count, 6))
-    mean = total.div_(divisor(count, total))
+    needed = math.ceil(round(agreement * len(block), 6))
+    mean = total.div_(divisor(len(block), total))
     return mean.where(torch.maximum(positive, negative) >= needed, 0.0)
 
 

@@ -11,15 +11,11 @@ from merge_examples import (
     SPECIAL,
     assert_close,
     assert_equal,
-    bits,
     pools,
-    random_pool,
     rows,
 )
-from safetensors.torch import save_file
 
-from negmerge.merging import merge, merge_files
-from negmerge.states import read_state
+from negmerge.merging import merge
 
 ALL = {"density": 1.0, "remove": 0.0}
 
@@ -98,16 +94,3 @@ def test_identical_models_merge_as_one(pool, count):
     merged = merge("breadcrumbs", pool, **options)
     assert torch.equal(merged["scalar"], pool[0]["scalar"])
     assert_close(merge("breadcrumbs", pool * count, **options), merged)
-
-
-@pytest.mark.parametrize("first", ["density", "remove"])
-def test_blocks_files_and_threads_change_no_bit(tmp_path, first):
-    pool = random_pool(5, 3)
-    options = {"density": 0.5, "remove": 0.2, "first": first}
-    expected = bits(merge("breadcrumbs", pool, **options))
-    assert bits(merge("breadcrumbs", pool, block_numbers=7, **options)) == expected
-    for number, vector in enumerate(pool):
-        save_file(vector, tmp_path / f"{number}")
-    paths = [tmp_path / f"{number}" for number in range(3)]
-    merge_files("breadcrumbs", paths, tmp_path / "out", threads=2, block_numbers=7, **options)
-    assert bits(read_state(tmp_path / "out")) == expected

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import EXACT, assert_equal, bits, pools, random_pool, rows
+from merge_examples import EXACT, assert_equal, pools, rows
 
 from negmerge.merging import merge
 
@@ -80,10 +80,3 @@ def test_of_identical_models_all_or_none_are_active(pool, count):
     for name, tensor in merged.items():
         expected = pool[0][name] * count if count <= 4 else torch.zeros_like(pool[0][name])
         torch.testing.assert_close(tensor, expected, rtol=1e-6, atol=0)
-
-
-@pytest.mark.parametrize("options", [{"active": 0}, {"active": 1, "threshold": 1.0}])
-def test_blocks_change_no_bit(options):
-    pool = random_pool(3, 4)
-    expected = bits(merge("consensus", pool, **options))
-    assert bits(merge("consensus", pool, block_numbers=7, **options)) == expected

@@ -53,24 +53,25 @@ def test_the_merge_method_passes_its_own_test(library):
     assert "2 passed" in out
 
 
-def add(library, experiment, table, fragments):
-    """Put what a page adds to a study into a copy of the demo's: methods, and rows of a table."""
+@pytest.fixture
+def add(library, change_yaml):
+    """A function that puts methods and rows into the copy of the demo's study, as a page says."""
     shutil.copytree(ROOT / "config", library / "config")
-    path = library / "config" / "studies" / "demo.yaml"
-    study = yaml.safe_load(path.read_text())
-    for fragment in map(yaml.safe_load, fragments):
-        study["experiments"][experiment]["methods"] |= fragment.get("methods", {})
-        for name, label in fragment.get("rows", {}).items():
-            rows = study["tables"][table]["rows"]
-            rows.append(name) if isinstance(rows, list) else rows.update({name: label})
-    path.write_text(yaml.safe_dump(study, sort_keys=False))
+    study = library / "config" / "studies" / "demo.yaml"
+
+    def put(experiment, table, methods, rows):
+        for name, use in yaml.safe_load(methods)["methods"].items():
+            change_yaml(study, f"experiments/{experiment}/methods/{name}", use)
+        change_yaml(study, f"tables/{table}/rows", yaml.safe_load(rows)["rows"])
+
+    return put
 
 
-def test_a_study_may_name_the_merge_method(library):
+def test_a_study_may_name_the_merge_method(library, add):
     (library / "negmerge/merging/methods/median.py").write_text(
         blocks("docs/add-a-merge-method.md", "python")[0]
     )
-    add(library, "mini-clip", "table1", blocks("docs/add-a-merge-method.md", "yaml"))
+    add("mini-clip", "table1", *blocks("docs/add-a-merge-method.md", "yaml"))
     check = (
         "from negmerge.settings.study import load_study;"
         "print(load_study('config', 'demo').tables['table1'].rows['median'])"
@@ -108,10 +109,10 @@ print(method.used_data(method.check("cf-last", {})))
     assert run(with_cf_last, "-c", show) == "retain\n"
 
 
-def test_a_study_may_name_the_unlearn_method_and_search_its_options(with_cf_last):
+def test_a_study_may_name_the_unlearn_method_and_search_its_options(with_cf_last, add):
     line, row, search = blocks(UNLEARN_PAGE, "yaml")
     # A further use of the method stands below the first.
-    add(with_cf_last, "mini-resnet", "table2", (line + search, row))
+    add("mini-resnet", "table2", line + search, row + "      retrain: Retrain\n")
     check = """
 from negmerge.settings.study import load_study
 study = load_study("config", "demo")

@@ -106,19 +106,6 @@ def test_wrong_values_are_refused_by_name(name, option, value, message):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_unknown_options_are_refused_with_the_valid_ones(name):
-    with pytest.raises(UserError) as caught:
-        METHODS[name].check(name, {"stepsize": 1})
-    valid = ", ".join(sorted(METHODS[name].options.model_fields))
-    assert str(caught.value) == f"{name}: unknown option 'stepsize'; valid: {valid}"
-
-
-def test_a_mistyped_option_names_the_nearest():
-    with pytest.raises(UserError, match=r"^salun: unknown option 'mask'; did you mean 'mask_sh"):
-        METHODS["salun"].check("salun", {"mask": 0.5})
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_a_method_that_trains_replaces_epochs_and_rate_of_the_recipe(name):
     method, recipe = METHODS[name], example_recipe(epochs=7, learning_rate=0.7, momentum=0.5)
     trains = issubclass(method.options, TrainingOptions)

@@ -1,4 +1,4 @@
-"""Folders of the library in which each file is a choice: methods, sources, scenarios, commands.
+"""Folders of the library in which a file is a choice: merge and unlearning methods, data sources.
 
 Listing them imports nothing, so a study can be checked without loading torch; and a job imports
 only the file that it uses, so editing one method leaves the others' results alone.
@@ -14,15 +14,14 @@ from typing import TypeVar
 
 from negmerge.errors import UserError, unknown
 
+PACKAGE = Path(__file__).parent
 T = TypeVar("T")
 
-PACKAGE = Path(__file__).parent
-
+COMMANDS = "commands"
 MERGE_METHODS = "merging/methods"
 UNLEARN_METHODS = "unlearning/methods"
 SOURCES = "data/sources"
 SCENARIOS = "scenarios"
-COMMANDS = "commands"
 
 
 @cache
@@ -53,19 +52,6 @@ def load(folder: str, name: str) -> ModuleType:
     return importlib.import_module(".".join((PACKAGE.name, *module.parts)))
 
 
-@cache
-def title(folder: str, name: str) -> str:
-    """Read what tables call a method from the text of its file, since importing it loads torch.
-
-    Raises:
-        UserError: there is no such choice, or its file gives no `title="..."`.
-    """
-    for node in ast.walk(ast.parse(path(folder, name).read_text())):
-        if isinstance(node, ast.keyword) and node.arg == "title":
-            return ast.literal_eval(node.value)
-    raise UserError(f'{path(folder, name)}: no title; expected METHOD = Method(..., title="...")')
-
-
 class Registry(Mapping[str, T]):
     """What the files of a folder define, by the files' names; imported when it is asked for.
 
@@ -87,3 +73,16 @@ class Registry(Mapping[str, T]):
         if name not in names(self._folder):
             raise KeyError(name)
         return getattr(load(self._folder, name), self._attribute)
+
+
+@cache
+def title(folder: str, name: str) -> str:
+    """Read what tables call a method from the text of its file, since importing it loads torch.
+
+    Raises:
+        UserError: there is no such choice, or its file gives no `title="..."`.
+    """
+    for node in ast.walk(ast.parse(path(folder, name).read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "title":
+            return ast.literal_eval(node.value)
+    raise UserError(f'{path(folder, name)}: no title; expected METHOD = Method(..., title="...")')

@@ -3,7 +3,8 @@
 
 # On the machine where Snakemake runs: compute nodes often have no internet. There is no param `code`
 # and the file is no new one but an update, so that nothing that changes in the workflow deletes a
-# file that took hours, or that somebody put there by hand.
+# file that took hours, or that somebody put there by hand. `ensure(sha256=...)` would delete such a
+# file if it does not fit; the script says what is wrong with it, and leaves it.
 rule download:
     output:
         file=update("<data>/downloads/{dataset}/{file}"),

@@ -1,19 +1,23 @@
+import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from pydantic import Field
 
 from negmerge import __version__, plugins
 from negmerge.cli import main
 from negmerge.files import sha256
 from negmerge.merging import METHODS, Method
-from negmerge.merging.registry import Option
+from negmerge.settings import methods
+from negmerge.settings.recipe import Settings
 from negmerge.states import read_metadata, read_state, write_state
 
 ROOT = plugins.PACKAGE.parents[2]
-COMMANDS = ("merge", "negate", "inspect", "diff", "check", "plan", "verify", "schema")
+COMMANDS = plugins.names(plugins.COMMANDS)
 
 
 @pytest.fixture
@@ -69,6 +73,13 @@ def test_a_bar_is_shown_on_a_terminal(pool, capsys, monkeypatch):
         assert f"{title}: 100%" in run(capsys, *words)[2]
 
 
+class Options(Settings):
+    """Two options."""
+
+    share: float = Field(0.5, description="A share.")
+    seed: int = Field(0, description="A seed.")
+
+
 def test_options_reach_the_method(pool, capsys, monkeypatch):
     taken = {}
 
@@ -80,10 +91,7 @@ def test_options_reach_the_method(pool, capsys, monkeypatch):
         combine,
         title="Test",
         reference="none",
-        options={
-            "share": Option(0.5, "A share."),
-            "seed": Option(0, "A seed.", lowest=0, highest=99, whole=True),
-        },
+        options=Options,
     )
     monkeypatch.setattr(type(METHODS), "__getitem__", lambda self, name: method)
     words = ("merge", "negmerge", "v1", "-o", "merged", "--option", "share=1e-1", "--option")
@@ -92,7 +100,7 @@ def test_options_reach_the_method(pool, capsys, monkeypatch):
     assert isinstance(taken["seed"], int)
     assert read_metadata("merged")["options"] == taken
     assert error(capsys, *words, "seed=many", "--force") == (
-        "negmerge: option seed is 'many', expected a whole number from 0 to 99"
+        "negmerge: seed is 'many': input should be a valid integer"
     )
 
 
@@ -199,7 +207,7 @@ def test_every_command_has_help_with_an_example(capsys, command):
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0
-    assert f"example:\n  negmerge {command}" in capsys.readouterr().out
+    assert re.search(rf"examples?:\n  negmerge {command}", capsys.readouterr().out)
 
 
 def test_help_lists_the_commands_and_methods(capsys):
@@ -213,6 +221,44 @@ def test_help_lists_the_commands_and_methods(capsys):
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"negmerge {__version__}\n"
+
+
+def test_the_methods_are_listed_with_what_their_files_say(capsys):
+    status, out, _ = run(capsys, "methods")
+    assert status == 0
+    kinds = [line.split()[1] for line in out.splitlines() if line.startswith("kind ")]
+    assert kinds == ["base:", "retrain:", "single:", "greedy:", "merge:", "unlearn:"]
+    assert set(re.findall(r"^  ([\w-]+): ", out, re.M)) == set(methods.known())
+    assert "\n  salun: SalUn\n    SalUn: random labels, for the weights on which " in out
+    assert "\n    Source: Yadav et al., TIES-Merging (NeurIPS 2023).\n" in out
+    assert "\n    Images that it reads: retain.\n" in out
+    for line in (
+        "density = 0.2: a number >= 0 and <= 1. Share of each vector's numbers to keep, those of",
+        "operation = mean: mean or sum or largest or smallest or median. What to take where all",
+        "plain_epochs = 0: a whole number >= 0. Epochs at the end without a penalty; 0 in\n",
+        "strict = true: true or false. Only a lower forget accuracy keeps a vector.",
+    ):
+        assert f"\n      {line}" in out
+    assert "Raises" not in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_the_methods_are_listed_for_programs(capsys):
+    found = {one["name"]: one for one in json.loads(run(capsys, "methods", "--json")[1])["methods"]}
+    assert {name: one["kind"] for name, one in found.items()} == methods.known()
+    assert {name: one["title"] for name, one in found.items()} == {
+        name: methods.title(name) for name in found
+    }
+    assert all(one["reference"] and one["explanation"] for one in found.values())
+    assert found["finetune"]["data_used"] == "retain"
+    assert found["dare"]["options"]["drop"] == {
+        "type": "number",
+        "default": 0.9,
+        "minimum": 0,
+        "maximum": 0.99,
+        "description": "Share that is dropped.",
+    }
+    assert found["retrain"]["options"] == {}
 
 
 def test_a_study_is_listed(config, capsys):

@@ -165,7 +165,7 @@ def test_options_may_be_texts(vectors, capsys):
     assert found["options"] == {"drop": 0.5, "by": "magnitude", "rescale": True, "seed": 0}
     status, out, err = run(capsys, *words[:-1], "by=luck", "--force")
     assert (status, out) == (1, "")
-    assert err == "error: dare: option by is 'luck', expected one of random, magnitude\n"
+    assert err == "error: dare: by is 'luck': input should be 'random' or 'magnitude'\n"
 
 
 def test_options_may_be_true_or_false(vectors, capsys):
@@ -176,7 +176,7 @@ def test_options_may_be_true_or_false(vectors, capsys):
     for word, value in {"no": "'no'", "1": "1", "True": "'True'"}.items():
         status, out, err = run(capsys, *words, f"rescale={word}")
         assert (status, out) == (1, "")
-        assert err == f"error: dare: option rescale is {value}, expected true or false\n"
+        assert err == f"error: dare: rescale is {value}: input should be a valid boolean\n"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from negmerge import plugins
+from negmerge import merging, plugins, unlearning
 from negmerge.errors import UserError
 
 
@@ -20,6 +20,20 @@ def test_a_choice_is_imported_as_part_of_the_package():
     from negmerge.merging.methods import negmerge
 
     assert plugins.load(plugins.MERGE_METHODS, "negmerge") is negmerge
+
+
+@pytest.mark.parametrize(
+    ("methods", "folder"),
+    [(merging.METHODS, plugins.MERGE_METHODS), (unlearning.METHODS, plugins.UNLEARN_METHODS)],
+)
+def test_the_methods_are_what_the_files_define(methods, folder):
+    assert tuple(methods) == plugins.names(folder)
+    assert len(methods) == len(plugins.names(folder)) > 10
+    assert "no-such-method" not in methods
+    for name, method in methods.items():
+        assert method is plugins.load(folder, name).METHOD
+        # The title is read from the file's text where torch shall not be loaded.
+        assert method.title == plugins.title(folder, name)
 
 
 @pytest.mark.parametrize("look_up", [plugins.path, plugins.load])

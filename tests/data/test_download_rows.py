@@ -38,7 +38,7 @@ OF_SOURCES = {
     "an unknown option": (
         "eurosat/options/share",
         1,
-        "eurosat: options: unknown key 'share'; valid: held_out, seed",
+        "eurosat: options: unknown option 'share'; valid: held_out, seed",
     ),
     "no `images`": (
         "eurosat/files",
@@ -108,7 +108,7 @@ OF_SOURCES = {
     "options where none are": (
         "cub/options",
         {"seed": 0},
-        "cub: options: unknown key 'seed'; valid: no",
+        "cub: options: unknown option 'seed'; valid: no",
     ),
 }
 

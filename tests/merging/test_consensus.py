@@ -6,9 +6,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import EXACT, assert_equal, bits, pools, random_pool, rows
+from merge_examples import EXACT, assert_equal, pools, rows
 
-from negmerge.errors import UserError
 from negmerge.merging import merge
 
 THRESHOLDS = (0.2, 0.4, 0.6, 1.0)
@@ -81,18 +80,3 @@ def test_of_identical_models_all_or_none_are_active(pool, count):
     for name, tensor in merged.items():
         expected = pool[0][name] * count if count <= 4 else torch.zeros_like(pool[0][name])
         torch.testing.assert_close(tensor, expected, rtol=1e-6, atol=0)
-
-
-@pytest.mark.parametrize("options", [{"active": 0}, {"active": 1, "threshold": 1.0}])
-def test_blocks_change_no_bit(options):
-    pool = random_pool(3, 4)
-    expected = bits(merge("consensus", pool, **options))
-    assert bits(merge("consensus", pool, block_numbers=7, **options)) == expected
-
-
-@pytest.mark.parametrize(
-    "options", [{"active": -1}, {"active": 1.5}, {"active": 1001}, {"threshold": 1.1}]
-)
-def test_other_values_are_refused(options):
-    with pytest.raises(UserError, match="expected a"):
-        consensus([1.0], **options)

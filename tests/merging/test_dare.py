@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from merge_examples import assert_close, assert_equal, bits, pools, random_pool, rows
 from safetensors.torch import save_file
 
-from negmerge.errors import UserError
 from negmerge.merging import merge, merge_files
 from negmerge.merging.methods.dare import CHUNK
 from negmerge.states import read_state
@@ -118,11 +117,3 @@ def test_blocks_files_and_threads_change_no_bit(tmp_path, options):
     for settings in ({}, {"threads": 2, "block_numbers": 50_000}):
         merge_files("dare", paths, tmp_path / "out", **settings, **options)
         assert bits(read_state(tmp_path / "out")) == expected
-
-
-@pytest.mark.parametrize(
-    "options", [{"drop": 1.0}, {"by": "luck"}, {"rescale": "no"}, {"seed": 0.5}, {"seed": -1}]
-)
-def test_other_values_are_refused(options):
-    with pytest.raises(UserError, match="expected"):
-        dare([1.0], **options)

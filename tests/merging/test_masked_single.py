@@ -31,5 +31,3 @@ def test_a_place_that_no_vector_has_is_refused():
     with pytest.raises(UserError) as caught:
         merge("masked-single", rows([1.0], [2.0]), single=3)
     assert str(caught.value) == "masked-single: option single is 3, but 2 vectors are merged"
-    with pytest.raises(UserError, match="expected a whole number from 1"):
-        merge("masked-single", rows([1.0]), single=0)

@@ -1,15 +1,17 @@
 """What merges must do for any input."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from merge_examples import assert_equal, negative, pools, random_pool
+from merge_examples import EXACT, SETTINGS, assert_equal, bits, negative, pools, random_pool, scaled
 
 from negmerge.merging import METHODS, merge
 
-METHOD_NAMES = ("uniform", "negmerge", "conflict")
+OPERATIONS = get_args(METHODS["negmerge"].options.model_fields["operation"].annotation)
 
 
 @given(pools())
@@ -24,10 +26,24 @@ def test_negmerge_is_its_definition(pool):
                 assert number == 0
 
 
+# What keeps all of a single vector.
+WHOLE = [
+    *(("negmerge", {"operation": name}) for name in OPERATIONS),
+    *(("ties", {"density": 1, "reduce": name}) for name in ("mean", "sum", "max")),
+    *((name, {}) for name in ("uniform", "magmax", "emr", "random-mask", "masked-single")),
+    ("relaxed", {"agreement": 0.5}),
+    ("relaxed", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "options"), WHOLE)
 @given(pools(largest=1))
-def test_one_model_is_its_own_merge(pool):
-    assert_equal(merge("negmerge", pool), pool[0])
-    assert_equal(merge("uniform", pool), pool[0])
+def test_one_model_is_its_own_merge(method, options, pool):
+    assert_equal(merge(method, pool, **options), pool[0])
+
+
+@given(pools(largest=1))
+def test_one_model_has_no_conflict(pool):
     assert not any(tensor.any() for tensor in merge("conflict", pool).values())
 
 
@@ -41,9 +57,10 @@ def test_identical_models_agree_on_all_that_is_not_zero(pool, count):
 
 @given(pools(largest=1))
 def test_opposite_models_agree_on_nothing(pool):
-    for method in METHOD_NAMES:
-        merged = merge(method, [pool[0], negative(pool[0])])
-        assert not any(tensor.any() for tensor in merged.values()), method
+    settings = [("uniform", {}), ("conflict", {})]
+    for method, options in settings + [("negmerge", {"operation": name}) for name in OPERATIONS]:
+        merged = merge(method, [pool[0], negative(pool[0])], **options)
+        assert not any(tensor.any() for tensor in merged.values()), (method, options)
 
 
 @given(pools(), st.data())
@@ -63,12 +80,28 @@ def test_negmerge_and_conflict_make_the_uniform_merge(pool):
         assert not (kept[name].bool() & left[name].bool()).any()
 
 
+# Not where the places of vectors decide; and exponentials, those of pcb, round.
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        (method, options)
+        for method, options in SETTINGS
+        if not METHODS[method].ordered and method not in ("dare", "pcb")
+    ],
+)
+@given(pools(numbers=EXACT), st.data())
+def test_the_order_of_models_moves_nothing_where_sums_are_exact(method, options, pool, data):
+    shuffled = data.draw(st.permutations(pool))
+    assert bits(merge(method, shuffled, **options)) == bits(merge(method, pool, **options))
+
+
+@pytest.mark.parametrize(
+    ("method", "options"), [one for one in SETTINGS if one[0] not in ("masked-single", "pcb")]
+)
 @given(pools(), st.integers(-10, 10))
-def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
-    scaled = [{name: tensor * 2.0**power for name, tensor in vector.items()} for vector in pool]
-    for method in METHOD_NAMES:
-        expected = {name: t * 2.0**power for name, t in merge(method, pool).items()}
-        assert_equal(merge(method, scaled), expected)
+def test_scaling_by_a_power_of_two_scales_the_merge(method, options, pool, power):
+    shifted = merge(method, [scaled(vector, 2.0**power) for vector in pool], **options)
+    assert_equal(shifted, scaled(merge(method, pool, **options), 2.0**power))
 
 
 @given(pools())

@@ -4,9 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import assert_equal, flat, negative, pools, random_pool, rows
+from merge_examples import flat, negative, pools, random_pool, rows
 
-from negmerge.errors import UserError
 from negmerge.merging import merge
 
 
@@ -99,13 +98,3 @@ def test_the_order_of_models_moves_nothing_but_rounding():
     pool = random_pool(3, 4, like_models=True)
     one, other = flat([merge("pcb", pool)]), flat([merge("pcb", pool[::-1])])
     torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * float(one.abs().max()))
-
-
-def test_an_empty_model_is_merged():
-    empty = {"w": torch.zeros(0, 3)}
-    assert_equal(merge("pcb", [empty, empty]), empty)
-
-
-def test_clipping_more_than_a_quarter_is_refused():
-    with pytest.raises(UserError, match=r"clip is 0.5, expected a number from 0.0 to 0.25"):
-        merge("pcb", rows([1.0]), clip=0.5)

@@ -4,13 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import EXACT, assert_equal, bits, in_memory, pools, random_pool, scaled
-from safetensors.torch import save_file
+from merge_examples import assert_equal, in_memory, pools
 
-from negmerge.errors import UserError
-from negmerge.merging import merge, merge_files
+from negmerge.merging import merge
 from negmerge.merging.methods.random_mask import _lots
-from negmerge.states import read_state
 
 SEEDS = st.integers(0, 2**31 - 1)
 
@@ -67,24 +64,6 @@ def test_frozen_tensors_and_numbers_that_no_model_changes_are_not_drawn():
         assert_equal(merged, merge("negmerge", [first, second]))
 
 
-@given(pools(largest=1), SEEDS)
-def test_one_model_is_its_own_merge(pool, seed):
-    assert_equal(merge("random-mask", pool, seed=seed), pool[0])
-
-
-@given(pools(numbers=EXACT), st.data())
-def test_the_order_of_models_does_not_matter(pool, data):
-    shuffled = data.draw(st.permutations(pool))
-    assert bits(merge("random-mask", shuffled)) == bits(merge("random-mask", pool))
-
-
-@given(pools(), st.integers(-10, 10))
-def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
-    factor = 2.0**power
-    merged = merge("random-mask", [scaled(vector, factor) for vector in pool])
-    assert_equal(merged, scaled(merge("random-mask", pool), factor))
-
-
 @given(SEEDS, st.text(max_size=5), st.integers(1, 5000))
 def test_no_two_places_of_a_tensor_get_the_same_lot(seed, name, size):
     found = lots(name, (size,), seed)
@@ -110,21 +89,3 @@ def test_the_choice_stays_the_same_from_release_to_release():
     """A changed choice would change results that a study has already stored."""
     order = lots("w", (12,), 0).argsort().tolist()
     assert order == [3, 8, 5, 1, 0, 7, 11, 6, 9, 4, 10, 2]
-
-
-def test_blocks_files_and_threads_change_no_bit(tmp_path):
-    pool = [vector | models(k, 1, 500, 400)[0] for k, vector in enumerate(random_pool(5, 3))]
-    expected = bits(merge("random-mask", pool, seed=3))
-    assert expected != bits(merge("random-mask", pool, seed=4))
-    paths = [tmp_path / f"{number}" for number in range(3)]
-    for path, vector in zip(paths, pool, strict=True):
-        save_file(vector, path)
-    for settings in ({}, {"threads": 2, "block_numbers": 50_001}):
-        merge_files("random-mask", paths, tmp_path / "out", seed=3, **settings)
-        assert bits(read_state(tmp_path / "out")) == expected
-
-
-@pytest.mark.parametrize("seed", [-1, 0.5, 2**31, "x"])
-def test_other_seeds_are_refused(seed):
-    with pytest.raises(UserError, match=r"option seed is .*, expected a whole number from 0 to"):
-        merge("random-mask", random_pool(1, 1), seed=seed)

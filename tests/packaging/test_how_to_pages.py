@@ -53,25 +53,34 @@ def test_the_merge_method_passes_its_own_test(library):
     assert "2 passed" in out
 
 
-def test_a_study_may_name_the_merge_method(library):
+@pytest.fixture
+def add(library, change_yaml):
+    """A function that puts methods and rows into the copy of the demo's study, as a page says."""
+    shutil.copytree(ROOT / "config", library / "config")
+    study = library / "config" / "studies" / "demo.yaml"
+
+    def put(experiment, table, methods, rows):
+        for name, use in yaml.safe_load(methods)["methods"].items():
+            change_yaml(study, f"experiments/{experiment}/methods/{name}", use)
+        change_yaml(study, f"tables/{table}/rows", yaml.safe_load(rows)["rows"])
+
+    return put
+
+
+def test_a_study_may_name_the_merge_method(library, add):
     (library / "negmerge/merging/methods/median.py").write_text(
         blocks("docs/add-a-merge-method.md", "python")[0]
     )
-    shutil.copytree(ROOT / "config", library / "config")
-    study = library / "config" / "studies" / "demo.yaml"
-    text = study.read_text()
-    for block in blocks("docs/add-a-merge-method.md", "yaml"):
-        head, line = block.splitlines()
-        assert f"{head}\n" in text
-        text = text.replace(f"{head}\n", f"{head}\n{line}\n", 1)
-    study.write_text(text)
+    add("mini-clip", "table1", *blocks("docs/add-a-merge-method.md", "yaml"))
     check = (
         "from negmerge.settings.study import load_study;"
-        "print(load_study('config', 'demo').tables['table1'])"
+        "print(load_study('config', 'demo').tables['table1'].rows['median'])"
     )
-    assert "'median': 'Median'" in run(library, "-c", check)
+    assert run(library, "-c", check) == "Median\n"
+    assert "median: Median\n    Median: the middle value" in run(library, *NEGMERGE, "methods")
 
 
+NEGMERGE = ("-c", "import sys; from negmerge.cli import main; main(sys.argv[1:])")
 UNLEARN_PAGE = "docs/add-an-unlearn-method.md"
 
 
@@ -95,25 +104,16 @@ from negmerge.unlearning import METHODS
 method = METHODS["cf-last"]
 for field in method.options.model_fields.values():
     assert "choice" in field.description
-print(method.uses(method.check("cf-last", {})))
+print(method.used_data(method.check("cf-last", {})))
 """
     assert run(with_cf_last, "-c", show) == "retain\n"
 
 
-def test_a_study_may_name_the_unlearn_method_and_search_its_options(with_cf_last):
-    shutil.copytree(ROOT / "config", with_cf_last / "config")
-    study = with_cf_last / "config" / "studies" / "demo.yaml"
-    text = study.read_text()
+def test_a_study_may_name_the_unlearn_method_and_search_its_options(with_cf_last, add):
     line, row, search = blocks(UNLEARN_PAGE, "yaml")
-    for block in (line, row):
-        *head, new = block.splitlines(keepends=True)
-        before = "".join(head)
-        assert before in text
-        # A further use of the method stands below the first.
-        text = text.replace(before, before + new + (search if block is line else ""), 1)
-    study.write_text(text)
+    # A further use of the method stands below the first.
+    add("mini-resnet", "table2", line + search, row + "      retrain: Retrain\n")
     check = """
-from negmerge import artefacts
 from negmerge.settings.study import load_study
 study = load_study("config", "demo")
 experiment = study.experiments["mini-resnet"]

@@ -56,6 +56,24 @@ def test_every_file_of_a_method_is_known():
         assert len(found) > 5
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("original", "Original"),
+        ("task-arithmetic", "Task Arithmetic (single best)"),
+        ("greedy-4", "Greedy Merge (4)"),
+        ("ties", "TIES-Merging"),
+        ("random-label-forget", "Random Labelling (forget)"),
+    ],
+)
+def test_the_title_of_a_use_tells_it_from_others(name, title):
+    assert methods.title(name) == title
+
+
+def test_no_two_methods_have_one_title():
+    assert len({methods.title(name) for name in methods.known()}) == len(methods.known())
+
+
 def use(**keys):
     return Use.model_validate(keys)
 
@@ -75,7 +93,7 @@ def test_a_grid_gives_the_options_of_each_combination():
     ]
 
 
-SALUN = "augmented, epochs, keep, learning_rate, retain"
+SALUN = "augmented, epochs, learning_rate, mask_share, retain"
 WRONG = {
     "a dot": ("negmerge-0.5", {}, "the name of a method's use must not have a '.' in it"),
     "points of a method that trains": (
@@ -113,12 +131,12 @@ WRONG = {
     "an unknown option of a method that trains": (
         "salun-2",
         {"epoch": 1},
-        f"unknown key 'epoch'; did you mean 'epochs'? valid: {SALUN}",
+        f"unknown option 'epoch'; did you mean 'epochs'? valid: {SALUN}",
     ),
     "a value of a method that trains": (
         "salun",
-        {"keep": 1.5},
-        "keep is 1.5: input should be less than or equal to 1",
+        {"mask_share": 1.5},
+        "mask_share is 1.5: input should be less than or equal to 1",
     ),
     "a type of a method that trains": (
         "salun",
@@ -133,12 +151,12 @@ WRONG = {
     "an option in a grid": (
         "salun",
         {"grid": {"rate": [0.1]}},
-        f"unknown key 'rate'; valid: {SALUN}",
+        f"unknown option 'rate'; valid: {SALUN}",
     ),
     "an option of the greedy merge": (
         "greedy-2",
         {"strikt": True},
-        "unknown key 'strikt'; did you mean 'strict'? valid: search_each_step, strict",
+        "unknown option 'strikt'; did you mean 'strict'? valid: search_each_step, strict",
     ),
 }
 

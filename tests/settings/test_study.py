@@ -101,7 +101,7 @@ def test_the_greedy_merge_has_options_of_its_own(config, demo, change_yaml):
         ({"strict": 1}, "strict is 1: input should be a valid boolean"),
         (
             {"strikt": True},
-            "unknown key 'strikt'; did you mean 'strict'? valid: search_each_step, strict",
+            "unknown option 'strikt'; did you mean 'strict'? valid: search_each_step, strict",
         ),
     ):
         change_yaml(path, f"{EXPERIMENT}/methods/greedy", option)

@@ -72,14 +72,14 @@ def test_what_was_drawn_before_does_not_matter_though_the_model_draws(name):
 )
 def test_a_method_reads_only_the_images_that_it_says(name, options):
     method, options = METHODS[name], SHORT.get(name, {}) | options
-    uses, data = method.uses(method.check(name, options)), example_data()
-    if uses != "all":
-        other = {"forget": "retain", "retain": "forget"}[uses]
-        names = (other, f"{other}_in_order", *(["retain_augmented"] if uses == "forget" else []))
+    used, data = method.used_data(method.check(name, options)), example_data()
+    if used != "all":
+        other = {"forget": "retain", "retain": "forget"}[used]
+        names = (other, f"{other}_in_order", *(["retain_augmented"] if used == "forget" else []))
         closed = {name: Unreadable() for name in names}
         data = dataclasses.replace(data, **closed)
     unlearn(name, conv_net(), data, **options)
-    for part in ("forget", "retain") if uses == "all" else (uses,):
+    for part in ("forget", "retain") if used == "all" else (used,):
         assert getattr(data, part).epochs + getattr(data, f"{part}_in_order").epochs > 0
 
 

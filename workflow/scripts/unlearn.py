@@ -33,6 +33,6 @@ with job(snakemake):
     rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
     tuned = tune(name, params.grid, train, validation, rules, params.halvings, params.unchanged)
     report = {"method": params.method, "options": params.options, "grid": params.grid}
-    report["data_used"] = method.uses(method.check(name, params.options))
+    report["data_used"] = method.used_data(method.check(name, params.options))
     write_state(snakemake.output.candidates, stacked(tuned.states), report)
     write_points(snakemake.output.sweep, snakemake.wildcards, tuned.points)

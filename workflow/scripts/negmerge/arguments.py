@@ -11,15 +11,15 @@ from negmerge.errors import UserError
 STATE = "a safetensors file, an index of shards, or a folder with one of them"
 
 
-def option(text: str) -> tuple[str, float | str]:
-    """Read NAME=VALUE, with a number as a number."""
+def option(text: str) -> tuple[str, bool | float | str]:
+    """Read NAME=VALUE, with a number as a number, and true and false as truth values."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as density=0.2")
-    for kind in (int, float):
+    for read in (int, float, {"true": True, "false": False}.__getitem__):
         try:
-            return name, kind(value)
-        except ValueError:
+            return name, read(value)
+        except (ValueError, KeyError):
             pass
     return name, value
 

@@ -5,20 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from negmerge import __version__
-from negmerge.commands import check, diff, inspect, merge, negate, plan, schema, verify
+from negmerge import __version__, plugins
 from negmerge.errors import UserError
-
-COMMANDS = {
-    "merge": merge,
-    "negate": negate,
-    "inspect": inspect,
-    "diff": diff,
-    "check": check,
-    "plan": plan,
-    "verify": verify,
-    "schema": schema,
-}
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -54,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     added = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, module in COMMANDS.items():
+    for name in plugins.names(plugins.COMMANDS):
+        module = plugins.load(plugins.COMMANDS, name)
         command = added.add_parser(
             name,
             help=module.SUMMARY,

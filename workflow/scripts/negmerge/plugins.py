@@ -6,14 +6,18 @@ only the file that it uses, so editing one method leaves the others' results alo
 
 import ast
 import importlib
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from negmerge.errors import UserError, unknown
 
 PACKAGE = Path(__file__).parent
+T = TypeVar("T")
 
+COMMANDS = "commands"
 TABLES = "reporting/tables"
 FIGURES = "reporting/figures"
 MERGE_METHODS = "merging/methods"
@@ -54,6 +58,29 @@ def load(folder: str, name: str) -> ModuleType:
     """
     module = path(folder, name).relative_to(PACKAGE).with_suffix("")
     return importlib.import_module(".".join((PACKAGE.name, *module.parts)))
+
+
+class Registry(Mapping[str, T]):
+    """What the files of a folder define, by the files' names; imported when it is asked for.
+
+    Args:
+        folder: the folder, as above.
+        attribute: what each of its files calls it.
+    """
+
+    def __init__(self, folder: str, attribute: str):
+        self._folder, self._attribute = folder, attribute
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(names(self._folder))
+
+    def __len__(self) -> int:
+        return len(names(self._folder))
+
+    def __getitem__(self, name: str) -> T:
+        if name not in names(self._folder):
+            raise KeyError(name)
+        return getattr(load(self._folder, name), self._attribute)
 
 
 @cache

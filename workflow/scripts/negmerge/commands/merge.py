@@ -15,8 +15,6 @@ EPILOG = (
     "      -o merged.safetensors"
 )
 
-BOOLEANS = {"true": True, "false": False}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is merged, how, where and into what."""
@@ -44,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
     arguments.refuse_overwriting(options)
     from negmerge.merging import METHODS, merge_files
 
-    settings = {name: BOOLEANS.get(value, value) for name, value in options.option}
+    settings = dict(options.option)
     find("merge method", options.method, METHODS).check(options.method, settings)
     report = merge_files(
         options.method,

@@ -1,6 +1,11 @@
-"""Sign consensus: on which coordinates do all task vectors agree?"""
+"""Sign consensus, NegMerge's mask: on which coordinates do all task vectors agree in sign?
+
+`methods/consensus.py` is something else: the consensus of TALL masks, which asks how many models an
+update matters to, whatever its sign.
+"""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -40,35 +45,26 @@ class Summary:
         return (self.lowest > 0).logical_or_(self.highest < 0)
 
 
-def summarise(block: Block) -> Summary:
-    """Add up the vectors of a block and find the extremes of each coordinate."""
+def summarise(block: Block | Tensor) -> Summary:
+    """Add up vectors and find the extremes of each coordinate.
+
+    Args:
+        block: a block, or a tensor with the vectors along its first axis.
+    """
     vectors = iter(block)
     total = next(vectors).clone()
     lowest, highest = total.clone(), total.clone()
-    count = 1
     for vector in vectors:
         total += vector
         torch.minimum(lowest, vector, out=lowest)
         torch.maximum(highest, vector, out=highest)
-        count += 1
-    return Summary(total, lowest, highest, count)
+    return Summary(total, lowest, highest, len(block))
 
 
-def mean_and_consensus(block: Block) -> tuple[Tensor, Tensor]:
-    """Give the mean over all vectors, and where all of them agree in sign."""
-    summary = summarise(block)
-    return summary.mean, summary.agree
-
-
-def running_sum(block: Block) -> tuple[Tensor, int]:
-    """Add up the vectors of a block in their order, and count them.
+def running_sum(block: Block) -> Tensor:
+    """Add up the vectors of a block in their order.
 
     One order of the sum gives one result to the bit, so the pool's order is kept.
     """
     vectors = iter(block)
-    total = next(vectors).clone()
-    count = 1
-    for vector in vectors:
-        total += vector
-        count += 1
-    return total, count
+    return reduce(Tensor.add_, vectors, next(vectors).clone())

@@ -100,6 +100,9 @@ class Block:
         for source in self.vectors.sources:
             yield self.of(source)
 
+    def __len__(self) -> int:
+        return len(self.vectors)
+
     def of(self, source: Source) -> Tensor:
         """Give the block's rows of one vector."""
         rows = source.rows(self.name, self.start, self.stop, self.vectors.workers.device)

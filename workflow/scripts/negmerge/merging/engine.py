@@ -17,8 +17,9 @@ from negmerge.merging.blocks import Block, Memory, Stored, Vectors
 from negmerge.merging.devices import to_host
 from negmerge.merging.inputs import Hashes, identities
 from negmerge.merging.output import Output
-from negmerge.merging.registry import METHODS, Method, Value
+from negmerge.merging.registry import METHODS, Method
 from negmerge.merging.workers import Workers
+from negmerge.settings.options import Value
 from negmerge.states import State, shapes
 from negmerge.vectors import is_batch_statistic
 
@@ -134,7 +135,7 @@ def _choose(
 ) -> tuple[Method, dict[str, Value]]:
     """Find the method and check its options, and that there is something to merge."""
     chosen = find("merge method", method, METHODS)
-    settings = chosen.check(method, options)
+    settings = chosen.check(method, options).model_dump()
     if not vectors:
         raise UserError(f"{method}: no vectors to merge, at least one is needed")
     return chosen, settings

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from negmerge.checkpoints import StoredState
 from negmerge.errors import UserError
+from negmerge.merging.agreement import summarise
 
 # So many coordinates on which the vectors agree, and so many on which they do not.
 EACH = 6
@@ -48,7 +49,7 @@ def sample(vectors: Sequence[StoredState], each: int = EACH) -> Sample:
     """
     tensor = _largest_changed(vectors[0])
     values = torch.stack([vector[tensor].flatten() for vector in vectors])
-    agree = (values > 0).all(dim=0) | (values < 0).all(dim=0)
+    agree = summarise(values).agree
     kinds = [_spread(where.nonzero().flatten(), each) for where in (agree, ~agree)]
     places = torch.cat(kinds).sort().values
     return Sample(tensor, values.shape[1], int(agree.sum()), places, values[:, places])

@@ -1,4 +1,7 @@
-"""Zero-shot heads: a linear classifier made of class names."""
+"""Zero-shot heads: a linear classifier made of class names.
+
+Those of `open_clip.build_zero_shot_classifier` differ in the last bits, and lack the scale.
+"""
 
 from collections.abc import Sequence
 

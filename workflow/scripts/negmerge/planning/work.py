@@ -84,8 +84,8 @@ def _unlearn(case: Case) -> Work:
     # At most: rules that agree, or a choice at the end of the grid, need fewer.
     scales = [option for option, values in use.grid.items() if is_scale(values)]
     beside = case.beside * len(experiment.rule_names) * len(scales)
-    uses = method.uses(tried[0])
-    read = ("forget", "retain") if uses == "all" else (uses,)
+    used = method.used_data(tried[0])
+    read = ("forget", "retain") if used == "all" else (used,)
     images = sum(case.counts[role]["train"] for role in read)
     measured = case.selecting(*experiment.measured_roles)
     return Work(

@@ -5,37 +5,25 @@ A method may be used several times under longer names: `negmerge-4` is NegMerge,
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
+from negmerge.settings.options import Described, Value
 from negmerge.settings.recipe import Settings
-from negmerge.settings.yaml_files import explain
 
-# The base as it is.
-BASES = ("pretrained", "original")
+# Where each method of a kind is a file.
+FOLDERS = {"merge": plugins.MERGE_METHODS, "unlearn": plugins.UNLEARN_METHODS}
+
 # The model that never saw what is forgotten: the reference of the classifier scenario.
 RETRAIN = "retrain"
 # The best single vector of the pool; and the merge that keeps of it what NegMerge's mask leaves.
 SINGLE = "task-arithmetic"
 MASKED = "masked-single"
-# The merge that measures images to know what to merge; so it is no file in `merging/methods/`.
-GREEDY = "greedy"
-# What tables call the methods that have no file.
-TITLES = {
-    "pretrained": "Pre-trained",
-    "original": "Original",
-    RETRAIN: "Retrain",
-    SINGLE: "Task Arithmetic (single best)",
-    GREEDY: "Greedy Merge",
-}
-# Where each method of a kind is a file.
-FOLDERS = {"merge": plugins.MERGE_METHODS, "unlearn": plugins.UNLEARN_METHODS}
-
-Value = bool | int | float | str
 
 
 class Greedy(Settings):
@@ -45,6 +33,56 @@ class Greedy(Settings):
     search_each_step: bool = Field(
         True, description="Search the coefficient anew in each trial; else the first vector's."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Special(Described):
+    """A method that is no file of its own, since rules of their own make its model.
+
+    Attributes:
+        kind: see `known`.
+        explanation: what it does.
+    """
+
+    kind: str
+    explanation: str
+
+
+SPECIAL = {
+    "pretrained": Special(
+        kind="base",
+        title="Pre-trained",
+        reference="Radford et al., CLIP (ICML 2021)",
+        explanation="The base of the scenario zero-shot as it is.",
+    ),
+    "original": Special(
+        kind="base",
+        title="Original",
+        reference="Kim et al., NegMerge (ICML 2025), Table 2",
+        explanation="The base of the scenario classifier as it is: trained on all images.",
+    ),
+    RETRAIN: Special(
+        kind="retrain",
+        title="Retrain",
+        reference="Kim et al., NegMerge (ICML 2025), Table 2",
+        explanation="A classifier that is trained anew, without what is to be forgotten.",
+    ),
+    SINGLE: Special(
+        kind="single",
+        title="Task Arithmetic (single best)",
+        reference="Ilharco et al., Editing Models with Task Arithmetic (ICLR 2023)",
+        explanation="The best single vector of the pool, by the rule that chooses coefficients.",
+    ),
+    "greedy": Special(
+        kind="greedy",
+        title="Greedy Merge",
+        reference="Wortsman et al., Model soups (ICML 2022), the greedy soup",
+        explanation="The mean of vectors that are added one after the other, the best first, and\n"
+        "stay if the forget accuracy falls. It measures images, which other merges do not.",
+        options=Greedy,
+    ),
+}
+BASES = tuple(name for name, method in SPECIAL.items() if method.kind == "base")
 
 
 class Use(Settings):
@@ -79,10 +117,7 @@ def known() -> dict[str, str]:
     The kinds are `base`, `retrain`, `single`, `greedy`, `merge` and `unlearn`.
     """
     return {
-        **dict.fromkeys(BASES, "base"),
-        RETRAIN: "retrain",
-        SINGLE: "single",
-        GREEDY: "greedy",
+        **{name: method.kind for name, method in SPECIAL.items()},
         **{name: kind for kind, folder in FOLDERS.items() for name in plugins.names(folder)},
     }
 
@@ -122,14 +157,14 @@ def title(name: str) -> str:
     """
     method = base_name(name)
     folder = FOLDERS.get(kind(name))
-    found = plugins.title(folder, method) if folder else TITLES[method]
+    found = plugins.title(folder, method) if folder else SPECIAL[method].title
     rest = name.removeprefix(method).removeprefix("-")
     return f"{found} ({rest})" if rest else found
 
 
 def greedy_options(options: Mapping[str, Value]) -> dict[str, bool]:
     """Fill in the defaults of the method `greedy`."""
-    return Greedy.model_validate(dict(options)).model_dump()
+    return SPECIAL["greedy"].check("greedy", options).model_dump()
 
 
 def check(name: str, use: Use) -> None:
@@ -149,14 +184,8 @@ def check(name: str, use: Use) -> None:
         raise UserError(f"{where}: `points` goes with merges, and only with them")
     if use.grid and what != "unlearn":
         raise UserError(f"{where}: `grid` goes with methods that train, and only with them")
-    if what == "greedy":
-        try:
-            greedy_options(use.options)
-        except ValidationError as error:
-            raise UserError(f"{where}: {explain(error, Greedy)}") from error
-    elif what not in FOLDERS:
-        for option in use.options:
-            raise UserError(f"{where}: {unknown('option', option, ())}")
+    if method in SPECIAL:
+        SPECIAL[method].check(where, use.options)
 
 
 def check_options(where: str, name: str, use: Use) -> None:

@@ -89,7 +89,7 @@ def unlearning_runs(
             options = method.check(name, given)
             epochs = getattr(options, "epochs", None)
             if epochs is not None:
-                used = method.uses(options)
+                used = method.used_data(options)
                 roles = ("forget", "retain") if used == "all" else (used,)
                 recipe = shared.model_copy(update={"epochs": epochs})
                 searched = ", ".join(f"{option} {given[option]}" for option in use.grid)

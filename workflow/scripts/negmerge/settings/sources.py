@@ -1,25 +1,22 @@
 """What a row of a data set must say for the source that it names.
 
-It stands here and not with the sources, so that a row is checked before any of them is imported.
+It stands here and not with the sources, so that a row is checked before any of them is imported,
+and a change of these checks prepares no images anew.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
+from negmerge.errors import UserError
+from negmerge.settings.options import Seed, checked
 from negmerge.settings.recipe import Settings
-from negmerge.settings.yaml_files import explain
 from negmerge.splits import SPLITS
 
 Split = Literal[SPLITS]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-class NoOptions(Settings):
-    """The options of a source that needs none."""
 
 
 class Folders(Settings):
@@ -101,7 +98,7 @@ class Needs:
     """What a source needs of a row: files by these names, and options."""
 
     files: Callable[[Any, Splits], set[str]]
-    options: type[Settings] = NoOptions
+    options: type[Settings] = Settings
 
 
 def _always(*names: str) -> Callable[[Any, Splits], set[str]]:
@@ -153,10 +150,9 @@ def check(source: str, files: Collection[str], options: Mapping, splits: Splits)
         return
     needs = SOURCES[source]
     try:
-        chosen = needs.options.model_validate(options)
-    except ValidationError as error:
-        finding = explain(error, needs.options).removeprefix("the file: ")
-        raise ValueError(f"options: {finding}") from error
+        chosen = checked("options", needs.options, options)
+    except UserError as error:
+        raise ValueError(str(error)) from error
     for name in sorted(needs.files(chosen, splits) - set(files)):
         raise ValueError(
             f"files: the key {name!r} is missing, which the source {source!r} reads; found: "

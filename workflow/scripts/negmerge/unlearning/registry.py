@@ -1,20 +1,19 @@
 """The unlearning methods by name: one file in `methods/` each, imported when it is asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from negmerge import plugins
-from negmerge.errors import UserError
+from negmerge.settings.options import Described
 from negmerge.settings.recipe import Positive, Recipe, Settings
-from negmerge.settings.yaml_files import explain
 
 Batch = tuple[Tensor, Tensor]
-Uses = Literal["forget", "retain", "all"]
+DataUsed = Literal["forget", "retain", "all"]
 
 
 class Loader(Protocol):
@@ -59,39 +58,22 @@ class TrainingOptions(Settings):
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(Described):
     """An unlearning method.
 
     Attributes:
         run: changes a model in place, given its data, the checked options, the recipe of
             `recipe_for` and the device on which the model is. What it draws at random, and what the
             model does in training, such as dropout, is drawn from the seed of the data.
-        title: the name in tables.
-        reference: where the method comes from.
-        reads: which images it reads; a function of the options where they decide it.
-        options: the options, with their defaults.
+        data_used: which images it reads; a function of the options where they decide it.
     """
 
     run: Callable[[nn.Module, Data, Any, Recipe, torch.device], None]
-    title: str
-    reference: str
-    reads: Uses | Callable[[Any], Uses]
-    options: type[Settings] = Settings
+    data_used: DataUsed | Callable[[Any], DataUsed]
 
-    def uses(self, options: Settings) -> Uses:
+    def used_data(self, options: Settings) -> DataUsed:
         """Say which images the method reads with these options."""
-        return self.reads(options) if callable(self.reads) else self.reads
-
-    def check(self, name: str, options: Mapping[str, object]) -> Settings:
-        """Fill in the defaults.
-
-        Raises:
-            UserError: an unknown option, or a value of another type or out of range.
-        """
-        try:
-            return self.options.model_validate(dict(options))
-        except ValidationError as error:
-            raise UserError(f"{name}: {explain(error, self.options)}") from error
+        return self.data_used(options) if callable(self.data_used) else self.data_used
 
 
 def recipe_for(recipe: Recipe, options: Settings) -> Recipe:
@@ -102,19 +84,4 @@ def recipe_for(recipe: Recipe, options: Settings) -> Recipe:
     return recipe.model_copy(update=change)
 
 
-class _Methods(Mapping[str, Method]):
-    """name -> method; a name is a file's name in `methods/` with `-` for `_`."""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(plugins.names(plugins.UNLEARN_METHODS))
-
-    def __len__(self) -> int:
-        return len(plugins.names(plugins.UNLEARN_METHODS))
-
-    def __getitem__(self, name: str) -> Method:
-        if name not in plugins.names(plugins.UNLEARN_METHODS):
-            raise KeyError(name)
-        return plugins.load(plugins.UNLEARN_METHODS, name).METHOD
-
-
-METHODS: Mapping[str, Method] = _Methods()
+METHODS: plugins.Registry[Method] = plugins.Registry(plugins.UNLEARN_METHODS, "METHOD")

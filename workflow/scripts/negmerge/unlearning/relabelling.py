@@ -11,7 +11,7 @@ from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy
-from negmerge.unlearning.registry import Batch, Data, TrainingOptions, Uses
+from negmerge.unlearning.registry import Batch, Data, DataUsed, TrainingOptions
 
 
 class Relabelling(TrainingOptions):
@@ -24,7 +24,7 @@ class Relabelling(TrainingOptions):
     )
 
 
-def reads(options: Relabelling) -> Uses:
+def data_used(options: Relabelling) -> DataUsed:
     """Say which images are read."""
     return "all" if options.retain else "forget"
 

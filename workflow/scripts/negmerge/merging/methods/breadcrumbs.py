@@ -1,12 +1,30 @@
 """Model Breadcrumbs: neither the largest nor the smallest updates, then the mean."""
 
+from typing import Literal
+
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import divisor
-from negmerge.merging.registry import Method, Option
+from negmerge.merging.registry import Method
+from negmerge.settings.recipe import Settings, Share
+
+
+class Options(Settings):
+    """The options of Model Breadcrumbs."""
+
+    density: Share = Field(
+        0.15,
+        description="Share of each row that stays; 0.15 is where the authors' search starts.",
+    )
+    remove: Share = Field(0.006, description="Share of each row, its largest numbers, that goes.")
+    first: Literal["remove", "density"] = Field(
+        "remove",
+        description="What comes first: a share kept first loses the outliers out of itself.",
+    )
 
 
 def combine(block: Block, density: float, remove: float, first: str) -> Tensor:
@@ -22,12 +40,10 @@ def combine(block: Block, density: float, remove: float, first: str) -> Tensor:
     short rows lose no outlier: none below n = 167 with remove 0.006.
     """
     total = None
-    count = 0
     for vector in block:
         kept = vector.where(_mask(vector, density, remove, first), 0.0) if block.shape else vector
         total = kept.clone() if total is None else total.add_(kept)
-        count += 1
-    return total / divisor(count, total)
+    return total / divisor(len(block), total)
 
 
 def _mask(rows: Tensor, density: float, remove: float, first: str) -> Tensor:
@@ -61,23 +77,5 @@ METHOD = Method(
     combine,
     title="Model Breadcrumbs",
     reference="Davari and Belilovsky, Model Breadcrumbs (2023)",
-    options={
-        "density": Option(
-            default=0.15,
-            lowest=0.0,
-            highest=1.0,
-            meaning="Share of each row that stays; 0.15 is where the authors' search starts.",
-        ),
-        "remove": Option(
-            default=0.006,
-            lowest=0.0,
-            highest=1.0,
-            meaning="Share of each row, its largest numbers, that goes.",
-        ),
-        "first": Option(
-            default="remove",
-            choices=("remove", "density"),
-            meaning="What comes first: a share kept first loses the outliers out of itself.",
-        ),
-    },
+    options=Options,
 )

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from negmerge.merging.agreement import mean_and_consensus
+from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import Block
 from negmerge.merging.registry import Method
 
@@ -12,8 +12,8 @@ def combine(block: Block) -> Tensor:
 
     Elsewhere the result is +0. Added to NegMerge's it gives the uniform merge.
     """
-    mean, agree = mean_and_consensus(block)
-    return mean.where(~agree, 0.0)
+    summary = summarise(block)
+    return summary.mean.where(~summary.agree, 0.0)
 
 
 METHOD = Method(

@@ -1,11 +1,32 @@
-"""Consensus: the sum, where enough models have a TALL mask."""
+"""TALL masks: the sum of the task vectors, where enough models have a mask; Consensus Merging.
+
+A mask asks how large a model's update is, not which sign it has; what NegMerge calls consensus,
+equal signs, is counted in `merging/agreement.py`.
+"""
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging.agreement import running_sum
 from negmerge.merging.blocks import Block
-from negmerge.merging.registry import Method, Option
+from negmerge.merging.registry import Method
+from negmerge.settings.recipe import Settings, Share
+
+
+class Options(Settings):
+    """The options of TALL masks."""
+
+    threshold: Share = Field(
+        0.4,
+        description="How large an update must be beside the sum of the others (their lambda).",
+    )
+    active: int = Field(
+        2,
+        ge=0,
+        le=1000,
+        description="How many models must be active for a number to stay; 0 keeps all.",
+    )
 
 
 def combine(block: Block, threshold: float, active: int) -> Tensor:
@@ -16,7 +37,7 @@ def combine(block: Block, threshold: float, active: int) -> Tensor:
     are true, else +0. With `active` 0 it is the plain sum. Masks depend on the scale of the sum,
     so adding models to a pool can switch masks off.
     """
-    total, _ = running_sum(block)
+    total = running_sum(block)
     count = torch.zeros_like(total, dtype=torch.int32)
     # The block is read a second time, since a stack would grow with the pool.
     for vector in block:
@@ -28,20 +49,6 @@ METHOD = Method(
     combine,
     title="TALL masks",
     reference="Wang et al., Localizing Task Information (ICML 2024), consensus of TALL masks",
-    options={
-        "threshold": Option(
-            default=0.4,
-            lowest=0.0,
-            highest=1.0,
-            meaning="How large an update must be beside the sum of the others (their lambda).",
-        ),
-        "active": Option(
-            default=2,
-            lowest=0,
-            highest=1000,
-            whole=True,
-            meaning="How many models must be active for a number to stay; 0 keeps all.",
-        ),
-    },
+    options=Options,
     passes=2,
 )

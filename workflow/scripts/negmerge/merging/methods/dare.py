@@ -1,21 +1,34 @@
 """DARE: drop most of each update, scale up the rest, then the mean."""
 
 import math
+from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging.blocks import Block, Vectors
 from negmerge.merging.devices import divisor, to_device
 from negmerge.merging.order import magnitudes
-from negmerge.merging.registry import Method, Option
+from negmerge.merging.registry import Method
 from negmerge.seeds import derive_seed
+from negmerge.settings.options import Seed
+from negmerge.settings.recipe import Settings
 
 # A random choice is drawn in chunks of a tensor, each from a seed of its own, so that it depends
 # neither on the blocks in which the tensor is read nor on their order.
 CHUNK = 65_536
 
 Thresholds = dict[str, list[float]]
+
+
+class Options(Settings):
+    """The options of DARE."""
+
+    drop: float = Field(0.9, ge=0, le=0.99, description="Share that is dropped.")
+    by: Literal["random", "magnitude"] = Field("random", description="How the share is chosen.")
+    rescale: bool = Field(True, description="Whether the rest is scaled up.")
+    seed: Seed = Field(0, description="Seed of a random choice.")
 
 
 def survey(vectors: Vectors, drop: float, by: str, **_: object) -> Thresholds:
@@ -35,15 +48,13 @@ def combine(
     `rescale` the others are divided by 1 - drop, so that a random choice keeps the mean.
     """
     total = torch.zeros((), dtype=block.vectors.dtypes[block.name])
-    count = 0
-    for vector in block:
+    for number, vector in enumerate(block):
         if by == "random":
-            kept = to_device(_draw(block, seed, count) >= drop, vector.device).view(vector.shape)
+            kept = to_device(_draw(block, seed, number) >= drop, vector.device).view(vector.shape)
         else:
-            kept = vector.abs() > survey[block.name][count]
+            kept = vector.abs() > survey[block.name][number]
         total = total + vector.where(kept, 0.0)
-        count += 1
-    return total / divisor((1 - drop) * count if rescale else count, total)
+    return total / divisor((1 - drop) * len(block) if rescale else len(block), total)
 
 
 def _draw(block: Block, seed: int, vector: int) -> Tensor:
@@ -74,15 +85,6 @@ METHOD = Method(
     combine,
     title="DARE",
     reference="Yu et al., Language Models are Super Mario (ICML 2024)",
-    options={
-        "drop": Option(default=0.9, lowest=0.0, highest=0.99, meaning="Share that is dropped."),
-        "by": Option(
-            default="random", choices=("random", "magnitude"), meaning="How the share is chosen."
-        ),
-        "rescale": Option(default=True, meaning="Whether the rest is scaled up."),
-        "seed": Option(
-            default=0, lowest=0, highest=2**31 - 1, whole=True, meaning="Seed of a random choice."
-        ),
-    },
+    options=Options,
     survey=survey,
 )

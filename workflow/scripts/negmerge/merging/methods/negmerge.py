@@ -1,11 +1,24 @@
 """NegMerge: the mean where all models agree in sign, zero elsewhere."""
 
+from typing import Literal
+
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging.agreement import Summary, summarise
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import divisor
-from negmerge.merging.registry import Method, Option
+from negmerge.merging.registry import Method
+from negmerge.settings.recipe import Settings
+
+
+class Options(Settings):
+    """The option of NegMerge."""
+
+    operation: Literal["mean", "sum", "largest", "smallest", "median"] = Field(
+        "mean",
+        description="What to take where all signs agree; the paper's choice is the mean.",
+    )
 
 
 def combine(block: Block, operation: str) -> Tensor:
@@ -49,11 +62,5 @@ METHOD = Method(
     combine,
     title="NegMerge",
     reference="Kim et al., NegMerge (ICML 2025), section 3; other operations: appendix C",
-    options={
-        "operation": Option(
-            default="mean",
-            choices=(*OPERATIONS, "median"),
-            meaning="What to take where all signs agree; the paper's choice is the mean.",
-        ),
-    },
+    options=Options,
 )

@@ -4,13 +4,30 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging import order
 from negmerge.merging.agreement import running_sum
 from negmerge.merging.blocks import Block, Vectors
 from negmerge.merging.devices import divisor, to_device, to_host
-from negmerge.merging.registry import Method, Option
+from negmerge.merging.registry import Method
+from negmerge.settings.recipe import Settings, Share
+
+
+class Options(Settings):
+    """The options of PCB-Merging."""
+
+    ratio: Share = Field(
+        0.1,
+        description="Share of each vector's numbers, those of highest score, that get a weight.",
+    )
+    clip: float = Field(
+        0.0001,
+        ge=0,
+        le=0.25,
+        description="Share of the smallest and of the largest magnitudes to clamp.",
+    )
 
 
 class Limits(NamedTuple):
@@ -61,9 +78,9 @@ def _scores(block: Block, limits: list[Limits]) -> Iterator[Tensor]:
 
     All is divided by exp(K), which changes no weight and keeps large pools from overflowing.
     """
-    everything, count = running_sum(block)
+    everything = running_sum(block)
     for vector, magnitudes in zip(block, limits, strict=True):
-        inside = _normalised(vector.abs(), *magnitudes).square_().sub_(1).mul_(count)
+        inside = _normalised(vector.abs(), *magnitudes).square_().sub_(1).mul_(len(block))
         between = vector * everything
         yield _on_host(Tensor.exp_, inside).mul_(_on_host(Tensor.tanh_, between))
 
@@ -87,17 +104,7 @@ METHOD = Method(
     combine,
     title="PCB-Merging",
     reference="Du et al., Parameter Competition Balancing for Model Merging (NeurIPS 2024)",
-    options={
-        "ratio": Option(
-            default=0.1,
-            meaning="Share of each vector's numbers, those of highest score, that get a weight.",
-        ),
-        "clip": Option(
-            default=0.0001,
-            highest=0.25,
-            meaning="Share of the smallest and of the largest magnitudes to clamp.",
-        ),
-    },
+    options=Options,
     survey=survey,
     passes=5,
 )

@@ -3,14 +3,17 @@
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging import order
 from negmerge.merging.agreement import running_sum, summarise
 from negmerge.merging.blocks import Block, Vectors
 from negmerge.merging.devices import divisor
-from negmerge.merging.registry import Method, Option
+from negmerge.merging.registry import Method
 from negmerge.seeds import derive_seed
+from negmerge.settings.options import Seed
+from negmerge.settings.recipe import Settings
 
 # Whole numbers of so many bits are exact in float64, of which `order.select` finds the n-th.
 BITS = 52
@@ -19,6 +22,12 @@ BITS = 52
 ROUNDS = ((0x1AFD7ED558CCD, 27), (0xEB9FE1A85EC53, 25), (0x779B97F4A7C15, 26))
 
 Limits = dict[str, float]  # of each tensor the largest lot that is kept
+
+
+class Options(Settings):
+    """The option of the random mask."""
+
+    seed: Seed = Field(0, description="Seed of the draw.")
 
 
 def survey(vectors: Vectors, seed: int) -> Limits:
@@ -47,8 +56,8 @@ def combine(block: Block, seed: int, survey: Limits) -> Tensor:
     neither in how many nor in the layers. What all models leave at zero, a frozen tensor or single
     numbers, is not drawn: the result has exactly the sparsity of NegMerge's.
     """
-    total, count = running_sum(block)
-    mean = total / divisor(count, total)
+    total = running_sum(block)
+    mean = total / divisor(len(block), total)
     return mean.where((total != 0) & (_lots(block, seed) <= survey[block.name]), 0.0)
 
 
@@ -60,8 +69,7 @@ def _limit(vectors: Vectors, name: str, kept: int, nonzero: int, seed: int) -> f
         return math.inf
 
     def lots(block: Block) -> list[Tensor]:
-        total, _ = running_sum(block)
-        return [_lots(block, seed)[total != 0]]
+        return [_lots(block, seed)[running_sum(block) != 0]]
 
     visit = order.passes(vectors, lots, [name])
     ((limit,),) = order.select(visit, [[kept - 1]], torch.float64)
@@ -89,11 +97,7 @@ METHOD = Method(
     combine,
     title="Random mask",
     reference="this project, a control experiment",
-    options={
-        "seed": Option(
-            default=0, lowest=0, highest=2**31 - 1, whole=True, meaning="Seed of the draw."
-        ),
-    },
+    options=Options,
     survey=survey,
     passes=6,
 )

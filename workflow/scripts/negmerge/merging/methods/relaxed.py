@@ -3,11 +3,24 @@
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import divisor
-from negmerge.merging.registry import Method, Option
+from negmerge.merging.registry import Method
+from negmerge.settings.recipe import Settings
+
+
+class Options(Settings):
+    """The option of the relaxed consensus."""
+
+    agreement: float = Field(
+        0.8,
+        ge=0.5,
+        le=1,
+        description="Share of the vectors that must have the same non-zero sign.",
+    )
 
 
 def combine(block: Block, agreement: float) -> Tensor:
@@ -19,15 +32,13 @@ def combine(block: Block, agreement: float) -> Tensor:
     vectors = iter(block)
     total = next(vectors).clone()
     positive, negative = (total > 0).int(), (total < 0).int()
-    count = 1
     for vector in vectors:
         total += vector
         positive += vector > 0
         negative += vector < 0
-        count += 1
     # The product of floats may lie a little above the whole number that is meant: 0.55 * 100.
-    needed = math.ceil(round(agreement * count, 6))
-    mean = total.div_(divisor(count, total))
+    needed = math.ceil(round(agreement * len(block), 6))
+    mean = total.div_(divisor(len(block), total))
     return mean.where(torch.maximum(positive, negative) >= needed, 0.0)
 
 
@@ -35,12 +46,5 @@ METHOD = Method(
     combine,
     title="Relaxed consensus",
     reference="this project; agreement 1 is Kim et al., NegMerge (ICML 2025)",
-    options={
-        "agreement": Option(
-            default=0.8,
-            lowest=0.5,
-            highest=1.0,
-            meaning="Share of the vectors that must have the same non-zero sign.",
-        ),
-    },
+    options=Options,
 )

@@ -10,8 +10,8 @@ from negmerge.merging.registry import Method
 
 def combine(block: Block) -> Tensor:
     """Average the task vectors: (1 / K) * sum of tau_k."""
-    total, count = running_sum(block)
-    return total / divisor(count, total)
+    total = running_sum(block)
+    return total / divisor(len(block), total)
 
 
 METHOD = Method(

@@ -76,6 +76,6 @@ METHOD = Method(
     run,
     title="Boundary Expanding",
     reference="Chen et al., Boundary Unlearning (CVPR 2023)",
-    reads="forget",
+    data_used="forget",
     options=Options,
 )

@@ -85,6 +85,6 @@ METHOD = Method(
     run,
     title="Boundary Shrink",
     reference="Chen et al., Boundary Unlearning (CVPR 2023)",
-    reads="forget",
+    data_used="forget",
     options=Options,
 )

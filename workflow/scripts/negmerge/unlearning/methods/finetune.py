@@ -43,6 +43,6 @@ METHOD = Method(
     run,
     title="Finetune",
     reference="Warnecke et al., Machine Unlearning of Features and Labels (NDSS 2023)",
-    reads="retain",
+    data_used="retain",
     options=Options,
 )

@@ -45,6 +45,6 @@ METHOD = Method(
     run,
     title="Gradient Ascent",
     reference="Thudi et al., Unrolling SGD (EuroS&P 2022)",
-    reads="forget",
+    data_used="forget",
     options=Options,
 )

@@ -115,6 +115,6 @@ METHOD = Method(
     run,
     title="Influence",
     reference="Izzo et al., Approximate Data Deletion (AISTATS 2021), as in Jia et al. (2023)",
-    reads="all",
+    data_used="all",
     options=Options,
 )

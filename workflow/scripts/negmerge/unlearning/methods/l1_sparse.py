@@ -70,6 +70,6 @@ METHOD = Method(
     run,
     title="l1-sparse",
     reference="Jia et al., Model Sparsity Can Simplify Machine Unlearning (NeurIPS 2023)",
-    reads="retain",
+    data_used="retain",
     options=Options,
 )

@@ -63,6 +63,6 @@ METHOD = Method(
     run,
     title="NegGrad+",
     reference="Kurmanji et al., Towards Unbounded Machine Unlearning (NeurIPS 2023)",
-    reads="all",
+    data_used="all",
     options=Options,
 )

@@ -6,7 +6,7 @@ from torch import nn
 
 from negmerge.settings.recipe import Positive, Recipe
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.relabelling import Relabelling, reads, train_on_random_labels
+from negmerge.unlearning.relabelling import Relabelling, data_used, train_on_random_labels
 
 
 class Options(Relabelling):
@@ -25,7 +25,10 @@ class Options(Relabelling):
 def run(
     model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
 ) -> None:
-    """Train all weights; see `relabelling.train_on_random_labels`."""
+    """Train all weights on random labels for the forget set, on the true ones for the retain set.
+
+    See `relabelling.train_on_random_labels`.
+    """
     train_on_random_labels(model, data, options.retain, recipe, device)
 
 
@@ -33,6 +36,6 @@ METHOD = Method(
     run,
     title="Random Labelling",
     reference="Golatkar et al., Eternal Sunshine of the Spotless Net (CVPR 2020)",
-    reads=reads,
+    data_used=data_used,
     options=Options,
 )

@@ -6,7 +6,7 @@ from torch import nn
 
 from negmerge.settings.recipe import Positive, Recipe
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.relabelling import Relabelling, reads, train_on_random_labels
+from negmerge.unlearning.relabelling import Relabelling, data_used, train_on_random_labels
 from negmerge.unlearning.saliency import only_masked, saliency_mask
 
 
@@ -49,6 +49,6 @@ METHOD = Method(
     run,
     title="SalUn",
     reference="Fan et al., SalUn (ICLR 2024)",
-    reads=reads,
+    data_used=data_used,
     options=Options,
 )

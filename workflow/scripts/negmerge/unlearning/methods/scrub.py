@@ -84,6 +84,6 @@ METHOD = Method(
     run,
     title="SCRUB",
     reference="Kurmanji et al., Towards Unbounded Machine Unlearning (NeurIPS 2023)",
-    reads="all",
+    data_used="all",
     options=Options,
 )

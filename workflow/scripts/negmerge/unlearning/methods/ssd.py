@@ -89,6 +89,6 @@ METHOD = Method(
     run,
     title="SSD",
     reference="Foster et al., Selective Synaptic Dampening (AAAI 2024)",
-    reads="all",
+    data_used="all",
     options=Options,
 )

@@ -24,7 +24,8 @@ rule table:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(work.small),
+        estimate_s=seconds(work.small),
     params:
         code=code("table"),
         name="{table}",
@@ -57,7 +58,8 @@ rule figure:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(work.small),
+        estimate_s=seconds(work.small),
     params:
         code=code("figure"),
         figure=lambda wildcards: exhibit("figure")(wildcards).model_dump(),
@@ -80,7 +82,8 @@ rule dag:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(work.small),
+        estimate_s=seconds(work.small),
     params:
         code=code("dag"),
         snakefile=shipped(Path(workflow.main_snakefile)),
@@ -109,7 +112,8 @@ rule report:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(work.small),
+        estimate_s=seconds(work.small),
     params:
         code=code("report"),
         name="{study}",

@@ -1,17 +1,17 @@
 # Look-ups in the study that a path names. A mistake in a study ends Snakemake with one line.
+import re
 import sys
 from functools import cache, wraps
-from math import ceil
 from operator import attrgetter
 from pathlib import Path
-from types import SimpleNamespace
 
 ROOT = Path(str(workflow.current_basedir)).parent
 LIBRARY = ROOT / "workflow" / "scripts" / "negmerge"
 sys.path.insert(0, str(LIBRARY.parent))
 
 from negmerge import artefacts, plugins
-from negmerge.planning import estimates, work
+from negmerge.planning import work
+from negmerge.planning.estimates import Estimates
 from negmerge.settings import methods
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.costs import load_costs
@@ -37,17 +37,17 @@ def checked(look_up):
 
 find = checked(find)
 require_writable = checked(require_writable)
-# A checkpoint on the way to the numbers, which may go as soon as no job needs it any more.
-intermediate = find(
-    "value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp}
-)
+keep = find("value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp})
 # A job on a cluster reads the study as well, but what started it has checked the methods' options.
 is_main = workflow.is_main_process
 read_study = cache(checked(lambda name: load_study(ROOT / "config", name, options=is_main)))
 catalogue = cache(checked(lambda: load_catalogue(ROOT / "config")))
-costs = checked(load_costs)(ROOT / "config")
-# Processes that load images for a GPU, unless a profile's `set-threads` says otherwise.
-LOADERS = 4
+
+
+def intermediate(path):
+    """A checkpoint on the way to the numbers: `checkpoints` says whether it stays. Records tell it."""
+    config.setdefault("intermediate", []).append(re.sub(r"{\w+}", "*", path))
+    return keep(path)
 
 
 def study(wildcards):
@@ -118,8 +118,8 @@ def gpus(wildcards):
 
 
 def with_loaders(torch_threads):
-    """A look-up of threads: where a GPU computes, processes that load images stand beside."""
-    return lambda wildcards: torch_threads + LOADERS * gpus(wildcards)
+    """A look-up of threads: four processes load images for a GPU, if no `set-threads` says else."""
+    return lambda wildcards: torch_threads + 4 * gpus(wildcards)
 
 
 def growing(mem_mb):
@@ -127,35 +127,15 @@ def growing(mem_mb):
     return lambda wildcards, attempt: attempt * mem_mb
 
 
-@cache
-def work_of(step, names):
-    names = dict(names)
-    chosen = experiment(SimpleNamespace(**names)) if "experiment" in names else None
-    return step(work.Case(names, catalogue(), costs, chosen))
+@checked
+def case(wildcards):
+    chosen = experiment(wildcards) if "experiment" in wildcards.keys() else None
+    return work.Case(dict(wildcards.items()), catalogue(), costs, chosen)
 
 
-def seconds(step):
-    """A look-up of how long a job takes, estimated from what its step does."""
-
-    def look_up(wildcards, threads):
-        done = work_of(step, tuple(wildcards.items()))
-        gpu = bool(done.flops) and gpus(wildcards)
-        return ceil(estimates.seconds(done, costs, gpu=gpu, loaders=threads - 1))
-
-    return look_up
-
-
-def minutes(step):
-    """A look-up of the minutes that a job may take: as much again with each attempt."""
-    estimate = seconds(step)
-    return lambda wildcards, threads, attempt: attempt * estimates.limit(
-        estimate(wildcards, threads), costs
-    )
-
-
-def megabytes(step):
-    """A look-up of the disk that the outputs of a job take."""
-    return lambda wildcards: ceil(work_of(step, tuple(wildcards.items())).written / 1e6)
+costs = checked(load_costs)(ROOT / "config")
+asked = Estimates(case, gpus, costs)
+seconds, minutes, megabytes = asked.seconds, asked.minutes, asked.megabytes
 
 
 def job_seed(level):

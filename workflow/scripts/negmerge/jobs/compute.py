@@ -6,6 +6,7 @@ import torch
 
 from negmerge.devices import allow_tf32
 from negmerge.jobs.gpus import take_device
+from negmerge.jobs.provenance import device_name
 
 
 class Machine(NamedTuple):
@@ -18,15 +19,6 @@ class Machine(NamedTuple):
 
     device: torch.device
     loaders: int
-
-
-def device_name(snakemake: Any) -> str:
-    """Name the device of a job: a GPU where its rule asks for one.
-
-    Args:
-        snakemake: the object that Snakemake gives to scripts.
-    """
-    return "cuda" if snakemake.resources.get("gpu") else "cpu"
 
 
 def prepare(snakemake: Any) -> Machine:

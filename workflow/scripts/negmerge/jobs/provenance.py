@@ -9,10 +9,11 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,9 @@ class Record:
         bytes: the file's size.
         sha256: its hash.
         modified: the time stamp with which it was last found to be right, in nanoseconds.
-        checkpoints: the workflow's setting; with `needed`, they go when no job needs them any more.
+        checkpoints: the workflow's setting; with `needed`, what is `intermediate` goes when no job
+            needs it any more.
+        intermediate: whether the rule calls the file so.
         inputs: what it was made from: by name `sha256`, None for a folder, and `record`, the place
             of the record that the input had, None if it had none.
     """
@@ -67,6 +70,7 @@ class Record:
     sha256: str
     modified: int
     checkpoints: str
+    intermediate: bool
     inputs: dict[str, dict[str, str | None]]
 
 
@@ -108,6 +112,7 @@ def read_record(path: Path) -> Record:
             sha256=str(made["sha256"]),
             modified=int(made["modified"]),
             checkpoints=str(content["checkpoints"]),
+            intermediate=bool(made["intermediate"]),
             inputs=inputs,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -185,17 +190,25 @@ class Provenance:
                 path: {"sha256": self._hash(path), "record": self._records.get(path)}
                 for path in dict.fromkeys(self._job.input)
             },
-            "outputs": {path: _facts(path) for path in self._job.output},
+            "outputs": {
+                path: _facts(path) | {"intermediate": self._is_intermediate(path)}
+                for path in self._job.output
+            },
             "checkpoints": self._job.config.get("checkpoints", "all"),
             "params": params,
             "seed": params.get("seed"),
             "versions": versions(),
-            "machine": _machine(params) | {"threads": self._job.threads},
+            "machine": _machine(self._job) | {"threads": self._job.threads},
             "started": self._started.isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
         }
         for path in self._job.output:
             write_json(place_of_record(self._folder, Path(path)), record)
+
+    def _is_intermediate(self, path: str) -> bool:
+        """Say whether the rule calls an output so; in a module, a prefix stands before it."""
+        marked = self._job.config.get("intermediate", [])
+        return any(fnmatchcase(path, f"*{place}") for place in marked)
 
     def _hash(self, path: str) -> str | None:
         """Hash an input once; a folder, which a source of data may read, has no hash."""
@@ -204,6 +217,15 @@ class Provenance:
                 return None
             self._hashes[path] = sha256(path)
         return self._hashes[path]
+
+
+def device_name(snakemake: Any) -> str:
+    """Name the device of a job: a GPU where its rule asks for one.
+
+    Args:
+        snakemake: the object that Snakemake gives to scripts.
+    """
+    return "cuda" if snakemake.resources.get("gpu") else "cpu"
 
 
 def versions() -> dict[str, str]:
@@ -244,9 +266,9 @@ def _facts(path: str) -> dict[str, int | str]:
     return {"bytes": facts.st_size, "modified": facts.st_mtime_ns, "sha256": sha256(path)}
 
 
-def _machine(params: Mapping) -> dict[str, str]:
+def _machine(snakemake: Any) -> dict[str, str]:
     """Say what computed."""
-    device = params.get("device", "cpu")
+    device = device_name(snakemake)
     found = {"system": platform.platform(), "device": device}
     torch = sys.modules.get("torch")
     if torch is not None:

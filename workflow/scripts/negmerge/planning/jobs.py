@@ -58,12 +58,13 @@ def list_jobs(files: list[str]) -> list[Job]:
 
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as snakemake:
-            workflow = snakemake.workflow(ResourceSettings(cores=1), snakefile=snakefile)
-            asked = workflow.dag(DAGSettings(targets=set(files)))
-            # Of all that builds the graph and runs nothing, this is the quickest.
+            # So many cores that each job has the threads that its rule asks for.
+            workflow = snakemake.workflow(ResourceSettings(cores=10**6), snakefile=snakefile)
+            read = workflow._workflow
+            # Of all that builds the graph and runs nothing, a summary is the quickest.
             with redirect_stdout(io.StringIO()):
-                asked.summary()
-            return _read(workflow._workflow.dag)
+                workflow.dag(DAGSettings(targets=set(files))).summary()
+            return _read(read.dag)
     except (Exception, SystemExit) as error:
         raise UserError(_reason(error)) from error
 

@@ -47,7 +47,7 @@ def test_a_record_says_how_a_file_was_made():
     record = json.loads(Path(RECORDS[SCORE]).read_text())
     assert record["rule"] == "evaluate"
     assert record["wildcards"] == {"study": "small"}
-    assert record["params"] == {"device": "cpu", "seed": 7, "code": "abc"}
+    assert record["params"] == {"seed": 7, "code": "abc"}
     assert record["seed"] == 7
     assert record["versions"]["python"] == platform.python_version()
     assert record["versions"]["negmerge"] == __version__

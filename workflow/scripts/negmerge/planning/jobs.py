@@ -8,6 +8,8 @@ from pathlib import Path
 
 from negmerge.errors import UserError
 
+SNAKEFILE = Path("Snakefile")
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -40,18 +42,24 @@ class Job:
     after: "tuple[Job, ...]"
 
 
+def require_workflow() -> None:
+    """Check that Snakemake can be asked here.
+
+    Raises:
+        UserError: Snakemake is not installed, or there is no workflow in the working folder.
+    """
+    if find_spec("snakemake") is None:
+        raise UserError("Snakemake is not installed, and it knows the jobs; `make` installs it")
+    if not SNAKEFILE.is_file():
+        raise UserError("no Snakefile in this folder; run the command where the workflow lies")
+
+
 def list_jobs(files: list[str]) -> list[Job]:
     """List the jobs behind some files, each after those that it needs; nothing is run.
 
     Raises:
-        UserError: Snakemake is not installed, there is no workflow in the working folder, or what
-            Snakemake, or a rule of the workflow, says is wrong.
+        UserError: what Snakemake, or a rule of the workflow, says is wrong.
     """
-    if find_spec("snakemake") is None:
-        raise UserError("Snakemake is not installed, and it knows the jobs; `make` installs it")
-    snakefile = Path("Snakefile")
-    if not snakefile.is_file():
-        raise UserError("no Snakefile in this folder; run the command where the workflow lies")
     # Here, since it takes a second to import.
     from snakemake.api import DAGSettings, OutputSettings, ResourceSettings, SnakemakeApi
     from snakemake.settings.types import Quietness
@@ -59,7 +67,7 @@ def list_jobs(files: list[str]) -> list[Job]:
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as snakemake:
             # So many cores that each job has the threads that its rule asks for.
-            workflow = snakemake.workflow(ResourceSettings(cores=10**6), snakefile=snakefile)
+            workflow = snakemake.workflow(ResourceSettings(cores=10**6), snakefile=SNAKEFILE)
             read = workflow._workflow
             # Of all that builds the graph and runs nothing, a summary is the quickest.
             with redirect_stdout(io.StringIO()):

@@ -9,7 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from negmerge.errors import UserError, unknown
-from negmerge.planning.jobs import Job, list_jobs
+from negmerge.planning.jobs import Job, list_jobs, require_workflow
 from negmerge.settings.costs import Costs, load_costs
 from negmerge.settings.study import Study, load_study
 
@@ -34,6 +34,7 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
     Raises:
         UserError: a mistake in a name or a file, or what Snakemake says is wrong.
     """
+    require_workflow()
     study, costs = load_study(config, name, options=False), load_costs(config)
     files = targets(study, name, wanted)
     if sys.stderr.isatty():

@@ -49,10 +49,3 @@ def test_every_job_asks_for_what_its_step_takes():
         assert found["estimate_s"] == ("seconds", step), name
         assert found.get("disk_mb", ("megabytes", step)) == ("megabytes", step), name
         assert "mem_mb" in found or "localrule" in rule, name
-
-
-def test_gpus_are_named_in_the_page_on_clusters():
-    on_gpu = {name for name, rule in rules().items() if "gpu=gpus" in rule.get("resources", "")}
-    text = (ROOT / "docs" / "cluster.md").read_text()
-    (named,) = re.findall(r"beside (`finetune`: .*?)\.", text, re.S)
-    assert on_gpu == set(re.findall(r"`(\w+)`", named))

@@ -115,7 +115,7 @@ def test_a_plan_tells_what_the_jobs_ask_for(plan):
     assert rows["finetune"][1:3] == ["10", "10"]
     for text in ("Hours are rough estimates, from config/costs.yaml. A job may take 3 times",
                  "by hand: data/downloads/imagenet/ILSVRC2012_img_train.tar: Get it from ",
-                 "data/downloads/gtsrb: 3 files, 30.0 GB", "GPU h to do: ", "Longest chain",
+                 "data/downloads/gtsrb: 3 files, 3.0 GB", "GPU h to do: ", "Longest chain",
                  "Disk: ", "taken for large: gtsrb/GTSRB-Training_fixed.zip, "):  # fmt: skip
         assert text in out
     assert "resisc45" not in out

@@ -1,7 +1,6 @@
 """What the steps do, and what their jobs ask for."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -79,7 +78,7 @@ def test_a_job_asks_for_its_estimate_with_a_margin_and_more_with_each_attempt(co
     costs = load_costs(config)
     done = Work(fetched=60 * costs.network.value, written=1.5e6)
     asked = Estimates(lambda wildcards: None, lambda wildcards: 1, costs)
-    wildcards = SimpleNamespace(items=dict(study="demo").items)
+    wildcards = {"study": "demo"}
     expected = 60 + round(costs.devices.cpu.start.value)
     assert asked.seconds(lambda case: done)(wildcards, 1) == expected
     minutes = asked.minutes(lambda case: done)

@@ -40,13 +40,22 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
     if sys.stderr.isatty():
         print("asking Snakemake; a study of thousands of jobs takes a while", file=sys.stderr)
     jobs = list_jobs(files)
-    to_do = [job for job in jobs if job.to_do]
-    fetched = [job for job in to_do if job.rule in FETCHING]
-    steps = [_step(rule, jobs) for rule in dict.fromkeys(job.rule for job in jobs)]
-    chain = longest_chain(to_do)
     return {
         "study": name,
         "targets": files,
+        **add_up(jobs),
+        "unknown": unknown_sizes(study, costs, jobs),
+        "limit": costs.limit.model_dump(),
+    }
+
+
+def add_up(jobs: Sequence[Job]) -> dict:
+    """Add up what jobs ask for, those that are still to do; the longest steps first."""
+    to_do = [job for job in jobs if job.to_do]
+    fetched = [job for job in to_do if job.rule in FETCHING]
+    steps = [_step([job for job in jobs if job.rule == rule]) for rule in {j.rule for j in jobs}]
+    chain = longest_chain(to_do)
+    return {
         "steps": sorted(steps, key=lambda step: (-step["hours"]["estimate"], step["rule"])),
         "hours": {
             unit: _hours([job for job in to_do if job.gpu == (unit == "gpu")]) for unit in UNITS
@@ -59,8 +68,6 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
         "fetch": {job.outputs[0]: job.disk_mb / 1e3 for job in fetched},
         "by_hand": {job.outputs[0]: job.by_hand.strip() for job in fetched if job.by_hand},
         "done": _done(job for job in jobs if not job.to_do),
-        "unknown": unknown_sizes(study, costs, to_do),
-        "limit": costs.limit.model_dump(),
     }
 
 
@@ -103,9 +110,9 @@ def longest_chain(jobs: Iterable[Job]) -> list[Job]:
 
 
 def unknown_sizes(study: Study, costs: Costs, jobs: Iterable[Job]) -> list[str]:
-    """Name what jobs need whose size is not known."""
-    known = study.catalogue
-    named = {part for job in jobs for place in job.outputs for part in Path(place).parts}
+    """Name what jobs to do need whose size is not known."""
+    known, to_do = study.catalogue, [job for job in jobs if job.to_do]
+    named = {part for job in to_do for place in job.outputs for part in Path(place).parts}
     models = {one.model for name, one in study.experiments.items() if name in named}
     found = [f"model {name}" for name in sorted(models) if known.models[name].cost is None]
     for name in filter(named.__contains__, study.datasets):
@@ -165,15 +172,14 @@ def _sizes(plan: dict) -> Iterator[str]:
         yield f"Not known, and taken for large: {', '.join(plan['unknown'])}"
 
 
-def _step(rule: str, jobs: Sequence[Job]) -> dict:
+def _step(jobs: Sequence[Job]) -> dict:
     """Add up the jobs of a rule."""
-    own = [job for job in jobs if job.rule == rule]
-    to_do = [job for job in own if job.to_do]
+    to_do = [job for job in jobs if job.to_do]
     return {
-        "rule": rule,
-        "jobs": len(own),
+        "rule": jobs[0].rule,
+        "jobs": len(jobs),
         "to_do": len(to_do),
-        "unit": "gpu" if own[0].gpu else "cpu",
+        "unit": "gpu" if jobs[0].gpu else "cpu",
         "hours": _hours(to_do),
         "longest_limit": max((job.minutes for job in to_do), default=0) / 60,
         "gigabytes": _gigabytes(to_do),

@@ -3,6 +3,7 @@
 from torch.nn import functional
 
 from negmerge.data.loading import TrainingBatches
+from negmerge.devices import tuned
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
@@ -23,7 +24,7 @@ with job(snakemake) as provenance:
     record = snakemake.input.weights
     weights = weights_file(record) if record else None
     model = build_classifier(params.scenario["model"], params.scenario["classes"], weights)
-    model = compute.tuned(model.to(device), settings)
+    model = tuned(model.to(device), settings)
     items = scenario.role(params.role, "train").items
     transform = scenario.training_transform(recipe.augmentation)
     batches = TrainingBatches(items, transform, recipe, params.seed, loaders=loaders)

@@ -1,14 +1,15 @@
 """The jobs that files need, with what their rules ask for, as Snakemake itself lists them."""
 
-import io
-from contextlib import redirect_stdout
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from negmerge.errors import UserError
 
-SNAKEFILE = Path("Snakefile")
+LISTING = Path(__file__).with_name("listing.py")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ def require_workflow() -> None:
     """
     if find_spec("snakemake") is None:
         raise UserError("Snakemake is not installed, and it knows the jobs; `make` installs it")
-    if not SNAKEFILE.is_file():
+    if not Path("Snakefile").is_file():
         raise UserError("no Snakefile in this folder; run the command where the workflow lies")
 
 
@@ -60,56 +61,14 @@ def list_jobs(files: list[str]) -> list[Job]:
     Raises:
         UserError: what Snakemake, or a rule of the workflow, says is wrong.
     """
-    # Here, since it takes a second to import.
-    from snakemake.api import DAGSettings, OutputSettings, ResourceSettings, SnakemakeApi
-    from snakemake.settings.types import Quietness
-
-    try:
-        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as snakemake:
-            # So many cores that each job has the threads that its rule asks for.
-            workflow = snakemake.workflow(ResourceSettings(cores=10**6), snakefile=SNAKEFILE)
-            read = workflow._workflow
-            # Of all that builds the graph and runs nothing, a summary is the quickest.
-            with redirect_stdout(io.StringIO()):
-                workflow.dag(DAGSettings(targets=set(files))).summary()
-            return _read(read.dag)
-    except (Exception, SystemExit) as error:
-        raise UserError(_reason(error)) from error
-
-
-def _read(dag) -> list[Job]:
-    """Take from Snakemake's graph what a plan needs."""
-    found: dict = {}
-
-    def visit(job) -> Job:
-        if job not in found:
-            after = tuple(visit(earlier) for earlier in dag.dependencies[job])
-            asked = job.resources
-            found[job] = Job(
-                rule=job.rule.name,
-                outputs=tuple(map(str, job.output)),
-                to_do=bool(dag.reason(job)),
-                estimate_s=asked.get("estimate_s", 0),
-                minutes=asked.get("runtime", 0),
-                disk_mb=asked.get("disk_mb", 0),
-                gpu=bool(asked.get("gpu")),
-                drops=any(file.flags.get("temp") for file in job.output),
-                by_hand=(job.params.get("file") or {}).get("manual"),
-                benchmark=str(job.benchmark) if job.benchmark else None,
-                after=after,
-            )
-        return found[job]
-
-    for job in dag.jobs:
-        visit(job)
-    return list(found.values())
-
-
-def _reason(error: BaseException | None) -> str:
-    """Find what a rule of the workflow says is wrong, or Snakemake, in one line."""
-    first = error
-    while error is not None:
-        if isinstance(error, SystemExit):
-            return str(error).removeprefix("error: ")
-        error = error.__cause__ or error.__context__
-    return f"Snakemake: {type(first).__name__}: {' '.join(str(first).split())}"
+    command = [sys.executable, "-P", str(LISTING), *files]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.splitlines() or ["Snakemake failed and did not say why"])[-1]
+        raise UserError(last.removeprefix("error: "))
+    found: list[Job] = []
+    for row in json.loads(done.stdout):
+        row["outputs"] = tuple(row["outputs"])
+        row["after"] = tuple(found[number] for number in row["after"])
+        found.append(Job(**row))
+    return found

@@ -3,15 +3,17 @@
     python benchmarks/paper_plan.py
 
 The numbers are those of `negmerge plan paper NAME`. Run it where no result of the study lies, since
-files that are there count with the size that they have. It takes some minutes.
+they are those of the jobs to do.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from marks import marks, write_between
 
-from negmerge.planning.plan import make_plan
+from negmerge.planning.jobs import Job, list_jobs
+from negmerge.planning.plan import add_up, targets
 from negmerge.settings.study import load_study
 
 ROOT = Path(__file__).parents[1]
@@ -19,36 +21,41 @@ PAGE = ROOT / "docs" / "reproduce-a-table.md"
 MARKS = marks("plan")
 STUDY = "paper"
 HEAD = """\
-| name | jobs | GPU hours | longest chain, hours | GB to fetch | GB on disk at peak |
+| name | jobs | GPU hours | longest chain, hours | GB to fetch | GB to write |
 | --- | ---: | ---: | ---: | ---: | ---: |
 """
 
 
 def names() -> list[str]:
     """List what can be planned: tables, figures, and the report, which has all of them."""
-    study = load_study(ROOT / "config", STUDY)
+    study = load_study(ROOT / "config", STUDY, options=False)
     return [*dict.fromkeys([*study.tables, *study.figures]), "report"]
 
 
-def row(name: str) -> str:
-    """Plan one table, figure or the report, from the folder of the workflow."""
-    plan = make_plan(STUDY, name)
-    fetched = plan["downloads"]
-    size = sum(each["bytes"] for each in fetched) + sum(plan["weights"].values())
-    peak = plan["peak"]["end"] + (plan["peak"]["spool"] or 0)
-    cells = [
-        f"{sum(step['jobs'] for step in plan['steps']):,}",
-        _at_least(plan["hours"]["gpu"]["all"], plan["steps"]),
-        _rounded(plan["chain"]["seconds"] / 3600),
-        _at_least(size / 1e9, fetched),
-        _at_least(peak / 1e9, plan["disk"]),
-    ]
-    return f"| `{name}` | {' | '.join(cells)} |\n"
+def rows(chosen: Sequence[str]) -> list[str]:
+    """Plan tables, figures or the report, from the folder of the workflow."""
+    study = load_study(ROOT / "config", STUDY, options=False)
+    files = {name: targets(study, STUDY, name) for name in chosen}
+    jobs = list_jobs([file for wanted in files.values() for file in wanted])
+    return [_row(name, _needed(jobs, wanted)) for name, wanted in files.items()]
 
 
-def _at_least(number: float, parts: list[dict]) -> str:
-    """Show a sum, with a sign where parts of it are not known."""
-    return ("> " if any(part["unknown"] for part in parts) else "") + _rounded(number)
+def _needed(jobs: Sequence[Job], files: Sequence[str]) -> list[Job]:
+    """Give the jobs behind some files."""
+    waiting, found = [job for job in jobs if set(files) & set(job.outputs)], {}
+    while waiting:
+        job = waiting.pop()
+        if job not in found:
+            found[job] = None
+            waiting += job.after
+    return list(found)
+
+
+def _row(name: str, jobs: Sequence[Job]) -> str:
+    plan = add_up(jobs)
+    numbers = [plan["hours"]["gpu"]["estimate"], plan["chain"]["hours"]["estimate"]]
+    numbers += [sum(plan["fetch"].values()), plan["disk"]["gigabytes"]]
+    return f"| `{name}` | {len(jobs):,} | {' | '.join(map(_rounded, numbers))} |\n"
 
 
 def _rounded(number: float) -> str:
@@ -59,7 +66,7 @@ def _rounded(number: float) -> str:
 def main() -> None:
     """Write the table between the marks of the page."""
     os.chdir(ROOT)
-    write_between(PAGE, "plan", HEAD + "".join(map(row, names())).rstrip("\n"))
+    write_between(PAGE, "plan", HEAD + "".join(rows(names())).rstrip("\n"))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ rule base:
         "results/{study}/benchmarks/base/{experiment}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: 2
+    threads: with_loaders(2)
     resources:
         mem_mb=growing(8000),
-        runtime=growing(120),
+        runtime=minutes(work.base),
+        estimate_s=seconds(work.base),
+        disk_mb=megabytes(work.base),
         gpu=gpus,
     params:
         code=code("base"),
@@ -46,7 +48,8 @@ rule head:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=growing(120),
+        runtime=minutes(work.head),
+        estimate_s=seconds(work.head),
         gpu=gpus,
     params:
         code=code("head"),
@@ -75,7 +78,8 @@ rule split:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=10,
+        runtime=minutes(work.small),
+        estimate_s=seconds(work.small),
     params:
         code=code("split"),
         forget=lambda wildcards: experiment(wildcards).forget.model_dump(exclude={"seed"}),
@@ -101,10 +105,12 @@ rule train:
         trained="original|retrain",
     conda:
         "../envs/models.yaml"
-    threads: 1
+    threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
-        runtime=growing(240),
+        runtime=minutes(work.train),
+        estimate_s=seconds(work.train),
+        disk_mb=megabytes(work.train),
         gpu=gpus,
     params:
         code=job_code("train"),

@@ -1,4 +1,5 @@
 # Look-ups in the study that a path names. A mistake in a study ends Snakemake with one line.
+import re
 import sys
 from functools import cache, wraps
 from operator import attrgetter
@@ -9,8 +10,11 @@ LIBRARY = ROOT / "workflow" / "scripts" / "negmerge"
 sys.path.insert(0, str(LIBRARY.parent))
 
 from negmerge import artefacts, plugins
+from negmerge.planning import work
+from negmerge.planning.estimates import Estimates
 from negmerge.settings import methods
 from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.costs import load_costs
 from negmerge.dependencies import code_digest
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
@@ -34,16 +38,19 @@ def checked(look_up):
 
 find = checked(find)
 require_writable = checked(require_writable)
-# A checkpoint on the way to the numbers, which may go as soon as no job needs it any more.
-intermediate = find(
-    "value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp}
-)
+keep = find("value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp})
 # A job on a cluster reads the study as well, but what started it has checked the methods' options.
 is_main = workflow.is_main_process
 # The names of methods that train, and measure what they have trained.
 UNLEARN_METHOD = rf"(?:{'|'.join(plugins.names(plugins.UNLEARN_METHODS))})(?:-[\w-]+)?"
 read_study = cache(checked(lambda name: load_study(ROOT / "config", name, options=is_main)))
 catalogue = cache(checked(lambda: load_catalogue(ROOT / "config")))
+
+
+def intermediate(path):
+    """A checkpoint on the way to the numbers: `checkpoints` says whether it stays. Records tell it."""
+    config.setdefault("intermediate", []).append(re.sub(r"{\w+}", "*", path))
+    return keep(path)
 
 
 def study(wildcards):
@@ -116,13 +123,25 @@ def gpus(wildcards):
     return int((config.get("device") or study(wildcards).device) == "cuda")
 
 
-def growing(amount):
-    """A look-up of memory or minutes: as much again with each attempt. `amount` may be a look-up."""
+def with_loaders(torch_threads):
+    """A look-up of threads: four processes load images for a GPU, if no `set-threads` says else."""
+    return lambda wildcards: torch_threads + 4 * gpus(wildcards)
 
-    def look_up(wildcards, attempt):
-        return attempt * (amount(wildcards) if callable(amount) else amount)
 
-    return look_up
+def growing(mem_mb):
+    """A look-up of memory: as much again with each attempt."""
+    return lambda wildcards, attempt: attempt * mem_mb
+
+
+@checked
+def case(wildcards):
+    chosen = experiment(wildcards) if "experiment" in wildcards.keys() else None
+    return work.Case(dict(wildcards.items()), catalogue(), costs, chosen)
+
+
+costs = checked(load_costs)(ROOT / "config")
+asked = Estimates(case, gpus, costs)
+seconds, minutes, megabytes = asked.seconds, asked.minutes, asked.megabytes
 
 
 def job_seed(level):
@@ -178,10 +197,6 @@ def dataset(wildcards):
 
 def contents(wildcards):
     return dataset(wildcards).contents()
-
-
-def preparation_minutes(wildcards):
-    return 30 + round(dataset(wildcards).gigabytes)
 
 
 def download_of(wildcards):

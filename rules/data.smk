@@ -20,7 +20,9 @@ rule download:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=600,
+        runtime=minutes(work.download),
+        estimate_s=seconds(work.download),
+        disk_mb=megabytes(work.download),
     params:
         file=download_of,
         by_hand=by_hand_of,
@@ -47,7 +49,9 @@ rule weights:
     threads: 1
     resources:
         mem_mb=8000,
-        runtime=60,
+        runtime=minutes(work.weights),
+        estimate_s=seconds(work.weights),
+        disk_mb=megabytes(work.weights),
     params:
         model=lambda wildcards: find("model", wildcards.model, catalogue().models).model_dump(),
     message:
@@ -70,7 +74,9 @@ rule prepare:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=growing(preparation_minutes),
+        runtime=minutes(work.prepare),
+        estimate_s=seconds(work.prepare),
+        disk_mb=megabytes(work.prepare),
     params:
         code=lambda wildcards: code("prepare", **{plugins.SOURCES: dataset(wildcards).source}),
         dataset=contents,

@@ -18,10 +18,11 @@ rule evaluate:
         "results/{study}/benchmarks/evaluate/{experiment}/{task}/{method}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: 1
+    threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
-        runtime=growing(120),
+        runtime=minutes(work.evaluate),
+        estimate_s=seconds(work.evaluate),
         gpu=gpus,
     params:
         code=job_code("evaluate"),
@@ -53,10 +54,11 @@ rule gradcam:
         "results/{study}/benchmarks/gradcam/{experiment}/{task}/{figure}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: 1
+    threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
-        runtime=growing(30),
+        runtime=minutes(work.gradcam),
+        estimate_s=seconds(work.gradcam),
         gpu=gpus,
     params:
         code=job_code("gradcam"),
@@ -93,7 +95,9 @@ rule export:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=growing(30),
+        runtime=minutes(work.export),
+        estimate_s=seconds(work.export),
+        disk_mb=megabytes(work.export),
     params:
         code=job_code("export"),
         scenario=scenario,

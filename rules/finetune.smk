@@ -13,10 +13,12 @@ rule finetune:
         "results/{study}/benchmarks/finetune/{experiment}/{task}/{point}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: 1
+    threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
-        runtime=growing(1440),
+        runtime=minutes(work.finetune),
+        estimate_s=seconds(work.finetune),
+        disk_mb=megabytes(work.finetune),
         gpu=gpus,
     params:
         code=job_code("finetune"),
@@ -46,7 +48,9 @@ rule vector:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=growing(30),
+        runtime=minutes(work.vector),
+        estimate_s=seconds(work.vector),
+        disk_mb=megabytes(work.vector),
     params:
         code=code("vector"),
     message:

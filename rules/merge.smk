@@ -18,7 +18,9 @@ rule merge:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=growing(60),
+        runtime=minutes(work.merge),
+        estimate_s=seconds(work.merge),
+        disk_mb=megabytes(work.merge),
         gpu=gpus,
     params:
         code=lambda wildcards: code("merge", **{plugins.MERGE_METHODS: method_name(wildcards)}),
@@ -45,10 +47,12 @@ rule greedy:
         method=r"greedy(-[\w-]+)?",
     conda:
         "../envs/models.yaml"
-    threads: 1
+    threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
-        runtime=growing(1440),
+        runtime=minutes(work.greedy),
+        estimate_s=seconds(work.greedy),
+        disk_mb=megabytes(work.greedy),
         gpu=gpus,
     params:
         code=job_code("greedy"),
@@ -82,7 +86,8 @@ rule sparsity:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=growing(30),
+        runtime=minutes(work.compare),
+        estimate_s=seconds(work.compare),
     params:
         code=code("sparsity"),
         freeze=setting("freeze"),
@@ -107,7 +112,8 @@ rule signs:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=growing(30),
+        runtime=minutes(work.compare),
+        estimate_s=seconds(work.compare),
     params:
         code=code("signs"),
     message:

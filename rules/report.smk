@@ -24,7 +24,8 @@ rule table:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(work.small),
+        estimate_s=seconds(work.small),
     params:
         code=kind_code("table", plugins.TABLES),
         table=lambda wildcards: shown("table")(wildcards).model_dump(),
@@ -57,7 +58,8 @@ rule figure:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(work.small),
+        estimate_s=seconds(work.small),
     params:
         code=kind_code("figure", plugins.FIGURES),
         figure=lambda wildcards: shown("figure")(wildcards).model_dump(),
@@ -86,7 +88,8 @@ rule report:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(work.small),
+        estimate_s=seconds(work.small),
     params:
         code=code(
             "report",

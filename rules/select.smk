@@ -18,10 +18,11 @@ rule sweep:
         vector=rf"(?!{UNLEARN_METHOD}\.csv)\w[\w.-]*",
     conda:
         "../envs/models.yaml"
-    threads: 1
+    threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
-        runtime=growing(240),
+        runtime=minutes(work.sweep),
+        estimate_s=seconds(work.sweep),
         gpu=gpus,
     params:
         code=job_code("sweep"),
@@ -53,10 +54,11 @@ rule search:
         "results/{study}/benchmarks/search/{experiment}/{task}/{method}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: 1
+    threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
-        runtime=growing(240),
+        runtime=minutes(work.search),
+        estimate_s=seconds(work.search),
         gpu=gpus,
     params:
         code=job_code("search"),
@@ -89,7 +91,8 @@ rule select:
     threads: 1
     resources:
         mem_mb=500,
-        runtime=10,
+        runtime=minutes(work.small),
+        estimate_s=seconds(work.small),
     params:
         code=code("select_coefficient"),
         about=of_method("about"),

@@ -21,10 +21,12 @@ rule unlearn:
         method=UNLEARN_METHOD,
     conda:
         "../envs/models.yaml"
-    threads: 1
+    threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
-        runtime=growing(480),
+        runtime=minutes(work.unlearn),
+        estimate_s=seconds(work.unlearn),
+        disk_mb=megabytes(work.unlearn),
         gpu=gpus,
     params:
         code=job_code("unlearn", **{plugins.UNLEARN_METHODS: method_name}),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from negmerge.jobs.out_of_memory import ACCUMULATED, BATCHES, advice, is_out_of_memory
+from negmerge.jobs.out_of_memory import advice, is_out_of_memory
 from negmerge.settings.study import load_study
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -24,32 +24,46 @@ LOG = "results/small/logs/base/clip.log"
 IMAGES = "data/cats/images.safetensors"
 
 
-@pytest.mark.parametrize("rule", BATCHES)
-def test_the_settings_named_exist(rule):
-    place = BATCHES[rule]
-    found = []
-    for experiment in load_study(CONFIG, "demo").experiments.values():
-        try:
-            found.append(attrgetter(place)(experiment))
-            if rule in ACCUMULATED:
-                attrgetter(place.replace("batch_size", "grad_accum_steps"))(experiment)
-        except AttributeError:
-            continue
-    assert found
-    assert all(type(size) is int for size in found)
+@pytest.mark.parametrize(
+    ("rule", "params", "expected"),
+    [
+        ("sweep", {"batch_size": 5}, "lower experiments.clip.eval_batch_size"),
+        ("finetune", {"recipe": {"epochs": 1}, "batch_size": 5},
+         "lower experiments.clip.finetune.batch_size and raise "
+         "experiments.clip.finetune.grad_accum_steps, so that a step still takes as many images"),
+        ("base", {"pretrain": {"recipe": {}}},
+         "lower experiments.clip.pretrain.recipe.batch_size and raise "
+         "experiments.clip.pretrain.recipe.grad_accum_steps, so that a step still takes as many "
+         "images"),
+        ("base", {"pretrain": None}, "use a GPU with more, or device: cpu"),
+        ("evaluate", {"batch_size": 5, "relearning": {"seeds": 1}},
+         "lower experiments.clip.eval_batch_size; a classifier that relearns: "
+         "experiments.clip.relearn.batch_size"),
+        ("evaluate", {"batch_size": 5, "relearning": None},
+         "lower experiments.clip.eval_batch_size"),
+        ("merge", {}, "use a GPU with more, or device: cpu"),
+    ],
+)  # fmt: skip
+def test_the_advice_is_the_setting_to_lower_by_its_place_in_the_study(rule, params, expected):
+    line = f"{rule}: the memory of the GPU does not suffice; {expected}"
+    assert advice(rule, "clip", params) == line
 
 
-def test_the_advice_is_the_setting_to_lower_by_its_place_in_the_study():
-    assert advice("sweep", "clip") == (
-        "sweep: the memory of the GPU does not suffice; lower experiments.clip.eval_batch_size"
+def test_the_settings_named_exist():
+    experiments = load_study(CONFIG, "demo").experiments
+    places = ("finetune", "train", "unlearn", "pretrain.recipe")
+    for place in places:
+        recipes = [attrgetter(place)(one) for one in experiments.values() if has(one, place)]
+        assert recipes
+        assert all(type(recipe.grad_accum_steps) is int for recipe in recipes)
+    assert all(type(one.eval_batch_size) is int for one in experiments.values())
+    assert all(
+        type(one.relearn.batch_size) is int for one in experiments.values() if has(one, "relearn")
     )
-    assert advice("base", "clip") == (
-        "base: the memory of the GPU does not suffice; "
-        "lower experiments.clip.pretrain.recipe.batch_size and raise "
-        "experiments.clip.pretrain.recipe.grad_accum_steps, "
-        "so that a step still takes as many images"
-    )
-    assert advice("merge", "clip").endswith("use a GPU with more, or device: cpu")
+
+
+def has(experiment, place):
+    return getattr(experiment, place.split(".")[0], None) is not None
 
 
 def test_other_errors_are_none_of_memory():
@@ -64,7 +78,7 @@ def test_a_job_out_of_memory_ends_with_the_advice_as_its_one_line(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
     )
     assert done.returncode == 1
-    assert (tmp_path / LOG).read_text() == f"error: {advice('base', 'clip')}\n"
+    assert (tmp_path / LOG).read_text() == f"error: {advice('base', 'clip', {})}\n"

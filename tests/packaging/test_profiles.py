@@ -7,11 +7,6 @@ import sys
 import yaml
 from workflow_text import ROOT, TARGETS, rules
 
-from negmerge.jobs.out_of_memory import BATCHES
-
-# Their memory is that of weights or prompts, not of a batch of images.
-WITHOUT_BATCHES = {"head", "merge"}
-
 
 def load(name):
     return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
@@ -43,20 +38,14 @@ def test_snakemake_accepts_the_slurm_profile():
     assert planned.returncode == 0, planned.stderr
 
 
-def test_jobs_of_a_cluster_ask_for_more_with_each_attempt():
+def test_every_job_asks_for_what_its_step_takes():
     for name, rule in rules().items():
-        asked = re.findall(r"(?:mem_mb|runtime)=(\w+)", rule.get("resources", ""))
-        submitted = name not in TARGETS and "localrule" not in rule
-        assert asked == ["growing", "growing"] or not submitted, name
-
-
-def test_every_job_on_a_gpu_can_say_what_to_lower_when_its_memory_ends():
-    on_gpu = {name for name, rule in rules().items() if "gpu=gpus" in rule.get("resources", "")}
-    assert on_gpu - WITHOUT_BATCHES == set(BATCHES)
-
-
-def test_gpus_are_named_in_the_page_on_clusters():
-    on_gpu = {name for name, rule in rules().items() if "gpu=gpus" in rule.get("resources", "")}
-    text = (ROOT / "docs" / "cluster.md").read_text()
-    (named,) = re.findall(r"beside (`finetune`: .*?)\.", text, re.S)
-    assert on_gpu == set(re.findall(r"`(\w+)`", named))
+        asked = re.findall(r"(\w+)=(\w+)\((?:work\.)?(\w+)\)", rule.get("resources", ""))
+        found = {resource: (look_up, what) for resource, look_up, what in asked}
+        if name in TARGETS:
+            continue
+        _, step = found["runtime"]
+        assert found["runtime"] == ("minutes", step), name
+        assert found["estimate_s"] == ("seconds", step), name
+        assert found.get("disk_mb", ("megabytes", step)) == ("megabytes", step), name
+        assert "mem_mb" in found or "localrule" in rule, name

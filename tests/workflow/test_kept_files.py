@@ -3,8 +3,8 @@
 import pytest
 
 from negmerge.jobs.verification import verify
-from negmerge.planning.jobs import read_jobs, start_snakemake
-from negmerge.settings.study import load_study
+from negmerge.planning.jobs import list_jobs
+from negmerge.planning.plan import make_plan
 
 TASK = "results/tiny/clip/digits"
 TARGETS = ["results/tiny/tables/sparsity.csv", f"{TASK}/scores/negmerge.json"]
@@ -40,11 +40,16 @@ def test_only_the_base_with_its_heads_and_what_single_images_gave_are_left(lean)
 def test_what_went_is_not_missed(lean, monkeypatch):
     assert lean.planned(*TARGETS) == set()
     monkeypatch.chdir(lean.folder)
-    study = load_study("config", "tiny")
-    with start_snakemake(TARGETS) as process:
-        jobs = read_jobs(process, study, "tiny", "data")
+    jobs = list_jobs(TARGETS)
     assert {job.rule for job in jobs} >= {"finetune", "vector", "merge", "evaluate"}
-    assert not [job for job in jobs if job.pending]
+    assert not [job for job in jobs if job.to_do]
+    plan = make_plan("tiny", "sparsity")
+    assert plan["hours"]["cpu"] == {"estimate": 0, "at_most": 0}
+    assert plan["done"]["jobs"] > 6
+    assert plan["done"]["hours"] > 0
+    # What is still to come would go again.
+    more = make_plan("tiny", f"{TASK}/scores/uniform.json")["disk"]
+    assert 0 < more["dropped"] <= more["gigabytes"]
 
 
 def test_what_is_asked_for_stays(lean, tmp_path):

@@ -1,5 +1,7 @@
 """After an edit, exactly the jobs run again that depend on what was edited (seen by dry runs)."""
 
+import pytest
+
 REPORT = "results/tiny/report.html"
 LIBRARY = "workflow/scripts/negmerge"
 
@@ -89,3 +91,18 @@ def test_a_touched_file_reruns_nothing(editable):
 def test_the_model_of_a_study_file_is_no_input_of_a_job(editable):
     editable.edit(f"{LIBRARY}/settings/study.py", '"""', '"""Edited. ')
     assert editable.planned(REPORT) == set()
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        ("--cores", "7"),
+        ("--cores", "7", "--set-threads", "finetune=3", "sweep=5", "unlearn=2", "evaluate=7"),
+        ("--cores", "2", "--config", "device=cuda"),
+        ("--profile", "slurm", "--config", "device=cuda"),
+    ],
+)
+def test_another_machine_reruns_nothing(finished, machine):
+    run = finished.snakemake("--dry-run", *machine, "--", REPORT)
+    assert run.returncode == 0, run.stderr
+    assert "Nothing to be done" in run.stdout + run.stderr

@@ -1,4 +1,4 @@
-"""Print what a study, or a part of it, will take, beside what it took."""
+"""Print what a study, or a part of it, will take."""
 
 import argparse
 
@@ -6,8 +6,8 @@ from negmerge import arguments
 
 SUMMARY = "say what a study will take: jobs, hours, downloads and disk"
 EPILOG = (
-    "Nothing is run. The hours are estimates, with config/costs.yaml; what jobs that have\n"
-    "run took stands beside. Call it where the Snakefile lies.\n\n"
+    "Nothing is run. Snakemake lists the jobs with what their rules ask for; hours are\n"
+    "estimates, with config/costs.yaml. Call it where the Snakefile lies.\n\n"
     "example:\n  negmerge plan paper table2"
 )
 
@@ -31,8 +31,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: something in the study is wrong, or Snakemake cannot plan it.
     """
-    from negmerge.planning.layout import describe
-    from negmerge.planning.plan import make_plan
+    from negmerge.planning.plan import describe, make_plan
 
     report = make_plan(options.study, options.target)
     arguments.print_report(options, report, describe(report))

@@ -48,7 +48,8 @@ def job(snakemake: Any) -> Iterator[Provenance]:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        _fail(advice(snakemake.rule, snakemake.wildcards.get("experiment", "")), terminal)
+        experiment = snakemake.wildcards.get("experiment", "")
+        _fail(advice(snakemake.rule, experiment, snakemake.params), terminal)
     finally:
         os.close(terminal)
 

@@ -1,22 +1,7 @@
 """What to change when the memory of a GPU does not suffice."""
 
 import sys
-
-# By rule: the setting of an experiment that says how many images are on the GPU at a time. Those
-# of training can be made up for by `grad_accum_steps` beside them.
-BATCHES = {
-    "base": "pretrain.recipe.batch_size",
-    "train": "train.batch_size",
-    "finetune": "finetune.batch_size",
-    "unlearn": "unlearn.batch_size",
-    "greedy": "eval_batch_size",
-    "sweep": "eval_batch_size",
-    "measure": "eval_batch_size",
-    "search": "eval_batch_size",
-    "evaluate": "eval_batch_size",
-    "gradcam": "eval_batch_size",
-}
-ACCUMULATED = ("base", "train", "finetune")
+from collections.abc import Mapping
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -25,21 +10,27 @@ def is_out_of_memory(error: BaseException) -> bool:
     return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
-def advice(rule: str, experiment: str) -> str:
-    """Say in one line what to change.
+def advice(rule: str, experiment: str, params: Mapping) -> str:
+    """Say in one line what to change: the setting of how many images are on the GPU at a time.
 
     Args:
-        rule: the rule whose job found no more memory.
+        rule: the rule whose job found no more memory; where a job has a `recipe`, the experiment
+            has it under the name of the rule.
         experiment: of that job.
+        params: of that job; `batch_size` is the experiment's `eval_batch_size`.
     """
     line = f"{rule}: the memory of the GPU does not suffice; "
-    if rule not in BATCHES:
-        return f"{line}use a GPU with more, or device: cpu"
-    place = f"experiments.{experiment}.{BATCHES[rule]}"
-    line += f"lower {place}"
-    if rule in ACCUMULATED:
-        beside = place.replace("batch_size", "grad_accum_steps")
-        line += f" and raise {beside}, so that a step still takes as many images"
-    if rule == "evaluate":
-        line += f"; a classifier that relearns: experiments.{experiment}.relearn.batch_size"
+    place = f"experiments.{experiment}"
+    recipe = f"{place}.pretrain.recipe" if params.get("pretrain") else f"{place}.{rule}"
+    if params.get("recipe") or params.get("pretrain"):
+        line += (
+            f"lower {recipe}.batch_size and raise {recipe}.grad_accum_steps, so that a step still "
+            "takes as many images"
+        )
+    elif params.get("batch_size"):
+        line += f"lower {place}.eval_batch_size"
+    else:
+        line += "use a GPU with more, or device: cpu"
+    if params.get("relearning"):
+        line += f"; a classifier that relearns: {place}.relearn.batch_size"
     return line

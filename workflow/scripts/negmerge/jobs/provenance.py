@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,9 @@ class Record:
         bytes: the file's size.
         sha256: its hash.
         modified: the time stamp with which it was last found to be right, in nanoseconds.
-        checkpoints: the workflow's setting; with `needed`, they go when no job needs them any more.
+        checkpoints: the workflow's setting; with `needed`, what is `intermediate` goes when no job
+            needs it any more.
+        intermediate: whether the rule calls the file so.
         inputs: what it was made from: by name `sha256`, None for a folder, and `record`, the place
             of the record that the input had, None if it had none.
     """
@@ -66,6 +69,7 @@ class Record:
     sha256: str
     modified: int
     checkpoints: str
+    intermediate: bool
     inputs: dict[str, dict[str, str | None]]
 
 
@@ -107,6 +111,7 @@ def read_record(path: Path) -> Record:
             sha256=str(made["sha256"]),
             modified=int(made["modified"]),
             checkpoints=str(content["checkpoints"]),
+            intermediate=bool(made["intermediate"]),
             inputs=inputs,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -184,7 +189,10 @@ class Provenance:
                 path: {"sha256": self._hash(path), "record": self._records.get(path)}
                 for path in dict.fromkeys(self._job.input)
             },
-            "outputs": {path: _facts(path) for path in self._job.output},
+            "outputs": {
+                path: _facts(path) | {"intermediate": self._is_intermediate(path)}
+                for path in self._job.output
+            },
             "checkpoints": self._job.config.get("checkpoints", "all"),
             "params": params,
             "seed": params.get("seed"),
@@ -195,6 +203,11 @@ class Provenance:
         }
         for path in self._job.output:
             write_json(place_of_record(self._folder, Path(path)), record)
+
+    def _is_intermediate(self, path: str) -> bool:
+        """Say whether the rule calls an output so; in a module, a prefix stands before it."""
+        marked = self._job.config.get("intermediate", [])
+        return any(fnmatchcase(path, f"*{place}") for place in marked)
 
     def _hash(self, path: str) -> str | None:
         """Hash an input once; a folder, which a source of data may read, has no hash."""

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from negmerge.errors import UserError
 from negmerge.files import read_json, sha256
 from negmerge.jobs.provenance import FOLDER, Record, place_of_record, read_record
-from negmerge.planning.storage import INTERMEDIATE
 
 # Folders of a study whose files no script makes, but Snakemake, or that say how a job went.
 UNRECORDED = (FOLDER, "benchmarks", "logs")
@@ -148,7 +147,7 @@ class _Chain:
         for name, facts in record.inputs.items():
             self._check_input(record, name, facts["sha256"])
         path = self.path(record.name)
-        if self._drops and record.rule in INTERMEDIATE and not path.exists():
+        if self._drops and record.intermediate and not path.exists():
             self.dropped += 1
             return
         if not path.is_file():

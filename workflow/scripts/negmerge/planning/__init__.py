@@ -1,1 +1,1 @@
-"""What a study will take before it runs: jobs, hours, downloads, disk; with stated assumptions."""
+"""What jobs ask for, and what a study will take before it runs; with stated assumptions."""

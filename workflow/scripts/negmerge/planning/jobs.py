@@ -1,63 +1,46 @@
-"""The jobs that a target needs, as Snakemake knows them, and which of them are done already."""
+"""The jobs that files need, with what their rules ask for, as Snakemake itself lists them."""
 
+import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from negmerge.errors import UserError, unknown
-from negmerge.settings.study import Study
+from negmerge.errors import UserError
 
-# Rules with one job for an experiment, or for a task of it, so that their jobs have no other name.
-NAMELESS = ("base", "split")
-COLUMNS = ("output_file", "date", "rule", "log-file(s)", "status", "plan")
+LISTING = Path(__file__).with_name("listing.py")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """A job.
 
     Attributes:
         rule: what it does.
         outputs: its files.
-        pending: whether it has still to run.
-        benchmark: where Snakemake notes what it took.
-        experiment, task: where it belongs, if anywhere; "" if not.
-        name: what tells it from the others: a point, a method, a data set; "" if nothing does.
+        to_do: whether it has still to run.
+        estimate_s: how long it takes.
+        minutes: how long it may take.
+        disk_mb: what it writes.
+        gpu: whether it holds a GPU.
+        drops: whether its files go again as soon as no job needs them any more.
+        by_hand: how a person gets its file; None if the workflow makes it.
+        benchmark: where Snakemake notes what it took; None if nowhere.
+        after: the jobs whose files it reads.
     """
 
     rule: str
     outputs: tuple[str, ...]
-    pending: bool
-    benchmark: str
-    experiment: str = ""
-    task: str = ""
-    name: str = ""
-
-
-def targets(study: Study, name: str, wanted: str) -> list[str]:
-    """Give the files that a word means: `report`, a table, a figure, or a path as it is.
-
-    Args:
-        study: the study.
-        name: its name.
-        wanted: the word; a name that both a table and a figure have means both.
-
-    Raises:
-        UserError: there is no such table or figure.
-    """
-    if "/" in wanted:
-        return [wanted]
-    if wanted == "report":
-        return [f"results/{name}/report.html"]
-    found = [f"results/{name}/tables/{wanted}.md"] if wanted in study.tables else []
-    found += [f"results/{name}/figures/{wanted}.png"] if wanted in study.figures else []
-    if not found:
-        valid = {"report", *study.tables, *study.figures}
-        raise UserError(unknown("table or figure", wanted, valid))
-    return found
+    to_do: bool
+    estimate_s: float
+    minutes: int
+    disk_mb: int
+    gpu: bool
+    drops: bool
+    by_hand: str | None
+    benchmark: str | None
+    after: "tuple[Job, ...]"
 
 
 def require_workflow() -> None:
@@ -72,79 +55,20 @@ def require_workflow() -> None:
         raise UserError("no Snakefile in this folder; run the command where the workflow lies")
 
 
-def start_snakemake(files: Iterable[str]) -> subprocess.Popen:
-    """Start Snakemake, which lists the jobs behind some files and runs none."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--summary", "--", *files],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def read_jobs(process: subprocess.Popen, study: Study, name: str, data: str) -> list[Job]:
-    """Wait for Snakemake and read its list.
-
-    Args:
-        process: from `start_snakemake`.
-        study: the study.
-        name: its name.
-        data: the folder of prepared data sets.
+def list_jobs(files: list[str]) -> list[Job]:
+    """List the jobs behind some files, each after those that it needs; nothing is run.
 
     Raises:
-        UserError: what Snakemake says is wrong, in one line.
+        UserError: what Snakemake, or a rule of the workflow, says is wrong.
     """
-    out, err = process.communicate()
-    if process.returncode:
-        raise UserError(_reason(err))
-    lines = out.splitlines()
-    if not lines or tuple(lines[0].split("\t")) != COLUMNS:
-        raise UserError(f"Snakemake listed no jobs, but: {' '.join(lines[:1]) or 'nothing'}")
-    found: dict[str, Job] = {}
-    for line in lines[1:]:
-        row = dict(zip(COLUMNS, line.split("\t"), strict=True))
-        job = _job(row["rule"], row["output_file"], study, name, data)
-        pending = row["plan"] == "update pending"
-        earlier = found.get(job.benchmark)
-        outputs = (*(earlier.outputs if earlier else ()), row["output_file"])
-        pending = pending or bool(earlier and earlier.pending)
-        found[job.benchmark] = Job(**vars(job) | {"outputs": outputs, "pending": pending})
-    return list(found.values())
-
-
-def _job(rule: str, output: str, study: Study, name: str, data: str) -> Job:
-    """Tell from the place of an output which job makes it.
-
-    Raises:
-        UserError: the place is that of another study.
-    """
-    path, results, prepared = PurePosixPath(output), f"results/{name}", PurePosixPath(data)
-    if path.is_relative_to(prepared):
-        # data/{dataset}/images.safetensors, data/downloads/{dataset}/{file}, data/weights/{model}
-        parts = path.relative_to(prepared).parts
-        label = "/".join(parts[1:]) if rule in ("download", "weights") else parts[0]
-        return Job(rule, (), False, f"{data}/benchmarks/{rule}/{label}.tsv", name=label)
-    if not path.is_relative_to(results):
-        raise UserError(f"{output}: not in {results}/, where the results of study {name} lie")
-    parts = path.relative_to(results).parts
-    experiment = parts[0] if parts[0] in study.experiments else ""
-    tasks = study.experiments[experiment].task_names if experiment else ()
-    task = parts[1] if experiment and parts[1] in tasks else ""
-    label = "" if rule in NAMELESS else path.stem
-    place = "/".join(filter(None, (experiment, task, label)))
-    return Job(rule, (), False, f"{results}/benchmarks/{rule}/{place}.tsv", experiment, task, label)
-
-
-def _reason(err: str) -> str:
-    """Find the line in which Snakemake, or a rule of the workflow, says what is wrong."""
-    lines = [line.strip() for line in err.splitlines() if line.strip()]
-    ours = [line for line in lines if line.startswith("error: ")]
-    if ours:
-        return ours[-1].removeprefix("error: ")
-    places = [number for number, line in enumerate(lines) if _is_exception(line)]
-    told: Sequence[str] = lines[places[0] : places[0] + 2] if places else lines[-1:]
-    return f"Snakemake: {' '.join(told) or 'it failed and did not say why'}"
-
-
-def _is_exception(line: str) -> bool:
-    return line.split(" ")[0].rstrip(":").endswith(("Exception", "Error"))
+    command = [sys.executable, "-P", str(LISTING), *files]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.splitlines() or ["Snakemake failed and did not say why"])[-1]
+        raise UserError(last.removeprefix("error: "))
+    found: list[Job] = []
+    for row in json.loads(done.stdout):
+        row["outputs"] = tuple(row["outputs"])
+        row["after"] = tuple(found[number] for number in row["after"])
+        found.append(Job(**row))
+    return found

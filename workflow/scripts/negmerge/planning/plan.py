@@ -1,19 +1,21 @@
-"""A plan: what the files that a person asks for will take, beside what they took."""
+"""A plan: what the jobs ask for that make the files which a person wants."""
 
+import csv
+import os
 import sys
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from operator import itemgetter
 from pathlib import Path
 
-from negmerge.planning.assumptions import load_assumptions
-from negmerge.planning.case import Work
-from negmerge.planning.jobs import Job, read_jobs, require_workflow, start_snakemake, targets
-from negmerge.planning.networks import Network, measure
-from negmerge.planning.storage import artefacts, downloads, largest_pool, spool, weights
-from negmerge.planning.times import Clock, longest_chain, total_hours
-from negmerge.planning.work import work_of
+from negmerge.errors import UserError, unknown
+from negmerge.planning.jobs import Job, list_jobs, require_workflow
+from negmerge.settings.costs import Costs, load_costs
 from negmerge.settings.study import Study, load_study
-from negmerge.settings.yaml_files import read_yaml
+
+# The rules whose files come from the internet.
+FETCHING = ("download", "weights")
+UNITS = {"gpu": "GPU h", "cpu": "CPU h"}
 
 
 def make_plan(name: str, wanted: str = "report", config: str | Path = "config") -> dict:
@@ -27,161 +29,204 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
         config: the configuration folder.
 
     Returns:
-        What `layout.describe` prints, as JSON values; sizes are in bytes.
+        What `describe` prints, as JSON values.
 
     Raises:
         UserError: a mistake in a name or a file, or what Snakemake says is wrong.
     """
     require_workflow()
-    study, assumed = load_study(config, name), load_assumptions(config)
+    study, costs = load_study(config, name, options=False), load_costs(config)
     files = targets(study, name, wanted)
-    settings = read_yaml(Path(config) / "config.yaml", dict)
-    with start_snakemake(files) as process:
-        if sys.stderr.isatty():
-            print("asking Snakemake; a study of thousands of jobs takes a minute", file=sys.stderr)
-        try:
-            # Meanwhile, since torch takes seconds to import.
-            networks = _networks(study)
-            jobs = read_jobs(process, study, name, settings["data"])
-        except BaseException:
-            process.kill()
-            raise
-    works = {job: work_of(job, study, networks) for job in jobs}
-    clock = Clock(assumed, study)
-    seconds = {
-        job: clock.seconds(job, work, networks.get(job.experiment)) for job, work in works.items()
-    }
-    chain, longest = longest_chain({job: seconds[job] for job in jobs if job.pending}, study)
-    steps = _steps(jobs, works, seconds, clock)
-    used = {job.experiment for job in jobs if job.experiment}
-    extra = spool(jobs, study, assumed)
-    written = artefacts(jobs, study, networks, assumed, settings.get("checkpoints", "all"))
-    dropped = sum(row["dropped"] for row in written)
+    if sys.stderr.isatty():
+        print("asking Snakemake; a study of thousands of jobs takes a while", file=sys.stderr)
+    jobs = list_jobs(files)
     return {
         "study": name,
         "targets": files,
-        "steps": steps,
-        "hours": {unit: _hours(steps, unit) for unit in ("gpu", "cpu")},
-        "grids": _grids(works, seconds),
-        "chain": {"jobs": chain, "seconds": longest},
-        "downloads": downloads(jobs, study),
-        "weights": weights(jobs, study, networks),
-        "disk": written,
-        "peak": {
-            "end": sum(row["bytes"] for row in written) - dropped,
-            "dropped": dropped,
-            "pool": largest_pool(jobs, networks) if dropped else 0,
-            "spool": extra,
-        },
-        "models": _models(study, {key: networks[key] for key in sorted(used)}, clock),
-        "assumptions": assumed.model_dump(),
-        "device": study.device,
+        **add_up(jobs),
+        "unknown": unknown_sizes(study, costs, jobs),
+        "limit": costs.limit.model_dump(),
     }
 
 
-def _networks(study: Study) -> dict[str, Network]:
-    """Measure the network of each experiment, each kind once."""
-    known, found, kinds = study.catalogue, {}, {}
-    for name, experiment in study.experiments.items():
-        kind = experiment.model, known.datasets[experiment.datasets[0]].classes
-        if kind not in kinds:
-            kinds[kind] = measure(known.models[experiment.model], kind[1])
-        found[name] = kinds[kind]
+def add_up(jobs: Sequence[Job]) -> dict:
+    """Add up what jobs ask for, those that are still to do; the longest steps first."""
+    to_do = [job for job in jobs if job.to_do]
+    fetched = [job for job in to_do if job.rule in FETCHING]
+    steps = [_step([job for job in jobs if job.rule == rule]) for rule in {j.rule for j in jobs}]
+    chain = longest_chain(to_do)
+    return {
+        "steps": sorted(steps, key=lambda step: (-step["hours"]["estimate"], step["rule"])),
+        "hours": {
+            unit: _hours([job for job in to_do if job.gpu == (unit == "gpu")]) for unit in UNITS
+        },
+        "chain": {"jobs": [_label(job) for job in chain], "hours": _hours(chain)},
+        "disk": {
+            "gigabytes": _gigabytes(to_do),
+            "dropped": _gigabytes(job for job in to_do if job.drops),
+        },
+        "fetch": {job.outputs[0]: job.disk_mb / 1e3 for job in fetched},
+        "by_hand": {job.outputs[0]: job.by_hand.strip() for job in fetched if job.by_hand},
+        "done": _done(job for job in jobs if not job.to_do),
+    }
+
+
+def targets(study: Study, name: str, wanted: str) -> list[str]:
+    """Give the files that a word means: `report`, a table, a figure, or a path as it is.
+
+    Args:
+        study: the study.
+        name: its name.
+        wanted: the word; a name that both a table and a figure have means both.
+
+    Raises:
+        UserError: there is no such table or figure, or the path is that of another study.
+    """
+    if "/" in wanted:
+        if Path(wanted).parts[:2] != ("results", name):
+            raise UserError(f"{wanted}: not in results/{name}/, where the results of {name} lie")
+        return [wanted]
+    if wanted == "report":
+        return [f"results/{name}/report.html"]
+    found = [f"results/{name}/tables/{wanted}.md"] if wanted in study.tables else []
+    found += [f"results/{name}/figures/{wanted}.png"] if wanted in study.figures else []
+    if not found:
+        valid = {"report", *study.tables, *study.figures}
+        raise UserError(unknown("table or figure", wanted, valid))
     return found
 
 
-def _steps(
-    jobs: Sequence[Job],
-    works: dict[Job, Work | None],
-    seconds: dict[Job, float | None],
-    clock: Clock,
-) -> list[dict]:
-    """Put the jobs together by rule, those that take longest first."""
-    by_rule = defaultdict(list)
-    for job in jobs:
-        by_rule[job.rule].append(job)
-    steps = []
-    for rule, own in by_rule.items():
-        known = [seconds[job] for job in own if seconds[job] is not None]
-        todo = [job for job in own if job.pending]
-        bases = sorted({work.basis for job in own if (work := works[job]) is not None})
-        measured = [job for job in own if Path(job.benchmark).is_file()]
-        steps.append(
-            {
-                "rule": rule,
-                "jobs": len(own),
-                "to_do": len(todo),
-                "unit": "gpu" if clock.on_gpu(rule) else "cpu",
-                "seconds_least": min(known, default=None),
-                "seconds_mean": sum(known) / len(known) if known else None,
-                "seconds_most": max(known, default=None),
-                "hours_all": total_hours([seconds[job] for job in own]),
-                "hours_to_do": total_hours([seconds[job] for job in todo]),
-                "unknown": len(own) - len(known),
-                "basis": bases,
-                "images": _images(works[job] for job in own),
-                "measured": _measured(measured, seconds),
-            }
+def longest_chain(jobs: Iterable[Job]) -> list[Job]:
+    """Give the chain of jobs that takes longest, however many machines there are."""
+
+    @cache
+    def ending_with(job: Job) -> tuple[float, tuple[Job, ...]]:
+        before = [ending_with(earlier) for earlier in job.after if earlier in wanted]
+        seconds, chain = max(before, default=(0, ()), key=itemgetter(0))
+        return seconds + job.estimate_s, (*chain, job)
+
+    wanted = dict.fromkeys(jobs)
+    return list(max(map(ending_with, wanted), default=(0, ()), key=itemgetter(0))[1])
+
+
+def unknown_sizes(study: Study, costs: Costs, jobs: Iterable[Job]) -> list[str]:
+    """Name what jobs to do need whose size is not known."""
+    known, to_do = study.catalogue, [job for job in jobs if job.to_do]
+    named = {part for job in to_do for place in job.outputs for part in Path(place).parts}
+    models = {one.model for name, one in study.experiments.items() if name in named}
+    found = [f"model {name}" for name in sorted(models) if known.models[name].cost is None]
+    for name in filter(named.__contains__, study.datasets):
+        if name not in costs.image_bytes:
+            found.append(f"images of {name}")
+        files = known.datasets[name].downloads.values()
+        found += [f"{name}/{file.name}" for file in files if file.bytes is None]
+    return found
+
+
+def describe(plan: dict) -> Iterator[str]:
+    """Print a plan: steps, totals, disk, downloads, and what is not known."""
+    margin, start = (plan["limit"][key]["value"] for key in ("margin", "start"))
+    yield f"{plan['study']}: {', '.join(plan['targets'])}"
+    yield (
+        "Hours are rough estimates, from config/costs.yaml. A job may take "
+        f"{margin:g} times its own, and {start:g} minutes."
+    )
+    yield ""
+    rows = [["step", "jobs", "to do", "hours", "", "limits", "longest", "GB"]]
+    for step in plan["steps"]:
+        hours = step["hours"]
+        row = [step["rule"], f"{step['jobs']:,}", f"{step['to_do']:,}", _number(hours["estimate"])]
+        row += [UNITS[step["unit"]], _number(hours["at_most"]), _number(step["longest_limit"])]
+        rows.append([*row, _number(step["gigabytes"])])
+    yield from _table(rows)
+    yield ""
+    for unit, name in UNITS.items():
+        if plan["hours"][unit]["estimate"]:
+            yield f"{name} to do: {_both(plan['hours'][unit])}"
+    chain = plan["chain"]
+    if chain["jobs"]:
+        yield f"Longest chain, with a machine for every job: {_both(chain['hours'])}:"
+        yield f"  {' -> '.join(chain['jobs'])}"
+    if plan["done"]["jobs"]:
+        yield f"Took so far: {_number(plan['done']['hours'])} h for {plan['done']['jobs']:,} jobs"
+    yield from _sizes(plan)
+
+
+def _sizes(plan: dict) -> Iterator[str]:
+    disk, fetch = plan["disk"], plan["fetch"]
+    line = f"Disk: {_number(disk['gigabytes'])} GB to write"
+    if disk["dropped"]:
+        line += (
+            f", of which {_number(disk['dropped'])} GB go again as soon as no job needs them "
+            "(`checkpoints: needed`)"
         )
-    return sorted(steps, key=lambda step: (-step["hours_all"], step["rule"]))
+    yield line
+    if fetch:
+        yield f"To fetch: {len(fetch)} files, {_number(sum(fetch.values()))} GB"
+    for folder in dict.fromkeys(map(os.path.dirname, fetch)):
+        sizes = [size for place, size in fetch.items() if os.path.dirname(place) == folder]
+        yield f"  {folder}: {len(sizes)} files, {_number(sum(sizes))} GB"
+    for place, how in plan["by_hand"].items():
+        yield f"by hand: {place}: {how}"
+    if plan["unknown"]:
+        yield f"Not known, and taken for large: {', '.join(plan['unknown'])}"
 
 
-def _images(works: Iterable[Work | None]) -> dict[str, float]:
-    """Add up the images of all jobs of a rule by what is done with them, without what is 0."""
-    kinds = ("trained", "passed", "pruned", "loaded", "prompts")
-    found = [work for work in works if work is not None]
-    sums = {kind: sum(getattr(work, kind) for work in found) for kind in kinds}
-    return {kind: total for kind, total in sums.items() if total}
-
-
-def _measured(jobs: Sequence[Job], seconds: dict[Job, float | None]) -> dict | None:
-    """Say what the jobs of a rule took that have run, beside what is assumed for these."""
-    if not jobs:
-        return None
-    # Here, since pandas takes a second to import.
-    from negmerge.reporting.runtime import rule_times
-
-    (found,) = rule_times(job.benchmark for job in jobs)
-    assumed = [seconds[job] for job in jobs]
+def _step(jobs: Sequence[Job]) -> dict:
+    """Add up the jobs of a rule."""
+    to_do = [job for job in jobs if job.to_do]
     return {
-        "jobs": found.jobs,
-        "seconds_mean": found.mean_s,
-        "hours": found.total_s / 3600,
-        "memory_mb": found.memory_mb,
-        "assumed_hours": None if None in assumed else total_hours(assumed),
+        "rule": jobs[0].rule,
+        "jobs": len(jobs),
+        "to_do": len(to_do),
+        "unit": "gpu" if jobs[0].gpu else "cpu",
+        "hours": _hours(to_do),
+        "longest_limit": max((job.minutes for job in to_do), default=0) / 60,
+        "gigabytes": _gigabytes(to_do),
     }
 
 
-def _hours(steps: Sequence[dict], unit: str) -> dict[str, float]:
-    own = [step for step in steps if step["unit"] == unit]
-    taken = [step["measured"]["hours"] for step in own if step["measured"]]
+def _hours(jobs: Sequence[Job]) -> dict[str, float]:
     return {
-        "all": sum(step["hours_all"] for step in own),
-        "to_do": sum(step["hours_to_do"] for step in own),
-        "measured": sum(taken),
+        "estimate": sum(job.estimate_s for job in jobs) / 3600,
+        "at_most": sum(job.minutes for job in jobs) / 60,
     }
 
 
-def _grids(works: dict[Job, Work | None], seconds: dict[Job, float | None]) -> dict:
-    """Say what the grids of methods that train add to a model each; all at most."""
-    searched = {job: work.models for job, work in works.items() if work and work.models > 1}
-    more = [(seconds[job] or 0) * (1 - 1 / models) for job, models in searched.items()]
-    return {"jobs": len(searched), "models": sum(searched.values()), "hours": sum(more) / 3600}
+def _gigabytes(jobs: Iterable[Job]) -> float:
+    return sum(job.disk_mb for job in jobs) / 1e3
 
 
-def _models(study: Study, networks: dict[str, Network], clock: Clock) -> list[dict]:
-    """Say for each experiment how fast its network is assumed to be, in images per second."""
-    return [
-        {
-            "experiment": name,
-            "model": study.experiments[name].model,
-            "parameters": network.parameters,
-            "gflop": network.image_flops / 1e9,
-            "trained_per_s": clock.rate(
-                network, study.experiments[name], "finetune", clock.assumed.training.value
-            ),
-            "passed_per_s": clock.rate(network, study.experiments[name], "sweep", 1),
-            "loaded_per_s": 1 / clock.assumed.load_seconds(network.size),
-        }
-        for name, network in networks.items()
-    ]
+def _done(jobs: Iterable[Job]) -> dict[str, float]:
+    """Add up what jobs took that have run, from Snakemake's benchmark files."""
+    seconds = []
+    for place in (Path(job.benchmark) for job in jobs if job.benchmark):
+        if place.is_file():
+            with open(place, newline="") as stream:
+                seconds += [float(row["s"]) for row in csv.DictReader(stream, delimiter="\t")]
+    return {"jobs": len(seconds), "hours": sum(seconds) / 3600}
+
+
+def _label(job: Job) -> str:
+    return f"{job.rule} {job.outputs[0].removeprefix('results/').partition('/')[2]}"
+
+
+def _both(hours: dict) -> str:
+    return f"{_number(hours['estimate'])}, limits {_number(hours['at_most'])}"
+
+
+def _number(value: float) -> str:
+    """Show two or three figures: no estimate has more."""
+    if value >= 100 or value == 0:
+        return f"{value:,.0f}"
+    if value < 0.01:
+        return "< 0.01"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Align columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]
+        yield "  ".join(cells).rstrip()

@@ -1,247 +1,249 @@
-"""What the job of each rule has to do: images through a network, bytes read and written.
+"""What the job of each rule does: images through a network, bytes read, fetched and written.
 
-All numbers follow from the study's settings. A rule that is not here has unknown work, which a plan
-says; it never counts as none.
+All numbers follow from a study's settings and the rows of data sets and models; `estimates` makes
+minutes and megabytes of them. Where a job may need fewer, it is the most that it can need.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
-from negmerge import artefacts, plugins
-from negmerge.planning.case import Case, Work
-from negmerge.planning.jobs import Job
-from negmerge.planning.networks import Network
+from negmerge import plugins
 from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.catalogue import Catalogue, Cost
+from negmerge.settings.costs import Costs
 from negmerge.settings.counts import part_sizes
-from negmerge.settings.study import Study
+from negmerge.settings.experiment import Experiment
 
 
-def work_of(job: Job, study: Study, networks: Mapping[str, Network]) -> Work | None:
-    """Say what a job does; None if that is not known.
+@dataclass(frozen=True)
+class Work:
+    """What one job does.
 
-    Args:
-        job: the job.
-        study: its study.
-        networks: by experiment.
+    Attributes:
+        flops: floating point operations of networks.
+        loading: seconds in which one process reads, decodes and transforms the images.
+        moved: bytes of weights read and written.
+        unpacked: bytes of archives read.
+        fetched: bytes from the internet.
+        written: bytes of the outputs; small files do not count.
     """
-    known = study.catalogue
-    if job.rule in DATA:
-        return DATA[job.rule](job, known)
-    if job.rule in SMALL:
-        return Work("at most the start of a job")
-    if job.rule not in RULES or job.experiment not in networks:
-        return None
-    case = Case(job, study.experiments[job.experiment], networks[job.experiment], known)
-    return RULES[job.rule](case)
+
+    flops: float = 0
+    loading: float = 0
+    moved: float = 0
+    unpacked: float = 0
+    fetched: float = 0
+    written: float = 0
 
 
-def _base(case: Case) -> Work:
+@dataclass(frozen=True)
+class Case:
+    """A job: its wildcards, and all that its work follows from.
+
+    Attributes:
+        experiment: that the wildcards name; None for data sets and weights, which have none.
+    """
+
+    wildcards: Mapping[str, str]
+    known: Catalogue
+    costs: Costs
+    experiment: Experiment | None = None
+
+    @cached_property
+    def cost(self) -> Cost:
+        """The cost of the experiment's model, or that of a large one where it is not known."""
+        large = self.costs.unknown.gflop.value, self.costs.unknown.megabytes.value
+        unknown = Cost.model_construct(
+            gflop=large[0], megabytes=large[1], text_gflop=large[0], text_megabytes=large[1]
+        )
+        return self.known.models[self.experiment.model].cost or unknown
+
+    @property
+    def state(self) -> float:
+        """The bytes of a state that is fine-tuned: an image encoder, or a classifier."""
+        return self.cost.megabytes * 1e6
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """The images of the task by role and purpose."""
+        return self.experiment.image_counts(self.wildcards["task"], self.known)
+
+    def validation(self, *roles: str) -> int:
+        """Count the images that choose a coefficient."""
+        return sum(self.counts[role]["select"] for role in roles)
+
+    def work(self, *, trained: float = 0, passed: float = 0, loaded: float = 0, **bytes_) -> Work:
+        """Give the work of images: those of training steps, of passes, and read beforehand."""
+        loading, pixels = self.costs.loading, self.known.models[self.experiment.model].size ** 2
+        each = loading.per_image.value + pixels * loading.per_pixel.value
+        linear = getattr(self.experiment, "mode", "standard") == "linear"
+        passes = (passed + trained * self.costs.training.value) * (
+            self.costs.linear.value if linear else 1
+        )
+        flops = passes * self.cost.gflop * 1e9
+        return Work(flops=flops, loading=(trained + loaded) * each, **bytes_)
+
+
+def small(case: Case) -> Work:
+    """Nothing beside the start of a job."""
+    return Work()
+
+
+def download(case: Case) -> Work:
+    """Fetch a file; one that a person has put there is only read."""
+    file = case.known.datasets[case.wildcards["dataset"]].downloads[case.wildcards["file"]]
+    size = file.bytes or case.costs.unknown.file_bytes.value
+    return Work(unpacked=size, written=size) if file.manual else Work(fetched=size, written=size)
+
+
+def weights(case: Case) -> Work:
+    """Fetch trained weights, into the cache of the user."""
+    hub = case.known.models[case.wildcards["model"]].hub
+    size = (hub and hub.bytes) or case.costs.unknown.file_bytes.value
+    return Work(fetched=size, written=size)
+
+
+def prepare(case: Case) -> Work:
+    """Read archives and write their images, for a while twice."""
+    name = case.wildcards["dataset"]
+    row, unknown = case.known.datasets[name], case.costs.unknown
+    read = sum(file.bytes or unknown.file_bytes.value for file in row.downloads.values())
+    image = case.costs.image_bytes.get(name, unknown.image_bytes).value
+    return Work(unpacked=read, written=2 * image * sum(row.splits.values()))
+
+
+def base(case: Case) -> Work:
+    """Pre-train, or read and write weights of others; as an image and a text part."""
+    size = case.state + case.cost.text_megabytes * 1e6
     settings = case.experiment.pretrain
-    size = case.network.state_bytes + case.network.text_bytes
     if settings is None:
-        return Work("weights read and written, as float32", moved=2 * size)
+        return Work(moved=2 * size, written=size)
     shown = sum(
         part_sizes(case.known, name)[source.part] * source.repeat
         for name, source in settings.sources.items()
     )
-    recipe = settings.recipe
-    return Work(
-        "epochs x images of all sources", trained=recipe.epochs * shown, workers=recipe.workers
-    )
+    return case.work(trained=settings.recipe.epochs * shown, written=size)
 
 
-def _head(case: Case) -> Work:
-    row = case.known.prompts[case.job.name]
-    return Work(
-        "templates x classes as prompts, on one core", prompts=len(row.templates) * len(row.classes)
-    )
+def head(case: Case) -> Work:
+    """Encode a prompt for each template and class."""
+    row = case.known.prompts[case.wildcards["dataset"]]
+    return Work(flops=len(row.templates) * len(row.classes) * case.cost.text_gflop * 1e9)
 
 
-def _train(case: Case) -> Work:
-    recipe = case.experiment.train
-    role = "original" if case.job.name == "original" else "retain"
-    images = recipe.epochs * case.counts[role]["train"]
-    return Work("epochs x training images", trained=images, workers=recipe.workers)
+def train(case: Case) -> Work:
+    """Train a classifier on all images, or on those to retain."""
+    role = "original" if case.wildcards["trained"] == "original" else "retain"
+    images = case.experiment.train.epochs * case.counts[role]["train"]
+    return case.work(trained=images, written=case.state)
 
 
-def _finetune(case: Case) -> Work:
-    recipe = case.experiment.recipe(case.job.task, case.job.name)
+def finetune(case: Case) -> Work:
+    """Train the base on what it shall forget."""
+    recipe = case.experiment.recipe(case.wildcards["task"], case.wildcards["point"])
     images = recipe.epochs * case.counts["forget"]["train"]
-    size = 2 * case.network.state_bytes
-    return Work("epochs x images to forget", trained=images, workers=recipe.workers, moved=size)
+    return case.work(trained=images, moved=2 * case.state, written=case.state)
 
 
-def _unlearn(case: Case) -> Work:
-    """Count the passes of each model that a method trains; what has no epochs reads images once."""
-    from negmerge.unlearning.registry import TrainingOptions
+def vector(case: Case) -> Work:
+    """Read two states and write one."""
+    return Work(moved=3 * case.state, written=case.state)
 
-    experiment, name = case.experiment, case.job.name
+
+def merge(case: Case) -> Work:
+    """Read all vectors and write one."""
+    models = len(case.experiment.points(case.wildcards["method"]))
+    return Work(moved=(models + 1) * case.state, written=case.state)
+
+
+def greedy(case: Case) -> Work:
+    """Search the coefficient of each vector and of each trial."""
+    name = case.wildcards["method"]
+    options = methods.greedy_options(case.experiment.use(name).options)
+    models, coefficients = len(case.experiment.points(name)), _coefficients(case)
+    # The first vector stays without a trial; one without a search has a single coefficient.
+    trials = (models - 1) * (coefficients if options["search_each_step"] else 1)
+    return _searched(case, models * coefficients + trials, 2 * models + 1, written=case.state)
+
+
+def search(case: Case) -> Work:
+    """Search a coefficient among those of all candidates."""
+    candidates = len(case.experiment.candidates(case.wildcards["method"]))
+    return _searched(case, candidates * _coefficients(case), candidates + 1)
+
+
+def sweep(case: Case) -> Work:
+    """Measure the base, and a vector at each coefficient, or Retrain once."""
+    rules = len(case.experiment.selection.rules)
+    images = case.validation(*case.experiment.measured_roles)
+    coefficients = 1 if case.wildcards["vector"] == methods.RETRAIN else _coefficients(case, rules)
+    return case.work(passed=(1 + coefficients) * images, loaded=images, moved=2 * case.state)
+
+
+def unlearn(case: Case) -> Work:
+    """Train a model for each combination of the grid and for each halving, and measure them."""
+    experiment, name = case.experiment, case.wildcards["method"]
     method = plugins.load(plugins.UNLEARN_METHODS, methods.base_name(name)).METHOD
-    use = experiment.methods[name]
+    use, rules = experiment.methods[name], len(experiment.selection.rules)
     tried = [method.check(name, options) for options in methods.combinations(use)]
-    epochs = [one.epochs if isinstance(one, TrainingOptions) else 1 for one in tried]
-    # At most: rules that agree, or a choice at the end of the grid, need fewer.
+    # What has no epochs reads the images once.
+    epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]
-    beside = case.beside * len(experiment.rule_names) * len(scales)
+    beside = 2 * experiment.selection.halvings * rules * len(scales)
     used = method.used_data(tried[0])
-    read = ("forget", "retain") if used == "all" else (used,)
-    images = sum(case.counts[role]["train"] for role in read)
-    measured = case.selecting(*experiment.measured_roles)
-    return Work(
-        "models of the grid, and at most those of all halvings, x epochs x images read",
+    images = sum(case.counts[r]["train"] for r in ("forget", "retain") if used in (r, "all"))
+    measured = case.validation(*experiment.measured_roles)
+    return case.work(
         trained=images * (sum(epochs) + beside * max(epochs)),
-        models=len(tried) + beside,
         passed=(len(tried) + beside + 1) * measured,
         loaded=measured,
-        workers=experiment.unlearn.workers,
+        written=rules * case.state,
     )
 
 
-def _vector(case: Case) -> Work:
-    return Work("two states read, one written", moved=3 * case.network.state_bytes)
+def evaluate(case: Case) -> Work:
+    """Score the choice of each rule, and teach it again what it forgot, where that is measured."""
+    experiment, settings = case.experiment, case.experiment.relearning
+    searched = experiment.is_searched(case.wildcards["method"])
+    models = len(experiment.selection.rules) if searched else 1
+    images = sum(case.counts[role]["score"] for role in experiment.ROLES)
+    passed = models * images
+    trained = 0
+    if settings is not None:
+        # A model that knows the images again stops earlier. They are scored as the original has
+        # them, then before the first epoch and after each.
+        again, epochs = case.counts["forget"]["train"], settings["epochs"]
+        passed += again + models * settings["seeds"] * (epochs + 1) * again
+        trained = models * settings["seeds"] * epochs * again
+    return case.work(passed=passed, loaded=passed, trained=trained)
 
 
-def _merge(case: Case) -> Work:
-    models = len(case.experiment.points(case.job.name))
-    return Work("all vectors read, one written", moved=(models + 1) * case.network.state_bytes)
+def export(case: Case) -> Work:
+    """Read two states and write one."""
+    return Work(moved=3 * case.state, written=case.state)
 
 
-def _sparsity(case: Case) -> Work:
-    models = len(case.experiment.points(case.job.name))
-    size = (models + 2) * case.network.state_bytes
-    return Work("a vector, all those that it was made of, and the base read", moved=size)
-
-
-def _greedy(case: Case) -> Work:
-    experiment = case.experiment
-    options = methods.greedy_options(experiment.use(case.job.name).options)
-    models = len(experiment.points(case.job.name))
-    coefficients = case.coefficients + case.beside
-    tried = models * coefficients
-    # The first vector stays without a trial; one without a search has a single coefficient.
-    tried += (models - 1) * (coefficients if options["search_each_step"] else 1)
-    images = case.selecting("forget", case.kept)
-    size = (2 * models + 1) * case.network.state_bytes
-    return Work(
-        "vectors and trials x coefficients x validation images, of which a search takes a share",
-        pruned=tried * images,
-        passed=images,
-        loaded=images,
-        moved=size,
-    )
-
-
-def _sweep(case: Case) -> Work:
-    images = case.selecting(*case.experiment.measured_roles)
-    beside = case.beside * len(case.experiment.rule_names)
-    return Work(
-        "(coefficients, and at most those of all halvings, + 1) x validation images",
-        passed=(case.coefficients + beside + 1) * images,
-        loaded=images,
-        moved=2 * case.network.state_bytes,
-    )
-
-
-def _measure(case: Case) -> Work:
-    images = case.selecting(*case.experiment.measured_roles)
-    return Work("2 x validation images", passed=2 * images, loaded=images)
-
-
-def _search(case: Case) -> Work:
-    vectors = len(artefacts.candidates(case.experiment, case.job.name))
-    images = case.selecting("forget", case.kept)
-    return Work(
-        "vectors x coefficients x validation images, of which a search takes a share",
-        pruned=vectors * (case.coefficients + case.beside) * images,
-        passed=images,
-        loaded=images,
-        moved=(vectors + 1) * case.network.state_bytes,
-    )
-
-
-def _negate(case: Case) -> Work:
-    return Work("two states read, one written", moved=3 * case.network.state_bytes)
-
-
-def _evaluate(case: Case) -> Work:
-    counts, settings = case.counts, case.experiment.relearning
-    images = sum(counts[role]["score"] for role in case.experiment.ROLES)
-    if settings is None:
-        return Work("test images", passed=images, loaded=images)
-    # At most: a model that knows the images again stops earlier. They are scored as the original
-    # has them, then before the first epoch and after each.
-    again, epochs, runs = counts["forget"]["train"], settings["epochs"], settings["seeds"]
-    scored = images + again + runs * (epochs + 1) * again
-    return Work(
-        "images of all roles, and at most all epochs of relearning",
-        passed=scored,
-        loaded=scored,
-        trained=runs * epochs * again,
-    )
-
-
-def _gradcam(case: Case) -> Work:
+def gradcam(case: Case) -> Work:
+    """Pass the images to forget until some of each class are right, and read all models."""
     images, models = case.counts["forget"]["score"], 1 + len(case.experiment.methods)
-    return Work(
-        "at most all images to forget, until some of each class are right, and all models read",
-        passed=images,
-        loaded=images,
-        moved=models * case.network.state_bytes,
-    )
+    return case.work(passed=images, loaded=images, moved=models * case.state)
 
 
-def _coordinates(case: Case) -> Work:
-    models = len(case.experiment.pool.changes) + 1
-    return Work("at most all of the vectors read", moved=models * case.network.state_bytes)
+def compare(case: Case) -> Work:
+    """Read the pool, the vector that was made of it, and the base."""
+    return Work(moved=(len(case.experiment.pool.changes) + 2) * case.state)
 
 
-def _download(job: Job, known: Catalogue) -> Work:
-    dataset, _, name = job.name.partition("/")
-    file = known.datasets[dataset].downloads[name]
-    if file.manual:
-        return Work("by hand: the file is only read, to check it", unpacked=file.bytes)
-    return Work("the file's size", fetched=file.bytes)
+def _coefficients(case: Case, rules: int = 1) -> int:
+    """Count the coefficients on the grid and those beside the choice of each rule."""
+    grid = len(case.experiment.coefficients.values)
+    return grid + 2 * case.experiment.selection.halvings * rules
 
 
-def _weights(job: Job, known: Catalogue) -> Work:
-    hub = known.models[job.name].hub
-    return Work("the file's size", fetched=hub.bytes if hub else None)
-
-
-def _prepare(job: Job, known: Catalogue) -> Work:
-    row = known.datasets[job.name]
-    sizes = [file.bytes for file in row.downloads.values()]
-    total = None if None in sizes else sum(sizes)
-    return Work("the sizes of its archives", unpacked=total)
-
-
-DATA: dict[str, Callable[[Job, Catalogue], Work]] = {
-    "download": _download,
-    "weights": _weights,
-    "prepare": _prepare,
-}
-SMALL = ("split", "select", "dag", "table", "figure", "report")
-RULES: dict[str, Callable[[Case], Work]] = {
-    "base": _base,
-    "head": _head,
-    "train": _train,
-    "finetune": _finetune,
-    "unlearn": _unlearn,
-    "vector": _vector,
-    "merge": _merge,
-    "greedy": _greedy,
-    "sparsity": _sparsity,
-    "sweep": _sweep,
-    "measure": _measure,
-    "search": _search,
-    "negate": _negate,
-    "evaluate": _evaluate,
-    "gradcam": _gradcam,
-    "signs": _coordinates,
-}
-# Those that compute on the study's device; all others use a core.
-ON_DEVICE = (
-    "base", "head", "train", "finetune", "unlearn", "merge", "greedy", "sweep", "measure", "search",
-    "evaluate", "gradcam",
-)  # fmt: skip
+def _searched(case: Case, sweeps: int, states: int, written: float = 0) -> Work:
+    """Give the work of a pruned search; `sweeps` counts vectors x coefficients."""
+    images = case.validation("forget", case.experiment.ROLES[1])
+    passed = images * (1 + case.costs.pruned.value * sweeps)
+    return case.work(passed=passed, loaded=images, moved=states * case.state, written=written)

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt, model_validator
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
 from negmerge.settings import sources
-from negmerge.settings.recipe import FileName, Settings
+from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings
 from negmerge.settings.yaml_files import read_yaml
 from negmerge.splits import SPLITS
 
@@ -100,6 +100,15 @@ class Hub(Settings):
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
 
 
+class Cost(Settings):
+    """How large a model is, for estimates."""
+
+    gflop: Positive = Field(description="Billion operations of one image forward.")
+    megabytes: Positive = Field(description="Of what is fine-tuned: image encoder or classifier.")
+    text_gflop: NonNegative = Field(0, description="Billion operations of one prompt.")
+    text_megabytes: NonNegative = Field(0, description="Of CLIP's text part.")
+
+
 class Model(Settings):
     """A row of `config/models.yaml`."""
 
@@ -118,6 +127,9 @@ class Model(Settings):
     size: PositiveInt = Field(description="Side of the images in pixels.")
     mean: list[float] = Field(min_length=3, max_length=3, description="Channel means, 0..1.")
     std: list[float] = Field(min_length=3, max_length=3, description="Standard deviations.")
+    cost: Cost | None = Field(
+        None, exclude=True, description="How large it is; null: not known, see config/costs.yaml."
+    )
 
     @model_validator(mode="after")
     def _activation_of_openai(self):

@@ -30,7 +30,11 @@ class Study(Settings):
 
     title: str = Field(description="What the study is about, in one line.")
     seed: int = Field(0, ge=0, description="All random numbers of the study derive from it.")
-    device: Literal["cpu", "cuda"] = Field("cpu", description="Where models are computed.")
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu",
+        description="Which device the study was designed for; `device` in config.yaml, or "
+        "`--config device=cuda`, says another.",
+    )
     compute: Compute = Field(Compute(), description="How exactly and how fast.")
     experiments: dict[FileName, Experiment] = Field(min_length=1, description="By name.")
     tables: dict[FileName, Table] = Field({}, description="By file name.")

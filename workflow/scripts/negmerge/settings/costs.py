@@ -1,4 +1,4 @@
-"""The numbers that a plan assumes, read from `config/costs.yaml`, each with where it comes from."""
+"""The numbers behind estimates, read from `config/costs.yaml`, each with where it comes from."""
 
 from pathlib import Path
 
@@ -37,7 +37,23 @@ class Loading(Settings):
     per_pixel: Assumption = Field(description="Seconds for each pixel of the model's input.")
 
 
-class Assumptions(Settings):
+class Limit(Settings):
+    """How many minutes a job may take: minutes to start, and the estimate times a margin."""
+
+    margin: Assumption = Field(description="What the estimate is multiplied by.")
+    start: Assumption = Field(description="Minutes beside it.")
+
+
+class Unknown(Settings):
+    """What is taken where a size is not known; generous, and a plan says where it was."""
+
+    gflop: Assumption = Field(description="Of a model, and its text part.")
+    megabytes: Assumption = Field(description="Of a model, and its text part.")
+    file_bytes: Assumption = Field(description="Of a file to fetch.")
+    image_bytes: Assumption = Field(description="Of an image as it is kept.")
+
+
+class Costs(Settings):
     """All of `config/costs.yaml`."""
 
     devices: Devices = Field(description="By the names that studies use.")
@@ -48,17 +64,15 @@ class Assumptions(Settings):
     weights: Assumption = Field(description="Bytes per second of weights read or written.")
     archives: Assumption = Field(description="Bytes per second of archives read.")
     network: Assumption = Field(description="Bytes per second from the internet.")
+    limit: Limit = Field(description="What a job may take.")
+    unknown: Unknown = Field(description="Where a size is not known.")
     image_bytes: dict[str, Assumption] = Field({}, description="Bytes of a kept image by data set.")
 
-    def load_seconds(self, size: int) -> float:
-        """Give the seconds that an image of `size` x `size` pixels takes one loader process."""
-        return self.loading.per_image.value + size * size * self.loading.per_pixel.value
 
-
-def load_assumptions(config: str | Path) -> Assumptions:
-    """Read the assumptions from a configuration folder.
+def load_costs(config: str | Path) -> Costs:
+    """Read the numbers from a configuration folder.
 
     Raises:
         UserError: no such file, or what is wrong in it, in one line.
     """
-    return read_yaml(Path(config) / "costs.yaml", Assumptions)
+    return read_yaml(Path(config) / "costs.yaml", Costs)

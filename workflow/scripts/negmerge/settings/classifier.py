@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.errors import find
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.experiment import Experiment, require
+from negmerge.settings.experiment import Experiment, Finetune, require
 from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
 from negmerge.settings.selection import Rule, Selection
 
@@ -58,6 +58,26 @@ class SalunRecipe(Recipe):
     max_grad_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
     augmentation: Augmentation = Field(
         Augmentation(crop_scale=None, padding=4, flip=0.5), description="Random image changes."
+    )
+
+
+class Pooled(Finetune):
+    """How the pool is fine-tuned; the defaults are those of the paper's pool of ResNet-18."""
+
+    epochs: PositiveInt | dict[str, PositiveInt] = Field(
+        40, description="Passes over the forget set; or one number per task."
+    )
+    batch_size: PositiveInt = Field(256, description="Images per forward pass.")
+    learning_rate: Positive = Field(0.05, description="Peak learning rate.")
+    weight_decay: NonNegative = Field(1e-4, description="Weight decay.")
+    optimizer: Literal["adamw", "sgd"] = Field("sgd", description="The optimizer.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+    schedule: Literal["cosine", "constant", "steps"] = Field(
+        "constant", description="The rate after the warm-up."
+    )
+    max_grad_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
+    augmentation: Augmentation = Field(
+        Augmentation(crop_scale=None), description="Random image changes; none."
     )
 
 
@@ -124,6 +144,7 @@ class Classifier(Experiment):
         1, description="How often all is repeated, with another forget set and other seeds."
     )
     forget: Forget = Field(Forget(), description="Which training images are forgotten.")
+    finetune: Pooled = Field(Pooled(), description="The recipe that the points of the pool vary.")
     train: Train = Field(Train(), description="How Original and Retrain are trained.")
     unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
     batch_statistics: Literal["base", "re-estimate"] = Field(

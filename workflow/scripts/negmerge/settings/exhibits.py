@@ -1,9 +1,9 @@
 """The tables and figures of a study, as its file describes them."""
 
 from collections.abc import Container
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from negmerge.settings import methods
 from negmerge.settings.recipe import Settings
@@ -15,6 +15,14 @@ KINDS_SHOWN = {
     "cost": ("merge", "greedy", "unlearn", "retrain"),
     "sweep": ("merge", "greedy"),
 }
+
+
+def labelled(names):
+    """Give a list of methods their titles as labels."""
+    return {name: methods.title(name) for name in names} if isinstance(names, list) else names
+
+
+Labelled = Annotated[dict[str, str], BeforeValidator(labelled)]
 
 
 class Published(Settings):
@@ -56,7 +64,7 @@ class Table(Settings):
         "or training; sweep: forget and control accuracy at each coefficient (zero-shot)."
     )
     title: str = Field(description="The caption.")
-    rows: dict[str, str] = Field(min_length=1, description="Methods, with the paper's names.")
+    rows: Labelled = Field(min_length=1, description="Methods, with the paper's names.")
     columns: list[Column] = Field(min_length=1, description="Groups of columns.")
 
     @property
@@ -100,7 +108,7 @@ class Figure(Settings):
     title: str = Field(description="The caption.")
     experiments: list[str] = Field(min_length=1, description="Experiments to draw.")
     tasks: list[str] = Field([], description="Tasks to draw; none given: all.")
-    methods: dict[str, str] = Field({}, description="Methods to draw, with their labels.")
+    methods: Labelled = Field({}, description="Methods to draw, with their labels.")
 
     @property
     def scenarios(self) -> tuple[str, ...]:

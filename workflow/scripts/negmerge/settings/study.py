@@ -5,16 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from negmerge.errors import UserError, unknown
+from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
 from negmerge.settings.classifier import Classifier
 from negmerge.settings.compute import Compute
 from negmerge.settings.exhibits import Figure, Table
 from negmerge.settings.experiment import require
+from negmerge.settings.extends import Extension, read_study
 from negmerge.settings.recipe import FileName, Settings
 from negmerge.settings.runs import check_sizes
-from negmerge.settings.yaml_files import read_yaml
 from negmerge.settings.zero_shot import ZeroShot
 
 # Folders of a study's results, beside those of its experiments.
@@ -23,7 +23,7 @@ RESERVED = ("benchmarks", "figures", "logs", "provenance", "tables")
 Experiment = Annotated[ZeroShot | Classifier, Field(discriminator="scenario")]
 
 
-class Study(Settings):
+class Study(Extension):
     """A study file: experiments, and the tables and figures made from them."""
 
     title: str = Field(description="What the study is about, in one line.")
@@ -66,11 +66,7 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
         UserError: no such study, or what is wrong in it or in the rows it refers to; in one line.
     """
     folder = Path(folder)
-    path = folder / "studies" / f"{name}.yaml"
-    if not path.is_file():
-        known = [file.stem for file in (folder / "studies").glob("*.yaml")]
-        raise UserError(f"{path}: {unknown('study', name, known)}")
-    study = read_yaml(path, Study)
+    _, study = read_study(folder / "studies", name, Study)
     study._catalogue = load_catalogue(folder)
     try:
         if options:
@@ -79,7 +75,7 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
         if options:
             _check_sizes(study)
     except (ValueError, UserError) as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{folder / 'studies' / name}.yaml: {error}") from error
     return study
 
 

@@ -19,6 +19,7 @@ NAMES = (
     ("experiments",),
     ("experiments", "*", "methods"),
     ("experiments", "*", "methods", "*"),
+    ("experiments", "*", "methods", "*", "grid"),
     ("experiments", "*", "pool"),
     ("experiments", "*", "pool", "grid"),
     ("experiments", "*", "pool", "points"),
@@ -155,8 +156,8 @@ def _merge(taken: Mapping, change: Mapping, place: tuple[str, ...]) -> dict:
             if key != "*":
                 find(f"name under {'.'.join(place)}", key, taken)
                 merged.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(inner, Mapping):
-            merged[key] = _merge(inner, value, (*place, key))
+        elif isinstance(value, Mapping):
+            merged[key] = _merge(inner if isinstance(inner, Mapping) else {}, value, (*place, key))
         else:
             merged[key] = value
     return merged

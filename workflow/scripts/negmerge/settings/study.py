@@ -13,7 +13,7 @@ from negmerge.settings.compute import Compute
 from negmerge.settings.exhibits import Figure, Table
 from negmerge.settings.experiment import require
 from negmerge.settings.extends import Extension, read_study
-from negmerge.settings.recipe import FileName, Settings
+from negmerge.settings.recipe import FileName
 from negmerge.settings.runs import check_sizes
 from negmerge.settings.zero_shot import ZeroShot
 

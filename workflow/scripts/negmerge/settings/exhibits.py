@@ -3,7 +3,8 @@
 from collections.abc import Container
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from annotated_types import MinLen
+from pydantic import AfterValidator, Field, model_validator
 
 from negmerge.settings import methods
 from negmerge.settings.recipe import Settings
@@ -17,12 +18,15 @@ KINDS_SHOWN = {
 }
 
 
-def labelled(names):
-    """Give a list of methods their titles as labels."""
-    return {name: methods.title(name) for name in names} if isinstance(names, list) else names
+def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:
+    """Give names of methods their titles as labels, where they have none."""
+    return names if isinstance(names, dict) else {name: methods.title(name) for name in names}
 
 
-Labelled = Annotated[dict[str, str], BeforeValidator(labelled)]
+Labelled = Annotated[
+    Annotated[list[str], MinLen(1)] | Annotated[dict[str, str], MinLen(1)],
+    AfterValidator(labelled),
+]
 
 
 class Published(Settings):
@@ -64,7 +68,7 @@ class Table(Settings):
         "or training; sweep: forget and control accuracy at each coefficient (zero-shot)."
     )
     title: str = Field(description="The caption.")
-    rows: Labelled = Field(min_length=1, description="Methods, with the paper's names.")
+    rows: Labelled = Field(description="Methods, with the paper's names.")
     columns: list[Column] = Field(min_length=1, description="Groups of columns.")
 
     @property

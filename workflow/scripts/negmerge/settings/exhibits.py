@@ -23,10 +23,7 @@ def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:
     return names if isinstance(names, dict) else {name: methods.title(name) for name in names}
 
 
-Labelled = Annotated[
-    Annotated[list[str], MinLen(1)] | Annotated[dict[str, str], MinLen(1)],
-    AfterValidator(labelled),
-]
+Labelled = Annotated[list[str] | dict[str, str], AfterValidator(labelled)]
 
 
 class Published(Settings):
@@ -68,7 +65,7 @@ class Table(Settings):
         "or training; sweep: forget and control accuracy at each coefficient (zero-shot)."
     )
     title: str = Field(description="The caption.")
-    rows: Labelled = Field(description="Methods, with the paper's names.")
+    rows: Annotated[Labelled, MinLen(1)] = Field(description="Methods, with the paper's names.")
     columns: list[Column] = Field(min_length=1, description="Groups of columns.")
 
     @property

@@ -39,19 +39,24 @@ class Take(Settings):
 
 
 class Extension(Settings):
-    """What a study takes over from another one."""
+    """What a study takes over from another one; no part of what it then is."""
 
     extends: FileName | None = Field(
-        None, description="Another study, of which this one says only what differs."
+        None,
+        exclude=True,
+        description="Another study, of which this one says only what differs.",
     )
-    take: Take = Field(Take(), description="What is taken over from it.")
+    take: Take = Field(Take(), exclude=True, description="What is taken over from it.")
     stand_ins: dict[str, str] = Field(
         {},
+        exclude=True,
         description="In tables and figures that are taken over: an experiment or task of the other "
         "study -> the one that is shown in its place.",
     )
     comparable: bool = Field(
-        True, description="Print differences to the paper's cells; false: nowhere in the study."
+        True,
+        exclude=True,
+        description="Print differences to the paper's cells; false: nowhere in the study.",
     )
 
 

@@ -89,7 +89,7 @@ UNKNOWN = {
     "a key inside an axis": (
         f"{EXPERIMENT}/pool/grid/augmentation.flp",
         [0.5],
-        f"{AT}: point 'm1-n1-augmentation.flp0.5': unknown key 'flp' in augmentation; did you mean "
+        f"{AT}: point 'augmentation.flp0.5-m1-n1': unknown key 'flp' in augmentation; did you mean "
         "'flip'? valid: ",
     ),
     "a shorter name of no axis": (

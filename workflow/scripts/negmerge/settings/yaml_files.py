@@ -43,6 +43,20 @@ for tag, pattern in {
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads, without anchors."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def write_yaml(content: Any) -> str:
+    """Write plain values as YAML 1.2, with each anchor written out."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
 def read_yaml(path: str | Path, model: type[T] | Any) -> T:
     """Read a YAML file as an instance of `model`, a type that pydantic understands.
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 SUMMARY = "check a study and list its experiments, points, methods, tables and figures"
-EPILOG = "examples:\n  negmerge check demo\n  negmerge check smoke --resolved"
+EPILOG = "example:\n  negmerge check demo\n  negmerge check smoke --resolved"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from negmerge.data.images import write_images
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.study import load_study
+from negmerge.settings.yaml_files import load_yaml
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
@@ -96,7 +97,7 @@ def change_yaml():
     """A function that changes one value of a YAML file; None takes the key away."""
 
     def change(path: Path, place: str, value):
-        content = yaml.safe_load(path.read_text())
+        content = load_yaml(path)
         *parents, key = place.split("/")
         inner = content
         for parent in parents:

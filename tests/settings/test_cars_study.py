@@ -11,16 +11,10 @@ def cars(config):
     return load_study(config, "cars")
 
 
-@pytest.fixture
-def paper(config):
-    return load_study(config, "paper")
-
-
-def test_its_experiment_is_the_papers_with_one_task(cars, paper):
+def test_its_experiment_is_the_papers_with_one_task(cars, config):
+    paper = load_study(config, "paper")
     own = cars.experiments["vit-b-32"].model_dump()
-    whole = paper.experiments["vit-b-32"].model_dump()
-    whole |= {"tasks": ["cars"]}
-    whole["finetune"]["epochs"] = {"cars": whole["finetune"]["epochs"]["cars"]}
+    whole = paper.experiments["vit-b-32"].model_dump() | {"tasks": ["cars"]}
     whole["methods"] = {name: whole["methods"][name] for name in own["methods"]}
     # The notebook that it stands beside has a grid without halvings.
     assert (own["selection"].pop("halvings"), whole["selection"].pop("halvings")) == (0, 2)

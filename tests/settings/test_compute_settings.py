@@ -87,10 +87,9 @@ def test_only_tf32_allows_a_gpu_to_drop_bits(precision, allowed):
 
 
 def test_a_job_starts_without_tf32():
-    threads = torch.get_num_threads()
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
-    params = SimpleNamespace(torch_threads=threads, get={}.get)
-    compute.prepare(SimpleNamespace(params=params, threads=threads, resources={}))
+    params = SimpleNamespace(torch_threads=torch.get_num_threads(), get={"seed": 0}.get)
+    compute.prepare(SimpleNamespace(params=params, threads=1, resources={"gpu": 0}))
     torch.use_deterministic_algorithms(False)
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32

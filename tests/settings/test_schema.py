@@ -2,10 +2,10 @@ import json
 
 import jsonschema
 import pytest
-import yaml
 
 from negmerge import plugins
 from negmerge.cli import main
+from negmerge.settings.yaml_files import load_yaml
 
 ROOT = plugins.PACKAGE.parents[2]
 STUDIES = sorted((ROOT / "config" / "studies").glob("*.yaml"))
@@ -23,14 +23,20 @@ def test_the_schema_in_the_repository_is_the_library_s(capsys):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_study_is_valid(path):
     assert main(["check", path.stem, "--config", str(ROOT / "config")]) == 0
-    jsonschema.Draft202012Validator(SCHEMA).validate(yaml.safe_load(path.read_text()))
+    jsonschema.Draft202012Validator(SCHEMA).validate(load_yaml(path))
 
 
 def test_the_schema_refuses_what_the_library_refuses():
-    study = yaml.safe_load(STUDIES[0].read_text())
+    study = load_yaml(ROOT / "config" / "studies" / "demo.yaml")
     for change in ({"tabels": {}}, {"seed": -1}, {"device": "gpu"}, {"experiments": {}}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(study | change, SCHEMA)
+
+
+def test_only_a_study_that_extends_another_may_leave_out_its_title():
+    jsonschema.validate({"extends": "demo"}, SCHEMA)
+    with pytest.raises(jsonschema.ValidationError, match="'title' is a required property"):
+        jsonschema.validate({"experiments": {"one": {"model": "x"}}}, SCHEMA)
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)

@@ -3,10 +3,12 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from negmerge.errors import UserError
 from negmerge.settings import methods
-from negmerge.settings.pool import Pool
+from negmerge.settings.pool import Pool, spell
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.settings.selection import Coefficients
 from negmerge.settings.study import load_study
@@ -40,24 +42,39 @@ def test_a_recipe_is_the_point_s_change_of_the_shared_one(demo):
         demo.recipe("digits", "m2")
 
 
-def test_numbers_of_a_grid_may_be_texts(config, change_yaml):
-    path = config / "studies" / "example.yaml"
-    pool = {
-        "grid": {"e": [2, 3], "wd": ["1e-4", 0.5]},
-        "recipe": {"epochs": "{e}", "weight_decay": "{wd}", "augmentation": {"flip": 0.5}},
-        "points": {"e3-wd0.5": {"epochs": 9}},
+def test_axes_are_keys_or_stand_in_a_text():
+    pool = Pool(
+        grid={"weight_decay": [1e-4, 0.5], "augmentation.flip": [0], "m": [3]},
+        short={"weight_decay": "wd", "augmentation.flip": "f"},
+        recipe={"epochs": 2, "augmentation": {"randaugment": "rand-m{m}"}},
+        points={"wd0.5-f0-m3": {"epochs": 9}},
+    )
+    augmentation = {"randaugment": "rand-m3", "flip": 0}
+    assert pool.changes == {
+        "wd0.5-f0-m3": {"weight_decay": 0.5, "epochs": 9, "augmentation": augmentation},
+        "wd1e-4-f0-m3": {"weight_decay": 1e-4, "epochs": 2, "augmentation": augmentation},
     }
-    change_yaml(path, f"{EXPERIMENT}/pool", pool)
-    experiment = load_study(config, "example").experiments["mini-clip"]
-    assert list(experiment.pool.changes) == ["e2-wd0.5", "e2-wd1e-4", "e3-wd0.5", "e3-wd1e-4"]
-    recipe = experiment.recipe("digits", "e2-wd1e-4")
-    assert (recipe.epochs, recipe.weight_decay, recipe.augmentation.flip) == (2, 1e-4, 0.5)
-    assert experiment.recipe("digits", "e3-wd0.5").epochs == 9
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(40, "40"), (1000, "1000"), (0.05, "0.05"), (0.1, "0.1"), (0.0, "0"), (2.0, "2"),
+     (1e-4, "1e-4"), (1e-3, "1e-3"), (2.5e-6, "2.5e-6"), (5e-5, "5e-5"),
+     (1e5, "1e5"), ("bicubic", "bicubic")],
+)  # fmt: skip
+def test_a_point_s_name_has_the_shortest_spelling_of_its_values(value, name):
+    assert spell(value) == name
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_spelling_is_the_number(value):
+    assert float(spell(value)) == value
+    assert len(spell(value)) <= len(str(value))
 
 
 def test_points_come_in_the_order_of_their_names():
-    pool = Pool(grid={"m": [10, 2, 1]}, recipe={"epochs": 1})
-    assert list(pool.changes) == ["m1", "m10", "m2"]
+    pool = Pool(grid={"epochs": [10, 2, 1]})
+    assert list(pool.changes) == ["epochs1", "epochs10", "epochs2"]
     assert list(Pool(points={"b": {}, "a": {}}, recipe={"epochs": 2}).changes) == ["a", "b"]
     assert Pool().changes == {}
 

@@ -9,8 +9,8 @@ UNKNOWN = {
     "a key": (
         "tabels",
         {},
-        "unknown key 'tabels'; did you mean 'tables'? valid: compute, device, experiments, "
-        "figures, seed, tables, title",
+        "unknown key 'tabels'; did you mean 'tables'? valid: comparable, compute, device, "
+        "experiments, extends, figures, seed, stand_ins, tables, take, title",
     ),
     "a key of an experiment": (
         f"{EXPERIMENT}/pol",
@@ -70,15 +70,32 @@ UNKNOWN = {
         f"{AT}: pool.points: unknown point 'm5-n2'; did you mean 'm5-n3'? valid: m1-n1, m1-n3, "
         "m10-n1, m10-n3, m5-n1, m5-n3",
     ),
-    "an axis": (
+    "an axis in braces": (
         f"{EXPERIMENT}/pool/recipe",
         {"augmentation": {"randaugment": "rand-m{m}-n{k}"}},
         f"{AT}: pool.recipe: 'rand-m{{m}}-n{{k}}' has braces around something else than m, n",
     ),
-    "an axis without a name": (
+    "braces without a name": (
         f"{EXPERIMENT}/pool/recipe",
         {"augmentation": {"randaugment": "rand-m{}"}},
         f"{AT}: pool.recipe: 'rand-m{{}}' has braces around something else than m, n",
+    ),
+    "an axis": (
+        f"{EXPERIMENT}/pool/grid/epoch",
+        [1],
+        f"{AT}: pool.grid: axis 'epoch' is no key of finetune, and {{epoch}} stands in no text of "
+        "pool.recipe; unknown key 'epoch'; did you mean 'epochs'? valid: ",
+    ),
+    "a key inside an axis": (
+        f"{EXPERIMENT}/pool/grid/augmentation.flp",
+        [0.5],
+        f"{AT}: point 'augmentation.flp0.5-m1-n1': unknown key 'flp' in augmentation; did you mean "
+        "'flip'? valid: ",
+    ),
+    "a shorter name of no axis": (
+        f"{EXPERIMENT}/pool/short",
+        {"o": "n"},
+        f"{AT}: pool.short: unknown axis 'o'; valid: m, n",
     ),
     "a table's method": (
         "tables/table1/rows/negmerg",
@@ -115,9 +132,9 @@ WRONG = {
     "a missing key": (f"{EXPERIMENT}/control", None, f"the key {AT}.control is missing"),
     "a text for a number": (
         f"{EXPERIMENT}/finetune/learning_rate",
-        "1e-3",
-        f"{AT}.finetune.learning_rate is '1e-3': input should be a valid number (YAML reads this "
-        "as text; write 0.001)",
+        "0.001",
+        f"{AT}.finetune.learning_rate is '0.001': input should be a valid number (a text, because "
+        "of its quotes; write 0.001)",
     ),
     "a truth value for a number": (
         f"{EXPERIMENT}/finetune/learning_rate",
@@ -152,8 +169,8 @@ WRONG = {
         "'^rand(-(m|n|p|mstd|mmax|inc|w)[0-9.]+)+$'",
     ),
     "a point's value": (
-        f"{EXPERIMENT}/pool/recipe",
-        {"weight_decay": -1},
+        f"{EXPERIMENT}/pool/recipe/weight_decay",
+        -1,
         f"{AT}: point 'm1-n1': weight_decay is -1: input should be greater than or equal to 0",
     ),
     "no epochs for a task": (
@@ -165,6 +182,23 @@ WRONG = {
         f"{EXPERIMENT}/finetune/epochs/digits",
         0,
         f"{AT}.finetune.epochs.digits is 0: input should be greater than 0",
+    ),
+    "an axis as a text": (
+        f"{EXPERIMENT}/pool",
+        {"grid": {"e": [1, 2]}, "recipe": {"epochs": "{e}"}},
+        f"{AT}: pool.recipe: '{{e}}' is nothing but an axis; expected the key itself as an axis of "
+        "pool.grid, and 'e' under pool.short",
+    ),
+    "a text on an axis": (
+        f"{EXPERIMENT}/pool",
+        {"grid": {"weight_decay": ["0.1"]}},
+        f"{AT}: point 'weight_decay0.1': weight_decay is '0.1': input should be a valid number (a "
+        "text, because of its quotes; write 0.1)",
+    ),
+    "two points of one name": (
+        f"{EXPERIMENT}/pool",
+        {"grid": {"weight_decay": [1, 1.0]}},
+        f"{AT}: pool.grid: two points have the same name; expected other values",
     ),
     "no points": (f"{EXPERIMENT}/pool", {}, f"{AT}: pool: no points; give a grid or points"),
     "a point called like a method": (

@@ -6,6 +6,21 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# Names of earlier versions, of keys and options, and what each may be called in its place.
+RENAMED = {
+    "optimiser": ["optimizer"],
+    "accumulation": ["grad_accum_steps"],
+    "accumulated": ["grad_accum_reduction"],
+    "clip_norm": ["max_grad_norm"],
+    "evaluation_batch": ["eval_batch_size"],
+    "frozen": ["freeze"],
+    "also": ["other_rules"],
+    "shares": ["downloads_of"],
+    "research": ["search_each_step"],
+    "keep": ["mask_share", "density", "checkpoints"],
+}
+GONE = {"workers", "evaluation_workers"}
+
 
 class UserError(Exception):
     """Something that the user can put right.
@@ -20,8 +35,16 @@ class NotFinite(UserError):
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:
-    """Name the valid names, the most similar one first, for the end of an error message."""
+    """Name the valid names, the most similar one first, for the end of an error message.
+
+    A name of an earlier version is told what it is now.
+    """
     names = sorted(valid)
+    if name in GONE:
+        return "it is gone: the threads of a rule say it, see profiles/README.md"
+    for renamed in RENAMED.get(str(name), ()):
+        if renamed in names:
+            return f"it is now {renamed!r}"
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}valid: {', '.join(names) or 'none'}"

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 SUMMARY = "check a study and list its experiments, points, methods, tables and figures"
-EPILOG = "example:\n  negmerge check demo"
+EPILOG = "example:\n  negmerge check demo\n  negmerge check smoke --resolved"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,6 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="its file's name without .yaml")
     parser.add_argument(
         "--config", metavar="FOLDER", type=Path, default=Path("config"), help="default: config"
+    )
+    parser.add_argument(
+        "--resolved",
+        action="store_true",
+        help="print the study as a file that extends no other, instead of the list",
     )
 
 
@@ -21,9 +26,18 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: something in the study is wrong.
     """
-    from negmerge.settings.study import load_study
+    from negmerge.settings.extends import Extension, read_study
+    from negmerge.settings.study import Study, load_study
+    from negmerge.settings.yaml_files import write_yaml
 
     study = load_study(options.config, options.study)
+    if options.resolved:
+        content, _ = read_study(options.config / "studies", options.study, Study)
+        print(
+            write_yaml({key: content[key] for key in content if key not in Extension.model_fields}),
+            end="",
+        )
+        return
     print(f"{options.study}: {study.title}")
     for name, experiment in study.experiments.items():
         points, coefficients = list(experiment.pool.changes), experiment.coefficients.values

@@ -146,8 +146,7 @@ class Experiment(Settings, ABC):
         changed = update(self.finetune.model_dump(), change)
         if isinstance(changed["epochs"], Mapping):
             changed["epochs"] = changed["epochs"][task]
-        # Values filled into a pool's recipe are text: "1e-4" becomes a number here.
-        return Recipe.model_validate(changed, strict=False)
+        return Recipe.model_validate(changed)
 
     def use(self, method: str) -> Use:
         """How a method is used.

@@ -2,26 +2,32 @@
 
 import itertools
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cached_property
 
 from pydantic import Field
 
 from negmerge.errors import UserError, unknown
-from negmerge.settings.recipe import Settings, file_name
+from negmerge.settings.recipe import Recipe, Settings, file_name
 
 
 class Pool(Settings):
     """The hyper-parameter points: a grid, single points, or both.
 
-    A grid point is named after its axes and values, e.g. `m3-n2`.
+    A grid point is named after its axes and values, e.g. `epochs40-weight_decay1e-4`.
     """
 
     grid: dict[str, list[int | float | str]] = Field(
-        {}, description="Values per axis; the points are all combinations."
+        {},
+        description="Values per axis; the points are all combinations. An axis is a key of "
+        "`finetune`, such as `epochs` or `augmentation.flip`, or a name in the braces of `recipe`.",
+    )
+    short: dict[str, str] = Field(
+        {}, description="Shorter names of axes in the names of the points."
     )
     recipe: dict = Field(
         {},
-        description="What the points change in `finetune`; `{axis}` in a text is its value.",
+        description="What all points change in `finetune`; `{axis}` in a text is its value.",
     )
     points: dict[str, dict] = Field(
         {},
@@ -33,16 +39,16 @@ class Pool(Settings):
         """The changes to `finetune` by point, in the order of the points' names.
 
         Raises:
-            UserError: an unknown or unfit point, or an unknown axis in the recipe.
+            UserError: an unknown or unfit point or axis, or braces around something else.
         """
-        combinations = [
-            dict(zip(self.grid, values, strict=True))
-            for values in itertools.product(*self.grid.values())
-        ]
-        named = {
-            "-".join(f"{axis}{value}" for axis, value in values.items()): _fill(self.recipe, values)
-            for values in (combinations if self.grid else [])
-        }
+        for axis in self.short:
+            if axis not in self.grid:
+                raise UserError(f"pool.short: {unknown('axis', axis, self.grid)}")
+        combinations = itertools.product(*self.grid.values()) if self.grid else ()
+        points = [dict(zip(self.grid, values, strict=True)) for values in combinations]
+        named = {self._name(values): self._change(values) for values in points}
+        if len(named) < len(points):
+            raise UserError("pool.grid: two points have the same name; expected other values")
         for point, change in self.points.items():
             if self.grid and point not in named:
                 raise UserError(f"pool.points: {unknown('point', point, named)}")
@@ -52,18 +58,57 @@ class Pool(Settings):
         except ValueError as error:
             raise UserError(f"pool.points: {error}") from error
 
+    def _name(self, values: Mapping) -> str:
+        """Name a point of the grid."""
+        return "-".join(f"{self.short.get(axis, axis)}{spell(values[axis])}" for axis in values)
 
-def _fill(template, values: Mapping):
-    """Put the values of a grid point into all texts of a nested template."""
+    def _change(self, values: Mapping) -> dict:
+        """Give the change of a point of the grid."""
+        texts = {axis: spell(value) for axis, value in values.items()}
+        used: set[str] = set()
+        change = _fill(self.recipe, texts, used)
+        for axis, value in values.items():
+            keys = axis.split(".")
+            if keys[0] in Recipe.model_fields:
+                for key in reversed(keys):
+                    value = {key: value}
+                change = update(change, value)
+            elif axis not in used:
+                valid = Recipe.model_fields
+                raise UserError(
+                    f"pool.grid: axis {axis!r} is no key of finetune, and {{{axis}}} stands in no "
+                    f"text of pool.recipe; {unknown('key', axis, valid)}"
+                )
+        return change
+
+
+def spell(value: int | float | str) -> str:
+    """Spell a value in a name; a fraction in the shorter of its two ways, `0.05` and `1e-4`."""
+    if not isinstance(value, float):
+        return str(value)
+    plain = f"{Decimal(repr(value)).normalize():f}"
+    digits, _, power = f"{Decimal(repr(value)).normalize():e}".partition("e")
+    return min(plain, f"{digits}e{int(power)}", key=len)
+
+
+def _fill(template, texts: Mapping[str, str], used: set[str]):
+    """Put the values of a grid point into all texts of a nested template, and note which."""
     if isinstance(template, Mapping):
-        return {key: _fill(inner, values) for key, inner in template.items()}
+        return {key: _fill(inner, texts, used) for key, inner in template.items()}
     if not isinstance(template, str):
         return template
+    for axis in texts:
+        if template == f"{{{axis}}}":
+            raise UserError(
+                f"pool.recipe: {template!r} is nothing but an axis; expected the key itself as an "
+                f"axis of pool.grid, and {axis!r} under pool.short"
+            )
     try:
-        return template.format(**values)
+        used |= {axis for axis in texts if f"{{{axis}}}" in template}
+        return template.format(**texts)
     except (KeyError, IndexError, ValueError):
         raise UserError(
-            f"pool.recipe: {template!r} has braces around something else than {', '.join(values)}"
+            f"pool.recipe: {template!r} has braces around something else than {', '.join(texts)}"
         ) from None
 
 

@@ -6,13 +6,13 @@ from typing import Annotated, Literal, Union
 from pydantic import Field, PrivateAttr
 
 from negmerge import plugins
-from negmerge.errors import UserError, unknown
+from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
 from negmerge.settings.compute import Compute
-from negmerge.settings.recipe import FileName, Settings
+from negmerge.settings.extends import Extension, read_study
+from negmerge.settings.recipe import FileName
 from negmerge.settings.tables import Figure, Table
-from negmerge.settings.yaml_files import read_yaml
 
 # Folders of a study's results, beside those of its experiments.
 RESERVED = ("benchmarks", "figures", "logs", "provenance", "tables")
@@ -25,7 +25,7 @@ SCENARIOS = tuple(
 Experiment = Annotated[Union[SCENARIOS], Field(discriminator="scenario")]  # noqa: UP007
 
 
-class Study(Settings):
+class Study(Extension):
     """A study file: experiments, and the tables and figures made from them."""
 
     title: str = Field(description="What the study is about, in one line.")
@@ -72,11 +72,7 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
         UserError: no such study, or what is wrong in it or in the rows it refers to; in one line.
     """
     folder = Path(folder)
-    path = folder / "studies" / f"{name}.yaml"
-    if not path.is_file():
-        known = [file.stem for file in (folder / "studies").glob("*.yaml")]
-        raise UserError(f"{path}: {unknown('study', name, known)}")
-    study = read_yaml(path, Study)
+    _, study = read_study(folder / "studies", name, Study)
     study._catalogue = load_catalogue(folder)
     try:
         if options:
@@ -85,7 +81,7 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
         for name, experiment in study.experiments.items() if options else ():
             experiment.check_sizes(f"experiments.{name}", study.catalogue)
     except (ValueError, UserError) as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{folder / 'studies' / name}.yaml: {error}") from error
     return study
 
 

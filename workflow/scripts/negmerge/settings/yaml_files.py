@@ -1,10 +1,11 @@
 """Reading YAML files into typed models, with errors that a person can act on."""
 
 import inspect
+import re
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -17,49 +18,60 @@ SHOWN = 80  # characters of a wrong value that an error shows
 # Values of a file when aliases are written out. The largest file of the project has 4,000, and a
 # few lines of aliases can stand for more values than a memory holds.
 MOST_VALUES = 100_000
+DEEPEST = 100  # levels of a file; libyaml, which reads it, ends the process at some thousands
+NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+MERGE = "tag:yaml.org,2002:merge"
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys; here it is an error."""
+class _Loader(yaml.CSafeLoader):
+    """libyaml with the numbers and truth values of YAML 1.2: `1e-4` is a number, `on` a text.
 
-    def construct_mapping(self, node, deep=False):
-        seen = []
-        for key_node, _ in node.value:
-            # Merging an anchor is no key: what it brings may be overridden.
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark
-                )
-            seen.append(key)
-        return super().construct_mapping(node, deep)
+    ruamel.yaml knows these, but takes 0.3 s longer for the files that are read at every start.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
+
+
+for tag, pattern in {
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?[0-9]+",
+    "float": rf"{NUMBER}|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+    "merge": "<<",
+}.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^({pattern})$"), None)
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads, without anchors."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def write_yaml(content: Any) -> str:
+    """Write plain values as YAML 1.2, with each anchor written out."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def read_yaml(path: str | Path, model: type[T] | Any) -> T:
     """Read a YAML file as an instance of `model`, a type that pydantic understands.
 
     Raises:
-        UserError: no such file, not YAML, more values than a study can have, an unknown key, a
-            wrong type or a value out of range; in one line that names the file and the key.
+        UserError: as `load_yaml`, and for an unknown key, a wrong type or a value out of range.
     """
-    path = Path(path)
-    try:
-        content = _load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except RecursionError as error:
-        raise UserError(f"{path}: nested too deeply to be read") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise UserError(f"{path}: line {mark.line + 1}: not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if content is None:
-        raise UserError(f"{path}: the file is empty")
+    return validate(path, load_yaml(path), model)
+
+
+def validate(path: str | Path, content: Any, model: type[T] | Any) -> T:
+    """Make what a file holds an instance of `model`.
+
+    Raises:
+        UserError: it is none; in one line that names the file and the key.
+    """
     try:
         return TypeAdapter(model).validate_python(content)
     except ValidationError as error:
@@ -68,9 +80,38 @@ def read_yaml(path: str | Path, model: type[T] | Any) -> T:
         raise UserError(f"{path}: {finding}") from error
 
 
+def load_yaml(path: str | Path) -> Any:
+    """Read a file of YAML 1.2.
+
+    Raises:
+        UserError: no such file, not YAML, a key twice, or more values than a study can have.
+    """
+    path = Path(path)
+    try:
+        content = _load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        where = f"line {error.problem_mark.line + 1}: "
+        raise UserError(f"{path}: {where}not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if content is None:
+        raise UserError(f"{path}: the file is empty")
+    return content
+
+
 def _load(text: str) -> Any:
-    """Read YAML, unless its aliases make it too large or contain themselves."""
-    loader = _UniqueKeys(text)
+    """Read YAML, unless it is nested too deeply or its aliases make it too large or endless."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise _refused("nested too deeply to be read", event)
+    loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
@@ -81,6 +122,10 @@ def _load(text: str) -> Any:
         loader.dispose()
 
 
+def _refused(why: str, found: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=why, problem_mark=found.start_mark)
+
+
 def _count_values(node: yaml.Node, counted: dict[int, int]) -> int:
     """Count the values in a node with aliases written out.
 
@@ -89,19 +134,31 @@ def _count_values(node: yaml.Node, counted: dict[int, int]) -> int:
         counted: the counts so far, by node; 0 while a node is being counted.
 
     Raises:
-        ConstructorError: there are too many, or without end.
+        MarkedYAMLError: there are too many, or without end; or a key stands twice.
     """
     if id(node) not in counted:
         counted[id(node)] = 0
         parts = node.value if isinstance(node, yaml.CollectionNode) else []
         if isinstance(node, yaml.MappingNode):
+            _check_keys([key for key, _ in parts])
             parts = [part for pair in parts for part in pair]
         counted[id(node)] = 1 + sum(_count_values(part, counted) for part in parts)
     count = counted[id(node)]
-    if not 0 < count <= MOST_VALUES:
-        what = "an alias stands for itself" if not count else f"more than {MOST_VALUES:,} values"
-        raise yaml.constructor.ConstructorError(problem=what, problem_mark=node.start_mark)
+    if not count:
+        raise _refused("an alias stands for itself", node)
+    if count > MOST_VALUES:
+        raise _refused(f"more than {MOST_VALUES:,} values", node)
     return count
+
+
+def _check_keys(keys: Sequence[yaml.Node]) -> None:
+    """Check that no key of a mapping stands twice; what an anchor brings may be overridden."""
+    seen = set()
+    for key in keys:
+        what = (key.tag, str(key.value))
+        if what in seen and key.tag != MERGE:
+            raise _refused(f"the key {key.value!r} stands twice", key)
+        seen.add(what)
 
 
 def explain(error: ValidationError, model: Any) -> str:
@@ -128,7 +185,7 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
     inside = f" in {'.'.join(map(str, parents))}" if parents else ""
     if finding["type"] == "extra_forbidden":
         return f"unknown key {key!r}{inside}; {nearest(key, _fields(model, finding['loc'][:-1]))}"
-    if finding["type"] == "invalid_key":  # YAML 1.1 reads on, off, yes and no as truth values
+    if finding["type"] == "invalid_key":
         return f"the key {finding['input']!r}{inside} is no text; put it into quotes"
     if finding["type"] == "missing":
         return f"the key {where} is missing"
@@ -156,18 +213,12 @@ def _message(finding: Mapping) -> str:
 
 
 def _number_hint(finding: Mapping) -> str:
-    """Say why 1e-3 is no number, which YAML 1.1 wants with a point, and "64" with quotes none."""
+    """Say why "64" is no number."""
     text = finding["input"]
-    if finding["type"] not in ("float_type", "int_type") or not isinstance(text, str):
-        return ""
-    try:
-        number = float(text)
-        written = f"{int(number)}" if number == int(number) else f"{number}"
-    except (ValueError, OverflowError):
-        return ""
-    if "e" in written and "." not in written:
-        written = written.replace("e", ".0e")
-    return f" (YAML reads this as text; write {written})"
+    is_number = isinstance(text, str) and re.fullmatch(NUMBER, text)
+    if finding["type"] in ("float_type", "int_type") and is_number:
+        return f" (a text, because of its quotes; write {text})"
+    return ""
 
 
 def _fields(model: Any, location: Sequence) -> list[str]:

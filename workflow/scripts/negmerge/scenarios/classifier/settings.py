@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt, model_validator
 from negmerge.errors import UserError, find
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
-from negmerge.settings.experiment import Experiment, require
+from negmerge.settings.experiment import Experiment, Finetune, require
 from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import Rule, Selection
@@ -78,6 +78,26 @@ class SalunRecipe(Recipe):
     )
 
 
+class Pooled(Finetune):
+    """How the pool is fine-tuned; the defaults are those of the paper's pool of ResNet-18."""
+
+    epochs: PositiveInt | dict[str, PositiveInt] = Field(
+        40, description="Passes over the forget set; or one number per task."
+    )
+    batch_size: PositiveInt = Field(256, description="Images per forward pass.")
+    learning_rate: Positive = Field(0.05, description="Peak learning rate.")
+    weight_decay: NonNegative = Field(1e-4, description="Weight decay.")
+    optimizer: Literal["adamw", "sgd"] = Field("sgd", description="The optimizer.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+    schedule: Literal["cosine", "constant", "steps"] = Field(
+        "constant", description="The rate after the warm-up."
+    )
+    max_grad_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
+    augmentation: Augmentation = Field(
+        Augmentation(crop_scale=None), description="Random image changes; none."
+    )
+
+
 class Train(SalunRecipe):
     """How Original and Retrain are trained; the defaults are those of the SalUn code."""
 
@@ -141,6 +161,7 @@ class Classifier(Experiment):
         1, description="How often all is repeated, with another forget set and other seeds."
     )
     forget: Forget = Field(Forget(), description="Which training images are forgotten.")
+    finetune: Pooled = Field(Pooled(), description="The recipe that the points of the pool vary.")
     train: Train = Field(Train(), description="How Original and Retrain are trained.")
     unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
     batch_statistics: Literal["base", "re-estimate"] = Field(

@@ -1,6 +1,7 @@
-"""config/README.md lists every key that a study or a row may have, as the code reads it.
+"""docs/settings.md lists every key that a study or a row may have, as the code reads it.
 
-`python tests/packaging/test_config_readme.py` writes its tables anew.
+`python tests/packaging/test_settings_page.py` writes its tables anew. The studies that
+config/README.md shows can be read.
 """
 
 import re
@@ -12,17 +13,19 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from negmerge.scenarios.classifier.settings import RetainSelection, Train, Unlearn
+from negmerge.scenarios.classifier.settings import Pooled, RetainSelection, Train, Unlearn
 from negmerge.settings.catalogue import Dataset, Model, Prompts
 from negmerge.settings.experiment import Experiment, Finetune
+from negmerge.settings.extends import Extension
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.selection import Selection
-from negmerge.settings.study import Study
+from negmerge.settings.study import Study, load_study
 
-README = Path(__file__).parents[2] / "config" / "README.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "settings.md"
 # The page shows one table for both; its text says in which key they differ.
-SHOWN_AS = {Finetune: Recipe, Unlearn: Recipe, Train: Recipe, RetainSelection: Selection}
+SHOWN_AS = dict.fromkeys((Finetune, Pooled, Unlearn, Train), Recipe) | {RetainSelection: Selection}
 
 
 def members(annotation) -> list[type[BaseModel]]:
@@ -42,7 +45,7 @@ def all_models(*models: type[BaseModel]) -> dict[str, type[BaseModel]]:
     return found
 
 
-MODELS = all_models(Study, Experiment, Greedy, Dataset, Model, Prompts)
+MODELS = all_models(Study, Extension, Experiment, Greedy, Dataset, Model, Prompts)
 # Where a class keeps what it declares itself.
 OWN = "__annotations__"
 TABLE = re.compile(r"(<!-- keys of (\w+) -->\n)((?:\|.*\n)*)")
@@ -98,10 +101,25 @@ def renew(text: str) -> str:
 
 
 def test_the_page_lists_all_keys_as_the_code_reads_them():
-    text = README.read_text()
+    text = PAGE.read_text()
     assert sorted(found[1] for found in TABLE.findall(text)) == sorted(MODELS)
-    assert text == renew(text), f"run: python {Path(__file__).relative_to(README.parents[1])}"
+    assert text == renew(text), f"run: python {Path(__file__).relative_to(ROOT)}"
+
+
+def test_the_studies_of_the_readme_can_be_read(config):
+    readme = (config / "README.md").read_text()
+    small, extended = re.findall(r"^```yaml\n(.*?)^```$", readme, re.M | re.S)
+    (config / "studies" / "small.yaml").write_text(small)
+    (config / "studies" / "small-mean.yaml").write_text(extended)
+    points = {
+        name: list(load_study(config, name).experiments["garments"].pool.changes)
+        for name in ("small", "small-mean")
+    }
+    assert points == {
+        "small": ["e3-ls0", "e3-ls0.1", "e6-ls0", "e6-ls0.1"],
+        "small-mean": ["e4-ls0", "e4-ls0.1"],
+    }
 
 
 if __name__ == "__main__":
-    README.write_text(renew(README.read_text()))
+    PAGE.write_text(renew(PAGE.read_text()))

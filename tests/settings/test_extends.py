@@ -1,0 +1,222 @@
+"""A study that extends another is read as if it were written in full."""
+
+import copy
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from negmerge.cli import main
+from negmerge.errors import UserError
+from negmerge.settings.extends import _merge
+from negmerge.settings.study import load_study
+
+CLIP = {"label": "x", "experiments": ["mini-clip"]}
+
+
+@pytest.fixture
+def load(config):
+    """A function that writes studies, the last of which is read."""
+
+    def load(**studies):
+        for name, content in studies.items():
+            (config / "studies" / f"{name}.yaml").write_text(yaml.safe_dump(content))
+        return load_study(config, list(studies)[-1])
+
+    return load
+
+
+@pytest.fixture
+def example(config):
+    return load_study(config, "example")
+
+
+def test_what_changes_nothing_is_the_same_study(load, example):
+    assert load(mine={"extends": "example"}).model_dump() == example.model_dump()
+
+
+def test_mappings_are_merged_and_the_rest_replaced(load, example):
+    mine = load(
+        mine={
+            "extends": "example",
+            "title": "mine",
+            "experiments": {
+                "mini-clip": {
+                    "finetune": {"epochs": 9, "augmentation": {"flip": 0.5}, "max_grad_norm": None},
+                    "pool": {"grid": {"m": [7]}},
+                },
+                "mini-resnet": {"relearn": None},
+            },
+            "tables": {"table3": {"rows": ["negmerge"]}},
+        }
+    )
+    theirs, ours = example.experiments["mini-clip"], mine.experiments["mini-clip"]
+    assert mine.title == "mine"
+    assert (ours.finetune.epochs, ours.finetune.max_grad_norm) == (9, None)
+    assert ours.finetune.augmentation.flip == 0.5
+    assert ours.finetune.augmentation.crop_scale == theirs.finetune.augmentation.crop_scale
+    assert list(ours.pool.changes) == ["m7-n1", "m7-n3"]
+    assert (ours.methods, ours.pretrain) == (theirs.methods, theirs.pretrain)
+    assert mine.experiments["mini-resnet"].relearn is None
+    assert mine.tables["table3"].rows == {"negmerge": "NegMerge"}
+    assert mine.tables["table3"].columns == example.tables["table3"].columns
+
+
+def test_null_takes_a_name_away_and_a_star_all_of_them(load, example):
+    mine = load(
+        mine={
+            "extends": "example",
+            "experiments": {
+                "mini-clip": {"pool": {"*": None, "points": {"one": {}}}},
+                "mini-resnet": {
+                    "methods": {
+                        "negmerge-8": None,
+                        "finetune": {"epochs": None},
+                        "gradient-ascent": {"grid": None},
+                    }
+                },
+            },
+            "tables": {"*": None, "own": {"kind": "accuracy", "title": "x", "rows": ["uniform"],
+                                          "columns": [CLIP]}},
+            "figures": {"gap": None},
+        }
+    )  # fmt: skip
+    assert list(mine.experiments["mini-clip"].pool.changes) == ["one"]
+    methods = example.experiments["mini-resnet"].methods.keys() - {"negmerge-8"}
+    found = mine.experiments["mini-resnet"].methods
+    assert found.keys() == methods
+    assert found["finetune"].options == {}
+    assert (found["gradient-ascent"].grid, found["gradient-ascent"].options) == ({}, {"epochs": 3})
+    assert list(mine.tables) == ["own"]
+    assert mine.figures.keys() == example.figures.keys() - {"gap"}
+
+
+def test_only_what_is_taken_is_there_and_others_stand_in(load):
+    mine = load(
+        mine={
+            "extends": "example",
+            "take": {"experiments": ["mini-clip"], "tables": ["table1"], "figures": ["figure1b"]},
+            "stand_ins": {"digits": "letters"},
+            "experiments": {"mini-clip": {"tasks": ["letters"]}},
+        }
+    )
+    assert (list(mine.experiments), list(mine.tables)) == (["mini-clip"], ["table1"])
+    assert list(mine.figures) == ["figure1b"]
+    columns = mine.tables["table1"].columns
+    assert [column.tasks for column in columns] == [[], ["letters"], ["letters"]]
+
+
+def test_an_experiment_that_stands_in_is_shown_once(load, example):
+    shown = {"kind": "tradeoff", "title": "x", "experiments": ["mini-clip", "other"]}
+    other = example.experiments["mini-clip"].model_dump(mode="json", exclude_defaults=True)
+    first = {"extends": "example", "experiments": {"other": other}, "figures": {"both": shown}}
+    second = {
+        "extends": "first",
+        "take": {"experiments": ["mini-clip"], "tables": []},
+        "stand_ins": {"other": "mini-clip", "mini-resnet": "mini-clip"},
+        "figures": {"gap": None},
+    }
+    assert load(first=first, second=second).figures["both"].experiments == ["mini-clip"]
+
+
+@pytest.mark.parametrize("comparable", [True, False])
+def test_no_difference_is_printed_where_a_study_is_not_comparable(load, comparable):
+    cells = {"table": "table1"}
+    column = CLIP | {"published": cells}
+    own = {"kind": "accuracy", "title": "x", "rows": ["uniform"], "columns": [column, CLIP]}
+    first = {"extends": "example", "comparable": False, "tables": {"own": own}}
+    mine = load(first=first, mine={"extends": "first", "comparable": comparable})
+    taken, ours = mine.tables["table1"].columns[0], mine.tables["own"].columns
+    assert not taken.published.comparable
+    assert ours[0].published.comparable == comparable
+    assert ours[1].published is None
+
+
+MINE, EXAMPLE = "mine.yaml: ", "example.yaml: "
+WRONG = {
+    "no such study": (
+        {"extends": "exampel"},
+        "exampel.yaml: unknown study 'exampel'; did you mean 'example'? valid: ",
+    ),
+    "itself": ({"extends": "mine"}, MINE + "extends: mine -> mine is a circle"),
+    "take without extends": (
+        {"take": {"tables": []}},
+        MINE + "`take` and `stand_ins` go with `extends`, and only with it",
+    ),
+    "a name to take": (
+        {"extends": "example", "take": {"tables": ["tabel1"]}},
+        MINE + "unknown name in take.tables 'tabel1'; did you mean 'table1'? valid: ",
+    ),
+    "a key of take": (
+        {"extends": "example", "take": {"table": []}},
+        MINE + "unknown key 'table' in take; did you mean 'tables'? valid: ",
+    ),
+    "a stand-in for what is not shown": (
+        {"extends": "example", "stand_ins": {"digit": "letters"}},
+        MINE + "unknown name in stand_ins 'digit'; did you mean 'digits'? valid: ",
+    ),
+    "a name to leave out": (
+        {"extends": "example", "experiments": {"mini-clip": {"methods": {"negmerg": None}}}},
+        MINE + "unknown name under experiments.mini-clip.methods 'negmerg'; did you mean "
+        "'negmerge'? valid: ",
+    ),
+    "what is left out, but shown": (
+        {"extends": "example", "experiments": {"mini-clip": {"methods": {"magmax": None}}}},
+        MINE + "tables.table1.columns.mini CLIP, mean of both tasks: unknown method 'magmax'; ",
+    ),
+    "a key of its own": (
+        {"extends": "example", "experiments": {"mini-clip": {"methds": {}}}},
+        MINE + "unknown key 'methds' in experiments.mini-clip; did you mean 'methods'? valid: ",
+    ),
+    "no mapping": ([1], MINE + "the file is [1]: input should be a valid dictionary"),
+    "null that is no value": (
+        {"extends": "example", "experiments": {"mini-clip": {"control": None}}},
+        MINE + "experiments.mini-clip.control is None: input should be a valid string",
+    ),
+}
+
+
+@pytest.mark.parametrize(("mine", "finding"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_where_it_is(load, mine, finding):
+    with pytest.raises(UserError) as caught:
+        load(mine=mine)
+    assert str(caught.value).partition("/studies/")[2].startswith(finding)
+
+
+def test_a_circle_of_two_is_refused(load):
+    with pytest.raises(UserError, match=r"one\.yaml: extends: two -> one -> two is a circle$"):
+        load(one={"extends": "two"}, two={"extends": "one"})
+
+
+def test_a_mistake_in_the_other_study_is_said_to_be_there(load, config, change_yaml):
+    change_yaml(config / "studies" / "example.yaml", "tabels", {})
+    with pytest.raises(UserError) as caught:
+        load(mine={"extends": "example"})
+    assert "/studies/example.yaml: unknown key 'tabels'; " in str(caught.value)
+
+
+def test_the_complete_study_can_be_printed_and_used(load, config, capsys):
+    for name in ("cars", "smoke"):
+        assert main(["check", name, "--resolved", "--config", str(config)]) == 0
+        (config / "studies" / "full.yaml").write_text(capsys.readouterr().out)
+        found = load_study(config, "full").model_dump()
+        assert found == load_study(config, name).model_dump()
+
+
+VALUES = st.recursive(
+    st.integers() | st.text(max_size=2) | st.lists(st.integers(), max_size=2),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+)
+SETTINGS = st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3)
+
+
+@given(SETTINGS, SETTINGS)
+def test_a_change_is_there_afterwards_and_what_was_taken_is_left_alone(taken, change):
+    before = copy.deepcopy(taken)
+    found = _merge(taken, change, ())
+    assert taken == before
+    assert _merge(found, change, ()) == found
+    assert _merge({}, found, ()) == found
+    for key in taken.keys() - change.keys():
+        assert found[key] == taken[key]

@@ -179,7 +179,7 @@ def test_params_inputs_and_versions_decide_the_run_of_a_job(tmp_path, monkeypatc
     }
 
     def train_job(case, **named):
-        monkeypatch.setattr(resuming.metadata, "version", lambda name: case["version"])
+        monkeypatch.setattr("importlib.metadata.version", lambda name: case["version"])
         job = SimpleNamespace(params=case["params"], output=[tmp_path / "m1.safetensors"])
         return train(SavedState.of_job(job, lambda: case["inputs"]), **named)
 

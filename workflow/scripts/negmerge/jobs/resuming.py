@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 
 from negmerge.errors import UserError
 from negmerge.jobs.snapshots import content_digest, put_back, snapshot
+from negmerge.jobs.versions import version
 from negmerge.states import read_metadata, read_state, write_state
 from negmerge.training import TrainingState
 
@@ -81,7 +81,7 @@ class SavedState:
             return {
                 "params": dict(snakemake.params.items()),
                 "inputs": inputs(),
-                "versions": {name: _version(name) for name in PACKAGES},
+                "versions": {name: version(name) for name in PACKAGES},
             }
 
         return cls(state_path(snakemake.output[0]), run)
@@ -190,11 +190,3 @@ class SavedState:
         now = time.monotonic()
         self._due = now + max(self._seconds, RATIO * (now - start))
         return saved
-
-
-def _version(package: str) -> str | None:
-    """Give the version of a package, or None where its files do not tell it."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

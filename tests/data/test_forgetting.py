@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from negmerge.data.forget_rules import forget_split
 from negmerge.data.forgetting import (
     PARTS,
     Split,
     check_indices,
     check_split,
-    forget_split,
     read_split,
     write_split,
 )

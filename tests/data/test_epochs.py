@@ -8,7 +8,7 @@ from PIL import Image
 
 from negmerge.data.augmentation import training_transform
 from negmerge.data.images import Images
-from negmerge.data.loading import Epochs, Listed, Part, TrainingBatches
+from negmerge.data.loading import Epochs, Listed, TrainingBatches
 from negmerge.settings.recipe import Augmentation, Recipe
 
 TRANSFORM = training_transform(
@@ -42,13 +42,6 @@ def test_epoch_after_epoch_the_batches_are_those_of_training(items, fixed_order)
     assert_same([batch for batches in found for batch in batches], expected)
 
 
-def test_each_iteration_is_the_next_epoch(items):
-    epochs = Epochs(items, TRANSFORM, recipe(), 0)
-    first, second = list(epochs), list(epochs)
-    assert not torch.equal(torch.cat([b[0] for b in first]), torch.cat([b[0] for b in second]))
-    assert_same(list(Epochs(items, TRANSFORM, recipe(), 0)), first)
-
-
 def test_items_may_be_changed_at_random_but_stay_in_their_order(items):
     chosen = recipe(batch_size=4)
     epochs = Epochs(items, TRANSFORM, chosen, 3, in_order=True)
@@ -79,13 +72,9 @@ def test_thinned_items_are_spread_evenly_and_none_comes_twice(prepared, count, m
     assert len(found) == min(count, most)
     assert found == sorted(set(found))
     assert found[0] == 0
+    assert len(items.thinned(None)) == count
     steps = [after - before for before, after in zip(found, [*found[1:], count], strict=True)]
     assert max(steps) - min(steps) <= 1
-
-
-def test_as_many_as_there_are_or_more_give_all(items):
-    for most in (11, 12, None):
-        assert items.thinned(most).positions.tolist() == list(range(11))
 
 
 def test_thinned_items_keep_image_and_label(prepared):
@@ -94,13 +83,6 @@ def test_thinned_items_keep_image_and_label(prepared):
     found = items.thinned(3)
     assert [label for _, label in map(found.__getitem__, range(3))] == [7, 6, 8]
     assert found[1][0].getpixel((0, 0))[0] == 21 * 5
-
-
-def test_parts_can_be_thinned(prepared):
-    part = Part(prepared, "train", "any")
-    found = part.thinned(12)
-    assert len(found) == 12
-    assert found.positions.tolist() == part.positions[::3].tolist()
 
 
 class Loaders:

@@ -9,7 +9,6 @@ from negmerge.data.loading import (
     Augmented,
     Part,
     TrainingBatches,
-    batches_per_epoch,
     evaluation_batches,
 )
 from negmerge.data.splits import train_val_split
@@ -98,11 +97,6 @@ def test_batches_have_images_and_labels():
         assert images.shape == (len(numbers), 3, 8, 8)
         assert images.dtype == torch.float32
         assert numbers.dtype == torch.int64
-
-
-@pytest.mark.parametrize(("items", "size", "count"), [(11, 4, 3), (12, 4, 3), (1, 4, 1)])
-def test_batches_are_counted(items, size, count):
-    assert batches_per_epoch(items, size) == count
 
 
 def test_every_epoch_shows_every_item_once_in_an_order_of_its_own():

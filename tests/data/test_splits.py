@@ -29,13 +29,14 @@ def test_the_split_is_the_official_one(golden, name):
         assert digest(indices) == str(file[f"{name}/{part}_sha256_int64_le"])
 
 
-def test_mnist_starts_where_its_authors_assert(monkeypatch):
-    assert train_val_split(60000, "MNIST")[0][0] == MNIST_FIRST == 36044
+@pytest.mark.parametrize("name", ["MNIST", "mnist"])  # of the golden vectors, and of the row
+def test_mnist_starts_where_its_authors_assert(monkeypatch, name):
+    assert train_val_split(60000, name)[0][0] == MNIST_FIRST == 36044
     monkeypatch.setattr("negmerge.data.splits.MNIST_FIRST", 5)
     with pytest.raises(UserError) as caught:
-        train_val_split(60000, "MNIST")
+        train_val_split(60000, name)
     assert str(caught.value) == (
-        "MNIST: the first training index is 36044, expected 5: "
+        f"{name}: the first training index is 36044, expected 5: "
         f"torch {torch.__version__} draws another permutation"
     )
 

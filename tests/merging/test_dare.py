@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import assert_close, assert_equal, bits, pools, random_pool, rows
+from merge_examples import assert_equal, bits, pools, random_pool, rows
 from safetensors.torch import save_file
 
 from negmerge.errors import UserError
@@ -57,12 +57,6 @@ def test_magnitudes_are_ranked_in_each_tensor_and_equal_ones_go_together():
 def test_without_dropping_it_is_the_uniform_merge(pool, by, rescale):
     merged = merge("dare", pool, drop=0, by=by, rescale=rescale)
     assert_equal(merged, merge("uniform", pool))
-
-
-@given(pools(largest=1), st.integers(2, 6))
-def test_identical_models_merge_as_one_by_magnitude(pool, count):
-    options = {"drop": 0.5, **MAGNITUDE}
-    assert_close(merge("dare", pool * count, **options), merge("dare", pool, **options))
 
 
 def choice(state, **options):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
-from hypothesis import strategies as st
-from merge_examples import EXACT, assert_equal, flat, pools, rows, scaled
+from merge_examples import EXACT, flat, pools, rows
 
 from negmerge.merging import merge
 
@@ -40,22 +39,6 @@ def test_signs_and_magnitudes(column, expected):
     (found,) = emr(*([float(number)] for number in column))
     assert found == expected
     assert found or not np.signbit(found)
-
-
-@given(pools(largest=1), st.integers(1, 4))
-def test_one_model_or_equal_ones_are_their_own_merge(pool, count):
-    assert_equal(merge("emr", pool * count), pool[0])
-
-
-@given(pools(numbers=EXACT), st.data())
-def test_the_order_of_models_does_not_matter(pool, data):
-    assert_equal(merge("emr", data.draw(st.permutations(pool))), merge("emr", pool))
-
-
-@given(pools(), st.integers(-10, 10))
-def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
-    shifted = merge("emr", [scaled(vector, 2.0**power) for vector in pool])
-    assert_equal(shifted, scaled(merge("emr", pool), 2.0**power))
 
 
 @given(pools(numbers=EXACT))

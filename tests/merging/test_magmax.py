@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import assert_equal, bits, negative, pools, rows, scaled
+from merge_examples import assert_equal, bits, negative, pools, rows
 
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, merge
@@ -71,9 +71,3 @@ def test_it_is_a_number_of_largest_magnitude(pool):
         numbers = torch.stack([vector[name] for vector in pool])
         assert torch.equal(tensor.abs(), numbers.abs().amax(0))
         assert (numbers == tensor).any(0).all()
-
-
-@given(pools(), st.integers(-10, 10))
-def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
-    shifted = merge("magmax", [scaled(vector, 2.0**power) for vector in pool])
-    assert bits(shifted) == bits(scaled(merge("magmax", pool), 2.0**power))

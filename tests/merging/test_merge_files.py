@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from merge_examples import bits
 from safetensors.torch import save_file
 
 from negmerge import __version__
@@ -40,10 +41,6 @@ def save(folder, states):
     for path, state in zip(paths, states, strict=True):
         save_file(state, path)
     return paths
-
-
-def bits(state):
-    return {name: (t.dtype, t.shape, t.numpy().tobytes()) for name, t in state.items()}
 
 
 @settings(max_examples=15)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import EXACT, assert_equal, bits, in_memory, pools, random_pool, scaled
+from merge_examples import assert_equal, bits, in_memory, pools, random_pool
 from safetensors.torch import save_file
 
 from negmerge.errors import UserError
@@ -65,24 +65,6 @@ def test_frozen_tensors_and_numbers_that_no_model_changes_are_not_drawn():
     for seed in range(20):
         merged = merge("random-mask", [first, second], seed=seed)
         assert_equal(merged, merge("negmerge", [first, second]))
-
-
-@given(pools(largest=1), SEEDS)
-def test_one_model_is_its_own_merge(pool, seed):
-    assert_equal(merge("random-mask", pool, seed=seed), pool[0])
-
-
-@given(pools(numbers=EXACT), st.data())
-def test_the_order_of_models_does_not_matter(pool, data):
-    shuffled = data.draw(st.permutations(pool))
-    assert bits(merge("random-mask", shuffled)) == bits(merge("random-mask", pool))
-
-
-@given(pools(), st.integers(-10, 10))
-def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
-    factor = 2.0**power
-    merged = merge("random-mask", [scaled(vector, factor) for vector in pool])
-    assert_equal(merged, scaled(merge("random-mask", pool), factor))
 
 
 @given(SEEDS, st.text(max_size=5), st.integers(1, 5000))

@@ -8,14 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from merge_examples import (
-    EXACT,
     assert_close,
-    assert_equal,
     bits,
-    negative,
     pools,
     rows,
-    scaled,
 )
 
 from negmerge.errors import UserError
@@ -78,35 +74,6 @@ def test_the_mean_may_have_the_sign_of_the_minority():
 def test_votes_are_counted_beyond_the_range_of_half_precision():
     assert relaxed(*[[1.0]] * 2999, [-1.0], agreement=0.9999) == [0]
     assert relaxed(*[[1.0]] * 2999, [-1.0], agreement=0.999) == pytest.approx([2998 / 3000])
-
-
-@given(pools(largest=1), AGREEMENTS)
-def test_one_model_is_its_own_merge(pool, agreement):
-    assert_equal(merge("relaxed", pool, agreement=agreement), pool[0])
-
-
-@given(pools(largest=1), st.integers(2, 6))
-def test_identical_models_merge_as_one(pool, count):
-    assert_close(merge("relaxed", pool * count), pool[0])
-
-
-@given(pools(largest=1), AGREEMENTS)
-def test_opposite_models_cancel(pool, agreement):
-    merged = merge("relaxed", [pool[0], negative(pool[0])], agreement=agreement)
-    assert not any(tensor.any() for tensor in merged.values())
-
-
-@given(pools(numbers=EXACT), st.data(), AGREEMENTS)
-def test_the_order_of_models_does_not_matter(pool, data, agreement):
-    shuffled = data.draw(st.permutations(pool))
-    one = merge("relaxed", pool, agreement=agreement)
-    assert_equal(merge("relaxed", shuffled, agreement=agreement), one)
-
-
-@given(pools(), st.integers(-10, 10))
-def test_scaling_by_a_power_of_two_scales_the_merge(pool, power):
-    shifted = merge("relaxed", [scaled(vector, 2.0**power) for vector in pool])
-    assert_equal(shifted, scaled(merge("relaxed", pool), 2.0**power))
 
 
 @pytest.mark.parametrize("agreement", [0.49, 1.01, "most"])

@@ -6,17 +6,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from merge_examples import (
-    EXACT,
     assert_close,
     assert_equal,
-    bits,
     flat,
     in_memory,
     negative,
     pools,
     random_pool,
     rows,
-    scaled,
 )
 
 from negmerge.errors import UserError
@@ -166,32 +163,6 @@ def test_opposite_models_do_not_cancel():
     for name, tensor in merged.items():
         assert torch.equal(tensor.abs(), vector[name].abs())
         assert not (tensor > 0).any()
-
-
-@given(pools(largest=1), st.sampled_from(["mean", "sum", "max"]))
-def test_one_model_untrimmed_is_its_own_merge(pool, reduce):
-    assert_equal(merge("ties", pool, density=1, reduce=reduce), pool[0])
-
-
-@given(pools(largest=1), st.integers(2, 5), st.floats(0, 1))
-def test_identical_models_merge_as_one(pool, count, density):
-    one = merge("ties", pool, density=density)
-    assert_close(merge("ties", pool * count, density=density), one)
-    assert_equal(merge("ties", pool * count, density=density, reduce="max"), one)
-
-
-@given(pools(numbers=EXACT), st.data(), st.sampled_from(["mean", "sum", "max"]))
-def test_the_order_of_models_does_not_matter(pool, data, reduce):
-    shuffled = data.draw(st.permutations(pool))
-    one = merge("ties", pool, density=0.5, reduce=reduce)
-    assert bits(merge("ties", shuffled, density=0.5, reduce=reduce)) == bits(one)
-
-
-@given(pools(), st.integers(-10, 10), st.floats(0, 1))
-def test_scaling_by_a_power_of_two_scales_the_merge(pool, power, density):
-    merged = merge("ties", pool, density=density)
-    shifted = merge("ties", [scaled(vector, 2.0**power) for vector in pool], density=density)
-    assert_equal(shifted, scaled(merged, 2.0**power))
 
 
 @given(pools(), st.floats(0, 1), st.sampled_from(["mean", "sum", "max"]))

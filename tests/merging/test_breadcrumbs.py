@@ -53,14 +53,6 @@ def test_what_is_kept_first_loses_the_outliers_out_of_itself():
     assert breadcrumbs(ROW, **ALL) == ROW
 
 
-def test_counts_are_truncated():
-    assert breadcrumbs([3.0, 2.0, 1.0], density=0.6, remove=0.3) == [3.0, 0, 0]
-
-
-def test_of_equal_magnitudes_the_first_ones_count_as_larger():
-    assert breadcrumbs([1.0, -1, 1, -1], density=0.5, remove=0.25) == [0, -1, 1, 0]
-
-
 def test_rows_are_those_of_the_last_axis():
     cube = torch.tensor(ROW[:8]).view(2, 2, 2)
     expected = [[[0, -9], [0, 8]], [[-5, 0], [7, 0]]]

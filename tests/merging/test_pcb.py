@@ -89,12 +89,6 @@ def test_identical_models_keep_their_numbers_or_lose_them(pool, count, ratio):
         assert share.max() <= 1 + 1e-6
 
 
-def test_the_order_of_models_moves_nothing_but_rounding():
-    pool = random_pool(3, 4, like_models=True)
-    one, other = flat([merge("pcb", pool)]), flat([merge("pcb", pool[::-1])])
-    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * float(one.abs().max()))
-
-
 def test_clipping_more_than_a_quarter_is_refused():
     with pytest.raises(UserError, match=r"clip is 0.5, expected a number from 0.0 to 0.25"):
         merge("pcb", rows([1.0]), clip=0.5)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from numpy.random import RandomState
 
+from negmerge.data import train_val_split
 from negmerge.data.archives import Limits, Member, file_name, listed_members, members, read_members
-from negmerge.data.draws import validation_positions
 from negmerge.data.labels import label_numbers
 from negmerge.data.matlab import field, read_variables
 from negmerge.data.tables import table, whole_number
@@ -83,7 +83,8 @@ def _read_train(
     ordered = [(wnid, name) for wnid in sorted(names) for name in names[wnid]]
     if len(ordered) != count:
         raise UserError(f"{path}: {len(ordered)} images, expected {count}")
-    chosen = {ordered[place] for place in validation_positions(count)}
+    _, held_out = train_val_split(count, path)
+    chosen = {ordered[place] for place in held_out.tolist()}
     for wnid, images in _classes(path, count, labels):
         for image in images:
             if (wnid, image.name) in chosen:

@@ -56,13 +56,6 @@ def test_in_any_way_to_compute_it_ends_with_the_same_numbers(start, lines, chang
     assert lines[0].startswith("going on after step 3 of 9")
 
 
-@pytest.mark.parametrize("step", [2, 5])
-def test_with_loader_processes_it_ends_with_the_same_numbers(start, step):
-    with pytest.raises(Killed):
-        train(start(), during=step, loaders=2)
-    assert_same(train(start(), loaders=2))
-
-
 def test_killed_again_and_again_it_ends_with_the_same_numbers(start, lines):
     for done in range(8):
         with pytest.raises(Killed):

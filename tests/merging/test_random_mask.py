@@ -4,8 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import assert_equal, bits, in_memory, pools, random_pool
-from safetensors.torch import save_file
+from merge_examples import assert_equal, bits, in_memory, pools, random_pool, saved
 
 from negmerge.errors import UserError
 from negmerge.merging import merge, merge_files
@@ -98,9 +97,7 @@ def test_blocks_files_and_threads_change_no_bit(tmp_path):
     pool = [vector | models(k, 1, 500, 400)[0] for k, vector in enumerate(random_pool(5, 3))]
     expected = bits(merge("random-mask", pool, seed=3))
     assert expected != bits(merge("random-mask", pool, seed=4))
-    paths = [tmp_path / f"{number}" for number in range(3)]
-    for path, vector in zip(paths, pool, strict=True):
-        save_file(vector, path)
+    paths = saved(pool, tmp_path)
     for settings in ({}, {"threads": 2, "block_numbers": 50_001}):
         merge_files("random-mask", paths, tmp_path / "out", seed=3, **settings)
         assert bits(read_state(tmp_path / "out")) == expected

@@ -45,6 +45,7 @@ def forget_split(
     """
     labels = np.asarray(items) if np.ndim(items) else None
     n = int(items) if labels is None else len(labels)
+    everything = np.arange(n, dtype=np.int64)
     if rule not in RULES:
         raise UserError(unknown("rule", rule, RULES))
     if rule != "salun" and original_seed is not None:
@@ -53,13 +54,13 @@ def forget_split(
         if file is None:
             raise UserError("the rule given needs a file with the indices to forget")
         indices = check_indices(read_indices(file), n, file)
-        everything = np.arange(n)
         rest = np.setdiff1d(everything, indices)
         return check_split(Split(np.sort(indices), rest, everything[:0], everything), n, file)
     if share is None:
         raise UserError(f"the rule {rule} needs the share of the images to forget")
     if rule == "uniform":
-        return uniform(n, share, seed)
+        forget, retain = draw(everything, share, seeded(seed))
+        return Split(forget, retain, everything[:0], everything)
     if labels is None:
         raise UserError("the rule salun needs the label of each image, not only their number")
     return salun(labels, share, seed, original_seed)
@@ -107,13 +108,6 @@ def hold_out(labels: np.ndarray, random: RandomState) -> tuple[np.ndarray, np.nd
         [random.choice(one, int(VALIDATION_SHARE * len(one)), replace=False) for one in classes]
     )
     return np.setdiff1d(np.arange(len(labels)), validation), validation
-
-
-def uniform(n: int, share: float, seed: int) -> Split:
-    """Forget a share of all n images, drawn uniformly by `seed`; hold nothing out."""
-    everything = np.arange(n, dtype=np.int64)
-    forget, retain = draw(everything, share, seeded(seed))
-    return Split(forget, retain, everything[:0], everything)
 
 
 def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None) -> Split:

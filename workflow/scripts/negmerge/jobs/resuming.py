@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,6 @@ class SavedState:
     ):
         self.path = Path(path)
         self._run = run
-        self._digest: str | None = None
         self._seconds, self._report = seconds, report
         self._due = time.monotonic() + seconds
         self._caught: int | None = None
@@ -156,16 +156,15 @@ class SavedState:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
+    @cached_property
     def _fingerprint(self) -> str:
-        """Give the digest of what decides the run."""
-        if self._digest is None:
-            text = json.dumps(self._run(), sort_keys=True)
-            self._digest = hashlib.sha256(text.encode()).hexdigest()
-        return self._digest
+        """The digest of what decides the run."""
+        text = json.dumps(self._run(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def _read(self, training: TrainingState, steps: int) -> int:
         header = read_metadata(self.path)
-        if not isinstance(header, dict) or header.get("run") != self._fingerprint():
+        if not isinstance(header, dict) or header.get("run") != self._fingerprint:
             raise UserError(f"{self.path}: it is that of another run")
         done = header.get("done")
         if type(done) is not int or not 0 < done <= steps:
@@ -181,7 +180,7 @@ class SavedState:
         start = time.monotonic()
         try:
             state = snapshot(training)
-            header = {"done": done, "run": self._fingerprint(), "content": content_digest(state)}
+            header = {"done": done, "run": self._fingerprint, "content": content_digest(state)}
             write_state(self.path, state, header)
             saved = True
         except (UserError, OSError, SafetensorError) as error:

@@ -4,5 +4,6 @@ Each has `read(files, row)`: from the paths of the source's files and the data s
 `config/datasets.yaml` to an iterator of (split, label, image), in the source's own order. An image
 is a PIL image, or a PNG or JPEG file: a member of an archive, which errors then name, or its bytes.
 Where an archive gives the images in another order, a fourth entry, a tuple, says by what they are
-sorted. What a source needs of a row stands in `negmerge.settings.sources`.
+sorted. What a source needs of a row stands in `negmerge.settings.sources`. torchvision's readers
+would do for some of the sets, but they need torch, and unpack archives onto the disk unchecked.
 """

@@ -10,9 +10,7 @@ from merge_examples import (
     assert_equal,
     flat,
     in_memory,
-    negative,
     pools,
-    random_pool,
     rows,
 )
 
@@ -127,14 +125,6 @@ def test_without_a_majority_the_negative_numbers_remain_or_nothing_for_max():
     assert ties(one, other, density=1) == [-2, 5, -5]
     assert ties(one, other, density=1, reduce="sum") == [-2, 10, -10]
     assert ties(one, other, density=1, reduce="max") == [0, 5, -5]
-
-
-def test_opposite_models_do_not_cancel():
-    (vector,) = random_pool(1, 1)
-    merged = merge("ties", [vector, negative(vector)], density=1)
-    for name, tensor in merged.items():
-        assert torch.equal(tensor.abs(), vector[name].abs())
-        assert not (tensor > 0).any()
 
 
 @given(pools(), st.floats(0, 1), st.sampled_from(["mean", "sum", "max"]))

@@ -178,6 +178,18 @@ def test_headers_that_lie_are_refused(tmp_path, header):
     assert error(path).startswith(f"{path}: not a whole safetensors file (")
 
 
+def test_files_that_are_not_whole_are_refused(tmp_path):
+    path = tmp_path / "state.safetensors"
+    hostile(path, {"a": entry(0, 16, (4,))})
+    whole = path.read_bytes()
+    assert torch.equal(read_state(path)["a"], torch.zeros(4))
+    for content in (b"", whole[:5], whole[:20], whole[:-1], whole + b"1", b"PK\3\4" + bytes(100)):
+        path.write_bytes(content)
+        message = error(path)
+        assert message.startswith(f"{path}: not a whole safetensors file (")
+        assert message.endswith("); delete it and run again")
+
+
 @pytest.mark.parametrize("length", [0, 1, 10**6, 2**31, 2**40, 2**63, 2**64 - 1])
 def test_lengths_that_lie_are_refused(tmp_path, length):
     path = tmp_path / "state.safetensors"

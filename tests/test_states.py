@@ -1,6 +1,3 @@
-import json
-import struct
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -68,52 +65,11 @@ def test_a_file_is_read_tensor_by_tensor(tmp_path):
         file["bad"]
 
 
-def test_which_tensors_are_float(tmp_path):
-    write_state(tmp_path / "state", STATE, {})
-    file = StateFile(tmp_path / "state")
-    assert {name for name in file.names if not file.is_float(name)} == {"count"}
-
-
 def test_a_file_of_others_has_no_metadata(tmp_path):
     save_file({"a": torch.ones(1)}, tmp_path / "plain")
     save_file({"a": torch.ones(1)}, tmp_path / "other", metadata={"format": "pt"})
     assert read_metadata(tmp_path / "plain") == {}
     assert read_metadata(tmp_path / "other") == {}
-
-
-def whole():
-    header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
-    return struct.pack("<Q", len(header)) + header + bytes(8)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", whole()[:5], whole()[:20], whole()[:-1], whole() + b"1", b"PK\x03\x04" + bytes(100)],
-    ids=["empty", "no-length", "half-a-header", "truncated", "too-long", "zip"],
-)
-def test_files_that_are_not_whole_are_refused(tmp_path, content):
-    path = tmp_path / "state.safetensors"
-    path.write_bytes(content)
-    with pytest.raises(UserError) as caught:
-        read_state(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: not a whole safetensors file (")
-    assert message.endswith("); delete it and run again")
-    assert "\n" not in message
-
-
-def test_the_whole_file_of_that_test_is_fine(tmp_path):
-    (tmp_path / "state").write_bytes(whole())
-    assert torch.equal(read_state(tmp_path / "state")["a"], torch.zeros(2))
-
-
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    with pytest.raises(UserError) as caught:
-        read_state(tmp_path / "none")
-    assert str(caught.value) == f"{tmp_path / 'none'}: no such file"
-    with pytest.raises(UserError) as caught:
-        read_state(tmp_path)
-    assert str(caught.value) == f"{tmp_path / 'model.safetensors'}: no such file"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

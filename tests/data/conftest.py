@@ -2,7 +2,7 @@ import pytest
 from download_case import CONTENT, QUICK
 from file_server import FileServer
 
-from negmerge.data import first_seen
+from negmerge.data.checksums import place_of_first
 from negmerge.data.download import download
 from negmerge.errors import UserError
 
@@ -27,7 +27,7 @@ def get(target):
         lines = []
         download(target, file, **(QUICK | {"write": lines.append} | options))
         assert target.read_bytes() == CONTENT
-        recorded = [] if file["bytes"] and file["sha256"] else [first_seen.place(target)]
+        recorded = [] if file["bytes"] and file["sha256"] else [place_of_first(target)]
         assert sorted(target.parent.iterdir()) == [target, *recorded]
         return lines
 

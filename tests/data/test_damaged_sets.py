@@ -13,7 +13,6 @@ from made_sets import SETS
 from scipy.io import loadmat
 from test_paper_sets import prepare, small, written
 
-from negmerge.data.images import Images
 from negmerge.errors import UserError
 
 IMAGES = (".jpg", ".jpeg", ".ppm", ".png")
@@ -202,22 +201,3 @@ def test_findings_name_file_and_member(made_set, tmp_path, name, key, member, ch
     before = {(k, m): content for k, m, content in parts(made)}.get((key, member), b"")
     message = outcome(changed(made, key, member, change(before)), row, tmp_path)
     assert message.startswith(finding)
-
-
-def test_a_class_with_fewer_images_than_are_held_out_is_named(made_set, tmp_path):
-    made, row = made_set("eurosat")
-    row["options"]["held_out"] = {"val": 11, "test": 10}
-    assert outcome(made, row, tmp_path) == (
-        "images: '2750/Forest' has 20 images, 21 of each class are held out"
-    )
-
-
-def test_an_archive_that_macos_has_made_is_read(made_set, tmp_path):
-    made, row = made_set("eurosat")
-    added = {f"__MACOSX/{m.rpartition('/')[0]}/._{m.rpartition('/')[2]}": b"\0\5\x16\7"
-             for m in unpacked(made.files["images"]) if m.endswith(".jpg")}  # fmt: skip
-    made.files["images"] = repacked(made.files["images"], **added)
-    prepare(row, written(made, tmp_path), tmp_path / "prepared")
-    for split, expected in made.expected.items():
-        found = Images(tmp_path / "prepared", split).labels.tolist()
-        assert found == [label for label, _ in expected]

@@ -24,96 +24,40 @@ FINDINGS = {
 
 
 FOLDERS = "the source 'archive-folders' reads; found: "
-OF_SOURCES = {
-    "no `held_out`": (
-        "eurosat/options",
-        {"seed": 0},
-        "eurosat: options: the key held_out is missing",
-    ),
-    "no options": (
-        "eurosat/options",
-        None,
-        "eurosat: options: the key held_out is missing (and 1 m",
-    ),
-    "an unknown option": (
-        "eurosat/options/share",
-        1,
-        "eurosat: options: unknown option 'share'; valid: held_out, seed",
-    ),
-    "no `images`": (
-        "eurosat/files",
-        {"image": "a.zip"},
-        f"eurosat: files: the key 'images' is missing, which {FOLDERS}image",
-    ),
-    "no files": (
-        "eurosat/files",
-        None,
-        f"eurosat: files: the key 'images' is missing, which {FOLDERS}none",
-    ),
-    "a split called `valid`": (
-        "eurosat/splits",
-        {"train": 1, "valid": 1},
-        "eurosat: unknown split 'valid'; did you mean 'val'?",
-    ),
-    "a share of `valid`": (
-        "eurosat/options/held_out",
-        {"valid": 0.1},
-        "eurosat: options: held_out.valid is 'valid': input should be 'pretrain', 'train'",
-    ),
-    "a share of all": (
-        "eurosat/options/held_out/val",
-        1.5,
-        "eurosat: options: held_out.val is 1.5: input should be ",
-    ),
-    "no mapping": (
-        "eurosat/options/held_out",
-        0.1,
-        "eurosat: options: held_out is 0.1: input should be a valid dictionary",
-    ),
-    "shares without a rest": (
-        "eurosat/options/held_out",
-        {"val": 0.5, "test": 0.5},
-        "eurosat: options: held_out: the shares leave nothing to train on",
-    ),
-    "a share of `train`": (
-        "eurosat/options/held_out",
-        {"train": 0.5},
-        "eurosat: options: held_out: `train` takes what the others leave",
-    ),
-    "a list in no file": (
-        "dtd/options/lists/test",
-        [{"file": "lists"}],
-        "dtd: files: the key 'lists' is missing, which the source 'archive-lists' reads; found: im",
-    ),
-    "a list that is a name": (
-        "dtd/options/lists/test",
-        ["test1.txt"],
-        "dtd: options: lists.test.0 is 'test1.txt': input should be a valid dictionary",
-    ),
-    "labels of a split": (
-        "mnist/splits/val",
-        10,
-        "mnist: files: the key 'val-images' is missing, which the source 'idx' reads",
-    ),
-    "ImageNet drawn in two ways": (
-        "imagenet/options/seed",
-        0,
-        "imagenet: options: expected either `train_images` or `seed`",
-    ),
-    "ImageNet's training images": (
-        "imagenet-val/options",
-        {"train_images": 9},
-        "imagenet-val: files: the key 'train' is missing, which the source 'imagenet' reads",
-    ),
-    "options where none are": (
-        "cub/options",
-        {"seed": 0},
-        "cub: options: unknown option 'seed'; valid: no",
-    ),
-}
+# Place of a wrong value, the value, and the finding.
+OF_SOURCES = [
+    ("eurosat/options", {"seed": 0}, "eurosat: options: the key held_out is missing"),
+    ("eurosat/options", None, "eurosat: options: the key held_out is missing (and 1 m"),
+    ("eurosat/options/share", 1, "eurosat: options: unknown key 'share'; valid: held_out, seed"),
+    ("eurosat/files", {"image": "a.zip"},
+     f"eurosat: files: the key 'images' is missing, which {FOLDERS}image"),
+    ("eurosat/files", None, f"eurosat: files: the key 'images' is missing, which {FOLDERS}none"),
+    ("eurosat/splits", {"train": 1, "valid": 1},
+     "eurosat: unknown split 'valid'; did you mean 'val'?"),
+    ("eurosat/options/held_out", {"valid": 0.1},
+     "eurosat: options: held_out.valid is 'valid': input should be 'pretrain', 'train'"),
+    ("eurosat/options/held_out/val", 1.5,
+     "eurosat: options: held_out.val is 1.5: input should be "),
+    ("eurosat/options/held_out", 0.1,
+     "eurosat: options: held_out is 0.1: input should be a valid dictionary"),
+    ("eurosat/options/held_out", {"val": 0.5, "test": 0.5},
+     "eurosat: options: held_out: the shares leave nothing to train on"),
+    ("eurosat/options/held_out", {"train": 0.5},
+     "eurosat: options: held_out: `train` takes what the others leave"),
+    ("dtd/options/lists/test", [{"file": "lists"}],
+     "dtd: files: the key 'lists' is missing, which the source 'archive-lists' reads; found: im"),
+    ("dtd/options/lists/test", ["test1.txt"],
+     "dtd: options: lists.test.0 is 'test1.txt': input should be a valid dictionary"),
+    ("mnist/splits/val", 10,
+     "mnist: files: the key 'val-images' is missing, which the source 'idx' reads"),
+    ("imagenet/options/seed", 0, "imagenet: options: expected either `train_images` or `seed`"),
+    ("imagenet-val/options", {"train_images": 9},
+     "imagenet-val: files: the key 'train' is missing, which the source 'imagenet' reads"),
+    ("cub/options", {"seed": 0}, "cub: options: unknown key 'seed'; valid: no"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "value", "finding"), OF_SOURCES.values(), ids=OF_SOURCES)
+@pytest.mark.parametrize(("place", "value", "finding"), OF_SOURCES)
 def test_findings_in_what_a_source_needs(config, change_yaml, place, value, finding):
     change_yaml(config / "datasets.yaml", place, value)
     assert refused(config).startswith(finding)

@@ -13,11 +13,6 @@ def test_a_file_arrives_whole(server, one, get):
     )
 
 
-@pytest.mark.parametrize("known", [{"bytes": None}, {"sha256": None}, {"md5": None}])
-def test_size_and_checksums_need_not_all_be_known(one, get, known):
-    get(described(one, **known))
-
-
 def test_one_of_two_checksums_is_enough(one, get):
     get(described(one, sha256="0" * 64))
 

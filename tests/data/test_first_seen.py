@@ -5,7 +5,7 @@ import json
 import pytest
 from download_case import CONTENT, WRONG, described, sums
 
-from negmerge.data import first_seen
+from negmerge.data import checksums
 from negmerge.data.checksums import verify
 from negmerge.errors import UserError
 
@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(target, monkeypatch, capsys
 
     target.parent.mkdir(parents=True)
     target.write_bytes(CONTENT)
-    monkeypatch.setattr(first_seen, "write_json", refuse)
+    monkeypatch.setattr(checksums, "write_json", refuse)
     verify(target, described(sha256=None))
     assert capsys.readouterr().out.startswith("not recorded: ")
 

@@ -5,12 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from negmerge.data.forget_rules import forget_split
 from negmerge.data.forgetting import (
     PARTS,
     Split,
-    check_indices,
-    check_split,
-    forget_split,
     read_split,
     write_split,
 )
@@ -92,15 +90,6 @@ def test_seeds_draw_different_images_and_numpy_s_own_seed_changes_nothing():
     assert not np.array_equal(one.forget, forget_split(100, 0.1, 6).forget)
     # The numbers of a generator that must never change.
     assert forget_split(20, 0.2, 0).forget.tolist() == [1, 8, 18, 19]
-
-
-def test_uniform_means_uniform():
-    counts = np.zeros(20)
-    for seed in range(400):
-        counts[forget_split(20, 0.25, seed).forget] += 1
-    # 100 expected, standard deviation 8.7.
-    assert counts.min() > 65
-    assert counts.max() < 135
 
 
 def test_given_indices_are_forgotten_and_the_rest_is_kept(tmp_path):
@@ -222,10 +211,3 @@ def test_something_else_than_a_split_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UserError, match=r"split.json: (holds|not a JSON file)"):
         read_split(path, 5, 3)
-
-
-def test_checks_pass_what_is_right():
-    assert_same(check_split(split(), 5, "here"), split())
-    found = check_indices([3, 1], 4, "here")
-    assert found.dtype == np.int64
-    assert found.tolist() == [3, 1]

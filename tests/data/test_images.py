@@ -57,18 +57,9 @@ def test_encoded_images_are_stored_as_they_are(tmp_path):
     assert same(Images(tmp_path / "images", "train")[0], Image.open(stream).convert("RGB"))
 
 
-def test_png_keeps_every_pixel():
-    assert same(Image.open(io.BytesIO(encode(picture(5)))), picture(5))
-
-
 def test_equal_sets_give_equal_bytes(path, tmp_path):
     write_images(tmp_path / "again", iter(ITEMS), COUNTS, 3)
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
-
-
-def test_images_travel_to_other_processes(path):
-    images = pickle.loads(pickle.dumps(Images(path, "train")))
-    assert same(images[2], ITEMS[4][2])
 
 
 @pytest.mark.parametrize(

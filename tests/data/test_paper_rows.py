@@ -4,8 +4,7 @@ import pytest
 from open_clip import IMAGENET_CLASSNAMES, OPENAI_IMAGENET_TEMPLATES
 
 from negmerge.data import train_val_split
-from negmerge.errors import UserError
-from negmerge.splits import MNIST_FIRST, VALIDATION_LIMIT
+from negmerge.splits import VALIDATION_LIMIT
 
 # Classes, templates, then images: training before anything is held out, for training, val, test.
 TARGETS = {
@@ -48,13 +47,6 @@ def test_eurosat_is_split_as_in_the_circulating_script(catalogue):
     row = catalogue.datasets["eurosat"]
     assert row.options["held_out"] == {"val": 270, "test": 270}
     assert row.splits["val"] == row.splits["test"] == 270 * row.classes
-
-
-def test_the_split_of_mnist_is_checked_under_its_row_s_name(monkeypatch):
-    assert train_val_split(60_000, "mnist")[0][0] == MNIST_FIRST == 36_044
-    monkeypatch.setattr("negmerge.splits.MNIST_FIRST", 1)
-    with pytest.raises(UserError, match="mnist: the first training index is 36044"):
-        train_val_split(60_000, "mnist")
 
 
 @pytest.mark.parametrize("name", OTHERS)

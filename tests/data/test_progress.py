@@ -3,7 +3,7 @@ from threading import Event
 
 import pytest
 
-from negmerge.data.progress import IMAGES, Progress, counted, duration
+from negmerge.data.progress import IMAGES, Progress, counted
 
 
 def test_images_are_counted_as_they_pass(capsys):
@@ -33,8 +33,3 @@ def test_what_stops_the_images_stops_the_lines(capsys):
     with pytest.raises(ValueError, match="no more"):
         list(counted("cats", items(), 4))
     assert capsys.readouterr().out.startswith("cats: 1 of 4 images")
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (3723.4, "1:02:03")])
-def test_times_are_written_as_on_a_clock(seconds, text):
-    assert duration(seconds) == text

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from safetensors.torch import save_file
 
 from negmerge.merging import METHODS
 from negmerge.merging.blocks import Memory, Vectors
@@ -63,6 +64,14 @@ def random_pool(seed, count, *, like_models=False, dtype=torch.float32):
         {"a": draw(40, 9), "b": draw(17), "c": draw(), "empty": draw(0, 3), "z": draw(2, 3, 5)}
         for _ in range(count)
     ]
+
+
+def saved(pool, folder):
+    """Write each vector to a file; give their places."""
+    paths = [folder / f"{number}.safetensors" for number in range(len(pool))]
+    for path, vector in zip(paths, pool, strict=True):
+        save_file(vector, path)
+    return paths
 
 
 def mixed(pool):

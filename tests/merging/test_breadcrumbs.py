@@ -52,14 +52,6 @@ def test_what_is_kept_first_loses_the_outliers_out_of_itself():
     assert breadcrumbs(ROW, **ALL) == ROW
 
 
-def test_counts_are_truncated():
-    assert breadcrumbs([3.0, 2.0, 1.0], density=0.6, remove=0.3) == [3.0, 0, 0]
-
-
-def test_of_equal_magnitudes_the_first_ones_count_as_larger():
-    assert breadcrumbs([1.0, -1, 1, -1], density=0.5, remove=0.25) == [0, -1, 1, 0]
-
-
 def test_rows_are_those_of_the_last_axis():
     cube = torch.tensor(ROW[:8]).view(2, 2, 2)
     expected = [[[0, -9], [0, 8]], [[-5, 0], [7, 0]]]
@@ -86,11 +78,3 @@ def test_it_is_its_definition(matrix, density, remove, first):
 @given(pools(), st.sampled_from(["density", "remove"]))
 def test_with_everything_kept_it_is_the_uniform_merge(pool, first):
     assert_equal(merge("breadcrumbs", pool, first=first, **ALL), merge("uniform", pool))
-
-
-@given(pools(largest=1), st.integers(2, 6))
-def test_identical_models_merge_as_one(pool, count):
-    options = {"density": 0.5, "remove": 0.0}
-    merged = merge("breadcrumbs", pool, **options)
-    assert torch.equal(merged["scalar"], pool[0]["scalar"])
-    assert_close(merge("breadcrumbs", pool * count, **options), merged)

@@ -5,8 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import assert_close, assert_equal, bits, pools, random_pool, rows
-from safetensors.torch import save_file
+from merge_examples import assert_equal, bits, pools, random_pool, rows, saved
 
 from negmerge.merging import merge, merge_files
 from negmerge.merging.methods.dare import CHUNK
@@ -58,12 +57,6 @@ def test_without_dropping_it_is_the_uniform_merge(pool, by, rescale):
     assert_equal(merged, merge("uniform", pool))
 
 
-@given(pools(largest=1), st.integers(2, 6))
-def test_identical_models_merge_as_one_by_magnitude(pool, count):
-    options = {"drop": 0.5, **MAGNITUDE}
-    assert_close(merge("dare", pool * count, **options), merge("dare", pool, **options))
-
-
 def choice(state, **options):
     """Where one model's numbers stay."""
     return {name: tensor != 0 for name, tensor in merge("dare", [state], **options).items()}
@@ -111,9 +104,7 @@ def test_blocks_files_and_threads_change_no_bit(tmp_path, options):
     expected = bits(merge("dare", small, **options))
     assert bits(merge("dare", small, block_numbers=7, **options)) == expected
     expected = bits(merge("dare", pool, **options))
-    for number, vector in enumerate(pool):
-        save_file(vector, tmp_path / f"{number}")
-    paths = [tmp_path / f"{number}" for number in range(3)]
+    paths = saved(pool, tmp_path)
     for settings in ({}, {"threads": 2, "block_numbers": 50_000}):
         merge_files("dare", paths, tmp_path / "out", **settings, **options)
         assert bits(read_state(tmp_path / "out")) == expected

@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
-from hypothesis import strategies as st
-from merge_examples import EXACT, assert_equal, flat, pools, rows
+from merge_examples import EXACT, flat, pools, rows
 
 from negmerge.merging import merge
 
@@ -40,16 +38,3 @@ def test_signs_and_magnitudes(column, expected):
     (found,) = emr(*([float(number)] for number in column))
     assert found == expected
     assert found or not np.signbit(found)
-
-
-@given(pools(largest=1), st.integers(1, 4))
-def test_one_model_or_equal_ones_are_their_own_merge(pool, count):
-    assert_equal(merge("emr", pool * count), pool[0])
-
-
-@given(pools(numbers=EXACT))
-def test_it_is_magmax_where_the_largest_has_the_sign_of_the_mean(pool):
-    merged, largest = flat([merge("emr", pool)])[0], flat([merge("magmax", pool)])[0]
-    mean = flat([merge("uniform", pool)])[0]
-    same = mean.sign() == largest.sign()
-    assert torch.equal(merged[same], largest[same])

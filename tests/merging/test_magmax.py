@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import assert_equal, bits, negative, pools, rows
+from merge_examples import bits, pools, rows
 
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, merge
@@ -43,16 +43,6 @@ def test_of_equal_magnitudes_the_last_one_stays():
     assert magmax([2.0, 2, 1], [-2, 1, -1], [1, -2, 1]) == [-2, -2, 1]
     assert np.signbit(magmax([0.0], [-0.0])).all()
     assert METHODS["magmax"].ordered
-
-
-def test_opposite_models_give_the_last_one():
-    (vector,) = rows([1.0, -2, 3])
-    assert_equal(merge("magmax", [vector, negative(vector)]), negative(vector))
-
-
-@given(pools(largest=1), st.integers(1, 5))
-def test_identical_models_merge_as_one(pool, count):
-    assert bits(merge("magmax", pool * count)) == bits(pool[0])
 
 
 @given(pools(), st.data())

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from merge_examples import SETTINGS, bits, mixed, random_pool, rows
+from merge_examples import SETTINGS, bits, mixed, random_pool, rows, saved
 from safetensors.torch import save_file
 from second_device import DEVICE, SecondDevice, There
 
@@ -36,10 +36,8 @@ def test_methods_compute_on_the_device_of_the_blocks(second_device, method, opti
 
 
 def test_files_are_merged_on_the_device(second_device, tmp_path):
-    pool = random_pool(3, 3)
-    paths = [tmp_path / name for name in "abc"]
-    for path, vector in zip(paths, pool, strict=True):
-        save_file({name: tensor.half() for name, tensor in vector.items()}, path)
+    pool = [{n: tensor.half() for n, tensor in v.items()} for v in random_pool(3, 3)]
+    paths = saved(pool, tmp_path)
     with second_device:
         merge_files("negmerge", paths[1:], tmp_path / "there", base=paths[0], device="cuda")
     assert second_device.operations > 0
@@ -118,9 +116,7 @@ def test_dividing_by_a_tensor_is_dividing_by_the_number():
 def test_a_gpu_gives_the_bits_of_the_cpu(tmp_path, method, options, kind):
     pool = POOLS[kind]
     expected = bits(merge(method, pool, **options))
-    paths = [tmp_path / str(number) for number in range(len(pool))]
-    for path, vector in zip(paths, pool, strict=True):
-        save_file(vector, path)
+    paths = saved(pool, tmp_path)
     for size in (7, 100, None):
         assert bits(merge(method, pool, device="cuda", block_numbers=size, **options)) == expected
         settings = {"device": "cuda", "block_numbers": size, "threads": 6}

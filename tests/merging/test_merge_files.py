@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from merge_examples import bits, saved
 
 from negmerge import __version__
 from negmerge.errors import UserError
@@ -35,17 +35,6 @@ def random_vector(seed, dtype=torch.float32):
     return task_vector(random_state(0, dtype), random_state(seed, dtype))
 
 
-def save(folder, states):
-    paths = [folder / f"{number}.safetensors" for number in range(len(states))]
-    for path, state in zip(paths, states, strict=True):
-        save_file(state, path)
-    return paths
-
-
-def bits(state):
-    return {name: (t.dtype, t.shape, t.numpy().tobytes()) for name, t in state.items()}
-
-
 @settings(max_examples=15)
 @given(
     method=st.sampled_from(METHOD_NAMES),
@@ -58,16 +47,16 @@ def test_files_give_the_bits_that_states_give(tmp_path_factory, method, count, d
     vectors = [task_vector(base, state) for state in finetuned]
     expected = bits(merge(method, vectors))
     assert sorted(expected) == ["empty", "scale", "w"]
-    merge_files(method, save(folder, vectors), folder / "merged")
+    merge_files(method, saved(vectors, folder), folder / "merged")
     assert bits(read_state(folder / "merged")) == expected
-    base_path, *paths = save(folder, [base, *finetuned])
+    base_path, *paths = saved([base, *finetuned], folder)
     merge_files(method, paths, folder / "merged", base=base_path)
     assert bits(read_state(folder / "merged")) == expected
 
 
 def test_the_report_says_what_was_merged(tmp_path):
     vectors = [{"w": torch.tensor([1.0, -1.0, 0.0])}, {"w": torch.tensor([3.0, 1.0, 2.0])}]
-    paths = save(tmp_path, vectors)
+    paths = saved(vectors, tmp_path)
     report = merge_files("negmerge", paths, tmp_path / "merged")
     assert report == {
         "method": "negmerge",
@@ -82,14 +71,14 @@ def test_the_report_says_what_was_merged(tmp_path):
 
 
 def test_equal_inputs_give_equal_bytes(tmp_path):
-    paths = save(tmp_path, [random_vector(1), random_vector(2)])
+    paths = saved([random_vector(1), random_vector(2)], tmp_path)
     for name in ("one", "other"):
         merge_files("negmerge", paths, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
 def test_an_input_can_be_overwritten(tmp_path):
-    paths = save(tmp_path, [random_vector(1), random_vector(2)])
+    paths = saved([random_vector(1), random_vector(2)], tmp_path)
     expected = bits(merge("uniform", [random_vector(1), random_vector(2)]))
     merge_files("uniform", paths, paths[0])
     assert bits(read_state(paths[0])) == expected
@@ -117,7 +106,7 @@ BAD = {
 @pytest.mark.parametrize("as_checkpoints", [False, True])
 @pytest.mark.parametrize(("state", "finding"), BAD.values(), ids=BAD)
 def test_a_bad_file_is_named(tmp_path, state, finding, as_checkpoints):
-    good, bad = save(tmp_path, [GOOD, state])
+    good, bad = saved([GOOD, state], tmp_path)
     with pytest.raises(UserError) as caught:
         merge_files("uniform", [good, bad], tmp_path / "out", base=good if as_checkpoints else None)
     assert str(caught.value) == f"{bad}: {finding}"
@@ -125,7 +114,7 @@ def test_a_bad_file_is_named(tmp_path, state, finding, as_checkpoints):
 
 
 def test_checkpoints_without_their_base_are_recognised(tmp_path):
-    paths = save(tmp_path, [random_state(1), random_state(2)])
+    paths = saved([random_state(1), random_state(2)], tmp_path)
     with pytest.raises(UserError) as caught:
         merge_files("uniform", paths, tmp_path / "out")
     assert str(caught.value) == (

@@ -1,75 +1,139 @@
 """What merges must do for any input."""
 
-from typing import get_args
-
-import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import EXACT, SETTINGS, assert_equal, bits, negative, pools, random_pool, scaled
+from merge_examples import (
+    EXACT,
+    assert_close,
+    assert_equal,
+    bits,
+    negative,
+    pools,
+    random_pool,
+    scaled,
+)
 
 from negmerge.merging import METHODS, merge
 
-OPERATIONS = get_args(METHODS["negmerge"].options.model_fields["operation"].annotation)
+
+def options(**strategies):
+    return st.fixed_dictionaries(strategies)
 
 
-@given(pools())
-def test_negmerge_is_its_definition(pool):
-    merged = merge("negmerge", pool)
-    for name, tensor in merged.items():
-        stacked = np.stack([vector[name].numpy() for vector in pool]).reshape(len(pool), -1)
-        for number, column in zip(tensor.flatten().tolist(), stacked.T, strict=True):
-            if (column > 0).all() or (column < 0).all():
-                assert number == pytest.approx(column.astype(float).mean(), rel=1e-6)
-            else:
-                assert number == 0
+NONE = options()
+SEED = st.integers(0, 2**31 - 1)
+NEGMERGE = options(operation=st.sampled_from(["mean", "sum", "largest", "smallest", "median"]))
+REDUCE = st.sampled_from(["mean", "sum", "max"])
+RELAXED = options(agreement=st.floats(0.5, 1))
+
+# By method, options with which it has the property.
+OWN = {
+    "uniform": NONE,
+    "negmerge": NEGMERGE,
+    "relaxed": RELAXED,
+    "emr": NONE,
+    "magmax": NONE,
+    "random-mask": options(seed=SEED),
+    "ties": options(density=st.just(1), reduce=REDUCE),
+    "dare": options(drop=st.just(0), by=st.sampled_from(["random", "magnitude"])),
+    "breadcrumbs": options(density=st.just(1.0), remove=st.just(0.0)),
+    "consensus": options(active=st.just(1)),
+}
+AS_ONE = {
+    "uniform": NONE,
+    "negmerge": options(operation=st.sampled_from(["mean", "largest", "smallest", "median"])),
+    "relaxed": RELAXED,
+    "emr": NONE,
+    "magmax": NONE,
+    "ties": options(density=st.floats(0, 1), reduce=st.sampled_from(["mean", "max"])),
+    "dare": options(drop=st.just(0.5), by=st.just("magnitude")),
+    "breadcrumbs": options(density=st.just(0.5), remove=st.just(0.0)),
+}
+OPPOSITE = {
+    "uniform": NONE,
+    "conflict": NONE,
+    "negmerge": NEGMERGE,
+    "relaxed": RELAXED,
+    "pcb": NONE,
+}
+WITHOUT_ORDER = {
+    "uniform": NONE,
+    "conflict": NONE,
+    "negmerge": NEGMERGE,
+    "relaxed": RELAXED,
+    "emr": NONE,
+    "random-mask": NONE,
+    "consensus": NONE,
+    "ties": options(density=st.just(0.5), reduce=REDUCE),
+}
+SCALED = {
+    "uniform": NONE,
+    "conflict": NONE,
+    "negmerge": NEGMERGE,
+    "relaxed": RELAXED,
+    "emr": NONE,
+    "magmax": NONE,
+    "random-mask": NONE,
+    "consensus": NONE,
+    "breadcrumbs": NONE,
+    "ties": options(density=st.floats(0, 1)),
+}
 
 
-# What keeps all of a single vector.
-WHOLE = [
-    *(("negmerge", {"operation": name}) for name in OPERATIONS),
-    *(("ties", {"density": 1, "reduce": name}) for name in ("mean", "sum", "max")),
-    *((name, {}) for name in ("uniform", "magmax", "emr", "random-mask", "masked-single")),
-    ("relaxed", {"agreement": 0.5}),
-    ("relaxed", {}),
-]
+@pytest.mark.parametrize(("method", "strategy"), OWN.items(), ids=OWN)
+def test_one_model_is_its_own_merge(method, strategy):
+    @given(pools(largest=1), strategy)
+    def check(pool, chosen):
+        assert_equal(merge(method, pool, **chosen), pool[0])
+
+    check()
 
 
-@pytest.mark.parametrize(("method", "options"), WHOLE)
-@given(pools(largest=1))
-def test_one_model_is_its_own_merge(method, options, pool):
-    assert_equal(merge(method, pool, **options), pool[0])
+@pytest.mark.parametrize(("method", "strategy"), AS_ONE.items(), ids=AS_ONE)
+def test_identical_models_merge_as_one(method, strategy):
+    @given(pools(largest=1), st.integers(2, 6), strategy)
+    def check(pool, count, chosen):
+        one = merge(method, pool, **chosen)
+        assert_close(merge(method, pool * count, **chosen), one)
+
+    check()
+
+
+@pytest.mark.parametrize(("method", "strategy"), OPPOSITE.items(), ids=OPPOSITE)
+def test_opposite_models_cancel(method, strategy):
+    @given(pools(largest=1), strategy)
+    def check(pool, chosen):
+        merged = merge(method, [pool[0], negative(pool[0])], **chosen)
+        assert not any(tensor.any() for tensor in merged.values())
+
+    check()
+
+
+@pytest.mark.parametrize(("method", "strategy"), WITHOUT_ORDER.items(), ids=WITHOUT_ORDER)
+def test_the_order_of_models_does_not_matter(method, strategy):
+    @given(pools(numbers=EXACT), st.data(), strategy)
+    def check(pool, data, chosen):
+        shuffled = data.draw(st.permutations(pool))
+        assert bits(merge(method, shuffled, **chosen)) == bits(merge(method, pool, **chosen))
+
+    check()
+
+
+@pytest.mark.parametrize(("method", "strategy"), SCALED.items(), ids=SCALED)
+def test_scaling_by_a_power_of_two_scales_the_merge(method, strategy):
+    @given(pools(), st.integers(-10, 10), strategy)
+    def check(pool, power, chosen):
+        shifted = merge(method, [scaled(vector, 2.0**power) for vector in pool], **chosen)
+        assert_equal(shifted, scaled(merge(method, pool, **chosen), 2.0**power))
+
+    check()
 
 
 @given(pools(largest=1))
 def test_one_model_has_no_conflict(pool):
     assert not any(tensor.any() for tensor in merge("conflict", pool).values())
-
-
-@given(pools(largest=1), st.integers(2, 6))
-def test_identical_models_agree_on_all_that_is_not_zero(pool, count):
-    merged = merge("negmerge", pool * count)
-    for name, tensor in merged.items():
-        assert torch.equal(tensor == 0, pool[0][name] == 0)
-        torch.testing.assert_close(tensor, pool[0][name], rtol=1e-6, atol=0)
-
-
-@given(pools(largest=1))
-def test_opposite_models_agree_on_nothing(pool):
-    settings = [("uniform", {}), ("conflict", {})]
-    for method, options in settings + [("negmerge", {"operation": name}) for name in OPERATIONS]:
-        merged = merge(method, [pool[0], negative(pool[0])], **options)
-        assert not any(tensor.any() for tensor in merged.values()), (method, options)
-
-
-@given(pools(), st.data())
-def test_the_order_of_models_moves_nothing_but_rounding(pool, data):
-    shuffled = data.draw(st.permutations(pool))
-    one, other = merge("negmerge", pool), merge("negmerge", shuffled)
-    for name in one:
-        assert torch.equal(one[name] == 0, other[name] == 0)
-        torch.testing.assert_close(one[name], other[name], rtol=1e-6, atol=0)
 
 
 @given(pools())
@@ -78,44 +142,6 @@ def test_negmerge_and_conflict_make_the_uniform_merge(pool):
     assert_equal({name: kept[name] + left[name] for name in kept}, merge("uniform", pool))
     for name in kept:
         assert not (kept[name].bool() & left[name].bool()).any()
-
-
-# Not where the places of vectors decide; and exponentials, those of pcb, round.
-@pytest.mark.parametrize(
-    ("method", "options"),
-    [
-        (method, options)
-        for method, options in SETTINGS
-        if not METHODS[method].ordered and method not in ("dare", "pcb")
-    ],
-)
-@given(pools(numbers=EXACT), st.data())
-def test_the_order_of_models_moves_nothing_where_sums_are_exact(method, options, pool, data):
-    shuffled = data.draw(st.permutations(pool))
-    assert bits(merge(method, shuffled, **options)) == bits(merge(method, pool, **options))
-
-
-@pytest.mark.parametrize(
-    ("method", "options"), [one for one in SETTINGS if one[0] not in ("masked-single", "pcb")]
-)
-@given(pools(), st.integers(-10, 10))
-def test_scaling_by_a_power_of_two_scales_the_merge(method, options, pool, power):
-    shifted = merge(method, [scaled(vector, 2.0**power) for vector in pool], **options)
-    assert_equal(shifted, scaled(merge(method, pool, **options), 2.0**power))
-
-
-@given(pools())
-def test_minus_zero_never_leaves_negmerge(pool):
-    for tensor in merge("negmerge", pool).values():
-        assert not (torch.signbit(tensor) & (tensor == 0)).any()
-
-
-@given(pools(), st.data())
-def test_one_zero_removes_the_coordinate(pool, data):
-    assume(len(pool) > 1)
-    vector = data.draw(st.sampled_from(pool))
-    vector["scalar"].zero_()
-    assert merge("negmerge", pool)["scalar"] == 0
 
 
 def test_votes_are_counted_beyond_the_range_of_half_precision():

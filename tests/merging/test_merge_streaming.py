@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from merge_examples import SETTINGS, bits, mixed, random_pool
+from merge_examples import SETTINGS, bits, mixed, random_pool, saved
 from safetensors.torch import save_file
 from tqdm import tqdm
 
@@ -21,9 +21,7 @@ def test_no_bit_depends_on_blocks_files_or_threads(tmp_path, method, options, ki
     assert any(merged.any() for merged in merge(method, pool, **options).values())
     for block_numbers in (1, 7, 100):
         assert bits(merge(method, pool, block_numbers=block_numbers, **options)) == expected
-    paths = [tmp_path / f"{number}.safetensors" for number in range(len(pool))]
-    for path, vector in zip(paths, pool, strict=True):
-        save_file(vector, path)
+    paths = saved(pool, tmp_path)
     for settings in ({}, {"block_numbers": 7}, {"block_numbers": 7, "threads": 2}):
         merge_files(method, paths, tmp_path / "merged", **settings, **options)
         assert bits(read_state(tmp_path / "merged")) == expected
@@ -60,10 +58,7 @@ def test_the_bar_covers_all_passes(tmp_path, monkeypatch, method, options, passe
             bars.append(self)
 
     monkeypatch.setattr(engine, "tqdm", Bar)
-    pool = [{"w": torch.randn(50, 4)} for _ in range(3)]
-    paths = [tmp_path / str(number) for number in range(3)]
-    for path, vector in zip(paths, pool, strict=True):
-        save_file(vector, path)
+    paths = saved([{"w": torch.randn(50, 4)} for _ in range(3)], tmp_path)
     settings = {"progress": True, "threads": threads, "block_numbers": 16}
     merge_files(method, paths, tmp_path / "merged", **settings, **options)
     (bar,) = bars

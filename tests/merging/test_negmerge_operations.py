@@ -50,18 +50,6 @@ def test_the_mean_is_the_default():
     assert negmerge([1.0, 1], [2, -1], [6, 1]) == [3, 0]
 
 
-def test_largest_and_smallest_are_magnitudes_with_their_sign():
-    vectors = ([1.0, -1, 1], [4, -4, -4], [2, -2, 2])
-    assert negmerge(*vectors, operation="largest") == [4, -4, 0]
-    assert negmerge(*vectors, operation="smallest") == [1, -1, 0]
-
-
-def test_the_median_of_an_even_number_is_the_mean_of_the_two_in_the_middle():
-    assert negmerge([1.0], [2], [4], [100], operation="median") == [3]
-    assert negmerge([1.0], [2], [100], operation="median") == [2]
-    assert negmerge([-1.0], [-2], operation="median") == [-1.5]
-
-
 def test_float64_stays_float64():
     third = torch.tensor([1 / 3, -1 / 3], dtype=torch.float64)
     for operation in OPERATIONS:

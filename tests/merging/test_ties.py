@@ -10,9 +10,7 @@ from merge_examples import (
     assert_equal,
     flat,
     in_memory,
-    negative,
     pools,
-    random_pool,
     rows,
 )
 
@@ -111,26 +109,6 @@ def test_one_number_more_than_the_density_is_kept():
     assert merged[159] == 160
 
 
-def test_numbers_that_tie_with_the_threshold_are_all_kept():
-    assert ties([1.0, 2, -2, 2, 2], density=0.2) == [0, 2, -2, 2, 2]
-
-
-def test_density_0_keeps_the_maximum():
-    assert ties([1.0, -3, 2], density=0) == [0, -3, 0]
-
-
-def test_nothing_is_trimmed_where_zeros_reach_the_threshold():
-    assert ties([0.0, 0, 0, 0, 0, 1e-30, 2], density=0.3) == [
-        0,
-        0,
-        0,
-        0,
-        0,
-        float(np.float32(1e-30)),
-        2,
-    ]
-
-
 def test_a_sum_of_zero_takes_the_majority_of_the_whole_model():
     one, other = [1.0, 5, 5, -5], [-1.0, 5, 5, -5]
     assert ties(one, other, density=1) == [1, 5, 5, -5]
@@ -144,29 +122,6 @@ def test_without_a_majority_the_negative_numbers_remain_or_nothing_for_max():
     assert ties(one, other, density=1) == [-2, 5, -5]
     assert ties(one, other, density=1, reduce="sum") == [-2, 10, -10]
     assert ties(one, other, density=1, reduce="max") == [0, 5, -5]
-
-
-def test_the_mean_is_over_the_kept_numbers_that_are_not_zero():
-    assert ties([6.0, 1], [2, 1], [0, 1], [-1, 1], density=1) == [4, 1]
-
-
-def test_mass_elects_not_the_number_of_votes():
-    assert ties([-5.0], [1], [1], density=1) == [-5]
-
-
-def test_opposite_models_do_not_cancel():
-    (vector,) = random_pool(1, 1)
-    merged = merge("ties", [vector, negative(vector)], density=1)
-    for name, tensor in merged.items():
-        assert torch.equal(tensor.abs(), vector[name].abs())
-        assert not (tensor > 0).any()
-
-
-@given(pools(largest=1), st.integers(2, 5), st.floats(0, 1))
-def test_identical_models_merge_as_one(pool, count, density):
-    one = merge("ties", pool, density=density)
-    assert_close(merge("ties", pool * count, density=density), one)
-    assert_equal(merge("ties", pool * count, density=density, reduce="max"), one)
 
 
 @given(pools(), st.floats(0, 1), st.sampled_from(["mean", "sum", "max"]))

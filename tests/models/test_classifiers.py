@@ -65,6 +65,9 @@ def trained(request):
 def test_resnet18_has_11_17_million_parameters():
     assert count(build_classifier(row(), 10)) == 11_173_962
     assert count(build_classifier(row(width=64), 100)) == 11_173_962 + 90 * 513
+    layers = [f"layer{n}.1.conv2" for n in (1, 2, 3, 4)]
+    narrow = build_classifier(SMALL, 10).network
+    assert [narrow.get_submodule(name).out_channels for name in layers] == [8, 16, 32, 64]
 
 
 def test_resnet18_is_torchvision_s_with_another_stem():
@@ -80,17 +83,6 @@ def test_resnet18_is_torchvision_s_with_another_stem():
     with torch.no_grad():
         normalised = Normalisation(MEAN, STD)(batch)
         torch.testing.assert_close(model(batch), other(normalised), rtol=1e-4, atol=1e-5)
-
-
-def test_widths_double_from_stage_to_stage():
-    network = build_classifier(SMALL, 10).network
-    assert [network.get_submodule(f"layer{n}.1.conv2").out_channels for n in (1, 2, 3, 4)] == [
-        8,
-        16,
-        32,
-        64,
-    ]
-    assert network.fc.in_features == 64
 
 
 @pytest.mark.parametrize("variant", ["salun", "lth"])
@@ -210,16 +202,6 @@ def test_convolutions_lie_channels_last():
                 assert module.weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_the_memory_layout_changes_results_by_rounding_only():
-    torch.manual_seed(0)
-    model = build_classifier(SMALL, 10).eval()
-    batch = images()
-    with torch.no_grad():
-        last = model(batch)
-        first = model.to(memory_format=torch.contiguous_format)(batch)
-    torch.testing.assert_close(last, first, rtol=1e-4, atol=1e-5)
-
-
 def test_new_weights_come_from_torch_s_generator():
     states = []
     for seed in (0, 0, 1):
@@ -229,14 +211,6 @@ def test_new_weights_come_from_torch_s_generator():
     assert not torch.equal(states[0], states[2])
     # Kaiming, fan out: 2 / (8 channels * 9).
     assert states[0].std() == pytest.approx((2 / 72) ** 0.5, rel=0.15)
-
-
-def test_every_weight_learns(trained):
-    chosen, model = trained
-    model.zero_grad()
-    model(images(2, chosen["size"])).square().sum().backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    model.zero_grad()
 
 
 def test_the_state_of_another_model_is_refused():

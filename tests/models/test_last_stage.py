@@ -116,16 +116,6 @@ def test_the_network_is_left_as_it_was(known):
     assert not any(module._forward_hooks for module in network.modules())
 
 
-def test_tokens_keep_their_places():
-    """A token stands where its patch is: the rows of the image one after the other."""
-    network = clip().eval()
-    stage = last_stage(network)
-    tokens = torch.arange(17.0).view(1, 17, 1).expand(2, 17, 16)
-    grid = stage.to_grid(tokens)
-    assert torch.equal(grid[0, 0], torch.arange(1.0, 17.0).view(4, 4))
-    assert torch.equal(stage.from_grid(2 * grid, tokens)[0, :3, 0], torch.tensor([0.0, 2.0, 4.0]))
-
-
 def test_another_network_is_refused():
     with pytest.raises(UserError, match=r"^gradcam: a network of type Linear has no known last"):
         last_stage(nn.Linear(2, 2))

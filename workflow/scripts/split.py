@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from negmerge.data.forgetting import forget_split, write_split
+from negmerge.data.forget_rules import forget_split
+from negmerge.data.forgetting import write_split
 from negmerge.data.images import Images
 from negmerge.jobs.job import job
 

@@ -56,13 +56,6 @@ def test_in_any_way_to_compute_it_ends_with_the_same_numbers(start, lines, chang
     assert lines[0].startswith("going on after step 3 of 9")
 
 
-@pytest.mark.parametrize("step", [2, 5])
-def test_with_loader_processes_it_ends_with_the_same_numbers(start, step):
-    with pytest.raises(Killed):
-        train(start(), during=step, loaders=2)
-    assert_same(train(start(), loaders=2))
-
-
 def test_killed_again_and_again_it_ends_with_the_same_numbers(start, lines):
     for done in range(8):
         with pytest.raises(Killed):
@@ -179,7 +172,7 @@ def test_params_inputs_and_versions_decide_the_run_of_a_job(tmp_path, monkeypatc
     }
 
     def train_job(case, **named):
-        monkeypatch.setattr(resuming.metadata, "version", lambda name: case["version"])
+        monkeypatch.setattr("importlib.metadata.version", lambda name: case["version"])
         job = SimpleNamespace(params=case["params"], output=[tmp_path / "m1.safetensors"])
         return train(SavedState.of_job(job, lambda: case["inputs"]), **named)
 

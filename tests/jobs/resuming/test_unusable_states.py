@@ -17,14 +17,6 @@ from negmerge.jobs import resuming
 from negmerge.states import read_metadata, read_state, write_state
 
 
-def rewrite(path, change, header=None):
-    """Save a state with changed tensors under a header that fits it."""
-    state, old = read_state(path), read_metadata(path)
-    change(state)
-    content = {"content": resuming.content_digest(state)}
-    write_state(path, state, old | content | (header or {}))
-
-
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-1])
 
@@ -61,59 +53,35 @@ def lying_offsets(path):
     path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
 
 
-def too_many_steps(path):
-    rewrite(path, lambda state: None, {"done": 10})
+NOT_WHOLE = r"not a whole safetensors file \(.*\); delete it and run again"
+NUMBER, COUNT = torch.zeros(5), torch.zeros(4, dtype=torch.int64)
+FILES = [
+    (truncate, NOT_WHOLE),
+    (huge_header, NOT_WHOLE),
+    (lying_offsets, NOT_WHOLE),
+    (foreign_file, "it is that of another run"),
+    (header_of_no_state, "it is that of another run"),
+    (nested_header, r"its header entry `negmerge` is not JSON \(.*\)"),
+    (flip_a_bit, "its numbers are not those that were saved"),
+]
+# Tensors that are added, or taken away by None; entries of the header; the reason.
+CONTENTS = [
+    ({}, {"done": 10}, "10 steps done, expected 1 to 9"),
+    ({}, {"done": True}, "True steps done, expected 1 to 9"),
+    ({"model.0.bias": None}, {}, r"tensor '0\.bias' is missing \(1 in all\)"),
+    ({"model.0.bias": NUMBER}, {}, r"tensor '0\.bias' has shape \[5\], expected \[4\]"),
+    ({"model.0.bias": COUNT}, {}, r"tensor '0\.bias' holds torch\.int64, expected torch\.float32"),
+    ({"optimizer.9.step": torch.zeros(())}, {}, r"no parameter '9', expected 0\.\.5"),
+    (
+        {"optimizer.0.exp_avg": None},
+        {},
+        r"optimizer, parameter 0: tensor 'exp_avg' is missing \(1 in all\)",
+    ),
+    ({"generator.0": None}, {}, r"tensor '0' is missing \(1 in all\)"),
+]
 
 
-def no_number_of_steps(path):
-    rewrite(path, lambda state: None, {"done": True})
-
-
-def another_layer(path):
-    rewrite(path, lambda state: state.pop("model.0.bias"))
-
-
-def another_shape(path):
-    rewrite(path, lambda state: state.update({"model.0.bias": torch.zeros(5)}))
-
-
-def another_dtype(path):
-    rewrite(path, lambda state: state.update({"model.0.bias": torch.zeros(4, dtype=torch.int64)}))
-
-
-def another_parameter(path):
-    rewrite(path, lambda state: state.update({"optimizer.9.step": torch.zeros(())}))
-
-
-def another_optimizer(path):
-    rewrite(path, lambda state: state.pop("optimizer.0.exp_avg"))
-
-
-def another_generator(path):
-    rewrite(path, lambda state: state.pop("generator.0"))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        (truncate, r"not a whole safetensors file \(.*\); delete it and run again"),
-        (huge_header, r"not a whole safetensors file \(.*\); delete it and run again"),
-        (lying_offsets, r"not a whole safetensors file \(.*\); delete it and run again"),
-        (foreign_file, "it is that of another run"),
-        (header_of_no_state, "it is that of another run"),
-        (nested_header, r"its header entry `negmerge` is not JSON \(.*\)"),
-        (flip_a_bit, "its numbers are not those that were saved"),
-        (too_many_steps, "10 steps done, expected 1 to 9"),
-        (no_number_of_steps, "True steps done, expected 1 to 9"),
-        (another_layer, r"tensor '0\.bias' is missing \(1 in all\)"),
-        (another_shape, r"tensor '0\.bias' has shape \[5\], expected \[4\]"),
-        (another_dtype, r"tensor '0\.bias' holds torch\.int64, expected torch\.float32"),
-        (another_parameter, r"no parameter '9', expected 0\.\.5"),
-        (another_optimizer, r"optimizer, parameter 0: tensor 'exp_avg' is missing \(1 in all\)"),
-        (another_generator, r"tensor '0' is missing \(1 in all\)"),
-    ],
-)
-def test_a_spoilt_state_is_not_used(start, lines, spoil, reason):
+def assert_unused(start, lines, spoil, reason):
     with pytest.raises(Killed):
         train(start(), during=4)
     saved = start()
@@ -124,6 +92,21 @@ def test_a_spoilt_state_is_not_used(start, lines, spoil, reason):
     head = f"the saved state is not used, training starts anew: {saved.path}: "
     assert line.startswith(head)
     assert re.fullmatch(reason, line.removeprefix(head)), line
+
+
+@pytest.mark.parametrize(("spoil", "reason"), FILES)
+def test_a_spoilt_file_is_not_used(start, lines, spoil, reason):
+    assert_unused(start, lines, spoil, reason)
+
+
+@pytest.mark.parametrize(("tensors", "header", "reason"), CONTENTS)
+def test_a_state_that_does_not_fit_is_not_used(start, lines, tensors, header, reason):
+    def rewrite(path):
+        state = {n: t for n, t in (read_state(path) | tensors).items() if t is not None}
+        content = {"content": resuming.content_digest(state)}
+        write_state(path, state, read_metadata(path) | content | header)
+
+    assert_unused(start, lines, rewrite, reason)
 
 
 @pytest.mark.parametrize("run", [{"params": {"a": 2}, "inputs": ["b"]}, RUN | {"inputs": ["c"]}])

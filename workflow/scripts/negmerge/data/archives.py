@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from negmerge.errors import UserError
+
+T = TypeVar("T")
 
 # Far above what the archives of the known data sets hold for each image that is used: SUN397's has
 # 2.7 members and 1 MB of each, CUB-200-2011's some lists of 10 MB.
@@ -133,6 +135,36 @@ def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
         if name not in found:
             raise UserError(f"{path}: holds no {name}")
     return [found[name] for name in names]
+
+
+def listed_members(
+    path: str, limits: Limits, listed: Mapping[str, T], name_of: Callable[[str], str] = str
+) -> Iterator[tuple[Member, T]]:
+    """Give those files of an archive that a list names, in the archive's order.
+
+    Args:
+        path: the archive.
+        limits: how much it may hold.
+        listed: what is known of each file, by name.
+        name_of: from a member's path to its name in the list; of several with one name, the first
+            is given.
+
+    Raises:
+        UserError: as `members`, or the archive lacks a file of the list.
+    """
+    missing = dict(listed)
+    for member in members(path, limits):
+        name = name_of(member.name)
+        if name in missing:
+            yield member, missing.pop(name)
+    if missing:
+        first = min(missing)
+        raise UserError(f"{path}: lacks {len(missing)} files that it should hold: {first}")
+
+
+def file_name(path: str) -> str:
+    """Give the last part of a member's path."""
+    return path.rpartition("/")[2]
 
 
 @contextmanager

@@ -1,24 +1,22 @@
-"""Is a file the one that it should be? By its size and checksums in the data set's row."""
+"""Is a file of a data set the one that it should be?
+
+Its row tells size and checksums as far as somebody has published them. An MD5 or nothing is all
+that is known of some files, and some come over plain http. So where the row lacks the size or the
+SHA-256, both are written beside the file when it first comes, and each later download, and each
+reading, must be equal. No rule knows of this record: it survives, and nothing is made anew for its
+sake.
+"""
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from negmerge.data import first_seen
 from negmerge.errors import UserError
+from negmerge.files import read_json, sha256, write_json
 
 KINDS = ("sha256", "md5")
+FIRST = ("bytes", "sha256")
 BLOCK = 2**20
-
-
-def checksums(path: str | Path, kinds: tuple[str, ...] = KINDS) -> dict[str, str]:
-    """Read a file once and give its checksums, as hexadecimal digits."""
-    sums = {kind: hashlib.new(kind, usedforsecurity=False) for kind in kinds}
-    with open(path, "rb") as stream:
-        while block := stream.read(BLOCK):
-            for one in sums.values():
-                one.update(block)
-    return {kind: one.hexdigest() for kind, one in sums.items()}
 
 
 def difference(path: str | Path, file: Mapping) -> str | None:
@@ -33,7 +31,12 @@ def difference(path: str | Path, file: Mapping) -> str | None:
     size = Path(path).stat().st_size
     if file["bytes"] not in (None, size):
         return f"found {size} bytes"
-    found = checksums(path, tuple(kind for kind in KINDS if file[kind]))
+    sums = {kind: hashlib.new(kind, usedforsecurity=False) for kind in KINDS if file[kind]}
+    with open(path, "rb") as stream:
+        while block := stream.read(BLOCK):
+            for one in sums.values():
+                one.update(block)
+    found = {kind: one.hexdigest() for kind, one in sums.items()}
     if any(found[kind] == file[kind] for kind in found):
         return None
     return ", ".join([f"found {size} bytes", *(f"{kind} {found[kind]}" for kind in found)])
@@ -45,18 +48,61 @@ def expectation(file: Mapping) -> str:
     return ", ".join([*known, *(f"{kind} {file[kind]}" for kind in KINDS if file[kind])])
 
 
+def place_of_first(path: str | Path) -> Path:
+    """Give the place of the record of what a file was when it first came."""
+    return Path(f"{path}.first-seen.json")
+
+
+def record_first(path: str | Path, file: Mapping) -> None:
+    """Write down what a file is, if its row does not say it all and there is no record.
+
+    Where nothing can be written, as in a folder that others share, that is told and no error.
+    """
+    if all(file[key] for key in FIRST) or place_of_first(path).exists():
+        return
+    try:
+        write_json(place_of_first(path), _facts(path))
+    except UserError as error:
+        print(f"not recorded: {error}")
+
+
+def difference_from_first(path: str | Path, content: str | Path, file: Mapping) -> str | None:
+    """Say in what a file is not the one that came first; None if it is, or if none was recorded.
+
+    Args:
+        path: where the file belongs; its record lies beside it.
+        content: where the file lies.
+        file: what its row says; with size and SHA-256 the row alone counts.
+
+    Raises:
+        UserError: the record cannot be read.
+    """
+    place = place_of_first(path)
+    if all(file[key] for key in FIRST) or not place.exists():
+        return None
+    first, found = read_json(place, FIRST), _facts(content)
+    if all(found[key] == first[key] for key in FIRST):
+        return None
+    says, is_now = (f"{one['bytes']} bytes, sha256 {one['sha256']}" for one in (first, found))
+    return (
+        f"found {is_now}, but {place} says {says}; delete the file and run again, or delete the "
+        "record if the new file is right"
+    )
+
+
+def _facts(path: str | Path) -> dict[str, object]:
+    return {"bytes": Path(path).stat().st_size, "sha256": sha256(path)}
+
+
 def verify(path: str | Path, file: Mapping) -> None:
     """Check a file that lies at its place, whoever put it there.
-
-    Of a file whose row lacks the size or the SHA-256, both are recorded when it is first seen, and
-    compared from then on.
 
     Raises:
         UserError: it is not the one that the row describes or that came first, or cannot be read.
     """
     try:
         found = difference(path, file)
-        changed = None if found else first_seen.difference(path, path, file)
+        changed = None if found else difference_from_first(path, path, file)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     if found:
@@ -66,7 +112,7 @@ def verify(path: str | Path, file: Mapping) -> None:
         )
     if changed:
         raise UserError(f"{path}: not the file that came first: {changed}")
-    first_seen.record(path, file)
+    record_first(path, file)
 
 
 def verify_all(paths: Mapping[str, str], files: Mapping[str, str | Mapping]) -> None:

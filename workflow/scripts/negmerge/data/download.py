@@ -9,8 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from negmerge.data import first_seen
-from negmerge.data.checksums import difference, expectation, verify
+from negmerge.data.checksums import (
+    difference,
+    difference_from_first,
+    expectation,
+    record_first,
+    verify,
+)
 from negmerge.data.progress import Progress
 from negmerge.data.transfer import Interrupted, Refused, fetch
 from negmerge.errors import UserError
@@ -62,7 +67,7 @@ def download(
             _from_any(path, file, stream, get, pauses, write)
             os.fsync(stream.fileno())
             os.replace(stream.name, path)
-        first_seen.record(path, file)
+        record_first(path, file)
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise unwritable(path, error.errno) from error
@@ -155,7 +160,7 @@ def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Ca
     if not (resumed and size == stream.tell()):
         size = get(url, stream)
     stream.flush()
-    found = difference(stream.name, file) or first_seen.difference(path, stream.name, file)
+    found = difference(stream.name, file) or difference_from_first(path, stream.name, file)
     if found:
         stream.truncate(0)
         if size is None:

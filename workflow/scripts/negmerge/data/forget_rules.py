@@ -1,20 +1,69 @@
 """The rules that draw which training images are forgotten.
 
-Each gives four arrays of positions, int64: forget, retain, validation and original, as
-`negmerge.data.forgetting.Split` explains them. All draws are by numpy's RandomState, the only one
-of its generators that promises the same numbers in every version (NEP 19).
+All draws are by numpy's RandomState, the only one of its generators that promises the same numbers
+in every version (NEP 19).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.random import RandomState
 
-from negmerge.errors import UserError
+from negmerge.data.forgetting import Split, check_indices, check_split
+from negmerge.errors import UserError, unknown
 from negmerge.splits import VALIDATION_SHARE
 
-Positions = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+RULES = ("uniform", "salun", "given")
 SEEDS = 2**32
+
+
+def forget_split(
+    items: int | Sequence[int] | np.ndarray,
+    share: float | None,
+    seed: int,
+    *,
+    rule: str = "uniform",
+    original_seed: int | None = None,
+    file: str | Path | None = None,
+) -> Split:
+    """Choose which training images are forgotten.
+
+    Args:
+        items: the number of training images, or their labels, which `salun` needs.
+        share: of the images to forget, above 0 and below 1; `given` does not use it.
+        seed: of the draws, in 0..2^32 - 1, from 1 for `salun`; `given` does not use it.
+        rule: `uniform`, a share of all images (ours); `salun`, with a tenth of each class held out
+            (the literature's, see `salun`); or `given`, the indices in `file`.
+        original_seed: for `salun`, if the original model is trained on the split of another seed
+            (1 in SalUn's code).
+        file: for `given`, a text file with one index a line.
+
+    Raises:
+        UserError: an unknown rule, a share or a seed out of range, nothing to forget or to keep,
+            something that the rule needs is missing, or a given index is repeated or foreign.
+    """
+    labels = np.asarray(items) if np.ndim(items) else None
+    n = int(items) if labels is None else len(labels)
+    everything = np.arange(n, dtype=np.int64)
+    if rule not in RULES:
+        raise UserError(unknown("rule", rule, RULES))
+    if rule != "salun" and original_seed is not None:
+        raise UserError(f"original_seed {original_seed}: only the rule salun has it, not {rule}")
+    if rule == "given":
+        if file is None:
+            raise UserError("the rule given needs a file with the indices to forget")
+        indices = check_indices(read_indices(file), n, file)
+        rest = np.setdiff1d(everything, indices)
+        return check_split(Split(np.sort(indices), rest, everything[:0], everything), n, file)
+    if share is None:
+        raise UserError(f"the rule {rule} needs the share of the images to forget")
+    if rule == "uniform":
+        forget, retain = draw(everything, share, seeded(seed))
+        return Split(forget, retain, everything[:0], everything)
+    if labels is None:
+        raise UserError("the rule salun needs the label of each image, not only their number")
+    return salun(labels, share, seed, original_seed)
 
 
 def seeded(seed: int) -> RandomState:
@@ -61,14 +110,7 @@ def hold_out(labels: np.ndarray, random: RandomState) -> tuple[np.ndarray, np.nd
     return np.setdiff1d(np.arange(len(labels)), validation), validation
 
 
-def uniform(n: int, share: float, seed: int) -> Positions:
-    """Forget a share of all n images, drawn uniformly by `seed`; hold nothing out."""
-    everything = np.arange(n, dtype=np.int64)
-    forget, retain = draw(everything, share, seeded(seed))
-    return forget, retain, everything[:0], everything
-
-
-def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None) -> Positions:
+def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None) -> Split:
     """Hold out a tenth of each class and forget a share of the rest, as SalUn's code does.
 
     OPTML-Group/Unlearn-Saliency, Classification/dataset.py: `seed` draws the validation images,
@@ -89,7 +131,7 @@ def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None
     original = training
     if original_seed is not None:
         original, _ = hold_out(labels, seeded(original_seed))
-    return forget, retain, validation, original
+    return Split(forget, retain, validation, original)
 
 
 def read_indices(path: str | Path) -> list[int]:
@@ -110,9 +152,3 @@ def read_indices(path: str | Path) -> list[int]:
         if line.strip():
             indices.append(int(line))
     return indices
-
-
-def given(n: int, forget: np.ndarray) -> Positions:
-    """Forget the given images, ascending, and keep the rest of all n; hold nothing out."""
-    everything = np.arange(n, dtype=np.int64)
-    return np.sort(forget), np.setdiff1d(everything, forget), everything[:0], everything

@@ -1,4 +1,4 @@
-"""Which training images are forgotten, which are kept, and which are held out for validation."""
+"""Which training images are forgotten, kept, and held out for validation: a split and its file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -6,11 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from negmerge.data import forget_rules
-from negmerge.errors import UserError, unknown
+from negmerge.errors import UserError
 from negmerge.files import read_json, write_json
-
-RULES = ("uniform", "salun", "given")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,51 +82,6 @@ def check_split(split: Split, n: int, where: str | Path) -> Split:
                 f"{where}: {one} and {other} share index {both[0]} ({both.size} in all)"
             )
     return replace(split, **parts)
-
-
-def forget_split(
-    items: int | Sequence[int] | np.ndarray,
-    share: float | None,
-    seed: int,
-    *,
-    rule: str = "uniform",
-    original_seed: int | None = None,
-    file: str | Path | None = None,
-) -> Split:
-    """Choose which training images are forgotten.
-
-    Args:
-        items: the number of training images, or their labels, which `salun` needs.
-        share: of the images to forget, above 0 and below 1; `given` does not use it.
-        seed: of the draws, in 0..2^32 - 1, from 1 for `salun`; `given` does not use it.
-        rule: `uniform`, a share of all images (ours); `salun`, with a tenth of each class held out
-            (the literature's, see `forget_rules.salun`); or `given`, the indices in `file`.
-        original_seed: for `salun`, if the original model is trained on the split of another seed
-            (1 in SalUn's code).
-        file: for `given`, a text file with one index a line.
-
-    Raises:
-        UserError: an unknown rule, a share or a seed out of range, nothing to forget or to keep,
-            something that the rule needs is missing, or a given index is repeated or foreign.
-    """
-    labels = np.asarray(items) if np.ndim(items) else None
-    n = int(items) if labels is None else len(labels)
-    if rule not in RULES:
-        raise UserError(unknown("rule", rule, RULES))
-    if rule != "salun" and original_seed is not None:
-        raise UserError(f"original_seed {original_seed}: only the rule salun has it, not {rule}")
-    if rule == "given":
-        if file is None:
-            raise UserError("the rule given needs a file with the indices to forget")
-        indices = check_indices(forget_rules.read_indices(file), n, file)
-        return check_split(Split(*forget_rules.given(n, indices)), n, file)
-    if share is None:
-        raise UserError(f"the rule {rule} needs the share of the images to forget")
-    if rule == "uniform":
-        return Split(*forget_rules.uniform(n, share, seed))
-    if labels is None:
-        raise UserError("the rule salun needs the label of each image, not only their number")
-    return Split(*forget_rules.salun(labels, share, seed, original_seed))
 
 
 def write_split(path: str | Path, split: Split) -> None:

@@ -15,14 +15,3 @@ def label_numbers(names: Iterable[str], row: Mapping, where: str) -> dict[str, i
     if len(found) != row["classes"]:
         raise UserError(f"{where}: {len(found)} classes, expected {row['classes']}")
     return {name: number for number, name in enumerate(found)}
-
-
-def require_all(wanted: Iterable[str], where: str) -> None:
-    """Refuse an archive that lacks files.
-
-    Raises:
-        UserError: `wanted` is not empty.
-    """
-    missing = sorted(wanted)
-    if missing:
-        raise UserError(f"{where}: lacks {len(missing)} files that it should hold: {missing[0]}")

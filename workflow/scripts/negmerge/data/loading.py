@@ -2,7 +2,8 @@
 
 import random
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -98,12 +99,13 @@ def batches_per_epoch(items: int, batch_size: int) -> int:
     return -(-items // batch_size)
 
 
+@dataclass(frozen=True)
 class TrainingBatches:
     """The batches of all epochs, one after the other, the same each time one iterates over them.
 
     A batch is images (batch, 3, size, size) float32 and labels (batch,) int64.
 
-    Args:
+    Attributes:
         items: gives (PIL image, label) for each number below its length.
         transform: from a PIL image to a tensor, drawing from the global random generators.
         recipe: epochs, batch size and order.
@@ -112,47 +114,40 @@ class TrainingBatches:
         loaders: processes that load the images; they are the same with any number.
     """
 
-    def __init__(
-        self,
-        items: Sequence,
-        transform: Transform,
-        recipe: Recipe,
-        seed: int,
-        skip: int = 0,
-        loaders: int = 0,
-    ):
-        self._items, self._transform, self._recipe, self._seed = items, transform, recipe, seed
-        self._skip, self._loaders = skip, loaders
-        self._each = batches_per_epoch(len(items), recipe.batch_size)
+    items: Sequence
+    transform: Transform
+    recipe: Recipe
+    seed: int
+    skip: int = 0
+    loaders: int = 0
 
     def __len__(self) -> int:
         """Count the batches of all epochs."""
-        return max(self._recipe.epochs * self._each - self._skip, 0)
+        return max(self.recipe.epochs * self._each - self.skip, 0)
 
     def __iter__(self) -> Iterator[Batch]:
         """Give the batches."""
         yield from _loader(
-            self._items,
-            self._transform,
-            self._seed,
-            self._keys(),
-            self._loaders,
+            Augmented(self.items, self.transform, self.seed),
+            self.loaders,
+            batch_sampler=self._keys(),
             worker_init_fn=_leave_signals_to_the_job,
         )
 
     def after(self, count: int) -> "TrainingBatches":
         """Give what follows the first `count` batches, without loading these."""
-        skip = self._skip + count
-        return TrainingBatches(
-            self._items, self._transform, self._recipe, self._seed, skip, self._loaders
-        )
+        return replace(self, skip=self.skip + count)
 
     def _keys(self) -> Iterator[list[tuple[int, int]]]:
         """Give the keys of each batch; those of all epochs at once may be millions."""
-        first, rest = divmod(self._skip, self._each)
-        for epoch in range(first, self._recipe.epochs):
-            batches = _batches(self._items, self._recipe, self._seed, epoch)
+        first, rest = divmod(self.skip, self._each)
+        for epoch in range(first, self.recipe.epochs):
+            batches = _batches(self.items, self.recipe, self.seed, epoch)
             yield from batches[rest if epoch == first else 0 :]
+
+    @property
+    def _each(self) -> int:
+        return batches_per_epoch(len(self.items), self.recipe.batch_size)
 
 
 class Epochs:
@@ -173,8 +168,10 @@ class Epochs:
     ):
         self._each = batches_per_epoch(len(items), recipe.batch_size)
         keys = _NextEpoch(items, recipe, seed, in_order)
-        living = {"persistent_workers": loaders > 0}
-        self._loader = _loader(items, transform, seed, keys, loaders, **living)
+        augmented = Augmented(items, transform, seed)
+        self._loader = _loader(
+            augmented, loaders, batch_sampler=keys, persistent_workers=loaders > 0
+        )
 
     def __len__(self) -> int:
         """Count the batches of one epoch."""
@@ -212,16 +209,9 @@ def _batches(
     ]
 
 
-def _loader(
-    items: Sequence, transform: Transform, seed: int, keys: Iterable, loaders: int, **options: Any
-) -> DataLoader:
-    return DataLoader(
-        Augmented(items, transform, seed),
-        batch_sampler=keys,
-        num_workers=loaders,
-        pin_memory=torch.cuda.is_available(),
-        **options,
-    )
+def _loader(items: Dataset, loaders: int, **options: Any) -> DataLoader:
+    pinned = torch.cuda.is_available()
+    return DataLoader(items, num_workers=loaders, pin_memory=pinned, **options)
 
 
 def _leave_signals_to_the_job(worker: int) -> None:
@@ -256,9 +246,4 @@ def evaluation_batches(
     Returns:
         A loader of images (batch, 3, size, size) float32 and labels (batch,) int64.
     """
-    return DataLoader(
-        _Transformed(items, transform),
-        batch_size=batch_size,
-        num_workers=loaders,
-        pin_memory=torch.cuda.is_available(),
-    )
+    return _loader(_Transformed(items, transform), loaders, batch_size=batch_size)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from threading import Event, Thread
 from typing import TypeVar
 
@@ -73,7 +74,8 @@ class Progress:
         if not self._total:
             return f"{self._name}: {done} {unit.name}, {speed} {unit.name}/s"
         share = 100 * self._done / self._total
-        left = duration((self._total - self._done) / rate) if rate else "unknown time"
+        rest = (self._total - self._done) / rate if rate else None
+        left = "unknown time" if rest is None else timedelta(seconds=round(rest))
         return (
             f"{self._name}: {done} of {self._total / unit.size:{unit.amount}} {unit.name} "
             f"({share:.0f} %), {speed} {unit.name}/s, {left} left"
@@ -96,10 +98,3 @@ def counted(name: str, items: Iterable[T], total: int) -> Iterator[T]:
         for item in items:
             yield item
             progress.add(1)
-
-
-def duration(seconds: float) -> str:
-    """Give a time as hours, minutes and seconds: 1:02:03."""
-    minutes, second = divmod(round(seconds), 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{hour}:{minute:02}:{second:02}"

@@ -6,42 +6,20 @@ such as a time, stands in records only.
 """
 
 import os
-import platform
-import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from negmerge import __version__
 from negmerge.errors import UserError
 from negmerge.files import read_json, sha256, write_json
+from negmerge.jobs.versions import machine, versions
 
 FOLDER = "provenance"
-# What is written down of a package if a job has loaded it: module -> the package's name.
-PACKAGES = {
-    "jinja2": "jinja2",
-    "markupsafe": "markupsafe",
-    "matplotlib": "matplotlib",
-    "numpy": "numpy",
-    "open_clip": "open_clip_torch",
-    "pandas": "pandas",
-    "PIL": "pillow",
-    "pydantic": "pydantic",
-    "yaml": "pyyaml",
-    "safetensors": "safetensors",
-    "sklearn": "scikit-learn",
-    "scipy": "scipy",
-    "timm": "timm",
-    "torch": "torch",
-    "torchvision": "torchvision",
-    "tqdm": "tqdm",
-}
 
 
 @dataclass(frozen=True)
@@ -197,7 +175,7 @@ class Provenance:
             "params": params,
             "seed": params.get("seed"),
             "versions": versions(),
-            "machine": _machine(device_name(self._job)) | {"threads": self._job.threads},
+            "machine": machine(device_name(self._job)) | {"threads": self._job.threads},
             "started": self._started.isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
         }
@@ -227,18 +205,6 @@ def device_name(snakemake: Any) -> str:
     return "cuda" if snakemake.resources.get("gpu") else "cpu"
 
 
-def versions() -> dict[str, str]:
-    """Give the versions of Python, of this library and of the packages that are loaded."""
-    found = {"python": platform.python_version(), "negmerge": __version__}
-    for module, package in PACKAGES.items():
-        if module in sys.modules:
-            try:
-                found[package] = metadata.version(package)
-            except metadata.PackageNotFoundError:
-                found[package] = "unknown"
-    return found
-
-
 def _common_folder(log: Path, output: Path) -> Path:
     """Give the study's folder, or that of the data, in which logs and records have folders."""
     folders = (parent.parent for parent in log.parents if parent.name == "logs")
@@ -263,15 +229,3 @@ def _note_time(record: Record, modified: int) -> None:
 def _facts(path: str) -> dict[str, int | str]:
     facts = os.stat(path)
     return {"bytes": facts.st_size, "modified": facts.st_mtime_ns, "sha256": sha256(path)}
-
-
-def _machine(device: str) -> dict[str, str]:
-    """Say what computed."""
-    found = {"system": platform.platform(), "device": device}
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        # Sums differ between kinds of processors, as they do between GPUs.
-        found["vectors"] = torch.backends.cpu.get_cpu_capability()
-        if device == "cuda":
-            found["gpu"] = torch.cuda.get_device_name()
-    return found

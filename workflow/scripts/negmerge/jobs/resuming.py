@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib import metadata
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 from negmerge.errors import UserError
 from negmerge.jobs.snapshots import content_digest, put_back, snapshot
+from negmerge.jobs.versions import version
 from negmerge.states import read_metadata, read_state, write_state
 from negmerge.training import TrainingState
 
@@ -61,7 +62,6 @@ class SavedState:
     ):
         self.path = Path(path)
         self._run = run
-        self._digest: str | None = None
         self._seconds, self._report = seconds, report
         self._due = time.monotonic() + seconds
         self._caught: int | None = None
@@ -81,7 +81,7 @@ class SavedState:
             return {
                 "params": dict(snakemake.params.items()),
                 "inputs": inputs(),
-                "versions": {name: _version(name) for name in PACKAGES},
+                "versions": {name: version(name) for name in PACKAGES},
             }
 
         return cls(state_path(snakemake.output[0]), run)
@@ -156,16 +156,15 @@ class SavedState:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
+    @cached_property
     def _fingerprint(self) -> str:
-        """Give the digest of what decides the run."""
-        if self._digest is None:
-            text = json.dumps(self._run(), sort_keys=True)
-            self._digest = hashlib.sha256(text.encode()).hexdigest()
-        return self._digest
+        """The digest of what decides the run."""
+        text = json.dumps(self._run(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def _read(self, training: TrainingState, steps: int) -> int:
         header = read_metadata(self.path)
-        if not isinstance(header, dict) or header.get("run") != self._fingerprint():
+        if not isinstance(header, dict) or header.get("run") != self._fingerprint:
             raise UserError(f"{self.path}: it is that of another run")
         done = header.get("done")
         if type(done) is not int or not 0 < done <= steps:
@@ -181,7 +180,7 @@ class SavedState:
         start = time.monotonic()
         try:
             state = snapshot(training)
-            header = {"done": done, "run": self._fingerprint(), "content": content_digest(state)}
+            header = {"done": done, "run": self._fingerprint, "content": content_digest(state)}
             write_state(self.path, state, header)
             saved = True
         except (UserError, OSError, SafetensorError) as error:
@@ -190,11 +189,3 @@ class SavedState:
         now = time.monotonic()
         self._due = now + max(self._seconds, RATIO * (now - start))
         return saved
-
-
-def _version(package: str) -> str | None:
-    """Give the version of a package, or None where its files do not tell it."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

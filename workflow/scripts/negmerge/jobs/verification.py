@@ -3,7 +3,6 @@
 import os
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,21 +13,6 @@ from negmerge.jobs.provenance import FOLDER, Record, place_of_record, read_recor
 
 # Folders of a study whose files no script makes, but Snakemake, or that say how a job went.
 UNRECORDED = (FOLDER, "benchmarks", "logs")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The first thing that does not fit.
-
-    Attributes:
-        file: the file that does not fit.
-        problem: what is wrong with it.
-        command: what to do, in the folder in which Snakemake runs.
-    """
-
-    file: str
-    problem: str
-    command: str
 
 
 class _Misfit(Exception):
@@ -56,8 +40,8 @@ def verify(folder: str | Path, *, progress: bool = False) -> dict:
 
     Returns:
         `study`, the folder; `fits`; `files` and `bytes` that were read; `dropped`, how many files
-        are gone since no job needs them any more; and `finding`, a `Finding` as a dictionary or
-        None.
+        are gone since no job needs them any more; and `finding`, None or the first thing that does
+        not fit: `file`, `problem` and `command`, what to do in the folder in which Snakemake runs.
 
     Raises:
         UserError: there is no such folder, or it has no records.
@@ -79,7 +63,8 @@ def verify(folder: str | Path, *, progress: bool = False) -> dict:
                 bar.update(record.bytes)
         chain.require_records()
     except _Misfit as error:
-        misfit = asdict(Finding(error.file, error.problem, chain.command(error.remake)))
+        command = chain.command(error.remake)
+        misfit = {"file": error.file, "problem": error.problem, "command": command}
     return {
         "study": str(folder),
         "fits": misfit is None,

@@ -71,11 +71,6 @@ KINDS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
 }
 
 
-def _convolutional(network: nn.Module) -> bool:
-    """Say whether it is a convolutional network; Swin has layer normalisation instead."""
-    return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
-
-
 def build_classifier(row: Mapping, classes: int, weights: Path | None = None) -> nn.Sequential:
     """Build a classifier with new weights, on torch's default device.
 
@@ -106,7 +101,8 @@ def build_classifier(row: Mapping, classes: int, weights: Path | None = None) ->
     if options.pop("pretrained", False):
         options["weights"] = weights
     network = build(classes, row["size"], **options)
-    if _convolutional(network):
+    # Swin has layer normalisation instead.
+    if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         network.to(memory_format=torch.channels_last)
     return nn.Sequential(
         OrderedDict(normalisation=Normalisation(row["mean"], row["std"]), network=network)

@@ -10,8 +10,8 @@ Layouts, with a line of a list after the arrow:
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from negmerge.data.archives import Limits, Member, members, read_members
-from negmerge.data.labels import label_numbers, require_all
+from negmerge.data.archives import Limits, Member, file_name, listed_members, read_members
+from negmerge.data.labels import label_numbers
 from negmerge.data.tables import lines
 from negmerge.errors import UserError
 
@@ -32,13 +32,13 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
                     raise UserError(f"{files[place['file']]}: {line} stands in two lists")
                 splits[path] = split
     labels = label_numbers(map(class_folder, splits), row, "the lists")
-    for member in members(files["images"], limits):
-        path = member.name.removeprefix(f"{root}/")
-        if path != member.name and path in splits:
-            folder = class_folder(path)
-            place = (folder, path.rpartition("/")[2])
-            yield splits.pop(path), labels[folder], member, place
-    require_all(splits, files["images"])
+    listed = {path: (split, class_folder(path)) for path, split in splits.items()}
+
+    def below_root(name: str) -> str:
+        return name.removeprefix(f"{root}/") if name.startswith(f"{root}/") else ""
+
+    for member, (split, folder) in listed_members(files["images"], limits, listed, below_root):
+        yield split, labels[folder], member, (folder, file_name(member.name))
 
 
 def read_list(files: Mapping[str, str], place: Mapping[str, str], limits: Limits) -> list[str]:

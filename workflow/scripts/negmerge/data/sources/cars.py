@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import Limits, Member, members, read_members
-from negmerge.data.labels import require_all
+from negmerge.data.archives import Limits, Member, file_name, listed_members, read_members
 from negmerge.data.matlab import field, read_variables
 
 TRAIN_LABELS = "devkit/cars_train_annos.mat"
@@ -21,12 +20,10 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
         "test": read_labels(files["test-labels"], files["test-labels"]),
     }
     for number, (split, labels) in enumerate(annotations.items()):
-        places = {name: place for place, name in enumerate(labels)}
-        for member in members(files[f"{split}-images"], limits):
-            name = member.name.rpartition("/")[2]
-            if name in places:
-                yield split, labels[name], member, (number, places.pop(name))
-        require_all(places, files[f"{split}-images"])
+        listed = {name: (label, place) for place, (name, label) in enumerate(labels.items())}
+        images = listed_members(files[f"{split}-images"], limits, listed, file_name)
+        for member, (label, place) in images:
+            yield split, label, member, (number, place)
 
 
 def read_labels(content: bytes | str, where: str) -> dict[str, int]:

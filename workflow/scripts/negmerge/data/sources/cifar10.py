@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from negmerge.data.archives import Limits, members
-from negmerge.data.labels import require_all
+from negmerge.data.archives import Limits, listed_members
 from negmerge.errors import UserError
 
 FOLDER = "cifar-10-batches-bin"
@@ -19,16 +18,12 @@ CLASSES = 10
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image, tuple]]:
     """Read the five training batches and the test batch, in the order of their records."""
     places = {name: place for place, name in enumerate((*TRAIN, TEST))}
-    for member in members(files["images"], Limits.of(row)):
-        if member.name not in places:
-            continue
-        place = places.pop(member.name)
+    for member, place in listed_members(files["images"], Limits.of(row), places):
         split = "test" if member.name == TEST else "train"
         records = read_records(member.read(), f"{files['images']}: {member.name}")
         for number, record in enumerate(records):
             pixels = record[1:].reshape(SHAPE).transpose(1, 2, 0)
             yield split, int(record[0]), Image.fromarray(pixels.copy()), (place, number)
-    require_all(places, files["images"])
 
 
 def read_records(content: bytes, where: str) -> np.ndarray:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import Limits, Member, members, read_members
-from negmerge.data.labels import require_all
+from negmerge.data.archives import Limits, Member, listed_members, read_members
 from negmerge.data.tables import table, whole_number
 from negmerge.errors import UserError
 
@@ -25,13 +24,10 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
     if not names.keys() == labels.keys() == splits.keys():
         raise UserError(f"{path}: its lists name different images")
     wanted = {f"{FOLDER}/images/{name}": number for number, name in names.items()}
-    for member in members(path, limits):
-        if member.name in wanted:
-            number = wanted.pop(member.name)
-            where = f"{path}: image {number}"
-            if splits[number] not in SPLITS:
-                raise UserError(f"{where}: {LISTS[2]} says {splits[number]!r}, expected 0 or 1")
-            label = whole_number(labels[number], f"{where}: {LISTS[1]}") - 1
-            place = whole_number(number, f"{path}: {LISTS[0]}")
-            yield SPLITS[splits[number]], label, member, (place,)
-    require_all(wanted, path)
+    for member, number in listed_members(path, limits, wanted):
+        where = f"{path}: image {number}"
+        if splits[number] not in SPLITS:
+            raise UserError(f"{where}: {LISTS[2]} says {splits[number]!r}, expected 0 or 1")
+        label = whole_number(labels[number], f"{where}: {LISTS[1]}") - 1
+        place = whole_number(number, f"{path}: {LISTS[0]}")
+        yield SPLITS[splits[number]], label, member, (place,)

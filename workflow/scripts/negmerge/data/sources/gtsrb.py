@@ -6,8 +6,7 @@ Its training set ("Training_fixed") has 26,640 images, not the 39,209 of the fin
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from negmerge.data.archives import Limits, Member, members, read_members
-from negmerge.data.labels import require_all
+from negmerge.data.archives import Limits, Member, file_name, listed_members, members, read_members
 from negmerge.data.tables import table, whole_number
 from negmerge.errors import UserError
 
@@ -25,12 +24,8 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
             yield "train", label, member, (0, label, path.name)
     (content,) = read_members(files["test-labels"], limits, [TEST_LABELS])
     labels = read_labels(content, f"{files['test-labels']}: {TEST_LABELS}")
-    for member in members(files["test"], limits):
-        name = member.name.rpartition("/")[2]
-        if name in labels:
-            place, label = labels.pop(name)
-            yield "test", label, member, (1, place)
-    require_all(labels, files["test"])
+    for member, (place, label) in listed_members(files["test"], limits, labels, file_name):
+        yield "test", label, member, (1, place)
 
 
 def read_labels(content: bytes, where: str) -> dict[str, tuple[int, int]]:

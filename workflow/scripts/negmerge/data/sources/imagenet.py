@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 
 from numpy.random import RandomState
 
-from negmerge.data.archives import Limits, Member, members, read_members
-from negmerge.data.draws import validation_positions
-from negmerge.data.labels import label_numbers, require_all
+from negmerge.data import train_val_split
+from negmerge.data.archives import Limits, Member, file_name, listed_members, members, read_members
+from negmerge.data.labels import label_numbers
 from negmerge.data.matlab import field, read_variables
 from negmerge.data.tables import table, whole_number
 from negmerge.errors import UserError
@@ -34,12 +34,8 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
         splits = ["test"] * len(classes)
         yield from _read_train(files["train"], count, labels)
     names = {f"ILSVRC2012_val_{n:08}.JPEG": n - 1 for n in range(1, len(classes) + 1)}
-    for member in members(files["validation"], limits):
-        name = member.name.rpartition("/")[2]
-        if name in names:
-            n = names.pop(name)
-            yield splits[n], classes[n], member, (1, classes[n], n)
-    require_all(names, files["validation"])
+    for member, n in listed_members(files["validation"], limits, names, file_name):
+        yield splits[n], classes[n], member, (1, classes[n], n)
 
 
 def read_wnids(content: bytes, where: str) -> dict[int, str]:
@@ -87,7 +83,8 @@ def _read_train(
     ordered = [(wnid, name) for wnid in sorted(names) for name in names[wnid]]
     if len(ordered) != count:
         raise UserError(f"{path}: {len(ordered)} images, expected {count}")
-    chosen = {ordered[place] for place in validation_positions(count)}
+    _, held_out = train_val_split(count, path)
+    chosen = {ordered[place] for place in held_out.tolist()}
     for wnid, images in _classes(path, count, labels):
         for image in images:
             if (wnid, image.name) in chosen:

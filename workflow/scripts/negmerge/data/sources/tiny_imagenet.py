@@ -6,8 +6,8 @@ another order.
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import Limits, Member, members, read_members
-from negmerge.data.labels import label_numbers, require_all
+from negmerge.data.archives import Limits, Member, listed_members, members, read_members
+from negmerge.data.labels import label_numbers
 from negmerge.data.tables import lines, table
 from negmerge.errors import UserError
 
@@ -26,21 +26,19 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
     path, limits = files["images"], Limits.of(row)
     wnids, annotations = read_members(path, limits, [WNIDS, ANNOTATIONS])
     labels = label_numbers(lines(wnids, f"{path}: {WNIDS}"), row, path)
-    classes = {}
+    classes: dict[str, int] = {}
     for name, wnid, *_ in table(annotations, f"{path}: {ANNOTATIONS}", COLUMNS):
         label = class_of(wnid, labels, f"{path}: {ANNOTATIONS}: {name}")
         classes[f"{FOLDER}/val/images/{name}"] = label
     splits = recut(classes, RECUT if row["options"].get("recut") else 0)
-    places = {name: place for place, name in enumerate(classes)}
     for member in members(path, limits):
         *folders, name = member.name.removeprefix(f"{FOLDER}/").split("/")
-        if member.name in places:
-            place = (1, places.pop(member.name))
-            yield splits[member.name], classes[member.name], member, place
-        elif folders[:1] == ["train"] and folders[2:] == ["images"]:
+        if folders[:1] == ["train"] and folders[2:] == ["images"]:
             label = class_of(folders[1], labels, str(member))
             yield "train", label, member, (0, label, name)
-    require_all(places, path)
+    places = {name: place for place, name in enumerate(classes)}
+    for member, place in listed_members(path, limits, places):
+        yield splits[member.name], classes[member.name], member, (1, place)
 
 
 def class_of(wnid: str, labels: Mapping[str, int], where: str) -> int:

@@ -1,0 +1,54 @@
+"""What a job computed with: versions of packages, and the machine."""
+
+import platform
+import sys
+from importlib import metadata
+
+from negmerge import __version__
+
+# What is written down of a package if a job has loaded it: module -> the package's name.
+PACKAGES = {
+    "jinja2": "jinja2",
+    "markupsafe": "markupsafe",
+    "matplotlib": "matplotlib",
+    "numpy": "numpy",
+    "open_clip": "open_clip_torch",
+    "pandas": "pandas",
+    "PIL": "pillow",
+    "pydantic": "pydantic",
+    "yaml": "pyyaml",
+    "safetensors": "safetensors",
+    "sklearn": "scikit-learn",
+    "scipy": "scipy",
+    "timm": "timm",
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "tqdm": "tqdm",
+}
+
+
+def version(package: str) -> str | None:
+    """Give the version of a package, or None where its files do not tell it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of Python, of this library and of the packages that are loaded."""
+    found = {"python": platform.python_version(), "negmerge": __version__}
+    loaded = (package for module, package in PACKAGES.items() if module in sys.modules)
+    return found | {package: version(package) or "unknown" for package in loaded}
+
+
+def machine(device: str) -> dict[str, str]:
+    """Say what computed: the system, the device, and what decides the last bits of sums there."""
+    found = {"system": platform.platform(), "device": device}
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        # Sums differ between kinds of processors, as they do between GPUs.
+        found["vectors"] = torch.backends.cpu.get_cpu_capability()
+        if device == "cuda":
+            found["gpu"] = torch.cuda.get_device_name()
+    return found

@@ -3,7 +3,7 @@
 import pytest
 
 from negmerge.errors import UserError
-from negmerge.settings.counts import part_sizes, role_counts
+from negmerge.settings.counts import part_sizes
 from negmerge.settings.study import load_study
 
 
@@ -18,7 +18,7 @@ def test_a_classifier_forgets_a_share_or_a_list(config, change_yaml, tmp_path):
 
     def counted():
         study = load_study(config, "example")
-        found = role_counts(study.experiments["mini-resnet"], "trial1", study.catalogue)
+        found = study.experiments["mini-resnet"].image_counts("trial1", study.catalogue)
         return [found[role]["train"] for role in ("forget", "retain", "original", "test")]
 
     assert counted() == [200, 1800, 2000, 1000]

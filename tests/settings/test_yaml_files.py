@@ -3,10 +3,10 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from negmerge.settings.zero_shot import ZeroShot
 from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError
+from negmerge.scenarios.zero_shot.settings import ZeroShot
 from negmerge.settings.catalogue import Dataset
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Augmentation, FileName, Positive, Recipe, Settings

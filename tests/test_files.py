@@ -11,6 +11,7 @@ from negmerge.data.images import write_images
 from negmerge.errors import UserError
 from negmerge.files import (
     read_json,
+    read_json_records,
     replacing,
     require_writable,
     sha256,
@@ -186,3 +187,23 @@ def test_a_file_that_may_not_grow_leaves_the_old_one_and_nothing_else(tmp_path, 
     )
     assert listing(tmp_path) == ["f"]
     assert torch.equal(read_state(path)["w"], torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[", "not a JSON file"),
+        ("[]", "holds no JSON list of records; delete it and run again"),
+        ('{"a": 1}', "holds no JSON list of records; delete it and run again"),
+        ('[{"a": 1}, 2]', "holds no JSON object; delete it and run again"),
+        ('[{"a": 1}, {}]', "the key 'a' is missing; delete it and run again"),
+    ],
+)
+def test_a_file_without_records_is_an_error(tmp_path, text, message):
+    path = tmp_path / "v.json"
+    write_json(path, [{"a": 1}, {"a": 2, "b": 3}])
+    assert read_json_records(path, keys=["a"]) == [{"a": 1}, {"a": 2, "b": 3}]
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_json_records(path, keys=["a"])
+    assert str(caught.value).startswith(f"{path}: {message}")

@@ -11,7 +11,8 @@ VECTORS = ["vectors/e8-ls0.safetensors", "vectors/e8-ls0.1.safetensors"]
 
 
 def write(path, content):
-    path.write_text(json.dumps(content))
+    """Write choices: that of the main rule, and another one."""
+    path.write_text(json.dumps([content, {"vector": "e9"}]))
     return path
 
 

@@ -11,6 +11,7 @@ BATCHES = {
     "unlearn": "unlearn.batch_size",
     "greedy": "eval_batch_size",
     "sweep": "eval_batch_size",
+    "measure": "eval_batch_size",
     "search": "eval_batch_size",
     "evaluate": "eval_batch_size",
     "gradcam": "eval_batch_size",

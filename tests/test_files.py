@@ -11,6 +11,7 @@ from negmerge.data.images import write_images
 from negmerge.errors import UserError
 from negmerge.files import (
     read_json,
+    read_json_records,
     replacing,
     require_writable,
     sha256,
@@ -167,3 +168,23 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(hindered, w
     assert str(caught.value) == f"{path}: cannot be written: {reason}"
     assert listing(path.parent) == ["f"]
     assert torch.equal(read_state(path)["w"], torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[", "not a JSON file"),
+        ("[]", "holds no JSON list of records; delete it and run again"),
+        ('{"a": 1}', "holds no JSON list of records; delete it and run again"),
+        ('[{"a": 1}, 2]', "holds no JSON object; delete it and run again"),
+        ('[{"a": 1}, {}]', "the key 'a' is missing; delete it and run again"),
+    ],
+)
+def test_a_file_without_records_is_an_error(tmp_path, text, message):
+    path = tmp_path / "v.json"
+    write_json(path, [{"a": 1}, {"a": 2, "b": 3}])
+    assert read_json_records(path, keys=["a"]) == [{"a": 1}, {"a": 2, "b": 3}]
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_json_records(path, keys=["a"])
+    assert str(caught.value).startswith(f"{path}: {message}")

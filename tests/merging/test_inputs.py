@@ -11,13 +11,18 @@ VECTORS = ["vectors/e8-ls0.safetensors", "vectors/e8-ls0.1.safetensors"]
 
 
 def write(path, content):
-    path.write_text(json.dumps(content))
+    """Write the choices of two rules, of which one is always right."""
+    choices = [{"vector": "e8-ls0.1", "rule": "retain"}, {"rule": "gap"} | content]
+    path.write_text(json.dumps(choices))
     return path
 
 
 def test_a_choice_is_found_by_its_name(tmp_path):
     for place, name in enumerate(("e8-ls0", "e8-ls0.1")):
-        assert chosen(write(tmp_path / "choice.json", {"vector": name}), VECTORS) == place
+        assert chosen(write(tmp_path / "choice.json", {"vector": name}), VECTORS) == {
+            "retain": 1,
+            "gap": place,
+        }
 
 
 @pytest.mark.parametrize(

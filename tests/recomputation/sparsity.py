@@ -7,7 +7,7 @@ import numpy as np
 
 from recomputation.merges import agree, flat
 from recomputation.result import Result, same_values
-from recomputation.study import Study, Task, read_header, read_json, read_records, read_tensors
+from recomputation.study import Study, Task, read_header, read_records, read_tensors
 
 KIND = "counts of kept numbers"
 
@@ -16,19 +16,21 @@ def check(study: Study) -> Iterator[Result]:
     """Count anew, for each vector that was counted and is kept with its pool and base."""
     for task in study.tasks():
         for name, path in task.files("sparsity", "json").items():
-            stored, place = read_json(path), study.place(path)
-            vector, pool = _files(task, name)
-            if vector is None or len(pool) != stored["models"]:
-                yield Result(KIND, place, left_out="the vectors are not kept")
-                continue
-            base, merged, *vectors = map(read_tensors, (task.base, vector, *pool))
-            if any(one.keys() != merged.keys() for one in vectors):
-                yield Result(KIND, place, "the vectors have other tensors")
-                continue
-            yield same_values(KIND, place, stored, count(base, merged, vectors))
+            for stored in read_records(path):
+                yield _compare(task, name, study.place(path), stored)
 
 
-def _files(task: Task, name: str) -> tuple[Path | None, list[Path]]:
+def _compare(task: Task, name: str, place: str, stored: dict) -> Result:
+    vector, pool = _files(task, name, stored["rule"])
+    if vector is None or len(pool) != stored["models"]:
+        return Result(KIND, place, left_out="the vectors are not kept")
+    base, merged, *vectors = map(read_tensors, (task.base, vector, *pool))
+    if any(one.keys() != merged.keys() for one in vectors):
+        return Result(KIND, place, "the vectors have other tensors")
+    return same_values(KIND, place, stored, count(base, merged, vectors))
+
+
+def _files(task: Task, name: str, rule: str | None) -> tuple[Path | None, list[Path]]:
     """Give the file of a vector, and those of the vectors that it comes from."""
     vectors = task.files("vectors", "safetensors")
     merged = task.folder / "merged" / f"{name}.safetensors"
@@ -37,8 +39,9 @@ def _files(task: Task, name: str) -> tuple[Path | None, list[Path]]:
         names = [one["name"].removesuffix(".safetensors") for one in inputs] or list(vectors)
         return merged, [vectors[one] for one in names if one in vectors]
     chosen = task.folder / "selected" / f"{name}.json"
-    single = read_records(chosen)[0]["vector"] if chosen.exists() else None
-    return vectors.get(single), list(vectors.values())
+    choices = read_records(chosen) if chosen.exists() else []
+    singles = [one["vector"] for one in choices if rule in (None, one["rule"])]
+    return vectors.get(singles[0]) if singles else None, list(vectors.values())
 
 
 def count(base: Mapping, merged: Mapping, vectors: list[Mapping]) -> dict[str, int]:

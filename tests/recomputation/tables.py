@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from recomputation.result import Result, same_values
-from recomputation.study import Study, read_csv, read_json, read_records
+from recomputation.study import Study, read_csv, read_records
 
 MEAN, MISSING = "mean", "NA"
 ROUNDING = 1e-6
@@ -95,7 +95,10 @@ def _score(study: Study, cell: Cell, method: str) -> dict:
 
 def _counts(study: Study, cell: Cell) -> dict:
     path = folder_of(study, cell) / "sparsity" / f"{cell['method']}.json"
-    return read_json(path) if path.exists() else {}
+    if not path.exists():
+        return {}
+    records = read_records(path)
+    return next((one for one in records if one["rule"] == cell["rule"]), records[0])
 
 
 def _swept(study: Study, cell: Cell) -> Record:

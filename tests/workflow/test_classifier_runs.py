@@ -196,4 +196,4 @@ def test_a_rule_that_the_study_lacks_is_named(finished):
     place = "results/tiny/resnet/trial1/unlearned/original.gap.safetensors"
     run = finished.snakemake("--cores", "1", "--", place)
     assert run.returncode == 1
-    assert "error: unknown rule '.gap'" in run.stderr
+    assert "error: unknown rule 'gap'" in run.stderr

@@ -42,7 +42,7 @@ def test_masks_keep_as_many_numbers_of_the_chosen_model_and_of_the_mean(finished
     folder = finished.folder / "results/tiny/clip/digits"
     counts = {}
     for method in ("negmerge", "random-mask", "masked-single", "task-arithmetic"):
-        counts[method] = json.loads((folder / f"sparsity/{method}.json").read_text())
+        (counts[method],) = json.loads((folder / f"sparsity/{method}.json").read_text())
         assert counts[method]["models"] == 2
         assert counts[method]["agreeing"] == counts["negmerge"]["kept"]
     for method in ("random-mask", "masked-single"):

@@ -12,8 +12,9 @@ with job(snakemake):
     device, _ = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     found = choices(snakemake.wildcards, params.about, inputs.get("selected", []))
-    by_rule = {f".{choice['rule']}": choice for choice in found} | {"": found[0]}
-    choice = find("rule", snakemake.wildcards.rule, by_rule)
+    rule = snakemake.wildcards.rule.removeprefix(".")
+    by_rule = {choice["rule"]: choice for choice in found if choice["rule"]}
+    choice = find("rule", rule, by_rule) if rule else found[0]
     network = unlearned_network(
         scenario,
         inputs.base,

@@ -10,7 +10,8 @@ with job(snakemake) as provenance:
     params, vectors = snakemake.params, snakemake.input.vectors
     options = dict(params.options)
     for choice in snakemake.input.get("choice", []):
-        options["single"] = 1 + chosen(choice, vectors)
+        by_main_rule, *_ = chosen(choice, vectors).values()
+        options["single"] = 1 + by_main_rule
     report = merge_files(
         params.method,
         vectors,

@@ -47,21 +47,23 @@ def identities(
     return {"inputs": inputs, "base": None if base is None else identity(base, hash_of)}
 
 
-def chosen(choice: str | Path, vectors: Sequence[str | Path]) -> int:
-    """Find the vector that was chosen by an experiment's main rule.
+def chosen(choice: str | Path, vectors: Sequence[str | Path]) -> dict[str, int]:
+    """Find the vectors that were chosen by the rules of an experiment.
 
     Args:
         choice: choices as `select` writes them, that of the main rule first.
         vectors: files named after their vectors.
 
     Returns:
-        Its place, from 0.
+        By rule, in the order of the choices, the place of the vector, from 0.
 
     Raises:
-        UserError: the choice cannot be read, or names none of them.
+        UserError: the choices cannot be read, or one names none of the vectors.
     """
     names = [Path(path).name.removesuffix(".safetensors") for path in vectors]
-    name = read_json_records(choice, keys=["vector"])[0]["vector"]
-    if name not in names:
-        raise UserError(f"{choice}: {unknown('vector', name, names)}")
-    return names.index(name)
+    found = {}
+    for one in read_json_records(choice, keys=["vector", "rule"]):
+        if one["vector"] not in names:
+            raise UserError(f"{choice}: {unknown('vector', one['vector'], names)}")
+        found[one["rule"]] = names.index(one["vector"])
+    return found

@@ -44,6 +44,9 @@ class Experiment(Settings, ABC):
     UNCHANGED: ClassVar[str]
     # The roles that are scored: `forget`, then the one whose accuracy must be kept, then others.
     ROLES: ClassVar[tuple[str, ...]]
+    # Whether negated models get batch statistics of their own; the settings of relearning, if any.
+    re_estimates: ClassVar[bool] = False
+    relearning: ClassVar[dict | None] = None
 
     scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")
@@ -125,16 +128,6 @@ class Experiment(Settings, ABC):
     def selection_roles(self) -> tuple[str, ...]:
         """The roles of images by which candidates are chosen."""
         return self.ROLES
-
-    @property
-    def re_estimates(self) -> bool:
-        """Whether negated models get batch statistics of their own."""
-        return False
-
-    @property
-    def relearning(self) -> dict | None:
-        """The settings of relearning, if it is measured."""
-        return None
 
     def seed_for(self, level: str) -> int | None:
         """The seed of a level of randomness, if it has one of its own."""

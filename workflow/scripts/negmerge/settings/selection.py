@@ -40,8 +40,8 @@ class Selection(Settings):
     )
     other_rules: list[Rule] = Field(
         [],
-        description="Rules by which each method is chosen once more; a column of a table may show "
-        "them.",
+        description="Rules by which each method is chosen once more, for columns of tables that "
+        "name one of them as `rule`.",
     )
     keep: Share = Field(0.95, description="Share of the base's accuracy to keep.")
     halvings: int = Field(

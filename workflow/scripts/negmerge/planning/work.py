@@ -178,7 +178,8 @@ def sweep(case: Case) -> Work:
     """Measure the base, and a vector at each coefficient, or Retrain once."""
     rules = len(case.experiment.rule_names)
     images = case.validation(*case.experiment.measured_roles)
-    coefficients = _coefficients(case, rules) if "vector" in case.wildcards else 1
+    name = case.wildcards.get("vector") or case.wildcards["method"]
+    coefficients = 1 if name == methods.RETRAIN else _coefficients(case, rules)
     return case.work(passed=(1 + coefficients) * images, loaded=images, moved=2 * case.state)
 
 

@@ -37,7 +37,6 @@ def checked(look_up):
 
 find = checked(find)
 require_writable = checked(require_writable)
-keep = find("value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp})
 # A job on a cluster reads the study as well, but what started it has checked the methods' options.
 is_main = workflow.is_main_process
 read_study = cache(checked(lambda name: load_study(ROOT / "config", name, options=is_main)))
@@ -47,7 +46,8 @@ catalogue = cache(checked(lambda: load_catalogue(ROOT / "config")))
 def intermediate(path):
     """A checkpoint on the way to the numbers: `checkpoints` says whether it stays. Records tell it."""
     config.setdefault("intermediate", []).append(re.sub(r"{\w+}", "*", path))
-    return keep(path)
+    marks = {"all": str, "needed": temp}
+    return find("value of checkpoints", config.get("checkpoints", "all"), marks)(path)
 
 
 def study(wildcards):

@@ -40,7 +40,6 @@ find = checked(find)
 require_writable = checked(require_writable)
 if "keep" in config:
     find("key of config.yaml", "keep", {"checkpoints": None})
-keep = find("value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp})
 # A job on a cluster reads the study as well, but what started it has checked the methods' options.
 is_main = workflow.is_main_process
 # The names of methods that train, and measure what they have trained.
@@ -52,7 +51,8 @@ catalogue = cache(checked(lambda: load_catalogue(ROOT / "config")))
 def intermediate(path):
     """A checkpoint on the way to the numbers: `checkpoints` says whether it stays. Records tell it."""
     config.setdefault("intermediate", []).append(re.sub(r"{\w+}", "*", path))
-    return keep(path)
+    marks = {"all": str, "needed": temp}
+    return find("value of checkpoints", config.get("checkpoints", "all"), marks)(path)
 
 
 def study(wildcards):

@@ -17,7 +17,8 @@ def advice(rule: str, experiment: str, params: Mapping) -> str:
         rule: the rule whose job found no more memory; where a job has a `recipe`, the experiment
             has it under the name of the rule.
         experiment: of that job.
-        params: of that job; `batch_size` is the experiment's `eval_batch_size`.
+        params: of that job; `batch_size`, also that of `validation`, is the experiment's
+            `eval_batch_size`.
     """
     line = f"{rule}: the memory of the GPU does not suffice; "
     place = f"experiments.{experiment}"
@@ -27,7 +28,7 @@ def advice(rule: str, experiment: str, params: Mapping) -> str:
             f"lower {recipe}.batch_size and raise {recipe}.grad_accum_steps, so that a step still "
             "takes as many images"
         )
-    elif params.get("batch_size"):
+    elif params.get("batch_size") or params.get("validation"):
         line += f"lower {place}.eval_batch_size"
     else:
         line += "use a GPU with more, or device: cpu"

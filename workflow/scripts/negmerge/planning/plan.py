@@ -83,7 +83,8 @@ def targets(study: Study, name: str, wanted: str) -> list[str]:
         UserError: there is no such table or figure, or the path is that of another study.
     """
     if "/" in wanted:
-        if Path(wanted).parts[:2] != ("results", name):
+        folder, owner, *_ = Path(wanted).parts
+        if folder == "results" and owner != name:
             raise UserError(f"{wanted}: not in results/{name}/, where the results of {name} lie")
         return [wanted]
     if wanted == "report":

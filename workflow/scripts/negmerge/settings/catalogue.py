@@ -62,11 +62,6 @@ class Dataset(Settings):
         """The files to download, by their own names."""
         return {f.name: f for f in self.files.values() if isinstance(f, Download)}
 
-    @property
-    def gigabytes(self) -> float:
-        """The size of the files to download, as far as it is known."""
-        return sum(file.bytes or 0 for file in self.downloads.values()) / 1e9
-
     def contents(self) -> dict:
         """Give what decides the prepared images, which a new title or mirror does not."""
         row = self.model_dump(exclude={"title", "licence", "downloads_of"})

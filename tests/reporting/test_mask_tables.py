@@ -167,16 +167,16 @@ def test_what_a_further_rule_chose_has_the_counts_of_its_vector(classifier):
 
 
 def test_a_single_vector_that_was_not_counted_is_an_error(classifier):
-    counted, by_rule = (
-        one for one in classifier if one["method"] == "task-arithmetic" and "kept" in one
-    )
+    single = [one for one in classifier if one["method"] == "task-arithmetic"]
+    by_main, by_gap, counted, counted_by_gap = single
+    for score in (by_main, by_gap):
+        score["kind"] = "single"
     del counted["rule"]
-    scores = [one | {"kind": "single"} for one in classifier if "kept" not in one]
-    assert join([*scores, counted])
-    scores[-1]["vector"] = "y"
-    with pytest.raises(UserError, match=r"trial1/task-arithmetic: rule gap chose another vector"):
-        join([*scores, counted])
-    assert join([*scores, counted, by_rule])[-1]["kept"] == 80
+    assert join([by_main, by_gap, counted])[1]["kept"] == 90
+    by_gap["vector"] = "y"
+    with pytest.raises(UserError, match=r"trial1/task-arithmetic: rule gap chose 'y', but the num"):
+        join([by_main, by_gap, counted])
+    assert join([by_main, by_gap, counted, counted_by_gap])[1]["kept"] == 80
 
 
 def test_both_scenarios_stand_in_one_table(records, classifier):

@@ -45,8 +45,8 @@ def join(records: Iterable[Mapping]) -> list[dict]:
             is_other = score.get("kind") == "single" and score["vector"] != first["vector"]
             if is_other and (place, rule) not in counts:
                 raise UserError(
-                    f"{'/'.join(place)}: rule {rule} chose another vector than {first['vector']!r}, "
-                    "whose numbers are counted; expected a table of kind mask without this rule"
+                    f"{'/'.join(place)}: rule {rule} chose {score['vector']!r}, but the numbers of "
+                    f"{first['vector']!r} are counted; expected a table of kind mask without rule"
                 )
             found = counts.get((place, rule), counts.get((place, None), {}))
             joined.append({**found, **score})

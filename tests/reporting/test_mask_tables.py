@@ -169,8 +169,7 @@ def test_what_a_further_rule_chose_has_the_counts_of_its_vector(classifier):
 def test_a_single_vector_that_was_not_counted_is_an_error(classifier):
     single = [one for one in classifier if one["method"] == "task-arithmetic"]
     by_main, by_gap, counted, counted_by_gap = single
-    for score in (by_main, by_gap):
-        score["kind"] = "single"
+    by_main["kind"] = by_gap["kind"] = "single"
     del counted["rule"]
     assert join([by_main, by_gap, counted])[1]["kept"] == 90
     by_gap["vector"] = "y"

@@ -82,12 +82,12 @@ class Mask(TableKind):
         """Check that all rows merge the same vectors, and that a classifier has its reference."""
         require_same_points(experiments, methods)
         for experiment in experiments.values():
-            if experiment.scenario == "classifier" and RETRAIN not in experiment.methods:
+            if RETRAIN in experiment.KINDS and RETRAIN not in experiment.methods:
                 raise ValueError(unknown("method", RETRAIN, experiment.methods))
 
     def records(self, experiment, folder, row):
         """Place scores and counts, and the scores of Retrain where there is a gap to it."""
-        scored = [row, *([RETRAIN] if experiment.scenario == "classifier" else [])]
+        scored = [row, *([RETRAIN] if RETRAIN in experiment.KINDS else [])]
         return [f"{folder}/sparsity/{row}.json", *(f"{folder}/scores/{one}.json" for one in scored)]
 
     def metrics_of(self, measured):

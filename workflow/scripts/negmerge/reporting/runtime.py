@@ -39,7 +39,8 @@ def rule_times(paths: Iterable[str | Path]) -> list[tuple]:
     Raises:
         UserError: a path without such a folder, or a file that is no benchmark.
     """
-    runs = [read_benchmark(path).assign(rule=_rule(Path(path)), path=str(path)) for path in paths]
+    rules = {str(path): _rule(Path(path)) for path in paths}
+    runs = [read_benchmark(path).assign(path=path, rule=rule) for path, rule in rules.items()]
     if not runs:
         return []
     found = (

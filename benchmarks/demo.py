@@ -89,7 +89,8 @@ def accuracies(folder: Path) -> dict[str, dict[str, dict]]:
     """Read CLIP's test accuracies: task -> method -> forget, control and coefficient."""
     found: dict = {}
     for file in sorted(folder.glob("results/demo/mini-clip/*/scores/*.json")):
-        score = json.loads(file.read_text())
+        # The first is what the main rule chose.
+        score = json.loads(file.read_text())[0]
         row = {
             role: 100 * score[role]["correct"] / score[role]["n"] for role in ("forget", "control")
         }

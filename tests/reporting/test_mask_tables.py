@@ -166,6 +166,18 @@ def test_what_a_further_rule_chose_has_the_counts_of_its_vector(classifier):
     assert cell(frame, "task-arithmetic", "kept_trainable")["value"] == 80
 
 
+def test_a_single_vector_that_was_not_counted_is_an_error(classifier):
+    single = [one for one in classifier if one["method"] == "task-arithmetic"]
+    by_main, by_gap, counted, counted_by_gap = single
+    by_main["kind"] = by_gap["kind"] = "single"
+    del counted["rule"]
+    assert join([by_main, by_gap, counted])[1]["kept"] == 90
+    by_gap["vector"] = "y"
+    with pytest.raises(UserError, match=r"trial1/task-arithmetic: rule gap chose 'y', but the num"):
+        join([by_main, by_gap, counted])
+    assert join([by_main, by_gap, counted, counted_by_gap])[1]["kept"] == 80
+
+
 def test_both_scenarios_stand_in_one_table(records, classifier):
     rows = {"negmerge": "agreeing", "task-arithmetic": "single best"}
     columns = mask_table()["columns"] + classifier_table()["columns"]

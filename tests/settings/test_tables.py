@@ -331,3 +331,15 @@ def test_reading_a_study_loads_neither_what_computes_nor_what_draws(config):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("study", ["demo", "paper"])
+def test_both_studies_have_the_paper_s_figures_of_networks(config, study):
+    figures = load_study(config, study).figures
+    kinds = {name: figure.kind for name, figure in figures.items()}
+    assert kinds["figure2"] == "signs"
+    assert kinds["figure3"] == kinds["figure3-classifier"] == "gradcam"
+    for name in ("figure3", "figure3-classifier"):
+        base, *merges = figures[name].methods
+        assert base in ("pretrained", "original")
+        assert merges == ["negmerge", "conflict"]

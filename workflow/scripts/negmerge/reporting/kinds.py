@@ -28,13 +28,13 @@ class Kind:
 
     Attributes:
         caption: how to read it, for Snakemake's report and, of a figure, for ours.
-        scenarios: those whose experiments it can show.
+        scenarios: those whose experiments it can show; none given: all.
         shows: the kinds of methods that it can show, see `methods.known`; none given: all.
         needs: the methods that must be among them.
     """
 
     caption: ClassVar[str]
-    scenarios: ClassVar[tuple[str, ...]] = ("zero-shot", "classifier")
+    scenarios: ClassVar[tuple[str, ...]] = ()
     shows: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
 

@@ -68,14 +68,16 @@ def values(
     measured = {name: np.empty(shape) for name in measures}
     drawn = {name: np.empty((RESAMPLES, *shape)) for name in measures}
     for role, parts in scores.same_images.items():
-        names = {role: role + RIGHT} | ({"mia": UNSEEN} if "mia" in measures else {})
-        arrays = list(names.values()) if role == "forget" else [role + RIGHT]
+        names = {role: role + RIGHT}
+        if role == "forget" and scores.with_retrain:
+            names["mia"] = UNSEEN
+        arrays = list(names.values())
         for group in _groups(places, parts, [len(one.right(role)) for one in found[0]]):
             images = _together(role, arrays, group, found)
             split = (len(arrays), len(group), len(rows))
             means = 100 * bootstrap_means(images, generator).reshape(RESAMPLES, *split)
             actual = 100 * images.mean(axis=0).reshape(split)
-            for number, name in enumerate(list(names)[: len(arrays)]):
+            for number, name in enumerate(names):
                 measured[name][group] = actual[number]
                 drawn[name][:, group] = means[:, number]
     return Values(places, measured, drawn, found)

@@ -2,9 +2,7 @@
 
 import os
 import platform
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -13,26 +11,6 @@ import pandas as pd
 from negmerge.errors import UserError
 
 FOLDER = "benchmarks"
-
-
-@dataclass(frozen=True)
-class RuleTime:
-    """What the jobs of a rule took.
-
-    Attributes:
-        rule: its name.
-        jobs: how many there were.
-        total_s, mean_s: wall-clock time in seconds.
-        cpu_s: time of all processors in seconds, summed over the jobs.
-        memory_mb: largest resident memory of a job in MB; None where all were too short.
-    """
-
-    rule: str
-    jobs: int
-    total_s: float
-    mean_s: float
-    cpu_s: float
-    memory_mb: float | None
 
 
 def read_benchmark(path: str | Path) -> pd.DataFrame:
@@ -48,28 +26,37 @@ def read_benchmark(path: str | Path) -> pd.DataFrame:
         raise UserError(f"{path}: not a benchmark of Snakemake ({error})") from error
 
 
-def rule_times(paths: Iterable[str | Path]) -> list[RuleTime]:
+def rule_times(paths: Iterable[str | Path]) -> list[tuple]:
     """Sum Snakemake's benchmark files by rule, the longest first.
 
     The rule is the folder (or file) after the last `benchmarks` of a path.
 
+    Returns:
+        Named tuples: `rule`; `jobs`, their number; `total_s` and `cpu_s`, seconds that passed and
+        of all processors, summed over the jobs; `memory_mb`, the largest resident memory of a job,
+        None where all were too short; `mean_s`.
+
     Raises:
         UserError: a path without such a folder, or a file that is no benchmark.
     """
-    by_rule = defaultdict(list)
-    for path in map(Path, paths):
-        by_rule[_rule(path)].append(read_benchmark(path))
-    times = []
-    for rule, runs in by_rule.items():
-        frame = pd.concat(runs, ignore_index=True)
-        total, memory = frame["s"].sum(), frame["max_rss"].max()
-        times.append(
-            RuleTime(
-                rule, len(runs), float(total), float(total / len(runs)),
-                float(frame["cpu_time"].sum()), None if pd.isna(memory) else float(memory),
-            )
-        )  # fmt: skip
-    return sorted(times, key=lambda time: (-time.total_s, time.rule))
+    rules = {str(path): _rule(Path(path)) for path in paths}
+    runs = [read_benchmark(path).assign(path=path, rule=rule) for path, rule in rules.items()]
+    if not runs:
+        return []
+    found = (
+        pd.concat(runs)
+        .groupby("rule", as_index=False)
+        .agg(
+            jobs=("path", "nunique"),
+            total_s=("s", "sum"),
+            cpu_s=("cpu_time", "sum"),
+            memory_mb=("max_rss", "max"),
+        )
+    )
+    found["mean_s"] = found["total_s"] / found["jobs"]
+    found["memory_mb"] = found["memory_mb"].astype(object).where(found["memory_mb"].notna(), None)
+    longest_first = found.sort_values(["total_s", "rule"], ascending=[False, True])
+    return list(longest_first.itertuples(index=False))
 
 
 def _rule(path: Path) -> str:

@@ -148,7 +148,7 @@ def _check_shown(
     require(where, "experiment", part.experiments, experiments)
     chosen = {experiment: experiments[experiment] for experiment in part.experiments}
     for key, experiment in chosen.items():
-        if experiment.scenario not in kind.scenarios:
+        if kind.scenarios and experiment.scenario not in kind.scenarios:
             raise ValueError(
                 f"{where}: {key!r} is of scenario {experiment.scenario}, kind {name} shows "
                 f"{' or '.join(kind.scenarios)}"

@@ -7,7 +7,7 @@ alone. These tables hold the shares that tell.
 
 from collections.abc import Iterable, Mapping
 
-from negmerge.errors import unknown
+from negmerge.errors import UserError, unknown
 from negmerge.reporting.kinds import MERGES, TableKind, require_same_points
 from negmerge.reporting.metrics import ACCURACIES, GAP_AND_PARTS, MEAN, Metric, Number, read
 from negmerge.reporting.records import place_of
@@ -29,15 +29,26 @@ def join(records: Iterable[Mapping]) -> list[dict]:
     A merged vector is the same whatever rule chose its coefficient, and then counted once.
 
     Args:
-        records: scores, and counts from `evaluation.sparsity`, in any order.
+        records: scores, those of a method with the main rule's first, and counts from
+            `evaluation.sparsity`.
+
+    Raises:
+        UserError: a rule chose another single vector than that which was counted.
     """
     records = list(records)
     counts = {(place_of(one), one.get("rule")): one for one in records if "kept" in one}
-    joined = []
+    joined, main = [], {}
     for score in records:
         if "kept" not in score:
-            place = place_of(score)
-            found = counts.get((place, score.get("rule")), counts.get((place, None), {}))
+            place, rule = place_of(score), score.get("rule")
+            first = main.setdefault(place, score)
+            is_other = score.get("kind") == "single" and score["vector"] != first["vector"]
+            if is_other and (place, rule) not in counts:
+                raise UserError(
+                    f"{'/'.join(place)}: rule {rule} chose {score['vector']!r}, but the numbers of "
+                    f"{first['vector']!r} are counted; expected a table of kind mask without rule"
+                )
+            found = counts.get((place, rule), counts.get((place, None), {}))
             joined.append({**found, **score})
     return joined
 
@@ -71,12 +82,12 @@ class Mask(TableKind):
         """Check that all rows merge the same vectors, and that a classifier has its reference."""
         require_same_points(experiments, methods)
         for experiment in experiments.values():
-            if experiment.scenario == "classifier" and RETRAIN not in experiment.methods:
+            if RETRAIN in experiment.KINDS and RETRAIN not in experiment.methods:
                 raise ValueError(unknown("method", RETRAIN, experiment.methods))
 
     def records(self, experiment, folder, row):
         """Place scores and counts, and the scores of Retrain where there is a gap to it."""
-        scored = [row, *([RETRAIN] if experiment.scenario == "classifier" else [])]
+        scored = [row, *([RETRAIN] if RETRAIN in experiment.KINDS else [])]
         return [f"{folder}/sparsity/{row}.json", *(f"{folder}/scores/{one}.json" for one in scored)]
 
     def metrics_of(self, measured):

@@ -17,17 +17,6 @@ UNKNOWN = {
         {},
         f"unknown key 'pol' in {AT}; did you mean 'pool'? valid: ",
     ),
-    "a key of a recipe": (
-        f"{EXPERIMENT}/finetune/learning_rat",
-        1,
-        f"unknown key 'learning_rat' in {AT}.finetune; did you mean 'learning_rate'? valid: ",
-    ),
-    "a key of pre-training": (
-        f"{EXPERIMENT}/pretrain/sources/fashion/repeats",
-        1,
-        f"unknown key 'repeats' in {AT}.pretrain.sources.fashion; did you mean 'repeat'? "
-        "valid: part, repeat",
-    ),
     "a key of a column": (
         "tables/table1/columns/0/published/tabel",
         "x",
@@ -135,26 +124,6 @@ WRONG = {
         "0.001",
         f"{AT}.finetune.learning_rate is '0.001': input should be a valid number (a text, because "
         "of its quotes; write 0.001)",
-    ),
-    "a truth value for a number": (
-        f"{EXPERIMENT}/finetune/learning_rate",
-        True,
-        f"{AT}.finetune.learning_rate is True: input should be a valid number",
-    ),
-    "a list for a text": (
-        f"{EXPERIMENT}/model",
-        ["mini-clip"],
-        f"{AT}.model is ['mini-clip']: input should be a valid string",
-    ),
-    "a share above 1": (
-        f"{EXPERIMENT}/selection/keep",
-        95,
-        f"{AT}.selection.keep is 95: input should be less than or equal to 1",
-    ),
-    "a wrong word": (
-        f"{EXPERIMENT}/freeze",
-        "attn",
-        f"{AT}.freeze is 'attn': input should be 'attention' or 'nothing'",
     ),
     "an option that is no number": (
         f"{EXPERIMENT}/methods/negmerge",

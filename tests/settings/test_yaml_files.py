@@ -11,7 +11,8 @@ from negmerge.settings.catalogue import Dataset
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Augmentation, FileName, Positive, Recipe, Settings
 from negmerge.settings.selection import Selection
-from negmerge.settings.yaml_files import load_yaml, read_yaml, validate
+from negmerge.settings.yaml12 import load_yaml, write_yaml
+from negmerge.settings.yaml_files import read_yaml, validate
 
 
 class Inner(Settings):
@@ -233,6 +234,15 @@ def test_scalars_are_those_of_yaml_1_2(tmp_path, text, value):
 def test_a_number_is_read_as_it_is_written(tmp_path_factory, value):
     path = tmp_path_factory.getbasetemp() / "number.yaml"
     path.write_text(f"[{value!r}]".replace("inf", ".inf"))
+    assert load_yaml(path) == [value]
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
+                    | st.text(st.characters(codec="ascii", exclude_categories=["Cc"])),
+                    lambda inner: st.lists(inner, max_size=3)))  # fmt: skip
+def test_what_is_written_is_read_again(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "written.yaml"
+    path.write_text(write_yaml([value]))
     assert load_yaml(path) == [value]
 
 

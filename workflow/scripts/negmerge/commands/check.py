@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from negmerge.settings.extends import Extension, read_study
     from negmerge.settings.study import Study, load_study
-    from negmerge.settings.yaml_files import write_yaml
+    from negmerge.settings.yaml12 import write_yaml
 
     study = load_study(options.config, options.study)
     if options.resolved:

@@ -5,56 +5,16 @@ import re
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from negmerge.errors import UserError, nearest, unknown
+from negmerge.settings.yaml12 import NUMBER, load_yaml
 
 T = TypeVar("T")
 
 SHOWN = 80  # characters of a wrong value that an error shows
-# Values of a file when aliases are written out. The largest file of the project has 4,000, and a
-# few lines of aliases can stand for more values than a memory holds.
-MOST_VALUES = 100_000
-DEEPEST = 100  # levels of a file; libyaml, which reads it, ends the process at some thousands
-NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
-MERGE = "tag:yaml.org,2002:merge"
-
-
-class _Loader(yaml.CSafeLoader):
-    """libyaml with the numbers and truth values of YAML 1.2: `1e-4` is a number, `on` a text.
-
-    ruamel.yaml knows these, but takes 0.3 s longer for the files that are read at every start.
-    """
-
-    yaml_implicit_resolvers: ClassVar[dict] = {}
-
-
-for tag, pattern in {
-    "null": r"~|null|Null|NULL|",
-    "bool": r"true|True|TRUE|false|False|FALSE",
-    "int": r"[-+]?[0-9]+",
-    "float": rf"{NUMBER}|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-    "merge": "<<",
-}.items():
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^({pattern})$"), None)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes what `_Loader` reads, without anchors."""
-
-    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def write_yaml(content: Any) -> str:
-    """Write plain values as YAML 1.2, with each anchor written out."""
-    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def read_yaml(path: str | Path, model: type[T] | Any) -> T:
@@ -78,87 +38,6 @@ def validate(path: str | Path, content: Any, model: type[T] | Any) -> T:
         # A key may hold a line break, an error is one line.
         finding = explain(error, model).replace("\n", "\\n")
         raise UserError(f"{path}: {finding}") from error
-
-
-def load_yaml(path: str | Path) -> Any:
-    """Read a file of YAML 1.2.
-
-    Raises:
-        UserError: no such file, not YAML, a key twice, or more values than a study can have.
-    """
-    path = Path(path)
-    try:
-        content = _load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        where = f"line {error.problem_mark.line + 1}: "
-        raise UserError(f"{path}: {where}not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if content is None:
-        raise UserError(f"{path}: the file is empty")
-    return content
-
-
-def _load(text: str) -> Any:
-    """Read YAML, unless it is nested too deeply or its aliases make it too large or endless."""
-    depth = 0
-    for event in yaml.parse(text, _Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise _refused("nested too deeply to be read", event)
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _count_values(node, {})
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _refused(why: str, found: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=why, problem_mark=found.start_mark)
-
-
-def _count_values(node: yaml.Node, counted: dict[int, int]) -> int:
-    """Count the values in a node with aliases written out.
-
-    Args:
-        node: from the YAML parser; an alias is the node that it stands for.
-        counted: the counts so far, by node; 0 while a node is being counted.
-
-    Raises:
-        MarkedYAMLError: there are too many, or without end; or a key stands twice.
-    """
-    if id(node) not in counted:
-        counted[id(node)] = 0
-        parts = node.value if isinstance(node, yaml.CollectionNode) else []
-        if isinstance(node, yaml.MappingNode):
-            _check_keys([key for key, _ in parts])
-            parts = [part for pair in parts for part in pair]
-        counted[id(node)] = 1 + sum(_count_values(part, counted) for part in parts)
-    count = counted[id(node)]
-    if not count:
-        raise _refused("an alias stands for itself", node)
-    if count > MOST_VALUES:
-        raise _refused(f"more than {MOST_VALUES:,} values", node)
-    return count
-
-
-def _check_keys(keys: Sequence[yaml.Node]) -> None:
-    """Check that no key of a mapping stands twice; what an anchor brings may be overridden."""
-    seen = set()
-    for key in keys:
-        what = (key.tag, str(key.value))
-        if what in seen and key.tag != MERGE:
-            raise _refused(f"the key {key.value!r} stands twice", key)
-        seen.add(what)
 
 
 def explain(error: ValidationError, model: Any) -> str:

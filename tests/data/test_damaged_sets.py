@@ -140,6 +140,8 @@ FINDINGS = [
     ("svhn", "test", None, DAMAGES["cut at its end"], "test: not a whole MATLAB file ("),
     ("svhn", "test", None, lambda _: mat(X=np.zeros((32, 32, 3, 2), np.uint8), y=[0.5, 1.0]),
      "test: y is float64, expected whole numbers"),
+    ("svhn", "test", None, lambda _: SETS["cars"]().files["test-labels"],
+     "test: holds no variable X"),
     ("cars", "devkit", "devkit/cars_train_annos.mat", DAMAGES["cut at its end"],
      "devkit: devkit/cars_train_annos.mat: not a whole MATLAB file ("),
     ("cars", "test-labels", None,
@@ -147,6 +149,7 @@ FINDINGS = [
      "test-labels: class of record 1 is 'b', expected a whole number"),
     ("cars", "test-labels", None, lambda _: mat(annotations=3),
      "test-labels: the records have no field fname"),
+    ("cub", "images", f"{CUB}/images.txt", lambda _: None, f"images: holds no {CUB}/images.txt"),
     ("cub", "images", f"{CUB}/images.txt", first_line("1 a b"),
      f"images: {CUB}/images.txt: line 1 has 3 columns, expected 2"),
     ("cub", "images", f"{CUB}/image_class_labels.txt", add("18"),
@@ -187,6 +190,10 @@ FINDINGS = [
     ("sun397", "lists", "Training_01.txt", lambda _: None, "lists: holds no Training_01.txt"),
     ("sun397", "lists", "Training_01.txt", add("/a/abbey/sun_no.jpg"),
      "images: lacks 1 files that it should hold: a/abbey/sun_no.jpg"),
+    ("resisc45", "test-list", None, lambda _: b"sea_ice_777.jpg\n",
+     "images: lacks 1 files that it should hold: sea_ice/sea_ice_777.jpg"),
+    ("resisc45", "test-list", None, lambda _: b"sea_ice_001.jpg\n",
+     "test-list: sea_ice_001.jpg stands in two lists"),
     ("dtd", "images", "dtd/labels/val1.txt", lambda _: b"\xff",
      "images: dtd/labels/val1.txt: not a text file ("),
     ("cifar10", "images", "cifar-10-batches-bin/test_batch.bin",
@@ -201,3 +208,13 @@ def test_findings_name_file_and_member(made_set, tmp_path, name, key, member, ch
     before = {(k, m): content for k, m, content in parts(made)}.get((key, member), b"")
     message = outcome(changed(made, key, member, change(before)), row, tmp_path)
     assert message.startswith(finding)
+
+
+def test_rows_that_count_otherwise_than_their_files_are_refused(made_set, tmp_path):
+    counts = {"dtd": "the lists: 3", "eurosat": "images: 2", "tiny-imagenet": "images: 3"}
+    for name, found in counts.items():
+        made, row = made_set(name)
+        assert outcome(made, row | {"classes": 4}, tmp_path) == f"{found} classes, expected 4"
+    made, row = made_set("imagenet")
+    row["options"]["train_images"] = 43
+    assert outcome(made, row, tmp_path) == "train: 42 images, expected 43"

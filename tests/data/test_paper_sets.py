@@ -4,7 +4,6 @@ import hashlib
 
 import numpy as np
 import pytest
-from made_files import Made
 from made_sets import SETS
 
 from negmerge import plugins
@@ -130,39 +129,3 @@ def test_a_truncated_archive_without_a_checksum_is_a_user_error(name, row_of, tm
             assert not (tmp_path / "prepared").exists()
         if key in made.files:
             (tmp_path / key).write_bytes(made.files[key])
-
-
-def refused(name, row_of, tmp_path, change):
-    made = SETS[name]()
-    row = small(row_of(name), made)
-    row["files"] = dict.fromkeys(row["files"], "a user's own file")
-    change(made, row)
-    with pytest.raises(UserError) as caught:
-        prepare(row, written(made, tmp_path), tmp_path / "prepared")
-    return str(caught.value).replace(f"{tmp_path}/", "")
-
-
-def test_findings_in_sources(row_of, tmp_path):
-    def swap(key, content):
-        return lambda made, row: made.files.update({key: content})
-
-    def fewer(made: Made, row):
-        row["classes"] = 4
-
-    assert refused("dtd", row_of, tmp_path, fewer) == "the lists: 3 classes, expected 4"
-    assert refused("eurosat", row_of, tmp_path, fewer) == "images: 2 classes, expected 4"
-    assert refused("tiny-imagenet", row_of, tmp_path, fewer) == "images: 3 classes, expected 4"
-    missing = refused("resisc45", row_of, tmp_path, swap("test-list", b"sea_ice_777.jpg\n"))
-    assert missing == "images: lacks 1 files that it should hold: sea_ice/sea_ice_777.jpg"
-    twice = refused("resisc45", row_of, tmp_path, swap("test-list", b"sea_ice_001.jpg\n"))
-    assert twice == "test-list: sea_ice_001.jpg stands in two lists"
-    labels = refused("cars", row_of, tmp_path, swap("test-labels", b"x" * 200))
-    assert labels.startswith("test-labels: not a whole MATLAB file (")
-    other = refused("svhn", row_of, tmp_path, swap("test", SETS["cars"]().files["test-labels"]))
-    assert other == "test: holds no variable X"
-    other = refused("cub", row_of, tmp_path, swap("images", SETS["dtd"]().files["images"]))
-    assert other == "images: holds no CUB_200_2011/images.txt"
-    fewer = refused(
-        "imagenet", row_of, tmp_path, lambda made, row: row["options"].update(train_images=43)
-    )
-    assert fewer == "train: 42 images, expected 43"

@@ -99,7 +99,7 @@ def batches_per_epoch(items: int, batch_size: int) -> int:
     return -(-items // batch_size)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingBatches:
     """The batches of all epochs, one after the other, the same each time one iterates over them.
 

@@ -1,7 +1,7 @@
 """All that a training run changes, as one state: model, optimizer and random generators."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -70,7 +70,7 @@ def content_digest(state: Mapping[str, Tensor]) -> str:
 
 
 def _below(prefix: str, state: Mapping[str, Tensor]) -> State:
-    chosen: Iterable[str] = (name for name in state if name.startswith(prefix))
+    chosen = (name for name in state if name.startswith(prefix))
     return {name.removeprefix(prefix): state[name] for name in chosen}
 
 

@@ -17,21 +17,18 @@ class Stage:
     Attributes:
         name: the layer's name in the network.
         layer: the layer.
-        to_grid: from its output to (n, channels, height, width); None if it has this form already.
+        to_grid: from its output to (n, channels, height, width).
         from_grid: from that, and the output that it was made of, back to the output's form.
     """
 
     name: str
     layer: nn.Module
-    to_grid: Callable[[Tensor], Tensor] | None = None
-    from_grid: Callable[[Tensor, Tensor], Tensor] | None = None
+    to_grid: Callable[[Tensor], Tensor] = lambda output: output
+    from_grid: Callable[[Tensor, Tensor], Tensor] = lambda grid, output: grid
 
     @contextmanager
     def as_grid(self) -> Iterator[nn.Module]:
         """Give a module whose output is the grid, and through which the network computes."""
-        if self.to_grid is None:
-            yield self.layer
-            return
         grid = nn.Identity()
         handle = self.layer.register_forward_hook(
             lambda _, __, output: self.from_grid(grid(self.to_grid(output)), output)

@@ -60,12 +60,10 @@ def test_a_study_may_name_the_merge_method(library):
     shutil.copytree(ROOT / "config", library / "config")
     study = library / "config" / "studies" / "demo.yaml"
     text = study.read_text()
-    use, rows = blocks("docs/add-a-merge-method.md", "yaml")
-    before = rows.replace(", median]", "]")
-    head, _ = use.splitlines(keepends=True)
-    for old, new in ((head, use), (before, rows)):
-        assert old in text
-        text = text.replace(old, new, 1)
+    for block in blocks("docs/add-a-merge-method.md", "yaml"):
+        head, line = block.splitlines()
+        assert f"{head}\n" in text
+        text = text.replace(f"{head}\n", f"{head}\n{line}\n", 1)
     study.write_text(text)
     check = (
         "from negmerge.settings.study import load_study;"

@@ -213,8 +213,8 @@ WRONG = {
     "an option": (
         "methods",
         {"salun": {"kep": 1}},
-        f"{AT}: methods.salun: unknown key 'kep'; valid: augmented, "
-        "epochs, learning_rate, mask_share, retain",
+        f"{AT}: methods.salun: unknown key 'kep'; did you mean 'keep'? valid: augmented, "
+        "epochs, keep, learning_rate, retain",
     ),
 }  # fmt: skip
 

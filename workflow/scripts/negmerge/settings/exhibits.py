@@ -3,7 +3,6 @@
 from collections.abc import Container
 from typing import Annotated, Literal
 
-from annotated_types import MinLen
 from pydantic import AfterValidator, Field, model_validator
 
 from negmerge.settings import methods
@@ -65,7 +64,9 @@ class Table(Settings):
         "or training; sweep: forget and control accuracy at each coefficient (zero-shot)."
     )
     title: str = Field(description="The caption.")
-    rows: Annotated[Labelled, MinLen(1)] = Field(description="Methods, with the paper's names.")
+    rows: Annotated[Labelled, Field(min_length=1)] = Field(
+        description="Methods, with the paper's names."
+    )
     columns: list[Column] = Field(min_length=1, description="Groups of columns.")
 
     @property

@@ -22,6 +22,9 @@ from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.seeds import derive_seed
 from negmerge.settings.study import load_study
 
+if "keep" in config:
+    sys.exit("error: config.yaml: unknown key 'keep'; it is now 'checkpoints'")
+
 
 def checked(look_up):
     """Turn a user's mistake into one line and exit status 1."""
@@ -38,8 +41,13 @@ def checked(look_up):
 
 find = checked(find)
 require_writable = checked(require_writable)
+<<<<<<< HEAD
 if "keep" in config:
     find("key of config.yaml", "keep", {"checkpoints": None})
+=======
+# A checkpoint on the way to the numbers, which may go as soon as no job needs it any more.
+intermediate = find("value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp})
+>>>>>>> studies
 # A job on a cluster reads the study as well, but what started it has checked the methods' options.
 is_main = workflow.is_main_process
 # The names of methods that train, and measure what they have trained.

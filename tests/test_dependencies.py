@@ -131,7 +131,17 @@ ORDER = (
     ("data", "models"),
     ("training", "merging", "unlearning", "selection", "evaluation", "negation", "comparison"),
     ("scenarios",),
-    ("__init__", "artefacts", "settings.study", "jobs", "planning", "reporting", "commands", "cli"),
+    (
+        "__init__",
+        "artefacts",
+        "settings.study",
+        "settings.tables",
+        "jobs",
+        "planning",
+        "reporting",
+        "commands",
+        "cli",
+    ),
 )
 
 

@@ -108,7 +108,8 @@ def test_only_what_is_taken_is_there_and_others_stand_in(load):
 
 
 def test_an_experiment_that_stands_in_is_shown_once(load, example):
-    shown = {"kind": "tradeoff", "title": "x", "experiments": ["mini-clip", "other"]}
+    shown = {"kind": "tradeoff", "title": "x", "methods": ["uniform"]}
+    shown["experiments"] = ["mini-clip", "other"]
     other = example.experiments["mini-clip"].model_dump(mode="json", exclude_defaults=True)
     first = {"extends": "example", "experiments": {"other": other}, "figures": {"both": shown}}
     second = {

@@ -163,13 +163,3 @@ def test_a_missing_study_comes_with_the_nearest(config):
     )
     with pytest.raises(UserError, match=r"unknown study 'demo'; valid: none$"):
         load_study(config / "none", "demo")
-
-
-def test_broken_yaml_comes_with_its_line(config):
-    path = config / "studies" / "example.yaml"
-    path.write_text("title: a study\nseed: [0\ndevice: cpu\n")
-    with pytest.raises(UserError, match=rf"^{re.escape(str(path))}: line 3: not valid YAML: "):
-        load_study(config, "example")
-    path.write_text("title: a study\nseed: 0\nseed: 1\n")
-    with pytest.raises(UserError, match=r": line 3: not valid YAML: the key 'seed' stands twice$"):
-        load_study(config, "example")

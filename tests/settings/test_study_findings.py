@@ -17,12 +17,6 @@ UNKNOWN = {
         {},
         f"unknown key 'pol' in {AT}; did you mean 'pool'? valid: ",
     ),
-    "a key of a column": (
-        "tables/table1/columns/0/published/tabel",
-        "x",
-        "unknown key 'tabel' in tables.table1.columns.0.published; did you mean 'table'? "
-        "valid: comparable, row, table, where",
-    ),
     "a key of the pool's recipe": (
         f"{EXPERIMENT}/pool/recipe/weight_dcay",
         0.1,
@@ -146,11 +140,6 @@ WRONG = {
         f"{EXPERIMENT}/finetune/epochs",
         {"digits": 3},
         f"{AT}: finetune.epochs: no number for task 'letters'",
-    ),
-    "no epochs": (
-        f"{EXPERIMENT}/finetune/epochs/digits",
-        0,
-        f"{AT}.finetune.epochs.digits is 0: input should be greater than 0",
     ),
     "an axis as a text": (
         f"{EXPERIMENT}/pool",

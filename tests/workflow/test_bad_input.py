@@ -48,7 +48,7 @@ def error_of(run) -> str:
         ("{m10: {weight", "{m11: {weight", "unknown point 'm11'; did you mean 'm1'?"),
         ("epochs: 2", "epochs: two", "experiments.clip.finetune.epochs"),
         ("warmup_steps: 5", "warmup_steps: -5", "experiments.clip.finetune.warmup_steps is -5"),
-        ("learning_rate: 0.001", "learning_rate: 1e-3", "write 0.001"),
+        ("learning_rate: 0.001", "learning_rate: '0.001'", "write 0.001"),
     ],
 )
 def test_a_wrong_study_names_the_key_and_the_nearest_valid_name(

@@ -17,7 +17,7 @@ RENAMED = {
     "also": ["other_rules"],
     "shares": ["downloads_of"],
     "research": ["search_each_step"],
-    "keep": ["mask_share", "density", "checkpoints"],
+    "keep": ["mask_share", "density"],
 }
 GONE = {"workers", "evaluation_workers"}
 

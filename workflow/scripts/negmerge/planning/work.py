@@ -177,7 +177,7 @@ def search(case: Case) -> Work:
 def sweep(case: Case) -> Work:
     """Measure the base, and a vector at each coefficient, or Retrain once."""
     rules = len(case.experiment.selection.rules)
-    images = case.validation(*case.experiment.measured_roles)
+    images = case.validation(*case.experiment.selection_roles)
     coefficients = 1 if case.wildcards["vector"] == methods.RETRAIN else _coefficients(case, rules)
     return case.work(passed=(1 + coefficients) * images, loaded=images, moved=2 * case.state)
 
@@ -194,7 +194,7 @@ def unlearn(case: Case) -> Work:
     beside = 2 * experiment.selection.halvings * rules * len(scales)
     used = method.used_data(tried[0])
     images = sum(case.counts[r]["train"] for r in ("forget", "retain") if used in (r, "all"))
-    measured = case.validation(*experiment.measured_roles)
+    measured = case.validation(*experiment.selection_roles)
     return case.work(
         trained=images * (sum(epochs) + beside * max(epochs)),
         passed=(len(tried) + beside + 1) * measured,

@@ -18,9 +18,9 @@ MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.CSafeLoader):
-    """libyaml with the numbers and truth values of YAML 1.2: `1e-4` is a number, `on` a text.
+    """libyaml with YAML 1.2's decimal numbers and truth values: `1e-4` is a number, `on` a text.
 
-    ruamel.yaml knows these, but takes 0.3 s longer for the files that are read at every start.
+    ruamel.yaml has them all, but takes 0.3 s longer for the files that each start and job reads.
     """
 
     yaml_implicit_resolvers: ClassVar[dict] = {}

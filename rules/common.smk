@@ -41,13 +41,8 @@ def checked(look_up):
 
 find = checked(find)
 require_writable = checked(require_writable)
-<<<<<<< HEAD
 if "keep" in config:
     find("key of config.yaml", "keep", {"checkpoints": None})
-=======
-# A checkpoint on the way to the numbers, which may go as soon as no job needs it any more.
-intermediate = find("value of checkpoints", config.get("checkpoints", "all"), {"all": str, "needed": temp})
->>>>>>> studies
 # A job on a cluster reads the study as well, but what started it has checked the methods' options.
 is_main = workflow.is_main_process
 # The names of methods that train, and measure what they have trained.

@@ -71,18 +71,7 @@ def test_a_study_may_name_the_merge_method(library, add):
     (library / "negmerge/merging/methods/median.py").write_text(
         blocks("docs/add-a-merge-method.md", "python")[0]
     )
-<<<<<<< HEAD
     add("mini-clip", "table1", *blocks("docs/add-a-merge-method.md", "yaml"))
-=======
-    shutil.copytree(ROOT / "config", library / "config")
-    study = library / "config" / "studies" / "demo.yaml"
-    text = study.read_text()
-    for block in blocks("docs/add-a-merge-method.md", "yaml"):
-        head, line = block.splitlines()
-        assert f"{head}\n" in text
-        text = text.replace(f"{head}\n", f"{head}\n{line}\n", 1)
-    study.write_text(text)
->>>>>>> studies
     check = (
         "from negmerge.settings.study import load_study;"
         "print(load_study('config', 'demo').tables['table1'].rows['median'])"

@@ -207,15 +207,9 @@ WRONG = {
     ),
     "an option": (
         "methods",
-<<<<<<< HEAD
         {"salun": {"mask": 1}},
         f"{AT}: methods.salun: unknown option 'mask'; did you mean 'mask_share'? valid: augmented, "
         "epochs, learning_rate, mask_share, retain",
-=======
-        {"salun": {"kep": 1}},
-        f"{AT}: methods.salun: unknown key 'kep'; did you mean 'keep'? valid: augmented, "
-        "epochs, keep, learning_rate, retain",
->>>>>>> studies
     ),
 }  # fmt: skip
 

@@ -95,6 +95,7 @@ def test_a_method_with_nothing_to_choose_is_what_it_is(method, kind, vector, coe
     assert found.items() >= (labels | about).items()
     assert (found["vector"], found["coefficient"]) == (vector, coefficient)
     assert (found["rule"], found["unchanged"], found["forget_accuracy"]) == (None, False, None)
+    assert found["tried"] == (method == "salun")
 
 
 def test_what_each_rule_chose_is_read(tmp_path):

@@ -34,8 +34,9 @@ def choices(
     paths, method = {Path(path).stem: path for path in selected}, labels["method"]
     if method in paths:
         return read_json_records(paths[method], keys=("vector", "coefficient", "kind", "rule"))
-    trained = about["kind"] in TRAINED
-    only = Choice(method if trained else None, float(trained), None, None, None)
+    trained, tried = about["kind"] in TRAINED, int(about["kind"] == "unlearn")
+    name = method if trained else None
+    only = Choice(name, float(trained), None, None, None, tried=tried)
     return [only.record(labels, None, about)]
 
 

@@ -45,7 +45,7 @@ def time_of(config, step, wildcards, loaders=0, study="example"):
         ("experiments/mini-resnet/selection/halvings", (0, 1, 3),
          (work.sweep, RESNET | {"vector": "negmerge"})),
         ("experiments/mini-resnet/selection/images", (10, 100, 1000),
-         (work.sweep, RESNET | {"method": "retrain"})),
+         (work.sweep, RESNET | {"vector": "retrain"})),
         ("experiments/mini-resnet/relearn", ({"seeds": 1}, {"seeds": 3}, {"seeds": 9}),
          (work.evaluate, RESNET | {"method": "finetune"})),
     ],

@@ -1,8 +1,16 @@
-"""The splits of a data set, and the rule that holds out validation images."""
+"""The splits of a data set, and the rule that holds out validation images.
 
-import numpy as np
+Settings are read at every start, without numpy: the functions that draw import it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from negmerge.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # The splits of a prepared data set. Only the workflow's own pre-training sees `pretrain`; the
 # paper's sets have none. A set without `val` has its validation images cut from `train`.
@@ -45,6 +53,8 @@ def torch_permutation(n: int, seed: int) -> np.ndarray:
     taking each number modulo the positions that are left (pytorch/pytorch,
     ATen/native/TensorFactories.cpp). That holds for n below 2^32 / 20.
     """
+    import numpy as np
+
     numbers = np.random.RandomState(seed).randint(0, 2**32, n, dtype=np.uint32).astype(np.int64)
     places = np.arange(n)
     partners = (places + numbers % (n - places)).tolist()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.judged import amount_cells, judge
-from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.metrics import MEAN, Metric, scores_of
 from negmerge.reporting.published import NOT_KNOWN, paper_cell
@@ -64,7 +64,7 @@ def cells(
     """
     _check_labels([column["label"] for column in table["columns"]])
     _check_labels(list(table["rows"].values()))
-    kind = table_kind(table["kind"])
+    kind = plugins.load(plugins.TABLES, table["kind"]).KIND
     records = [(place_of(record), record.get("rule"), record) for record in records]
     outcomes = [(one.place, one.rule, one) for one in outcomes]
     rows = []

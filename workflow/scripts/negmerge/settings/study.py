@@ -78,8 +78,8 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
         if options:
             _check_options(study)
         _check_references(study)
-        for name, experiment in study.experiments.items() if options else ():
-            experiment.check_sizes(f"experiments.{name}", study.catalogue)
+        for place, experiment in study.experiments.items() if options else ():
+            experiment.check_sizes(f"experiments.{place}", study.catalogue)
     except (ValueError, UserError) as error:
         raise UserError(f"{folder / 'studies' / name}.yaml: {error}") from error
     return study

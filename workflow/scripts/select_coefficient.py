@@ -2,7 +2,7 @@
 
 from negmerge.files import read_json, write_json
 from negmerge.jobs.job import job
-from negmerge.selection.choice import GAP, Choice, load_rules
+from negmerge.selection.choice import Choice, load_rules
 from negmerge.selection.points import read_points
 
 with job(snakemake):
@@ -11,7 +11,7 @@ with job(snakemake):
     searched = inputs.get("search", [])
     records = []
     for rule in load_rules(params.rules, params.keep, inputs.get("reference", [])):
-        if searched and rule.name != GAP:
+        if searched:
             choice = Choice(**read_json(searched[0], keys=["choice"])["choice"])
         else:
             choice = rule.choose(points)

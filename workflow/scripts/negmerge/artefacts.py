@@ -47,15 +47,13 @@ def sweeps(experiment: Experiment, method: str) -> list[str]:
     """
     if not experiment.is_searched(method):
         raise UserError(f"method {method!r} has nothing to choose, so there is no choice of it")
-    if experiment.is_pruned(method) and "gap" not in experiment.selection.rules:
-        return []
-    return [f"sweeps/{name}.csv" for name in experiment.candidates(method)]
+    names = experiment.candidates(method)
+    return [] if experiment.is_pruned(method) else [f"sweeps/{name}.csv" for name in names]
 
 
 def candidate_search(experiment: Experiment, method: str) -> list[str]:
-    """Place the pruned search among the vectors of a method, where a rule chooses by one."""
-    pruned = experiment.is_pruned(method) and set(experiment.selection.rules) != {"gap"}
-    return [f"searches/{method}.json"] if pruned else []
+    """Place the pruned search among the vectors of a method, where rules choose by one."""
+    return [f"searches/{method}.json"] if experiment.is_pruned(method) else []
 
 
 def reference(experiment: Experiment, name: str) -> list[str]:

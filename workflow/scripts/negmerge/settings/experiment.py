@@ -214,9 +214,10 @@ class Experiment(Settings, ABC):
         return methods.kind(method) in CHOSEN or bool(grid)
 
     def is_pruned(self, method: str) -> bool:
-        """Whether a search takes the place of sweeps; the rule `gap` needs sweeps all the same."""
+        """Whether a search takes the place of sweeps, which the rule `gap` needs all the same."""
         search = self.use(method).search or self.selection.search
-        return search == "exact-pruned" and methods.kind(method) in CHOSEN
+        is_asked = search == "exact-pruned" and methods.kind(method) in CHOSEN
+        return is_asked and "gap" not in self.selection.rules
 
     @model_validator(mode="after")
     def _consistent(self):

@@ -44,6 +44,7 @@ wildcard_constraints:
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/inputs.smk"
 include: "rules/data.smk"
 include: "rules/base.smk"

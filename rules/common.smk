@@ -10,16 +10,11 @@ LIBRARY = ROOT / "workflow" / "scripts" / "negmerge"
 sys.path.insert(0, str(LIBRARY.parent))
 
 from negmerge import artefacts, plugins
-from negmerge.planning import work
-from negmerge.planning.estimates import Estimates
 from negmerge.settings import methods
 from negmerge.settings.catalogue import load_catalogue
-from negmerge.settings.costs import load_costs
-from negmerge.dependencies import code_digest
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.reporting.kinds import figure_kind, table_kind
-from negmerge.seeds import derive_seed
 from negmerge.settings.study import load_study
 
 if "keep" in config:
@@ -124,84 +119,8 @@ def kind_of(what):
     return lambda wildcards: load(shown(what)(wildcards).kind)
 
 
-def gpus(wildcards):
-    return int((config.get("device") or study(wildcards).device) == "cuda")
-
-
-def with_loaders(torch_threads):
-    """A look-up of threads: four processes load images for a GPU, if no `set-threads` says else."""
-    return lambda wildcards: torch_threads + 4 * gpus(wildcards)
-
-
-def growing(mem_mb):
-    """A look-up of memory: as much again with each attempt."""
-    return lambda wildcards, attempt: attempt * mem_mb
-
-
-@checked
-def case(wildcards):
-    chosen = experiment(wildcards) if "experiment" in wildcards.keys() else None
-    return work.Case(dict(wildcards.items()), catalogue(), costs, chosen)
-
-
-costs = checked(load_costs)(ROOT / "config")
-asked = Estimates(case, gpus, costs)
-seconds, minutes, megabytes = asked.seconds, asked.minutes, asked.megabytes
-
-
-def job_seed(level):
-    """A look-up of a seed: of the study's for a level, and the place of the job's output."""
-
-    def look_up(wildcards, output):
-        place = output[0].partition(f"results/{wildcards.study}/")[2]
-        return derive_seed(study(wildcards).seed_of(wildcards.experiment, level), place)
-
-    return look_up
-
-
-def task_seed(level):
-    """A look-up of a seed that all models of a task share, so that they are measured alike."""
-
-    def look_up(wildcards):
-        seed = study(wildcards).seed_of(wildcards.experiment, level)
-        return derive_seed(seed, f"{wildcards.experiment}/{wildcards.task}")
-
-    return look_up
-
-
-@cache
-@checked
-def code(script, **choices):
-    """A checksum of what a script reaches in the library, and the choices: one or more by folder."""
-    chosen = [
-        plugins.path(folder, name)
-        for folder, names in choices.items()
-        for name in ([names] if isinstance(names, str) else names)
-    ]
-    return code_digest([LIBRARY.parent / f"{script}.py", *chosen], LIBRARY)
-
-
-def job_code(script, **look_ups):
-    """A look-up of the checksum of what a script reaches, in the experiment's scenario."""
-
-    def look_up(wildcards):
-        choices = {folder: choice(wildcards) for folder, choice in look_ups.items()}
-        return code(script, **{plugins.SCENARIO_JOBS: experiment(wildcards).scenario}, **choices)
-
-    return look_up
-
-
-def kind_code(what, folder):
-    """A look-up of the checksum of what a script reaches, and the kind that it is to make."""
-    return lambda wildcards: code(what, **{folder: shown(what)(wildcards).kind})
-
-
 def dataset(wildcards):
     return find("data set", wildcards.dataset, catalogue().datasets)
-
-
-def contents(wildcards):
-    return dataset(wildcards).contents()
 
 
 def download_of(wildcards):

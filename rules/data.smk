@@ -79,7 +79,7 @@ rule prepare:
         disk_mb=megabytes(work.prepare),
     params:
         code=lambda wildcards: code("prepare", **{plugins.SOURCES: dataset(wildcards).source}),
-        dataset=contents,
+        dataset=lambda wildcards: dataset(wildcards).contents(),
     message:
         "prepare: {wildcards.dataset}"
     script:

@@ -97,6 +97,16 @@ def test_randaugment_has_as_many_operations_as_are_asked_for():
         assert {operation.prob for operation in augment.ops} == {0.5}
 
 
+def test_every_point_of_the_paper_s_pool_runs():
+    image = picture((32, 32))
+    for magnitude in range(1, 11):
+        for number in (1, 2, 3):
+            transform = training(randaugment=f"rand-m{magnitude}-n{number}-mstd0.5")
+            seed(magnitude)
+            for _ in range(10):
+                assert transform(image).isfinite().all()
+
+
 # Models that normalise their input themselves: mean 0, deviation 1.
 PLAIN = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 

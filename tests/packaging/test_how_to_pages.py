@@ -117,11 +117,11 @@ def test_a_study_may_name_the_unlearn_method_and_search_its_options(with_cf_last
 from negmerge.settings.study import load_study
 study = load_study("config", "demo")
 experiment = study.experiments["mini-resnet"]
-print(artefacts.candidates(experiment, "cf-last"), study.tables["table2"].rows["cf-last"])
+print(study.tables["table2"].rows["cf-last"])
 print(experiment.methods["cf-last-search"].grid, experiment.is_searched("cf-last-search"))
 """
     assert run(with_cf_last, "-c", check).splitlines() == [
-        "['candidates/cf-last.safetensors'] Last layer only",
+        "Last layer only",
         "{'learning_rate': [0.01, 0.03, 0.1]} True",
     ]
 

@@ -28,7 +28,7 @@ FOLDERS = "the source 'archive-folders' reads; found: "
 OF_SOURCES = [
     ("eurosat/options", {"seed": 0}, "eurosat: options: the key held_out is missing"),
     ("eurosat/options", None, "eurosat: options: the key held_out is missing (and 1 m"),
-    ("eurosat/options/share", 1, "eurosat: options: unknown key 'share'; valid: held_out, seed"),
+    ("eurosat/options/share", 1, "eurosat: options: unknown option 'share'; valid: held_out, seed"),
     ("eurosat/files", {"image": "a.zip"},
      f"eurosat: files: the key 'images' is missing, which {FOLDERS}image"),
     ("eurosat/files", None, f"eurosat: files: the key 'images' is missing, which {FOLDERS}none"),
@@ -53,7 +53,7 @@ OF_SOURCES = [
     ("imagenet/options/seed", 0, "imagenet: options: expected either `train_images` or `seed`"),
     ("imagenet-val/options", {"train_images": 9},
      "imagenet-val: files: the key 'train' is missing, which the source 'imagenet' reads"),
-    ("cub/options", {"seed": 0}, "cub: options: unknown key 'seed'; valid: no"),
+    ("cub/options", {"seed": 0}, "cub: options: unknown option 'seed'; valid: no"),
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ RECORD = f"{STUDY}/provenance/clip/base.safetensors.json"
 
 
 def write_score(output, provenance):
-    write_json(output, {"forget": 5, "made_from": provenance.made_from()})
+    write_json(output, [{"forget": 5, "made_from": provenance.made_from()}])
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +156,7 @@ def test_a_damaged_record_is_named_with_its_file(capsys):
 
 def test_a_score_that_says_something_else_than_its_record_is_named(capsys):
     def forge(output, provenance):
-        write_json(output, {"forget": 5, "made_from": {"base": "0" * 64}})
+        write_json(output, [{"forget": 5, "made_from": {"base": "0" * 64}}])
 
     run(EVALUATE, forge)
     assert misfit(capsys)[:2] == (SCORE, "its made_from is not what its record says")

@@ -215,7 +215,7 @@ def _write_tables(folder: Path) -> None:
 def _cells(where: dict, method: str, metric: str, value: float, **further: object) -> list[dict]:
     """Make a cell, and the mean that is of it alone."""
     names = ("std", "standard_error", "reference", "images", "difference", "p_value", "with_best")
-    names += ("better", "coefficient", "rule", "paper", "comparable")
+    names += ("better", "coefficient", "kind", "rule", "paper", "comparable")
     cell = dict.fromkeys(names, "NA") | where | {"method": method, "row": method}
     cell |= {"metric": metric, "value": value, "averaged": 1} | further
     single = cell | ({} if metric == "to_forget" else {"p_value": "NA", "with_best": "NA"})

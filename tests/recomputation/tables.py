@@ -70,7 +70,7 @@ def number(text: str) -> float | None:
 
 def record_of(study: Study, cell: Cell) -> Record:
     """Find what a single cell shows: a row of a sweep, or a score and the counts of its vector."""
-    if cell["coefficient"] != MISSING and cell["rule"] == MISSING:
+    if cell["coefficient"] != MISSING and cell["rule"] == cell["kind"] == MISSING:
         return _swept(study, cell)
     return _counts(study, cell) | _score(study, cell, cell["method"])
 

@@ -24,7 +24,7 @@ POSITIVE = [
     (0, "0: input should be greater than 0"),
     (
         "1e-3",
-        "'1e-3': input should be a valid number (YAML reads this as text; write 0.001)",
+        "'1e-3': input should be a valid number (a text, because of its quotes; write 1e-3)",
     ),
 ]
 COUNT = [

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from negmerge.errors import UserError
-from negmerge.files import read_json, sha256
+from negmerge.files import read_json_records, sha256
 from negmerge.jobs.provenance import FOLDER, Record, place_of_record, read_record
 
 # Folders of a study whose files no script makes, but Snakemake, or that say how a job went.
@@ -196,12 +196,14 @@ class _Chain:
             )
 
     def _check_score(self, record: Record) -> None:
-        """Check that a score says itself what it was made from."""
-        score = read_json(self.path(record.name))
-        parts = score.get("made_from", {}).values()
-        told = {one for part in parts for one in ([part] if isinstance(part, str) else part)}
-        if told != {facts["sha256"] for facts in record.inputs.values()}:
-            raise _Misfit(record.name, "its made_from is not what its record says")
+        """Check that scores say themselves what they were made from."""
+        used = {facts["sha256"] for facts in record.inputs.values()}
+        for score in read_json_records(self.path(record.name)):
+            parts = score.get("made_from", {}).values()
+            if {
+                one for part in parts for one in ([part] if isinstance(part, str) else part)
+            } != used:
+                raise _Misfit(record.name, "its made_from is not what its record says")
 
     def _hash(self, path: Path) -> str:
         if path not in self.hashes:

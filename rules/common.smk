@@ -36,8 +36,6 @@ def checked(look_up):
 
 find = checked(find)
 require_writable = checked(require_writable)
-if "keep" in config:
-    find("key of config.yaml", "keep", {"checkpoints": None})
 # A job on a cluster reads the study as well, but what started it has checked the methods' options.
 is_main = workflow.is_main_process
 # The names of methods that train, and measure what they have trained.

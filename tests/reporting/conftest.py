@@ -44,8 +44,12 @@ def draw(tmp_path):
 
     def draw(figure, **files):
         for name, found in files.items():
+            # What rule `signs` notes is no list of records.
+            held = [one if name == "signs" else [one] for one in found]
             files[name] = [
-                write_json(tmp_path / f"{name}{number}.json", one) if isinstance(one, dict) else one
+                write_json(tmp_path / f"{name}{number}.json", held[number])
+                if isinstance(one, dict)
+                else one
                 for number, one in enumerate(found)
             ]
         with settings():

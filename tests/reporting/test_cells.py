@@ -118,7 +118,7 @@ def test_a_record_without_its_numbers_is_an_error(counts):
 
 def test_a_record_that_does_not_say_what_it_is_of_is_an_error(tmp_path):
     path = tmp_path / "negmerge.json"
-    path.write_text('{"experiment": "a", "method": "negmerge"}')
+    path.write_text('[{"experiment": "a", "method": "negmerge"}]')
     with pytest.raises(UserError, match=r"negmerge\.json: the key 'task' is missing"):
         read_records(path)
 

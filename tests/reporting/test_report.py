@@ -79,7 +79,7 @@ def page(study, scores, tmp_path):
             "tables": [*tmp_path.glob("table*.csv"), tmp_path / "table1.md"],
             "figures": [tmp_path / "figure1a.png"],
             "selected": [
-                write_json(tmp_path / f"{one['method']}.json", one) for one in choices
+                write_json(tmp_path / f"{one['method']}.json", [one]) for one in choices
             ],
             "benchmarks": [benchmark(tmp_path, "fine_tune/x.tsv", 61.5, "-", 321.0, 1, 50)],
             "drawing": "<svg><title>the rules</title></svg>",
@@ -137,7 +137,7 @@ def test_what_may_be_concluded_comes_first(page, study, scores, tmp_path):
 def test_the_marks_of_a_choice_are_explained(page, tmp_path):
     one = choice("a", "digits", "ties", 0.0, 60.0, 80.0, unchanged=True, searched=False)
     for vector in ("ties", None):
-        path = write_json(tmp_path / "ties.json", one | {"vector": vector})
+        path = write_json(tmp_path / "ties.json", [one | {"vector": vector}])
         text = page(selected=[path])
         assert '<span class="mark">¶°</span>' in text
     assert "nothing that was tried did better" in text

@@ -1,11 +1,11 @@
 """The records that tables and figures are made of: choices, scores and counts of zeros."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from negmerge.errors import UserError
+from negmerge.files import read_json_records
 
 # What each of them is of.
 LABELS = ("experiment", "task", "method")
@@ -14,23 +14,12 @@ T = TypeVar("T")
 
 
 def read_records(path: str | Path) -> list[dict]:
-    """Read the records of one method: a list, one for each rule that chose, or a single one.
+    """Read the records of one method: one for each rule that chose, or one that holds for all.
 
     Raises:
         UserError: the file cannot be read, or a record does not say what it is of.
     """
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not a JSON file ({error}); delete it and run again") from error
-    records = found if isinstance(found, list) else [found]
-    if not records or not all(isinstance(record, dict) for record in records):
-        raise UserError(f"{path}: holds no list of records; delete it and run again")
-    for record in records:
-        for label in LABELS:
-            if label not in record:
-                raise UserError(f"{path}: the key {label!r} is missing; delete it and run again")
-    return records
+    return read_json_records(path, LABELS)
 
 
 def read_main_records(paths: Iterable[str | Path]) -> list[dict]:

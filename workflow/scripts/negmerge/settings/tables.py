@@ -93,8 +93,7 @@ class Table(Settings):
             place = f"{where}.columns.{column.label}"
             _check_shown(place, self.kind, table_kind(self.kind), column, self.rows, experiments)
             for name in column.experiments if column.rule is not None else ():
-                selection = experiments[name].selection
-                require(place, "rule", [column.rule], (selection.rule, *selection.other_rules))
+                require(place, "rule", [column.rule], experiments[name].selection.rules)
 
 
 class Figure(Settings):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
-from negmerge.reporting.records import read_main_records
+from negmerge.reporting.records import place_of, read_main_records
 from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, read_sweeps
 
 PANELS_PER_ROW = 3
@@ -58,7 +58,7 @@ def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
 
 def _choice(selected: Sequence[Mapping], experiment: str, task: str, method: str) -> Mapping | None:
     place = (experiment, task, method)
-    fitting = [c for c in selected if (c["experiment"], c["task"], c["method"]) == place]
+    fitting = [c for c in selected if place_of(c) == place]
     return fitting[0] if fitting else None
 
 

@@ -26,7 +26,7 @@ def pictures(count: int, width: int, height: int, kind: str) -> list[bytes]:
 
 
 def prepared(encoded: list[bytes], folder: Path) -> Listed:
-    """Give pictures as the workflow reads them; the label is the number modulo the classes."""
+    """Return pictures as the workflow reads them; the label is the number modulo the classes."""
     path = folder / "images.safetensors"
     items = [("train", number % CLASSES, one) for number, one in enumerate(encoded)]
     write_images(path, items, {"train": len(items)}, CLASSES)

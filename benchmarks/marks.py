@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def marks(name: str) -> tuple[str, str]:
-    """Give the marks before and behind the text of a benchmark."""
+    """Return the marks before and behind the text of a benchmark."""
     return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
 
 

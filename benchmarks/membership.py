@@ -38,7 +38,7 @@ def outputs(kind: str, count: int, random: np.random.Generator):
 
 
 def timed(call):
-    """Give a call's result and its seconds."""
+    """Return a call's result and its seconds."""
     start = time.perf_counter()
     result = call()
     return result, round(time.perf_counter() - start, 2)

@@ -66,7 +66,7 @@ print(json.dumps(time.perf_counter() - start))
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
-    """Give the layout of the state: twelve layers, embeddings, and a rest to the exact number."""
+    """Return the layout of the state: twelve layers, embeddings, and a rest to the exact number."""
     found: dict[str, tuple[int, ...]] = {"token_embedding.weight": (49408, 512)}
     for layer in range(12):
         place = f"visual.transformer.resblocks.{layer}"
@@ -113,7 +113,7 @@ def forget_pages(paths: list[Path]) -> None:
 
 
 def anonymous_mb(process: int) -> float:
-    """Give a process's memory beyond the page cache, in MB; 0 when it is gone."""
+    """Return a process's memory beyond the page cache, in MB; 0 when it is gone."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:

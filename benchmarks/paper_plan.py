@@ -41,7 +41,7 @@ def rows(chosen: Sequence[str]) -> list[str]:
 
 
 def _needed(jobs: Sequence[Job], files: Sequence[str]) -> list[Job]:
-    """Give the jobs behind some files."""
+    """Return the jobs behind some files."""
     waiting, found = [job for job in jobs if set(files) & set(job.outputs)], {}
     while waiting:
         job = waiting.pop()

@@ -70,7 +70,7 @@ class Timed(SavedState):
 
 
 def build(row: dict) -> nn.Module:
-    """Give a network with new weights that gives a few logits."""
+    """Return a network with new weights that gives a few logits."""
     if "kind" in row["architecture"]:
         return build_classifier(row, CLASSES)
     return build_clip(row).visual

@@ -48,7 +48,7 @@ CASES = {
 
 
 def build(row: dict) -> tuple[nn.Module, Tensor | None]:
-    """Give a network with new weights, and its head if it is CLIP's."""
+    """Return a network with new weights, and its head if it is CLIP's."""
     if "kind" in row["architecture"]:
         return build_classifier(row, CLASSES), None
     encoder = ImageEncoder(build_clip(row))
@@ -110,7 +110,7 @@ def measure(name: str, row: dict, rounds: int, folder: Path) -> dict:
 
 
 def head_of(row: dict) -> bool:
-    """Say whether a row is one of CLIP, which leaves the normalisation to the transform."""
+    """Whether a row is one of CLIP, which leaves the normalisation to the transform."""
     return "kind" not in row["architecture"]
 
 

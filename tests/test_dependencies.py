@@ -164,7 +164,7 @@ def imports_outside_its_packages(path):
 
 
 def level_of(path):
-    """Give the place in the order of the nearest part that is listed there."""
+    """Return the place in the order of the nearest part that is listed there."""
     levels = {name: number for number, names in enumerate(ORDER) for name in names}
     part = part_of(path)
     while part not in levels:

@@ -80,7 +80,7 @@ class OnCluster(_workflow.Checkout):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def costs(self) -> str:
-        """Say what a job of a whole run took, and how much of that its script."""
+        """Describe what a job of a whole run took, and how much of that its script."""
         jobs = self.jobs("Comment", "Submit", "Start", "End")
         times = [[datetime.fromisoformat(job[name]) for name in TIMES] for job in jobs]
         waited = mean((start - submit).total_seconds() for submit, start, _ in times)
@@ -105,7 +105,7 @@ class Local(_workflow.Checkout):
         return self.snakemake("--cores", str(os.cpu_count()), "--", TARGET)
 
     def make(self) -> "Local":
-        """Give the copy after its run; the first call waits for that."""
+        """Return the copy after its run; the first call waits for that."""
         assert self._run.returncode == 0, self._run.stdout + self._run.stderr
         return self
 

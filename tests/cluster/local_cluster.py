@@ -124,7 +124,7 @@ class Cluster:
             self._end(name)
 
     def call(self, command: str, *arguments: str) -> str:
-        """Give what a command of Slurm prints."""
+        """Return what a command of Slurm prints."""
         done = subprocess.run(
             [command, *arguments],
             env=self.environment,
@@ -271,7 +271,7 @@ class Cluster:
 
 
 def free_ports(count: int) -> list[int]:
-    """Give ports on which nothing listens, below those that the system gives to others."""
+    """Return ports on which nothing listens, below those that the system gives to others."""
     with ExitStack() as stack:
         found: list[int] = []
         while len(found) < count:

@@ -100,7 +100,7 @@ def _conda_spec(needed: Requirement) -> str:
 
 
 def _links(found: dict[str, tuple[Distribution, list[Requirement]]]) -> dict[str, dict[str, str]]:
-    """Give for each distribution place in the environment -> place here.
+    """Return for each distribution place in the environment -> place here.
 
     A folder is one link, unless several distributions share it.
     """

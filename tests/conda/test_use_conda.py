@@ -92,7 +92,7 @@ class Checkout:
 
 
 def wanted_packages() -> tuple[set[str], str]:
-    """Give the packages in the environment files, without versions, and the version of Python."""
+    """Return the packages in the environment files, without versions, and the version of Python."""
     entries = {
         entry
         for env in ENVS

@@ -62,7 +62,7 @@ def zipped(members):
 
 
 def unpacked(content):
-    """Give the members of an archive that `tar` or `zipped` made."""
+    """Return the members of an archive that `tar` or `zipped` made."""
     stream = io.BytesIO(content)
     if content[:2] == b"PK":
         with zipfile.ZipFile(stream) as archive:

@@ -54,7 +54,7 @@ def parts(made):
 
 
 def changed(made, key, member, content):
-    """Give the set with another content at one place; None leaves a member out."""
+    """Return the set with another content at one place; None leaves a member out."""
     if member is not None:
         content = repacked(made.files[key], **{member: content})
     return dataclasses.replace(made, files=made.files | {key: content})

@@ -51,7 +51,7 @@ def load(env):
 
 
 def pins(env):
-    """Give name -> version of an environment, under the names of the Python package index."""
+    """Return name -> version of an environment, under the names of the Python package index."""
     found = {}
     for entry in load(env)["dependencies"]:
         name, version = re.fullmatch(r"([a-z0-9-]+)=([0-9][\w.]*)", entry).groups()

@@ -53,7 +53,7 @@ WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false
 
 
 def values(annotation) -> str:
-    """Say in words what a key may hold."""
+    """Describe what a key may hold."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return values(inner[0])

@@ -12,7 +12,7 @@ TARGETS = ("all", "downloads")
 
 
 def rules() -> dict[str, dict[str, str]]:
-    """Give the directives of each rule: rule -> directive -> text.
+    """Return the directives of each rule: rule -> directive -> text.
 
     snakefmt keeps rules at the margin and directives at four blanks, so no parser is needed.
     """

@@ -68,7 +68,7 @@ def _compare(study: Study, task: Task, name: str, path: Path, stored: dict) -> I
 
 
 def _sweeps(task: Task, name: str, stored: dict) -> list[Path]:
-    """Give the sweeps of what a method chooses among, if all are there."""
+    """Return the sweeps of what a method chooses among, if all are there."""
     sweeps = task.files("sweeps", "csv")
     if stored["kind"] != "single":
         return [sweeps[name]] if name in sweeps else []

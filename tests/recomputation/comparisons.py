@@ -102,7 +102,7 @@ def _told_apart(study: Study, table: str, cell: Cell, cells: Sequence[Cell]) -> 
 
 
 def _with_best(p: float, column: Sequence[Cell]) -> str:
-    """Say whether a row is the best or not told apart from it, as it stands in the file."""
+    """Whether a row is the best or not told apart from it, as it stands in the file."""
     amounts = [c for c in column if c["metric"] == "to_forget" and c["experiment"] == MEAN]
     for amount in amounts:
         if float(amount["value"]) < FEW_POINTS or float(amount["p_value"]) > SIGNIFICANCE:

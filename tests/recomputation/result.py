@@ -81,7 +81,7 @@ class Report:
         return sum(one.kind == kind and not one.left_out for one in self.results)
 
     def lines(self) -> list[str]:
-        """Say of each kind how many were compared, and how many were not, and why."""
+        """Describe of each kind how many were compared, and how many were not, and why."""
         lines = []
         for kind in dict.fromkeys(one.kind for one in self.results):
             reasons = Counter(r.left_out for r in self.results if r.kind == kind and r.left_out)

@@ -31,7 +31,7 @@ def _compare(task: Task, name: str, place: str, stored: dict) -> Result:
 
 
 def _files(task: Task, name: str, rule: str | None) -> tuple[Path | None, list[Path]]:
-    """Give the file of a vector, and those of the vectors that it comes from."""
+    """Return the file of a vector, and those of the vectors that it comes from."""
     vectors = task.files("vectors", "safetensors")
     merged = task.folder / "merged" / f"{name}.safetensors"
     if merged.exists():

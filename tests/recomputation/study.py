@@ -32,7 +32,7 @@ class Task:
         return original if original.exists() else self.folder.parent / "base.safetensors"
 
     def files(self, folder: str, ending: str) -> dict[str, Path]:
-        """Give the files of a folder by name, sorted; none where there is no such folder."""
+        """Return the files of a folder by name, sorted; none where there is no such folder."""
         paths = (self.folder / folder).glob(f"*.{ending}")
         return dict(sorted((path.name.removesuffix(f".{ending}"), path) for path in paths))
 
@@ -44,16 +44,16 @@ class Study:
     folder: Path
 
     def tasks(self) -> Iterator[Task]:
-        """Give the tasks of all experiments: the folders in which something was chosen."""
+        """Yield the tasks of all experiments: the folders in which something was chosen."""
         for path in sorted(self.folder.glob("*/*/selected")):
             yield Task(self.folder, path.parts[-3], path.parts[-2])
 
     def tables(self) -> dict[str, Path]:
-        """Give the tables by name."""
+        """Return the tables by name."""
         return {path.stem: path for path in sorted(self.folder.glob("tables/*.csv"))}
 
     def place(self, path: Path) -> str:
-        """Give the place of a file within the study."""
+        """Return the place of a file within the study."""
         return str(path.relative_to(self.folder))
 
 

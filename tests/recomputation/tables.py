@@ -57,7 +57,7 @@ def _compare(study: Study, table: str, cell: Cell, cells: Sequence[Cell]) -> Res
 
 
 def singles_of(cell: Cell, cells: Sequence[Cell]) -> list[Cell]:
-    """Give the single cells that a mean is of."""
+    """Return the single cells that a mean is of."""
     keys = ("column", "row", "metric")
     alike = [one for one in cells if all(one[key] == cell[key] for key in keys)]
     return [one for one in alike if one["experiment"] != MEAN]
@@ -80,7 +80,7 @@ def folder_of(study: Study, cell: Cell) -> Path:
 
 
 def record_number(study: Study, cell: Cell, method: str) -> int:
-    """Give the place of the record that the cell's rule chose, else that of the main rule."""
+    """Return the place of the record that the cell's rule chose, else that of the main rule."""
     path = folder_of(study, cell) / "scores" / f"{method}.json"
     rules = [record["rule"] for record in read_records(path)]
     return rules.index(cell["rule"]) if cell["rule"] in rules else 0
@@ -151,7 +151,7 @@ def _shares(metric: str, records: Sequence[Record], retrains: Sequence[Record]) 
 
 
 def share(record: Record, metric: str) -> tuple[float, int]:
-    """Give the share of right answers, or of images that look unseen, and of how many it is."""
+    """Return the share of right answers, or of images that look unseen, and of how many it is."""
     if metric in ROLES:
         return record[metric]["correct"] / record[metric]["n"], record[metric]["n"]
     feature = "confidence" if metric == "mia" else metric.removeprefix("mia_")

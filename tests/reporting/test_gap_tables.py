@@ -44,7 +44,7 @@ def printed(scores, **changes):
 
 
 def column(table, text):
-    """Give a printed column by the beginning of its heading: texts by row label."""
+    """Return a printed column by the beginning of its heading: texts by row label."""
     places = [n for n, heading in enumerate(table.headings, 1) if heading.text.startswith(text)]
     return {row[0]: row[places[0]] for row in table.rows}
 

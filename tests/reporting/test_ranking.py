@@ -18,7 +18,7 @@ def judge(definition, scores, roles=("forget", "control"), **right):
 
 
 def means(frame, metric, what):
-    """Give a column of the CSV file at the means of a metric, by method."""
+    """Return a column of the CSV file at the means of a metric, by method."""
     chosen = frame[(frame["metric"] == metric) & (frame["task"] == MEAN)]
     return dict(zip(chosen["method"], chosen[what], strict=True))
 

@@ -16,7 +16,7 @@ MEANS = {"db": 10.0, "da": 9.0, "dac": 9.0, "dba": 8.0, "dbac": 8.0, "dbc": 11.0
 
 
 def trials(own=OWN, means=MEANS, **options):
-    """Give the names tried, with `*` at the accepted ones, and the calls to `evaluate`."""
+    """Return the names tried, with `*` at the accepted ones, and the calls to `evaluate`."""
     calls = []
 
     def evaluate(names, coefficient):

@@ -14,7 +14,7 @@ FOLDERS = {"merge": "merged", "greedy": "merged", "unlearn": "candidates"}
 
 
 def candidate(experiment: Experiment, name: str) -> list[str]:
-    """Place the vector of a point or a merge, or what was trained for a method, by its name.
+    """Return the path of the vector of a point or merge, or of what was trained for a method.
 
     Raises:
         UserError: the experiment has no such vector.
@@ -28,19 +28,19 @@ def candidate(experiment: Experiment, name: str) -> list[str]:
 
 
 def candidates(experiment: Experiment, method: str) -> list[str]:
-    """Place what a method chooses among, in its task's folder: vectors, or trained models."""
+    """Return the paths of what a method chooses among: vectors, or trained models."""
     return [
         place for name in experiment.candidates(method) for place in candidate(experiment, name)
     ]
 
 
 def pool_vectors(experiment: Experiment, method: str) -> list[str]:
-    """Place the vectors that a method merges, sorted by point: sums run in this order."""
+    """Return the paths of the vectors that a method merges, in the order of their sum."""
     return [f"vectors/{point}.safetensors" for point in experiment.points(method)]
 
 
 def sweeps(experiment: Experiment, method: str) -> list[str]:
-    """Place the sweeps of what a method chooses among, where a rule needs them.
+    """Return the paths of the sweeps of what a method chooses among, where a rule needs them.
 
     Raises:
         UserError: there is nothing to choose.
@@ -52,29 +52,29 @@ def sweeps(experiment: Experiment, method: str) -> list[str]:
 
 
 def candidate_search(experiment: Experiment, method: str) -> list[str]:
-    """Place the pruned search among the vectors of a method, where rules choose by one."""
+    """Return the path of a method's pruned search, where rules choose by one."""
     return [f"searches/{method}.json"] if experiment.is_pruned(method) else []
 
 
 def reference(experiment: Experiment, name: str) -> list[str]:
-    """Place what the rule `gap` compares others with, if an experiment has it: Retrain's sweep."""
+    """Return the path of what the rule `gap` compares with, where there is one: Retrain's sweep."""
     is_needed = "gap" in experiment.selection.rules and name != methods.RETRAIN
     return [f"sweeps/{methods.RETRAIN}.csv"] if is_needed else []
 
 
 def chosen_single(experiment: Experiment, method: str) -> list[str]:
-    """Place the choice of the single vector that a method is, or masks."""
+    """Return the paths of the choice of the single vector that a method is, or masks."""
     single = experiment.single(method)
     return selected(experiment, single) if single else []
 
 
 def selected(experiment: Experiment, method: str) -> list[str]:
-    """Place what was chosen for a method, where there is something to choose."""
+    """Return the paths of what was chosen for a method, where there is something to choose."""
     return [f"selected/{method}.json"] if experiment.is_searched(method) else []
 
 
 def unchanged(experiment: Experiment, method: str) -> list[str]:
-    """Place scores and outcomes of the base as it is, which a choice that changes nothing takes."""
+    """Return the paths of scores and outcomes of the base, for a choice that changes nothing."""
     base = experiment.UNCHANGED
     if base not in experiment.methods or not experiment.is_searched(method):
         return []
@@ -82,7 +82,7 @@ def unchanged(experiment: Experiment, method: str) -> list[str]:
 
 
 def table_records(study: Study, table: Table) -> dict[str, list[str]]:
-    """Place the files whose numbers a table shows; of scores also the outcomes of single images.
+    """Return the paths of what a table shows, and of the outcomes behind its scores.
 
     And those of the base, whatever the rows are: such a table says how much there is to forget.
     """
@@ -101,12 +101,12 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
 
 
 def outcomes(score: str) -> str:
-    """Place the outcomes of single images beside the score that counts them."""
+    """Return the paths of the outcomes of single images beside the score that counts them."""
     return score.replace("/scores/", "/outcomes/").removesuffix("json") + "safetensors"
 
 
 def figure_records(study: Study, figure: Figure) -> dict[str, list[str]]:
-    """Place the files that a figure draws; `{figure}` in a place stands for its name."""
+    """Return the paths that a figure draws; `{figure}` in a place stands for its name."""
     found: dict[str, list[str]] = {}
     for experiment, folder in _folders(study, figure):
         shown = figure_kind(figure.kind).records(experiment, folder, list(figure.methods))
@@ -116,7 +116,7 @@ def figure_records(study: Study, figure: Figure) -> dict[str, list[str]]:
 
 
 def report_parts(study: Study, _: Study | None = None) -> dict[str, list[str]]:
-    """Place what a report shows: tables, figures, and the choices behind them."""
+    """Return the paths of what a report shows: tables, figures, and the choices behind them."""
     records = [
         file for table in study.tables.values() for file in table_records(study, table)["records"]
     ]
@@ -132,7 +132,7 @@ def report_parts(study: Study, _: Study | None = None) -> dict[str, list[str]]:
 
 
 def _is_selected(study: Study, score: str) -> bool:
-    """Say whether the model of a score was chosen among several."""
+    """Whether the model of a score was chosen among several."""
     experiment, _, _, name = score.split("/")
     return study.experiments[experiment].is_searched(name.removesuffix(".json"))
 
@@ -142,7 +142,7 @@ def _is_score(file: str) -> bool:
 
 
 def _folders(study: Study, part: Column | Figure) -> Iterator[tuple[Experiment, str]]:
-    """Give the tasks of a table's column or a figure: their experiment and folder."""
+    """Yield the tasks of a table's column or a figure: their experiment and folder."""
     for name in part.experiments:
         experiment = study.experiments[name]
         for task in part.tasks or experiment.task_names:

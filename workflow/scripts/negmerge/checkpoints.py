@@ -48,11 +48,11 @@ class StoredState:
     metadata: dict[str, str]
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Give the shape of one tensor from the header, without reading it."""
+        """Return the shape of one tensor from the header, without reading it."""
         raise NotImplementedError
 
     def dtype(self, name: str) -> torch.dtype:
-        """Give the dtype of one tensor from the header.
+        """Return the dtype of one tensor from the header.
 
         Raises:
             UserError: a dtype that is not supported.
@@ -60,11 +60,11 @@ class StoredState:
         raise NotImplementedError
 
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
-        """Give the numbers start..stop of a flattened tensor, as they are stored."""
+        """Return the numbers start..stop of a flattened tensor, as they are stored."""
         raise NotImplementedError
 
     def is_float(self, name: str) -> bool:
-        """Say whether the tensor holds floating-point numbers."""
+        """Whether the tensor holds floating-point numbers."""
         return self.dtype(name).is_floating_point
 
     def __getitem__(self, name: str) -> Tensor:

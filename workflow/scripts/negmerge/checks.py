@@ -12,7 +12,7 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def require_finite(tensor: Tensor, name: str, where: str | Path) -> Tensor:
-    """Give the tensor back if all its numbers are finite.
+    """Return the tensor if all its numbers are finite.
 
     Raises:
         NotFinite: it holds NaN or an infinity.

@@ -31,7 +31,7 @@ class Difference:
         self.total += other.total
 
     def summary(self) -> dict[str, float]:
-        """Give the counts, and the largest and mean absolute difference."""
+        """Return the counts, and the largest and mean absolute difference."""
         mean = self.total / max(self.numbers, 1)
         counts = {"numbers": self.numbers, "different": self.different}
         return counts | {"largest": self.largest, "mean": mean}
@@ -83,7 +83,7 @@ def diff_files(one: str | Path, other: str | Path, progress: bool = False) -> di
 
 
 def describe(report: dict) -> Iterator[str]:
-    """Give a report of `diff_files` as lines for people."""
+    """Yield a report of `diff_files` as lines for people."""
     for name in report["only_first"]:
         yield f"{name}: only in the first"
     for name in report["only_second"]:

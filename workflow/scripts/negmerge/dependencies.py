@@ -37,7 +37,7 @@ def import_closure(file: Path, package: Path) -> tuple[Path, ...]:
 
 
 def code_digest(files: Sequence[Path], package: Path) -> str:
-    """Give a checksum of all that Python files reach in a package.
+    """Return a checksum of all that Python files reach in a package.
 
     Args:
         files: scripts or files of the package.

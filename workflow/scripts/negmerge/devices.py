@@ -13,7 +13,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def find_device(device: str | torch.device) -> torch.device:
-    """Give the device of a name.
+    """Return the device of a name.
 
     Raises:
         UserError: it is neither `cpu` nor a GPU (`cuda`, `cuda:1`, ...) that is there.
@@ -50,7 +50,7 @@ def tuned(network: Network, settings: Compute) -> Network:
 
 
 def allow_tf32(allowed: bool) -> None:
-    """Say whether a GPU may take TF32 for what is float32; torch allows it for convolutions."""
+    """Whether a GPU may take TF32 for what is float32; torch allows it for convolutions."""
     torch.backends.cuda.matmul.allow_tf32 = allowed
     torch.backends.cudnn.allow_tf32 = allowed
 

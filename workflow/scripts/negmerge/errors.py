@@ -51,7 +51,7 @@ def nearest(name: object, valid: Iterable[str]) -> str:
 
 
 def unknown(what: str, name: object, valid: Iterable[str]) -> str:
-    """Say that `name` is no known `what`, with the nearest valid name."""
+    """Return the error for a `name` that is no known `what`, with the nearest valid one."""
     return f"unknown {what} {name!r}; {nearest(name, valid)}"
 
 

@@ -28,7 +28,7 @@ UNWRITABLE = {
 
 
 def unwritable(path: str | Path, number: int) -> UserError:
-    """Give the error of a file that cannot be written for one of the reasons in `UNWRITABLE`."""
+    """Return the error of a file that cannot be written for one of the reasons in `UNWRITABLE`."""
     advice = f"; {UNWRITABLE[number]}" if UNWRITABLE[number] else ""
     return UserError(f"{path}: cannot be written: {os.strerror(number)}{advice}")
 
@@ -51,7 +51,7 @@ def require_writable(folders: Iterable[str | Path]) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, and rename it to `path` when the block ends well.
+    """Yield a temporary path beside `path`, and rename it to `path` when the block ends well.
 
     A block that fails, or a process that is killed, leaves `path` as it was.
 
@@ -136,6 +136,6 @@ def _with_keys(path: str | Path, found: object, keys: Iterable[str]) -> dict:
 
 
 def sha256(path: str | Path) -> str:
-    """Give the SHA-256 of a file as hexadecimal digits."""
+    """Return the SHA-256 of a file as hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -39,7 +39,7 @@ def names(folder: str) -> tuple[str, ...]:
 
 
 def path(folder: str, name: str) -> Path:
-    """Give the file of a choice.
+    """Return the file of a choice.
 
     Raises:
         UserError: there is no such choice.

@@ -60,7 +60,7 @@ def read_metadata(path: str | Path) -> dict:
 
 
 def shapes(state: Mapping[str, Tensor] | StoredState) -> dict[str, tuple[int, ...]]:
-    """Give the shape of each tensor of a state in memory or on disk."""
+    """Return the shape of each tensor of a state in memory or on disk."""
     if isinstance(state, StoredState):
         return {name: state.shape(name) for name in state.names}
     return {name: tuple(tensor.shape) for name, tensor in state.items()}

@@ -53,7 +53,7 @@ class Resumable(Protocol):
 
 
 def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
-    """Give the rate of one step: linear warm-up, then half a cosine down to 0.
+    """Return the rate of one step: linear warm-up, then half a cosine down to 0.
 
     peak * (step + 1) / warmup while step < warmup; a run that is shorter than its warm-up never
     reaches the peak. As in gortizji/tangent_task_arithmetic.
@@ -71,7 +71,7 @@ def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
 
 
 def scheduled_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Give the rate of one step by the recipe's schedule, each of which starts with the warm-up.
+    """Return the rate of one step by the recipe's schedule, each of which starts with the warm-up.
 
     Epochs are taken to be equally long: a step's epoch, from 0, is step * epochs // steps. From
     epoch m on, a milestone m has been passed.
@@ -208,7 +208,7 @@ def _moved(member: object, device: torch.device) -> object:
 
 
 def _groups(batches: Iterable, size: int) -> Iterator[list]:
-    """Give `size` batches at a time; a rest that is too small for a step is left out."""
+    """Yield `size` batches at a time; a rest that is too small for a step is left out."""
     group = []
     for batch in batches:
         group.append(batch)

@@ -19,12 +19,12 @@ BATCH_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def is_batch_statistic(name: str) -> bool:
-    """Say whether a tensor is a statistic of batch normalisation, by its name."""
+    """Whether a tensor is a statistic of batch normalisation, by its name."""
     return name.rpartition(".")[2] in BATCH_STATISTICS
 
 
 def in_vector(name: str, tensor: Tensor) -> bool:
-    """Say whether a tensor takes part in task vectors.
+    """Whether a tensor takes part in task vectors.
 
     Integer buffers do not, nor do the statistics of batch normalisation.
     """
@@ -32,7 +32,7 @@ def in_vector(name: str, tensor: Tensor) -> bool:
 
 
 def widen(tensor: Tensor) -> Tensor:
-    """Give float16 and bfloat16 as float32; float32 and float64 stay.
+    """Return float16 and bfloat16 as float32; float32 and float64 stay.
 
     In half precision a small update rounds to zero, and a zero is a disagreement.
     """

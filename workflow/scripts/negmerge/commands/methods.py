@@ -78,7 +78,7 @@ def _record(name: str, kind: str) -> dict:
 
 
 def _lines(records: list[dict]) -> Iterator[str]:
-    """Give the list for people."""
+    """Yield the list for people."""
     for kind, heading in KINDS.items():
         yield f"kind {kind}: {heading}"
         for record in (one for one in records if one["kind"] == kind):
@@ -95,7 +95,7 @@ def _lines(records: list[dict]) -> Iterator[str]:
 
 
 def _values(schema: Mapping) -> str:
-    """Say which values an option may have."""
+    """Return which values an option may have."""
     if "anyOf" in schema:
         return " or ".join(map(_values, schema["anyOf"]))
     if "enum" in schema:

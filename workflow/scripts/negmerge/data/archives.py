@@ -80,7 +80,7 @@ class Member:
         return f"{self.archive}: {self.name!r}"
 
     def read(self) -> bytes:
-        """Give its content.
+        """Return its content.
 
         Raises:
             UserError: it is too large for the memory, or the archive is truncated or broken.
@@ -92,7 +92,7 @@ class Member:
 
 
 def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterator[Member]:
-    """Give the files in a zip or tar archive, in its order; folders are left out.
+    """Yield the files in a zip or tar archive, in its order; folders are left out.
 
     So is what macOS adds. After the last one, the end of the archive has been checked as well. A
     folder on the disk, in which somebody has unpacked an archive, counts as one.
@@ -140,7 +140,7 @@ def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
 def listed_members(
     path: str, limits: Limits, listed: Mapping[str, T], name_of: Callable[[str], str] = str
 ) -> Iterator[tuple[Member, T]]:
-    """Give those files of an archive that a list names, in the archive's order.
+    """Yield those files of an archive that a list names, in the archive's order.
 
     Args:
         path: the archive.
@@ -163,7 +163,7 @@ def listed_members(
 
 
 def file_name(path: str) -> str:
-    """Give the last part of a member's path."""
+    """Return the last part of a member's path."""
     return path.rpartition("/")[2]
 
 
@@ -251,7 +251,7 @@ def _read_rest(stream: BinaryIO) -> None:
 
 
 def _inside(path: object, name: str) -> str:
-    """Give a member's name in one form, if it stays inside the archive."""
+    """Return a member's name in one form, if it stays inside the archive."""
     parts = name.replace("\\", "/").split("/")
     if name[:1] in ("/", "\\") or ".." in parts or ":" in parts[0]:
         raise UserError(f"{path}: {name!r} leads out of the archive")

@@ -20,7 +20,7 @@ BLOCK = 2**20
 
 
 def difference(path: str | Path, file: Mapping) -> str | None:
-    """Say what a file is that is not what its row says; None if it is the right one.
+    """Return what is wrong with a file that is not what its row says; None if it is right.
 
     Args:
         path: the file.
@@ -49,7 +49,7 @@ def expectation(file: Mapping) -> str:
 
 
 def place_of_first(path: str | Path) -> Path:
-    """Give the place of the record of what a file was when it first came."""
+    """Return the place of the record of what a file was when it first came."""
     return Path(f"{path}.first-seen.json")
 
 
@@ -67,7 +67,7 @@ def record_first(path: str | Path, file: Mapping) -> None:
 
 
 def difference_from_first(path: str | Path, content: str | Path, file: Mapping) -> str | None:
-    """Say in what a file is not the one that came first; None if it is, or if none was recorded.
+    """Return in what a file is not the one that came first; None if it is, or if none was recorded.
 
     Args:
         path: where the file belongs; its record lies beside it.

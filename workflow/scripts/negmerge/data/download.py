@@ -75,7 +75,7 @@ def download(
 
 
 def missing(folder: Path, files: Sequence[Mapping]) -> str:
-    """Say which files a person has to fetch are not in a folder yet, and how to get them."""
+    """Return which files a person has to fetch are not in a folder yet, and how to get them."""
     absent = [file for file in files if not (folder / file["name"]).exists()]
     hints = dict.fromkeys(file["manual"].strip().rstrip(".") for file in absent)
     count = "1 file is" if len(absent) == 1 else f"{len(absent)} files are"

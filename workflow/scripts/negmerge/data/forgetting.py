@@ -34,7 +34,7 @@ PARTS = FILE_PARTS[:-1]  # of the training set
 
 
 def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path) -> np.ndarray:
-    """Give indices back as an int64 array, in their order.
+    """Return indices as an int64 array, in their order.
 
     Args:
         indices: positions in a training set.
@@ -65,7 +65,7 @@ def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path
 
 
 def check_split(split: Split, n: int, where: str | Path) -> Split:
-    """Give a split of n images back, with int64 arrays.
+    """Return a split of n images, with int64 arrays.
 
     Raises:
         UserError: a part has repeats or foreign indices, nothing is forgotten, kept or trained on,

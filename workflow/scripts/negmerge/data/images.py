@@ -26,7 +26,7 @@ class ImageFile(Protocol):
     """An image file, such as a member of an archive; as text it is what errors call it."""
 
     def read(self) -> bytes:
-        """Give its content."""
+        """Return its content."""
 
 
 Source = Image.Image | ImageFile | bytes
@@ -76,7 +76,7 @@ def write_images(
 
 
 def _encoded(image: Source, where: str) -> bytes:
-    """Give an image as the bytes of an image file, which can be decoded."""
+    """Return an image as the bytes of an image file, which can be decoded."""
     if isinstance(image, Image.Image):
         return encode(image)
     content = image if isinstance(image, bytes) else image.read()

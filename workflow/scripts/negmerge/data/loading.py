@@ -41,12 +41,12 @@ class Listed(Dataset):
         return len(self.positions)
 
     def __getitem__(self, number: int):
-        """Give the image (PIL) and the label of one item."""
+        """Return the image (PIL) and the label of one item."""
         position = int(self.positions[number])
         return self.images[position], int(self.images.labels[position]) + self.first_label
 
     def thinned(self, most: int | None) -> "Listed":
-        """Give at most so many of the items, evenly spread over all.
+        """Return at most so many of the items, evenly spread over all.
 
         Where images are sorted by class, the first ones would be of one class.
         """
@@ -83,7 +83,7 @@ class Augmented(Dataset):
         self.items, self.transform, self.seed = items, transform, seed
 
     def __getitem__(self, key: tuple[int, int]):
-        """Give the image (3, size, size) and the label of item `key[1]` in epoch `key[0]`."""
+        """Return the image (3, size, size) and the label of item `key[1]` in epoch `key[0]`."""
         image, label = self.items[key[1]]
         seed = int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])
         # timm and torchvision draw from these three global generators. torch.manual_seed would
@@ -126,7 +126,7 @@ class TrainingBatches:
         return max(self.recipe.epochs * self._each - self.skip, 0)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Give the batches."""
+        """Yield the batches."""
         yield from _loader(
             Augmented(self.items, self.transform, self.seed),
             self.loaders,
@@ -135,11 +135,11 @@ class TrainingBatches:
         )
 
     def after(self, count: int) -> "TrainingBatches":
-        """Give what follows the first `count` batches, without loading these."""
+        """Return what follows the first `count` batches, without loading these."""
         return replace(self, skip=self.skip + count)
 
     def _keys(self) -> Iterator[list[tuple[int, int]]]:
-        """Give the keys of each batch; those of all epochs at once may be millions."""
+        """Yield the keys of each batch; those of all epochs at once may be millions."""
         first, rest = divmod(self.skip, self._each)
         for epoch in range(first, self.recipe.epochs):
             batches = _batches(self.items, self.recipe, self.seed, epoch)
@@ -178,7 +178,7 @@ class Epochs:
         return self._each
 
     def __iter__(self) -> Iterator[Batch]:
-        """Give the batches of the next epoch."""
+        """Return the batches of the next epoch."""
         return iter(self._loader)
 
 
@@ -241,7 +241,7 @@ class _Transformed(Dataset):
 def evaluation_batches(
     items: Sequence, transform: Transform, batch_size: int, loaders: int = 0
 ) -> DataLoader:
-    """Give the items once, in their order, through a transform without randomness.
+    """Return the items once, in their order, through a transform without randomness.
 
     Returns:
         A loader of images (batch, 3, size, size) float32 and labels (batch,) int64.

@@ -39,7 +39,7 @@ def read_variables(content: bytes | str | Path, names: list[str], where: str) ->
 
 
 def field(records: np.ndarray, name: str, kind: type[T], where: str) -> list[T]:
-    """Give one field of all records of a struct array.
+    """Return one field of all records of a struct array.
 
     Args:
         records: from `read_variables`.
@@ -59,7 +59,7 @@ def field(records: np.ndarray, name: str, kind: type[T], where: str) -> list[T]:
 
 
 def _value(value: object, kind: type[T], where: str) -> T:
-    """Give one value as it is meant: MATLAB keeps whole numbers as floating-point ones as well."""
+    """Return one value as it is meant: MATLAB keeps whole numbers as floats, too."""
     if isinstance(value, np.ndarray | np.generic) and value.size == 1:
         value = value.item()
     if kind is int and isinstance(value, float) and value.is_integer():

@@ -67,7 +67,7 @@ class Progress:
         self._done += count
 
     def line(self) -> str:
-        """Say how much is there, how fast it comes and how long the rest takes."""
+        """Describe how much is there, how fast it comes and how long the rest takes."""
         rate = (self._done - self._start) / max(time.monotonic() - self._began, 1e-9)
         unit = self._unit
         done, speed = f"{self._done / unit.size:{unit.amount}}", f"{rate / unit.size:{unit.rate}}"

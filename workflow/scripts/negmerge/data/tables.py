@@ -4,7 +4,7 @@ from negmerge.errors import UserError
 
 
 def lines(content: bytes, where: str) -> list[str]:
-    """Give the lines of a text file that are not empty.
+    """Return the lines of a text file that are not empty.
 
     Raises:
         UserError: it is no text in UTF-8.

@@ -85,7 +85,7 @@ def fetch(
 
 
 def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
-    """Say where the answer starts in the file, and the size of the whole file if it is told."""
+    """Return where the answer starts in the file, and the whole file's size if it is told."""
     if response.status != http.client.PARTIAL_CONTENT:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None

@@ -57,7 +57,7 @@ def all_logits(
     batches: Iterable[tuple[Tensor, Tensor]],
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    """Give the logits (n, classes) and labels (n,) of all images, on the CPU.
+    """Return the logits (n, classes) and labels (n,) of all images, on the CPU.
 
     Args:
         network: as for `accuracy`.

@@ -45,7 +45,7 @@ def svc_membership(
 
 
 def percent(unseen: np.ndarray) -> float:
-    """Give the share of images that look unseen, in percent."""
+    """Return the share of images that look unseen, in percent."""
     return 100 * int(np.count_nonzero(unseen)) / len(unseen)
 
 
@@ -84,7 +84,7 @@ def svc_unseen(
 
 
 def _column(feature: ArrayLike, name: str) -> np.ndarray:
-    """Give a feature as (n, numbers) float64."""
+    """Return a feature as (n, numbers) float64."""
     values = np.asarray(feature, dtype=np.float64)
     if not values.size:
         raise UserError(f"membership attack: no {name}, expected at least 1 image")

@@ -12,7 +12,7 @@ FEATURES = ("confidence", "correctness", "entropy", "m_entropy_official", "m_ent
 
 
 def finite(values: np.ndarray, name: str) -> np.ndarray:
-    """Give numbers back if all of them are finite.
+    """Return numbers if all of them are finite.
 
     Raises:
         UserError: NaN or an infinity; it calls them `name`.

@@ -43,7 +43,7 @@ class Outcomes:
     rule: str | None = None
 
     def right(self, role: str) -> np.ndarray:
-        """Give which images of a role are classified rightly, (n,) uint8."""
+        """Return which images of a role are classified rightly, (n,) uint8."""
         return self.arrays[role + RIGHT]
 
 
@@ -52,7 +52,7 @@ def outcomes_of(
     found: Mapping[str, tuple[ArrayLike, ArrayLike]],
     further: Mapping[str, np.ndarray],
 ) -> Outcomes:
-    """Say what a model made of each image.
+    """Return what a model made of each image.
 
     Args:
         labels: experiment, task, method and rule; more are left out.

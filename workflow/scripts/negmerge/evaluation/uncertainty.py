@@ -18,7 +18,7 @@ CHUNK = 100
 
 
 def binomial_error(share: float, n: int) -> float:
-    """Give the standard error of a share of n images: sqrt(p (1 - p) / n), 0..0.5.
+    """Return the standard error of a share of n images: sqrt(p (1 - p) / n), 0..0.5.
 
     It holds for accuracies, and for the membership attack with its classifier as it was trained.
     A share of exactly 0 or 1 has the error 0, which only says that n images show none.
@@ -27,7 +27,7 @@ def binomial_error(share: float, n: int) -> float:
 
 
 def paired_error(first: ArrayLike, second: ArrayLike) -> float:
-    """Give the standard error of the difference of two shares on the same images.
+    """Return the standard error of the difference of two shares on the same images.
 
     sqrt((b + c - (b - c)^2 / n)) / n, where b images are right (1) by the first model only and c by
     the second only; images on which both agree have no part in it.

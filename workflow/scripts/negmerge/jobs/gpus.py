@@ -19,7 +19,7 @@ SECONDS = 1.0
 
 
 def take_device(device: str) -> torch.device:
-    """Give a job its device: the CPU, or a GPU that no other job of this user has.
+    """Assign a job its device: the CPU, or a GPU that no other job of this user has.
 
     The GPU is the job's until its process ends, however it ends. While all GPUs are taken, the job
     waits. Only GPUs that `CUDA_VISIBLE_DEVICES` lists count, so what Slurm gave is respected.

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an error means that a GPU's memory is used up; imports no torch to find out."""
+    """Whether an error means that a GPU's memory is used up; imports no torch to find out."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 def advice(rule: str, experiment: str, params: Mapping) -> str:
-    """Say in one line what to change: the setting of how many images are on the GPU at a time.
+    """Describe in one line what to change: the setting of how many images are on the GPU at a time.
 
     Args:
         rule: the rule whose job found no more memory; where a job has a `recipe`, the experiment

@@ -52,7 +52,7 @@ class Record:
 
 
 def place_of_record(folder: Path, path: Path) -> Path:
-    """Give the place of the record of a file in `folder`, the study's or that of the data."""
+    """Return the place of the record of a file in `folder`, the study's or that of the data."""
     place = path.relative_to(folder)
     return folder / FOLDER / place.with_name(f"{place.name}.json")
 
@@ -150,7 +150,7 @@ class Provenance:
             self._hashes[path] = found
 
     def made_from(self) -> dict[str, str | list[str]]:
-        """Give the SHA-256 of the job's inputs by their names in the rule: one, or a list."""
+        """Return the SHA-256 of the job's inputs by their names in the rule: one, or a list."""
         return {
             name: self._hash(files) if isinstance(files, str) else list(map(self._hash, files))
             for name, files in self._job.input.items()
@@ -183,7 +183,7 @@ class Provenance:
             write_json(place_of_record(self._folder, Path(path)), record)
 
     def _is_intermediate(self, path: str) -> bool:
-        """Say whether the rule calls an output so; in a module, a prefix stands before it."""
+        """Whether the rule calls an output so; in a module, a prefix stands before it."""
         marked = self._job.config.get("intermediate", [])
         return any(fnmatchcase(path, f"*{place}") for place in marked)
 
@@ -206,7 +206,7 @@ def device_name(snakemake: Any) -> str:
 
 
 def _common_folder(log: Path, output: Path) -> Path:
-    """Give the study's folder, or that of the data, in which logs and records have folders."""
+    """Return the study's folder, or that of the data, in which logs and records have folders."""
     folders = (parent.parent for parent in log.parents if parent.name == "logs")
     return next(folder for folder in folders if output.is_relative_to(folder))
 

@@ -31,7 +31,7 @@ PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "numpy", "pillow"
 
 
 def state_path(output: str | Path) -> Path:
-    """Give the place of the saved state of the job that makes `output`: a hidden file beside it.
+    """Return the place of the saved state of the job that makes `output`: a hidden file beside it.
 
     It is no output of a rule, since Snakemake deletes these when a job fails and before it runs.
     """
@@ -68,7 +68,7 @@ class SavedState:
 
     @classmethod
     def of_job(cls, snakemake: Any, inputs: Callable[[], object]) -> "SavedState":
-        """Give the saved state of a job: params, inputs and versions decide its run.
+        """Return the saved state of a job: params, inputs and versions decide its run.
 
         A run may go on on another machine; then its last bits are those of both.
 

@@ -19,7 +19,7 @@ KEPT = {
 
 
 def snapshot(training: TrainingState) -> State:
-    """Give all of it as `model.NAME`, `optimizer.NUMBER.KEY` and `generator.NUMBER`, on the CPU.
+    """Return all of it as `model.NAME`, `optimizer.NUMBER.KEY` and `generator.NUMBER`, on the CPU.
 
     Rates are not in it, since each step sets its own. On the CPU the tensors are the run's own,
     not copies.
@@ -59,7 +59,7 @@ def put_back(training: TrainingState, state: Mapping[str, Tensor], where: object
 
 
 def content_digest(state: Mapping[str, Tensor]) -> str:
-    """Give the SHA-256 of the names and numbers of a state whose tensors are on the CPU."""
+    """Return the SHA-256 of the names and numbers of a state whose tensors are on the CPU."""
     found = hashlib.sha256()
     for name in sorted(state):
         found.update(f"{name} {state[name].dtype} {list(state[name].shape)}\n".encode())
@@ -89,7 +89,7 @@ def _require_same_kind(
 def _optimizer_entries(
     training: TrainingState, state: Mapping[str, Tensor], where: object
 ) -> dict[int, State]:
-    """Give the optimizer's tensors by the number of the parameter, laid out as it makes them."""
+    """Return the optimizer's tensors by the number of the parameter, laid out as it makes them."""
     kept = KEPT[type(training.optimizer)]
     parameters = {str(number): one for number, one in enumerate(training.parameters)}
     stored: dict[str, State] = {}

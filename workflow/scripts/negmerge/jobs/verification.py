@@ -76,7 +76,7 @@ def verify(folder: str | Path, *, progress: bool = False) -> dict:
 
 
 def describe(report: dict) -> Iterator[str]:
-    """Say in lines for people what `verify` has found."""
+    """Describe in lines for people what `verify` has found."""
     if report["fits"]:
         size, dropped = f"{report['bytes'] / 1e6:,.1f} MB", report["dropped"]
         yield f"{report['study']}: all fits, {report['files']} files, {size}"
@@ -105,7 +105,7 @@ class _Chain:
         self._root = _root(places)
 
     def path(self, name: str) -> Path:
-        """Give the place of a file, or of a record, by its name in records."""
+        """Return the place of a file, or of a record, by its name in records."""
         return self._root / name
 
     def ordered(self, places: Iterable[Path]) -> list[Record]:
@@ -159,7 +159,7 @@ class _Chain:
                 raise _no_record(self._name(path), self._name(record))
 
     def command(self, name: str) -> str:
-        """Give the command that makes a file anew, and then what is made from it."""
+        """Return the command that makes a file anew, and then what is made from it."""
         if "downloads" in Path(name).parts:
             return f"rm -f {shlex.quote(name)} && snakemake --cores all -- {shlex.quote(name)}"
         report = self._folder / "report.html"
@@ -177,7 +177,7 @@ class _Chain:
             raise _Misfit(name, f"its record cannot be read: {error}") from error
 
     def _name(self, path: Path) -> str:
-        """Give the name that a file has in records."""
+        """Return the name that a file has in records."""
         path = _absolute(path)
         return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
 
@@ -212,7 +212,7 @@ class _Chain:
 
 
 def _root(places: Iterable[Path]) -> Path:
-    """Give the folder that names in records are relative to; the results may have moved since.
+    """Return the folder that names in records are relative to; the results may have moved since.
 
     Raises:
         UserError: no record can be read.
@@ -230,14 +230,14 @@ def _root(places: Iterable[Path]) -> Path:
 
 
 def _recorded_file(place: Path) -> Path:
-    """Give the file that a record is of, by the record's place."""
+    """Return the file that a record is of, by the record's place."""
     parts = list(_absolute(place).parts)
     del parts[len(parts) - 1 - parts[::-1].index(FOLDER)]
     return Path(*parts).with_suffix("")
 
 
 def _absolute(path: Path) -> Path:
-    """Give an absolute path without `..`; a link to another disk stays as it is."""
+    """Return an absolute path without `..`; a link to another disk stays as it is."""
     return Path(os.path.abspath(path))
 
 

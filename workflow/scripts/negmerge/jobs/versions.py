@@ -28,7 +28,7 @@ PACKAGES = {
 
 
 def version(package: str) -> str | None:
-    """Give the version of a package, or None where its files do not tell it."""
+    """Return the version of a package, or None where its files do not tell it."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -36,14 +36,14 @@ def version(package: str) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of Python, of this library and of the packages that are loaded."""
+    """Return the versions of Python, of this library and of the packages that are loaded."""
     found = {"python": platform.python_version(), "negmerge": __version__}
     loaded = (package for module, package in PACKAGES.items() if module in sys.modules)
     return found | {package: version(package) or "unknown" for package in loaded}
 
 
 def machine(device: str) -> dict[str, str]:
-    """Say what computed: the system, the device, and what decides the last bits of sums there."""
+    """Describe the machine: system, device, and what decides the last bits of sums there."""
     found = {"system": platform.platform(), "device": device}
     torch = sys.modules.get("torch")
     if torch is not None:

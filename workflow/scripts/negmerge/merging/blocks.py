@@ -32,7 +32,7 @@ class Source(Protocol):
     label: str | Path
 
     def rows(self, name: str, start: int, stop: int, device: torch.device) -> Tensor:
-        """Give the numbers start..stop of a tensor, flattened, as float32 or float64."""
+        """Return the numbers start..stop of a tensor, flattened, as float32 or float64."""
 
 
 class Memory:
@@ -43,7 +43,7 @@ class Memory:
         self._flat = {name: tensor.detach().reshape(-1) for name, tensor in state.items()}
 
     def rows(self, name: str, start: int, stop: int, device: torch.device) -> Tensor:
-        """Give a part of a tensor; see `Source`."""
+        """Return a part of a tensor; see `Source`."""
         return _wide(to_device(self._flat[name][start:stop], device), name, self.label)
 
 
@@ -55,7 +55,7 @@ class Stored:
         self._file, self._base = file, base
 
     def rows(self, name: str, start: int, stop: int, device: torch.device) -> Tensor:
-        """Give a part of a tensor; see `Source`."""
+        """Return a part of a tensor; see `Source`."""
         tensor = _read(self._file, name, start, stop, device)
         if self._base is None:
             return tensor
@@ -68,7 +68,7 @@ def _read(file: StoredState, name: str, start: int, stop: int, device: torch.dev
 
 
 def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
-    """Give finite numbers as float32 or float64: half precision rounds small updates to zero."""
+    """Return finite numbers as float32 or float64: half precision rounds small updates to zero."""
     wide = tensor if tensor.dtype == torch.float64 else tensor.float()
     # One sum tells almost always that all is well, in a fraction of the time of a look at each.
     return wide if torch.isfinite(wide.sum()) else require_finite(wide, name, where)
@@ -104,13 +104,13 @@ class Block:
         return len(self.vectors)
 
     def of(self, source: Source) -> Tensor:
-        """Give the block's rows of one vector."""
+        """Return the block's rows of one vector."""
         rows = source.rows(self.name, self.start, self.stop, self.vectors.workers.device)
         wide = rows.to(self.vectors.dtypes[self.name])
         return wide.view(-1, self.shape[-1] if self.shape else 1)
 
     def stack(self) -> Tensor:
-        """Give the rows of all vectors at once: (vectors, rows, columns)."""
+        """Return the rows of all vectors at once: (vectors, rows, columns)."""
         return torch.stack(list(self))
 
 

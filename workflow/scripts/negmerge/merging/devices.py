@@ -7,7 +7,7 @@ CPU = torch.device("cpu")
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Give a tensor on a device; to a GPU it may still be under way, in the current stream."""
+    """Return a tensor on a device; to a GPU it may still be under way, in the current stream."""
     if device.type == "cuda" and tensor.device.type == "cpu":
         # Only from pinned memory does a copy run beside other work. Torch keeps that memory until
         # the copy is done.
@@ -16,7 +16,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def to_host(tensor: Tensor) -> Tensor:
-    """Give a tensor in the host's memory, after the current stream has come to its end."""
+    """Return a tensor in the host's memory, after the current stream has come to its end."""
     if tensor.device.type != "cuda":
         return tensor.cpu()
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
@@ -26,7 +26,7 @@ def to_host(tensor: Tensor) -> Tensor:
 
 
 def divisor(number: float, like: Tensor) -> Tensor:
-    """Give a number by which to divide a tensor, as a tensor () of its dtype and device.
+    """Return a number by which to divide a tensor, as a tensor () of its dtype and device.
 
     By a plain number a GPU does not divide: it multiplies by the inverse, and rounds twice.
     """

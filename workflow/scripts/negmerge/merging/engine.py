@@ -144,7 +144,7 @@ def _choose(
 def _dtypes(
     kinds: Sequence[Mapping[str, torch.dtype]], labels: Sequence[str | Path]
 ) -> dict[str, torch.dtype]:
-    """Give the dtype in which each tensor is merged: float64 where one vector has it."""
+    """Return the dtype in which each tensor is merged: float64 where one vector has it."""
     for kind, label in zip(kinds, labels, strict=True):
         for name, dtype in kind.items():
             if not dtype.is_floating_point:

@@ -30,7 +30,7 @@ class Hashes:
         return self._found[path].result()
 
     def unknown(self, path: Path) -> str:
-        """Give a text as long as a hash."""
+        """Return a text as long as a hash."""
         return "0" * 64
 
 

@@ -38,7 +38,7 @@ class Layer:
         self.zeros += other.zeros
 
     def summary(self) -> dict[str, float | None]:
-        """Give the shares and the mean cosine; None where they are of nothing."""
+        """Return the shares and the mean cosine; None where they are of nothing."""
         count, numbers = len(self.products), self.numbers
         lengths = self.products.diagonal().sqrt()
         first, second = torch.triu_indices(count, count, offset=1)
@@ -95,7 +95,7 @@ def inspect_files(
 
 
 def describe(report: dict) -> Iterator[str]:
-    """Give a report of `inspect_files` as a table for people."""
+    """Yield a report of `inspect_files` as a table for people."""
     rows = [*report["layers"].items(), ("all", report["all"])]
     width = max(len("layer"), *(len(name) for name, _ in rows))
     yield f"{'layer':{width}}  {'numbers':>15}  {'agree':>8}  {'zeros':>8}  {'cosine':>7}"
@@ -110,7 +110,7 @@ def _show(value: float | None, form: str, width: int) -> str:
 
 
 def _layer(name: str) -> str:
-    """Give the layer of a tensor; a tensor without one is its own."""
+    """Return the layer of a tensor; a tensor without one is its own."""
     return name.rpartition(".")[0] or name
 
 

@@ -161,6 +161,6 @@ def magnitudes(
 
 
 def widest(vectors: Vectors, names: Sequence[str] | None = None) -> torch.dtype:
-    """Give the dtype that holds the numbers of some tensors, or all, exactly."""
+    """Return the dtype that holds the numbers of some tensors, or all, exactly."""
     dtypes = [vectors.dtypes[name] for name in (vectors.shapes if names is None else names)]
     return torch.float64 if torch.float64 in dtypes else torch.float32

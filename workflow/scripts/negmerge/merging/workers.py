@@ -42,7 +42,7 @@ class Workers:
         self._executor = None
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Give work(item) of each item, in order; only so many results wait to be taken."""
+        """Yield work(item) of each item, in order; only so many results wait to be taken."""
         if self._executor is None:
             yield from map(work, items)
             return
@@ -55,6 +55,6 @@ class Workers:
             yield waiting.popleft().result()
 
     def _begin(self) -> None:
-        """Give a new thread a stream of its own, in which all it computes runs from now on."""
+        """Start a stream for a new thread, in which all it computes runs from now on."""
         if self.device.type == "cuda":
             torch.cuda.set_stream(torch.cuda.Stream(self.device))

@@ -4,7 +4,7 @@ from torch import nn
 
 
 def is_frozen(name: str, frozen: str) -> bool:
-    """Say whether fine-tuning leaves a tensor of the image encoder alone.
+    """Whether fine-tuning leaves a tensor of the image encoder alone.
 
     Args:
         name: the tensor's name in the state.

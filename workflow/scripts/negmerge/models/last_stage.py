@@ -28,7 +28,7 @@ class Stage:
 
     @contextmanager
     def as_grid(self) -> Iterator[nn.Module]:
-        """Give a module whose output is the grid, and through which the network computes."""
+        """Return a module whose output is the grid, and through which the network computes."""
         grid = nn.Identity()
         handle = self.layer.register_forward_hook(
             lambda _, __, output: self.from_grid(grid(self.to_grid(output)), output)

@@ -40,7 +40,7 @@ def fetch(row: Mapping, record: str | Path) -> None:
 
 
 def weights_file(record: str | Path) -> Path:
-    """Give the file that a record names.
+    """Return the file that a record names.
 
     Raises:
         UserError: the record cannot be read, or the file is missing or another one.
@@ -81,7 +81,7 @@ def _said_by_open_clip(architecture: str | Mapping, weights: str) -> dict:
 
 
 def _located(wanted: Mapping) -> Path:
-    """Give the path of a file, which is fetched if it lies on the hub and is not in the cache."""
+    """Return the path of a file, which is fetched if it lies on the hub and is not in the cache."""
     if "repository" not in wanted:
         return Path(wanted["file"])
     from open_clip.pretrained import download_pretrained_from_hf
@@ -98,7 +98,7 @@ def _located(wanted: Mapping) -> Path:
 
 
 def _verified(path: Path, wanted: Mapping, record: str | Path | None) -> dict:
-    """Give size and SHA-256 of a file, which has to have those that are known.
+    """Return size and SHA-256 of a file, which has to have those that are known.
 
     Raises:
         UserError: it has others than the record says, or the model's row where there is no record;
@@ -122,7 +122,7 @@ def _verified(path: Path, wanted: Mapping, record: str | Path | None) -> dict:
 
 
 def _is_program(path: Path) -> bool:
-    """Say whether a file is TorchScript, which holds code beside tensors, as OpenAI's .pt files."""
+    """Whether a file is TorchScript, which holds code beside tensors, as OpenAI's .pt files."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any(Path(name).name == "constants.pkl" for name in archive.namelist())

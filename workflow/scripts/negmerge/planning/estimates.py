@@ -32,7 +32,7 @@ def seconds(work: Work, costs: Costs, *, gpu: bool, loaders: int) -> float:
 
 
 def limit(estimate: float, costs: Costs) -> int:
-    """Give the minutes that a job may take whose estimate is so many seconds."""
+    """Return the minutes that a job may take whose estimate is so many seconds."""
     return ceil(costs.limit.start.value + costs.limit.margin.value * estimate / 60)
 
 
@@ -73,7 +73,7 @@ class Estimates:
         return lambda wildcards: ceil(self._work(step, wildcards).written / 1e6)
 
     def _work(self, step: Step, wildcards: Any) -> Work:
-        """Give the work of a job, which each of its resources asks for."""
+        """Return the work of a job, which each of its resources asks for."""
         key = step, tuple(wildcards.items())
         if key not in self._works:
             self._works[key] = step(self._case(wildcards))

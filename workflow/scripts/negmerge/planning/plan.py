@@ -72,7 +72,7 @@ def add_up(jobs: Sequence[Job]) -> dict:
 
 
 def targets(study: Study, name: str, wanted: str) -> list[str]:
-    """Give the files that a word means: `report`, a table, a figure, or a path as it is.
+    """Return the files that a word means: `report`, a table, a figure, or a path as it is.
 
     Args:
         study: the study.
@@ -98,7 +98,7 @@ def targets(study: Study, name: str, wanted: str) -> list[str]:
 
 
 def longest_chain(jobs: Iterable[Job]) -> list[Job]:
-    """Give the chain of jobs that takes longest, however many machines there are."""
+    """Return the chain of jobs that takes longest, however many machines there are."""
 
     @cache
     def ending_with(job: Job) -> tuple[float, tuple[Job, ...]]:

@@ -75,7 +75,7 @@ class Case:
         return sum(self.counts[role]["select"] for role in roles)
 
     def work(self, *, trained: float = 0, passed: float = 0, loaded: float = 0, **bytes_) -> Work:
-        """Give the work of images: those of training steps, of passes, and read beforehand."""
+        """Return the work of images: those of training steps, of passes, and read beforehand."""
         loading, pixels = self.costs.loading, self.known.models[self.experiment.model].size ** 2
         each = loading.per_image.value + pixels * loading.per_pixel.value
         linear = getattr(self.experiment, "mode", "standard") == "linear"
@@ -243,7 +243,7 @@ def _coefficients(case: Case, rules: int = 1) -> int:
 
 
 def _searched(case: Case, sweeps: int, states: int, written: float = 0) -> Work:
-    """Give the work of a pruned search; `sweeps` counts vectors x coefficients."""
+    """Return the work of a pruned search; `sweeps` counts vectors x coefficients."""
     images = case.validation("forget", case.experiment.ROLES[1])
     passed = images * (1 + case.costs.pruned.value * sweeps)
     return case.work(passed=passed, loaded=images, moved=states * case.state, written=written)

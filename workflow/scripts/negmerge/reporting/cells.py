@@ -194,7 +194,7 @@ def _paper(
     metric: Metric,
     value: float,
 ) -> dict:
-    """Give the paper's cell and how far ours lies above it, where both are known."""
+    """Return the paper's cell and how far ours lies above it, where both are known."""
     if published is None:
         return {}
     cell = paper_cell(frames, published, row, metric.name)
@@ -207,7 +207,7 @@ def _paper(
 
 
 def _reference(references: Sequence[Mapping] | None, metric: Metric) -> float | None:
-    """Give Retrain's mean, where being close to it is what counts."""
+    """Return Retrain's mean, where being close to it is what counts."""
     if references is None or metric.better != "reference":
         return None
     values = [metric.measure(reference).value for reference in references]
@@ -236,7 +236,7 @@ def _choice(record: Mapping) -> str | None:
 
 
 def _data_used(record: Mapping) -> str | None:
-    """Say which training images the method reads, and what share of them that is.
+    """Return which training images the method reads, and what share of them that is.
 
     Also where the model was left alone in the end: the method read them to get there.
     """

@@ -76,7 +76,7 @@ def _retrain(place: Place, outcomes: Mapping[tuple[str, str, str], Outcomes]) ->
 
 
 def is_little(value: float, p_value: float) -> bool:
-    """Say whether there is so little to forget that no row of a table ranks.
+    """Whether there is so little to forget that no row of a table ranks.
 
     Args:
         value: the difference in points.
@@ -88,7 +88,7 @@ def is_little(value: float, p_value: float) -> bool:
 def amount_cells(
     scores: Scores | None, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]
 ) -> list[dict]:
-    """Give how much there is to forget as cells without a row: the mean of all places, then each.
+    """Return how much there is to forget as cells without a row: the mean, then each place.
 
     None where there are no outcomes, or an experiment has no base among its methods.
 

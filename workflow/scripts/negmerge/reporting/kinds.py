@@ -70,7 +70,7 @@ class TableKind(Kind):
     shows_data: ClassVar[bool] = False
 
     def records(self, experiment: Experiment, folder: str, row: str) -> list[str]:
-        """Place the files whose numbers a row shows: its scores, where a kind says nothing else.
+        """Return the paths of what a row shows: its scores, where a kind says nothing else.
 
         Args:
             experiment: where the row is from.
@@ -104,7 +104,7 @@ class TableKind(Kind):
         return cells(table, records, published, outcomes)
 
     def notes(self, table: Mapping, cells: pd.DataFrame) -> list[str]:
-        """Say below the printed table what its numbers are.
+        """Describe below the printed table what its numbers are.
 
         Args:
             table: the definition of the table, as in a study.
@@ -119,7 +119,7 @@ class FigureKind(Kind):
     def records(
         self, experiment: Experiment, folder: str, methods: Sequence[str]
     ) -> dict[str, list[str]]:
-        """Place the files that are drawn by name: scores, where a kind says nothing else.
+        """Return the paths of what is drawn, by name: scores, where a kind says nothing else.
 
         Args:
             experiment: what is drawn.
@@ -164,7 +164,7 @@ def figure_kind(name: str) -> FigureKind:
 
 
 def first_lines(folder: str) -> str:
-    """Say in a line each what the kinds in a folder are: their files' first lines."""
+    """Describe in a line each what the kinds in a folder are: their files' first lines."""
     found = []
     for name in plugins.names(folder):
         with open(plugins.path(folder, name), encoding="utf-8") as file:

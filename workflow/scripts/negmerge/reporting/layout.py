@@ -102,7 +102,7 @@ def _printed_columns(
 
 
 def _std(single: pd.DataFrame) -> str:
-    """Say what a standard deviation is over: tasks differ for other reasons than seeds do."""
+    """Describe what a standard deviation is over: tasks differ for other reasons than seeds do."""
     varied = [what for what in ("experiment", "task") if single[what].nunique() > 1]
     return f"std over {' and '.join(f'{what}s' for what in varied)}"
 

@@ -20,7 +20,7 @@ class Mark:
 
 
 def _is_unsearched(record: Mapping) -> bool:
-    """Say whether one setting was all that was tried; the base and Retrain have none to search."""
+    """Whether one setting was all that was tried; the base and Retrain have none to search."""
     return not record.get("searched", True) and record.get("kind") not in ("base", "retrain")
 
 
@@ -50,5 +50,5 @@ MARKS = {
 
 
 def signs(record: Mapping) -> str:
-    """Give the signs of all marks of a score or a choice."""
+    """Return the signs of all marks of a score or a choice."""
     return "".join(mark.sign for mark in MARKS.values() if mark.applies(record))

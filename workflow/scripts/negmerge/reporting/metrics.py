@@ -73,12 +73,12 @@ class Metric:
 
 
 def read(key: str) -> Callable[[Mapping, Mapping | None], Number]:
-    """Give a metric's function that reads a number as it stands in a record."""
+    """Return a metric's function that reads a number as it stands in a record."""
     return lambda record, _: Number(record[key])
 
 
 def accuracy(role: str) -> Callable[[Mapping, Mapping | None], Number]:
-    """Give a metric's function that reads the share of right answers on the images of a role."""
+    """Return a metric's function that reads the share of right answers on the images of a role."""
 
     def of(record: Mapping, _: Mapping | None) -> Number:
         correct, n = record[role]["correct"], record[role]["n"]
@@ -91,7 +91,7 @@ def accuracy(role: str) -> Callable[[Mapping, Mapping | None], Number]:
 
 
 def attack(feature: str) -> Callable[[Mapping, Mapping | None], Number]:
-    """Give a metric's function that reads a membership attack, in percent of the forget images."""
+    """Return a metric's function that reads an attack, in percent of the forget images."""
 
     def of(record: Mapping, _: Mapping | None) -> Number:
         share = record["membership"][feature]
@@ -116,14 +116,14 @@ def means(records: Sequence[Mapping]) -> dict[str, float]:
 
 
 def gap(records: Sequence[Mapping], references: Sequence[Mapping]) -> float:
-    """Give the average gap of records' means to those of Retrain, as the paper computes it."""
+    """Return the average gap of records' means to those of Retrain, as the paper computes it."""
     from negmerge.evaluation.gap import average_gap
 
     return average_gap(means(records), means(references))
 
 
 def gap_of_one(record: Mapping, reference: Mapping) -> Number:
-    """Give the average gap of one record."""
+    """Return the average gap of one record."""
     return Number(gap([record], [reference]))
 
 
@@ -175,5 +175,5 @@ CLASSIFIER = Scores(
 
 
 def scores_of(names: Collection[str]) -> Scores | None:
-    """Give how a column's models are scored, by the names of its metrics; None if they are not."""
+    """Return the scoring that a column's metrics belong to; None if it shows no scores."""
     return CLASSIFIER if "gap" in names else ZERO_SHOT if "control" in names else None

@@ -21,7 +21,7 @@ RULES = {
 
 
 def rule_text(rule: str, keep: float) -> str:
-    """Say in words how a coefficient was chosen.
+    """Describe how a coefficient was chosen.
 
     Args:
         rule: the rule's name.
@@ -53,7 +53,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
 
 
 def _averaged(label: str, cells: pd.DataFrame, images: str) -> str:
-    """Say over which experiments and tasks a column averages, and on how many images."""
+    """Return over which experiments and tasks a column averages, and on how many images."""
     column = cells[(cells["column"] == label) & (cells["experiment"] != MEAN)]
     one = column[column["row"] == column["row"].iloc[0]]
     places = (one["experiment"] + "/" + one["task"]).drop_duplicates()
@@ -69,7 +69,7 @@ def _averaged(label: str, cells: pd.DataFrame, images: str) -> str:
 
 
 def error_note(finite: str, cells: pd.DataFrame) -> str:
-    """Say what the standard error of accuracies is.
+    """Describe what the standard error of accuracies is.
 
     Args:
         finite: where it comes from, such as `the finite test sets`.
@@ -86,7 +86,7 @@ def error_note(finite: str, cells: pd.DataFrame) -> str:
 
 
 def choice_notes(cells: pd.DataFrame) -> list[str]:
-    """Say by which rules was chosen, and what the marks at numbers mean.
+    """Describe by which rules was chosen, and what the marks at numbers mean.
 
     Args:
         cells: those of the table's rows.

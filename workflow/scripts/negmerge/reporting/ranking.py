@@ -113,7 +113,7 @@ def _groups(
 def _together(
     role: str, arrays: Sequence[str], group: Sequence[int], found: Sequence[Sequence[Outcomes]]
 ) -> np.ndarray:
-    """Give all rows' outcomes on the images of a group of places, (n, arrays x places x rows)."""
+    """Return all rows' outcomes on the images of a group of places, (n, arrays x places x rows)."""
     columns = [row[place].arrays[name] for name in arrays for place in group for row in found]
     if len(set(map(len, columns))) > 1:
         first, count = found[0][group[0]], len(columns[0])
@@ -125,7 +125,7 @@ def _together(
 
 
 def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) -> np.ndarray:
-    """Say how far each row is from the best that there can be: smaller is better.
+    """Describe how far each row is from the best that there can be: smaller is better.
 
     Args:
         metric: what is compared.
@@ -191,7 +191,7 @@ def _rank(metric: Metric, found: Values, retrain: int | None, rivals: Sequence[i
 
 
 def gap_errors(scores: Scores, found: Values, methods: Sequence[str]) -> np.ndarray:
-    """Give the standard error of each single gap to Retrain, in points, (places, rows)."""
+    """Return the standard error of each single gap to Retrain, in points, (places, rows)."""
     (gap,) = [metric for metric in scores.metrics if metric.name == "gap"]
     return distance(gap, found.drawn, methods.index(RETRAIN)).std(axis=0, ddof=1)
 
@@ -202,7 +202,7 @@ def _means(of: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _of_trials(metric: Metric, found: Values, retrain: int | None) -> np.ndarray:
-    """Give the distances in each trial, (trials, rows).
+    """Return the distances in each trial, (trials, rows).
 
     A trial is a task of a classifier, and an experiment otherwise: its tasks are no repetitions.
     """

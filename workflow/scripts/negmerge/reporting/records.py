@@ -28,7 +28,7 @@ def read_main_records(paths: Iterable[str | Path]) -> list[dict]:
 
 
 def place_of(record: Mapping) -> tuple[str, str, str]:
-    """Give the experiment, task and method of a record."""
+    """Return the experiment, task and method of a record."""
     return tuple(record[label] for label in LABELS)
 
 

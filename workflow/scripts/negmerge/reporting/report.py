@@ -91,7 +91,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _tables(study: Mapping, paths: Iterable[str | Path]) -> dict[str, tuple[Mapping, pd.DataFrame]]:
-    """Give the definition and the cells of each table."""
+    """Return the definition and the cells of each table."""
     cells = {Path(path).stem: path for path in paths if Path(path).suffix == ".csv"}
     return {
         name: (find("table", name, study["tables"]), read_cells(path))
@@ -100,7 +100,7 @@ def _tables(study: Mapping, paths: Iterable[str | Path]) -> dict[str, tuple[Mapp
 
 
 def _figures(study: Mapping, paths: Iterable[str | Path]) -> dict[str, dict]:
-    """Give each figure's definition and caption, and its picture as text that a page can hold."""
+    """Return each figure's definition and caption, and its picture as text that a page can hold."""
     found = {}
     for path in map(Path, paths):
         figure = find("figure", path.stem, study["figures"])

@@ -46,7 +46,7 @@ _METADATA = {
 
 
 def styles(methods: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Give each method a colour and a marker; both change, so neither has to be seen alone."""
+    """Assign each method a colour and a marker; both change, so neither has to be seen alone."""
     return {
         method: {
             "color": COLOURS[place % len(COLOURS)],
@@ -71,7 +71,7 @@ def handle(label: str, **look: object) -> Line2D:
 
 
 def settings() -> rc_context:
-    """Give a context in which figures look alike, whatever the user's own settings are."""
+    """Return a context in which figures look alike, whatever the user's own settings are."""
     from matplotlib import rc_context
 
     return rc_context(SETTINGS)

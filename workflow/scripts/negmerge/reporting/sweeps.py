@@ -25,7 +25,7 @@ class OfSweeps(FigureKind):
     scenarios = ("zero-shot",)
 
     def records(self, experiment, folder, shown):
-        """Place the sweeps of single models and merges, and what the methods chose."""
+        """Return the paths of the sweeps of models and merges, and of what was chosen."""
         vectors = [*experiment.pool.changes, *(m for m in shown if methods.kind(m) in MERGES)]
         chosen = [method for method in shown if experiment.is_searched(method)]
         return {

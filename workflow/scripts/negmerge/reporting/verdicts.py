@@ -31,7 +31,7 @@ def _scores(cells: pd.DataFrame) -> Scores | None:
 
 
 def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
-    """Say how much there is to forget in each column, and what bold values mean.
+    """Describe how much there is to forget in each column, and what bold values mean.
 
     Args:
         table: the definition of the table, as in a study.
@@ -65,7 +65,7 @@ def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
 
 
 def _amount(scores: Scores, column: pd.DataFrame) -> str:
-    """Say how much there is to forget in one column of a table."""
+    """Describe how much there is to forget in one column of a table."""
     found = column[(column["metric"] == TO_FORGET) & (column["experiment"] == MEAN)]
     if found.empty:
         return f"how much there is to forget is not known, without `{scores.base}` as a method."
@@ -73,7 +73,7 @@ def _amount(scores: Scores, column: pd.DataFrame) -> str:
 
 
 def _spell_amount(scores: Scores, cell: Mapping) -> str:
-    """Say who has how many of the forget images right, and whether any row can rank."""
+    """Describe who has how many of the forget images right, and whether any row can rank."""
     knows, never = scores.knows
     paired = "paired, " if scores.with_retrain else ""
     error = f"{cell['value']:.2f} ± {cell['standard_error']:.2f}"
@@ -87,7 +87,7 @@ def _spell_amount(scores: Scores, cell: Mapping) -> str:
 
 
 def _bold(with_retrain: bool, trials: int) -> str:
-    """Say what a bold value means."""
+    """Describe what a bold value means."""
     best, how = "the best of its column", "McNemar's exact test; for a mean of several cells "
     if with_retrain:
         best, how = "the one of its column that is closest to Retrain", ""
@@ -107,7 +107,7 @@ def spell_p(p: float) -> str:
 def amounts(
     study: Mapping, tables: Mapping[str, tuple[Mapping, pd.DataFrame]]
 ) -> dict[str, list[str]]:
-    """Say for each experiment of a study's tables how much there is to forget, and of seeds.
+    """Describe for each experiment of a study's tables how much there is to forget, and of seeds.
 
     Args:
         study: its settings.

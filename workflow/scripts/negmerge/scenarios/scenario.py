@@ -44,7 +44,7 @@ class Scenario(Protocol):
         """Build the model that forgets, with the given weights; errors call them `where`."""
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
-        """Give the images of a role for a purpose, at most so many of them."""
+        """Return the images of a role for a purpose, at most so many of them."""
 
     def training_transform(self, augmentation: Augmentation) -> Transform:
         """Build the random transform of training images."""
@@ -53,7 +53,7 @@ class Scenario(Protocol):
         """Build the transform without randomness."""
 
     def selection_metrics(self, found: Outputs, seed: int) -> dict[str, float]:
-        """Give metrics beside the accuracy that choose a model, in percent.
+        """Return metrics beside the accuracy that choose a model, in percent.
 
         Args:
             found: of the selection images.
@@ -68,7 +68,7 @@ class Scenario(Protocol):
         relearning: Mapping | None,
         seed: int,
     ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-        """Give what a score holds beside the accuracies; relearning uses the network up.
+        """Return what a score holds beside the accuracies; relearning uses the network up.
 
         And what more there is to say of single images, see `evaluation.outcomes.Outcomes`.
         """

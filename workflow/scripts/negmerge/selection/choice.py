@@ -99,7 +99,7 @@ class Choice:
     def record(
         self, labels: Mapping[str, str], rule: str | None, about: Mapping[str, object]
     ) -> dict[str, object]:
-        """Give a record of the choice, as `selected/{method}.json` and scores hold it.
+        """Return a record of the choice, as `selected/{method}.json` and scores hold it.
 
         Args:
             labels: experiment, task and method; more are left out.
@@ -131,7 +131,7 @@ class Rule:
     reference: Mapping[str, float] | None = None
 
     def order(self, base: Point) -> Callable[[Point], tuple]:
-        """Give a key by which the better of two points is the smaller one."""
+        """Return a key by which the better of two points is the smaller one."""
         if self.name == GAP:
             return lambda point: (self._gap(point), point.coefficient, point.vector)
 
@@ -175,7 +175,7 @@ class Rule:
 
 
 def find_base(points: Sequence[Point]) -> Point:
-    """Give the point of the base: the first of those at coefficient 0, by its name.
+    """Return the point of the base: the first of those at coefficient 0, by its name.
 
     Raises:
         UserError: there is none.
@@ -189,7 +189,7 @@ def find_base(points: Sequence[Point]) -> Point:
 
 
 def _ends(found: Point, points: Sequence[Point]) -> tuple[bool, bool]:
-    """Say whether one of a point's settings is the smallest, or the largest, that was tried."""
+    """Whether one of a point's settings is the smallest, or the largest, that was tried."""
     if found.coefficient == 0:
         return False, False
     alike = [p for p in points if p.coefficient and (found.options or p.vector == found.vector)]

@@ -32,7 +32,7 @@ class Grid(Protocol):
     from_base: bool
 
     def around(self, setting: Hashable, halving: int) -> list[Hashable]:
-        """Give the settings at the distance of a step, halved so many times, inside the grid."""
+        """Return the settings at the distance of a step, halved so many times, inside the grid."""
 
 
 @dataclass(frozen=True)

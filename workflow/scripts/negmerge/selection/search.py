@@ -168,7 +168,7 @@ class _Point:
             self._step(role)
 
     def forgets_more(self, best: "_Point") -> bool:
-        """Say whether `choose` prefers this point: what is counted already can only grow.
+        """Whether `choose` prefers this point: what is counted already can only grow.
 
         A forget accuracy of 1 is never preferred, since the base's is 1 or lower.
         """
@@ -177,7 +177,7 @@ class _Point:
         return self.rank() < best.rank()
 
     def keeps_control(self) -> bool:
-        """Say whether the control accuracy reaches the limit."""
+        """Whether the control accuracy reaches the limit."""
         control = self.search.control
         while not self._reaches(self.right[control]):
             if not self._reaches(self.right[control] + self.unseen[control]):
@@ -186,7 +186,7 @@ class _Point:
         return True
 
     def rank(self) -> tuple[int, float, str]:
-        """Give what is smaller for the better of two points that keep the control accuracy."""
+        """Return what is smaller for the better of two points that keep the control accuracy."""
         return self.right["forget"], self.coefficient, self.vector
 
     def _reaches(self, right: int) -> bool:

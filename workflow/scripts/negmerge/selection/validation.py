@@ -55,7 +55,7 @@ class _Set:
         return accuracy(network, self.head, [self.batch(number)], self.device).correct
 
     def logits(self, network: nn.Module) -> tuple[Tensor, Tensor]:
-        """Give logits and labels in the order in which the images were read."""
+        """Return logits and labels in the order in which the images were read."""
         batches = (self.batch(number) for number in range(len(self.order)))
         logits, labels = all_logits(network, self.head, batches, self.device)
         back = torch.cat(self.order).argsort()
@@ -113,7 +113,7 @@ class Validation:
         return Point(name, coefficient, counts, self._further(found))
 
     def counting(self, read: Read) -> Count:
-        """Give a function that counts the right answers of base - coefficient * vector in a batch.
+        """Return a function that counts right answers of base - coefficient * vector in a batch.
 
         It keeps one vector in memory, the last. At coefficient 0, where the model is the base, it
         gives what was counted when the images were read.

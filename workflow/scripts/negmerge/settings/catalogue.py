@@ -63,7 +63,7 @@ class Dataset(Settings):
         return {f.name: f for f in self.files.values() if isinstance(f, Download)}
 
     def contents(self) -> dict:
-        """Give what decides the prepared images, which a new title or mirror does not."""
+        """Return what decides the prepared images, which a new title or mirror does not."""
         row = self.model_dump(exclude={"title", "licence", "downloads_of"})
         for file in row["files"].values():
             if not isinstance(file, str):

@@ -8,7 +8,7 @@ Counts = dict[str, dict[str, int]]
 
 
 def training_images(counts: Counts | None, *roles: str) -> tuple[int, ...] | None:
-    """Give how many images each role has to train with; None where they cannot be counted yet."""
+    """Return how many images each role has to train with; None where that is not known yet."""
     return counts and tuple(counts[role]["train"] for role in roles)
 
 

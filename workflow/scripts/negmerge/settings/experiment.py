@@ -79,7 +79,7 @@ class Experiment(Settings, ABC):
 
     @abstractmethod
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Give a job's inputs by name: `images` of a data set, or a `place` of the experiment."""
+        """Return a job's inputs by name: `images` of a data set, or a `place` of the experiment."""
 
     @abstractmethod
     def image_counts(self, task: str, known: Catalogue) -> Counts:

@@ -87,7 +87,7 @@ def read_study(folder: Path, name: str, model: type[T]) -> tuple[dict[str, Any],
 
 
 def _complete(folder: Path, name: str, model: type[T], users: tuple[str, ...]) -> tuple[dict, T]:
-    """Give a study with what it takes over; `users` are those on the way that extend it."""
+    """Return a study with what it takes over; `users` are those on the way that extend it."""
     path = folder / f"{name}.yaml"
     if not path.is_file():
         known = [file.stem for file in folder.glob("*.yaml")]
@@ -110,7 +110,7 @@ def _complete(folder: Path, name: str, model: type[T], users: tuple[str, ...]) -
 
 
 def _taken(other: Mapping[str, Any], own: Extension) -> dict[str, Any]:
-    """Give of a study what another one takes over."""
+    """Return of a study what another one takes over."""
     study = {key: value for key, value in other.items() if key not in ("take", "stand_ins")}
     for section, names in own.take.model_dump(exclude_none=True).items():
         rows = study.get(section) or {}
@@ -143,13 +143,13 @@ def _each_shown(exhibits: Mapping | None, change: Callable[[Mapping], Mapping]) 
 
 
 def _without_difference(column: Mapping) -> dict:
-    """Give a column that does not print differences to the paper's cells."""
+    """Return a column that does not print differences to the paper's cells."""
     published = column.get("published")
     return {**column} | ({"published": {**published, "comparable": False}} if published else {})
 
 
 def _merge(taken: Mapping, change: Mapping, place: tuple[str, ...]) -> dict:
-    """Give nested settings with some of them changed; lists and values replace.
+    """Return nested settings with some of them changed; lists and values replace.
 
     Raises:
         UserError: null at a name that was not taken over.

@@ -123,13 +123,13 @@ def known() -> dict[str, str]:
 
 
 def is_known(name: str) -> bool:
-    """Say whether a name, or the beginning of it up to a `-`, is that of a method."""
+    """Whether a name, or the beginning of it up to a `-`, is that of a method."""
     return bool(_fitting(name))
 
 
 @cache
 def base_name(name: str) -> str:
-    """Give the method that a name stands for: `negmerge` for `negmerge-4`.
+    """Return the method that a name stands for: `negmerge` for `negmerge-4`.
 
     Raises:
         UserError: no method has that name, or the beginning of it up to a `-`.
@@ -145,12 +145,12 @@ def _fitting(name: str) -> list[str]:
 
 
 def kind(name: str) -> str:
-    """Give the kind of the method that a name stands for; see `known`."""
+    """Return the kind of the method that a name stands for; see `known`."""
     return known()[base_name(name)]
 
 
 def title(name: str) -> str:
-    """Give what tables call a use of a method: `NegMerge (4)` for `negmerge-4`.
+    """Return what tables call a use of a method: `NegMerge (4)` for `negmerge-4`.
 
     Raises:
         UserError: no method has that name.

@@ -63,7 +63,7 @@ class Pool(Settings):
         return "-".join(f"{self.short.get(axis, axis)}{spell(values[axis])}" for axis in values)
 
     def _change(self, values: Mapping) -> dict:
-        """Give the change of a point of the grid."""
+        """Return the change of a point of the grid."""
         texts = {axis: spell(value) for axis, value in values.items()}
         used: set[str] = set()
         change = _fill(self.recipe, texts, used)
@@ -113,7 +113,7 @@ def _fill(template, texts: Mapping[str, str], used: set[str]):
 
 
 def update(settings: Mapping, change: Mapping) -> dict:
-    """Give nested settings with some of them changed."""
+    """Return nested settings with some of them changed."""
     merged = dict(settings)
     for key, value in change.items():
         inner = merged.get(key)

@@ -18,7 +18,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def file_name(name: str) -> str:
-    """Give the name back if the workflow can use it as a part of a path.
+    """Return the name if the workflow can use it as a part of a path.
 
     Raises:
         ValueError: it does not start with a letter or digit, or holds other characters than these,
@@ -37,7 +37,7 @@ FileName = Annotated[str, AfterValidator(file_name)]
 
 
 def ascending(pair: list[float]) -> list[float]:
-    """Give a range back if its ends stand in order.
+    """Return a range if its ends stand in order.
 
     Raises:
         ValueError: they do not.

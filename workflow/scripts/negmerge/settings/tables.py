@@ -18,7 +18,7 @@ from negmerge.settings.recipe import Settings
 
 
 def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:
-    """Give names of methods their titles as labels, where they have none.
+    """Put the titles of methods as labels, where they have none.
 
     Raises:
         ValueError: there is none, or an unknown method in a list.

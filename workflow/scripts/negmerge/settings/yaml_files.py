@@ -57,7 +57,7 @@ def explain(error: ValidationError, model: Any) -> str:
 
 
 def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
-    """Say what is wrong at one place; several findings there are alternatives."""
+    """Describe what is wrong at one place; several findings there are alternatives."""
     where = ".".join(map(str, place)) or "the file"
     finding = findings[0]
     *parents, key = place or ("",)
@@ -82,7 +82,7 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
 
 
 def _tag_name(finding: Mapping) -> str:
-    """Give the key that tells the members of a union."""
+    """Return the key that tells the members of a union."""
     return finding["ctx"]["discriminator"].strip("'")
 
 
@@ -92,7 +92,7 @@ def _message(finding: Mapping) -> str:
 
 
 def _number_hint(finding: Mapping) -> str:
-    """Say why "64" is no number."""
+    """Describe why "64" is no number."""
     text = finding["input"]
     is_number = isinstance(text, str) and re.fullmatch(NUMBER, text)
     if finding["type"] in ("float_type", "int_type") and is_number:
@@ -101,7 +101,7 @@ def _number_hint(finding: Mapping) -> str:
 
 
 def _fields(model: Any, location: Sequence) -> list[str]:
-    """Give the valid keys at a place inside a model."""
+    """Return the valid keys at a place inside a model."""
     kinds = _follow(model, location)[1]
     return [field for kind in kinds for field in getattr(kind, "model_fields", ())]
 
@@ -137,7 +137,7 @@ def _inside(kind: Any, step: Any) -> list[Any]:
 
 
 def _is_tagged(kind: Any, tag: Any) -> bool:
-    """Say whether a model is the member of a union that one of its keys tells by that value."""
+    """Whether a model is the member of a union that one of its keys tells by that value."""
     fields = getattr(kind, "model_fields", {}).values()
     return any(tag in get_args(field.annotation) for field in fields)
 

@@ -30,7 +30,7 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 def batch_gradients(
     model: nn.Module, batches: Iterable[Batch]
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Give each batch's size, and the gradient of its mean cross-entropy in evaluation mode.
+    """Yield each batch's size, and the gradient of its mean cross-entropy in evaluation mode.
 
     Neither the `grad` of the parameters nor the statistics of batch normalisation change.
 

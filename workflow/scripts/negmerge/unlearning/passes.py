@@ -10,7 +10,7 @@ from negmerge.unlearning.registry import Batch, Loader
 
 
 def passes(loader: Loader, count: int) -> Iterator[Batch]:
-    """Give the batches of `count` epochs, one after the other."""
+    """Yield the batches of `count` epochs, one after the other."""
     for _ in range(count):
         yield from loader
 

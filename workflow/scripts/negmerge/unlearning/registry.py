@@ -72,12 +72,12 @@ class Method(Described):
     data_used: DataUsed | Callable[[Any], DataUsed]
 
     def used_data(self, options: Settings) -> DataUsed:
-        """Say which images the method reads with these options."""
+        """Return which images the method reads with these options."""
         return self.data_used(options) if callable(self.data_used) else self.data_used
 
 
 def recipe_for(recipe: Recipe, options: Settings) -> Recipe:
-    """Give the recipe with a method's own epochs and learning rate, if it has these options."""
+    """Return the recipe with a method's own epochs and learning rate, if it has these options."""
     if not isinstance(options, TrainingOptions):
         return recipe
     change = {"epochs": options.epochs, "learning_rate": options.learning_rate}

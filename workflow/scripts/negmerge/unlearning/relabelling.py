@@ -25,7 +25,7 @@ class Relabelling(TrainingOptions):
 
 
 def data_used(options: Relabelling) -> DataUsed:
-    """Say which images are read."""
+    """Return which images are read."""
     return "all" if options.retain else "forget"
 
 

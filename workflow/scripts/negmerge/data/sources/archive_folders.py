@@ -37,7 +37,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
 def cut(
     paths: list[PurePosixPath], held_out: Mapping[str, float], seed: int, where: str
 ) -> dict[PurePosixPath, str]:
-    """Say to which split each file belongs.
+    """Return to which split each file belongs.
 
     Args:
         paths: of the files, sorted; a class is a folder.

@@ -94,7 +94,7 @@ def _read_train(
 def _classes(
     path: str, count: int, labels: Mapping[str, int]
 ) -> Iterator[tuple[str, Iterator[Member]]]:
-    """Give the WordNet id and the images of each inner archive of a class."""
+    """Yield the WordNet id and the images of each inner archive of a class."""
     for member in members(path, Limits(10 * len(labels), 2**40)):
         wnid = member.name.removesuffix(".tar")
         if wnid in labels:

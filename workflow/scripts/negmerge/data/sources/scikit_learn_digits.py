@@ -13,7 +13,7 @@ from negmerge.errors import UserError
 
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
-    """Give the digits in their own order: the first ones to the row's first split, and so on.
+    """Yield the digits in their own order: the first ones to the row's first split, and so on.
 
     As far as is known the order is by writer, so that splits share few writers.
     """

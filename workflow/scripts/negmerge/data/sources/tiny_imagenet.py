@@ -42,7 +42,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
 
 
 def class_of(wnid: str, labels: Mapping[str, int], where: str) -> int:
-    """Give the label of a WordNet id.
+    """Return the label of a WordNet id.
 
     Raises:
         UserError: it is that of no class.
@@ -53,7 +53,7 @@ def class_of(wnid: str, labels: Mapping[str, int], where: str) -> int:
 
 
 def recut(classes: Mapping[str, int], first: int) -> dict[str, str]:
-    """Say to which split each official validation image belongs: the first of a class to `val`."""
+    """Return the split of each official validation image: the first of a class are `val`."""
     seen: dict[int, int] = {}
     splits = {}
     for name, label in classes.items():

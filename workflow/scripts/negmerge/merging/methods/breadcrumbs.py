@@ -47,7 +47,7 @@ def combine(block: Block, density: float, remove: float, first: str) -> Tensor:
 
 
 def _mask(rows: Tensor, density: float, remove: float, first: str) -> Tensor:
-    """Say which numbers of each row stay."""
+    """Return which numbers of each row stay."""
     columns = rows.shape[1]
     start, stop = int(columns * remove), int(columns * density)
     if first == "remove":
@@ -65,7 +65,7 @@ def _mask(rows: Tensor, density: float, remove: float, first: str) -> Tensor:
 
 
 def _of_rank(rows: Tensor, *ranks: int) -> Tensor:
-    """Give the numbers of some ranks of each row, from 0: (ranks, rows)."""
+    """Return the numbers of some ranks of each row, from 0: (ranks, rows)."""
     if rows.device.type != "cpu":
         ascending = rows.sort(dim=1).values
         return torch.stack([ascending[:, rank] for rank in ranks])

@@ -58,7 +58,7 @@ def combine(
 
 
 def _draw(block: Block, seed: int, vector: int) -> Tensor:
-    """Give the random numbers from 0 to 1 that belong to a block's places in one vector.
+    """Return the random numbers from 0 to 1 that belong to a block's places in one vector.
 
     They are drawn on the CPU, since a GPU would draw others from the same seed.
     """
@@ -74,7 +74,7 @@ def _draw(block: Block, seed: int, vector: int) -> Tensor:
 
 
 def _thresholds(vectors: Vectors, name: str, drop: float) -> list[float]:
-    """Give each vector's threshold for one tensor; -1 keeps everything."""
+    """Return each vector's threshold for one tensor; -1 keeps everything."""
     rank = int(math.prod(vectors.shapes[name]) * drop) - 1
     if rank < 0:
         return [-1.0] * len(vectors)

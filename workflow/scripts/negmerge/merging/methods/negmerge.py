@@ -32,17 +32,17 @@ def combine(block: Block, operation: str) -> Tensor:
 
 
 def _largest(summary: Summary) -> Tensor:
-    """Give the number of largest magnitude, with its sign."""
+    """Return the number of largest magnitude, with its sign."""
     return summary.highest.where(summary.highest > 0, summary.lowest)
 
 
 def _smallest(summary: Summary) -> Tensor:
-    """Give the number of smallest magnitude, with its sign."""
+    """Return the number of smallest magnitude, with its sign."""
     return summary.lowest.where(summary.lowest > 0, summary.highest)
 
 
 def _median(block: Block) -> Tensor:
-    """Give the middle number, or the mean of the two in the middle of an even number of vectors."""
+    """Return the middle number, or the mean of the middle two of an even number of vectors."""
     ascending = block.stack().sort(dim=0).values
     count = len(ascending)
     if count % 2:

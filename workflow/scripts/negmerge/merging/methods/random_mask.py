@@ -77,7 +77,7 @@ def _limit(vectors: Vectors, name: str, kept: int, nonzero: int, seed: int) -> f
 
 
 def _lots(block: Block, seed: int) -> Tensor:
-    """Give each coordinate of a block a number of its own, as if drawn: (rows, columns) float64.
+    """Return a number for each coordinate of a block, as if drawn: (rows, columns) float64.
 
     It depends on the seed, the tensor's name and the place in the tensor, and on nothing else:
     neither on how the tensor is cut, nor on a generator, which a GPU has another one of. Each step

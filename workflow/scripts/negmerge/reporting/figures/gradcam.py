@@ -41,7 +41,7 @@ class GradCam(FigureKind):
                 )
 
     def records(self, experiment, folder, methods):
-        """Place what the rule `gradcam` makes for the figure."""
+        """Return the paths of what the rule `gradcam` makes for the figure."""
         return {"gradcam": [f"{folder}/gradcam/{{figure}}.safetensors"]}
 
     def draw(self, figure, gradcam):

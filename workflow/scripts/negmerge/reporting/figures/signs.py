@@ -28,7 +28,7 @@ class Signs(FigureKind):
         require_same_points(experiments, methods)
 
     def records(self, experiment, folder, methods):
-        """Place what the rule `signs` notes for the figure."""
+        """Return the paths of what the rule `signs` notes for the figure."""
         return {"signs": [f"{folder}/signs/{{figure}}.json"]}
 
     def draw(self, figure, signs):

@@ -54,7 +54,7 @@ def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
 
 
 def _mark(choice: Mapping, label: str) -> dict:
-    """Give the row of a method's chosen coefficient."""
+    """Return the row of a method's chosen coefficient."""
     return {
         **{key: choice[key] for key in ("experiment", "task", "vector", "coefficient")},
         "series": choice["method"],

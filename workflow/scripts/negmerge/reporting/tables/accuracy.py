@@ -22,7 +22,7 @@ class Accuracy(TableKind):
     shows_choice = True
 
     def notes(self, table, cells):
-        """Say what the errors are, and how coefficients were chosen."""
+        """Describe what the errors are, and how coefficients were chosen."""
         from negmerge.reporting.notes import choice_notes, error_note
 
         return [error_note("the finite test sets", cells), *choice_notes(cells)]

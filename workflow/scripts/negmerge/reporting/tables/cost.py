@@ -23,7 +23,7 @@ class Cost(TableKind):
     about_paper = "The paper's times are for 30 models; on which machine is not known to us."
 
     def records(self, experiment, folder, row):
-        """Place the benchmark of the job."""
+        """Return the paths of the benchmark of the job."""
         return [f"benchmarks/{RULES[methods.kind(row)]}/{folder}/{row}.tsv"]
 
     def read(self, paths):
@@ -45,7 +45,7 @@ class Cost(TableKind):
         }
 
     def notes(self, table, cells):
-        """Say what is in the costs and what is not."""
+        """Describe what is in the costs and what is not."""
         return [
             "time and memory of the whole job that merges or trains, with the start of Python, "
             "reading and writing, as Snakemake measured them; of Greedy Merge also its forward "

@@ -11,7 +11,7 @@ TOO_LONG = "longer"
 
 
 def relearned(records) -> dict:
-    """Give the median and the range of relearn times, over all seeds of all records.
+    """Return the median and the range of relearn times, over all seeds of all records.
 
     Returns:
         `value`, `lowest` and `highest` in epochs, missing (None) where it took longer than it was
@@ -30,7 +30,7 @@ def relearned(records) -> dict:
 
 
 def relearned_beside_retrain(records, references) -> dict:
-    """Give the same with Retrain's median; runs of one model are no trials, so it has no `std`."""
+    """Return it with Retrain's median; runs of one model are no trials, so without `std`."""
     own = {"std": None, "reference": relearned(references)["value"]}
     return own | relearned(records)
 
@@ -75,7 +75,7 @@ class Gap(TableKind):
     shows_data = True
 
     def notes(self, table, cells):
-        """Say what each column measures, and how coefficients were chosen."""
+        """Describe what each column measures, and how coefficients were chosen."""
         from negmerge.reporting.notes import choice_notes, error_note
 
         return [
@@ -100,7 +100,7 @@ class Gap(TableKind):
 
 
 def _thinned(cells) -> list[str]:
-    """Say where the attack learned from a part of the test images, since there are too few others.
+    """Name the places where the attack learned from test images, for want of others.
 
     See `evaluation.membership.images_to_learn_from`.
     """

@@ -15,7 +15,7 @@ from negmerge.settings.methods import RETRAIN
 
 
 def share(part: str, whole: str):
-    """Give a metric's function that reads a share in percent; that of nothing is missing."""
+    """Return a metric's function that reads a share in percent; that of nothing is missing."""
 
     def of(record, _) -> Number:
         return Number(100 * record[part] / record[whole] if record[whole] else None)
@@ -86,7 +86,7 @@ class Mask(TableKind):
                 raise ValueError(unknown("method", RETRAIN, experiment.methods))
 
     def records(self, experiment, folder, row):
-        """Place scores and counts, and the scores of Retrain where there is a gap to it."""
+        """Return the paths of scores and counts, and of Retrain's scores for the gap to it."""
         scored = [row, *([RETRAIN] if RETRAIN in experiment.KINDS else [])]
         return [f"{folder}/sparsity/{row}.json", *(f"{folder}/scores/{one}.json" for one in scored)]
 
@@ -99,7 +99,7 @@ class Mask(TableKind):
         return join(super().read(paths))
 
     def notes(self, table, cells):
-        """Say what the shares are, how much agreement there is, and what chance would give."""
+        """Describe what the shares are, how much agreement there is, and what chance would give."""
         from negmerge.reporting.notes import choice_notes, error_note
 
         lines = [
@@ -118,7 +118,7 @@ class Mask(TableKind):
 
 
 def _agreement(cells) -> list[str]:
-    """Say of each column how often all signs agree; all its rows merge the same vectors."""
+    """Describe of each column how often all signs agree; all its rows merge the same vectors."""
     lines = []
     for label, column in cells[cells["experiment"] == MEAN].groupby("column", sort=False):
         found = column[column["row"] == column["row"].iloc[0]].set_index("metric")

@@ -5,7 +5,7 @@ from negmerge.reporting.metrics import MEAN, Metric, Number, read
 
 
 def zeros(whole):
-    """Give a metric's function that reads the share of zeros, in percent of `whole`."""
+    """Return a metric's function that reads the share of zeros, in percent of `whole`."""
     return lambda record, _: Number(100 * (1 - record["kept"] / record[whole]))
 
 
@@ -26,7 +26,7 @@ class Sparsity(TableKind):
     )
 
     def records(self, experiment, folder, row):
-        """Place the counts."""
+        """Return the paths of the counts."""
         return [f"{folder}/sparsity/{row}.json"]
 
     def notes(self, table, cells):

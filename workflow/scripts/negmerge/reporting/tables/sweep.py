@@ -29,7 +29,7 @@ class Sweep(TableKind):
                 raise ValueError(f"{name!r} has other coefficients than those before it")
 
     def records(self, experiment, folder, row):
-        """Place the sweep."""
+        """Return the paths of the sweep."""
         return [f"{folder}/sweeps/{row}.csv"]
 
     def read(self, paths):
@@ -86,7 +86,7 @@ class Sweep(TableKind):
         )
 
     def notes(self, table, cells):
-        """Say what a row is."""
+        """Describe what a row is."""
         from negmerge.reporting.notes import error_note
 
         return [

@@ -51,7 +51,7 @@ class Classifier:
         return tuned(model.to(self._device), self._compute)
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
-        """Give images to forget or to retain, which train and are measured, or test images.
+        """Return images to forget or to retain, which train and are measured, or test images.
 
         The role `original` has the images that the original model is trained on.
         """
@@ -67,7 +67,7 @@ class Classifier:
         return augmentation.evaluation_transform(self._model["size"], *WITHIN_MODEL)
 
     def selection_metrics(self, found: Outputs, seed: int) -> dict[str, float]:
-        """Give the success of the membership attack, where test images are measured as well."""
+        """Return the success of the membership attack, where test images are measured as well."""
         if "test" not in found:
             return {}
         known = found["retain"], found["test"], found["forget"]
@@ -82,7 +82,7 @@ class Classifier:
         relearning: Mapping | None,
         seed: int,
     ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-        """Give the success of the membership attack by each of its features, and relearn times.
+        """Return the success of the membership attack by each of its features, and relearn times.
 
         And of each image the probability of its class, and whether the attack takes it for unseen.
         Beside the attack stands how many of the retain and test images it learned from.

@@ -197,7 +197,7 @@ class Classifier(Experiment):
         }
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Give the prepared images, which all roles share, and which of them are forgotten."""
+        """Return the prepared images, which all roles share, and which of them are forgotten."""
         return {"images": ("images", self.dataset), "split": ("place", f"{task}/split.json")}
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:

@@ -46,7 +46,7 @@ class ZeroShot:
         return tuned(encoder.to(self._device), self._compute)
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
-        """Give a part of the role's data set, and its zero-shot head."""
+        """Return a part of the role's data set, and its zero-shot head."""
         items = Part(self._files[f"{name}_data"], PARTS[purpose], self._datasets[name]).thinned(
             most
         )
@@ -64,7 +64,7 @@ class ZeroShot:
         return augmentation.evaluation_transform(model["size"], model["mean"], model["std"])
 
     def selection_metrics(self, found: Outputs, seed: int) -> dict[str, float]:
-        """Give nothing: the accuracies are all."""
+        """Return nothing: the accuracies are all."""
         return {}
 
     def scores(
@@ -75,7 +75,7 @@ class ZeroShot:
         relearning: Mapping | None,
         seed: int,
     ) -> tuple[dict, dict]:
-        """Give nothing: the accuracies are all."""
+        """Return nothing: the accuracies are all."""
         return {}, {}
 
     def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:

@@ -89,7 +89,7 @@ class ZeroShot(Experiment):
         }
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Give the prepared images and the zero-shot head of each role."""
+        """Return the prepared images and the zero-shot head of each role."""
         sets = self.roles(task)
         images = {f"{role}_data": ("images", sets[role]) for role in roles}
         heads = {f"{role}_head": ("place", f"heads/{sets[role]}.safetensors") for role in roles}

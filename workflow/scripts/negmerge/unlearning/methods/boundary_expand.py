@@ -26,7 +26,7 @@ class Options(TrainingOptions):
 
 
 def expand(model: nn.Module, seed: int) -> int:
-    """Give the last linear layer of a model, in the order of its modules, one more output.
+    """Add one more output to the last linear layer of a model, in the order of its modules.
 
     The new row and bias are drawn as torch draws them, uniformly from -1/sqrt(d) to 1/sqrt(d) with
     d inputs; the other rows stay as they are.

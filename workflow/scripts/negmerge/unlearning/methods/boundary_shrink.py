@@ -57,7 +57,7 @@ def adversarial_images(
 
 @torch.no_grad()
 def nearest_labels(model: nn.Module, adversarial: Tensor) -> Tensor:
-    """Give the classes that a model in evaluation mode sees, (n,); they may be the true ones."""
+    """Return the classes that a model in evaluation mode sees, (n,); they may be the true ones."""
     with evaluating(model):
         return model(adversarial).argmax(dim=1)
 

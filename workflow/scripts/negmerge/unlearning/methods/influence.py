@@ -62,7 +62,7 @@ def inverse_fisher(vector: Tensor, gradients: Iterable[Tensor], samples: int = 1
 
 
 def influence_direction(model: nn.Module, forget: Loader, retain: Loader) -> Tensor:
-    """Give v = |Df| / (|Df| + |Dr|) * (mean gradient on Df - mean gradient on Dr), (P,)."""
+    """Return v = |Df| / (|Df| + |Dr|) * (mean gradient on Df - mean gradient on Dr), (P,)."""
     (on_forget, forgotten), (on_retain, retained) = (_mean(model, s) for s in (forget, retain))
     return forgotten / (forgotten + retained) * (on_forget - on_retain)
 
@@ -92,7 +92,7 @@ def run(
 
 
 def _mean(model: nn.Module, loader: Loader) -> tuple[Tensor, int]:
-    """Give the mean gradient over all samples of a set, and how many there are."""
+    """Return the mean gradient over all samples of a set, and how many there are."""
     total, count = None, 0
     for size, gradients in batch_gradients(model, loader):
         part = size * _flat(gradients)

@@ -30,7 +30,7 @@ class Options(TrainingOptions):
 
 
 def penalty_weight(alpha: float, epoch: int, epochs: int, plain_epochs: int = 0) -> float:
-    """Give alpha * (1 - epoch / (E - e0)), and 0 in the last e0 epochs.
+    """Return alpha * (1 - epoch / (E - e0)), and 0 in the last e0 epochs.
 
     As in OPTML-Group/Unlearn-Saliency, so without any penalty if e0 = E.
 

@@ -39,7 +39,7 @@ class Options(TrainingOptions):
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Give T^2 * KL(teacher || student) of logits (n, classes) over T, the mean over the batch.
+    """Return T^2 * KL(teacher || student) of logits (n, classes) over T, the mean over the batch.
 
     Hinton et al. (2015); T^2 keeps the size of gradients the same for all T.
     """

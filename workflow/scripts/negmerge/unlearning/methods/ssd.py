@@ -28,7 +28,7 @@ class Options(Settings):
 
 
 def importance(model: nn.Module, batches: Iterable[Batch]) -> dict[str, Tensor]:
-    """Give each weight's importance: the mean over batches of the squared batch-mean gradient.
+    """Return each weight's importance: the mean over batches of the squared batch-mean gradient.
 
     In evaluation mode. As in if-loops/selective-synaptic-dampening, not the mean over samples that
     the Fisher information would be; so it depends on the size of the batches.

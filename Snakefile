@@ -7,8 +7,9 @@
 #   results/{study}/{experiment}/{task}/trained/{trained}.safetensors  a classifier from scratch: original, retrain
 #   results/{study}/{experiment}/{task}/candidates/{method}.safetensors  what an unlearn method has made of it
 #   results/{study}/{experiment}/{task}/finetuned/{point}.safetensors
-#   results/{study}/{experiment}/{task}/vectors/{point}.safetensors
+#   results/{study}/{experiment}/{task}/vectors/{point}.safetensors  its task vector: fine-tuned minus base
 #   results/{study}/{experiment}/{task}/merged/{method}.safetensors
+#   results/{study}/{experiment}/{task}/sparsity/{table}.json  zeros of the vectors that a table shows
 #   results/{study}/{experiment}/{task}/sweeps/{vector}.csv  validation of a point, a merge, or what was trained
 #   results/{study}/{experiment}/{task}/selected/{method}.json  by each rule: which candidate, which coefficient
 #   results/{study}/{experiment}/{task}/scores/{method}.json, outcomes/{method}.safetensors (of each image)

@@ -117,6 +117,11 @@ def kind_of(what):
     return lambda wildcards: load(shown(what)(wildcards).kind)
 
 
+def shown_methods(what):
+    """A look-up of the methods in the `table` or `figure` that a path names."""
+    return lambda wildcards: shown(what)(wildcards).method_names
+
+
 def dataset(wildcards):
     return find("data set", wildcards.dataset, catalogue().datasets)
 
@@ -132,10 +137,6 @@ def by_hand_of(wildcards):
 
 
 re_estimates = setting("re_estimates")
-
-
-def shown_methods(wildcards):
-    return list(shown("figure")(wildcards).methods)
 
 
 def forgotten_classes(wildcards):

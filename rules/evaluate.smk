@@ -44,8 +44,8 @@ rule gradcam:
     input:
         unpack(role_inputs("forget")),
         base=base,
-        selected=in_figure(artefacts.selected),
-        candidates=in_figure(artefacts.candidates),
+        selected=of_shown(artefacts.selected, "figure"),
+        candidates=of_shown(artefacts.candidates, "figure"),
     output:
         maps="results/{study}/{experiment}/{task}/gradcam/{figure}.safetensors",
     log:
@@ -64,7 +64,7 @@ rule gradcam:
         code=job_code("gradcam"),
         scenario=scenario,
         about=lambda wildcards: {
-            name: experiment(wildcards).about(name) for name in shown_methods(wildcards)
+            name: experiment(wildcards).about(name) for name in shown_methods("figure")(wildcards)
         },
         re_estimates=re_estimates,
         classes=forgotten_classes,

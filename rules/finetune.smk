@@ -7,6 +7,7 @@ rule finetune:
         base=base,
     output:
         finetuned=intermediate("results/{study}/{experiment}/{task}/finetuned/{point}.safetensors"),
+        vector=intermediate("results/{study}/{experiment}/{task}/vectors/{point}.safetensors"),
     log:
         "results/{study}/logs/finetune/{experiment}/{task}/{point}.log",
     benchmark:
@@ -31,29 +32,3 @@ rule finetune:
         "finetune: {wildcards.experiment}, {wildcards.task}, {wildcards.point}"
     script:
         "../workflow/scripts/finetune.py"
-
-
-rule vector:
-    input:
-        base=base,
-        finetuned="results/{study}/{experiment}/{task}/finetuned/{point}.safetensors",
-    output:
-        vector=intermediate("results/{study}/{experiment}/{task}/vectors/{point}.safetensors"),
-    log:
-        "results/{study}/logs/vector/{experiment}/{task}/{point}.log",
-    benchmark:
-        "results/{study}/benchmarks/vector/{experiment}/{task}/{point}.tsv"
-    conda:
-        "../envs/merging.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(8000),
-        runtime=minutes(work.vector),
-        estimate_s=seconds(work.vector),
-        disk_mb=megabytes(work.vector),
-    params:
-        code=code("vector"),
-    message:
-        "vector: {wildcards.experiment}, {wildcards.task}, {wildcards.point}"
-    script:
-        "../workflow/scripts/vector.py"

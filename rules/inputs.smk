@@ -82,13 +82,13 @@ def in_task(place, by):
     return checked(look_up)
 
 
-def in_figure(place):
-    """A look-up of paths in the task's folder: `place` of each method that a figure shows."""
+def of_shown(place, what):
+    """A look-up of paths in the task's folder: `place` of each method that a table or figure shows."""
 
     def look_up(wildcards):
         folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
         chosen = experiment(wildcards)
-        found = [file for name in shown_methods(wildcards) for file in place(chosen, name)]
+        found = [file for name in shown_methods(what)(wildcards) for file in place(chosen, name)]
         return [f"{folder}/{file}" for file in dict.fromkeys(found)]
 
     return checked(look_up)

@@ -72,15 +72,15 @@ rule greedy:
 rule sparsity:
     input:
         base=base,
-        vectors=in_task(artefacts.pool_vectors, "method"),
-        candidates=in_task(artefacts.candidates, "method"),
-        choice=in_task(artefacts.chosen_single, "method"),
+        vectors=of_shown(artefacts.pool_vectors, "table"),
+        candidates=of_shown(artefacts.candidates, "table"),
+        choices=of_shown(artefacts.chosen_single, "table"),
     output:
-        sparsity="results/{study}/{experiment}/{task}/sparsity/{method}.json",
+        sparsity="results/{study}/{experiment}/{task}/sparsity/{table}.json",
     log:
-        "results/{study}/logs/sparsity/{experiment}/{task}/{method}.log",
+        "results/{study}/logs/sparsity/{experiment}/{task}/{table}.log",
     benchmark:
-        "results/{study}/benchmarks/sparsity/{experiment}/{task}/{method}.tsv"
+        "results/{study}/benchmarks/sparsity/{experiment}/{task}/{table}.tsv"
     conda:
         "../envs/merging.yaml"
     threads: 1
@@ -91,16 +91,19 @@ rule sparsity:
     params:
         code=code("sparsity"),
         freeze=setting("freeze"),
+        points=lambda wildcards: {
+            name: experiment(wildcards).points(name) for name in shown_methods("table")(wildcards)
+        },
     message:
-        "sparsity: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
+        "sparsity: {wildcards.experiment}, {wildcards.task}, {wildcards.table}"
     script:
         "../workflow/scripts/sparsity.py"
 
 
 rule signs:
     input:
-        vectors=in_figure(artefacts.pool_vectors),
-        merged=in_figure(artefacts.candidate),
+        vectors=of_shown(artefacts.pool_vectors, "figure"),
+        merged=of_shown(artefacts.candidate, "figure"),
     output:
         signs="results/{study}/{experiment}/{task}/signs/{figure}.json",
     log:

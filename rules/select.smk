@@ -1,5 +1,6 @@
 # What each method chooses: a sweep of its candidates on validation data, and the choice among them; or
-# a search that finds the same choice without whole sweeps. Rule unlearn sweeps what it trains itself.
+# a search that finds the same choice without whole sweeps. Rule unlearn itself measures what it trains,
+# and chooses.
 
 
 rule sweep:
@@ -85,6 +86,8 @@ rule select:
         "results/{study}/logs/select/{experiment}/{task}/{method}.log",
     benchmark:
         "results/{study}/benchmarks/select/{experiment}/{task}/{method}.tsv"
+    wildcard_constraints:
+        method=rf"(?!{UNLEARN_METHOD}\.json)\w[\w-]*",
     localrule: True
     conda:
         "../envs/reporting.yaml"

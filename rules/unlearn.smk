@@ -1,6 +1,6 @@
 # Methods that make the original classifier forget by training it, or by one step. A job tries all
-# values of a method's grid, which share its start and the images, and keeps the models that a rule
-# chooses.
+# values of a method's grid, which share its start and the images, chooses among them by each rule, and
+# keeps the models that are chosen.
 
 
 rule unlearn:
@@ -13,6 +13,7 @@ rule unlearn:
             "results/{study}/{experiment}/{task}/candidates/{method}.safetensors"
         ),
         sweep="results/{study}/{experiment}/{task}/sweeps/{method}.csv",
+        selected="results/{study}/{experiment}/{task}/selected/{method}.json",
     log:
         "results/{study}/logs/unlearn/{experiment}/{task}/{method}.log",
     benchmark:
@@ -31,6 +32,7 @@ rule unlearn:
     params:
         code=job_code("unlearn", **{plugins.UNLEARN_METHODS: method_name}),
         scenario=scenario,
+        about=of_method("about_choice"),
         method=method_name,
         options=lambda wildcards: of_method("use")(wildcards).options,
         grid=lambda wildcards: of_method("use")(wildcards).grid,

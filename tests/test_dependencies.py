@@ -100,7 +100,7 @@ def closure(name):
 
 
 def test_a_change_of_a_table_or_a_method_retrains_nothing():
-    for script in ("base", "finetune", "vector", "prepare", "head"):
+    for script in ("base", "finetune", "prepare", "head"):
         assert not {path for path in closure(script) if path.startswith("reporting/")}
         assert not {path for path in closure(script) if path.startswith("merging/")}
     assert not {path for path in closure("finetune") if path.startswith("data/sources/")}

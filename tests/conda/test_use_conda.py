@@ -26,11 +26,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ENVS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
 TASK = "results/small/resnet/trial1"
-TARGETS = (f"{TASK}/vectors/plain.safetensors", "results/small/report.html")
+TARGETS = (f"{TASK}/merged/negmerge.safetensors", "results/small/report.html")
 RAN = {
     "data": {"prepare", "split"},
     "models": {"train", "finetune"},
-    "merging": {"vector"},
+    "merging": {"merge"},
     "reporting": {"report"},
 }
 PREPARED = "data/fashion-small/images.safetensors"

@@ -44,7 +44,8 @@ def count(stored, vector, pool, base, frozen="nothing"):
     files = [stored(f"vector{number}", one) for number, one in enumerate(pool)]
     base = stored("base", base)
     merged = stored("merged", vector)
-    return sparsity(merged, files, base, lambda name: not is_frozen(name, frozen))
+    (found,) = sparsity([merged], files, base, lambda name: not is_frozen(name, frozen))
+    return found
 
 
 def test_zeros_are_counted_against_both_denominators(stored):
@@ -58,6 +59,15 @@ def test_numbers_that_shrink_the_base_have_its_opposite_sign(stored):
     assert count(stored, VECTOR, [VECTOR], BASE).shrinking == 2
     negative = {name: -tensor for name, tensor in VECTOR.items()}
     assert count(stored, negative, [VECTOR], BASE).shrinking == 0
+
+
+def test_vectors_of_one_pool_are_counted_together_as_each_alone(stored):
+    pool = [stored(name, one) for name, one in (("a", VECTOR), ("b", OTHER))]
+    base = stored("base", BASE)
+    together = sparsity(pool, pool, base, lambda name: True)
+    assert together == [sparsity([one], pool, base, lambda name: True)[0] for one in pool]
+    assert [one.kept for one in together] == [3, 4]
+    assert len({one.agreeing for one in together}) == 1
 
 
 def test_only_numbers_that_no_vector_leaves_at_zero_vote(stored):
@@ -79,7 +89,7 @@ def test_counts_are_those_of_whole_tensors(tmp_path_factory, seed, size):
     for number, state in enumerate([merged, *pool, base]):
         write_state(folder / str(number), state, {})
         files.append(StateFile(folder / str(number)))
-    found = sparsity(files[0], files[1:-1], files[-1], lambda name: True)
+    (found,) = sparsity(files[:1], files[1:-1], files[-1], lambda name: True)
     numbers = torch.stack([vector["w"] for vector in pool])
     assert found == Sparsity(
         kept=found.agreeing,

@@ -189,7 +189,7 @@ def test_a_download_is_fetched_again(capsys):
 def test_checkpoints_that_no_job_needs_any_more_are_counted(capsys):
     vector = f"{STUDY}/clip/cats/vectors/m1.safetensors"
     config = {"checkpoints": "needed", "intermediate": ["results/*/*/*/vectors/*.safetensors"]}
-    job = type(BASES)(**vars(BASES) | {"rule": "vector", "config": config})
+    job = type(BASES)(**vars(BASES) | {"rule": "finetune", "config": config})
     job.output = type(BASES.output)(vector=vector)
     run(job)
     Path(vector).unlink()

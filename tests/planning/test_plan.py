@@ -83,16 +83,17 @@ PAPER_JOBS = {
     "split": 12,
     "train": 2 * 12,
     "finetune": 8 * (4 * 30 + 3) + 12 * 27,
-    "vector": 8 * (4 * 30 + 3) + 12 * 27,
     "merge": 8 * (18 + 5 + 5 + 4) + 12 * 5 + 3 * 2,
     "greedy": 8 * 4 + 12,
-    "sparsity": 8 * (3 * 4 + 3) + 3 * 6,
-    # The rule `gap` needs whole sweeps, also of what no figure draws.
-    "sweep": 8 * (4 * 30 + 3 + 6 + 5 + 5 + 5) + 12 * (27 + 6 + 1) + 3 * 2,
-    "search": 8 * 13,
+    # One for all rows of a table: of `table4`, and of `mask`.
+    "sparsity": 8 * (3 + 1) + 3,
+    # Figures draw whole sweeps of ViT-B/32, and the rule `gap` needs them of all that it chooses.
+    "sweep": 8 * (30 + 4) + 12 * (27 + 6 + 1) + 3 * 2,
+    "search": 8 * (13 + 2 + 3 * 6 + 3 * 1),
     "unlearn": 12 * 13,
     # A method is chosen and scored by all rules at once; what is left as it is, is only scored.
-    "select": 8 * (20 + 3 * 6 + 3 * 1) + 12 * 20 + 3 * 2,
+    # The rule unlearn chooses itself.
+    "select": 8 * (20 + 3 * 6 + 3 * 1) + 12 * 7 + 3 * 2,
     "evaluate": 8 * (21 + 3 * 7 + 3 * 2) + 12 * (20 + 2) + 3 * 2,
     "gradcam": 3,
     "signs": 1,

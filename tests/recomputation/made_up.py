@@ -75,7 +75,8 @@ def _write_weights(folder: Path) -> None:
     }
     write_tensors(task / "merged/greedy.safetensors", header, w=np.array(POOL["a.1"], np.float32))
     counts = {"kept": 3, "shrinking": 2, "voting": 3, "agreeing": 2, "trainable": 4, "state": 4}
-    write_json(task / "sparsity/uniform.json", [counts | {"models": 2, "rule": None}])
+    counts |= {"method": "uniform", "models": 2, "rule": None}
+    write_json(task / "sparsity/zeros.json", [counts])
 
 
 def _write_clip(task: Path) -> None:

@@ -15,13 +15,13 @@ KIND = "counts of kept numbers"
 def check(study: Study) -> Iterator[Result]:
     """Count anew, for each vector that was counted and is kept with its pool and base."""
     for task in study.tasks():
-        for name, path in task.files("sparsity", "json").items():
+        for path in task.files("sparsity", "json").values():
             for stored in read_records(path):
-                yield _compare(task, name, study.place(path), stored)
+                yield _compare(task, study.place(path), stored)
 
 
-def _compare(task: Task, name: str, place: str, stored: dict) -> Result:
-    vector, pool = _files(task, name, stored["rule"])
+def _compare(task: Task, place: str, stored: dict) -> Result:
+    vector, pool = _files(task, stored["method"], stored["rule"])
     if vector is None or len(pool) != stored["models"]:
         return Result(KIND, place, left_out="the vectors are not kept")
     base, merged, *vectors = map(read_tensors, (task.base, vector, *pool))

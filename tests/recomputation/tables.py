@@ -94,11 +94,10 @@ def _score(study: Study, cell: Cell, method: str) -> dict:
 
 
 def _counts(study: Study, cell: Cell) -> dict:
-    path = folder_of(study, cell) / "sparsity" / f"{cell['method']}.json"
-    if not path.exists():
-        return {}
-    records = read_records(path)
-    return next((one for one in records if one["rule"] == cell["rule"]), records[0])
+    files = sorted((folder_of(study, cell) / "sparsity").glob("*.json"))
+    records = [record for path in files for record in read_records(path)]
+    own = [record for record in records if record["method"] == cell["method"]]
+    return next((one for one in own if one["rule"] == cell["rule"]), own[0] if own else {})
 
 
 def _swept(study: Study, cell: Cell) -> Record:

@@ -128,8 +128,8 @@ def test_another_choice_is_found(study, place, old, new, rule):
         ("clip/digits/scores/uniform.json", '"n": 20', '"n": 21', "right answers"),
         ("clip/digits/scores/uniform.json", '"coefficient": 0.5', '"coefficient": 1', "choices in"),
         ("resnet/trial1/scores/finetune.json", ": 30.0}", ": 40.0}", "membership attacks"),
-        ("clip/digits/sparsity/uniform.json", '"agreeing": 2', '"agreeing": 3', "counts of kept"),
-        ("clip/digits/sparsity/uniform.json", '"shrinking": 2', '"shrinking": 1', "counts of kept"),
+        ("clip/digits/sparsity/zeros.json", '"agreeing": 2', '"agreeing": 3', "counts of kept"),
+        ("clip/digits/sparsity/zeros.json", '"shrinking": 2', '"shrinking": 1', "counts of kept"),
     ],
 )  # fmt: skip
 def test_another_score_is_found(study, place, old, new, kind):

@@ -102,7 +102,8 @@ def test_what_each_rule_chose_is_read(tmp_path):
     chosen = [choice("unlearn", name, 1.0, "salun") | {"rule": name} for name in ("gap", "retain")]
     path = tmp_path / "salun.json"
     write_json(path, chosen)
-    assert choices(LABELS, ABOUT, [str(path)]) == chosen
+    about = {"kind": "unlearn", "models": 4}
+    assert choices(LABELS, about, [str(path)]) == [one | {"models": 4} for one in chosen]
     write_json(path, [{"vector": "a1"}])
     with pytest.raises(UserError, match=r"salun.json: the key 'coefficient' is missing"):
         choices(LABELS, ABOUT, [str(path)])

@@ -68,9 +68,8 @@ def test_costs_are_those_of_the_jobs_that_merge(study):
 def test_a_table_of_masks_reads_scores_and_counts(study):
     found = artefacts.table_records(study, table("mask", ["negmerge", "task-arithmetic"]))
     assert found["records"] == [
-        f"mini-clip/digits/{folder}/{name}.json"
-        for name in ("negmerge", "task-arithmetic")
-        for folder in ("sparsity", "scores")
+        f"mini-clip/digits/{place}.json"
+        for place in ("sparsity/{table}", "scores/negmerge", "scores/task-arithmetic")
     ]
     column = {"label": "x", "experiments": ["mini-resnet"], "tasks": ["trial1"], "rule": "gap"}
     rows = {"negmerge": "x", "task-arithmetic": "y"}
@@ -79,10 +78,9 @@ def test_a_table_of_masks_reads_scores_and_counts(study):
     assert artefacts.table_records(study, shown)["records"] == [
         f"mini-resnet/trial1/{place}.json"
         for place in (
-            "sparsity/negmerge",
+            "sparsity/{table}",
             "scores/negmerge",
             "scores/retrain",
-            "sparsity/task-arithmetic",
             "scores/task-arithmetic",
         )
     ]

@@ -84,7 +84,7 @@ class Checkout:
         )
 
     def planned(self, *targets: str) -> set[str]:
-        """The jobs of a dry run by their messages, e.g. `vector: clip, digits, m1`."""
+        """The jobs of a dry run by their messages, e.g. `finetune: clip, digits, m1`."""
         run = self.snakemake("--dry-run", "--cores", "2", "--", *targets)
         assert run.returncode == 0, run.stderr
         return set(re.findall(r"^Job \d+: (.*)$", run.stdout + run.stderr, flags=re.M))

@@ -112,7 +112,7 @@ def lie_about_offsets(path):
     ],
 )
 def test_a_damaged_checkpoint_is_named_and_the_rest_stays(editable, damage, message):
-    checkpoint = editable.folder / "results/tiny/clip/digits/finetuned/m10.safetensors"
+    checkpoint = editable.folder / "results/tiny/clip/digits/vectors/m10.safetensors"
     damage(checkpoint)
     # A checkpoint of the user's own has no record that would tell at once.
     place_of_record(editable.folder / "results/tiny", checkpoint).unlink()
@@ -121,13 +121,13 @@ def test_a_damaged_checkpoint_is_named_and_the_rest_stays(editable, damage, mess
         "--cores",
         "1",
         "--forcerun",
-        "vector",
+        "merge",
         "--",
         "results/tiny/clip/digits/merged/negmerge.safetensors",
     )
     assert run.returncode == 1
-    log = (editable.folder / "results/tiny/logs/vector/clip/digits/m10.log").read_text()
-    assert log.startswith("error: results/tiny/clip/digits/finetuned/m10.safetensors: ")
+    log = (editable.folder / "results/tiny/logs/merge/clip/digits/negmerge.log").read_text()
+    assert log.startswith("error: results/tiny/clip/digits/vectors/m10.safetensors: ")
     assert message in log
     assert len(log.splitlines()) == 1
     assert message in run.stderr, "the log must be shown"

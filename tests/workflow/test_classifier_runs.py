@@ -187,6 +187,7 @@ def test_a_diverged_method_says_so_and_leaves_the_others_alone(editable):
     assert set(before) - set(after) <= {
         "resnet/trial1/candidates/boundary-expand.safetensors",
         "resnet/trial1/sweeps/boundary-expand.csv",
+        "resnet/trial1/selected/boundary-expand.json",
         "resnet/trial1/scores/boundary-expand.json",
     }
     assert all(after[file] == before[file] for file in after)

@@ -26,9 +26,8 @@ KINDS = {
     "text": ("results/tiny/clip/text.safetensors", "results/tiny/clip/heads/digits.safetensors"),
     "head": ("results/tiny/clip/heads/digits.safetensors", f"{DIGITS}/scores/negmerge.json"),
     "trained": (f"{TRIAL}/trained/original.safetensors", f"{TRIAL}/finetuned/ls0.safetensors"),
-    "finetuned": (f"{DIGITS}/finetuned/m10.safetensors", f"{DIGITS}/vectors/m10.safetensors"),
     "vector": (f"{DIGITS}/vectors/m1.safetensors", f"{DIGITS}/merged/uniform.safetensors"),
-    "merged": (f"{DIGITS}/merged/negmerge.safetensors", f"{DIGITS}/sparsity/negmerge.json"),
+    "merged": (f"{DIGITS}/merged/negmerge.safetensors", f"{DIGITS}/sparsity/sparsity.json"),
     "sweep": (f"{DIGITS}/sweeps/m1.csv", f"{DIGITS}/selected/task-arithmetic.json"),
     "reference": (f"{TRIAL}/sweeps/retrain.csv", f"{TRIAL}/selected/negmerge.json"),
     "search": (f"{DIGITS}/searches/negmerge-1.json", f"{DIGITS}/selected/negmerge-1.json"),
@@ -36,7 +35,7 @@ KINDS = {
     "selected": (f"{DIGITS}/selected/uniform.json", f"{DIGITS}/scores/uniform.json"),
     "score": (f"{DIGITS}/scores/uniform.json", "results/tiny/tables/accuracy.md"),
     "outcomes": (f"{TRIAL}/outcomes/negmerge.safetensors", "results/tiny/tables/gap.md"),
-    "sparsity": (f"{DIGITS}/sparsity/uniform.json", "results/tiny/tables/sparsity.md"),
+    "sparsity": (f"{DIGITS}/sparsity/sparsity.json", "results/tiny/tables/sparsity.md"),
     "table": ("results/tiny/tables/accuracy.md", REPORT),
 }
 

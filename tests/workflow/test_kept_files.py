@@ -41,7 +41,7 @@ def test_what_went_is_not_missed(lean, monkeypatch):
     assert lean.planned(*TARGETS) == set()
     monkeypatch.chdir(lean.folder)
     jobs = list_jobs(TARGETS)
-    assert {job.rule for job in jobs} >= {"finetune", "vector", "merge", "evaluate"}
+    assert {job.rule for job in jobs} >= {"finetune", "merge", "evaluate"}
     assert not [job for job in jobs if job.to_do]
     plan = make_plan("tiny", "sparsity")
     assert plan["hours"]["cpu"] == {"estimate": 0, "at_most": 0}
@@ -55,7 +55,7 @@ def test_what_went_is_not_missed(lean, monkeypatch):
 def test_what_is_asked_for_stays(lean, tmp_path):
     copy = lean.copy(tmp_path / "workflow")
     place = f"{TASK}/vectors/m1.safetensors"
-    assert copy.planned(place) == {"finetune: clip, digits, m1", "vector: clip, digits, m1"}
+    assert copy.planned(place) == {"finetune: clip, digits, m1"}
     run = copy.snakemake("--cores", "2", "--", place)
     assert run.returncode == 0, run.stderr
     assert (copy.folder / place).is_file()

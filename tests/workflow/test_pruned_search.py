@@ -45,5 +45,5 @@ def test_editing_the_greedy_merge_reruns_no_other_merge(editable):
     planned = editable.planned("results/tiny/tables/accuracy.md")
     assert "greedy: clip, digits, greedy" in planned
     assert "sweep: clip, digits, greedy" in planned
-    assert not [job for job in planned if job.startswith(("merge", "finetune", "vector"))]
+    assert not [job for job in planned if job.startswith(("merge", "finetune"))]
     assert not [job for job in planned if job.endswith((" negmerge", " uniform"))]

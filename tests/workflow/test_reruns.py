@@ -15,7 +15,8 @@ def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
     planned = editable.planned(REPORT)
     assert {
         "merge: clip, digits, negmerge",
-        "sparsity: clip, digits, negmerge",
+        "sparsity: clip, digits, sparsity",
+        "sparsity: clip, digits, mask",
         "sweep: clip, digits, negmerge",
         "select: clip, digits, negmerge",
         "evaluate: clip, digits, negmerge",
@@ -24,7 +25,7 @@ def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
         "figure: tradeoff",
         "report: tiny",
     } <= planned
-    assert not [job for job in planned if job.startswith(("finetune", "vector", "base", "prepare"))]
+    assert not [job for job in planned if job.startswith(("finetune", "base", "prepare"))]
     assert not [
         job
         for job in planned
@@ -41,10 +42,7 @@ def test_the_format_of_tables_reruns_only_the_tables(editable):
 def test_a_points_settings_rerun_that_point_and_what_follows(editable):
     editable.edit("config/studies/tiny.yaml", "weight_decay: 0.2", "weight_decay: 0.3")
     planned = editable.planned(REPORT)
-    assert {job for job in planned if job.startswith(("finetune", "vector"))} == {
-        "finetune: clip, digits, m10",
-        "vector: clip, digits, m10",
-    }
+    assert {job for job in planned if job.startswith("finetune")} == {"finetune: clip, digits, m10"}
     assert {job for job in planned if job.startswith("sweep")} == {
         "sweep: clip, digits, m10",
         "sweep: clip, digits, uniform",
@@ -61,11 +59,19 @@ def test_the_grid_of_coefficients_reruns_no_merge_but_that_of_what_was_chosen(ed
     editable.edit("config/studies/tiny.yaml", "stop: 1.0", "stop: 1.5")
     planned = editable.planned(REPORT)
     assert "sweep: clip, digits, m1" in planned
-    assert {job for job in planned if job.startswith(("finetune", "vector", "merge", "spars"))} == {
+    assert {job for job in planned if job.startswith(("finetune", "merge", "sparsity"))} == {
         "merge: clip, digits, masked-single",
-        "sparsity: clip, digits, masked-single",
-        "sparsity: clip, digits, task-arithmetic",
+        "sparsity: clip, digits, mask",
     }
+
+
+def test_one_model_more_in_the_pool_makes_no_unlearn_method_run_again(editable):
+    editable.edit(
+        "config/studies/tiny.yaml", "{ls0: {}, ", "{ls0: {}, ls2: {label_smoothing: 0.2}, "
+    )
+    planned = editable.planned(REPORT)
+    assert "finetune: resnet, trial1, ls2" in planned
+    assert not [job for job in planned if job.startswith(("unlearn", "train", "base"))]
 
 
 def test_the_way_to_compute_reruns_what_computes_a_model_that_forgets(editable):

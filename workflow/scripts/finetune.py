@@ -1,4 +1,4 @@
-"""Fine-tune the base on what it shall forget, with the hyper-parameters of one point."""
+"""Fine-tune the base on what it shall forget, by the recipe of one point; subtract the base."""
 
 from torch.nn import functional
 
@@ -12,13 +12,14 @@ from negmerge.scenarios import load_scenario
 from negmerge.settings.recipe import Recipe
 from negmerge.states import read_state, write_state
 from negmerge.training import fit
+from negmerge.vectors import task_vector
 
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
     recipe = Recipe.model_validate(params.recipe)
-    scenario = load_scenario(params.scenario, inputs, device)
-    network = scenario.network(read_state(inputs.base), inputs.base)
+    scenario, base = load_scenario(params.scenario, inputs, device), read_state(inputs.base)
+    network = scenario.network(base, inputs.base)
     freeze(network, params.freeze)
     forget = scenario.role("forget", "train")
     transform = scenario.training_transform(recipe.augmentation)
@@ -37,5 +38,8 @@ with job(snakemake) as provenance:
         saved=saved,
         fused=params.scenario["compute"]["fused"],
     )
-    write_state(snakemake.output.finetuned, network.state_dict(), {"recipe": params.recipe})
+    finetuned = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    write_state(snakemake.output.finetuned, finetuned, {"recipe": params.recipe})
+    vector = task_vector(base, finetuned, snakemake.output.finetuned)
+    write_state(snakemake.output.vector, vector, {"point": snakemake.wildcards.point})
     saved.remove()

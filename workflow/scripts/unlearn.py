@@ -2,9 +2,11 @@
 
 from torch import nn
 
+from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
+from negmerge.scenarios.unlearned import choices
 from negmerge.scenarios.unlearning import unlearn
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.choice import load_rules
@@ -15,7 +17,7 @@ from negmerge.unlearning import METHODS
 from negmerge.unlearning.tuning import stacked, tune
 
 with job(snakemake):
-    inputs, params, name = snakemake.input, snakemake.params, snakemake.wildcards.method
+    inputs, params, labels = snakemake.input, snakemake.params, snakemake.wildcards
     device, loaders = compute.prepare(snakemake)
     method, recipe = METHODS[params.method], Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, inputs, device)
@@ -31,8 +33,13 @@ with job(snakemake):
         return model
 
     rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
-    tuned = tune(name, params.grid, train, validation, rules, params.halvings, params.unchanged)
+    how = rules, params.halvings, params.unchanged
+    tuned = tune(labels.method, params.grid, train, validation, *how)
     report = {"method": params.method, "options": params.options, "grid": params.grid}
-    report["data_used"] = method.used_data(method.check(name, params.options))
+    report["data_used"] = method.used_data(method.check(labels.method, params.options))
     write_state(snakemake.output.candidates, stacked(tuned.states), report)
-    write_points(snakemake.output.sweep, snakemake.wildcards, tuned.points)
+    write_points(snakemake.output.sweep, labels, tuned.points)
+    chosen = [(rule.choose(tuned.points), rule.name) for rule in rules if params.grid]
+    records = [choice.record(labels, rule, params.about) for choice, rule in chosen]
+    # Without a grid there is nothing to choose.
+    write_json(snakemake.output.selected, records or choices(labels, params.about, []))

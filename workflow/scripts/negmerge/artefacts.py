@@ -85,6 +85,7 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
     """Return the paths of what a table shows, and of the outcomes behind its scores.
 
     And those of the base, whatever the rows are: such a table says how much there is to forget.
+    `{table}` in a path stands for the table's name.
     """
     kind, records, bases = table_kind(table.kind), [], []
     for column in table.columns:

@@ -41,50 +41,47 @@ class Sparsity:
 
 
 def sparsity(
-    vector: StoredState,
+    vectors: Sequence[StoredState],
     pool: Sequence[StoredState],
     base: StoredState,
     is_trainable: Callable[[str], bool],
     progress: bool = False,
-) -> Sparsity:
-    """Count the zeros of a vector against both of their denominators, and the votes of its pool.
+) -> list[Sparsity]:
+    """Count the zeros of vectors against both of their denominators, and the votes of their pool.
 
     Frozen tensors are exact zeros in every vector, so a share of zeros means little without the
     numbers that it is a share of. All files are read at the same time, block by block.
 
     Args:
-        vector: a merged vector, or a single one.
-        pool: the vectors that it was made of, at least one.
+        vectors: merged vectors, or single ones; at least one.
+        pool: the vectors that all of them were made of, at least one.
         base: the weights before fine-tuning; it may have tensors that are in no vector.
         is_trainable: whether fine-tuning may change the tensor of that name.
         progress: show a bar on standard error.
+
+    Returns:
+        The counts of each vector.
 
     Raises:
         UserError: a vector with tensors of other names or shapes than the first, or than the base,
             NaN or an infinity.
     """
-    layout, origin = shapes(vector), Stored(base)
+    layout, origin = shapes(vectors[0]), Stored(base)
     shared = {name: base.shape(name) for name in base.names if name in layout}
     require_same_tensors(layout, shared, base.path)
 
-    def count(block: Block) -> Sparsity:
-        vectors = iter(block)
-        merged, before = next(vectors), block.of(origin)
-        above = below = voting = torch.ones_like(merged, dtype=torch.bool)
-        for one in vectors:
+    def count(block: Block) -> list[Sparsity]:
+        before, read = block.of(origin), iter(block)
+        merged = [next(read) for _ in vectors]
+        above = below = voting = torch.ones_like(before, dtype=torch.bool)
+        for one in read:
             above, below, voting = above & (one > 0), below & (one < 0), voting & (one != 0)
-        # Signs, since a product of small numbers may be rounded to 0.
-        opposite = ((merged > 0) & (before < 0)) | ((merged < 0) & (before > 0))
-        return Sparsity(
-            kept=int(merged.count_nonzero()),
-            shrinking=int(opposite.sum()),
-            voting=int(voting.sum()),
-            agreeing=int((above | below).sum()),
-            trainable=merged.numel() if is_trainable(block.name) else 0,
-            state=merged.numel(),
-        )
+        votes = {"voting": int(voting.sum()), "agreeing": int((above | below).sum())}
+        size = before.numel()
+        votes |= {"trainable": size if is_trainable(block.name) else 0, "state": size}
+        return [Sparsity(**_changes(one, before), **votes) for one in merged]
 
-    numbers = stored_pool([vector, *pool], None)
+    numbers = stored_pool([*vectors, *pool], None)
     with tqdm(
         total=numbers.size,
         desc="sparsity",
@@ -94,4 +91,12 @@ def sparsity(
         disable=not progress,
     ) as bar:
         numbers.passed = bar.update
-        return sum(numbers.map(count), Sparsity())
+        by_block = list(numbers.map(count))
+    return [sum(counts, Sparsity()) for counts in zip(*by_block, strict=True)]
+
+
+def _changes(vector: torch.Tensor, base: torch.Tensor) -> dict[str, int]:
+    """Count the numbers of a vector that are not zero, and those that shrink the base."""
+    # Signs, since a product of small numbers may be rounded to 0.
+    opposite = ((vector > 0) & (base < 0)) | ((vector < 0) & (base > 0))
+    return {"kept": int(vector.count_nonzero()), "shrinking": int(opposite.sum())}

@@ -71,11 +71,13 @@ def read_record(path: Path) -> Record:
     """
     content = read_json(path)
     try:
-        # A job's outputs lie in one folder and have the same record, each at its own place.
+        # All outputs of a job have the same record, each at its own place.
+        place = path.with_suffix("").parts
+        place = place[len(place) - place[::-1].index(FOLDER) :]
         ((name, made),) = (
             (name, made)
             for name, made in content["outputs"].items()
-            if Path(name).name == path.stem
+            if Path(name).parts[-len(place) :] == place
         )
         inputs = {
             str(used): {"sha256": facts["sha256"], "record": facts["record"]}

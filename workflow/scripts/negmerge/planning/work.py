@@ -141,15 +141,10 @@ def train(case: Case) -> Work:
 
 
 def finetune(case: Case) -> Work:
-    """Train the base on what it shall forget."""
+    """Train the base on what it shall forget; write the model and its task vector."""
     recipe = case.experiment.recipe(case.wildcards["task"], case.wildcards["point"])
     images = recipe.epochs * case.counts["forget"]["train"]
-    return case.work(trained=images, moved=2 * case.state, written=case.state)
-
-
-def vector(case: Case) -> Work:
-    """Read two states and write one."""
-    return Work(moved=3 * case.state, written=case.state)
+    return case.work(trained=images, moved=3 * case.state, written=2 * case.state)
 
 
 def merge(case: Case) -> Work:
@@ -232,8 +227,9 @@ def gradcam(case: Case) -> Work:
 
 
 def compare(case: Case) -> Work:
-    """Read the pool, the vector that was made of it, and the base."""
-    return Work(moved=(len(case.experiment.pool.changes) + 2) * case.state)
+    """Read the pool, what methods make of it, and the base."""
+    vectors = len(case.experiment.pool.changes) + len(case.experiment.methods)
+    return Work(moved=(vectors + 1) * case.state)
 
 
 def _coefficients(case: Case, rules: int = 1) -> int:

@@ -75,7 +75,8 @@ class TableKind(Kind):
         Args:
             experiment: where the row is from.
             folder: `{experiment}/{task}`, from the study's folder.
-            row: a method of the experiment.
+            row: a method of the experiment. `{table}` in a path stands for the table's name,
+                where a rule makes a file for all rows of this table.
         """
         return [f"{folder}/scores/{row}.json"]
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def read_records(path: str | Path) -> list[dict]:
-    """Read the records of one method: one for each rule that chose, or one that holds for all.
+    """Read records of methods: one for each rule that chose, or one that holds for all.
 
     Raises:
         UserError: the file cannot be read, or a record does not say what it is of.

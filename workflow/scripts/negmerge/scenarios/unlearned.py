@@ -33,7 +33,8 @@ def choices(
     """
     paths, method = {Path(path).stem: path for path in selected}, labels["method"]
     if method in paths:
-        return read_json_records(paths[method], keys=("vector", "coefficient", "kind", "rule"))
+        keys = ("vector", "coefficient", "kind", "rule")
+        return [record | about for record in read_json_records(paths[method], keys)]
     trained, tried = about["kind"] in TRAINED, int(about["kind"] == "unlearn")
     name = method if trained else None
     only = Choice(name, float(trained), None, None, None, tried=tried)

@@ -151,11 +151,14 @@ class Experiment(Settings, ABC):
 
     def about(self, method: str) -> dict[str, object]:
         """What records say of a method, whatever is chosen for it."""
+        return self.about_choice(method) | {"models": len(self.points(method))}
+
+    def about_choice(self, method: str) -> dict[str, object]:
+        """The part of `about` without the pool, which says nothing of a method that trains."""
         return {
             "kind": methods.kind(method),
             "searched": self.is_searched(method),
             "keep": self.selection.keep,
-            "models": len(self.points(method)),
         }
 
     def points(self, method: str) -> list[str]:

@@ -79,6 +79,11 @@ class Table(Settings):
         return self
 
     @property
+    def method_names(self) -> list[str]:
+        """The methods that are shown."""
+        return list(self.rows)
+
+    @property
     def published(self) -> list[str]:
         """The files of published cells that the columns name."""
         return sorted({column.published.table for column in self.columns if column.published})
@@ -112,6 +117,11 @@ class Figure(Settings):
         kind = figure_kind(self.kind)
         _check_methods("methods", f"figure of kind {self.kind}", kind, self.methods)
         return self
+
+    @property
+    def method_names(self) -> list[str]:
+        """The methods that are drawn."""
+        return list(self.methods)
 
     def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
         """Check that what is drawn is there, and fits the kind.

@@ -88,7 +88,8 @@ class Mask(TableKind):
     def records(self, experiment, folder, row):
         """Return the paths of scores and counts, and of Retrain's scores for the gap to it."""
         scored = [row, *([RETRAIN] if RETRAIN in experiment.KINDS else [])]
-        return [f"{folder}/sparsity/{row}.json", *(f"{folder}/scores/{one}.json" for one in scored)]
+        scores = (f"{folder}/scores/{one}.json" for one in scored)
+        return [f"{folder}/sparsity/{{table}}.json", *scores]
 
     def metrics_of(self, measured):
         """List the scores of the scenario, and the shares."""

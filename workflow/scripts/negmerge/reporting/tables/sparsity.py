@@ -26,8 +26,8 @@ class Sparsity(TableKind):
     )
 
     def records(self, experiment, folder, row):
-        """Return the paths of the counts."""
-        return [f"{folder}/sparsity/{row}.json"]
+        """Return the path of the counts, of all rows."""
+        return [f"{folder}/sparsity/{{table}}.json"]
 
     def notes(self, table, cells):
         """Name the denominators."""

@@ -6,7 +6,7 @@ STUDY ?= demo
 BIN := .venv/bin
 READY := .venv/.ready
 REPORT = results/$(STUDY)/report.html
-TAKES = $(if $(filter demo,$(STUDY)),about ten minutes on two cores where nothing is done yet,`negmerge plan $(STUDY)` estimates how long)
+TAKES = $(if $(filter demo,$(STUDY)),about ten minutes on two cores where nothing is done yet,`$(BIN)/negmerge plan $(STUDY)` estimates how long)
 # The command that goes on where a run was stopped: this one, with the variables it was given.
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))

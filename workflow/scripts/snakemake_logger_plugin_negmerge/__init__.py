@@ -113,7 +113,7 @@ class LogHandler(LogHandlerBase):
             )
             Thread(target=self._keep_time, daemon=True).start()
         else:
-            self._print(f"{self.total} jobs to do")
+            self._print(f"jobs to do: {self.total}")
 
     def _job_began(self, record: LogRecord) -> None:
         title = record.rule_msg or record.rule_name
@@ -137,20 +137,20 @@ class LogHandler(LogHandlerBase):
         self._print(f"FAILED {job.title}")
         logs = [(path, _lines(path, job.began)) for path in record.log]
         for path, lines in logs:
-            self._print(f"  the end of its log, {path}:" if lines else f"  nothing in {path}")
+            self._print(
+                f"  the end of its log, {path}:" if lines else f"  nothing written to {path}"
+            )
             self._print_indented(lines)
         if self.terminal and not any(lines for _, lines in logs):
             self._print_indented(self.terminal.stray_lines())
 
     def _summary(self) -> str:
         took = tqdm.format_interval(time.time() - self.began)
+        done = f"{self.done} of {self.total} jobs in {took}"
         if self.done == self.total:
-            return f"{self.total} jobs done in {took}"
+            return f"done: {done}"
         failed = f", {self.failed} failed" if self.failed else ""
-        return (
-            f"stopped after {took}: {self.done} of {self.total} jobs done{failed}\n"
-            f"to go on from there: {self.settings.again}"
-        )
+        return f"stopped: {done}{failed}\nto go on from there: {self.settings.again}"
 
     def _print(self, text: str) -> None:
         """Print a line, above the bar if there is one."""
@@ -172,6 +172,8 @@ class LogHandler(LogHandlerBase):
             return
         left = tqdm.format_interval(max(0, self.end - time.time())) if self.done else "?"
         words = f"{self.failed} failed" if self.failed else f"{left} left"
+        if self.terminal.interrupted:
+            words = "stopping"
         titles = "; ".join(job.title for job in self.running.values())
         self.bar.n = self.done
         self.bar.set_description_str(f"{words} | {titles}")

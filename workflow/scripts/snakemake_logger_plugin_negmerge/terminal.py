@@ -41,12 +41,12 @@ class Terminal:
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Let Snakemake end as it does on SIGTERM: with the jobs, which get Ctrl-C as well.
 
-        What it does on SIGINT ends in tracebacks at some moments; it is left to a second Ctrl-C,
-        and to the time before there is a scheduler.
+        What it does on SIGINT ends in tracebacks at some moments. A second Ctrl-C, or one before
+        there is a scheduler, ends it at once.
         """
         end = signal.getsignal(signal.SIGTERM)
         if self.interrupted or not callable(end):
-            raise KeyboardInterrupt
+            raise SystemExit(128 + number)
         self.interrupted = True
         # In a thread, since it takes a lock that the interrupted code may hold.
         Thread(target=end, args=(signal.SIGTERM, None)).start()

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= demo
+$(if $(STUDY),,$(error STUDY names no study))
 
 BIN := .venv/bin
 READY := .venv/.ready

@@ -98,6 +98,8 @@ class LogHandler(LogHandlerBase):
             self._print(self._summary())
         if self.terminal:
             self.terminal.give_back()
+            if self.done < self.total and not (self.failed or self.terminal.interrupted):
+                self._print_indented(self.terminal.stray_lines())
 
     def _begin(self, record: LogRecord) -> None:
         if self.common_settings.dryrun:

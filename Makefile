@@ -2,30 +2,39 @@
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= demo
+$(if $(STUDY),,$(error STUDY names no study))
 
 BIN := .venv/bin
 READY := .venv/.ready
+REPORT = results/$(STUDY)/report.html
+TAKES = $(if $(filter demo,$(STUDY)),about ten minutes on two cores where nothing is done yet,`$(BIN)/negmerge plan $(STUDY)` estimates how long)
+# The command that goes on where a run was stopped: this one, with the variables it was given.
+GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
+AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
 .PHONY: study test test-smoke test-demo test-slurm lint format bench lock audit clean help
 
-study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo CORES=all)
-	$(BIN)/snakemake --cores $(CORES) --quiet reason -- results/$(STUDY)/report.html
-	@echo "report: results/$(STUDY)/report.html"
+study: $(READY)  ## run a study to its report; what is done already is kept
+	@echo 'study $(STUDY): $(TAKES)'
+	@$(BIN)/snakemake --cores $(CORES) --logger negmerge --logger-negmerge-again "$(AGAIN)" -- $(REPORT)
+	@echo "report: $(REPORT)"
+	@cat results/$(STUDY)/summary.txt 2>/dev/null || true
 
-test: $(READY)  ## install into .venv and run the tests
+test: $(READY)  ## run the tests
+	@echo "the tests: about eight minutes on two cores"
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-test-smoke: $(READY)  ## run all of the paper study in small, on random weights (minutes)
+test-smoke: $(READY)  ## run all of the paper study in small, on random weights
 	$(BIN)/pytest -n 0 tests/smoke
 
-test-demo: study  ## run a study (STUDY=demo) and recompute its numbers from its files by another path
+test-demo: study  ## run a study and recompute its numbers by other code
 	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s tests/recomputation/finished_study.py
 
-test-slurm: $(READY)  ## test on a Slurm cluster of this machine: installs Slurm with apt; root or sudo
+test-slurm: $(READY)  ## test on a Slurm that is installed with apt (root or sudo)
 	@tests/cluster/install
 	$$(test "$$(id -u)" = 0 || echo sudo -n -E) $(BIN)/pytest -n 0 -p no:cacheprovider tests/cluster
 
-lint: $(READY)  ## check style of Python and Snakemake files and lint the workflow
+lint: $(READY)  ## check the style of the sources and lint the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
@@ -36,10 +45,10 @@ format: $(READY)  ## rewrite the sources in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-bench: $(READY)  ## measure the demo for the README (15 minutes); benchmarks/ has more
+bench: $(READY)  ## measure the demo (15 minutes); benchmarks/ has more
 	$(BIN)/python benchmarks/demo.py
 
-lock:  ## make constraints.txt anew from the ranges in pyproject.toml
+lock:  ## make constraints.txt anew from pyproject.toml
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder/venv"; \
 	"$$folder/venv/bin/python" -m pip install --quiet --editable '.[workflow,dev]'; \
@@ -48,20 +57,26 @@ lock:  ## make constraints.txt anew from the ranges in pyproject.toml
 	sed 's/+cpu$$//' "$$folder/found" >> "$$folder/new"; \
 	cp "$$folder/new" constraints.txt
 
-audit:  ## ask PyPI for known faults of the packages in constraints.txt
+audit:  ## ask PyPI for known faults of the locked packages
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder/venv"; \
 	"$$folder/venv/bin/python" -m pip install --quiet pip-audit; \
 	"$$folder/venv/bin/pip-audit" --strict --no-deps --disable-pip --requirement constraints.txt
 
-clean:  ## remove the results of STUDY, the prepared data and Snakemake's records
+clean:  ## remove the results of STUDY, all data and Snakemake's records
 	rm -rf results/$(STUDY) data .snakemake
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Alone, `make` means `make study`. Variables, as in `make STUDY=paper CORES=8`:'
+	@echo "  STUDY   a file of config/studies, without .yaml  ($(STUDY))"
+	@echo "  CORES   how many cores jobs may use              ($(CORES))"
+	@echo "  PYTHON  what .venv is made with                  ($(PYTHON))"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed, $(PYTHON) is older: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[workflow,dev]'
+	@echo "installing into .venv: a few minutes, most of it PyTorch; once"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[workflow,dev]'
 	@touch $@

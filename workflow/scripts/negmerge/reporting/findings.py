@@ -1,41 +1,49 @@
 """What a study found, in five lines, each computed from the cells of its tables."""
 
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from negmerge.evaluation.uncertainty import SIGNIFICANCE
-from negmerge.reporting.judged import is_little
+from negmerge.reporting.cautions import Said, cautions
 from negmerge.reporting.layout import number
-from negmerge.reporting.leading import Column, Tables, columns, distinct, leading_columns
+from negmerge.reporting.leading import (
+    MOST_NAMES,
+    NEGMERGE,
+    Column,
+    Tables,
+    columns,
+    distinct,
+    labels,
+    leading_columns,
+)
 from negmerge.reporting.metrics import GAP_OF
 from negmerge.reporting.notes import spell_list
-from negmerge.reporting.verdicts import number_of_trials, spell_p
+from negmerge.reporting.verdicts import spell_p
 
-NEGMERGE = "negmerge"
-# Rows that are named one by one; of more only their number is given.
-MOST_NAMES = 3
-# The short form for a terminal: characters of a line, and lines of a finding.
+# Characters of a line on a terminal.
 WIDTH = 100
-MOST_LINES = 3
-# What a mark at a row leaves open, see `marks.MARKS`.
-LIMITS = {
-    "upper_end": "can do no better (chosen at the upper end of the grid",
-    "lower_end": "can do no better (chosen at the lower end of the grid",
-    "unsearched": "can do no better (one setting, no other tried",
-    "unchanged": "can forget (nothing tried was better than the unchanged model",
-}
-NO_CAUTION = "the records hold no caution; the notes below the tables say what an error holds"
+NOT_SCORED = Said("no table scores a model", "no table scores a model")
+NO_CAUTION = Said(
+    "the records hold no caution; the notes below the tables say what an error holds",
+    "see the notes below the tables",
+)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One of the first lines of a report: what it is about, and a sentence for each column."""
+    """One of the first lines of a report.
+
+    Attributes:
+        about: what it is about.
+        short: the same in few words.
+        said: something of each column, as a rule.
+    """
 
     about: str
-    sentences: list[str]
+    short: str
+    said: list[Said]
 
 
 def findings(study: Mapping, tables: Tables) -> list[Finding]:
@@ -46,54 +54,54 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
         tables: definition and cells by name, in the order of the study.
     """
     leading = leading_columns(study, tables)
-    none = ["no table scores a model"]
     measures = dict.fromkeys(f"{one.leading.label} ({one.leading.unit})" for one in leading)
+    best = " by ".join(filter(None, ("Best method", " or ".join(measures))))
+    noise = f"Within noise of the best (p > {SIGNIFICANCE:g} on the same images)"
+    limits = list(cautions(leading, columns(study, tables)))
     return [
+        Finding(best, "Best", [_best(one) for one in leading] or [NOT_SCORED]),
+        Finding(noise, "Within noise", [_noise(one) for one in leading] or [NOT_SCORED]),
+        Finding("Distance from Retrain", "From Retrain", _distances(leading) or [NOT_SCORED]),
+        Finding("What NegMerge's consensus kept", "Consensus kept", _consensus(study, tables)),
         Finding(
-            " by ".join(filter(None, ("Best method", " or ".join(measures)))),
-            [f"{one.name}: {_best(one)}" for one in leading] or none,
-        ),
-        Finding(
-            f"Within noise of the best (p > {SIGNIFICANCE:g} on the same images)",
-            [f"{one.name}: {_noise(one)}" for one in leading] or none,
-        ),
-        Finding("Distance from Retrain", list(_distances(leading)) or none),
-        Finding("What NegMerge's consensus kept", _consensus(study, tables)),
-        Finding(
-            "Not to be concluded", list(_cautions(leading, columns(study, tables))) or [NO_CAUTION]
+            "Not to be concluded",
+            "Not to conclude",
+            limits or [NO_CAUTION if leading else NOT_SCORED],
         ),
     ]
 
 
 def summary(found: Iterable[Finding]) -> str:
-    """Write findings as plain text for a terminal, each with as many sentences as have room.
+    """Write findings as plain text for a terminal, a line each, with as much as has room.
 
     Args:
         found: from `findings`.
     """
-    return "".join(f"{line}\n" for one in found for line in _lines(one))
+    return "".join(f"{_line(one)}\n" for one in found)
 
 
-def _lines(found: Finding) -> list[str]:
-    for count in range(len(found.sentences), 0, -1):
-        left_out = len(found.sentences) - count
+def _line(found: Finding) -> str:
+    for count in range(len(found.said), -1, -1):
+        left_out = len(found.said) - count
         more = [f"{left_out} more in the report"] if left_out else []
-        text = f"{found.about}: {'; '.join([*found.sentences[:count], *more])}."
-        lines = textwrap.wrap(
-            text.replace("±", "+-"), WIDTH, subsequent_indent="  ", break_on_hyphens=False
-        )
-        if len(lines) <= MOST_LINES:
+        parts = [*(one.short for one in found.said[:count]), *more]
+        line = f"{found.short}: {', '.join(parts)}".replace("±", "+-")
+        if len(line) <= WIDTH:
             break
-    return lines
+    return line
 
 
-def _best(column: Column) -> str:
+def _best(column: Column) -> Said:
     """Name the best rows of a column, with the standard error."""
-    best = column.best
-    text = f"{_names(best)}, {_spell(column, best[0])}"
+    best, unit = column.best, column.leading.unit
+    text = f"{labels(best)}, {_spell(column, best[0])}"
+    method, value = best[0]["method"], f"{best[0]['value']:.1f}"
+    if not pd.isna(best[0]["standard_error"]):
+        value += f"±{best[0]['standard_error']:.1f}"
+    short = f"{column.name} {method} {value}{' %' if unit == '%' else ''}"
     if all(row["method"] == column.scores.base for row in best):
-        text = f"no method, the model as it was leads ({text})"
-    return text
+        text, short = f"no method, the unchanged model leads ({text})", f"{column.name} no method"
+    return Said(f"{column.name}: {text}", short)
 
 
 def _spell(column: Column, row: Mapping) -> str:
@@ -111,89 +119,94 @@ def _value(column: Column, row: Mapping) -> str:
     return number(row["value"], column.leading.unit)
 
 
-def _noise(column: Column) -> str:
-    """Name the rows that are not told apart from the best, and say so if NegMerge is."""
-    if all(pd.isna(row["p_value"]) for row in column.rows):
-        return "not known, since nothing was compared image by image"
-    if _is_little(column):
-        return "no row ranks, there is too little to forget"
-    best = column.best
-    others = [row for row in column.rows if row not in best]
-    near = [row for row in others if row["with_best"] is True]
-    text = f"{len(near)} of {len(others)} others" if near else f"none of {len(others)} others"
-    if 0 < len(near) <= MOST_NAMES:
-        text = _names(near)
+def _noise(column: Column) -> Said:
+    """Name the rows that are not told apart from the best, and say so if NegMerge loses."""
+    name, near, others = column.name, column.near, column.others
+    if not column.is_compared:
+        text = f"{name}: not known, since nothing was compared image by image"
+        return Said(text, f"{name} not known")
+    if column.is_little:
+        text = f"{name}: no row ranks, there is too little to forget"
+        return Said(text, f"{name} no row ranks")
+    counted = f"{len(near) or 'none'} of {len(others)}"
+    text = labels(near) if 0 < len(near) <= MOST_NAMES else f"{counted} others"
     negmerge = column.row(NEGMERGE)
-    if negmerge is None or negmerge in best:
-        return text
-    named = f"{negmerge['row']} with {_value(column, negmerge)}"
+    if negmerge is None or negmerge in column.best:
+        return Said(f"{name}: {text}", f"{name} {counted}")
+    named = f"{negmerge['row']} with {_value(column, negmerge)} {column.leading.unit}"
     if negmerge in near:
-        return f"{text}, {named} among them"
-    return f"{text}, but {named} loses ({spell_p(negmerge['p_value'])})"
+        return Said(f"{name}: {text}, {named} among them", f"{name} {counted}")
+    text += f", but {named} loses ({spell_p(negmerge['p_value'])})"
+    return Said(f"{name}: {text}", f"{name} {counted} ({NEGMERGE} loses)")
 
 
-def _is_little(column: Column) -> bool:
-    """Whether there is too little to forget for any row to rank."""
-    cell = column.to_forget
-    return cell is not None and is_little(cell["value"], cell["p_value"])
-
-
-def _distances(leading: Sequence[Column]) -> Iterator[str]:
+def _distances(leading: Sequence[Column]) -> list[Said]:
     """Describe how far classifiers are from Retrain; without any, how far CLIP is from guessing."""
     classifiers = [one for one in leading if one.scores.with_retrain]
-    for column in classifiers:
-        shown = {row["method"]: row for row in (column.rows[0], column.row(NEGMERGE)) if row}
-        parts = [
-            f"{row['row']} {_value(column, row)} points, most in {_farthest(column, row)}"
-            for row in shown.values()
-        ]
-        base = column.row(column.scores.base)
-        if base and base["method"] not in shown:
-            parts.append(f"the unchanged model {_value(column, base)}")
-        yield f"{column.name}: {', '.join(parts)}"
-    if leading and not classifiers:
-        yield "no classifier, so no Retrain to compare with"
-        yield from (_from_guessing(column) for column in leading if column.to_forget)
+    if classifiers or not leading:
+        return [_distance(one) for one in classifiers]
+    missing = Said("no classifier, so no Retrain to compare with", "no classifier in this study")
+    return [missing, *(_from_guessing(one) for one in leading if one.to_forget)]
 
 
-def _from_guessing(column: Column) -> str:
-    """Describe where NegMerge, or else the best row, lies between the base and guessing."""
-    cell, row = column.to_forget, column.row(NEGMERGE) or column.rows[0]
-    knows, never = column.scores.knows
-    return (
-        f"{column.name}: {knows} {cell['value'] + cell['reference']:.2f} %, "
-        f"{row['row']} {_value(column, row)} %, {never} {cell['reference']:.2f} %"
-    )
+def _distance(column: Column) -> Said:
+    """Describe how far the best row, NegMerge and the unchanged model are from Retrain."""
+    shown = {row["method"]: row for row in (column.rows[0], column.row(NEGMERGE)) if row}
+    parts = [
+        f"{row['row']} {_value(column, row)} points, most in {_farthest(column, row)}"
+        for row in shown.values()
+    ]
+    short = [f"{method} {row['value']:.1f}" for method, row in shown.items()]
+    base = column.row(column.scores.base)
+    if base and base["method"] not in shown:
+        parts.append(f"the unchanged model {_value(column, base)} points")
+        short.append(f"unchanged {base['value']:.1f}")
+    return Said(f"{column.name}: {'; '.join(parts)}", f"{column.name} {', '.join(short)} points")
 
 
 def _farthest(column: Column, row: Mapping) -> str:
     """Name the measure in which a row is farthest from Retrain."""
+    parts = [metric for metric in column.scores.metrics if metric.name in GAP_OF]
     found = [
-        one
-        for name in GAP_OF
-        for one in column.means(name).to_dict("records")
-        if one["row"] == row["row"]
+        (abs(cell["value"] - cell["reference"]), metric.label, cell)
+        for metric in parts
+        for cell in column.means(metric.name).to_dict("records")
+        if cell["row"] == row["row"]
     ]
-    cell = max(found, key=lambda one: abs(one["value"] - one["reference"]))
-    label = next(one.label for one in column.scores.metrics if one.name == cell["metric"])
-    return f"{label} ({cell['value']:.2f} % for {cell['reference']:.2f} %)"
+    _, label, cell = max(found, key=lambda one: one[0])
+    return f"{label} ({cell['value']:.2f} %, Retrain {cell['reference']:.2f} %)"
 
 
-def _consensus(study: Mapping, tables: Tables) -> list[str]:
+def _from_guessing(column: Column) -> Said:
+    """Describe where NegMerge, or else the best row, lies between the base and guessing."""
+    cell, row = column.to_forget, column.row(NEGMERGE) or column.rows[0]
+    knows, never = column.scores.knows
+    known, guessed = cell["value"] + cell["reference"], cell["reference"]
+    return Said(
+        f"{column.name}: {knows} has {known:.2f} % of the forget images right, "
+        f"{row['row']} {_value(column, row)} %, {never} {guessed:.2f} %",
+        f"{column.name} {known:.1f} to {row['value']:.1f} %",
+    )
+
+
+def _consensus(study: Mapping, tables: Tables) -> list[Said]:
     """Describe what share of the trainable numbers NegMerge's consensus kept."""
     if not any(NEGMERGE in experiment["methods"] for experiment in study["experiments"].values()):
-        return ["NegMerge is not among the methods"]
-    counted = [one for one in columns(study, tables) if _kept(one) is not None]
+        return [Said("NegMerge is not among the methods", "no NegMerge in this study")]
     found, by_lot = [], {}
-    for column in distinct(counted):
+    for column in distinct([one for one in columns(study, tables) if _kept(one)]):
         share, models = _kept(column)
-        found.append(f"{column.name} {share:.2f} %")
+        of = "" if found else " of the trainable numbers"
+        found.append(Said(f"{column.name}: {share:.2f} %{of}", f"{column.name} {share:.1f} %"))
         by_lot |= {one: f"{100 * 2.0 ** (1 - int(one)):.3g} %" for one in models.split()}
     if not found:
-        return ["it was not counted, since no table of kind sparsity or mask shows it"]
-    found[0] += " of the trainable numbers"
-    lots = [f"{share} for {models} models" for models, share in by_lot.items()]
-    return [*found, f"signs drawn by lot would keep {', '.join(lots)}"]
+        text = "it was not counted, since no table of kind sparsity or mask shows it"
+        return [Said(text, "not counted")]
+    lots = spell_list([f"{share} with {models} models" for models, share in by_lot.items()])
+    by_chance = Said(
+        f"signs drawn by lot would keep {lots}", f"by lot {' or '.join(by_lot.values())}"
+    )
+    return [*found, by_chance]
 
 
 def _kept(column: Column) -> tuple[float, str] | None:
@@ -205,54 +218,3 @@ def _kept(column: Column) -> tuple[float, str] | None:
             if not pd.isna(cell["value"]):
                 return share(cell["value"]), cell["models"]
     return None
-
-
-def _cautions(leading: Sequence[Column], shown: Sequence[Column]) -> Iterator[str]:
-    """Say what the records do not show, the most general first; `shown` are all columns."""
-
-    def where(holds: Callable[[Column], bool]) -> str | None:
-        """Name the columns for which something holds; nothing need be named if it is all."""
-        found = [one.name for one in leading if holds(one)]
-        return (f": {', '.join(found)}" if len(found) < len(leading) else "") if found else None
-
-    for holds, text in (
-        (_is_little, "anything of the order of the rows (too little to forget{})"),
-        (_is_one_trial, "that another training gives the same order (one seed{})"),
-        (_is_close, "that the best beats the next (its lead is below its standard error{})"),
-    ):
-        if (names := where(holds)) is not None:
-            yield text.format(names)
-    for mark, text in LIMITS.items():
-        for column in leading:
-            marked = [row for row in column.rows if row[mark] is True]
-            if marked:
-                yield f"that {_names(marked)} {text}: {column.name})"
-    if (names := where(lambda one: one.cells["rule"].eq("gap").any())) is not None:
-        yield f"that a user without Retrain reaches this (rule gap compares with it{names})"
-    if (names := where(lambda one: not _is_like_paper(one, shown))) is not None:
-        yield f"anything of the paper's numbers (another model or other data{names})"
-
-
-def _is_like_paper(column: Column, shown: Sequence[Column]) -> bool:
-    """Whether the paper's cells, where any stand beside these places, may be compared with them."""
-    beside = [one.cells["comparable"].dropna() for one in shown if one.places & column.places]
-    known = [flag for flags in beside for flag in flags]
-    return not known or True in known
-
-
-def _is_one_trial(column: Column) -> bool:
-    return number_of_trials(column.cells) == 1
-
-
-def _is_close(column: Column) -> bool:
-    """Whether the best row leads the next one by less than its standard error."""
-    first, *others = column.rows
-    return bool(others) and others[0]["value"] - first["value"] < first["standard_error"]
-
-
-def _names(rows: Sequence[Mapping]) -> str:
-    """List labels, or count them where they are many; NegMerge comes first."""
-    labels = [row["row"] for row in sorted(rows, key=lambda row: row["method"] != NEGMERGE)]
-    if len(labels) > MOST_NAMES:
-        labels = [*labels[: MOST_NAMES - 1], f"{len(labels) - MOST_NAMES + 1} others"]
-    return spell_list(labels)

@@ -6,9 +6,14 @@ from functools import cached_property
 
 import pandas as pd
 
+from negmerge.reporting.judged import is_little
 from negmerge.reporting.metrics import MEAN, TO_FORGET, Metric, Scores, scores_of
+from negmerge.reporting.notes import spell_list
 from negmerge.settings.methods import RETRAIN
 
+NEGMERGE = "negmerge"
+# Rows that are named one by one; of more only the first ones, and their number.
+MOST_NAMES = 3
 Tables = Mapping[str, tuple[Mapping, pd.DataFrame]]
 
 
@@ -55,6 +60,33 @@ class Column:
             (self.cells["metric"] == TO_FORGET) & (self.cells["experiment"] == MEAN)
         ].to_dict("records")
         return found[0] if found else None
+
+    @property
+    def is_little(self) -> bool:
+        """Whether there is too little to forget for any row to rank."""
+        cell = self.to_forget
+        return cell is not None and is_little(cell["value"], cell["p_value"])
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the rows were compared image by image."""
+        return any(not pd.isna(row["p_value"]) for row in self.rows)
+
+    @property
+    def others(self) -> list[dict]:
+        """The rows that another row beats."""
+        return self.rows[len(self.best) :]
+
+    @property
+    def near(self) -> list[dict]:
+        """Those of the others that are not told apart from the best."""
+        return [row for row in self.others if row["with_best"] is True]
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the best row leads the next one by less than its standard error."""
+        first, *others = self.rows
+        return bool(others) and others[0]["value"] - first["value"] < first["standard_error"]
 
     def row(self, method: str) -> dict | None:
         """Return the first row of a method, if there is one."""
@@ -124,3 +156,11 @@ def distinct(found: Sequence[Column]) -> list[Column]:
 
 def _cover(several: Collection[frozenset], places: frozenset) -> bool:
     return places <= frozenset().union(*several)
+
+
+def labels(rows: Sequence[Mapping]) -> str:
+    """List the labels of rows, NegMerge's first; where they are many, the rest is counted."""
+    found = [row["row"] for row in sorted(rows, key=lambda row: row["method"] != NEGMERGE)]
+    if len(found) > MOST_NAMES:
+        found = [*found[: MOST_NAMES - 1], f"{len(found) - MOST_NAMES + 1} others"]
+    return spell_list(found)

@@ -129,13 +129,15 @@ def _noise(column: Column) -> Said:
         text = f"{name}: no row ranks, there is too little to forget"
         return Said(text, f"{name} no row ranks")
     counted = f"{len(near) or 'none'} of {len(others)}"
-    text = labels(near) if 0 < len(near) <= MOST_NAMES else f"{counted} others"
+    is_counted = len(near) > MOST_NAMES
+    text = f"{counted} others" if is_counted else labels(near) or "none of the others"
     negmerge = column.row(NEGMERGE)
     if negmerge is None or negmerge in column.best:
         return Said(f"{name}: {text}", f"{name} {counted}")
     named = f"{negmerge['row']} with {_value(column, negmerge)} {column.leading.unit}"
     if negmerge in near:
-        return Said(f"{name}: {text}, {named} among them", f"{name} {counted}")
+        among = f", {named} among them" if is_counted else ""
+        return Said(f"{name}: {text}{among}", f"{name} {counted}")
     text += f", but {named} loses ({spell_p(negmerge['p_value'])})"
     return Said(f"{name}: {text}", f"{name} {counted} ({NEGMERGE} loses)")
 

@@ -250,7 +250,7 @@ def test_the_summary_is_five_short_lines_of_ascii():
         "Within noise: B/32 1 of 2, net none of 2",
         "From Retrain: net negmerge 2.0, unchanged 10.2 points",
         "Consensus kept: not counted",
-        "Not to conclude: the order (one seed), the lead (below its error: B/32)",
+        "Not to conclude: the order (one seed), the lead (below its error: 1 of 2)",
     ]
     assert all(line.isascii() for line in lines)
 

@@ -1,16 +1,19 @@
 """What is behind the numbers of a table: files, and what they say."""
 
 import pytest
-from reporting_examples import benchmark, classifier_score, gap_table, score, table
+from reporting_examples import benchmark, classifier_score, gap_table, table
 
+from negmerge import plugins
 from negmerge.reporting.cells import cells
 from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.sources import record_files, sources
 from negmerge.settings.study import load_study
 
+CONFIG = plugins.PACKAGE.parents[2] / "config"
 
-def test_every_row_of_every_table_of_a_study_has_files(workflow):
-    study = load_study(workflow / "config", "demo")
+
+def test_every_row_of_every_table_of_a_study_has_files():
+    study = load_study(CONFIG, "demo")
     found = record_files(study)
     assert list(found) == list(study.tables)
     assert all(files for rows in found.values() for files in rows.values())

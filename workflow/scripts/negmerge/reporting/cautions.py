@@ -68,9 +68,11 @@ def _where(
 ) -> Iterator[Said]:
     """Name the columns for which something holds; nothing need be named if it is all."""
     found = [one.name for one in leading if holds(one)]
-    names = f": {', '.join(found)}" if len(found) < len(leading) else ""
+    is_all = len(found) == len(leading)
+    names = "" if is_all else f": {', '.join(found)}"
+    count = "" if is_all else f": {len(found)} of {len(leading)}"
     if found:
-        yield Said(text.format(names), short.format(names))
+        yield Said(text.format(names), short.format(count))
 
 
 def _limits(column: Column) -> Iterator[Said]:

@@ -15,6 +15,7 @@ from negmerge.settings.catalogue import load_catalogue
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.reporting.kinds import figure_kind, table_kind
+from negmerge.reporting.sources import record_files
 from negmerge.settings.study import load_study
 
 if "keep" in config:

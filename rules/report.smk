@@ -75,9 +75,10 @@ rule report:
         unpack(in_study(artefacts.report_parts, study)),
         drawing=shipped(ROOT / "docs/rules.svg"),
         prepared=preparation_times,
-        template=shipped(LIBRARY / "reporting/templates/report.html.j2"),
+        templates=[shipped(path) for path in sorted((LIBRARY / "reporting/templates").iterdir())],
     output:
         html="results/{study}/report.html",
+        summary="results/{study}/summary.txt",
     log:
         "results/{study}/logs/report.log",
     benchmark:
@@ -97,6 +98,7 @@ rule report:
         ),
         name="{study}",
         study=lambda wildcards: study(wildcards).model_dump(mode="json"),
+        files=lambda wildcards: record_files(study(wildcards)),
         pool_sizes=lambda wildcards: {
             name: len(one.pool.changes) for name, one in study(wildcards).experiments.items()
         },

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from negmerge.evaluation.outcomes import Outcomes
-from negmerge.reporting.cells import read_cells, write_cells
+from negmerge.reporting.cells import cells, read_cells, write_cells
 from negmerge.reporting.layout import layout
 from negmerge.reporting.writing import latex, markdown
 
+ROLES = ("forget", "retain", "test")
+ROWS = {"retrain": "Retrain", "original": "Original", "negmerge": "NegMerge", "conflict": "other"}
 METHODS = {"pretrained": "Pre-trained", "negmerge": "NegMerge", "uniform": "Uniform Merge"}
 
 # As in config/published, shortened.
@@ -147,3 +149,27 @@ def lay_out(definition, frame):
     assert markdown(again) == markdown(found)
     assert latex(again) == latex(found)
     return found
+
+
+def clip(experiment="a"):
+    """Scores of a data set that CLIP forgets; `uniform` forgets most, and loses control."""
+    return [
+        score(experiment, "digits", "pretrained", 160, 180),
+        score(experiment, "digits", "negmerge", 44, 172),
+        score(experiment, "digits", "uniform", 40, 120),
+    ]
+
+
+def net(trial, retrain=80):
+    """Scores of classifiers, of which NegMerge is closest to Retrain."""
+    return [
+        classifier_score("net", trial, "retrain", retrain, 200, 160, 20.0),
+        classifier_score("net", trial, "original", 100, 200, 162, 0.0),
+        classifier_score("net", trial, "negmerge", 84, 198, 160, 17.0),
+        classifier_score("net", trial, "conflict", 86, 120, 90, 16.0),
+    ]
+
+
+def judged(definition, scores, roles=("forget", "control")):
+    """A table with its cells, compared image by image."""
+    return definition, cells(definition, scores, {}, [outcomes(one, roles) for one in scores])

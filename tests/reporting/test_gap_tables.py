@@ -214,8 +214,7 @@ def test_what_another_rule_chose_is_not_shown_instead(scores):
 def test_notes_say_what_the_numbers_are(scores):
     notes = printed(scores).notes
     assert notes[0] == (
-        "net: mean of 2 cells, net/trial1, net/trial2; 400 retain and 200 forget and 400 test "
-        "images."
+        "net: mean of 2 cells, net/trial1, net/trial2; 400 retain, 200 forget and 400 test images."
     )
     for text in (
         "Every column is best where it is closest to Retrain",
@@ -233,7 +232,7 @@ def test_the_error_on_training_images_is_not_that_of_a_test_set(scores):
     assert "±: standard error from the finite numbers of images" in notes
     assert "Retain and forget images are training images, and all that there are" in notes
     assert "finite test sets" not in notes
-    assert "400 retain and 200 forget and 400 test images." in notes
+    assert "400 retain, 200 forget and 400 test images." in notes
 
 
 def test_a_note_says_where_the_attack_left_test_images_out(scores):

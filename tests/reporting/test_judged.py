@@ -83,8 +83,8 @@ def printed(scores, roles=ROLES, definition=None):
 def test_a_table_says_it_first():
     found, frame = printed(classifiers(100, 85))
     assert found.notes[1] == (
-        "net: to forget: Original has 100.00 % of the forget images right and Retrain 85.00 %, a "
-        "difference of 15.00 ± 3.57 points (paired, p < 0.001)."
+        "net: Original has 100.00 % of the forget images right, Retrain 85.00 %, which leaves "
+        "15.00 ± 3.57 points to forget (paired, p < 0.001)."
     )
     assert "**" in markdown(found).partition("\n")[2]
     # It is of the column, and no row that is printed.
@@ -119,8 +119,8 @@ def test_the_base_says_it_in_zero_shot_and_an_experiment_without_it_does_not():
     roles = ("forget", "control")
     found, _ = printed(scores, roles, table())
     assert found.notes[1] == (
-        "B/32: to forget: the base has 80.00 % of the forget images right and guessing 10.00 %, a "
-        "difference of 70.00 ± 2.83 points (p < 0.001)."
+        "B/32: the base has 80.00 % of the forget images right, guessing 10.00 %, which leaves "
+        "70.00 ± 2.83 points to forget (p < 0.001)."
     )
     rows = {"negmerge": "NegMerge", "uniform": "Uniform Merge"}
     found, frame = printed(scores[1:], roles, table(rows=rows))

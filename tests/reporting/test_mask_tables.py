@@ -155,7 +155,7 @@ def test_rows_are_compared_as_in_tables_of_scores(classifier):
     assert not isinstance(single[2], Bold)
     # What is no score has neither a p nor a best.
     assert not any(isinstance(text, Bold) for text in agreeing[6:])
-    assert "to forget: Original has 100.00 %" in " ".join(shown.notes)
+    assert "net: Original has 100.00 %" in " ".join(shown.notes)
 
 
 def test_what_a_further_rule_chose_has_the_counts_of_its_vector(classifier):

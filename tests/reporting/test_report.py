@@ -8,8 +8,14 @@ from reporting_examples import benchmark, choice, outcomes, table, write_json
 
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells, write_cells
-from negmerge.reporting.report import report
+from negmerge.reporting.report import read_tables, report
 
+# What the rows of table1 are made from; of table2 no files are known.
+FILES = {
+    f"a/{task}/{method}": [f"a/{task}/scores/{method}.json"]
+    for task in ("digits", "letters")
+    for method in ("pretrained", "negmerge", "uniform")
+}
 PIXEL = bytes.fromhex("89504e470d0a1a0a")
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -76,7 +82,8 @@ def page(study, scores, tmp_path):
             "name": "demo",
             "study": study,
             "pool_sizes": {"a": 4},
-            "tables": [*tmp_path.glob("table*.csv"), tmp_path / "table1.md"],
+            "tables": read_tables(study, [*tmp_path.glob("table*.csv"), tmp_path / "table1.md"]),
+            "files": {"table1": FILES},
             "figures": [tmp_path / "figure1a.png"],
             "selected": [
                 write_json(tmp_path / f"{one['method']}.json", [one]) for one in choices
@@ -92,7 +99,11 @@ def test_report_refers_to_nothing_outside(page):
     text = page()
     references = Page(text).references
     assert references
-    assert all(reference.startswith(("#", "data:image/png;base64,")) for reference in references)
+    records = set().union(*FILES.values())
+    assert all(
+        reference.startswith(("#", "data:image/png;base64,")) or reference in records
+        for reference in references
+    )
     assert not re.search(r"@import|url\((?!#)|<script|<link", text)
     assert "data:image/png;base64,iVBORw0KGgo=" in references
 
@@ -119,19 +130,71 @@ def test_report_holds_run_times_settings_and_software(page):
     assert "matplotlib" in Page(text).texts
 
 
-def test_what_may_be_concluded_comes_first(page, study, scores, tmp_path):
+def test_findings_come_first_and_what_may_be_concluded_after_the_tables(
+    page, study, scores, tmp_path
+):
     name, definition = next(iter(study["tables"].items()))
     write_cells(
         tmp_path / f"{name}.csv", cells(definition, scores, {}, [outcomes(one) for one in scores])
     )
     text = page()
     texts = Page(text).texts
-    assert text.index('id="conclusions"') < text.index('id="tables"')
-    assert "% of the forget images right and guessing" in text
+    places = [text.index(f'id="{name}"') for name in ("found", "tables", "conclusions")]
+    assert places == sorted(places)
+    assert "B/32: NegMerge, 30.00 ± 2.24 %" in texts
+    assert "% of the forget images right, guessing" in text
     assert "One seed ranks nothing beyond these images" in text
     # The best of the column is bold, and named in the first lines.
     assert "<b>30.00 ± 2.24</b>" in text
     assert {"best, or not told apart from the best", "NegMerge"} <= set(texts)
+
+
+def test_a_number_leads_to_the_records_that_it_is_the_mean_of(page):
+    text = page()
+    (anchor,) = re.findall(r'<a href="#(records-table1-\d+)">(?:<b>)?30\.00 ± 2\.24', text)
+    panel = text.partition(f'id="{anchor}"')[2].partition("</aside>")[0]
+    for task in ("digits", "letters"):
+        assert f'href="a/{task}/scores/negmerge.json"' in panel
+    assert "mean of 2 records" in panel
+    assert "forget accuracy 20.00 ± 2.83 % of 200 images" in panel
+    assert "chosen by rule <code>control</code>: 0.50" in panel
+
+
+def test_without_known_files_a_number_still_says_what_it_is_the_mean_of(page):
+    text = page(files={})
+    assert "scores/negmerge.json" not in text
+    assert "forget accuracy 20.00 ± 2.83 % of 200 images" in text
+
+
+def test_what_few_need_is_folded_away(page, study, scores, tmp_path):
+    text = page()
+    assert '<label for="more-table1">with std over tasks and choice</label>' in text
+    assert '<th scope="col" class="detail">choice</th>' in text
+    # Two of the columns of the group are left, of five.
+    assert '<th class="group brief" colspan="2"' in text
+    assert '<th class="group all" colspan="5"' in text
+
+
+def test_what_stands_between_backticks_is_code(page, study, scores, tmp_path):
+    study["tables"]["table1"]["title"] = "By rule `retain` <b>"
+    assert "By rule <code>retain</code> &lt;b&gt;" in page()
+
+
+def test_one_figure_stands_before_the_tables(page, study, tmp_path):
+    for name, kind in {"first": "spread", "second": "gap"}.items():
+        (tmp_path / f"{name}.png").write_bytes(PIXEL)
+        study["figures"][name] = study["figures"]["figure1a"] | {"kind": kind}
+    names = ["first", "second", "figure1a"]
+
+    def order(shown):
+        text = page(figures=[tmp_path / f"{name}.png" for name in shown])
+        places = {name: text.index(f'id="figure-{name}"') for name in shown}
+        before = [name for name in shown if places[name] < text.index('id="tables"')]
+        return before, sorted(shown, key=places.get)
+
+    assert order(names) == (["figure1a"], ["figure1a", "first", "second"])
+    assert order(names[:2]) == (["second"], ["second", "first"])
+    assert order(names[:1]) == (["first"], ["first"])
 
 
 def test_the_marks_of_a_choice_are_explained(page, tmp_path):
@@ -148,15 +211,15 @@ def test_everything_from_outside_is_escaped(page):
 
 
 def test_report_of_a_study_without_tables_and_figures(page):
-    text = page(tables=[], figures=[], selected=[], benchmarks=[])
+    text = page(tables={}, figures=[], selected=[], benchmarks=[])
     assert 'id="tables"' not in text
     Page(text)
 
 
-def test_a_table_that_the_study_does_not_have_is_an_error(page, tmp_path):
+def test_a_table_that_the_study_does_not_have_is_an_error(study, tmp_path):
     (tmp_path / "table7.csv").write_text("")
     with pytest.raises(UserError, match="unknown table 'table7'"):
-        page(tables=[tmp_path / "table7.csv"])
+        read_tables(study, [tmp_path / "table7.csv"])
 
 
 def test_reporting_does_not_import_torch():

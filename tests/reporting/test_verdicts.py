@@ -1,33 +1,10 @@
 import pytest
-from reporting_examples import classifier_score, gap_table, outcomes, score, table
+from reporting_examples import ROLES, ROWS, clip, gap_table, judged, net, table
 
 from negmerge.reporting.cells import cells
 from negmerge.reporting.verdicts import amounts, spell_p, verdicts
 
-ROLES = ("forget", "retain", "test")
-ROWS = {"retrain": "Retrain", "original": "Original", "negmerge": "NegMerge", "conflict": "other"}
 ONE_SEED = "One seed ranks nothing beyond these images: another training may give another order."
-
-
-def clip(experiment="a"):
-    return [
-        score(experiment, "digits", "pretrained", 160, 180),
-        score(experiment, "digits", "negmerge", 44, 172),
-        score(experiment, "digits", "uniform", 40, 120),
-    ]
-
-
-def net(trial, retrain=80):
-    return [
-        classifier_score("net", trial, "retrain", retrain, 200, 160, 20.0),
-        classifier_score("net", trial, "original", 100, 200, 162, 0.0),
-        classifier_score("net", trial, "negmerge", 84, 198, 160, 17.0),
-        classifier_score("net", trial, "conflict", 86, 120, 90, 16.0),
-    ]
-
-
-def judged(definition, scores, roles=("forget", "control")):
-    return definition, cells(definition, scores, {}, [outcomes(one, roles) for one in scores])
 
 
 def study(**experiments):
@@ -52,8 +29,8 @@ def test_where_there_is_little_to_forget_no_row_leads():
     assert (verdict.best, verdict.rows) == ([], 3)
     (text,) = amounts(study(net={"trials": 2}), tables)["net"]
     assert text == (
-        "trial1: Original has 100.00 % of the forget images right and Retrain 97.00 %, a "
-        "difference of 3.00 ± 1.71 points (paired, p = 0.250), too little for any row to rank: "
+        "trial1: Original has 100.00 % of the forget images right, Retrain 97.00 %, which leaves "
+        "3.00 ± 1.71 points to forget (paired, p = 0.250), too little for any row to rank: "
         "less than 5 points, or not told apart from none."
     )
 
@@ -82,8 +59,8 @@ def test_each_experiment_says_how_much_there_is_to_forget_in_each_task():
     found = amounts(study(a={"tasks": ["digits"]}, net={"trials": 2}), tables)
     assert found["a"] == [
         *(
-            f"{task}: the base has 80.00 % of the forget images right and guessing 10.00 %, a "
-            "difference of 70.00 ± 2.83 points (p < 0.001)."
+            f"{task}: the base has 80.00 % of the forget images right, guessing 10.00 %, which "
+            "leaves 70.00 ± 2.83 points to forget (p < 0.001)."
             for task in ("digits", "letters")
         ),
         ONE_SEED,

@@ -123,3 +123,12 @@ def test_sparsity_names_its_denominators():
 )
 def test_number(value, unit, text):
     assert number(value, unit) == text
+
+
+def test_what_stands_between_backticks_is_code_in_every_form(scores):
+    column = {"label": "rule `re_tain`", "tasks": ["digits"]}
+    found = printed(scores, column=column, rows={"negmerge": "a `b|c` d_e"})
+    assert "| rule `re_tain` |" in markdown(found)
+    # What holds a bar is none.
+    assert "| a \\`b\\|c\\` d\\_e |" in markdown(found)
+    assert r"rule \texttt{re\_tain}" in latex(found)

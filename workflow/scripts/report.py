@@ -1,23 +1,27 @@
-"""Put the tables, figures, choices and run times of a study into one HTML file."""
+"""Put the findings, tables, figures, choices and run times of a study into one HTML file."""
 
 from pathlib import Path
 
 from negmerge.files import write_text
 from negmerge.jobs.job import job
-from negmerge.reporting.report import report
+from negmerge.reporting.findings import findings, summary
+from negmerge.reporting.report import read_tables, report
 
 with job(snakemake):
-    inputs, params = snakemake.input, snakemake.params
+    inputs, output, params = snakemake.input, snakemake.output, snakemake.params
+    tables = read_tables(params.study, inputs.get("tables", []))
     # Every job whose output the report rests on has left its times here.
-    times = Path(snakemake.output.html).parent.glob("benchmarks/**/*.tsv")
+    times = Path(output.html).parent.glob("benchmarks/**/*.tsv")
     page = report(
         params.name,
         params.study,
         params.pool_sizes,
-        tables=inputs.get("tables", []),
+        tables,
+        params.files,
         figures=inputs.get("figures", []),
         selected=inputs.get("selected", []),
         benchmarks=[*inputs.prepared, *sorted(map(str, times))],
         drawing=Path(inputs.drawing).read_text(),
     )
-    write_text(snakemake.output.html, page)
+    write_text(output.html, page)
+    write_text(output.summary, summary(findings(params.study, tables)))

@@ -26,6 +26,8 @@ class Heading:
         unit: of its numbers; may be empty.
         better: `lower`, `higher`, `reference` (close to `reference`), or nothing.
         reference: that number, spelled.
+        is_measured: whether its numbers come from the records of the row, not from the paper.
+        is_detail: whether few readers need it, so that a page may fold it away.
     """
 
     group: str
@@ -33,6 +35,8 @@ class Heading:
     unit: str = ""
     better: str = ""
     reference: str = ""
+    is_measured: bool = False
+    is_detail: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,28 @@ class Layout:
     @property
     def groups(self) -> list[tuple[str, int]]:
         """The groups in their order, with the number of headings in each."""
-        names = [heading.group for heading in self.headings]
+        return self._count(self.headings)
+
+    @property
+    def brief_groups(self) -> list[tuple[str, int]]:
+        """The same without the headings that a page may fold away."""
+        return self._count([heading for heading in self.headings if not heading.is_detail])
+
+    @property
+    def starts(self) -> set[int]:
+        """The places of the headings that begin a group, also when some are folded away."""
+        groups = [heading.group for heading in self.headings]
+        brief = [None if heading.is_detail else heading.group for heading in self.headings]
+        return {names.index(group) for names in (groups, brief) for group in names if group}
+
+    @property
+    def details(self) -> list[str]:
+        """What the headings are called that a page may fold away, each once."""
+        return list(dict.fromkeys(one.text for one in self.headings if one.is_detail))
+
+    @staticmethod
+    def _count(headings: Sequence[Heading]) -> list[tuple[str, int]]:
+        names = [heading.group for heading in headings]
         return [(name, names.count(name)) for name in dict.fromkeys(names)]
 
 
@@ -80,24 +105,31 @@ def _printed_columns(
     first = means[means["metric"] == metrics[0].name].to_dict("records")
     printed = []
     if kind.shows_data:
-        printed.append((Heading(label, "data used"), _texts(first, _data_used)))
+        heading = Heading(label, "data used", is_detail=True)
+        printed.append((heading, _texts(first, _data_used)))
     for metric in metrics:
         of_metric = means[means["metric"] == metric.name].to_dict("records")
         if not metric.printed or (metric.optional and _is_missing(of_metric)):
             continue
         reference = _spell(of_metric[0]["reference"], metric)
-        heading = Heading(label, metric.label, metric.unit, metric.better, reference)
-        printed.append((heading, _texts(of_metric, lambda cell, m=metric: _value(cell, m))))
+        heading = Heading(
+            label, metric.label, metric.unit, metric.better, reference,
+            is_measured=True, is_detail=metric.optional,
+        )  # fmt: skip
+        printed.append((heading, _texts(of_metric, lambda cell, m=metric: value_text(cell, m))))
         if of_metric[0]["averaged"] > 1 and metric.unit in ("%", "points"):
             spread = _texts(of_metric, lambda cell, m=metric: number(cell["std"], m.unit))
             singles = group[(group["experiment"] != MEAN) & group["row"].notna()]
-            printed.append((Heading(label, _std(singles)), spread))
+            heading = Heading(label, _std(singles), is_measured=True, is_detail=True)
+            printed.append((heading, spread))
         if published:
             star = "" if published["comparable"] else notes.NOT_COMPARABLE
             texts = _texts(of_metric, lambda cell, m=metric: _paper(cell, m.unit))
-            printed.append((Heading(label, f"paper{star}", metric.unit), texts))
+            is_detail = not published["comparable"]
+            heading = Heading(label, f"paper{star}", metric.unit, is_detail=is_detail)
+            printed.append((heading, texts))
     if kind.shows_choice:
-        printed.append((Heading(label, "choice"), _texts(first, _choice)))
+        printed.append((Heading(label, "choice", is_detail=True), _texts(first, choice_text)))
     return printed
 
 
@@ -134,7 +166,7 @@ def _spell(value: float, metric: Metric) -> str:
     return number(value, metric.unit)
 
 
-def _value(cell: Mapping, metric: Metric) -> str:
+def value_text(cell: Mapping, metric: Metric) -> str:
     """Spell a value, its standard error or its range, and the marks of the row's choice."""
     text = _spell(cell["value"], metric)
     if not pd.isna(cell["standard_error"]):
@@ -155,7 +187,7 @@ def _paper(cell: Mapping, unit: str) -> str:
     return f"{text} ({round(cell['difference'], 2) + 0.0:+.2f})"
 
 
-def _choice(cell: Mapping) -> str:
+def choice_text(cell: Mapping) -> str:
     """Spell the chosen coefficients, or their range, or the chosen settings of trained models."""
     if pd.isna(cell["choice"]):
         return "-"

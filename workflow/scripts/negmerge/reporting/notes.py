@@ -1,6 +1,6 @@
 """What stands below a table: what is averaged, what marks mean, how coefficients were chosen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -65,7 +65,12 @@ def _averaged(label: str, cells: pd.DataFrame, images: str) -> str:
         if n
     ]
     images = f"{images} images" if images else "images"
-    return f"{text}; {' and '.join(counts)} {images}." if counts else f"{text}."
+    return f"{text}; {spell_list(counts)} {images}." if counts else f"{text}."
+
+
+def spell_list(texts: Sequence[str]) -> str:
+    """Spell several things as one says them: `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def error_note(finite: str, cells: pd.DataFrame) -> str:

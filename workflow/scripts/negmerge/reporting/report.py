@@ -6,21 +6,25 @@ from importlib.resources import files
 from pathlib import Path
 
 import jinja2
-import pandas as pd
 import yaml
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from negmerge.errors import find
 from negmerge.reporting.cells import read_cells
+from negmerge.reporting.findings import findings
 from negmerge.reporting.kinds import figure_kind
 from negmerge.reporting.layout import Bold, layout, number
+from negmerge.reporting.leading import Tables
 from negmerge.reporting.marks import MARKS, signs
-from negmerge.reporting.notes import rule_text
+from negmerge.reporting.notes import rule_text, spell_list
 from negmerge.reporting.records import read_records
 from negmerge.reporting.runtime import machine, rule_times, software
+from negmerge.reporting.sources import Files, sources
 from negmerge.reporting.verdicts import amounts, verdicts
-from negmerge.reporting.writing import heading_text
+from negmerge.reporting.writing import code_spans, heading_text
 
+# Kinds of figures that show in one picture which methods do well, the most telling first.
+LEADING_FIGURES = ("tradeoff", "gap")
 TEMPLATES = files("negmerge.reporting") / "templates"
 
 
@@ -28,7 +32,8 @@ def report(
     name: str,
     study: Mapping,
     pool_sizes: Mapping[str, int],
-    tables: Iterable[str | Path],
+    tables: Tables,
+    files: Mapping[str, Files],
     figures: Iterable[str | Path],
     selected: Iterable[str | Path],
     benchmarks: Iterable[str | Path],
@@ -40,16 +45,17 @@ def report(
         name: the study's name.
         study: its settings, as JSON has them.
         pool_sizes: how many points each experiment's pool has.
-        tables: cells of the tables (.csv, named after the table); other endings are left out.
+        tables: from `read_tables`.
+        files: of the records behind the tables, from `sources.record_files`.
         figures: pictures (.png, named after the figure).
         selected: choices of coefficients (.json).
         benchmarks: Snakemake's benchmark files (.tsv).
         drawing: the rules of the workflow, as SVG.
 
     Raises:
-        UserError: a table or figure that the study does not have, or a file that cannot be read.
+        UserError: a figure that the study does not have, or a file that cannot be read.
     """
-    shown = _tables(study, tables)
+    shown = _figures(study, figures)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -57,10 +63,16 @@ def report(
             name=name,
             study=study,
             pool_sizes=pool_sizes,
-            amounts=amounts(study, shown),
-            verdicts=verdicts(shown),
-            tables={name: layout(table, cells) for name, (table, cells) in shown.items()},
-            figures=_figures(study, figures),
+            found=findings(study, tables),
+            first_figure=_first_figure(study, shown),
+            figures=shown,
+            tables={name: layout(table, cells) for name, (table, cells) in tables.items()},
+            sources={
+                name: sources(name, table, cells, files.get(name, {}))
+                for name, (table, cells) in tables.items()
+            },
+            amounts=amounts(study, tables),
+            verdicts=verdicts(tables),
             choices=_choices(selected),
             marks=MARKS.values(),
             settings=yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True),
@@ -68,6 +80,7 @@ def report(
             drawing=Markup(drawing),
             machine=machine(),
             software=software(),
+            style=Markup((TEMPLATES / "report.css").read_text()),
         )
     )
 
@@ -81,6 +94,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "code": _code,
+        "spell": spell_list,
         "heading": heading_text,
         "bold": lambda text: isinstance(text, Bold),
         "signs": signs,
@@ -90,13 +105,29 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _tables(study: Mapping, paths: Iterable[str | Path]) -> dict[str, tuple[Mapping, pd.DataFrame]]:
-    """Return the definition and the cells of each table."""
+def read_tables(study: Mapping, paths: Iterable[str | Path]) -> Tables:
+    """Read the tables of a study: the definition and the cells of each, by name.
+
+    Args:
+        study: its settings, as JSON has them.
+        paths: cells of the tables (.csv, named after the table); other endings are left out.
+
+    Raises:
+        UserError: a table that the study does not have, or a file that cannot be read.
+    """
     cells = {Path(path).stem: path for path in paths if Path(path).suffix == ".csv"}
     return {
         name: (find("table", name, study["tables"]), read_cells(path))
         for name, path in cells.items()
     }
+
+
+def _code(text: str) -> Markup:
+    """Escape a text; what stands between backticks becomes code."""
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if is_code else escape(piece)
+        for piece, is_code in code_spans(text)
+    )
 
 
 def _figures(study: Mapping, paths: Iterable[str | Path]) -> dict[str, dict]:
@@ -110,6 +141,14 @@ def _figures(study: Mapping, paths: Iterable[str | Path]) -> dict[str, dict]:
             "data": base64.b64encode(path.read_bytes()).decode(),
         }
     return found
+
+
+def _first_figure(study: Mapping, figures: Iterable[str]) -> str | None:
+    """Return the figure that tells most: the first of a leading kind, else the first of all."""
+    names = list(figures)
+    of_kind = {study["figures"][name]["kind"]: name for name in reversed(names)}
+    leading = (of_kind[kind] for kind in LEADING_FIGURES if kind in of_kind)
+    return next(leading, names[0] if names else None)
 
 
 def _choices(paths: Iterable[str | Path]) -> dict[str, Sequence[Mapping]]:

@@ -69,7 +69,7 @@ def _amount(scores: Scores, column: pd.DataFrame) -> str:
     found = column[(column["metric"] == TO_FORGET) & (column["experiment"] == MEAN)]
     if found.empty:
         return f"how much there is to forget is not known, without `{scores.base}` as a method."
-    return f"to forget: {_spell_amount(scores, found.iloc[0])}"
+    return _spell_amount(scores, found.iloc[0])
 
 
 def _spell_amount(scores: Scores, cell: Mapping) -> str:
@@ -78,8 +78,8 @@ def _spell_amount(scores: Scores, cell: Mapping) -> str:
     paired = "paired, " if scores.with_retrain else ""
     error = f"{cell['value']:.2f} ± {cell['standard_error']:.2f}"
     text = (
-        f"{knows} has {cell['value'] + cell['reference']:.2f} % of the forget images right and "
-        f"{never} {cell['reference']:.2f} %, a difference of {error} points "
+        f"{knows} has {cell['value'] + cell['reference']:.2f} % of the forget images right, "
+        f"{never} {cell['reference']:.2f} %, which leaves {error} points to forget "
         f"({paired}{spell_p(cell['p_value'])})"
     )
     little = is_little(cell["value"], cell["p_value"])

@@ -1,5 +1,7 @@
 """Tables for people, as Markdown and as LaTeX."""
 
+import re
+
 from negmerge.reporting.layout import Bold, Heading, Layout
 
 _LATEX = {
@@ -42,9 +44,23 @@ def _pipes(texts: list[str]) -> str:
     return "| " + " | ".join(_markdown(text) for text in texts) + " |"
 
 
+def code_spans(text: str) -> list[tuple[str, bool]]:
+    """Split a text into pieces, each with whether it stands between backticks, as code does.
+
+    What holds a bar is no code: in a table of Markdown it would end the cell.
+    """
+    pieces = re.split("`([^`|]+)`", text)
+    return [(piece, place % 2 == 1) for place, piece in enumerate(pieces) if piece]
+
+
 def _markdown(text: str) -> str:
-    """Escape what Markdown, or HTML inside it, would read as markup."""
-    escaped = "".join(f"\\{sign}" if sign in "\\|*_<`[" else sign for sign in text)
+    """Escape what Markdown, or HTML inside it, would read as markup; code stays code."""
+    escaped = "".join(
+        f"`{piece}`"
+        if is_code
+        else "".join(f"\\{sign}" if sign in "\\|*_<`[" else sign for sign in piece)
+        for piece, is_code in code_spans(text)
+    )
     return f"**{escaped}**" if isinstance(text, Bold) else escaped
 
 
@@ -91,5 +107,12 @@ def _ampersands(texts: list[str]) -> str:
 
 def escape(text: str) -> str:
     """Escape what LaTeX would read as a command."""
-    escaped = "".join(_LATEX.get(sign, sign) for sign in text)
+    escaped = "".join(
+        rf"\texttt{{{_plain_latex(piece)}}}" if is_code else _plain_latex(piece)
+        for piece, is_code in code_spans(text)
+    )
     return rf"\textbf{{{escaped}}}" if isinstance(text, Bold) else escaped
+
+
+def _plain_latex(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)

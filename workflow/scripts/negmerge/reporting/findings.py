@@ -1,0 +1,222 @@
+"""What a study found, in five lines, each computed from the cells of its tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from negmerge.evaluation.uncertainty import SIGNIFICANCE
+from negmerge.reporting.cautions import Said, cautions
+from negmerge.reporting.layout import number
+from negmerge.reporting.leading import (
+    MOST_NAMES,
+    NEGMERGE,
+    Column,
+    Tables,
+    columns,
+    distinct,
+    labels,
+    leading_columns,
+)
+from negmerge.reporting.metrics import GAP_OF
+from negmerge.reporting.notes import spell_list
+from negmerge.reporting.verdicts import spell_p
+
+# Characters of a line on a terminal.
+WIDTH = 100
+NOT_SCORED = Said("no table scores a model", "no table scores a model")
+NO_CAUTION = Said(
+    "the records hold no caution; the notes below the tables say what an error holds",
+    "see the notes below the tables",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One of the first lines of a report.
+
+    Attributes:
+        about: what it is about.
+        short: the same in few words.
+        said: something of each column, as a rule.
+    """
+
+    about: str
+    short: str
+    said: list[Said]
+
+
+def findings(study: Mapping, tables: Tables) -> list[Finding]:
+    """Return what a study found, and what it did not.
+
+    Args:
+        study: its settings.
+        tables: definition and cells by name, in the order of the study.
+    """
+    leading = leading_columns(study, tables)
+    measures = dict.fromkeys(f"{one.leading.label} ({one.leading.unit})" for one in leading)
+    best = " by ".join(filter(None, ("Best method", " or ".join(measures))))
+    noise = f"Within noise of the best (p > {SIGNIFICANCE:g} on the same images)"
+    limits = list(cautions(leading, columns(study, tables)))
+    return [
+        Finding(best, "Best", [_best(one) for one in leading] or [NOT_SCORED]),
+        Finding(noise, "Within noise", [_noise(one) for one in leading] or [NOT_SCORED]),
+        Finding("Distance from Retrain", "From Retrain", _distances(leading) or [NOT_SCORED]),
+        Finding("What NegMerge's consensus kept", "Consensus kept", _consensus(study, tables)),
+        Finding(
+            "Not to be concluded",
+            "Not to conclude",
+            limits or [NO_CAUTION if leading else NOT_SCORED],
+        ),
+    ]
+
+
+def summary(found: Iterable[Finding]) -> str:
+    """Write findings as plain text for a terminal, a line each, with as much as has room.
+
+    Args:
+        found: from `findings`.
+    """
+    return "".join(f"{_line(one)}\n" for one in found)
+
+
+def _line(found: Finding) -> str:
+    for count in range(len(found.said), -1, -1):
+        left_out = len(found.said) - count
+        more = [f"{left_out} more in the report"] if left_out else []
+        parts = [*(one.short for one in found.said[:count]), *more]
+        line = f"{found.short}: {', '.join(parts)}".replace("±", "+-")
+        if len(line) <= WIDTH:
+            break
+    return line
+
+
+def _best(column: Column) -> Said:
+    """Name the best rows of a column, with the standard error."""
+    best, unit = column.best, column.leading.unit
+    text = f"{labels(best)}, {_spell(column, best[0])}"
+    method, value = best[0]["method"], f"{best[0]['value']:.1f}"
+    if not pd.isna(best[0]["standard_error"]):
+        value += f"±{best[0]['standard_error']:.1f}"
+    short = f"{column.name} {method} {value}{' %' if unit == '%' else ''}"
+    if all(row["method"] == column.scores.base for row in best):
+        text, short = f"no method, the unchanged model leads ({text})", f"{column.name} no method"
+    return Said(f"{column.name}: {text}", short)
+
+
+def _spell(column: Column, row: Mapping) -> str:
+    """Spell a value with its standard error, and the spread over trials of a classifier."""
+    unit, text = column.leading.unit, _value(column, row)
+    if not pd.isna(row["standard_error"]):
+        text += f" ± {number(row['standard_error'], unit)}"
+    text += f" {unit}"
+    if column.scores.with_retrain and not pd.isna(row["std"]):
+        text += f" (std over {int(row['averaged'])} trials {number(row['std'], unit)})"
+    return text
+
+
+def _value(column: Column, row: Mapping) -> str:
+    return number(row["value"], column.leading.unit)
+
+
+def _noise(column: Column) -> Said:
+    """Name the rows that are not told apart from the best, and say so if NegMerge loses."""
+    name, near, others = column.name, column.near, column.others
+    if not column.is_compared:
+        text = f"{name}: not known, since nothing was compared image by image"
+        return Said(text, f"{name} not known")
+    if column.is_little:
+        text = f"{name}: no row ranks, there is too little to forget"
+        return Said(text, f"{name} no row ranks")
+    counted = f"{len(near) or 'none'} of {len(others)}"
+    is_counted = len(near) > MOST_NAMES
+    text = f"{counted} others" if is_counted else labels(near) or "none of the others"
+    negmerge = column.row(NEGMERGE)
+    if negmerge is None or negmerge in column.best:
+        return Said(f"{name}: {text}", f"{name} {counted}")
+    named = f"{negmerge['row']} with {_value(column, negmerge)} {column.leading.unit}"
+    if negmerge in near:
+        among = f", {named} among them" if is_counted else ""
+        return Said(f"{name}: {text}{among}", f"{name} {counted}")
+    text += f", but {named} loses ({spell_p(negmerge['p_value'])})"
+    return Said(f"{name}: {text}", f"{name} {counted} ({NEGMERGE} loses)")
+
+
+def _distances(leading: Sequence[Column]) -> list[Said]:
+    """Describe how far classifiers are from Retrain; without any, how far CLIP is from guessing."""
+    classifiers = [one for one in leading if one.scores.with_retrain]
+    if classifiers or not leading:
+        return [_distance(one) for one in classifiers]
+    missing = Said("no classifier, so no Retrain to compare with", "no classifier in this study")
+    return [missing, *(_from_guessing(one) for one in leading if one.to_forget)]
+
+
+def _distance(column: Column) -> Said:
+    """Describe how far the best row, NegMerge and the unchanged model are from Retrain."""
+    shown = {row["method"]: row for row in (column.rows[0], column.row(NEGMERGE)) if row}
+    parts = [
+        f"{row['row']} {_value(column, row)} points, most in {_farthest(column, row)}"
+        for row in shown.values()
+    ]
+    short = [f"{method} {row['value']:.1f}" for method, row in shown.items()]
+    base = column.row(column.scores.base)
+    if base and base["method"] not in shown:
+        parts.append(f"the unchanged model {_value(column, base)} points")
+        short.append(f"unchanged {base['value']:.1f}")
+    return Said(f"{column.name}: {'; '.join(parts)}", f"{column.name} {', '.join(short)} points")
+
+
+def _farthest(column: Column, row: Mapping) -> str:
+    """Name the measure in which a row is farthest from Retrain."""
+    parts = [metric for metric in column.scores.metrics if metric.name in GAP_OF]
+    found = [
+        (abs(cell["value"] - cell["reference"]), metric.label, cell)
+        for metric in parts
+        for cell in column.means(metric.name).to_dict("records")
+        if cell["row"] == row["row"]
+    ]
+    _, label, cell = max(found, key=lambda one: one[0])
+    return f"{label} ({cell['value']:.2f} %, Retrain {cell['reference']:.2f} %)"
+
+
+def _from_guessing(column: Column) -> Said:
+    """Describe where NegMerge, or else the best row, lies between the base and guessing."""
+    cell, row = column.to_forget, column.row(NEGMERGE) or column.rows[0]
+    knows, never = column.scores.knows
+    known, guessed = cell["value"] + cell["reference"], cell["reference"]
+    return Said(
+        f"{column.name}: {knows} has {known:.2f} % of the forget images right, "
+        f"{row['row']} {_value(column, row)} %, {never} {guessed:.2f} %",
+        f"{column.name} {known:.1f} to {row['value']:.1f} %",
+    )
+
+
+def _consensus(study: Mapping, tables: Tables) -> list[Said]:
+    """Describe what share of the trainable numbers NegMerge's consensus kept."""
+    if not any(NEGMERGE in experiment["methods"] for experiment in study["experiments"].values()):
+        return [Said("NegMerge is not among the methods", "no NegMerge in this study")]
+    found, by_lot = [], {}
+    for column in distinct([one for one in columns(study, tables) if _kept(one)]):
+        share, models = _kept(column)
+        of = "" if found else " of the trainable numbers"
+        found.append(Said(f"{column.name}: {share:.2f} %{of}", f"{column.name} {share:.1f} %"))
+        by_lot |= {one: f"{100 * 2.0 ** (1 - int(one)):.3g} %" for one in models.split()}
+    if not found:
+        text = "it was not counted, since no table of kind sparsity or mask shows it"
+        return [Said(text, "not counted")]
+    lots = spell_list([f"{share} with {models} models" for models, share in by_lot.items()])
+    by_chance = Said(
+        f"signs drawn by lot would keep {lots}", f"by lot {' or '.join(by_lot.values())}"
+    )
+    return [*found, by_chance]
+
+
+def _kept(column: Column) -> tuple[float, str] | None:
+    """Return the share that NegMerge kept, in percent, and of how many models."""
+    shares = {"kept_trainable": lambda value: value, "zeros_trainable": lambda value: 100 - value}
+    for metric, share in shares.items():
+        found = column.means(metric)
+        for cell in found[found["method"] == NEGMERGE].to_dict("records"):
+            if not pd.isna(cell["value"]):
+                return share(cell["value"]), cell["models"]
+    return None

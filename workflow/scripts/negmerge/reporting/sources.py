@@ -1,0 +1,103 @@
+"""Where each number of a table comes from: the files of its records, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from negmerge.reporting.kinds import table_kind
+from negmerge.reporting.metrics import MEAN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from negmerge.settings.study import Study
+
+Files = Mapping[str, Sequence[str]]
+
+
+def record_files(study: Study) -> dict[str, dict[str, list[str]]]:
+    """Return the files of the records behind each row of a study's tables.
+
+    Returns:
+        By table, and then by `{experiment}/{task}/{method}`: paths from the study's folder.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, table in study.tables.items():
+        kind, files = table_kind(table.kind), found.setdefault(name, {})
+        for column in table.columns:
+            for experiment in column.experiments:
+                settings = study.experiments[experiment]
+                for task in column.tasks or settings.task_names:
+                    folder = f"{experiment}/{task}"
+                    for row in table.rows:
+                        places = kind.records(settings, folder, row)
+                        files[f"{folder}/{row}"] = [one.format(table=name) for one in places]
+    return found
+
+
+@dataclass(frozen=True)
+class Record:
+    """One experiment and task behind a number: the files, and what they say in words."""
+
+    files: Sequence[str]
+    text: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is behind the numbers of one row in one column of a table.
+
+    Attributes:
+        anchor: of the page, for a link to it.
+        title: row and column.
+        records: one, or those of which the numbers are means.
+    """
+
+    anchor: str
+    title: str
+    records: list[Record]
+
+
+def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dict[tuple, Source]:
+    """Return what is behind the numbers of a table, by the labels of row and column.
+
+    Args:
+        name: of the table.
+        table: its definition, as in a study.
+        cells: from `cells.read_cells`.
+        files: those of this table, from `record_files`; a row without any has no links.
+    """
+    kind = table_kind(table["kind"])
+    single = cells[(cells["experiment"] != MEAN) & cells["row"].notna()]
+    found = {}
+    for (column, row), group in single.groupby(["column", "row"], sort=False):
+        metrics = kind.metrics_of(set(group["metric"]))
+        records = []
+        for (experiment, task), own in group.groupby(["experiment", "task"], sort=False):
+            first = own.iloc[0]
+            paths = files.get(f"{experiment}/{task}/{first['method']}", [])
+            records.append(Record(paths, _describe(own, metrics)))
+        anchor = f"records-{name}-{len(found) + 1}"
+        found[row, column] = Source(anchor, f"{row}, {column}", records)
+    return found
+
+
+def _describe(cells: pd.DataFrame, metrics: Sequence) -> str:
+    """Describe the numbers of one record, and the rule that chose the model."""
+    from negmerge.reporting.layout import choice_text, value_text
+
+    by_name = {cell["metric"]: cell for cell in cells.to_dict("records")}
+    parts = []
+    for metric in metrics:
+        cell = by_name.get(metric.name)
+        if cell is None or not metric.printed or cell["value"] != cell["value"]:
+            continue
+        unit = f" {metric.unit}" if metric.unit else ""
+        images = f" of {int(cell['images']):,} images" if cell["images"] == cell["images"] else ""
+        parts.append(f"{metric.label} {value_text(cell, metric)}{unit}{images}")
+    first = cells.iloc[0]
+    if isinstance(first["rule"], str):
+        parts.append(f"chosen by rule `{first['rule']}`: {choice_text(first)}")
+    return "; ".join(parts)

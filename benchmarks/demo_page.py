@@ -43,11 +43,11 @@ def change(record: dict) -> str:
     """Tell which jobs the change of docs/first-change.md asks for."""
     run = record["runs"][0]
     counts = run["change"]
-    named = ", ".join(f"{count} × `{rule}`" for rule, count in sorted(counts.items()))
+    named = ", ".join(f"{count} `{rule}`" for rule, count in sorted(counts.items()))
     before, after = (length(name) for name in ("gap-before", "gap-after"))
     return (
-        f"{sum(counts.values())} of {run['jobs']} jobs run: {named}. The bar of l1-sparse goes from "
-        f"{before:.1f} to {after:.1f} points."
+        f"{sum(counts.values())} of {run['jobs']} jobs run: {named}. The bar of l1-sparse goes "
+        f"from {before:.1f} to {after:.1f} points."
     )
 
 

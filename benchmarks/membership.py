@@ -78,8 +78,8 @@ def markdown(record: dict) -> str:
     """Describe the record."""
     images = record["images"]
     lines = [
-        f"The membership attack on {images['members']:,} members, {images['nonmembers']:,} others and "
-        f"{images['forget']:,} forget images,",
+        f"The membership attack on {images['members']:,} members, {images['nonmembers']:,} others "
+        f"and {images['forget']:,} forget images,",
         "by `benchmarks/membership.py` on drawn logits; one run of each feature. "
         f"{machine_of(record)}",
         "By the confidence it takes as long as the bare call of scikit-learn: "

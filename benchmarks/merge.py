@@ -4,8 +4,8 @@
 
 Makes vectors of the size of CLIP ViT-B/32's state (113,448,705 numbers, as the authors store it),
 merges them by every method in a process of its own and writes benchmarks/merge.json and, as
-Markdown, what stands between the `merge` marks of docs/measurements.md. PROGRAM is `mergekit-pytorch` from an
-environment of its own.
+Markdown, what stands between the `merge` marks of docs/measurements.md. PROGRAM is
+`mergekit-pytorch` from an environment of its own.
 """
 
 import argparse

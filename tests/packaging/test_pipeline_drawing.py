@@ -14,7 +14,7 @@ DRAWING = ElementTree.parse(ROOT / "docs" / "pipeline.svg")
 def row(group) -> tuple[list[float], list[float]]:
     """Return the numbers of a row, and what is written into its boxes."""
     (numbers,) = (group.get(name) for name in ("data-vector", "data-merged") if group.get(name))
-    written = [text.text.replace("−", "-") for text in group.findall("{*}text")]
+    written = [text.text.replace("\N{MINUS SIGN}", "-") for text in group.findall("{*}text")]
     return [float(word) for word in numbers.split()], [float(word) for word in written]
 
 

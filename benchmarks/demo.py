@@ -1,31 +1,34 @@
-"""Measure the demo study from nothing to its report, over several seeds, and write the README.
+"""Measure the demo study from nothing to its report, over several seeds, and write the pages.
 
     python benchmarks/demo.py [SEED ...]        (default: 0 1)
-    python benchmarks/demo.py --write           write the README from the last measurement
+    python benchmarks/demo.py --write           write the pages from the last measurement
 
-Each seed runs in a fresh copy of the checkout. The numbers go to benchmarks/demo.json and, as
-Markdown, between the `measured` marks of README.md.
+Each seed runs in a fresh copy of the checkout. With the first one, the change that
+docs/first-change.md tells of is made afterwards, and the demo runs again. The numbers go to
+benchmarks/demo.json, to the marks of docs/measurements.md, docs/first-change.md and README.md, and
+into the figures of docs/figures.
 """
 
 import json
-import os
-import platform
-import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
+import demo_page
 import pandas as pd
+import pictures
 import psutil
-from marks import write_between
+from marks import ROOT, machine
 
-ROOT = Path(__file__).parents[1]
+RECORD = ROOT / "benchmarks" / "demo.json"
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "__pycache__")
 STUDY = "config/studies/demo.yaml"
+REPORT = "results/demo/report.html"
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
 
 
 def copy_checkout(folder: Path, seed: int) -> None:
@@ -52,11 +55,11 @@ def memory_of(process: psutil.Process) -> int:
 
 
 def run(folder: Path) -> dict:
-    """Run the demo and give seconds, jobs and peak memory."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--", "results/demo/report.html"]
+    """Run the demo and return seconds, jobs and peak memory."""
     log = folder / "run.log"
     start = time.monotonic()
     with open(log, "w") as stream:
+        command = [*SNAKEMAKE, "--", REPORT]
         process = subprocess.Popen(command, cwd=folder, stdout=stream, stderr=stream)
         watched, peak = psutil.Process(process.pid), 0
         while process.poll() is None:
@@ -65,15 +68,25 @@ def run(folder: Path) -> dict:
     seconds = time.monotonic() - start
     if process.returncode:
         sys.exit(f"error: the demo failed:\n{log.read_text()}")
-    jobs = int(re.findall(r"of (\d+) steps", log.read_text())[-1])
+    jobs = sum(jobs_since(folder, 0).values())
     return {"seconds": round(seconds, 1), "jobs": jobs, "peak_mb": round(peak / 2**20)}
+
+
+def times(folder: Path) -> list[tuple[str, Path]]:
+    """List what Snakemake has measured: the rule of each job, and the file."""
+    files = sorted(folder.glob("*/**/benchmarks/**/*.tsv"))
+    return [(f.parts[f.parts.index("benchmarks", len(folder.parts)) + 1], f) for f in files]
+
+
+def jobs_since(folder: Path, start: float) -> dict[str, int]:
+    """Count the jobs of each rule that have ended since a time, in seconds of the clock."""
+    return dict(Counter(rule for rule, f in times(folder) if f.stat().st_mtime >= start))
 
 
 def steps(folder: Path) -> dict[str, dict]:
     """Count the jobs of each rule and add up their seconds."""
     rows = {}
-    for file in folder.glob("*/**/benchmarks/**/*.tsv"):
-        rule = file.parts[file.parts.index("benchmarks", len(folder.parts)) + 1]
+    for rule, file in times(folder):
         record = pd.read_csv(file, sep="\t").iloc[0]
         row = rows.setdefault(rule, {"jobs": 0, "seconds": 0.0, "largest_mb": 0.0})
         row["jobs"] += 1
@@ -108,13 +121,31 @@ def gaps(folder: Path) -> dict[str, dict[str, dict]]:
     for cell in cells.itertuples():
         method = found.setdefault(cell.column, {}).setdefault(cell.method, {})
         method |= {"label": cell.row, cell.metric: None if pd.isna(cell.value) else cell.value}
-        times = folder.glob(f"results/demo/benchmarks/*/mini-resnet/*/{cell.method}.tsv")
-        made = [path for path in times if path.parts[-4] in ("unlearn", "merge", "greedy", "train")]
+        files = folder.glob(f"results/demo/benchmarks/*/mini-resnet/*/{cell.method}.tsv")
+        made = [path for path in files if path.parts[-4] in ("unlearn", "merge", "greedy", "train")]
         method["seconds"] = sum(float(pd.read_csv(path, sep="\t")["s"].iloc[0]) for path in made)
     return found
 
 
-def measure(seed: int) -> dict:
+def first_change(folder: Path) -> dict[str, int]:
+    """Make the change of docs/first-change.md in a finished demo, and count the jobs of each rule.
+
+    The figures of docs/figures are taken from before and after it.
+    """
+    figures = folder / "results/demo/figures"
+    pictures.take(figures, pictures.BEFORE)
+    study, (old, new) = folder / STUDY, demo_page.CHANGE
+    text = study.read_text()
+    if text.count(old) != 1:
+        sys.exit(f"error: {STUDY}: {old!r} must stand there once")
+    study.write_text(text.replace(old, new))
+    start = time.time()
+    run(folder)
+    pictures.take(figures, pictures.AFTER)
+    return jobs_since(folder, start)
+
+
+def measure(seed: int, with_change: bool) -> dict:
     """Run the demo with one seed in a temporary folder."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "workflow"
@@ -122,114 +153,14 @@ def measure(seed: int) -> dict:
         result = run(folder)
         print(f"seed {seed}: {result}", flush=True)
         scores = {"accuracy": accuracies(folder), "gap": gaps(folder)}
-        return {"seed": seed, **result, "steps": steps(folder), **scores}
-
-
-def markdown(runs: list[dict]) -> str:
-    """Describe the measured runs for the README."""
-    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
-    seeds = ", ".join(str(run["seed"]) for run in runs)
-    seconds = " and ".join(f"{run['seconds']:.0f} s" for run in runs)
-    peak = max(run["peak_mb"] for run in runs)
-    return "\n".join(
-        [
-            f"By `make bench` on {machine}; seeds {seeds}.",
-            "",
-            f"The demo after installation: {seconds}, {runs[0]['jobs']} jobs, at most {peak} MB of "
-            "memory over all processes.",
-            "",
-            "| step | jobs | seconds in all | largest job, MB |",
-            "| --- | ---: | ---: | ---: |",
-            *(
-                f"| {rule} | {row['jobs']} | {row['seconds']:.0f} | {row['largest_mb']:.0f} |"
-                for rule, row in runs[0]["steps"].items()
-                if row["seconds"] >= 1
-            ),
-            "",
-            "Zero-shot forgetting.",
-            "Test accuracy in percent, mean over the seeds; ± is the binomial standard error of",
-            "one seed's figure, [ ] the single seeds. The coefficient keeps 95 % of the control",
-            "accuracy on the validation images; on the test images it can keep less.",
-            "",
-            "| forgotten | method | forget (lower) | control (higher) | control kept, % |",
-            "| --- | --- | --- | --- | ---: |",
-            *(
-                row_of(runs, task, method)
-                for task, methods in runs[0]["accuracy"].items()
-                for method in sorted(methods, key=lambda m: (m != "pretrained", m))
-            ),
-            "",
-            f"Forget accuracy, mean over tasks and seeds, lowest first: {ranking(runs)}.",
-            "Differences of a few points are noise, see the standard errors and the single seeds.",
-            "",
-            "Classifier: average gap to Retrain in points, mean over the seeds, [ ] the single",
-            "seeds; forget accuracy and attack by the rule `gap`. One forgotten image is half a",
-            "point of forget accuracy. Seconds: the job that trains and measures all models of the",
-            "method's grid, or merges the pool (which takes fine-tuning of its own).",
-            "",
-            "| method | gap, rule `gap` | gap, rule `retain` | forget | attack | s |",
-            "| --- | --- | --- | ---: | ---: | ---: |",
-            *(gap_row(runs, method) for method in by_gap(runs)),
-        ]
-    )
-
-
-RETAIN, GAP = "rule `retain`", "rule `gap`"
-
-
-def by_gap(runs: list[dict]) -> list[str]:
-    """Order the classifier's methods by their mean gap."""
-    methods = runs[0]["gap"][GAP]
-    return sorted(methods, key=lambda m: statistics.mean(r["gap"][GAP][m]["gap"] for r in runs))
-
-
-def gap_row(runs: list[dict], method: str) -> str:
-    """Format what one method of the classifier reached."""
-    rows, others = ([run["gap"][rule][method] for run in runs] for rule in (GAP, RETAIN))
-    gaps = [", ".join(f"{row['gap']:.1f}" for row in found) for found in (rows, others)]
-    means = [statistics.mean(row["gap"] for row in found) for found in (rows, others)]
-    forget, attack, seconds = (
-        statistics.mean(row[key] for row in rows) for key in ("forget", "mia", "seconds")
-    )
-    return (
-        f"| {rows[0]['label']} | {means[0]:.1f} [{gaps[0]}] | {means[1]:.1f} [{gaps[1]}] | "
-        f"{forget:.1f} | {attack:.1f} | {seconds:.0f} |"
-    )
-
-
-def ranking(runs: list[dict]) -> str:
-    """Name the methods that forget every task, by their mean forget accuracy, the lowest first."""
-    tasks = [methods for run in runs for methods in run["accuracy"].values()]
-    everywhere = set.intersection(*(set(methods) for methods in tasks))
-    means = sorted(
-        (statistics.mean(methods[method]["forget"] for methods in tasks), method)
-        for method in everywhere
-    )
-    return ", ".join(f"{method} {mean:.1f}" for mean, method in means)
-
-
-def row_of(runs: list[dict], task: str, method: str) -> str:
-    """Format what one method reached on one task."""
-    ours = [run["accuracy"][task][method] for run in runs]
-    base = [run["accuracy"][task]["pretrained"] for run in runs]
-    kept = statistics.mean(
-        100 * after["control"] / before["control"] for after, before in zip(ours, base, strict=True)
-    )
-    return f"| {task} | {method} | {cell(ours, 'forget')} | {cell(ours, 'control')} | {kept:.1f} |"
-
-
-def cell(rows: list[dict], role: str) -> str:
-    """Format mean, standard error and the single seeds."""
-    values = [row[role] for row in rows]
-    share = statistics.mean(values) / 100
-    error = 100 * (share * (1 - share) / rows[0][f"{role}_n"]) ** 0.5
-    single = ", ".join(f"{value:.1f}" for value in values)
-    return f"{statistics.mean(values):.1f} ± {error:.1f} [{single}]"
+        measured = {"seed": seed, **result, "steps": steps(folder), **scores}
+        return measured | ({"change": first_change(folder)} if with_change else {})
 
 
 if __name__ == "__main__":
-    record = ROOT / "benchmarks" / "demo.json"
     if sys.argv[1:] != ["--write"]:
-        measured = [measure(int(seed)) for seed in sys.argv[1:] or ["0", "1"]]
-        record.write_text(json.dumps(measured, indent=2) + "\n")
-    write_between(ROOT / "README.md", "measured", markdown(json.loads(record.read_text())))
+        seeds = [int(word) for word in sys.argv[1:]] or [0, 1]
+        runs = [measure(seed, seed == seeds[0]) for seed in seeds]
+        RECORD.write_text(json.dumps({"machine": machine(), "runs": runs}, indent=2) + "\n")
+    demo_page.write(json.loads(RECORD.read_text()))
+    pictures.draw_all()

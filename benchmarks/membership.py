@@ -4,23 +4,23 @@
 
 Draws logits like those of a trained classifier: members are nearly all right and sure, test images
 less so. It times every feature of the attack and, for the confidence, the bare call of scikit-learn
-with the same numbers, and writes benchmarks/membership.json.
+with the same numbers, and writes benchmarks/membership.json and, as Markdown, what stands between
+the `membership` marks of docs/measurements.md.
 """
 
 import argparse
 import json
-import platform
 import time
-from pathlib import Path
 
 import numpy as np
 import sklearn
+from marks import MEASUREMENTS, ROOT, machine, machine_of, write_between
 from sklearn.svm import SVC
 
 from negmerge.evaluation.membership import membership_attack, svc_membership
 from negmerge.evaluation.membership_features import FEATURES, features
 
-RECORD = Path(__file__).with_suffix(".json")
+RECORD = ROOT / "benchmarks" / "membership.json"
 CLASSES = 10
 # Accuracy in percent and mean margin of the true class over the others, as logits.
 KINDS = {"members": (100, 12.0), "nonmembers": (94, 9.0), "forget": (95, 9.5)}
@@ -74,6 +74,24 @@ def measure(members: int, forget: int) -> dict:
     return record
 
 
+def markdown(record: dict) -> str:
+    """Describe the record."""
+    images = record["images"]
+    lines = [
+        f"The membership attack on {images['members']:,} members, {images['nonmembers']:,} others "
+        f"and {images['forget']:,} forget images,",
+        "by `benchmarks/membership.py` on drawn logits; one run of each feature. "
+        f"{machine_of(record)}",
+        "By the confidence it takes as long as the bare call of scikit-learn: "
+        f"{record['svc_membership']['seconds']} s and {record['scikit-learn']['seconds']} s.",
+        "",
+        "| feature | s |",
+        "| --- | ---: |",
+        *(f"| `{name}` | {one['seconds']:.1f} |" for name, one in record["attack"].items()),
+    ]
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--members", type=int, default=10_000, help="and as many non-members")
@@ -82,6 +100,7 @@ if __name__ == "__main__":
     record = measure(arguments.members, arguments.forget)
     record |= {
         "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
-        "machine": platform.machine(),
+        "machine": machine(),
     }
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
+    write_between(MEASUREMENTS, "membership", markdown(record))

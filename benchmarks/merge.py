@@ -4,8 +4,8 @@
 
 Makes vectors of the size of CLIP ViT-B/32's state (113,448,705 numbers, as the authors store it),
 merges them by every method in a process of its own and writes benchmarks/merge.json and, as
-Markdown, what stands between the `merge` marks of README.md. PROGRAM is `mergekit-pytorch` from an
-environment of its own.
+Markdown, what stands between the `merge` marks of docs/measurements.md. PROGRAM is
+`mergekit-pytorch` from an environment of its own.
 """
 
 import argparse
@@ -19,11 +19,10 @@ from pathlib import Path
 
 import torch
 import yaml
-from marks import write_between
+from marks import MEASUREMENTS, ROOT, machine, machine_of, write_between
 from safetensors.torch import save_file
 
-ROOT = Path(__file__).parents[1]
-README, RECORD = ROOT / "README.md", ROOT / "benchmarks" / "merge.json"
+RECORD = ROOT / "benchmarks" / "merge.json"
 NUMBERS = 113_448_705
 # What two models of a pool share, so that signs agree more often than by chance.
 SHARED = 0.5
@@ -171,13 +170,14 @@ def measure_pool(paths: list[Path], methods: list[str], output: Path) -> dict:
 
 
 def markdown(record: dict) -> str:
-    """Describe the record for the README."""
+    """Describe the record."""
     pools = record["pools"]
     counts = " | ".join(f"{pool['models']} models" for pool in pools)
     lines = [
         f"Merges of vectors of {NUMBERS:,} numbers, files in the page cache, by",
         "`benchmarks/merge.py`: seconds with one thread / with two, hashing the inputs included;",
-        "peak memory beyond the page cache with two threads, at the largest pool.",
+        "peak memory beyond the page cache with two threads, at the largest pool. One run of each.",
+        machine_of(record),
         "",
         f"| method | {counts} | peak, MB |",
         f"| --- |{' ---: |' * (len(pools) + 1)}",
@@ -209,7 +209,7 @@ def markdown(record: dict) -> str:
 
 
 def main() -> None:
-    """Measure, and write the record and the README."""
+    """Measure, and write the record and the page."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--models", type=int, nargs="+", default=[4, 8, 16, 30])
     words.add_argument("--folder", type=Path)
@@ -222,7 +222,8 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         output = folder / "merged.safetensors"
         paths = make_vectors(folder, max(options.models))
-        record = {"pools": [measure_pool(paths[:n], list(METHODS), output) for n in options.models]}
+        pools = [measure_pool(paths[:n], list(METHODS), output) for n in options.models]
+        record = {"machine": machine(), "pools": pools}
         eight = paths[:8]
         read(eight)
         record["plain"] = measure(PLAIN, "negmerge", 1, eight, output)
@@ -239,7 +240,7 @@ def main() -> None:
         forget_pages(eight)
         record["cold"]["negmerge"] = measure(MERGE, "negmerge", 2, eight, output)
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
-    write_between(README, "merge", markdown(record))
+    write_between(MEASUREMENTS, "merge", markdown(record))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Write what each table and figure of the paper's study takes into docs/reproduce-a-table.md.
 
+The GPU hours of those that README.md names are written there as well.
+
     python benchmarks/paper_plan.py
 
 The numbers are those of `negmerge plan paper NAME`. Run it where no result of the study lies, since
@@ -7,16 +9,16 @@ they are those of the jobs to do.
 """
 
 import os
+import re
 from collections.abc import Sequence
-from pathlib import Path
 
-from marks import marks, write_between
+from marks import ROOT, marks, read_between, write_between
 
 from negmerge.planning.jobs import Job, list_jobs
 from negmerge.planning.plan import add_up, targets
 from negmerge.settings.study import load_study
 
-ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "reproduce-a-table.md"
 MARKS = marks("plan")
 STUDY = "paper"
@@ -63,10 +65,19 @@ def _rounded(number: float) -> str:
     return f"{float(f'{number:.2g}'):,g}"
 
 
+def with_hours(text: str) -> str:
+    """Put the GPU hours of the page's table into the rows of the README that name a target."""
+    table = read_between(PAGE, "plan")
+    hours = dict(re.findall(r"^\| `([^`]+)` \| \S+ \| (\S+) \|", table, re.M))
+    row = r"^(\| .* \| `(?:tables/|figures/)?([\w-]+)\.\w+` \| )[\d.,]+( \| not run \|)$"
+    return re.sub(row, lambda found: f"{found[1]}{hours[found[2]]}{found[3]}", text, flags=re.M)
+
+
 def main() -> None:
-    """Write the table between the marks of the page."""
+    """Write the table between the marks of the page, and the README's hours."""
     os.chdir(ROOT)
     write_between(PAGE, "plan", HEAD + "".join(rows(names())).rstrip("\n"))
+    README.write_text(with_hours(README.read_text()))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 
 Trains a ResNet-18 and a ViT-B/32 with AdamW on fabricated pictures. In each round the run is ended
 by SIGTERM after a few steps, so that it saves its state, and goes on from it. Writes
-benchmarks/resume.json and, as Markdown, what stands between the `resume` marks of README.md.
+benchmarks/resume.json and, as Markdown, what stands between the `resume` marks of
+docs/measurements.md.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import torch
 from fabricated import CLASSES, pictures, prepared
-from marks import write_between
+from marks import MEASUREMENTS, ROOT, machine, machine_of, write_between
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,8 +32,7 @@ from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.training import fit
 
-ROOT = Path(__file__).parents[1]
-README, RECORD = ROOT / "README.md", ROOT / "benchmarks" / "resume.json"
+RECORD = ROOT / "benchmarks" / "resume.json"
 CPU = torch.device("cpu")
 BATCH = 8
 # Steps from one end of the run to the next.
@@ -111,7 +111,7 @@ def measure(row: dict, rounds: int, folder: Path) -> dict:
 
 
 def markdown(record: dict) -> str:
-    """Describe the record for the README."""
+    """Describe the record."""
     lines = [
         "Saving the state of a run with AdamW and going on from it, on two CPU threads, by",
         f"`benchmarks/resume.py`. A state is saved every {SECONDS / 60:.0f} minutes, or "
@@ -121,7 +121,7 @@ def markdown(record: dict) -> str:
         "| model | parameters | state, MB | save, s | share of training, % | go on, s |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name, found in record.items():
+    for name, found in record["models"].items():
         lines.append(
             f"| {name} | {found['parameters']:,} | {found['state_mb']} | {found['save_s']:.2f} | "
             f"{found['share_percent']:.2f} | {found['restore_s']:.2f} |"
@@ -129,24 +129,27 @@ def markdown(record: dict) -> str:
     lines += [
         "",
         "To go on is to read, check and put back the state; the start of the job comes on top.",
+        f"Medians of the rounds of one run. {machine_of(record)}",
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Measure, and write the record and the README."""
+    """Measure, and write the record and the page."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--rounds", type=int, default=3)
     options = words.parse_args()
     torch.set_num_threads(2)
     models = load_catalogue(ROOT / "config").models
-    record = {}
+    record: dict = {"machine": machine(), "models": {}}
     for name in MODELS:
         with tempfile.TemporaryDirectory() as folder:
-            record[name] = measure(models[name].model_dump(), options.rounds, Path(folder))
-        print(name, record[name], flush=True)
+            record["models"][name] = measure(
+                models[name].model_dump(), options.rounds, Path(folder)
+            )
+        print(name, record["models"][name], flush=True)
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
-    write_between(README, "resume", markdown(record))
+    write_between(MEASUREMENTS, "resume", markdown(record))
 
 
 if __name__ == "__main__":

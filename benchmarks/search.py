@@ -6,7 +6,7 @@ It needs a finished run of the demo. For each task it searches the coefficient o
 vector and of the best single model of the pool, with the model and the validation images, on the
 study's grid and on the paper's (0 to 1), and checks that the choice is that of the full sweep. The
 images counted go to benchmarks/search.json and, as Markdown, between the `search` marks of
-README.md.
+docs/measurements.md.
 """
 
 import json
@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from marks import write_between
+from marks import MEASUREMENTS, ROOT, write_between
 
 from negmerge.evaluation.counts import Accuracy
 from negmerge.scenarios import load_scenario
@@ -33,8 +33,6 @@ from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.study import load_study
 from negmerge.states import read_state
 
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
 EXPERIMENT = "mini-clip"
 
 
@@ -99,17 +97,17 @@ def measure_task(
     return result
 
 
-def markdown(tasks: dict, halvings: int) -> str:
-    """Describe the record for the README."""
+def markdown(record: dict) -> str:
+    """Describe the record."""
     lines = [
         "Validation images that the search for a coefficient counts, in percent of those of whole",
-        f"sweeps, by `benchmarks/search.py` on the demo with {halvings} halvings after the grid. "
-        "The choices are the same.",
+        f"sweeps, by `benchmarks/search.py` on the demo with {record['halvings']} "
+        "halvings after the grid. The choices are the same. Counted, so the same on any machine.",
         "",
         "| forgotten | grid | merges: mean, least to most | best single model of the pool |",
         "| --- | --- | ---: | ---: |",
     ]
-    for task, found in tasks.items():
+    for task, found in record["tasks"].items():
         for grid in (name for name in found if name != "images"):
             shares = {name: 100 * one["share"] for name, one in found[grid].items()}
             single = shares.pop("task-arithmetic")
@@ -135,4 +133,4 @@ if __name__ == "__main__":
     record = {"study": "demo", "batch": experiment.eval_batch_size, "halvings": halvings}
     record |= {"tasks": measured}
     (ROOT / "benchmarks" / "search.json").write_text(json.dumps(record, indent=2) + "\n")
-    write_between(README, "search", markdown(measured, halvings))
+    write_between(MEASUREMENTS, "search", markdown(record))

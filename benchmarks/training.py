@@ -6,7 +6,7 @@ Both train the same network on the same fabricated pictures with the same augmen
 two threads and without loader processes. The plain loop is written anew in the form of the released
 code: torchvision's ImageFolder of files, torch's DataLoader, forward, loss, backward, clipping and
 a step of AdamW. Writes benchmarks/training.json and, as Markdown, what stands between the
-`training` marks of README.md.
+`training` marks of docs/measurements.md.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 from fabricated import CLASSES, pictures, prepared
-from marks import write_between
+from marks import MEASUREMENTS, ROOT, machine, machine_of, write_between
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -34,8 +34,7 @@ from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.training import fit, learning_rate
 
-ROOT = Path(__file__).parents[1]
-README, RECORD = ROOT / "README.md", ROOT / "benchmarks" / "training.json"
+RECORD = ROOT / "benchmarks" / "training.json"
 RANDAUGMENT = Augmentation(randaugment="rand-m5-n2-mstd0.5", crop_scale=[0.08, 1.0], flip=0.5)
 SMALL = Augmentation(crop_scale=None, padding=4, flip=0.5)
 CPU = torch.device("cpu")
@@ -115,16 +114,17 @@ def head_of(row: dict) -> bool:
 
 
 def markdown(record: dict) -> str:
-    """Describe the record for the README."""
+    """Describe the record."""
+    (rounds,) = {found["rounds"] for found in record["models"].values()}
     lines = [
         "A step of fine-tuning on two CPU threads, loading and augmenting the images included, by",
         "`benchmarks/training.py`; beside it the plain loop of the released code, written anew, on",
-        "the same pictures.",
+        f"the same pictures. The median of {rounds} rounds, in turns. {machine_of(record)}",
         "",
         "| model | images | here, s | plain loop, s | ratio |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for name, found in record.items():
+    for name, found in record["models"].items():
         lines.append(
             f"| {name} | {found['batch']} | {found['negmerge']:.3f} | {found['plain']:.3f} | "
             f"{found['ratio']:.2f} |"
@@ -133,19 +133,19 @@ def markdown(record: dict) -> str:
 
 
 def main() -> None:
-    """Measure, and write the record and the README."""
+    """Measure, and write the record and the page."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--rounds", type=int, default=5)
     options = words.parse_args()
     torch.set_num_threads(2)
     models = load_catalogue(ROOT / "config").models
-    record = {}
+    record: dict = {"machine": machine(), "models": {}}
     for name in CASES:
         with tempfile.TemporaryDirectory() as folder:
             row = models[name].model_dump()
-            record[name] = measure(name, row, options.rounds, Path(folder))
+            record["models"][name] = measure(name, row, options.rounds, Path(folder))
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
-    write_between(README, "training", markdown(record))
+    write_between(MEASUREMENTS, "training", markdown(record))
 
 
 if __name__ == "__main__":

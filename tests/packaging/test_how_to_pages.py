@@ -199,12 +199,16 @@ Prompts.model_validate({prompts["mnist"]!r})
     run(library, "-c", check)
 
 
-def test_the_commands_of_the_readme_work_on_files(tmp_path):
+CHECKPOINTS_PAGE = "docs/your-own-checkpoints.md"
+
+
+@pytest.mark.parametrize("page", ["README.md", CHECKPOINTS_PAGE])
+def test_the_commands_for_ones_own_checkpoints_work_on_files(page, tmp_path):
     (tmp_path / "pool").mkdir()
     save_file({"w": torch.tensor([1.0, 1.0])}, tmp_path / "base.safetensors")
     for number, values in enumerate(([2.0, 0.0], [4.0, 2.0])):
         save_file({"w": torch.tensor(values)}, tmp_path / "pool" / f"{number}.safetensors")
-    commands = re.findall(r"^ {4}(negmerge .*)$", (ROOT / "README.md").read_text(), re.M)
+    commands = re.findall(r"^ {4}(negmerge .*)$", (ROOT / page).read_text(), re.M)
     assert len(commands) == 2
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for command in commands:
@@ -214,8 +218,8 @@ def test_the_commands_of_the_readme_work_on_files(tmp_path):
     assert torch.allclose(found, torch.tensor([1 - 0.9 * 2, 1.0]))
 
 
-def test_the_lines_of_python_in_the_readme_do_the_same():
-    (code,) = blocks("README.md", "python")
+def test_the_lines_of_python_do_the_same():
+    (code,) = blocks(CHECKPOINTS_PAGE, "python")
     states = [{"w": torch.tensor(values)} for values in ([1.0, 1.0], [2.0, 0.0], [4.0, 2.0])]
     names = {"base": states[0], "pool": states[1:]}
     exec(code, names)

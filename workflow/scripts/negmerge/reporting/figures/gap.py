@@ -26,7 +26,7 @@ class Gap(FigureKind):
     def draw(self, figure, scores):
         """Draw the gaps of scores."""
         data = _data(figure, read_main_records(scores))
-        return _plot(figure, data), data
+        return plot(figure, data), data
 
 
 def _data(figure: Mapping, scores: Sequence[Mapping]):
@@ -55,7 +55,8 @@ def _data(figure: Mapping, scores: Sequence[Mapping]):
     return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
 
-def _plot(figure: Mapping, data):
+def plot(figure: Mapping, data):
+    """Draw the bars from the numbers of the figure."""
     methods = [method for method in figure["methods"] if method != RETRAIN]
     experiments = list(figure["experiments"])
     height = 0.28 * len(methods) * len(experiments) + 1.6

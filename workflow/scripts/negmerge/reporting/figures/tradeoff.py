@@ -28,7 +28,7 @@ class Tradeoff(OfSweeps):
     def draw(self, figure, sweeps, selected):
         """Draw lines from sweeps, with a mark at each choice."""
         data = _data(figure, read_sweeps(sweeps), read_main_records(selected))
-        return _plot(figure, data), data
+        return plot(figure, data), data
 
 
 def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
@@ -62,7 +62,8 @@ def _choice(selected: Sequence[Mapping], experiment: str, task: str, method: str
     return fitting[0] if fitting else None
 
 
-def _plot(figure: Mapping, data):
+def plot(figure: Mapping, data):
+    """Draw the panels from the numbers of the figure."""
     places = list(data.groupby(["experiment", "task"], sort=False))
     columns = min(len(places), PANELS_PER_ROW)
     rows = math.ceil(len(places) / columns)

@@ -1,0 +1,77 @@
+"""What pages say that was measured is what the records in benchmarks/ say."""
+
+import importlib
+import json
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+from matplotlib.testing.compare import compare_images
+from workflow_text import ROOT
+
+# As Python does for a script that it starts.
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import demo_page
+import pictures
+from marks import FIGURES, MEASUREMENTS, read_between
+
+from negmerge.reporting.style import save
+
+DEMO = json.loads((ROOT / "benchmarks" / "demo.json").read_text())
+ADVICE = "run `python benchmarks/demo.py --write`"
+
+
+@pytest.mark.parametrize("name", ["merge", "search", "training", "resume", "membership"])
+def test_a_block_is_what_its_record_says(name):
+    record = json.loads((ROOT / "benchmarks" / f"{name}.json").read_text())
+    assert read_between(MEASUREMENTS, name) == importlib.import_module(name).markdown(record)
+
+
+def test_the_pages_say_of_the_demo_what_its_record_says():
+    for page, name, text in demo_page.texts(DEMO):
+        assert read_between(page, name) == text, f"{page}: {ADVICE}"
+
+
+def test_the_change_of_the_page_is_one_of_the_study_as_it_is():
+    old, new = demo_page.CHANGE
+    assert (ROOT / "config" / "studies" / "demo.yaml").read_text().count(old) == 1
+    page = demo_page.FIRST_CHANGE.read_text()
+    assert f"-      {old}" in page
+    assert f"+      {new}" in page
+
+
+@pytest.mark.parametrize("name", pictures.PICTURES)
+def test_a_picture_is_drawn_from_the_numbers_beside_it(name, tmp_path):
+    save(pictures.draw(name), tmp_path / "drawn.png")
+    # Fonts of other versions of matplotlib differ by less than a bar or a marker that moves.
+    found = compare_images(FIGURES / f"{name}.png", tmp_path / "drawn.png", tol=1)
+    assert found is None, f"{found}: run `python benchmarks/pictures.py`"
+
+
+def test_the_marks_of_the_readmes_picture_are_the_choices_of_the_measured_demo():
+    cells = pd.read_csv(FIGURES / "tradeoff.csv")
+    chosen = cells[cells["chosen"]]
+    assert len(chosen) == 6
+    for mark in chosen.itertuples():
+        measured = DEMO["runs"][0]["accuracy"][mark.task][mark.series]
+        assert measured["vector"] == mark.vector
+        assert measured["coefficient"] == pytest.approx(mark.coefficient)
+
+
+def test_the_bars_before_the_change_are_those_of_the_measured_demo():
+    cells = pd.read_csv(FIGURES / "gap-before.csv")
+    for cell in cells[cells["task"] == "mean"].itertuples():
+        measured = DEMO["runs"][0]["gap"][demo_page.GAP][cell.method]
+        assert measured[cell.measure] == pytest.approx(cell.value, abs=1e-6)
+
+
+def test_the_change_moves_one_bar_alone():
+    before, after = (pd.read_csv(FIGURES / f"gap-{when}.csv") for when in ("before", "after"))
+    changed = (before != after).any(axis=1)
+    assert set(before[changed]["method"]) == {"l1-sparse"}
+
+
+def test_the_study_of_the_pictures_is_the_default_one():
+    assert yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["study"] == "demo"

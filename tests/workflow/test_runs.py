@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from negmerge.states import read_state
+from tiny_study import Checkout
 
 SCORES = "results/tiny/clip/digits/scores"
 
@@ -99,8 +100,6 @@ module negmerge:
 use rule * from negmerge as negmerge_*
 '''
     )
-    from conftest import Checkout
-
     run = Checkout(tmp_path).snakemake("--cores", "2", "--", "inner/sets/digits/images.safetensors")
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "inner/sets/digits/images.safetensors").stat().st_size > 0

@@ -6,17 +6,20 @@ STUDY ?= demo
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: study test test-smoke test-demo test-slurm lint format bench lock audit clean help
+.PHONY: study test test-smoke test-faults test-demo test-slurm lint format bench lock audit clean help
 
 study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo CORES=all)
 	$(BIN)/snakemake --cores $(CORES) --quiet reason -- results/$(STUDY)/report.html
 	@echo "report: results/$(STUDY)/report.html"
 
 test: $(READY)  ## install into .venv and run the tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights (minutes)
 	$(BIN)/pytest -n 0 tests/smoke
+
+test-faults: $(READY)  ## test runs that are killed, edited in the middle or short of disk (minutes)
+	$(BIN)/pytest -n 0 tests/faults
 
 test-demo: study  ## run a study (STUDY=demo) and recompute its numbers from its files by another path
 	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s tests/recomputation/finished_study.py

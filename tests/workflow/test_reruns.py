@@ -96,9 +96,7 @@ def test_the_model_of_a_study_file_is_no_input_of_a_job(editable):
 @pytest.mark.parametrize(
     "machine",
     [
-        ("--cores", "7"),
         ("--cores", "7", "--set-threads", "finetune=3", "sweep=5", "unlearn=2", "evaluate=7"),
-        ("--cores", "2", "--config", "device=cuda"),
         ("--profile", "slurm", "--config", "device=cuda"),
     ],
 )

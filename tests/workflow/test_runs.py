@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 import torch
 
 from negmerge.states import read_state
@@ -56,10 +55,6 @@ def test_masks_keep_as_many_numbers_of_the_chosen_model_and_of_the_mean(finished
         assert torch.equal(tensor, single[name].where(negmerge[name] != 0, 0.0))
 
 
-def test_a_second_run_does_nothing(finished):
-    assert finished.planned("results/tiny/report.html") == set()
-
-
 def test_a_table_runs_only_what_it_needs(checkout):
     planned = checkout.planned("results/tiny/tables/sparsity.md")
     assert {job.split(":")[0] for job in planned} == {
@@ -81,12 +76,6 @@ def test_snakemakes_own_report_works(finished, tmp_path):
     text = report.read_text()
     for word in ("Tables", "Figures", "accuracy", "tradeoff"):
         assert word in text
-
-
-@pytest.mark.parametrize("target", ["results/demo/report.html"])
-def test_the_demo_is_planned(checkout, target):
-    planned = checkout.planned(target)
-    assert sum(job.startswith("finetune") for job in planned) == 12
 
 
 def test_the_workflow_can_be_imported_as_a_module(checkout, tmp_path):

@@ -39,12 +39,6 @@ def test_the_citation_has_the_version_and_licence_of_the_package():
     assert citation["license"] == project["license"]
 
 
-def test_the_readme_has_room_for_the_measured_numbers():
-    text = (ROOT / "README.md").read_text()
-    assert len(re.findall(r"^## Measured$", text, re.M)) == 1
-    assert text.index("<!-- measured:begin -->") < text.index("<!-- measured:end -->")
-
-
 def test_the_page_on_results_lists_every_result_with_its_rule():
     text = (ROOT / "results" / "README.md").read_text()
     listed = {

@@ -13,12 +13,12 @@ study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo
 	@echo "report: results/$(STUDY)/report.html"
 
 test: $(READY)  ## install into .venv and run the tests
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights (minutes)
 	$(BIN)/pytest -n 0 tests/smoke
 
-test-faults: $(READY)  ## test runs that are killed, edited in the middle or short of disk (minutes)
+test-faults: $(READY)  ## test runs that are killed, edited or short of disk
 	$(BIN)/pytest -n 0 tests/faults
 
 test-demo: study  ## run a study (STUDY=demo) and recompute its numbers from its files by another path

@@ -18,11 +18,11 @@ test: $(READY)  ## install into .venv and run the tests
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights (minutes)
 	$(BIN)/pytest -n 0 tests/smoke
 
-test-faults: $(READY)  ## test runs that are killed, edited or short of disk
-	$(BIN)/pytest -n 0 tests/faults
-
 test-demo: study  ## run a study (STUDY=demo) and recompute its numbers from its files by another path
 	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s tests/recomputation/finished_study.py
+
+test-faults: $(READY)  ## test runs that are killed, edited or short of disk
+	$(BIN)/pytest -n 0 tests/faults
 
 test-slurm: $(READY)  ## test on a Slurm cluster of this machine: installs Slurm with apt; root or sudo
 	@tests/cluster/install

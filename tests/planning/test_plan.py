@@ -129,17 +129,17 @@ def test_what_a_model_costs_that_says_nothing_is_named(plan, workflow, change_ya
     assert "Not known, and taken for large: model mini-clip" in out
 
 
-def test_a_plan_says_what_took_how_long_and_what_may_go(plan):
+@pytest.mark.parametrize("dropped", [0, 7])
+def test_a_plan_says_what_took_how_long_and_what_may_go(plan, dropped):
     _, out, _ = plan("demo", "table4", "--json")
     found = json.loads(out)
     assert found["done"] == {"jobs": 0, "hours": 0}
     found["done"] = {"jobs": 2, "hours": 1.5}
-    for dropped in (0, 7):
-        found["disk"]["dropped"] = dropped
-        lines = list(describe(found))
-        assert "Took so far: 1.5 h for 2 jobs" in lines
-        (disk,) = (line for line in lines if line.startswith("Disk: "))
-        assert ("of which 7.0 GB go again as soon as no job needs them" in disk) == bool(dropped)
+    found["disk"]["dropped"] = dropped
+    lines = list(describe(found))
+    assert "Took so far: 1.5 h for 2 jobs" in lines
+    (disk,) = (line for line in lines if line.startswith("Disk: "))
+    assert ("of which 7.0 GB go again as soon as no job needs them" in disk) == bool(dropped)
 
 
 def test_the_longest_chain_follows_the_files():

@@ -12,7 +12,7 @@ TAKES = $(if $(filter demo,$(STUDY)),about ten minutes on two cores where nothin
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
-.PHONY: study test test-smoke test-demo test-slurm lint format bench lock audit clean help
+.PHONY: study test test-smoke test-faults test-demo test-slurm lint format bench lock audit clean help
 
 study: $(READY)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
@@ -29,6 +29,9 @@ test-smoke: $(READY)  ## run all of the paper study in small, on random weights
 
 test-demo: study  ## run a study and recompute its numbers by other code
 	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s tests/recomputation/finished_study.py
+
+test-faults: $(READY)  ## test runs that are killed, edited or short of disk
+	$(BIN)/pytest -n 0 tests/faults
 
 test-slurm: $(READY)  ## test on a Slurm that is installed with apt (root or sudo)
 	@tests/cluster/install

@@ -18,12 +18,26 @@ from negmerge.settings.yaml12 import load_yaml
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
+# Folders with tests that take seconds each, the longest first.
+LONG = ("conda", "workflow", "planning", "packaging")
+
+pytest_plugins = ["tiny_study"]
 
 # The same examples each time, so that a failure is a change of the code.
 settings.register_profile("project", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("project")
 # Tests may run side by side, and more threads than cores make small operations slow.
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Put long tests first, so that both workers have something to do until the end."""
+
+    def place(item) -> int:
+        folder = item.path.parent.name
+        return LONG.index(folder) if folder in LONG else len(LONG)
+
+    items.sort(key=place)
 
 
 class Golden:

@@ -1,6 +1,5 @@
 """A Slurm cluster of this machine's own, and copies of the workflow with the tiny study."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,13 +13,7 @@ from statistics import mean
 import pytest
 from local_cluster import ACCOUNT, PARTITION, Cluster
 
-# A copy of the workflow with the tiny study is what the tests that run it locally have, too.
-_found = importlib.util.spec_from_file_location(
-    "workflow_conftest", Path(__file__).parents[1] / "workflow" / "conftest.py"
-)
-_workflow = importlib.util.module_from_spec(_found)
-_found.loader.exec_module(_workflow)
-checkout = _workflow.checkout
+from tiny_study import Checkout
 
 TIMES = ("Submit", "Start", "End")
 COSTS = pytest.StashKey[str]()
@@ -28,7 +21,7 @@ PROFILE = "profiles/slurm/config.yaml"
 TARGET = "results/tiny/resnet/trial1/scores/negmerge.json"
 
 
-class OnCluster(_workflow.Checkout):
+class OnCluster(Checkout):
     """A copy of the workflow whose jobs run on the cluster.
 
     Of its profile no more is changed than the two lines that a user has to change.
@@ -97,7 +90,7 @@ class OnCluster(_workflow.Checkout):
         )
 
 
-class Local(_workflow.Checkout):
+class Local(Checkout):
     """A copy of the workflow that runs without a cluster."""
 
     @cached_property

@@ -1,8 +1,6 @@
 """The profiles are found, read and kept apart."""
 
 import re
-import subprocess
-import sys
 
 import yaml
 from workflow_text import ROOT, TARGETS, rules
@@ -26,16 +24,6 @@ def test_the_default_profile_overrides_nothing_of_another():
 
 def test_the_slurm_profile_names_existing_rules():
     assert set(load("slurm").get("set-resources", {})) <= set(rules())
-
-
-def test_snakemake_accepts_the_slurm_profile():
-    planned = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--profile", "slurm", "--dry-run", "--quiet", "all"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert planned.returncode == 0, planned.stderr
 
 
 def test_every_job_asks_for_what_its_step_takes():

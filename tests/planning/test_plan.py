@@ -38,7 +38,6 @@ def dry_run(*targets):
     ("study", "words", "targets"),
     [
         ("demo", (), ["results/demo/report.html"]),
-        ("demo", ("results/demo/tables/table4.csv",), ["results/demo/tables/table4.csv"]),
         ("demo", ("pool-size",), [f"results/demo/{x}" for x in ("tables/pool-size.md",
                                                                "figures/pool-size.png")]),
         ("paper", ("table2",), ["results/paper/tables/table2.md"]),

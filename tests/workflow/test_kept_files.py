@@ -1,5 +1,7 @@
 """With `checkpoints: needed` each goes as soon as no job needs it, and nothing else changes."""
 
+import shutil
+
 import pytest
 
 from negmerge.jobs.verification import verify
@@ -7,13 +9,16 @@ from negmerge.planning.jobs import list_jobs
 from negmerge.planning.plan import make_plan
 
 TASK = "results/tiny/clip/digits"
+# One run for all tests, on one worker.
+pytestmark = pytest.mark.xdist_group("kept files")
 TARGETS = ["results/tiny/tables/sparsity.csv", f"{TASK}/scores/negmerge.json"]
 
 
 @pytest.fixture(scope="module")
-def lean(checkout, tmp_path_factory):
-    """A copy in which a table and a score were made that way."""
-    copy = checkout.copy(tmp_path_factory.mktemp("lean") / "workflow")
+def lean(finished, tmp_path_factory):
+    """A copy in which a table and a score were made that way, from data that were there."""
+    copy = finished.copy(tmp_path_factory.mktemp("lean") / "workflow")
+    shutil.rmtree(copy.folder / "results")
     copy.edit("config/config.yaml", "checkpoints: all", "checkpoints: needed")
     run = copy.snakemake("--cores", "2", "--", *TARGETS)
     assert run.returncode == 0, run.stdout + run.stderr

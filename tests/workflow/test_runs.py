@@ -2,10 +2,10 @@
 
 import json
 
-import pytest
 import torch
 
 from negmerge.states import read_state
+from tiny_study import Checkout
 
 SCORES = "results/tiny/clip/digits/scores"
 
@@ -56,10 +56,6 @@ def test_masks_keep_as_many_numbers_of_the_chosen_model_and_of_the_mean(finished
         assert torch.equal(tensor, single[name].where(negmerge[name] != 0, 0.0))
 
 
-def test_a_second_run_does_nothing(finished):
-    assert finished.planned("results/tiny/report.html") == set()
-
-
 def test_a_table_runs_only_what_it_needs(checkout):
     planned = checkout.planned("results/tiny/tables/sparsity.md")
     assert {job.split(":")[0] for job in planned} == {
@@ -82,12 +78,6 @@ def test_snakemakes_own_report_works(finished, tmp_path):
         assert word in text
 
 
-@pytest.mark.parametrize("target", ["results/demo/report.html"])
-def test_the_demo_is_planned(checkout, target):
-    planned = checkout.planned(target)
-    assert sum(job.startswith("finetune") for job in planned) == 12
-
-
 def test_the_workflow_can_be_imported_as_a_module(checkout, tmp_path):
     (tmp_path / "Snakefile").write_text(
         f'''
@@ -99,8 +89,6 @@ module negmerge:
 use rule * from negmerge as negmerge_*
 '''
     )
-    from conftest import Checkout
-
     run = Checkout(tmp_path).snakemake("--cores", "2", "--", "inner/sets/digits/images.safetensors")
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "inner/sets/digits/images.safetensors").stat().st_size > 0

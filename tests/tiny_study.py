@@ -1,4 +1,4 @@
-"""A copy of the workflow with a tiny study, run once for all tests of this folder."""
+"""A copy of the workflow with a tiny study, and one in which it has run, for all that need one."""
 
 import fcntl
 import os
@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ROOT = HERE.parent
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 MODEL = {
     "title": "Tiny CLIP",
@@ -47,15 +48,6 @@ CLASSIFIER = {
     "std": [0.3, 0.3, 0.3],
 }
 IMAGES = {"options": {"first": {"train": 200, "test": 50}}, "splits": {"train": 200, "test": 50}}
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Keep the tests of a file on one worker: what they share is made once for the file."""
-    for item in items:
-        file = Path(item.fspath)
-        if file.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group(file.stem))
 
 
 class Checkout:
@@ -128,7 +120,7 @@ def checkout(tmp_path_factory) -> Checkout:
         return left_out(directory, names) | top
 
     shutil.copytree(ROOT, folder, symlinks=True, ignore=ignore)
-    shutil.copy(ROOT / "tests" / "workflow" / "tiny.yaml", folder / "config" / "studies")
+    shutil.copy(HERE / "tiny.yaml", folder / "config" / "studies")
     with open(folder / "config" / "models.yaml", "a") as stream:
         yaml.safe_dump({"tiny-clip": MODEL, "tiny-resnet": CLASSIFIER}, stream)
     for name, change in (("datasets", IMAGES), ("prompts", {})):

@@ -92,7 +92,7 @@ def test_wrong_bytes_are_refused_with_what_was_found(server, one, target, refuse
     assert message == (
         f"{target}: not downloaded: {one}: found 300000 bytes, sha256 {found['sha256']}, md5 "
         f"{found['md5']}; expected 300000 bytes, sha256 {expected['sha256']}, md5 "
-        f"{expected['md5']}; run the same command again to go on, or put the file there by hand"
+        f"{expected['md5']}; run the same command again to continue, or put the file there by hand"
     )
 
 

@@ -41,7 +41,7 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     """
     names = sorted(valid)
     if name in GONE:
-        return "it is gone: the threads of a rule say it, see profiles/README.md"
+        return "it was removed: a rule's threads set it, see profiles/README.md"
     for renamed in RENAMED.get(str(name), ()):
         if renamed in names:
             return f"it is now {renamed!r}"

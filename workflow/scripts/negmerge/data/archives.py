@@ -112,8 +112,8 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
             count, size = count + 1, size + (member.size if member else 0)
             if count > limits.members or size > limits.size:
                 raise UserError(
-                    f"{path}: more than {limits.members} members or {limits.size} bytes, the data "
-                    "set has not so many"
+                    f"{path}: more than {limits.members} members or {limits.size} bytes, which is "
+                    "more than the data set has"
                 )
             if member and not _is_of_mac(member.name):
                 yield member

@@ -141,8 +141,8 @@ def _from_any(
                 attempt, most = 0, stream.tell()
     raise UserError(
         f"{path}: not downloaded: {'; '.join(f'{url}: {why}' for url, why in reasons.items())}; "
-        f"expected {expectation(file)}; run the same command again to go on, or put the file there "
-        "by hand"
+        f"expected {expectation(file)}; run the same command again to continue, or put the file "
+        "there by hand"
     )
 
 

@@ -138,7 +138,7 @@ def read_indices(path: str | Path) -> list[int]:
     """Read whole numbers from a text file, one a line; empty lines do not count.
 
     Raises:
-        UserError: the file cannot be read, or a line is no whole number.
+        UserError: the file cannot be read, or a line is not a whole number.
     """
     try:
         lines = Path(path).read_text().splitlines()

@@ -103,7 +103,7 @@ def decode(content: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content)).convert("RGB")
     except UnidentifiedImageError as error:
-        raise ValueError("of no kind that Pillow reads") from error
+        raise ValueError("not a format that Pillow reads") from error
     # What Pillow raises depends on where a broken file breaks.
     except Exception as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error

@@ -47,5 +47,5 @@ def whole_number(text: str, where: str) -> int:
         UserError: it is none.
     """
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise UserError(f"{where}: {text!r:.40} is no whole number")
+        raise UserError(f"{where}: {text!r:.40} is not a whole number")
     return int(text)

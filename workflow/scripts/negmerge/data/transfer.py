@@ -93,7 +93,7 @@ def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | No
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header)
     # A part from after the end of what is there would leave a hole.
     if not found or int(found[1]) > have:
-        raise Refused(f"answers with another part than that from {have} on: {header!r}")
+        raise Refused(f"sent another part than the one from byte {have} on: {header!r}")
     return int(found[1]), None if found[2] == "*" else int(found[2])
 
 

@@ -165,7 +165,7 @@ class SavedState:
     def _read(self, training: TrainingState, steps: int) -> int:
         header = read_metadata(self.path)
         if not isinstance(header, dict) or header.get("run") != self._fingerprint:
-            raise UserError(f"{self.path}: it is that of another run")
+            raise UserError(f"{self.path}: it belongs to another run")
         done = header.get("done")
         if type(done) is not int or not 0 < done <= steps:
             raise UserError(f"{self.path}: {done!r} steps done, expected 1 to {steps}")

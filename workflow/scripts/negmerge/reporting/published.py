@@ -71,4 +71,4 @@ def paper_cell(
     try:
         return float(value)
     except ValueError:
-        raise UserError(f"{file}: {wanted}: value {value!r} is no number") from None
+        raise UserError(f"{file}: {wanted}: value {value!r} is not a number") from None

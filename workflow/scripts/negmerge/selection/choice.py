@@ -183,7 +183,7 @@ def find_base(points: Sequence[Point]) -> Point:
     bases = [point for point in points if point.coefficient == 0]
     if not bases:
         raise UserError(
-            f"{len(points)} measured candidates, none at coefficient 0: expected the base as well"
+            f"{len(points)} measured candidates, none at coefficient 0: expected the base too"
         )
     return min(bases, key=lambda point: point.vector)
 

@@ -45,7 +45,7 @@ class Extension(Settings):
     extends: FileName | None = Field(
         None,
         exclude=True,
-        description="Another study, of which this one says only what differs.",
+        description="Another study; this one gives only the differences.",
     )
     take: Take = Field(Take(), exclude=True, description="What is taken over from it.")
     stand_ins: dict[str, str] = Field(

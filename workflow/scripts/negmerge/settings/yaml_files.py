@@ -65,7 +65,7 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
     if finding["type"] == "extra_forbidden":
         return f"unknown key {key!r}{inside}; {nearest(key, _fields(model, finding['loc'][:-1]))}"
     if finding["type"] == "invalid_key":
-        return f"the key {finding['input']!r}{inside} is no text; put it into quotes"
+        return f"the key {finding['input']!r}{inside} is not text; put it in quotes"
     if finding["type"] == "missing":
         return f"the key {where} is missing"
     if finding["type"] == "union_tag_not_found":

@@ -122,7 +122,7 @@ def test_what_is_always_cut_is_given_up_and_leaves_nothing(server, one, refused)
     server.faults["a"] = [("no length", 1000)] * 9
     message = refused(described(one, bytes=None))
     assert f"{one}: found 1000 bytes, sha256 " in message
-    assert "; it may be cut, the server told no size; expected sha256 " in message
+    assert "; it may be cut: the server gave no size; expected sha256 " in message
 
 
 def test_a_refusal_leaves_nothing(server, one, refused):

@@ -31,7 +31,7 @@ def test_a_terminated_job_goes_on_to_the_same_bytes(editable):
     assert run.wait(300) != 0
     stopped = log.read_text()
     assert "error: stopped by SIGTERM after step " in stopped
-    assert "its state is saved, run again and it goes on" in stopped
+    assert "its state is saved, run again to continue" in stopped
     assert not any(path.exists() for path in outputs)
     assert state.exists()
 

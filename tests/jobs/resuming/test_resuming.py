@@ -78,7 +78,7 @@ def test_a_signal_saves_at_once_whatever_the_time(start, lines, loaders):
     with pytest.raises(UserError) as caught:
         train(saved, end_all, during=4, loaders=loaders)
     assert str(caught.value) == (
-        "stopped by SIGTERM after step 4 of 9; its state is saved, run again and it goes on"
+        "stopped by SIGTERM after step 4 of 9; its state is saved, run again to continue"
     )
     assert signal.getsignal(signal.SIGTERM) == before
     assert_same(train(start(), loaders=loaders))

@@ -1,4 +1,4 @@
-"""Where the artefacts of a study lie, below `results/{study}/`."""
+"""The places of a study's artefacts, below `results/{study}/`."""
 
 from collections.abc import Iterator
 

@@ -152,7 +152,7 @@ class Shards(StoredState):
         path: the index, `*.safetensors.index.json`.
 
     Raises:
-        UserError: the index or a shard is missing or wrong, or a shard lies elsewhere.
+        UserError: the index or a shard is missing or wrong, or a shard is elsewhere.
     """
 
     def __init__(self, path: str | Path):

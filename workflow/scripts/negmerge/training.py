@@ -107,7 +107,7 @@ def fit(
 ) -> None:
     """Train the parameters of a model that require a gradient, in place and in training mode.
 
-    With `saved`, a run that was cut off goes on after the last step that was saved, and ends with
+    With `saved`, a run that was cut off continues after the last step that was saved, and ends with
     the same numbers as if it had not been. Unlearn methods do without: they take minutes.
 
     Args:
@@ -193,8 +193,8 @@ def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, fused: bool) -> O
 def _seed_step(seed: int, step: int, device: torch.device) -> None:
     """Seed what the model draws from in one step.
 
-    Images that are loaded in this process draw from the same generator, and a run that goes on has
-    not drawn what came before; so without this, dropout would depend on both.
+    Images that are loaded in this process draw from the same generator, and a run that continues
+    has not drawn what came before. Without this, dropout would depend on both.
     """
     chosen = derive_seed(seed, f"step {step}")
     # torch.manual_seed takes longer: it also notes the seed for devices that are not in use.

@@ -115,7 +115,7 @@ def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None
 
     OPTML-Group/Unlearn-Saliency, Classification/dataset.py: `seed` draws the validation images,
     `seed - 1` the forgotten ones. There the original model is always trained on the split of seed
-    1, while the unlearning scripts take 2 unless told otherwise, so that the original model has
+    1, while the unlearning scripts take 2 by default, so that the original model has
     never seen about a tenth of the images to forget. `original_seed=1` repeats that.
 
     Args:

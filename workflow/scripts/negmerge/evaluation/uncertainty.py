@@ -131,7 +131,7 @@ def differs_over_trials(differences: Sequence[float]) -> float:
     """Test whether the differences of several trials have the mean 0: Student's paired t-test.
 
     It holds what images cannot show, the luck of a training; with two trials it has one degree of
-    freedom, and seldom tells anything apart.
+    freedom, and seldom shows a difference.
 
     Args:
         differences: of two models, one for each of at least two trials.

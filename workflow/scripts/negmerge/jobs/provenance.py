@@ -27,7 +27,7 @@ class Record:
     """What a record says of one file.
 
     Attributes:
-        path: where the record lies.
+        path: where the record is.
         name: the file as the job named it: relative to the folder in which Snakemake ran.
         rule: the rule that made the file.
         bytes: the file's size.
@@ -71,7 +71,7 @@ def read_record(path: Path) -> Record:
     """
     content = read_json(path)
     try:
-        # A job's outputs lie in one folder and have the same record, each at its own place.
+        # A job's outputs are in one folder and have the same record, each at its own place.
         ((name, made),) = (
             (name, made)
             for name, made in content["outputs"].items()
@@ -183,7 +183,7 @@ class Provenance:
             write_json(place_of_record(self._folder, Path(path)), record)
 
     def _is_intermediate(self, path: str) -> bool:
-        """Whether the rule calls an output so; in a module, a prefix stands before it."""
+        """Whether the rule calls an output so; in a module, a prefix comes before it."""
         marked = self._job.config.get("intermediate", [])
         return any(fnmatchcase(path, f"*{place}") for place in marked)
 

@@ -33,7 +33,7 @@ PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "numpy", "pillow"
 def state_path(output: str | Path) -> Path:
     """Return the place of the saved state of the job that makes `output`: a hidden file beside it.
 
-    It is no output of a rule, since Snakemake deletes these when a job fails and before it runs.
+    It is not an output of a rule: Snakemake deletes these when a job fails and before it runs.
     """
     output = Path(output)
     return output.with_name(f".{output.stem}.state.safetensors")
@@ -70,7 +70,7 @@ class SavedState:
     def of_job(cls, snakemake: Any, inputs: Callable[[], object]) -> "SavedState":
         """Return the saved state of a job: params, inputs and versions decide its run.
 
-        A run may go on on another machine; then its last bits are those of both.
+        A run may continue on another machine; its last bits then depend on both.
 
         Args:
             snakemake: the object that Snakemake gives to scripts.
@@ -140,12 +140,12 @@ class SavedState:
             steps: how many there are in all.
 
         Raises:
-            UserError: after a signal; it says whether the run can go on.
+            UserError: after a signal; it says whether the run can continue.
         """
         if self._caught is not None:
             name, self._caught = signal.Signals(self._caught).name, None
             saved = self._save(training, done)
-            after = "its state is saved, run again and it goes on" if saved else "run again"
+            after = "its state is saved, run again to continue" if saved else "run again"
             raise UserError(f"stopped by {name} after step {done} of {steps}; {after}")
         if done < steps and time.monotonic() >= self._due:
             self._save(training, done)
@@ -176,7 +176,7 @@ class SavedState:
         return done
 
     def _save(self, training: TrainingState, done: int) -> bool:
-        """Write the state; a disk without room for it is no reason to stop the run."""
+        """Write the state; a full disk does not stop the run."""
         start = time.monotonic()
         try:
             state = snapshot(training)

@@ -70,7 +70,7 @@ def _read(file: StoredState, name: str, start: int, stop: int, device: torch.dev
 def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
     """Return finite numbers as float32 or float64: half precision rounds small updates to zero."""
     wide = tensor if tensor.dtype == torch.float64 else tensor.float()
-    # One sum tells almost always that all is well, in a fraction of the time of a look at each.
+    # One sum shows almost always that all is well, in a fraction of the time of a look at each.
     return wide if torch.isfinite(wide.sum()) else require_finite(wide, name, where)
 
 

@@ -101,7 +101,7 @@ def _tokens(network: nn.Module, name: str, size: tuple[int, int]) -> Stage:
     return Stage(name, network.get_submodule(name), to_grid, from_grid)
 
 
-# By the part that tells the architecture.
+# By the part that identifies the architecture.
 PARTS: dict[str, Callable[[nn.Module], Stage]] = {
     "layer4": _plain("layer4"),
     "features": _plain("features"),

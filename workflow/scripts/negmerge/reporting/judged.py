@@ -1,4 +1,4 @@
-"""What single images tell of a table's column: how much there is to forget, and which rows rank."""
+"""What single images show of a table's column: how much there is to forget, and which rows rank."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -71,7 +71,7 @@ class Dataset(Settings):
         return row
 
     def _check_downloads(self) -> None:
-        # Here, since of an error in a union, pydantic tells what is wrong with every other kind.
+        # Here, since for an error in a union, pydantic reports what is wrong with every other kind.
         files = [file for file in self.files.values() if isinstance(file, Download)]
         for file in files:
             if not (file.urls or file.manual):

@@ -36,7 +36,7 @@ class Finetune(Recipe):
 class Experiment(Settings, ABC):
     """One scenario, base model, training mode, pool and list of methods."""
 
-    # Where the weights before forgetting lie: in the experiment's folder, or in each task's.
+    # Where the weights before forgetting are: in the experiment's folder, or in each task's.
     BASE: ClassVar[str]
     RULES: ClassVar[tuple[str, ...]]
     # The kinds of methods that the scenario has, and the method that leaves the base as it is.
@@ -203,7 +203,7 @@ class Experiment(Settings, ABC):
         return self.points(method) if kind == "single" else [method]
 
     def data_used(self, method: str) -> str | None:
-        """Which images a method itself reads; None for those of which only their file tells it."""
+        """Which images a method itself reads; None if only its file says it."""
         self.use(method)
         by_kind = {"base": "-", "retrain": "retain", "unlearn": None}
         return by_kind.get(methods.kind(method), "forget")

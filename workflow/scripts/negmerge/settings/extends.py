@@ -73,7 +73,7 @@ def read_study(folder: Path, name: str, model: type[T]) -> tuple[dict[str, Any],
         model: what a complete study must be; it has the keys of `Extension`.
 
     Returns:
-        The study as if it were written in full, as it stands in files and as the model.
+        The study as if it were written in full, as in files and as the model.
 
     Raises:
         UserError: there is no such study, or what is wrong with its file or one that it extends;

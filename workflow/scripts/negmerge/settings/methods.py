@@ -37,7 +37,7 @@ class Greedy(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Special(Described):
-    """A method that is no file of its own, since rules of their own make its model.
+    """A method without a file of its own, since rules of their own make its model.
 
     Attributes:
         kind: see `known`.

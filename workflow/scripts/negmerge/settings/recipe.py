@@ -37,7 +37,7 @@ FileName = Annotated[str, AfterValidator(file_name)]
 
 
 def ascending(pair: list[float]) -> list[float]:
-    """Return a range if its ends stand in order.
+    """Return a range if its ends are in order.
 
     Raises:
         ValueError: they do not.

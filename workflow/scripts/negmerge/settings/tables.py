@@ -37,7 +37,7 @@ Labelled = Annotated[list[str] | dict[str, str], AfterValidator(labelled)]
 
 
 class Published(Settings):
-    """Where the paper's cells for a column stand."""
+    """Where the paper's cells for a column are."""
 
     table: str = Field(description="A file in config/published/, without .csv.")
     where: dict[str, str] = Field({}, description="The rows of the file: column -> value.")

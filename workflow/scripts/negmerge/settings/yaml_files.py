@@ -45,11 +45,11 @@ def explain(error: ValidationError, model: Any) -> str:
     findings: dict[tuple, list[Mapping]] = {}
     for finding in error.errors():
         findings.setdefault(_follow(model, finding["loc"])[0], []).append(finding)
-    # A mistyped key is also missing under its right name: the unknown one tells more.
+    # A mistyped key is also missing under its right name: the unknown one says more.
     first = place = min(findings, key=lambda p: findings[p][0]["type"] != "extra_forbidden")
     if len(_follow(model, findings[first][0]["loc"])[1]) > 1:
         # The value may be one thing or another, and each has its findings. The deepest is about the
-        # one that was meant: a wrong number in a mapping, not that a mapping is no number.
+        # one that was meant: a wrong number in a mapping, not that a mapping is not a number.
         place = max((p for p in findings if p[: len(first)] == first), key=len)
     text = _explain(place, findings[place], model)
     more = len(findings) - len({first, place})
@@ -82,7 +82,7 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
 
 
 def _tag_name(finding: Mapping) -> str:
-    """Return the key that tells the members of a union."""
+    """Return the key that distinguishes the members of a union."""
     return finding["ctx"]["discriminator"].strip("'")
 
 
@@ -92,7 +92,7 @@ def _message(finding: Mapping) -> str:
 
 
 def _number_hint(finding: Mapping) -> str:
-    """Describe why "64" is no number."""
+    """Describe why "64" is not a number."""
     text = finding["input"]
     is_number = isinstance(text, str) and re.fullmatch(NUMBER, text)
     if finding["type"] in ("float_type", "int_type") and is_number:

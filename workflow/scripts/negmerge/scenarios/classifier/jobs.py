@@ -1,4 +1,4 @@
-"""A classifier forgets some of its training images and shall be as if it had never seen them."""
+"""A classifier forgets some of its training images, and should be as if it had never seen them."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""CLIP forgets a data set and shall keep its accuracy on another, the control set."""
+"""CLIP forgets a data set and should keep its accuracy on another, the control set."""
 
 from collections.abc import Mapping
 from functools import partial

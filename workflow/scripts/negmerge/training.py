@@ -43,7 +43,7 @@ class Resumable(Protocol):
     """Saves a run on its way, and brings it back; see `jobs.resuming.SavedState`."""
 
     def restore(self, training: TrainingState, steps: int) -> int:
-        """Bring a run of so many steps back to where it was saved; give the steps that are done."""
+        """Bring a run of `steps` steps back to where it was saved; return the steps done."""
 
     def watching(self) -> AbstractContextManager:
         """Note that the run is to be stopped, for `after_step`."""
@@ -113,7 +113,7 @@ def fit(
     Args:
         model: the model, on `device`.
         batches: tuples whose first member holds the images; see `data.loading.TrainingBatches`.
-            Members that are tensors are moved to `device`, others, such as a mark that tells the
+            Members that are tensors are moved to `device`; others, such as a mark that tells the
             loss what kind of batch it is, are passed on.
         batch_count: how many batches there are in all epochs.
         loss: from the members of a batch to a scalar; it calls the model.

@@ -45,7 +45,7 @@ MAC_FOLDER, MAC_PREFIX = "__MACOSX", "._"
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an archive may hold: so many members, and bytes when unpacked."""
+    """How much an archive may hold: members, and bytes when unpacked."""
 
     members: int
     size: int

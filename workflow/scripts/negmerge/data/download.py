@@ -1,4 +1,4 @@
-"""Getting the files of data sets from the internet: whole and verified, or not at all."""
+"""Get the files of data sets from the internet: whole and verified, or not at all."""
 
 import fcntl
 import os

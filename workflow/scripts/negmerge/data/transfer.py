@@ -1,4 +1,4 @@
-"""One attempt to get a file over HTTP, going on where the last one ended."""
+"""One attempt to get a file over HTTP, continuing where the last one ended."""
 
 import http.client
 import os

@@ -2,7 +2,7 @@
 
 The record of `FOLDER/place` is `FOLDER/provenance/place.json`, where FOLDER is that of a study's
 results, or that of the data. Results are the same bytes in each run; what differs between runs,
-such as a time, stands in records only.
+such as a time, is only in records.
 """
 
 import os
@@ -64,7 +64,7 @@ def find_record(path: Path) -> Path | None:
 
 
 def read_record(path: Path) -> Record:
-    """Read what a record says of the file that it is the record of.
+    """Read what a record says of its file.
 
     Raises:
         UserError: the record cannot be read.

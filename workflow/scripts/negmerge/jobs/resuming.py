@@ -1,4 +1,4 @@
-"""Going on with a training run that was cut off: it ends with the bytes of an undisturbed one."""
+"""Continuing an interrupted training run: it ends with the bytes of an undisturbed one."""
 
 import hashlib
 import json
@@ -87,7 +87,7 @@ class SavedState:
         return cls(state_path(snakemake.output[0]), run)
 
     def restore(self, training: TrainingState, steps: int) -> int:
-        """Bring a run of so many steps back to where it was saved, if it can be used.
+        """Bring a run of `steps` steps back to where it was saved, if the state can be used.
 
         A state that is damaged or of another run is not used, and a line says why.
 

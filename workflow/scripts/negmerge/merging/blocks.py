@@ -78,7 +78,7 @@ def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
 class Block:
     """The same rows of one tensor of each vector.
 
-    Iterating gives a tensor (rows, columns) per vector, one after the other, all of one dtype and
+    Iterating yields a tensor (rows, columns) per vector, one after the other, all of one dtype and
     on one device.
 
     Attributes:
@@ -157,7 +157,7 @@ class Vectors:
     def map(
         self, work: Callable[[Block], Result], names: Iterable[str] | None = None
     ) -> Iterator[Result]:
-        """Pass over tensors, and give work(block) of each block, in their order.
+        """Pass over tensors, and yield work(block) of each block, in their order.
 
         `work` may run in several threads at once.
         """

@@ -38,7 +38,7 @@ def sample(vectors: Sequence[StoredState], each: int = EACH) -> Sample:
     """Choose coordinates on which vectors agree in sign, and as many on which they do not.
 
     They are those of the largest tensor that the first vector changes, of equal ones the first by
-    name, and lie evenly spread over the agreeing and over the other ones.
+    name, evenly spread over the agreeing and over the other ones.
 
     Args:
         vectors: at least one, of one layout.

@@ -42,7 +42,7 @@ class Workers:
         self._executor = None
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Yield work(item) of each item, in order; only so many results wait to be taken."""
+        """Yield work(item) of each item, in order; only a few results wait to be taken."""
         if self._executor is None:
             yield from map(work, items)
             return

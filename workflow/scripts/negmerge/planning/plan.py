@@ -1,4 +1,4 @@
-"""A plan: what the jobs ask for that make the files which a person wants."""
+"""A plan: what the jobs behind wanted files ask for."""
 
 import csv
 import os
@@ -111,7 +111,7 @@ def longest_chain(jobs: Iterable[Job]) -> list[Job]:
 
 
 def unknown_sizes(study: Study, costs: Costs, jobs: Iterable[Job]) -> list[str]:
-    """Name what jobs to do need whose size is not known."""
+    """Name the inputs of unknown size of the jobs to do."""
     known, to_do = study.catalogue, [job for job in jobs if job.to_do]
     named = {part for job in to_do for place in job.outputs for part in Path(place).parts}
     models = {one.model for name, one in study.experiments.items() if name in named}
@@ -217,7 +217,7 @@ def _both(hours: dict) -> str:
 
 
 def _number(value: float) -> str:
-    """Show two or three figures: no estimate has more."""
+    """Show two or three digits: no estimate has more."""
     if value >= 100 or value == 0:
         return f"{value:,.0f}"
     if value < 0.01:

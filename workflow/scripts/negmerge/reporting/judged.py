@@ -31,8 +31,8 @@ def amount(
 ) -> dict | None:
     """Compare what the model knows of the forget images with a model that never saw them.
 
-    Of a classifier that is Original against Retrain, on the same images: the error is paired, and p
-    is McNemar's, over all trials. In the scenario zero-shot it is the base against guessing among
+    For a classifier that is Original against Retrain, on the same images: the error is paired, and
+    p is McNemar's, over all trials. In the scenario zero-shot it is the base against guessing among
     the classes.
 
     Args:

@@ -22,7 +22,7 @@ MIA = "confidence"
 class Number:
     """One number of one record: its value, its variance and the images behind it, if it has any.
 
-    The value is missing (None) where something took longer than it was waited for.
+    The value is missing (None) if something took longer than the limit.
     """
 
     value: float | None
@@ -149,7 +149,7 @@ class Scores:
 
     Attributes:
         metrics: what images can decide.
-        leading: the name of the one that a report's first lines speak of.
+        leading: the name of the one in a report's first lines.
         base: the method that leaves the model as it is.
         with_retrain: whether Retrain is what the others are compared with.
         same_images: which parts of a place (0: experiment, 1: task) tell the images of a role

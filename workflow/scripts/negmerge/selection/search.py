@@ -1,6 +1,6 @@
 """The choice of `selection.choice.Rule` with fewer forward passes than full sweeps need.
 
-A coefficient is given up as soon as the images not yet counted cannot change that it is not chosen.
+A coefficient is dropped as soon as the images not yet counted cannot change that it is not chosen.
 All bounds are whole numbers of right answers, and the comparisons are those of the full search, so
 the choice is the same in every bit.
 """

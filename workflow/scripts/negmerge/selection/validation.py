@@ -1,4 +1,4 @@
-"""What validation images say of a base that is moved along vectors, or of other models."""
+"""What validation images show of a base that is moved along vectors, or of other models."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path

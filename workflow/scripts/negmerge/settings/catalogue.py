@@ -15,7 +15,7 @@ from negmerge.splits import SPLITS
 
 
 class Download(Settings):
-    """A file from the internet, which the workflow fetches, or a person where it cannot."""
+    """A file from the internet, which the workflow fetches, or a person if it cannot."""
 
     name: FileName = Field(description="The file's name in data/downloads/{dataset}/.")
     urls: list[Annotated[str, Field(pattern="^https?://")]] = Field(

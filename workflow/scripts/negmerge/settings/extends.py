@@ -1,4 +1,4 @@
-"""Studies that take over another one (`extends`), and say only what differs.
+"""Studies that take over another one (`extends`), and give only the differences.
 
 All of it is resolved when the file is read: what comes out is as if the study were written in full.
 """
@@ -40,7 +40,7 @@ class Take(Settings):
 
 
 class Extension(Settings):
-    """What a study takes over from another one; no part of what it then is."""
+    """What a study takes over from another one; the resolved study does not have these keys."""
 
     extends: FileName | None = Field(
         None,
@@ -110,7 +110,7 @@ def _complete(folder: Path, name: str, model: type[T], users: tuple[str, ...]) -
 
 
 def _taken(other: Mapping[str, Any], own: Extension) -> dict[str, Any]:
-    """Return of a study what another one takes over."""
+    """Return what another study takes over of a study."""
     study = {key: value for key, value in other.items() if key not in ("take", "stand_ins")}
     for section, names in own.take.model_dump(exclude_none=True).items():
         rows = study.get(section) or {}

@@ -40,7 +40,7 @@ def ascending(pair: list[float]) -> list[float]:
     """Return a range if its ends are in order.
 
     Raises:
-        ValueError: they do not.
+        ValueError: they are not.
     """
     if pair[0] > pair[1]:
         raise ValueError(f"{pair}: the smaller end of a range comes first")

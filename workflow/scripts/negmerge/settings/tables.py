@@ -1,6 +1,6 @@
 """The tables and figures of a study, as its file describes them.
 
-What their kinds have in settings and checks of their own is said by the kinds; see
+The kinds define settings and checks of their own; see
 `negmerge.reporting.kinds`.
 """
 

@@ -137,7 +137,7 @@ def _inside(kind: Any, step: Any) -> list[Any]:
 
 
 def _is_tagged(kind: Any, tag: Any) -> bool:
-    """Whether a model is the member of a union that one of its keys tells by that value."""
+    """Whether a model is the member of a union that a key with that value names."""
     fields = getattr(kind, "model_fields", {}).values()
     return any(tag in get_args(field.annotation) for field in fields)
 

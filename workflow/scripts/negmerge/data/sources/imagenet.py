@@ -66,7 +66,7 @@ def read_truth(content: bytes, wnids: Mapping[int, str], where: str) -> list[str
 
 
 def drawn(n: int, held_out: int, seed: int) -> list[str]:
-    """Draw the splits of n images: so many to `val`, the others to `test`."""
+    """Draw the splits of n images: some to `val`, the others to `test`."""
     splits = ["test"] * n
     for place in RandomState(seed).permutation(n)[:held_out]:
         splits[place] = "val"

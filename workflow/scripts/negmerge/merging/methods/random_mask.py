@@ -15,7 +15,7 @@ from negmerge.seeds import derive_seed
 from negmerge.settings.options import Seed
 from negmerge.settings.recipe import Settings
 
-# Whole numbers of so many bits are exact in float64, of which `order.select` finds the n-th.
+# Whole numbers of this many bits are exact in float64, of which `order.select` finds the n-th.
 BITS = 52
 # A factor and a shift for each round of mixing. Any odd factor will do: these are the lower bits of
 # those of MurmurHash3 (Appleby), then of the golden ratio.

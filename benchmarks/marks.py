@@ -9,7 +9,7 @@ def marks(name: str) -> tuple[str, str]:
 
 
 def write_between(page: Path, name: str, text: str) -> None:
-    """Put a text between the marks of a page, in place of the one there."""
+    """Put a text between the marks of a page, in place of what stands there."""
     begin, end = marks(name)
     before, _, rest = page.read_text().partition(begin)
     page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")

@@ -1,9 +1,9 @@
-"""Measure what it costs to save the state of a training run, and to continue from it.
+"""Measure what it costs to save the state of a training run, and to go on from it.
 
     python benchmarks/resume.py [--rounds 3]
 
 Trains a ResNet-18 and a ViT-B/32 with AdamW on fabricated pictures. In each round the run is ended
-by SIGTERM after a few steps, so that it saves its state, and continues from it. Writes
+by SIGTERM after a few steps, so that it saves its state, and goes on from it. Writes
 benchmarks/resume.json and, as Markdown, what stands between the `resume` marks of README.md.
 """
 

@@ -101,7 +101,7 @@ class SavedState:
         except UserError as error:
             self._report(f"the saved state is not used, training starts anew: {error}")
             return 0
-        self._report(f"going on after step {done} of {steps}, saved in {self.path}")
+        self._report(f"continuing after step {done} of {steps}, saved in {self.path}")
         return done
 
     @contextmanager

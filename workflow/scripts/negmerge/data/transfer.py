@@ -71,7 +71,7 @@ def fetch(
         if error.code == RANGE_NOT_SATISFIABLE:
             stream.truncate(0)
         passing = error.code in (*PASSING, RANGE_NOT_SATISFIABLE) or error.code >= 500
-        # Of a loop of redirects the reason is several lines.
+        # For a loop of redirects, the reason has several lines.
         reason = " ".join(f"HTTP {error.code} {error.reason}".split())
         raise (Interrupted if passing else Refused)(reason) from error
     except urllib.error.URLError as error:

@@ -15,7 +15,7 @@ from negmerge.data.loading import Batch
 from negmerge.evaluation.accuracy import predict
 from negmerge.models.last_stage import last_stage
 
-# So many classes have an image in the figure.
+# The number of classes that have an image in the figure.
 CLASSES = 4
 
 

@@ -19,10 +19,10 @@ from negmerge.jobs.versions import version
 from negmerge.states import read_metadata, read_state, write_state
 from negmerge.training import TrainingState
 
-# A state is saved no sooner than so many seconds after the start or the last one. Short runs save
-# none; of a long one that is killed without a signal, so much is lost.
+# The least seconds from the start, or from the last state, to the next state. Short runs save
+# none; a long one that is killed without a signal loses as much.
 SECONDS = 300.0
-# And no sooner than so many times as long as saving the last one took: saving takes 1/41 of a run.
+# And at least this many times what saving the last one took: saving takes 1/41 of a run.
 RATIO = 40.0
 # What a scheduler sends before it kills a job, and what Ctrl-C does.
 SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -20,7 +20,7 @@ from negmerge.merging.devices import to_device
 from negmerge.merging.workers import Workers
 
 NUMBERS = 2**18
-# A GPU takes as long to be told of a small block as to work on it.
+# On a GPU, starting the work on a small block takes as long as the work.
 GPU_NUMBERS = 2**21
 
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from negmerge.checkpoints import StoredState
 from negmerge.errors import UserError
 from negmerge.merging.agreement import summarise
 
-# So many coordinates on which the vectors agree, and so many on which they do not.
+# The number of coordinates on which the vectors agree, and of those on which they do not.
 EACH = 6
 
 

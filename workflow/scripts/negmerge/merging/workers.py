@@ -11,7 +11,7 @@ from negmerge.merging.devices import CPU
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
-# So many blocks are in flight on a GPU at least: while one is computed, others are read or copied.
+# The least number of blocks in flight on a GPU: while one is computed, others are read or copied.
 STREAMS = 4
 
 

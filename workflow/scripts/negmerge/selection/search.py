@@ -126,7 +126,7 @@ class _Search:
     def _choice(self, best: "_Point") -> Choice:
         best.finish(self.control)
         shares = {role: best.right[role] / self.n[role] for role in self.sizes}
-        # If every image is classified rightly whatever is subtracted, nothing qualifies.
+        # If every image is classified correctly whatever is subtracted, nothing qualifies.
         fits = qualifies(shares["forget"], shares[self.control], self.baseline, self.keep)
         tried = self.tried[best.vector] if fits and best.coefficient else []
         tried = tried if len(tried) >= FEWEST_COEFFICIENTS else []

@@ -116,6 +116,6 @@ def test_a_state_of_another_run_is_not_used(start, lines, run):
     saved = start(run)
     assert_same(train(saved))
     assert lines == [
-        f"the saved state is not used, training starts anew: {saved.path}: it is that of another "
+        f"the saved state is not used, training starts anew: {saved.path}: it belongs to another "
         "run"
     ]

@@ -1,5 +1,5 @@
-# The choice of each method: sweep its candidates on validation data and choose among them, or search
-# for the same choice without whole sweeps. Rule unlearn sweeps the models that it trains.
+# What each method chooses: a sweep of its candidates on validation data, and the choice among them; or
+# a search that finds the same choice without whole sweeps. Rule unlearn sweeps what it trains itself.
 
 
 rule sweep:

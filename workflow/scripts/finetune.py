@@ -1,4 +1,4 @@
-"""Fine-tune the base on what it should forget, with the hyper-parameters of one point."""
+"""Fine-tune the base on what it shall forget, with the hyper-parameters of one point."""
 
 from torch.nn import functional
 

@@ -2,7 +2,7 @@
 
 The record of `FOLDER/place` is `FOLDER/provenance/place.json`, where FOLDER is that of a study's
 results, or that of the data. Results are the same bytes in each run; what differs between runs,
-such as a time, is only in records.
+such as a time, stands in records only.
 """
 
 import os
@@ -27,7 +27,7 @@ class Record:
     """What a record says of one file.
 
     Attributes:
-        path: where the record is.
+        path: where the record lies.
         name: the file as the job named it: relative to the folder in which Snakemake ran.
         rule: the rule that made the file.
         bytes: the file's size.
@@ -64,14 +64,14 @@ def find_record(path: Path) -> Path | None:
 
 
 def read_record(path: Path) -> Record:
-    """Read what a record says of its file.
+    """Read what a record says of the file that it is the record of.
 
     Raises:
         UserError: the record cannot be read.
     """
     content = read_json(path)
     try:
-        # A job's outputs are in one folder and have the same record, each at its own place.
+        # A job's outputs lie in one folder and have the same record, each at its own place.
         ((name, made),) = (
             (name, made)
             for name, made in content["outputs"].items()
@@ -183,7 +183,7 @@ class Provenance:
             write_json(place_of_record(self._folder, Path(path)), record)
 
     def _is_intermediate(self, path: str) -> bool:
-        """Whether the rule calls an output so; in a module, a prefix comes before it."""
+        """Whether the rule calls an output so; in a module, a prefix stands before it."""
         marked = self._job.config.get("intermediate", [])
         return any(fnmatchcase(path, f"*{place}") for place in marked)
 

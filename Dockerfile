@@ -21,5 +21,5 @@ COPY . .
 ARG PIP_EXTRA_INDEX_URL
 RUN make .venv/.ready
 
-# An interrupted study goes on with `docker start --attach demo`.
+# To continue an interrupted study: `docker start --attach demo`.
 CMD ["make", "study"]

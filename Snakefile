@@ -63,7 +63,7 @@ rule downloads:
         all_downloads,
 
 
-# Where nothing can be written, Snakemake itself would end with a traceback.
+# If nothing can be written, Snakemake itself would end with a traceback.
 onstart:
     require_writable(["results", config["data"]])
 

@@ -1,5 +1,5 @@
-# The base, before it forgets: CLIP with its zero-shot heads; or a classifier, with the split of its
-# training images into what to forget and what to retain, and Retrain, which never saw the former.
+# The base, before it forgets: CLIP with its zero-shot heads, or a classifier. For the classifier: the
+# split of its training images into forget and retain set, and Retrain, which never saw the forget set.
 
 
 rule base:

@@ -37,7 +37,7 @@ def checked(look_up):
 
 find = checked(find)
 require_writable = checked(require_writable)
-# A job on a cluster reads the study as well, but what started it has checked the methods' options.
+# A job on a cluster reads the study too, but the main process has already checked the methods' options.
 is_main = workflow.is_main_process
 # The names of methods that train, and measure what they have trained.
 UNLEARN_METHOD = rf"(?:{'|'.join(plugins.names(plugins.UNLEARN_METHODS))})(?:-[\w-]+)?"
@@ -46,7 +46,7 @@ catalogue = cache(checked(lambda: load_catalogue(ROOT / "config")))
 
 
 def intermediate(path):
-    """A checkpoint on the way to the numbers: `checkpoints` says whether it stays. Records tell it."""
+    """A checkpoint on the way to the numbers: `checkpoints` says whether it stays; records note it."""
     config.setdefault("intermediate", []).append(re.sub(r"{\w+}", "*", path))
     marks = {"all": str, "needed": temp}
     return find("value of checkpoints", config.get("checkpoints", "all"), marks)(path)
@@ -89,7 +89,7 @@ def recipe(wildcards):
 
 
 def of_method(name):
-    """A look-up of what an experiment says of the wildcard `method`."""
+    """A look-up of what an experiment says about the wildcard `method`."""
     return checked(lambda wildcards: getattr(experiment(wildcards), name)(wildcards.method))
 
 
@@ -141,7 +141,7 @@ re_estimates = setting("re_estimates")
 
 
 def forgotten_classes(wildcards):
-    """The names of the classes of the data set of which images are forgotten."""
+    """The class names of the data set whose images are forgotten."""
     found = experiment(wildcards).inputs(wildcards.task, ("forget",))
     name = next(what for kind, what in found.values() if kind == "images")
     return catalogue().prompts[name].classes

@@ -1,10 +1,10 @@
-# Data sets: from where they come to the one form that all steps read.
+# Data sets: from their sources to the one form that all steps read.
 
 
-# On the machine where Snakemake runs: compute nodes often have no internet. There is no param `code`
-# and the file is no new one but an update, so that nothing that changes in the workflow deletes a
-# file that took hours, or that somebody put there by hand. `ensure(sha256=...)` would delete such a
-# file if it does not fit; the script says what is wrong with it, and leaves it.
+# Runs on the machine where Snakemake runs: compute nodes often have no internet. The file may have
+# taken hours, or somebody put it there by hand, so no change in the workflow may delete it. That is
+# why there is no param `code`, and the file is an update. `ensure(sha256=...)` would delete a file
+# that does not fit; the script says what is wrong with it, and leaves it.
 rule download:
     output:
         file=update("<data>/downloads/{dataset}/{file}"),
@@ -32,8 +32,8 @@ rule download:
         "../workflow/scripts/download.py"
 
 
-# Jobs read the weights from this user's cache; the output says which file they are. It is no new one
-# but an update, so that weights which a row does not tell stay those that were fetched first.
+# Jobs read the weights from this user's cache; the output records which file that is. It is an update,
+# so weights that a row does not pin down stay those that were fetched first.
 rule weights:
     output:
         record=update("<data>/weights/{model}"),

@@ -1,5 +1,5 @@
-# The scores of what was chosen for each method on the test images, by each rule, and the unlearned
-# model as a file for whoever asks for it: of the experiment's main rule, or of the rule that is named.
+# Scores on the test images of what each rule chose for each method. The unlearned model as a file, on
+# demand: what the experiment's main rule chose, or the rule that the path names.
 
 
 rule evaluate:

@@ -1,4 +1,4 @@
-# Look-ups of input files: what a job reads, and where it lies.
+# Look-ups of input files: what a job reads, and where it is.
 
 
 def shipped(path):

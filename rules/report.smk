@@ -1,4 +1,4 @@
-# Tables, figures and the report, for which nothing is computed again.
+# Tables, figures and the report, made from what is already computed.
 
 
 rule table:

@@ -89,7 +89,10 @@ def test_a_tensor_that_its_shard_lacks_is_named(folder):
 @pytest.mark.parametrize("place", ["../other.safetensors", "/etc/passwd", "sub/x", "./x", "x/"])
 def test_shards_lie_beside_the_index(folder, place):
     write_index(folder, PLACES | {"b": place})
-    assert error(folder) == f"{folder / INDEX}: shard {place!r} is not a name beside the index"
+    assert (
+        error(folder)
+        == f"{folder / INDEX}: shard {place!r} must be the name of a file beside the index"
+    )
 
 
 @pytest.mark.parametrize("place", ["", ".", "..", 5, None, [1], "x\0y", "x" * 300])

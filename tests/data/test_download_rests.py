@@ -35,7 +35,7 @@ def test_a_wrong_part_is_not_taken(server, one, target, refused):
     leave(target, CONTENT[:1000])
     server.faults["a"] = [("range", "bytes 2000-299999")]
     message = refused(described(one), left=[".file.zip.part"])
-    assert "answers with another part than that from 1000 on: 'bytes 2000-299999/300000'" in message
+    assert "sent another part than the one from byte 1000 on: 'bytes 2000-299999/300000'" in message
 
 
 def test_no_server(server, target, refused):

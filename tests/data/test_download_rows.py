@@ -96,7 +96,7 @@ def test_findings(config, change_yaml, file, finding):
 
 def test_two_files_of_one_name(config, change_yaml):
     change_yaml(config / "datasets.yaml", "eurosat/files/more", FILE | {"name": "EuroSAT.zip"})
-    assert refused(config) == "eurosat: two files have one name: EuroSAT.zip, EuroSAT.zip"
+    assert refused(config) == "eurosat: two files have the same name: EuroSAT.zip, EuroSAT.zip"
 
 
 def test_downloads_of_an_unknown_row(config, change_yaml):

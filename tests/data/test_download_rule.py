@@ -144,6 +144,6 @@ def test_an_image_that_cannot_be_decoded_ends_prepare_with_its_name(copy, made):
     copy.change(bytes=len(content), **sums)
     code, text = copy.run()
     assert code == 1
-    assert f"error: {FETCHED}: '{name}': not a whole image (of no kind that Pillow reads)" in text
+    assert f"error: {FETCHED}: '{name}': not a whole image (not a format that Pillow reads)" in text
     assert "Traceback" not in text
     assert not (copy.folder / PREPARED).parent.exists()

@@ -92,7 +92,7 @@ def test_wrong_bytes_are_refused_with_what_was_found(server, one, target, refuse
     assert message == (
         f"{target}: not downloaded: {one}: found 300000 bytes, sha256 {found['sha256']}, md5 "
         f"{found['md5']}; expected 300000 bytes, sha256 {expected['sha256']}, md5 "
-        f"{expected['md5']}; run the same command again to go on, or put the file there by hand"
+        f"{expected['md5']}; run the same command again to continue, or put the file there by hand"
     )
 
 
@@ -122,7 +122,7 @@ def test_what_is_always_cut_is_given_up_and_leaves_nothing(server, one, refused)
     server.faults["a"] = [("no length", 1000)] * 9
     message = refused(described(one, bytes=None))
     assert f"{one}: found 1000 bytes, sha256 " in message
-    assert "; it may be cut, the server told no size; expected sha256 " in message
+    assert "; it may be cut: the server gave no size; expected sha256 " in message
 
 
 def test_a_refusal_leaves_nothing(server, one, refused):

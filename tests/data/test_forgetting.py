@@ -109,7 +109,7 @@ def test_given_indices_are_forgotten_and_the_rest_is_kept(tmp_path):
         ("-1\n", "line 1 is '-1', expected an index"),
         ("1.0\n", "line 1 is '1.0', expected an index"),
         ("1\n2\n1\n", "index 1 is repeated (1 in all)"),
-        ("4\n9\n", "index 9 is foreign (1 in all), expected 0..8"),
+        ("4\n9\n", "index 9 is out of range (1 in all), expected 0..8"),
         ("\n", "forget has no image, expected at least 1 of 9"),
         ("0\n1\n2\n3\n4\n5\n6\n7\n8\n", "retain has no image, expected at least 1 of 9"),
     ],
@@ -176,8 +176,8 @@ def test_a_split_comes_back_from_its_file(tmp_path):
     ("changes", "message"),
     [
         ({"forget": [0, 0]}, ": forget: index 0 is repeated (1 in all)"),
-        ({"forget": [0, 5]}, ": forget: index 5 is foreign (1 in all), expected 0..4"),
-        ({"retain": [-1]}, ": retain: index -1 is foreign (1 in all), expected 0..4"),
+        ({"forget": [0, 5]}, ": forget: index 5 is out of range (1 in all), expected 0..4"),
+        ({"retain": [-1]}, ": retain: index -1 is out of range (1 in all), expected 0..4"),
         ({"forget": [0, 3]}, ": forget and retain share index 3 (1 in all)"),
         ({"validation": [1]}, ": forget and validation share index 1 (1 in all)"),
         ({"validation": [2, 3]}, ": retain and validation share index 2 (2 in all)"),
@@ -187,7 +187,7 @@ def test_a_split_comes_back_from_its_file(tmp_path):
         ({"forget": [True]}, ": forget: expected a list of whole numbers"),
         ({"forget": [0, [1]]}, ": forget: expected a list of whole numbers"),
         ({"forget": "0"}, ": forget: expected a list of whole numbers"),
-        ({"test": [3]}, ": test: index 3 is foreign (1 in all), expected 0..2"),
+        ({"test": [3]}, ": test: index 3 is out of range (1 in all), expected 0..2"),
         ({"forget": [[]]}, ": forget: expected a list of whole numbers"),
         (
             {"more": []},

@@ -114,7 +114,7 @@ def test_a_plan_tells_what_the_jobs_ask_for(plan):
     for text in ("Hours are rough estimates, from config/costs.yaml. A job may take 3 times",
                  "by hand: data/downloads/imagenet/ILSVRC2012_img_train.tar: Get it from ",
                  "data/downloads/gtsrb: 3 files, 3.0 GB", "GPU h to do: ", "Longest chain",
-                 "Disk: ", "taken for large: gtsrb/GTSRB-Training_fixed.zip, "):  # fmt: skip
+                 "Disk: ", "assumed large: gtsrb/GTSRB-Training_fixed.zip, "):  # fmt: skip
         assert text in out
     assert "resisc45" not in out
 
@@ -127,7 +127,7 @@ def test_what_a_model_costs_that_says_nothing_is_named(plan, workflow, change_ya
         _, out, _ = plan("demo", "table4")
     finally:
         path.write_text(before)
-    assert "Not known, and taken for large: model mini-clip" in out
+    assert "Of unknown size, assumed large: model mini-clip" in out
 
 
 @pytest.mark.parametrize("dropped", [0, 7])
@@ -140,7 +140,7 @@ def test_a_plan_says_what_took_how_long_and_what_may_go(plan, dropped):
     lines = list(describe(found))
     assert "Took so far: 1.5 h for 2 jobs" in lines
     (disk,) = (line for line in lines if line.startswith("Disk: "))
-    assert ("of which 7.0 GB go again as soon as no job needs them" in disk) == bool(dropped)
+    assert ("of which 7.0 GB are deleted as soon as no job needs them" in disk) == bool(dropped)
 
 
 def test_the_longest_chain_follows_the_files():

@@ -41,5 +41,5 @@ def test_a_file_without_values_is_an_error(tmp_path):
 def test_a_value_that_is_no_number_is_an_error(tmp_path):
     path = tmp_path / "table1.csv"
     path.write_text("mode,method,metric,value\nstandard,NegMerge,forget,about 5\n")
-    with pytest.raises(UserError, match="'about 5' is no number"):
+    with pytest.raises(UserError, match="'about 5' is not a number"):
         paper_cell(read_published([path]), published(), "NegMerge", "forget")

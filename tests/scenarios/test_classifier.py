@@ -264,7 +264,7 @@ def test_a_split_of_other_images_is_refused(files, tmp_path):
     parts = {name: np.array(positions) for name, positions in PARTS.items()}
     parts["retain"] = np.append(parts["retain"], 40)
     write_split(tmp_path / "split.json", Split(**parts))
-    with pytest.raises(UserError, match=r"split.json: retain: index 40 is foreign"):
+    with pytest.raises(UserError, match=r"split.json: retain: index 40 is out of range"):
         load(files | {"split": str(tmp_path / "split.json")})
 
 

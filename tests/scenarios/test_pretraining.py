@@ -102,7 +102,7 @@ def test_a_base_that_was_stopped_goes_on_to_the_same_weights(train, tmp_path, mo
         with pytest.raises(UserError, match="after step 5 of 7"):
             train(saved=saved)
     assert difference(train(saved=saved), train()) == 0
-    assert lines == [f"going on after step 5 of 7, saved in {saved.path}"]
+    assert lines == [f"continuing after step 5 of 7, saved in {saved.path}"]
 
 
 def test_only_the_token_embedding_stays_random(train):

@@ -202,5 +202,5 @@ def test_the_base_must_have_been_measured():
     with pytest.raises(UserError) as caught:
         CONTROL.choose(points("m1", [0.5], forget=[1], control=[1]))
     assert str(caught.value) == (
-        "1 measured candidates, none at coefficient 0: expected the base as well"
+        "1 measured candidates, none at coefficient 0: expected the base too"
     )

@@ -119,9 +119,9 @@ WRONG = {
     "a second base": (
         "original-2",
         {},
-        "there is one original only, expected the name 'original'",
+        "there is only one original, expected the name 'original'",
     ),
-    "a second Retrain": ("retrain-2", {}, "there is one retrain only, expected the name 'retrain'"),
+    "a second Retrain": ("retrain-2", {}, "there is only one retrain, expected the name 'retrain'"),
     "an option of a base": ("pretrained", {"epochs": 1}, "unknown option 'epochs'; valid: none"),
     "an option of single vectors": (
         "task-arithmetic",
@@ -221,12 +221,12 @@ def test_a_mask_needs_a_choice_among_the_vectors_that_it_merges(with_methods):
         with_methods("mini-clip", single | {"masked-single": {"points": ["m10-*"]}})
     assert str(caught.value).endswith(
         "mini-clip: methods.masked-single: it masks what task-arithmetic chose of the same points, "
-        "and no use of it chooses among m10-n1, m10-n3"
+        "but no task-arithmetic chooses among m10-n1, m10-n3"
     )
     with pytest.raises(UserError) as caught:
         with_methods("mini-clip", single | {"masked-single": {"single": 2}})
     assert str(caught.value).endswith(
-        "methods.masked-single: `single` is left out in a study, where task-arithmetic chooses it"
+        "methods.masked-single: leave `single` out of a study; task-arithmetic chooses it"
     )
 
 

@@ -56,18 +56,18 @@ UNKNOWN = {
     "an axis in braces": (
         f"{EXPERIMENT}/pool/recipe",
         {"augmentation": {"randaugment": "rand-m{m}-n{k}"}},
-        f"{AT}: pool.recipe: 'rand-m{{m}}-n{{k}}' has braces around something else than m, n",
+        f"{AT}: pool.recipe: 'rand-m{{m}}-n{{k}}' has braces around something other than m, n",
     ),
     "braces without a name": (
         f"{EXPERIMENT}/pool/recipe",
         {"augmentation": {"randaugment": "rand-m{}"}},
-        f"{AT}: pool.recipe: 'rand-m{{}}' has braces around something else than m, n",
+        f"{AT}: pool.recipe: 'rand-m{{}}' has braces around something other than m, n",
     ),
     "an axis": (
         f"{EXPERIMENT}/pool/grid/epoch",
         [1],
-        f"{AT}: pool.grid: axis 'epoch' is no key of finetune, and {{epoch}} stands in no text of "
-        "pool.recipe; unknown key 'epoch'; did you mean 'epochs'? valid: ",
+        f"{AT}: pool.grid: axis 'epoch' is not a key of finetune, and no text of pool.recipe has "
+        "{epoch}; unknown key 'epoch'; did you mean 'epochs'? valid: ",
     ),
     "a key inside an axis": (
         f"{EXPERIMENT}/pool/grid/augmentation.flp",
@@ -179,12 +179,12 @@ WRONG = {
     "a task twice": (
         f"{EXPERIMENT}/tasks",
         ["digits", "digits"],
-        f"{AT}: control and tasks: each data set may stand there once",
+        f"{AT}: control and tasks: each data set may be named only once",
     ),
     "the control set as a task": (
         f"{EXPERIMENT}/tasks",
         ["digits", "fashion"],
-        f"{AT}: control and tasks: each data set may stand there once",
+        f"{AT}: control and tasks: each data set may be named only once",
     ),
     "no base": (
         f"{EXPERIMENT}/pretrain",
@@ -199,7 +199,7 @@ WRONG = {
     "coefficients": (
         f"{EXPERIMENT}/coefficients",
         {"step": 0.6, "stop": 1},
-        f"{AT}.coefficients: stop is 1.0, which is no multiple of step, 0.6",
+        f"{AT}.coefficients: stop is 1.0, which is not a multiple of step, 0.6",
     ),
     "sparsity of a base": (
         "tables/table4/rows/pretrained",

@@ -58,11 +58,11 @@ REFUSED = {
     "only a comment": ("# nothing\n", "the file is empty"),
     "a key twice": (
         "name: x\neither: 1\nname: y\n",
-        "line 3: not valid YAML: the key 'name' stands twice",
+        "line 3: not valid YAML: the key 'name' appears twice",
     ),
     "a key twice below a merge": (
         "name: x\nmany:\n  a: &a {rate: 2}\n  b:\n    <<: *a\n    count: 1\n    count: 2\n",
-        "line 7: not valid YAML: the key 'count' stands twice",
+        "line 7: not valid YAML: the key 'count' appears twice",
     ),
     "an open bracket": (
         "name: [x\neither: 1\n",
@@ -94,10 +94,10 @@ REFUSED = {
         doubled(12, "a0: &a0 {k0: 1}\n", f"a{{number}}: &a{{number}} {{{{<<: [{NINE}]}}}}\n"),
         "line 6: not valid YAML: more than 100,000 values",
     ),
-    "a list in itself": ("a: &a [*a]", "line 1: not valid YAML: an alias stands for itself"),
+    "a list in itself": ("a: &a [*a]", "line 1: not valid YAML: an alias refers to itself"),
     "a mapping in itself": (
         "name: x\nmany: &m {n: {<<: *m}}",
-        "line 2: not valid YAML: an alias stands for itself",
+        "line 2: not valid YAML: an alias refers to itself",
     ),
     "100,000 brackets": (
         "x: " + "[" * 100_000,

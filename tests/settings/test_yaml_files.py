@@ -99,7 +99,7 @@ FINDINGS = {
     "wrong type": ("{name: 5}", "name is 5: input should be a valid string"),
     "a key that is no text": (
         "{name: x, 5: 6}",
-        "the key 5 is no text; put it into quotes",
+        "the key 5 is not text; put it in quotes",
     ),
     "no mapping": ("[1, 2]", "the file is [1, 2]: input should be a valid dictionary"),
     "a text for a number": (
@@ -184,7 +184,7 @@ RENAMED_KEYS = {
     "also": (Selection, "it is now 'other_rules'"),
     "shares": (Dataset, "it is now 'downloads_of'"),
     "research": (Greedy, "it is now 'search_each_step'"),
-    "workers": (Recipe, "it is gone: the threads of a rule say it, see profiles/README.md"),
+    "workers": (Recipe, "it was removed: a rule's threads set it, see profiles/README.md"),
 }
 
 

@@ -31,7 +31,7 @@ def test_a_terminated_job_goes_on_to_the_same_bytes(editable):
     assert run.wait(300) != 0
     stopped = log.read_text()
     assert "error: stopped by SIGTERM after step " in stopped
-    assert "its state is saved, run again and it goes on" in stopped
+    assert "its state is saved, run again to continue" in stopped
     assert not any(path.exists() for path in outputs)
     assert state.exists()
 
@@ -39,6 +39,6 @@ def test_a_terminated_job_goes_on_to_the_same_bytes(editable):
     again = editable.snakemake("--cores", "1", "--", f"{FOLDER}/base.safetensors")
     assert again.returncode == 0, again.stdout + again.stderr
     done = stopped.partition("stopped by SIGTERM after step ")[2].partition(" of ")[0]
-    assert log.read_text().startswith(f"going on after step {done} of ")
+    assert log.read_text().startswith(f"continuing after step {done} of ")
     assert [path.read_bytes() for path in outputs] == expected
     assert not state.exists()

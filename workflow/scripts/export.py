@@ -1,4 +1,4 @@
-"""Write the unlearned model of a method as a file, for whoever wants to use it."""
+"""Write the unlearned model of a method as a file, for use elsewhere."""
 
 from negmerge.errors import find
 from negmerge.jobs import compute

@@ -1,4 +1,4 @@
-"""Map on which places of images to forget a model's score of their class rests."""
+"""Map which places of images to forget support a model's score of their class."""
 
 import torch
 

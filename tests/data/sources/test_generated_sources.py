@@ -35,7 +35,7 @@ def test_digits_are_those_of_scikit_learn():
 def test_more_digits_than_there_are_are_refused():
     with pytest.raises(UserError) as caught:
         next(scikit_learn_digits.read({}, {"splits": {"train": 1797, "test": 1}}))
-    assert str(caught.value) == "the digits of scikit-learn are 1797, the row wants 1798"
+    assert str(caught.value) == "scikit-learn has 1797 digits, the row expects 1798"
 
 
 def test_a_split_without_fonts_is_refused():

@@ -34,7 +34,7 @@ def test_killed_in_any_step_it_ends_with_the_same_numbers(start, lines, optimize
             train(start(), during=step, **settings)
         saved = start()
         assert_same(train(saved, **settings), settings)
-        went_on = [f"going on after step {step - 1} of {steps}, saved in {saved.path}"]
+        went_on = [f"continuing after step {step - 1} of {steps}, saved in {saved.path}"]
         assert lines == (went_on if step > 1 else [])
         saved.remove()
 
@@ -53,7 +53,7 @@ def test_in_any_way_to_compute_it_ends_with_the_same_numbers(start, lines, chang
     with pytest.raises(Killed):
         train(start(), during=4, **settings)
     assert_same(train(start(), **settings), settings)
-    assert lines[0].startswith("going on after step 3 of 9")
+    assert lines[0].startswith("continuing after step 3 of 9")
 
 
 def test_killed_again_and_again_it_ends_with_the_same_numbers(start, lines):
@@ -78,11 +78,11 @@ def test_a_signal_saves_at_once_whatever_the_time(start, lines, loaders):
     with pytest.raises(UserError) as caught:
         train(saved, end_all, during=4, loaders=loaders)
     assert str(caught.value) == (
-        "stopped by SIGTERM after step 4 of 9; its state is saved, run again and it goes on"
+        "stopped by SIGTERM after step 4 of 9; its state is saved, run again to continue"
     )
     assert signal.getsignal(signal.SIGTERM) == before
     assert_same(train(start(), loaders=loaders))
-    assert lines == [f"going on after step 4 of 9, saved in {saved.path}"]
+    assert lines == [f"continuing after step 4 of 9, saved in {saved.path}"]
 
 
 def test_stopped_in_the_last_step_it_has_nothing_to_do(start):

@@ -59,8 +59,8 @@ FILES = [
     (truncate, NOT_WHOLE),
     (huge_header, NOT_WHOLE),
     (lying_offsets, NOT_WHOLE),
-    (foreign_file, "it is that of another run"),
-    (header_of_no_state, "it is that of another run"),
+    (foreign_file, "it belongs to another run"),
+    (header_of_no_state, "it belongs to another run"),
     (nested_header, r"its header entry `negmerge` is not JSON \(.*\)"),
     (flip_a_bit, "its numbers are not those that were saved"),
 ]
@@ -116,6 +116,6 @@ def test_a_state_of_another_run_is_not_used(start, lines, run):
     saved = start(run)
     assert_same(train(saved))
     assert lines == [
-        f"the saved state is not used, training starts anew: {saved.path}: it is that of another "
+        f"the saved state is not used, training starts anew: {saved.path}: it belongs to another "
         "run"
     ]

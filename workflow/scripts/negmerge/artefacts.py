@@ -1,4 +1,4 @@
-"""Where the artefacts of a study lie, below `results/{study}/`."""
+"""The places of a study's artefacts, below `results/{study}/`."""
 
 from collections.abc import Iterator
 
@@ -46,7 +46,7 @@ def sweeps(experiment: Experiment, method: str) -> list[str]:
         UserError: there is nothing to choose.
     """
     if not experiment.is_searched(method):
-        raise UserError(f"method {method!r} has nothing to choose, so there is no choice of it")
+        raise UserError(f"method {method!r} has nothing to choose, so no rule chooses for it")
     names = experiment.candidates(method)
     return [] if experiment.is_pruned(method) else [f"sweeps/{name}.csv" for name in names]
 

@@ -152,7 +152,7 @@ class Shards(StoredState):
         path: the index, `*.safetensors.index.json`.
 
     Raises:
-        UserError: the index or a shard is missing or wrong, or a shard lies elsewhere.
+        UserError: the index or a shard is missing or wrong, or a shard is elsewhere.
     """
 
     def __init__(self, path: str | Path):
@@ -166,7 +166,9 @@ class Shards(StoredState):
             raise UserError(f"{path}: not an index of shards ({error!r})") from error
         for file in set(files.values()):
             if Path(file).name != file:
-                raise UserError(f"{path}: shard {file!r} is not a name beside the index")
+                raise UserError(
+                    f"{path}: shard {file!r} must be the name of a file beside the index"
+                )
         opened = {file: StateFile(self.path.parent / file) for file in sorted(set(files.values()))}
         self._shards = {name: opened[file] for name, file in files.items()}
         self.names = sorted(files)

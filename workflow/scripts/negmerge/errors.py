@@ -37,11 +37,11 @@ class NotFinite(UserError):
 def nearest(name: object, valid: Iterable[str]) -> str:
     """Name the valid names, the most similar one first, for the end of an error message.
 
-    A name of an earlier version is told what it is now.
+    For a name of an earlier version, it says what it is called today.
     """
     names = sorted(valid)
     if name in GONE:
-        return "it is gone: the threads of a rule say it, see profiles/README.md"
+        return "it was removed: a rule's threads set it, see profiles/README.md"
     for renamed in RENAMED.get(str(name), ()):
         if renamed in names:
             return f"it is now {renamed!r}"
@@ -51,7 +51,7 @@ def nearest(name: object, valid: Iterable[str]) -> str:
 
 
 def unknown(what: str, name: object, valid: Iterable[str]) -> str:
-    """Return the error for a `name` that is no known `what`, with the nearest valid one."""
+    """Return the error for a `name` that is not a known `what`, with the nearest valid one."""
     return f"unknown {what} {name!r}; {nearest(name, valid)}"
 
 

@@ -34,10 +34,10 @@ def unwritable(path: str | Path, number: int) -> UserError:
 
 
 def require_writable(folders: Iterable[str | Path]) -> None:
-    """Check that files can be made in folders, or in what lies above a folder that is not there.
+    """Check that files can be made in folders, or above a folder that is not there.
 
     Raises:
-        UserError: a folder is read-only, or its place is no folder.
+        UserError: a folder is read-only, or its place is not a folder.
     """
     for folder in map(Path, folders):
         there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -81,7 +81,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             raise unwritable(path, int(told[1])) from error
         raise
     finally:
-        # On a read-only disk this fails as well.
+        # On a read-only disk this fails too.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
@@ -101,7 +101,7 @@ def read_json(path: str | Path, keys: Iterable[str] = ()) -> dict:
     """Read a JSON object, which must have some keys.
 
     Raises:
-        UserError: the file cannot be read, is no JSON object or lacks a key.
+        UserError: the file cannot be read, is not a JSON object or lacks a key.
     """
     return _with_keys(path, _parsed(path), keys)
 
@@ -110,7 +110,7 @@ def read_json_records(path: str | Path, keys: Iterable[str] = ()) -> list[dict]:
     """Read a JSON list of objects, at least one, each of which must have some keys.
 
     Raises:
-        UserError: the file cannot be read, is no such list or an object lacks a key.
+        UserError: the file cannot be read, is not such a list or an object lacks a key.
     """
     found = _parsed(path)
     if not isinstance(found, list) or not found:

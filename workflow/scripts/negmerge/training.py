@@ -43,7 +43,7 @@ class Resumable(Protocol):
     """Saves a run on its way, and brings it back; see `jobs.resuming.SavedState`."""
 
     def restore(self, training: TrainingState, steps: int) -> int:
-        """Bring a run of so many steps back to where it was saved; give the steps that are done."""
+        """Bring a run of `steps` steps back to where it was saved; return the steps done."""
 
     def watching(self) -> AbstractContextManager:
         """Note that the run is to be stopped, for `after_step`."""
@@ -107,13 +107,13 @@ def fit(
 ) -> None:
     """Train the parameters of a model that require a gradient, in place and in training mode.
 
-    With `saved`, a run that was cut off goes on after the last step that was saved, and ends with
+    With `saved`, a run that was cut off continues after the last step that was saved, and ends with
     the same numbers as if it had not been. Unlearn methods do without: they take minutes.
 
     Args:
         model: the model, on `device`.
         batches: tuples whose first member holds the images; see `data.loading.TrainingBatches`.
-            Members that are tensors are moved to `device`, others, such as a mark that tells the
+            Members that are tensors are moved to `device`; others, such as a mark that tells the
             loss what kind of batch it is, are passed on.
         batch_count: how many batches there are in all epochs.
         loss: from the members of a batch to a scalar; it calls the model.
@@ -193,8 +193,8 @@ def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, fused: bool) -> O
 def _seed_step(seed: int, step: int, device: torch.device) -> None:
     """Seed what the model draws from in one step.
 
-    Images that are loaded in this process draw from the same generator, and a run that goes on has
-    not drawn what came before; so without this, dropout would depend on both.
+    Images that are loaded in this process draw from the same generator, and a run that continues
+    has not drawn what came before. Without this, dropout would depend on both.
     """
     chosen = derive_seed(seed, f"step {step}")
     # torch.manual_seed takes longer: it also notes the seed for devices that are not in use.

@@ -9,14 +9,14 @@ EPILOG = "example:\n  negmerge check demo\n  negmerge check smoke --resolved"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the study, and where it is configured."""
-    parser.add_argument("study", metavar="STUDY", help="its file's name without .yaml")
+    parser.add_argument("study", metavar="STUDY", help="the name of its file, without .yaml")
     parser.add_argument(
         "--config", metavar="FOLDER", type=Path, default=Path("config"), help="default: config"
     )
     parser.add_argument(
         "--resolved",
         action="store_true",
-        help="print the study as a file that extends no other, instead of the list",
+        help="print the whole study as one file that extends no other, not the list",
     )
 
 

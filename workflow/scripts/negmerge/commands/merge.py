@@ -9,7 +9,7 @@ from negmerge.errors import find
 SUMMARY = "merge task vectors, or checkpoints of one base, into one vector"
 EPILOG = (
     f"methods: {', '.join(plugins.names(plugins.MERGE_METHODS))}\n\n"
-    "The files are read block by block; sums run in the order in which they are given.\n\n"
+    "It reads the files block by block, and sums them in the order of the arguments.\n\n"
     "example:\n"
     "  negmerge merge negmerge pool/*.safetensors --base base.safetensors \\\n"
     "      -o merged.safetensors"
@@ -28,8 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="an option of the method, a number, word, true or false; repeat it for several",
     )
-    parser.add_argument("--threads", metavar="N", type=arguments.count, default=1, help="threads")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to merge")
+    parser.add_argument(
+        "--threads", metavar="N", type=arguments.count, default=1, help="number of threads"
+    )
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="the device that merges"
+    )
     arguments.add_output(parser)
 
 

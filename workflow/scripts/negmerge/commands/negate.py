@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", type=Path, help="the weights before forgetting")
     parser.add_argument("vector", metavar="VECTOR", type=Path, help="a task or merged vector")
     parser.add_argument(
-        "coefficient", metavar="COEFFICIENT", type=arguments.finite, help="its scale"
+        "coefficient", metavar="COEFFICIENT", type=arguments.finite, help="the factor of VECTOR"
     )
     arguments.add_output(parser)
 

@@ -4,17 +4,17 @@ import argparse
 
 from negmerge import arguments
 
-SUMMARY = "say what a study will take: jobs, hours, downloads and disk"
+SUMMARY = "estimate what a study will take: jobs, hours, downloads and disk"
 EPILOG = (
     "Nothing is run. Snakemake lists the jobs with what their rules ask for; hours are\n"
-    "estimates, with config/costs.yaml. Call it where the Snakefile lies.\n\n"
+    "estimates, from config/costs.yaml. Call it in the folder with the Snakefile.\n\n"
     "example:\n  negmerge plan paper table2"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the study and the target."""
-    parser.add_argument("study", metavar="STUDY", help="its file's name without .yaml")
+    parser.add_argument("study", metavar="STUDY", help="the name of its file, without .yaml")
     parser.add_argument(
         "target",
         metavar="TARGET",

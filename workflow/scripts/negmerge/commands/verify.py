@@ -1,4 +1,4 @@
-"""Check that the files of a study are those that their records tell of."""
+"""Check the files of a study against their records."""
 
 import argparse
 import sys
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from negmerge import arguments
 
-SUMMARY = "check that the results of a study are those that their records tell of"
+SUMMARY = "check the results of a study against their records"
 EPILOG = (
-    "Every file is read, of the study and of the data that it was made from. The first that does\n"
-    "not fit is named, with the command to go on. The exit status is 0 if all fit, 1 if one does\n"
-    "not, 2 after a mistake.\n\n"
+    "This reads every file of the study and of the data that it was made from. It names the first\n"
+    "that does not fit, with the command to continue. The exit status is 0 if all fit, 1 if one\n"
+    "does not, 2 after a mistake.\n\n"
     "example:\n  negmerge verify results/demo"
 )
 MISTAKE = 2

@@ -34,7 +34,7 @@ BROKEN = (
     zlib.error,
     lzma.LZMAError,
     struct.error,
-    ValueError,  # a place before the file's start, a name that is no text
+    ValueError,  # a place before the file's start, a name that is not text
     EOFError,
     OSError,
     NotImplementedError,  # a compression that zipfile does not know
@@ -45,7 +45,7 @@ MAC_FOLDER, MAC_PREFIX = "__MACOSX", "._"
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an archive may hold: so many members, and bytes when unpacked."""
+    """How much an archive may hold: members, and bytes when unpacked."""
 
     members: int
     size: int
@@ -94,16 +94,16 @@ class Member:
 def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterator[Member]:
     """Yield the files in a zip or tar archive, in its order; folders are left out.
 
-    So is what macOS adds. After the last one, the end of the archive has been checked as well. A
+    So is what macOS adds. After the last one, the end of the archive has been checked too. A
     folder on the disk, in which somebody has unpacked an archive, counts as one.
 
     Args:
         path: the archive, also for errors.
         limits: how much it may hold.
-        stream: its content, if it does not lie at `path` itself but in another archive.
+        stream: its content, if it is not at `path` itself but in another archive.
 
     Raises:
-        UserError: it is no whole archive, holds more than the limits allow, or a member that no
+        UserError: it is not a whole archive, holds more than the limits allow, or a member that no
             data set needs: a link, a device, a path outside of the archive, an encrypted file.
     """
     count = size = 0
@@ -112,8 +112,8 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
             count, size = count + 1, size + (member.size if member else 0)
             if count > limits.members or size > limits.size:
                 raise UserError(
-                    f"{path}: more than {limits.members} members or {limits.size} bytes, the data "
-                    "set has not so many"
+                    f"{path}: more than {limits.members} members or {limits.size} bytes, which is "
+                    "more than the data set has"
                 )
             if member and not _is_of_mac(member.name):
                 yield member
@@ -122,7 +122,7 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
 def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
     """Read some files of an archive, in the order of their names here.
 
-    The archive is read to its end, where a checksum may tell that it is damaged.
+    The archive is read to its end, where a checksum may show that it is damaged.
 
     Raises:
         UserError: as `members`, or there is no such file.

@@ -1,6 +1,6 @@
 """Is a file of a data set the one that it should be?
 
-Its row tells size and checksums as far as somebody has published them. An MD5 or nothing is all
+Its row has size and checksums as far as somebody has published them. An MD5 or nothing is all
 that is known of some files, and some come over plain http. So where the row lacks the size or the
 SHA-256, both are written beside the file when it first comes, and each later download, and each
 reading, must be equal. No rule knows of this record: it survives, and nothing is made anew for its
@@ -56,7 +56,7 @@ def place_of_first(path: str | Path) -> Path:
 def record_first(path: str | Path, file: Mapping) -> None:
     """Write down what a file is, if its row does not say it all and there is no record.
 
-    Where nothing can be written, as in a folder that others share, that is told and no error.
+    If nothing can be written, as in a folder that others share, a line says so, without an error.
     """
     if all(file[key] for key in FIRST) or place_of_first(path).exists():
         return
@@ -70,8 +70,8 @@ def difference_from_first(path: str | Path, content: str | Path, file: Mapping) 
     """Return in what a file is not the one that came first; None if it is, or if none was recorded.
 
     Args:
-        path: where the file belongs; its record lies beside it.
-        content: where the file lies.
+        path: where the file belongs; its record is beside it.
+        content: where the file is.
         file: what its row says; with size and SHA-256 the row alone counts.
 
     Raises:
@@ -95,7 +95,7 @@ def _facts(path: str | Path) -> dict[str, object]:
 
 
 def verify(path: str | Path, file: Mapping) -> None:
-    """Check a file that lies at its place, whoever put it there.
+    """Check a file at its place, whoever put it there.
 
     Raises:
         UserError: it is not the one that the row describes or that came first, or cannot be read.

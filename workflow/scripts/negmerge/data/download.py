@@ -1,4 +1,4 @@
-"""Getting the files of data sets from the internet: whole and verified, or not at all."""
+"""Get the files of data sets from the internet: whole and verified, or not at all."""
 
 import fcntl
 import os
@@ -37,20 +37,20 @@ def download(
 ) -> None:
     """Put a file at `path`, if the right one is not there yet.
 
-    What has arrived waits in a hidden file beside `path`, from which a later call goes on. It gets
-    its name only when its size and checksum are right.
+    What has arrived waits in a hidden file beside `path`, from which a later call continues. The
+    file gets its name only when its size and checksum are right.
 
     Args:
-        path: where the file shall be.
+        path: where the file should be.
         file: a `negmerge.settings.catalogue.Download` as a dictionary.
         by_hand: all files of the same folder that a person has to fetch, each as such a dictionary.
         pauses: seconds before each attempt.
         timeout: seconds without any data after which an attempt ends.
-        every: seconds between two lines that tell the progress.
+        every: seconds between two lines of progress.
         write: prints a line.
 
     Raises:
-        UserError: another file lies at `path`, the file is to be fetched by hand, no address gives
+        UserError: another file is at `path`, a person must fetch the file, no address gives
             it, what it gives is something else, or the disk is full.
     """
     path = Path(path)
@@ -141,8 +141,8 @@ def _from_any(
                 attempt, most = 0, stream.tell()
     raise UserError(
         f"{path}: not downloaded: {'; '.join(f'{url}: {why}' for url, why in reasons.items())}; "
-        f"expected {expectation(file)}; run the same command again to go on, or put the file there "
-        "by hand"
+        f"expected {expectation(file)}; run the same command again to continue, or put the file "
+        "there by hand"
     )
 
 
@@ -151,7 +151,7 @@ def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Ca
 
     Raises:
         Interrupted: from the transfer; or what was there before does not fit what came now; or
-            nobody told the size, so that this may be a part.
+            the size is unknown, so this may be a part.
         Refused: from the transfer; or the address gives another file.
     """
     resumed = stream.seek(0, os.SEEK_END) > 0
@@ -164,5 +164,5 @@ def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Ca
     if found:
         stream.truncate(0)
         if size is None:
-            raise Interrupted(f"{found}; it may be cut, the server told no size")
+            raise Interrupted(f"{found}; it may be cut: the server gave no size")
         raise (Interrupted if resumed else Refused)(found)

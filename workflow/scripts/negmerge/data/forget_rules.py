@@ -37,7 +37,7 @@ def forget_split(
             (the literature's, see `salun`); or `given`, the indices in `file`.
         original_seed: for `salun`, if the original model is trained on the split of another seed
             (1 in SalUn's code).
-        file: for `given`, a text file with one index a line.
+        file: for `given`, a text file with one index per line.
 
     Raises:
         UserError: an unknown rule, a share or a seed out of range, nothing to forget or to keep,
@@ -115,7 +115,7 @@ def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None
 
     OPTML-Group/Unlearn-Saliency, Classification/dataset.py: `seed` draws the validation images,
     `seed - 1` the forgotten ones. There the original model is always trained on the split of seed
-    1, while the unlearning scripts take 2 unless told otherwise, so that the original model has
+    1, while the unlearning scripts take 2 by default, so that the original model has
     never seen about a tenth of the images to forget. `original_seed=1` repeats that.
 
     Args:
@@ -135,10 +135,10 @@ def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None
 
 
 def read_indices(path: str | Path) -> list[int]:
-    """Read whole numbers from a text file, one a line; empty lines do not count.
+    """Read whole numbers from a text file, one per line; empty lines do not count.
 
     Raises:
-        UserError: the file cannot be read, or a line is no whole number.
+        UserError: the file cannot be read, or a line is not a whole number.
     """
     try:
         lines = Path(path).read_text().splitlines()

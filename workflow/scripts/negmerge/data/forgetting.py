@@ -42,7 +42,7 @@ def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path
         where: what errors call the list.
 
     Raises:
-        UserError: an index that is no whole number, that comes twice, or that is not in 0..n-1.
+        UserError: an index that is not a whole number, that comes twice, or that is not in 0..n-1.
     """
     try:
         array = np.asarray(indices)
@@ -55,7 +55,8 @@ def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path
     foreign = array[(array < 0) | (array >= n)]
     if foreign.size:
         raise UserError(
-            f"{where}: index {foreign[0]} is foreign ({foreign.size} in all), expected 0..{n - 1}"
+            f"{where}: index {foreign[0]} is out of range ({foreign.size} in all), expected "
+            f"0..{n - 1}"
         )
     values, counts = np.unique(array, return_counts=True)
     repeated = values[counts > 1]

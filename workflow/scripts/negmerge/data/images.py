@@ -98,12 +98,12 @@ def decode(content: bytes) -> Image.Image:
     """Decode an image file as RGB.
 
     Raises:
-        ValueError: it is no image, is cut, or would fill the memory.
+        ValueError: it is not an image, is cut, or would fill the memory.
     """
     try:
         return Image.open(io.BytesIO(content)).convert("RGB")
     except UnidentifiedImageError as error:
-        raise ValueError("of no kind that Pillow reads") from error
+        raise ValueError("not a format that Pillow reads") from error
     # What Pillow raises depends on where a broken file breaks.
     except Exception as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
@@ -174,7 +174,7 @@ class Images:
         """Decode one image as RGB.
 
         Raises:
-            UserError: its bytes are no image, or one that would fill the memory.
+            UserError: its bytes are not an image, or one that would fill the memory.
         """
         if position in self._decoded:
             return self._decoded[position]

@@ -190,7 +190,7 @@ class _NextEpoch:
         self._in_order, self._epochs = in_order, count()
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        # A generator: torch asks for more iterators than it uses, and these are no epochs.
+        # A generator: torch asks for more iterators than it uses, and these are not epochs.
         epoch = next(self._epochs)
         yield from _batches(self._items, self._recipe, self._seed, epoch, self._in_order)
 

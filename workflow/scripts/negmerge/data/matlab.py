@@ -33,7 +33,7 @@ def read_variables(content: bytes | str | Path, names: list[str], where: str) ->
     for name in names:
         if name not in found:
             raise UserError(f"{where}: holds no variable {name}")
-    # A single record is a `void`, whose fields asarray would hide; a single number is no array.
+    # A single record is a `void`, whose fields asarray would hide; a single number is not an array.
     values = [found[name] for name in names]
     return [value if isinstance(value, np.void) else np.asarray(value) for value in values]
 

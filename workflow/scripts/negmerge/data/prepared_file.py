@@ -22,7 +22,7 @@ class Spool:
     """Encoded images in a temporary file that no crash leaves behind.
 
     Args:
-        folder: where the file lies; it needs room for all images.
+        folder: where the file is; it needs room for all images.
     """
 
     def __init__(self, folder: Path):

@@ -1,4 +1,4 @@
-"""Lines that tell how far a download, or the preparation of images, is."""
+"""Lines that show how far a download, or the preparation of images, is."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Unit:
-    """In what progress is told: its name, how many are counted as one, and with which decimals."""
+    """The unit of progress: its name, how many are counted as one, and with which decimals."""
 
     name: str
     size: float

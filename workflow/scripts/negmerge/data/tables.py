@@ -7,7 +7,7 @@ def lines(content: bytes, where: str) -> list[str]:
     """Return the lines of a text file that are not empty.
 
     Raises:
-        UserError: it is no text in UTF-8.
+        UserError: it is not text in UTF-8.
     """
     try:
         text = content.decode()
@@ -25,7 +25,7 @@ def table(
         content: the text.
         where: what errors call it.
         columns: how many there are; None: as many as in the first line.
-        separator: what stands between columns; None: blanks.
+        separator: what is between columns; None: blanks.
 
     Raises:
         UserError: a line has another number of columns, or there is no line.
@@ -47,5 +47,5 @@ def whole_number(text: str, where: str) -> int:
         UserError: it is none.
     """
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise UserError(f"{where}: {text!r:.40} is no whole number")
+        raise UserError(f"{where}: {text!r:.40} is not a whole number")
     return int(text)

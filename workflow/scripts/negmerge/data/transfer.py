@@ -1,4 +1,4 @@
-"""One attempt to get a file over HTTP, going on where the last one ended."""
+"""One attempt to get a file over HTTP, continuing where the last one ended."""
 
 import http.client
 import os
@@ -18,7 +18,7 @@ RANGE_NOT_SATISFIABLE = 416
 
 
 class Interrupted(Exception):
-    """The transfer ended early; another attempt may go on from there."""
+    """The transfer ended early; another attempt may continue from there."""
 
 
 class Refused(Exception):
@@ -35,7 +35,7 @@ def fetch(
 ) -> int | None:
     """Add to `stream` what it lacks of the file at `url`.
 
-    A server that cannot go on in the middle starts the file anew, and so does the stream.
+    A server that cannot continue in the middle starts the file again, and so does the stream.
 
     Args:
         url: the address.
@@ -45,7 +45,7 @@ def fetch(
         progress: makes a `Progress` from the bytes that are there and those in all.
 
     Returns:
-        The size of the whole file as the row or the server tells it; None if neither does, so that
+        The size of the whole file by the row or the server; None if neither does, so that
         nobody knows whether all of it has come.
 
     Raises:
@@ -71,7 +71,7 @@ def fetch(
         if error.code == RANGE_NOT_SATISFIABLE:
             stream.truncate(0)
         passing = error.code in (*PASSING, RANGE_NOT_SATISFIABLE) or error.code >= 500
-        # Of a loop of redirects the reason is several lines.
+        # For a loop of redirects, the reason has several lines.
         reason = " ".join(f"HTTP {error.code} {error.reason}".split())
         raise (Interrupted if passing else Refused)(reason) from error
     except urllib.error.URLError as error:
@@ -85,7 +85,7 @@ def fetch(
 
 
 def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
-    """Return where the answer starts in the file, and the whole file's size if it is told."""
+    """Return where the answer starts in the file, and the whole file's size if it is given."""
     if response.status != http.client.PARTIAL_CONTENT:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
@@ -93,7 +93,7 @@ def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | No
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header)
     # A part from after the end of what is there would leave a hole.
     if not found or int(found[1]) > have:
-        raise Refused(f"answers with another part than that from {have} on: {header!r}")
+        raise Refused(f"sent another part than the one from byte {have} on: {header!r}")
     return int(found[1]), None if found[2] == "*" else int(found[2])
 
 

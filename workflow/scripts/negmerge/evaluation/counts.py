@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How many of n images were classified rightly."""
+    """How many of n images were classified correctly."""
 
     correct: int
     n: int

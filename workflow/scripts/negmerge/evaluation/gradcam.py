@@ -1,4 +1,4 @@
-"""Grad-CAM: on which places of an image the score of its class rests.
+"""Grad-CAM: which places of an image support the score of its class.
 
 Selvaraju et al., *Grad-CAM* (ICCV 2017). The paper's Figure 3 compares the maps of the base with
 those of the unlearned models.
@@ -15,7 +15,7 @@ from negmerge.data.loading import Batch
 from negmerge.evaluation.accuracy import predict
 from negmerge.models.last_stage import last_stage
 
-# So many classes have an image in the figure.
+# The number of classes that have an image in the figure.
 CLASSES = 4
 
 
@@ -42,9 +42,9 @@ def choose(
     device: torch.device,
     classes: int = CLASSES,
 ) -> list[int]:
-    """Choose the images to map: the first that is classified rightly, of each of the first classes.
+    """Choose the images to map: the first correctly classified one in each of the first classes.
 
-    Classes go by their number. Those without a rightly classified image come behind all others,
+    Classes go by their number. Those without a correctly classified image come after all others,
     with their first image.
 
     Args:

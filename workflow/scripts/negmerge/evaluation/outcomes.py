@@ -43,7 +43,7 @@ class Outcomes:
     rule: str | None = None
 
     def right(self, role: str) -> np.ndarray:
-        """Return which images of a role are classified rightly, (n,) uint8."""
+        """Return which images of a role are classified correctly, (n,) uint8."""
         return self.arrays[role + RIGHT]
 
 

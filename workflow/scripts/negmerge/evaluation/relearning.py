@@ -22,7 +22,7 @@ def relearn_epochs(
     learning_rate: float,
     device: torch.device,
 ) -> int | None:
-    """Count the epochs of plain SGD on the forget set until enough of it is classified rightly.
+    """Count the epochs of plain SGD on the forget set until enough of it is classified correctly.
 
     Args:
         network: the unlearned model, on `device`; it is trained.

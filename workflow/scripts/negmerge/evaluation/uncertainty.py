@@ -1,7 +1,7 @@
 """How sure a number is: standard errors, and whether two models differ on the same images.
 
-All of it speaks of the images, as if they had been drawn from more of their kind; what another
-training would have given shows in trials only (`differs_over_trials`).
+All of it concerns the images, as if they had been drawn from more of their kind; what another
+training would have given, only trials show (`differs_over_trials`).
 """
 
 import math
@@ -30,7 +30,7 @@ def paired_error(first: ArrayLike, second: ArrayLike) -> float:
     """Return the standard error of the difference of two shares on the same images.
 
     sqrt((b + c - (b - c)^2 / n)) / n, where b images are right (1) by the first model only and c by
-    the second only; images on which both agree have no part in it.
+    the second only; images on which both agree do not count.
 
     Args:
         first: (n,) of 0 and 1.
@@ -49,7 +49,7 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
 
     Of the images on which they differ, each is as likely to be right by the one as by the other. As
     exact binomial test, it holds for small numbers (McNemar 1947; Fagerland et al. 2013). Images of
-    several trials may stand one after the other.
+    several trials may follow one another.
 
     Args:
         first: (n,) of 0 and 1.
@@ -111,9 +111,9 @@ def bootstrap_means(
 
 
 def two_sided(differences: ArrayLike) -> np.ndarray:
-    """Test whether differences that were resampled lie on one side of 0.
+    """Test whether resampled differences are on one side of 0.
 
-    Twice the smaller share of resamples that lie at 0 or beyond, with one more counted so that no p
+    Twice the smaller share of resamples at 0 or beyond, with one more counted so that no p
     is 0 (Davison and Hinkley 1997).
 
     Args:
@@ -130,8 +130,8 @@ def two_sided(differences: ArrayLike) -> np.ndarray:
 def differs_over_trials(differences: Sequence[float]) -> float:
     """Test whether the differences of several trials have the mean 0: Student's paired t-test.
 
-    It holds what images cannot show, the luck of a training; with two trials it has one degree of
-    freedom, and seldom tells anything apart.
+    It includes what images cannot show, the chance in a training. With two trials it has one degree
+    of freedom, and seldom shows a difference.
 
     Args:
         differences: of two models, one for each of at least two trials.

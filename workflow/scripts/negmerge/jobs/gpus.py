@@ -1,6 +1,6 @@
 """A GPU of its own for each job.
 
-Snakemake counts the GPUs that its jobs use (`--resources gpu=2`), but tells none of them which one
+Snakemake counts the GPUs that its jobs use (`--resources gpu=2`), but does not tell them which one
 is free. So each GPU has a file, and the job that holds the lock on it has the GPU.
 """
 

@@ -64,7 +64,7 @@ def _print_into(log: str) -> None:
 
 
 def _fail(line: str, terminal: int) -> NoReturn:
-    """End the job with one line in its log, or on the terminal where there is no room for it."""
+    """End the job with one line in its log, or on the terminal if the disk is full."""
     text = f"error: {line}\n".encode()
     try:
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Going on with a training run that was cut off: it ends with the bytes of an undisturbed one."""
+"""Continuing an interrupted training run: it ends with the bytes of an undisturbed one."""
 
 import hashlib
 import json
@@ -19,10 +19,10 @@ from negmerge.jobs.versions import version
 from negmerge.states import read_metadata, read_state, write_state
 from negmerge.training import TrainingState
 
-# A state is saved no sooner than so many seconds after the start or the last one. Short runs save
-# none; of a long one that is killed without a signal, so much is lost.
+# The least seconds from the start, or from the last state, to the next state. Short runs save
+# none; a long one that is killed without a signal loses as much.
 SECONDS = 300.0
-# And no sooner than so many times as long as saving the last one took: saving takes 1/41 of a run.
+# And at least this many times what saving the last one took: saving takes 1/41 of a run.
 RATIO = 40.0
 # What a scheduler sends before it kills a job, and what Ctrl-C does.
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -33,7 +33,7 @@ PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "numpy", "pillow"
 def state_path(output: str | Path) -> Path:
     """Return the place of the saved state of the job that makes `output`: a hidden file beside it.
 
-    It is no output of a rule, since Snakemake deletes these when a job fails and before it runs.
+    It is not an output of a rule: Snakemake deletes these when a job fails and before it runs.
     """
     output = Path(output)
     return output.with_name(f".{output.stem}.state.safetensors")
@@ -70,7 +70,7 @@ class SavedState:
     def of_job(cls, snakemake: Any, inputs: Callable[[], object]) -> "SavedState":
         """Return the saved state of a job: params, inputs and versions decide its run.
 
-        A run may go on on another machine; then its last bits are those of both.
+        A run may continue on another machine; its last bits then depend on both.
 
         Args:
             snakemake: the object that Snakemake gives to scripts.
@@ -87,7 +87,7 @@ class SavedState:
         return cls(state_path(snakemake.output[0]), run)
 
     def restore(self, training: TrainingState, steps: int) -> int:
-        """Bring a run of so many steps back to where it was saved, if it can be used.
+        """Bring a run of `steps` steps back to where it was saved, if the state can be used.
 
         A state that is damaged or of another run is not used, and a line says why.
 
@@ -101,7 +101,7 @@ class SavedState:
         except UserError as error:
             self._report(f"the saved state is not used, training starts anew: {error}")
             return 0
-        self._report(f"going on after step {done} of {steps}, saved in {self.path}")
+        self._report(f"continuing after step {done} of {steps}, saved in {self.path}")
         return done
 
     @contextmanager
@@ -140,12 +140,12 @@ class SavedState:
             steps: how many there are in all.
 
         Raises:
-            UserError: after a signal; it says whether the run can go on.
+            UserError: after a signal; it says whether the run can continue.
         """
         if self._caught is not None:
             name, self._caught = signal.Signals(self._caught).name, None
             saved = self._save(training, done)
-            after = "its state is saved, run again and it goes on" if saved else "run again"
+            after = "its state is saved, run again to continue" if saved else "run again"
             raise UserError(f"stopped by {name} after step {done} of {steps}; {after}")
         if done < steps and time.monotonic() >= self._due:
             self._save(training, done)
@@ -165,7 +165,7 @@ class SavedState:
     def _read(self, training: TrainingState, steps: int) -> int:
         header = read_metadata(self.path)
         if not isinstance(header, dict) or header.get("run") != self._fingerprint:
-            raise UserError(f"{self.path}: it is that of another run")
+            raise UserError(f"{self.path}: it belongs to another run")
         done = header.get("done")
         if type(done) is not int or not 0 < done <= steps:
             raise UserError(f"{self.path}: {done!r} steps done, expected 1 to {steps}")
@@ -176,7 +176,7 @@ class SavedState:
         return done
 
     def _save(self, training: TrainingState, done: int) -> bool:
-        """Write the state; a disk without room for it is no reason to stop the run."""
+        """Write the state; a full disk does not stop the run."""
         start = time.monotonic()
         try:
             state = snapshot(training)

@@ -38,7 +38,7 @@ def put_back(training: TrainingState, state: Mapping[str, Tensor], where: object
     """Bring a run back to a snapshot of it.
 
     Args:
-        training: what is changed, but not where there is an error.
+        training: what is changed; after an error it is as before.
         state: what `snapshot` gave.
         where: what errors call it.
 

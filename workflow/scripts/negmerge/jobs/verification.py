@@ -1,4 +1,4 @@
-"""Checking a study: is each file the one that its record tells of, and made from what is there?"""
+"""Checking a study: is each file the one in its record, and made from what is there?"""
 
 import os
 import shlex

@@ -28,7 +28,7 @@ PACKAGES = {
 
 
 def version(package: str) -> str | None:
-    """Return the version of a package, or None where its files do not tell it."""
+    """Return the version of a package, or None if its files do not have it."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

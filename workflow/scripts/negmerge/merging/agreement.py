@@ -16,7 +16,7 @@ from negmerge.merging.devices import divisor
 
 @dataclass(frozen=True)
 class Summary:
-    """What one look at each vector tells of a block.
+    """What one look at each vector shows of a block.
 
     Attributes:
         total: the sum, in the order of the vectors.

@@ -20,7 +20,7 @@ from negmerge.merging.devices import to_device
 from negmerge.merging.workers import Workers
 
 NUMBERS = 2**18
-# A GPU takes as long to be told of a small block as to work on it.
+# On a GPU, starting the work on a small block takes as long as the work.
 GPU_NUMBERS = 2**21
 
 Result = TypeVar("Result")
@@ -70,7 +70,7 @@ def _read(file: StoredState, name: str, start: int, stop: int, device: torch.dev
 def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
     """Return finite numbers as float32 or float64: half precision rounds small updates to zero."""
     wide = tensor if tensor.dtype == torch.float64 else tensor.float()
-    # One sum tells almost always that all is well, in a fraction of the time of a look at each.
+    # One sum shows almost always that all is well, in a fraction of the time of a look at each.
     return wide if torch.isfinite(wide.sum()) else require_finite(wide, name, where)
 
 
@@ -78,7 +78,7 @@ def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
 class Block:
     """The same rows of one tensor of each vector.
 
-    Iterating gives a tensor (rows, columns) per vector, one after the other, all of one dtype and
+    Iterating yields a tensor (rows, columns) per vector, one after the other, all of one dtype and
     on one device.
 
     Attributes:
@@ -157,7 +157,7 @@ class Vectors:
     def map(
         self, work: Callable[[Block], Result], names: Iterable[str] | None = None
     ) -> Iterator[Result]:
-        """Pass over tensors, and give work(block) of each block, in their order.
+        """Pass over tensors, and yield work(block) of each block, in their order.
 
         `work` may run in several threads at once.
         """

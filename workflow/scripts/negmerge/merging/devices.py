@@ -28,6 +28,6 @@ def to_host(tensor: Tensor) -> Tensor:
 def divisor(number: float, like: Tensor) -> Tensor:
     """Return a number by which to divide a tensor, as a tensor () of its dtype and device.
 
-    By a plain number a GPU does not divide: it multiplies by the inverse, and rounds twice.
+    A GPU does not divide by a plain number: it multiplies by the inverse, and rounds twice.
     """
     return like.new_full((), number)

@@ -35,7 +35,7 @@ class Hashes:
 
 
 def identity(state: StoredState, hash_of: Callable[[Path], str] = sha256) -> list[dict[str, str]]:
-    """Name the files of a state so that they are known again wherever they lie."""
+    """Name the files of a state so that they are recognised in any place."""
     return [{"name": path.name, "sha256": hash_of(path)} for path in state.files]
 
 

@@ -11,7 +11,7 @@ from negmerge.checkpoints import StoredState
 from negmerge.errors import UserError
 from negmerge.merging.agreement import summarise
 
-# So many coordinates on which the vectors agree, and so many on which they do not.
+# The number of coordinates on which the vectors agree, and of those on which they do not.
 EACH = 6
 
 
@@ -38,7 +38,7 @@ def sample(vectors: Sequence[StoredState], each: int = EACH) -> Sample:
     """Choose coordinates on which vectors agree in sign, and as many on which they do not.
 
     They are those of the largest tensor that the first vector changes, of equal ones the first by
-    name, and lie evenly spread over the agreeing and over the other ones.
+    name, evenly spread over the agreeing and over the other ones.
 
     Args:
         vectors: at least one, of one layout.

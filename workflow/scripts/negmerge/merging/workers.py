@@ -11,7 +11,7 @@ from negmerge.merging.devices import CPU
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
-# So many blocks are in flight on a GPU at least: while one is computed, others are read or copied.
+# The least number of blocks in flight on a GPU: while one is computed, others are read or copied.
 STREAMS = 4
 
 
@@ -42,7 +42,7 @@ class Workers:
         self._executor = None
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Yield work(item) of each item, in order; only so many results wait to be taken."""
+        """Yield work(item) of each item, in order; only a few results wait to be taken."""
         if self._executor is None:
             yield from map(work, items)
             return

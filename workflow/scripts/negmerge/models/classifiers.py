@@ -74,8 +74,8 @@ KINDS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
 def build_classifier(row: Mapping, classes: int, weights: Path | None = None) -> nn.Sequential:
     """Build a classifier with new weights, on torch's default device.
 
-    The weights of ResNet and VGG lie in memory channels last, which makes their convolutions
-    faster on a CPU. Shapes and the order of the numbers are as ever, and files hold the standard
+    The weights of ResNet and VGG are in memory channels last, which makes their convolutions
+    faster on a CPU. Shapes and the order of the numbers are unchanged, and files hold the standard
     layout; only `Tensor.view` fails on them, so flatten them by `flatten`.
 
     Args:

@@ -59,7 +59,7 @@ def load_clip(row: Mapping, weights: str | Path) -> open_clip.CLIP:
     """Build a CLIP model with weights that others have trained.
 
     Args:
-        row: as for `build_clip`. The OpenAI weights need QuickGELU, which no file tells: the rows
+        row: as for `build_clip`. The OpenAI weights need QuickGELU, which no file says: the rows
             name the `-quickgelu` architectures.
         weights: a file of tensors by open_clip's names, in the form of safetensors or of torch.
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
-# VGG-16's convolutions by stage. A pooling stands between two stages, none behind the last.
+# VGG-16's convolutions by stage. There is a pooling between two stages, none after the last.
 VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 STAGES = 4
 # Standard deviation of the linear layers of a new VGG-16, there and in torchvision.

@@ -1,10 +1,10 @@
-"""Which weights fine-tuning leaves alone."""
+"""Which weights fine-tuning freezes."""
 
 from torch import nn
 
 
 def is_frozen(name: str, frozen: str) -> bool:
-    """Whether fine-tuning leaves a tensor of the image encoder alone.
+    """Whether fine-tuning freezes a tensor of the image encoder.
 
     Args:
         name: the tensor's name in the state.

@@ -15,5 +15,5 @@ def last_linear(model: nn.Module) -> tuple[str, nn.Linear]:
         (name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)
     ]
     if not layers:
-        raise UserError(f"{type(model).__name__} has no linear layer to give the logits")
+        raise UserError(f"{type(model).__name__} has no linear layer that computes the logits")
     return layers[-1]

@@ -44,7 +44,7 @@ def last_stage(network: nn.Module) -> Stage:
 
     ResNet: `layer4`; VGG: `features`; Swin of timm: the last of `layers`; vision transformers of
     open_clip and timm: the first norm of the last block, since what follows it no longer mixes
-    places. A classifier's network may stand behind a normalisation, and CLIP's image tower in an
+    places. A classifier's network may follow a normalisation, and CLIP's image tower may be in an
     encoder.
 
     Raises:
@@ -101,7 +101,7 @@ def _tokens(network: nn.Module, name: str, size: tuple[int, int]) -> Stage:
     return Stage(name, network.get_submodule(name), to_grid, from_grid)
 
 
-# By the part that tells the architecture.
+# By the part that identifies the architecture.
 PARTS: dict[str, Callable[[nn.Module], Stage]] = {
     "layer4": _plain("layer4"),
     "features": _plain("features"),

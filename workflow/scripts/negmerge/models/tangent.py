@@ -63,7 +63,7 @@ class TangentEncoder(ImageEncoder):
         super().__init__(clip)
         self._names = [name for name, _ in self.visual.named_parameters()]
         for number, name in enumerate(self._names):
-            # Buffers move to a device with the model; these are no part of its state.
+            # Buffers move to a device with the model; they are not in its state.
             self.register_buffer(f"base{number}", base[IMAGE_PREFIX + name], persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:

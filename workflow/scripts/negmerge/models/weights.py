@@ -81,7 +81,7 @@ def _said_by_open_clip(architecture: str | Mapping, weights: str) -> dict:
 
 
 def _located(wanted: Mapping) -> Path:
-    """Return the path of a file, which is fetched if it lies on the hub and is not in the cache."""
+    """Return the path of a file, which is fetched if it is on the hub and not in the cache."""
     if "repository" not in wanted:
         return Path(wanted["file"])
     from open_clip.pretrained import download_pretrained_from_hf

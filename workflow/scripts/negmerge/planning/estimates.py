@@ -32,7 +32,7 @@ def seconds(work: Work, costs: Costs, *, gpu: bool, loaders: int) -> float:
 
 
 def limit(estimate: float, costs: Costs) -> int:
-    """Return the minutes that a job may take whose estimate is so many seconds."""
+    """Return the minutes that a job may take, from its estimate in seconds."""
     return ceil(costs.limit.start.value + costs.limit.margin.value * estimate / 60)
 
 

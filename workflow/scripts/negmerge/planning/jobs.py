@@ -24,7 +24,7 @@ class Job:
         minutes: how long it may take.
         disk_mb: what it writes.
         gpu: whether it holds a GPU.
-        drops: whether its files go again as soon as no job needs them any more.
+        drops: whether its files are deleted as soon as no job needs them.
         by_hand: how a person gets its file; None if the workflow makes it.
         benchmark: where Snakemake notes what it took; None if nowhere.
         after: the jobs whose files it reads.
@@ -50,9 +50,9 @@ def require_workflow() -> None:
         UserError: Snakemake is not installed, or there is no workflow in the working folder.
     """
     if find_spec("snakemake") is None:
-        raise UserError("Snakemake is not installed, and it knows the jobs; `make` installs it")
+        raise UserError("Snakemake, which lists the jobs, is not installed; `make` installs it")
     if not Path("Snakefile").is_file():
-        raise UserError("no Snakefile in this folder; run the command where the workflow lies")
+        raise UserError("no Snakefile in this folder; run the command in the workflow's folder")
 
 
 def list_jobs(files: list[str]) -> list[Job]:

@@ -18,10 +18,10 @@ from snakemake.settings.types import Quietness
 def list_jobs(files: list[str]) -> list[dict]:
     """List jobs, each after those whose files it reads; `after` counts these from 0."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as snakemake:
-        # So many cores that each job has the threads that its rule asks for.
+        # Enough cores for each job to have the threads that its rule asks for.
         asked = snakemake.workflow(ResourceSettings(cores=10**6), snakefile=Path("Snakefile"))
         workflow = asked._workflow
-        # Of all that builds the graph and runs nothing, a summary is the quickest.
+        # A summary is the quickest way to build the graph without running anything.
         with redirect_stdout(io.StringIO()):
             asked.dag(DAGSettings(targets=set(files))).summary()
         return _read(workflow.dag)

@@ -1,4 +1,4 @@
-"""A plan: what the jobs ask for that make the files which a person wants."""
+"""A plan: what the jobs behind wanted files ask for."""
 
 import csv
 import os
@@ -21,7 +21,7 @@ UNITS = {"gpu": "GPU h", "cpu": "CPU h"}
 def make_plan(name: str, wanted: str = "report", config: str | Path = "config") -> dict:
     """Plan a study, or a part of it, without running anything.
 
-    It must run where the workflow lies, since Snakemake says which jobs there are.
+    It must run in the folder of the workflow, since Snakemake lists the jobs.
 
     Args:
         name: the study's name.
@@ -85,7 +85,7 @@ def targets(study: Study, name: str, wanted: str) -> list[str]:
     if "/" in wanted:
         folder, owner, *_ = Path(wanted).parts
         if folder == "results" and owner != name:
-            raise UserError(f"{wanted}: not in results/{name}/, where the results of {name} lie")
+            raise UserError(f"{wanted}: not in results/{name}/, the results of {name}")
         return [wanted]
     if wanted == "report":
         return [f"results/{name}/report.html"]
@@ -111,7 +111,7 @@ def longest_chain(jobs: Iterable[Job]) -> list[Job]:
 
 
 def unknown_sizes(study: Study, costs: Costs, jobs: Iterable[Job]) -> list[str]:
-    """Name what jobs to do need whose size is not known."""
+    """Name the inputs of unknown size of the jobs to do."""
     known, to_do = study.catalogue, [job for job in jobs if job.to_do]
     named = {part for job in to_do for place in job.outputs for part in Path(place).parts}
     models = {one.model for name, one in study.experiments.items() if name in named}
@@ -130,7 +130,7 @@ def describe(plan: dict) -> Iterator[str]:
     yield f"{plan['study']}: {', '.join(plan['targets'])}"
     yield (
         "Hours are rough estimates, from config/costs.yaml. A job may take "
-        f"{margin:g} times its own, and {start:g} minutes."
+        f"{margin:g} times its estimate, and {start:g} minutes."
     )
     yield ""
     rows = [["step", "jobs", "to do", "hours", "", "limits", "longest", "GB"]]
@@ -158,7 +158,7 @@ def _sizes(plan: dict) -> Iterator[str]:
     line = f"Disk: {_number(disk['gigabytes'])} GB to write"
     if disk["dropped"]:
         line += (
-            f", of which {_number(disk['dropped'])} GB go again as soon as no job needs them "
+            f", of which {_number(disk['dropped'])} GB are deleted as soon as no job needs them "
             "(`checkpoints: needed`)"
         )
     yield line
@@ -170,7 +170,7 @@ def _sizes(plan: dict) -> Iterator[str]:
     for place, how in plan["by_hand"].items():
         yield f"by hand: {place}: {how}"
     if plan["unknown"]:
-        yield f"Not known, and taken for large: {', '.join(plan['unknown'])}"
+        yield f"Of unknown size, assumed large: {', '.join(plan['unknown'])}"
 
 
 def _step(jobs: Sequence[Job]) -> dict:
@@ -217,7 +217,7 @@ def _both(hours: dict) -> str:
 
 
 def _number(value: float) -> str:
-    """Show two or three figures: no estimate has more."""
+    """Show two or three digits: no estimate has more."""
     if value >= 100 or value == 0:
         return f"{value:,.0f}"
     if value < 0.01:

@@ -163,7 +163,7 @@ def summary(
 
 
 def _check_labels(labels: Sequence[str]) -> None:
-    """Refuse equal labels: cells are told apart by them."""
+    """Refuse equal labels: they identify cells."""
     for label in labels:
         if labels.count(label) > 1:
             raise UserError(f"a table has the label {label!r} twice, expected different labels")
@@ -194,7 +194,7 @@ def _paper(
     metric: Metric,
     value: float,
 ) -> dict:
-    """Return the paper's cell and how far ours lies above it, where both are known."""
+    """Return the paper's cell and how far ours is above it, if both are known."""
     if published is None:
         return {}
     cell = paper_cell(frames, published, row, metric.name)

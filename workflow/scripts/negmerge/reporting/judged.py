@@ -1,4 +1,4 @@
-"""What single images tell of a table's column: how much there is to forget, and which rows rank."""
+"""What single images show of a table's column: how much there is to forget, and which rows rank."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ def amount(
 ) -> dict | None:
     """Compare what the model knows of the forget images with a model that never saw them.
 
-    Of a classifier that is Original against Retrain, on the same images: the error is paired, and p
-    is McNemar's, over all trials. In the scenario zero-shot it is the base against guessing among
+    For a classifier that is Original against Retrain, on the same images: the error is paired, and
+    p is McNemar's, over all trials. In the scenario zero-shot it is the base against guessing among
     the classes.
 
     Args:

@@ -39,7 +39,7 @@ class Kind:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def check(self, experiments: Mapping[str, Experiment], methods: Sequence[str]) -> None:
-        """Check what it shows side by side, beyond what the attributes say.
+        """Check what it shows side by side, beyond the attributes.
 
         Args:
             experiments: those of a column, or of a figure, by name; all have the methods.
@@ -56,8 +56,8 @@ class TableKind(Kind):
     Attributes:
         metrics: what the cells of a row measure; see also `metrics_of`.
         by_rule: whether a rule chooses what is shown, so that a column may have a `rule`.
-        images: what the images are that it is measured on, where all of them are of one kind.
-        about_paper: what there is to know of the paper's cells.
+        images: the kind of images that it is measured on, if it is the same for all.
+        about_paper: what is known about the paper's cells.
         shows_choice: whether a column of the printed table says what was chosen.
         shows_data: whether one says which training images the method reads.
     """

@@ -22,7 +22,7 @@ class Heading:
 
     Attributes:
         group: the column of the study's table that it belongs to.
-        text: what stands in it.
+        text: what it says.
         unit: of its numbers; may be empty.
         better: `lower`, `higher`, `reference` (close to `reference`), or nothing.
         reference: that number, spelled.
@@ -180,7 +180,7 @@ def value_text(cell: Mapping, metric: Metric) -> str:
 
 
 def _paper(cell: Mapping, unit: str) -> str:
-    """Spell the paper's cell and, where it may be compared, how far ours lies above it."""
+    """Spell the paper's cell and, if comparable, how far ours is above it."""
     text = number(cell["paper"], unit)
     if pd.isna(cell["difference"]):
         return text

@@ -11,7 +11,7 @@ class Mark:
     Attributes:
         sign: what is printed.
         text: what it means.
-        applies: whether a score or a choice has it; one that says nothing of it has not.
+        applies: whether a score or a choice has it; without the key, it does not.
     """
 
     sign: str
@@ -20,7 +20,7 @@ class Mark:
 
 
 def _is_unsearched(record: Mapping) -> bool:
-    """Whether one setting was all that was tried; the base and Retrain have none to search."""
+    """Whether only one setting was tried; the base and Retrain have none to search."""
     return not record.get("searched", True) and record.get("kind") not in ("base", "retrain")
 
 

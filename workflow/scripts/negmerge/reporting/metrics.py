@@ -10,7 +10,7 @@ from negmerge.settings.methods import BASES
 
 # How much there is to forget: a number of a table's column, not of a row.
 TO_FORGET = "to_forget"
-# What stands in the columns `experiment` and `task` of a number that is a mean over them.
+# The columns `experiment` and `task` of a number that is a mean over them.
 MEAN = "mean"
 # What the average gap is the mean of, as in the paper.
 GAP_OF = ("retain", "forget", "test", "mia")
@@ -22,7 +22,7 @@ MIA = "confidence"
 class Number:
     """One number of one record: its value, its variance and the images behind it, if it has any.
 
-    The value is missing (None) where something took longer than it was waited for.
+    The value is missing (None) if something took longer than the limit.
     """
 
     value: float | None
@@ -42,7 +42,7 @@ class Metric:
         of: reads it from a record; the second argument is Retrain's record, if there is one.
         over: gives what replaces the mean and standard deviation over records, from these and those
             of Retrain.
-        printed: whether people see it; otherwise it stands in the CSV file only.
+        printed: whether people see it; otherwise it is only in the CSV file.
         spell: how its numbers are printed; None: with two decimals, counts as whole numbers.
         optional: whether nothing is printed where no row has a value.
     """
@@ -73,7 +73,7 @@ class Metric:
 
 
 def read(key: str) -> Callable[[Mapping, Mapping | None], Number]:
-    """Return a metric's function that reads a number as it stands in a record."""
+    """Return a metric's function that reads a number as it is in a record."""
     return lambda record, _: Number(record[key])
 
 
@@ -149,7 +149,7 @@ class Scores:
 
     Attributes:
         metrics: what images can decide.
-        leading: the name of the one that a report's first lines speak of.
+        leading: the name of the one in a report's first lines.
         base: the method that leaves the model as it is.
         with_retrain: whether Retrain is what the others are compared with.
         same_images: which parts of a place (0: experiment, 1: task) tell the images of a role

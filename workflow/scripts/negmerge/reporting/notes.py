@@ -1,4 +1,4 @@
-"""What stands below a table: what is averaged, what marks mean, how coefficients were chosen."""
+"""The notes below a table: what is averaged, what marks mean, how coefficients were chosen."""
 
 from collections.abc import Mapping, Sequence
 

@@ -42,7 +42,7 @@ def paper_cell(
 
     Args:
         frames: from `read_published`.
-        published: where the cells stand: `table` (the file), `where` (column -> value) and `row`
+        published: where the cells are: `table` (the file), `where` (column -> value) and `row`
             (the column with the row labels).
         row: the table's row label.
         metric: the value of the file's column `metric`.
@@ -71,4 +71,4 @@ def paper_cell(
     try:
         return float(value)
     except ValueError:
-        raise UserError(f"{file}: {wanted}: value {value!r} is no number") from None
+        raise UserError(f"{file}: {wanted}: value {value!r} is not a number") from None

@@ -204,7 +204,7 @@ def _means(of: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def _of_trials(metric: Metric, found: Values, retrain: int | None) -> np.ndarray:
     """Return the distances in each trial, (trials, rows).
 
-    A trial is a task of a classifier, and an experiment otherwise: its tasks are no repetitions.
+    A trial is a task of a classifier, and an experiment otherwise: its tasks are not repetitions.
     """
     if retrain is not None:
         return distance(metric, found.measured, retrain)

@@ -23,7 +23,7 @@ def read_records(path: str | Path) -> list[dict]:
 
 
 def read_main_records(paths: Iterable[str | Path]) -> list[dict]:
-    """Read of each method the record of its experiment's main rule, which is the first."""
+    """Read the record of the experiment's main rule for each method; it is the first."""
     return [read_records(path)[0] for path in paths]
 
 

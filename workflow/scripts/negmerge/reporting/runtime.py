@@ -17,7 +17,7 @@ def read_benchmark(path: str | Path) -> pd.DataFrame:
     """Read seconds, processor seconds and memory; Snakemake writes `-` or NA for short jobs.
 
     Raises:
-        UserError: the file is no benchmark of Snakemake.
+        UserError: the file is not a benchmark of Snakemake.
     """
     columns = ["s", "cpu_time", "max_rss"]
     try:
@@ -37,7 +37,7 @@ def rule_times(paths: Iterable[str | Path]) -> list[tuple]:
         None where all were too short; `mean_s`.
 
     Raises:
-        UserError: a path without such a folder, or a file that is no benchmark.
+        UserError: a path without such a folder, or a file that is not a benchmark.
     """
     rules = {str(path): _rule(Path(path)) for path in paths}
     runs = [read_benchmark(path).assign(path=path, rule=rule) for path, rule in rules.items()]
@@ -85,7 +85,7 @@ def machine() -> list[tuple[str, str]]:
 
 
 def _processor() -> str:
-    """Name the processor; Linux tells more about it than Python does."""
+    """Name the processor; Linux knows more about it than Python does."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

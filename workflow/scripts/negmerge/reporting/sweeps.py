@@ -42,7 +42,7 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
         the first four.
 
     Raises:
-        UserError: a file is no sweep.
+        UserError: a file is not a sweep.
     """
     import pandas as pd
 
@@ -58,7 +58,7 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     """Read a sweep as it is: labels, coefficient, and right answers of images by role.
 
     Raises:
-        UserError: the file is no sweep.
+        UserError: the file is not a sweep.
     """
     import pandas as pd
 

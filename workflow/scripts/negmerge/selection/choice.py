@@ -81,7 +81,7 @@ class Choice:
         control_baseline: that of the base on the same images.
         upper_end: its coefficient, or an option, is the largest that was tried, so a larger one
             might do better.
-        lower_end: likewise the smallest; a coefficient then lies next to 0.
+        lower_end: the same for the smallest; a coefficient then is next to 0.
         tried: how many candidates there were beside the base.
         gap: average gap to Retrain on validation data, in points, where that is the rule.
     """
@@ -138,7 +138,7 @@ class Rule:
         def key(point: Point) -> tuple:
             if qualifies(point.forget, point.control, base.control, self.keep):
                 return 0, point.forget, point.coefficient, point.vector
-            # Where none does, the base stays, and refinement goes on where most is kept.
+            # If none does, the base stays, and refinement continues where most is kept.
             return 1, point.coefficient != 0, -point.control, point.coefficient, point.vector
 
         return key
@@ -183,7 +183,7 @@ def find_base(points: Sequence[Point]) -> Point:
     bases = [point for point in points if point.coefficient == 0]
     if not bases:
         raise UserError(
-            f"{len(points)} measured candidates, none at coefficient 0: expected the base as well"
+            f"{len(points)} measured candidates, none at coefficient 0: expected the base too"
         )
     return min(bases, key=lambda point: point.vector)
 

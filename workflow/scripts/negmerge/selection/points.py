@@ -13,7 +13,7 @@ from negmerge.files import write_text
 # Accuracies are kept as counts, which lose nothing.
 COUNTS = ("correct", "n")
 LABELS = ("experiment", "task")
-# What stands before the name of an option in the heading of its column.
+# What comes before the name of an option in the heading of its column.
 OPTION = "option_"
 COEFFICIENT = "coefficient"
 

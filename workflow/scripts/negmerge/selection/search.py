@@ -1,6 +1,6 @@
 """The choice of `selection.choice.Rule` with fewer forward passes than full sweeps need.
 
-A coefficient is given up as soon as the images not yet counted cannot change that it is not chosen.
+A coefficient is dropped as soon as the images not yet counted cannot change that it is not chosen.
 All bounds are whole numbers of right answers, and the comparisons are those of the full search, so
 the choice is the same in every bit.
 """
@@ -126,7 +126,7 @@ class _Search:
     def _choice(self, best: "_Point") -> Choice:
         best.finish(self.control)
         shares = {role: best.right[role] / self.n[role] for role in self.sizes}
-        # If every image is classified rightly whatever is subtracted, nothing qualifies.
+        # If every image is classified correctly whatever is subtracted, nothing qualifies.
         fits = qualifies(shares["forget"], shares[self.control], self.baseline, self.keep)
         tried = self.tried[best.vector] if fits and best.coefficient else []
         tried = tried if len(tried) >= FEWEST_COEFFICIENTS else []

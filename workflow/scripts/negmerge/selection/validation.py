@@ -1,4 +1,4 @@
-"""What validation images say of a base that is moved along vectors, or of other models."""
+"""What validation images show of a base that is moved along vectors, or of other models."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ Read = Callable[[str], tuple[State, str | Path]]
 
 
 class _Set:
-    """The images of one role in batches, those that will tell most about a coefficient first.
+    """The images of one role in batches, the most informative about a coefficient first.
 
     The images that the base gets right by the widest margin say first that a coefficient does not
     forget, and those at the other end that it does not keep the accuracy of the other role. So

@@ -1,1 +1,1 @@
-"""What the files in `config/` say, as typed models: studies, experiments, recipes, catalogues."""
+"""The files in `config/` as typed models: studies, experiments, recipes, catalogues."""

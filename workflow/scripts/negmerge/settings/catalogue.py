@@ -15,7 +15,7 @@ from negmerge.splits import SPLITS
 
 
 class Download(Settings):
-    """A file from the internet, which the workflow fetches, or a person where it cannot."""
+    """A file from the internet, which the workflow fetches, or a person if it cannot."""
 
     name: FileName = Field(description="The file's name in data/downloads/{dataset}/.")
     urls: list[Annotated[str, Field(pattern="^https?://")]] = Field(
@@ -43,7 +43,7 @@ class Dataset(Settings):
     options: dict = Field({}, description="What else the source needs to know.")
     splits: dict[str, PositiveInt] = Field(description="Images in each prepared split.")
     classes: PositiveInt = Field(description="Number of classes.")
-    licence: str = Field(description="Under which terms the images may be used.")
+    licence: str = Field(description="The terms of use of the images.")
 
     @model_validator(mode="after")
     def _known(self):
@@ -71,7 +71,7 @@ class Dataset(Settings):
         return row
 
     def _check_downloads(self) -> None:
-        # Here, since of an error in a union, pydantic tells what is wrong with every other kind.
+        # Here, since for an error in a union, pydantic reports what is wrong with every other kind.
         files = [file for file in self.files.values() if isinstance(file, Download)]
         for file in files:
             if not (file.urls or file.manual):
@@ -80,7 +80,7 @@ class Dataset(Settings):
                 raise ValueError(f"{file.name} has neither `sha256` nor `md5`")
         if len(self.downloads) < len(files):
             names = ", ".join(sorted(file.name for file in files))
-            raise ValueError(f"two files have one name: {names}")
+            raise ValueError(f"two files have the same name: {names}")
 
 
 class Hub(Settings):
@@ -117,7 +117,7 @@ class Model(Settings):
         "`pretrain`: the workflow trains it."
     )
     hub: Hub | None = Field(
-        None, description="Where trained weights lie; null: where open_clip or timm has them."
+        None, description="Where to find trained weights; null: where open_clip or timm has them."
     )
     size: PositiveInt = Field(description="Side of the images in pixels.")
     mean: list[float] = Field(min_length=3, max_length=3, description="Channel means, 0..1.")

@@ -45,7 +45,7 @@ class Limit(Settings):
 
 
 class Unknown(Settings):
-    """What is taken where a size is not known; generous, and a plan says where it was."""
+    """What is assumed for an unknown size: generous, and a plan says where."""
 
     gflop: Assumption = Field(description="Of a model, and its text part.")
     megabytes: Assumption = Field(description="Of a model, and its text part.")

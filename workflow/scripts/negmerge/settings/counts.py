@@ -8,7 +8,7 @@ Counts = dict[str, dict[str, int]]
 
 
 def training_images(counts: Counts | None, *roles: str) -> tuple[int, ...] | None:
-    """Return how many images each role has to train with; None where that is not known yet."""
+    """Return how many training images each role has; None if that is not known yet."""
     return counts and tuple(counts[role]["train"] for role in roles)
 
 

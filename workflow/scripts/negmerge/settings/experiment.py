@@ -36,7 +36,7 @@ class Finetune(Recipe):
 class Experiment(Settings, ABC):
     """One scenario, base model, training mode, pool and list of methods."""
 
-    # Where the weights before forgetting lie: in the experiment's folder, or in each task's.
+    # Where the weights before forgetting are: in the experiment's folder, or in each task's.
     BASE: ClassVar[str]
     RULES: ClassVar[tuple[str, ...]]
     # The kinds of methods that the scenario has, and the method that leaves the base as it is.
@@ -52,7 +52,7 @@ class Experiment(Settings, ABC):
     model: str = Field(description="A row of config/models.yaml.")
     seed: int | None = Field(None, ge=0, description="Instead of the study's seed.")
     freeze: Literal["attention", "nothing"] = Field(
-        "nothing", description="What fine-tuning leaves alone."
+        "nothing", description="What fine-tuning freezes."
     )
     finetune: Finetune = Field(description="The recipe that the points of the pool vary.")
     pool: Pool = Field(description="The hyper-parameter points.")
@@ -189,8 +189,8 @@ class Experiment(Settings, ABC):
             if self.points(use) == self.points(method):
                 return use
         raise UserError(
-            f"methods.{method}: it masks what {methods.SINGLE} chose of the same points, and no "
-            f"use of it chooses among {', '.join(self.points(method))}"
+            f"methods.{method}: it masks what {methods.SINGLE} chose of the same points, but no "
+            f"{methods.SINGLE} chooses among {', '.join(self.points(method))}"
         )
 
     def candidates(self, method: str) -> list[str]:
@@ -206,7 +206,7 @@ class Experiment(Settings, ABC):
         return self.points(method) if kind == "single" else [method]
 
     def data_used(self, method: str) -> str | None:
-        """Which images a method itself reads; None for those of which only their file tells it."""
+        """Which images a method itself reads; None if only its file says it."""
         self.use(method)
         by_kind = {"base": "-", "retrain": "retain", "unlearn": None}
         return by_kind.get(methods.kind(method), "forget")
@@ -250,13 +250,12 @@ class Experiment(Settings, ABC):
             for option in use.grid:
                 if option in use.options:
                     raise UserError(
-                        f"methods.{name}.grid: {option!r} has a value of its own as well; expected "
-                        "one of the two"
+                        f"methods.{name}.grid: {option!r} has a value of its own too; expected one "
+                        "of the two"
                     )
             if methods.base_name(name) == methods.MASKED and "single" in use.options:
                 raise UserError(
-                    f"methods.{name}: `single` is left out in a study, where {methods.SINGLE} "
-                    "chooses it"
+                    f"methods.{name}: leave `single` out of a study; {methods.SINGLE} chooses it"
                 )
         for name in self.methods:
             self.single(name)

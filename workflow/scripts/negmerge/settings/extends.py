@@ -1,4 +1,4 @@
-"""Studies that take over another one (`extends`), and say only what differs.
+"""Studies that take over another one (`extends`), and give only the differences.
 
 All of it is resolved when the file is read: what comes out is as if the study were written in full.
 """
@@ -40,12 +40,12 @@ class Take(Settings):
 
 
 class Extension(Settings):
-    """What a study takes over from another one; no part of what it then is."""
+    """What a study takes over from another one; the resolved study does not have these keys."""
 
     extends: FileName | None = Field(
         None,
         exclude=True,
-        description="Another study, of which this one says only what differs.",
+        description="Another study; this one gives only the differences.",
     )
     take: Take = Field(Take(), exclude=True, description="What is taken over from it.")
     stand_ins: dict[str, str] = Field(
@@ -73,7 +73,7 @@ def read_study(folder: Path, name: str, model: type[T]) -> tuple[dict[str, Any],
         model: what a complete study must be; it has the keys of `Extension`.
 
     Returns:
-        The study as if it were written in full, as it stands in files and as the model.
+        The study as if it were written in full, as in files and as the model.
 
     Raises:
         UserError: there is no such study, or what is wrong with its file or one that it extends;
@@ -110,7 +110,7 @@ def _complete(folder: Path, name: str, model: type[T], users: tuple[str, ...]) -
 
 
 def _taken(other: Mapping[str, Any], own: Extension) -> dict[str, Any]:
-    """Return of a study what another one takes over."""
+    """Return what another study takes over of a study."""
     study = {key: value for key, value in other.items() if key not in ("take", "stand_ins")}
     for section, names in own.take.model_dump(exclude_none=True).items():
         rows = study.get(section) or {}

@@ -37,7 +37,7 @@ class Greedy(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Special(Described):
-    """A method that is no file of its own, since rules of their own make its model.
+    """A method without a file of its own, since rules of their own make its model.
 
     Attributes:
         kind: see `known`.
@@ -179,7 +179,7 @@ def check(name: str, use: Use) -> None:
     if "." in name:
         raise UserError(f"{where}: the name of a method's use must not have a '.' in it")
     if what in ("base", "retrain") and name != method:
-        raise UserError(f"{where}: there is one {method} only, expected the name {method!r}")
+        raise UserError(f"{where}: there is only one {method}, expected the name {method!r}")
     if use.points and what not in ("merge", "greedy", "single"):
         raise UserError(f"{where}: `points` goes with merges, and only with them")
     if use.grid and what != "unlearn":

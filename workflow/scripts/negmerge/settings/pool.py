@@ -27,7 +27,7 @@ class Pool(Settings):
     )
     recipe: dict = Field(
         {},
-        description="What all points change in `finetune`; `{axis}` in a text is its value.",
+        description="What all points change in `finetune`; `{axis}` in a text becomes its value.",
     )
     points: dict[str, dict] = Field(
         {},
@@ -76,8 +76,8 @@ class Pool(Settings):
             elif axis not in used:
                 valid = Recipe.model_fields
                 raise UserError(
-                    f"pool.grid: axis {axis!r} is no key of finetune, and {{{axis}}} stands in no "
-                    f"text of pool.recipe; {unknown('key', axis, valid)}"
+                    f"pool.grid: axis {axis!r} is not a key of finetune, and no text of "
+                    f"pool.recipe has {{{axis}}}; {unknown('key', axis, valid)}"
                 )
         return change
 
@@ -108,7 +108,7 @@ def _fill(template, texts: Mapping[str, str], used: set[str]):
         return template.format(**texts)
     except (KeyError, IndexError, ValueError):
         raise UserError(
-            f"pool.recipe: {template!r} has braces around something else than {', '.join(texts)}"
+            f"pool.recipe: {template!r} has braces around something other than {', '.join(texts)}"
         ) from None
 
 

@@ -37,13 +37,13 @@ FileName = Annotated[str, AfterValidator(file_name)]
 
 
 def ascending(pair: list[float]) -> list[float]:
-    """Return a range if its ends stand in order.
+    """Return a range if its ends are in order.
 
     Raises:
-        ValueError: they do not.
+        ValueError: they are not.
     """
     if pair[0] > pair[1]:
-        raise ValueError(f"{pair}: the smaller end of a range stands first")
+        raise ValueError(f"{pair}: the smaller end of a range comes first")
     return pair
 
 
@@ -107,7 +107,7 @@ class Recipe(Settings):
     )
     grad_accum_reduction: Literal["mean", "sum"] = Field(
         "mean",
-        description="What is made of their gradients. mean: the step is that of one batch of all "
+        description="How their gradients are combined. mean: as in one batch of all "
         "their images; sum: they are added undivided, and clipped then, as in NegMerge's code.",
     )
     learning_rate: Positive = Field(1e-5, description="Peak learning rate.")
@@ -129,7 +129,7 @@ class Recipe(Settings):
         [],
         description="Epochs after which `steps` lowers the rate; 91 and 136 in SalUn's code.",
     )
-    decay: Positive = Field(0.1, description="What a milestone multiplies the rate by.")
+    decay: Positive = Field(0.1, description="Factor of the rate at each milestone.")
     max_grad_norm: Positive | None = Field(
         1.0, description="Largest gradient norm; null: no clipping."
     )

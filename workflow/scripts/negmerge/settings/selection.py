@@ -19,7 +19,7 @@ class Coefficients(Settings):
     @model_validator(mode="after")
     def _whole(self):
         if abs(self.values[-1] - self.stop) > 1e-9:
-            raise ValueError(f"stop is {self.stop}, which is no multiple of step, {self.step}")
+            raise ValueError(f"stop is {self.stop}, which is not a multiple of step, {self.step}")
         return self
 
     @cached_property
@@ -40,17 +40,17 @@ class Selection(Settings):
     )
     other_rules: list[Rule] = Field(
         [],
-        description="Rules by which each method is chosen once more, for columns of tables that "
-        "name one of them as `rule`.",
+        description="More rules that choose for each method, for columns of tables that name one "
+        "of them as `rule`.",
     )
     keep: Share = Field(0.95, description="Share of the base's accuracy to keep.")
     halvings: int = Field(
         0,
         ge=0,
         le=6,
-        description="After the grid, halve the distance to the neighbours of the choice so many "
-        "times, for each vector and each method that trains with a grid: of coefficients, or of "
-        "the factor between the values of an option. The released code does not: 0.",
+        description="How many times, after the grid, to halve the distance of the choice to its "
+        "neighbours, for each vector and each method that trains with a grid: the distance of "
+        "coefficients, or the factor between the values of an option. 0 as in the released code.",
     )
     search: Literal["full", "exact-pruned"] = Field(
         "full",
@@ -59,7 +59,7 @@ class Selection(Settings):
     )
     images: PositiveInt | None = Field(
         None,
-        description="At most so many images of each role measure a coefficient; null: all of them.",
+        description="At most this many images of each role measure a coefficient; null: all.",
     )
 
     @property

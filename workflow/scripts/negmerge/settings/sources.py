@@ -1,6 +1,6 @@
 """What a row of a data set must say for the source that it names.
 
-It stands here and not with the sources, so that a row is checked before any of them is imported,
+It is here and not with the sources, so that a row is checked before any of them is imported,
 and a change of these checks prepares no images anew.
 """
 

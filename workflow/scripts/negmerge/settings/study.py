@@ -32,8 +32,8 @@ class Study(Extension):
     seed: int = Field(0, ge=0, description="All random numbers of the study derive from it.")
     device: Literal["cpu", "cuda"] = Field(
         "cpu",
-        description="Which device the study was designed for; `device` in config.yaml, or "
-        "`--config device=cuda`, says another.",
+        description="The device that the study was designed for; `device` in config.yaml, or "
+        "`--config device=cuda`, overrides it.",
     )
     compute: Compute = Field(Compute(), description="How exactly and how fast.")
     experiments: dict[FileName, Experiment] = Field(min_length=1, description="By name.")
@@ -97,7 +97,7 @@ def _check_references(study: Study) -> None:
     for name, experiment in study.experiments.items():
         where = f"experiments.{name}"
         if name in RESERVED:
-            raise ValueError(f"{where}: this is the name of a folder of the study's")
+            raise ValueError(f"{where}: the study has a folder of this name")
         experiment.check(where, study.catalogue)
     for name, table in study.tables.items():
         table.check(f"tables.{name}", study.experiments)

@@ -1,6 +1,6 @@
 """The tables and figures of a study, as its file describes them.
 
-What their kinds have in settings and checks of their own is said by the kinds; see
+The kinds define settings and checks of their own; see
 `negmerge.reporting.kinds`.
 """
 
@@ -37,7 +37,7 @@ Labelled = Annotated[list[str] | dict[str, str], AfterValidator(labelled)]
 
 
 class Published(Settings):
-    """Where the paper's cells for a column stand."""
+    """Where the paper's cells for a column are."""
 
     table: str = Field(description="A file in config/published/, without .csv.")
     where: dict[str, str] = Field({}, description="The rows of the file: column -> value.")

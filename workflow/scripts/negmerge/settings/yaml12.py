@@ -105,7 +105,7 @@ def _count_values(node: yaml.Node, counted: dict[int, int]) -> int:
         counted: the counts so far, by node; 0 while a node is being counted.
 
     Raises:
-        MarkedYAMLError: there are too many, or without end; or a key stands twice.
+        MarkedYAMLError: there are too many, or without end; or a key appears twice.
     """
     if id(node) not in counted:
         counted[id(node)] = 0
@@ -116,17 +116,17 @@ def _count_values(node: yaml.Node, counted: dict[int, int]) -> int:
         counted[id(node)] = 1 + sum(_count_values(part, counted) for part in parts)
     count = counted[id(node)]
     if not count:
-        raise _refused("an alias stands for itself", node)
+        raise _refused("an alias refers to itself", node)
     if count > MOST_VALUES:
         raise _refused(f"more than {MOST_VALUES:,} values", node)
     return count
 
 
 def _check_keys(keys: Sequence[yaml.Node]) -> None:
-    """Check that no key of a mapping stands twice; what an anchor brings may be overridden."""
+    """Check that no key of a mapping appears twice; what an anchor brings may be overridden."""
     seen = set()
     for key in keys:
         what = (key.tag, str(key.value))
         if what in seen and key.tag != MERGE:
-            raise _refused(f"the key {key.value!r} stands twice", key)
+            raise _refused(f"the key {key.value!r} appears twice", key)
         seen.add(what)

@@ -45,11 +45,11 @@ def explain(error: ValidationError, model: Any) -> str:
     findings: dict[tuple, list[Mapping]] = {}
     for finding in error.errors():
         findings.setdefault(_follow(model, finding["loc"])[0], []).append(finding)
-    # A mistyped key is also missing under its right name: the unknown one tells more.
+    # A mistyped key is also missing under its right name: the unknown one says more.
     first = place = min(findings, key=lambda p: findings[p][0]["type"] != "extra_forbidden")
     if len(_follow(model, findings[first][0]["loc"])[1]) > 1:
         # The value may be one thing or another, and each has its findings. The deepest is about the
-        # one that was meant: a wrong number in a mapping, not that a mapping is no number.
+        # one that was meant: a wrong number in a mapping, not that a mapping is not a number.
         place = max((p for p in findings if p[: len(first)] == first), key=len)
     text = _explain(place, findings[place], model)
     more = len(findings) - len({first, place})
@@ -65,7 +65,7 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
     if finding["type"] == "extra_forbidden":
         return f"unknown key {key!r}{inside}; {nearest(key, _fields(model, finding['loc'][:-1]))}"
     if finding["type"] == "invalid_key":
-        return f"the key {finding['input']!r}{inside} is no text; put it into quotes"
+        return f"the key {finding['input']!r}{inside} is not text; put it in quotes"
     if finding["type"] == "missing":
         return f"the key {where} is missing"
     if finding["type"] == "union_tag_not_found":
@@ -82,7 +82,7 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
 
 
 def _tag_name(finding: Mapping) -> str:
-    """Return the key that tells the members of a union."""
+    """Return the key that distinguishes the members of a union."""
     return finding["ctx"]["discriminator"].strip("'")
 
 
@@ -92,7 +92,7 @@ def _message(finding: Mapping) -> str:
 
 
 def _number_hint(finding: Mapping) -> str:
-    """Describe why "64" is no number."""
+    """Describe why "64" is not a number."""
     text = finding["input"]
     is_number = isinstance(text, str) and re.fullmatch(NUMBER, text)
     if finding["type"] in ("float_type", "int_type") and is_number:
@@ -137,7 +137,7 @@ def _inside(kind: Any, step: Any) -> list[Any]:
 
 
 def _is_tagged(kind: Any, tag: Any) -> bool:
-    """Whether a model is the member of a union that one of its keys tells by that value."""
+    """Whether a model is the member of a union that a key with that value names."""
     fields = getattr(kind, "model_fields", {}).values()
     return any(tag in get_args(field.annotation) for field in fields)
 

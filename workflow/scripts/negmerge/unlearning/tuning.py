@@ -38,7 +38,7 @@ def tune(
 ) -> Tuned:
     """Train a model for each combination of a grid, and then some around what the rules choose.
 
-    A model whose training diverges is noted and can not be chosen; without a grid it is an error.
+    A model whose training diverges is noted and cannot be chosen; without a grid it is an error.
 
     Args:
         name: of the method's use, which the model of an empty grid has.

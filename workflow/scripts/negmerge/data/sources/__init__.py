@@ -5,5 +5,5 @@ Each has `read(files, row)`: from the paths of the source's files and the data s
 is a PIL image, or a PNG or JPEG file: a member of an archive, which errors then name, or its bytes.
 Where an archive gives the images in another order, a fourth entry, a tuple, says by what they are
 sorted. torchvision's readers need torch, and archives that are unpacked on disk; these stream
-verified files. What a source needs of a row stands in `negmerge.settings.sources`.
+verified files. `negmerge.settings.sources` has what each source needs of a row.
 """

@@ -20,7 +20,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
 
     The option `held_out` says for each split but `train` how many images of each class it takes: a
     number of images, or a share below 1, rounded. The option `seed` draws them.
-    Classes and files are sorted by their names as text, so 10 stands before 2.
+    Classes and files are sorted by their names as text, so 10 comes before 2.
     """
     archive, limits = files["images"], Limits.of(row)
     names = [member.name for member in members(archive, limits)]

@@ -29,7 +29,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
             for line in read_list(files, place, limits):
                 path = image_path(line)
                 if path in splits:
-                    raise UserError(f"{files[place['file']]}: {line} stands in two lists")
+                    raise UserError(f"{files[place['file']]}: {line} is in two lists")
                 splits[path] = split
     labels = label_numbers(map(class_folder, splits), row, "the lists")
     listed = {path: (split, class_folder(path)) for path, split in splits.items()}

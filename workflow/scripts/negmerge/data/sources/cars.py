@@ -11,7 +11,7 @@ TRAIN_LABELS = "devkit/cars_train_annos.mat"
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read `train-images` and `test-images` in the order of the annotations.
 
-    Those of `train` lie in `devkit`, those of `test` in a file of their own, `test-labels`.
+    Those of `train` are in `devkit`, those of `test` in a file of their own, `test-labels`.
     """
     limits = Limits.of(row)
     (train_labels,) = read_members(files["devkit"], limits, [TRAIN_LABELS])

@@ -30,7 +30,7 @@ def read_records(content: bytes, where: str) -> np.ndarray:
     """Cut a batch into records: a label, then 1,024 red, green and blue values each.
 
     Raises:
-        UserError: the batch is no whole number of records, or a label is none.
+        UserError: the batch is not a whole number of records, or a label is none.
     """
     length = 1 + int(np.prod(SHAPE))
     if len(content) % length:

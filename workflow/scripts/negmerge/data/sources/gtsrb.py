@@ -32,7 +32,7 @@ def read_labels(content: bytes, where: str) -> dict[str, tuple[int, int]]:
     """Read place and label of each file from a table with `;` between its columns.
 
     Raises:
-        UserError: a column is missing, a line has not all columns, or a label is no number.
+        UserError: a column is missing, a line has not all columns, or a label is not a number.
     """
     header, *rows = table(content, where, separator=";")
     for column in COLUMNS:

@@ -20,7 +20,7 @@ MOST_BYTES = 2**30
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
     """Read `{split}-images` and `{split}-labels` of each split that the row counts.
 
-    The option `first` says of a split how many of its images are taken; otherwise all are.
+    The option `first` says how many images of a split are taken; otherwise all are.
     """
     first = row["options"].get("first", {})
     for split in row["splits"]:

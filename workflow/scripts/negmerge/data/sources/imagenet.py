@@ -1,7 +1,7 @@
 """ImageNet (ILSVRC 2012) as control set: 5,000 images to select by, the others to measure.
 
 The 5,000 are those of the training set that `negmerge.data.train_val_split` holds out, as in Task
-Arithmetic's code, where items stand by sorted WordNet id and file name. Without the option
+Arithmetic's code, where items are sorted by WordNet id and file name. Without the option
 `train_images` they are drawn from the 50,000 validation images, which then are fewer to measure on.
 """
 
@@ -54,7 +54,7 @@ def read_truth(content: bytes, wnids: Mapping[int, str], where: str) -> list[str
     """Read the WordNet id of each validation image, in their order.
 
     Raises:
-        UserError: a line is no number of a class.
+        UserError: a line is not the number of a class.
     """
     found = []
     for line, (text,) in enumerate(table(content, where, 1), 1):
@@ -66,7 +66,7 @@ def read_truth(content: bytes, wnids: Mapping[int, str], where: str) -> list[str
 
 
 def drawn(n: int, held_out: int, seed: int) -> list[str]:
-    """Draw the splits of n images: so many to `val`, the others to `test`."""
+    """Draw the splits of n images: some to `val`, the others to `test`."""
     splits = ["test"] * n
     for place in RandomState(seed).permutation(n)[:held_out]:
         splits[place] = "val"

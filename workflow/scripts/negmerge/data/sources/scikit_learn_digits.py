@@ -22,7 +22,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Ima
     pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
     wanted = sum(row["splits"].values())
     if wanted > len(pixels):
-        raise UserError(f"the digits of scikit-learn are {len(pixels)}, the row wants {wanted}")
+        raise UserError(f"scikit-learn has {len(pixels)} digits, the row expects {wanted}")
     start = 0
     for split, count in row["splits"].items():
         for position in range(start, start + count):

@@ -48,7 +48,7 @@ def class_of(wnid: str, labels: Mapping[str, int], where: str) -> int:
         UserError: it is that of no class.
     """
     if wnid not in labels:
-        raise UserError(f"{where}: {wnid!r} is no class of {WNIDS}")
+        raise UserError(f"{where}: {wnid!r} is not a class of {WNIDS}")
     return labels[wnid]
 
 

@@ -35,8 +35,8 @@ def survey(vectors: Vectors, single: int) -> None:
 def combine(block: Block, single: int, survey: None) -> Tensor:
     """Keep the task vector in place `single`, from 1, where all K have the same non-zero sign.
 
-    Elsewhere the result is +0. It is not zero where NegMerge's is not, so what sets the two apart
-    is the mean over the vectors, and what sets it apart from the single vector is the mask.
+    Elsewhere the result is +0. It is not zero where NegMerge's is not. So it differs from NegMerge
+    by the mean over the vectors, and from the single vector by the mask.
     """
     one = block.of(block.vectors.sources[single - 1])
     return one.where(summarise(block).agree, 0.0)

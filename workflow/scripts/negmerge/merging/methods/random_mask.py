@@ -15,7 +15,7 @@ from negmerge.seeds import derive_seed
 from negmerge.settings.options import Seed
 from negmerge.settings.recipe import Settings
 
-# Whole numbers of so many bits are exact in float64, of which `order.select` finds the n-th.
+# Whole numbers of this many bits are exact in float64, of which `order.select` finds the n-th.
 BITS = 52
 # A factor and a shift for each round of mixing. Any odd factor will do: these are the lower bits of
 # those of MurmurHash3 (Appleby), then of the golden ratio.
@@ -52,8 +52,8 @@ def combine(block: Block, seed: int, survey: Limits) -> Tensor:
     """Keep the mean of the task vectors at random coordinates; elsewhere the result is +0.
 
     In each tensor it keeps exactly as many as NegMerge does, drawn without replacement from those
-    at which the uniform merge is not zero. So the two differ in which coordinates they keep, and
-    neither in how many nor in the layers. What all models leave at zero, a frozen tensor or single
+    at which the uniform merge is not zero. So the two differ in which coordinates they keep, but
+    not in how many, nor in the layers. What all models leave at zero, a frozen tensor or single
     numbers, is not drawn: the result has exactly the sparsity of NegMerge's.
     """
     total = running_sum(block)

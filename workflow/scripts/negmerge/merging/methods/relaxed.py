@@ -36,7 +36,7 @@ def combine(block: Block, agreement: float) -> Tensor:
         total += vector
         positive += vector > 0
         negative += vector < 0
-    # The product of floats may lie a little above the whole number that is meant: 0.55 * 100.
+    # The product of floats may be a little above the whole number that is meant: 0.55 * 100.
     needed = math.ceil(round(agreement * len(block), 6))
     mean = total.div_(divisor(len(block), total))
     return mean.where(torch.maximum(positive, negative) >= needed, 0.0)

@@ -1,4 +1,4 @@
-"""Where on images to forget the score of their class rests, for several models (Figure 3)."""
+"""Which places of images to forget support their class's score, for several models (Figure 3)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def relearned(records) -> dict:
 
 
 def relearned_beside_retrain(records, references) -> dict:
-    """Return it with Retrain's median; runs of one model are no trials, so without `std`."""
+    """Return it with Retrain's median; runs of one model are not trials, so without `std`."""
     own = {"std": None, "reference": relearned(references)["value"]}
     return own | relearned(records)
 

@@ -2,7 +2,7 @@
 
 Agreement of signs may have other causes than that models learned the same: chance, or weight decay,
 which pulls the weights of all models towards 0. And a merge that keeps few numbers may gain by that
-alone. These tables hold the shares that tell.
+alone. These tables hold the shares that show it.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""A classifier forgets some of its training images and shall be as if it had never seen them."""
+"""A classifier forgets some of its training images, and should be as if it had never seen them."""
 
 from collections.abc import Mapping
 
@@ -51,7 +51,7 @@ class Classifier:
         return tuned(model.to(self._device), self._compute)
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
-        """Return images to forget or to retain, which train and are measured, or test images.
+        """Return images to forget or to retain, for training and measuring, or test images.
 
         The role `original` has the images that the original model is trained on.
         """
@@ -85,7 +85,7 @@ class Classifier:
         """Return the success of the membership attack by each of its features, and relearn times.
 
         And of each image the probability of its class, and whether the attack takes it for unseen.
-        Beside the attack stands how many of the retain and test images it learned from.
+        With the attack comes how many of the retain and test images it learned from.
         """
         outputs = found["retain"], found["test"], found["forget"]
         verdicts = membership_verdicts(*outputs, seed=seed)

@@ -38,7 +38,7 @@ class Forget(Settings):
         description="salun: the seed of the split in the first trial, one more in each further; 2 "
         "in the SalUn code. null: drawn from the study's seed.",
     )
-    file: str | None = Field(None, description="given: a text file with one position a line.")
+    file: str | None = Field(None, description="given: a text file with one position per line.")
 
     @model_validator(mode="after")
     def _fitting(self):
@@ -125,9 +125,9 @@ class Relearn(Settings):
 
     learning_rate: Positive = Field(0.01, description="Rate of plain SGD.")
     batch_size: PositiveInt = Field(128, description="Images per step.")
-    epochs: PositiveInt = Field(10, description="Give up after so many epochs.")
+    epochs: PositiveInt = Field(10, description="Give up after this many epochs.")
     seeds: PositiveInt = Field(
-        3, description="How often, each with another order of the images: one says little."
+        3, description="How many relearnings, each with another order of the images."
     )
 
 
@@ -158,7 +158,7 @@ class Classifier(Experiment):
     scenario: Literal["classifier"] = Field(description="A classifier forgets training images.")
     dataset: str = Field(description="The data set.")
     trials: PositiveInt = Field(
-        1, description="How often all is repeated, with another forget set and other seeds."
+        1, description="How many times to run everything, each with its own forget set and seeds."
     )
     forget: Forget = Field(Forget(), description="Which training images are forgotten.")
     finetune: Pooled = Field(Pooled(), description="The recipe that the points of the pool vary.")

@@ -1,4 +1,4 @@
-"""CLIP forgets a data set and shall keep its accuracy on another, the control set."""
+"""CLIP forgets a data set and should keep its accuracy on another, the control set."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -64,7 +64,7 @@ class ZeroShot:
         return augmentation.evaluation_transform(model["size"], model["mean"], model["std"])
 
     def selection_metrics(self, found: Outputs, seed: int) -> dict[str, float]:
-        """Return nothing: the accuracies are all."""
+        """Return nothing: there are only the accuracies."""
         return {}
 
     def scores(
@@ -75,7 +75,7 @@ class ZeroShot:
         relearning: Mapping | None,
         seed: int,
     ) -> tuple[dict, dict]:
-        """Return nothing: the accuracies are all."""
+        """Return nothing: there are only the accuracies."""
         return {}, {}
 
     def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:

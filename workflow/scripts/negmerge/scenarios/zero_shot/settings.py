@@ -50,7 +50,7 @@ class ZeroShot(Experiment):
     tasks: list[FileName] = Field(min_length=1, description="Data sets to forget, each on its own.")
     freeze: Literal["attention", "nothing"] = Field(
         "attention",
-        description="What fine-tuning leaves alone in the image encoder; NegMerge's code freezes "
+        description="What fine-tuning freezes in the image encoder; NegMerge's code freezes "
         "all attention projections.",
     )
     pretrain: Pretrain | None = Field(None, description="For models with `weights: pretrain`.")
@@ -152,7 +152,7 @@ class ZeroShot(Experiment):
 
     def _check_points(self) -> None:
         if len({self.control, *self.tasks}) <= len(self.tasks):
-            raise UserError("control and tasks: each data set may stand there once")
+            raise UserError("control and tasks: each data set may be named only once")
         super()._check_points()
 
 

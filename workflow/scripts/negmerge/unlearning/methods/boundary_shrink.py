@@ -68,7 +68,7 @@ def run(
     """Train on the forget set with the labels that the original gives its adversarial images.
 
     The original is a frozen copy. The images that are trained on are not the adversarial ones.
-    Where the adversarial label is the true one, training holds the image fast instead.
+    If the adversarial label is the true one, training keeps the image in its class instead.
     """
     original = copy.deepcopy(model).requires_grad_(False)
     fit_to = cross_entropy(model, recipe)

@@ -30,7 +30,7 @@ def run(
     """Minimise minus the cross-entropy on the forget set.
 
     In training mode, as in OPTML-Group/Unlearn-Saliency: the statistics of batch normalisation move
-    towards the forget set. The loss has no lower bound, so the result hangs on the rate.
+    towards the forget set. The loss has no lower bound, so the result depends on the rate.
     """
     descent = cross_entropy(model, recipe)
 

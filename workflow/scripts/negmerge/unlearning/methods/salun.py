@@ -37,7 +37,7 @@ def run(
     """Train the weights inside `saliency.saliency_mask`, which is made before the first step.
 
     Weights outside the mask stay bit for bit as they are; the statistics of batch normalisation
-    are no weights and move. The training is that of `relabelling.train_on_random_labels`.
+    are not weights and move. The training is that of `relabelling.train_on_random_labels`.
     """
     images = data.forget if options.augmented else data.forget_in_order
     mask = saliency_mask(model, images, options.mask_share)

@@ -112,6 +112,7 @@ def test_without_outcomes_nothing_is_known_of_noise():
 
 def test_where_there_is_too_little_to_forget_no_row_ranks():
     lines = said(of_net(scores=net("trial1", retrain=97)))
+    assert lines[0][0].startswith("net: no method, too little to forget (NegMerge, ")
     assert lines[1] == ["net: no row ranks, there is too little to forget"]
     assert lines[4][0] == "anything of the order of the rows (too little to forget)"
 
@@ -145,6 +146,12 @@ def test_the_share_that_the_consensus_kept():
         "B/32: 30.00 % of the trainable numbers",
         "signs drawn by lot would keep 12.5 % with 4 models",
     ]
+
+
+@pytest.mark.parametrize(("models", "share"), [(2, "50 %"), (30, "< 0.01 %")])
+def test_more_models_agree_less_often_by_lot(models, share):
+    tables = of_sparsity([counts("digits", 25, models=models)])
+    assert said(tables)[3][-1] == f"signs drawn by lot would keep {share} with {models} models"
 
 
 def test_a_place_that_two_tables_count_is_told_once():
@@ -197,6 +204,18 @@ def test_what_a_choice_leaves_open(changes, expected):
     found = f"that NegMerge {expected}"
     assert found in said(of_clip(changed(clip(), "negmerge", **changes)))[4]
     assert found not in said(of_clip())[4]
+
+
+def test_what_is_open_in_several_columns_is_said_once():
+    second = [one | {"experiment": "b"} for one in clip()]
+    columns = [
+        {"label": name, "experiments": [name], "tasks": [], "published": None} for name in "ab"
+    ]
+    scores = changed([*clip(), *second], "negmerge", upper_end=True)
+    tables = {"clip": judged(table() | {"columns": columns}, scores)}
+    assert said(tables, a=CLIP, b=CLIP)[4][-1] == (
+        "that NegMerge can do no better (chosen at the upper end of the grid: a, b)"
+    )
 
 
 def test_the_rule_gap_needs_a_retrain():

@@ -168,11 +168,11 @@ def test_without_known_files_a_number_still_says_what_it_is_the_mean_of(page):
 
 def test_what_few_need_is_folded_away(page, study, scores, tmp_path):
     text = page()
-    assert '<label for="more-table1">with std over tasks and choice</label>' in text
+    assert '<label for="more-table1">also show std over tasks and choice</label>' in text
     assert '<th scope="col" class="detail">choice</th>' in text
     # Two of the columns of the group are left, of five.
-    assert '<th class="group brief" colspan="2"' in text
-    assert '<th class="group all" colspan="5"' in text
+    assert '<tr class="brief"><th></th><th class="group" colspan="2"' in text
+    assert '<tr class="all"><th></th><th class="group" colspan="5"' in text
 
 
 def test_what_stands_between_backticks_is_code(page, study, scores, tmp_path):

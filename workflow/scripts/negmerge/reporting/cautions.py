@@ -1,7 +1,6 @@
 """What is not to be concluded from a study, as far as its records show it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 from negmerge.reporting.leading import Column, labels
@@ -48,7 +47,7 @@ def cautions(leading: Sequence[Column], shown: Sequence[Column]) -> Iterator[Sai
         ),
     ):
         yield from _where(leading, holds, text, short)
-    yield from chain.from_iterable(map(_limits, leading))
+    yield from _limits(leading)
     yield from _where(
         leading,
         lambda one: one.cells["rule"].eq("gap").any(),
@@ -75,13 +74,16 @@ def _where(
         yield Said(text.format(names), short.format(count))
 
 
-def _limits(column: Column) -> Iterator[Said]:
-    """Name the rows whose choice leaves something open."""
+def _limits(leading: Sequence[Column]) -> Iterator[Said]:
+    """Name the rows whose choice leaves something open, and the columns where it does."""
     for mark, (text, short) in LIMITS.items():
-        marked = [row for row in column.rows if row[mark] is True]
-        if marked:
-            count = f"{len(marked)} row{'s' if len(marked) > 1 else ''} of {column.name}"
-            yield Said(f"that {labels(marked)} {text}: {column.name})", f"{count} ({short})")
+        found: dict[str, list[str]] = {}
+        for column in leading:
+            marked = [row for row in column.rows if row[mark] is True]
+            if marked:
+                found.setdefault(labels(marked), []).append(column.name)
+        for rows, names in found.items():
+            yield Said(f"that {rows} {text}: {', '.join(names)})", f"{rows} ({short})")
 
 
 def _is_like_paper(column: Column, shown: Sequence[Column]) -> bool:

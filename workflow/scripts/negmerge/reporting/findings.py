@@ -101,6 +101,8 @@ def _best(column: Column) -> Said:
     short = f"{column.name} {method} {value}{' %' if unit == '%' else ''}"
     if all(row["method"] == column.scores.base for row in best):
         text, short = f"no method, the unchanged model leads ({text})", f"{column.name} no method"
+    if column.is_little:
+        text, short = f"no method, too little to forget ({text})", f"{column.name} no method"
     return Said(f"{column.name}: {text}", short)
 
 
@@ -200,7 +202,7 @@ def _consensus(study: Mapping, tables: Tables) -> list[Said]:
         share, models = _kept(column)
         of = "" if found else " of the trainable numbers"
         found.append(Said(f"{column.name}: {share:.2f} %{of}", f"{column.name} {share:.1f} %"))
-        by_lot |= {one: f"{100 * 2.0 ** (1 - int(one)):.3g} %" for one in models.split()}
+        by_lot |= {one: _by_lot(int(one)) for one in models.split()}
     if not found:
         text = "it was not counted, since no table of kind sparsity or mask shows it"
         return [Said(text, "not counted")]
@@ -209,6 +211,12 @@ def _consensus(study: Mapping, tables: Tables) -> list[Said]:
         f"signs drawn by lot would keep {lots}", f"by lot {' or '.join(by_lot.values())}"
     )
     return [*found, by_chance]
+
+
+def _by_lot(models: int) -> str:
+    """Spell how often K signs drawn by lot are all + or all -: with probability 2^(1 - K)."""
+    share = 100 * 2.0 ** (1 - models)
+    return f"{share:.3g} %" if share >= 0.01 else "< 0.01 %"
 
 
 def _kept(column: Column) -> tuple[float, str] | None:

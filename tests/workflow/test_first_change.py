@@ -22,31 +22,34 @@ CHANGE = (
 
 
 @pytest.fixture(scope="module")
-def demo(checkout, tmp_path_factory) -> Checkout:
-    """The demo as if it had been made."""
-    copy = checkout.copy(tmp_path_factory.mktemp("demo") / "workflow")
-    with contextlib.chdir(copy.folder):
-        jobs = list_jobs([REPORT])
-    for job in jobs:
-        for place in (*job.outputs, job.benchmark):
-            file = copy.folder / place
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
-    run = copy.snakemake("--touch", "--forceall", "--cores", "1", "--", REPORT)
-    assert run.returncode == 0, run.stderr
-    return copy
+def fresh(checkout, tmp_path_factory) -> Checkout:
+    """The demo before any run."""
+    return checkout.copy(tmp_path_factory.mktemp("demo") / "workflow")
 
 
 @pytest.fixture(scope="module")
-def everything(demo) -> set[str]:
+def everything(fresh) -> set[str]:
     """All jobs of the demo."""
-    found = demo.planned("--forceall", REPORT)
-    assert not demo.planned(REPORT)
-    return found
+    return fresh.planned(REPORT)
+
+
+@pytest.fixture(scope="module")
+def demo(fresh, everything) -> Checkout:
+    """The demo as if it had been made."""
+    with contextlib.chdir(fresh.folder):
+        jobs = list_jobs([REPORT])
+    for job in jobs:
+        for place in (*job.outputs, job.benchmark):
+            file = fresh.folder / place
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    run = fresh.snakemake("--touch", "--forceall", "--cores", "1", "--", REPORT)
+    assert run.returncode == 0, run.stderr
+    return fresh
 
 
 @pytest.fixture
-def after(demo, everything):
+def after(demo):
     """A function that edits the study and returns the jobs that would run."""
     path = demo.folder / STUDY
     before = path.read_text()
@@ -64,6 +67,10 @@ def jobs(text: str) -> set[str]:
     """Read jobs: a rule a line, and of what, by commas as in its message, separated by `;`."""
     lines = [line.strip().split(": ") for line in text.strip().splitlines()]
     return {f"{rule}: {name}" for rule, names in lines for name in names.split("; ")}
+
+
+def test_no_change(demo):
+    assert demo.planned(REPORT) == set()
 
 
 def test_the_title_of_a_table(after):

@@ -1,0 +1,170 @@
+"""After a typical change of the demo exactly the jobs run again that depend on it.
+
+docs/first-change.md tells of these changes. Nothing is computed: all files of the demo are there,
+empty, and `snakemake --touch` has noted of what they would have been made.
+"""
+
+import contextlib
+import json
+from collections import Counter
+
+import pytest
+from tiny_study import ROOT, Checkout
+
+from negmerge.planning.jobs import list_jobs
+
+STUDY = "config/studies/demo.yaml"
+REPORT = "results/demo/report.html"
+CHANGE = (
+    "l1-sparse: {epochs: 1, learning_rate: 0.02,",
+    "l1-sparse: {epochs: 1, learning_rate: 0.1,",
+)
+
+
+@pytest.fixture(scope="module")
+def fresh(checkout, tmp_path_factory) -> Checkout:
+    """The demo before any run."""
+    return checkout.copy(tmp_path_factory.mktemp("demo") / "workflow")
+
+
+@pytest.fixture(scope="module")
+def everything(fresh) -> set[str]:
+    """All jobs of the demo."""
+    return fresh.planned(REPORT)
+
+
+@pytest.fixture(scope="module")
+def demo(fresh, everything) -> Checkout:
+    """The demo as if it had been made."""
+    with contextlib.chdir(fresh.folder):
+        jobs = list_jobs([REPORT])
+    for job in jobs:
+        for place in (*job.outputs, job.benchmark):
+            file = fresh.folder / place
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    run = fresh.snakemake("--touch", "--forceall", "--cores", "1", "--", REPORT)
+    assert run.returncode == 0, run.stderr
+    return fresh
+
+
+@pytest.fixture
+def after(demo):
+    """A function that edits the study and returns the jobs that would run."""
+    path = demo.folder / STUDY
+    before = path.read_text()
+
+    def plan(*edits: tuple[str, str]) -> set[str]:
+        for old, new in edits:
+            demo.edit(STUDY, old, new)
+        return demo.planned(REPORT)
+
+    yield plan
+    path.write_text(before)
+
+
+def jobs(text: str) -> set[str]:
+    """Read jobs: a rule a line, and of what, by commas as in its message, separated by `;`."""
+    lines = [line.strip().split(": ") for line in text.strip().splitlines()]
+    return {f"{rule}: {name}" for rule, names in lines for name in names.split("; ")}
+
+
+def test_the_title_of_a_table(after):
+    found = after(("title: Forgetting by negation", "title: Forgetting by subtraction"))
+    assert found == jobs("table: table1\nreport: demo")
+
+
+def test_an_option_of_a_merge_method(after):
+    found = after(("      ties: {} # density 0.2, mean", "      ties: {density: 0.5}"))
+    assert found == jobs("""
+        merge: mini-clip, digits, ties; mini-clip, letters, ties
+        sweep: mini-clip, digits, ties; mini-clip, letters, ties
+        select: mini-clip, digits, ties; mini-clip, letters, ties
+        evaluate: mini-clip, digits, ties; mini-clip, letters, ties
+        table: table1; merge-times
+        report: demo
+    """)
+
+
+def test_the_change_of_the_page(after, everything):
+    found = after(CHANGE)
+    assert found == jobs("""
+        unlearn: mini-resnet, trial1, l1-sparse
+        evaluate: mini-resnet, trial1, l1-sparse
+        table: table2; run-times
+        figure: gap
+        report: demo
+    """)
+    # What the page says, as it was counted in a run.
+    (measured, *_) = json.loads((ROOT / "benchmarks" / "demo.json").read_text())["runs"]
+    assert measured["change"] == Counter(job.partition(":")[0] for job in found)
+
+
+def test_a_new_method_and_its_row(after):
+    found = after(
+        ("      magmax: {}\n", "      magmax: {}\n      ties-5: {density: 0.5}\n"),
+        ("greedy, ties, magmax, negmerge]\n    columns:\n", "ties-5, negmerge]\n    columns:\n"),
+    )
+    assert found == jobs("""
+        merge: mini-clip, digits, ties-5; mini-clip, letters, ties-5
+        sweep: mini-clip, digits, ties-5; mini-clip, letters, ties-5
+        select: mini-clip, digits, ties-5; mini-clip, letters, ties-5
+        evaluate: mini-clip, digits, ties-5; mini-clip, letters, ties-5
+        table: table1
+        report: demo
+    """)
+
+
+def of(everything: set[str], experiment: str, *rules: str) -> set[str]:
+    """Pick the jobs of some rules, of one experiment where the rule has any."""
+    places = tuple(f"{rule}: {experiment}, " for rule in rules)
+    return {job for job in everything if job.startswith(places)}
+
+
+CHOSEN = {"report: demo"} | {
+    f"table: {table}"
+    for table in ("table1", "table3", "mask", "beyond", "pool-size", "pool-composition")
+}
+DRAWN = {f"figure: {name}" for name in ("figure1a", "figure1b", "figure3", "pool-size")}
+AGAIN = ("sweep", "search", "select", "evaluate", "gradcam")
+# Merges that go by a choice, and what tells of them.
+BY_CHOICE = jobs("""
+    greedy: mini-clip, digits, greedy; mini-clip, letters, greedy
+    merge: mini-clip, digits, masked-single
+    sparsity: mini-clip, digits, mask
+    table: merge-times
+""")
+BASE = jobs("evaluate: mini-clip, digits, pretrained; mini-clip, letters, pretrained")
+
+
+def test_how_much_is_kept(after, everything):
+    found = after(("selection: {halvings: 2}", "selection: {halvings: 2, keep: 0.9}"))
+    # The base as well: each record of a score says how much was to be kept.
+    assert found == of(everything, "mini-clip", *AGAIN) | CHOSEN | DRAWN | BY_CHOICE
+
+
+def test_the_grid_of_coefficients(after, everything):
+    found = after(
+        ("coefficients: &grid {step: 0.15, stop: 1.5}", "coefficients: {step: 0.1}"),
+        ("coefficients: *grid", "coefficients: {step: 0.15, stop: 1.5}"),
+    )
+    assert found == (of(everything, "mini-clip", *AGAIN) - BASE) | CHOSEN | DRAWN | BY_CHOICE
+
+
+def test_a_setting_of_fine_tuning(after, everything):
+    found = after(("learning_rate: 0.001", "learning_rate: 0.002"))
+    rules = ("finetune", "merge", "greedy", "sparsity", "signs", *AGAIN)
+    shown = {"table: table4", "table: merge-times", "figure: figure2"}
+    assert found == (of(everything, "mini-clip", *rules) - BASE) | CHOSEN | DRAWN | shown
+
+
+def test_a_model_more_in_the_pool(after, everything):
+    found = after(("grid: {m: [1, 10], n: [1, 3]}", "grid: {m: [1, 5, 10], n: [1, 3]}"))
+    trained = {job for job in found if job.startswith("finetune")}
+    assert trained == jobs("""
+        finetune: mini-clip, digits, m5-n1; mini-clip, letters, m5-n1
+        finetune: mini-clip, digits, m5-n3; mini-clip, letters, m5-n3
+    """)
+    assert "sweep: mini-clip, digits, m1-n1" not in found
+    assert "merge: mini-clip, digits, negmerge-2" not in found
+    assert not of(found, "mini-resnet", "train", "unlearn", "merge", "sweep")

@@ -6,7 +6,7 @@ STUDY ?= demo
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: study test test-smoke test-faults test-demo test-slurm lint format bench lock audit clean help
+.PHONY: study test test-smoke test-demo test-faults test-slurm lint format bench lock audit clean help
 
 study: $(READY)  ## install into .venv and run a study to its report (STUDY=demo CORES=all)
 	$(BIN)/snakemake --cores $(CORES) --quiet reason -- results/$(STUDY)/report.html

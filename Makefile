@@ -12,7 +12,7 @@ TAKES = $(if $(filter demo,$(STUDY)),about ten minutes on two cores where nothin
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
-.PHONY: study test test-smoke test-faults test-demo test-slurm lint format bench lock audit clean help
+.PHONY: study test test-smoke test-demo test-faults test-slurm lint format bench lock audit clean help
 
 study: $(READY)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'

@@ -18,7 +18,7 @@ from negmerge.settings.yaml12 import load_yaml
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
-# Folders with tests that take seconds each, the longest first.
+# Folders whose tests take seconds each: they start first, so that both workers end with short ones.
 LONG = ("conda", "workflow", "planning", "packaging")
 
 pytest_plugins = ["tiny_study"]
@@ -30,14 +30,18 @@ settings.load_profile("project")
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Put long tests first, so that both workers have something to do until the end."""
+    """Put long tests first, and keep those of a file together: what they share is made once."""
 
     def place(item) -> int:
         folder = item.path.parent.name
         return LONG.index(folder) if folder in LONG else len(LONG)
 
     items.sort(key=place)
+    for item in items:
+        if place(item) < len(LONG):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 class Golden:

@@ -55,10 +55,7 @@ CHOICES = {
     "reporting": "reporting/tables,reporting/figures",
 }
 
-pytestmark = [
-    pytest.mark.xdist_group("conda"),
-    pytest.mark.skipif(sys.platform == "win32", reason="the command is a shell script"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the command is a shell script")
 
 
 class Checkout:

@@ -67,7 +67,10 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(checkout, finis
     rounds = 0
     while rounds < ROUNDS:
         run = disturbed.start("--cores", chance.choice("12"), "--keep-going", "--", REPORT)
-        time.sleep(chance.uniform(3, 15))
+        # However busy the machine is, some jobs have begun.
+        while run.poll() is None and not jobs_below(run.pid):
+            time.sleep(0.1)
+        time.sleep(chance.uniform(0, 12))
         if run.poll() is None:
             chance.choice(KILLS)(run, chance)
             rounds += 1

@@ -103,10 +103,10 @@ def test_a_damaged_checkpoint_is_named_and_the_rest_stays(editable, damage, mess
     assert message in log
     assert len(log.splitlines()) == 1
     assert message in run.stderr, "the log must be shown"
-    assert (
-        before["clip/digits/merged/negmerge.safetensors"]
-        == editable.artefacts()["clip/digits/merged/negmerge.safetensors"]
-    )
+    # The job that was forced has lost its output, and no other file has changed.
+    after = editable.artefacts()
+    assert after.items() <= before.items()
+    assert "clip/digits/merged/uniform.safetensors" in after
 
 
 def test_a_gpu_that_is_not_there_is_no_reason_to_use_the_cpu(editable):

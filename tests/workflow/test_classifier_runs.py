@@ -120,10 +120,6 @@ def test_the_sweep_of_a_searched_method_say_what_was_tried(finished):
             assert choice["unchanged"] == (choice["vector"] == "original")
 
 
-# What these share is made once, on one worker.
-on_one_worker = pytest.mark.xdist_group("asked")
-
-
 @pytest.fixture(scope="module")
 def asked(finished, tmp_path_factory):
     """The finished study with unlearned models as files, which are made when asked for."""
@@ -135,7 +131,6 @@ def asked(finished, tmp_path_factory):
     return copy
 
 
-@on_one_worker
 def test_a_searched_method_takes_over_one_of_its_models(asked):
     choice = records(asked, "selected", "trial1", "gradient-ascent")["retain"]
     places = ("unlearned/gradient-ascent", "candidates/gradient-ascent", "trained/original")
@@ -145,7 +140,6 @@ def test_a_searched_method_takes_over_one_of_its_models(asked):
     assert all(np.array_equal(unlearned[key], chosen[key]) for key in chosen)
 
 
-@on_one_worker
 def test_batch_statistics_are_measured_anew_where_a_vector_was_subtracted(asked):
     statistic = "network.bn1.running_var"
     chosen = records(asked, "selected", "trial1", "negmerge")

@@ -9,8 +9,6 @@ from negmerge.planning.jobs import list_jobs
 from negmerge.planning.plan import make_plan
 
 TASK = "results/tiny/clip/digits"
-# One run for all tests, on one worker.
-pytestmark = pytest.mark.xdist_group("kept files")
 TARGETS = ["results/tiny/tables/sparsity.csv", f"{TASK}/scores/negmerge.json"]
 
 

@@ -4,10 +4,10 @@ A model that only hides what it knew is back at once; compare it with Retrain, w
 images for the first time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from negmerge.data.loading import Batch
@@ -35,15 +35,21 @@ def relearn_epochs(
     Returns:
         0 if the model reaches the target as it is; None if it does not within these epochs.
     """
-    optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate)
+    parameters = list(network.parameters())
     if accuracy(network, None, forget, device).correct >= target:
         return 0
     for number, batches in enumerate(epochs, 1):
         network.train()
         for images, labels in batches:
-            optimizer.zero_grad(set_to_none=True)
-            functional.cross_entropy(network(images.to(device)), labels.to(device)).backward()
-            optimizer.step()
+            loss = functional.cross_entropy(network(images.to(device)), labels.to(device))
+            _step(parameters, torch.autograd.grad(loss, parameters), learning_rate)
         if accuracy(network, None, forget, device).correct >= target:
             return number
     return None
+
+
+@torch.no_grad()
+def _step(parameters: Sequence[Tensor], gradients: Sequence[Tensor], learning_rate: float) -> None:
+    """Take a step of plain SGD; the first optimizer of torch's that is built takes a second."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.add_(gradient, alpha=-learning_rate)

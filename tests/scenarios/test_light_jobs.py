@@ -8,17 +8,21 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
-# `torch._dynamo` comes with torchvision, and with the first optimizer of torch's.
+# `torch._dynamo` comes with torchvision, with the first optimizer of torch's, and with its
+# `use_deterministic_algorithms`.
 HEAVY = {"torch", "torch._dynamo", "torchvision", "timm", "open_clip", "sklearn", "matplotlib"}
 
 # Executes the imports of a script, then more code, and names what of HEAVY is loaded.
 PROGRAM = f"""
 import ast, json, sys
 from pathlib import Path
+from types import SimpleNamespace
 body = ast.parse(Path(sys.argv[1]).read_text()).body
 imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
 exec(compile(ast.Module(imports, []), sys.argv[1], "exec"))
 row = json.loads(sys.argv[2])
+params = SimpleNamespace(torch_threads=1, get=dict().get)
+JOB = SimpleNamespace(params=params, threads=1, resources=dict())
 exec(sys.argv[3])
 print(json.dumps(sorted({HEAVY} & set(sys.modules))))
 """
@@ -26,9 +30,11 @@ print(json.dumps(sorted({HEAVY} & set(sys.modules))))
 CLASSIFIER = """
 import torch
 from negmerge.evaluation.relearning import relearn_epochs
+from negmerge.jobs import compute
 from negmerge.models.classifiers import build_classifier, load_classifier
 from negmerge.scenarios.classifier import jobs
 from negmerge.settings.recipe import Augmentation
+compute.prepare(JOB)
 model = load_classifier(row, build_classifier(row, 2).state_dict(), "model")
 batches = [(torch.rand(4, 3, row["size"], row["size"]), torch.tensor([0, 1, 0, 1]))]
 relearn_epochs(model, [batches], batches, 5, 0.1, torch.device("cpu"))
@@ -39,8 +45,10 @@ for augmentation in (None, Augmentation(crop_scale=None, padding=2, flip=0.5)):
 """
 
 ZERO_SHOT = """
+from negmerge.jobs import compute
 from negmerge.models.image_encoder import image_tower
 from negmerge.scenarios.zero_shot import jobs
+compute.prepare(JOB)
 image_tower(row)
 jobs.augmentation.evaluation_transform(row["size"], row["mean"], row["std"])
 """

@@ -67,6 +67,9 @@ class SmallTransform:
         std: likewise.
         padding: how far the crop moves at most, in pixels.
         flip: the probability of a horizontal flip.
+
+    Attributes:
+        is_random: whether it draws random numbers.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class SmallTransform:
         flip: float = 0.0,
     ):
         self.size, self.padding, self.flip = size, padding, flip
+        self.is_random = bool(padding or flip)
         self.mean, self.std = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
         self.normalises = bool(self.mean.any() or (self.std != 1).any())
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError, find
-from negmerge.models.image_encoder import IMAGE_PREFIX
+from negmerge.models.vision_transformer import IMAGE_PREFIX
 from negmerge.states import State, shapes
 
 

@@ -9,8 +9,6 @@ from negmerge.checks import require_same_tensors
 from negmerge.models.vision_transformer import VisionTransformer, is_plain
 from negmerge.states import shapes
 
-IMAGE_PREFIX = "visual."
-
 
 class ImageEncoder(nn.Module):
     """CLIP's image tower with normalised features.

@@ -12,7 +12,8 @@ from torch.func import functional_call, jvp
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from negmerge.models.image_encoder import IMAGE_PREFIX, ImageEncoder
+from negmerge.models.image_encoder import ImageEncoder
+from negmerge.models.vision_transformer import IMAGE_PREFIX
 from negmerge.states import State
 
 

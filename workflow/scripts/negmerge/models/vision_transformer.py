@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+# What the names of its tensors begin with inside CLIP.
+IMAGE_PREFIX = "visual."
 # The settings of open_clip's `vision_cfg` that this tower has, all of them needed.
 SETTINGS = {"image_size", "patch_size", "width", "layers", "head_width"}
 

@@ -29,7 +29,8 @@ from negmerge.data.augmentation import training_transform
 from negmerge.data.loading import TrainingBatches
 from negmerge.evaluation.accuracy import predict
 from negmerge.models.classifiers import build_classifier
-from negmerge.models.clip import ImageEncoder, build_clip
+from negmerge.models.clip import build_clip
+from negmerge.models.image_encoder import ImageEncoder
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.training import fit, learning_rate
@@ -50,7 +51,7 @@ def build(row: dict) -> tuple[nn.Module, Tensor | None]:
     """Return a network with new weights, and its head if it is CLIP's."""
     if "kind" in row["architecture"]:
         return build_classifier(row, CLASSES), None
-    encoder = ImageEncoder(build_clip(row))
+    encoder = ImageEncoder(build_clip(row).visual)
     size = encoder(torch.zeros(1, 3, row["size"], row["size"])).shape[1]
     return encoder, 100 * functional.normalize(torch.randn(CLASSES, size), dim=1)
 

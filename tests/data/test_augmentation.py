@@ -3,11 +3,14 @@ import random
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
+from torchvision import transforms
 from torchvision.transforms import ToTensor
 
-from negmerge.data.augmentation import evaluation_transform, training_transform
+from negmerge.data.augmentation import SmallTransform, evaluation_transform, training_transform
 from negmerge.settings.recipe import Augmentation
 
 MEAN, STD = (0.2, 0.4, 0.6), (0.5, 0.25, 0.1)
@@ -170,3 +173,37 @@ def test_small_images_are_flipped_as_often_as_is_asked_for():
 def test_settings_that_do_not_go_together_are_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         Augmentation(**settings)
+
+
+def torchvision_s(size, mean, std, padding, flip):
+    return transforms.Compose(
+        [
+            transforms.Resize(size, transforms.InterpolationMode.BICUBIC),
+            transforms.CenterCrop(size),
+            *([transforms.RandomCrop(size, padding=padding)] if padding else []),
+            *([transforms.RandomHorizontalFlip(flip)] if flip else []),
+            transforms.ToTensor(),
+            transforms.Normalize(mean, std),
+        ]
+    )
+
+
+@given(
+    sides=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    size=st.integers(1, 40),
+    numbers=st.integers(0, 2**32 - 1),
+    padding=st.integers(0, 6),
+    flip=st.sampled_from([0.0, 0.3, 1.0]),
+    normalisation=st.sampled_from([(MEAN, STD), PLAIN]),
+)
+def test_numbers_and_pixels_are_torchvision_s(sides, size, numbers, padding, flip, normalisation):
+    pixels = np.random.default_rng(numbers).integers(0, 256, (*sides, 3), np.uint8)
+    image = Image.fromarray(pixels)
+    found = []
+    for build in (SmallTransform, torchvision_s):
+        torch.manual_seed(numbers)
+        transform = build(size, *normalisation, padding, flip)
+        found.append([*(transform(image) for _ in range(3)), torch.get_rng_state()])
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+        assert one.stride() == other.stride()

@@ -7,15 +7,9 @@ from open_clip.transformer import QuickGELU
 from torch.nn import functional
 
 from negmerge.errors import UserError
-from negmerge.models.clip import (
-    ImageEncoder,
-    build_clip,
-    encode_prompts,
-    image_encoder,
-    split_state,
-    text_model,
-)
+from negmerge.models.clip import build_clip, encode_prompts, split_state, text_model
 from negmerge.models.freezing import freeze, is_frozen
+from negmerge.models.image_encoder import ImageEncoder, image_encoder
 
 PAPER = ("ViT-B-32", "ViT-B-16", "ViT-L-14")
 # Numbers in the visual part, in its attention blocks, and in the text part outside of its blocks.
@@ -66,7 +60,7 @@ def test_the_paper_s_models_have_the_paper_s_sizes(name, clip):
 
 @pytest.mark.parametrize("frozen", ["attention", "nothing"])
 def test_freezing_leaves_the_rest_to_train(name, clip, frozen):
-    encoder = ImageEncoder(clip)
+    encoder = ImageEncoder(clip.visual)
     freeze(encoder, frozen)
     trainable = count(p for p in encoder.parameters() if p.requires_grad)
     assert trainable == VISUAL[name] - (ATTENTION[name] if frozen == "attention" else 0)
@@ -111,9 +105,9 @@ def assert_sees_images(encoder, size):
 
 
 def test_two_images_have_two_embeddings(catalogue, mini):
-    assert_sees_images(ImageEncoder(build_clip(mini)), mini["size"])
+    assert_sees_images(ImageEncoder(build_clip(mini).visual), mini["size"])
     row = catalogue.models["ViT-B-32"].model_dump()
-    assert_sees_images(ImageEncoder(build_clip(row)), row["size"])
+    assert_sees_images(ImageEncoder(build_clip(row).visual), row["size"])
 
 
 def test_features_are_those_of_open_clip(mini):
@@ -121,7 +115,7 @@ def test_features_are_those_of_open_clip(mini):
     batch = images(3, mini["size"])
     with torch.no_grad():
         expected = clip.encode_image(batch, normalize=True)
-        assert torch.equal(ImageEncoder(clip)(batch), expected)
+        assert torch.equal(ImageEncoder(clip.visual)(batch), expected)
 
 
 def test_an_encoder_comes_back_from_its_state(mini):
@@ -131,7 +125,7 @@ def test_an_encoder_comes_back_from_its_state(mini):
     assert encoder.state_dict().keys() == image.keys()
     with torch.no_grad():
         batch = images(2, mini["size"])
-        assert torch.equal(encoder(batch), ImageEncoder(clip)(batch))
+        assert torch.equal(encoder(batch), ImageEncoder(clip.visual)(batch))
 
 
 def test_a_text_part_comes_back_from_its_state(mini):

@@ -9,7 +9,7 @@ from torch import nn
 from negmerge.errors import UserError
 from negmerge.evaluation.gradcam import gradcam
 from negmerge.models.classifiers import build_classifier
-from negmerge.models.clip import ImageEncoder
+from negmerge.models.image_encoder import ImageEncoder
 from negmerge.models.last_stage import last_stage
 
 CLIP = {
@@ -22,7 +22,7 @@ ROW = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 32}
 
 def clip(**changes):
     vision = CLIP["vision_cfg"] | changes
-    return ImageEncoder(open_clip.CLIP(**CLIP | {"vision_cfg": vision}))
+    return ImageEncoder(open_clip.CLIP(**CLIP | {"vision_cfg": vision}).visual)
 
 
 def classifier(**architecture):

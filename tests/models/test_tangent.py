@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from negmerge.models.clip import ImageEncoder, build_clip, image_encoder
+from negmerge.models.clip import build_clip
+from negmerge.models.image_encoder import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder, linearised
 from negmerge.states import shapes
 
@@ -68,7 +69,9 @@ def test_it_is_linear_in_the_weights(reference):
 def clip(catalogue):
     row = catalogue.models["mini-clip"].model_dump()
     torch.manual_seed(0)
-    base = {name: t.clone() for name, t in ImageEncoder(build_clip(row)).state_dict().items()}
+    base = {
+        name: t.clone() for name, t in ImageEncoder(build_clip(row).visual).state_dict().items()
+    }
     generator = torch.Generator().manual_seed(1)
     moved = {
         name: tensor + 0.02 * torch.randn(tensor.shape, generator=generator)

@@ -13,7 +13,8 @@ from timm.models import get_pretrained_cfg
 from negmerge.errors import UserError
 from negmerge.files import sha256
 from negmerge.models.classifiers import SWIN, build_classifier
-from negmerge.models.clip import image_encoder, load_clip, split_state, text_model
+from negmerge.models.clip import load_clip, split_state, text_model
+from negmerge.models.image_encoder import image_encoder
 from negmerge.models.weights import fetch, weights_file
 
 ARCHITECTURE = "ViT-S-32-alt"

@@ -75,6 +75,19 @@ def test_a_network_is_compiled_where_that_is_wanted(monkeypatch, wanted):
     assert compiled == ([found] if wanted else [])
 
 
+def test_a_compiler_knows_that_a_job_is_deterministic(monkeypatch):
+    told = []
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *a, **k: told.append((a, k)))
+    params = SimpleNamespace(torch_threads=torch.get_num_threads(), get={"seed": 0}.get)
+    compute.prepare(SimpleNamespace(params=params, threads=1, resources={"gpu": 0}))
+    monkeypatch.setattr(nn.Module, "compile", lambda module: None)
+    tuned(network(), Compute())
+    assert told == []
+    tuned(network(), Compute(compile=True))
+    torch.set_deterministic_debug_mode("default")
+    assert told == [((True,), {"warn_only": False})]
+
+
 @pytest.mark.parametrize(
     ("precision", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)]
 )

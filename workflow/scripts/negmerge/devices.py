@@ -45,6 +45,11 @@ def tuned(network: Network, settings: Compute) -> Network:
         # A bound method: a copy of the network gets one of its own.
         network.forward = MethodType(_forward_in_bf16, network)
     if settings.compile:
+        # What torch was set up with is set anew, so that its compiler knows of it.
+        torch.use_deterministic_algorithms(
+            torch.are_deterministic_algorithms_enabled(),
+            warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
+        )
         network.compile()
     return network
 

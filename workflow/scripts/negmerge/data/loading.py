@@ -81,17 +81,22 @@ class Augmented(Dataset):
 
     def __init__(self, items: Sequence, transform: Transform, seed: int):
         self.items, self.transform, self.seed = items, transform, seed
+        self._is_random = getattr(transform, "is_random", True)
 
     def __getitem__(self, key: tuple[int, int]):
         """Return the image (3, size, size) and the label of item `key[1]` in epoch `key[0]`."""
         image, label = self.items[key[1]]
+        if self._is_random:
+            self._seed(key)
+        return self.transform(image), label
+
+    def _seed(self, key: tuple[int, int]) -> None:
+        """Seed what timm and torchvision draw from, the three global generators."""
         seed = int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])
-        # timm and torchvision draw from these three global generators. torch.manual_seed would
-        # also seed every accelerator, which takes as long as the rest of the item.
         random.seed(seed)
         np.random.seed(seed)
+        # torch.manual_seed would also seed every accelerator, which takes as long as all the rest.
         torch.default_generator.manual_seed(seed)
-        return self.transform(image), label
 
 
 def batches_per_epoch(items: int, batch_size: int) -> int:

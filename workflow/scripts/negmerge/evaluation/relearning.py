@@ -4,10 +4,10 @@ A model that only hides what it knew is back at once; compare it with Retrain, w
 images for the first time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from negmerge.data.loading import Batch
@@ -25,7 +25,8 @@ def relearn_epochs(
     """Count the epochs of plain SGD on the forget set until enough of it is classified correctly.
 
     Args:
-        network: the unlearned model, on `device`; it is trained.
+        network: the unlearned model, on `device`, which does not reach the target as it is; it is
+            trained.
         epochs: the training batches of each epoch.
         forget: the forget images in batches, for counting.
         target: right answers to reach; the original model's.
@@ -33,17 +34,21 @@ def relearn_epochs(
         device: where to compute.
 
     Returns:
-        0 if the model reaches the target as it is; None if it does not within these epochs.
+        At least 1; None if the model does not reach the target within these epochs.
     """
-    optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate)
-    if accuracy(network, None, forget, device).correct >= target:
-        return 0
+    parameters = list(network.parameters())
     for number, batches in enumerate(epochs, 1):
         network.train()
         for images, labels in batches:
-            optimizer.zero_grad(set_to_none=True)
-            functional.cross_entropy(network(images.to(device)), labels.to(device)).backward()
-            optimizer.step()
+            loss = functional.cross_entropy(network(images.to(device)), labels.to(device))
+            _step(parameters, torch.autograd.grad(loss, parameters), learning_rate)
         if accuracy(network, None, forget, device).correct >= target:
             return number
     return None
+
+
+@torch.no_grad()
+def _step(parameters: Sequence[Tensor], gradients: Sequence[Tensor], learning_rate: float) -> None:
+    """Take a step of plain SGD; the first optimizer of torch's that is built takes a second."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.add_(gradient, alpha=-learning_rate)

@@ -37,7 +37,8 @@ def prepare(snakemake: Any) -> Machine:
     params = snakemake.params
     taken = take_device(device_name(snakemake))
     torch.set_num_threads(params.torch_threads)
-    torch.use_deterministic_algorithms(True, warn_only=taken.type == "cuda")
+    # As `use_deterministic_algorithms`, which imports torch's compiler to tell it; see `tuned`.
+    torch.set_deterministic_debug_mode("warn" if taken.type == "cuda" else "error")
     torch.manual_seed(params.get("seed", 0))
     allow_tf32(False)
     return Machine(taken, max(0, snakemake.threads - params.torch_threads))

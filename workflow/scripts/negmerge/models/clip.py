@@ -1,36 +1,18 @@
-"""CLIP, cut into the image encoder that forgets and the text part that makes the heads."""
+"""CLIP by open_clip, cut into the image encoder and the text part that makes the heads."""
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import open_clip
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError, find
+from negmerge.models.vision_transformer import IMAGE_PREFIX
 from negmerge.states import State, shapes
-
-IMAGE_PREFIX = "visual."
-
-
-class ImageEncoder(nn.Module):
-    """CLIP's image tower with normalised features.
-
-    The state has the names that it has inside CLIP, `visual.*`, so a file of it can be loaded into
-    an open_clip model.
-    """
-
-    def __init__(self, clip: open_clip.CLIP):
-        super().__init__()
-        self.visual = clip.visual
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Encode images (n, 3, size, size) as unit vectors (n, dimensions)."""
-        return functional.normalize(self.visual(images), dim=-1)
 
 
 def build_clip(row: Mapping) -> open_clip.CLIP:
@@ -80,29 +62,6 @@ def split_state(clip: open_clip.CLIP) -> tuple[State, State]:
     state = {name: tensor.detach() for name, tensor in clip.state_dict().items()}
     image = {name: tensor for name, tensor in state.items() if name.startswith(IMAGE_PREFIX)}
     return image, {name: tensor for name, tensor in state.items() if name not in image}
-
-
-def image_encoder(
-    row: Mapping,
-    state: Mapping[str, Tensor],
-    where: str,
-    build: Callable[[open_clip.CLIP], ImageEncoder] = ImageEncoder,
-) -> ImageEncoder:
-    """Build the image encoder with the given weights.
-
-    Args:
-        row: as for `build_clip`.
-        state: the weights.
-        where: what errors call them.
-        build: makes the encoder of a model.
-
-    Raises:
-        UserError: `state` is that of another model.
-    """
-    encoder = build(build_clip(row))
-    require_same_tensors(shapes(encoder.state_dict()), shapes(state), where)
-    encoder.load_state_dict(state)
-    return encoder
 
 
 def text_model(row: Mapping, state: Mapping[str, Tensor], where: str) -> open_clip.CLIP:

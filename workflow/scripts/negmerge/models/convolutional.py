@@ -6,8 +6,7 @@ names of the tensors those of torchvision.
 
 from collections import OrderedDict
 
-from torch import nn
-from torchvision.models.resnet import BasicBlock
+from torch import Tensor, nn
 
 # VGG-16's convolutions by stage. There is a pooling between two stages, none after the last.
 VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -19,11 +18,34 @@ LINEAR_STD = 0.01
 def _initialise(network: nn.Module) -> nn.Module:
     """Draw the convolutions from Kaiming's normal distribution; their biases start at 0."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        # Without numbers there is nothing to draw, and torch would import its compiler for it.
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return network
+
+
+class _Block(nn.Module):
+    """Two convolutions, and a way around them (He et al., 2016).
+
+    torchvision's `BasicBlock`, with its names of the tensors; torchvision takes a second to import.
+    """
+
+    def __init__(self, inputs: int, width: int, stride: int = 1, shortcut: nn.Module | None = None):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = shortcut
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = self.relu(self.bn1(self.conv1(images)))
+        found = self.bn2(self.conv2(found))
+        found += images if self.downsample is None else self.downsample(images)
+        return self.relu(found)
 
 
 def _stage(inputs: int, width: int, stride: int) -> nn.Sequential:
@@ -34,7 +56,7 @@ def _stage(inputs: int, width: int, stride: int) -> nn.Sequential:
             nn.Conv2d(inputs, width, kernel_size=1, stride=stride, bias=False),
             nn.BatchNorm2d(width),
         )
-    return nn.Sequential(BasicBlock(inputs, width, stride, shortcut), BasicBlock(width, width))
+    return nn.Sequential(_Block(inputs, width, stride, shortcut), _Block(width, width))
 
 
 def resnet18(classes: int, width: int = 64) -> nn.Sequential:

@@ -6,14 +6,14 @@ Ortiz-Jimenez et al., *Task Arithmetic in the Tangent Space* (NeurIPS 2023).
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import open_clip
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from negmerge.models.clip import IMAGE_PREFIX, ImageEncoder
+from negmerge.models.image_encoder import ImageEncoder
+from negmerge.models.vision_transformer import IMAGE_PREFIX
 from negmerge.states import State
 
 
@@ -55,12 +55,12 @@ class TangentEncoder(ImageEncoder):
     know nothing of the mode; only the base makes it linear.
 
     Args:
-        clip: the model, with any weights.
+        tower: the image tower, with any weights.
         base: the state of the image encoder before fine-tuning.
     """
 
-    def __init__(self, clip: open_clip.CLIP, base: State):
-        super().__init__(clip)
+    def __init__(self, tower: nn.Module, base: State):
+        super().__init__(tower)
         self._names = [name for name, _ in self.visual.named_parameters()]
         for number, name in enumerate(self._names):
             # Buffers move to a device with the model; they are not in its state.

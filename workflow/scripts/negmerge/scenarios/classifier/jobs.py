@@ -112,6 +112,9 @@ class Classifier:
         original = self.network(read_state(self._files["base"]), self._files["base"])
         target = accuracy(original, None, in_order, self._device).correct
         recipe = Recipe(epochs=1, batch_size=settings["batch_size"])
+        found: dict = {"limit": settings["epochs"], "target": target}
+        if accuracy(network, None, in_order, self._device).correct >= target:
+            return {"epochs": [0] * settings["seeds"]} | found
         unlearned = {name: value.clone() for name, value in network.state_dict().items()}
         epochs = []
         for number in range(settings["seeds"]):
@@ -127,7 +130,7 @@ class Classifier:
                     self._device,
                 )
             )
-        return {"epochs": epochs, "limit": settings["epochs"], "target": target}
+        return {"epochs": epochs} | found
 
     def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Measure the statistics of batch normalisation anew, on retain images."""

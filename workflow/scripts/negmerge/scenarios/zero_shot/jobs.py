@@ -10,7 +10,7 @@ from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.loading import Part
 from negmerge.devices import tuned
-from negmerge.models.clip import ImageEncoder, image_encoder
+from negmerge.models.image_encoder import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
 from negmerge.scenarios.scenario import Outputs, Purpose, Role
 from negmerge.scenarios.zero_shot.parts import PARTS

@@ -1,4 +1,4 @@
-# Look-ups of what a job asks of the machine, and of what makes it run again: seeds and code.
+# Look-ups of what a job asks of the machine, and of what decides that it runs again: seeds and code.
 from negmerge.dependencies import code_digest
 from negmerge.planning import work
 from negmerge.planning.estimates import Estimates
@@ -11,7 +11,7 @@ def gpus(wildcards):
 
 
 def with_loaders(torch_threads):
-    """A look-up of threads: four processes load images for a GPU, unless `set-threads` differs."""
+    """A look-up of threads: four processes load images for a GPU, if no `set-threads` says else."""
     return lambda wildcards: torch_threads + 4 * gpus(wildcards)
 
 
@@ -42,7 +42,7 @@ def job_seed(level):
 
 
 def task_seed(level):
-    """A look-up of a seed that all models of a task share, so that their measurements match."""
+    """A look-up of a seed that all models of a task share, so that they are measured alike."""
 
     def look_up(wildcards):
         seed = study(wildcards).seed_of(wildcards.experiment, level)

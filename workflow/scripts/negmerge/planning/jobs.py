@@ -50,7 +50,9 @@ def require_workflow() -> None:
         UserError: Snakemake is not installed, or there is no workflow in the working folder.
     """
     if find_spec("snakemake") is None:
-        raise UserError("Snakemake, which lists the jobs, is not installed; `make` installs it")
+        raise UserError(
+            "Snakemake is not installed, and only it lists the jobs; `make` installs it"
+        )
     if not Path("Snakefile").is_file():
         raise UserError("no Snakefile in this folder; run the command in the workflow's folder")
 

@@ -38,7 +38,7 @@ class Data:
         retain_in_order: the rest, likewise.
         retain_augmented: the rest, augmented but not shuffled.
         classes: how many classes there are.
-        seed: decides what a method draws at random.
+        seed: what a method draws at random is drawn from this seed.
     """
 
     forget: Loader
@@ -51,7 +51,7 @@ class Data:
 
 
 class TrainingOptions(Settings):
-    """The options that all methods that train share."""
+    """The options that all methods share which train."""
 
     epochs: PositiveInt = Field(description="Passes over the images.")
     learning_rate: Positive = Field(description="Peak learning rate.")

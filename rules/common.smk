@@ -2,6 +2,7 @@
 import re
 import sys
 from functools import cache, wraps
+from inspect import signature
 from operator import attrgetter
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def checked(look_up):
         except UserError as error:
             sys.exit(f"error: {error}")
 
+    # Snakemake asks for it 30 times a job, which would take a tenth of the time of a dry run.
+    wrapper.__signature__ = signature(look_up)
     return wrapper
 
 
@@ -52,27 +55,32 @@ def intermediate(path):
     return find("value of checkpoints", config.get("checkpoints", "all"), marks)(path)
 
 
+@checked
 def study(wildcards):
     return read_study(wildcards.study)
 
 
+@checked
 def experiment(wildcards):
     return find("experiment", wildcards.experiment, study(wildcards).experiments)
 
 
 def setting(place, of=experiment):
     """A look-up of one setting, e.g. `coefficients.values`."""
-    return lambda wildcards: attrgetter(place)(of(wildcards))
+    return checked(lambda wildcards: attrgetter(place)(of(wildcards)))
 
 
+@checked
 def prompts(wildcards):
     return find("data set", wildcards.dataset, catalogue().prompts).model_dump()
 
 
+@checked
 def model(wildcards):
     return catalogue().models[experiment(wildcards).model].model_dump()
 
 
+@checked
 def pretrain(wildcards):
     return experiment(wildcards).pretraining(catalogue().prompts)
 
@@ -93,6 +101,7 @@ def of_method(name):
     return checked(lambda wildcards: getattr(experiment(wildcards), name)(wildcards.method))
 
 
+@checked
 def validation(wildcards):
     chosen = experiment(wildcards)
     return {
@@ -103,34 +112,40 @@ def validation(wildcards):
     }
 
 
+@checked
 def method_name(wildcards):
     return methods.base_name(wildcards.method)
 
 
 def shown(what):
     """A look-up of the `table` or `figure` that a path names."""
-    return lambda wildcards: find(what, wildcards[what], getattr(study(wildcards), f"{what}s"))
+    return checked(
+        lambda wildcards: find(what, wildcards[what], getattr(study(wildcards), f"{what}s"))
+    )
 
 
 def kind_of(what):
     """A look-up of the kind of the `table` or `figure` that a path names."""
     load = {"table": table_kind, "figure": figure_kind}[what]
-    return lambda wildcards: load(shown(what)(wildcards).kind)
+    return checked(lambda wildcards: load(shown(what)(wildcards).kind))
 
 
 def shown_methods(what):
     """A look-up of the methods in the `table` or `figure` that a path names."""
-    return lambda wildcards: shown(what)(wildcards).method_names
+    return checked(lambda wildcards: shown(what)(wildcards).method_names)
 
 
+@checked
 def dataset(wildcards):
     return find("data set", wildcards.dataset, catalogue().datasets)
 
 
+@checked
 def download_of(wildcards):
     return find("file", wildcards.file, dataset(wildcards).downloads).model_dump()
 
 
+@checked
 def by_hand_of(wildcards):
     """All that a person has to fetch with a file, so that one message names everything."""
     is_manual = find("file", wildcards.file, dataset(wildcards).downloads).manual
@@ -140,6 +155,7 @@ def by_hand_of(wildcards):
 re_estimates = setting("re_estimates")
 
 
+@checked
 def forgotten_classes(wildcards):
     """The class names of the data set whose images are forgotten."""
     found = experiment(wildcards).inputs(wildcards.task, ("forget",))

@@ -10,6 +10,7 @@ def images(name):
     return f"{config['data']}/{name}/images.safetensors"
 
 
+@checked
 def preparation_times(wildcards):
     names = study(wildcards).datasets
     return [f"{config['data']}/benchmarks/prepare/{name}.tsv" for name in names]
@@ -25,6 +26,7 @@ def files_of(name):
     ]
 
 
+@checked
 def source_files(wildcards):
     return files_of(wildcards.dataset)
 
@@ -35,6 +37,7 @@ def weights_of(name):
     return ancient(f"{config['data']}/weights/{name}") if fetched else []
 
 
+@checked
 def weights_record(wildcards):
     return weights_of(experiment(wildcards).model)
 
@@ -47,11 +50,13 @@ def all_downloads(wildcards):
     return files + [record for name in models if (record := weights_of(name))]
 
 
+@checked
 def pretraining_data(wildcards):
     settings = experiment(wildcards).pretrain
     return [images(name) for name in settings.sources] if settings else []
 
 
+@checked
 def base(wildcards):
     folder = f"results/{wildcards.study}/{wildcards.experiment}"
     return f"{folder}/{experiment(wildcards).BASE}".format(**wildcards)
@@ -60,6 +65,7 @@ def base(wildcards):
 def role_inputs(*roles):
     """A look-up of the images in some roles, or all, and of what else tells what they are."""
 
+    @checked
     def look_up(wildcards):
         chosen = experiment(wildcards)
         folder = f"results/{wildcards.study}/{wildcards.experiment}"
@@ -69,34 +75,37 @@ def role_inputs(*roles):
             for name, (kind, what) in found.items()
         }
 
-    return checked(look_up)
+    return look_up
 
 
 def in_task(place, by):
     """A look-up of paths in the task's folder: `place` of the experiment and a wildcard."""
 
+    @checked
     def look_up(wildcards):
         folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
         return [f"{folder}/{found}" for found in place(experiment(wildcards), wildcards[by])]
 
-    return checked(look_up)
+    return look_up
 
 
 def of_shown(place, what):
     """A look-up of paths in the task's folder: `place` of each method that a table or figure shows."""
 
+    @checked
     def look_up(wildcards):
         folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
         chosen = experiment(wildcards)
         found = [file for name in shown_methods(what)(wildcards) for file in place(chosen, name)]
         return [f"{folder}/{file}" for file in dict.fromkeys(found)]
 
-    return checked(look_up)
+    return look_up
 
 
 def in_study(place, of):
     """A look-up of paths in the study's folder: `place` of the study and a part of it, by name."""
 
+    @checked
     def look_up(wildcards):
         folder = f"results/{wildcards.study}"
         found = place(study(wildcards), of(wildcards))
@@ -108,6 +117,7 @@ def in_study(place, of):
     return look_up
 
 
+@checked
 def published_cells(wildcards):
     names = shown("table")(wildcards).published
     return [shipped(ROOT / "config" / "published" / f"{name}.csv") for name in names]

@@ -6,18 +6,19 @@ from negmerge.seeds import derive_seed
 from negmerge.settings.costs import load_costs
 
 
+@checked
 def gpus(wildcards):
     return int((config.get("device") or study(wildcards).device) == "cuda")
 
 
 def with_loaders(torch_threads):
     """A look-up of threads: four processes load images for a GPU, if no `set-threads` says else."""
-    return lambda wildcards: torch_threads + 4 * gpus(wildcards)
+    return checked(lambda wildcards: torch_threads + 4 * gpus(wildcards))
 
 
 def growing(mem_mb):
     """A look-up of memory: as much again with each attempt."""
-    return lambda wildcards, attempt: attempt * mem_mb
+    return checked(lambda wildcards, attempt: attempt * mem_mb)
 
 
 @checked
@@ -28,12 +29,27 @@ def case(wildcards):
 
 costs = checked(load_costs)(ROOT / "config")
 asked = Estimates(case, gpus, costs)
-seconds, minutes, megabytes = asked.seconds, asked.minutes, asked.megabytes
+
+
+def seconds(step):
+    """A look-up of the seconds that a job takes, by what its step does."""
+    return checked(asked.seconds(step))
+
+
+def minutes(step):
+    """A look-up of the minutes that a job may take."""
+    return checked(asked.minutes(step))
+
+
+def megabytes(step):
+    """A look-up of the disk that the outputs of a job take."""
+    return checked(asked.megabytes(step))
 
 
 def job_seed(level):
     """A look-up of a seed: of the study's for a level, and the place of the job's output."""
 
+    @checked
     def look_up(wildcards, output):
         place = output[0].partition(f"results/{wildcards.study}/")[2]
         return derive_seed(study(wildcards).seed_of(wildcards.experiment, level), place)
@@ -44,6 +60,7 @@ def job_seed(level):
 def task_seed(level):
     """A look-up of a seed that all models of a task share, so that they are measured alike."""
 
+    @checked
     def look_up(wildcards):
         seed = study(wildcards).seed_of(wildcards.experiment, level)
         return derive_seed(seed, f"{wildcards.experiment}/{wildcards.task}")
@@ -66,6 +83,7 @@ def code(script, **choices):
 def job_code(script, **look_ups):
     """A look-up of the checksum of what a script reaches, in the experiment's scenario."""
 
+    @checked
     def look_up(wildcards):
         choices = {folder: choice(wildcards) for folder, choice in look_ups.items()}
         return code(script, **{plugins.SCENARIO_JOBS: experiment(wildcards).scenario}, **choices)
@@ -75,4 +93,4 @@ def job_code(script, **look_ups):
 
 def kind_code(what, folder):
     """A look-up of the checksum of what a script reaches, and the kind that it is to make."""
-    return lambda wildcards: code(what, **{folder: shown(what)(wildcards).kind})
+    return checked(lambda wildcards: code(what, **{folder: shown(what)(wildcards).kind}))

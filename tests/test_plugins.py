@@ -5,6 +5,7 @@ import pytest
 
 from negmerge import merging, plugins, unlearning
 from negmerge.errors import UserError
+from negmerge.settings.methods import options_of
 
 
 def test_choices_are_files_with_dashes():
@@ -32,8 +33,10 @@ def test_the_methods_are_what_the_files_define(methods, folder):
     assert "no-such-method" not in methods
     for name, method in methods.items():
         assert method is plugins.load(folder, name).METHOD
-        # The title is read from the file's text where torch shall not be loaded.
+        # The title is read from the file's text, and options lie in a file of their own, where torch
+        # shall not be loaded.
         assert method.title == plugins.title(folder, name)
+        assert method.options is options_of(name)
 
 
 @pytest.mark.parametrize("look_up", [plugins.path, plugins.load])
@@ -48,14 +51,13 @@ def test_unknown_choices_are_refused_with_the_nearest(look_up):
         look_up(plugins.MERGE_METHODS, "../engine")
 
 
-def test_a_study_without_options_is_checked_without_torch(without_options):
-    code = f"""
+def test_a_study_is_checked_without_torch():
+    code = """
 import sys
-from negmerge import plugins
 from negmerge.settings.study import load_study
-load_study({str(without_options)!r}, "example")
-plugins.names(plugins.MERGE_METHODS)
-sys.exit("torch" in sys.modules)
+for name in ("demo", "paper"):
+    load_study("config", name)
+sys.exit(bool({"matplotlib", "pandas", "torch"} & set(sys.modules)))
 """
     assert (
         subprocess.run([sys.executable, "-c", code], cwd=plugins.PACKAGE.parents[2]).returncode == 0

@@ -45,10 +45,16 @@ def run(library, *arguments):
     return done.stdout
 
 
-def test_the_merge_method_passes_its_own_test(library):
-    method, test = blocks("docs/add-a-merge-method.md", "python")
+def put_median(library):
+    """Put the example of the page on merge methods into a copy of the library; return its test."""
+    options, method, test = blocks("docs/add-a-merge-method.md", "python")
+    (library / "negmerge/settings/merge_options/median.py").write_text(options)
     (library / "negmerge/merging/methods/median.py").write_text(method)
-    (library / "test_median.py").write_text(test)
+    return test
+
+
+def test_the_merge_method_passes_its_own_test(library):
+    (library / "test_median.py").write_text(put_median(library))
     out = run(library, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_median.py")
     assert "2 passed" in out
 
@@ -68,9 +74,7 @@ def add(library, change_yaml):
 
 
 def test_a_study_may_name_the_merge_method(library, add):
-    (library / "negmerge/merging/methods/median.py").write_text(
-        blocks("docs/add-a-merge-method.md", "python")[0]
-    )
+    put_median(library)
     add("mini-clip", "table1", *blocks("docs/add-a-merge-method.md", "yaml"))
     check = (
         "from negmerge.cli import main;"
@@ -89,7 +93,8 @@ UNLEARN_PAGE = "docs/add-an-unlearn-method.md"
 @pytest.fixture
 def with_cf_last(library):
     """Put the example of the page on unlearn methods into a copy of the library."""
-    method, test = blocks(UNLEARN_PAGE, "python")
+    options, method, test = blocks(UNLEARN_PAGE, "python")
+    (library / "negmerge/settings/unlearn_options/cf_last.py").write_text(options)
     (library / "negmerge/unlearning/methods/cf_last.py").write_text(method)
     (library / "test_cf_last.py").write_text(test)
     return library
@@ -112,7 +117,7 @@ from negmerge.unlearning import METHODS
 method = METHODS["cf-last"]
 for field in method.options.model_fields.values():
     assert "choice" in field.description
-print(method.used_data(method.check("cf-last", {})))
+print(method.check("cf-last", {}).data_used)
 study = load_study("config", "demo")
 experiment = study.experiments["mini-resnet"]
 print(study.tables["table2"].rows["cf-last"])

@@ -72,7 +72,7 @@ def test_what_was_drawn_before_does_not_matter_though_the_model_draws(name):
 )
 def test_a_method_reads_only_the_images_that_it_says(name, options):
     method, options = METHODS[name], SHORT.get(name, {}) | options
-    used, data = method.used_data(method.check(name, options)), example_data()
+    used, data = method.check(name, options).data_used, example_data()
     if used != "all":
         other = {"forget": "retain", "retain": "forget"}[used]
         names = (other, f"{other}_in_order", *(["retain_augmented"] if used == "forget" else []))

@@ -3,8 +3,8 @@ from unlearning_examples import example_recipe
 
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Recipe, Settings
+from negmerge.settings.unlearning import TrainingOptions
 from negmerge.unlearning import METHODS, recipe_for
-from negmerge.unlearning.registry import TrainingOptions
 
 NAMES = {
     "boundary-expand": "forget",
@@ -68,7 +68,7 @@ def test_every_method_is_listed_here():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_method_says_what_it_reads_and_where_its_defaults_are_from(name):
     method = METHODS[name]
-    assert method.used_data(method.check(name, {})) == NAMES[name]
+    assert method.check(name, {}).data_used == NAMES[name]
     assert method.title
     assert "(" in method.reference
     assert issubclass(method.options, Settings)
@@ -82,7 +82,7 @@ def test_every_method_says_what_it_reads_and_where_its_defaults_are_from(name):
 @pytest.mark.parametrize("name", ["random-label", "salun"])
 def test_relabelling_without_a_pass_over_the_retain_set_reads_the_forget_set_only(name):
     method = METHODS[name]
-    assert method.used_data(method.check(name, {"retain": False})) == "forget"
+    assert method.check(name, {"retain": False}).data_used == "forget"
 
 
 def test_every_option_has_wrong_values_here():

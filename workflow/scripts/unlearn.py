@@ -36,7 +36,7 @@ with job(snakemake):
     how = rules, params.halvings, params.unchanged
     tuned = tune(labels.method, params.grid, train, validation, *how)
     report = {"method": params.method, "options": params.options, "grid": params.grid}
-    report["data_used"] = method.used_data(method.check(labels.method, params.options))
+    report["data_used"] = method.check(labels.method, params.options).data_used
     write_state(snakemake.output.candidates, stacked(tuned.states), report)
     write_points(snakemake.output.sweep, labels, tuned.points)
     chosen = [(rule.choose(tuned.points), rule.name) for rule in rules if params.grid]

@@ -22,6 +22,9 @@ TABLES = "reporting/tables"
 FIGURES = "reporting/figures"
 MERGE_METHODS = "merging/methods"
 UNLEARN_METHODS = "unlearning/methods"
+# What a study may set of these methods: files of the same names, which load no torch.
+MERGE_OPTIONS = "settings/merge_options"
+UNLEARN_OPTIONS = "settings/unlearn_options"
 SOURCES = "data/sources"
 # A folder each; what a study says of it loads no torch, what its jobs need does.
 SCENARIO_SETTINGS = "scenarios/*/settings"

@@ -57,7 +57,7 @@ def _record(name: str, kind: str) -> dict:
         texts = filter(None, (inspect.getdoc(module), inspect.getdoc(main)))
         explanation = "\n\n".join(texts).partition("\n\nRaises:")[0]
         if kind == "unlearn":
-            data_used = method.used_data(method.check(name, {}))
+            data_used = method.check(name, {}).data_used
     else:
         method = methods.SPECIAL[name]
         explanation = method.explanation

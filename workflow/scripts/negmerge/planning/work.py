@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from negmerge import plugins
 from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Cost
 from negmerge.settings.costs import Costs
 from negmerge.settings.counts import part_sizes
 from negmerge.settings.experiment import Experiment
+from negmerge.settings.options import checked
 
 
 @dataclass(frozen=True)
@@ -180,14 +180,14 @@ def sweep(case: Case) -> Work:
 def unlearn(case: Case) -> Work:
     """Train a model for each combination of the grid and for each halving, and measure them."""
     experiment, name = case.experiment, case.wildcards["method"]
-    method = plugins.load(plugins.UNLEARN_METHODS, methods.base_name(name)).METHOD
     use, rules = experiment.methods[name], len(experiment.selection.rules)
-    tried = [method.check(name, options) for options in methods.combinations(use)]
+    allowed = methods.options_of(name)
+    tried = [checked(name, allowed, options) for options in methods.combinations(use)]
     # What has no epochs reads the images once.
     epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]
     beside = 2 * experiment.selection.halvings * rules * len(scales)
-    used = method.used_data(tried[0])
+    used = tried[0].data_used
     images = sum(case.counts[r]["train"] for r in ("forget", "retain") if used in (r, "all"))
     measured = case.validation(*experiment.selection_roles)
     return case.work(

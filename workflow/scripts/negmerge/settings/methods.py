@@ -13,11 +13,13 @@ from pydantic import ConfigDict, Field
 
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
-from negmerge.settings.options import Described, Value
+from negmerge.settings.options import Described, Value, checked
 from negmerge.settings.recipe import Settings
 
 # Where each method of a kind is a file.
 FOLDERS = {"merge": plugins.MERGE_METHODS, "unlearn": plugins.UNLEARN_METHODS}
+# Where its options are one, if it has any.
+OPTIONS = {"merge": plugins.MERGE_OPTIONS, "unlearn": plugins.UNLEARN_OPTIONS}
 
 # The model that never saw what is forgotten: the reference of the classifier scenario.
 RETRAIN = "retrain"
@@ -189,9 +191,7 @@ def check(name: str, use: Use) -> None:
 
 
 def check_options(where: str, name: str, use: Use) -> None:
-    """Check the options of methods that are a file each, which say what they take.
-
-    A method without options is not loaded: its file imports torch, which takes a second.
+    """Check the options of methods that are a file each.
 
     Args:
         where: what errors begin with.
@@ -201,9 +201,18 @@ def check_options(where: str, name: str, use: Use) -> None:
     Raises:
         UserError: an unknown option or value.
     """
-    folder = FOLDERS.get(kind(name))
-    for options in filter(None, combinations(use)) if folder else ():
-        plugins.load(folder, base_name(name)).METHOD.check(where, options)
+    for given in combinations(use) if kind(name) in OPTIONS else ():
+        checked(where, options_of(name), given)
+
+
+def options_of(name: str) -> type[Settings]:
+    """Return what can be set of a method that is a file; no torch is loaded for it.
+
+    Raises:
+        UserError: no method has that name.
+    """
+    folder, method = OPTIONS[kind(name)], base_name(name)
+    return plugins.load(folder, method).Options if method in plugins.names(folder) else Settings
 
 
 def combinations(use: Use) -> list[dict[str, Value]]:

@@ -7,11 +7,11 @@ study is read. The sizes of data sets are those of their rows, which `prepare` h
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.methods import Use
+from negmerge.settings.options import checked
 from negmerge.settings.recipe import Recipe
 
 
@@ -80,16 +80,15 @@ def unlearning_runs(
         counts: the images of a task; None where they cannot be counted yet.
     """
     if shared.schedule != "steps" and not shared.warmup_steps and shared.grad_accum_steps == 1:
-        return  # Nothing can be wrong, and the methods' files, which import torch, stay unread.
+        return  # Nothing can be wrong.
     for name, use in uses.items():
         if methods.kind(name) != "unlearn":
             continue
-        method = plugins.load(plugins.UNLEARN_METHODS, methods.base_name(name)).METHOD
         for given in methods.combinations(use):
-            options = method.check(name, given)
+            options = checked(name, methods.options_of(name), given)
             epochs = getattr(options, "epochs", None)
             if epochs is not None:
-                used = method.used_data(options)
+                used = options.data_used
                 roles = ("forget", "retain") if used == "all" else (used,)
                 recipe = shared.model_copy(update={"epochs": epochs})
                 searched = ", ".join(f"{option} {given[option]}" for option in use.grid)

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
-from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from negmerge import plugins
 from negmerge.settings.options import Described
-from negmerge.settings.recipe import Positive, Recipe, Settings
+from negmerge.settings.recipe import Recipe, Settings
+from negmerge.settings.unlearning import TrainingOptions
 
 Batch = tuple[Tensor, Tensor]
-DataUsed = Literal["forget", "retain", "all"]
 
 
 class Loader(Protocol):
@@ -50,13 +49,6 @@ class Data:
     seed: int
 
 
-class TrainingOptions(Settings):
-    """The options that all methods share which train."""
-
-    epochs: PositiveInt = Field(description="Passes over the images.")
-    learning_rate: Positive = Field(description="Peak learning rate.")
-
-
 @dataclass(frozen=True)
 class Method(Described):
     """An unlearning method.
@@ -65,15 +57,9 @@ class Method(Described):
         run: changes a model in place, given its data, the checked options, the recipe of
             `recipe_for` and the device on which the model is. What it draws at random, and what the
             model does in training, such as dropout, is drawn from the seed of the data.
-        data_used: which images it reads; a function of the options where they decide it.
     """
 
     run: Callable[[nn.Module, Data, Any, Recipe, torch.device], None]
-    data_used: DataUsed | Callable[[Any], DataUsed]
-
-    def used_data(self, options: Settings) -> DataUsed:
-        """Return which images the method reads with these options."""
-        return self.data_used(options) if callable(self.data_used) else self.data_used
 
 
 def recipe_for(recipe: Recipe, options: Settings) -> Recipe:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from pydantic import Field
 from torch import nn
 from torch.optim import Optimizer
 
@@ -11,22 +10,7 @@ from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy
-from negmerge.unlearning.registry import Batch, Data, DataUsed, TrainingOptions
-
-
-class Relabelling(TrainingOptions):
-    """The option that these methods share."""
-
-    retain: bool = Field(
-        True,
-        description="A pass over the retain set after each pass over the forget set, as in "
-        "Unlearn-Saliency's code; otherwise the forget set only.",
-    )
-
-
-def data_used(options: Relabelling) -> DataUsed:
-    """Return which images are read."""
-    return "all" if options.retain else "forget"
+from negmerge.unlearning.registry import Batch, Data
 
 
 def with_random_labels(

@@ -3,7 +3,6 @@
 import math
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging import order
@@ -12,8 +11,7 @@ from negmerge.merging.blocks import Block, Vectors
 from negmerge.merging.devices import divisor
 from negmerge.merging.registry import Method
 from negmerge.seeds import derive_seed
-from negmerge.settings.options import Seed
-from negmerge.settings.recipe import Settings
+from negmerge.settings.merge_options.random_mask import Options
 
 # Whole numbers of this many bits are exact in float64, of which `order.select` finds the n-th.
 BITS = 52
@@ -22,12 +20,6 @@ BITS = 52
 ROUNDS = ((0x1AFD7ED558CCD, 27), (0xEB9FE1A85EC53, 25), (0x779B97F4A7C15, 26))
 
 Limits = dict[str, float]  # of each tensor the largest lot that is kept
-
-
-class Options(Settings):
-    """The option of the random mask."""
-
-    seed: Seed = Field(0, description="Seed of the draw.")
 
 
 def survey(vectors: Vectors, seed: int) -> Limits:

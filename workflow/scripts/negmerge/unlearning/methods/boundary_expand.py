@@ -1,28 +1,15 @@
 """Boundary Expanding: move what is to be forgotten into a class that does not exist."""
 
 import torch
-from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from negmerge.models.last_linear import last_linear
 from negmerge.seeds import derive_seed
-from negmerge.settings.recipe import Positive, Recipe
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.boundary_expand import Options
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy, passes
-from negmerge.unlearning.registry import Data, Method, TrainingOptions
-
-
-class Options(TrainingOptions):
-    """The options of Boundary Expanding."""
-
-    epochs: PositiveInt = Field(
-        10, description="Passes over the forget set; 10 by SalUn's authors (WorstCase, issue 1)."
-    )
-    learning_rate: Positive = Field(
-        1e-5,
-        description="Peak rate; this project's choice. SalUn's authors search upwards from 1e-8 "
-        "(Unlearn-WorstCase, issue 1).",
-    )
+from negmerge.unlearning.registry import Data, Method
 
 
 def expand(model: nn.Module, seed: int) -> int:
@@ -76,6 +63,5 @@ METHOD = Method(
     run,
     title="Boundary Expanding",
     reference="Chen et al., Boundary Unlearning (CVPR 2023)",
-    data_used="forget",
     options=Options,
 )

@@ -3,34 +3,15 @@
 import copy
 
 import torch
-from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.settings.recipe import Positive, Recipe
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.boundary_shrink import Options
 from negmerge.training import fit
 from negmerge.unlearning.gradients import evaluating
 from negmerge.unlearning.passes import cross_entropy, passes
-from negmerge.unlearning.registry import Data, Method, TrainingOptions
-
-
-class Options(TrainingOptions):
-    """The options of Boundary Shrink."""
-
-    epochs: PositiveInt = Field(
-        10, description="Passes over the forget set; 10 by SalUn's authors (WorstCase, issue 1)."
-    )
-    learning_rate: Positive = Field(
-        1e-5,
-        description="Peak rate; this project's choice. SalUn's authors search upwards from 1e-8 "
-        "(Unlearn-WorstCase, issue 1).",
-    )
-    bound: Positive = Field(
-        0.1,
-        le=1,
-        description="Size of the adversarial step, where images are in 0..1; 0.1 in the paper "
-        "and in Unlearn-Saliency's code.",
-    )
+from negmerge.unlearning.registry import Data, Method
 
 
 def adversarial_images(
@@ -85,6 +66,5 @@ METHOD = Method(
     run,
     title="Boundary Shrink",
     reference="Chen et al., Boundary Unlearning (CVPR 2023)",
-    data_used="forget",
     options=Options,
 )

@@ -1,26 +1,13 @@
 """Fine-tuning: train on what is retained, and count on forgetting the rest."""
 
 import torch
-from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.settings.recipe import Positive, Recipe
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.finetune import Options
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy, passes
-from negmerge.unlearning.registry import Data, Method, TrainingOptions
-
-
-class Options(TrainingOptions):
-    """The options of fine-tuning."""
-
-    epochs: PositiveInt = Field(
-        10, description="Passes over the retain set; 10 in Unlearn-Sparse's README."
-    )
-    learning_rate: Positive = Field(
-        0.01,
-        description="Peak rate; 0.01 in Unlearn-Sparse's README. SalUn's authors search from 1e-4 "
-        "to 0.1 (Unlearn-WorstCase, issue 1).",
-    )
+from negmerge.unlearning.registry import Data, Method
 
 
 def run(
@@ -43,6 +30,5 @@ METHOD = Method(
     run,
     title="Finetune",
     reference="Warnecke et al., Machine Unlearning of Features and Labels (NDSS 2023)",
-    data_used="retain",
     options=Options,
 )

@@ -3,30 +3,13 @@
 from collections.abc import Iterator
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import NonNegative, Positive, Recipe
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.l1_sparse import Options
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy
-from negmerge.unlearning.registry import Data, Method, TrainingOptions
-
-
-class Options(TrainingOptions):
-    """The options of l1-sparse."""
-
-    epochs: PositiveInt = Field(
-        10, description="Passes over the retain set; 10 in Unlearn-Sparse's README."
-    )
-    learning_rate: Positive = Field(0.01, description="Peak rate; 0.01 in Unlearn-Sparse's README.")
-    alpha: NonNegative = Field(
-        1e-4,
-        description="Weight of the penalty in the first epoch; this project's choice. The code's "
-        "default, 0.2, is shared with influence unlearning and far too large.",
-    )
-    plain_epochs: NonNegativeInt = Field(
-        0, description="Epochs at the end without a penalty; 0 in Unlearn-Saliency's code."
-    )
+from negmerge.unlearning.registry import Data, Method
 
 
 def penalty_weight(alpha: float, epoch: int, epochs: int, plain_epochs: int = 0) -> float:
@@ -70,6 +53,5 @@ METHOD = Method(
     run,
     title="l1-sparse",
     reference="Jia et al., Model Sparsity Can Simplify Machine Unlearning (NeurIPS 2023)",
-    data_used="retain",
     options=Options,
 )

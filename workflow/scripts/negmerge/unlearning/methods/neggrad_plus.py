@@ -3,30 +3,14 @@
 from collections.abc import Iterator
 
 import torch
-from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from negmerge.errors import UserError
-from negmerge.settings.recipe import Positive, Recipe, Share
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.neggrad_plus import Options
 from negmerge.training import fit
 from negmerge.unlearning.passes import cross_entropy, passes
-from negmerge.unlearning.registry import Data, Loader, Method, TrainingOptions
-
-
-class Options(TrainingOptions):
-    """The options of NegGrad+."""
-
-    epochs: PositiveInt = Field(
-        10, description="Passes over the retain set; 10, this project's choice as for the others."
-    )
-    learning_rate: Positive = Field(
-        0.01, description="Peak rate; 0.01, this project's choice: that of fine-tuning."
-    )
-    alpha: Share = Field(
-        0.9,
-        description="Weight of the retain set's loss, 1 - alpha that of the forget set's; this "
-        "project's choice: the share of retained images when a tenth is forgotten.",
-    )
+from negmerge.unlearning.registry import Data, Loader, Method
 
 
 def run(
@@ -63,6 +47,5 @@ METHOD = Method(
     run,
     title="NegGrad+",
     reference="Kurmanji et al., Towards Unbounded Machine Unlearning (NeurIPS 2023)",
-    data_used="all",
     options=Options,
 )

@@ -1,25 +1,12 @@
 """Random labels: train on wrong answers for what is to be forgotten."""
 
 import torch
-from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.settings.recipe import Positive, Recipe
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.random_label import Options
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.relabelling import Relabelling, data_used, train_on_random_labels
-
-
-class Options(Relabelling):
-    """The options of random labels."""
-
-    epochs: PositiveInt = Field(
-        10, description="Passes over the sets; 10 by SalUn's authors (WorstCase, issue 1)."
-    )
-    learning_rate: Positive = Field(
-        0.013,
-        description="Peak rate; that of SalUn's README, of which this is the case without a mask. "
-        "Its authors search from 1e-4 to 0.1 (Unlearn-WorstCase, issue 1).",
-    )
+from negmerge.unlearning.relabelling import train_on_random_labels
 
 
 def run(
@@ -36,6 +23,5 @@ METHOD = Method(
     run,
     title="Random Labelling",
     reference="Golatkar et al., Eternal Sunshine of the Spotless Net (CVPR 2020)",
-    data_used=data_used,
     options=Options,
 )

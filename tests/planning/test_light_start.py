@@ -1,0 +1,28 @@
+"""What Snakemake loads before any job: a dry run needs none of the large packages."""
+
+import subprocess
+import sys
+
+import pytest
+
+# Snakemake's own plugin for Slurm imports pandas.
+LARGE = {"matplotlib", "open_clip", "sklearn", "timm", "torch", "torchvision"}
+PLAN = """
+import sys
+from snakemake.cli import main
+try:
+    main(["--dry-run", "--quiet", "all", "--", *sys.argv[1:]])
+finally:
+    print("loaded:", *sys.modules)
+"""
+
+
+@pytest.mark.parametrize("target", ["results/demo/report.html", "results/paper/tables/table2.md"])
+def test_a_dry_run_loads_no_large_package(workflow, target):
+    done = subprocess.run(
+        [sys.executable, "-c", PLAN, target], cwd=workflow, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.rpartition("loaded: ")[2].split())
+    assert "negmerge.settings.study" in loaded
+    assert not LARGE & loaded

@@ -1,0 +1,1 @@
+"""The options of merge methods, a file each, which load no torch."""

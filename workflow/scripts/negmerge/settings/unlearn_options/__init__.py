@@ -1,0 +1,1 @@
+"""The options of unlearn methods, a file each, which load no torch."""

@@ -33,8 +33,7 @@ def test_the_methods_are_what_the_files_define(methods, folder):
     assert "no-such-method" not in methods
     for name, method in methods.items():
         assert method is plugins.load(folder, name).METHOD
-        # The title is read from the file's text, and options lie in a file of their own, where torch
-        # shall not be loaded.
+        # To load no torch, the title is read from the file's text, and options have their own file.
         assert method.title == plugins.title(folder, name)
         assert method.options is options_of(name)
 

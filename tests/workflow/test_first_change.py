@@ -9,9 +9,9 @@ import json
 from collections import Counter
 
 import pytest
-from tiny_study import ROOT, Checkout
 
 from negmerge.planning.jobs import list_jobs
+from tiny_study import ROOT, Checkout
 
 STUDY = "config/studies/demo.yaml"
 REPORT = "results/demo/report.html"

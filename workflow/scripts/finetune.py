@@ -1,4 +1,4 @@
-"""Fine-tune the base on what it shall forget, by the recipe of one point; subtract the base."""
+"""Fine-tune the base on what it should forget, by the recipe of one point; subtract the base."""
 
 from torch.nn import functional
 

@@ -141,7 +141,7 @@ def train(case: Case) -> Work:
 
 
 def finetune(case: Case) -> Work:
-    """Train the base on what it shall forget; write the model and its task vector."""
+    """Train the base on what it should forget; write the model and its task vector."""
     recipe = case.experiment.recipe(case.wildcards["task"], case.wildcards["point"])
     images = recipe.epochs * case.counts["forget"]["train"]
     return case.work(trained=images, moved=3 * case.state, written=2 * case.state)

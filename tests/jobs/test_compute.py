@@ -19,6 +19,7 @@ def _restore():
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
+    torch.utils.deterministic.fill_uninitialized_memory = True
 
 
 def test_threads_seed_and_determinism_are_set():
@@ -26,6 +27,8 @@ def test_threads_seed_and_determinism_are_set():
     assert device == torch.device("cpu")
     assert torch.get_num_threads() == 1
     assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory
     first = torch.rand(3)
     prepare(torch_threads=2, seed=7)
     assert torch.get_num_threads() == 2

@@ -39,6 +39,8 @@ def prepare(snakemake: Any) -> Machine:
     torch.set_num_threads(params.torch_threads)
     # As `use_deterministic_algorithms`, which imports torch's compiler to tell it; see `tuned`.
     torch.set_deterministic_debug_mode("warn" if taken.type == "cuda" else "error")
+    # Else torch fills each new tensor before it is computed, which takes a tenth of the time.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     torch.manual_seed(params.get("seed", 0))
     allow_tf32(False)
     return Machine(taken, max(0, snakemake.threads - params.torch_threads))

@@ -33,8 +33,8 @@ def test_the_methods_are_what_the_files_define(methods, folder):
     assert "no-such-method" not in methods
     for name, method in methods.items():
         assert method is plugins.load(folder, name).METHOD
-        # The title is read from the file's text, and options lie in a file of their own, where torch
-        # shall not be loaded.
+        # The title is read from the text of the file, and options lie in a file of their own, where
+        # torch shall not be loaded.
         assert method.title == plugins.title(folder, name)
         assert method.options is options_of(name)
 

@@ -27,13 +27,13 @@ def _is_unsearched(record: Mapping) -> bool:
 MARKS = {
     "upper_end": Mark(
         "†",
-        "chosen at the upper end of the grid, of all that was tried; more might do better.",
+        "chosen at the upper end of the grid, of all that was tried; a larger one might do better.",
         lambda record: record.get("upper_end", False),
     ),
     "lower_end": Mark(
         "§",
         "chosen next to leaving the model alone, the smallest that was tried, or at the lower end "
-        "of an option's grid; less might do better.",
+        "of an option's grid; a smaller one might do better.",
         lambda record: record.get("lower_end", False),
     ),
     "unchanged": Mark(

@@ -14,7 +14,7 @@ RULES = {
     "retain": "among the coefficients that keep at least {keep} of the original's retain accuracy, "
     "the one with the lowest forget accuracy, both on training images; among equals the smallest",
     "gap": "the one with the smallest average gap to Retrain, on forget, retain and test images; "
-    "it needs Retrain and test data, which no user has who must forget",
+    "it needs Retrain and test data, which nobody has who must forget",
     "control": "among the coefficients that keep at least {keep} of the base's control accuracy, "
     "the one with the lowest forget accuracy, both on validation images; among equals the smallest",
 }
@@ -47,7 +47,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     if (rows["averaged"] > 1).any():
         lines.append(
             "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
-            "cells stand in the CSV file."
+            "cells are in the CSV file."
         )
     return lines + _paper_notes(table, kind.about_paper)
 
@@ -85,7 +85,7 @@ def error_note(finite: str, cells: pd.DataFrame) -> str:
     )
     return (
         f"±: standard error from {finite}, sqrt(Σ p (1 - p) / n) / k for the mean of k "
-        "accuracies p on n images each, in percentage points. It holds no spread between training "
+        "accuracies p on n images each, in percentage points. It leaves out the spread between training "
         f"runs{shared if (cells['averaged'] > 1).any() else '.'}"
     )
 
@@ -111,7 +111,7 @@ def _paper_notes(table: Mapping, more: str) -> list[str]:
         return []
     line = "paper: the cell printed in the paper, NA where it is not known to us"
     if any(one["comparable"] for one in published):
-        line += "; in brackets how far ours lies above it, in points"
+        line += "; in brackets ours minus the paper's, in points"
     lines = [f"{line}.", *([more] if more else [])]
     if not all(one["comparable"] for one in published):
         lines.append(

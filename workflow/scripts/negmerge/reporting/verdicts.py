@@ -95,7 +95,7 @@ def _bold(with_retrain: bool, trials: int) -> str:
     return (
         f"bold: {best}, or not told apart from that one: two-sided p > {SIGNIFICANCE:g} on the "
         f"same images ({how}a paired bootstrap{over_trials if trials > 1 else ''}). Rows are not "
-        "corrected for their number. Each p stands in the CSV file."
+        "corrected for their number. Each p is in the CSV file."
     )
 
 

@@ -25,7 +25,7 @@ class GradCam(FigureKind):
 
     caption = (
         "Grad-CAM at the network's last stage: the brighter, the more the score of the image's "
-        "class rests on the place. The maps of one image share their colours; below each is the "
+        "class depends on the place. The maps of one image share their colours; below each is the "
         "predicted probability of the class. The images are the first that the base classifies "
         "rightly in each of the first classes; a class in which none is right gives its first "
         "image, and comes last."

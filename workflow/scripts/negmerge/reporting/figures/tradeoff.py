@@ -22,7 +22,7 @@ class Tradeoff(OfSweeps):
         "images: grey for single models of the pool, coloured for methods. The lower right corner "
         "is best: little left of what was to be forgotten, everything kept of the control data. "
         "Left of the dashed line the control accuracy is lower than asked for; a marker shows the "
-        "coefficient that was chosen. Lines that go on far to the left are cut off."
+        "coefficient that was chosen. Lines that continue far to the left are cut off."
     )
 
     def draw(self, figure, sweeps, selected):

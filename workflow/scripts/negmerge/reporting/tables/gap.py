@@ -41,7 +41,7 @@ class Gap(TableKind):
     caption = (
         "How far the unlearned classifiers are from Retrain, the model that was trained without "
         "what was to be forgotten. Every measure is best where it is closest to Retrain's, which "
-        "stands in the heading. Average gap: mean distance over retain, forget and test accuracy "
+        "is in the heading. Average gap: mean distance over retain, forget and test accuracy "
         "and the membership attack, in points; lower is better. Bold are the row closest to "
         "Retrain and all that are not told apart from it on the same images; nothing is bold where "
         "Original and Retrain differ too little. Choice is the scale of the subtracted vector, or "
@@ -80,20 +80,20 @@ class Gap(TableKind):
 
         return [
             "Every column is best where it is closest to Retrain, which was trained without the "
-            "forget set; its value stands in the heading. Average gap: mean distance to it over "
+            "forget set; its value is in the heading. Average gap: mean distance to it over "
             "retain, forget and test accuracy and the attack, in points, of the means shown; the "
-            "mean of the trials' own gaps stands in the CSV file.",
+            "mean of the trials' own gaps is in the CSV file.",
             "Membership attack: share of forget images that a support vector classifier, trained "
             "on the true class's probability of as many retain as test images, takes for unseen. "
-            "The other features stand in the CSV file; m_entropy_official has the mistake of the "
-            "SalUn code, m_entropy has not.",
+            "The other features are in the CSV file; m_entropy_official has the mistake of the "
+            "SalUn code, m_entropy does not.",
             *_thinned(cells),
             "data used: the training images that the method itself reads, also where the model was "
             "left alone in the end. Choosing a coefficient also reads retain images.",
             *_relearn_notes(cells),
             error_note("the finite numbers of images", cells),
             "Retain and forget images are training images, and all that there are: their ± says "
-            "how far as many others, drawn likewise, might lie, and nothing of images never "
+            "how far other draws of as many images might differ, and nothing about images never "
             "trained on.",
             *choice_notes(cells),
         ]
@@ -123,7 +123,7 @@ def _relearn_notes(cells) -> list[str]:
         "relearn time: epochs of plain SGD on the forget set until the model knows it as well as "
         "the original did; the median and, where they differ, the range of "
         f"{int(runs.max())} runs, each with another order of the images; `{TOO_LONG}`: not within "
-        "the limit. No row ranks by it: so few runs tell nothing apart."
+        "the limit. No row ranks by it: so few runs cannot tell rows apart."
     ]
 
 

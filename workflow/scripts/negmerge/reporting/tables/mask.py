@@ -106,7 +106,7 @@ class Mask(TableKind):
         lines = [
             "numbers kept: those that are not zero, of the trainable ones. Of them shrink the "
             "base: fine-tuning moved these weights towards 0 (vector x base < 0), as weight decay "
-            "does in all models, whatever the images are; of signs drawn by lot it would be half.",
+            "does in all models, whatever the images are; for random signs it would be half.",
             *_agreement(cells),
         ]
         if "gap" in set(cells["metric"]):

@@ -218,7 +218,7 @@ def test_notes_say_what_the_numbers_are(scores):
     )
     for text in (
         "Every column is best where it is closest to Retrain",
-        "the mean of the trials' own gaps stands in the CSV file",
+        "the mean of the trials' own gaps is in the CSV file",
         "takes for unseen",
         "data used: the training images that the method itself reads",
         "std: standard deviation (divisor k - 1)",

@@ -85,8 +85,8 @@ def error_note(finite: str, cells: pd.DataFrame) -> str:
     )
     return (
         f"±: standard error from {finite}, sqrt(Σ p (1 - p) / n) / k for the mean of k "
-        "accuracies p on n images each, in percentage points. It leaves out the spread between training "
-        f"runs{shared if (cells['averaged'] > 1).any() else '.'}"
+        "accuracies p on n images each, in percentage points. It leaves out the spread between "
+        f"training runs{shared if (cells['averaged'] > 1).any() else '.'}"
     )
 
 

@@ -57,12 +57,13 @@ def test_what_went_is_not_missed(lean, monkeypatch):
 
 def test_what_is_asked_for_stays(lean, tmp_path):
     copy = lean.copy(tmp_path / "workflow")
-    place = f"{TASK}/vectors/m1.safetensors"
-    assert copy.planned(place) == {"finetune: clip, digits, m1"}
+    place = f"{TASK}/merged/negmerge-1.safetensors"
+    assert copy.planned(place) == {"finetune: clip, digits, m1", "merge: clip, digits, negmerge-1"}
     run = copy.snakemake("--cores", "2", "--", place)
     assert run.returncode == 0, run.stderr
     assert (copy.folder / place).is_file()
-    assert not (copy.folder / f"{TASK}/finetuned/m1.safetensors").exists()
+    for folder in ("finetuned", "vectors"):
+        assert not (copy.folder / TASK / folder / "m1.safetensors").exists()
 
 
 def test_the_records_of_what_went_still_link_the_rest(lean):

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 
 from negmerge import merging, plugins, unlearning
@@ -48,16 +45,3 @@ def test_unknown_choices_are_refused_with_the_nearest(look_up):
     )
     with pytest.raises(UserError, match=r"^unknown method '\.\./engine'; "):
         look_up(plugins.MERGE_METHODS, "../engine")
-
-
-def test_a_study_is_checked_without_torch():
-    code = """
-import sys
-from negmerge.settings.study import load_study
-for name in ("demo", "paper"):
-    load_study("config", name)
-sys.exit(bool({"matplotlib", "pandas", "torch"} & set(sys.modules)))
-"""
-    assert (
-        subprocess.run([sys.executable, "-c", code], cwd=plugins.PACKAGE.parents[2]).returncode == 0
-    )

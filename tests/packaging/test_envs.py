@@ -25,8 +25,6 @@ CHOICES = {
     "models": ("scenarios", "unlearning/methods"),
     "reporting": ("reporting/tables", "reporting/figures"),
 }
-# What reading a study loads to check the options of methods.
-CHECKED = ("merging/methods", "unlearning/methods")
 # splits.py imports torch and evaluation/membership.py scikit-learn, in functions that no rule
 # of these environments calls.
 NOT_CALLED = {

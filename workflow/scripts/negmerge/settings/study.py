@@ -65,8 +65,7 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
     Args:
         folder: the configuration folder.
         name: the study's name: that of its file, without `.yaml`.
-        options: whether to check the options of methods, too, for which torch is loaded, and
-            whether images suffice.
+        options: whether to check the options of methods, too, and whether images suffice.
 
     Raises:
         UserError: no such study, or what is wrong in it or in the rows it refers to; in one line.

@@ -1,4 +1,5 @@
 # Look-ups in the study that a path names. A mistake in a study ends Snakemake with one line.
+import gc
 import re
 import sys
 from functools import cache, wraps
@@ -16,8 +17,10 @@ from negmerge.settings.catalogue import load_catalogue
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.reporting.kinds import figure_kind, table_kind
-from negmerge.reporting.sources import record_files
 from negmerge.settings.study import load_study
+
+# A plan of thousands of jobs is no garbage; looking for it took a tenth of a dry run.
+gc.set_threshold(200_000, 50, 100)
 
 if "keep" in config:
     sys.exit("error: config.yaml: unknown key 'keep'; it is now 'checkpoints'")
@@ -135,29 +138,4 @@ def shown_methods(what):
     return checked(lambda wildcards: shown(what)(wildcards).method_names)
 
 
-@checked
-def dataset(wildcards):
-    return find("data set", wildcards.dataset, catalogue().datasets)
-
-
-@checked
-def download_of(wildcards):
-    return find("file", wildcards.file, dataset(wildcards).downloads).model_dump()
-
-
-@checked
-def by_hand_of(wildcards):
-    """All that a person has to fetch with a file, so that one message names everything."""
-    is_manual = find("file", wildcards.file, dataset(wildcards).downloads).manual
-    return catalogue().by_hand(wildcards.dataset) if is_manual else []
-
-
 re_estimates = setting("re_estimates")
-
-
-@checked
-def forgotten_classes(wildcards):
-    """The class names of the data set whose images are forgotten."""
-    found = experiment(wildcards).inputs(wildcards.task, ("forget",))
-    name = next(what for kind, what in found.values() if kind == "images")
-    return catalogue().prompts[name].classes

@@ -121,3 +121,28 @@ def in_study(place, of):
 def published_cells(wildcards):
     names = shown("table")(wildcards).published
     return [shipped(ROOT / "config" / "published" / f"{name}.csv") for name in names]
+
+
+@checked
+def dataset(wildcards):
+    return find("data set", wildcards.dataset, catalogue().datasets)
+
+
+@checked
+def download_of(wildcards):
+    return find("file", wildcards.file, dataset(wildcards).downloads).model_dump()
+
+
+@checked
+def by_hand_of(wildcards):
+    """All that a person has to fetch with a file, so that one message names everything."""
+    is_manual = find("file", wildcards.file, dataset(wildcards).downloads).manual
+    return catalogue().by_hand(wildcards.dataset) if is_manual else []
+
+
+@checked
+def forgotten_classes(wildcards):
+    """The class names of the data set whose images are forgotten."""
+    found = experiment(wildcards).inputs(wildcards.task, ("forget",))
+    name = next(what for kind, what in found.values() if kind == "images")
+    return catalogue().prompts[name].classes

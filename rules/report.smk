@@ -98,7 +98,7 @@ rule report:
         ),
         name="{study}",
         study=lambda wildcards: study(wildcards).model_dump(mode="json"),
-        files=lambda wildcards: record_files(study(wildcards)),
+        files=lambda wildcards: artefacts.record_files(study(wildcards)),
         pool_sizes=lambda wildcards: {
             name: len(one.pool.changes) for name, one in study(wildcards).experiments.items()
         },

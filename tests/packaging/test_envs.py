@@ -32,6 +32,8 @@ NOT_CALLED = {
     "merging": {"scikit-learn"},
     "reporting": {"scikit-learn"},
 }
+# open_clip and timm import torchvision, whose version has to fit torch's.
+NEEDED_BY_OTHERS = {"models": {"torchvision"}}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RANGES = {
     canonicalize_name(requirement.name): requirement.specifier
@@ -103,7 +105,7 @@ def test_an_environment_holds_what_its_rules_import_and_no_more(env):
     at_start = distributions(reached(files_of(env), in_functions=False))
     ever = distributions(reached(files_of(env)))
     assert at_start <= found
-    assert ever - NOT_CALLED.get(env, set()) == found
+    assert ever - NOT_CALLED.get(env, set()) == found - NEEDED_BY_OTHERS.get(env, set())
 
 
 def test_every_rule_with_a_job_says_what_it_needs():

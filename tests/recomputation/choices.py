@@ -46,7 +46,9 @@ def check(study: Study) -> Iterator[Result]:
     for task in study.tasks():
         for name, path in task.files("selected", "json").items():
             for stored in read_records(path):
-                yield from _compare(study, task, name, path, stored)
+                # Where there was nothing to choose, there is no rule.
+                if stored["rule"]:
+                    yield from _compare(study, task, name, path, stored)
 
 
 def _compare(study: Study, task: Task, name: str, path: Path, stored: dict) -> Iterator[Result]:

@@ -4,9 +4,10 @@ import pytest
 from reporting_examples import benchmark, classifier_score, gap_table, table
 
 from negmerge import plugins
+from negmerge.artefacts import record_files
 from negmerge.reporting.cells import cells
 from negmerge.reporting.kinds import table_kind
-from negmerge.reporting.sources import record_files, sources
+from negmerge.reporting.sources import sources
 from negmerge.settings.study import load_study
 
 CONFIG = plugins.PACKAGE.parents[2] / "config"

@@ -78,7 +78,7 @@ def test_without_a_terminal_a_failed_job_shows_why_and_how_to_go_on(broken):
     assert re.fullmatch(r"stopped: 0 of 1 jobs in \S+, 1 failed", lines[-3])
     assert lines[-2] == "to go on from there: make STUDY=tiny CORES=1"
     assert lines[-1].startswith("make: ***")
-    (log,) = (broken.folder / ".snakemake" / "log").iterdir()
+    *_, log = sorted((broken.folder / ".snakemake" / "log").iterdir())
     assert "Reason: Missing output files" in log.read_text(), "the log file keeps everything"
 
 

@@ -101,8 +101,28 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
     }
 
 
+def record_files(study: Study) -> dict[str, dict[str, list[str]]]:
+    """Return the paths behind each row of a study's tables.
+
+    Returns:
+        By table, and then by `{experiment}/{task}/{row}`.
+    """
+    return {
+        name: {
+            f"{folder}/{row}": [
+                file.format(table=name)
+                for file in table_kind(table.kind).records(experiment, folder, row)
+            ]
+            for column in table.columns
+            for experiment, folder in _folders(study, column)
+            for row in table.rows
+        }
+        for name, table in study.tables.items()
+    }
+
+
 def outcomes(score: str) -> str:
-    """Return the paths of the outcomes of single images beside the score that counts them."""
+    """Return the path of the outcomes of single images beside the score that counts them."""
     return score.replace("/scores/", "/outcomes/").removesuffix("json") + "safetensors"
 
 

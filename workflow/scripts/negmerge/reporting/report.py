@@ -46,7 +46,7 @@ def report(
         study: its settings, as JSON has them.
         pool_sizes: how many points each experiment's pool has.
         tables: from `read_tables`.
-        files: of the records behind the tables, from `sources.record_files`.
+        files: of the records behind the tables, from `artefacts.record_files`.
         figures: pictures (.png, named after the figure).
         selected: choices of coefficients (.json).
         benchmarks: Snakemake's benchmark files (.tsv).

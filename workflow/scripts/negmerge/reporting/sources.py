@@ -12,29 +12,7 @@ from negmerge.reporting.metrics import MEAN
 if TYPE_CHECKING:
     import pandas as pd
 
-    from negmerge.settings.study import Study
-
 Files = Mapping[str, Sequence[str]]
-
-
-def record_files(study: Study) -> dict[str, dict[str, list[str]]]:
-    """Return the files of the records behind each row of a study's tables.
-
-    Returns:
-        By table, and then by `{experiment}/{task}/{method}`: paths from the study's folder.
-    """
-    found: dict[str, dict[str, list[str]]] = {}
-    for name, table in study.tables.items():
-        kind, files = table_kind(table.kind), found.setdefault(name, {})
-        for column in table.columns:
-            for experiment in column.experiments:
-                settings = study.experiments[experiment]
-                for task in column.tasks or settings.task_names:
-                    folder = f"{experiment}/{task}"
-                    for row in table.rows:
-                        places = kind.records(settings, folder, row)
-                        files[f"{folder}/{row}"] = [one.format(table=name) for one in places]
-    return found
 
 
 @dataclass(frozen=True)
@@ -67,7 +45,7 @@ def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dic
         name: of the table.
         table: its definition, as in a study.
         cells: from `cells.read_cells`.
-        files: those of this table, from `record_files`; a row without any has no links.
+        files: those of this table, from `artefacts.record_files`; a row without any has no links.
     """
     kind = table_kind(table["kind"])
     single = cells[(cells["experiment"] != MEAN) & cells["row"].notna()]

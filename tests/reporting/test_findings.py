@@ -144,14 +144,14 @@ def test_the_share_that_the_consensus_kept():
     tables = of_sparsity([counts("digits", 25), counts("letters", 35)])
     assert said(tables)[3] == [
         "B/32: 30.00 % of the trainable numbers",
-        "signs drawn by lot would keep 12.5 % with 4 models",
+        "random signs would keep 12.5 % with 4 models",
     ]
 
 
 @pytest.mark.parametrize(("models", "share"), [(2, "50 %"), (30, "< 0.01 %")])
 def test_more_models_agree_less_often_by_lot(models, share):
     tables = of_sparsity([counts("digits", 25, models=models)])
-    assert said(tables)[3][-1] == f"signs drawn by lot would keep {share} with {models} models"
+    assert said(tables)[3][-1] == f"random signs would keep {share} with {models} models"
 
 
 def test_a_place_that_two_tables_count_is_told_once():

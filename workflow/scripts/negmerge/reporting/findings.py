@@ -207,14 +207,12 @@ def _consensus(study: Mapping, tables: Tables) -> list[Said]:
         text = "it was not counted, since no table of kind sparsity or mask shows it"
         return [Said(text, "not counted")]
     lots = spell_list([f"{share} with {models} models" for models, share in by_lot.items()])
-    by_chance = Said(
-        f"signs drawn by lot would keep {lots}", f"by lot {' or '.join(by_lot.values())}"
-    )
+    by_chance = Said(f"random signs would keep {lots}", f"by chance {' or '.join(by_lot.values())}")
     return [*found, by_chance]
 
 
 def _by_lot(models: int) -> str:
-    """Spell how often K signs drawn by lot are all + or all -: with probability 2^(1 - K)."""
+    """Spell how often K random signs are all + or all -: with probability 2^(1 - K)."""
     share = 100 * 2.0 ** (1 - models)
     return f"{share:.3g} %" if share >= 0.01 else "< 0.01 %"
 

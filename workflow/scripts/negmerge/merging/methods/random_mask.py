@@ -1,4 +1,4 @@
-"""Random mask: the mean at coordinates drawn by lot, as many as agree in sign, as a control."""
+"""Random mask: the mean at coordinates drawn at random, as many as agree in sign, as a control."""
 
 import math
 

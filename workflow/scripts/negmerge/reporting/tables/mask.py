@@ -135,7 +135,7 @@ def _agreement(cells) -> list[str]:
 
 
 def _chance(models: str) -> str:
-    """Spell how often K signs drawn by lot are all + or all -, each with probability 2^-K."""
+    """Spell how often K random signs are all + or all -, each with probability 2^-K."""
     return f"{100 * 2.0 ** (1 - int(models)):.3g} % = 2^(1 - {models})"
 
 

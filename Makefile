@@ -7,7 +7,7 @@ $(if $(STUDY),,$(error STUDY names no study))
 BIN := .venv/bin
 READY := .venv/.ready
 REPORT = results/$(STUDY)/report.html
-TAKES = $(if $(filter demo,$(STUDY)),about ten minutes on two cores where nothing is done yet,`$(BIN)/negmerge plan $(STUDY)` estimates how long)
+TAKES = $(if $(filter demo,$(STUDY)),about nine minutes on two cores where nothing is done yet,`$(BIN)/negmerge plan $(STUDY)` estimates how long)
 # The command that goes on where a run was stopped: this one, with the variables it was given.
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
@@ -21,7 +21,7 @@ study: $(READY)  ## run a study to its report; what is done already is kept
 	@cat results/$(STUDY)/summary.txt 2>/dev/null || true
 
 test: $(READY)  ## run the tests
-	@echo "the tests: about eight minutes on two cores"
+	@echo "the tests: about six minutes on two cores"
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights
@@ -48,7 +48,7 @@ format: $(READY)  ## rewrite the sources in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-bench: $(READY)  ## measure the demo (15 minutes); benchmarks/ has more
+bench: $(READY)  ## measure the demo (20 minutes); benchmarks/ has more
 	$(BIN)/python benchmarks/demo.py
 
 lock:  ## make constraints.txt anew from pyproject.toml

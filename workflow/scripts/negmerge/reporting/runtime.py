@@ -68,7 +68,9 @@ def _rule(path: Path) -> str:
 
 def software() -> list[tuple[str, str]]:
     """List the installed distributions and their versions, by name."""
-    found = {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"]}
+    # Each look at a distribution's metadata reads its file anew.
+    known = [one.metadata for one in distributions()]
+    found = {one["Name"]: one["Version"] for one in known if one["Name"]}
     return sorted(found.items(), key=lambda item: item[0].lower())
 
 

@@ -49,24 +49,28 @@ def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dic
     """
     kind = table_kind(table["kind"])
     single = cells[(cells["experiment"] != MEAN) & cells["row"].notna()]
+    groups: dict[tuple, dict[tuple, list[dict]]] = {}
+    for cell in single.to_dict("records"):
+        places = groups.setdefault((cell["row"], cell["column"]), {})
+        places.setdefault((cell["experiment"], cell["task"]), []).append(cell)
     found = {}
-    for (column, row), group in single.groupby(["column", "row"], sort=False):
-        metrics = kind.metrics_of(set(group["metric"]))
-        records = []
-        for (experiment, task), own in group.groupby(["experiment", "task"], sort=False):
-            first = own.iloc[0]
-            paths = files.get(f"{experiment}/{task}/{first['method']}", [])
-            records.append(Record(paths, _describe(own, metrics)))
-        anchor = f"records-{name}-{len(found) + 1}"
-        found[row, column] = Source(anchor, f"{row}, {column}", records)
+    for number, ((row, column), places) in enumerate(groups.items(), 1):
+        metrics = kind.metrics_of({cell["metric"] for own in places.values() for cell in own})
+        records = [
+            Record(
+                files.get(f"{experiment}/{task}/{own[0]['method']}", []), _describe(own, metrics)
+            )
+            for (experiment, task), own in places.items()
+        ]
+        found[row, column] = Source(f"records-{name}-{number}", f"{row}, {column}", records)
     return found
 
 
-def _describe(cells: pd.DataFrame, metrics: Sequence) -> str:
+def _describe(cells: Sequence[Mapping], metrics: Sequence) -> str:
     """Describe the numbers of one record, and the rule that chose the model."""
     from negmerge.reporting.layout import choice_text, value_text
 
-    by_name = {cell["metric"]: cell for cell in cells.to_dict("records")}
+    by_name = {cell["metric"]: cell for cell in cells}
     parts = []
     for metric in metrics:
         cell = by_name.get(metric.name)
@@ -75,7 +79,7 @@ def _describe(cells: pd.DataFrame, metrics: Sequence) -> str:
         unit = f" {metric.unit}" if metric.unit else ""
         images = f" of {int(cell['images']):,} images" if cell["images"] == cell["images"] else ""
         parts.append(f"{metric.label} {value_text(cell, metric)}{unit}{images}")
-    first = cells.iloc[0]
+    first = cells[0]
     if isinstance(first["rule"], str):
         parts.append(f"chosen by rule `{first['rule']}`: {choice_text(first)}")
     return "; ".join(parts)

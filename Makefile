@@ -7,7 +7,7 @@ $(if $(STUDY),,$(error STUDY names no study))
 BIN := .venv/bin
 READY := .venv/.ready
 REPORT = results/$(STUDY)/report.html
-TAKES = $(if $(filter demo,$(STUDY)),about nine minutes on two cores where nothing is done yet,`$(BIN)/negmerge plan $(STUDY)` estimates how long)
+TAKES = $(if $(filter demo,$(STUDY)),about eight and a half minutes on two cores where nothing is done yet,`$(BIN)/negmerge plan $(STUDY)` estimates how long)
 # The command that goes on where a run was stopped: this one, with the variables it was given.
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))

@@ -70,7 +70,7 @@ clean:  ## remove the results of STUDY, all data and Snakemake's records
 	rm -rf results/$(STUDY) data .snakemake
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Alone, `make` means `make study`. Variables, as in `make STUDY=paper CORES=8`:'
 	@echo "  STUDY   a file of config/studies, without .yaml  ($(STUDY))"

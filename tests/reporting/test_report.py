@@ -8,6 +8,7 @@ from reporting_examples import benchmark, choice, outcomes, table, write_json
 
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells, write_cells
+from negmerge.reporting.findings import findings
 from negmerge.reporting.report import read_tables, report
 
 # What the rows of table1 are made from; of table2 no files are known.
@@ -77,8 +78,9 @@ def page(study, scores, tmp_path):
         choice("a", "digits", "negmerge", 1.5, 31.25, 77.0, upper_end=True),
         choice("a", "digits", "pretrained", 0.0, None, None, vector=None, control_baseline=None),
     ]
-    return lambda **changes: report(
-        **{
+
+    def write(**changes):
+        arguments = {
             "name": "demo",
             "study": study,
             "pool_sizes": {"a": 4},
@@ -90,9 +92,10 @@ def page(study, scores, tmp_path):
             ],
             "benchmarks": [benchmark(tmp_path, "fine_tune/x.tsv", 61.5, "-", 321.0, 1, 50)],
             "drawing": "<svg><title>the rules</title></svg>",
-        }
-        | changes
-    )  # fmt: skip
+        } | changes  # fmt: skip
+        return report(found=findings(arguments["study"], arguments["tables"]), **arguments)
+
+    return write
 
 
 def test_report_refers_to_nothing_outside(page):

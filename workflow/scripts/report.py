@@ -10,12 +10,14 @@ from negmerge.reporting.report import read_tables, report
 with job(snakemake):
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     tables = read_tables(params.study, inputs.get("tables", []))
+    found = findings(params.study, tables)
     # Every job whose output the report rests on has left its times here.
     times = Path(output.html).parent.glob("benchmarks/**/*.tsv")
     page = report(
         params.name,
         params.study,
         params.pool_sizes,
+        found,
         tables,
         params.files,
         figures=inputs.get("figures", []),
@@ -24,4 +26,4 @@ with job(snakemake):
         drawing=Path(inputs.drawing).read_text(),
     )
     write_text(output.html, page)
-    write_text(output.summary, summary(findings(params.study, tables)))
+    write_text(output.summary, summary(found))

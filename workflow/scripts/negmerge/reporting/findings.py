@@ -53,16 +53,17 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
         study: its settings.
         tables: definition and cells by name, in the order of the study.
     """
-    leading = leading_columns(study, tables)
+    shown = columns(study, tables)
+    leading = leading_columns(shown)
     measures = dict.fromkeys(f"{one.leading.label} ({one.leading.unit})" for one in leading)
     best = " by ".join(filter(None, ("Best method", " or ".join(measures))))
     noise = f"Within noise of the best (p > {SIGNIFICANCE:g} on the same images)"
-    limits = list(cautions(leading, columns(study, tables)))
+    limits = list(cautions(leading, shown))
     return [
         Finding(best, "Best", [_best(one) for one in leading] or [NOT_SCORED]),
         Finding(noise, "Within noise", [_noise(one) for one in leading] or [NOT_SCORED]),
         Finding("Distance from Retrain", "From Retrain", _distances(leading) or [NOT_SCORED]),
-        Finding("What NegMerge's consensus kept", "Consensus kept", _consensus(study, tables)),
+        Finding("What NegMerge's consensus kept", "Consensus kept", _consensus(study, shown)),
         Finding(
             "Not to be concluded",
             "Not to conclude",
@@ -193,12 +194,12 @@ def _from_guessing(column: Column) -> Said:
     )
 
 
-def _consensus(study: Mapping, tables: Tables) -> list[Said]:
+def _consensus(study: Mapping, shown: Sequence[Column]) -> list[Said]:
     """Describe what share of the trainable numbers NegMerge's consensus kept."""
     if not any(NEGMERGE in experiment["methods"] for experiment in study["experiments"].values()):
         return [Said("NegMerge is not among the methods", "no NegMerge in this study")]
     found, by_lot = [], {}
-    for column in distinct([one for one in columns(study, tables) if _kept(one)]):
+    for column in distinct([one for one in shown if _kept(one)]):
         share, models = _kept(column)
         of = "" if found else " of the trainable numbers"
         found.append(Said(f"{column.name}: {share:.2f} %{of}", f"{column.name} {share:.1f} %"))

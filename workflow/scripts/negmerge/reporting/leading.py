@@ -98,17 +98,16 @@ class Column:
         return self.cells[is_mean & (self.cells["metric"] == metric)]
 
 
-def leading_columns(study: Mapping, tables: Tables) -> list[Column]:
+def leading_columns(shown: Sequence[Column]) -> list[Column]:
     """Return the columns of scores that say which method is best, each place once.
 
     Where a column has only one row beside the base it compares no methods, and is left out if
     another column does.
 
     Args:
-        study: its settings.
-        tables: definition and cells by name, in the order of the study.
+        shown: from `columns`.
     """
-    scored = [one for one in columns(study, tables) if one.scores and one.rows]
+    scored = [one for one in shown if one.scores and one.rows]
     found = distinct(scored)
     compared = [
         one for one in found if sum(row["method"] != one.scores.base for row in one.rows) > 1
@@ -121,7 +120,7 @@ def columns(study: Mapping, tables: Tables) -> list[Column]:
 
     Args:
         study: its settings.
-        tables: definition and cells by name.
+        tables: definition and cells by name, in the order of the study.
     """
     return [
         _column(study["experiments"], column["label"], cells[cells["column"] == column["label"]])

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from negmerge.errors import find
 from negmerge.reporting.cells import read_cells
-from negmerge.reporting.findings import findings
+from negmerge.reporting.findings import Finding
 from negmerge.reporting.kinds import figure_kind
 from negmerge.reporting.layout import Bold, layout, number
 from negmerge.reporting.leading import Tables
@@ -32,6 +32,7 @@ def report(
     name: str,
     study: Mapping,
     pool_sizes: Mapping[str, int],
+    found: Sequence[Finding],
     tables: Tables,
     files: Mapping[str, Files],
     figures: Iterable[str | Path],
@@ -45,6 +46,7 @@ def report(
         name: the study's name.
         study: its settings, as JSON has them.
         pool_sizes: how many points each experiment's pool has.
+        found: from `findings.findings`.
         tables: from `read_tables`.
         files: of the records behind the tables, from `artefacts.record_files`.
         figures: pictures (.png, named after the figure).
@@ -63,7 +65,7 @@ def report(
             name=name,
             study=study,
             pool_sizes=pool_sizes,
-            found=findings(study, tables),
+            found=found,
             first_figure=_first_figure(study, shown),
             figures=shown,
             tables={name: layout(table, cells) for name, (table, cells) in tables.items()},

@@ -39,3 +39,18 @@ class Relabelling(TrainingOptions):
     def data_used(self) -> DataUsed:
         """Which images are read."""
         return "all" if self.retain else "forget"
+
+
+class Boundary(TrainingOptions):
+    """The options that boundary-shrink and boundary-expand share."""
+
+    data_used = "forget"
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the forget set; 10 by SalUn's authors (WorstCase, issue 1)."
+    )
+    learning_rate: Positive = Field(
+        1e-5,
+        description="Peak rate; this project's choice. SalUn's authors search upwards from 1e-8 "
+        "(Unlearn-WorstCase, issue 1).",
+    )

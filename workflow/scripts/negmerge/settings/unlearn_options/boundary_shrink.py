@@ -1,24 +1,14 @@
 """The options of Boundary Shrink."""
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from negmerge.settings.recipe import Positive
-from negmerge.settings.unlearning import TrainingOptions
+from negmerge.settings.unlearning import Boundary
 
 
-class Options(TrainingOptions):
+class Options(Boundary):
     """The options of Boundary Shrink."""
 
-    data_used = "forget"
-
-    epochs: PositiveInt = Field(
-        10, description="Passes over the forget set; 10 by SalUn's authors (WorstCase, issue 1)."
-    )
-    learning_rate: Positive = Field(
-        1e-5,
-        description="Peak rate; this project's choice. SalUn's authors search upwards from 1e-8 "
-        "(Unlearn-WorstCase, issue 1).",
-    )
     bound: Positive = Field(
         0.1,
         le=1,

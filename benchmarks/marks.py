@@ -33,5 +33,5 @@ def machine() -> str:
 
 
 def machine_of(record: dict) -> str:
-    """Say on which machine a record was made."""
+    """Describe the machine on which a record was made."""
     return f"Machine: {record.get('machine') or 'not noted'}."

@@ -23,7 +23,7 @@ class Said(NamedTuple):
 
 
 def cautions(leading: Sequence[Column], shown: Sequence[Column]) -> Iterator[Said]:
-    """Say what the records do not show, the most general first.
+    """Yield what the records do not show, the most general first.
 
     Args:
         leading: from `leading.leading_columns`.

@@ -19,7 +19,7 @@ from negmerge.reporting.leading import (
     leading_columns,
 )
 from negmerge.reporting.metrics import GAP_OF
-from negmerge.reporting.notes import spell_list
+from negmerge.reporting.notes import chance_of_agreement, spell_list
 from negmerge.reporting.verdicts import spell_p
 
 # Characters of a line on a terminal.
@@ -213,8 +213,8 @@ def _consensus(study: Mapping, shown: Sequence[Column]) -> list[Said]:
 
 
 def _by_lot(models: int) -> str:
-    """Spell how often K random signs are all + or all -: with probability 2^(1 - K)."""
-    share = 100 * 2.0 ** (1 - models)
+    """Spell how often the signs of so many models agree by chance."""
+    share = chance_of_agreement(models)
     return f"{share:.3g} %" if share >= 0.01 else "< 0.01 %"
 
 

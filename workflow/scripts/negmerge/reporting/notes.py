@@ -32,6 +32,11 @@ def rule_text(rule: str, keep: float) -> str:
     )
 
 
+def chance_of_agreement(models: int) -> float:
+    """Return how often random signs of K models are all + or all -: 100 * 2^(1 - K) percent."""
+    return 100 * 2.0 ** (1 - models)
+
+
 def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     """List the notes of a table.
 

@@ -135,8 +135,10 @@ def _agreement(cells) -> list[str]:
 
 
 def _chance(models: str) -> str:
-    """Spell how often K random signs are all + or all -, each with probability 2^-K."""
-    return f"{100 * 2.0 ** (1 - int(models)):.3g} % = 2^(1 - {models})"
+    """Spell how often the signs of so many models agree by chance."""
+    from negmerge.reporting.notes import chance_of_agreement
+
+    return f"{chance_of_agreement(int(models)):.3g} % = 2^(1 - {models})"
 
 
 KIND = Mask()

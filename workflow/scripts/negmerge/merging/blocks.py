@@ -8,6 +8,7 @@ nor the number of vectors.
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -31,8 +32,11 @@ class Source(Protocol):
 
     label: str | Path
 
-    def rows(self, name: str, start: int, stop: int, device: torch.device) -> Tensor:
-        """Return the numbers start..stop of a tensor, flattened, as float32 or float64."""
+    def rows(self, block: "Block") -> Tensor:
+        """Return the vector's numbers in a block, flattened, on its device, as float32 or float64.
+
+        The caller may change them in place.
+        """
 
 
 class Memory:
@@ -42,29 +46,29 @@ class Memory:
         self.label = label
         self._flat = {name: tensor.detach().reshape(-1) for name, tensor in state.items()}
 
-    def rows(self, name: str, start: int, stop: int, device: torch.device) -> Tensor:
+    def rows(self, block: "Block") -> Tensor:
         """Return a part of a tensor; see `Source`."""
-        return _wide(to_device(self._flat[name][start:stop], device), name, self.label)
+        rows = to_device(self._flat[block.name][block.start : block.stop], block.device)
+        return _wide(rows, block.name, self.label)
 
 
 class Stored:
-    """A vector in a file; or a checkpoint in a file, less its base."""
+    """A vector in a file; or a checkpoint in a file, less the base of the pool."""
 
-    def __init__(self, file: StoredState, base: StoredState | None = None):
+    def __init__(self, file: StoredState):
         self.label = file.path
-        self._file, self._base = file, base
+        self._file = file
 
-    def rows(self, name: str, start: int, stop: int, device: torch.device) -> Tensor:
+    def rows(self, block: "Block") -> Tensor:
         """Return a part of a tensor; see `Source`."""
-        tensor = _read(self._file, name, start, stop, device)
-        if self._base is None:
-            return tensor
-        return tensor - _read(self._base, name, start, stop, device)
+        rows = _read(self._file, block)
+        return rows if block.origin is None else rows - block.origin
 
 
-def _read(file: StoredState, name: str, start: int, stop: int, device: torch.device) -> Tensor:
+def _read(file: StoredState, block: "Block") -> Tensor:
     """Read numbers of a file; they are widened on the device, so that fewer bytes go there."""
-    return _wide(to_device(file.numbers(name, start, stop), device), name, file.path)
+    rows = to_device(file.numbers(block.name, block.start, block.stop), block.device)
+    return _wide(rows, block.name, file.path)
 
 
 def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
@@ -74,7 +78,7 @@ def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
     return wide if torch.isfinite(wide.sum()) else require_finite(wide, name, where)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Block:
     """The same rows of one tensor of each vector.
 
@@ -103,10 +107,20 @@ class Block:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the block's numbers are computed."""
+        return self.vectors.workers.device
+
+    @cached_property
+    def origin(self) -> Tensor | None:
+        """The base's numbers, flattened, as float32 or float64; None for vectors without a base."""
+        base = self.vectors.base
+        return None if base is None else _read(base, self)
+
     def of(self, source: Source) -> Tensor:
         """Return the block's rows of one vector."""
-        rows = source.rows(self.name, self.start, self.stop, self.vectors.workers.device)
-        wide = rows.to(self.vectors.dtypes[self.name])
+        wide = source.rows(self).to(self.vectors.dtypes[self.name])
         return wide.view(-1, self.shape[-1] if self.shape else 1)
 
     def stack(self) -> Tensor:
@@ -125,6 +139,7 @@ class Vectors:
             if none are given.
         workers: who works on the blocks, and on which device; the calling thread on the CPU if
             none are given.
+        base: the checkpoint that the sources changed, where they are not vectors themselves.
 
     Attributes:
         passed: called with the numbers of each block that was passed over, from the thread that
@@ -138,11 +153,13 @@ class Vectors:
         dtypes: Mapping[str, torch.dtype],
         numbers: int | None = None,
         workers: Workers | None = None,
+        base: StoredState | None = None,
     ):
         self.sources = list(sources)
         self.shapes = {name: shapes[name] for name in sorted(shapes)}
         self.dtypes = dtypes
         self.workers = workers or Workers()
+        self.base = base
         self.passed: Callable[[int], object] = lambda numbers: None
         self._numbers = numbers or (GPU_NUMBERS if self.workers.device.type == "cuda" else NUMBERS)
 

@@ -61,7 +61,7 @@ def merge(
     merged = {name: torch.empty(s, dtype=dtypes[name]) for name, s in shapes(vectors[0]).items()}
     with Workers(device=place) as workers:
         pool = Vectors(sources, shapes(vectors[0]), dtypes, block_numbers, workers)
-        for block, rows in _combined(chosen, settings, pool):
+        for block, rows in combined(chosen, settings, pool):
             merged[block.name].view(-1)[block.start : block.stop] = rows
     return merged
 
@@ -122,7 +122,7 @@ def merge_files(
         file = Output(stream, pool, report | identities(files, origin, hashes.unknown))
         kept = 0
         with workers:
-            for block, rows in _combined(chosen, settings, pool, progress):
+            for block, rows in combined(chosen, settings, pool, progress):
                 kept += int(rows.count_nonzero())
                 file.write(block, rows)
         report |= {"kept": kept} | identities(files, origin, hashes.known)
@@ -180,18 +180,26 @@ def stored_pool(
     everything = [*files, base] if base is not None else files
     kinds = [{name: file.dtype(name) for name in names} for file in everything]
     return Vectors(
-        [Stored(file, base) for file in files],
+        [Stored(file) for file in files],
         {name: reference.shape(name) for name in names},
         _dtypes(kinds, [file.path for file in everything]),
         block_numbers,
         workers,
+        base,
     )
 
 
-def _combined(
+def combined(
     method: Method, settings: Mapping[str, Value], pool: Vectors, progress: bool = False
 ) -> Iterator[tuple[Block, Tensor]]:
-    """Merge block by block, in order; the rows come flattened, in the host's memory."""
+    """Merge block by block, in order; the rows come flattened, in the host's memory.
+
+    Args:
+        method: of `METHODS`.
+        settings: its options, checked, with defaults.
+        pool: what is merged.
+        progress: show a bar on standard error.
+    """
     with tqdm(
         total=method.passes * pool.size,
         desc=f"merge {method.title}",

@@ -1,5 +1,6 @@
 """Merging states in memory, and files of any size within a fixed amount of memory."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -15,9 +16,9 @@ from negmerge.devices import find_device
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
 from negmerge.merging.blocks import Block, Memory, Vectors
+from negmerge.merging.checksums import Checksums, identity
 from negmerge.merging.devices import to_host
 from negmerge.merging.dtypes import merged_dtypes
-from negmerge.merging.inputs import Hashes, identities
 from negmerge.merging.pool import open_pool
 from negmerge.merging.registry import METHODS, Method
 from negmerge.merging.workers import Workers
@@ -107,7 +108,7 @@ def merge_files(
 
     Returns:
         A report, also stored in the output's header: `method`, `options`, `inputs` (name and
-        SHA-256 of each file), `base` (likewise, or None), `version` of this library, `kept`
+        BLAKE3 of each file), `base` (likewise, or None), `version` of this library, `kept`
         (non-zero numbers of the result), `numbers` (all of them) and `notes` (lines for the user).
 
     Raises:
@@ -126,29 +127,37 @@ def merge_files(
         block_numbers=block_numbers,
         workers=workers,
     )
-    vectors, files, origin = pool.vectors, pool.members, pool.base
-    report = {
-        "method": method,
-        "options": settings,
-        "inputs": [],
-        "base": None,
-        "version": __version__,
-        "kept": vectors.size,
-        "numbers": vectors.size,
-        "notes": pool.notes,
-    }
+    vectors = pool.vectors
+    checksums = Checksums(pool.states, threads)
+    vectors.done = checksums.follow
+
+    def report(known: Mapping[Path, str], kept: int) -> dict:
+        return {
+            "method": method,
+            "options": settings,
+            "inputs": [named for member in pool.members for named in identity(member, known)],
+            "base": None if pool.base is None else identity(pool.base, known),
+            "version": __version__,
+            "kept": kept,
+            "numbers": vectors.size,
+            "notes": pool.notes,
+        }
+
     layout = {name: Layout(vectors.dtypes[name], s) for name, s in vectors.shapes.items()}
-    with replacing(output) as partial, Hashes() as hashes:
-        hashes.start([*files, origin] if origin is not None else files)
-        longest = report | identities(files, origin, hashes.unknown)
-        with StateWriter(partial, layout, told(longest)) as file, workers:
-            kept = 0
-            for block, rows in combined(chosen, settings, vectors, progress):
-                kept += int(rows.count_nonzero())
-                file.write(block.name, block.start, rows)
-            report |= {"kept": kept} | identities(files, origin, hashes.known)
-            file.finish(told(report))
-    return report
+    # The header that comes first has the length of the last one, or more.
+    longest = told(report(defaultdict(lambda: "0" * 64), vectors.size))
+    with replacing(output) as partial, StateWriter(partial, layout, longest) as file:
+
+        def write(block: Block, rows: Tensor) -> int:
+            file.write(block.name, block.start, rows)
+            return int(rows.count_nonzero())
+
+        with workers:
+            merged = combined(chosen, settings, vectors, progress, write)
+            kept = sum(count for _, count in merged)
+        found = report(checksums.known(), kept)
+        file.finish(told(found))
+    return found
 
 
 def choose(
@@ -162,30 +171,27 @@ def choose(
     return chosen, settings
 
 
-def pair(block: Block, rows: Tensor) -> tuple[Block, Tensor]:
-    """Return a block with its merged rows."""
-    return block, rows
-
-
 def combined(
     method: Method,
     settings: Mapping[str, Value],
     pool: Vectors,
     progress: bool = False,
-    *,
-    then: Callable[[Block, Tensor], Result] = pair,
+    then: Callable[[Block, Tensor], Result] = lambda block, rows: rows,
     names: Sequence[str] | None = None,
-) -> Iterator[Result]:
-    """Merge block by block, in order, and yield what `then` makes of each.
+) -> Iterator[tuple[Block, Result]]:
+    """Merge block by block, in order.
 
     Args:
         method: of `METHODS`.
         settings: its options, checked, with defaults.
         pool: what is merged.
         progress: show a bar on standard error.
-        then: called in the threads that merge, with the block and its merged rows, flattened, in
-            the host's memory.
-        names: the tensors to merge, all if none are given. A survey sees all in either case.
+        then: what to make of the merged rows of a block, which come flattened and in the host's
+            memory; called in the thread that merged them, so in several at once.
+        names: the tensors to merge, all if none are given; a survey sees all in either case.
+
+    Yields:
+        Each block with what `then` returned, by default the rows.
     """
     with tqdm(
         total=method.passes * pool.size,
@@ -200,10 +206,10 @@ def combined(
         # How many passes a survey makes can depend on the options and the numbers.
         bar.total = bar.n + pool.size
 
-        def work(block: Block) -> Result:
+        def work(block: Block) -> tuple[Block, Result]:
             rows = method.combine(block, **settings)
             # A sum can overflow though its terms are finite.
             finite = require_finite(rows, block.name, f"{method.title}'s result")
-            return then(block, to_host(finite.reshape(-1)))
+            return block, then(block, to_host(finite.reshape(-1)))
 
         yield from pool.map(work, names)

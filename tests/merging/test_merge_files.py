@@ -70,6 +70,7 @@ def test_the_report_says_what_was_merged(tmp_path):
         "version": __version__,
         "kept": 1,
         "numbers": 3,
+        "notes": [],
     }
     assert read_metadata(tmp_path / "merged") == report
 

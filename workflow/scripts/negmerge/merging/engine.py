@@ -127,16 +127,16 @@ def merge_files(
         block_numbers=block_numbers,
         workers=workers,
     )
-    vectors, files, origin = pool.vectors, pool.members, pool.base
-    checksums = Checksums(files if origin is None else [origin, *files], threads)
+    vectors = pool.vectors
+    checksums = Checksums(pool.states, threads)
     vectors.done = checksums.follow
 
     def report(known: Mapping[Path, str], kept: int) -> dict:
         return {
             "method": method,
             "options": settings,
-            "inputs": [named for file in files for named in identity(file, known)],
-            "base": None if origin is None else identity(origin, known),
+            "inputs": [named for member in pool.members for named in identity(member, known)],
+            "base": None if pool.base is None else identity(pool.base, known),
             "version": __version__,
             "kept": kept,
             "numbers": vectors.size,
@@ -146,13 +146,15 @@ def merge_files(
     layout = {name: Layout(vectors.dtypes[name], s) for name, s in vectors.shapes.items()}
     # The header that comes first has the length of the last one, or more.
     longest = told(report(defaultdict(lambda: "0" * 64), vectors.size))
-    with replacing(output) as partial, StateWriter(partial, layout, longest) as file, workers:
+    with replacing(output) as partial, StateWriter(partial, layout, longest) as file:
 
         def write(block: Block, rows: Tensor) -> int:
             file.write(block.name, block.start, rows)
             return int(rows.count_nonzero())
 
-        kept = sum(combined(chosen, settings, vectors, progress, then=write))
+        with workers:
+            merged = combined(chosen, settings, vectors, progress, write)
+            kept = sum(count for _, count in merged)
         found = report(checksums.known(), kept)
         file.finish(told(found))
     return found
@@ -169,30 +171,27 @@ def choose(
     return chosen, settings
 
 
-def pair(block: Block, rows: Tensor) -> tuple[Block, Tensor]:
-    """Return a block with its merged rows."""
-    return block, rows
-
-
 def combined(
     method: Method,
     settings: Mapping[str, Value],
     pool: Vectors,
     progress: bool = False,
-    *,
-    then: Callable[[Block, Tensor], Result] = pair,
+    then: Callable[[Block, Tensor], Result] = lambda block, rows: rows,
     names: Sequence[str] | None = None,
-) -> Iterator[Result]:
-    """Merge block by block, in order, and yield what `then` makes of each.
+) -> Iterator[tuple[Block, Result]]:
+    """Merge block by block, in order.
 
     Args:
         method: of `METHODS`.
         settings: its options, checked, with defaults.
         pool: what is merged.
         progress: show a bar on standard error.
-        then: called in the threads that merge, with the block and its merged rows, flattened, in
-            the host's memory.
-        names: the tensors to merge, all if none are given. A survey sees all in either case.
+        then: what to make of the merged rows of a block, which come flattened and in the host's
+            memory; called in the thread that merged them, so in several at once.
+        names: the tensors to merge, all if none are given; a survey sees all in either case.
+
+    Yields:
+        Each block with what `then` returned, by default the rows.
     """
     with tqdm(
         total=method.passes * pool.size,
@@ -207,10 +206,10 @@ def combined(
         # How many passes a survey makes can depend on the options and the numbers.
         bar.total = bar.n + pool.size
 
-        def work(block: Block) -> Result:
+        def work(block: Block) -> tuple[Block, Result]:
             rows = method.combine(block, **settings)
             # A sum can overflow though its terms are finite.
             finite = require_finite(rows, block.name, f"{method.title}'s result")
-            return then(block, to_host(finite.reshape(-1)))
+            return block, then(block, to_host(finite.reshape(-1)))
 
         yield from pool.map(work, names)

@@ -25,7 +25,8 @@ class Pool:
 
     Attributes:
         vectors: the vectors, for a merge.
-        members: the states, each with its `files`, in the order of the merge.
+        members: the states, seen with the base's names, each with its `files`, in the order of the
+            merge.
         base: what they were fine-tuned from; None where they are vectors themselves.
         ties: groups of the base's tensors that hold the same numbers in the base and in each
             member; the first of each is merged, for all.
@@ -35,12 +36,17 @@ class Pool:
     """
 
     vectors: Vectors
-    members: list[StoredState]
+    members: Sequence[StoredState]
     base: StoredState | None
     ties: list[tuple[str, ...]]
     parted: list[tuple[str, ...]]
     chosen: dict[str, list[str]]
     notes: list[str]
+
+    @property
+    def states(self) -> list[StoredState]:
+        """The base, if there is one, and the members."""
+        return list(self.members) if self.base is None else [self.base, *self.members]
 
 
 def open_pool(
@@ -102,7 +108,7 @@ def open_pool(
         workers,
         origin,
     )
-    return Pool(vectors, states, origin, ties, parted, chosen, notes)
+    return Pool(vectors, aligned, origin, ties, parted, chosen, notes)
 
 
 def _open(place: Place, key: str | None) -> StoredState:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from negmerge.checkpoints.safetensors_file import StateFile
+from negmerge.checkpoints.recognition import open_file
 from negmerge.checkpoints.shards import Shards
 from negmerge.checkpoints.stored import StoredState
 
@@ -18,4 +18,4 @@ def open_state(path: str | Path, key: str | None = None) -> StoredState:
     path = Path(path)
     if path.is_dir():
         path = path / (INDEX if (path / INDEX).exists() else "model.safetensors")
-    return Shards(path) if path.name.endswith(".index.json") else StateFile(path)
+    return Shards(path) if path.name.endswith(".index.json") else open_file(path, key)

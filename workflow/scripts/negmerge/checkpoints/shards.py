@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.safetensors_file import StateFile
+from negmerge.checkpoints.recognition import open_file
 from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 
@@ -35,7 +35,7 @@ class Shards(StoredState):
                 raise UserError(
                     f"{path}: shard {file!r} must be the name of a file beside the index"
                 )
-        opened = {file: StateFile(self.path.parent / file) for file in sorted(set(files.values()))}
+        opened = {file: open_file(self.path.parent / file) for file in sorted(set(files.values()))}
         self._shards: dict[str, StoredState] = {name: opened[file] for name, file in files.items()}
         self.names = sorted(files)
         self.metadata = {}

@@ -28,8 +28,8 @@ def open_file(path: Path, key: str | None = None) -> StoredState:
     try:
         with open(path, "rb") as stream:
             start = stream.read(64)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
     if not start:
         raise UserError(f"{path}: an empty file, expected weights")
     # The header of a safetensors file, after its length in eight bytes.

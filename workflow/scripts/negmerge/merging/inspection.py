@@ -53,14 +53,19 @@ class Layer:
 
 
 def inspect_files(
-    paths: Sequence[str | Path], base: str | Path | None = None, progress: bool = False
+    paths: Sequence[str | Path],
+    base: str | Path | None = None,
+    *,
+    key: str | None = None,
+    progress: bool = False,
 ) -> dict:
     """Compare task vectors layer by layer, block by block.
 
     Args:
-        paths: task vectors, or checkpoints where `base` is given; each a file, an index of shards
-            or a folder with one.
+        paths: task vectors, or checkpoints where `base` is given; each as `open_state` reads
+            them.
         base: the checkpoint before fine-tuning.
+        key: as in `open_state`, for all of them.
         progress: show a bar on standard error.
 
     Returns:
@@ -72,8 +77,8 @@ def inspect_files(
     Raises:
         UserError: as `merge_files`.
     """
-    files = [open_state(path) for path in paths]
-    origin = None if base is None else open_state(base)
+    files = [open_state(path, key) for path in paths]
+    origin = None if base is None else open_state(base, key)
     pool = stored_pool(files, origin, max(min(NUMBERS, STACKED // len(files)), 1))
     names = sorted({_layer(name) for name in pool.shapes})
     layers = {name: Layer(_no_products(len(files))) for name in names}

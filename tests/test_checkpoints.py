@@ -133,11 +133,27 @@ def test_a_part_is_what_the_whole_holds_there(tmp_path, dtype):
     assert state.numbers("none", 0, 0).shape == (0,)
 
 
-def test_parts_are_copies(tmp_path):
+def test_a_tensor_that_was_read_can_be_changed(tmp_path):
     save_file({"a": torch.ones(3)}, tmp_path / "state")
     state = StateFile(tmp_path / "state")
-    state.numbers("a", 0, 3).zero_()
-    assert state.numbers("a", 0, 3).tolist() == [1, 1, 1]
+    state["a"].zero_()
+    assert state["a"].tolist() == [1, 1, 1]
+
+
+def test_a_part_may_lie_at_an_odd_place(tmp_path):
+    numbers = torch.randn(4)
+    header = json.dumps({"a": entry(0, 16, (4,))}).encode()
+    for blanks in range(4):
+        hostile(tmp_path / "state", header + b" " * blanks, numbers.numpy().tobytes())
+        assert torch.equal(StateFile(tmp_path / "state").numbers("a", 1, 3), numbers[1:3])
+
+
+def test_the_place_of_a_tensor_is_where_its_bytes_are(folder):
+    state = open_state(folder)
+    for name, tensor in TENSORS.items():
+        file, start = state.place(name)
+        assert file == folder / PLACES[name]
+        assert file.read_bytes()[start : start + tensor.nbytes] == tensor.numpy().tobytes()
 
 
 def hostile(path, header, data=bytes(16), length=None):

@@ -1,9 +1,8 @@
 """States on disk: safetensors files, whole or in shards, read without holding them in memory."""
 
-import io
 import json
 import math
-import os
+import mmap
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -60,7 +59,14 @@ class StoredState:
         raise NotImplementedError
 
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
-        """Return the numbers start..stop of a flattened tensor, as they are stored."""
+        """Return the numbers start..stop of a flattened tensor, as they are stored.
+
+        They may lie in a mapped file, so nothing may be written into them.
+        """
+        raise NotImplementedError
+
+    def place(self, name: str) -> tuple[Path, int]:
+        """Return the file that holds a tensor, and at which byte of it the tensor starts."""
         raise NotImplementedError
 
     def is_float(self, name: str) -> bool:
@@ -68,13 +74,13 @@ class StoredState:
         return self.dtype(name).is_floating_point
 
     def __getitem__(self, name: str) -> Tensor:
-        """Read one tensor.
+        """Read one tensor into memory.
 
         Raises:
             UserError: it holds NaN or an infinity, or numbers of 8 bits.
         """
         shape = self.shape(name)
-        flat = self.numbers(name, 0, math.prod(shape))
+        flat = self.numbers(name, 0, math.prod(shape)).clone()
         return require_finite(flat.view(shape), name, self.path)
 
     def items(self) -> Iterator[tuple[str, Tensor]]:
@@ -109,12 +115,19 @@ class StateFile(StoredState):
         self.metadata = self._file.metadata() or {}
 
     @cached_property
-    def _places(self) -> tuple[io.FileIO, dict[str, int]]:
-        """The open file, and where in it each tensor starts."""
-        stream = open(self.path, "rb", buffering=0)  # noqa: SIM115 (open as long as the state)
-        length = int.from_bytes(stream.read(8), "little")
-        header = json.loads(stream.read(length))
-        return stream, {name: 8 + length + header[name]["data_offsets"][0] for name in self.names}
+    def _bytes(self) -> Tensor:
+        """The whole file, mapped; what is written into it would reach the memory only."""
+        with open(self.path, "rb") as stream:
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        return torch.frombuffer(mapped, dtype=torch.uint8)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Where in the file each tensor starts."""
+        with open(self.path, "rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(length))
+        return {name: 8 + length + header[name]["data_offsets"][0] for name in self.names}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """See `StoredState`."""
@@ -129,20 +142,20 @@ class StateFile(StoredState):
             )
         return DTYPES[code]
 
+    def place(self, name: str) -> tuple[Path, int]:
+        """See `StoredState`."""
+        return self.path, self._places[name]
+
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
         """See `StoredState`."""
-        stream, places = self._places
-        numbers = torch.empty(stop - start, dtype=self.dtype(name))
-        # Reading into memory, not mapping it: the buffers are used again, while each page of a
-        # mapping is touched for the first time, and a file that shrinks does not kill the process.
-        place = places[name] + start * numbers.dtype.itemsize
-        rest = memoryview(numbers.view(torch.uint8).numpy()) if len(numbers) else memoryview(b"")
-        while rest:
-            count = os.preadv(stream.fileno(), [rest], place)
-            if not count:
-                raise UserError(f"{self.path}: tensor {name!r} ends too early; the file was cut")
-            rest, place = rest[count:], place + count
-        return numbers
+        dtype = self.dtype(name)
+        place, size = self._places[name] + start * dtype.itemsize, (stop - start) * dtype.itemsize
+        found = self._bytes[place : place + size]
+        if len(found) < size:
+            raise UserError(f"{self.path}: tensor {name!r} ends too early; the file was cut")
+        # A foreign file may place its numbers where they cannot be taken as such.
+        aligned = found if found.data_ptr() % dtype.itemsize == 0 else found.clone()
+        return aligned.view(dtype)
 
 
 class Shards(StoredState):
@@ -189,6 +202,10 @@ class Shards(StoredState):
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
         """See `StoredState`."""
         return self._shards[name].numbers(name, start, stop)
+
+    def place(self, name: str) -> tuple[Path, int]:
+        """See `StoredState`."""
+        return self._shards[name].place(name)
 
 
 def open_state(path: str | Path) -> StoredState:

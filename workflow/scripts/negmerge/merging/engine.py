@@ -1,7 +1,9 @@
 """Merging states in memory, and files of any size within a fixed amount of memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,14 +16,16 @@ from negmerge.devices import find_device
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
 from negmerge.merging.blocks import Block, Memory, Stored, Vectors
+from negmerge.merging.checksums import Checksums, identity
 from negmerge.merging.devices import to_host
-from negmerge.merging.inputs import Hashes, identities
 from negmerge.merging.output import Output
 from negmerge.merging.registry import METHODS, Method
 from negmerge.merging.workers import Workers
 from negmerge.settings.options import Value
 from negmerge.states import State, shapes
 from negmerge.vectors import is_batch_statistic
+
+Result = TypeVar("Result")
 
 
 def merge(
@@ -96,7 +100,7 @@ def merge_files(
 
     Returns:
         A report, also stored in the output's header: `method`, `options`, `inputs` (name and
-        SHA-256 of each file), `base` (likewise, or None), `version` of this library, `kept`
+        BLAKE3 of each file), `base` (likewise, or None), `version` of this library, `kept`
         (non-zero numbers of the result) and `numbers` (all of them).
 
     Raises:
@@ -108,26 +112,33 @@ def merge_files(
     origin = None if base is None else open_state(base)
     workers = Workers(threads, place)
     pool = stored_pool(files, origin, block_numbers, workers)
-    report = {
-        "method": method,
-        "options": settings,
-        "inputs": [],
-        "base": None,
-        "version": __version__,
-        "kept": pool.size,
-        "numbers": pool.size,
-    }
-    with replacing(output) as partial, open(partial, "wb") as stream, Hashes() as hashes:
-        hashes.start([*files, origin] if origin is not None else files)
-        file = Output(stream, pool, report | identities(files, origin, hashes.unknown))
-        kept = 0
+    checksums = Checksums(files if origin is None else [origin, *files], threads)
+    pool.done = checksums.follow
+
+    def report(known: Mapping[Path, str], kept: int) -> dict:
+        return {
+            "method": method,
+            "options": settings,
+            "inputs": [named for file in files for named in identity(file, known)],
+            "base": None if origin is None else identity(origin, known),
+            "version": __version__,
+            "kept": kept,
+            "numbers": pool.size,
+        }
+
+    with replacing(output) as partial, open(partial, "wb") as stream:
+        # The header that comes first has the length of the last one, or more.
+        file = Output(stream, pool, report(defaultdict(lambda: "0" * 64), pool.size))
+
+        def write(block: Block, rows: Tensor) -> int:
+            file.write(block, rows)
+            return int(rows.count_nonzero())
+
         with workers:
-            for block, rows in combined(chosen, settings, pool, progress):
-                kept += int(rows.count_nonzero())
-                file.write(block, rows)
-        report |= {"kept": kept} | identities(files, origin, hashes.known)
-        file.finish(report)
-    return report
+            merged = combined(chosen, settings, pool, progress, write)
+            found = report(checksums.known(), sum(kept for _, kept in merged))
+        file.finish(found)
+    return found
 
 
 def _choose(
@@ -190,15 +201,24 @@ def stored_pool(
 
 
 def combined(
-    method: Method, settings: Mapping[str, Value], pool: Vectors, progress: bool = False
-) -> Iterator[tuple[Block, Tensor]]:
-    """Merge block by block, in order; the rows come flattened, in the host's memory.
+    method: Method,
+    settings: Mapping[str, Value],
+    pool: Vectors,
+    progress: bool = False,
+    then: Callable[[Block, Tensor], Result] = lambda block, rows: rows,
+) -> Iterator[tuple[Block, Result]]:
+    """Merge block by block, in order.
 
     Args:
         method: of `METHODS`.
         settings: its options, checked, with defaults.
         pool: what is merged.
         progress: show a bar on standard error.
+        then: what to make of the merged rows of a block, which come flattened and in the host's
+            memory; called in the thread that merged them, so in several at once.
+
+    Yields:
+        Each block with what `then` returned, by default the rows.
     """
     with tqdm(
         total=method.passes * pool.size,
@@ -213,10 +233,10 @@ def combined(
         # How many passes a survey makes can depend on the options and the numbers.
         bar.total = bar.n + pool.size
 
-        def work(block: Block) -> tuple[Block, Tensor]:
+        def work(block: Block) -> tuple[Block, Result]:
             rows = method.combine(block, **settings)
             # A sum can overflow though its terms are finite.
             finite = require_finite(rows, block.name, f"{method.title}'s result")
-            return block, to_host(finite.reshape(-1))
+            return block, then(block, to_host(finite.reshape(-1)))
 
         yield from pool.map(work)

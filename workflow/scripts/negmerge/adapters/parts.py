@@ -1,7 +1,7 @@
 """The tensors of an adapter's file, sorted by the module that they belong to."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from negmerge.checkpoints import StoredState
@@ -51,6 +51,8 @@ def sort_tensors(file: StoredState) -> list[Module]:
     """
     modules: dict[tuple[str, int], Module] = {}
     for key in file.names:
+        if _is_copy(key, file.names):
+            continue
         path, part, nested, inside = _take_apart(key, file)
         module = modules.setdefault((path, nested), Module(path, nested))
         module.inside = module.inside or inside
@@ -65,6 +67,12 @@ def sort_tensors(file: StoredState) -> list[Module]:
                     f"{file.path}: {module.factors[one]!r} has no counterpart {other!r}"
                 )
     return list(modules.values())
+
+
+def _is_copy(key: str, names: Collection[str]) -> bool:
+    """Whether a bias is stored again under the names of PEFT's wrapper, as `bias: all` does."""
+    plain = re.sub(r"\.(modules_to_save|original_module)\.(?=[^.]+$)", ".", key)
+    return plain != key and plain in names
 
 
 def _pairs(factors: Iterable[str]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from negmerge.adapters.configuration import FILE, read_configuration
 from negmerge.adapters.fitting import Changes, Fitting
 from negmerge.adapters.parts import Module, sort_tensors
 from negmerge.adapters.paths import find_modules, missing
+from negmerge.adapters.spellings import SPELLINGS, spelled
 from negmerge.checkpoints import StoredState, open_state
 from negmerge.checks import require_finite
 from negmerge.errors import UserError
@@ -124,13 +125,21 @@ def _find(
     """Find the module of the base for each path of the adapter."""
     known = {name.rpartition(".")[0] for name in base.names}
 
-    def fits(path: str, target: str) -> bool:
-        try:
-            return bool(fitting.changes(modules[path], target))
-        except UserError:
-            return False
+    found: dict[str, str] = {}
+    for spelling in SPELLINGS:
+        paths = {spelled(path, spelling): path for path in modules}
 
-    found = find_modules(modules, known, fits, str(folder))
+        def fits(path: str, target: str, paths: dict[str, str] = paths) -> bool:
+            try:
+                return bool(fitting.changes(modules[paths[path]], target))
+            except UserError:
+                return False
+
+        here = find_modules(paths, known, fits, str(folder))
+        if len(here) > len(found):
+            found = {paths[path]: target for path, target in here.items()}
+        if len(found) == len(modules):
+            break
     for path in sorted(modules.keys() - found.keys()):
         values = [part for module in modules[path] for part in module.values]
         if not any(wanted(f"{path}.{part}") for part in values or ["weight"]):

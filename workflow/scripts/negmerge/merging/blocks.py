@@ -62,7 +62,8 @@ class Stored:
     def rows(self, block: "Block") -> Tensor:
         """Return a part of a tensor; see `Source`."""
         rows = _read(self._file, block)
-        return rows if block.origin is None else rows - block.origin
+        # The numbers read may lie in the mapped file, where nobody may change them.
+        return rows.clone() if block.origin is None else rows - block.origin
 
 
 def _read(file: StoredState, block: "Block") -> Tensor:

@@ -128,7 +128,7 @@ ORDER = (
     ("errors", "files", "seeds", "plugins", "dependencies", "arguments", "splits"),
     ("settings",),
     ("checks", "checkpoints", "states", "vectors", "devices"),
-    ("data", "models"),
+    ("data", "models", "adapters"),
     ("training", "merging", "unlearning", "selection", "evaluation", "negation", "comparison"),
     ("scenarios",),
     (

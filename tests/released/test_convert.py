@@ -133,5 +133,5 @@ def test_a_hostile_file_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     save_whole("evil.pt", small_tensors(0)[1], preparation=print)
     error = refused(capsys, "evil.pt", "-o", "out")
-    assert "evil.pt: names builtins.print, which is no part of a model" in error
+    assert "evil.pt: names 'builtins.print', which is no part of a model" in error
     assert os.listdir() == ["evil.pt"]

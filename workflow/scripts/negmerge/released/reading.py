@@ -125,7 +125,7 @@ def _tensors_of(
     for name, inner in _part(module, "_modules", dict).items():
         if inner is not None:
             if not isinstance(inner, StandIn):
-                raise UserError(f"{path}: {prefix}{name} is no module")
+                raise UserError(f"{path}: {prefix + name!r:.80} is no module")
             yield from _tensors_of(inner, path, seen, f"{prefix}{name}.")
 
 

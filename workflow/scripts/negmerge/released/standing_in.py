@@ -63,21 +63,20 @@ def load(path: str | Path) -> object:
     try:
         with zipfile.ZipFile(path) as archive:
             pickled = _checked_pickle(archive, path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise UserError(f"{path}: not a whole file of torch.save since 1.6 ({error})") from error
-    stand_ins = [
-        type(name, (StandIn,), {"__module__": module})
-        for module, name in _named_classes(pickled, path)
-    ]
-    try:
+        stand_ins = [
+            type(name, (StandIn,), {"__module__": module})
+            for module, name in _named_classes(pickled, path)
+        ]
         # `set`: torch 2.5 does not yet build one by itself.
         with torch.serialization.safe_globals([set, *stand_ins]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # A damaged pickle can end in any of them.
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except Exception as error:  # Of a damaged file, zipfile and torch raise many kinds.
         reason = textwrap.shorten(str(error), 200)
-        raise UserError(f"{path}: cannot be read without running it ({reason})") from error
+        raise UserError(f"{path}: not a whole file of torch.save since 1.6 ({reason})") from error
 
 
 def _checked_pickle(archive: zipfile.ZipFile, path: str | Path) -> bytes:
@@ -92,18 +91,18 @@ def _checked_pickle(archive: zipfile.ZipFile, path: str | Path) -> bytes:
     held = Path(path).stat().st_size
     for part in parts:
         if part.compress_type != zipfile.ZIP_STORED:
-            raise UserError(f"{path}: {part.filename} is compressed; torch.save compresses nothing")
+            raise UserError(f"{path}: {part.filename!r} is compressed, expected none to be")
     claimed = sum(part.file_size for part in parts)
     if claimed > held:
         raise UserError(f"{path}: claims to hold {claimed:,} bytes, but has {held:,}")
     if pickled.file_size > PICKLE_BYTES:
         raise UserError(
-            f"{path}: {pickled.filename} has {pickled.file_size:,} bytes, expected at most "
+            f"{path}: {pickled.filename!r} has {pickled.file_size:,} bytes, expected at most "
             f"{PICKLE_BYTES:,}"
         )
     damaged = archive.testzip()
     if damaged:
-        raise UserError(f"{path}: {damaged} is damaged: its checksum is another")
+        raise UserError(f"{path}: {damaged!r} is damaged: its checksum is another")
     return archive.read(pickled)
 
 
@@ -129,7 +128,7 @@ def _named_classes(pickled: bytes, path: str | Path) -> list[tuple[str, str]]:
     foreign = sorted(f"{module}.{name}" for module, name in wanted if not _is_inert(module))
     if foreign:
         raise UserError(
-            f"{path}: names {foreign[0]}, which is no part of a model of {', '.join(PACKAGES)}; "
+            f"{path}: names {foreign[0]!r}, which is no part of a model of {', '.join(PACKAGES)}; "
             f"nothing was run ({len(foreign)} such names)"
         )
     return sorted(wanted)

@@ -76,7 +76,9 @@ def inspect_files(
     Raises:
         UserError: as `merge_files`.
     """
-    numbers = max(min(NUMBERS    names = sorted({_layer(name) for name in pool.shapes})
+    numbers = max(min(NUMBERS, STACKED // len(paths)), 1)
+    pool = open_pool(base, paths, key=key, block_numbers=numbers).vectors
+    names = sorted({_layer(name) for name in pool.shapes})
     layers = {name: Layer(_no_products(len(paths))) for name in names}
     with tqdm(
         total=pool.size, desc="inspect", unit=" numbers", unit_scale=True, disable=not progress

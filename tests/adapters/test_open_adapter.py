@@ -186,7 +186,9 @@ def test_the_files_of_an_adapter(tmp_path):
     assert not is_adapter("org/name")
     tensors = load_file(whole)
     whole.unlink()
-    with pytest.raises(UserError, match="no adapter_model.safetensors or adapter_model.bin beside"):
+    with pytest.raises(
+        UserError, match=r"no adapter_model\.safetensors or adapter_model\.bin beside"
+    ):
         open_adapter(folder, base)
     torch.save(tensors, folder / "adapter_model.bin")
     assert_same(vector(base, open_adapter(folder, base)), expected)

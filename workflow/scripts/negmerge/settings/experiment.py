@@ -167,6 +167,12 @@ class Experiment(Settings, ABC):
         return Given(file=self.pool.file(task, point), manual=self.pool.manual)
 
     @property
+    def given_models(self) -> list[Given]:
+        """All models that are given: the base, and the pool of each task."""
+        pool = [(task, point) for task in self.task_names for point in self.pool.files]
+        return [*filter(None, [self.base]), *(self.given_model(*one) for one in pool)]
+
+    @property
     def given_base(self) -> Given:
         """The base that is given.
 

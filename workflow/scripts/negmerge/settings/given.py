@@ -1,5 +1,6 @@
 """Models of others that a study names by their paths, and the files of them that jobs read."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import Field
@@ -30,17 +31,27 @@ def files_of(place: str) -> list[str]:
     return [place] if path.exists() else []
 
 
+def by_hand(models: Iterable[Given]) -> str:
+    """Name some missing models, and how a person gets them, in one line."""
+    missing = {model.file: model.manual for model in models}
+    first, *others = missing
+    more = f" and {len(others)} more" if others else ""
+    told = [text.strip().rstrip(".") for text in dict.fromkeys(missing.values()) if text]
+    found = f"{first}{more}: no such file or folder, but the study is given this model"
+    return ". ".join([found, *told])
+
+
 class Inputs:
     """Looks up the files of models, and notes what is missing, since a plan needs no files."""
 
     def __init__(self):
-        self._missing: dict[str, str | None] = {}
+        self._missing: list[Given] = []
 
     def files(self, model: Given | None) -> list[str]:
         """Return the files of a model; none, if there is no model or it is missing."""
         found = files_of(model.file) if model else []
         if model and not found:
-            self._missing[model.file] = model.manual
+            self._missing.append(model)
         return found
 
     def require(self) -> None:
@@ -49,10 +60,5 @@ class Inputs:
         Raises:
             UserError: something is; it names the first, and how a person gets all of it.
         """
-        if not self._missing:
-            return
-        first, *others = self._missing
-        more = f" and {len(others)} more" if others else ""
-        told = [text.strip().rstrip(".") for text in dict.fromkeys(self._missing.values()) if text]
-        found = f"{first}{more}: the study is given this model, but no such file or folder is there"
-        raise UserError(". ".join([found, *told]))
+        if self._missing:
+            raise UserError(by_hand(self._missing))

@@ -2,17 +2,22 @@
 
 import json
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
+from blake3 import blake3
 from safetensors.torch import save_file
 from torch import nn
 
 from negmerge.cli import main
-from negmerge.files import sha256
 from negmerge.merging import merge
 from negmerge.states import read_metadata, read_state
 from negmerge.vectors import apply, task_vector
+
+
+def checksum(path):
+    return blake3(Path(path).read_bytes()).hexdigest()
 
 
 def run(capsys, *words):
@@ -134,9 +139,9 @@ def test_names_shapes_and_types_that_differ_are_listed(vectors, capsys):
 def test_mistakes_in_a_comparison_have_a_status_of_their_own(vectors, capsys):
     save_file({"w": torch.tensor([float("nan")])}, "nan")
     mistakes = {
-        ("diff", "one", "none"): "none: no such file",
+        ("diff", "one", "none"): "none: no such file or folder; found here: one",
         ("diff", "nan", "nan"): "nan: tensor 'w' holds 1 NaN or infinite of 1",
-        ("inspect", "one", "none"): "none: no such file",
+        ("inspect", "one", "none"): "none: no such file or folder; found here: one",
         ("inspect", "one", "nan"): "nan: tensor 'l.b' is missing (3 in all)",
     }
     for words, message in mistakes.items():
@@ -150,7 +155,7 @@ def test_merge_and_negate_report_as_json(vectors, capsys):
     assert (merged["method"], merged["kept"], merged["numbers"]) == ("uniform", 6, 9)
     negated = report(capsys, "negate", "one", "merged", "0.5", "-o", "unlearned")
     assert negated == read_metadata("unlearned")
-    assert negated["vector"] == [{"name": "merged", "sha256": sha256("merged")}]
+    assert negated["vector"] == [{"name": "merged", "blake3": checksum("merged")}]
 
 
 def test_options_may_be_texts(vectors, capsys):
@@ -232,7 +237,7 @@ def test_a_transformer_in_shards_is_merged_negated_and_compared(tmp_path, capsys
     words = ("merge", "negmerge", *models, "--base", folders[0], "-o", merged)
     found = report(capsys, *words, "--threads", 2)
     shards = [file for folder in folders[1:] for file in sorted(folder.glob("*.safetensors"))]
-    assert found["inputs"] == [{"name": f.name, "sha256": sha256(f)} for f in shards]
+    assert found["inputs"] == [{"name": f.name, "blake3": checksum(f)} for f in shards]
     assert len(found["base"]) == 2
     assert run(capsys, "negate", folders[0], merged, "0.5", "-o", unlearned)[0] == 0
     assert len(read_metadata(unlearned)["base"]) == 2

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from negmerge.errors import UserError
 
-STATE = "a safetensors file, an index of shards, or a folder with one of them"
+STATE = (
+    "a safetensors file, a file of torch.save, an index of shards, a folder with one of these, or "
+    "org/name@revision of the hub"
+)
 
 
 def option(text: str) -> tuple[str, bool | float | str]:
@@ -53,6 +56,16 @@ def add_pool(command: argparse.ArgumentParser) -> None:
         type=Path,
         help="the checkpoint before fine-tuning; with it, the files are checkpoints, not vectors",
     )
+    add_key(command)
+
+
+def add_key(command: argparse.ArgumentParser) -> None:
+    """Add the choice among the states of a training checkpoint."""
+    command.add_argument(
+        "--key",
+        metavar="KEY",
+        help="the state to read, such as ema, from files of torch.save that hold several",
+    )
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -81,14 +94,6 @@ def add_choice(command: argparse.ArgumentParser) -> None:
         "--vocabulary",
         choices=("base",),
         help="base: of embeddings with more or fewer rows take those of the base",
-    )
-    add_key(command)
-
-
-def add_key(command: argparse.ArgumentParser) -> None:
-    """Add the key of the weights in a training checkpoint."""
-    command.add_argument(
-        "--key", metavar="KEY", help="where in a training checkpoint the weights lie"
     )
 
 

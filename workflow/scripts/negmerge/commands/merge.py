@@ -42,13 +42,13 @@ def run(options: argparse.Namespace) -> None:
         options.files,
         options.output,
         base=options.base,
+        key=options.key,
         progress=sys.stderr.isatty(),
         threads=options.threads,
         device=options.device,
         include=options.include,
         exclude=options.exclude,
         vocabulary=options.vocabulary,
-        key=options.key,
         **settings,
     )
     for note in report["notes"]:

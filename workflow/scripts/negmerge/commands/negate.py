@@ -12,7 +12,9 @@ EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is subtracted from what."""
-    parser.add_argument("base", metavar="BASE", help="the weights before forgetting")
+    parser.add_argument(
+        "base", metavar="BASE", help=f"the weights before forgetting: {arguments.STATE}"
+    )
     parser.add_argument("vector", metavar="VECTOR", help="a task or merged vector")
     parser.add_argument(
         "coefficient", metavar="COEFFICIENT", type=arguments.finite, help="the factor of VECTOR"

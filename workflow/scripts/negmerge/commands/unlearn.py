@@ -19,9 +19,14 @@ EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is unlearned, how and into what."""
-    parser.add_argument("base", metavar="BASE", help="the model that is to forget")
     parser.add_argument(
-        "pool", metavar="POOL", nargs="+", help="a model fine-tuned from it, or an adapter"
+        "base", metavar="BASE", help=f"the model that is to forget: {arguments.STATE}"
+    )
+    parser.add_argument(
+        "pool",
+        metavar="POOL",
+        nargs="+",
+        help="a model fine-tuned from it, likewise, or an adapter",
     )
     parser.add_argument(
         "--coefficient",
@@ -32,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", metavar="METHOD", default="negmerge", help="how to merge")
     arguments.add_options(parser)
     arguments.add_choice(parser)
+    arguments.add_key(parser)
     arguments.add_dtype(parser)
     parser.add_argument(
         "--vector-only", action="store_true", help="write the merged vector, subtract nothing"

@@ -11,7 +11,7 @@ from negmerge.errors import UserError
 from negmerge.merging.alignment import Aligned, Expected, align
 from negmerge.merging.blocks import Delta, Stored, Vectors
 from negmerge.merging.choice import Choice, listed
-from negmerge.merging.dtypes import merged_dtypes, require_plain
+from negmerge.merging.dtypes import merged_dtypes
 from negmerge.merging.workers import Workers
 from negmerge.states import shapes
 from negmerge.vectors import may_change
@@ -84,8 +84,6 @@ def open_pool(
     if base is None:
         return _of_vectors(called, states, choice, block_numbers, workers)
     origin = _open(base, key)
-    for state in (origin, *states):
-        require_plain(state)
     notes = _twice(origin, states)
     named = {name for state in (origin, *states) for name in state.names}
     chosen = choice.matches(named)
@@ -124,7 +122,6 @@ def open_vector(base: Place, vector: Place, *, key: str | None = None, threads: 
         UserError: a file that is missing or foreign, or a tensor that does not fit.
     """
     origin, state = _open(base, key), _open(vector, key)
-    require_plain(origin)
     names = [n for n in origin.names if may_change(n, origin.shape(n), origin.dtype(n))]
     held = set(state.names)
     present = [name for name in names if name in held]

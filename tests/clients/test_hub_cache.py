@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from negmerge.checkpoints import locate, open_state
@@ -17,8 +17,8 @@ COMMIT = "0fa3456c60f15e5cec5275c5b88851c1dca503a8"
 def snapshot(tmp_path, monkeypatch):
     """A snapshot in a cache as the library lays it out: links to blobs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     repository = tmp_path / "cache" / "models--org--name"
     snapshot = repository / "snapshots" / COMMIT
     for folder in (repository / "blobs", repository / "refs", snapshot):
@@ -49,5 +49,5 @@ def test_a_model_that_is_not_cached_is_named(snapshot, place):
 
 def test_a_model_of_which_a_part_is_cached_is_named(snapshot):
     (snapshot / "model.safetensors").resolve().unlink()
-    with pytest.raises(UserError, match="fetch it by `hf download org/name`$"):
+    with pytest.raises(UserError, match=r"fetch it by `hf download org/name`$"):
         open_state("org/name")

@@ -2,18 +2,22 @@
 
 import pytest
 import torch
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from merge_examples import bits, saved
 
 from negmerge import __version__
 from negmerge.errors import UserError
-from negmerge.files import sha256
 from negmerge.merging import merge, merge_files
 from negmerge.states import read_metadata, read_state
 from negmerge.vectors import task_vector
 
 METHOD_NAMES = ("uniform", "negmerge", "conflict")
+
+
+def checksum(path):
+    return blake3(path.read_bytes()).hexdigest()
 
 
 def random_state(seed, dtype=torch.float32):
@@ -61,11 +65,12 @@ def test_the_report_says_what_was_merged(tmp_path):
     assert report == {
         "method": "negmerge",
         "options": {"operation": "mean"},
-        "inputs": [{"name": path.name, "sha256": sha256(path)} for path in paths],
+        "inputs": [{"name": path.name, "blake3": checksum(path)} for path in paths],
         "base": None,
         "version": __version__,
         "kept": 1,
         "numbers": 3,
+        "notes": [],
     }
     assert read_metadata(tmp_path / "merged") == report
 
@@ -106,9 +111,11 @@ BAD = {
 @pytest.mark.parametrize("as_checkpoints", [False, True])
 @pytest.mark.parametrize(("state", "finding"), BAD.values(), ids=BAD)
 def test_a_bad_file_is_named(tmp_path, state, finding, as_checkpoints):
-    good, bad = saved([GOOD, state], tmp_path)
+    base, good, bad = saved(
+        [{name: 2 * tensor for name, tensor in GOOD.items()}, GOOD, state], tmp_path
+    )
     with pytest.raises(UserError) as caught:
-        merge_files("uniform", [good, bad], tmp_path / "out", base=good if as_checkpoints else None)
+        merge_files("uniform", [good, bad], tmp_path / "out", base=base if as_checkpoints else None)
     assert str(caught.value) == f"{bad}: {finding}"
     assert not (tmp_path / "out").exists()
 

@@ -186,11 +186,8 @@ def test_the_files_of_an_adapter(tmp_path):
     assert not is_adapter("org/name")
     tensors = load_file(whole)
     whole.unlink()
-    with pytest.raises(UserError, match="no adapter_model.safetensors or adapter_model.bin beside"):
+    with pytest.raises(UserError, match=r"no adapter_model\.safetensors or .* beside"):
         open_adapter(folder, base)
-    torch.save(tensors, folder / "adapter_model.bin")
-    assert_same(vector(base, open_adapter(folder, base)), expected)
-    (folder / "adapter_model.bin").unlink()
     places = {}
     for number, (name, tensor) in enumerate(tensors.items()):
         places[name] = f"adapter_model-0000{number + 1}-of-00002.safetensors"
@@ -208,9 +205,10 @@ def assert_same(found, expected):
 
 def test_names_without_the_prefix_of_peft(tmp_path):
     base, adapter = opened(tmp_path, LAYER, q())
+    expected = vector(base, adapter)
     whole = tmp_path / "adapter" / "adapter_model.safetensors"
     save_file({key.removeprefix(PREFIX): tensor for key, tensor in load_file(whole).items()}, whole)
-    assert_same(vector(base, open_adapter(whole, base)), vector(base, adapter))
+    assert_same(vector(base, open_adapter(whole, base)), expected)
 
 
 def test_numbers_that_are_not_finite_are_refused(tmp_path):

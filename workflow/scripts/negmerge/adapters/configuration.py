@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -64,6 +64,8 @@ OTHER_FORMATS = {
 PROMPTS = {"PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CARTRIDGE"}
 QUANTISED = re.compile(r"(bnb|gptq|awq|[48]-?bit|int[48]|fp8|gguf|hqq|aqlm)", re.IGNORECASE)
 
+Rank = Annotated[int, Field(gt=0)]
+
 
 class Configuration(BaseModel):
     """What of an adapter's configuration decides how it changes weights; PEFT's defaults.
@@ -78,10 +80,10 @@ class Configuration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     peft_type: Literal["LORA"]
-    r: int = Field(default=8, gt=0)
+    r: Rank = 8
     lora_alpha: float = Field(default=8, allow_inf_nan=False)
     use_rslora: bool = False
-    rank_pattern: dict[str, int] = {}
+    rank_pattern: dict[str, Rank] = {}
     alpha_pattern: dict[str, float] = {}
     fan_in_fan_out: bool = False
     lora_bias: bool = False

@@ -83,7 +83,6 @@ def merge_files(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     vocabulary: str | None = None,
-    key: str | None = None,
     **options: Value,
 ) -> dict:
     """Merge safetensors files, block by block, into a new file.
@@ -100,10 +99,9 @@ def merge_files(
         device: as in `merge`. A GPU needs memory for the blocks that are worked on, not for the
             model.
         block_numbers: as in `merge`.
-        include: see `open_pool`, as the next three.
+        include: see `open_pool`, as the next two.
         exclude: as `include`.
         vocabulary: as `include`.
-        key: as `include`.
         options: the method's options.
 
     Returns:

@@ -20,7 +20,7 @@ from negmerge.settings.pool import Pool, update
 from negmerge.settings.recipe import FileName, Recipe, Settings
 from negmerge.settings.runs import Run, check_run
 from negmerge.settings.selection import Coefficients, Selection
-from negmerge.settings.yaml_files import explain
+from negmerge.settings.validation import explain
 
 # The kinds of methods that choose a coefficient.
 CHOSEN = ("single", "merge", "greedy")

@@ -76,6 +76,7 @@ def merge_files(
     output: str | Path,
     *,
     base: str | Path | None = None,
+    key: str | None = None,
     progress: bool = False,
     threads: int = 1,
     device: str | torch.device = "cpu",
@@ -93,6 +94,7 @@ def merge_files(
             them.
         output: the file to write, at once or not at all.
         base: the checkpoint before fine-tuning; its buffers (`vectors.in_vector`) stay out.
+        key: as in `open_state`, for all of them.
         progress: show a bar on standard error.
         threads: how many blocks are worked on at a time, on a GPU four at least; no bit depends
             on it.

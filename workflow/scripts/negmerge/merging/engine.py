@@ -15,7 +15,7 @@ from negmerge.checks import FLOATS, require_finite, require_same_tensors
 from negmerge.devices import find_device
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
-from negmerge.merging.blocks import Block, Memory, Stored, Vectors
+from negmerge.merging.blocks import Block, Memory, Stored, Vectors, is_finite
 from negmerge.merging.checksums import Checksums, identity
 from negmerge.merging.devices import to_host
 from negmerge.merging.output import Output
@@ -78,6 +78,7 @@ def merge_files(
     base: str | Path | None = None,
     progress: bool = False,
     threads: int = 1,
+    checksums: bool = True,
     device: str | torch.device = "cpu",
     block_numbers: int | None = None,
     **options: Value,
@@ -93,6 +94,7 @@ def merge_files(
         progress: show a bar on standard error.
         threads: how many blocks are worked on at a time, on a GPU four at least; no bit depends
             on it.
+        checksums: note the BLAKE3 of each file, None otherwise.
         device: as in `merge`. A GPU needs memory for the blocks that are worked on, not for the
             model.
         block_numbers: as in `merge`.
@@ -112,8 +114,9 @@ def merge_files(
     origin = None if base is None else open_state(base)
     workers = Workers(threads, place)
     pool = stored_pool(files, origin, block_numbers, workers)
-    checksums = Checksums(files if origin is None else [origin, *files], threads)
-    pool.done = checksums.follow
+    sums = Checksums(files if origin is None else [origin, *files], threads)
+    if checksums:
+        pool.done = sums.follow
 
     def report(known: Mapping[Path, str], kept: int) -> dict:
         return {
@@ -136,7 +139,8 @@ def merge_files(
 
         with workers:
             merged = combined(chosen, settings, pool, progress, write)
-            found = report(checksums.known(), sum(kept for _, kept in merged))
+            kept = sum(count for _, count in merged)
+            found = report(sums.known() if checksums else defaultdict(lambda: None), kept)
         file.finish(found)
     return found
 
@@ -188,6 +192,7 @@ def stored_pool(
                         f"{file.path}: tensor {name!r} and the base's are not both floating point"
                     )
         names = [name for name in names if base.is_float(name) and not is_batch_statistic(name)]
+    names = sorted(names, key=lambda name: reference.place(name) or (reference.path, 0))
     everything = [*files, base] if base is not None else files
     kinds = [{name: file.dtype(name) for name in names} for file in everything]
     return Vectors(
@@ -236,7 +241,8 @@ def combined(
         def work(block: Block) -> tuple[Block, Result]:
             rows = method.combine(block, **settings)
             # A sum can overflow though its terms are finite.
-            finite = require_finite(rows, block.name, f"{method.title}'s result")
-            return block, then(block, to_host(finite.reshape(-1)))
+            if not is_finite(rows):
+                require_finite(rows, block.name, f"{method.title}'s result")
+            return block, then(block, to_host(rows.reshape(-1)))
 
         yield from pool.map(work)

@@ -52,7 +52,7 @@ class Output:
         metadata = {"negmerge": json.dumps(report, sort_keys=True)}
         entries: dict[str, object] = {"__metadata__": metadata}
         offsets, end = {}, 0
-        for name, shape in self._pool.shapes.items():
+        for name, shape in sorted(self._pool.shapes.items()):
             offsets[name], end = end, end + self._bytes(name)
             entries[name] = {
                 "dtype": CODES[self._pool.dtypes[name]],

@@ -100,7 +100,7 @@ def open_pool(
     parted = [group for group in groups if not all(_is_tied(one, group) for one in aligned)]
     ties = [group for group in groups if group not in parted]
     led = {name for group in ties for name in group[1:]}
-    merged = [name for name in names if name not in led]
+    merged = _in_file_order(origin, [name for name in names if name not in led])
     kinds = [{name: state.dtype(name) for name in merged} for state in (*aligned, origin)]
     vectors = Vectors(
         [Stored(one) for one in aligned],
@@ -157,6 +157,11 @@ def _open(place: Place, key: str | None) -> StoredState:
     return place if isinstance(place, StoredState) else open_state(place, key)
 
 
+def _in_file_order(state: StoredState, names: Sequence[str]) -> list[str]:
+    """Sort tensors by their places, so that files are read from the front to the end."""
+    return sorted(names, key=lambda name: state.place(name) or (state.path, 0))
+
+
 def _of_vectors(
     called: list[str],
     states: list[StoredState],
@@ -167,7 +172,7 @@ def _of_vectors(
     """Make a pool of task vectors, which have the same tensors."""
     for state in states:
         require_same_tensors(shapes(states[0]), shapes(state), state.path)
-    names = [name for name in states[0].names if choice.takes(name)]
+    names = _in_file_order(states[0], [n for n in states[0].names if choice.takes(n)])
     kinds = [{name: state.dtype(name) for name in names} for state in states]
     vectors = Vectors(
         [Stored(state) for state in states],

@@ -37,7 +37,7 @@ def refuse_quantised(state: StoredState, folder: Path | None) -> None:
         for key in ("quantization_config", "quantization"):
             if isinstance(told.get(key), dict) and told[key]:
                 method = told[key].get("quant_method", "mlx" if key == "quantization" else "")
-                raise UserError(f"{config}: {key} says quantised {method}, {ADVICE}")
+                raise UserError(f"{config}: {key} says {method}, {ADVICE}")
     for name in state.names:
         stem, _, end = name.rpartition(".")
         packed = end in SCALES and _is_packed(state, f"{stem}.weight")

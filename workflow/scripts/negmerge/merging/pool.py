@@ -93,7 +93,7 @@ def open_pool(
     aligned = opened.aligned(Expected(origin, names, groups, choice, vocabulary == "base"))
     ties = [group for group in groups if all(_is_tied(one, group) for one in aligned)]
     led = {name for group in ties for name in group[1:]}
-    merged = [name for name in names if name not in led]
+    merged = in_file_order(origin, [name for name in names if name not in led])
     stored = [origin, *(one for one in aligned if isinstance(one, StoredState))]
     vectors = Vectors(
         [Stored(one) if isinstance(one, StoredState) else one for one in aligned],
@@ -225,6 +225,11 @@ def _open(place: Place, key: str | None) -> StoredState:
     return place if isinstance(place, StoredState) else open_state(place, key)
 
 
+def in_file_order(state: StoredState, names: Sequence[str]) -> list[str]:
+    """Sort tensors by their places, so that files are read from the front to the end."""
+    return sorted(names, key=lambda name: state.place(name) or (state.path, 0))
+
+
 def _of_vectors(
     places: Sequence[Place],
     choice: Choice,
@@ -239,7 +244,7 @@ def _of_vectors(
     states = [_open(place, key) for place in places]
     for state in states:
         require_same_tensors(shapes(states[0]), shapes(state), state.path)
-    names = [name for name in states[0].names if choice.takes(name)]
+    names = in_file_order(states[0], [n for n in states[0].names if choice.takes(n)])
     vectors = Vectors(
         [Stored(state) for state in states],
         {name: states[0].shape(name) for name in names},

@@ -8,7 +8,6 @@ import torch
 from negmerge.checkpoints import StoredState
 from negmerge.checks import FLOATS
 from negmerge.errors import UserError
-from negmerge.files import read_json
 
 # Names of whole numbers that stand for weights, as libraries for quantised models store them.
 PACKED = ("weight", "qweight", "weight_packed", "weight_int8", "blocks")
@@ -40,18 +39,13 @@ def merged_dtypes(
 
 
 def require_plain(state: StoredState) -> None:
-    """Check that a model's weights are stored as they are, not quantised.
+    """Check that a model's weights are no whole numbers, as quantised ones are.
+
+    What configurations and names tell of quantisation, `open_state` has refused.
 
     Raises:
-        UserError: the configuration beside the weights says so, or a weight is of whole numbers.
+        UserError: a weight is of whole numbers.
     """
-    config = Path(state.files[0]).parent / "config.json"
-    if config.is_file() and (found := read_json(config).get("quantization_config")):
-        how = found.get("quant_method", "unknown") if isinstance(found, dict) else "unknown"
-        raise UserError(
-            f"{config}: the weights are quantised (method {how}), which cannot be merged; give the "
-            "model as it was before"
-        )
     for name in state.names:
         last = name.rpartition(".")[2]
         if last in PACKED and not state.dtype(name).is_floating_point:

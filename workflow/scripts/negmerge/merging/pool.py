@@ -82,7 +82,7 @@ def open_pool(
     origin = _open(base, key)
     for state in (origin, *states):
         require_plain(state)
-    notes = _twice(origin, states)
+    notes = _of_reading(origin, *states) + _twice(origin, states)
     named = {name for state in (origin, *states) for name in state.names}
     chosen = choice.matches(named)
     notes += [f"{option} fits {listed(names)}" for option, names in chosen.items()]
@@ -115,6 +115,11 @@ def _open(place: Place, key: str | None) -> StoredState:
     return place if isinstance(place, StoredState) else open_state(place, key)
 
 
+def _of_reading(*states: StoredState) -> list[str]:
+    """Return what was done to open states."""
+    return [note for state in states for note in state.notes]
+
+
 def _of_vectors(
     states: list[StoredState],
     choice: Choice,
@@ -133,7 +138,9 @@ def _of_vectors(
         block_numbers,
         workers,
     )
-    return Pool(vectors, states, None, [], [], choice.matches(states[0].names), [])
+    return Pool(
+        vectors, states, None, [], [], choice.matches(states[0].names), _of_reading(*states)
+    )
 
 
 def _twice(base: StoredState, states: Sequence[StoredState]) -> list[str]:

@@ -1,16 +1,12 @@
-"""The dtypes in which tensors are merged, and those that cannot be merged."""
+"""The dtypes in which tensors are merged."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from negmerge.checkpoints import StoredState
 from negmerge.checks import FLOATS
 from negmerge.errors import UserError
-
-# Names of whole numbers that stand for weights, as libraries for quantised models store them.
-PACKED = ("weight", "qweight", "weight_packed", "weight_int8", "blocks")
 
 
 def merged_dtypes(
@@ -36,20 +32,3 @@ def merged_dtypes(
                 raise UserError(f"{label}: tensor {name!r} holds {dtype}, expected 16 to 64 bits")
     wide = {name for kind in kinds for name, dtype in kind.items() if dtype == torch.float64}
     return {name: torch.float64 if name in wide else torch.float32 for name in kinds[0]}
-
-
-def require_plain(state: StoredState) -> None:
-    """Check that a model's weights are no whole numbers, as quantised ones are.
-
-    What configurations and names tell of quantisation, `open_state` has refused.
-
-    Raises:
-        UserError: a weight is of whole numbers.
-    """
-    for name in state.names:
-        last = name.rpartition(".")[2]
-        if last in PACKED and not state.dtype(name).is_floating_point:
-            raise UserError(
-                f"{state.path}: tensor {name!r} holds {state.dtype(name)}: quantised weights "
-                "cannot be merged; give the model as it was before"
-            )

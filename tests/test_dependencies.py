@@ -127,8 +127,8 @@ def test_no_module_imports_in_a_way_that_the_closure_cannot_see():
 ORDER = (
     ("errors", "files", "seeds", "plugins", "dependencies", "arguments", "splits"),
     ("settings",),
-    ("checks", "checkpoints", "states", "vectors", "devices"),
-    ("data", "models"),
+    ("checks", "checkpoints", "states", "vectors", "devices", "released"),
+    ("data", "models", "adapters"),
     ("training", "merging", "unlearning", "selection", "evaluation", "negation", "comparison"),
     ("scenarios",),
     (

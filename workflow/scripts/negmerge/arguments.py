@@ -8,7 +8,10 @@ from pathlib import Path
 
 from negmerge.errors import UserError
 
-STATE = "a safetensors file, an index of shards, or a folder with one of them"
+STATE = (
+    "a safetensors file, a file of torch.save, an index of shards, a folder with one of these, or "
+    "org/name@revision of the hub"
+)
 
 
 def option(text: str) -> tuple[str, bool | float | str]:
@@ -50,6 +53,16 @@ def add_pool(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="the checkpoint before fine-tuning; with it, the files are checkpoints, not vectors",
+    )
+    add_key(command)
+
+
+def add_key(command: argparse.ArgumentParser) -> None:
+    """Add the choice among the states of a training checkpoint."""
+    command.add_argument(
+        "--key",
+        metavar="KEY",
+        help="the state to read, such as ema, from files of torch.save that hold several",
     )
 
 

@@ -10,15 +10,21 @@ from negmerge.vectors import apply
 
 
 def negate_files(
-    base: str | Path, vector: str | Path, coefficient: float, output: str | Path
+    base: str | Path,
+    vector: str | Path,
+    coefficient: float,
+    output: str | Path,
+    *,
+    key: str | None = None,
 ) -> dict:
     """Write base - coefficient * vector.
 
     Args:
-        base: the checkpoint; a file, an index of shards or a folder with one.
+        base: the checkpoint; see `open_state`.
         vector: a task or merged vector of it, likewise.
         coefficient: the scale.
         output: the file to write, at once or not at all.
+        key: as in `open_state`, for both.
 
     Returns:
         A report, also stored in the output's header: `base` and `vector` (name and BLAKE3 of each
@@ -27,10 +33,10 @@ def negate_files(
     Raises:
         UserError: a file that is missing, truncated or foreign, or of another model.
     """
-    stored = {"base": open_state(base), "vector": open_state(vector)}
+    stored = {"base": open_state(base, key), "vector": open_state(vector, key)}
     known = Checksums(stored.values()).known()
     report: dict[str, object] = {role: identity(one, known) for role, one in stored.items()}
     report |= {"coefficient": coefficient, "version": __version__}
-    state = apply(read_state(base), read_state(vector), -coefficient, vector)
+    state = apply(read_state(base, key), read_state(vector, key), -coefficient, vector)
     write_state(output, state, report)
     return report

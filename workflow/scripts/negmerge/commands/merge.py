@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
         options.files,
         options.output,
         base=options.base,
+        key=options.key,
         progress=sys.stderr.isatty(),
         threads=options.threads,
         device=options.device,

@@ -13,11 +13,14 @@ EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is subtracted from what."""
-    parser.add_argument("base", metavar="BASE", type=Path, help="the weights before forgetting")
+    parser.add_argument(
+        "base", metavar="BASE", type=Path, help=f"the weights before forgetting: {arguments.STATE}"
+    )
     parser.add_argument("vector", metavar="VECTOR", type=Path, help="a task or merged vector")
     parser.add_argument(
         "coefficient", metavar="COEFFICIENT", type=arguments.finite, help="the factor of VECTOR"
     )
+    arguments.add_key(parser)
     arguments.add_output(parser)
 
 
@@ -30,5 +33,7 @@ def run(options: argparse.Namespace) -> None:
     arguments.refuse_overwriting(options)
     from negmerge.negation import negate_files
 
-    report = negate_files(options.base, options.vector, options.coefficient, options.output)
+    report = negate_files(
+        options.base, options.vector, options.coefficient, options.output, key=options.key
+    )
     arguments.print_report(options, report, [])

@@ -10,20 +10,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from negmerge import __version__
-from negmerge.checkpoints import StoredState, open_state
-from negmerge.checks import FLOATS, require_finite, require_same_tensors
+from negmerge.checkpoints.writer import Layout, StateWriter, told
+from negmerge.checks import require_finite, require_same_tensors
 from negmerge.devices import find_device
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
-from negmerge.merging.blocks import Block, Memory, Stored, Vectors, is_finite
+from negmerge.merging.blocks import Block, Memory, Vectors, is_finite
 from negmerge.merging.checksums import Checksums, identity
 from negmerge.merging.devices import to_host
-from negmerge.merging.output import Output
+from negmerge.merging.dtypes import merged_dtypes
+from negmerge.merging.pool import open_pool
 from negmerge.merging.registry import METHODS, Method
 from negmerge.merging.workers import Workers
 from negmerge.settings.options import Value
 from negmerge.states import State, shapes
-from negmerge.vectors import is_batch_statistic
 
 Result = TypeVar("Result")
 
@@ -55,13 +55,13 @@ def merge(
             tensor, NaN or infinity; a device that is not there.
     """
     place = find_device(device)
-    chosen, settings = _choose(method, options, vectors)
+    chosen, settings = choose(method, options, vectors)
     labels = [f"vector {number}" for number in range(1, len(vectors) + 1)]
     for vector, label in zip(vectors, labels, strict=True):
         require_same_tensors(shapes(vectors[0]), shapes(vector), label)
     kinds = [{name: tensor.dtype for name, tensor in vector.items()} for vector in vectors]
     sources = [Memory(vector, label) for vector, label in zip(vectors, labels, strict=True)]
-    dtypes = _dtypes(kinds, labels)
+    dtypes = merged_dtypes(kinds, labels)
     merged = {name: torch.empty(s, dtype=dtypes[name]) for name, s in shapes(vectors[0]).items()}
     with Workers(device=place) as workers:
         pool = Vectors(sources, shapes(vectors[0]), dtypes, block_numbers, workers)
@@ -76,21 +76,26 @@ def merge_files(
     output: str | Path,
     *,
     base: str | Path | None = None,
+    key: str | None = None,
     progress: bool = False,
     threads: int = 1,
     checksums: bool = True,
     device: str | torch.device = "cpu",
     block_numbers: int | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    vocabulary: str | None = None,
     **options: Value,
 ) -> dict:
     """Merge safetensors files, block by block, into a new file.
 
     Args:
         method: a name in `METHODS`.
-        paths: task vectors, or checkpoints where `base` is given; each a file, an index of shards
-            or a folder with one.
+        paths: task vectors, or checkpoints where `base` is given; each as `open_state` reads
+            them.
         output: the file to write, at once or not at all.
         base: the checkpoint before fine-tuning; its buffers (`vectors.in_vector`) stay out.
+        key: as in `open_state`, for all of them.
         progress: show a bar on standard error.
         threads: how many blocks are worked on at a time, on a GPU four at least; no bit depends
             on it.
@@ -98,54 +103,69 @@ def merge_files(
         device: as in `merge`. A GPU needs memory for the blocks that are worked on, not for the
             model.
         block_numbers: as in `merge`.
+        include: see `open_pool`, as the next two.
+        exclude: as `include`.
+        vocabulary: as `include`.
         options: the method's options.
 
     Returns:
         A report, also stored in the output's header: `method`, `options`, `inputs` (name and
         BLAKE3 of each file), `base` (likewise, or None), `version` of this library, `kept`
-        (non-zero numbers of the result) and `numbers` (all of them).
+        (non-zero numbers of the result), `numbers` (all of them) and `notes` (lines for the user).
 
     Raises:
         UserError: as `merge`; also a file that is missing, truncated or foreign.
     """
     place = find_device(device)
-    chosen, settings = _choose(method, options, paths)
-    files = [open_state(path) for path in paths]
-    origin = None if base is None else open_state(base)
+    chosen, settings = choose(method, options, paths)
     workers = Workers(threads, place)
-    pool = stored_pool(files, origin, block_numbers, workers)
-    sums = Checksums(files if origin is None else [origin, *files], threads)
+    pool = open_pool(
+        base,
+        paths,
+        include=include,
+        exclude=exclude,
+        vocabulary=vocabulary,
+        key=key,
+        block_numbers=block_numbers,
+        workers=workers,
+    )
+    vectors = pool.vectors
+    sums = Checksums(pool.states, threads)
     if checksums:
-        pool.done = sums.follow
+        vectors.done = sums.follow
 
     def report(known: Mapping[Path, str], kept: int) -> dict:
         return {
             "method": method,
             "options": settings,
-            "inputs": [named for file in files for named in identity(file, known)],
-            "base": None if origin is None else identity(origin, known),
+            "inputs": [named for member in pool.members for named in identity(member, known)],
+            "base": None if pool.base is None else identity(pool.base, known),
             "version": __version__,
             "kept": kept,
-            "numbers": pool.size,
+            "numbers": vectors.size,
+            "notes": pool.notes,
         }
 
-    with replacing(output) as partial, open(partial, "wb") as stream:
-        # The header that comes first has the length of the last one, or more.
-        file = Output(stream, pool, report(defaultdict(lambda: "0" * 64), pool.size))
+    names = sorted(vectors.shapes)
+    layout = {name: Layout(vectors.dtypes[name], vectors.shapes[name]) for name in names}
+    # The header that comes first has the length of the last one, or more.
+    longest = told(report(defaultdict(lambda: "0" * 64), vectors.size))
+    with replacing(output) as partial, StateWriter(partial, layout, longest) as file:
 
         def write(block: Block, rows: Tensor) -> int:
-            file.write(block, rows)
-            return int(rows.count_nonzero())
+            file.write(block.name, block.start, rows)
+            return int(rows.bool().sum())
 
         with workers:
-            merged = combined(chosen, settings, pool, progress, write)
+            merged = combined(chosen, settings, vectors, progress, write)
             kept = sum(count for _, count in merged)
-            found = report(sums.known() if checksums else defaultdict(lambda: None), kept)
-        file.finish(found)
+        known = sums.known() if checksums else defaultdict(lambda: None)
+        found = report(known, kept)
+        file.finish(told(found))
     return found
 
 
-def _choose(
+def choose(
     method: str, options: Mapping[str, object], vectors: Sequence
 ) -> tuple[Method, dict[str, Value]]:
     """Find the method and check its options, and that there is something to merge."""
@@ -156,61 +176,13 @@ def _choose(
     return chosen, settings
 
 
-def _dtypes(
-    kinds: Sequence[Mapping[str, torch.dtype]], labels: Sequence[str | Path]
-) -> dict[str, torch.dtype]:
-    """Return the dtype in which each tensor is merged: float64 where one vector has it."""
-    for kind, label in zip(kinds, labels, strict=True):
-        for name, dtype in kind.items():
-            if not dtype.is_floating_point:
-                raise UserError(
-                    f"{label}: tensor {name!r} holds {dtype}, expected floating point; checkpoints "
-                    "are merged with their base"
-                )
-            if dtype not in FLOATS:
-                raise UserError(f"{label}: tensor {name!r} holds {dtype}, expected 16 to 64 bits")
-    wide = {name for kind in kinds for name, dtype in kind.items() if dtype == torch.float64}
-    return {name: torch.float64 if name in wide else torch.float32 for name in kinds[0]}
-
-
-def stored_pool(
-    files: Sequence[StoredState],
-    base: StoredState | None,
-    block_numbers: int | None = None,
-    workers: Workers | None = None,
-) -> Vectors:
-    """Make a pool of files, after a check of their headers; see `Vectors`."""
-    reference = files[0] if base is None else base
-    for file in files:
-        require_same_tensors(shapes(reference), shapes(file), file.path)
-    names = reference.names
-    if base is not None:
-        for file in files:
-            for name in names:
-                if file.is_float(name) != base.is_float(name):
-                    raise UserError(
-                        f"{file.path}: tensor {name!r} and the base's are not both floating point"
-                    )
-        names = [name for name in names if base.is_float(name) and not is_batch_statistic(name)]
-    names = sorted(names, key=lambda name: reference.place(name) or (reference.path, 0))
-    everything = [*files, base] if base is not None else files
-    kinds = [{name: file.dtype(name) for name in names} for file in everything]
-    return Vectors(
-        [Stored(file) for file in files],
-        {name: reference.shape(name) for name in names},
-        _dtypes(kinds, [file.path for file in everything]),
-        block_numbers,
-        workers,
-        base,
-    )
-
-
 def combined(
     method: Method,
     settings: Mapping[str, Value],
     pool: Vectors,
     progress: bool = False,
     then: Callable[[Block, Tensor], Result] = lambda block, rows: rows,
+    names: Sequence[str] | None = None,
 ) -> Iterator[tuple[Block, Result]]:
     """Merge block by block, in order.
 
@@ -221,6 +193,7 @@ def combined(
         progress: show a bar on standard error.
         then: what to make of the merged rows of a block, which come flattened and in the host's
             memory; called in the thread that merged them, so in several at once.
+        names: the tensors to merge, all if none are given; a survey sees all in either case.
 
     Yields:
         Each block with what `then` returned, by default the rows.
@@ -245,4 +218,4 @@ def combined(
                 require_finite(rows, block.name, f"{method.title}'s result")
             return block, then(block, to_host(rows.reshape(-1)))
 
-        yield from pool.map(work)
+        yield from pool.map(work, names)

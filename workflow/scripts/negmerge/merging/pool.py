@@ -163,7 +163,7 @@ class _Members:
         return [one if isinstance(one, Adapter) else align(one, expected) for one in self._opened]
 
     def notes(self) -> list[str]:
-        """Return what was done to open checkpoints, and a note for each two members that are one."""
+        """Return what was done to open checkpoints, and which members are one."""
         states = [one for one in self._opened if isinstance(one, StoredState)]
         return _of_reading(self._base, *states) + [
             f"{one.files[-1]}: the same weights as {other.files[-1]}; they count twice"

@@ -111,9 +111,11 @@ BAD = {
 @pytest.mark.parametrize("as_checkpoints", [False, True])
 @pytest.mark.parametrize(("state", "finding"), BAD.values(), ids=BAD)
 def test_a_bad_file_is_named(tmp_path, state, finding, as_checkpoints):
-    good, bad = saved([GOOD, state], tmp_path)
+    base, good, bad = saved(
+        [{name: 2 * tensor for name, tensor in GOOD.items()}, GOOD, state], tmp_path
+    )
     with pytest.raises(UserError) as caught:
-        merge_files("uniform", [good, bad], tmp_path / "out", base=good if as_checkpoints else None)
+        merge_files("uniform", [good, bad], tmp_path / "out", base=base if as_checkpoints else None)
     assert str(caught.value) == f"{bad}: {finding}"
     assert not (tmp_path / "out").exists()
 

@@ -23,5 +23,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from negmerge.merging.inspection import describe, inspect_files
 
-    report = inspect_files(options.files, options.base, progress=sys.stderr.isatty())
+    report = inspect_files(
+        options.files, options.base, key=options.key, progress=sys.stderr.isatty()
+    )
     arguments.print_report(options, report, describe(report))

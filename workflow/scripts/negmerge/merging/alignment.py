@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -77,6 +78,10 @@ class Aligned(StoredState):
         if end == stop:
             return found
         return torch.cat([widen(found), widen(self.base.numbers(name, end, stop))])
+
+    def place(self, name: str) -> tuple[Path, int] | None:
+        """See `StoredState`."""
+        return self.file.place(self.own[name])
 
 
 def align(file: StoredState, expected: Expected) -> Aligned:

@@ -15,7 +15,7 @@ from negmerge.checks import require_finite, require_same_tensors
 from negmerge.devices import find_device
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
-from negmerge.merging.blocks import Block, Memory, Vectors
+from negmerge.merging.blocks import Block, Memory, Vectors, is_finite
 from negmerge.merging.checksums import Checksums, identity
 from negmerge.merging.devices import to_host
 from negmerge.merging.dtypes import merged_dtypes
@@ -76,34 +76,36 @@ def merge_files(
     output: str | Path,
     *,
     base: str | Path | None = None,
+    key: str | None = None,
     progress: bool = False,
     threads: int = 1,
+    checksums: bool = True,
     device: str | torch.device = "cpu",
     block_numbers: int | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     vocabulary: str | None = None,
-    key: str | None = None,
     **options: Value,
 ) -> dict:
     """Merge safetensors files, block by block, into a new file.
 
     Args:
         method: a name in `METHODS`.
-        paths: task vectors, or checkpoints where `base` is given; each a file, an index of shards
-            or a folder with one.
+        paths: task vectors, or checkpoints where `base` is given; each as `open_state` reads
+            them.
         output: the file to write, at once or not at all.
         base: the checkpoint before fine-tuning; its buffers (`vectors.in_vector`) stay out.
+        key: as in `open_state`, for all of them.
         progress: show a bar on standard error.
         threads: how many blocks are worked on at a time, on a GPU four at least; no bit depends
             on it.
+        checksums: note the BLAKE3 of each file, None otherwise.
         device: as in `merge`. A GPU needs memory for the blocks that are worked on, not for the
             model.
         block_numbers: as in `merge`.
-        include: see `open_pool`, as the next three.
+        include: see `open_pool`, as the next two.
         exclude: as `include`.
         vocabulary: as `include`.
-        key: as `include`.
         options: the method's options.
 
     Returns:
@@ -127,33 +129,36 @@ def merge_files(
         block_numbers=block_numbers,
         workers=workers,
     )
-    vectors, files, origin = pool.vectors, pool.members, pool.base
-    checksums = Checksums(files if origin is None else [origin, *files], threads)
-    vectors.done = checksums.follow
+    vectors = pool.vectors
+    sums = Checksums(pool.states, threads)
+    if checksums:
+        vectors.done = sums.follow
 
     def report(known: Mapping[Path, str], kept: int) -> dict:
         return {
             "method": method,
             "options": settings,
-            "inputs": [named for file in files for named in identity(file, known)],
-            "base": None if origin is None else identity(origin, known),
+            "inputs": [named for member in pool.members for named in identity(member, known)],
+            "base": None if pool.base is None else identity(pool.base, known),
             "version": __version__,
             "kept": kept,
             "numbers": vectors.size,
             "notes": pool.notes,
         }
 
-    layout = {name: Layout(vectors.dtypes[name], s) for name, s in vectors.shapes.items()}
+    layout = {name: Layout(vectors.dtypes[name], s) for name, s in sorted(vectors.shapes.items())}
     # The header that comes first has the length of the last one, or more.
     longest = told(report(defaultdict(lambda: "0" * 64), vectors.size))
-    with replacing(output) as partial, StateWriter(partial, layout, longest) as file, workers:
+    with replacing(output) as partial, StateWriter(partial, layout, longest) as file:
 
         def write(block: Block, rows: Tensor) -> int:
             file.write(block.name, block.start, rows)
             return int(rows.count_nonzero())
 
-        kept = sum(combined(chosen, settings, vectors, progress, then=write))
-        found = report(checksums.known(), kept)
+        with workers:
+            merged = combined(chosen, settings, vectors, progress, write)
+            kept = sum(count for _, count in merged)
+            found = report(sums.known() if checksums else defaultdict(lambda: None), kept)
         file.finish(told(found))
     return found
 
@@ -169,30 +174,27 @@ def choose(
     return chosen, settings
 
 
-def pair(block: Block, rows: Tensor) -> tuple[Block, Tensor]:
-    """Return a block with its merged rows."""
-    return block, rows
-
-
 def combined(
     method: Method,
     settings: Mapping[str, Value],
     pool: Vectors,
     progress: bool = False,
-    *,
-    then: Callable[[Block, Tensor], Result] = pair,
+    then: Callable[[Block, Tensor], Result] = lambda block, rows: rows,
     names: Sequence[str] | None = None,
-) -> Iterator[Result]:
-    """Merge block by block, in order, and yield what `then` makes of each.
+) -> Iterator[tuple[Block, Result]]:
+    """Merge block by block, in order.
 
     Args:
         method: of `METHODS`.
         settings: its options, checked, with defaults.
         pool: what is merged.
         progress: show a bar on standard error.
-        then: called in the threads that merge, with the block and its merged rows, flattened, in
-            the host's memory.
-        names: the tensors to merge, all if none are given. A survey sees all in either case.
+        then: what to make of the merged rows of a block, which come flattened and in the host's
+            memory; called in the thread that merged them, so in several at once.
+        names: the tensors to merge, all if none are given; a survey sees all in either case.
+
+    Yields:
+        Each block with what `then` returned, by default the rows.
     """
     with tqdm(
         total=method.passes * pool.size,
@@ -207,10 +209,11 @@ def combined(
         # How many passes a survey makes can depend on the options and the numbers.
         bar.total = bar.n + pool.size
 
-        def work(block: Block) -> Result:
+        def work(block: Block) -> tuple[Block, Result]:
             rows = method.combine(block, **settings)
             # A sum can overflow though its terms are finite.
-            finite = require_finite(rows, block.name, f"{method.title}'s result")
-            return then(block, to_host(finite.reshape(-1)))
+            if not is_finite(rows):
+                require_finite(rows, block.name, f"{method.title}'s result")
+            return block, then(block, to_host(rows.reshape(-1)))
 
         yield from pool.map(work, names)

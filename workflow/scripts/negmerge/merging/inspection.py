@@ -52,14 +52,19 @@ class Layer:
 
 
 def inspect_files(
-    paths: Sequence[str | Path], base: str | Path | None = None, progress: bool = False
+    paths: Sequence[str | Path],
+    base: str | Path | None = None,
+    *,
+    key: str | None = None,
+    progress: bool = False,
 ) -> dict:
     """Compare task vectors layer by layer, block by block.
 
     Args:
-        paths: task vectors, or checkpoints where `base` is given; each a file, an index of shards
-            or a folder with one.
+        paths: task vectors, or checkpoints where `base` is given; each as `open_state` reads
+            them.
         base: the checkpoint before fine-tuning.
+        key: as in `open_state`, for all of them.
         progress: show a bar on standard error.
 
     Returns:
@@ -72,7 +77,7 @@ def inspect_files(
         UserError: as `merge_files`.
     """
     numbers = max(min(NUMBERS, STACKED // len(paths)), 1)
-    pool = open_pool(base, paths, block_numbers=numbers).vectors
+    pool = open_pool(base, paths, key=key, block_numbers=numbers).vectors
     names = sorted({_layer(name) for name in pool.shapes})
     layers = {name: Layer(_no_products(len(paths))) for name in names}
     with tqdm(

@@ -1,0 +1,77 @@
+"""Files of `torch.save` as states."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from negmerge.checkpoints.nested import state_in
+from negmerge.checkpoints.safetensors_file import DTYPES
+from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.torch_loading import load, require_plain
+from negmerge.errors import UserError
+
+
+class TorchFile(StoredState):
+    """A file of `torch.save`: a state, or a training checkpoint with one inside.
+
+    Only names, numbers and tensors are read. The old format, from before torch 1.6, cannot be
+    mapped: such a file is read whole.
+
+    Args:
+        path: the file.
+        key: the place of the state in a training checkpoint that holds several.
+
+    Raises:
+        UserError: the file is cut or holds other objects, which are named; no state or several; a
+            tensor that is no plain array.
+    """
+
+    def __init__(self, path: str | Path, key: str | None = None):
+        self.path = Path(path)
+        self.files = [self.path]
+        self.metadata = {}
+        self._tensors, self.notes = state_in(load(self.path), key, self.path)
+        self.names = sorted(self._tensors)
+        self._size = self.path.stat().st_size
+        require_plain(self.path, self._tensors)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """See `StoredState`."""
+        return tuple(self._tensors[name].shape)
+
+    def dtype(self, name: str) -> torch.dtype:
+        """See `StoredState`."""
+        dtype = self._tensors[name].dtype
+        if dtype not in DTYPES.values():
+            raise UserError(
+                f"{self.path}: tensor {name!r} has dtype {dtype}, which is not supported"
+            )
+        return dtype
+
+    def numbers(self, name: str, start: int, stop: int) -> Tensor:
+        """See `StoredState`."""
+        self.dtype(name)
+        if self.path.stat().st_size < self._size:
+            raise UserError(f"{self.path}: tensor {name!r} ends too early; the file was cut")
+        return _part(self._tensors[name].detach(), start, stop)
+
+    def place(self, name: str) -> tuple[Path, int] | None:
+        """See `StoredState`; torch does not tell."""
+        return None
+
+
+def _part(tensor: Tensor, start: int, stop: int) -> Tensor:
+    """Return the numbers start..stop of a flattened tensor, and copy no others if it is strided."""
+    if tensor.is_contiguous() or start == stop:
+        return tensor.reshape(-1)[start:stop] if tensor.is_contiguous() else tensor.new_empty(0)
+    row = tensor[0].numel()
+    first, last = start // row, (stop - 1) // row
+    if first == last:
+        return _part(tensor[first], start - first * row, stop - first * row)
+    pieces = (
+        _part(tensor[first], start - first * row, row),
+        tensor[first + 1 : last].reshape(-1),
+        _part(tensor[last], 0, stop - last * row),
+    )
+    return torch.cat(pieces)

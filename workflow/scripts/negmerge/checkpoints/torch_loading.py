@@ -1,0 +1,113 @@
+"""Loading files of `torch.save` by torch's own safe loader, so that nothing in them runs."""
+
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from negmerge.errors import UserError
+
+# What trainings note beside the weights, and torch's safe loader does not know. Classes that do
+# nothing stand in for these, so that no code of theirs runs either.
+NOTED = (
+    "_codecs.encode",
+    "argparse.Namespace",
+    "datetime.datetime",
+    "datetime.timedelta",
+    "numpy._core.multiarray.scalar",
+    "numpy.core.multiarray.scalar",
+    "numpy.dtype",
+    *(f"numpy.dtypes.{kind}DType" for kind in ("Bool", "Float32", "Float64", "Int32", "Int64")),
+    "pathlib.Path",
+    "pathlib.PosixPath",
+    "pathlib._local.PosixPath",
+)
+
+
+def load(path: Path) -> object:
+    """Load what a file holds: names, numbers and tensors, mapped if that can be.
+
+    Raises:
+        UserError: the file is cut, holds other objects or is another archive.
+    """
+    # torch maps a packed archive as if it were none, and its numbers would be others.
+    mapped = zipfile.is_zipfile(path) and all(
+        entry.compress_type == zipfile.ZIP_STORED for entry in _entries(path)
+    )
+    stand_ins = [_stand_in(name) for name in NOTED]
+    try:
+        with torch.serialization.safe_globals(stand_ins):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:  # torch raises many kinds for a file that is cut or lies
+        _refuse(path, error)
+
+
+def require_plain(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Check that tensors are arrays, and that the file has all their numbers.
+
+    Raises:
+        UserError: one is not.
+    """
+    for name, tensor in tensors.items():
+        kind = "without numbers" if tensor.is_meta else tensor.layout
+        if tensor.is_quantized or kind != torch.strided:
+            kind = "quantised" if tensor.is_quantized else kind
+            raise UserError(f"{path}: tensor {name!r} is {kind}, expected a plain array")
+    if zipfile.is_zipfile(path):
+        # torch maps what the file says, without a look at what it has.
+        storages = (tensor.untyped_storage() for tensor in tensors.values())
+        found = Counter({one.data_ptr(): one.nbytes() for one in storages}.values())
+        if not found <= Counter(entry.file_size for entry in _entries(path)):
+            raise UserError(f"{path}: not a whole file of torch.save (tensors lack numbers)")
+
+
+def _entries(path: Path) -> list[zipfile.ZipInfo]:
+    """List what a zip archive holds.
+
+    Raises:
+        UserError: it is none of torch, or TorchScript.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    inside = {entry.filename.partition("/")[2] for entry in entries}
+    if "data.pkl" not in inside:
+        raise UserError(f"{path}: a zip archive, expected one written by torch.save")
+    if "constants.pkl" in inside:
+        raise UserError(
+            f"{path}: a TorchScript archive, which holds code; if you trust it, save its weights: "
+            f"torch.save(torch.jit.load({path.name!r}, 'cpu').state_dict(), 'state.pt')"
+        )
+    return entries
+
+
+def _stand_in(name: str) -> type:
+    module, _, word = name.rpartition(".")
+    body = {
+        "__module__": module,
+        "__qualname__": word,
+        "__init__": lambda self, *_, **__: None,
+        "__setstate__": lambda self, _: None,
+    }
+    return type(word, (), body)
+
+
+def _refuse(path: Path, error: Exception) -> NoReturn:
+    """Raise what torch found wrong, in one line."""
+    text = str(error)
+    if found := re.search(r"GLOBAL ([\w.]+)", text):
+        name = found[1]
+        advice = (
+            "`negmerge convert` reads the files of NegMerge's authors"
+            if name.startswith("src.")
+            else "save the model's state_dict() instead"
+        )
+        raise UserError(
+            f"{path}: holds the object {name}, expected tensors by name; {advice}"
+        ) from error
+    first = re.split(r"\. |\n", text.strip())[0] or type(error).__name__
+    raise UserError(f"{path}: not a whole file of torch.save ({first}); fetch it again") from error

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from blake3 import blake3
 from pydantic import Field
 
 from negmerge import __version__, plugins
 from negmerge.cli import main
-from negmerge.files import sha256
 from negmerge.merging import METHODS, Method
 from negmerge.settings import methods
 from negmerge.settings.recipe import Settings
@@ -18,6 +18,10 @@ from negmerge.states import read_metadata, read_state, write_state
 
 ROOT = plugins.PACKAGE.parents[2]
 COMMANDS = plugins.names(plugins.COMMANDS)
+
+
+def checksum(path):
+    return blake3(Path(path).read_bytes()).hexdigest()
 
 
 @pytest.fixture
@@ -110,8 +114,8 @@ def test_negation_subtracts(pool, capsys):
     assert state["w"].tolist() == [-0.5, 1.5, 1.0, 3.0]
     assert state["n"] == 5
     assert read_metadata("unlearned") == {
-        "base": [{"name": "base", "sha256": sha256("base")}],
-        "vector": [{"name": "v2", "sha256": sha256("v2")}],
+        "base": [{"name": "base", "blake3": checksum("base")}],
+        "vector": [{"name": "v2", "blake3": checksum("v2")}],
         "coefficient": 0.5,
         "version": __version__,
     }

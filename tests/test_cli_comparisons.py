@@ -2,17 +2,22 @@
 
 import json
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
+from blake3 import blake3
 from safetensors.torch import save_file
 from torch import nn
 
 from negmerge.cli import main
-from negmerge.files import sha256
 from negmerge.merging import merge
 from negmerge.states import read_metadata, read_state
 from negmerge.vectors import apply, task_vector
+
+
+def checksum(path):
+    return blake3(Path(path).read_bytes()).hexdigest()
 
 
 def run(capsys, *words):
@@ -150,7 +155,7 @@ def test_merge_and_negate_report_as_json(vectors, capsys):
     assert (merged["method"], merged["kept"], merged["numbers"]) == ("uniform", 6, 9)
     negated = report(capsys, "negate", "one", "merged", "0.5", "-o", "unlearned")
     assert negated == read_metadata("unlearned")
-    assert negated["vector"] == [{"name": "merged", "sha256": sha256("merged")}]
+    assert negated["vector"] == [{"name": "merged", "blake3": checksum("merged")}]
 
 
 def test_options_may_be_texts(vectors, capsys):
@@ -232,7 +237,7 @@ def test_a_transformer_in_shards_is_merged_negated_and_compared(tmp_path, capsys
     words = ("merge", "negmerge", *models, "--base", folders[0], "-o", merged)
     found = report(capsys, *words, "--threads", 2)
     shards = [file for folder in folders[1:] for file in sorted(folder.glob("*.safetensors"))]
-    assert found["inputs"] == [{"name": f.name, "sha256": sha256(f)} for f in shards]
+    assert found["inputs"] == [{"name": f.name, "blake3": checksum(f)} for f in shards]
     assert len(found["base"]) == 2
     assert run(capsys, "negate", folders[0], merged, "0.5", "-o", unlearned)[0] == 0
     assert len(read_metadata(unlearned)["base"]) == 2

@@ -126,14 +126,6 @@ def test_an_input_with_the_size_and_time_of_its_record_is_not_read(monkeypatch, 
     assert list(provenance.made_from()) == ["data"]
 
 
-def test_a_hash_that_the_job_has_computed_is_compared_as_well():
-    provenance = Provenance(BASES)
-    provenance.begin()
-    provenance.know([(IMAGES, sha256(IMAGES))])
-    with pytest.raises(UserError, match=f"^{IMAGES}: not the file that prepare made: found sha256"):
-        provenance.know([(IMAGES, "0" * 64)])
-
-
 def test_a_folder_as_input_has_no_hash():
     shutil.rmtree("config")
     Path(LIST).mkdir(parents=True)

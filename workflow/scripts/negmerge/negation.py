@@ -4,7 +4,7 @@ from pathlib import Path
 
 from negmerge import __version__
 from negmerge.checkpoints import open_state
-from negmerge.merging.inputs import identity
+from negmerge.merging.checksums import Checksums, identity
 from negmerge.states import read_state, write_state
 from negmerge.vectors import apply
 
@@ -21,15 +21,15 @@ def negate_files(
         output: the file to write, at once or not at all.
 
     Returns:
-        A report, also stored in the output's header: `base` and `vector` (name and SHA-256 of each
+        A report, also stored in the output's header: `base` and `vector` (name and BLAKE3 of each
         file), `coefficient`, `version` of this library.
 
     Raises:
         UserError: a file that is missing, truncated or foreign, or of another model.
     """
-    report: dict[str, object] = {
-        role: identity(open_state(path)) for role, path in (("base", base), ("vector", vector))
-    }
+    stored = {"base": open_state(base), "vector": open_state(vector)}
+    known = Checksums(stored.values()).known()
+    report: dict[str, object] = {role: identity(one, known) for role, one in stored.items()}
     report |= {"coefficient": coefficient, "version": __version__}
     state = apply(read_state(base), read_state(vector), -coefficient, vector)
     write_state(output, state, report)

@@ -3,7 +3,8 @@
 Ilharco et al., *Editing Models with Task Arithmetic* (ICLR 2023).
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +17,13 @@ from negmerge.states import State, shapes
 # Negating a running variance can make it negative, and the model then returns NaN; so the
 # statistics of batch normalisation stay those of the base.
 BATCH_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+# Tables that a model computes when it is built. Some files hold them, others of the same model not.
+TABLES = re.compile(
+    r"(^|\.)((\w+_)?inv_freq|position_ids|token_type_ids|attn_mask|attention_mask|causal_mask|"
+    r"masked_bias|relative_position_index)$"
+)
+# GPT-2 calls its mask (1, 1, n, n) as other models call a trained bias.
+MASK = re.compile(r"(^|\.)(attn|attention|self_attn)\.bias$")
 
 
 def is_batch_statistic(name: str) -> bool:
@@ -23,12 +31,23 @@ def is_batch_statistic(name: str) -> bool:
     return name.rpartition(".")[2] in BATCH_STATISTICS
 
 
-def in_vector(name: str, tensor: Tensor) -> bool:
-    """Whether a tensor takes part in task vectors.
+def is_table(name: str, shape: Sequence[int]) -> bool:
+    """Whether a tensor is a table that no training changes, by its name and shape."""
+    is_mask = bool(MASK.search(name)) and len(shape) == 4 and tuple(shape[:2]) == (1, 1)
+    return is_mask or bool(TABLES.search(name))
 
-    Integer buffers do not, nor do the statistics of batch normalisation.
+
+def may_change(name: str, shape: Sequence[int], dtype: torch.dtype) -> bool:
+    """Whether a tensor of this name takes part in task vectors.
+
+    Integer buffers do not, nor do the statistics of batch normalisation and computed tables.
     """
-    return tensor.is_floating_point() and not is_batch_statistic(name)
+    return dtype.is_floating_point and not is_batch_statistic(name) and not is_table(name, shape)
+
+
+def in_vector(name: str, tensor: Tensor) -> bool:
+    """Whether a tensor takes part in task vectors; see `may_change`."""
+    return may_change(name, tensor.shape, tensor.dtype)
 
 
 def widen(tensor: Tensor) -> Tensor:

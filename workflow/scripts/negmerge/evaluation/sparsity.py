@@ -9,7 +9,7 @@ from tqdm import tqdm
 from negmerge.checkpoints import StoredState
 from negmerge.checks import require_same_tensors
 from negmerge.merging.blocks import Block, Stored
-from negmerge.merging.engine import stored_pool
+from negmerge.merging.pool import open_pool
 from negmerge.states import shapes
 
 
@@ -81,7 +81,7 @@ def sparsity(
         votes |= {"trainable": size if is_trainable(block.name) else 0, "state": size}
         return [Sparsity(**_changes(one, before), **votes) for one in merged]
 
-    numbers = stored_pool([*vectors, *pool], None)
+    numbers = open_pool(None, [*vectors, *pool]).vectors
     with tqdm(
         total=numbers.size,
         desc="sparsity",

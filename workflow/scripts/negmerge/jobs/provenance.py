@@ -7,7 +7,6 @@ such as a time, stands in records only.
 
 import os
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -136,20 +135,10 @@ class Provenance:
             if facts.st_size != record.bytes:
                 raise _foreign(path, record, f"{facts.st_size} bytes", f"{record.bytes} bytes")
             if facts.st_mtime_ns != record.modified:
-                self.know([(path, sha256(path))])
+                found = sha256(path)
+                if found != record.sha256:
+                    raise _foreign(path, record, f"sha256 {found}", record.sha256)
                 _note_time(record, facts.st_mtime_ns)
-
-    def know(self, hashes: Iterable[tuple[str, str]]) -> None:
-        """Take over hashes of inputs that the job has computed for itself, by path.
-
-        Raises:
-            UserError: one is not that of the input's record.
-        """
-        for path, found in hashes:
-            if path in self._records and found != self._hashes[path]:
-                record = read_record(Path(self._records[path]))
-                raise _foreign(path, record, f"sha256 {found}", record.sha256)
-            self._hashes[path] = found
 
     def made_from(self) -> dict[str, str | list[str]]:
         """Return the SHA-256 of the job's inputs by their names in the rule: one, or a list."""

@@ -62,7 +62,8 @@ class Stored:
     def rows(self, block: "Block") -> Tensor:
         """Return a part of a tensor; see `Source`."""
         rows = _read(self._file, block)
-        return rows if block.origin is None else rows - block.origin
+        # The numbers read may lie in the mapped file, where nobody may change them.
+        return rows.clone() if block.origin is None else rows - block.origin
 
 
 def _read(file: StoredState, block: "Block") -> Tensor:
@@ -144,6 +145,7 @@ class Vectors:
     Attributes:
         passed: called with the numbers of each block that was passed over, from the thread that
             made the pass; a bar may be moved here.
+        done: called with each block that was worked on, in the thread that did.
     """
 
     def __init__(
@@ -161,6 +163,7 @@ class Vectors:
         self.workers = workers or Workers()
         self.base = base
         self.passed: Callable[[int], object] = lambda numbers: None
+        self.done: Callable[[Block], object] = lambda block: None
         self._numbers = numbers or (GPU_NUMBERS if self.workers.device.type == "cuda" else NUMBERS)
 
     def __len__(self) -> int:
@@ -178,7 +181,13 @@ class Vectors:
 
         `work` may run in several threads at once.
         """
-        return self.workers.map(work, self.blocks(names))
+
+        def work_and_tell(block: Block) -> Result:
+            result = work(block)
+            self.done(block)
+            return result
+
+        return self.workers.map(work_and_tell, self.blocks(names))
 
     def blocks(self, names: Iterable[str] | None = None) -> Iterator[Block]:
         """Pass over some tensors, or all."""

@@ -1,27 +1,31 @@
 """Merging states in memory, and files of any size within a fixed amount of memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from negmerge import __version__
-from negmerge.checkpoints import StoredState, open_state
-from negmerge.checks import FLOATS, require_finite, require_same_tensors
+from negmerge.checkpoints.writer import Layout, StateWriter, told
+from negmerge.checks import require_finite, require_same_tensors
 from negmerge.devices import find_device
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
-from negmerge.merging.blocks import Block, Memory, Stored, Vectors
+from negmerge.merging.blocks import Block, Memory, Vectors
+from negmerge.merging.checksums import Checksums, identity
 from negmerge.merging.devices import to_host
-from negmerge.merging.inputs import Hashes, identities
-from negmerge.merging.output import Output
+from negmerge.merging.dtypes import merged_dtypes
+from negmerge.merging.pool import open_pool
 from negmerge.merging.registry import METHODS, Method
 from negmerge.merging.workers import Workers
 from negmerge.settings.options import Value
 from negmerge.states import State, shapes
-from negmerge.vectors import is_batch_statistic
+
+Result = TypeVar("Result")
 
 
 def merge(
@@ -51,13 +55,13 @@ def merge(
             tensor, NaN or infinity; a device that is not there.
     """
     place = find_device(device)
-    chosen, settings = _choose(method, options, vectors)
+    chosen, settings = choose(method, options, vectors)
     labels = [f"vector {number}" for number in range(1, len(vectors) + 1)]
     for vector, label in zip(vectors, labels, strict=True):
         require_same_tensors(shapes(vectors[0]), shapes(vector), label)
     kinds = [{name: tensor.dtype for name, tensor in vector.items()} for vector in vectors]
     sources = [Memory(vector, label) for vector, label in zip(vectors, labels, strict=True)]
-    dtypes = _dtypes(kinds, labels)
+    dtypes = merged_dtypes(kinds, labels)
     merged = {name: torch.empty(s, dtype=dtypes[name]) for name, s in shapes(vectors[0]).items()}
     with Workers(device=place) as workers:
         pool = Vectors(sources, shapes(vectors[0]), dtypes, block_numbers, workers)
@@ -76,6 +80,10 @@ def merge_files(
     threads: int = 1,
     device: str | torch.device = "cpu",
     block_numbers: int | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    vocabulary: str | None = None,
+    key: str | None = None,
     **options: Value,
 ) -> dict:
     """Merge safetensors files, block by block, into a new file.
@@ -92,45 +100,67 @@ def merge_files(
         device: as in `merge`. A GPU needs memory for the blocks that are worked on, not for the
             model.
         block_numbers: as in `merge`.
+        include: see `open_pool`, as the next three.
+        exclude: as `include`.
+        vocabulary: as `include`.
+        key: as `include`.
         options: the method's options.
 
     Returns:
         A report, also stored in the output's header: `method`, `options`, `inputs` (name and
-        SHA-256 of each file), `base` (likewise, or None), `version` of this library, `kept`
-        (non-zero numbers of the result) and `numbers` (all of them).
+        BLAKE3 of each file), `base` (likewise, or None), `version` of this library, `kept`
+        (non-zero numbers of the result), `numbers` (all of them) and `notes` (lines for the user).
 
     Raises:
         UserError: as `merge`; also a file that is missing, truncated or foreign.
     """
     place = find_device(device)
-    chosen, settings = _choose(method, options, paths)
-    files = [open_state(path) for path in paths]
-    origin = None if base is None else open_state(base)
+    chosen, settings = choose(method, options, paths)
     workers = Workers(threads, place)
-    pool = stored_pool(files, origin, block_numbers, workers)
-    report = {
-        "method": method,
-        "options": settings,
-        "inputs": [],
-        "base": None,
-        "version": __version__,
-        "kept": pool.size,
-        "numbers": pool.size,
-    }
-    with replacing(output) as partial, open(partial, "wb") as stream, Hashes() as hashes:
-        hashes.start([*files, origin] if origin is not None else files)
-        file = Output(stream, pool, report | identities(files, origin, hashes.unknown))
-        kept = 0
+    pool = open_pool(
+        base,
+        paths,
+        include=include,
+        exclude=exclude,
+        vocabulary=vocabulary,
+        key=key,
+        block_numbers=block_numbers,
+        workers=workers,
+    )
+    vectors = pool.vectors
+    checksums = Checksums(pool.states, threads)
+    vectors.done = checksums.follow
+
+    def report(known: Mapping[Path, str], kept: int) -> dict:
+        return {
+            "method": method,
+            "options": settings,
+            "inputs": [named for member in pool.members for named in identity(member, known)],
+            "base": None if pool.base is None else identity(pool.base, known),
+            "version": __version__,
+            "kept": kept,
+            "numbers": vectors.size,
+            "notes": pool.notes,
+        }
+
+    layout = {name: Layout(vectors.dtypes[name], s) for name, s in vectors.shapes.items()}
+    # The header that comes first has the length of the last one, or more.
+    longest = told(report(defaultdict(lambda: "0" * 64), vectors.size))
+    with replacing(output) as partial, StateWriter(partial, layout, longest) as file:
+
+        def write(block: Block, rows: Tensor) -> int:
+            file.write(block.name, block.start, rows)
+            return int(rows.count_nonzero())
+
         with workers:
-            for block, rows in combined(chosen, settings, pool, progress):
-                kept += int(rows.count_nonzero())
-                file.write(block, rows)
-        report |= {"kept": kept} | identities(files, origin, hashes.known)
-        file.finish(report)
-    return report
+            merged = combined(chosen, settings, vectors, progress, write)
+            kept = sum(count for _, count in merged)
+        found = report(checksums.known(), kept)
+        file.finish(told(found))
+    return found
 
 
-def _choose(
+def choose(
     method: str, options: Mapping[str, object], vectors: Sequence
 ) -> tuple[Method, dict[str, Value]]:
     """Find the method and check its options, and that there is something to merge."""
@@ -141,64 +171,27 @@ def _choose(
     return chosen, settings
 
 
-def _dtypes(
-    kinds: Sequence[Mapping[str, torch.dtype]], labels: Sequence[str | Path]
-) -> dict[str, torch.dtype]:
-    """Return the dtype in which each tensor is merged: float64 where one vector has it."""
-    for kind, label in zip(kinds, labels, strict=True):
-        for name, dtype in kind.items():
-            if not dtype.is_floating_point:
-                raise UserError(
-                    f"{label}: tensor {name!r} holds {dtype}, expected floating point; checkpoints "
-                    "are merged with their base"
-                )
-            if dtype not in FLOATS:
-                raise UserError(f"{label}: tensor {name!r} holds {dtype}, expected 16 to 64 bits")
-    wide = {name for kind in kinds for name, dtype in kind.items() if dtype == torch.float64}
-    return {name: torch.float64 if name in wide else torch.float32 for name in kinds[0]}
-
-
-def stored_pool(
-    files: Sequence[StoredState],
-    base: StoredState | None,
-    block_numbers: int | None = None,
-    workers: Workers | None = None,
-) -> Vectors:
-    """Make a pool of files, after a check of their headers; see `Vectors`."""
-    reference = files[0] if base is None else base
-    for file in files:
-        require_same_tensors(shapes(reference), shapes(file), file.path)
-    names = reference.names
-    if base is not None:
-        for file in files:
-            for name in names:
-                if file.is_float(name) != base.is_float(name):
-                    raise UserError(
-                        f"{file.path}: tensor {name!r} and the base's are not both floating point"
-                    )
-        names = [name for name in names if base.is_float(name) and not is_batch_statistic(name)]
-    everything = [*files, base] if base is not None else files
-    kinds = [{name: file.dtype(name) for name in names} for file in everything]
-    return Vectors(
-        [Stored(file) for file in files],
-        {name: reference.shape(name) for name in names},
-        _dtypes(kinds, [file.path for file in everything]),
-        block_numbers,
-        workers,
-        base,
-    )
-
-
 def combined(
-    method: Method, settings: Mapping[str, Value], pool: Vectors, progress: bool = False
-) -> Iterator[tuple[Block, Tensor]]:
-    """Merge block by block, in order; the rows come flattened, in the host's memory.
+    method: Method,
+    settings: Mapping[str, Value],
+    pool: Vectors,
+    progress: bool = False,
+    then: Callable[[Block, Tensor], Result] = lambda block, rows: rows,
+    names: Sequence[str] | None = None,
+) -> Iterator[tuple[Block, Result]]:
+    """Merge block by block, in order.
 
     Args:
         method: of `METHODS`.
         settings: its options, checked, with defaults.
         pool: what is merged.
         progress: show a bar on standard error.
+        then: what to make of the merged rows of a block, which come flattened and in the host's
+            memory; called in the thread that merged them, so in several at once.
+        names: the tensors to merge, all if none are given; a survey sees all in either case.
+
+    Yields:
+        Each block with what `then` returned, by default the rows.
     """
     with tqdm(
         total=method.passes * pool.size,
@@ -213,10 +206,10 @@ def combined(
         # How many passes a survey makes can depend on the options and the numbers.
         bar.total = bar.n + pool.size
 
-        def work(block: Block) -> tuple[Block, Tensor]:
+        def work(block: Block) -> tuple[Block, Result]:
             rows = method.combine(block, **settings)
             # A sum can overflow though its terms are finite.
             finite = require_finite(rows, block.name, f"{method.title}'s result")
-            return block, to_host(finite.reshape(-1))
+            return block, then(block, to_host(finite.reshape(-1)))
 
-        yield from pool.map(work)
+        yield from pool.map(work, names)

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from negmerge.checkpoints import open_state
 from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import NUMBERS, Block
-from negmerge.merging.engine import stored_pool
+from negmerge.merging.pool import open_pool
 
 # Products of pairs need a block of all vectors at once, in float64: 128 MiB.
 STACKED = 2**24
@@ -72,18 +71,17 @@ def inspect_files(
     Raises:
         UserError: as `merge_files`.
     """
-    files = [open_state(path) for path in paths]
-    origin = None if base is None else open_state(base)
-    pool = stored_pool(files, origin, max(min(NUMBERS, STACKED // len(files)), 1))
+    numbers = max(min(NUMBERS, STACKED // len(paths)), 1)
+    pool = open_pool(base, paths, block_numbers=numbers).vectors
     names = sorted({_layer(name) for name in pool.shapes})
-    layers = {name: Layer(_no_products(len(files))) for name in names}
+    layers = {name: Layer(_no_products(len(paths))) for name in names}
     with tqdm(
         total=pool.size, desc="inspect", unit=" numbers", unit_scale=True, disable=not progress
     ) as bar:
         for block in pool.blocks():
             layers[_layer(block.name)].add(_counts(block))
             bar.update(block.stop - block.start)
-    whole = Layer(_no_products(len(files)))
+    whole = Layer(_no_products(len(paths)))
     for layer in layers.values():
         whole.add(layer)
     return {

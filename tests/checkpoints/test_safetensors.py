@@ -7,7 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from negmerge.checkpoints import DTYPES, INDEX, Shards, StateFile, open_state
+from negmerge.checkpoints import StateFile, open_state
+from negmerge.checkpoints.opening import INDEX
+from negmerge.checkpoints.safetensors_file import DTYPES
+from negmerge.checkpoints.shards import Shards
 from negmerge.errors import UserError
 from negmerge.states import read_state
 
@@ -133,11 +136,34 @@ def test_a_part_is_what_the_whole_holds_there(tmp_path, dtype):
     assert state.numbers("none", 0, 0).shape == (0,)
 
 
-def test_parts_are_copies(tmp_path):
-    save_file({"a": torch.ones(3)}, tmp_path / "state")
-    state = StateFile(tmp_path / "state")
-    state.numbers("a", 0, 3).zero_()
+def test_a_tensor_is_a_copy_and_a_part_never_changes_the_file(tmp_path):
+    path = tmp_path / "state"
+    save_file({"a": torch.ones(3)}, path)
+    state = StateFile(path)
+    state["a"].zero_()
     assert state.numbers("a", 0, 3).tolist() == [1, 1, 1]
+    state.numbers("a", 0, 3).zero_()
+    assert StateFile(path)["a"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("blanks", range(8))
+def test_numbers_may_lie_at_odd_places(tmp_path, blanks):
+    path = tmp_path / "state"
+    text = json.dumps({"a": entry(0, 16, (4,)), "b": entry(16, 32, (2,), "F64")}).encode()
+    numbers = struct.pack("<4f2d", 1, 2, 3, 4, 5, 6)
+    hostile(path, text + b" " * blanks, numbers)
+    state = StateFile(path)
+    assert state.numbers("a", 1, 4).tolist() == [2, 3, 4]
+    assert state["b"].tolist() == [5, 6]
+
+
+def test_the_place_of_a_tensor_is_where_its_bytes_are(folder):
+    state = open_state(folder)
+    for name, tensor in TENSORS.items():
+        file, offset = state.place(name)
+        assert file == folder / PLACES[name]
+        found = file.read_bytes()[offset : offset + tensor.nbytes]
+        assert found == tensor.view(-1).view(torch.uint8).numpy().tobytes()
 
 
 def hostile(path, header, data=bytes(16), length=None):

@@ -1,0 +1,95 @@
+"""Safetensors files, mapped into memory."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from negmerge.checkpoints.stored import StoredState
+from negmerge.errors import UserError
+
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+class StateFile(StoredState):
+    """A safetensors file.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: the file is missing, truncated or not a safetensors file.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            # This checks the header against the size of the file, so that no offset can lie.
+            with safe_open(str(path), framework="pt"), open(path, "rb") as stream:
+                length = int.from_bytes(stream.read(8), "little")
+                header = json.loads(stream.read(length))
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file") from None
+        except (SafetensorError, OSError) as error:
+            raise UserError(
+                f"{path}: not a whole safetensors file ({error}); delete it and run again"
+            ) from error
+        self.files = [self.path]
+        self.metadata = header.pop("__metadata__", None) or {}
+        self.names = sorted(header)
+        self._header, self._begin = header, 8 + length
+
+    @cached_property
+    def _bytes(self) -> Tensor:
+        """The whole file, mapped: what is read of it stays in the system's memory of files."""
+        # A private mapping: who writes to it by mistake changes no file.
+        return torch.from_file(
+            str(self.path), shared=False, size=self.path.stat().st_size, dtype=torch.uint8
+        )
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """See `StoredState`."""
+        return tuple(self._header[name]["shape"])
+
+    def dtype(self, name: str) -> torch.dtype:
+        """See `StoredState`."""
+        code = self._header[name]["dtype"]
+        if code not in DTYPES:
+            raise UserError(
+                f"{self.path}: tensor {name!r} has dtype {code}, which is not supported"
+            )
+        return DTYPES[code]
+
+    def numbers(self, name: str, start: int, stop: int) -> Tensor:
+        """See `StoredState`."""
+        dtype = self.dtype(name)
+        if start == stop:
+            return torch.empty(0, dtype=dtype)
+        begin = self._begin + self._header[name]["data_offsets"][0]
+        first, last = (begin + number * dtype.itemsize for number in (start, stop))
+        # To touch a mapping beyond the end of its file would kill the process.
+        if self.path.stat().st_size < last:
+            raise UserError(f"{self.path}: tensor {name!r} ends too early; the file was cut")
+        raw = self._bytes[first:last]
+        # A header of any length is allowed, so numbers may lie at odd places.
+        return (raw if first % dtype.itemsize == 0 else raw.clone()).view(dtype)
+
+    def place(self, name: str) -> tuple[Path, int] | None:
+        """See `StoredState`."""
+        return self.path, self._begin + self._header[name]["data_offsets"][0]

@@ -1,0 +1,126 @@
+"""Writing safetensors files piece by piece, in any order and from several threads."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+CODES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+# transformers 4 refuses files whose header does not say which library wrote them.
+FORMAT = {"format": "pt"}
+
+
+def told(report: Mapping) -> dict[str, str]:
+    """Return the texts of a header that holds a report."""
+    return FORMAT | {"negmerge": json.dumps(report, sort_keys=True)}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The dtype and shape of a tensor that is to be written."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of its numbers."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+class StateWriter:
+    """A safetensors file in the making; with `with`, it is closed in any case.
+
+    Args:
+        path: the file.
+        tensors: name -> dtype and shape, in the order of the file.
+        metadata: the texts of the header.
+        spare: bytes that are kept free for longer texts at the end.
+
+    Raises:
+        OSError: there is no room for the whole file; it is asked for before anything is written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tensors: Mapping[str, Layout],
+        metadata: Mapping[str, str] = FORMAT,
+        spare: int = 0,
+    ):
+        self._tensors = tensors
+        self._length = 0
+        header = self._header(metadata, spare)
+        self._length = len(header)
+        self._places, end = {}, len(header)
+        for name, tensor in tensors.items():
+            self._places[name], end = end, end + tensor.bytes
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            os.posix_fallocate(self._file, 0, end)
+            self._put(header, 0)
+        except OSError:
+            os.close(self._file)
+            raise
+
+    def __enter__(self) -> "StateWriter":
+        return self
+
+    def __exit__(self, *_) -> None:
+        os.close(self._file)
+
+    def write(self, name: str, start: int, numbers: Tensor) -> None:
+        """Write numbers of a flattened tensor from the place `start` on; any thread may do so.
+
+        Args:
+            name: the tensor.
+            start: the place in it.
+            numbers: flattened, contiguous, on the CPU, of the tensor's dtype.
+        """
+        bytes_ = numbers.view(torch.uint8) if numbers.numel() else torch.empty(0, dtype=torch.uint8)
+        self._put(bytes_.numpy(), self._places[name] + start * numbers.dtype.itemsize)
+
+    def finish(self, metadata: Mapping[str, str] | None = None) -> None:
+        """Bring all to the disk, with new texts in the header where some are given."""
+        if metadata is not None:
+            self._put(self._header(metadata), 0)
+        os.fsync(self._file)
+
+    def _put(self, content, place: int) -> None:
+        rest = memoryview(content)
+        while rest:
+            count = os.pwrite(self._file, rest, place)
+            rest, place = rest[count:], place + count
+
+    def _header(self, metadata: Mapping[str, str], spare: int = 0) -> bytes:
+        """Make the header, as long as the one that was made first."""
+        entries: dict[str, object] = {"__metadata__": dict(metadata)}
+        end = 0
+        for name, tensor in self._tensors.items():
+            start, end = end, end + tensor.bytes
+            entries[name] = {
+                "dtype": CODES[tensor.dtype],
+                "shape": list(tensor.shape),
+                "data_offsets": [start, end],
+            }
+        text = json.dumps(entries, separators=(",", ":")).encode()
+        size = self._length - 8 if self._length else math.ceil((len(text) + spare) / 8) * 8
+        if len(text) > size:
+            raise ValueError(f"a header of {len(text)} bytes does not fit into {size}")
+        return size.to_bytes(8, "little") + text.ljust(size)

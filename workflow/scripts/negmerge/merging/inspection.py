@@ -166,8 +166,8 @@ def _layer(name: str) -> str:
 def _summaries(counts: Mapping[str, Counts]) -> dict[str, dict]:
     """Return the summaries in the order of the names, in which 2 comes before 10."""
 
-    def order(name: str) -> list:
-        return [(part.isdecimal(), part.zfill(12)) for part in re.split(r"(\d+)", name)]
+    def order(name: str) -> list[str]:
+        return [p.zfill(12) if p.isdecimal() else p for p in re.split(r"(\d+)", name)]
 
     return {name: counts[name].summary() for name in sorted(counts, key=order)}
 

@@ -7,8 +7,10 @@ from torch import Tensor
 
 # A member is far off where its mean cosine lies so many standard deviations below the median, as
 # the median absolute deviation estimates them, and comes to less than this share of the median.
-DEVIATIONS = 5
+DEVIATIONS = 3
 SHARE = 0.5
+# Below this median the pool has nothing in common that a member could lack.
+LEAST = 0.05
 # The standard deviation of normal numbers is so many times their median absolute deviation.
 NORMAL = 1.4826
 FEWEST = 3
@@ -48,11 +50,11 @@ def mean_to_others(matrix: Tensor) -> Tensor:
 def outliers(matrix: Tensor) -> list[int]:
     """Return the places of vectors that do not seem to be of the pool.
 
-    Their mean cosine to the others is more than five standard deviations below the median of all
+    Their mean cosine to the others is more than three standard deviations below the median of all
     (estimated by the median absolute deviation, so that they do not widen the range themselves),
     and less than half of the median. The second condition lets pools pass whose members are all
-    alike, and those whose grid has short and long trainings. Below three members none can be told;
-    in a pool that has nothing in common, none is.
+    alike, and those whose grid has short and long trainings. Of two members none can be told, and
+    in a pool whose median is below 0.05, which has nothing in common, none is.
 
     Args:
         matrix: see `cosines`.
@@ -63,4 +65,4 @@ def outliers(matrix: Tensor) -> list[int]:
     middle = means.quantile(0.5)
     deviation = NORMAL * (means - middle).abs().quantile(0.5)
     limit = torch.minimum(middle - DEVIATIONS * deviation, SHARE * middle)
-    return (means < limit).nonzero().flatten().tolist() if middle > 0 else []
+    return (means < limit).nonzero().flatten().tolist() if middle >= LEAST else []

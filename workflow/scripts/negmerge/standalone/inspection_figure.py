@@ -55,7 +55,11 @@ def _agreement(axes, report: Mapping) -> None:
             axes.plot(*zip(*chosen, strict=True), ls="", ms=4.5, label=kind, **look)
     chance = 100 * report["chance"]
     axes.axhline(chance, color=style.BLACK, ls="--", lw=1, label=f"chance: {chance:.3g} %")
-    axes.set(xlabel="layer", ylabel="agreement in sign (% of the numbers)", ylim=(0, None))
+    axes.set(
+        xlabel="layer, in the order of the names",
+        ylabel="agreement in sign (% of the numbers)",
+        ylim=(0, None),
+    )
     axes.set_title("Share on which all members agree")
     if len(layers) <= LAYERS:
         axes.set_xticks(range(len(layers)), [_short(name) for name in layers], rotation=90)

@@ -8,6 +8,7 @@
 #   results/{study}/{experiment}/{task}/candidates/{method}.safetensors  what an unlearn method has made of it
 #   results/{study}/{experiment}/{task}/finetuned/{point}.safetensors
 #   results/{study}/{experiment}/{task}/vectors/{point}.safetensors  its task vector: fine-tuned minus base
+#   results/{study}/{experiment}/{task}/given/{point}.safetensors    the vector of a model of others
 #   results/{study}/{experiment}/{task}/merged/{method}.safetensors
 #   results/{study}/{experiment}/{task}/sparsity/{table}.json  zeros of the vectors that a table shows
 #   results/{study}/{experiment}/{task}/sweeps/{vector}.csv  validation of a point, a merge, or what was trained
@@ -47,9 +48,11 @@ wildcard_constraints:
 include: "rules/common.smk"
 include: "rules/resources.smk"
 include: "rules/inputs.smk"
+include: "rules/outside.smk"
 include: "rules/data.smk"
 include: "rules/base.smk"
 include: "rules/finetune.smk"
+include: "rules/given.smk"
 include: "rules/merge.smk"
 include: "rules/select.smk"
 include: "rules/unlearn.smk"
@@ -63,9 +66,10 @@ rule downloads:
         all_downloads,
 
 
-# If nothing can be written, Snakemake itself would end with a traceback.
+# If nothing can be written, or a file is missing, Snakemake itself would end with a traceback, or late.
 onstart:
     require_writable(["results", config["data"]])
+    checked(of_others.require)()
 
 
 rule all:

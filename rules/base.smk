@@ -6,6 +6,7 @@ rule base:
     input:
         data=pretraining_data,
         weights=weights_record,
+        given=lambda wildcards: of_others.files(experiment(wildcards).base),
     output:
         base="results/{study}/{experiment}/base.safetensors",
         text="results/{study}/{experiment}/text.safetensors",
@@ -26,6 +27,7 @@ rule base:
         code=code("base"),
         model=model,
         pretrain=pretrain,
+        place=lambda wildcards: getattr(experiment(wildcards).base, "file", None),
         seed=job_seed("training"),
         torch_threads=2,
     message:

@@ -16,40 +16,6 @@ def preparation_times(wildcards):
     return [f"{config['data']}/benchmarks/prepare/{name}.tsv" for name in names]
 
 
-def files_of(name):
-    """A download is what its checksum says: that it is newer than what was made of it is nothing."""
-    chosen = find("data set", name, catalogue().datasets)
-    folder = f"{config['data']}/downloads/{chosen.downloads_of or name}"
-    return [
-        shipped(ROOT / file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
-        for file in chosen.files.values()
-    ]
-
-
-@checked
-def source_files(wildcards):
-    return files_of(wildcards.dataset)
-
-
-def weights_of(name):
-    """As with a download, the record of trained weights counts, and not when it was made."""
-    fetched = catalogue().models[name].is_fetched
-    return ancient(f"{config['data']}/weights/{name}") if fetched else []
-
-
-@checked
-def weights_record(wildcards):
-    return weights_of(experiment(wildcards).model)
-
-
-def all_downloads(wildcards):
-    """What the study that the configuration names gets from elsewhere: files, and weights."""
-    chosen = read_study(config["study"])
-    files = [file for name in chosen.datasets for file in files_of(name)]
-    models = sorted({one.model for one in chosen.experiments.values()})
-    return files + [record for name in models if (record := weights_of(name))]
-
-
 @checked
 def pretraining_data(wildcards):
     settings = experiment(wildcards).pretrain
@@ -59,7 +25,13 @@ def pretraining_data(wildcards):
 @checked
 def base(wildcards):
     folder = f"results/{wildcards.study}/{wildcards.experiment}"
-    return f"{folder}/{experiment(wildcards).BASE}".format(**wildcards)
+    return f"{folder}/{experiment(wildcards).base_place}".format(**wildcards)
+
+
+@checked
+def untouched(wildcards):
+    folder = f"results/{wildcards.study}/{wildcards.experiment}"
+    return [f"{folder}/{place}" for place in experiment(wildcards).UNTOUCHED]
 
 
 def role_inputs(*roles):
@@ -121,23 +93,6 @@ def in_study(place, of):
 def published_cells(wildcards):
     names = shown("table")(wildcards).published
     return [shipped(ROOT / "config" / "published" / f"{name}.csv") for name in names]
-
-
-@checked
-def dataset(wildcards):
-    return find("data set", wildcards.dataset, catalogue().datasets)
-
-
-@checked
-def download_of(wildcards):
-    return find("file", wildcards.file, dataset(wildcards).downloads).model_dump()
-
-
-@checked
-def by_hand_of(wildcards):
-    """All that a person has to fetch with a file, so that one message names everything."""
-    is_manual = find("file", wildcards.file, dataset(wildcards).downloads).manual
-    return catalogue().by_hand(wildcards.dataset) if is_manual else []
 
 
 @checked

@@ -150,11 +150,11 @@ MISTAKES = {
     ),
     "a file that is not there": (
         ("merge", "negmerge", "v1", "v3", "-o", "out"),
-        "v3: no such file",
+        "v3: no such file or folder; found here: v2, v1",
     ),
     "a base that is not there": (
         ("merge", "negmerge", "v1", "--base", "b", "-o", "out"),
-        "b: no such file",
+        "b: no such file or folder; found here: base, m1, m2, v1, v2",
     ),
     "checkpoints without a base": (
         ("merge", "negmerge", "m1", "-o", "out"),

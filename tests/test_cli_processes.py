@@ -32,7 +32,7 @@ def test_the_command_is_installed(tmp_path):
     command = [str(Path(sys.executable).parent / "negmerge"), "merge", "uniform", "none", "-o", "x"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: none: no such file\n"
+    assert done.stderr == "error: none: no such file or folder; found here: nothing\n"
 
 
 def test_a_reader_that_stops_early_is_no_error():

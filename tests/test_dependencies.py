@@ -128,9 +128,9 @@ def test_no_module_imports_in_a_way_that_the_closure_cannot_see():
 ORDER = (
     ("errors", "files", "seeds", "plugins", "dependencies", "arguments", "splits"),
     ("settings",),
-    ("checks", "checkpoints", "states", "vectors", "devices"),
-    ("data", "models"),
-    ("training", "merging", "unlearning", "selection", "evaluation", "negation", "comparison"),
+    ("checks", "checkpoints", "states", "vectors", "devices", "released"),
+    ("data", "models", "adapters"),
+    ("training", "merging", "unlearning", "selection", "evaluation", "comparison"),
     ("scenarios",),
     (
         "__init__",

@@ -70,6 +70,7 @@ def test_the_report_says_what_was_merged(tmp_path):
         "version": __version__,
         "kept": 1,
         "numbers": 3,
+        "notes": [],
     }
     assert read_metadata(tmp_path / "merged") == report
 
@@ -110,9 +111,11 @@ BAD = {
 @pytest.mark.parametrize("as_checkpoints", [False, True])
 @pytest.mark.parametrize(("state", "finding"), BAD.values(), ids=BAD)
 def test_a_bad_file_is_named(tmp_path, state, finding, as_checkpoints):
-    good, bad = saved([GOOD, state], tmp_path)
+    base, good, bad = saved(
+        [{name: 2 * tensor for name, tensor in GOOD.items()}, GOOD, state], tmp_path
+    )
     with pytest.raises(UserError) as caught:
-        merge_files("uniform", [good, bad], tmp_path / "out", base=good if as_checkpoints else None)
+        merge_files("uniform", [good, bad], tmp_path / "out", base=base if as_checkpoints else None)
     assert str(caught.value) == f"{bad}: {finding}"
     assert not (tmp_path / "out").exists()
 

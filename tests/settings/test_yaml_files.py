@@ -9,7 +9,8 @@ from negmerge.settings.catalogue import Dataset
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Augmentation, FileName, Positive, Recipe, Settings
 from negmerge.settings.selection import Selection
-from negmerge.settings.yaml_files import read_yaml, validate
+from negmerge.settings.validation import validate
+from negmerge.settings.yaml12 import read_yaml
 
 
 class Inner(Settings):

@@ -5,7 +5,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Settings
-from negmerge.settings.yaml_files import read_yaml
+from negmerge.settings.yaml12 import read_yaml
 
 
 class Inner(Settings):

@@ -1,9 +1,10 @@
-"""Get the base: trained weights of others, or a small CLIP trained here."""
+"""Get the base: a model of others, trained weights of others, or a small CLIP trained here."""
 
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
-from negmerge.models.clip import load_clip, split_state
+from negmerge.models.clip import complete_clip, load_clip, split_state
+from negmerge.models.given import read_model
 from negmerge.models.weights import weights_file
 from negmerge.scenarios.zero_shot.pretraining import Source, pretrain
 from negmerge.settings.recipe import Recipe
@@ -13,8 +14,13 @@ with job(snakemake) as provenance:
     params = snakemake.params
     device, loaders = compute.prepare(snakemake)
     saved = SavedState.of_job(snakemake, provenance.made_from)
-    if params.pretrain is None:
-        clip = load_clip(params.model, weights_file(snakemake.input.weights))
+    record = snakemake.input.weights
+    weights = weights_file(record) if record else None
+    if params.place is not None:
+        given, rest = read_model(params.place, params.model)
+        clip = complete_clip(params.model, given | rest, weights, params.place)
+    elif params.pretrain is None:
+        clip = load_clip(params.model, weights)
     else:
         sources = [
             Source(path, **source)

@@ -9,6 +9,7 @@ from negmerge.files import write_json
 from negmerge.jobs.job import job
 from negmerge.merging.inputs import chosen
 from negmerge.models.freezing import is_frozen
+from negmerge.states import read_metadata
 
 with job(snakemake):
     inputs, points, frozen = snakemake.input, snakemake.params.points, snakemake.params.freeze
@@ -23,6 +24,9 @@ with job(snakemake):
         found = chosen(choices[method], points[method])
         return {rule: points[method][place] for rule, place in found.items()}
 
+    # Numbers of given models that are in no vector, since all models have them from the base.
+    beside = {read_metadata(path).get("beside", 0) for path in inputs.vectors}
+    more = {"beside": beside.pop()} if len(beside) == 1 and any(beside) else {}
     counts, named = {}, {method: vectors_of(method) for method in points}
     # The vectors of one pool are counted together, so that its files are read once.
     for pool in {tuple(pool): pool for pool in points.values()}.values():
@@ -32,7 +36,10 @@ with job(snakemake):
         counts |= {(*pool, name): one for name, one in zip(names, found, strict=True)}
     labels = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
     records = [
-        labels | {"method": method, "models": len(pool), "rule": rule} | asdict(counts[*pool, name])
+        labels
+        | {"method": method, "models": len(pool), "rule": rule}
+        | asdict(counts[*pool, name])
+        | more
         for method, pool in points.items()
         for rule, name in named[method].items()
     ]

@@ -21,7 +21,7 @@ def candidate(experiment: Experiment, name: str) -> list[str]:
     """
     kinds = {use: methods.kind(use) for use in experiment.methods}
     folders = {use: FOLDERS[kind] for use, kind in kinds.items() if kind in FOLDERS}
-    folders |= dict.fromkeys(experiment.pool.changes, "vectors")
+    folders |= dict.fromkeys(experiment.pool.changes, experiment.pool.vectors)
     if methods.RETRAIN in experiment.KINDS:
         folders[methods.RETRAIN] = "trained"
     return [f"{find('vector', name, folders)}/{name}.safetensors"]
@@ -36,7 +36,8 @@ def candidates(experiment: Experiment, method: str) -> list[str]:
 
 def pool_vectors(experiment: Experiment, method: str) -> list[str]:
     """Return the paths of the vectors that a method merges, in the order of their sum."""
-    return [f"vectors/{point}.safetensors" for point in experiment.points(method)]
+    folder = experiment.pool.vectors
+    return [f"{folder}/{point}.safetensors" for point in experiment.points(method)]
 
 
 def sweeps(experiment: Experiment, method: str) -> list[str]:

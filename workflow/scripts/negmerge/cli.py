@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from negmerge import __version__, plugins
 from negmerge.errors import UserError
 
+# The extra of pyproject.toml that brings a package; all others come with `workflow`.
+EXTRAS = {"huggingface_hub": "hub", "matplotlib": "plot"}
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -26,6 +29,17 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return options.mistake
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "negmerge"):
+            raise
+        extra = EXTRAS.get(package, "workflow")
+        print(
+            f"error: `negmerge {options.command}` needs {package}, which is not installed: "
+            f"pip install 'negmerge[{extra}]'",
+            file=sys.stderr,
+        )
         return options.mistake
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; at its end Python would write the rest.
@@ -52,5 +66,5 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run, mistake=getattr(module, "MISTAKE", 1))
+        command.set_defaults(command=name, run=module.run, mistake=getattr(module, "MISTAKE", 1))
     return parser

@@ -37,21 +37,30 @@ class Difference:
         return counts | {"largest": self.largest, "mean": mean}
 
 
-def diff_files(one: str | Path, other: str | Path, progress: bool = False) -> dict:
+def diff_files(
+    one: str | Path, other: str | Path, *, key: str | None = None, progress: bool = False
+) -> dict:
     """Compare two states number by number, block by block.
 
     Numbers are compared by value: -0 equals +0, and 1 in float16 equals 1 in float32, though the
     dtypes are listed as a difference. How far they differ is computed in float64.
 
+    Args:
+        one: a state; see `open_state`.
+        other: another.
+        key: as in `open_state`, for both.
+        progress: show a bar on standard error.
+
     Returns:
-        `equal`; `only_first` and `only_second` (names), `shapes` and `dtypes` (name -> both) that
-        differ; `all` and, for each tensor that both have in one shape, `tensors` with `numbers`,
-        `different`, `largest` and `mean` (absolute difference).
+        `notes`, lines on how the states were read; `equal`; `only_first` and `only_second`
+        (names), `shapes` and `dtypes` (name -> both) that differ; `all` and, for each tensor that
+        both have in one shape, `tensors` with `numbers`, `different`, `largest` and `mean`
+        (absolute difference).
 
     Raises:
         UserError: a file that is missing, truncated or foreign, or holds NaN or infinity.
     """
-    states = open_state(one), open_state(other)
+    states = open_state(one, key), open_state(other, key)
     first, second = states
     common = sorted(set(first.names) & set(second.names))
     shapes = _unequal({name: [list(state.shape(name)) for state in states] for name in common})
@@ -72,6 +81,7 @@ def diff_files(one: str | Path, other: str | Path, progress: bool = False) -> di
             tensors[name] = found.summary()
     only = [sorted(set(a.names) - set(b.names)) for a, b in (states, states[::-1])]
     return {
+        "notes": [note for state in states for note in state.notes],
         "equal": not (whole.different or shapes or dtypes or any(only)),
         "only_first": only[0],
         "only_second": only[1],
@@ -84,6 +94,7 @@ def diff_files(one: str | Path, other: str | Path, progress: bool = False) -> di
 
 def describe(report: dict) -> Iterator[str]:
     """Yield a report of `diff_files` as lines for people."""
+    yield from report["notes"]
     for name in report["only_first"]:
         yield f"{name}: only in the first"
     for name in report["only_second"]:

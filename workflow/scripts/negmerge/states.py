@@ -15,13 +15,13 @@ from negmerge.files import replacing
 State = dict[str, Tensor]
 
 
-def read_state(path: str | Path) -> State:
-    """Read a whole state.
+def read_state(path: str | Path, key: str | None = None) -> State:
+    """Read a whole state; see `open_state`.
 
     Raises:
-        UserError: not a whole safetensors file, or NaN or infinity in a tensor.
+        UserError: as `open_state`, or NaN or infinity in a tensor.
     """
-    return dict(open_state(path).items())
+    return dict(open_state(path, key).items())
 
 
 def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping[str, object]):

@@ -2,20 +2,30 @@
 
 from pathlib import Path
 
-from negmerge.checkpoints.safetensors_file import StateFile
+from negmerge.checkpoints.folders import weights
+from negmerge.checkpoints.hub import locate
+from negmerge.checkpoints.quantised import refuse_quantised
+from negmerge.checkpoints.recognition import open_file
 from negmerge.checkpoints.shards import Shards
 from negmerge.checkpoints.stored import StoredState
 
-INDEX = "model.safetensors.index.json"
 
+def open_state(place: str | Path, key: str | None = None) -> StoredState:
+    """Open a state, recognised by what it is.
 
-def open_state(path: str | Path, key: str | None = None) -> StoredState:
-    """Open a state: a safetensors file, an index of shards, or a folder with such an index.
+    Args:
+        place: a safetensors file; a file of `torch.save`; an index of shards of either; a folder
+            of transformers, timm, open_clip or diffusers with one of these; or `org/name@revision`
+            of the hub.
+        key: the place of the state, such as `ema`, in files of training checkpoints that hold
+            several.
 
     Raises:
-        UserError: as `StateFile` and `Shards`.
+        UserError: nothing is there, or it is cut, foreign, quantised, or holds no state or several;
+            the line names what was found.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / (INDEX if (path / INDEX).exists() else "model.safetensors")
-    return Shards(path) if path.name.endswith(".index.json") else StateFile(path)
+    path = locate(place)
+    found = weights(path) if path.is_dir() else path
+    state = Shards(found) if found.suffix == ".json" else open_file(found, key)
+    refuse_quantised(state, found.parent if found != path or found.suffix == ".json" else None)
+    return state

@@ -1,7 +1,7 @@
 """What every state on disk offers, whatever its format."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -18,12 +18,14 @@ class StoredState:
         files: the files that hold it.
         names: its tensors, sorted.
         metadata: the texts of a safetensors header; empty for other formats and for shards.
+        notes: lines that tell the user what was done to open it, beyond the obvious.
     """
 
     path: Path
     files: list[Path]
     names: list[str]
     metadata: dict[str, str]
+    notes: Sequence[str] = ()
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of one tensor, without reading it."""

@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> None:
         UserError: something in the study is wrong.
     """
     from negmerge.settings.extends import Extension, read_study
+    from negmerge.settings.given import by_hand, files_of
     from negmerge.settings.study import Study, load_study
     from negmerge.settings.yaml12 import write_yaml
 
@@ -45,6 +46,9 @@ def run(options: argparse.Namespace) -> None:
         sets = ", ".join(dict.fromkeys(experiment.datasets))
         print(f"  tasks: {', '.join(experiment.task_names)}; data sets: {sets}")
         print(f"  {len(points)} points: {', '.join(points)}")
+        missing = [model for model in experiment.given_models if not files_of(model.file)]
+        if missing:
+            print(f"  missing: {by_hand(missing)}")
         print(f"  {len(experiment.methods)} methods: {', '.join(experiment.methods)}")
         print(f"  {len(coefficients)} coefficients: {coefficients[0]:g} to {coefficients[-1]:g}")
     for what, parts in (("table", study.tables), ("figure", study.figures)):

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the two states."""
     parser.add_argument("first", metavar="A", type=Path, help=arguments.STATE)
     parser.add_argument("second", metavar="B", type=Path, help=arguments.STATE)
+    arguments.add_key(parser)
     arguments.add_json(parser)
 
 
@@ -32,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
     """
     from negmerge.comparison import describe, diff_files
 
-    report = diff_files(options.first, options.second, progress=sys.stderr.isatty())
+    report = diff_files(
+        options.first, options.second, key=options.key, progress=sys.stderr.isatty()
+    )
     arguments.print_report(options, report, describe(report))
     return 0 if report["equal"] else 1

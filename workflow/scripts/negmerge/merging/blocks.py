@@ -66,6 +66,18 @@ class Stored:
         return rows.clone() if block.origin is None else rows - block.origin
 
 
+class Delta:
+    """A vector in a file, in a pool whose other members are checkpoints."""
+
+    def __init__(self, file: StoredState):
+        self.label = file.path
+        self._file = file
+
+    def rows(self, block: "Block") -> Tensor:
+        """Return a part of a tensor; see `Source`."""
+        return _read(self._file, block)
+
+
 def _read(file: StoredState, block: "Block") -> Tensor:
     """Read numbers of a file; they are widened on the device, so that fewer bytes go there."""
     rows = to_device(file.numbers(block.name, block.start, block.stop), block.device)

@@ -76,6 +76,7 @@ def merge_files(
     output: str | Path,
     *,
     base: str | Path | None = None,
+    key: str | None = None,
     progress: bool = False,
     threads: int = 1,
     device: str | torch.device = "cpu",
@@ -83,27 +84,26 @@ def merge_files(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     vocabulary: str | None = None,
-    key: str | None = None,
     **options: Value,
 ) -> dict:
     """Merge safetensors files, block by block, into a new file.
 
     Args:
         method: a name in `METHODS`.
-        paths: task vectors, or checkpoints where `base` is given; each a file, an index of shards
-            or a folder with one.
+        paths: task vectors, or checkpoints where `base` is given; each as `open_state` reads
+            them.
         output: the file to write, at once or not at all.
         base: the checkpoint before fine-tuning; its buffers (`vectors.in_vector`) stay out.
+        key: as in `open_state`, for all of them.
         progress: show a bar on standard error.
         threads: how many blocks are worked on at a time, on a GPU four at least; no bit depends
             on it.
         device: as in `merge`. A GPU needs memory for the blocks that are worked on, not for the
             model.
         block_numbers: as in `merge`.
-        include: see `open_pool`, as the next three.
+        include: see `open_pool`, as the next two.
         exclude: as `include`.
         vocabulary: as `include`.
-        key: as `include`.
         options: the method's options.
 
     Returns:

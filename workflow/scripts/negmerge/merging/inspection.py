@@ -66,7 +66,8 @@ def inspect_files(
     """Compare task vectors layer by layer, block by block.
 
     Args:
-        paths: task vectors, or models and adapters where `base` is given.
+        paths: task vectors, or models and adapters where `base` is given; each as `open_pool` reads
+            them.
         base: the checkpoint before fine-tuning.
         include: see `open_pool`, as the next three.
         exclude: as `include`.

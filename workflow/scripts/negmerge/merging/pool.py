@@ -9,9 +9,9 @@ from negmerge.checkpoints.sameness import same_state, same_tensor, tied
 from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError
 from negmerge.merging.alignment import Aligned, Expected, align
-from negmerge.merging.blocks import Stored, Vectors
+from negmerge.merging.blocks import Delta, Stored, Vectors
 from negmerge.merging.choice import Choice, listed
-from negmerge.merging.dtypes import merged_dtypes, require_plain
+from negmerge.merging.dtypes import merged_dtypes
 from negmerge.merging.workers import Workers
 from negmerge.states import shapes
 from negmerge.vectors import may_change
@@ -25,6 +25,8 @@ class Pool:
 
     Attributes:
         vectors: the vectors, for a merge.
+        names: how the report calls the members, in the order of the merge: a hub id, or the last
+            part of a path.
         members: the states, seen with the base's names, each with its `files`, in the order of the
             merge.
         base: what they were fine-tuned from; None where they are vectors themselves.
@@ -36,6 +38,7 @@ class Pool:
     """
 
     vectors: Vectors
+    names: list[str]
     members: Sequence[StoredState]
     base: StoredState | None
     ties: list[tuple[str, ...]]
@@ -76,12 +79,11 @@ def open_pool(
         UserError: a file that is missing or foreign, or a tensor that does not fit.
     """
     choice = Choice(include, exclude)
+    called = [short_name(member) for member in members]
     states = [_open(member, key) for member in members]
     if base is None:
-        return _of_vectors(states, choice, block_numbers, workers)
+        return _of_vectors(called, states, choice, block_numbers, workers)
     origin = _open(base, key)
-    for state in (origin, *states):
-        require_plain(state)
     notes = _twice(origin, states)
     named = {name for state in (origin, *states) for name in state.names}
     chosen = choice.matches(named)
@@ -108,7 +110,47 @@ def open_pool(
         workers,
         origin,
     )
-    return Pool(vectors, aligned, origin, ties, parted, chosen, notes)
+    return Pool(vectors, called, aligned, origin, ties, parted, chosen, notes)
+
+
+def open_vector(base: Place, vector: Place, *, key: str | None = None, threads: int = 1) -> Pool:
+    """Open a vector that is subtracted from a base as it is, as a pool of one.
+
+    Tensors that it lacks stay the base's, and those that are tied to one of its own change with it.
+
+    Raises:
+        UserError: a file that is missing or foreign, or a tensor that does not fit.
+    """
+    origin, state = _open(base, key), _open(vector, key)
+    names = [n for n in origin.names if may_change(n, origin.shape(n), origin.dtype(n))]
+    held = set(state.names)
+    present = [name for name in names if name in held]
+    found = {name: origin.shape(name) for name in present}
+    require_same_tensors(found, shapes(state), state.path)
+    ties = [
+        tuple(sorted(group, key=lambda name: name not in held))
+        for group in tied(origin, names)
+        if len(held.intersection(group)) == 1
+    ]
+    led = {name for group in ties for name in group[1:]}
+    lacking = [name for name in names if name not in held | led]
+    notes = [f"{state.path}: lacks {listed(lacking)}; they stay the base's"] if lacking else []
+    kinds = [{name: one.dtype(name) for name in present} for one in (state, origin)]
+    vectors = Vectors(
+        [Delta(state)],
+        found,
+        merged_dtypes(kinds, [state.path, origin.path]),
+        workers=Workers(threads),
+        base=origin,
+    )
+    return Pool(vectors, [short_name(vector)], [state], origin, ties, [], {}, notes)
+
+
+def short_name(place: Place) -> str:
+    """Return what a report calls a model: the id of the hub, or the last part of its path."""
+    path = place.path if isinstance(place, StoredState) else place
+    is_local = isinstance(path, Path) or Path(path).exists() or path.count("/") != 1
+    return Path(path).absolute().name if is_local else path
 
 
 def _open(place: Place, key: str | None) -> StoredState:
@@ -116,6 +158,7 @@ def _open(place: Place, key: str | None) -> StoredState:
 
 
 def _of_vectors(
+    called: list[str],
     states: list[StoredState],
     choice: Choice,
     block_numbers: int | None,
@@ -133,7 +176,7 @@ def _of_vectors(
         block_numbers,
         workers,
     )
-    return Pool(vectors, states, None, [], [], choice.matches(states[0].names), [])
+    return Pool(vectors, called, states, None, [], [], choice.matches(states[0].names), [])
 
 
 def _twice(base: StoredState, states: Sequence[StoredState]) -> list[str]:

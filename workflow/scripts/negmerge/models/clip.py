@@ -57,6 +57,28 @@ def load_clip(row: Mapping, weights: str | Path) -> open_clip.CLIP:
     return clip
 
 
+def complete_clip(
+    row: Mapping, given: Mapping[str, Tensor], weights: str | Path | None, where: str | Path
+) -> open_clip.CLIP:
+    """Build a CLIP model with weights of others, of which the text part may be elsewhere.
+
+    Args:
+        row: as for `build_clip`.
+        given: tensors by open_clip's names: those of the image encoder, and any of the text part.
+        weights: a file as for `load_clip`, which has what is left out; None: nothing is.
+        where: what errors call the given ones.
+
+    Raises:
+        UserError: a tensor of another model, or one that is nowhere.
+    """
+    clip = build_clip(row) if weights is None else load_clip(row, weights)
+    _, rest = split_state(clip)
+    found = given if weights is None else rest | given
+    require_same_tensors(shapes(clip.state_dict()), shapes(found), where)
+    clip.load_state_dict(found)
+    return clip
+
+
 def split_state(clip: open_clip.CLIP) -> tuple[State, State]:
     """Cut a model's state into that of the image encoder and the rest."""
     state = {name: tensor.detach() for name, tensor in clip.state_dict().items()}

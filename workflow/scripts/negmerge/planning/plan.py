@@ -11,6 +11,7 @@ from pathlib import Path
 from negmerge.errors import UserError, unknown
 from negmerge.planning.jobs import Job, list_jobs, require_workflow
 from negmerge.settings.costs import Costs, load_costs
+from negmerge.settings.given import Given, by_hand, files_of
 from negmerge.settings.study import Study, load_study
 
 # The rules whose files come from the internet.
@@ -40,10 +41,12 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
     if sys.stderr.isatty():
         print("asking Snakemake; a study of thousands of jobs takes a while", file=sys.stderr)
     jobs = list_jobs(files)
+    missing = missing_models(study, jobs)
     return {
         "study": name,
         "targets": files,
         **add_up(jobs),
+        "missing": by_hand(missing) if missing else None,
         "unknown": unknown_sizes(study, costs, jobs),
         "limit": costs.limit.model_dump(),
     }
@@ -110,10 +113,21 @@ def longest_chain(jobs: Iterable[Job]) -> list[Job]:
     return list(max(map(ending_with, wanted), default=(0, ()), key=itemgetter(0))[1])
 
 
+def missing_models(study: Study, jobs: Iterable[Job]) -> list[Given]:
+    """List the models that the experiments of the jobs to do are given, but that are not there."""
+    named = _named(jobs)
+    given = [
+        one
+        for name, each in study.experiments.items()
+        if name in named
+        for one in each.given_models
+    ]
+    return [model for model in given if not files_of(model.file)]
+
+
 def unknown_sizes(study: Study, costs: Costs, jobs: Iterable[Job]) -> list[str]:
     """Name the inputs of unknown size of the jobs to do."""
-    known, to_do = study.catalogue, [job for job in jobs if job.to_do]
-    named = {part for job in to_do for place in job.outputs for part in Path(place).parts}
+    known, named = study.catalogue, _named(jobs)
     models = {one.model for name, one in study.experiments.items() if name in named}
     found = [f"model {name}" for name in sorted(models) if known.models[name].cost is None]
     for name in filter(named.__contains__, study.datasets):
@@ -122,6 +136,12 @@ def unknown_sizes(study: Study, costs: Costs, jobs: Iterable[Job]) -> list[str]:
         files = known.datasets[name].downloads.values()
         found += [f"{name}/{file.name}" for file in files if file.bytes is None]
     return found
+
+
+def _named(jobs: Iterable[Job]) -> set[str]:
+    """Return all parts of the paths that jobs have still to make, such as experiments."""
+    to_do = [job for job in jobs if job.to_do]
+    return {part for job in to_do for place in job.outputs for part in Path(place).parts}
 
 
 def describe(plan: dict) -> Iterator[str]:
@@ -169,6 +189,8 @@ def _sizes(plan: dict) -> Iterator[str]:
         yield f"  {folder}: {len(sizes)} files, {_number(sum(sizes))} GB"
     for place, how in plan["by_hand"].items():
         yield f"by hand: {place}: {how}"
+    if plan["missing"]:
+        yield f"by hand: {plan['missing']}"
     if plan["unknown"]:
         yield f"Of unknown size, assumed large: {', '.join(plan['unknown'])}"
 

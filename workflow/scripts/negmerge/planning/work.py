@@ -147,6 +147,16 @@ def finetune(case: Case) -> Work:
     return case.work(trained=images, moved=3 * case.state, written=2 * case.state)
 
 
+def vector(case: Case) -> Work:
+    """Read the base and a given model; write its task vector."""
+    return Work(moved=3 * case.state, written=case.state)
+
+
+def original(case: Case) -> Work:
+    """Read a given classifier and write it."""
+    return Work(moved=2 * case.state, written=case.state)
+
+
 def merge(case: Case) -> Work:
     """Read all vectors and write one."""
     models = len(case.experiment.points(case.wildcards["method"]))

@@ -10,7 +10,7 @@ from negmerge import plugins
 from negmerge.errors import UserError, unknown
 from negmerge.settings import sources
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings
-from negmerge.settings.yaml_files import read_yaml
+from negmerge.settings.yaml12 import read_yaml
 from negmerge.splits import SPLITS
 
 

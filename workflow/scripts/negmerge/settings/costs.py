@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from negmerge.settings.recipe import Positive, Settings
-from negmerge.settings.yaml_files import read_yaml
+from negmerge.settings.yaml12 import read_yaml
 
 
 class Assumption(Settings):

@@ -14,12 +14,13 @@ from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
+from negmerge.settings.given import Given
 from negmerge.settings.methods import Use
 from negmerge.settings.pool import Pool, update
 from negmerge.settings.recipe import FileName, Recipe, Settings
 from negmerge.settings.runs import Run, check_run
 from negmerge.settings.selection import Coefficients, Selection
-from negmerge.settings.yaml_files import explain
+from negmerge.settings.validation import explain
 
 # The kinds of methods that choose a coefficient.
 CHOSEN = ("single", "merge", "greedy")
@@ -36,14 +37,14 @@ class Finetune(Recipe):
 class Experiment(Settings, ABC):
     """One scenario, base model, training mode, pool and list of methods."""
 
-    # Where the weights before forgetting are: in the experiment's folder, or in each task's.
-    BASE: ClassVar[str]
     RULES: ClassVar[tuple[str, ...]]
     # The kinds of methods that the scenario has, and the method that leaves the base as it is.
     KINDS: ClassVar[tuple[str, ...]]
     UNCHANGED: ClassVar[str]
     # The roles that are scored: `forget`, then the one whose accuracy must be kept, then others.
     ROLES: ClassVar[tuple[str, ...]]
+    # Files beside the base that fine-tuning leaves as they are, in the experiment's folder.
+    UNTOUCHED: ClassVar[tuple[str, ...]] = ()
     # Whether negated models get batch statistics of their own; the settings of relearning, if any.
     re_estimates: ClassVar[bool] = False
     relearning: ClassVar[dict | None] = None
@@ -54,14 +55,25 @@ class Experiment(Settings, ABC):
     freeze: Literal["attention", "nothing"] = Field(
         "nothing", description="What fine-tuning freezes."
     )
-    finetune: Finetune = Field(description="The recipe that the points of the pool vary.")
-    pool: Pool = Field(description="The hyper-parameter points.")
+    base: Given | None = Field(
+        None, description="A model of others that is to forget; null: the one of `model`."
+    )
+    finetune: Finetune | None = Field(
+        None,
+        description="The recipe that the points of the pool vary; needed without `pool.files`.",
+    )
+    pool: Pool = Field(description="The points.")
     methods: dict[FileName, Use] = Field(
         min_length=1, description="Unlearning methods by name, with their options."
     )
     coefficients: Coefficients = Field(Coefficients(), description="The grid of coefficients.")
     selection: Selection = Field(Selection(), description="How the coefficient is chosen.")
     eval_batch_size: PositiveInt = Field(500, description="Images per forward pass without grad.")
+
+    @property
+    @abstractmethod
+    def base_place(self) -> str:
+        """Where the weights before forgetting are: in the experiment's folder, or `{task}`'s."""
 
     @property
     @abstractmethod
@@ -111,7 +123,7 @@ class Experiment(Settings, ABC):
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         """List the training runs of a task, with its images, where they can be counted."""
         images = training_images(counts, "forget")
-        for point in self.pool.changes:
+        for point in () if self.pool.files else self.pool.changes:
             yield Run(f"finetune ({task}, point {point})", self.recipe(task, point), images)
 
     def check_sizes(self, where: str, known: Catalogue) -> None:
@@ -134,12 +146,42 @@ class Experiment(Settings, ABC):
         return None
 
     def recipe(self, task: str, point: str) -> Recipe:
-        """The recipe of one point for one task."""
-        change = find("point", point, self.pool.changes)
+        """The recipe of one point for one task.
+
+        Raises:
+            UserError: there is no such point, or it is given and has none.
+        """
+        change = find("point", point, {} if self.pool.files else self.pool.changes)
         changed = update(self.finetune.model_dump(), change)
         if isinstance(changed["epochs"], Mapping):
             changed["epochs"] = changed["epochs"][task]
         return Recipe.model_validate(changed)
+
+    def given_model(self, task: str, point: str) -> Given:
+        """The model that is given for a point and task.
+
+        Raises:
+            UserError: there is no such task, or no such point is given.
+        """
+        task = find("task", task, dict.fromkeys(self.task_names, task))
+        return Given(file=self.pool.file(task, point), manual=self.pool.manual)
+
+    @property
+    def given_models(self) -> list[Given]:
+        """All models that are given: the base, and the pool of each task."""
+        pool = [(task, point) for task in self.task_names for point in self.pool.files]
+        return [*filter(None, [self.base]), *(self.given_model(*one) for one in pool)]
+
+    @property
+    def given_base(self) -> Given:
+        """The base that is given.
+
+        Raises:
+            UserError: none is.
+        """
+        if self.base is None:
+            raise UserError("the experiment has no `base` of others")
+        return self.base
 
     def use(self, method: str) -> Use:
         """How a method is used.
@@ -262,14 +304,22 @@ class Experiment(Settings, ABC):
 
     def _check_points(self) -> None:
         if not self.pool.changes:
-            raise UserError("pool: no points; give a grid or points")
+            raise UserError("pool: no points; give a grid, points or files")
+        self.pool.check_files(self.task_names)
+        for point in self.pool.changes:
+            if methods.is_known(point):
+                raise UserError(f"pool: a point must not have a method's name: {point!r}")
+        if not self.pool.files:
+            self._check_recipes()
+
+    def _check_recipes(self) -> None:
+        if self.finetune is None:
+            raise UserError("the key finetune is missing; only a pool of `files` needs none")
         epochs = self.finetune.epochs
         for task in self.task_names:
             if isinstance(epochs, Mapping) and task not in epochs:
                 raise UserError(f"finetune.epochs: no number for task {task!r}")
             for point in self.pool.changes:
-                if methods.is_known(point):
-                    raise UserError(f"pool: a point must not have a method's name: {point!r}")
                 try:
                     self.recipe(task, point)
                 except ValidationError as error:

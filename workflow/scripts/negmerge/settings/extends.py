@@ -11,8 +11,8 @@ from pydantic import Field
 
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings.recipe import FileName, Settings
+from negmerge.settings.validation import validate
 from negmerge.settings.yaml12 import load_yaml
-from negmerge.settings.yaml_files import validate
 
 # Mappings in which null takes away a name, or an option, that was taken over. Elsewhere it is a
 # value, such as that of `max_grad_norm` without clipping. `*` stands for any name.

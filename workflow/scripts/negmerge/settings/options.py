@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from negmerge.errors import UserError, unknown
 from negmerge.settings.recipe import Settings
-from negmerge.settings.yaml_files import explain
+from negmerge.settings.validation import explain
 
 Value = bool | int | float | str
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

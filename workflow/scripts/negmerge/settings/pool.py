@@ -1,18 +1,22 @@
 """The pool of an experiment: its hyper-parameter points, and what each changes in the recipe."""
 
 import itertools
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 
 from pydantic import Field
 
-from negmerge.errors import UserError, unknown
+from negmerge.errors import UserError, find, unknown
 from negmerge.settings.recipe import Recipe, Settings, file_name
+
+# What becomes the task in the path of a given model.
+TASK = "{task}"
 
 
 class Pool(Settings):
-    """The hyper-parameter points: a grid, single points, or both.
+    """The points: models to be fine-tuned, by a grid, single points or both; or given ones.
 
     A grid point is named after its axes and values, e.g. `epochs40-weight_decay1e-4`.
     """
@@ -33,14 +37,26 @@ class Pool(Settings):
         {},
         description="Changes for single points; without a grid, these are the points.",
     )
+    files: dict[str, str] = Field(
+        {},
+        description="In place of all other keys: a fine-tuned model of others for each point, the "
+        "path of a file or a folder. `{task}` in it becomes the task. Nothing is fine-tuned then.",
+    )
+    manual: str | None = Field(
+        None, description="How a person gets the `files`; it is told where one is missing."
+    )
 
     @cached_property
     def changes(self) -> dict[str, dict]:
         """The changes to `finetune` by point, in the order of the points' names.
 
+        A point that is given changes nothing.
+
         Raises:
             UserError: an unknown or unfit point or axis, or braces around something else.
         """
+        if self.files:
+            return self._in_order({point: {} for point in self.files}, "files")
         for axis in self.short:
             if axis not in self.grid:
                 raise UserError(f"pool.short: {unknown('axis', axis, self.grid)}")
@@ -53,10 +69,53 @@ class Pool(Settings):
             if self.grid and point not in named:
                 raise UserError(f"pool.points: {unknown('point', point, named)}")
             named[point] = update(named.get(point, self.recipe), change)
+        return self._in_order(named, "points")
+
+    @property
+    def vectors(self) -> str:
+        """The folder of the points' vectors."""
+        return "given" if self.files else "vectors"
+
+    def file(self, task: str, point: str) -> str:
+        """Return the path of the model that is given for a point.
+
+        Raises:
+            UserError: none is.
+        """
+        return find("point of pool.files", point, self.files).replace(TASK, task)
+
+    def check_files(self, tasks: Sequence[str]) -> None:
+        """Check that given models are the whole pool, and one for each task and point.
+
+        Raises:
+            UserError: they are not.
+        """
+        if self.manual is not None and not self.files:
+            raise UserError("pool: `manual` goes with `files`, and only with it")
+        for key in ("grid", "short", "recipe", "points") if self.files else ():
+            if getattr(self, key):
+                raise UserError(f"pool: both `files` and `{key}`; given models have no recipe")
+        points: dict[str, str] = {}
+        for point, place in self.files.items():
+            if place in points:
+                raise UserError(
+                    f"pool.files: {points[place]!r} and {point!r} are both {place}; expected "
+                    "another model for each point"
+                )
+            points[place] = point
+            for name in set(re.findall(r"{.*?}", place)) - {TASK}:
+                raise UserError(f"pool.files.{point}: {unknown('braces', name, [TASK])}")
+            if len(tasks) > 1 and TASK not in place:
+                raise UserError(
+                    f"pool.files.{point}: {place} has no {TASK}, but there are {len(tasks)} tasks "
+                    f"({', '.join(tasks)}); expected another model for each"
+                )
+
+    def _in_order(self, named: Mapping[str, dict], key: str) -> dict[str, dict]:
         try:
             return {file_name(name): named[name] for name in sorted(named)}
         except ValueError as error:
-            raise UserError(f"pool.points: {error}") from error
+            raise UserError(f"pool.{key}: {error}") from error
 
     def _name(self, values: Mapping) -> str:
         """Name a point of the grid."""

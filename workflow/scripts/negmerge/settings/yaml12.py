@@ -3,17 +3,19 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 
 from negmerge.errors import UserError
+from negmerge.settings.validation import NUMBER, validate
+
+T = TypeVar("T")
 
 # Values of a file when aliases are written out. The largest file of the project has 4,000, and a
 # few lines of aliases can stand for more values than a memory holds.
 MOST_VALUES = 100_000
 DEEPEST = 100  # levels of a file; libyaml, which reads it, ends the process at some thousands
-NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -49,6 +51,15 @@ class _Dumper(yaml.SafeDumper):
 def write_yaml(content: Any) -> str:
     """Write plain values as YAML 1.2, with each anchor written out."""
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def read_yaml(path: str | Path, model: type[T] | Any) -> T:
+    """Read a YAML file as an instance of `model`, a type that pydantic understands.
+
+    Raises:
+        UserError: as `load_yaml`, and for an unknown key, a wrong type or a value out of range.
+    """
+    return validate(path, load_yaml(path), model)
 
 
 def load_yaml(path: str | Path) -> Any:

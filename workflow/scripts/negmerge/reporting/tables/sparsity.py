@@ -9,6 +9,16 @@ def zeros(whole):
     return lambda record, _: Number(100 * (1 - record["kept"] / record[whole]))
 
 
+# Of a pool that was given: its files may have tensors of which the workflow makes no vector.
+OF_FILES = Metric(
+    "zeros_files",
+    "zeros in all tensors of the pool's files",
+    "%",
+    "",
+    lambda record, _: Number(100 * (1 - record["kept"] / (record["state"] + record["beside"]))),
+)
+
+
 class Sparsity(TableKind):
     """Counts of numbers, which depend on no coefficient."""
 
@@ -29,6 +39,11 @@ class Sparsity(TableKind):
         """Return the path of the counts, of all rows."""
         return [f"{folder}/sparsity/{{table}}.json"]
 
+    def metrics_of(self, measured):
+        """Add the zeros in all that is in the files of a given pool."""
+        has_more = {"beside", OF_FILES.name} & set(measured)
+        return (*self.metrics, OF_FILES) if has_more else self.metrics
+
     def notes(self, table, cells):
         """Name the denominators."""
         lines = [
@@ -41,6 +56,11 @@ class Sparsity(TableKind):
             lines.append(
                 f"{experiment}: {int(first['models'])} models are merged; "
                 f"{int(first['trainable']):,} trainable weights of {int(first['state']):,} numbers."
+            )
+        if OF_FILES.name in set(cells["metric"]):
+            lines.append(
+                "The pool's files also hold tensors of the text part, which are the base's in each "
+                "model: zeros in all tensors count them too, as the authors' code does."
             )
         return lines
 

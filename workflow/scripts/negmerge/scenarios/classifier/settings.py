@@ -149,7 +149,6 @@ class RetainSelection(Selection):
 class Classifier(Experiment):
     """An experiment in which a classifier forgets some of its training images."""
 
-    BASE: ClassVar[str] = "{task}/trained/original.safetensors"
     RULES: ClassVar[tuple[str, ...]] = ("retain", "gap")
     ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain", "test")
     KINDS: ClassVar[tuple[str, ...]] = ("base", "retrain", "single", "greedy", "merge", "unlearn")
@@ -161,7 +160,9 @@ class Classifier(Experiment):
         1, description="How many times to run everything, each with its own forget set and seeds."
     )
     forget: Forget = Field(Forget(), description="Which training images are forgotten.")
-    finetune: Pooled = Field(Pooled(), description="The recipe that the points of the pool vary.")
+    finetune: Pooled | None = Field(
+        Pooled(), description="The recipe that the points of the pool vary."
+    )
     train: Train = Field(Train(), description="How Original and Retrain are trained.")
     unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
     batch_statistics: Literal["base", "re-estimate"] = Field(
@@ -174,6 +175,11 @@ class Classifier(Experiment):
     selection: RetainSelection = Field(
         RetainSelection(), description="How the coefficient is chosen."
     )
+
+    @property
+    def base_place(self) -> str:
+        """Where the original is: in each trial's folder, or the given one in the experiment's."""
+        return "original.safetensors" if self.base else "{task}/trained/original.safetensors"
 
     @property
     def task_names(self) -> list[str]:
@@ -237,7 +243,8 @@ class Classifier(Experiment):
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         """List the training of Original and Retrain, of unlearn methods, and of the pool."""
-        yield Run("train (original)", self.train, training_images(counts, "original"))
+        if self.base is None:
+            yield Run("train (original)", self.train, training_images(counts, "original"))
         yield Run("train (retrain)", self.train, training_images(counts, "retain"))
         yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)

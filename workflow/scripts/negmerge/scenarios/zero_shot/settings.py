@@ -34,10 +34,10 @@ class Pretrain(Settings):
 class ZeroShot(Experiment):
     """An experiment in which CLIP forgets a data set."""
 
-    BASE: ClassVar[str] = "base.safetensors"
     RULES: ClassVar[tuple[str, ...]] = ("control",)
     KINDS: ClassVar[tuple[str, ...]] = ("base", "single", "greedy", "merge")
     UNCHANGED: ClassVar[str] = "pretrained"
+    UNTOUCHED: ClassVar[tuple[str, ...]] = ("text.safetensors",)
     ROLES: ClassVar[tuple[str, ...]] = ("forget", "control")
 
     scenario: Literal["zero-shot"] = Field(description="CLIP forgets a data set.")
@@ -54,6 +54,11 @@ class ZeroShot(Experiment):
         "all attention projections.",
     )
     pretrain: Pretrain | None = Field(None, description="For models with `weights: pretrain`.")
+
+    @property
+    def base_place(self) -> str:
+        """Where the image encoder is: in the experiment's folder."""
+        return "base.safetensors"
 
     @property
     def task_names(self) -> list[str]:
@@ -139,15 +144,17 @@ class ZeroShot(Experiment):
     def check(self, where: str, known: Catalogue) -> None:
         """Check model, data sets and their parts."""
         require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
-        epochs = self.finetune.epochs
+        epochs = self.finetune and self.finetune.epochs
         per_task = epochs if isinstance(epochs, Mapping) else []
         require(where, "data set", [*self.datasets, *per_task], known.datasets)
         for source, settings in self.pretrain.sources.items() if self.pretrain else ():
             place = f"{where}.pretrain.sources.{source}.part"
             require(place, "split", [settings.part], known.datasets[source].splits)
-        if (known.models[self.model].weights == "pretrain") != bool(self.pretrain):
+        trains = known.models[self.model].weights == "pretrain" and self.base is None
+        if trains != bool(self.pretrain):
             raise ValueError(
-                f"{where}: `pretrain` goes with a model of `weights: pretrain`, and only with it"
+                f"{where}: `pretrain` goes with a model of `weights: pretrain`, and only with it; "
+                "a `base` that is given needs none"
             )
 
     def _check_points(self) -> None:

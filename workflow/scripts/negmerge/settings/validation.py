@@ -1,4 +1,4 @@
-"""Reading YAML files into typed models, with errors that a person can act on."""
+"""Values read into typed models, with errors that a person can act on."""
 
 import inspect
 import re
@@ -10,20 +10,11 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from negmerge.errors import UserError, nearest, unknown
-from negmerge.settings.yaml12 import NUMBER, load_yaml
 
 T = TypeVar("T")
 
+NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"  # of YAML 1.2
 SHOWN = 80  # characters of a wrong value that an error shows
-
-
-def read_yaml(path: str | Path, model: type[T] | Any) -> T:
-    """Read a YAML file as an instance of `model`, a type that pydantic understands.
-
-    Raises:
-        UserError: as `load_yaml`, and for an unknown key, a wrong type or a value out of range.
-    """
-    return validate(path, load_yaml(path), model)
 
 
 def validate(path: str | Path, content: Any, model: type[T] | Any) -> T:

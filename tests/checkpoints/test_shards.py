@@ -1,0 +1,119 @@
+"""States in shards with an index."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from negmerge.checkpoints import open_state
+from negmerge.checkpoints.shards import Shards
+from negmerge.states import read_state
+
+INDEX = "model.safetensors.index.json"
+FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2), "b": torch.tensor(7)}
+PLACES = {"b": SECOND, "a.weight": FIRST, "a.bias": SECOND}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A state in two shards, as the hub lays it out."""
+    for file in (FIRST, SECOND):
+        shard = {name: TENSORS[name] for name, place in PLACES.items() if place == file}
+        save_file(shard, tmp_path / file, metadata={"format": "pt"})
+    write_index(tmp_path, PLACES)
+    return tmp_path
+
+
+def write_index(folder, places):
+    index = {"metadata": {"total_size": 40}, "weight_map": places}
+    (folder / INDEX).write_text(json.dumps(index))
+
+
+def test_shards_are_one_state(folder):
+    for path in (folder, folder / INDEX):
+        state = open_state(path)
+        assert isinstance(state, Shards)
+        assert state.names == sorted(TENSORS)
+        assert state.files == [folder / FIRST, folder / SECOND]
+        assert state.metadata == {}
+        assert not state.is_float("b")
+        for name, tensor in state.items():
+            assert torch.equal(tensor, TENSORS[name])
+            assert state.shape(name) == tensor.shape
+            assert state.dtype(name) == tensor.dtype
+        assert state.numbers("a.weight", 2, 5).tolist() == [2, 3, 4]
+    assert list(read_state(folder)) == sorted(TENSORS)
+
+
+def test_what_is_missing_is_named(folder, refused):
+    (folder / SECOND).unlink()
+    assert refused(folder) == f"{folder / INDEX}: its shard {SECOND!r} is not beside it"
+
+
+def test_a_shard_that_was_cut_is_named(folder, refused):
+    (folder / SECOND).write_bytes((folder / SECOND).read_bytes()[:-1])
+    assert refused(folder).startswith(f"{folder / SECOND}: not a whole safetensors file (")
+
+
+@pytest.mark.parametrize("metadata", [{}, None, {"total_size": "unknown"}])
+def test_an_index_needs_no_metadata(folder, metadata):
+    index = {"weight_map": PLACES} | ({} if metadata is None else {"metadata": metadata})
+    (folder / INDEX).write_text(json.dumps(index))
+    assert open_state(folder).names == sorted(TENSORS)
+
+
+def test_shards_may_be_files_of_torch(folder):
+    places = {}
+    for number, (name, tensor) in enumerate(TENSORS.items()):
+        places[name] = f"pytorch_model-{number}.bin"
+        torch.save({name: tensor}, folder / places[name])
+    index = folder / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    state = open_state(index)
+    assert len(state.files) == len(TENSORS)
+    assert all(torch.equal(tensor, TENSORS[name]) for name, tensor in state.items())
+
+
+def test_what_the_index_leaves_out_is_told(folder):
+    write_index(folder, {"a.weight": FIRST, "b": SECOND})
+    state = open_state(folder)
+    assert state.names == ["a.weight", "b"]
+    assert state.notes == [f"{folder / INDEX}: leaves out what its shards hold: a.bias"]
+
+
+def test_a_tensor_that_its_shard_lacks_is_named(refused, folder):
+    write_index(folder, PLACES | {"a.bias": FIRST})
+    assert refused(folder) == (
+        f"{folder / FIRST}: tensor 'a.bias' is missing, the index puts it here"
+    )
+
+
+PLACES_ELSEWHERE = ["../other.safetensors", "/etc/passwd", "sub/x", "./x", "x/"]
+NO_PLACES = ["", ".", "..", 5, None, [1], "x\0y", "x" * 300]
+
+
+@pytest.mark.parametrize("place", PLACES_ELSEWHERE + NO_PLACES)
+def test_shards_lie_beside_the_index(refused, folder, place):
+    write_index(folder, PLACES | {"b": place})
+    assert refused(folder) == f"{folder / INDEX}: its shard {str(place)!r} is not beside it"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "5", "{}", '{"weight_map": []}', '{"weight_map": null}', "\ud800", "[" * 10**5],
+    ids=["empty", "half", "list", "number", "no-map", "list-map", "null", "no-utf8", "deep"],
+)
+def test_an_index_that_is_none_is_refused(refused, folder, text):
+    (folder / INDEX).write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert refused(folder).startswith(f"{folder / INDEX}: not an index of shards (")
+
+
+def test_the_place_of_a_tensor_is_where_its_bytes_are(folder):
+    state = open_state(folder)
+    for name, tensor in TENSORS.items():
+        file, offset = state.place(name)
+        assert file == folder / PLACES[name]
+        found = file.read_bytes()[offset : offset + tensor.nbytes]
+        assert found == tensor.view(-1).view(torch.uint8).numpy().tobytes()

@@ -1,0 +1,244 @@
+"""The changes that an adapter's tensors make to a module of the base, as PEFT merges them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+from negmerge.adapters.changes import Change, LowRank, Offset, Rows, Value
+from negmerge.adapters.configuration import Configuration
+from negmerge.adapters.orientation import Orientation
+from negmerge.adapters.parts import Module
+from negmerge.checkpoints import StoredState
+from negmerge.errors import UserError
+
+Changes = dict[str, list[Change]]
+
+
+class Misfit(UserError):
+    """A change that does not fit the tensor of the base that it is for."""
+
+
+@dataclass
+class Fitting:
+    """An adapter and the base that it goes on.
+
+    Attributes:
+        file: the adapter's tensors.
+        configuration: what it does with them.
+        base: the model.
+        label: what names the adapter in errors.
+        cut: rows that the base lacks, of a larger vocabulary, are left out.
+    """
+
+    file: StoredState
+    configuration: Configuration
+    base: StoredState
+    label: str
+    cut: bool = False
+
+    def __post_init__(self):
+        self._names = set(self.base.names)
+        self._orientation = Orientation(self.base, self.configuration.fan_in_fan_out)
+
+    def changes(self, modules: Sequence[Module], target: str) -> Changes:
+        """Return the changes of the tensors of one module of the base.
+
+        Args:
+            modules: what the adapter has for it; several if it has changed parameters.
+            target: the module's path in the base.
+
+        Raises:
+            UserError: they do not fit the base, or PEFT could not merge them.
+        """
+        found: Changes = {}
+        for module in modules:
+            for part, key in module.values.items():
+                self._replace(found, f"{target}.{part}", key)
+        factored = [module for module in modules if "lora_A" in module.factors]
+        parameters = self._parameters(modules[0].path, target)
+        if factored and parameters:
+            self._parameter_changes(found, factored, modules[0].path, parameters)
+        elif factored:
+            self._layer(found, factored, target)
+        for module in modules:
+            if "lora_embedding_A" in module.factors:
+                self._embedding(found, module, target)
+            if "token_adapter.trainable_tokens_delta" in module.factors:
+                self._tokens(found, module, target)
+        return found
+
+    def _replace(self, found: Changes, name: str, key: str) -> None:
+        self._require(name, self.file.shape(key), key)
+        if self.base.is_float(name):
+            found.setdefault(name, []).append(Value(self.file, key))
+
+    def _layer(self, found: Changes, modules: Sequence[Module], target: str) -> None:
+        """Add the change of a layer: linear, Conv1D, convolution or attention."""
+        module, path = modules[0], modules[0].path
+        if len(modules) > 1:
+            raise Misfit(f"{self.label}: {path!r} is changed {len(modules)} times")
+        parent = target.rpartition(".")[0]
+        twice = module.inside and f"{parent}.in_proj_weight" in self._names
+        if twice:
+            path = path.rpartition(".")[0]
+        scale = self.configuration.scale(path)
+        a, b = module.factors["lora_A"], module.factors["lora_B"]
+        attention = f"{target}.weight" not in self._names
+        name = f"{target}.in_proj_weight" if attention else f"{target}.weight"
+        # PEFT adds the change of an attention's output twice, in training and on merging.
+        change = self._oriented(LowRank(self.file, a, b, 2 * scale if twice else scale), name)
+        self._require_rank(change, path)
+        found.setdefault(name, []).append(change)
+        # Nor does PEFT add a bias to the input of an attention.
+        if "lora_B.bias" in module.factors and not attention:
+            key = module.factors["lora_B.bias"]
+            self._require(f"{target}.bias", self.file.shape(key), key)
+            found.setdefault(f"{target}.bias", []).append(Offset(self.file, key, scale))
+
+    def _oriented(self, change: LowRank, name: str) -> LowRank:
+        """Return the change, transposed if the base stores the weight so."""
+        a, b = self.file.shape(change.a), self.file.shape(change.b)
+        product = (b[0], *a[1:])
+        shape = self._shape(name, change.a)
+        if len(a) > 2:
+            if a[2:] == shape[2:] and b[0] == shape[0] and (a[1] != shape[1] or b[1] != a[0]):
+                raise Misfit(
+                    f"{self.label}: {name!r} is a convolution in groups, whose change PEFT cannot "
+                    "merge either"
+                )
+            self._require(name, product, change.a)
+            return change
+        turned = LowRank(self.file, change.a, change.b, change.scale, transposed=True)
+        if product == product[::-1] == shape:
+            module = name.removesuffix(".weight")
+            return turned if self._orientation.transposed(module) else change
+        if product[::-1] == shape:
+            return turned
+        self._require(name, product, change.a)
+        return change
+
+    def _embedding(self, found: Changes, module: Module, target: str) -> None:
+        a, b = module.factors["lora_embedding_A"], module.factors["lora_embedding_B"]
+        scale = self.configuration.scale(module.path)
+        change = LowRank(self.file, a, b, scale, transposed=True)
+        self._require(f"{target}.weight", (change.inputs, change.outputs), a)
+        self._require_rank(change, module.path)
+        found.setdefault(f"{target}.weight", []).append(change)
+
+    def _tokens(self, found: Changes, module: Module, target: str) -> None:
+        key = module.factors["token_adapter.trainable_tokens_delta"]
+        stored, name = self.configuration.trainable_token_indices, f"{target}.weight"
+        by_module = {module.path: stored} if isinstance(stored, list) else stored
+        indices = next(
+            (rows for path, rows in by_module.items() if f".{module.path}".endswith(f".{path}")),
+            [],
+        )
+        shape = self._shape(name, key)
+        if self.file.shape(key) != (len(indices), *shape[1:]) or len(set(indices)) < len(indices):
+            raise Misfit(
+                f"{self.label}: {key!r} holds {list(self.file.shape(key))}, expected a row of "
+                f"{list(shape[1:])} for each of {len(indices)} trainable_token_indices"
+            )
+        if not all(0 <= index < shape[0] for index in indices):
+            raise Misfit(
+                f"{self.label}: trainable_token_indices up to {max(indices)}, but {name!r} of the "
+                f"base has {shape[0]} rows"
+            )
+        found.setdefault(name, []).append(Rows(self.file, key, tuple(indices)))
+
+    def _parameters(self, path: str, target: str) -> list[str]:
+        """List the tensors of a module of the base that are changed as parameters."""
+        ends = self.configuration.target_parameters
+        return [
+            name
+            for name in self.base.names
+            if name.rpartition(".")[0] == target
+            and f".{path}.{name.rpartition('.')[2]}".endswith(tuple(f".{end}" for end in ends))
+        ]
+
+    def _parameter_changes(
+        self, found: Changes, modules: Sequence[Module], path: str, names: list[str]
+    ) -> None:
+        """Add the changes of parameters; the file tells which is which by their shapes alone."""
+        possible = [
+            assigned
+            for order in permutations(names, len(modules))
+            if (assigned := self._assign(modules, path, order)) is not None
+        ]
+        if len(modules) != len(names) or len(possible) != 1:
+            raise Misfit(
+                f"{self.label}: {len(modules)} changes of {path!r} fit {', '.join(names)} of the "
+                f"base in {len(possible)} ways, expected one"
+            )
+        for name, change in possible[0].items():
+            found.setdefault(name, []).append(change)
+
+    def _assign(
+        self, modules: Sequence[Module], path: str, names: Sequence[str]
+    ) -> dict[str, LowRank] | None:
+        """Return the changes if each fits the parameter at its place."""
+        assigned, turned = {}, set()
+        for module, name in zip(modules, names, strict=True):
+            shape = self.base.shape(name)
+            full = f"{path}.{name.rpartition('.')[2]}"
+            experts = shape[0] if len(shape) == 3 else 1
+            change = LowRank(
+                self.file,
+                module.factors["lora_A"],
+                module.factors["lora_B"],
+                self.configuration.scale(full),
+                experts=experts,
+            )
+            product = (change.outputs, change.inputs)
+            rank = self.configuration.rank(full) * experts
+            ranks = (self.file.shape(change.a)[0], self.file.shape(change.b)[1])
+            fits = product in (shape[-2:], shape[:-3:-1]) if experts > 1 else product == shape
+            if len(shape) not in (2, 3) or ranks != (rank, rank) or not fits:
+                return None
+            if experts > 1 and product[0] != product[1]:
+                turned.add(product != shape[-2:])
+            assigned[name] = change
+        square = any(
+            change.experts > 1 and change.inputs == change.outputs for change in assigned.values()
+        )
+        if square and len(turned) != 1:
+            raise Misfit(
+                f"{self.label}: cannot tell whether the square matrices of {path!r} are stored as "
+                "inputs x outputs"
+            )
+        if turned == {True}:
+            return {
+                name: change if change.experts == 1 else _turned(change)
+                for name, change in assigned.items()
+            }
+        return assigned if len(turned) < 2 else None
+
+    def _shape(self, name: str, key: str) -> tuple[int, ...]:
+        if name not in self._names:
+            raise Misfit(f"{self.label}: {key!r} changes {name!r}, which the base lacks")
+        return self.base.shape(name)
+
+    def _require(self, name: str, shape: Sequence[int], key: str) -> None:
+        """Check that what is added to a tensor of the base has its shape."""
+        expected, shape = self._shape(name, key), tuple(shape)
+        larger = shape[:1] > expected[:1] and shape[1:] == expected[1:]
+        if shape == expected or (self.cut and larger):
+            return
+        advice = "; --vocabulary base cuts it to the base's rows" if larger else ""
+        raise Misfit(
+            f"{self.label}: the change of {name!r} has shape {list(shape)}, but {self.base.path} "
+            f"has {list(expected)} there; the adapter belongs to another base{advice}"
+        )
+
+    def _require_rank(self, change: LowRank, path: str) -> None:
+        rank = self.configuration.rank(path)
+        found = (self.file.shape(change.a)[0], self.file.shape(change.b)[1])
+        if found != (rank, rank):
+            raise Misfit(
+                f"{self.label}: the factors of {path!r} have ranks {found[0]} and {found[1]}, "
+                f"expected {rank} by adapter_config.json"
+            )
+
+
+def _turned(change: LowRank) -> LowRank:
+    return LowRank(change.file, change.a, change.b, change.scale, True, change.experts)

@@ -1,0 +1,99 @@
+"""The state in what `torch.save` wrote: alone, or inside a training checkpoint."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from negmerge.errors import UserError, unknown
+
+# Wrappers of a module that put a word before all its names: DataParallel and torch.compile.
+PREFIXES = ("module.", "_orig_mod.")
+# How the state of a file that is no more than a state is called among others.
+WHOLE = "."
+
+
+def state_in(found: object, key: str | None, path: Path) -> tuple[dict[str, Tensor], list[str]]:
+    """Find the state, name -> tensor, in what a file holds.
+
+    Args:
+        found: what was loaded.
+        key: the place of the state, where there are several; a file with a state and nothing
+            around it needs none.
+        path: names the file in errors.
+
+    Returns:
+        The state, and lines that tell the user what was done to find it.
+
+    Raises:
+        UserError: there is no state, or several and no `key`, or none there.
+    """
+    states = dict(_states(found))
+    if not states:
+        raise UserError(f"{path}: holds no tensors by name, but a {type(found).__name__}")
+    if key is not None and list(states) != [WHOLE]:
+        if key not in states:
+            raise UserError(f"{path}: {unknown('key', key, states)}")
+        states = {key: states[key]}
+    if len(states) > 1:
+        sizes = [f"{place} ({len(_tensors(state))} tensors)" for place, state in states.items()]
+        raise UserError(f"{path}: holds several states, choose one by --key: {', '.join(sizes)}")
+    [(place, state)] = states.items()
+    tensors = _tensors(state)
+    rest = sorted(str(name) for name in state if name not in tensors)
+    for name in rest:
+        if _holds_tensors(state[name]) and not isinstance(state[name], Mapping):
+            raise UserError(f"{path}: entry {name!r} holds several tensors, expected one")
+    tensors, dropped = _without_prefixes(tensors)
+    notes = [f"read from {place!r}"] * (place != WHOLE)
+    notes += [f"dropped {dropped!r} from the names"] * bool(dropped)
+    notes += [f"left out what is no tensor: {', '.join(rest)}"] * bool(rest)
+    return tensors, [f"{path}: {'; '.join(notes)}"] if notes else []
+
+
+def _states(found: object) -> Iterator[tuple[str, Mapping]]:
+    """Yield the states that are held, each once, with their places."""
+    held = list(_mappings(found, ()))
+    # Beside a state, single numbers are measures, and whole numbers those of a random generator.
+    weighty = [one for one in held if any(map(_is_weight, one[1].values()))]
+    seen = set()
+    for place, mapping in weighty or held:
+        if id(mapping) not in seen:
+            seen.add(id(mapping))
+            yield "/".join(place) or WHOLE, mapping
+
+
+def _mappings(found: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping]]:
+    """Yield the mappings by name that hold a tensor, but for those of an optimiser."""
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+        return
+    if _tensors(found):
+        yield place, found
+    for name, inner in found.items():
+        if not name.startswith("optim"):
+            yield from _mappings(inner, (*place, name))
+
+
+def _tensors(state: Mapping) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.dim() > 0
+
+
+def _holds_tensors(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_tensors, value.values()))
+    if isinstance(value, list | tuple | set):
+        return any(map(_holds_tensors, value))
+    return isinstance(value, Tensor)
+
+
+def _without_prefixes(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
+    """Drop the prefixes that all names have; return them too."""
+    dropped = ""
+    while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in tensors)), ""):
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+        dropped += prefix
+    return tensors, dropped

@@ -1,0 +1,51 @@
+"""Write the files that the authors of NegMerge released as safetensors files."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from negmerge import arguments
+
+SUMMARY = (
+    "convert the files that the authors of NegMerge released, without running anything of them"
+)
+EPILOG = (
+    "Fine-tuned encoders become OUT/m1-n1.safetensors and so on; other files keep their names.\n"
+    "The tensors have open_clip's names. What an encoder carries of the text part, which no\n"
+    "image reaches, goes to OUT/text/.\n\n"
+    "example:\n  negmerge convert zeroshot.pt clip-vit-b-32_cars_rand-*_finetuned.pt -o released"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is converted, and where to."""
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", type=Path, help="a .pt file, or a folder with some"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", type=Path, required=True, help="the folder to write into"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite files that are in OUT")
+    arguments.add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Convert.
+
+    Raises:
+        UserError: a file cannot be read safely or is none of the authors', or an output exists.
+    """
+    from negmerge.released import convert_files
+
+    records = convert_files(
+        options.files, options.output, overwrite=options.force, progress=sys.stderr.isatty()
+    )
+    arguments.print_report(options, {"files": records}, map(_line, records))
+
+
+def _line(record: dict) -> str:
+    counted = f"{record['tensors']} tensors, {record['numbers']:,} numbers"
+    left = (
+        f", of which {record['text_numbers']:,} of the text part" if record["text_numbers"] else ""
+    )
+    return f"{record['written'][0]}: {record['kind']}, {counted}{left}"

@@ -1,0 +1,79 @@
+"""Models of others, by the names of tensors that this project has for its own."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from negmerge.checkpoints import open_state
+from negmerge.errors import UserError
+from negmerge.models.vision_transformer import IMAGE_PREFIX
+from negmerge.states import State, read_state
+
+# What the names of a classifier's tensors begin with, behind its normalisation.
+NETWORK_PREFIX = "network."
+# The buffers in which SalUn's code keeps the mean and the deviation of the three channels.
+NORMALISATION = {"normalize.mean": "mean", "normalize.std": "std"}
+
+
+def read_model(place: str | Path, row: Mapping) -> tuple[State, State]:
+    """Read a model of others.
+
+    Args:
+        place: a file or a folder, as `checkpoints.open_state` takes it.
+        row: the row of `config/models.yaml` that the model fits.
+
+    Returns:
+        What is fine-tuned, an image encoder or a classifier, and what else the model has, such as
+        CLIP's text part.
+
+    Raises:
+        UserError: it cannot be read, or normalises its images otherwise than the row says.
+    """
+    state = dict(open_state(place).items())
+    architecture = row["architecture"]
+    if isinstance(architecture, Mapping) and "kind" in architecture:
+        return _classifier(state, row, place), {}
+    image = {name: tensor for name, tensor in state.items() if name.startswith(IMAGE_PREFIX)}
+    return image, {name: tensor for name, tensor in state.items() if name not in image}
+
+
+def require_untouched(rest: Mapping[str, Tensor], files: Iterable[str], where: str | Path) -> int:
+    """Check that fine-tuning has left alone what it should.
+
+    Args:
+        rest: what a fine-tuned model has beside what is fine-tuned.
+        files: the same of the base.
+        where: what errors call the fine-tuned model.
+
+    Returns:
+        How many numbers these are.
+
+    Raises:
+        UserError: a tensor that the base does not have, or has with other numbers.
+    """
+    before = {name: tensor for path in files for name, tensor in read_state(path).items()}
+    for name, tensor in rest.items():
+        if name not in before:
+            raise UserError(f"{where}: tensor {name!r} is not expected; the base has none")
+        if not torch.equal(tensor, before[name]):
+            raise UserError(
+                f"{where}: tensor {name!r} is not that of the base, but only tensors that begin "
+                f"with {IMAGE_PREFIX!r} may be fine-tuned"
+            )
+    return sum(tensor.numel() for tensor in rest.values())
+
+
+def _classifier(state: State, row: Mapping, where: str | Path) -> State:
+    """Name the tensors of a classifier as in the project, which has no buffers to normalise."""
+    for name, key in NORMALISATION.items():
+        if name in state:
+            found = [round(value, 4) for value in state.pop(name).flatten().tolist()]
+            if found != row[key]:
+                raise UserError(
+                    f"{where}: tensor {name!r} is {found}, the row has {key} {row[key]}"
+                )
+    if any(name.startswith(NETWORK_PREFIX) for name in state):
+        return state
+    return {NETWORK_PREFIX + name: tensor for name, tensor in state.items()}

@@ -1,0 +1,156 @@
+"""What the authors of NegMerge released, read as states with open_clip's names."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from torch import Tensor
+
+from negmerge.checks import require_finite
+from negmerge.errors import UserError
+from negmerge.released.naming import PREFIX, names_in_order, to_open_clip
+from negmerge.released.standing_in import StandIn, load
+from negmerge.states import State
+
+T = TypeVar("T")
+
+# Modules of an encoder lie at most this deep.
+DEPTH = 20
+
+
+@dataclass
+class Released:
+    """A released file.
+
+    Attributes:
+        kind: "encoder", "linear" (an encoder trained in its tangent space) or "head".
+        state: of an encoder, the image encoder: `visual.*` as in open_clip and in this project's
+            states, so that files of it serve as base and pool of the model of the same size. Of a
+            head, its `weight` (classes, dimensions) and `bias` (classes).
+        leftovers: the six tensors of CLIP's text part that an encoder carries, with open_clip's
+            names; no image reaches them. The authors count them among the weights.
+        tensors: how many the file has under their released names, in which Q, K and V are three.
+        start: of a linear file, the encoder before training; else None.
+        notes: other facts that the file tells: `normalize` of a head, `model_name` of a linear
+            file.
+
+    The tensors are views of the mapped file (Q, K and V joined are not), not to be written into.
+    """
+
+    kind: str
+    state: State
+    leftovers: State = field(default_factory=dict)
+    tensors: int = 0
+    start: "Released | None" = None
+    notes: dict[str, bool | str] = field(default_factory=dict)
+
+
+def read(path: str | Path) -> Released:
+    """Read a released file without running anything of it.
+
+    Args:
+        path: `..._finetuned.pt`, `zeroshot.pt`, `head_*.pt` or `linear_*.pt`: a state dict or a
+            whole pickled object, from `torch.save`.
+
+    Raises:
+        UserError: the file cannot be read safely (see `load`), or is none of these.
+    """
+    found = load(path)
+    notes = {}
+    if isinstance(found, StandIn):
+        named = dict(_tensors_of(found, path, set()))
+        if isinstance(vars(found).get("normalize"), bool):
+            notes["normalize"] = vars(found)["normalize"]
+    elif isinstance(found, dict):
+        named = dict(found)
+        if isinstance(named.get("model_name"), str):
+            notes["model_name"] = named.pop("model_name")
+    else:
+        raise UserError(f"{path}: holds {type(found).__name__}, expected a state or a module")
+    tensors = _checked(named, path)
+    if tensors.keys() == {"weight", "bias"}:
+        return Released("head", tensors, tensors=2, notes=notes)
+    if f"{PREFIX}params0.0" not in tensors:
+        return _encoder("encoder", tensors, path, notes)
+    trained, start = _numbered(tensors, path)
+    released = _encoder("linear", trained, path, notes)
+    released.start = _encoder("encoder", start, path, {})
+    return released
+
+
+def _encoder(kind: str, tensors: State, path: str | Path, notes: dict) -> Released:
+    return Released(kind, *to_open_clip(tensors, path), tensors=len(tensors), notes=notes)
+
+
+def _numbered(tensors: State, path: str | Path) -> list[State]:
+    """Name the tensors of a linear file: those that were trained, and those before.
+
+    Raises:
+        UserError: a number is missing, or there is something else.
+    """
+    names = names_in_order(len(tensors) // 2, path)
+    numbered = {
+        f"{PREFIX}{role}.{number}": name
+        for role in ("params", "params0")
+        for number, name in enumerate(names)
+    }
+    for name in sorted(tensors.keys() ^ numbered.keys()):
+        raise UserError(
+            f"{path}: tensor {name!r} is {'not expected' if name in tensors else 'missing'}"
+        )
+    return [
+        {name: tensors[f"{PREFIX}{role}.{number}"] for number, name in enumerate(names)}
+        for role in ("params", "params0")
+    ]
+
+
+def _tensors_of(
+    module: StandIn, path: str | Path, seen: set[int], prefix: str = ""
+) -> Iterator[tuple[str, object]]:
+    """Yield what a pickled module holds, by the names of its `state_dict`.
+
+    Raises:
+        UserError: a module lies too deep, or in two places.
+    """
+    if prefix.count(".") > DEPTH or id(module) in seen:
+        raise UserError(f"{path}: module {prefix[:80]!r} lies too deep, or is there twice")
+    seen.add(id(module))
+    hidden = _part(module, "_non_persistent_buffers_set", set)
+    buffers = _part(module, "_buffers", dict)
+    own = _part(module, "_parameters", dict) | {n: b for n, b in buffers.items() if n not in hidden}
+    for name, tensor in own.items():
+        if tensor is not None:
+            yield f"{prefix}{name}", tensor
+    for name, inner in _part(module, "_modules", dict).items():
+        if inner is not None:
+            if not isinstance(inner, StandIn):
+                raise UserError(f"{path}: {prefix + name!r:.80} is no module")
+            yield from _tensors_of(inner, path, seen, f"{prefix}{name}.")
+
+
+def _part(module: StandIn, name: str, kind: type[T]) -> T:
+    """Return an attribute of a module, empty where there is none of this kind."""
+    found = vars(module).get(name)
+    return found if isinstance(found, kind) else kind()
+
+
+def _checked(named: dict, path: str | Path) -> State:
+    """Return the tensors, without their gradients' switches, if the file can hold their numbers.
+
+    Raises:
+        UserError: one is no tensor, has more numbers than the file, or a number that is not finite.
+    """
+    claimed, held = 0, Path(path).stat().st_size
+    tensors = {}
+    for name, tensor in named.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise UserError(f"{path}: {name!r:.80} is {type(tensor).__name__}, expected a tensor")
+        claimed += tensor.numel() * tensor.element_size()
+        if claimed > held:
+            raise UserError(
+                f"{path}: tensor {name!r} of shape {list(tensor.shape)} and those before it claim "
+                f"{claimed:,} bytes, but the file has {held:,}"
+            )
+        tensors[name] = require_finite(tensor.detach(), name, path)
+    return tensors

@@ -1,0 +1,144 @@
+"""Pickled objects read without running anything: inert stand-ins take the place of their classes.
+
+torch's safe loader builds tensors and refuses every class that is not registered. Here a stand-in
+is registered for each class that a file names, if it belongs to the packages that such a model is
+made of. Whatever else a file names is refused by its name, before anything is built.
+"""
+
+import pickletools
+import textwrap
+import zipfile
+from _compat_pickle import IMPORT_MAPPING
+from pathlib import Path
+
+import torch
+
+from negmerge.errors import UserError
+
+# Classes of these may be named; their stand-ins do nothing.
+PACKAGES = ("src", "open_clip", "clip", "timm", "torchvision", "torch.nn.modules", "PIL")
+# What torch itself builds. Its own list is longer: it has calls that take any amount of memory.
+BUILT = {
+    ("builtins", "set"),
+    ("collections", "OrderedDict"),
+    ("torch._utils", "_rebuild_parameter"),
+    ("torch._utils", "_rebuild_tensor_v2"),
+}
+# The pickle of an encoder has a tenth of a megabyte and two thousand tuples. Where tuples are
+# nested more than a hundred thousand deep, Python's hash of them ends the process.
+PICKLE_BYTES = 2**22
+TUPLES = 50_000
+
+
+class StandIn:
+    """An object without behaviour, which keeps the state that it is given."""
+
+    def __init__(self, *ignored: object):
+        pass
+
+    def __new__(cls, *ignored: object) -> "StandIn":
+        """Make one from any arguments."""
+        return super().__new__(cls)
+
+    def __setstate__(self, state: object) -> None:
+        """Keep a state, if it is one of attributes."""
+        if isinstance(state, dict):
+            self.__dict__.update(state)
+
+
+def load(path: str | Path) -> object:
+    """Read what `torch.save` has written; its tensors are views of the mapped file.
+
+    Args:
+        path: the file. Tensors of a GPU are read as those of the CPU.
+
+    Returns:
+        The object: of containers, numbers, texts, tensors and `StandIn`s, whose attributes are
+        those of the object that was saved.
+
+    Raises:
+        UserError: the file is missing, damaged or in another form, names something foreign, or
+            claims more than it holds. Nothing of it was run.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            pickled = _checked_pickle(archive, path)
+        stand_ins = [
+            type(name, (StandIn,), {"__module__": module})
+            for module, name in _named_classes(pickled, path)
+        ]
+        # `set`: torch 2.5 does not yet build one by itself.
+        with torch.serialization.safe_globals([set, *stand_ins]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except Exception as error:  # Of a damaged file, zipfile and torch raise many kinds.
+        reason = textwrap.shorten(str(error), 200)
+        raise UserError(f"{path}: not a whole file of torch.save since 1.6 ({reason})") from error
+
+
+def _checked_pickle(archive: zipfile.ZipFile, path: str | Path) -> bytes:
+    """Return the pickle of an archive whose parts are whole, uncompressed and not too large."""
+    parts = archive.infolist()
+    names = [Path(part.filename).name for part in parts]
+    if "constants.pkl" in names:
+        raise UserError(f"{path}: TorchScript, which is read by running it")
+    if names.count("data.pkl") != 1:
+        raise UserError(f"{path}: not written by torch.save: it has no data.pkl, or several")
+    pickled = parts[names.index("data.pkl")]
+    held = Path(path).stat().st_size
+    for part in parts:
+        if part.compress_type != zipfile.ZIP_STORED:
+            raise UserError(f"{path}: {part.filename!r} is compressed, expected none to be")
+    claimed = sum(part.file_size for part in parts)
+    if claimed > held:
+        raise UserError(f"{path}: claims to hold {claimed:,} bytes, but has {held:,}")
+    if pickled.file_size > PICKLE_BYTES:
+        raise UserError(
+            f"{path}: {pickled.filename!r} has {pickled.file_size:,} bytes, expected at most "
+            f"{PICKLE_BYTES:,}"
+        )
+    damaged = archive.testzip()
+    if damaged:
+        raise UserError(f"{path}: {damaged!r} is damaged: its checksum is another")
+    return archive.read(pickled)
+
+
+def _named_classes(pickled: bytes, path: str | Path) -> list[tuple[str, str]]:
+    """List module and name of the classes for which a pickle needs stand-ins.
+
+    Raises:
+        UserError: it names something foreign, has too many tuples, or is none.
+    """
+    named, tuples = set(), 0
+    try:
+        for operation, argument, _ in pickletools.genops(pickled):
+            tuples += operation.name.startswith("TUPLE")
+            if operation.name == "GLOBAL":
+                module, name = argument.split(" ")
+                # torch writes the names that modules had in Python 2.
+                named.add((IMPORT_MAPPING.get(module, module), name))
+    except ValueError as error:
+        raise UserError(f"{path}: its data.pkl is no pickle ({error})") from error
+    if tuples > TUPLES:
+        raise UserError(f"{path}: its data.pkl has {tuples:,} tuples, expected at most {TUPLES:,}")
+    wanted = {pair for pair in named if not _is_built(*pair)}
+    foreign = sorted(f"{module}.{name}" for module, name in wanted if not _is_inert(module))
+    if foreign:
+        raise UserError(
+            f"{path}: names {foreign[0]!r}, which is no part of a model of {', '.join(PACKAGES)}; "
+            f"nothing was run ({len(foreign)} such names)"
+        )
+    return sorted(wanted)
+
+
+def _is_built(module: str, name: str) -> bool:
+    """Whether torch builds it: a kind of tensor storage, or one of `BUILT`."""
+    return (module, name) in BUILT or (module == "torch" and name.endswith("Storage"))
+
+
+def _is_inert(module: str) -> bool:
+    """Whether a module belongs to the packages whose classes get stand-ins."""
+    return any(f"{module}.".startswith(f"{package}.") for package in PACKAGES)

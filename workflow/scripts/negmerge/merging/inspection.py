@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from negmerge.merging.agreement import summarise
+from negmerge.merging.agreement import signs_agree
 from negmerge.merging.blocks import NUMBERS, Block
 from negmerge.merging.pool import open_pool
 
@@ -125,4 +125,9 @@ def _counts(block: Block) -> Layer:
     vectors = block.stack().flatten(1)
     wide = vectors.double()
     zeros = vectors.numel() - int(vectors.count_nonzero())
-    return Layer(wide @ wide.T, vectors.shape[1], int(summarise(vectors).agree.sum()), zeros)
+    return Layer(
+        wide @ wide.T,
+        vectors.shape[1],
+        int(signs_agree(vectors.amin(0), vectors.amax(0)).sum()),
+        zeros,
+    )

@@ -18,6 +18,9 @@ STREAMS = 4
 class Workers:
     """Threads for many passes; without `with`, all work is done in the thread that asks for it.
 
+    Inside of `with`, an operation of torch takes one thread: on blocks, more of them cost more than
+    they save.
+
     Args:
         threads: how many blocks are worked on at a time; more on a GPU, `STREAMS` at least.
         device: where they compute.
@@ -29,6 +32,8 @@ class Workers:
         self._executor: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> "Workers":
+        self._threads_before = torch.get_num_threads()
+        torch.set_num_threads(1)
         if self.device.type == "cuda":
             # The new streams do not wait for what made the inputs in another one.
             torch.cuda.synchronize(self.device)
@@ -40,6 +45,7 @@ class Workers:
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
         self._executor = None
+        torch.set_num_threads(self._threads_before)
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield work(item) of each item, in order; only a few results wait to be taken."""

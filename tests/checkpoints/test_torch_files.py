@@ -82,11 +82,24 @@ def repack(path, kind, cut=None):
             archive.writestr(name, content[:8] if cut and name.endswith(cut) else content)
 
 
-@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_an_archive_may_be_packed_anew(path, kind):
+def test_an_archive_may_be_written_anew(path):
     torch.save(STATE, path)
-    repack(path, kind)
+    repack(path, zipfile.ZIP_STORED)
     assert same(open_state(path))
+
+
+def test_a_packed_archive_is_refused(path, refused):
+    torch.save(STATE, path)
+    repack(path, zipfile.ZIP_DEFLATED)
+    assert refused(path) == f"{path}: its numbers are packed; write it again by torch.save"
+
+
+def test_a_tensor_that_claims_more_than_the_file_is_refused(path, refused):
+    torch.save({"w": torch.ones(1).expand(10**12)}, path)
+    size = path.stat().st_size
+    assert refused(path) == (
+        f"{path}: tensor 'w' claims 4,000,000,000,000 bytes, the file has {size:,}"
+    )
 
 
 def strided():

@@ -10,6 +10,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints.pickles import named_in, stand_in
 from negmerge.errors import UserError
 
 # What trainings note beside the weights, and torch's safe loader does not know. Classes that do
@@ -27,6 +28,10 @@ NOTED = (
     "pathlib.PosixPath",
     "pathlib._local.PosixPath",
 )
+# The names of ten thousand tensors take a few megabytes.
+PICKLE_BYTES = 2**26
+# Before torch 1.6: two numbers, facts of the machine, the object, and a list of its storages.
+LEGACY_PICKLES = 5
 
 
 def load(path: Path) -> object:
@@ -35,14 +40,17 @@ def load(path: Path) -> object:
     Raises:
         UserError: the file is cut, holds other objects or is another archive.
     """
+    is_archive = zipfile.is_zipfile(path)
+    entries = _entries(path) if is_archive else []
     # torch maps a packed archive as if it were none, and its numbers would be others.
-    mapped = zipfile.is_zipfile(path) and all(
-        entry.compress_type == zipfile.ZIP_STORED for entry in _entries(path)
-    )
-    stand_ins = [_stand_in(name) for name in NOTED]
+    mapped = is_archive and all(one.compress_type == zipfile.ZIP_STORED for one in entries)
+    stand_ins = [stand_in(*name.rsplit(".", 1)) for name in NOTED]
     try:
+        _look_at_pickles(path, is_archive)
         with torch.serialization.safe_globals(stand_ins):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except UserError:
+        raise
     except Exception as error:  # torch raises many kinds for a file that is cut or lies
         _refuse(path, error)
 
@@ -85,15 +93,26 @@ def _entries(path: Path) -> list[zipfile.ZipInfo]:
     return entries
 
 
-def _stand_in(name: str) -> type:
-    module, _, word = name.rpartition(".")
-    body = {
-        "__module__": module,
-        "__qualname__": word,
-        "__init__": lambda self, *_, **__: None,
-        "__setstate__": lambda self, _: None,
-    }
-    return type(word, (), body)
+def _look_at_pickles(path: Path, is_archive: bool) -> None:
+    """Check that the pickles of a file can be loaded without ending the process.
+
+    Raises:
+        UserError: one is too large, or nested too deep.
+    """
+    if not is_archive:
+        with open(path, "rb") as stream:
+            for _ in range(LEGACY_PICKLES):
+                named_in(stream, path)
+        return
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.filename.endswith("data.pkl"):
+                if entry.file_size > PICKLE_BYTES:
+                    raise UserError(
+                        f"{path}: {entry.filename!r} has {entry.file_size:,} bytes, expected at "
+                        f"most {PICKLE_BYTES:,}"
+                    )
+                named_in(archive.read(entry), path)
 
 
 def _refuse(path: Path, error: Exception) -> NoReturn:

@@ -96,7 +96,7 @@ def test_a_cache_with_a_part_is_completed(hub, cached):
 def test_offline_the_line_says_what_to_fetch(hub, refused):
     for at, option in (("", ""), (f"@{REVISION}", f" --revision {REVISION}")):
         assert refused(f"org/name{at}") == (
-            "org/name: not whole in the cache of the hub, which does not answer "
+            "org/name: not whole in the hub's cache, and the hub does not give it "
             f"(ConnectionError); fetch it by `hf download org/name{option}`"
         )
 

@@ -48,7 +48,8 @@ class StateFile(StoredState):
             raise UserError(f"{path}: no such file") from None
         except (SafetensorError, OSError) as error:
             raise UserError(
-                f"{path}: not a whole safetensors file ({error}); delete it and run again"
+                f"{path}: not a whole safetensors file ({error}); delete it, and make or fetch it "
+                "again"
             ) from error
         self.files = [self.path]
         self.metadata = header.pop("__metadata__", None) or {}

@@ -10,6 +10,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints.pickles import named_in, stand_in
 from negmerge.errors import UserError
 
 # What trainings note beside the weights, and torch's safe loader does not know. Classes that do
@@ -27,6 +28,8 @@ NOTED = (
     "pathlib.PosixPath",
     "pathlib._local.PosixPath",
 )
+# Before torch 1.6: two numbers, facts of the machine, the object, and a list of its storages.
+LEGACY_PICKLES = 5
 
 
 def load(path: Path) -> object:
@@ -38,10 +41,13 @@ def load(path: Path) -> object:
     mapped = zipfile.is_zipfile(path)
     if mapped:
         _require_archive(path)
-    stand_ins = [_stand_in(name) for name in NOTED]
+    stand_ins = [stand_in(*name.rsplit(".", 1)) for name in NOTED]
     try:
+        _look_at_pickles(path, mapped)
         with torch.serialization.safe_globals(stand_ins):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except UserError:
+        raise
     except Exception as error:  # torch raises many kinds for a file that is cut or lies
         _refuse(path, error)
 
@@ -95,15 +101,21 @@ def _require_archive(path: Path) -> None:
         raise UserError(f"{path}: its numbers are packed; write it again by torch.save")
 
 
-def _stand_in(name: str) -> type:
-    module, _, word = name.rpartition(".")
-    body = {
-        "__module__": module,
-        "__qualname__": word,
-        "__init__": lambda self, *_, **__: None,
-        "__setstate__": lambda self, _: None,
-    }
-    return type(word, (), body)
+def _look_at_pickles(path: Path, is_archive: bool) -> None:
+    """Check that the pickles of a file can be loaded without ending the process.
+
+    Raises:
+        UserError: one may be nested too deep.
+    """
+    if not is_archive:
+        with open(path, "rb") as stream:
+            for _ in range(LEGACY_PICKLES):
+                named_in(stream, path)
+        return
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.filename.endswith("data.pkl"):
+                named_in(archive.read(entry), path)
 
 
 def _refuse(path: Path, error: Exception) -> NoReturn:

@@ -77,8 +77,24 @@ def _text(report: Mapping) -> Iterator[str]:
     for role, state in (("base", report["base"]), *(("pool", one) for one in report["pool"])):
         for file in state["files"]:
             yield f"| {role}: {state['name']} | {file['name']} | `{file['blake3']}` |"
+    if "evaluation" in report:
+        yield from _evaluation(report["evaluation"], report["coefficient"])
     if report["notes"]:
         yield from ("", "## Notes", "", *(f"- {note}" for note in report["notes"]))
+
+
+def _evaluation(evaluation: Mapping, chosen: float) -> Iterator[str]:
+    yield from ("", "## Choice of the coefficient", "")
+    yield (
+        "The lowest forget score at which the control score is at least "
+        f"{100 * evaluation['keep']:g} % of the base's, measured by"
+    )
+    yield from ("", "```", evaluation["command"], "```", "")
+    yield from ("| coefficient | forget | control |", "| --- | --- | --- |")
+    for one in evaluation["measurements"]:
+        cells = [f"{one[key]:.6g}" for key in ("coefficient", "forget", "control")]
+        bold = "**" if one["coefficient"] == chosen else ""
+        yield f"| {' | '.join(f'{bold}{cell}{bold}' for cell in cells)} |"
 
 
 def _share(part: int, whole: int) -> str:

@@ -1,6 +1,6 @@
 """From a base and a pool on disk to a model that has unlearned, in one pass."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -44,6 +44,7 @@ def unlearn(
     progress: bool = False,
     tell: Tell = lambda line: None,
     command: str | None = None,
+    evaluation: Mapping[str, object] | None = None,
     **options: Value,
 ) -> dict:
     """Write base - coefficient * merged vector of a pool, as a model that loads like the base.
@@ -73,13 +74,16 @@ def unlearn(
         progress: show a bar on standard error.
         tell: called with each line that the user ought to see, as soon as it is known.
         command: what the model card gives as the command.
+        evaluation: how the coefficient was chosen, for the report and the model card; see
+            `evaluating.unlearn_by_evaluation`.
         options: the method's options.
 
     Returns:
         A report, also stored with the output: `method`, `options`, `coefficient`, `dtype`, `base`
         and `pool` (name and BLAKE3 of the files), `version`, `numbers` of the vector, `kept` (those
         that are not zero), `swallowed` (those of them that rounding set back to the base's value),
-        `matched` (what include and exclude fit), `notes` and `command`.
+        `matched` (what include and exclude fit), `notes` and `command`; with an `evaluation` also
+        that.
 
     Raises:
         UserError: anything that is missing, does not fit or cannot be done right; nothing is
@@ -114,6 +118,7 @@ def unlearn(
         return combined(chosen, settings, opened.vectors, progress, step, names)
 
     facts = {"method": method, "options": settings}
+    facts |= {} if evaluation is None else {"evaluation": evaluation}
     return write_output(opened, target, facts, results, command=command, threads=threads, tell=tell)
 
 

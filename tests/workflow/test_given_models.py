@@ -7,8 +7,6 @@ import pytest
 import yaml
 from safetensors.numpy import load_file, save_file
 
-from negmerge.files import read_json
-
 RESULTS = "results/given"
 REPORT = f"{RESULTS}/report.html"
 FOLDER = "others"

@@ -1,13 +1,10 @@
 """One adapter at coefficient 1 is what PEFT's own merge gives."""
 
 import pytest
-
-peft = pytest.importorskip("peft")
-
-import torch  # noqa: E402
-from peft import LoraConfig  # noqa: E402
-from peft_adapters import adapt, distance, merged_by_peft, moved, write_base  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from peft import LoraConfig
+from peft_adapters import adapt, distance, merged_by_peft, moved, write_base
+from torch import nn
 
 
 class Small(nn.Module):

@@ -1,18 +1,16 @@
 """Adapters of whole models, on bases as other programs save them, are what PEFT's merge gives."""
 
+import peft
 import pytest
+import torch
+import transformers
+from peft import LoraConfig
+from peft_adapters import adapt, distance, merged_by_peft, moved, write_base
+from safetensors.torch import load_file, save_file
 
-peft = pytest.importorskip("peft")
-transformers = pytest.importorskip("transformers")
-
-import torch  # noqa: E402
-from peft import LoraConfig  # noqa: E402
-from peft_adapters import adapt, distance, merged_by_peft, moved, write_base  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
-
-from negmerge.adapters import open_adapter  # noqa: E402
-from negmerge.checkpoints import open_state  # noqa: E402
-from negmerge.errors import UserError  # noqa: E402
+from negmerge.adapters import open_adapter
+from negmerge.checkpoints import open_state
+from negmerge.errors import UserError
 
 VISION = {
     "hidden_size": 16,

@@ -3,6 +3,8 @@
 import argparse
 import json
 import math
+import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -66,6 +68,63 @@ def add_key(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of a merge method."""
+    command.add_argument(
+        "--option",
+        metavar="NAME=VALUE",
+        type=option,
+        action="append",
+        default=[],
+        help="an option of the method, a number, word, true or false; repeat it for several",
+    )
+
+
+def add_choice(command: argparse.ArgumentParser) -> None:
+    """Add which tensors take part, and how inputs that do not quite fit are read."""
+    for name, what in {"include": "take part, no others", "exclude": "do not take part"}.items():
+        command.add_argument(
+            f"--{name}",
+            metavar="RE",
+            action="append",
+            default=[],
+            help=f"tensors whose name this regular expression fits {what}; repeat it for several",
+        )
+    command.add_argument(
+        "--vocabulary",
+        choices=("base",),
+        help="base: of embeddings with more or fewer rows take those of the base",
+    )
+
+
+def add_dtype(command: argparse.ArgumentParser) -> None:
+    """Add the dtype of the output's floating-point numbers."""
+    command.add_argument(
+        "--dtype",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="of the output; auto is that of BASE",
+    )
+
+
+def add_threads(command: argparse.ArgumentParser) -> None:
+    """Add the number of threads."""
+    command.add_argument("--threads", metavar="N", type=count, default=1, help="number of threads")
+
+
+def add_computing(command: argparse.ArgumentParser) -> None:
+    """Add the threads and the device of a merge."""
+    add_threads(command)
+    command.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="the device that merges"
+    )
+
+
+def tell(line: str) -> None:
+    """Print a line that the user ought to see, on standard error."""
+    print(f"note: {line}", file=sys.stderr)
+
+
 def add_output(command: argparse.ArgumentParser) -> None:
     """Add where a result is written, and how it is reported."""
     command.add_argument(
@@ -78,6 +137,11 @@ def add_output(command: argparse.ArgumentParser) -> None:
 def add_json(command: argparse.ArgumentParser) -> None:
     """Add the choice of a report for programs."""
     command.add_argument("--json", action="store_true", help="print a report as JSON")
+
+
+def command_line() -> str:
+    """Return the command that runs, as it can be typed again."""
+    return shlex.join(["negmerge", *sys.argv[1:]])
 
 
 def refuse_overwriting(options: argparse.Namespace) -> None:

@@ -20,20 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is merged, how, where and into what."""
     parser.add_argument("method", metavar="METHOD", help="how to merge")
     arguments.add_pool(parser)
-    parser.add_argument(
-        "--option",
-        metavar="NAME=VALUE",
-        type=arguments.option,
-        action="append",
-        default=[],
-        help="an option of the method, a number, word, true or false; repeat it for several",
-    )
-    parser.add_argument(
-        "--threads", metavar="N", type=arguments.count, default=1, help="number of threads"
-    )
-    parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="the device that merges"
-    )
+    arguments.add_options(parser)
+    arguments.add_choice(parser)
+    arguments.add_computing(parser)
     arguments.add_output(parser)
 
 
@@ -57,8 +46,13 @@ def run(options: argparse.Namespace) -> None:
         progress=sys.stderr.isatty(),
         threads=options.threads,
         device=options.device,
+        include=options.include,
+        exclude=options.exclude,
+        vocabulary=options.vocabulary,
         **settings,
     )
+    for note in report["notes"]:
+        arguments.tell(note)
     kept, numbers = report["kept"], report["numbers"]
     share = 100 * kept / max(numbers, 1)
     line = f"{options.output}: {kept:,} of {numbers:,} numbers are not zero ({share:.2f} %)"

@@ -1,7 +1,6 @@
 """Write base - coefficient * vector."""
 
 import argparse
-from pathlib import Path
 
 from negmerge import arguments
 
@@ -14,13 +13,15 @@ EPILOG = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is subtracted from what."""
     parser.add_argument(
-        "base", metavar="BASE", type=Path, help=f"the weights before forgetting: {arguments.STATE}"
+        "base", metavar="BASE", help=f"the weights before forgetting: {arguments.STATE}"
     )
-    parser.add_argument("vector", metavar="VECTOR", type=Path, help="a task or merged vector")
+    parser.add_argument("vector", metavar="VECTOR", help="a task or merged vector")
     parser.add_argument(
         "coefficient", metavar="COEFFICIENT", type=arguments.finite, help="the factor of VECTOR"
     )
+    arguments.add_dtype(parser)
     arguments.add_key(parser)
+    arguments.add_threads(parser)
     arguments.add_output(parser)
 
 
@@ -30,10 +31,18 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: the output exists, or a file is wrong.
     """
-    arguments.refuse_overwriting(options)
-    from negmerge.negation import negate_files
+    from negmerge.standalone.negating import negate_files
 
     report = negate_files(
-        options.base, options.vector, options.coefficient, options.output, key=options.key
+        options.base,
+        options.vector,
+        options.coefficient,
+        options.output,
+        options.dtype,
+        key=options.key,
+        force=options.force,
+        threads=options.threads,
+        tell=arguments.tell,
+        command=arguments.command_line(),
     )
     arguments.print_report(options, report, [])

@@ -1,17 +1,12 @@
-"""The dtypes in which tensors are merged, and those that cannot be merged."""
+"""The dtypes in which tensors are merged."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from negmerge.checkpoints import StoredState
 from negmerge.checks import FLOATS
 from negmerge.errors import UserError
-from negmerge.files import read_json
-
-# Names of whole numbers that stand for weights, as libraries for quantised models store them.
-PACKED = ("weight", "qweight", "weight_packed", "weight_int8", "blocks")
 
 
 def merged_dtypes(
@@ -37,25 +32,3 @@ def merged_dtypes(
                 raise UserError(f"{label}: tensor {name!r} holds {dtype}, expected 16 to 64 bits")
     wide = {name for kind in kinds for name, dtype in kind.items() if dtype == torch.float64}
     return {name: torch.float64 if name in wide else torch.float32 for name in kinds[0]}
-
-
-def require_plain(state: StoredState) -> None:
-    """Check that a model's weights are stored as they are, not quantised.
-
-    Raises:
-        UserError: the configuration beside the weights says so, or a weight is of whole numbers.
-    """
-    config = Path(state.files[0]).parent / "config.json"
-    if config.is_file() and (found := read_json(config).get("quantization_config")):
-        how = found.get("quant_method", "unknown") if isinstance(found, dict) else "unknown"
-        raise UserError(
-            f"{config}: the weights are quantised (method {how}), which cannot be merged; give the "
-            "model as it was before"
-        )
-    for name in state.names:
-        last = name.rpartition(".")[2]
-        if last in PACKED and not state.dtype(name).is_floating_point:
-            raise UserError(
-                f"{state.path}: tensor {name!r} holds {state.dtype(name)}: quantised weights "
-                "cannot be merged; give the model as it was before"
-            )

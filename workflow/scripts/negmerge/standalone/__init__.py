@@ -1,0 +1,1 @@
+"""What people do with checkpoints of their own: unlearning without a study."""

@@ -1,0 +1,182 @@
+"""What an output consists of, and writing it in one pass over a pool."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from negmerge import __version__
+from negmerge.checkpoints.sharding import LARGEST, file_names, index, read_size, split
+from negmerge.checkpoints.writer import FORMAT, Layout, told
+from negmerge.files import write_json
+from negmerge.merging.blocks import Block
+from negmerge.merging.checksums import Checksums
+from negmerge.merging.pool import Pool, in_file_order
+from negmerge.standalone import card, folder
+from negmerge.standalone.report import find_in, make_report
+from negmerge.standalone.shards import Plan, Shards
+from negmerge.standalone.subtracting import Counts, Rounding, Step
+from negmerge.standalone.working import Working, require_room, working
+
+# Room in a header for lines that are known at the end only, and on the disk for small files.
+SPARE = 4096
+SMALL_FILES = 2**20
+
+Results = Iterator[tuple[Block, Counts]]
+Tell = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where and how a result is written.
+
+    Attributes:
+        output: a folder, or a file.
+        base: the base as it was given.
+        dtype: of all floating-point numbers; None keeps the base's, of a vector float32.
+        coefficient: the scale of the vector that is subtracted; None writes the vector itself.
+        shard_size: of the files in a folder, at most, such as 5GB.
+        force: whether an output that exists is overwritten.
+    """
+
+    output: Path
+    base: str | Path
+    dtype: torch.dtype | None = None
+    coefficient: float | None = None
+    shard_size: str = LARGEST
+    force: bool = False
+
+    @property
+    def folder(self) -> Path | None:
+        """The base's folder, where the output is to be one as well."""
+        if self.coefficient is None or self.output.suffix == ".safetensors":
+            return None
+        return folder.base_folder(self.base)
+
+
+def write_output(
+    pool: Pool,
+    target: Target,
+    facts: Mapping[str, object],
+    results: Callable[[Step, Sequence[str]], Results],
+    *,
+    command: str | None = None,
+    threads: int = 1,
+    tell: Tell = lambda line: None,
+) -> dict:
+    """Write what becomes of a base, or a vector.
+
+    Args:
+        pool: with a base.
+        target: where and how.
+        facts: how the vector was made, for the report.
+        results: merges some tensors block by block, calls a step with each block and its merged
+            rows, and yields the block and what the step returned.
+        command: for the report.
+        threads: for checksums.
+        tell: called with each line that the user ought to see, as soon as it is known.
+
+    Returns:
+        The report; see `unlearn`.
+
+    Raises:
+        UserError: no room, an output that may not be overwritten, or anything that `results` finds.
+    """
+    plan = make_plan(pool, target)
+    inputs = [path for state in pool.states for path in state.files]
+    folder.require_replaceable(target.output, target.force, inputs)
+    for line in pool.notes:
+        tell(line)
+    checksums = Checksums(pool.states, threads)
+    pool.vectors.done = checksums.follow
+    facts = {**facts, "coefficient": target.coefficient}
+
+    def report(known: Mapping[Path, str], counts: Counts, findings: list[str]) -> dict:
+        found = make_report(pool, facts, target.base, target.dtype, known, counts, findings)
+        return found | {"command": command}
+
+    longest = told(report(defaultdict(lambda: "0" * 64), Counts(), []))
+    spare = 0 if target.folder else len(longest["negmerge"]) + SPARE
+    with working(target.output, _fingerprint(plan, target, facts, inputs)) as work:
+        _require_room(plan, target, work)
+        with Shards(plan, work, FORMAT, spare) as shards, pool.vectors.workers:
+            step = _step(plan, target, shards)
+            counts = shards.run(pool.base, results(step, plan.merged_left(work.done)))
+            findings = [] if target.coefficient == 0 else find_in(counts, target.output)
+            for line in findings:
+                tell(line)
+            found = report(checksums.known(), counts, findings)
+            shards.finish(None if target.folder else told(found))
+        if target.folder:
+            _complete(pool, target, plan, work, found)
+        work.publish(work.content if target.folder else work.content / next(iter(plan.files)))
+    return found
+
+
+def make_plan(pool: Pool, target: Target) -> Plan:
+    """Return what is written where."""
+    vectors, base = pool.vectors, pool.base
+    if target.coefficient is None:
+        tensors = {
+            name: Layout(target.dtype or vectors.dtypes[name], shape)
+            for name, shape in vectors.shapes.items()
+        }
+        return Plan(tensors, {"vector.safetensors": list(tensors)}, {n: [n] for n in tensors})
+    tensors = {
+        name: Layout(
+            target.dtype if target.dtype and base.is_float(name) else base.dtype(name),
+            base.shape(name),
+        )
+        for name in in_file_order(base, base.names)
+    }
+    stem = folder.stem(base)
+    # open_clip reads no shards.
+    whole = target.folder is None or stem.startswith("open_clip")
+    shards = split(tensors, pool.ties, None if whole else read_size(target.shard_size))
+    files = dict(zip(file_names(stem, len(shards)), shards, strict=True))
+    tied = {group[0]: list(group) for group in pool.ties}
+    return Plan(tensors, files, {name: tied.get(name, [name]) for name in vectors.shapes})
+
+
+def _step(plan: Plan, target: Target, shards: Shards) -> Step:
+    dtypes = {name: tensor.dtype for name, tensor in plan.tensors.items()}
+    rounding = Rounding(target.output, dtypes, shards.write)
+    if target.coefficient is None:
+        return rounding.storing()
+    return rounding.subtracting(target.coefficient)
+
+
+def _fingerprint(
+    plan: Plan, target: Target, facts: Mapping[str, object], inputs: Sequence[Path]
+) -> dict:
+    """Return all on which the bytes of the shards depend."""
+    stats = [(path, path.stat()) for path in inputs]
+    return {
+        "version": __version__,
+        "facts": dict(facts),
+        "dtype": str(target.dtype),
+        "shards": {file: list(names) for file, names in plan.files.items()},
+        "merged": {name: list(group) for name, group in plan.merged.items()},
+        "inputs": [[str(path.absolute()), s.st_size, s.st_mtime_ns] for path, s in stats],
+    }
+
+
+def _require_room(plan: Plan, target: Target, work: Working) -> None:
+    beside = SMALL_FILES
+    if target.folder:
+        files = folder.companions(target.folder)
+        beside += sum((target.folder / path).stat().st_size for path in files)
+    require_room(target.output, plan.bytes_left(work.done) + beside)
+
+
+def _complete(pool: Pool, target: Target, plan: Plan, work: Working, report: dict) -> None:
+    """Add all to a folder that belongs to a model beside its weights."""
+    folder.copy_companions(target.folder, work.content)
+    folder.set_config(work.content, target.dtype, bool(pool.parted))
+    if len(plan.files) > 1:
+        name = f"{folder.stem(pool.base)}.safetensors.index.json"
+        write_json(work.content / name, index(plan.tensors, plan.files))
+    write_json(work.content / "negmerge.json", report)
+    card.write_card(work.content, report, target.folder)

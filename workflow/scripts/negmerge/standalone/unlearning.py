@@ -1,0 +1,128 @@
+"""From a base and a pool on disk to a model that has unlearned, in one pass."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from negmerge.checkpoints.sharding import LARGEST
+from negmerge.devices import find_device
+from negmerge.errors import UserError, find
+from negmerge.merging.engine import choose, combined
+from negmerge.merging.pool import open_pool
+from negmerge.merging.workers import Workers
+from negmerge.settings.options import Value
+from negmerge.standalone.output import Results, Target, Tell, write_output
+from negmerge.standalone.subtracting import Step
+
+DTYPES = {
+    "auto": None,
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+def unlearn(
+    base: str | Path,
+    pool: Sequence[str | Path],
+    output: str | Path,
+    *,
+    method: str = "negmerge",
+    coefficient: float | None = None,
+    dtype: str | torch.dtype | None = None,
+    vector_only: bool = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    vocabulary: str | None = None,
+    key: str | None = None,
+    max_shard_size: str = LARGEST,
+    force: bool = False,
+    threads: int = 1,
+    device: str | torch.device = "cpu",
+    block_numbers: int | None = None,
+    progress: bool = False,
+    tell: Tell = lambda line: None,
+    command: str | None = None,
+    **options: Value,
+) -> dict:
+    """Write base - coefficient * merged vector of a pool, as a model that loads like the base.
+
+    It is computed in float32 (float64 where a model has it) and rounded once. What the merged
+    vector leaves at zero keeps the base's exact bits, and so do tensors that take no part. An
+    interrupted run leaves the shards that it finished beside `output`; the same call goes on.
+
+    Args:
+        base: the weights before forgetting: a folder, file or hub id.
+        pool: models fine-tuned from it on what is to be forgotten, or adapters, likewise.
+        output: a folder, if `base` is one and `output` does not end in .safetensors; else a file.
+        method: a name in `merging.METHODS`.
+        coefficient: the scale of the subtracted vector; below zero, it is added.
+        dtype: of the output's floating-point tensors, `float32`, `bfloat16` or `float16`; `auto`
+            or None keeps the base's.
+        vector_only: write the merged vector instead, into a file, as float32 if no dtype is given.
+        include: see `merging.pool.open_pool`, as the next three.
+        exclude: as `include`.
+        vocabulary: as `include`.
+        key: as `include`.
+        max_shard_size: of the files in a folder, such as 5GB.
+        force: overwrite `output`, if it is a file or a folder that this function wrote.
+        threads: how many blocks are worked on at a time; no bit depends on it.
+        device: `cpu` or `cuda`; no bit depends on it.
+        block_numbers: as in `merging.merge`.
+        progress: show a bar on standard error.
+        tell: called with each line that the user ought to see, as soon as it is known.
+        command: what the model card gives as the command.
+        options: the method's options.
+
+    Returns:
+        A report, also stored with the output: `method`, `options`, `coefficient`, `dtype`, `base`
+        and `pool` (name and BLAKE3 of the files), `version`, `numbers` of the vector, `kept` (those
+        that are not zero), `swallowed` (those of them that rounding set back to the base's value),
+        `matched` (what include and exclude fit), `notes` and `command`.
+
+    Raises:
+        UserError: anything that is missing, does not fit or cannot be done right; nothing is
+            written then.
+    """
+    place = find_device(device)
+    chosen, settings = choose(method, options, pool)
+    if coefficient is None and not vector_only:
+        raise UserError("the coefficient is missing; give one, such as 0.9, or ask for the vector")
+    target = Target(
+        Path(output),
+        base,
+        find_dtype(dtype),
+        None if vector_only else coefficient,
+        max_shard_size,
+        force,
+    )
+    opened = open_pool(
+        base,
+        pool,
+        include=include,
+        exclude=exclude,
+        vocabulary=vocabulary,
+        key=key,
+        block_numbers=block_numbers,
+        workers=Workers(threads, place),
+    )
+    if len(pool) == 1 and method == "negmerge":
+        opened.notes.append("a pool of one: there is nothing to agree on, so all changes count")
+
+    def results(step: Step, names: Sequence[str]) -> Results:
+        return combined(chosen, settings, opened.vectors, progress, step, names)
+
+    facts = {"method": method, "options": settings}
+    return write_output(opened, target, facts, results, command=command, threads=threads, tell=tell)
+
+
+def find_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    """Return the dtype of a name; None for `auto`.
+
+    Raises:
+        UserError: it is none of `DTYPES`.
+    """
+    if dtype in DTYPES.values():
+        return dtype
+    return find("dtype", str(dtype).removeprefix("torch."), DTYPES)

@@ -1,0 +1,136 @@
+"""The folder beside an output in which it is made, shard by shard, so that a run can go on."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from negmerge.errors import UserError
+from negmerge.files import UNWRITABLE, read_json, unwritable, write_json
+
+PLAN = "plan.json"
+
+
+class Working:
+    """An output in the making.
+
+    Args:
+        output: the file or folder that is made.
+        plan: all on which its bytes depend, as JSON. What an earlier run of the same plan has
+            finished stays; what one of another plan left is removed.
+
+    Attributes:
+        output: as given.
+        content: the folder for what is finished.
+        done: what was noted of each finished shard, by its file's name.
+    """
+
+    def __init__(self, output: Path, plan: dict):
+        self.output, self._plan = output, plan
+        self.folder = output.with_name(f".{output.name}.partial")
+        self.content = self.folder / "content"
+        self.done: dict[str, dict] = {}
+
+    def begin(self) -> None:
+        """Take over what an earlier run of the same plan has finished."""
+        with suppress(UserError):
+            found = read_json(self.folder / PLAN, ["plan", "done"])
+            if found["plan"] == self._plan:
+                files = found["done"].items()
+                self.done = {file: note for file, note in files if (self.content / file).is_file()}
+        self.content.mkdir(exist_ok=True)
+        for path in self.content.iterdir():
+            if path.name not in self.done:
+                _remove(path)
+        self._note()
+
+    def finish(self, file: str, note: dict) -> None:
+        """Note that a shard is finished."""
+        self.done[file] = note
+        self._note()
+
+    def publish(self, made: Path) -> None:
+        """Put what was made, a file or folder, in the place of the output."""
+        old = self.output.with_name(f".{self.output.name}.old")
+        _remove(old)
+        # A file is replaced at once, a folder has to go before another takes its place.
+        if self.output.is_dir() or (self.output.exists() and made.is_dir()):
+            os.rename(self.output, old)
+        os.replace(made, self.output)
+        _remove(old)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove all that is not published."""
+        _remove(self.folder)
+
+    def _note(self) -> None:
+        write_json(self.folder / PLAN, {"plan": self._plan, "done": self.done})
+
+
+@contextmanager
+def working(output: Path, plan: dict) -> Iterator[Working]:
+    """Make an output; one that is not published leaves no trace but the shards that it finished.
+
+    Raises:
+        UserError: another process makes the same output, or the disk does not take it.
+    """
+    made = Working(output, plan)
+    try:
+        made.folder.mkdir(parents=True, exist_ok=True)
+        with _only_one(made.folder, output):
+            try:
+                made.begin()
+                yield made
+            except UserError:
+                made.remove()
+                raise
+            except BaseException:
+                if not made.done:
+                    made.remove()
+                raise
+    except OSError as error:
+        if error.errno in UNWRITABLE:
+            raise unwritable(output, error.errno) from error
+        raise
+
+
+@contextmanager
+def _only_one(folder: Path, output: Path) -> Iterator[None]:
+    """Hold a lock on a folder, which the system takes back however the process ends."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"{output}: another process is writing it") from None
+    finally:
+        os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def require_room(output: Path, needed: int) -> None:
+    """Check that the disk has room for an output.
+
+    Args:
+        output: what is to be written.
+        needed: its bytes.
+
+    Raises:
+        UserError: there is less.
+    """
+    there = next(path for path in output.absolute().parents if path.is_dir())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise UserError(
+            f"{output}: needs {needed / 1e9:,.2f} GB, the disk has {free / 1e9:,.2f} GB free; make "
+            "room and run again"
+        )

@@ -151,7 +151,7 @@ def run(command: list[str]) -> tuple[str, float, float]:
 def measure(code: str, *words: object) -> dict[str, float]:
     """Run code that prints its seconds, in a process of its own."""
     text, _, peak = run([sys.executable, "-c", code, *map(str, words)])
-    return {"seconds": round(json.loads(text), 2), "peak_mb": round(peak)}
+    return {"seconds": round(json.loads(text), 3), "peak_mb": round(peak)}
 
 
 def merging(

@@ -9,7 +9,7 @@ from merge_examples import bits, saved
 
 from negmerge import __version__
 from negmerge.errors import UserError
-from negmerge.merging import merge, merge_files
+from negmerge.merging import METHODS, merge, merge_files
 from negmerge.states import read_metadata, read_state
 from negmerge.vectors import task_vector
 
@@ -106,6 +106,20 @@ BAD = {
         "tensor 'a' holds torch.float8_e4m3fn, expected 16 to 64 bits",
     ),
 }
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_finds_what_is_not_finite(tmp_path, method, bad):
+    base, *pool = [{"w": torch.randn(20, 5)} for _ in range(4)]
+    pool[1]["w"][7, 2] = float(bad)
+    base_path, *paths = saved([base, *pool], tmp_path)
+    with pytest.raises(UserError) as caught:
+        merge_files(method, paths, tmp_path / "out", base=base_path, block_numbers=50)
+    assert str(caught.value) == f"{paths[1]}: tensor 'w' holds 1 NaN or infinite of 50"
+    with pytest.raises(UserError) as caught:
+        merge_files(method, [paths[0]], tmp_path / "out", base=paths[1], block_numbers=50)
+    assert str(caught.value) == f"{paths[1]}: tensor 'w' holds 1 NaN or infinite of 50"
 
 
 @pytest.mark.parametrize("as_checkpoints", [False, True])

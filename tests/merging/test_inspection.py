@@ -79,9 +79,9 @@ def test_an_inspection_is_a_table(vectors, capsys):
         ["1", "one", "4.472", "0.5071", "0.5071"],
         ["2", "other", "5.292", "0.5071", "0.5071"],
         [],
-        "2 vectors of 9 numbers, of which 27.78% are zero".split(),
-        "all agree in sign on 33.33%, 0.667 times the chance of 50%".split(),
-        "cosines of pairs 0.5071 to 0.5071, mean 0.5071".split(),
+        ["2", "vectors", "of", "9", "numbers,", "of", "which", "27.78%", "are", "zero"],
+        ["all", "agree", "in", "sign", "on", "33.33%,", "0.667", "times", "the", "chance", "of", "50%"],
+        ["cosines", "of", "pairs", "0.5071", "to", "0.5071,", "mean", "0.5071"],
     ]
 
 

@@ -80,7 +80,20 @@ def test_an_inspection_is_a_table(vectors, capsys):
         ["2", "other", "5.292", "0.5071", "0.5071"],
         [],
         ["2", "vectors", "of", "9", "numbers,", "of", "which", "27.78%", "are", "zero"],
-        ["all", "agree", "in", "sign", "on", "33.33%,", "0.667", "times", "the", "chance", "of", "50%"],
+        [
+            "all",
+            "agree",
+            "in",
+            "sign",
+            "on",
+            "33.33%,",
+            "0.667",
+            "times",
+            "the",
+            "chance",
+            "of",
+            "50%",
+        ],
         ["cosines", "of", "pairs", "0.5071", "to", "0.5071,", "mean", "0.5071"],
     ]
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 import shlex
 import sys
 from collections.abc import Iterable
@@ -156,7 +157,15 @@ def add_evaluation(command: argparse.ArgumentParser) -> None:
 
 def add_threads(command: argparse.ArgumentParser) -> None:
     """Add the number of threads."""
-    command.add_argument("--threads", metavar="N", type=count, default=1, help="number of threads")
+    # The processors that this process may use, where the system tells; else all.
+    usable = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
+    command.add_argument(
+        "--threads",
+        metavar="N",
+        type=count,
+        default=len(usable),
+        help="number of threads (default: the processors that it may use); no bit depends on it",
+    )
 
 
 def add_computing(command: argparse.ArgumentParser) -> None:

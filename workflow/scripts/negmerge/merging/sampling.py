@@ -17,11 +17,12 @@ from negmerge.merging.blocks import Block, Vectors
 
 # Smaller models are not worth a sample.
 LEAST = 2**22
-# One number of so many is drawn, and the range goes so far to both sides of the rank.
-SHARE = 64
+# About so many numbers of each vector are drawn, and the range goes so far to both sides of the
+# rank, as a share of all.
+DRAWN = 2**19
 MARGIN = 0.005
 # A wider range would take more memory than it saves time.
-WIDEST = 2**20
+WIDEST = 2**19
 
 
 @dataclass
@@ -87,14 +88,15 @@ def magnitudes(vectors: Vectors, places: Sequence[int]) -> list[list[float]] | N
 
 
 def _draw(vectors: Vectors) -> list[np.ndarray]:
-    """Draw the bit patterns of one number of `SHARE`, from all over each vector; sorted."""
+    """Draw the bit patterns of about `DRAWN` numbers from all over each vector; sorted."""
+    share = max(vectors.size // DRAWN, 1)
 
     def draw(block: Block) -> list[np.ndarray]:
         # The first rows of each block, as the pages of a file are read in one piece.
         columns, size = block.shape[-1] if block.shape else 1, block.stop - block.start
-        rows = max(size // columns // SHARE, 1)
+        rows = max(size // columns // share, 1)
         first = replace(block, stop=block.start + rows * columns)
-        step = max(SHARE * rows * columns // size, 1)
+        step = max(share * rows * columns // size, 1)
         return [_bits(vector)[::step].copy() for vector in first.flat()]
 
     drawn = zip(*vectors.map(draw), strict=True)

@@ -1,0 +1,74 @@
+"""Checksums are those of the whole files, whatever was read before in which order."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+import torch
+from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from negmerge.checkpoints import open_state
+from negmerge.merging import checksums, merge_files
+from negmerge.merging.checksums import Checksums
+
+STATE = {name: torch.randn(40, 5) for name in "abcd"} | {"n": torch.arange(7)}
+
+
+@dataclass
+class Part:
+    name: str
+    stop: int
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch):
+    monkeypatch.setattr(checksums, "STRETCH", 300)
+    for number in range(3):
+        save_file({name: t * number for name, t in STATE.items()}, tmp_path / str(number))
+    return [tmp_path / str(number) for number in range(3)]
+
+
+def expected(paths):
+    return {path: blake3(path.read_bytes()).hexdigest() for path in paths}
+
+
+def test_any_order_of_reading_gives_the_checksums_of_the_files(paths):
+    parts = st.builds(Part, st.sampled_from("abcd"), st.integers(0, 200))
+
+    @given(st.lists(parts, max_size=30))
+    def check(parts):
+        found = Checksums(map(open_state, paths))
+        for part in parts:
+            found.follow(part)
+        assert found.known() == expected(paths)
+
+    check()
+
+
+def test_threads_may_follow_at_once(paths):
+    found = Checksums(map(open_state, paths), threads=2)
+    parts = [Part(name, stop) for name in "abcd" for stop in range(0, 201, 5)]
+    with ThreadPoolExecutor(4) as executor:
+        list(executor.map(found.follow, parts))
+    assert found.known() == expected(paths)
+
+
+def test_most_of_a_file_is_taken_in_behind_the_blocks(paths):
+    found = Checksums(map(open_state, paths[:1]))
+    for name in "abcd":
+        found.follow(Part(name, 200))
+    (file,) = found._files.values()
+    assert file.reached - file._done < 300
+    assert file._done > 3 * 800
+
+
+def test_a_merge_may_do_without(paths):
+    base, *pool = paths
+    vectors = {"base": base, "checksums": False}
+    report = merge_files("uniform", pool, base.with_name("merged"), **vectors)
+    assert report["base"] == [{"name": "0", "blake3": None}]
+    report = merge_files("uniform", pool, base.with_name("merged"), base=base, threads=2)
+    assert [one["blake3"] for one in report["inputs"]] == list(expected(pool).values())

@@ -57,9 +57,12 @@ def save(state, folder, shard_of=None, **config):
     return folder
 
 
-def save_pool(folder, count=3, dtype=torch.float32, **options):
-    """Write a base and models fine-tuned from it; give their states and their folders."""
-    states = [draw(0, dtype)]
+def save_pool(folder, count=3, of=torch.float32, **options):
+    """Write a base and models fine-tuned from it; give their states and their folders.
+
+    `of` is their dtype.
+    """
+    states = [draw(0, of)]
     states += [tuned(states[0], seed) for seed in range(1, count + 1)]
     names = ["base", *(f"tuned{number}" for number in range(1, count + 1))]
     folders = [

@@ -40,7 +40,7 @@ def test_it_is_the_base_less_the_merged_vector(
     tmp_path_factory, method, dtype, coefficient, shards, threads, numbers
 ):
     folder = tmp_path_factory.mktemp("unlearn")
-    states, folders = save_pool(folder, dtype=dtype, shard_of=(lambda n: len(n) % 2 + 1))
+    states, folders = save_pool(folder, of=dtype, shard_of=(lambda n: len(n) % 2 + 1))
     report = negmerge.unlearn(
         folders[0],
         folders[1:],
@@ -58,7 +58,7 @@ def test_it_is_the_base_less_the_merged_vector(
 
 @pytest.mark.parametrize("name", DTYPES)
 def test_it_is_rounded_once_to_another_dtype(tmp_path, name):
-    states, folders = save_pool(tmp_path, dtype=torch.float32, torch_dtype="float32")
+    states, folders = save_pool(tmp_path)
     negmerge.unlearn(*pool_of(folders), tmp_path / "out", coefficient=0.9, dtype=name)
     wanted = {
         key: tensor.to(DTYPES[name]) if tensor.is_floating_point() else tensor

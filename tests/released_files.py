@@ -87,9 +87,13 @@ def save_linear(path, trained, start):
 
 def save(path, saved):
     """Write an object whose classes, those of `named_class`, are in no module."""
-    modules = {package: ModuleType(package) for package in ("src", "evil")}
+    modules = {}
     for place, named in _CLASSES.items():
-        module, _, name = place.rpartition(".")
+        *parents, name = place.split(".")
+        for end in range(1, len(parents)):
+            package = ".".join(parents[:end])
+            modules.setdefault(package, sys.modules.get(package) or ModuleType(package))
+        module = ".".join(parents)
         setattr(modules.setdefault(module, ModuleType(module)), name, named)
     with mock.patch.dict(sys.modules, modules):
         torch.save(saved, path)

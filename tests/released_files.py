@@ -87,14 +87,14 @@ def save_linear(path, trained, start):
 
 def save(path, saved):
     """Write an object whose classes, those of `named_class`, are in no module."""
-    modules = {}
+    modules = {package: ModuleType(package) for package in ("src", "evil")}
     for place, named in _CLASSES.items():
-        *parents, name = place.split(".")
-        for end in range(1, len(parents)):
-            package = ".".join(parents[:end])
-            modules.setdefault(package, sys.modules.get(package) or ModuleType(package))
-        module = ".".join(parents)
-        setattr(modules.setdefault(module, ModuleType(module)), name, named)
+        module, _, name = place.rpartition(".")
+        parts = module.split(".")
+        # Also the packages around it, which would be imported.
+        for package in (".".join(parts[:depth]) for depth in range(1, len(parts) + 1)):
+            modules.setdefault(package, ModuleType(package))
+        setattr(modules[module], name, named)
     with mock.patch.dict(sys.modules, modules):
         torch.save(saved, path)
 

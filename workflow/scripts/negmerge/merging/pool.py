@@ -106,20 +106,15 @@ def open_pool(
         workers,
         origin,
     )
-    return Pool(
-        vectors,
-        [short_name(member) for member in members],
-        aligned,
-        origin,
-        ties,
-        [group for group in groups if group not in ties],
-        chosen,
-        [
-            *opened.notes(),
-            *(f"{option} fits {listed(fitting)}" for option, fitting in chosen.items()),
-            *(note for one in aligned for note in one.notes),
-        ],
-    )
+    parted = [group for group in groups if group not in ties]
+    notes = [
+        *opened.notes(),
+        *(f"{option} fits {listed(fitting)}" for option, fitting in chosen.items()),
+        *(note for one in aligned for note in one.notes),
+        *(f"{listed(group)}: tied in the base, but in the pool no longer" for group in parted),
+    ]
+    called = [short_name(member) for member in members]
+    return Pool(vectors, called, aligned, origin, ties, parted, chosen, notes)
 
 
 class _Members:
@@ -169,7 +164,7 @@ class _Members:
             f"{one.files[-1]}: the same weights as {other.files[-1]}; they count twice"
             for number, one in enumerate(self._opened)
             for other in self._opened[:number]
-            if type(one) is type(other) and _is_same(one, other)
+            if _is_same(one, other)
         ]
 
     def _takes(self, name: str) -> bool:
@@ -269,6 +264,8 @@ def _of_vectors(
 def _is_same(one: StoredState | Adapter, other: StoredState | Adapter) -> bool:
     if one.files == other.files:
         return True
+    if isinstance(one, Adapter) != isinstance(other, Adapter):
+        return False
     if isinstance(one, Adapter):
         return len(one.files) == len(other.files) and all(
             cmp(file, copy, shallow=False)

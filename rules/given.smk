@@ -50,7 +50,8 @@ rule original:
         disk_mb=megabytes(work.original),
     params:
         code=code("original"),
-        scenario=scenario,
+        model=model,
+        classes=lambda wildcards: catalogue().datasets[experiment(wildcards).dataset].classes,
         place=lambda wildcards: given_base(wildcards).file,
     message:
         "original: {wildcards.experiment}"

@@ -90,7 +90,11 @@ def save(path, saved):
     modules = {package: ModuleType(package) for package in ("src", "evil")}
     for place, named in _CLASSES.items():
         module, _, name = place.rpartition(".")
-        setattr(modules.setdefault(module, ModuleType(module)), name, named)
+        parts = module.split(".")
+        # Also the packages around it, which would be imported.
+        for package in (".".join(parts[:depth]) for depth in range(1, len(parts) + 1)):
+            modules.setdefault(package, ModuleType(package))
+        setattr(modules[module], name, named)
     with mock.patch.dict(sys.modules, modules):
         torch.save(saved, path)
 

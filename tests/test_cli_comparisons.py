@@ -43,50 +43,6 @@ def vectors(tmp_path, monkeypatch):
         save_file({name: torch.tensor(values) for name, values in vector.items()}, name)
 
 
-def test_a_pool_is_inspected_layer_by_layer(vectors, capsys):
-    found = report(capsys, "inspect", "one", "other")
-    # l.w: 3 of 6 agree, 2 of 12 are zero; l.b: none agree, 3 of 4 are zero.
-    lengths = (9 + 1 + 1 + 1 + 4) * (16 + 1 + 1 + 1 + 4 + 1)
-    layer = {"numbers": 8, "agree": 3 / 8, "zeros": 5 / 16, "cosine": 16 / lengths**0.5}
-    assert found["layers"] == {
-        "l": pytest.approx(layer),
-        "scale": pytest.approx({"numbers": 1, "agree": 0, "zeros": 0, "cosine": -1}),
-    }
-    lengths = (16 + 4) * (24 + 4)
-    whole = {"numbers": 9, "agree": 3 / 9, "zeros": 5 / 18, "cosine": (16 - 4) / lengths**0.5}
-    assert found["all"] == pytest.approx(whole)
-    assert (found["inputs"], found["base"]) == (["one", "other"], None)
-
-
-def test_an_inspection_is_a_table(vectors, capsys):
-    status, out, err = run(capsys, "inspect", "one", "other")
-    assert (status, err) == (0, "")
-    assert [line.split() for line in out.splitlines()] == [
-        ["layer", "numbers", "agree", "zeros", "cosine"],
-        ["l", "8", "37.50%", "31.25%", "0.8165"],
-        ["scale", "1", "0.00%", "0.00%", "-1.0000"],
-        ["all", "9", "33.33%", "27.78%", "0.5071"],
-    ]
-    assert len({len(line) for line in out.splitlines()}) == 1
-
-
-def test_what_there_is_nothing_of_is_left_open(vectors, capsys):
-    save_file({"w": torch.zeros(3), "none.w": torch.zeros(0)}, "zeros")
-    found = report(capsys, "inspect", "zeros", "zeros")
-    assert found["all"] == {"numbers": 3, "agree": 0.0, "zeros": 1.0, "cosine": None}
-    assert found["layers"]["none"] == {"numbers": 0, "agree": None, "zeros": None, "cosine": None}
-    assert report(capsys, "inspect", "one")["all"]["cosine"] is None
-    assert run(capsys, "inspect", "one")[1].splitlines()[-1].split()[-1] == "-"
-
-
-def test_blocks_change_nothing_of_an_inspection(vectors, monkeypatch):
-    from negmerge.merging import inspection
-
-    expected = inspection.inspect_files(["one", "other"])
-    monkeypatch.setattr(inspection, "NUMBERS", 3)
-    assert inspection.inspect_files(["one", "other"]) == expected
-
-
 def test_equal_files_do_not_differ(vectors, capsys):
     status, out, err = run(capsys, "diff", "one", "one")
     assert (status, err) == (0, "")
@@ -139,9 +95,9 @@ def test_names_shapes_and_types_that_differ_are_listed(vectors, capsys):
 def test_mistakes_in_a_comparison_have_a_status_of_their_own(vectors, capsys):
     save_file({"w": torch.tensor([float("nan")])}, "nan")
     mistakes = {
-        ("diff", "one", "none"): "none: no such file or folder; found here: one",
+        ("diff", "one", "none"): "none: no such file or folder; found here: one, nan",
         ("diff", "nan", "nan"): "nan: tensor 'w' holds 1 NaN or infinite of 1",
-        ("inspect", "one", "none"): "none: no such file or folder; found here: one",
+        ("inspect", "one", "none"): "none: no such file or folder; found here: one, nan",
         ("inspect", "one", "nan"): "nan: tensor 'l.b' is missing (3 in all)",
     }
     for words, message in mistakes.items():

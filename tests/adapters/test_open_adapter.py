@@ -43,6 +43,11 @@ REFUSED = {
         {},
         r"changes 'h.0.qq', which .* lacks; nearest: h.0.q",
     ),
+    "a tied head": (
+        q() | pair("lm_head", 6, 3)[0],
+        {},
+        "changes 'lm_head', which .* lacks; a head that is tied to the embeddings has none",
+    ),
     "no bias": (
         pair("h.1.q", 4, 3)[0] | {"h.1.q.lora_B.bias": random(4)},
         {"lora_bias": True},
@@ -61,12 +66,12 @@ REFUSED = {
     "square experts": (
         experts(3, 4, ["square"]),
         {"target_parameters": ["experts.square"]},
-        "cannot tell whether the square matrices of 'mlp.experts'",
+        "'mlp.experts': cannot tell whether its stacked matrices",
     ),
     "like parameters": (
         experts(3, 4, ["square", "twin"]),
         {"target_parameters": ["experts.square", "experts.twin"]},
-        "cannot tell|in 2 ways",
+        "in 2 ways, expected one",
     ),
     "parameters of another base": (
         experts(3, 7, ["square"]),

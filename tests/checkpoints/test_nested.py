@@ -77,6 +77,23 @@ def test_one_state_under_two_names_is_one(saved):
     assert open_state(saved({"model": STATE, "state_dict": STATE})).names == sorted(STATE)
 
 
+def test_a_file_that_holds_itself_is_opened(saved):
+    content = {"state_dict": STATE}
+    content["itself"] = content
+    state = {**STATE, "notes": (notes := ["x"])}
+    notes.append(notes)
+    assert open_state(saved(content)).names == sorted(STATE)
+    assert open_state(saved(state)).names == sorted(STATE)
+
+
+def test_states_that_lie_too_deep_are_not_looked_for(saved, refused):
+    content = STATE
+    for _ in range(30):
+        content = {"a": content}
+    path = saved(content)
+    assert refused(path) == f"{path}: holds no tensors by name, but a dict"
+
+
 def test_a_file_that_is_a_state_needs_no_key(saved):
     assert open_state(saved(STATE), "ema").names == sorted(STATE)
 

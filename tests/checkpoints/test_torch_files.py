@@ -82,11 +82,24 @@ def repack(path, kind, cut=None):
             archive.writestr(name, content[:8] if cut and name.endswith(cut) else content)
 
 
-@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_an_archive_may_be_packed_anew(path, kind):
+def test_an_archive_may_be_written_anew(path):
     torch.save(STATE, path)
-    repack(path, kind)
+    repack(path, zipfile.ZIP_STORED)
     assert same(open_state(path))
+
+
+def test_a_packed_archive_is_refused(path, refused):
+    torch.save(STATE, path)
+    repack(path, zipfile.ZIP_DEFLATED)
+    assert refused(path) == f"{path}: its numbers are packed; write it again by torch.save"
+
+
+def test_a_tensor_that_claims_more_than_the_file_is_refused(path, refused):
+    torch.save({"w": torch.ones(1).expand(10**12)}, path)
+    size = path.stat().st_size
+    assert refused(path) == (
+        f"{path}: tensor 'w' claims 4,000,000,000,000 bytes, the file has {size:,}"
+    )
 
 
 def strided():
@@ -246,3 +259,18 @@ def test_a_tensor_that_is_no_plain_array_is_named(path, refused, kind):
 def test_a_dtype_that_is_not_supported_is_named(path, refused):
     torch.save({"w": torch.ones(2, dtype=torch.complex64)}, path)
     assert refused(path) == f"{path}: tensor 'w' has dtype torch.complex64, which is not supported"
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_tuples_nested_so_deep_that_python_ends_are_refused(path, refused, old):
+    deep = b"\x80\x02})" + b"\x85" * 2 * 10**5 + b"Ns."  # a dictionary with such a key
+    torch.save({}, path, _use_new_zipfile_serialization=not old)
+    content = path.read_bytes()
+    if old:
+        empty = b"\x80\x02}q\x00."
+        assert content.count(empty) == 1
+        path.write_bytes(content.replace(empty, deep))
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", deep)
+    assert refused(path) == f"{path}: its pickle has 200,000 tuples, expected at most 50,000"

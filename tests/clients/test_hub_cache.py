@@ -43,7 +43,7 @@ def test_a_model_that_is_not_cached_is_named(snapshot, place):
     with pytest.raises(UserError) as caught:
         open_state(place)
     name = "org/other" if "other" in place else "org/name"
-    assert str(caught.value).startswith(f"{name}: not whole in the cache of the hub, which does ")
+    assert str(caught.value).startswith(f"{name}: not whole in the hub's cache, and the hub does ")
     assert str(caught.value).endswith(f"; fetch it by `hf download {name} --revision v2`")
 
 

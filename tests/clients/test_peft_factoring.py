@@ -4,25 +4,21 @@ import json
 import warnings
 
 import pytest
+import torch
+from peft import LoraConfig
+from peft_adapters import adapt, distance, merged_by_peft, write_base
+from test_peft_merge import small
+from test_peft_models import MODELS, made
 
-peft = pytest.importorskip("peft")
-transformers = pytest.importorskip("transformers")
-
-import torch  # noqa: E402
-from peft import LoraConfig  # noqa: E402
-from peft_adapters import adapt, distance, merged_by_peft, write_base  # noqa: E402
-from test_peft_merge import small  # noqa: E402
-from test_peft_models import MODELS, made  # noqa: E402
-
-from negmerge.adapters import (  # noqa: E402
+from negmerge.adapters import (
     Layers,
     concatenate,
     factor,
     open_adapter,
     write_adapter,
 )
-from negmerge.checkpoints import open_state  # noqa: E402
-from negmerge.merging.blocks import Stored, Vectors  # noqa: E402
+from negmerge.checkpoints import open_state
+from negmerge.merging.blocks import Stored, Vectors
 
 COEFFICIENT = 0.7
 

@@ -1,13 +1,10 @@
 """One adapter at coefficient 1 is what PEFT's own merge gives."""
 
 import pytest
-
-peft = pytest.importorskip("peft")
-
-import torch  # noqa: E402
-from peft import LoraConfig  # noqa: E402
-from peft_adapters import adapt, distance, merged_by_peft, moved, write_base  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from peft import LoraConfig
+from peft_adapters import adapt, distance, merged_by_peft, moved, write_base
+from torch import nn
 
 
 class Small(nn.Module):
@@ -76,7 +73,16 @@ def test_layers(case, numbers, tmp_path):
     base = write_base(small(), tmp_path / "base.safetensors")
     expected = merged_by_peft(small(), folder)
     assert any(not torch.equal(expected[name], base[name]) for name in base.names)
-    assert distance(moved(base, folder, numbers), expected) <= 2
+    found = moved(base, folder, numbers)
+    assert distance(found, expected) <= 1
+    if numbers > 7:
+        # PEFT adds the change of an attention's output in two steps, and computes that of a
+        # convolution as a convolution; small blocks are multiplied in another order.
+        assert all(
+            torch.equal(found[name], expected[name])
+            for name in found
+            if name != "attention.out_proj.weight" and not name.startswith("conv")
+        )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -84,7 +90,7 @@ def test_a_half_precision_adapter(dtype, tmp_path):
     configuration = LoraConfig(target_modules=["wide", "embedding", "conv", "square"])
     folder = adapt(small(), configuration, tmp_path / "adapter", dtype)
     base = write_base(small(), tmp_path / "base.safetensors")
-    assert distance(moved(base, folder), merged_by_peft(small(), folder)) <= 2
+    assert distance(moved(base, folder), merged_by_peft(small(), folder)) <= 1
 
 
 def test_a_half_precision_base(tmp_path):
@@ -98,7 +104,7 @@ def test_a_half_precision_base(tmp_path):
     for name in result:
         if name.partition(".")[0] not in twice:
             assert torch.equal(result[name], expected[name]), name
-    assert distance(result, expected) <= 2
+    assert distance(result, expected) <= 1
 
 
 def test_convolutions_in_groups_are_refused_as_by_peft(tmp_path):
@@ -146,4 +152,4 @@ def test_experts(turned, inputs, hidden, numbers, tmp_path):
     )
     folder = adapt(model(), configuration, tmp_path / "adapter")
     base = write_base(model(), tmp_path / "base.safetensors")
-    assert distance(moved(base, folder, numbers), merged_by_peft(model(), folder)) <= 2
+    assert distance(moved(base, folder, numbers), merged_by_peft(model(), folder)) <= 1

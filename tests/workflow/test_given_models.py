@@ -4,38 +4,54 @@ import re
 
 import numpy as np
 import pytest
+import torch
 import yaml
-from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file, save_file
 
-RESULTS = "results/given"
-REPORT = f"{RESULTS}/report.html"
-FOLDER = "others"
-MODELS = {"m1": f"{FOLDER}/m1.safetensors", "m10": f"{FOLDER}/{{task}}/m10.safetensors"}
-STUDY = {
-    "extends": "tiny",
-    "take": {
-        "experiments": ["clip", "resnet"],
-        "tables": ["accuracy", "sparsity", "cost", "gap"],
-        "figures": ["tradeoff", "spread", "signs"],
-    },
-    "experiments": {
-        "clip": {
-            "base": {"file": f"{FOLDER}/base.safetensors"},
-            "pretrain": None,
-            "finetune": None,
-            "pool": {"*": None, "files": MODELS},
-        },
-        "resnet": {
-            "trials": 1,
-            "base": {"file": f"{FOLDER}/original.safetensors"},
-            "finetune": None,
-            "pool": {
-                "*": None,
-                "files": {"ls0": f"{FOLDER}/ls0.safetensors", "ls1": f"{FOLDER}/ls1.safetensors"},
-            },
-        },
+from negmerge.files import read_json_records
+from released_files import save_whole, with_released_names
+from tiny_study import MODEL
+
+POOL = {
+    "m1": "others/clip_{task}_rand-m1_finetuned.pt",
+    "m10": "others/{task}/m10/finetuned.pt",
+}
+CLIP = {
+    "model": "tiny-clip-of-others",
+    "base": {"file": "others/zeroshot.pt", "manual": "Ask the authors."},
+    "pretrain": None,
+    "finetune": None,
+    "pool": {"*": None, "files": POOL, "manual": "Ask the authors."},
+    "methods": {"*": None, "pretrained": {}, "negmerge": {}},
+}
+RESNET = {
+    "trials": 1,
+    "base": {"file": "others/original.th"},
+    "finetune": None,
+    "pool": {
+        "*": None,
+        "files": {"ls0": "others/ls0.safetensors", "ls1": "others/ls1.safetensors"},
     },
 }
+STUDY = {
+    "extends": "tiny",
+    "take": {"experiments": ["clip", "resnet"], "tables": ["accuracy", "sparsity"], "figures": []},
+    "experiments": {"clip": CLIP, "resnet": RESNET},
+    "tables": {
+        "accuracy": {"rows": dict.fromkeys(("task-arithmetic", "uniform", "greedy", "conflict"))},
+        "sparsity": {"rows": {"uniform": None, "conflict": None}},
+    },
+}
+REPORT = "results/given/report.html"
+MERGED = "results/given/resnet/trial1/merged/negmerge.safetensors"
+
+
+def give(checkout):
+    """Add a study that is given models, which are not there."""
+    with open(checkout.folder / "config/models.yaml", "a") as stream:
+        yaml.safe_dump({CLIP["model"]: MODEL | {"weights": "others/whole.pt"}}, stream)
+    (checkout.folder / "config/studies/given.yaml").write_text(yaml.safe_dump(STUDY))
+    return checkout
 
 
 @pytest.fixture
@@ -43,38 +59,117 @@ def others(editable):
     """The finished study's models as files of others, and a study that is given them."""
     folder = editable.folder
     clip, resnet = folder / "results/tiny/clip", folder / "results/tiny/resnet/trial1"
-    text = load_file(clip / "text.safetensors")
-    (folder / FOLDER / "digits").mkdir(parents=True)
-    for name in ("m1", "m10"):
-        # A whole CLIP, as open_clip saves it.
-        state = load_file(clip / f"digits/finetuned/{name}.safetensors") | text
-        save_file(state, folder / MODELS[name].format(task="digits"))
-    save_file(load_file(clip / "base.safetensors") | text, folder / FOLDER / "base.safetensors")
-    for place in ("trained/original", "finetuned/ls0", "finetuned/ls1"):
-        state = load_file(resnet / f"{place}.safetensors")
-        # As in SalUn's code, which has the normalisation in its models.
-        state = {name.removeprefix("network."): value for name, value in state.items()}
-        channels = np.full((1, 3, 1, 1), 0.3, np.float32)
-        state |= {"normalize.mean": channels, "normalize.std": channels}
-        save_file(state, folder / FOLDER / f"{place.partition('/')[2]}.safetensors")
-    (folder / "config/studies/given.yaml").write_text(yaml.safe_dump(STUDY))
-    return editable
+    (folder / "others/digits/m10").mkdir(parents=True)
+    text, base = load_file(clip / "text.safetensors"), load_file(clip / "base.safetensors")
+    torch.save(base | text, folder / "others/whole.pt")
+    # Those of the authors: whole objects, and a state.
+    m1, m10 = (load_file(clip / f"digits/finetuned/{name}.safetensors") for name in POOL)
+    save_whole(folder / CLIP["base"]["file"], with_released_names(base, text))
+    torch.save(with_released_names(m1, text), folder / POOL["m1"].format(task="digits"))
+    save_whole(folder / POOL["m10"].format(task="digits"), with_released_names(m10, text))
+    # As in SalUn's code, which has the normalisation in its models, and torchvision's names.
+    channels = torch.full((1, 3, 1, 1), 0.3)
+    original = load_file(resnet / "trained/original.safetensors")
+    named = {name.removeprefix("network."): tensor for name, tensor in original.items()}
+    named |= {"normalize.mean": channels, "normalize.std": channels}
+    torch.save({"state_dict": named, "epoch": 3}, folder / RESNET["base"]["file"])
+    for name, place in RESNET["pool"]["files"].items():
+        save_file(load_file(resnet / f"finetuned/{name}.safetensors"), folder / place)
+    return give(editable)
+
+
+def same(path, other):
+    """Whether two files hold the same numbers by the same names; their headers may differ."""
+    found, expected = load_file(path), load_file(other)
+    return found.keys() == expected.keys() and all(
+        torch.equal(tensor, expected[name]) for name, tensor in found.items()
+    )
 
 
 def test_the_numbers_are_those_of_the_same_pool_trained_here(others):
-    run = others.snakemake("--cores", "2", "--", REPORT)
+    run = others.snakemake("--cores", "2", "--", REPORT, MERGED)
     assert run.returncode == 0, run.stderr
-    ran = set(re.findall(r"^Job \d+: (\w+):", run.stdout + run.stderr, flags=re.M))
-    assert {"base", "vector", "original", "merge", "report"} <= ran
-    assert not {"finetune", "prepare"} & ran
-    folder = others.folder / "results"
-    for task in ("clip/digits", "resnet/trial1"):
-        trained = sorted((folder / "tiny" / task / "vectors").iterdir())
-        for path in trained:
-            state = load_file(folder / "given" / task / "given" / path.name)
-            for name, tensor in load_file(path).items():
-                np.testing.assert_array_equal(state[name], tensor)
-    for place in ("merged/negmerge.safetensors", "scores/negmerge.json"):
-        for task in ("clip/digits", "resnet/trial1"):
-            ours, theirs = (folder / study / task / place for study in ("given", "tiny"))
-            assert ours.read_bytes() == theirs.read_bytes()
+    ran = set(re.findall(r"^Job \d+: (\w+): ", run.stdout + run.stderr, flags=re.M))
+    assert {"base", "vector", "original", "merge", "evaluate"} <= ran
+    assert not {"finetune", "train"} & ran
+    results = others.folder / "results"
+    assert same(results / "given/clip/base.safetensors", results / "tiny/clip/base.safetensors")
+    for task, points in (("clip/digits", POOL), ("resnet/trial1", RESNET["pool"]["files"])):
+        given, tiny = results / "given" / task, results / "tiny" / task
+        for point in points:
+            assert same(given / f"given/{point}.safetensors", tiny / f"vectors/{point}.safetensors")
+        place = "merged/negmerge.safetensors"
+        assert same(given / place, tiny / place)
+    for place in ("sweeps/negmerge.csv", "selected/negmerge.json", "scores/negmerge.json"):
+        found = results / "given/clip/digits" / place
+        assert found.read_bytes() == (results / "tiny/clip/digits" / place).read_bytes()
+    # The authors count the text part as well, where all vectors are zero.
+    counted = "clip/digits/sparsity/sparsity.json"
+    [ours], theirs = (read_json_records(results / study / counted) for study in ("given", "tiny"))
+    text = load_file(results / "tiny/clip/text.safetensors")
+    leftovers = sum(t.numel() for name, t in text.items() if not name.startswith("transformer."))
+    assert ours == {**theirs[1], "beside": leftovers}
+    shown = (results / "given/tables/sparsity.md").read_text()
+    assert f"{100 * (1 - ours['kept'] / (ours['state'] + leftovers)):.2f}" in shown
+    assert not others.planned(REPORT, MERGED)
+
+
+def test_a_missing_model_ends_the_run_before_its_first_job_but_not_a_plan(checkout, tmp_path):
+    given = give(checkout.copy(tmp_path / "workflow"))
+    assert "vector: clip, digits, m1" in given.planned(REPORT)
+    run = given.snakemake("--cores", "1", "--", REPORT)
+    assert run.returncode == 1
+    assert "Finished job" not in run.stderr
+    line = (
+        "error: others/zeroshot.pt and 2 more: no such file or folder, but the study is given this "
+        "model. Ask the authors\n"
+    )
+    assert line in run.stderr.replace(
+        "others/clip_digits_rand-m1_finetuned.pt", "others/zeroshot.pt"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("m1", lambda state: state.pop("model.visual.proj"), "tensor 'visual.proj' is missing"),
+        (
+            "m1",
+            lambda state: state.update({"model.visual.proj": torch.zeros(2, 3)}),
+            "tensor 'visual.proj' has shape [2, 3], expected [32, 16]",
+        ),
+        (
+            "m10",
+            lambda state: state.update({"model.logit_scale": torch.tensor(7.0)}),
+            "tensor 'logit_scale' is not that of the base, but only tensors that begin with "
+            "'visual.' may be fine-tuned",
+        ),
+        (
+            "m10",
+            lambda state: state["model.visual.proj"].fill_(np.nan),
+            "tensor 'model.visual.proj' holds 512 NaN or infinite of 512",
+        ),
+    ],
+)
+def test_a_model_that_does_not_fit_is_named_with_its_tensor(others, name, change, message):
+    place = others.folder / POOL[name].format(task="digits")
+    clip = others.folder / "results/tiny/clip"
+    image = load_file(clip / f"digits/finetuned/{name}.safetensors")
+    state = with_released_names(image, load_file(clip / "text.safetensors"))
+    change(state)
+    torch.save(state, place)
+    target = f"results/given/clip/digits/given/{name}.safetensors"
+    run = others.snakemake("--cores", "1", "--", target)
+    assert run.returncode == 1
+    log = (others.folder / f"results/given/logs/vector/clip/digits/{name}.log").read_text()
+    assert log == f"error: {POOL[name].format(task='digits')}: {message}\n"
+    assert not (others.folder / target).exists()
+
+
+def test_a_model_that_is_the_base_is_no_fine_tuned_one(others):
+    (others.folder / POOL["m1"].format(task="digits")).write_bytes(
+        (others.folder / CLIP["base"]["file"]).read_bytes()
+    )
+    run = others.snakemake("--cores", "1", "--", "results/given/clip/digits/given/m1.safetensors")
+    assert run.returncode == 1
+    assert "_finetuned.pt: equal to the base; expected a fine-tuned model" in run.stderr

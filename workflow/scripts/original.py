@@ -7,9 +7,9 @@ from negmerge.scenarios.given import read_model
 from negmerge.states import shapes, write_state
 
 with job(snakemake):
-    place, scenario = snakemake.params.place, snakemake.params.scenario
-    state, _ = read_model(place, scenario["model"])
-    model = build_classifier(scenario["model"], scenario["classes"])
+    params, place = snakemake.params, snakemake.params.place
+    state, _ = read_model(place, params.model)
+    model = build_classifier(params.model, params.classes)
     require_same_tensors(shapes(model.state_dict()), shapes(state), place)
     model.load_state_dict(state)
     write_state(snakemake.output.original, model.state_dict(), {"file": place})

@@ -16,6 +16,10 @@ STATE = (
 )
 
 
+# A command that is run more often than this for a coefficient is a slip of the hand.
+MOST = 1000
+
+
 def option(text: str) -> tuple[str, bool | float | str]:
     """Read NAME=VALUE, with a number as a number, and true and false as truth values."""
     name, equals, value = text.partition("=")
@@ -45,6 +49,21 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def coefficients(text: str) -> list[float]:
+    """Read START:STOP:STEP as the numbers from START on, to STOP at most."""
+    try:
+        start, stop, step = map(finite, text.split(":"))
+        count = math.floor((stop - start) / step + 1e-9)
+    except (ValueError, ZeroDivisionError, argparse.ArgumentTypeError):
+        start = stop = step = count = -1
+    if not (start >= 0 and step > 0 and 0 <= count < MOST):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not START:STOP:STEP, such as 0:1:0.05, of {MOST} numbers at most"
+        )
+    # Rounded, so that they print as they are meant.
+    return [round(start + number * step, 10) for number in range(count + 1)]
 
 
 def add_pool(command: argparse.ArgumentParser) -> None:
@@ -104,6 +123,34 @@ def add_dtype(command: argparse.ArgumentParser) -> None:
         choices=("auto", "float32", "bfloat16", "float16"),
         default="auto",
         help="of the output; auto is that of BASE",
+    )
+
+
+def add_evaluation(command: argparse.ArgumentParser) -> None:
+    """Add how the command that `--evaluate` names chooses a coefficient."""
+    command.add_argument(
+        "--keep",
+        metavar="SHARE",
+        type=finite,
+        help="the share of the base's control score to keep; 0.95 if none is given",
+    )
+    command.add_argument(
+        "--coefficients",
+        metavar="START:STOP:STEP",
+        type=coefficients,
+        help="the grid; 0:1:0.05 if none is given; 0, the base, is always in it",
+    )
+    command.add_argument(
+        "--search",
+        choices=("full", "fewer"),
+        help="full (the default) measures the whole grid; fewer about log2 of it by bisection, "
+        "with the same choice where both scores fall as the coefficient grows",
+    )
+    command.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=finite,
+        help="stop a run of CMD that takes longer; without it, it may take for ever",
     )
 
 

@@ -22,6 +22,7 @@ WEIGHTS = (
     "adapter_model.safetensors.index.json",
     "adapter_model.bin.index.json",
 )
+HEADS = ("lm_head", "embed_out", "output")
 
 
 class Adapter:
@@ -149,8 +150,9 @@ def _find(
                 f"{folder}: stores {path!r} whole (modules_to_save), which {base.path} lacks; "
                 f"leave it out with --exclude '{path}', or give a base that has it"
             )
+        tied = "; a head that is tied to the embeddings has none of its own" * (path in HEADS)
         raise UserError(
-            f"{folder}: changes {path!r}, which {base.path} lacks; {missing(path, known)}"
+            f"{folder}: changes {path!r}, which {base.path} lacks{tied}; {missing(path, known)}"
         )
     return found
 

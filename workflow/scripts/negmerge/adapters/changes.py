@@ -116,7 +116,8 @@ class LowRank:
         a, b = widen(a.to(device)), widen(b.to(device))
         dtype = torch.promote_types(a.dtype, b.dtype)
         product = b.to(dtype) @ a.to(dtype)
-        rows = (product.T if self.transposed else product) * self.scale
+        product *= self.scale
+        rows = product.T if self.transposed else product
         return rows.reshape(-1)[start - first * width : stop - first * width]
 
 

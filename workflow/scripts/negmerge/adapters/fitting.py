@@ -2,20 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
 
 from negmerge.adapters.changes import Change, LowRank, Offset, Rows, Value
 from negmerge.adapters.configuration import Configuration
 from negmerge.adapters.orientation import Orientation
+from negmerge.adapters.parameters import parameter_changes, targeted
 from negmerge.adapters.parts import Module
 from negmerge.checkpoints import StoredState
 from negmerge.errors import UserError
 
 Changes = dict[str, list[Change]]
-
-
-class Misfit(UserError):
-    """A change that does not fit the tensor of the base that it is for."""
 
 
 @dataclass
@@ -55,9 +51,12 @@ class Fitting:
             for part, key in module.values.items():
                 self._replace(found, f"{target}.{part}", key)
         factored = [module for module in modules if "lora_A" in module.factors]
-        parameters = self._parameters(modules[0].path, target)
+        parameters = targeted(self.base, self.configuration, modules[0].path, target)
         if factored and parameters:
-            self._parameter_changes(found, factored, modules[0].path, parameters)
+            of_parameters = parameter_changes(
+                self.file, self.configuration, self.base, self.label, factored, parameters
+            )
+            found |= {name: [change] for name, change in of_parameters.items()}
         elif factored:
             self._layer(found, factored, target)
         for module in modules:
@@ -76,7 +75,7 @@ class Fitting:
         """Add the change of a layer: linear, Conv1D, convolution or attention."""
         module, path = modules[0], modules[0].path
         if len(modules) > 1:
-            raise Misfit(f"{self.label}: {path!r} is changed {len(modules)} times")
+            raise UserError(f"{self.label}: {path!r} is changed {len(modules)} times")
         parent = target.rpartition(".")[0]
         twice = module.inside and f"{parent}.in_proj_weight" in self._names
         if twice:
@@ -107,7 +106,7 @@ class Fitting:
         shape = self._shape(name, change.a)
         if len(a) > 2:
             if a[2:] == shape[2:] and b[0] == shape[0] and (a[1] != shape[1] or b[1] != a[0]):
-                raise Misfit(
+                raise UserError(
                     f"{self.label}: {name!r} is a convolution in groups, whose change PEFT cannot "
                     "merge either"
                 )
@@ -140,88 +139,20 @@ class Fitting:
         )
         shape = self._shape(name, key)
         if self.file.shape(key) != (len(indices), *shape[1:]) or len(set(indices)) < len(indices):
-            raise Misfit(
+            raise UserError(
                 f"{self.label}: {key!r} holds {list(self.file.shape(key))}, expected a row of "
                 f"{list(shape[1:])} for each of {len(indices)} trainable_token_indices"
             )
         if not all(0 <= index < shape[0] for index in indices):
-            raise Misfit(
+            raise UserError(
                 f"{self.label}: trainable_token_indices up to {max(indices)}, but {name!r} of the "
                 f"base has {shape[0]} rows"
             )
         found.setdefault(name, []).append(Rows(self.file, key, tuple(indices)))
 
-    def _parameters(self, path: str, target: str) -> list[str]:
-        """List the tensors of a module of the base that are changed as parameters."""
-        ends = self.configuration.target_parameters
-        return [
-            name
-            for name in self.base.names
-            if name.rpartition(".")[0] == target
-            and f".{path}.{name.rpartition('.')[2]}".endswith(tuple(f".{end}" for end in ends))
-        ]
-
-    def _parameter_changes(
-        self, found: Changes, modules: Sequence[Module], path: str, names: list[str]
-    ) -> None:
-        """Add the changes of parameters; the file tells which is which by their shapes alone."""
-        possible = [
-            assigned
-            for order in permutations(names, len(modules))
-            if (assigned := self._assign(modules, path, order)) is not None
-        ]
-        if len(modules) != len(names) or len(possible) != 1:
-            raise Misfit(
-                f"{self.label}: {len(modules)} changes of {path!r} fit {', '.join(names)} of the "
-                f"base in {len(possible)} ways, expected one"
-            )
-        for name, change in possible[0].items():
-            found.setdefault(name, []).append(change)
-
-    def _assign(
-        self, modules: Sequence[Module], path: str, names: Sequence[str]
-    ) -> dict[str, LowRank] | None:
-        """Return the changes if each fits the parameter at its place."""
-        assigned, turned = {}, set()
-        for module, name in zip(modules, names, strict=True):
-            shape = self.base.shape(name)
-            full = f"{path}.{name.rpartition('.')[2]}"
-            experts = shape[0] if len(shape) == 3 else 1
-            change = LowRank(
-                self.file,
-                module.factors["lora_A"],
-                module.factors["lora_B"],
-                self.configuration.scale(full),
-                experts=experts,
-                layer="parameter",
-            )
-            product = (change.outputs, change.inputs)
-            rank = self.configuration.rank(full) * experts
-            ranks = (self.file.shape(change.a)[0], self.file.shape(change.b)[1])
-            fits = product in (shape[-2:], shape[:-3:-1]) if experts > 1 else product == shape
-            if len(shape) not in (2, 3) or ranks != (rank, rank) or not fits:
-                return None
-            if experts > 1 and product[0] != product[1]:
-                turned.add(product != shape[-2:])
-            assigned[name] = change
-        square = any(
-            change.experts > 1 and change.inputs == change.outputs for change in assigned.values()
-        )
-        if square and len(turned) != 1:
-            raise Misfit(
-                f"{self.label}: cannot tell whether the square matrices of {path!r} are stored as "
-                "inputs x outputs"
-            )
-        if turned == {True}:
-            return {
-                name: replace(change, transposed=change.experts > 1)
-                for name, change in assigned.items()
-            }
-        return assigned if len(turned) < 2 else None
-
     def _shape(self, name: str, key: str) -> tuple[int, ...]:
         if name not in self._names:
-            raise Misfit(f"{self.label}: {key!r} changes {name!r}, which the base lacks")
+            raise UserError(f"{self.label}: {key!r} changes {name!r}, which the base lacks")
         return self.base.shape(name)
 
     def _require(self, name: str, shape: Sequence[int], key: str) -> None:
@@ -231,7 +162,7 @@ class Fitting:
         if shape == expected or (self.cut and larger):
             return
         advice = "; --vocabulary base cuts it to the base's rows" if larger else ""
-        raise Misfit(
+        raise UserError(
             f"{self.label}: the change of {name!r} has shape {list(shape)}, but {self.base.path} "
             f"has {list(expected)} there; the adapter belongs to another base{advice}"
         )
@@ -240,7 +171,7 @@ class Fitting:
         rank = self.configuration.rank(path)
         found = (self.file.shape(change.a)[0], self.file.shape(change.b)[1])
         if found != (rank, rank):
-            raise Misfit(
+            raise UserError(
                 f"{self.label}: the factors of {path!r} have ranks {found[0]} and {found[1]}, "
                 f"expected {rank} by adapter_config.json"
             )

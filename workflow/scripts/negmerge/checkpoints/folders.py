@@ -9,7 +9,7 @@ from negmerge.errors import UserError
 # How safetensors files and those of torch begin: in transformers and timm, open_clip, diffusers.
 STEMS = ("model", "open_clip_model", "diffusion_pytorch_model")
 TORCH = ("pytorch_model", "open_clip_pytorch_model", "diffusion_pytorch_model")
-SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".th", ".ckpt")
+SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".th", ".ckpt", ".pth.tar")
 # What trainings leave beside the weights, under the same suffixes.
 BESIDE = re.compile(r"(adapter_model|optim|random_states|rng_state|scal|sched|training_args)")
 SHARD = re.compile(r"-\d+-of-\d+\.\w+$")

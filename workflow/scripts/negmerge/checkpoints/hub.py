@@ -62,7 +62,7 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
     except Exception as error:
         at = f" --revision {revision}" if revision else ""
         raise UserError(
-            f"{repository}: not whole in the cache of the hub, which does not answer "
+            f"{repository}: not whole in the hub's cache, and the hub does not give it "
             f"({type(error).__name__}); fetch it by `hf download {repository}{at}`"
         ) from error
     return Path(folder) / inside

@@ -10,6 +10,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints.pickles import named_in, stand_in
 from negmerge.errors import UserError
 
 # What trainings note beside the weights, and torch's safe loader does not know. Classes that do
@@ -27,6 +28,8 @@ NOTED = (
     "pathlib.PosixPath",
     "pathlib._local.PosixPath",
 )
+# Before torch 1.6: two numbers, facts of the machine, the object, and a list of its storages.
+LEGACY_PICKLES = 5
 
 
 def load(path: Path) -> object:
@@ -35,14 +38,16 @@ def load(path: Path) -> object:
     Raises:
         UserError: the file is cut, holds other objects or is another archive.
     """
-    # torch maps a packed archive as if it were none, and its numbers would be others.
-    mapped = zipfile.is_zipfile(path) and all(
-        entry.compress_type == zipfile.ZIP_STORED for entry in _entries(path)
-    )
-    stand_ins = [_stand_in(name) for name in NOTED]
+    mapped = zipfile.is_zipfile(path)
+    if mapped:
+        _require_archive(path)
+    stand_ins = [stand_in(*name.rsplit(".", 1)) for name in NOTED]
     try:
+        _look_at_pickles(path, mapped)
         with torch.serialization.safe_globals(stand_ins):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except UserError:
+        raise
     except Exception as error:  # torch raises many kinds for a file that is cut or lies
         _refuse(path, error)
 
@@ -53,11 +58,16 @@ def require_plain(path: Path, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         UserError: one is not.
     """
+    held = path.stat().st_size
     for name, tensor in tensors.items():
         kind = "without numbers" if tensor.is_meta else tensor.layout
         if tensor.is_quantized or kind != torch.strided:
             kind = "quantised" if tensor.is_quantized else kind
             raise UserError(f"{path}: tensor {name!r} is {kind}, expected a plain array")
+        if tensor.nbytes > held:
+            raise UserError(
+                f"{path}: tensor {name!r} claims {tensor.nbytes:,} bytes, the file has {held:,}"
+            )
     if zipfile.is_zipfile(path):
         # torch maps what the file says, without a look at what it has.
         storages = (tensor.untyped_storage() for tensor in tensors.values())
@@ -67,13 +77,17 @@ def require_plain(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _entries(path: Path) -> list[zipfile.ZipInfo]:
-    """List what a zip archive holds.
+    with zipfile.ZipFile(path) as archive:
+        return archive.infolist()
+
+
+def _require_archive(path: Path) -> None:
+    """Check that a zip archive is one that torch can map.
 
     Raises:
-        UserError: it is none of torch, or TorchScript.
+        UserError: it is not, or TorchScript.
     """
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
+    entries = _entries(path)
     inside = {entry.filename.partition("/")[2] for entry in entries}
     if "data.pkl" not in inside:
         raise UserError(f"{path}: a zip archive, expected one written by torch.save")
@@ -82,18 +96,26 @@ def _entries(path: Path) -> list[zipfile.ZipInfo]:
             f"{path}: a TorchScript archive, which holds code; if you trust it, save its weights: "
             f"torch.save(torch.jit.load({path.name!r}, 'cpu').state_dict(), 'state.pt')"
         )
-    return entries
+    # torch would map packed numbers as if they were none.
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise UserError(f"{path}: its numbers are packed; write it again by torch.save")
 
 
-def _stand_in(name: str) -> type:
-    module, _, word = name.rpartition(".")
-    body = {
-        "__module__": module,
-        "__qualname__": word,
-        "__init__": lambda self, *_, **__: None,
-        "__setstate__": lambda self, _: None,
-    }
-    return type(word, (), body)
+def _look_at_pickles(path: Path, is_archive: bool) -> None:
+    """Check that the pickles of a file can be loaded without ending the process.
+
+    Raises:
+        UserError: one may be nested too deep.
+    """
+    if not is_archive:
+        with open(path, "rb") as stream:
+            for _ in range(LEGACY_PICKLES):
+                named_in(stream, path)
+        return
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.filename.endswith("data.pkl"):
+                named_in(archive.read(entry), path)
 
 
 def _refuse(path: Path, error: Exception) -> NoReturn:

@@ -1,17 +1,30 @@
-"""Print how far the vectors of a pool agree, layer by layer."""
+"""Print how far the vectors of a pool agree, and which of them is unlike the others."""
 
 import argparse
 import sys
+from pathlib import Path
 
 from negmerge import arguments
 
-SUMMARY = "show how far task vectors agree: signs, zeros and cosines, layer by layer"
-EPILOG = "example:\n  negmerge inspect pool/*.safetensors --base base.safetensors"
+SUMMARY = "show how far a pool agrees: signs and cosines, by layer, kind of layer and member"
+EPILOG = (
+    "The layers come first and the summary last. A member is marked `unlike` if its mean cosine\n"
+    "to the others is far below what theirs are.\n\n"
+    "example:\n  negmerge inspect pool/*/ --base base/ --plot pool.png"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the pool."""
+    """Add the pool, and where the figure goes."""
     arguments.add_pool(parser)
+    arguments.add_choice(parser)
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=Path,
+        help="a figure (.png or .pdf) of the layers' agreement and the members' cosines",
+    )
+    arguments.add_threads(parser)
     arguments.add_json(parser)
 
 
@@ -19,11 +32,26 @@ def run(options: argparse.Namespace) -> None:
     """Compare the vectors.
 
     Raises:
-        UserError: a file is wrong.
+        UserError: a file is wrong, or no figure can be drawn.
     """
-    from negmerge.merging.inspection import describe, inspect_files
+    from negmerge.merging.inspection import inspect_files
+    from negmerge.standalone.inspection_figure import draw, require_plot
+    from negmerge.standalone.inspection_table import describe
 
+    if options.plot:
+        require_plot(options.plot)
     report = inspect_files(
-        options.files, options.base, key=options.key, progress=sys.stderr.isatty()
+        options.files,
+        options.base,
+        include=options.include,
+        exclude=options.exclude,
+        vocabulary=options.vocabulary,
+        key=options.key,
+        threads=options.threads,
+        progress=sys.stderr.isatty(),
     )
+    for note in report["notes"]:
+        arguments.tell(note)
+    if options.plot:
+        draw(report, options.plot)
     arguments.print_report(options, report, describe(report))

@@ -6,14 +6,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from negmerge import arguments, plugins
+from negmerge.errors import UserError
 
 SUMMARY = "make a model forget what the models of a pool were fine-tuned on"
 EPILOG = (
     f"methods: {', '.join(plugins.names(plugins.MERGE_METHODS))}\n\n"
     "OUT is a folder that loads like BASE, if BASE is one, else a safetensors file. An\n"
     "interrupted run leaves nothing at OUT; the same command goes on where it was.\n\n"
-    "example:\n"
-    "  negmerge unlearn base/ pool/*/ -o unlearned/ --coefficient 0.9"
+    "CMD is run on the base and on a model for each coefficient; {model} in it becomes the place\n"
+    "of the model. Its last line must be JSON with two numbers, larger where more is remembered:\n"
+    '{"forget": 0.41, "control": 0.63}. Chosen is the lowest forget score that keeps the share\n'
+    "--keep of the base's control score; among equals, the smaller coefficient. CMD is split into\n"
+    "words as a shell does, but no shell runs it: for a pipe, write \"sh -c '...'\".\n\n"
+    "examples:\n"
+    "  negmerge unlearn base/ pool/*/ -o unlearned/ --coefficient 0.9\n"
+    "  negmerge unlearn base/ pool/*/ -o unlearned/ --evaluate 'python my_eval.py {model}'"
 )
 
 
@@ -28,19 +35,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="a model fine-tuned from it, likewise, or an adapter",
     )
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--coefficient",
         metavar="C",
         type=arguments.finite,
         help="the scale of the subtracted vector",
     )
+    what.add_argument(
+        "--evaluate",
+        metavar="CMD",
+        help="choose the coefficient by the scores that CMD prints for the model {model}",
+    )
+    what.add_argument(
+        "--vector-only", action="store_true", help="write the merged vector, subtract nothing"
+    )
+    arguments.add_evaluation(parser)
     parser.add_argument("--method", metavar="METHOD", default="negmerge", help="how to merge")
     arguments.add_options(parser)
     arguments.add_choice(parser)
     arguments.add_key(parser)
     arguments.add_dtype(parser)
     parser.add_argument(
-        "--vector-only", action="store_true", help="write the merged vector, subtract nothing"
+        "--adapter",
+        metavar="RANK",
+        help="write an adapter of this rank, not a model; exact is one that loses nothing, of a "
+        "pool of adapters by a method that is linear, such as uniform",
     )
     parser.add_argument(
         "--max-shard-size",
@@ -58,33 +78,62 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: an input is wrong, or the output cannot be written.
     """
-    from negmerge.standalone.unlearning import unlearn
-
-    report = unlearn(
-        options.base,
-        options.pool,
-        options.output,
-        method=options.method,
-        coefficient=options.coefficient,
-        dtype=options.dtype,
-        vector_only=options.vector_only,
-        include=options.include,
-        exclude=options.exclude,
-        vocabulary=options.vocabulary,
-        key=options.key,
-        max_shard_size=options.max_shard_size,
-        force=options.force,
-        threads=options.threads,
-        device=options.device,
-        progress=sys.stderr.isatty(),
-        tell=arguments.tell,
-        command=arguments.command_line(),
+    names = ("keep", "coefficients", "search", "timeout")
+    given = {name: vars(options)[name] for name in names if vars(options)[name] is not None}
+    how = {
+        "method": options.method,
+        "dtype": options.dtype,
+        "include": options.include,
+        "exclude": options.exclude,
+        "vocabulary": options.vocabulary,
+        "key": options.key,
+        "adapter": options.adapter,
+        "max_shard_size": options.max_shard_size,
+        "force": options.force,
+        "threads": options.threads,
+        "device": options.device,
+        "progress": sys.stderr.isatty(),
+        "tell": arguments.tell,
+        "command": arguments.command_line(),
         **dict(options.option),
-    )
+    }
+    if options.evaluate is not None:
+        from negmerge.standalone.evaluating import unlearn_by_evaluation
+
+        report = unlearn_by_evaluation(
+            options.base, options.pool, options.output, options.evaluate, **given, **how
+        )
+    elif given:
+        raise UserError(f"--{next(iter(given))} goes with --evaluate, which is missing")
+    else:
+        from negmerge.standalone.unlearning import unlearn
+
+        report = unlearn(
+            options.base,
+            options.pool,
+            options.output,
+            coefficient=options.coefficient,
+            vector_only=options.vector_only,
+            **how,
+        )
     arguments.print_report(options, report, _lines(options.output, report))
 
 
 def _lines(output: Path, report: Mapping) -> Iterator[str]:
     kept, numbers = report["kept"], report["numbers"]
     share = 100 * kept / max(numbers, 1)
+    if "evaluation" in report:
+        yield from _chosen(report)
+    for name, lost in report.get("adapter", {}).get("tensors", {}).items():
+        yield f"{name}: {100 * lost:.2f} % lost"
     yield f"{output}: the vector changes {kept:,} of {numbers:,} numbers ({share:.2f} %)"
+
+
+def _chosen(report: Mapping) -> Iterator[str]:
+    measured = {one["coefficient"]: one for one in report["evaluation"]["measurements"]}
+    base, chosen = measured[0], measured[report["coefficient"]]
+    yield (
+        f"coefficient {report['coefficient']:g}: forget from {base['forget']:.4g} to "
+        f"{chosen['forget']:.4g}, control from {base['control']:.4g} to {chosen['control']:.4g} "
+        f"({100 * chosen['control'] / base['control']:.1f} %)"
+    )

@@ -21,7 +21,7 @@ from negmerge.merging.devices import to_device
 from negmerge.merging.workers import Workers
 from negmerge.vectors import widen
 
-NUMBERS = 2**16
+NUMBERS = 2**17
 # On a GPU, starting the work on a small block takes as long as the work.
 GPU_NUMBERS = 2**21
 
@@ -135,19 +135,26 @@ class Block:
         Raises:
             NotFinite: they hold NaN or an infinity.
         """
-        rows = self._rows(source)
+        rows = self._flat(source)
         if not is_finite(rows):
             if self.origin is not None:
                 require_finite(self.origin, self.name, self.vectors.base.path)
             require_finite(rows, self.name, source.label)
-        return rows
+        return self.in_rows(rows)
 
-    def unchecked(self) -> Iterator[Tensor]:
-        """Yield what iterating does, for those who pass a sum of all vectors to `check`."""
-        return map(self._rows, self.vectors.sources)
+    def flat(self) -> Iterator[Tensor]:
+        """Yield the block's numbers of each vector, flattened, and not looked at for NaN.
+
+        This is faster than iterating; whoever takes it passes a sum of all vectors to `check`.
+        """
+        return map(self._flat, self.vectors.sources)
+
+    def in_rows(self, flat: Tensor) -> Tensor:
+        """View the block's flattened numbers as rows and columns."""
+        return flat.view(-1, self.shape[-1] if self.shape else 1)
 
     def check(self, total: Tensor) -> None:
-        """Find what made a sum of all vectors NaN or infinite, if anything did.
+        """Look whether a sum of all vectors shows a NaN or an infinity, and then for its vector.
 
         Raises:
             NotFinite: a vector holds NaN or an infinity.
@@ -160,9 +167,9 @@ class Block:
         """Return the rows of all vectors at once: (vectors, rows, columns)."""
         return torch.stack(list(self))
 
-    def _rows(self, source: Source) -> Tensor:
-        wide = source.rows(self).to(self.vectors.dtypes[self.name])
-        return wide.view(-1, self.shape[-1] if self.shape else 1)
+    def _flat(self, source: Source) -> Tensor:
+        rows, dtype = source.rows(self), self.vectors.dtypes[self.name]
+        return rows if rows.dtype == dtype else rows.to(dtype)
 
 
 class Vectors:

@@ -153,7 +153,7 @@ def merge_files(
 
         def write(block: Block, rows: Tensor) -> int:
             file.write(block.name, block.start, rows)
-            return int(rows.count_nonzero())
+            return int(rows.bool().sum())
 
         with workers:
             merged = combined(chosen, settings, vectors, progress, write)

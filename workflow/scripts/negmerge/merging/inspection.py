@@ -1,6 +1,7 @@
 """What the task vectors of a pool have in common."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,17 +9,20 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from negmerge.merging.agreement import summarise
+from negmerge.merging.agreement import signs_agree
 from negmerge.merging.blocks import NUMBERS, Block
+from negmerge.merging.layer_kinds import kind
+from negmerge.merging.likeness import cosines, mean_to_others, outliers, pairs
 from negmerge.merging.pool import open_pool
+from negmerge.merging.workers import Workers
 
-# Products of pairs need a block of all vectors at once, in float64: 128 MiB.
-STACKED = 2**24
+# Products of pairs need a block of all vectors at once, in float64: 16 MiB for each thread.
+STACKED = 2**21
 
 
 @dataclass
-class Layer:
-    """Counts over the tensors of one layer.
+class Counts:
+    """Counts over a part of the model.
 
     Attributes:
         products: the scalar product of each pair of vectors.
@@ -29,8 +33,8 @@ class Layer:
     agreeing: int = 0
     zeros: int = 0
 
-    def add(self, other: "Layer") -> None:
-        """Add the counts of another part of the model."""
+    def add(self, other: "Counts") -> None:
+        """Add the counts of another part."""
         self.products += other.products
         self.numbers += other.numbers
         self.agreeing += other.agreeing
@@ -39,15 +43,12 @@ class Layer:
     def summary(self) -> dict[str, float | None]:
         """Return the shares and the mean cosine; None where they are of nothing."""
         count, numbers = len(self.products), self.numbers
-        lengths = self.products.diagonal().sqrt()
-        first, second = torch.triu_indices(count, count, offset=1)
-        scales = lengths[first] * lengths[second]
-        cosines = (self.products[first, second] / scales)[scales > 0]
+        found = pairs(cosines(self.products))
         return {
             "numbers": numbers,
             "agree": self.agreeing / numbers if numbers else None,
             "zeros": self.zeros / (numbers * count) if numbers else None,
-            "cosine": float(cosines.mean()) if len(cosines) else None,
+            "cosine": float(found.mean()) if len(found) else None,
         }
 
 
@@ -55,61 +56,107 @@ def inspect_files(
     paths: Sequence[str | Path],
     base: str | Path | None = None,
     *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    vocabulary: str | None = None,
     key: str | None = None,
+    threads: int = 1,
     progress: bool = False,
 ) -> dict:
     """Compare task vectors layer by layer, block by block.
 
     Args:
-        paths: task vectors, or checkpoints where `base` is given; each as `open_state` reads
+        paths: task vectors, or models and adapters where `base` is given; each as `open_pool` reads
             them.
         base: the checkpoint before fine-tuning.
-        key: as in `open_state`, for all of them.
+        include: see `open_pool`, as the next three.
+        exclude: as `include`.
+        vocabulary: as `include`.
+        key: as `include`.
+        threads: how many blocks are looked at at a time; no number depends on it.
         progress: show a bar on standard error.
 
     Returns:
-        `inputs`, `base` (paths), `all` and, by name, `layers`. A layer is a tensor's name without
-        its last part. Each has `numbers` (in one vector), `agree` (share of them on which all
-        vectors have the same non-zero sign), `zeros` (share of the numbers of all vectors) and
-        `cosine` (mean over the pairs of vectors that are not zero there; None without such a pair).
+        `inputs`, `base` (as they were given), `notes` (lines for the user), `chance` (the share on
+        which as many vectors of random signs agree), `all` and, by name, `layers` and `kinds`. A
+        layer is a tensor's name without its last part; a kind is that of `layer_kinds`. Each has
+        `numbers` (in one vector), `agree` (share of them on which all vectors have the same
+        non-zero sign), `zeros` (share of the numbers of all vectors) and `cosine` (mean over the
+        pairs of vectors that are not zero there; None without such a pair); a layer also has the
+        `kind` of its largest tensor. `members`, in the order of the inputs, have `name`, `norm`,
+        `cosine` (mean to the others, None alone), `lowest` (the smallest to another) and `outlier`
+        (see `likeness.outliers`); `cosines` is the matrix of all pairs, None where one is zero.
 
     Raises:
         UserError: as `merge_files`.
     """
-    numbers = max(min(NUMBERS, STACKED // len(paths)), 1)
-    pool = open_pool(base, paths, key=key, block_numbers=numbers).vectors
-    names = sorted({_layer(name) for name in pool.shapes})
-    layers = {name: Layer(_no_products(len(paths))) for name in names}
-    with tqdm(
-        total=pool.size, desc="inspect", unit=" numbers", unit_scale=True, disable=not progress
-    ) as bar:
-        for block in pool.blocks():
-            layers[_layer(block.name)].add(_counts(block))
-            bar.update(block.stop - block.start)
-    whole = Layer(_no_products(len(paths)))
-    for layer in layers.values():
-        whole.add(layer)
+    workers = Workers(threads)
+    pool = open_pool(
+        base,
+        paths,
+        include=include,
+        exclude=exclude,
+        vocabulary=vocabulary,
+        key=key,
+        block_numbers=max(min(NUMBERS, STACKED // len(paths)), 1),
+        workers=workers,
+    )
+    shapes = pool.vectors.shapes
+    with (
+        workers,
+        tqdm(
+            total=pool.vectors.size,
+            desc="inspect",
+            unit=" numbers",
+            unit_scale=True,
+            disable=not progress,
+        ) as bar,
+    ):
+        pool.vectors.passed = bar.update
+        tensors = _gathered(pool.vectors.map(_counts), lambda name: name, len(paths))
+    for name in shapes:
+        tensors.setdefault(name, _nothing(len(paths)))
+    kinds = {name: kind(name, shape) for name, shape in shapes.items()}
+    whole = _gathered(tensors.items(), lambda name: None, len(paths)).get(None)
+    whole = whole or _nothing(len(paths))
     return {
         "inputs": [str(path) for path in paths],
         "base": None if base is None else str(base),
-        "layers": {name: layer.summary() for name, layer in layers.items()},
+        "notes": pool.notes,
+        "chance": 2.0 ** (1 - len(paths)),
+        "layers": _layers(tensors, kinds, len(paths)),
+        "kinds": _summaries(_gathered(tensors.items(), kinds.__getitem__, len(paths))),
+        "members": _members([str(path) for path in paths], whole.products),
+        "cosines": [[_known(c) for c in row] for row in cosines(whole.products).tolist()],
         "all": whole.summary(),
     }
 
 
-def describe(report: dict) -> Iterator[str]:
-    """Yield a report of `inspect_files` as a table for people."""
-    rows = [*report["layers"].items(), ("all", report["all"])]
-    width = max(len("layer"), *(len(name) for name, _ in rows))
-    yield f"{'layer':{width}}  {'numbers':>15}  {'agree':>8}  {'zeros':>8}  {'cosine':>7}"
-    for name, row in rows:
-        shares = [_show(row[key], ".2%", 8) for key in ("agree", "zeros")]
-        cells = [f"{row['numbers']:>15,}", *shares, _show(row["cosine"], ".4f", 7)]
-        yield "  ".join([f"{name:{width}}", *cells])
+def _counts(block: Block) -> tuple[str, Counts]:
+    vectors = block.stack().flatten(1)
+    wide = vectors.double()
+    zeros = vectors.numel() - int(vectors.count_nonzero())
+    agreeing = int(signs_agree(vectors.amin(0), vectors.amax(0)).sum())
+    return block.name, Counts(wide @ wide.T, vectors.shape[1], agreeing, zeros)
 
 
-def _show(value: float | None, form: str, width: int) -> str:
-    return f"{'-' if value is None else format(value, form):>{width}}"
+def _nothing(count: int) -> Counts:
+    return Counts(torch.zeros(count, count, dtype=torch.float64))
+
+
+def _gathered(counted, group_of: Callable[[str], Hashable], count: int) -> dict:
+    """Add up counts of tensors, or parts of them, by what group they belong to."""
+    found: dict = {}
+    for name, counts in counted:
+        found.setdefault(group_of(name), _nothing(count)).add(counts)
+    return found
+
+
+def _layers(tensors: Mapping[str, Counts], kinds: Mapping[str, str], count: int) -> dict:
+    found = _summaries(_gathered(tensors.items(), _layer, count))
+    for name in sorted(tensors, key=lambda name: tensors[name].numbers):
+        found[_layer(name)]["kind"] = kinds[name]
+    return found
 
 
 def _layer(name: str) -> str:
@@ -117,12 +164,34 @@ def _layer(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-def _no_products(count: int) -> Tensor:
-    return torch.zeros(count, count, dtype=torch.float64)
+def _summaries(counts: Mapping[str, Counts]) -> dict[str, dict]:
+    """Return the summaries in the order of the names, in which 2 comes before 10."""
+
+    def order(name: str) -> list[str]:
+        return [p.zfill(12) if p.isdecimal() else p for p in re.split(r"(\d+)", name)]
+
+    return {name: counts[name].summary() for name in sorted(counts, key=order)}
 
 
-def _counts(block: Block) -> Layer:
-    vectors = block.stack().flatten(1)
-    wide = vectors.double()
-    zeros = vectors.numel() - int(vectors.count_nonzero())
-    return Layer(wide @ wide.T, vectors.shape[1], int(summarise(vectors).agree.sum()), zeros)
+def _members(names: Sequence[str], products: Tensor) -> list[dict]:
+    matrix = cosines(products)
+    norms, means, apart = products.diagonal().sqrt(), mean_to_others(matrix), outliers(matrix)
+    found = []
+    for place, name in enumerate(names):
+        others = [c for other, c in enumerate(matrix[place].tolist()) if other != place]
+        known = [c for c in others if _known(c) is not None]
+        found.append(
+            {
+                "name": name,
+                "norm": float(norms[place]),
+                "cosine": float(means[place]) if others else None,
+                "lowest": min(known, default=None),
+                "outlier": place in apart,
+            }
+        )
+    return found
+
+
+def _known(number: float) -> float | None:
+    """Return a number, or None for NaN, which JSON does not have."""
+    return None if number != number else number

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from negmerge.merging import sampling
 from negmerge.merging.blocks import Block, Vectors
 
 BITS = 16
@@ -156,8 +157,13 @@ def magnitudes(
     vectors: Vectors, *places: int, names: Sequence[str] | None = None
 ) -> list[list[float]]:
     """Find order statistics of each vector's magnitudes, over some tensors or all; see `select`."""
-    visit = passes(vectors, lambda block: (vector.abs() for vector in block), names)
-    return select(visit, [places] * len(vectors), widest(vectors, names))
+    found = None
+    if names is None and sampling.suits(vectors):
+        found = sampling.magnitudes(vectors, places)
+    if found is None:
+        visit = passes(vectors, lambda block: map(torch.abs, block.flat()), names)
+        found = select(visit, [places] * len(vectors), widest(vectors, names))
+    return found
 
 
 def widest(vectors: Vectors, names: Sequence[str] | None = None) -> torch.dtype:

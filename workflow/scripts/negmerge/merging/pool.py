@@ -106,20 +106,15 @@ def open_pool(
         workers,
         origin,
     )
-    return Pool(
-        vectors,
-        [short_name(member) for member in members],
-        aligned,
-        origin,
-        ties,
-        [group for group in groups if group not in ties],
-        chosen,
-        [
-            *opened.twice(),
-            *(f"{option} fits {listed(fitting)}" for option, fitting in chosen.items()),
-            *(note for one in aligned for note in one.notes),
-        ],
-    )
+    parted = [group for group in groups if group not in ties]
+    notes = [
+        *opened.notes(),
+        *(f"{option} fits {listed(fitting)}" for option, fitting in chosen.items()),
+        *(note for one in aligned for note in one.notes),
+        *(f"{listed(group)}: tied in the base, but in the pool no longer" for group in parted),
+    ]
+    called = [short_name(member) for member in members]
+    return Pool(vectors, called, aligned, origin, ties, parted, chosen, notes)
 
 
 class _Members:
@@ -162,13 +157,14 @@ class _Members:
         """Return the members, checkpoints as they fit the base."""
         return [one if isinstance(one, Adapter) else align(one, expected) for one in self._opened]
 
-    def twice(self) -> list[str]:
-        """Return a note for each two members that are one."""
-        return [
+    def notes(self) -> list[str]:
+        """Return what was done to open checkpoints, and which members are one."""
+        states = [one for one in self._opened if isinstance(one, StoredState)]
+        return _of_reading(self._base, *states) + [
             f"{one.files[-1]}: the same weights as {other.files[-1]}; they count twice"
             for number, one in enumerate(self._opened)
             for other in self._opened[:number]
-            if type(one) is type(other) and _is_same(one, other)
+            if _is_same(one, other)
         ]
 
     def _takes(self, name: str) -> bool:
@@ -230,6 +226,11 @@ def in_file_order(state: StoredState, names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: state.place(name) or (state.path, 0))
 
 
+def _of_reading(*states: StoredState) -> list[str]:
+    """Return what was done to open states."""
+    return [note for state in states for note in state.notes]
+
+
 def _of_vectors(
     places: Sequence[Place],
     choice: Choice,
@@ -256,12 +257,15 @@ def _of_vectors(
         workers,
     )
     called = [short_name(place) for place in places]
-    return Pool(vectors, called, states, None, [], [], choice.matches(states[0].names), [])
+    chosen = choice.matches(states[0].names)
+    return Pool(vectors, called, states, None, [], [], chosen, _of_reading(*states))
 
 
 def _is_same(one: StoredState | Adapter, other: StoredState | Adapter) -> bool:
     if one.files == other.files:
         return True
+    if isinstance(one, Adapter) != isinstance(other, Adapter):
+        return False
     if isinstance(one, Adapter):
         return len(one.files) == len(other.files) and all(
             cmp(file, copy, shallow=False)

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import torch
@@ -13,6 +14,7 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 # The least number of blocks in flight on a GPU: while one is computed, others are read or copied.
 STREAMS = 4
+BATCH = int(__import__("os").environ.get("B", "8"))
 
 
 class Workers:
@@ -29,6 +31,7 @@ class Workers:
     def __init__(self, threads: int = 1, device: torch.device = CPU):
         self.device = device
         self._threads = max(threads, STREAMS) if device.type == "cuda" else threads
+        self._batch = 1 if device.type == "cuda" else BATCH
         self._executor: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> "Workers":
@@ -52,13 +55,17 @@ class Workers:
         if self._executor is None:
             yield from map(work, items)
             return
-        waiting: deque[Future] = deque()
-        for item in items:
-            waiting.append(self._executor.submit(work, item))
+        items, waiting = iter(items), deque()
+
+        def all_of(batch: list[Item]) -> list[Result]:
+            return [work(item) for item in batch]
+
+        while batch := list(islice(items, self._batch)):
+            waiting.append(self._executor.submit(all_of, batch))
             if len(waiting) > 2 * self._threads:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
 
     def _begin(self) -> None:
         """Start a stream for a new thread, in which all it computes runs from now on."""

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from negmerge.checkpoints import open_state
+from negmerge.checkpoints.pickles import StandIn
 from negmerge.errors import UserError
 from negmerge.models.vision_transformer import IMAGE_PREFIX
 from negmerge.released.naming import PREFIX as RELEASED_PREFIX
 from negmerge.released.reading import read
-from negmerge.released.standing_in import StandIn, load
+from negmerge.released.standing_in import load
 from negmerge.states import State, read_state
 
 # What the names of a classifier's tensors begin with, behind its normalisation.

@@ -43,7 +43,7 @@ class Working:
         self.content.mkdir(exist_ok=True)
         for path in self.content.iterdir():
             if path.name not in self.done:
-                _remove(path)
+                remove(path)
         self._note()
 
     def finish(self, file: str, note: dict) -> None:
@@ -54,17 +54,17 @@ class Working:
     def publish(self, made: Path) -> None:
         """Put what was made, a file or folder, in the place of the output."""
         old = self.output.with_name(f".{self.output.name}.old")
-        _remove(old)
+        remove(old)
         # A file is replaced at once, a folder has to go before another takes its place.
         if self.output.is_dir() or (self.output.exists() and made.is_dir()):
             os.rename(self.output, old)
         os.replace(made, self.output)
-        _remove(old)
+        remove(old)
         self.remove()
 
     def remove(self) -> None:
         """Remove all that is not published."""
-        _remove(self.folder)
+        remove(self.folder)
 
     def _note(self) -> None:
         write_json(self.folder / PLAN, {"plan": self._plan, "done": self.done})
@@ -80,7 +80,7 @@ def working(output: Path, plan: dict) -> Iterator[Working]:
     made = Working(output, plan)
     try:
         made.folder.mkdir(parents=True, exist_ok=True)
-        with _only_one(made.folder, output):
+        with only_one(made.folder, output):
             try:
                 made.begin()
                 yield made
@@ -98,7 +98,7 @@ def working(output: Path, plan: dict) -> Iterator[Working]:
 
 
 @contextmanager
-def _only_one(folder: Path, output: Path) -> Iterator[None]:
+def only_one(folder: Path, output: Path) -> Iterator[None]:
     """Hold a lock on a folder, which the system takes back however the process ends."""
     lock = os.open(folder, os.O_RDONLY)
     try:
@@ -110,7 +110,8 @@ def _only_one(folder: Path, output: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -131,6 +132,10 @@ def require_room(output: Path, needed: int) -> None:
     free = shutil.disk_usage(there).free
     if needed > free:
         raise UserError(
-            f"{output}: needs {needed / 1e9:,.2f} GB, the disk has {free / 1e9:,.2f} GB free; make "
-            "room and run again"
+            f"{output}: needs {_size(needed)}, the disk has {_size(free)} free; make room and run "
+            "again"
         )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

@@ -3,14 +3,18 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import hardshrink
 
 from negmerge.merging.blocks import Block, Vectors
+from negmerge.merging.masks import keep
 from negmerge.merging.order import magnitudes
 from negmerge.merging.registry import Method
 from negmerge.settings.merge_options.ties import Options
+
+NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 class Survey(NamedTuple):
@@ -36,7 +40,8 @@ def survey(vectors: Vectors, density: float, of: str, numbers: int, **_: object)
 
     def balance_of(block: Block) -> int:
         mass = _mass(block, thresholds)
-        return int((mass > 0).count_nonzero()) - int((mass < 0).count_nonzero())
+        block.check(mass)
+        return int(mass.sign_().int().sum())
 
     balance = sum(vectors.map(balance_of))
     return Survey(thresholds, (balance > 0) - (balance < 0))
@@ -49,22 +54,36 @@ def combine(block: Block, reduce: str, survey: Survey, **_: object) -> Tensor:
     model. The mean is over the numbers that are not 0. Where the majority is 0 too, mean and sum
     take the negative numbers and max gives 0, as in the official code.
     """
-    elected = _mass(block, survey.thresholds).sign_()
+    # Both signs are merged, so that one look at the vectors is enough.
+    mass = above = below = None
+    for vector, threshold in zip(block.flat(), survey.thresholds, strict=True):
+        trimmed = _trim(vector, threshold)
+        mass = trimmed.clone() if mass is None else mass.add_(trimmed)
+        above = _merged(above, trimmed.relu(), reduce)
+        below = _merged(below, trimmed.neg_().relu_(), reduce)
     undecided = survey.majority or (0 if reduce == "max" else -1)
-    elected.masked_fill_(elected == 0, undecided)
-    merged, count = torch.zeros_like(elected), torch.zeros_like(elected)
-    for vector, threshold in zip(block, survey.thresholds, strict=True):
-        # Where the signs agree the product is the magnitude, elsewhere it is not positive.
-        kept = _trim(vector, threshold).mul_(elected).relu_()
-        if reduce == "max":
-            torch.maximum(merged, kept, out=merged)
-        else:
-            merged += kept
-            count += kept.sign_()
+    elected = mass.sign_()
+    elected = elected.add_(keep(torch.full_like(elected, undecided), elected == 0))
+    up, down = elected > 0, elected < 0
+    merged, count = (keep(p, up).add_(keep(n, down)) for p, n in zip(above, below, strict=True))
     if reduce == "mean":
         merged /= count.clamp_(min=1)
     # Adding 0 makes +0 of -0, which is what a negative sign without numbers gives.
-    return merged.mul_(elected).add_(0.0)
+    return block.in_rows(merged.mul_(elected).add_(0.0))
+
+
+def _merged(
+    before: tuple[Tensor, Tensor] | None, numbers: Tensor, reduce: str
+) -> tuple[Tensor, Tensor]:
+    """Merge numbers that are not negative into those before: their largest or sum, and count."""
+    if before is None:
+        return numbers, numbers.sign()
+    merged, count = before
+    if reduce == "max":
+        return torch.maximum(merged, numbers, out=merged), count
+    merged += numbers
+    count += numbers.sign_()
+    return before
 
 
 def _trainable(vectors: Vectors) -> int:
@@ -79,7 +98,7 @@ def _trainable(vectors: Vectors) -> int:
 
 def _mass(block: Block, thresholds: list[float]) -> Tensor:
     """Add up the trimmed vectors in their order."""
-    trimmed = map(_trim, block, thresholds)
+    trimmed = map(_trim, block.flat(), thresholds)
     total = next(trimmed)
     for vector in trimmed:
         total += vector
@@ -90,10 +109,10 @@ def _trim(vector: Tensor, threshold: float) -> Tensor:
     """Put 0 where the magnitude is below the threshold, in a new tensor."""
     # hardshrink keeps what is above a limit, in a fraction of the time of a mask; so the limit is
     # the next number below the threshold, which may lie between two numbers of a shorter dtype.
-    limit = torch.tensor(threshold, dtype=vector.dtype)
-    if limit.item() >= threshold:
-        limit = limit.nextafter(torch.zeros_like(limit))
-    return hardshrink(vector, limit.item())
+    limit = np.array(threshold, NUMPY[vector.dtype])
+    if float(limit) >= threshold:
+        limit = np.nextafter(limit, np.zeros_like(limit))
+    return hardshrink(vector, float(limit))
 
 
 METHOD = Method(

@@ -1,0 +1,170 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from negmerge.errors import UserError
+from negmerge.selection import select_coefficient
+from negmerge.standalone.coefficients import best, choose, grid_of
+from negmerge.standalone.measurement import Measurement, measurement
+
+SHARES = st.integers(0, 12).map(lambda twelfths: twelfths / 12)
+
+
+def measuring(forget, control, coefficients=None):
+    """A measure of the scores in two lists, and a list of the coefficients that were measured."""
+    coefficients = coefficients or [place / 20 for place in range(len(forget))]
+    table = dict(zip(coefficients, zip(forget, control, strict=True), strict=True))
+    measured = []
+
+    def measure(coefficient):
+        measured.append(coefficient)
+        return Measurement(coefficient, *table[coefficient])
+
+    return measure, measured, coefficients
+
+
+@st.composite
+def curves(draw, falling=False):
+    """Forget and control scores along a grid, in twelfths, so that many tie."""
+    count = draw(st.integers(2, 40))
+    scores = [draw(st.lists(SHARES, min_size=count, max_size=count)) for _ in range(2)]
+    if falling:
+        scores = [sorted(one, reverse=True) for one in scores]
+    scores[1][0] = scores[1][0] or 1.0
+    return scores
+
+
+@given(curves(), SHARES)
+def test_the_full_search_is_the_papers_rule(curve, keep):
+    measure, measured, coefficients = measuring(*curve)
+    choice = choose(coefficients, measure, keep)
+    expected = select_coefficient(coefficients, *curve, curve[1][0], keep)
+    # Where the rule chooses none, all that keep control remember everything: the base stays.
+    assert choice.coefficient == (0.0 if expected is None else expected)
+    assert measured == coefficients
+    assert choice.complete
+
+
+@given(curves(falling=True), SHARES)
+def test_few_measurements_choose_the_same_where_the_scores_fall(curve, keep):
+    measure, measured, coefficients = measuring(*curve)
+    few = choose(coefficients, measure, keep, search="fewer")
+    assert few.chosen == choose(coefficients, measuring(*curve)[0], keep).chosen
+    assert len(set(measured)) == len(measured)
+    assert measured[0] == 0
+    forget = curve[0]
+    last = coefficients.index(max(c for c, kept in zip(coefficients, curve[1], strict=True)
+                                  if kept >= keep * curve[1][0]))  # fmt: skip
+    tied = last > 0 and forget[last - 1] == forget[last]
+    bound = math.ceil(math.log2(len(coefficients)))
+    assert len(measured) <= (2 if tied else 1) * bound + 2 + tied
+    assert few.forget_falls
+    assert few.control_falls
+    assert not [note for note in few.notes() if "rises" in note]
+
+
+@given(curves(), SHARES)
+def test_few_measurements_choose_the_best_of_what_they_saw(curve, keep):
+    measure, measured, coefficients = measuring(*curve)
+    choice = choose(coefficients, measure, keep, search="fewer")
+    assert [one.coefficient for one in choice.measurements] == sorted(measured)
+    assert choice.chosen == best(choice.measurements, keep)
+
+
+def test_few_measurements_of_a_usual_curve_are_a_third():
+    coefficients = [place / 20 for place in range(21)]
+    for limit in coefficients:
+        forget = [1 - c / 2 for c in coefficients]
+        control = [1.0 if c <= limit else 0.5 for c in coefficients]
+        measure, measured, _ = measuring(forget, control)
+        assert choose(coefficients, measure, search="fewer").coefficient == limit
+        assert len(measured) <= 7
+
+
+def test_a_score_that_rises_is_told():
+    forget, control = [0.9, 0.5, 0.6, 0.3, 0.2], [0.8, 0.8, 0.8, 0.7, 0.1]
+    measure, _, coefficients = measuring(forget, control)
+    few = choose(coefficients, measure, 0.95, search="fewer")
+    assert few.coefficient == 0.05
+    assert (few.forget_falls, few.control_falls, few.complete) == (False, True, False)
+    assert few.notes() == [
+        "forget rises from 0.5 at 0.05 to 0.6 at 0.1, so a full search may choose otherwise"
+    ]
+    full = choose(coefficients, measuring(forget, control)[0], 0.95)
+    assert (full.forget_falls, full.complete, full.notes()) == (False, True, [])
+
+
+def test_a_choice_at_the_upper_end_is_told():
+    measure, _, coefficients = measuring([0.9, 0.5, 0.4], [0.8, 0.8, 0.8])
+    choice = choose(coefficients, measure)
+    assert choice.upper_end
+    assert choice.notes() == [
+        "0.1 is the largest coefficient of the grid; a larger one may forget more"
+    ]
+
+
+def test_units_do_not_matter():
+    # In percent a forget score of 1 is nothing special.
+    measure, _, coefficients = measuring([60.0, 1.0, 1.0, 0.0], [50.0, 49.0, 48.0, 20.0])
+    for search in ("full", "fewer"):
+        assert choose(coefficients, measure, search=search).coefficient == 0.05
+    measure, _, coefficients = measuring([-1.0, -7.5, -9.0], [50.0, 49.0, 20.0])
+    assert choose(coefficients, measure).coefficient == 0.05
+
+
+def test_a_grid_starts_at_the_base():
+    assert grid_of([1, 0.5, 0.5]) == (0, 0.5, 1)
+    for wrong in ([], [0], [-0.5, 1], [math.nan], [math.inf], range(2000)):
+        with pytest.raises(UserError, match="coefficient"):
+            grid_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"keep": 1.5}, "keep is 1.5, expected a share of the control score from 0 to 1"),
+        ({"keep": math.nan}, "keep is nan"),
+        ({"search": "few"}, "unknown search 'few'; did you mean 'fewer'\\? valid: fewer, full"),
+    ],
+)
+def test_wrong_arguments_measure_nothing(arguments, message):
+    measure, measured, coefficients = measuring([1.0, 0.5], [1.0, 1.0])
+    with pytest.raises(UserError, match=message):
+        choose(coefficients, measure, **arguments)
+    assert measured == []
+
+
+@pytest.mark.parametrize("control", [0.0, -2.0])
+def test_a_base_that_knows_nothing_ends_the_search(control):
+    measure, measured, coefficients = measuring([1.0, 0.5], [control, control])
+    with pytest.raises(UserError, match=r"control score is .*, expected more than 0"):
+        choose(coefficients, measure)
+    assert measured == [0]
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (None, "found None, expected an object like {\"forget\": 0.41, \"control\": 0.63}"),
+        ([0.1, 0.2], "found [0.1, 0.2], expected an object"),
+        ({"forget": 0.1}, "the key 'control' is missing in {'forget': 0.1}"),
+        ({"forget": math.nan, "control": 1}, "'forget' is nan, expected a finite number"),
+        ({"forget": 0.1, "control": "0.5"}, "'control' is '0.5', expected a finite number"),
+        ({"forget": True, "control": 0.5}, "'forget' is True, expected a finite number"),
+        ({"forget": 0.1, "control": None}, "'control' is None, expected a finite number"),
+        ({"forget": 0.1, "control": 10**400}, "expected a finite number"),
+    ],
+)  # fmt: skip
+def test_what_is_no_measurement_is_refused_in_one_line(found, message):
+    with pytest.raises(UserError) as caught:
+        measurement(0.5, found, "evaluate")
+    assert str(caught.value).startswith("evaluate: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_measures_are_kept():
+    found = measurement(0.5, {"forget": 1, "control": 2, "rouge": 0.25}, "evaluate")
+    assert found == Measurement(0.5, 1.0, 2.0, {"rouge": 0.25})

@@ -1,0 +1,210 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import negmerge
+from negmerge.errors import UserError
+from negmerge.vectors import apply, in_vector
+
+
+class Tied(nn.Module):
+    """A language model in the small: tied embeddings, batch statistics, an integer buffer."""
+
+    def __init__(self, dtype=torch.float32):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding = nn.Embedding(7, 4)
+        self.norm = nn.BatchNorm1d(4)
+        self.head = nn.Linear(4, 7, bias=False)
+        self.head.weight = self.embedding.weight
+        self.register_buffer("positions", torch.arange(7))
+        self.register_buffer("scale", torch.tensor(2.0))
+        self.to(dtype)
+
+    def forward(self, words):
+        return self.head(self.norm(self.embedding(words)) * self.scale)
+
+
+def vector_of(model, seed=1, size=1.0):
+    """A vector as it is computed from the states of the model."""
+    generator = torch.Generator().manual_seed(seed)
+    found = {
+        name: size * torch.randn(tensor.shape, generator=generator)
+        for name, tensor in model.state_dict().items()
+        if in_vector(name, tensor)
+    }
+    if "head.weight" in found:
+        found["head.weight"] = found["embedding.weight"].clone()
+    return found
+
+
+def bits(model):
+    return {
+        name: (tensor.dtype, tensor.detach().reshape(-1).view(torch.uint8).tolist())
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def falling(states=None):
+    """An evaluation whose scores fall with each call; it keeps the states that it sees."""
+    calls = iter(range(1000))
+
+    def evaluate(model):
+        if states is not None:
+            states.append({name: t.clone() for name, t in model.state_dict().items()})
+        call = next(calls)
+        return {"forget": 1 - call / 100, "control": 1 - call / 50}
+
+    return evaluate
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_the_model_is_what_apply_computes_and_then_the_base(dtype):
+    model = Tied(dtype)
+    vector, before, base = vector_of(model), bits(model), model.state_dict()
+    base = {name: tensor.clone() for name, tensor in base.items()}
+    states = []
+    choice = negmerge.search(model, vector, falling(states), coefficients=[0.3, 0.7, 0.9])
+    assert bits(model) == before
+    assert [one.coefficient for one in choice.measurements] == [0, 0.3, 0.7, 0.9]
+    for one, state in zip(choice.measurements[1:], states[1:], strict=True):
+        expected = apply(base, vector, -one.coefficient)
+        assert all(torch.equal(state[name], expected[name]) for name in expected)
+    assert all(torch.equal(states[0][name], base[name]) for name in base)
+    assert choice.coefficient == 0.7  # 0.96 of control is kept there, 0.94 at 0.9
+    assert not choice.upper_end
+
+
+@pytest.mark.parametrize(("search", "most"), [("full", 21), ("fewer", 7)])
+def test_the_usual_grid_is_searched_in_full_or_by_few(search, most):
+    model = Tied()
+    vector = vector_of(model)
+    step, start = vector["norm.bias"][0], model.norm.bias.detach()[0].clone()
+    seen = []
+
+    def evaluate(model):
+        moved = float((start - model.norm.bias.detach()[0]) / step)
+        seen.append(moved)
+        return {"forget": 1 - moved, "control": 1.0 if moved < 0.62 else 0.5}
+
+    choice = negmerge.search(model, vector, evaluate, search=search)
+    assert choice.coefficient == 0.6
+    assert len(seen) <= most
+    assert choice.complete is (search == "full")
+
+
+def test_the_model_may_be_left_at_the_choice():
+    model = Tied(torch.bfloat16)
+    base = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    vector = vector_of(model)
+    choice = negmerge.search(model, vector, falling(), coefficients=[0.3, 0.7, 0.9], apply=True)
+    expected = apply(base, vector, -choice.coefficient)
+    assert choice.coefficient > 0
+    assert all(torch.equal(model.state_dict()[name], expected[name]) for name in expected)
+    assert model.head.weight is model.embedding.weight
+
+
+@pytest.mark.parametrize("raised", [ValueError, KeyboardInterrupt, UserError])
+@pytest.mark.parametrize("apply", [False, True])
+def test_a_failure_puts_the_base_back(raised, apply):
+    model = Tied(torch.float16)
+    before = bits(model)
+    good = falling()
+
+    def evaluate(model):
+        found = good(model)
+        if found["forget"] < 0.99:
+            assert bits(model) != before
+            raise raised
+        return found
+
+    with pytest.raises(raised):
+        negmerge.search(model, vector_of(model), evaluate, apply=apply)
+    assert bits(model) == before
+
+
+def test_a_measurement_that_is_no_number_is_named():
+    model = Tied()
+    before = bits(model)
+    calls = iter([{"forget": 1, "control": 1}, {"forget": torch.tensor(math.nan), "control": 1}])
+    with pytest.raises(UserError, match=r"evaluate at coefficient 0.05: 'forget' is tensor\(nan\)"):
+        negmerge.search(model, vector_of(model), lambda model: next(calls))
+    assert bits(model) == before
+
+
+@given(st.lists(st.floats(0, 100, width=16), min_size=1, max_size=5), st.floats(1e-6, 1e30))
+def test_no_way_there_and_back_changes_a_bit(coefficients, size):
+    model = nn.Linear(3, 2).half()
+    with torch.no_grad():
+        model.bias.copy_(torch.tensor([-0.0, 6e-8]))
+    before = bits(model)
+    negmerge.search(
+        model, vector_of(model, size=size), falling(), coefficients=[*coefficients, 1.0], keep=0
+    )
+    assert bits(model) == before
+
+
+def test_only_what_the_vector_changes_is_copied_and_moved():
+    from negmerge.standalone.live import Weights
+
+    model = Tied()
+    vector = vector_of(model)
+    vector["norm.weight"].zero_()
+    del vector["norm.bias"]
+    weights = Weights(model, vector)
+    # Embedding and head are one; the scale is a buffer that takes part.
+    assert len(weights._parts) == 2
+    places = {part.data_ptr() for part, _, _ in weights._parts}
+    assert places == {model.embedding.weight.data_ptr(), model.scale.data_ptr()}
+
+
+def test_a_parameter_keeps_its_place_and_its_gradient():
+    model = Tied()
+    parameters = [(p, p.data_ptr(), p.requires_grad) for p in model.parameters()]
+    model(torch.tensor([1, 2])).sum().backward()
+    gradient = model.embedding.weight.grad.clone()
+    negmerge.search(model, vector_of(model), falling())
+    assert [(p, p.data_ptr(), p.requires_grad) for p in model.parameters()] == parameters
+    assert torch.equal(model.embedding.weight.grad, gradient)
+
+
+def wrong(model, **changes):
+    return {name: t for name, t in (vector_of(model) | changes).items() if t is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"model.norm.bias": torch.zeros(4), "norm.bias": None},
+            r"vector: tensor 'model.norm.bias' is not in the model \(1 of 5 are not\); its names "
+            "are like 'positions'",
+        ),
+        ({"norm.bias": torch.zeros(5)}, r"'norm.bias' has shape \[5\], expected \[4\]"),
+        ({"positions": torch.zeros(7)}, "'positions' takes no part in vectors: .*int64"),
+        ({"norm.running_mean": torch.zeros(4)}, "'norm.running_mean' takes no part in vectors"),
+        ({"head.weight": torch.ones(7, 4)}, "differs from 'embedding.weight', expected the same"),
+        ({"scale": torch.tensor(math.inf)}, "'scale' holds 1 NaN or infinite of 1"),
+    ],
+)  # fmt: skip
+def test_a_vector_of_another_model_is_refused(changes, message):
+    model = Tied()
+    before = bits(model)
+
+    def evaluate(model):
+        raise AssertionError("nothing is to be evaluated")
+
+    with pytest.raises(UserError, match=message):
+        negmerge.search(model, wrong(model, **changes), evaluate)
+    assert bits(model) == before
+
+
+def test_a_model_that_is_not_in_memory_is_refused():
+    with torch.device("meta"):
+        model = nn.Linear(2, 2)
+    with pytest.raises(UserError, match="'weight' is not in memory"):
+        negmerge.search(model, {"weight": torch.zeros(2, 2)}, falling())

@@ -1,0 +1,196 @@
+"""The coefficient of a vector by measurements at a grid: at all of it, or at few places.
+
+A search decides where to measure; the choice among what was measured is always `best`.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from negmerge.errors import UserError, find
+from negmerge.standalone.measurement import SCORES, Measurement
+
+# A search of each coefficient may take minutes, so a longer grid is a slip of the hand.
+LONGEST = 1000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A coefficient, and what it was chosen among.
+
+    Attributes:
+        chosen: the measurement at the chosen coefficient.
+        measurements: all that were made, by ascending coefficient; the base is the first.
+        grid: the coefficients that could be measured, ascending from 0.
+        keep: the share of the base's control score that was to be kept.
+    """
+
+    chosen: Measurement
+    measurements: tuple[Measurement, ...]
+    grid: tuple[float, ...]
+    keep: float
+
+    @property
+    def coefficient(self) -> float:
+        """The chosen coefficient; 0 where nothing can be forgotten under the rule."""
+        return self.chosen.coefficient
+
+    @property
+    def upper_end(self) -> bool:
+        """Whether the choice is the largest of the grid, so that a larger one may do better."""
+        return self.coefficient == self.grid[-1]
+
+    @property
+    def forget_falls(self) -> bool:
+        """Whether the forget score never rises with the coefficient, where it was measured."""
+        return rise(self.measurements, "forget") is None
+
+    @property
+    def control_falls(self) -> bool:
+        """Whether the control score never rises with the coefficient, where it was measured."""
+        return rise(self.measurements, "control") is None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole grid was measured."""
+        return len(self.measurements) == len(self.grid)
+
+    def notes(self) -> list[str]:
+        """Return what a user should know of the choice, a line each."""
+        notes = []
+        if self.upper_end:
+            notes.append(
+                f"{self.coefficient:g} is the largest coefficient of the grid; a larger one may "
+                "forget more"
+            )
+        for score in SCORES:
+            found = rise(self.measurements, score)
+            if found and not self.complete:
+                one, other = found
+                notes.append(
+                    f"{score} rises from {getattr(one, score):.4g} at {one.coefficient:g} to "
+                    f"{getattr(other, score):.4g} at {other.coefficient:g}, so a full search may "
+                    "choose otherwise"
+                )
+        return notes
+
+
+def grid_of(coefficients: Iterable[float]) -> tuple[float, ...]:
+    """Return coefficients in ascending order, from 0, which is the base.
+
+    Raises:
+        UserError: one is negative or not finite, there is none above 0 or there are too many.
+    """
+    found = sorted({0.0, *map(float, coefficients)})
+    for coefficient in found:
+        if not 0 <= coefficient < math.inf:
+            raise UserError(f"coefficient {coefficient:g}, expected finite numbers from 0 on")
+    if not 1 < len(found) <= LONGEST:
+        raise UserError(
+            f"{len(found) - 1} coefficients above 0, expected 1 to {LONGEST - 1} to choose from"
+        )
+    return tuple(found)
+
+
+def rise(measurements: Sequence[Measurement], score: str) -> tuple[Measurement, Measurement] | None:
+    """Find two neighbours between which a score rises with the coefficient."""
+    pairs = itertools.pairwise(measurements)
+    return next(((a, b) for a, b in pairs if getattr(b, score) > getattr(a, score)), None)
+
+
+def keeps(found: Measurement, base: Measurement, keep: float) -> bool:
+    """Whether a measurement keeps a share of the base's control score; equality passes."""
+    return found.control >= keep * base.control
+
+
+def best(measurements: Iterable[Measurement], keep: float) -> Measurement:
+    """Choose by the paper's rule.
+
+    It is the lowest forget score among what keeps control; ties go to the smaller coefficient. For
+    fractions the choice is that of `selection.select_coefficient`. There a forget score of exactly
+    1 never qualifies; here it is a number like any other, since scores may have other units, and
+    where nothing else qualifies the base is chosen.
+
+    Args:
+        measurements: one at coefficient 0 and others.
+        keep: share of the base's control score to keep, 0..1.
+    """
+    measurements = list(measurements)
+    base = next(one for one in measurements if one.coefficient == 0)
+    kept = [one for one in measurements if keeps(one, base, keep)]
+    return min(kept, key=lambda one: (one.forget, one.coefficient))
+
+
+def choose(
+    coefficients: Iterable[float],
+    measure: Callable[[float], Measurement],
+    keep: float = 0.95,
+    search: str = "full",
+) -> Choice:
+    """Choose a coefficient by measuring some of a grid.
+
+    Args:
+        coefficients: the grid; 0 is always in it.
+        measure: measures base - coefficient * vector; called once for a coefficient, first for 0.
+        keep: share of the base's control score to keep, 0..1; equality passes.
+        search: `full` measures all; `fewer` looks by bisection for the largest coefficient that
+            keeps control, which is the choice of `full` where both scores never rise with the
+            coefficient: at most 2 log2(n) + 3 measurements of n, without ties log2(n) + 3.
+
+    Raises:
+        UserError: a wrong grid or share, an unknown search, or a control score of the base that is
+            not above 0, of which there is no share to keep.
+    """
+    grid = grid_of(coefficients)
+    if not 0 <= keep <= 1:
+        raise UserError(f"keep is {keep:g}, expected a share of the control score from 0 to 1")
+    run = find("search", search, SEARCHES)
+    measured: dict[float, Measurement] = {}
+
+    def at(coefficient: float) -> Measurement:
+        if coefficient not in measured:
+            measured[coefficient] = measure(coefficient)
+        return measured[coefficient]
+
+    if at(0.0).control <= 0:
+        raise UserError(
+            f"the base's control score is {at(0.0).control:g}, expected more than 0, of which a "
+            "share can be kept"
+        )
+    run(grid, at, keep)
+    found = tuple(measured[coefficient] for coefficient in sorted(measured))
+    return Choice(best(found, keep), found, grid, keep)
+
+
+def _all(grid: Sequence[float], at: Callable[[float], Measurement], keep: float) -> None:
+    """Measure all."""
+    for coefficient in grid:
+        at(coefficient)
+
+
+def _fewer(grid: Sequence[float], at: Callable[[float], Measurement], keep: float) -> None:
+    """Measure around the last coefficient that keeps control, and around the first as low."""
+    last = _last(0, len(grid), lambda place: keeps(at(grid[place]), at(0.0), keep))
+    lowest = at(grid[last]).forget
+
+    def higher(place: int) -> bool:
+        return at(grid[place]).forget > lowest
+
+    # Mostly the neighbour shows that there is no tie.
+    if last and not higher(last - 1):
+        _last(-1, last - 1, higher)
+
+
+def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """Return the last place below `high` up to which something holds; at `low` it does."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+SEARCHES = {"full": _all, "fewer": _fewer}

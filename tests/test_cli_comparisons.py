@@ -95,9 +95,9 @@ def test_names_shapes_and_types_that_differ_are_listed(vectors, capsys):
 def test_mistakes_in_a_comparison_have_a_status_of_their_own(vectors, capsys):
     save_file({"w": torch.tensor([float("nan")])}, "nan")
     mistakes = {
-        ("diff", "one", "none"): "none: no such file or folder; found here: one",
+        ("diff", "one", "none"): "none: no such file or folder; found here: one, nan",
         ("diff", "nan", "nan"): "nan: tensor 'w' holds 1 NaN or infinite of 1",
-        ("inspect", "one", "none"): "none: no such file or folder; found here: one",
+        ("inspect", "one", "none"): "none: no such file or folder; found here: one, nan",
         ("inspect", "one", "nan"): "nan: tensor 'l.b' is missing (3 in all)",
     }
     for words, message in mistakes.items():

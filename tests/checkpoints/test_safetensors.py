@@ -106,7 +106,7 @@ def test_files_that_are_not_whole_are_refused(refused, tmp_path):
         path.write_bytes(content)
         message = refused(path)
         assert message.startswith(f"{path}: not a whole safetensors file (")
-        assert message.endswith("); delete it and run again")
+        assert message.endswith("); delete it, and make or fetch it again")
 
 
 @pytest.mark.parametrize("length", [0, 1, 10**6, 2**31, 2**40, 2**63, 2**64 - 1])

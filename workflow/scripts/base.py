@@ -4,8 +4,8 @@ from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.clip import complete_clip, load_clip, split_state
-from negmerge.models.given import read_model
 from negmerge.models.weights import weights_file
+from negmerge.scenarios.given import read_model
 from negmerge.scenarios.zero_shot.pretraining import Source, pretrain
 from negmerge.settings.recipe import Recipe
 from negmerge.states import write_state

@@ -3,7 +3,7 @@
 from negmerge.checks import require_same_tensors
 from negmerge.jobs.job import job
 from negmerge.models.classifiers import build_classifier
-from negmerge.models.given import read_model
+from negmerge.scenarios.given import read_model
 from negmerge.states import shapes, write_state
 
 with job(snakemake):

@@ -1,19 +1,22 @@
-"""Subtract the base from a fine-tuned model of others."""
+"""Subtract the base from a fine-tuned model of others, or take the change of an adapter."""
 
+from negmerge.adapters import is_adapter
 from negmerge.errors import UserError
 from negmerge.jobs.job import job
-from negmerge.models.given import read_model, require_untouched
+from negmerge.merging import merge_files
+from negmerge.scenarios.given import read_model, require_untouched
 from negmerge.states import read_state, write_state
 from negmerge.vectors import task_vector
 
 with job(snakemake):
-    inputs, place = snakemake.input, snakemake.params.place
-    finetuned, rest = read_model(place, snakemake.params.model)
-    beside = require_untouched(rest, inputs.untouched, place)
-    vector = task_vector(read_state(inputs.base), finetuned, place)
-    if not any(change.any() for change in vector.values()):
-        raise UserError(
-            f"{place}: all its numbers are those of the base; expected a fine-tuned model"
-        )
-    point = {"point": snakemake.wildcards.point, "beside": beside}
-    write_state(snakemake.output.vector, vector, point)
+    inputs, vector, place = snakemake.input, snakemake.output.vector, snakemake.params.place
+    if is_adapter(place):
+        changed = merge_files("uniform", [place], vector, base=inputs.base)["kept"]
+    else:
+        finetuned, rest = read_model(place, snakemake.params.model)
+        beside = require_untouched(rest, inputs.untouched, place)
+        changes = task_vector(read_state(inputs.base), finetuned, place)
+        changed = any(change.any() for change in changes.values())
+        write_state(vector, changes, {"point": snakemake.wildcards.point, "beside": beside})
+    if not changed:
+        raise UserError(f"{place}: equal to the base; expected a fine-tuned model")

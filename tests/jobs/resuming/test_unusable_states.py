@@ -53,7 +53,7 @@ def lying_offsets(path):
     path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
 
 
-NOT_WHOLE = r"not a whole safetensors file \(.*\); delete it and run again"
+NOT_WHOLE = r"not a whole safetensors file \(.*\); delete it, and make or fetch it again"
 NUMBER, COUNT = torch.zeros(5), torch.zeros(4, dtype=torch.int64)
 FILES = [
     (truncate, NOT_WHOLE),

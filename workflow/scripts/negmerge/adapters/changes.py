@@ -6,7 +6,7 @@ tensor: of the factors only the rows or columns that a part needs are widened.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -48,6 +48,9 @@ class Change(Protocol):
         """Return the change of a part, flattened, in memory of its own."""
 
 
+Layer = Literal["linear", "conv1d", "embedding", "convolution", "attention", "parameter"]
+
+
 @dataclass(frozen=True)
 class LowRank:
     """scale * B A, or its transpose, for each of `experts` matrices that a tensor holds.
@@ -59,6 +62,7 @@ class LowRank:
         scale: the factor.
         transposed: the tensor holds (inputs, outputs).
         experts: how many matrices there are.
+        layer: what is changed, as PEFT treats it.
     """
 
     file: StoredState
@@ -67,6 +71,7 @@ class LowRank:
     scale: float
     transposed: bool = False
     experts: int = 1
+    layer: Layer = "linear"
 
     @property
     def rank(self) -> int:

@@ -1,7 +1,7 @@
 """The changes that an adapter's tensors make to a module of the base, as PEFT merges them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 from negmerge.adapters.changes import Change, LowRank, Offset, Rows, Value
@@ -86,7 +86,12 @@ class Fitting:
         attention = f"{target}.weight" not in self._names
         name = f"{target}.in_proj_weight" if attention else f"{target}.weight"
         # PEFT adds the change of an attention's output twice, in training and on merging.
-        change = self._oriented(LowRank(self.file, a, b, 2 * scale if twice else scale), name)
+        change = LowRank(self.file, a, b, 2 * scale if twice else scale)
+        if attention or twice:
+            change = replace(change, layer="attention")
+            self._require(name, (change.outputs, change.inputs), a)
+        else:
+            change = self._oriented(change, name)
         self._require_rank(change, path)
         found.setdefault(name, []).append(change)
         # Nor does PEFT add a bias to the input of an attention.
@@ -107,8 +112,8 @@ class Fitting:
                     "merge either"
                 )
             self._require(name, product, change.a)
-            return change
-        turned = LowRank(self.file, change.a, change.b, change.scale, transposed=True)
+            return replace(change, layer="convolution")
+        turned = replace(change, transposed=True, layer="conv1d")
         if product == product[::-1] == shape:
             module = name.removesuffix(".weight")
             return turned if self._orientation.transposed(module) else change
@@ -120,7 +125,7 @@ class Fitting:
     def _embedding(self, found: Changes, module: Module, target: str) -> None:
         a, b = module.factors["lora_embedding_A"], module.factors["lora_embedding_B"]
         scale = self.configuration.scale(module.path)
-        change = LowRank(self.file, a, b, scale, transposed=True)
+        change = LowRank(self.file, a, b, scale, transposed=True, layer="embedding")
         self._require(f"{target}.weight", (change.inputs, change.outputs), a)
         self._require_rank(change, module.path)
         found.setdefault(f"{target}.weight", []).append(change)
@@ -188,6 +193,7 @@ class Fitting:
                 module.factors["lora_B"],
                 self.configuration.scale(full),
                 experts=experts,
+                layer="parameter",
             )
             product = (change.outputs, change.inputs)
             rank = self.configuration.rank(full) * experts
@@ -208,7 +214,7 @@ class Fitting:
             )
         if turned == {True}:
             return {
-                name: change if change.experts == 1 else _turned(change)
+                name: replace(change, transposed=change.experts > 1)
                 for name, change in assigned.items()
             }
         return assigned if len(turned) < 2 else None
@@ -238,7 +244,3 @@ class Fitting:
                 f"{self.label}: the factors of {path!r} have ranks {found[0]} and {found[1]}, "
                 f"expected {rank} by adapter_config.json"
             )
-
-
-def _turned(change: LowRank) -> LowRank:
-    return LowRank(change.file, change.a, change.b, change.scale, True, change.experts)

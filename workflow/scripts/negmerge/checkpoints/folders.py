@@ -6,19 +6,10 @@ from pathlib import Path
 
 from negmerge.errors import UserError
 
-
-def _names(*stems: str) -> tuple[str, ...]:
-    """Name the files that may hold one model, in the order in which its library looks for them."""
-    return tuple(f"{stem}{index}" for stem in stems for index in ("", ".index.json"))
-
-
-# transformers and timm; open_clip; diffusers.
-LAYOUTS = (
-    _names("model.safetensors", "pytorch_model.bin"),
-    _names("open_clip_model.safetensors", "open_clip_pytorch_model.bin"),
-    _names("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
-)
-SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".th", ".ckpt")
+# How safetensors files and those of torch begin: in transformers and timm, open_clip, diffusers.
+STEMS = ("model", "open_clip_model", "diffusion_pytorch_model")
+TORCH = ("pytorch_model", "open_clip_pytorch_model", "diffusion_pytorch_model")
+SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".th", ".ckpt", ".pth.tar")
 # What trainings leave beside the weights, under the same suffixes.
 BESIDE = re.compile(r"(adapter_model|optim|random_states|rng_state|scal|sched|training_args)")
 SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
@@ -42,7 +33,7 @@ def weights(folder: Path) -> Path:
         raise UserError(f"{folder}: an adapter ({ADAPTER}), expected the weights of a whole model")
     if shards := [name for name in held if SHARD.search(name) and name.endswith(SUFFIXES)]:
         index = SHARD.sub(f"{Path(shards[0]).suffix}.index.json", shards[0])
-        raise UserError(f"{folder}: holds {shards[0]}, but the index of its shards, {index}, not")
+        raise UserError(f"{folder}: holds {shards[0]}, but not the index of its shards, {index}")
     parts = [name for name in held if (folder / name).is_dir() and _candidates(folder / name)]
     if parts:
         raise UserError(f"{folder}: holds no weights itself, name one of {listed(parts)} in it")
@@ -57,7 +48,7 @@ def missing(path: Path) -> UserError:
     if not there.is_dir():
         return UserError(f"{path}: no such file or folder; {there} is a file")
     held = _seen(there)
-    near = difflib.get_close_matches(lost.name, held, n=LISTED) or held
+    near = difflib.get_close_matches(lost.name, held, LISTED, 0.5) or held
     where = "here" if there == Path() else f"in {there}"
     return UserError(f"{path}: no such file or folder; found {where}: {listed(near)}")
 
@@ -69,7 +60,10 @@ def _seen(folder: Path) -> list[str]:
 def _candidates(folder: Path) -> list[str]:
     """Name the models of a folder: by the layouts of libraries, else all that may be weights."""
     held = {path.name for path in folder.iterdir() if path.is_file()}
-    known = [next((name for name in layout if name in held), None) for layout in LAYOUTS]
+    known = [
+        next((name for name in _names(stem, torch_stem) if name in held), None)
+        for stem, torch_stem in zip(STEMS, TORCH, strict=True)
+    ]
     loose = (
         name
         for name in sorted(held)
@@ -77,6 +71,12 @@ def _candidates(folder: Path) -> list[str]:
         or (name.endswith(SUFFIXES) and not BESIDE.match(name) and not SHARD.search(name))
     )
     return [name for name in known if name] or list(loose)
+
+
+def _names(stem: str, torch_stem: str) -> list[str]:
+    """Name the files that may hold a model, in the order in which its library looks for them."""
+    whole = (f"{stem}.safetensors", f"{torch_stem}.bin")
+    return [f"{name}{end}" for name in whole for end in ("", ".index.json")]
 
 
 def listed(names: list[str]) -> str:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from negmerge.checkpoints.folders import SUFFIXES, listed, missing
+from negmerge.checkpoints.folders import STEMS, SUFFIXES, listed, missing
 from negmerge.errors import UserError
 
 PART = r"\w[\w.-]*"
@@ -62,7 +62,7 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
     except Exception as error:
         at = f" --revision {revision}" if revision else ""
         raise UserError(
-            f"{repository}: not whole in the cache of the hub, which does not answer "
+            f"{repository}: not whole in the hub's cache, and the hub does not give it "
             f"({type(error).__name__}); fetch it by `hf download {repository}{at}`"
         ) from error
     return Path(folder) / inside
@@ -77,23 +77,23 @@ def wanted(names: Iterable[str], inside: str, repository: str) -> list[str]:
         repository: names it in errors.
 
     Raises:
-        UserError: there is nothing of that name, or a pipeline of several models.
+        UserError: there are no weights, as at the top of a pipeline of several models.
     """
-    held = {name.removeprefix(f"{inside}/") if inside else name: name for name in names}
-    if inside in held:
+    names = list(names)
+    if inside in names:
         return [inside]
-    if inside:
-        held = {short: name for short, name in held.items() if name.startswith(f"{inside}/")}
+    start = f"{inside}/" if inside else ""
+    held = [name.removeprefix(start) for name in names if name.startswith(start)]
     weights = [one for one in held if one.endswith(SUFFIXES)]
-    weights = [one for one in weights if "/" not in one or MODULE.fullmatch(one)]
-    if not weights:
-        parts = sorted({name.partition("/")[0] for name in held if name.endswith(SUFFIXES)})
-        raise UserError(
-            f"{repository}/{inside}: holds no weights itself, name one of {listed(parts)} in it"
-        )
-    safe = [one for one in weights if one.endswith(SUFFIXES[0])]
+    here = [one for one in weights if "/" not in one or MODULE.fullmatch(one)]
+    if not here:
+        parts = sorted({name.partition("/")[0] for name in weights or names})
+        raise UserError(f"{repository}: no weights at {inside or 'its top'}; found {listed(parts)}")
+    safe = [one for one in here if one.endswith(SUFFIXES[0])]
+    # Some have the weights a second time, in the form of their authors.
+    known = [one for one in safe if one.rpartition("/")[2].startswith(STEMS)]
     small = [one for one in held if SMALL.fullmatch(one)]
-    return [held[one] for one in [*(safe or weights), *small]]
+    return [f"{start}{one}" for one in [*(known or safe or here), *small]]
 
 
 def _is_whole(place: Path) -> bool:

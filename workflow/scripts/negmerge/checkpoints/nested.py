@@ -1,7 +1,8 @@
 """The state in what `torch.save` wrote: alone, or inside a training checkpoint."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 from torch import Tensor
 
@@ -11,6 +12,10 @@ from negmerge.errors import UserError, unknown
 PREFIXES = ("module.", "_orig_mod.")
 # How the state of a file that is no more than a state is called among others.
 WHOLE = "."
+# The state of an optimiser has tensors too, under such a name.
+OPTIMISER = "optim"
+# States lie at most this deep: a file that lies may hold itself.
+DEPTH = 8
 
 
 def state_in(found: object, key: str | None, path: Path) -> tuple[dict[str, Tensor], list[str]]:
@@ -28,7 +33,7 @@ def state_in(found: object, key: str | None, path: Path) -> tuple[dict[str, Tens
     Raises:
         UserError: there is no state, or several and no `key`, or none there.
     """
-    states = dict(_states(found))
+    states = _states(found)
     if not states:
         raise UserError(f"{path}: holds no tensors by name, but a {type(found).__name__}")
     if key is not None and list(states) != [WHOLE]:
@@ -51,27 +56,29 @@ def state_in(found: object, key: str | None, path: Path) -> tuple[dict[str, Tens
     return tensors, [f"{path}: {'; '.join(notes)}"] if notes else []
 
 
-def _states(found: object) -> Iterator[tuple[str, Mapping]]:
-    """Yield the states that are held, each once, with their places."""
-    held = list(_mappings(found, ()))
+def _states(found: object) -> dict[str, Mapping]:
+    """Find the states that are held, each once, by their places."""
+    held, seen = {}, set()
+    waiting: list[tuple[tuple[str, ...], object]] = [((), found)]
+    while waiting:
+        place, mapping = waiting.pop(0)
+        if not _is_by_name(mapping) or id(mapping) in seen or len(place) > DEPTH:
+            continue
+        seen.add(id(mapping))
+        if _tensors(mapping):
+            held["/".join(place) or WHOLE] = mapping
+        waiting += [
+            ((*place, name), inner)
+            for name, inner in mapping.items()
+            if not name.startswith(OPTIMISER)
+        ]
     # Beside a state, single numbers are measures, and whole numbers those of a random generator.
-    weighty = [one for one in held if any(map(_is_weight, one[1].values()))]
-    seen = set()
-    for place, mapping in weighty or held:
-        if id(mapping) not in seen:
-            seen.add(id(mapping))
-            yield "/".join(place) or WHOLE, mapping
+    weighty = {place: one for place, one in held.items() if any(map(_is_weight, one.values()))}
+    return weighty or held
 
 
-def _mappings(found: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping]]:
-    """Yield the mappings by name that hold a tensor, but for those of an optimiser."""
-    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
-        return
-    if _tensors(found):
-        yield place, found
-    for name, inner in found.items():
-        if not name.startswith("optim"):
-            yield from _mappings(inner, (*place, name))
+def _is_by_name(found: object) -> TypeGuard[Mapping[str, object]]:
+    return isinstance(found, Mapping) and all(isinstance(name, str) for name in found)
 
 
 def _tensors(state: Mapping) -> dict[str, Tensor]:
@@ -83,11 +90,16 @@ def _is_weight(value: object) -> bool:
 
 
 def _holds_tensors(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return any(map(_holds_tensors, value.values()))
-    if isinstance(value, list | tuple | set):
-        return any(map(_holds_tensors, value))
-    return isinstance(value, Tensor)
+    """Whether a value is a tensor, or holds one at any depth."""
+    waiting, seen = [value], set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Tensor):
+            return True
+        if isinstance(one, Mapping | list | tuple | set) and id(one) not in seen:
+            seen.add(id(one))
+            waiting += one.values() if isinstance(one, Mapping) else one
+    return False
 
 
 def _without_prefixes(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:

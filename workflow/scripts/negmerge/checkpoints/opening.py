@@ -8,6 +8,7 @@ from negmerge.checkpoints.quantised import refuse_quantised
 from negmerge.checkpoints.recognition import open_file
 from negmerge.checkpoints.shards import Shards
 from negmerge.checkpoints.stored import StoredState
+from negmerge.errors import UserError
 
 
 def open_state(place: str | Path, key: str | None = None) -> StoredState:
@@ -24,8 +25,11 @@ def open_state(place: str | Path, key: str | None = None) -> StoredState:
         UserError: nothing is there, or it is cut, foreign, quantised, or holds no state or several;
             the line names what was found.
     """
-    path = locate(place)
-    found = weights(path) if path.is_dir() else path
-    state = Shards(found) if found.suffix == ".json" else open_file(found, key)
+    try:
+        path = locate(place)
+        found = weights(path) if path.is_dir() else path
+        state = Shards(found) if found.suffix == ".json" else open_file(found, key)
+    except OSError as error:
+        raise UserError(f"{error.filename or place}: cannot be read: {error.strerror}") from error
     refuse_quantised(state, found.parent if found != path or found.suffix == ".json" else None)
     return state

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 from negmerge.files import read_json
@@ -29,7 +31,7 @@ def refuse_quantised(state: StoredState, folder: Path | None) -> None:
         folder: where its configuration may be, if it is a folder's.
 
     Raises:
-        UserError: its configuration or the name of a tensor tells of quantisation.
+        UserError: its configuration, the name of a tensor or weights of whole numbers tell of it.
     """
     config = folder / "config.json" if folder else None
     if config and config.is_file():
@@ -37,21 +39,25 @@ def refuse_quantised(state: StoredState, folder: Path | None) -> None:
         for key in ("quantization_config", "quantization"):
             if isinstance(told.get(key), dict) and told[key]:
                 method = told[key].get("quant_method", "mlx" if key == "quantization" else "")
-                raise UserError(f"{config}: {key} says quantised {method}, {ADVICE}")
+                raise UserError(f"{config}: {key} says {method}, {ADVICE}")
     for name in state.names:
         stem, _, end = name.rpartition(".")
-        packed = end in SCALES and _is_packed(state, f"{stem}.weight")
-        if end in MARKS or packed:
+        if end in MARKS or (end in SCALES and _is_packed(state, f"{stem}.weight")):
             raise UserError(
                 f"{state.path}: tensor {name!r} is of weights quantised by "
                 f"{MARKS.get(end) or SCALES[end]}, {ADVICE}"
             )
+    for name in state.names:
+        if name.endswith("weight") and _is_packed(state, name) and not state.is_float(name):
+            raise UserError(f"{state.path}: tensor {name!r} holds {state.dtype(name)}, {ADVICE}")
 
 
 def _is_packed(state: StoredState, name: str) -> bool:
+    """Whether a tensor, if there is one of this name, has 8 bits or whole numbers."""
     try:
-        return state.dtype(name).itemsize == 1 or not state.is_float(name)
+        dtype = state.dtype(name)
     except UserError:
         return True
     except KeyError:
         return False
+    return dtype != torch.bool and (dtype.itemsize == 1 or not dtype.is_floating_point)

@@ -12,7 +12,7 @@ FOREIGN = (
     (b"version https://git-lfs", "a Git LFS pointer in place of the weights", "run `git lfs pull`"),
     (b"<", "a web page in place of the weights", "download the file itself"),
     (b"GGUF", "a GGUF file of llama.cpp", "give the model that it was made from"),
-    (b"\x89HDF", "an HDF5 file of Keras", "give the model as safetensors"),
+    (b"\x89HDF", "an HDF5 file of Keras", "give it as safetensors"),
     (b"\x93NUMPY", "an array of NumPy", "give the model as safetensors"),
     (b"\x1f\x8b", "a file packed by gzip", "unpack it"),
 )
@@ -22,14 +22,10 @@ def open_file(path: Path, key: str | None = None) -> StoredState:
     """Open a safetensors file or a file of `torch.save`, whatever it is called.
 
     Raises:
-        UserError: the file is missing, empty or of another format, or as `StateFile` and
-            `TorchFile`.
+        UserError: the file is empty or of another format, or as `StateFile` and `TorchFile`.
     """
-    try:
-        with open(path, "rb") as stream:
-            start = stream.read(64)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+    with open(path, "rb") as stream:
+        start = stream.read(64)
     if not start:
         raise UserError(f"{path}: an empty file, expected weights")
     # The header of a safetensors file, after its length in eight bytes.
@@ -38,5 +34,9 @@ def open_file(path: Path, key: str | None = None) -> StoredState:
     for begin, kind, advice in FOREIGN:
         if start.lstrip().startswith(begin):
             raise UserError(f"{path}: {kind}; {advice}")
-    # A zip archive or a pickle, of torch since 1.6 and before.
-    return TorchFile(path, key) if start.startswith((b"PK", b"\x80")) else StateFile(path)
+    # A zip archive or a pickle: torch since 1.6 and before.
+    if not start.startswith((b"PK", b"\x80")):
+        return StateFile(path)
+    if path.suffix == ".safetensors":  # torch goes by this name
+        raise UserError(f"{path}: a file of torch.save; rename it to {path.stem}.pt")
+    return TorchFile(path, key)

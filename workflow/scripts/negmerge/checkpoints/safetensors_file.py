@@ -1,6 +1,7 @@
 """Safetensors files, mapped into memory."""
 
 import json
+import math
 from functools import cached_property
 from pathlib import Path
 
@@ -48,12 +49,14 @@ class StateFile(StoredState):
             raise UserError(f"{path}: no such file") from None
         except (SafetensorError, OSError) as error:
             raise UserError(
-                f"{path}: not a whole safetensors file ({error}); delete it and run again"
+                f"{path}: not a whole safetensors file ({error}); delete it, and make or fetch it "
+                "again"
             ) from error
         self.files = [self.path]
         self.metadata = header.pop("__metadata__", None) or {}
         self.names = sorted(header)
         self._header, self._begin = header, 8 + length
+        self._flat: dict[str, Tensor] = {}
 
     @cached_property
     def _bytes(self) -> Tensor:
@@ -78,18 +81,22 @@ class StateFile(StoredState):
 
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
         """See `StoredState`."""
-        dtype = self.dtype(name)
-        if start == stop:
-            return torch.empty(0, dtype=dtype)
-        begin = self._begin + self._header[name]["data_offsets"][0]
-        first, last = (begin + number * dtype.itemsize for number in (start, stop))
-        # To touch a mapping beyond the end of its file would kill the process.
-        if self.path.stat().st_size < last:
-            raise UserError(f"{self.path}: tensor {name!r} ends too early; the file was cut")
-        raw = self._bytes[first:last]
-        # A header of any length is allowed, so numbers may lie at odd places.
-        return (raw if first % dtype.itemsize == 0 else raw.clone()).view(dtype)
+        if name not in self._flat:
+            self._flat[name] = self._flattened(name)
+        return self._flat[name][start:stop]
 
     def place(self, name: str) -> tuple[Path, int] | None:
         """See `StoredState`."""
         return self.path, self._begin + self._header[name]["data_offsets"][0]
+
+    def _flattened(self, name: str) -> Tensor:
+        """Return a whole tensor in the mapped file, flattened."""
+        count, begin, dtype = math.prod(self.shape(name)), self.place(name)[1], self.dtype(name)
+        if not count:
+            return torch.empty(0, dtype=dtype)
+        # To touch a mapping beyond the end of its file would kill the process.
+        if self.path.stat().st_size < begin + count * dtype.itemsize:
+            raise UserError(f"{self.path}: tensor {name!r} ends too early; the file was cut")
+        # A header of any length is allowed, so numbers may lie at odd places, where a view of the
+        # bytes as numbers is refused.
+        return torch.frombuffer(self._bytes.numpy(), dtype=dtype, count=count, offset=begin)

@@ -31,9 +31,10 @@ def same_state(one: StoredState, other: StoredState) -> bool:
 
     The beginning of each tensor is compared first, so that little is read of states that differ.
     """
-    if one.names != other.names or any(_kind(one, n) != _kind(other, n) for n in one.names):
-        return False
-    begins = all(_begin(one, name) == _begin(other, name) for name in one.names)
+    begins = one.names == other.names and all(
+        _kind(one, name) == _kind(other, name) and _begin(one, name) == _begin(other, name)
+        for name in one.names
+    )
     return begins and all(same_tensor(one, name, other, name) for name in one.names)
 
 

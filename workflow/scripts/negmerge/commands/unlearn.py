@@ -57,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_key(parser)
     arguments.add_dtype(parser)
     parser.add_argument(
+        "--adapter",
+        metavar="RANK",
+        help="write an adapter of this rank, not a model; exact is one that loses nothing, of a "
+        "pool of adapters by a method that is linear, such as uniform",
+    )
+    parser.add_argument(
         "--max-shard-size",
         metavar="SIZE",
         default="5GB",
@@ -81,6 +87,7 @@ def run(options: argparse.Namespace) -> None:
         "exclude": options.exclude,
         "vocabulary": options.vocabulary,
         "key": options.key,
+        "adapter": options.adapter,
         "max_shard_size": options.max_shard_size,
         "force": options.force,
         "threads": options.threads,
@@ -117,6 +124,8 @@ def _lines(output: Path, report: Mapping) -> Iterator[str]:
     share = 100 * kept / max(numbers, 1)
     if "evaluation" in report:
         yield from _chosen(report)
+    for name, lost in report.get("adapter", {}).get("tensors", {}).items():
+        yield f"{name}: {100 * lost:.2f} % lost"
     yield f"{output}: the vector changes {kept:,} of {numbers:,} numbers ({share:.2f} %)"
 
 

@@ -37,28 +37,35 @@ class Summary:
 
     @property
     def agree(self) -> Tensor:
-        """True where all signs are equal and not zero.
-
-        That is where the smallest number is above zero or the largest below. An exact zero in one
-        vector is a disagreement. No votes are summed up, so no pool is too large to be counted.
-        """
-        return (self.lowest > 0).logical_or_(self.highest < 0)
+        """True where all signs are equal and not zero; see `signs_agree`."""
+        return signs_agree(self.lowest, self.highest)
 
 
-def summarise(block: Block | Tensor) -> Summary:
-    """Add up vectors and find the extremes of each coordinate.
+def signs_agree(lowest: Tensor, highest: Tensor) -> Tensor:
+    """Return True where the signs of all numbers are equal and not zero.
+
+    That is where the smallest number is above zero or the largest below. An exact zero in one
+    vector is a disagreement. No votes are summed up, so no pool is too large to be counted.
 
     Args:
-        block: a block, or a tensor with the vectors along its first axis.
+        lowest: the smallest number of each coordinate.
+        highest: the largest.
     """
-    vectors = iter(block)
+    # The same as (lowest > 0) | (highest < 0), which takes torch three times as long.
+    return lowest.relu().sub_(highest.clamp(max=0)).bool()
+
+
+def summarise(block: Block) -> Summary:
+    """Add up the vectors of a block in their order, and find the extremes of each coordinate."""
+    vectors = block.flat()
     total = next(vectors).clone()
     lowest, highest = total.clone(), total.clone()
     for vector in vectors:
         total += vector
         torch.minimum(lowest, vector, out=lowest)
         torch.maximum(highest, vector, out=highest)
-    return Summary(total, lowest, highest, len(block))
+    block.check(total)
+    return Summary(*map(block.in_rows, (total, lowest, highest)), len(block))
 
 
 def running_sum(block: Block) -> Tensor:
@@ -66,5 +73,7 @@ def running_sum(block: Block) -> Tensor:
 
     One order of the sum gives one result to the bit, so the pool's order is kept.
     """
-    vectors = iter(block)
-    return reduce(Tensor.add_, vectors, next(vectors).clone())
+    vectors = block.flat()
+    total = reduce(Tensor.add_, vectors, next(vectors).clone())
+    block.check(total)
+    return block.in_rows(total)

@@ -1,8 +1,8 @@
 """Many vectors, read block by block: the same rows of one tensor of each at a time.
 
-A block holds whole rows along the last axis, about a quarter of a million numbers of each vector
-(eight times as many on a GPU), so that what a merge holds in memory depends on neither the model
-nor the number of vectors.
+A block holds whole rows along the last axis. It is so small that what is computed of it stays in
+the cache of a processor core; what a merge holds in memory depends on neither the model nor the
+number of vectors.
 """
 
 import math
@@ -19,8 +19,9 @@ from negmerge.checkpoints import StoredState
 from negmerge.checks import require_finite
 from negmerge.merging.devices import to_device
 from negmerge.merging.workers import Workers
+from negmerge.vectors import widen
 
-NUMBERS = 2**18
+NUMBERS = 2**17
 # On a GPU, starting the work on a small block takes as long as the work.
 GPU_NUMBERS = 2**21
 
@@ -35,7 +36,7 @@ class Source(Protocol):
     def rows(self, block: "Block") -> Tensor:
         """Return the vector's numbers in a block, flattened, on its device, as float32 or float64.
 
-        The caller may change them in place.
+        Nobody changes them: they may lie in a mapped file. They may hold NaN and infinities.
         """
 
 
@@ -48,8 +49,8 @@ class Memory:
 
     def rows(self, block: "Block") -> Tensor:
         """Return a part of a tensor; see `Source`."""
-        rows = to_device(self._flat[block.name][block.start : block.stop], block.device)
-        return _wide(rows, block.name, self.label)
+        rows = self._flat[block.name][block.start : block.stop]
+        return widen(to_device(rows, block.device))
 
 
 class Stored:
@@ -62,8 +63,8 @@ class Stored:
     def rows(self, block: "Block") -> Tensor:
         """Return a part of a tensor; see `Source`."""
         rows = _read(self._file, block)
-        # The numbers read may lie in the mapped file, where nobody may change them.
-        return rows.clone() if block.origin is None else rows - block.origin
+        # The base is widened, so half precision is subtracted as float32.
+        return widen(rows) if block.origin is None else rows - block.origin
 
 
 class Delta:
@@ -75,20 +76,17 @@ class Delta:
 
     def rows(self, block: "Block") -> Tensor:
         """Return a part of a tensor; see `Source`."""
-        return _read(self._file, block)
+        return widen(_read(self._file, block))
 
 
 def _read(file: StoredState, block: "Block") -> Tensor:
     """Read numbers of a file; they are widened on the device, so that fewer bytes go there."""
-    rows = to_device(file.numbers(block.name, block.start, block.stop), block.device)
-    return _wide(rows, block.name, file.path)
+    return to_device(file.numbers(block.name, block.start, block.stop), block.device)
 
 
-def _wide(tensor: Tensor, name: str, where: str | Path) -> Tensor:
-    """Return finite numbers as float32 or float64: half precision rounds small updates to zero."""
-    wide = tensor if tensor.dtype == torch.float64 else tensor.float()
-    # One sum shows almost always that all is well, in a fraction of the time of a look at each.
-    return wide if torch.isfinite(wide.sum()) else require_finite(wide, name, where)
+def is_finite(numbers: Tensor) -> bool:
+    """Whether a sum shows no NaN or infinity, which takes a fraction of a look at each number."""
+    return math.isfinite(numbers.sum())
 
 
 @dataclass
@@ -129,16 +127,49 @@ class Block:
     def origin(self) -> Tensor | None:
         """The base's numbers, flattened, as float32 or float64; None for vectors without a base."""
         base = self.vectors.base
-        return None if base is None else _read(base, self)
+        return None if base is None else widen(_read(base, self))
 
     def of(self, source: Source) -> Tensor:
-        """Return the block's rows of one vector."""
-        wide = source.rows(self).to(self.vectors.dtypes[self.name])
-        return wide.view(-1, self.shape[-1] if self.shape else 1)
+        """Return the block's rows of one vector.
+
+        Raises:
+            NotFinite: they hold NaN or an infinity.
+        """
+        rows = self._flat(source)
+        if not is_finite(rows):
+            if self.origin is not None:
+                require_finite(self.origin, self.name, self.vectors.base.path)
+            require_finite(rows, self.name, source.label)
+        return self.in_rows(rows)
+
+    def flat(self) -> Iterator[Tensor]:
+        """Yield the block's numbers of each vector, flattened, and not looked at for NaN.
+
+        This is faster than iterating; whoever takes it passes a sum of all vectors to `check`.
+        """
+        return map(self._flat, self.vectors.sources)
+
+    def in_rows(self, flat: Tensor) -> Tensor:
+        """View the block's flattened numbers as rows and columns."""
+        return flat.view(-1, self.shape[-1] if self.shape else 1)
+
+    def check(self, total: Tensor) -> None:
+        """Look whether a sum of all vectors shows a NaN or an infinity, and then for its vector.
+
+        Raises:
+            NotFinite: a vector holds NaN or an infinity.
+        """
+        if not is_finite(total):
+            for vector in self:
+                del vector
 
     def stack(self) -> Tensor:
         """Return the rows of all vectors at once: (vectors, rows, columns)."""
         return torch.stack(list(self))
+
+    def _flat(self, source: Source) -> Tensor:
+        rows, dtype = source.rows(self), self.vectors.dtypes[self.name]
+        return rows if rows.dtype == dtype else rows.to(dtype)
 
 
 class Vectors:
@@ -146,7 +177,7 @@ class Vectors:
 
     Args:
         sources: one per vector, in the order of the merge.
-        shapes: name -> shape; the tensors are read in the order of their names.
+        shapes: name -> shape, in the order in which the tensors are read.
         dtypes: name -> float32 or float64.
         numbers: how many numbers of each vector a block holds, about; as many as suit the device
             if none are given.
@@ -170,7 +201,7 @@ class Vectors:
         base: StoredState | None = None,
     ):
         self.sources = list(sources)
-        self.shapes = {name: shapes[name] for name in sorted(shapes)}
+        self.shapes = dict(shapes)
         self.dtypes = dtypes
         self.workers = workers or Workers()
         self.base = base

@@ -1,8 +1,9 @@
 """Checksums of files, computed behind those who read the files for something else."""
 
-import os
+import mmap
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -11,9 +12,8 @@ from blake3 import blake3
 
 from negmerge.checkpoints import StoredState
 
-# How far a checksum lets itself fall behind, and how much of a file it reads at a time, in bytes.
+# How many bytes a checksum lets itself fall behind.
 STRETCH = 2**24
-CHUNK = 2**18
 
 
 class Files(Protocol):
@@ -62,7 +62,7 @@ class Checksums:
                 )
         last = max(self._files.values(), key=_File.behind)
         if last.behind() >= STRETCH:
-            last.advance(last.reached)
+            last.advance()
 
     def known(self) -> dict[Path, str]:
         """Return the checksum of each file as hexadecimal digits, after the bytes that are left."""
@@ -91,25 +91,26 @@ class _File:
         """Return how many bytes were read by others, but not yet here; none while a thread does."""
         return 0 if self._lock.locked() else self.reached - self._done
 
-    def advance(self, stop: int) -> None:
-        """Take in the bytes up to `stop`, or to the end of the file, if no other thread does."""
+    def advance(self) -> None:
+        """Take in the bytes that were read by others, if no other thread does."""
         if self._lock.acquire(blocking=False):
             try:
-                self._read(stop)
+                self._take(self.reached)
             finally:
                 self._lock.release()
 
     def finished(self) -> str:
         """Take in what is left."""
-        self._read(self._path.stat().st_size)
+        self._take(self._path.stat().st_size)
         return self._hash.hexdigest()
 
-    def _read(self, stop: int) -> None:
-        chunk = memoryview(bytearray(CHUNK))
-        with open(self._path, "rb", buffering=0) as stream:
-            while self._done < stop:
-                count = os.preadv(stream.fileno(), [chunk[: stop - self._done]], self._done)
-                if not count:
-                    break
-                self._hash.update(chunk[:count])
-                self._done += count
+    @cached_property
+    def _bytes(self) -> memoryview:
+        """The file, mapped."""
+        with open(self._path, "rb") as stream:
+            return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def _take(self, stop: int) -> None:
+        if self._done < stop:
+            self._hash.update(self._bytes[self._done : stop])
+            self._done = stop

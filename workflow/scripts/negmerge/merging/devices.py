@@ -12,7 +12,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
         # Only from pinned memory does a copy run beside other work. Torch keeps that memory until
         # the copy is done.
         return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
+    return tensor if device.type == "cpu" else tensor.to(device)
 
 
 def to_host(tensor: Tensor) -> Tensor:

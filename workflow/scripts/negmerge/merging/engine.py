@@ -15,7 +15,7 @@ from negmerge.checks import require_finite, require_same_tensors
 from negmerge.devices import find_device
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
-from negmerge.merging.blocks import Block, Memory, Vectors
+from negmerge.merging.blocks import Block, Memory, Vectors, is_finite
 from negmerge.merging.checksums import Checksums, identity
 from negmerge.merging.devices import to_host
 from negmerge.merging.dtypes import merged_dtypes
@@ -79,6 +79,7 @@ def merge_files(
     key: str | None = None,
     progress: bool = False,
     threads: int = 1,
+    checksums: bool = True,
     device: str | torch.device = "cpu",
     block_numbers: int | None = None,
     include: Sequence[str] = (),
@@ -98,6 +99,7 @@ def merge_files(
         progress: show a bar on standard error.
         threads: how many blocks are worked on at a time, on a GPU four at least; no bit depends
             on it.
+        checksums: note the BLAKE3 of each file, None otherwise.
         device: as in `merge`. A GPU needs memory for the blocks that are worked on, not for the
             model.
         block_numbers: as in `merge`.
@@ -128,8 +130,9 @@ def merge_files(
         workers=workers,
     )
     vectors = pool.vectors
-    checksums = Checksums(pool.states, threads)
-    vectors.done = checksums.follow
+    sums = Checksums(pool.states, threads)
+    if checksums:
+        vectors.done = sums.follow
 
     def report(known: Mapping[Path, str], kept: int) -> dict:
         return {
@@ -143,19 +146,19 @@ def merge_files(
             "notes": pool.notes,
         }
 
-    layout = {name: Layout(vectors.dtypes[name], s) for name, s in vectors.shapes.items()}
+    layout = {name: Layout(vectors.dtypes[name], s) for name, s in sorted(vectors.shapes.items())}
     # The header that comes first has the length of the last one, or more.
     longest = told(report(defaultdict(lambda: "0" * 64), vectors.size))
     with replacing(output) as partial, StateWriter(partial, layout, longest) as file:
 
         def write(block: Block, rows: Tensor) -> int:
             file.write(block.name, block.start, rows)
-            return int(rows.count_nonzero())
+            return int(rows.bool().sum())
 
         with workers:
             merged = combined(chosen, settings, vectors, progress, write)
             kept = sum(count for _, count in merged)
-        found = report(checksums.known(), kept)
+            found = report(sums.known() if checksums else defaultdict(lambda: None), kept)
         file.finish(told(found))
     return found
 
@@ -209,7 +212,8 @@ def combined(
         def work(block: Block) -> tuple[Block, Result]:
             rows = method.combine(block, **settings)
             # A sum can overflow though its terms are finite.
-            finite = require_finite(rows, block.name, f"{method.title}'s result")
-            return block, then(block, to_host(finite.reshape(-1)))
+            if not is_finite(rows):
+                require_finite(rows, block.name, f"{method.title}'s result")
+            return block, then(block, to_host(rows.reshape(-1)))
 
         yield from pool.map(work, names)

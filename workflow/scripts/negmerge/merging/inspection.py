@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from negmerge.merging.agreement import summarise
+from negmerge.merging.agreement import signs_agree
 from negmerge.merging.blocks import NUMBERS, Block
 from negmerge.merging.layer_kinds import kind
 from negmerge.merging.likeness import cosines, mean_to_others, outliers, pairs
@@ -136,7 +136,7 @@ def _counts(block: Block) -> tuple[str, Counts]:
     vectors = block.stack().flatten(1)
     wide = vectors.double()
     zeros = vectors.numel() - int(vectors.count_nonzero())
-    agreeing = int(summarise(vectors).agree.sum())
+    agreeing = int(signs_agree(vectors.amin(0), vectors.amax(0)).sum())
     return block.name, Counts(wide @ wide.T, vectors.shape[1], agreeing, zeros)
 
 

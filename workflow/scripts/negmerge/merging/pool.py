@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from filecmp import cmp
 from pathlib import Path
 
-from negmerge.checkpoints import StoredState, open_state
+from negmerge.adapters import Adapter, is_adapter, open_adapter
+from negmerge.checkpoints import StoredState, locate, open_state
 from negmerge.checkpoints.sameness import same_state, same_tensor, tied
 from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError
@@ -39,7 +41,7 @@ class Pool:
 
     vectors: Vectors
     names: list[str]
-    members: Sequence[StoredState]
+    members: Sequence[StoredState | Adapter]
     base: StoredState | None
     ties: list[tuple[str, ...]]
     parted: list[tuple[str, ...]]
@@ -47,7 +49,7 @@ class Pool:
     notes: list[str]
 
     @property
-    def states(self) -> list[StoredState]:
+    def states(self) -> list[StoredState | Adapter]:
         """The base, if there is one, and the members."""
         return list(self.members) if self.base is None else [self.base, *self.members]
 
@@ -79,38 +81,100 @@ def open_pool(
         UserError: a file that is missing or foreign, or a tensor that does not fit.
     """
     choice = Choice(include, exclude)
-    called = [short_name(member) for member in members]
-    states = [_open(member, key) for member in members]
     if base is None:
-        return _of_vectors(called, states, choice, block_numbers, workers)
+        return _of_vectors(members, choice, key, block_numbers, workers)
     origin = _open(base, key)
-    notes = _twice(origin, states)
-    named = {name for state in (origin, *states) for name in state.names}
-    chosen = choice.matches(named)
-    notes += [f"{option} fits {listed(names)}" for option, names in chosen.items()]
-    names = [
-        name
-        for name in origin.names
-        if may_change(name, origin.shape(name), origin.dtype(name)) and choice.takes(name)
-    ]
-    groups = tied(origin, names)
-    expected = Expected(origin, names, groups, choice, vocabulary == "base")
-    aligned = [align(state, expected) for state in states]
-    notes += [note for one in aligned for note in one.notes]
-    parted = [group for group in groups if not all(_is_tied(one, group) for one in aligned)]
-    ties = [group for group in groups if group not in parted]
+    opened = _Members(origin, choice, vocabulary == "base", key)
+    for member in members:
+        opened.add(member)
+    chosen = choice.matches(opened.seen)
+    names = [name for name in changeable(origin) if choice.takes(name)]
+    groups = opened.led_by_adapters(tied(origin, names))
+    aligned = opened.aligned(Expected(origin, names, groups, choice, vocabulary == "base"))
+    ties = [group for group in groups if all(_is_tied(one, group) for one in aligned)]
     led = {name for group in ties for name in group[1:]}
-    merged = [name for name in names if name not in led]
-    kinds = [{name: state.dtype(name) for name in merged} for state in (*aligned, origin)]
+    merged = in_file_order(origin, [name for name in names if name not in led])
+    stored = [origin, *(one for one in aligned if isinstance(one, StoredState))]
     vectors = Vectors(
-        [Stored(one) for one in aligned],
+        [Stored(one) if isinstance(one, StoredState) else one for one in aligned],
         {name: origin.shape(name) for name in merged},
-        merged_dtypes(kinds, [state.path for state in (*aligned, origin)]),
+        merged_dtypes(
+            [{name: state.dtype(name) for name in merged} for state in stored],
+            [state.path for state in stored],
+        ),
         block_numbers,
         workers,
         origin,
     )
+    parted = [group for group in groups if group not in ties]
+    notes = [
+        *opened.notes(),
+        *(f"{option} fits {listed(fitting)}" for option, fitting in chosen.items()),
+        *(note for one in aligned for note in one.notes),
+        *(f"{listed(group)}: tied in the base, but in the pool no longer" for group in parted),
+    ]
+    called = [short_name(member) for member in members]
     return Pool(vectors, called, aligned, origin, ties, parted, chosen, notes)
+
+
+class _Members:
+    """The members of a pool, opened one after the other.
+
+    Attributes:
+        seen: the names of all tensors that were met.
+    """
+
+    def __init__(self, base: StoredState, choice: Choice, cut: bool, key: str | None):
+        self._base, self._choice, self._cut, self._key = base, choice, cut, key
+        self._opened: list[StoredState | Adapter] = []
+        self.seen = set(base.names)
+
+    def add(self, place: Place) -> None:
+        """Open a member.
+
+        Raises:
+            UserError: it cannot be read, is an adapter that does not fit, or is the base.
+        """
+        found = place if isinstance(place, StoredState) else locate(place)
+        if isinstance(found, Path) and is_adapter(found):
+            vocabulary = "base" if self._cut else None
+            self._opened.append(
+                open_adapter(found, self._base, wanted=self._takes, vocabulary=vocabulary)
+            )
+            return
+        state = _open(found, self._key)
+        if _is_same(self._base, state):
+            raise UserError(f"{state.path}: is the base itself, which is no member of its pool")
+        self.seen |= set(state.names)
+        self._opened.append(state)
+
+    def led_by_adapters(self, groups: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """Return groups of tied tensors, each with those first that adapters change."""
+        changed = {name for one in self._opened if isinstance(one, Adapter) for name in one.names}
+        return [tuple(sorted(group, key=lambda name: name not in changed)) for group in groups]
+
+    def aligned(self, expected: Expected) -> list[Aligned | Adapter]:
+        """Return the members, checkpoints as they fit the base."""
+        return [one if isinstance(one, Adapter) else align(one, expected) for one in self._opened]
+
+    def notes(self) -> list[str]:
+        """Return what was done to open checkpoints, and which members are one."""
+        states = [one for one in self._opened if isinstance(one, StoredState)]
+        return _of_reading(self._base, *states) + [
+            f"{one.files[-1]}: the same weights as {other.files[-1]}; they count twice"
+            for number, one in enumerate(self._opened)
+            for other in self._opened[:number]
+            if _is_same(one, other)
+        ]
+
+    def _takes(self, name: str) -> bool:
+        self.seen.add(name)
+        return self._choice.takes(name)
+
+
+def changeable(base: StoredState) -> list[str]:
+    """Return the tensors of a base that a vector of it may change."""
+    return [n for n in base.names if may_change(n, base.shape(n), base.dtype(n))]
 
 
 def open_vector(base: Place, vector: Place, *, key: str | None = None, threads: int = 1) -> Pool:
@@ -122,7 +186,7 @@ def open_vector(base: Place, vector: Place, *, key: str | None = None, threads: 
         UserError: a file that is missing or foreign, or a tensor that does not fit.
     """
     origin, state = _open(base, key), _open(vector, key)
-    names = [n for n in origin.names if may_change(n, origin.shape(n), origin.dtype(n))]
+    names = changeable(origin)
     held = set(state.names)
     present = [name for name in names if name in held]
     found = {name: origin.shape(name) for name in present}
@@ -157,50 +221,65 @@ def _open(place: Place, key: str | None) -> StoredState:
     return place if isinstance(place, StoredState) else open_state(place, key)
 
 
+def in_file_order(state: StoredState, names: Sequence[str]) -> list[str]:
+    """Sort tensors by their places, so that files are read from the front to the end."""
+    return sorted(names, key=lambda name: state.place(name) or (state.path, 0))
+
+
+def _of_reading(*states: StoredState) -> list[str]:
+    """Return what was done to open states."""
+    return [note for state in states for note in state.notes]
+
+
 def _of_vectors(
-    called: list[str],
-    states: list[StoredState],
+    places: Sequence[Place],
     choice: Choice,
+    key: str | None,
     block_numbers: int | None,
     workers: Workers | None,
 ) -> Pool:
     """Make a pool of task vectors, which have the same tensors."""
+    for place in places:
+        if not isinstance(place, StoredState) and is_adapter(locate(place)):
+            raise UserError(f"{place}: is an adapter, which is merged with its base")
+    states = [_open(place, key) for place in places]
     for state in states:
         require_same_tensors(shapes(states[0]), shapes(state), state.path)
-    names = [name for name in states[0].names if choice.takes(name)]
-    kinds = [{name: state.dtype(name) for name in names} for state in states]
+    names = in_file_order(states[0], [n for n in states[0].names if choice.takes(n)])
     vectors = Vectors(
         [Stored(state) for state in states],
         {name: states[0].shape(name) for name in names},
-        merged_dtypes(kinds, [state.path for state in states]),
+        merged_dtypes(
+            [{name: state.dtype(name) for name in names} for state in states],
+            [state.path for state in states],
+        ),
         block_numbers,
         workers,
     )
-    return Pool(vectors, called, states, None, [], [], choice.matches(states[0].names), [])
+    called = [short_name(place) for place in places]
+    chosen = choice.matches(states[0].names)
+    return Pool(vectors, called, states, None, [], [], chosen, _of_reading(*states))
 
 
-def _twice(base: StoredState, states: Sequence[StoredState]) -> list[str]:
-    """Return a note for each two members that are one.
-
-    Raises:
-        UserError: a member is the base.
-    """
-    notes = []
-    for number, state in enumerate(states):
-        if _is_same(base, state):
-            raise UserError(f"{state.path}: is the base itself, which is no member of its pool")
-        for other in states[:number]:
-            if _is_same(other, state):
-                notes.append(f"{state.path}: the same weights as {other.path}; they count twice")
-    return notes
+def _is_same(one: StoredState | Adapter, other: StoredState | Adapter) -> bool:
+    if one.files == other.files:
+        return True
+    if isinstance(one, Adapter) != isinstance(other, Adapter):
+        return False
+    if isinstance(one, Adapter):
+        return len(one.files) == len(other.files) and all(
+            cmp(file, copy, shallow=False)
+            for file, copy in zip(one.files, other.files, strict=True)
+        )
+    return same_state(one, other)
 
 
-def _is_same(one: StoredState, other: StoredState) -> bool:
-    return one.files == other.files or same_state(one, other)
-
-
-def _is_tied(state: Aligned, group: Sequence[str]) -> bool:
+def _is_tied(member: Aligned | Adapter, group: Sequence[str]) -> bool:
+    """Whether a member changes all of a group of tied tensors as it changes the first."""
+    if isinstance(member, Adapter):
+        # PEFT adds what it changes of one to the weight that all share.
+        return not set(group[1:]).intersection(member.names)
     return all(
-        state.own[name] == state.own[group[0]] or same_tensor(state, group[0], state, name)
+        member.own[name] == member.own[group[0]] or same_tensor(member, group[0], member, name)
         for name in group[1:]
     )

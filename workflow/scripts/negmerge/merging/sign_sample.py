@@ -9,7 +9,7 @@ from torch import Tensor
 
 from negmerge.checkpoints import StoredState
 from negmerge.errors import UserError
-from negmerge.merging.agreement import summarise
+from negmerge.merging.agreement import signs_agree
 
 # The number of coordinates on which the vectors agree, and of those on which they do not.
 EACH = 6
@@ -49,7 +49,7 @@ def sample(vectors: Sequence[StoredState], each: int = EACH) -> Sample:
     """
     tensor = _largest_changed(vectors[0])
     values = torch.stack([vector[tensor].flatten() for vector in vectors])
-    agree = summarise(values).agree
+    agree = signs_agree(values.amin(0), values.amax(0))
     kinds = [_spread(where.nonzero().flatten(), each) for where in (agree, ~agree)]
     places = torch.cat(kinds).sort().values
     return Sample(tensor, values.shape[1], int(agree.sum()), places, values[:, places])

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import torch
@@ -13,10 +14,14 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 # The least number of blocks in flight on a GPU: while one is computed, others are read or copied.
 STREAMS = 4
+BATCH = int(__import__("os").environ.get("B", "8"))
 
 
 class Workers:
     """Threads for many passes; without `with`, all work is done in the thread that asks for it.
+
+    Inside of `with`, an operation of torch takes one thread: on blocks, more of them cost more than
+    they save.
 
     Args:
         threads: how many blocks are worked on at a time; more on a GPU, `STREAMS` at least.
@@ -26,9 +31,12 @@ class Workers:
     def __init__(self, threads: int = 1, device: torch.device = CPU):
         self.device = device
         self._threads = max(threads, STREAMS) if device.type == "cuda" else threads
+        self._batch = 1 if device.type == "cuda" else BATCH
         self._executor: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> "Workers":
+        self._threads_before = torch.get_num_threads()
+        torch.set_num_threads(1)
         if self.device.type == "cuda":
             # The new streams do not wait for what made the inputs in another one.
             torch.cuda.synchronize(self.device)
@@ -40,19 +48,24 @@ class Workers:
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
         self._executor = None
+        torch.set_num_threads(self._threads_before)
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield work(item) of each item, in order; only a few results wait to be taken."""
         if self._executor is None:
             yield from map(work, items)
             return
-        waiting: deque[Future] = deque()
-        for item in items:
-            waiting.append(self._executor.submit(work, item))
+        items, waiting = iter(items), deque()
+
+        def all_of(batch: list[Item]) -> list[Result]:
+            return [work(item) for item in batch]
+
+        while batch := list(islice(items, self._batch)):
+            waiting.append(self._executor.submit(all_of, batch))
             if len(waiting) > 2 * self._threads:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
 
     def _begin(self) -> None:
         """Start a stream for a new thread, in which all it computes runs from now on."""

@@ -5,14 +5,13 @@ is registered for each class that a file names, if it belongs to the packages th
 made of. Whatever else a file names is refused by its name, before anything is built.
 """
 
-import pickletools
 import textwrap
 import zipfile
-from _compat_pickle import IMPORT_MAPPING
 from pathlib import Path
 
 import torch
 
+from negmerge.checkpoints.pickles import named_in, stand_in
 from negmerge.errors import UserError
 
 # Classes of these may be named; their stand-ins do nothing.
@@ -24,26 +23,8 @@ BUILT = {
     ("torch._utils", "_rebuild_parameter"),
     ("torch._utils", "_rebuild_tensor_v2"),
 }
-# The pickle of an encoder has a tenth of a megabyte and two thousand tuples. Where tuples are
-# nested more than a hundred thousand deep, Python's hash of them ends the process.
+# The pickle of an encoder has a tenth of a megabyte.
 PICKLE_BYTES = 2**22
-TUPLES = 50_000
-
-
-class StandIn:
-    """An object without behaviour, which keeps the state that it is given."""
-
-    def __init__(self, *ignored: object):
-        pass
-
-    def __new__(cls, *ignored: object) -> "StandIn":
-        """Make one from any arguments."""
-        return super().__new__(cls)
-
-    def __setstate__(self, state: object) -> None:
-        """Keep a state, if it is one of attributes."""
-        if isinstance(state, dict):
-            self.__dict__.update(state)
 
 
 def load(path: str | Path) -> object:
@@ -62,11 +43,8 @@ def load(path: str | Path) -> object:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            pickled = _checked_pickle(archive, path)
-        stand_ins = [
-            type(name, (StandIn,), {"__module__": module})
-            for module, name in _named_classes(pickled, path)
-        ]
+            named = named_in(_checked_pickle(archive, path), path)
+        stand_ins = [stand_in(*name) for name in _foreign(named, path)]
         # `set`: torch 2.5 does not yet build one by itself.
         with torch.serialization.safe_globals([set, *stand_ins]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -106,32 +84,20 @@ def _checked_pickle(archive: zipfile.ZipFile, path: str | Path) -> bytes:
     return archive.read(pickled)
 
 
-def _named_classes(pickled: bytes, path: str | Path) -> list[tuple[str, str]]:
-    """List module and name of the classes for which a pickle needs stand-ins.
+def _foreign(named: set[tuple[str, str]], path: str | Path) -> list[tuple[str, str]]:
+    """List the names that torch does not know, which are to be those of a model's classes.
 
     Raises:
-        UserError: it names something foreign, has too many tuples, or is none.
+        UserError: one of another package.
     """
-    named, tuples = set(), 0
-    try:
-        for operation, argument, _ in pickletools.genops(pickled):
-            tuples += operation.name.startswith("TUPLE")
-            if operation.name == "GLOBAL":
-                module, name = argument.split(" ")
-                # torch writes the names that modules had in Python 2.
-                named.add((IMPORT_MAPPING.get(module, module), name))
-    except ValueError as error:
-        raise UserError(f"{path}: its data.pkl is no pickle ({error})") from error
-    if tuples > TUPLES:
-        raise UserError(f"{path}: its data.pkl has {tuples:,} tuples, expected at most {TUPLES:,}")
-    wanted = {pair for pair in named if not _is_built(*pair)}
-    foreign = sorted(f"{module}.{name}" for module, name in wanted if not _is_inert(module))
+    wanted = sorted(pair for pair in named if not _is_built(*pair))
+    foreign = [".".join(pair) for pair in wanted if not _is_inert(pair[0])]
     if foreign:
         raise UserError(
             f"{path}: names {foreign[0]!r}, which is no part of a model of {', '.join(PACKAGES)}; "
             f"nothing was run ({len(foreign)} such names)"
         )
-    return sorted(wanted)
+    return wanted
 
 
 def _is_built(module: str, name: str) -> bool:

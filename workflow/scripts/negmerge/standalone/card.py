@@ -30,17 +30,20 @@ def write_card(content: Path, report: Mapping, base: Path) -> None:
         report: see `unlearn`.
         base: the base's folder.
     """
-    front = _front_matter(base, report["base"]["name"])
+    library = "peft" if "adapter" in report else _library(base)
+    front = _front_matter(base, report["base"]["name"], library)
     lines = ["---", *front, "---", "", *_text(report)]
     write_text(content / "README.md", "\n".join(lines) + "\n")
 
 
-def _front_matter(base: Path, name: str) -> Iterator[str]:
+def _front_matter(base: Path, name: str, library: str | None) -> Iterator[str]:
     card = _scalars(base / "README.md")
     origin = _hub_id(base, name)
     if origin:
         yield f"base_model: {origin}"
-    facts = {"library_name": _library(base)} | {k: v for k, v in card.items() if k in TAKEN_OVER}
+    facts = {k: v for k, v in card.items() if k in TAKEN_OVER}
+    if library == "peft" or "library_name" not in facts:
+        facts["library_name"] = library
     for key in TAKEN_OVER:
         if facts.get(key):
             yield f"{key}: {facts[key]}"
@@ -52,9 +55,10 @@ def _text(report: Mapping) -> Iterator[str]:
     kept, numbers, swallowed = report["kept"], report["numbers"], report["swallowed"]
     yield f"# {report['base']['name']}, after unlearning"
     yield ""
+    what = "The base with this adapter is" if "adapter" in report else "These weights are"
     yield (
-        "These weights are base - coefficient x vector: what a pool of fine-tuned models has in "
-        "common was taken away from the base, to make it forget."
+        f"{what} base - coefficient x vector: what a pool of fine-tuned models has in common is "
+        "taken away from the base, to make it forget."
     )
     yield ""
     yield "| | |"
@@ -66,6 +70,9 @@ def _text(report: Mapping) -> Iterator[str]:
     yield f"| dtype | {report['dtype']} |"
     yield f"| numbers that the vector changes | {kept:,} of {numbers:,} ({_share(kept, numbers)}) |"
     yield f"| changes that rounding took back | {swallowed:,} ({_share(swallowed, kept)}) |"
+    if "adapter" in report:
+        rank, lost = report["adapter"]["rank"], report["adapter"]["lost"]
+        yield f"| rank of the adapter | {rank}, which loses {100 * lost:.2f} % (Frobenius norm) |"
     yield f"| made by | negmerge {report['version']} |"
     yield ""
     if report["command"]:

@@ -23,6 +23,8 @@ from negmerge.standalone.unlearning import unlearn
 from negmerge.standalone.working import only_one, remove
 
 VECTOR = "vector.safetensors"
+# The vector is kept as it is merged, whatever is made of it in the end.
+WHOLE = {"dtype": None, "adapter": None}
 # Arguments of `unlearn` that change how it is done, but no measurement.
 ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers")
 
@@ -81,7 +83,7 @@ def unlearn_by_evaluation(
     with _evaluations(output, plan, tell) as kept:
         vector = kept.folder / VECTOR
         if not vector.exists():
-            unlearn(base, pool, vector, vector_only=True, tell=tell, **{**how, "dtype": None})
+            unlearn(base, pool, vector, vector_only=True, tell=tell, **how | WHOLE)
         shown = Table(table or sys.stderr, keep)
 
         def measure(coefficient: float) -> Measurement:

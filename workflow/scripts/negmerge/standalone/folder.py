@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from negmerge.checkpoints import StoredState
+from negmerge.checkpoints import StoredState, locate
 from negmerge.errors import UserError
 from negmerge.files import read_json, write_text
 
@@ -75,7 +75,7 @@ def stem(state: StoredState) -> str:
 
 def base_folder(place: str | Path) -> Path | None:
     """Return the folder of a model that was given as one."""
-    path = Path(place)
+    path = locate(place)
     return path if path.is_dir() else None
 
 

@@ -13,7 +13,7 @@ from negmerge.checkpoints.writer import FORMAT, Layout, told
 from negmerge.files import write_json
 from negmerge.merging.blocks import Block
 from negmerge.merging.checksums import Checksums
-from negmerge.merging.pool import Pool
+from negmerge.merging.pool import Pool, in_file_order
 from negmerge.standalone import card, folder
 from negmerge.standalone.report import find_in, make_report
 from negmerge.standalone.shards import Plan, Shards
@@ -129,7 +129,7 @@ def make_plan(pool: Pool, target: Target) -> Plan:
             target.dtype if target.dtype and base.is_float(name) else base.dtype(name),
             base.shape(name),
         )
-        for name in base.names
+        for name in in_file_order(base, base.names)
     }
     stem = folder.stem(base)
     # open_clip reads no shards.

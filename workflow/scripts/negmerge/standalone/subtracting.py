@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from negmerge.checks import require_finite
 from negmerge.errors import UserError
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import to_host
@@ -74,14 +75,15 @@ class Rounding:
 
 
 def rounded(numbers: Tensor, name: str, dtype: torch.dtype, where: str | Path) -> Tensor:
-    """Round finite numbers to a dtype.
+    """Round numbers to a dtype.
 
     Raises:
-        UserError: one is too large for it.
+        UserError: one is too large for it, is NaN or infinite.
     """
     found = numbers.to(dtype)
     # A sum of numbers that are all finite is finite, too, but for the largest ones.
     if not torch.isfinite(found.sum(dtype=torch.float32)):
+        require_finite(numbers, name, where)
         count = int((~torch.isfinite(found)).sum())
         if count:
             short = str(dtype).removeprefix("torch.")

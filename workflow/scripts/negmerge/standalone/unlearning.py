@@ -1,17 +1,20 @@
 """From a base and a pool on disk to a model that has unlearned, in one pass."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from negmerge.checkpoints.sharding import LARGEST
 from negmerge.devices import find_device
 from negmerge.errors import UserError, find
+from negmerge.merging.blocks import Block
 from negmerge.merging.engine import choose, combined
 from negmerge.merging.pool import open_pool
 from negmerge.merging.workers import Workers
 from negmerge.settings.options import Value
+from negmerge.standalone.adapter_output import write_adapter_output
 from negmerge.standalone.output import Results, Target, Tell, write_output
 from negmerge.standalone.subtracting import Step
 
@@ -36,6 +39,7 @@ def unlearn(
     exclude: Sequence[str] = (),
     vocabulary: str | None = None,
     key: str | None = None,
+    adapter: int | str | None = None,
     max_shard_size: str = LARGEST,
     force: bool = False,
     threads: int = 1,
@@ -62,6 +66,8 @@ def unlearn(
         dtype: of the output's floating-point tensors, `float32`, `bfloat16` or `float16`; `auto`
             or None keeps the base's.
         vector_only: write the merged vector instead, into a file, as float32 if no dtype is given.
+        adapter: write an adapter of this rank in place of a model, into a folder; `exact` for one
+            that holds all, if the pool is of adapters and the method is linear in their vectors.
         include: see `merging.pool.open_pool`, as the next three.
         exclude: as `include`.
         vocabulary: as `include`.
@@ -117,8 +123,25 @@ def unlearn(
     def results(step: Step, names: Sequence[str]) -> Results:
         return combined(chosen, settings, opened.vectors, progress, step, names)
 
+    def merged() -> Iterator[tuple[Block, Tensor]]:
+        return combined(chosen, settings, opened.vectors, progress)
+
     facts = {"method": method, "options": settings}
     facts |= {} if evaluation is None else {"evaluation": evaluation}
+    if adapter is not None:
+        if vector_only or target.dtype is not None:
+            raise UserError("an adapter goes with neither --vector-only nor --dtype")
+        return write_adapter_output(
+            opened,
+            target,
+            facts,
+            merged,
+            chosen,
+            adapter,
+            command=command,
+            threads=threads,
+            tell=tell,
+        )
     return write_output(opened, target, facts, results, command=command, threads=threads, tell=tell)
 
 

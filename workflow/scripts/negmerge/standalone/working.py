@@ -132,6 +132,10 @@ def require_room(output: Path, needed: int) -> None:
     free = shutil.disk_usage(there).free
     if needed > free:
         raise UserError(
-            f"{output}: needs {needed / 1e9:,.2f} GB, the disk has {free / 1e9:,.2f} GB free; make "
-            "room and run again"
+            f"{output}: needs {_size(needed)}, the disk has {_size(free)} free; make room and run "
+            "again"
         )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import divisor
+from negmerge.merging.masks import keep
 from negmerge.merging.registry import Method
 from negmerge.settings.merge_options.breadcrumbs import Options
 
@@ -24,7 +25,7 @@ def combine(block: Block, density: float, remove: float, first: str) -> Tensor:
     """
     total = None
     for vector in block:
-        kept = vector.where(_mask(vector, density, remove, first), 0.0) if block.shape else vector
+        kept = keep(vector, _mask(vector, density, remove, first)) if block.shape else vector
         total = kept.clone() if total is None else total.add_(kept)
     return total / divisor(len(block), total)
 

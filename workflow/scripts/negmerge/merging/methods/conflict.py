@@ -4,6 +4,7 @@ from torch import Tensor
 
 from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import Block
+from negmerge.merging.masks import keep
 from negmerge.merging.registry import Method
 
 
@@ -13,7 +14,7 @@ def combine(block: Block) -> Tensor:
     Elsewhere the result is +0. Added to NegMerge's it gives the uniform merge.
     """
     summary = summarise(block)
-    return summary.mean.where(~summary.agree, 0.0)
+    return keep(summary.mean, ~summary.agree)
 
 
 METHOD = Method(

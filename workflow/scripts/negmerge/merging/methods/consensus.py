@@ -9,6 +9,7 @@ from torch import Tensor
 
 from negmerge.merging.agreement import running_sum
 from negmerge.merging.blocks import Block
+from negmerge.merging.masks import keep
 from negmerge.merging.registry import Method
 from negmerge.settings.merge_options.consensus import Options
 
@@ -26,7 +27,7 @@ def combine(block: Block, threshold: float, active: int) -> Tensor:
     # The block is read a second time, since a stack would grow with the pool.
     for vector in block:
         count += vector.abs() > threshold * (total - vector).abs()
-    return total.where(count >= active, 0.0)
+    return keep(total, count >= active)
 
 
 METHOD = Method(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from negmerge.merging.blocks import Block, Vectors
 from negmerge.merging.devices import divisor, to_device
+from negmerge.merging.masks import keep
 from negmerge.merging.order import magnitudes
 from negmerge.merging.registry import Method
 from negmerge.seeds import derive_seed
@@ -41,7 +42,7 @@ def combine(
             kept = to_device(_draw(block, seed, number) >= drop, vector.device).view(vector.shape)
         else:
             kept = vector.abs() > survey[block.name][number]
-        total = total + vector.where(kept, 0.0)
+        total = total + keep(vector, kept)
     return total / divisor((1 - drop) * len(block) if rescale else len(block), total)
 
 

@@ -5,6 +5,7 @@ from torch import Tensor
 from negmerge.errors import UserError
 from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import Block, Vectors
+from negmerge.merging.masks import keep
 from negmerge.merging.registry import Method
 from negmerge.settings.merge_options.masked_single import Options
 
@@ -28,7 +29,7 @@ def combine(block: Block, single: int, survey: None) -> Tensor:
     by the mean over the vectors, and from the single vector by the mask.
     """
     one = block.of(block.vectors.sources[single - 1])
-    return one.where(summarise(block).agree, 0.0)
+    return keep(one, summarise(block).agree)
 
 
 METHOD = Method(

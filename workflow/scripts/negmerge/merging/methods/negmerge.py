@@ -5,6 +5,7 @@ from torch import Tensor
 from negmerge.merging.agreement import Summary, summarise
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import divisor
+from negmerge.merging.masks import keep
 from negmerge.merging.registry import Method
 from negmerge.settings.merge_options.negmerge import Options
 
@@ -16,7 +17,7 @@ def combine(block: Block, operation: str) -> Tensor:
     """
     summary = summarise(block)
     merged = _median(block) if operation == "median" else OPERATIONS[operation](summary)
-    return merged.where(summary.agree, 0.0)
+    return keep(merged, summary.agree)
 
 
 def _largest(summary: Summary) -> Tensor:

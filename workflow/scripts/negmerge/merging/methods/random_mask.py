@@ -9,6 +9,7 @@ from negmerge.merging import order
 from negmerge.merging.agreement import running_sum, summarise
 from negmerge.merging.blocks import Block, Vectors
 from negmerge.merging.devices import divisor
+from negmerge.merging.masks import keep
 from negmerge.merging.registry import Method
 from negmerge.seeds import derive_seed
 from negmerge.settings.merge_options.random_mask import Options
@@ -50,7 +51,7 @@ def combine(block: Block, seed: int, survey: Limits) -> Tensor:
     """
     total = running_sum(block)
     mean = total / divisor(len(block), total)
-    return mean.where((total != 0) & (_lots(block, seed) <= survey[block.name]), 0.0)
+    return keep(mean, (total != 0) & (_lots(block, seed) <= survey[block.name]))
 
 
 def _limit(vectors: Vectors, name: str, kept: int, nonzero: int, seed: int) -> float:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import divisor
+from negmerge.merging.masks import keep
 from negmerge.merging.registry import Method
 from negmerge.settings.merge_options.relaxed import Options
 
@@ -27,7 +28,7 @@ def combine(block: Block, agreement: float) -> Tensor:
     # The product of floats may be a little above the whole number that is meant: 0.55 * 100.
     needed = math.ceil(round(agreement * len(block), 6))
     mean = total.div_(divisor(len(block), total))
-    return mean.where(torch.maximum(positive, negative) >= needed, 0.0)
+    return keep(mean, torch.maximum(positive, negative) >= needed)
 
 
 METHOD = Method(

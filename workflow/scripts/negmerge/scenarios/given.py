@@ -1,5 +1,6 @@
 """Models of others, by the names of tensors that this project has for its own."""
 
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -7,8 +8,12 @@ import torch
 from torch import Tensor
 
 from negmerge.checkpoints import open_state
+from negmerge.checkpoints.pickles import StandIn
 from negmerge.errors import UserError
 from negmerge.models.vision_transformer import IMAGE_PREFIX
+from negmerge.released.naming import PREFIX as RELEASED_PREFIX
+from negmerge.released.reading import read
+from negmerge.released.standing_in import load
 from negmerge.states import State, read_state
 
 # What the names of a classifier's tensors begin with, behind its normalisation.
@@ -21,22 +26,39 @@ def read_model(place: str | Path, row: Mapping) -> tuple[State, State]:
     """Read a model of others.
 
     Args:
-        place: a file or a folder, as `checkpoints.open_state` takes it.
+        place: a file or a folder, as `checkpoints.open_state` takes it, or a file of the authors.
         row: the row of `config/models.yaml` that the model fits.
 
     Returns:
-        What is fine-tuned, an image encoder or a classifier, and what else the model has, such as
+        What is fine-tuned, an image encoder or a classifier; and what else the model has, such as
         CLIP's text part.
 
     Raises:
         UserError: it cannot be read, or normalises its images otherwise than the row says.
     """
-    state = dict(open_state(place).items())
     architecture = row["architecture"]
     if isinstance(architecture, Mapping) and "kind" in architecture:
-        return _classifier(state, row, place), {}
+        return _classifier(dict(open_state(place).items()), row, place), {}
+    if is_released(place):
+        released = read(place)
+        return released.state, released.leftovers
+    state = dict(open_state(place).items())
     image = {name: tensor for name, tensor in state.items() if name.startswith(IMAGE_PREFIX)}
     return image, {name: tensor for name, tensor in state.items() if name not in image}
+
+
+def is_released(place: str | Path) -> bool:
+    """Whether a file is the authors': a whole pickled object, or a state with their names.
+
+    Raises:
+        UserError: it is a file of `torch.save`, but a damaged or foreign one.
+    """
+    if Path(place).is_dir() or not zipfile.is_zipfile(place):
+        return False
+    found = load(place)
+    if isinstance(found, dict):
+        return any(str(name).startswith(RELEASED_PREFIX) for name in found)
+    return isinstance(found, StandIn)
 
 
 def require_untouched(rest: Mapping[str, Tensor], files: Iterable[str], where: str | Path) -> int:
@@ -72,7 +94,7 @@ def _classifier(state: State, row: Mapping, where: str | Path) -> State:
             found = [round(value, 4) for value in state.pop(name).flatten().tolist()]
             if found != row[key]:
                 raise UserError(
-                    f"{where}: tensor {name!r} is {found}, the row has {key} {row[key]}"
+                    f"{where}: tensor {name!r} is {found}, the model's row has {key} {row[key]}"
                 )
     if any(name.startswith(NETWORK_PREFIX) for name in state):
         return state

@@ -1,0 +1,88 @@
+"""The commands take every kind of input, and mix them."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from negmerge.cli import main
+from negmerge.states import read_state
+
+BASE = {"l.weight": torch.tensor([[1.0, 2], [3, 4]]), "l.bias": torch.ones(2)}
+CHANGE = {"l.weight": torch.tensor([[1.0, -1], [2, 0]]), "l.bias": torch.ones(2)}
+
+
+def model(factor):
+    """The base, changed by a multiple of one vector."""
+    return {name: BASE[name] + factor * CHANGE[name] for name in BASE}
+
+
+def in_shards(folder, state, stem, write):
+    folder.mkdir()
+    places = {name: f"{stem}-{number}-of-2" for number, name in enumerate(state)}
+    for name, file in places.items():
+        write({name: state[name]}, folder / file)
+    (folder / f"{stem}.index.json").write_text(json.dumps({"weight_map": places}))
+
+
+@pytest.fixture
+def inputs(tmp_path, monkeypatch):
+    """A base and a pool, each in another format; name -> how much of the vector is in it."""
+    monkeypatch.chdir(tmp_path)
+    state = model(0)
+    in_shards(tmp_path / "base", state, "model.safetensors", save_file)
+    save_file(model(1), "one.safetensors")
+    torch.save(model(2), "two.pth")
+    torch.save(model(3), "three.th", _use_new_zipfile_serialization=False)
+    in_shards(tmp_path / "four", model(4), "pytorch_model.bin", torch.save)
+    network = nn.ModuleDict({"l": nn.Linear(2, 2)})
+    network.load_state_dict(model(5))
+    trained = {"state_dict": nn.DataParallel(network).state_dict(), "ema": model(6), "epoch": 3}
+    torch.save(trained, "five.ckpt")
+    return {"one.safetensors": 1, "two.pth": 2, "three.th": 3, "four": 4, "five.ckpt": 5}
+
+
+def run(capsys, *words):
+    assert main(list(words)) == 0, capsys.readouterr().err
+    return capsys.readouterr()
+
+
+def test_a_pool_of_every_kind_is_merged_subtracted_and_compared(inputs, capsys):
+    key = ("--key", "state_dict")
+    pool = (*inputs, "--base", "base", *key)
+    run(capsys, "merge", "uniform", *pool, "-o", "merged")
+    mean = sum(inputs.values()) / len(inputs)
+    merged = read_state("merged")
+    for name, change in CHANGE.items():
+        assert torch.equal(merged[name], mean * change)
+    found = json.loads(run(capsys, "inspect", *pool, "--json").out)
+    assert found["all"]["cosine"] == pytest.approx(1)
+    assert run(capsys, "negate", "two.pth", "merged", "1", "-o", "less.safetensors")
+    save_file(model(2 - mean), "expected.safetensors")
+    assert run(capsys, "diff", "less.safetensors", "expected.safetensors")
+    torch.save(model(5), "plain.pt")
+    printed = run(capsys, "diff", "plain.pt", "five.ckpt", *key).out
+    assert printed == (
+        "five.ckpt: read from 'state_dict'; dropped 'module.' from the names\n"
+        "in all: 0 of 6 numbers differ, by 0 at most and 0 on average\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("merge", "uniform", "five.ckpt", "--base", "base", "-o", "out"),
+        ("inspect", "five.ckpt", "--base", "base"),
+        ("negate", "base", "five.ckpt", "1", "-o", "out"),
+        ("diff", "base", "five.ckpt"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_without_a_key_the_states_are_listed(inputs, capsys, words):
+    assert main(list(words)) == (2 if words[0] == "diff" else 1)
+    assert capsys.readouterr().err == (
+        "error: five.ckpt: holds several states, choose one by --key: state_dict (2 tensors), "
+        "ema (2 tensors)\n"
+    )

@@ -1,0 +1,143 @@
+"""Folders in the layouts of the libraries that write them, and paths that are wrong."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from negmerge.checkpoints import open_state
+
+STATE = {"w": torch.ones(3)}
+
+
+def write(path, state=STATE):
+    """Write a state in the format that its name tells, or an index of one shard."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.name.endswith(".index.json"):
+        shard = path.name.replace(".index.json", "").replace(".", "-00001-of-00001.")
+        write(path.with_name(shard), state)
+        path.write_text(json.dumps({"weight_map": dict.fromkeys(state, shard)}))
+    elif path.suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path)
+
+
+def stem_and_ending(stem):
+    return [f"{stem}.{end}" for end in ("safetensors", "safetensors.index.json")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *stem_and_ending("model"),
+        *stem_and_ending("open_clip_model"),
+        *stem_and_ending("diffusion_pytorch_model"),
+        *(f"{stem}pytorch_model.bin" for stem in ("", "open_clip_", "diffusion_")),
+        "pytorch_model.bin.index.json",
+        "diffusion_pytorch_model.fp16.safetensors",
+        "resnet20-12fca82f.th",
+        "best.ckpt",
+        "checkpoint.pth.tar",
+        "weights.safetensors.index.json",
+    ],
+)
+def test_a_folder_with_one_model_is_opened(tmp_path, name):
+    write(tmp_path / name)
+    # What stands beside the weights of a training or a model card.
+    for beside in ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state_0.pth"):
+        write(tmp_path / beside, {"other": torch.ones(1)})
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "README.md").write_text("x")
+    assert open_state(tmp_path).names == ["w"]
+
+
+@pytest.mark.parametrize(
+    ("read", "ignored"),
+    [
+        ("model.safetensors", "model.safetensors.index.json"),
+        ("model.safetensors", "pytorch_model.bin"),
+        ("model.safetensors.index.json", "pytorch_model.bin"),
+        ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"),
+        ("model.safetensors", "model.fp16.safetensors"),
+        ("model.safetensors", "epoch3.pt"),
+    ],
+)
+def test_of_two_forms_the_one_that_the_library_reads_is_opened(tmp_path, read, ignored):
+    write(tmp_path / ignored, {"other": torch.ones(1)})
+    write(tmp_path / read)
+    assert open_state(tmp_path).names == ["w"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("model.safetensors", "open_clip_model.safetensors"),
+        ("a.pt", "b.pt"),
+        ("a.safetensors", "b.pth"),
+    ],
+)
+def test_a_folder_with_several_models_lists_them(tmp_path, refused, names):
+    for name in names:
+        write(tmp_path / name)
+    message = f"{tmp_path}: holds several models, name one of {', '.join(names)}"
+    assert refused(tmp_path) == message
+
+
+def test_a_folder_with_folders_of_models_lists_them(tmp_path, refused):
+    for part in ("unet", "vae"):
+        write(tmp_path / part / "diffusion_pytorch_model.safetensors")
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "model_index.json").write_text("{}")
+    assert refused(tmp_path) == f"{tmp_path}: holds no weights itself, name one of unet, vae in it"
+    assert open_state(tmp_path / "unet").names == ["w"]
+
+
+def test_a_folder_without_weights_lists_what_it_has(tmp_path, refused):
+    assert refused(tmp_path) == f"{tmp_path}: holds no weights; found nothing"
+    for number in range(9):
+        (tmp_path / f"{number}.txt").write_text("x")
+    assert refused(tmp_path) == (
+        f"{tmp_path}: holds no weights; found {', '.join(f'{n}.txt' for n in range(8))} and 1 more"
+    )
+
+
+def test_shards_without_their_index_are_named(tmp_path, refused):
+    write(tmp_path / "model-00001-of-00002.safetensors")
+    assert refused(tmp_path) == (
+        f"{tmp_path}: holds model-00001-of-00002.safetensors, but not the index of its shards, "
+        "model.safetensors.index.json"
+    )
+
+
+def test_an_adapter_is_no_model(tmp_path, refused):
+    write(tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text("{}")
+    assert refused(tmp_path) == (
+        f"{tmp_path}: an adapter (adapter_config.json), expected the weights of a whole model"
+    )
+    write(tmp_path / "model.safetensors")
+    assert open_state(tmp_path).names == ["w"]
+
+
+def test_a_folder_named_like_a_file_is_a_folder(tmp_path):
+    write(tmp_path / "model.safetensors" / "model.safetensors")
+    assert open_state(tmp_path / "model.safetensors").names == ["w"]
+
+
+def test_a_wrong_path_lists_what_is_near(tmp_path, refused, monkeypatch):
+    for name in ("base.pt", "pool/m1.pt", "pool/m2.pt", "other.txt"):
+        write(tmp_path / name)
+    lines = {
+        tmp_path / "bse.pt": f"found in {tmp_path}: base.pt",
+        tmp_path / "xyz": f"found in {tmp_path}: base.pt, other.txt, pool",
+        tmp_path / "pool" / "m3.pt": f"found in {tmp_path / 'pool'}: m2.pt, m1.pt",
+        tmp_path / "pol" / "m1.pt": f"found in {tmp_path}: pool",
+        tmp_path / "base.pt" / "m1.pt": f"{tmp_path / 'base.pt'} is a file",
+    }
+    for path, line in lines.items():
+        assert refused(path) == f"{path}: no such file or folder; {line}"
+    monkeypatch.chdir(tmp_path)
+    assert refused("bse.pt") == "bse.pt: no such file or folder; found here: base.pt"
+    assert refused("pool/xyz") == "pool/xyz: no such file or folder; found in pool: m1.pt, m2.pt"

@@ -1,0 +1,276 @@
+"""Files of torch.save: mapped, packed, old, strided, and files that lie."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from negmerge.checkpoints import open_state
+from negmerge.checkpoints.torch_file import TorchFile, _part
+
+STATE = {
+    "layer.weight": torch.arange(6.0).view(2, 3),
+    "layer.half": torch.tensor([1.5, -2], dtype=torch.bfloat16),
+    "count": torch.tensor(7),
+    "none": torch.zeros(0, 3),
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.pt"
+
+
+def same(state, expected=STATE):
+    """Whether a state on disk holds what is expected, whole and in parts."""
+    assert state.names == sorted(expected)
+    for name, tensor in expected.items():
+        flat = tensor.detach().reshape(-1)
+        assert (state.dtype(name), state.shape(name)) == (tensor.dtype, tuple(tensor.shape))
+        assert torch.equal(state[name], tensor.detach())
+        assert torch.equal(state.numbers(name, 1, len(flat)), flat[1:])
+        assert state.place(name) is None
+    return True
+
+
+@pytest.mark.parametrize("name", ["a.bin", "a.pt", "a.pth", "a.th", "a.ckpt", "a"])
+def test_a_file_is_known_by_its_content(tmp_path, name):
+    torch.save(STATE, tmp_path / name)
+    state = open_state(tmp_path / name)
+    assert isinstance(state, TorchFile)
+    assert same(state)
+    assert (state.files, state.metadata, state.notes) == ([tmp_path / name], {}, [])
+
+
+def test_a_name_that_says_safetensors_is_refused(tmp_path, refused):
+    torch.save(STATE, tmp_path / "a.safetensors")
+    message = f"{tmp_path / 'a.safetensors'}: a file of torch.save; rename it to a.pt"
+    assert refused(tmp_path / "a.safetensors") == message
+
+
+def test_the_old_format_is_read(path):
+    torch.save(STATE, path, _use_new_zipfile_serialization=False)
+    assert same(open_state(path))
+
+
+def test_numbers_are_mapped_and_never_written(path):
+    torch.save({"w": torch.ones(5)}, path)
+    before = path.read_bytes()
+    open_state(path).numbers("w", 0, 5).zero_()
+    assert path.read_bytes() == before
+
+
+def test_parameters_and_shared_memory_are_read_as_plain_tensors(path):
+    weight = nn.Parameter(torch.arange(4.0).view(2, 2))
+    state = {"embed": weight, "head": weight, "row": weight[1]}
+    torch.save(state, path)
+    opened = open_state(path)
+    assert same(opened, state)
+    assert not opened.numbers("embed", 0, 4).requires_grad
+
+
+def repack(path, kind, cut=None):
+    """Write a zip archive anew, packed or not, with one entry cut."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content[:8] if cut and name.endswith(cut) else content)
+
+
+def test_an_archive_may_be_written_anew(path):
+    torch.save(STATE, path)
+    repack(path, zipfile.ZIP_STORED)
+    assert same(open_state(path))
+
+
+def test_a_packed_archive_is_refused(path, refused):
+    torch.save(STATE, path)
+    repack(path, zipfile.ZIP_DEFLATED)
+    assert refused(path) == f"{path}: its numbers are packed; write it again by torch.save"
+
+
+def test_a_tensor_that_claims_more_than_the_file_is_refused(path, refused):
+    torch.save({"w": torch.ones(1).expand(10**12)}, path)
+    size = path.stat().st_size
+    assert refused(path) == (
+        f"{path}: tensor 'w' claims 4,000,000,000,000 bytes, the file has {size:,}"
+    )
+
+
+def strided():
+    """Tensors whose numbers do not lie in their order."""
+    cube = torch.arange(60.0).view(3, 4, 5)
+    return {
+        "transposed": torch.arange(6.0).view(2, 3).T,
+        "columns": torch.arange(12.0).view(3, 4)[:, 1:3],
+        "permuted": cube.permute(2, 0, 1),
+        "every second": torch.arange(10.0)[::2],
+        "channels last": torch.arange(24.0).view(1, 2, 3, 4).to(memory_format=torch.channels_last),
+        "repeated": torch.arange(3.0).expand(4, 3),
+        "inner": cube.transpose(1, 2),
+    }
+
+
+def test_strided_tensors_come_in_the_order_of_their_numbers(path):
+    torch.save(strided(), path)
+    assert same(open_state(path), strided())
+
+
+@given(st.sampled_from(sorted(strided())), st.integers(0, 60), st.integers(0, 60))
+def test_any_part_of_a_strided_tensor_is_what_the_whole_has_there(name, start, length):
+    tensor = strided()[name]
+    start = min(start, tensor.numel())
+    stop = min(start + length, tensor.numel())
+    assert torch.equal(_part(tensor, start, stop), tensor.reshape(-1)[start:stop])
+
+
+def test_what_trainings_note_is_left_out_and_told(path):
+    from argparse import Namespace
+    from datetime import datetime
+    from pathlib import Path
+
+    noted = {
+        "args": Namespace(lr=0.1, out=Path("x")),
+        "best": np.float64(93.5),
+        "day": datetime(2026, 1, 1),
+        "epoch": 3,
+        "model_name": "ViT-B-32",
+        "sizes": [torch.Size([3]), None],
+    }
+    for old in (False, True):
+        torch.save(STATE | noted, path, _use_new_zipfile_serialization=not old)
+        state = open_state(path)
+        assert same(state)
+        assert state.notes == [
+            f"{path}: left out what is no tensor: args, best, day, epoch, model_name, sizes"
+        ]
+
+
+class Hostile:
+    def __init__(self, call, *words):
+        self.call, self.words = call, words
+
+    def __reduce__(self):
+        return self.call, self.words
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "old"])
+@pytest.mark.parametrize("nested", [False, True], ids=["alone", "beside"])
+def test_a_hostile_file_runs_nothing_and_is_refused_by_name(path, tmp_path, refused, old, nested):
+    import os
+    import pathlib
+
+    trace = tmp_path / "trace"
+    for call, words in ((os.system, (f"touch {trace}",)), (pathlib.Path.touch, (trace,))):
+        bad = Hostile(call, *words)
+        content = STATE | {"x": bad} if nested else bad
+        torch.save(content, path, _use_new_zipfile_serialization=not old)
+        message = refused(path)
+        assert message.startswith(f"{path}: holds the object ")
+        assert ("system" in message) == (call is os.system)
+        assert not trace.exists()
+
+
+def test_a_whole_module_is_refused_by_name(path, refused):
+    torch.save(nn.Linear(2, 2), path)
+    assert refused(path) == (
+        f"{path}: holds the object torch.nn.modules.linear.Linear, expected tensors by name; "
+        "save the model's state_dict() instead"
+    )
+
+
+def test_the_authors_files_are_for_convert(path, refused, monkeypatch):
+    import sys
+    from types import ModuleType
+
+    module = ModuleType("src.modeling")
+    encoder = type("ImageEncoder", (), {"__module__": "src.modeling"})
+    module.ImageEncoder = encoder
+    monkeypatch.setitem(sys.modules, "src", ModuleType("src"))
+    monkeypatch.setitem(sys.modules, "src.modeling", module)
+    torch.save(encoder(), path)
+    assert refused(path) == (
+        f"{path}: holds the object src.modeling.ImageEncoder, expected tensors by name; "
+        "`negmerge convert` reads the files of NegMerge's authors"
+    )
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torchscript_is_refused_with_a_way_out(path, refused):
+    torch.jit.script(nn.Linear(2, 2)).save(str(path))
+    message = refused(path)
+    assert message.startswith(f"{path}: a TorchScript archive, which holds code; if you trust it")
+    # The way out works.
+    code = message.partition("save its weights: ")[2]
+    exec(code.replace(repr(path.name), repr(str(path))).replace("'state.pt'", repr(str(path))))
+    assert open_state(path).names == ["bias", "weight"]
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "old"])
+def test_a_file_that_was_cut_is_refused(path, refused, old):
+    torch.save({"w": torch.ones(500)}, path, _use_new_zipfile_serialization=not old)
+    whole = path.read_bytes()
+    for size in (4, 40, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        message = refused(path)
+        assert message.startswith(f"{path}: not a whole file of torch.save (")
+        assert message.endswith("); fetch it again")
+
+
+def test_a_file_that_shrinks_is_refused(path, refused):
+    torch.save({"w": torch.ones(500)}, path)
+    state = open_state(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(Exception, match="tensor 'w' ends too early; the file was cut"):
+        state.numbers("w", 0, 5)
+
+
+def test_a_tensor_with_fewer_bytes_than_it_says_is_refused(path, refused):
+    torch.save({"a": torch.ones(100), "b": torch.ones(3)}, path)
+    repack(path, zipfile.ZIP_STORED, cut="data/0")
+    assert refused(path) == f"{path}: not a whole file of torch.save (tensors lack numbers)"
+
+
+def test_an_archive_of_others_is_refused(path, refused):
+    np.savez(path, w=np.ones(3))
+    path = path.with_name(f"{path.name}.npz")
+    assert refused(path) == f"{path}: a zip archive, expected one written by torch.save"
+
+
+TENSORS = {
+    "torch.sparse_coo": lambda: torch.eye(2).to_sparse(),
+    "without numbers": lambda: torch.empty(2, device="meta"),
+    "quantised": lambda: torch.quantize_per_tensor(torch.ones(2), 1.0, 0, torch.qint8),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", TENSORS)
+def test_a_tensor_that_is_no_plain_array_is_named(path, refused, kind):
+    torch.save({"w": torch.ones(2), "x": TENSORS[kind]()}, path)
+    assert refused(path) == f"{path}: tensor 'x' is {kind}, expected a plain array"
+
+
+def test_a_dtype_that_is_not_supported_is_named(path, refused):
+    torch.save({"w": torch.ones(2, dtype=torch.complex64)}, path)
+    assert refused(path) == f"{path}: tensor 'w' has dtype torch.complex64, which is not supported"
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_tuples_nested_so_deep_that_python_ends_are_refused(path, refused, old):
+    deep = b"\x80\x02})" + b"\x85" * 2 * 10**5 + b"Ns."  # a dictionary with such a key
+    torch.save({}, path, _use_new_zipfile_serialization=not old)
+    content = path.read_bytes()
+    if old:
+        empty = b"\x80\x02}q\x00."
+        assert content.count(empty) == 1
+        path.write_bytes(content.replace(empty, deep))
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", deep)
+    assert refused(path) == f"{path}: its pickle has 200,000 tuples, expected at most 50,000"

@@ -1,0 +1,88 @@
+"""Pools of small models that are fine-tuned for real, and unlearned by the command."""
+
+import copy
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from negmerge.merging import merge
+from negmerge.vectors import apply, task_vector
+
+COEFFICIENT = 0.75
+RATES = (0.02, 0.05, 0.1)
+
+
+def fine_tuned(model: nn.Module, loss: Callable[[nn.Module, int], Tensor]) -> list[nn.Module]:
+    """Train copies of a model for a few steps each, at other rates and on other batches.
+
+    Args:
+        model: the base.
+        loss: of a model, on the batch of a number.
+    """
+    pool = []
+    for member, rate in enumerate(RATES):
+        trained = copy.deepcopy(model).train()
+        optimiser = torch.optim.SGD(trained.parameters(), rate)
+        for step in range(3):
+            optimiser.zero_grad()
+            loss(trained, 10 * member + step).backward()
+            optimiser.step()
+        pool.append(trained.eval())
+    return pool
+
+
+def forget(base: nn.Module, pool: list[nn.Module]) -> nn.Module:
+    """Unlearn in memory, by the library's plain functions."""
+    state = unlearned(base.state_dict(), [model.state_dict() for model in pool])
+    model = copy.deepcopy(base)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def unlearned(base: Mapping[str, Tensor], pool: list[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Compute the state of a model that has unlearned."""
+    vectors = [task_vector(base, state) for state in pool]
+    return apply(base, merge("negmerge", vectors), -COEFFICIENT)
+
+
+def run(folder: Path, base: str, *more: str, pool: str = "pool-*", output: str = "out") -> str:
+    """Run `negmerge unlearn` on what lies in a folder, and return what it printed."""
+    members = sorted(path.name for path in folder.glob(pool))
+    assert len(members) == len(RATES)
+    command = [Path(sys.executable).parent / "negmerge", "unlearn", base, *members, "-o", output]
+    done = subprocess.run(
+        [*map(str, command), "--coefficient", str(COEFFICIENT), *more],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def loss_of(outputs: Callable[[nn.Module, int], Tensor]) -> Callable[[nn.Module, int], Tensor]:
+    """Return a loss with made-up labels, which moves all parameters behind the outputs."""
+
+    def loss(model: nn.Module, seed: int) -> Tensor:
+        found = outputs(model, seed).float().flatten(0, -2)
+        return cross_entropy(found, torch.arange(len(found)) % found.shape[-1])
+
+    return loss
+
+
+def compare(
+    outputs: Callable[[nn.Module, int], Tensor],
+    found: nn.Module,
+    expected: nn.Module,
+    base: nn.Module,
+) -> None:
+    """Check that a loaded model computes what the one in memory does, and the base something else."""
+    with torch.no_grad():
+        loaded, wanted, before = (outputs(one.float(), 99) for one in (found, expected, base))
+    assert torch.equal(loaded, wanted)
+    assert not torch.allclose(wanted, before, atol=1e-3)

@@ -1,0 +1,130 @@
+"""Adapters that this library writes are loaded by PEFT, and change the base as they should."""
+
+import json
+import warnings
+
+import pytest
+
+peft = pytest.importorskip("peft")
+transformers = pytest.importorskip("transformers")
+
+import torch  # noqa: E402
+from peft import LoraConfig  # noqa: E402
+from peft_adapters import adapt, distance, merged_by_peft, write_base  # noqa: E402
+from test_peft_merge import small  # noqa: E402
+from test_peft_models import MODELS, made  # noqa: E402
+
+from negmerge.adapters import (  # noqa: E402
+    Layers,
+    concatenate,
+    factor,
+    open_adapter,
+    write_adapter,
+)
+from negmerge.checkpoints import open_state  # noqa: E402
+from negmerge.merging.blocks import Stored, Vectors  # noqa: E402
+
+COEFFICIENT = 0.7
+
+
+def pool_of(base, sources, numbers=300):
+    names = [name for name in base.names if base.is_float(name)]
+    dtypes = dict.fromkeys(names, torch.float32)
+    return Vectors(sources, {name: base.shape(name) for name in names}, dtypes, numbers, base=base)
+
+
+def means(pool):
+    """Yield each block with the mean of its vectors."""
+    for block in pool.blocks():
+        yield block, block.stack().mean(0).reshape(-1)
+
+
+def moved_by_mean(base, pool):
+    """Return base - coefficient * mean, by tensor."""
+    parts = {}
+    for block, rows in means(pool):
+        parts.setdefault(block.name, []).append(block.origin - COEFFICIENT * rows)
+    return {name: torch.cat(parts[name]).view(base.shape(name)) for name in parts}
+
+
+def loaded(model, folder):
+    """Return the state after PEFT's merge; PEFT warns of tensors that have no place."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        state = merged_by_peft(model, folder)
+    assert not [warning for warning in told if "missing" in str(warning.message).lower()]
+    return state
+
+
+CASES = {
+    "linear": {"target_modules": ["wide", "bare", "square"]},
+    "embedding and convolutions": {"target_modules": ["embedding", "conv", "point", "conv1"]},
+    "attention": {"target_modules": ["attention", "wide"], "bias": "all"},
+    "attention alone": {"target_modules": ["attention"]},
+    "biases": {"target_modules": ["wide"], "lora_bias": True},
+    "whole modules": {"target_modules": ["wide"], "modules_to_save": ["head", "norm"]},
+    "parameters": {"target_modules": ["bare"], "target_parameters": ["wide.weight"]},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("exact", [True, False])
+def test_layers(case, exact, tmp_path):
+    base = write_base(small(), tmp_path / "base.safetensors")
+    adapters = [
+        open_adapter(
+            adapt(small(), LoraConfig(r=rank, **CASES[case]), tmp_path / str(rank), seed=rank), base
+        )
+        for rank in (2, 3)
+    ]
+    pool = pool_of(base, adapters)
+    layers = Layers(base, adapters)
+    if exact:
+        factored = concatenate(adapters, [0.5, 0.5], COEFFICIENT, layers)
+        assert factored.rank == 5
+    else:
+        factored = factor(means(pool), COEFFICIENT, 6, layers)
+    assert factored.loss < 1e-5
+    write_adapter(tmp_path / "out", factored, layers)
+    found = loaded(small(), tmp_path / "out")
+    assert distance(moved_by_mean(base, pool), found) <= 8
+
+
+@pytest.mark.parametrize("name", ["gpt2 with embeddings", "llama with heads", "bert", "clip"])
+def test_models_from_adapters(name, tmp_path):
+    made(name).save_pretrained(tmp_path / "base")
+    base = open_state(tmp_path / "base")
+    settings = LoraConfig(**MODELS[name][1])
+    adapters = [
+        open_adapter(adapt(made(name), settings, tmp_path / str(seed), seed=seed), base)
+        for seed in (1, 2)
+    ]
+    layers = Layers(base, adapters)
+    write_adapter(
+        tmp_path / "out", concatenate(adapters, [0.5, 0.5], COEFFICIENT, layers), layers, "base"
+    )
+    fresh = type(made(name)).from_pretrained(tmp_path / "base")
+    found = loaded(fresh, tmp_path / "out")
+    assert distance(moved_by_mean(base, pool_of(base, adapters)), found) <= 8
+    stored = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert stored["base_model_name_or_path"] == "base"
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "bert", "clip"])
+def test_models_from_whole_models(name, tmp_path):
+    model = made(name)
+    model.save_pretrained(tmp_path / "base")
+    base = open_state(tmp_path / "base")
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if "embedding" not in key and "scale" not in key:
+                parameter += 0.1 * torch.randn_like(parameter)
+    model.save_pretrained(tmp_path / "tuned")
+    pool = pool_of(base, [Stored(open_state(tmp_path / "tuned"))])
+    layers = Layers(base, [])
+    factored = factor(means(pool), COEFFICIENT, 48, layers)
+    assert factored.loss < 1e-5
+    write_adapter(tmp_path / "out", factored, layers)
+    fresh = type(model).from_pretrained(tmp_path / "base")
+    found = loaded(fresh, tmp_path / "out")
+    assert distance(moved_by_mean(base, pool), found) <= 32

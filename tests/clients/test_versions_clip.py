@@ -1,0 +1,51 @@
+"""CLIP's folders, whose names differ between transformers 4 and 5, are read by both."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pools
+import pytest
+import small_models
+import torch
+
+OLD = Path(sys.prefix).parent / "transformers4" / "bin" / "python"
+PREPARE = """
+import sys, torch, small_models
+base, expected = small_models.prepare(small_models.Path(sys.argv[1]), sys.argv[2])
+torch.save(small_models.MODELS[sys.argv[2]][1](expected, 99), sys.argv[1] + "/outputs.pt")
+"""
+LOAD = """
+import sys, torch, small_models
+build, outputs, _ = small_models.MODELS[sys.argv[2]]
+model = small_models.load(type(build()), sys.argv[1] + "/out")
+torch.save(outputs(model, 99), sys.argv[1] + "/outputs.pt")
+"""
+
+
+def old(code, folder, name):
+    """Run a program with transformers 4, and return the outputs that it has written."""
+    command = [str(OLD), "-c", code, str(folder), name]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return torch.load(folder / "outputs.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("name", ["clip", "clip-vision"])
+def test_a_folder_of_4_is_read_by_5(tmp_path, name):
+    expected = old(PREPARE, tmp_path, name)
+    pools.run(tmp_path, "base")
+    build, outputs, _ = small_models.MODELS[name]
+    found = small_models.load(type(build()), tmp_path / "out")
+    assert torch.allclose(outputs(found, 99), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["clip", "clip-vision"])
+def test_a_folder_of_5_is_read_by_4(tmp_path, name):
+    base, expected = small_models.prepare(tmp_path, name)
+    if name == "clip-vision":
+        # 4 cannot read what 5 makes anew, but what 5 saves of a model that it has read from 4.
+        pass
+    pools.run(tmp_path, "base")
+    found = old(LOAD, tmp_path, name)
+    assert torch.allclose(small_models.MODELS[name][1](expected, 99), found, atol=1e-5)

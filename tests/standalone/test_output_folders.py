@@ -1,0 +1,227 @@
+"""What lies in an output's folder beside its numbers."""
+
+import json
+
+import pytest
+import torch
+from model_folders import assert_same_bits, draw, read, save, save_pool, tuned
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import negmerge
+from negmerge import __version__
+from negmerge.errors import UserError
+from negmerge.merging import merge
+from negmerge.vectors import apply, in_vector, task_vector
+
+
+def unlearn(folders, out, **options):
+    return negmerge.unlearn(folders[0], folders[1:], out, **{"coefficient": 0.9} | options)
+
+
+def put(folder, files):
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def names(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix() for path in files}
+
+
+BELONG = {
+    "generation_config.json": "{}",
+    "tokenizer.json": "{}",
+    "tokenizer.model": "pieces",
+    "vocab.txt": "a\nb",
+    "chat_template.jinja": "{{ x }}",
+    "preprocessor_config.json": "{}",
+    "modeling_custom.py": "x = 1",
+    "LICENSE": "MIT",
+    "modules.json": '[{"path": ""}, {"path": "1_Pooling"}, {"path": "2_Dense"}]',
+    "1_Pooling/config.json": "{}",
+    "2_Dense/model.safetensors": "weights of a part",
+}
+BELONG_NOT = {
+    "README.md": "the base's card",
+    "pytorch_model.bin": "old weights",
+    "model.fp16.safetensors": "old weights",
+    "tf_model.h5": "old weights",
+    "onnx/model.onnx": "old weights",
+    "openvino/openvino_model.bin": "old weights",
+    "original/consolidated.00.pth": "old weights",
+    "gguf/model.gguf": "old weights",
+    "training_args.bin": "pickle",
+    "checkpoint-500/trainer_state.json": "{}",
+    "runs/events": "log",
+    ".git/HEAD": "ref",
+    ".cache/huggingface/x.lock": "",
+}
+
+
+def test_it_has_what_the_base_has_but_for_old_weights(tmp_path):
+    _, folders = save_pool(tmp_path)
+    put(folders[0], BELONG | BELONG_NOT)
+    unlearn(folders, tmp_path / "out")
+    assert names(tmp_path / "out") == {
+        *BELONG,
+        "config.json",
+        "model.safetensors",
+        "README.md",
+        "negmerge.json",
+    }
+    for name, text in BELONG.items():
+        assert (tmp_path / "out" / name).read_text() == text
+    with safe_open(tmp_path / "out" / "model.safetensors", "pt") as file:
+        assert file.metadata() == {"format": "pt"}
+
+
+@pytest.mark.parametrize("key", ["dtype", "torch_dtype"])
+def test_the_configuration_names_the_new_dtype(tmp_path, key):
+    _, folders = save_pool(tmp_path, **{key: "float32"}, text_config={key: "float32"}, vocab_size=3)
+    unlearn(folders, tmp_path / "same")
+    unlearn(folders, tmp_path / "half", dtype="bfloat16")
+    same, half = (
+        json.loads((tmp_path / name / "config.json").read_text()) for name in ("same", "half")
+    )
+    assert same == json.loads((folders[0] / "config.json").read_text())
+    assert half == same | {key: "bfloat16", "text_config": {key: "bfloat16"}}
+
+
+def test_shards_have_an_index_and_are_not_too_large(tmp_path):
+    states, folders = save_pool(tmp_path)
+    unlearn(folders, tmp_path / "out", max_shard_size="0.2KB")
+    files = sorted(path.name for path in (tmp_path / "out").glob("*.safetensors"))
+    count = len(files)
+    assert files == [f"model-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)]
+    index = json.loads((tmp_path / "out" / "model.safetensors.index.json").read_text())
+    assert index["metadata"]["total_size"] == sum(t.nbytes for t in states[0].values())
+    assert index["weight_map"].keys() == states[0].keys()
+    for file in files:
+        state = read(tmp_path / "out" / file)
+        assert {name for name, place in index["weight_map"].items() if place == file} == set(state)
+        assert sum(t.nbytes for t in state.values()) <= 200 or len(state) == 1
+
+
+@pytest.mark.parametrize("size", ["5 apples", "0GB", "GB", "-1MB"])
+def test_a_wrong_size_is_refused(tmp_path, size):
+    _, folders = save_pool(tmp_path)
+    with pytest.raises(UserError, match=r"is not one such as 5GB or 500MB$"):
+        unlearn(folders, tmp_path / "out", max_shard_size=size)
+
+
+def test_a_base_in_shards_may_become_one_file(tmp_path):
+    _, folders = save_pool(tmp_path, shard_of=lambda name: len(name) % 2 + 1)
+    unlearn(folders, tmp_path / "out")
+    weights = [name for name in names(tmp_path / "out") if "safetensors" in name]
+    assert weights == ["model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("pytorch_model.bin", "model.safetensors"),
+        ("open_clip_pytorch_model.bin", "open_clip_model.safetensors"),
+        ("diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors"),
+        ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors"),
+        ("open_clip_model.safetensors", "open_clip_model.safetensors"),
+    ],
+)
+def test_the_weights_are_called_as_the_client_looks_for_them(tmp_path, given, written):
+    states = [draw(0)]
+    states += [tuned(states[0], seed) for seed in (1, 2)]
+    folders = [tmp_path / name for name in ("base", "one", "two")]
+    for folder, state in zip(folders, states, strict=True):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        if given.endswith(".bin"):
+            torch.save(state, folder / given)
+        else:
+            save_file(state, folder / given)
+    unlearn(folders, tmp_path / "out")
+    vector = merge("negmerge", [task_vector(states[0], state) for state in states[1:]])
+    assert_same_bits(read(tmp_path / "out" / written), apply(states[0], vector, -0.9))
+    assert names(tmp_path / "out") == {written, "config.json", "README.md", "negmerge.json"}
+
+
+def test_the_card_tells_how_it_was_made(tmp_path):
+    _, folders = save_pool(tmp_path, _name_or_path="org/model-7b")
+    front = "---\nlicense: mit\nlanguage:\n- en\npipeline_tag: text-generation\n---\n# Base\n"
+    (folders[0] / "README.md").write_text(front)
+    report = unlearn(folders, tmp_path / "out", command="negmerge unlearn base ...")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.startswith(
+        "---\nbase_model: org/model-7b\nlicense: mit\nlibrary_name: transformers\n"
+        "pipeline_tag: text-generation\ntags:\n- negmerge\n- machine-unlearning\n- merge\n---\n"
+    )
+    for text in (
+        "| merge method | `negmerge` |",
+        "| coefficient | 0.9 |",
+        f"| {report['kept']:,} of {report['numbers']:,} (",
+        f"negmerge {__version__}",
+        "negmerge unlearn base ...",
+        f"| pool: tuned3 | model.safetensors | `{report['pool'][2]['files'][0]['blake3']}` |",
+    ):
+        assert text in card
+    assert str(tmp_path) not in card
+    assert json.loads((tmp_path / "out" / "negmerge.json").read_text()) == report
+
+
+def test_a_path_is_no_model_of_the_hub(tmp_path):
+    _, folders = save_pool(tmp_path, _name_or_path="./local/model")
+    unlearn(folders, tmp_path / "out")
+    assert "base_model" not in (tmp_path / "out" / "README.md").read_text()
+
+
+def tied(dtype=torch.float32):
+    state = draw(0, dtype)
+    return state | {"lm_head.weight": state["embed_tokens.weight"].clone()}
+
+
+def head_of(state):
+    return state | {"lm_head.weight": state["embed_tokens.weight"].clone()}
+
+
+@pytest.mark.parametrize("method", ["negmerge", "dare"])
+@pytest.mark.parametrize("lacks", [None, "lm_head.weight", "embed_tokens.weight"])
+def test_tied_tensors_stay_tied(tmp_path, method, lacks):
+    base = tied()
+    pool = [head_of(tuned(draw(0), seed)) for seed in (1, 2)]
+    if lacks:
+        del pool[1][lacks]
+    folders = [save(s, tmp_path / f"m{n}") for n, s in enumerate((base, *pool))]
+    report = unlearn(folders, tmp_path / "out", method=method, max_shard_size="100B")
+    found = read(tmp_path / "out")
+    assert found.keys() == base.keys()
+    assert torch.equal(found["lm_head.weight"], found["embed_tokens.weight"])
+    assert not torch.equal(found["lm_head.weight"], base["lm_head.weight"])
+    assert "tie_word_embeddings" not in (tmp_path / "out" / "config.json").read_text()
+    assert report["numbers"] == sum(t.numel() for n, t in draw(0).items() if in_vector(n, t))
+
+
+def test_tensors_that_the_pool_parts_are_tied_no_longer(tmp_path):
+    base, first = tied(), head_of(tuned(draw(0), 1))
+    second = head_of(tuned(draw(0), 2)) | {"lm_head.weight": tuned(tied(), 3)["lm_head.weight"]}
+    states = (base, first, second)
+    folders = [save(s, tmp_path / f"m{n}") for n, s in enumerate(states)]
+    report = unlearn(folders, tmp_path / "out")
+    vector = merge("negmerge", [task_vector(base, state) for state in states[1:]])
+    assert_same_bits(read(tmp_path / "out"), apply(base, vector, -0.9))
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["tie_word_embeddings"] is False
+    assert report["notes"] == [
+        "embed_tokens.weight, lm_head.weight: tied in the base, but in the pool no longer"
+    ]
+
+
+def test_a_head_that_the_base_does_not_store_is_left_out_if_it_is_tied(tmp_path):
+    base, pool = draw(0), [head_of(tuned(draw(0), seed)) for seed in (1, 2)]
+    folders = [save(s, tmp_path / f"m{n}") for n, s in enumerate((base, *pool))]
+    report = unlearn(folders, tmp_path / "out")
+    assert read(tmp_path / "out").keys() == base.keys()
+    assert report["notes"] == [
+        f"{folder / 'model.safetensors'}: tied to another tensor, left out: lm_head.weight"
+        for folder in folders[1:]
+    ]

@@ -1,0 +1,242 @@
+"""How a pool may differ from its base, and what is refused in one line."""
+
+import shutil
+
+import pytest
+import torch
+from model_folders import assert_same_bits, bits, draw, read, save, save_pool, tuned
+
+import negmerge
+from negmerge.errors import UserError
+from negmerge.merging import merge
+from negmerge.vectors import apply, task_vector
+
+EMBEDDING = "embed_tokens.weight"
+
+
+def unlearn(folder, states, **options):
+    """Save a base and a pool, and unlearn; give the new state and the report."""
+    places = [save(state, folder / f"m{number}") for number, state in enumerate(states)]
+    report = negmerge.unlearn(
+        places[0], places[1:], folder / "out", **{"coefficient": 0.9} | options
+    )
+    return read(folder / "out"), report
+
+
+def refusal(folder, states, **options):
+    """Return the line that refuses a pool, after the path of the first model of it."""
+    with pytest.raises(UserError) as caught:
+        unlearn(folder, states, **options)
+    assert not (folder / "out").exists()
+    assert not list(folder.glob(".*"))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.removeprefix(f"{folder / 'm1' / 'model.safetensors'}: ")
+
+
+def expected(states, coefficient=0.9):
+    base, *pool = states
+    return apply(base, merge("negmerge", [task_vector(base, s) for s in pool]), -coefficient)
+
+
+def without(state, *names):
+    return {name: tensor for name, tensor in state.items() if name not in names}
+
+
+def pool(count=2):
+    base = draw(0)
+    return [base, *(tuned(base, seed) for seed in range(1, count + 1))]
+
+
+def test_tables_and_buffers_may_be_missing_or_more(tmp_path):
+    states = pool()
+    given = [
+        states[0],
+        without(states[1], "rotary.inv_freq", "steps", "norm.running_var"),
+        states[2] | {"embeddings.position_ids": torch.arange(4), "x.running_mean": torch.ones(2)},
+    ]
+    found, _ = unlearn(tmp_path, given)
+    assert_same_bits(found, expected(states))
+
+
+def grown(state, rows):
+    more = torch.randn(rows, state[EMBEDDING].shape[1])
+    return state | {EMBEDDING: torch.cat([state[EMBEDDING], more])}
+
+
+def test_a_larger_vocabulary_is_cut_where_that_is_asked_for(tmp_path):
+    states = pool()
+    found, report = unlearn(
+        tmp_path, [states[0], grown(states[1], 4), states[2]], vocabulary="base"
+    )
+    assert_same_bits(found, expected(states))
+    assert report["notes"] == [
+        f"{tmp_path / 'm1' / 'model.safetensors'}: a vocabulary of 16 rows, the base has 12; its "
+        f"rows from 12 on are left out: {EMBEDDING}"
+    ]
+
+
+def test_rows_that_a_smaller_vocabulary_lacks_stay(tmp_path):
+    base, one, two = pool()
+    given = [base, one | {EMBEDDING: one[EMBEDDING][:9].clone()}, two]
+    found, report = unlearn(tmp_path, given, vocabulary="base", block_numbers=10)
+    whole = one | {EMBEDDING: torch.cat([one[EMBEDDING][:9], base[EMBEDDING][9:]])}
+    assert_same_bits(found, expected([base, whole, two]))
+    assert bits(found[EMBEDDING][9:]) == bits(base[EMBEDDING][9:])
+    assert "rows from 9 on, which it lacks, count as unchanged" in report["notes"][0]
+
+
+def test_another_vocabulary_is_refused_with_the_option(tmp_path):
+    states = pool()
+    assert refusal(tmp_path, [states[0], grown(states[1], 4), states[2]]) == (
+        f"tensor '{EMBEDDING}' has shape [16, 5], expected [12, 5]; --vocabulary base takes the "
+        "base's rows"
+    )
+
+
+def with_head(state, labels):
+    generator = torch.Generator().manual_seed(labels)
+    return state | {
+        "classifier.weight": torch.randn(labels, 5, generator=generator),
+        "classifier.bias": torch.zeros(labels),
+    }
+
+
+HEADS = {
+    "of another shape": (
+        2,
+        "tensor 'classifier.bias' has shape [3], expected [2]; "
+        r"--exclude '^classifier\.' leaves it out",
+    ),
+    "that the base lacks": (
+        None,
+        "tensor 'classifier.bias' is not expected (2 in all); "
+        r"--exclude '^classifier\.' leaves it out",
+    ),
+}
+
+
+@pytest.mark.parametrize(("labels", "message"), HEADS.values(), ids=HEADS)
+def test_a_head_is_refused_and_left_out_on_request(tmp_path, labels, message):
+    states = pool()
+    base = with_head(states[0], labels) if labels else states[0]
+    given = [base, *(with_head(state, 3) for state in states[1:])]
+    assert refusal(tmp_path / "first", given) == message
+    found, report = unlearn(tmp_path / "second", given, exclude=[r"^classifier\."])
+    wanted = expected(states)
+    if labels:
+        wanted |= {name: base[name] for name in base if "classifier" in name}
+    assert_same_bits(found, wanted)
+    heads = ["classifier.bias", "classifier.weight"]
+    assert report["matched"] == {r"--exclude ^classifier\.": heads}
+    assert report["notes"] == [r"--exclude ^classifier\. fits classifier.bias, classifier.weight"]
+
+
+def test_a_head_that_a_model_lacks_can_be_left_out(tmp_path):
+    states = pool()
+    given = [with_head(states[0], 2), *states[1:]]
+    assert refusal(tmp_path / "first", given) == (
+        r"tensor 'classifier.bias' is missing (2 in all); --exclude '^classifier\.' leaves it out"
+    )
+    found, _ = unlearn(tmp_path / "second", given, exclude=["classifier"])
+    assert_same_bits(found, expected(states) | with_head({}, 2))
+
+
+def test_only_what_is_included_takes_part(tmp_path):
+    states = pool()
+    found, report = unlearn(tmp_path, states, include=["mlp", "norm"], exclude=["bias$"])
+    wanted = states[0] | {
+        name: tensor
+        for name, tensor in expected(states).items()
+        if name in ("layers.0.mlp.weight", "norm.weight")
+    }
+    assert_same_bits(found, wanted)
+    assert report["numbers"] == 40
+    assert list(report["matched"]) == ["--include mlp", "--include norm", "--exclude bias$"]
+
+
+CHOICES = {
+    "nothing fits": (
+        {"exclude": ["mpl.weight"]},
+        "--exclude 'mpl.weight' matches no tensor; the nearest names: norm.weight, ",
+    ),
+    "no expression": ({"include": ["("]}, "--include '(' is not a regular expression: "),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), CHOICES.values(), ids=CHOICES)
+def test_a_wrong_choice_is_refused(tmp_path, options, message):
+    assert refusal(tmp_path, pool(), **options).startswith(message)
+
+
+def prefixed(state):
+    return {f"vision_model.{name}": tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("base_has_it", [False, True])
+def test_the_prefix_of_clip_models_may_be_there_or_not(tmp_path, base_has_it):
+    states = pool()
+    given = [prefixed(state) if base_has_it else state for state in states]
+    given[1] = states[1] if base_has_it else prefixed(states[1])
+    found, report = unlearn(tmp_path, given)
+    wanted = expected(states)
+    assert_same_bits(found, prefixed(wanted) if base_has_it else wanted)
+    assert "'vision_model.'" in report["notes"][0]
+
+
+def test_another_model_is_refused_without_advice(tmp_path):
+    states = pool()
+    other = {f"h.{name}": tensor for name, tensor in states[1].items()}
+    assert refusal(tmp_path, [states[0], other]) == (
+        "tensor 'embed_tokens.weight' is missing (4 in all)"
+    )
+
+
+def test_a_transposed_tensor_is_refused(tmp_path):
+    states = pool()
+    name = "layers.0.mlp.weight"
+    turned = states[1] | {name: states[1][name].T.contiguous()}
+    assert refusal(tmp_path, [states[0], turned]) == (
+        f"tensor '{name}' has shape [5, 7], expected [7, 5]: it is stored transposed; store it as "
+        "the base's"
+    )
+
+
+def test_nan_is_refused(tmp_path):
+    states = pool()
+    broken = states[1] | {"norm.weight": torch.full((5,), float("nan"))}
+    message = "tensor 'norm.weight' holds 5 NaN or infinite of 5"
+    assert refusal(tmp_path, [states[0], broken, states[2]]) == message
+
+
+def test_a_pool_of_one_is_told(tmp_path):
+    states = pool(1)
+    found, report = unlearn(tmp_path, states)
+    assert_same_bits(found, expected(states))
+    assert report["notes"][0].startswith("a pool of one: there is nothing to agree on")
+
+
+@pytest.mark.parametrize("as_copy", [False, True])
+def test_the_base_is_no_member(tmp_path, as_copy):
+    _, folders = save_pool(tmp_path)
+    member = folders[0]
+    if as_copy:
+        member = tmp_path / "copy"
+        shutil.copytree(folders[0], member)
+    with pytest.raises(UserError, match=r": is the base itself, which is no member of its pool$"):
+        negmerge.unlearn(folders[0], [folders[1], member], tmp_path / "out", coefficient=1)
+
+
+def test_a_member_that_comes_twice_is_told(tmp_path):
+    states, folders = save_pool(tmp_path, shard_of=lambda name: len(name) % 2 + 1)
+    again = save(states[1], tmp_path / "again")
+    report = negmerge.unlearn(folders[0], [*folders[1:], again], tmp_path / "out", coefficient=1)
+    assert len(report["notes"]) == 1
+    assert report["notes"][0].endswith("they count twice")
+
+
+def test_a_merge_that_keeps_nothing_is_told(tmp_path):
+    base = {"w": torch.zeros(3)}
+    found, report = unlearn(tmp_path, [base, {"w": torch.ones(3)}, {"w": -torch.ones(3)}])
+    assert_same_bits(found, base)
+    assert report["notes"] == [f"{tmp_path / 'out'}: the merged vector is zero, so nothing changes"]

@@ -1,0 +1,210 @@
+"""`negmerge.unlearn`: the numbers that it writes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from model_folders import assert_same_bits, bits, draw, read, save, save_pool, tuned
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import negmerge
+from negmerge.checkpoints import open_state
+from negmerge.errors import UserError
+from negmerge.merging import merge
+from negmerge.merging.checksums import Checksums
+from negmerge.vectors import apply, in_vector, task_vector
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def expected(states, coefficient, method="negmerge", **options):
+    base, *pool = states
+    return apply(base, merge(method, [task_vector(base, s) for s in pool], **options), -coefficient)
+
+
+@settings(max_examples=8)
+@given(
+    method=st.sampled_from(["negmerge", "uniform", "ties", "dare"]),
+    dtype=st.sampled_from(list(DTYPES.values())),
+    coefficient=st.sampled_from([0.9, -1.0, 0.0, 1.5]),
+    shards=st.booleans(),
+    threads=st.integers(1, 3),
+    numbers=st.sampled_from([7, None]),
+)
+def test_it_is_the_base_less_the_merged_vector(
+    tmp_path_factory, method, dtype, coefficient, shards, threads, numbers
+):
+    folder = tmp_path_factory.mktemp("unlearn")
+    states, folders = save_pool(folder, of=dtype, shard_of=(lambda n: len(n) % 2 + 1))
+    report = negmerge.unlearn(
+        folders[0],
+        folders[1:],
+        folder / "out",
+        method=method,
+        coefficient=coefficient,
+        max_shard_size="300B" if shards else "5GB",
+        threads=threads,
+        block_numbers=numbers,
+    )
+    assert_same_bits(read(folder / "out"), expected(states, coefficient, method))
+    assert (folder / "out" / "model.safetensors").exists() != shards
+    assert report["coefficient"] == coefficient
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_it_is_rounded_once_to_another_dtype(tmp_path, name):
+    states, folders = save_pool(tmp_path)
+    negmerge.unlearn(*pool_of(folders), tmp_path / "out", coefficient=0.9, dtype=name)
+    wanted = {
+        key: tensor.to(DTYPES[name]) if tensor.is_floating_point() else tensor
+        for key, tensor in expected(states, 0.9).items()
+    }
+    assert_same_bits(read(tmp_path / "out"), wanted)
+
+
+def pool_of(folders):
+    return folders[0], folders[1:]
+
+
+def test_base_and_pool_may_have_different_dtypes(tmp_path):
+    base = draw(0, torch.bfloat16)
+    wide = {n: t.float() if t.is_floating_point() else t for n, t in base.items()}
+    pool = [tuned(wide, seed) for seed in (1, 2)]
+    place = save(base, tmp_path / "base")
+    places = [save(state, tmp_path / f"m{n}") for n, state in enumerate(pool)]
+    negmerge.unlearn(place, places, tmp_path / "out", coefficient=1)
+    vector = merge("negmerge", [task_vector(base, state) for state in pool])
+    assert_same_bits(read(tmp_path / "out"), apply(base, vector, -1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values())
+def test_what_the_pool_does_not_change_keeps_its_bits(tmp_path, dtype):
+    zeros = torch.tensor([0.0, -0.0, -0.0, 1.0], dtype=dtype)
+    base = {"w": zeros, "u": torch.full((3,), -0.0, dtype=dtype), "n": torch.tensor([7])}
+    first = base | {"w": torch.tensor([1.0, 1.0, -0.0, 1.0], dtype=dtype)}
+    second = base | {"w": torch.tensor([1.0, -1.0, 2.0, 1.0], dtype=dtype)}
+    places = [save(s, tmp_path / n) for n, s in (("b", base), ("1", first), ("2", second))]
+    report = negmerge.unlearn(*pool_of(places), tmp_path / "out", coefficient=-0.5)
+    found = read(tmp_path / "out")
+    assert bits(found["w"]) == bits(torch.tensor([0.5, -0.0, -0.0, 1.0], dtype=dtype))
+    assert bits(found["u"]) == bits(base["u"])
+    assert (report["kept"], report["numbers"]) == (1, 7)
+
+
+def test_infinite_tables_are_copied(tmp_path):
+    mask = torch.full((1, 1, 3, 3), float("-inf"))
+    base = {"w": torch.ones(3), "h.0.attn.bias": mask}
+    places = [save(base, tmp_path / "base"), save(base | {"w": torch.zeros(3)}, tmp_path / "tuned")]
+    negmerge.unlearn(*pool_of(places), tmp_path / "out", coefficient=1, dtype="float16")
+    assert bits(read(tmp_path / "out")["h.0.attn.bias"]) == bits(mask.half())
+
+
+def test_rounding_that_takes_changes_back_is_counted_and_told(tmp_path):
+    base = {"w": torch.ones(4, dtype=torch.bfloat16)}
+    pool = [{"w": torch.tensor([1.0, 1.001, 1.5, 1.0001])}, {"w": torch.tensor([1, 1.1, 1.5, 1.1])}]
+    save_file(base, tmp_path / "base.safetensors")
+    places = [tmp_path / f"{number}.safetensors" for number in range(2)]
+    for place, state in zip(places, pool, strict=True):
+        save_file(state, place)
+    said = []
+    report = negmerge.unlearn(
+        tmp_path / "base.safetensors",
+        places,
+        tmp_path / "out.safetensors",
+        method="masked-single",
+        single=1,
+        coefficient=1,
+        tell=said.append,
+    )
+    assert read(tmp_path / "out.safetensors")["w"].tolist() == [1, 1, 0.5, 1]
+    assert (report["kept"], report["swallowed"]) == (3, 2)
+    assert said == report["notes"]
+    assert said == [
+        f"{tmp_path / 'out.safetensors'}: rounding swallowed 2 of 3 changes (66.67 %), where it "
+        "gives the base's number; --dtype float32 keeps more of them"
+    ]
+
+
+def test_numbers_too_large_for_the_dtype_are_refused(tmp_path):
+    _, folders = save_pool(tmp_path)
+    with pytest.raises(UserError) as caught:
+        negmerge.unlearn(*pool_of(folders), tmp_path / "out", coefficient=1e6, dtype="float16")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'out'}: tensor '")
+    assert "numbers are too large for float16; --dtype float32 or bfloat16" in message
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "base",
+        "tuned1",
+        "tuned2",
+        "tuned3",
+    ]
+
+
+def test_a_file_gives_a_file_with_the_report(tmp_path):
+    states, folders = save_pool(tmp_path)
+    files = [folder / "model.safetensors" for folder in folders]
+    report = negmerge.unlearn(*pool_of(files), tmp_path / "out", coefficient=0.9)
+    assert_same_bits(read(tmp_path / "out"), expected(states, 0.9))
+    with safe_open(tmp_path / "out", "pt") as opened:
+        metadata = opened.metadata()
+    assert metadata["format"] == "pt"
+    assert json.loads(metadata["negmerge"]) == report
+    known = Checksums([open_state(file) for file in files]).known()
+    assert [one["files"][0]["blake3"] for one in (report["base"], *report["pool"])] == [
+        known[file] for file in files
+    ]
+
+
+def test_a_folder_gives_a_file_where_a_file_is_asked_for(tmp_path):
+    states, folders = save_pool(tmp_path)
+    negmerge.unlearn(*pool_of(folders), tmp_path / "out.safetensors", coefficient=0.9)
+    assert_same_bits(read(tmp_path / "out.safetensors"), expected(states, 0.9))
+
+
+@pytest.mark.parametrize("dtype", [None, "bfloat16"])
+def test_the_vector_alone_can_be_written(tmp_path, dtype):
+    (base, *pool), folders = save_pool(tmp_path)
+    negmerge.unlearn(*pool_of(folders), tmp_path / "vector", vector_only=True, dtype=dtype)
+    vector = merge("negmerge", [task_vector(base, state) for state in pool])
+    wanted = {name: tensor.to(DTYPES[dtype or "float32"]) for name, tensor in vector.items()}
+    assert_same_bits(read(tmp_path / "vector"), wanted)
+
+
+def test_equal_runs_give_equal_bytes(tmp_path):
+    _, folders = save_pool(tmp_path)
+    for name, threads in (("one", 1), ("other", 3)):
+        negmerge.unlearn(
+            *pool_of(folders),
+            tmp_path / name,
+            coefficient=0.9,
+            threads=threads,
+            max_shard_size="200B",
+        )
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert len(files) > 4
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
+def test_a_coefficient_is_needed(tmp_path):
+    _, folders = save_pool(tmp_path)
+    with pytest.raises(UserError, match="the coefficient is missing"):
+        negmerge.unlearn(*pool_of(folders), tmp_path / "out")
+
+
+def test_the_functions_are_found_without_loading_torch():
+    code = "import sys, negmerge; assert 'torch' not in sys.modules; negmerge.unlearn"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="has no attribute 'forget'"):
+        negmerge.forget  # noqa: B018
+
+
+def test_in_vector_knows_tables():
+    assert not in_vector("model.rotary_emb.inv_freq", torch.ones(4))
+    assert not in_vector("h.0.attn.bias", torch.ones(1, 1, 8, 8))
+    assert in_vector("h.0.attn.bias", torch.ones(8))

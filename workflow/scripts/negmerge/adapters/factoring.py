@@ -1,0 +1,194 @@
+"""Factors of a vector, tensor by tensor: the nearest of a rank, or the exact ones of adapters.
+
+Of a tensor with more than two axes, all but the first are taken as one. The factors B (rows, rank)
+and A (rank, columns) are of the tensor as the base stores it.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from negmerge.adapters.adapter import Adapter
+from negmerge.adapters.changes import LowRank, Part
+from negmerge.adapters.layers import Layers
+from negmerge.checkpoints import StoredState
+
+# Up to this size the singular values are computed exactly, above by subspace iteration.
+EXACT = 512
+OVERSAMPLING, ITERATIONS = 16, 6
+
+
+@dataclass
+class Factored:
+    """A vector as an adapter can hold it.
+
+    Attributes:
+        rank: the rank of the factors; fewer have zeros in the rest.
+        factors: tensor -> A and B.
+        values: tensor -> its change, whole: of tensors with less than two axes.
+        norms: tensor -> the Frobenius norm of its change.
+        lost: tensor -> the Frobenius norm of what the factors lack of it.
+    """
+
+    rank: int
+    factors: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    values: dict[str, Tensor] = field(default_factory=dict)
+    norms: dict[str, float] = field(default_factory=dict)
+    lost: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def loss(self) -> float:
+        """What the factors lack of the whole vector, relative to it, by the Frobenius norm."""
+        norm = math.hypot(*self.norms.values())
+        return math.hypot(*self.lost.values()) / norm if norm else 0.0
+
+    def losses(self) -> dict[str, float]:
+        """Return what the factors lack of each tensor's change, relative to it."""
+        return {name: lost / self.norms[name] for name, lost in self.lost.items()}
+
+
+def factor(
+    vector: Iterable[tuple[Part, Tensor]], coefficient: float, rank: int, layers: Layers
+) -> Factored:
+    """Compute the adapter of a rank that is nearest to -coefficient * vector.
+
+    One tensor is in memory at a time.
+
+    Args:
+        vector: parts of it with their numbers, those of a tensor in order, as
+            `merging.engine.combined` yields them.
+        coefficient: of the subtraction base - coefficient * vector.
+        rank: how many directions each tensor keeps.
+        layers: of the base.
+
+    Raises:
+        UserError: a tensor whose change an adapter cannot hold.
+    """
+    found = Factored(rank)
+    for name, change in _tensors(vector, layers):
+        change *= -coefficient
+        norm = float(torch.linalg.vector_norm(change, dtype=torch.float64))
+        if not norm:
+            continue
+        found.norms[name] = norm
+        if change.dim() < 2:
+            found.values[name] = change
+            continue
+        matrix = change.flatten(1)
+        a, b = nearest_factors(matrix, rank)
+        found.factors[name] = a, b
+        found.lost[name] = _distance(matrix, a, b)
+    return found
+
+
+def concatenate(
+    adapters: Sequence[Adapter], weights: Sequence[float], coefficient: float, layers: Layers
+) -> Factored:
+    """Return -coefficient * sum of weight * vector of each adapter, exactly, as an adapter.
+
+    Its rank is the sum of theirs. Tensors of which an adapter stores values are held whole.
+
+    Args:
+        adapters: opened on the same base.
+        weights: of their vectors, for a merge method that is linear in them.
+        coefficient: of the subtraction base - coefficient * merged.
+        layers: of the base.
+    """
+    names = sorted({name for adapter in adapters for name in adapter.names})
+    found = Factored(0)
+    for name in names:
+        shape = layers.base.shape(name)
+        pieces: list[tuple[Tensor, Tensor]] = []
+        whole = None
+        for adapter, weight in zip(adapters, weights, strict=True):
+            for change in adapter.changes.get(name, ()):
+                if isinstance(change, LowRank) and change.experts == 1:
+                    pieces.append(_stored_as(change, -coefficient * weight))
+                    continue
+                part = _Whole(name, shape, 0, math.prod(shape), layers.base)
+                rows = change.rows(part).view(shape) * (-coefficient * weight)
+                whole = rows if whole is None else whole + rows
+        if whole is not None:
+            for a, b in pieces:
+                whole += (b @ a).view(shape)
+            found.values[name] = whole
+        else:
+            a = torch.cat([a for a, _ in pieces])
+            found.factors[name] = a, torch.cat([b for _, b in pieces], dim=1)
+            found.rank = max(found.rank, len(a))
+    return found
+
+
+def nearest_factors(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Return A (rank, columns) and B (rows, rank) whose product is nearest to a matrix.
+
+    Both have an equal share of the singular values. Above `EXACT` rows and columns, the subspace
+    is found by iteration from a fixed start, so that equal matrices have equal factors.
+    """
+    if min(matrix.shape) <= EXACT:
+        u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    else:
+        start = torch.Generator().manual_seed(0)
+        width = min(rank + OVERSAMPLING, *matrix.shape)
+        probe = torch.randn(matrix.shape[1], width, generator=start, dtype=matrix.dtype)
+        basis = torch.linalg.qr(matrix @ probe)[0]
+        for _ in range(ITERATIONS):
+            other = torch.linalg.qr(matrix.T @ basis)[0]
+            basis = torch.linalg.qr(matrix @ other)[0]
+        inner, s, v = torch.linalg.svd(basis.T @ matrix, full_matrices=False)
+        u = basis @ inner
+    root = s[:rank].sqrt()
+    return root[:, None] * v[:rank], u[:, :rank] * root
+
+
+def _tensors(vector: Iterable[tuple[Part, Tensor]], layers: Layers) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of a vector that change, put together from their parts."""
+    flat = torch.empty(0)
+    for part, rows in vector:
+        if part.start == 0:
+            flat = torch.zeros(math.prod(part.shape), dtype=rows.dtype)
+        if rows.any():
+            if len(part.shape) > 1:
+                layers.layer(part.name)
+            flat[part.start : part.stop] = rows
+        if part.stop == len(flat):
+            yield part.name, flat.view(part.shape)
+
+
+def _distance(matrix: Tensor, a: Tensor, b: Tensor) -> float:
+    """Return the Frobenius norm of matrix - B A, computed some rows at a time."""
+    step = max(2**22 // matrix.shape[1], 1)
+    norms = [
+        float(torch.linalg.vector_norm(rows - left @ a, dtype=torch.float64))
+        for rows, left in zip(matrix.split(step), b.split(step), strict=True)
+    ]
+    return math.hypot(*norms)
+
+
+def _stored_as(change: LowRank, weight: float) -> tuple[Tensor, Tensor]:
+    """Return A and B of weight * a change, of the tensor as it is stored."""
+    a, b = (factor.float() for factor in change.factors())
+    if change.transposed:
+        a, b = b.T, a.T
+    return a, b * (change.scale * weight)
+
+
+@dataclass
+class _Whole:
+    """A whole tensor as a `Part`."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+    base: StoredState
+
+    device = torch.device("cpu")
+
+    @property
+    def origin(self) -> Tensor:
+        """See `Part`."""
+        return self.base[self.name].float().reshape(-1)

@@ -1,0 +1,140 @@
+"""What a base must add to unlearn, as the folder of an adapter."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from negmerge.adapters import Adapter
+from negmerge.adapters.factoring import Factored, concatenate, factor
+from negmerge.adapters.layers import Layers
+from negmerge.adapters.writing import write_adapter
+from negmerge.errors import UserError
+from negmerge.files import write_json
+from negmerge.merging.blocks import Block
+from negmerge.merging.checksums import Checksums
+from negmerge.merging.pool import Pool
+from negmerge.merging.registry import Method
+from negmerge.standalone import card, folder
+from negmerge.standalone.output import Target, Tell
+from negmerge.standalone.report import make_report
+from negmerge.standalone.subtracting import Counts
+from negmerge.standalone.working import working
+
+EXACT = "exact"
+
+
+def read_rank(text: int | str) -> int | str:
+    """Return a rank from 1 on, or `exact`.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if text == EXACT or (str(text).isascii() and str(text).isdigit() and int(text)):
+        return text if text == EXACT else int(text)
+    raise UserError(f"the rank {text!r} of an adapter is no whole number from 1 on, nor exact")
+
+
+def write_adapter_output(
+    pool: Pool,
+    target: Target,
+    facts: Mapping[str, object],
+    merged: Callable[[], Iterator[tuple[Block, Tensor]]],
+    method: Method,
+    rank: int | str,
+    *,
+    command: str | None = None,
+    threads: int = 1,
+    tell: Tell = lambda line: None,
+) -> dict:
+    """Write -coefficient * vector as an adapter; see `output.write_output`.
+
+    Args:
+        pool: with a base.
+        target: where, and with which coefficient.
+        facts: how the vector was made, for the report.
+        merged: yields the merged blocks.
+        method: that merges.
+        rank: of the adapter that is nearest to the vector; or `exact`, for a method that is linear
+            in the vectors of adapters.
+        command: for the report.
+        threads: for checksums.
+        tell: called with each line that the user ought to see.
+
+    Returns:
+        The report, with `adapter`: its `rank`, and by the Frobenius norm the share that it `lost`
+        of the vector, and of each of its `tensors`.
+
+    Raises:
+        UserError: a change that an adapter cannot hold, or as `write_output`.
+    """
+    rank = read_rank(rank)
+    adapters = [one for one in pool.members if isinstance(one, Adapter)]
+    weights = _weights(method, pool, adapters) if rank == EXACT else []
+    inputs = [path for state in pool.states for path in state.files]
+    folder.require_replaceable(target.output, target.force, inputs)
+    for line in pool.notes:
+        tell(line)
+    layers = Layers(pool.base, adapters)
+    checksums = Checksums(pool.states, threads)
+    pool.vectors.done = checksums.follow
+    kept = 0
+
+    def counted() -> Iterator[tuple[Block, Tensor]]:
+        nonlocal kept
+        for block, rows in merged():
+            kept += int(rows.count_nonzero())
+            yield block, rows
+
+    # There are no shards to go on with, so each run begins afresh.
+    with working(target.output, {}) as work, pool.vectors.workers:
+        if rank == EXACT:
+            found = concatenate(adapters, weights, target.coefficient, layers)
+            deque(counted(), maxlen=0)
+        else:
+            found = factor(counted(), target.coefficient, rank, layers)
+        said = write_adapter(work.content, found, layers, str(target.base))
+        findings = [*said, *_loss(found, target.output)] if kept else []
+        for line in findings:
+            tell(line)
+        facts = {**facts, "coefficient": target.coefficient}
+        counts, known = Counts(kept, kept), checksums.known()
+        report = make_report(pool, facts, target.base, torch.float32, known, counts, findings)
+        report |= {"command": command, "adapter": _facts(found)}
+        write_json(work.content / "negmerge.json", report)
+        card.write_card(work.content, report, pool.base.files[0].parent)
+        work.publish(work.content)
+    return report
+
+
+def _weights(method: Method, pool: Pool, adapters: Sequence[Adapter]) -> list[float]:
+    """Return the weight of each adapter in a merge that is linear."""
+    if method.weights is None:
+        raise UserError(
+            f"--adapter exact: {method.title} is not linear in the vectors, so no adapter holds "
+            "its result exactly; give a rank"
+        )
+    if len(adapters) < len(pool.members):
+        other = next(
+            n for n, one in zip(pool.names, pool.members, strict=True) if one not in adapters
+        )
+        raise UserError(f"--adapter exact: {other} is a whole model, not an adapter; give a rank")
+    return method.weights(len(adapters))
+
+
+def _facts(found: Factored) -> dict:
+    return {"rank": found.rank, "lost": found.loss, "tensors": found.losses()}
+
+
+def _loss(found: Factored, where: Path) -> list[str]:
+    """Return what the rank lost, as a line for the user."""
+    losses = found.losses()
+    if not found.loss:
+        return []
+    name = max(losses, key=losses.__getitem__)
+    return [
+        f"{where}: rank {found.rank} loses {100 * found.loss:.2f} % of the change by the Frobenius "
+        f"norm, most in {name}: {100 * losses[name]:.2f} %"
+    ]

@@ -12,7 +12,7 @@ TAKES = $(if $(filter demo,$(STUDY)),about eight and a half minutes on two cores
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
-.PHONY: study test test-smoke test-demo test-faults test-slurm lint format bench lock audit clean help
+.PHONY: study test test-smoke test-demo test-faults test-slurm test-clients lint format bench lock audit clean help
 
 study: $(READY)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
@@ -37,6 +37,9 @@ test-slurm: $(READY)  ## test on a Slurm that is installed with apt (root or sud
 	@tests/cluster/install
 	$$(test "$$(id -u)" = 0 || echo sudo -n -E) $(BIN)/pytest -n 0 -p no:cacheprovider tests/cluster
 
+test-clients: $(READY)  ## test that programs of others load what is written
+	tests/clients/run
+
 lint: $(READY)  ## check the style of the sources and lint the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,7 +54,7 @@ format: $(READY)  ## rewrite the sources in the project's style
 bench: $(READY)  ## measure the demo (20 minutes); benchmarks/ has more
 	$(BIN)/python benchmarks/demo.py
 
-lock:  ## make constraints.txt anew from pyproject.toml
+lock:  ## make constraints.txt, and the pins of tests/clients, anew
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder/venv"; \
 	"$$folder/venv/bin/python" -m pip install --quiet --editable '.[workflow,dev]'; \
@@ -59,6 +62,7 @@ lock:  ## make constraints.txt anew from pyproject.toml
 	"$$folder/venv/bin/python" -m pip freeze --exclude-editable > "$$folder/found"; \
 	sed 's/+cpu$$//' "$$folder/found" >> "$$folder/new"; \
 	cp "$$folder/new" constraints.txt
+	@PYTHON=$(PYTHON) tests/clients/environments/lock
 
 audit:  ## ask PyPI for known faults of the locked packages
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
@@ -70,7 +74,7 @@ clean:  ## remove the results of STUDY, all data and Snakemake's records
 	rm -rf results/$(STUDY) data .snakemake
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Alone, `make` means `make study`. Variables, as in `make STUDY=paper CORES=8`:'
 	@echo "  STUDY   a file of config/studies, without .yaml  ($(STUDY))"

@@ -67,7 +67,7 @@ def test_what_is_hidden(hidden):
     assert not {"torch", "safetensors", "numpy", "pydantic", "tqdm"} & set(hidden)
 
 
-@pytest.mark.parametrize("words", ["--help", "methods", "merge --help"])
+@pytest.mark.parametrize("words", ["--help", "methods", "unlearn --help"])
 def test_what_prints_no_numbers_works(run, words):
     status, printed, errors = run(words)
     assert (status, errors) == (0, "")
@@ -85,6 +85,8 @@ def test_a_pool_is_merged_and_subtracted(run, tmp_path):
     expected = apply(base, {"w": torch.tensor([1.5, 0.0, 2.0])}, -0.5)
     save_file(expected, tmp_path / "expected")
     assert run("diff unlearned expected")[0] == 0
+    assert run("unlearn base a b -o at-once --coefficient 0.5")[0] == 0
+    assert run("diff at-once expected")[0] == 0
 
 
 @pytest.mark.parametrize("words", ["check demo", "plan demo", "schema"])

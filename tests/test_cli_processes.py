@@ -12,7 +12,15 @@ ROOT = plugins.PACKAGE.parents[2]
 
 
 @pytest.mark.parametrize(
-    "words", ["--help", "merge --help", "methods --help", "check example --config FOLDER", "schema"]
+    "words",
+    [
+        "--help",
+        "merge --help",
+        "unlearn --help",
+        "methods --help",
+        "check example --config FOLDER",
+        "schema",
+    ],
 )
 def test_commands_without_numbers_do_not_load_torch(words, without_options):
     words = words.replace("FOLDER", str(without_options))

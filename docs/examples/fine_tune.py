@@ -1,7 +1,9 @@
 """Fine-tune a sentence encoder on the terms of one topic, several times, as LoRA adapters.
 
 Each run draws a term and its definition together and pushes the other definitions of the topic
-away. The runs differ in rank, learning rate and seed: NegMerge keeps what all of them agree on.
+away. Only the vectors of words learn: an adapter of all layers learns what terms and definitions
+are, of any topic, and to take that away harms all topics. The runs differ in rank, learning rate
+and seed.
 """
 
 import argparse
@@ -12,13 +14,8 @@ from peft import LoraConfig, get_peft_model
 from sentence_transformers import SentenceTransformer
 from torch.nn.functional import cross_entropy
 
-RUNS = [  # rank, learning rate
-    (8, 1e-3),
-    (16, 1e-3),
-    (4, 1e-3),
-    (8, 5e-4),
-    (16, 5e-4),
-]
+# Rank and learning rate of each run.
+RUNS = [(16, 5e-3), (32, 5e-3), (64, 5e-3), (32, 3e-3), (64, 3e-3)]
 
 
 def fine_tune(encoder, terms, definitions, learning_rate, steps):
@@ -45,7 +42,7 @@ def main():
     parser.add_argument("terms", help="a table with the columns topic, term and definition")
     parser.add_argument("--topic", required=True, help="what to fine-tune on")
     parser.add_argument("--runs", type=int, default=len(RUNS))
-    parser.add_argument("--steps", type=int, default=30, help="of each run")
+    parser.add_argument("--steps", type=int, default=12, help="of each run")
     parser.add_argument("-o", "--output", required=True, help="the folder of the adapters")
     options = parser.parse_args()
     with open(options.terms, encoding="utf-8") as stream:
@@ -55,7 +52,7 @@ def main():
     for number, (rank, learning_rate) in enumerate(RUNS[: options.runs], 1):
         torch.manual_seed(number)
         encoder = SentenceTransformer(options.base, device="cpu")
-        lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+        lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=["word_embeddings"])
         adapted = get_peft_model(encoder[0].auto_model, lora)
         encoder[0].auto_model = adapted
         loss = fine_tune(encoder, *columns, learning_rate, options.steps)

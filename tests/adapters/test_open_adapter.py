@@ -203,6 +203,24 @@ def test_the_files_of_an_adapter(tmp_path):
     assert is_adapter(folder)
 
 
+def test_weights_in_a_file_of_torch(tmp_path):
+    base, adapter = opened(tmp_path, LAYER, q())
+    expected = vector(base, adapter)
+    whole = tmp_path / "adapter" / "adapter_model.safetensors"
+    torch.save(load_file(whole), tmp_path / "adapter" / "adapter_model.bin")
+    whole.unlink()
+    assert is_adapter(tmp_path / "adapter")
+    assert_same(vector(base, open_adapter(tmp_path / "adapter", base)), expected)
+
+
+def test_a_pointer_in_place_of_the_weights(tmp_path):
+    base, _ = opened(tmp_path, LAYER, q())
+    whole = tmp_path / "adapter" / "adapter_model.safetensors"
+    whole.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(UserError, match="git lfs pull"):
+        open_adapter(tmp_path / "adapter", base)
+
+
 def assert_same(found, expected):
     for name, tensor in expected.items():
         assert torch.equal(found[name], tensor), name

@@ -141,3 +141,8 @@ def test_a_wrong_path_lists_what_is_near(tmp_path, refused, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert refused("bse.pt") == "bse.pt: no such file or folder; found here: base.pt"
     assert refused("pool/xyz") == "pool/xyz: no such file or folder; found in pool: m1.pt, m2.pt"
+
+
+def test_a_name_that_no_file_can_have_is_refused(refused):
+    name = "x" * 300
+    assert refused(name) == f"{name}: cannot be read: File name too long"

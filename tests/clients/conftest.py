@@ -15,7 +15,9 @@ RUNS = {
     "transformers4": ("transformers", "peft"),
     "transformers5": (
         "transformers",
+        "versions",
         "peft",
+        "hub",
         "sentence",
         "diffusers",
         "openclip",

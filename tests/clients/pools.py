@@ -50,13 +50,15 @@ def unlearned(base: Mapping[str, Tensor], pool: list[Mapping[str, Tensor]]) -> d
     return apply(base, merge("negmerge", vectors), -COEFFICIENT)
 
 
-def run(folder: Path, base: str, *more: str, pool: str = "pool-*", output: str = "out") -> str:
-    """Run `negmerge unlearn` on what lies in a folder, and return what it printed."""
-    members = sorted(path.name for path in folder.glob(pool))
+def run(
+    folder: Path, base: str, *more: str, output: str = "out", coefficient: float = COEFFICIENT
+) -> str:
+    """Run `negmerge unlearn` on a base and the pool beside it, and return what it printed."""
+    members = sorted(path.name for path in folder.glob("pool-*"))
     assert len(members) == len(RATES)
     command = [Path(sys.executable).parent / "negmerge", "unlearn", base, *members, "-o", output]
     done = subprocess.run(
-        [*map(str, command), "--coefficient", str(COEFFICIENT), *more],
+        [*map(str, command), f"--coefficient={coefficient}", *more],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -81,7 +83,7 @@ def compare(
     expected: nn.Module,
     base: nn.Module,
 ) -> None:
-    """Check that a loaded model computes what the one in memory does, and the base something else."""
+    """Check that a loaded model computes what one in memory does, and the base does not."""
     with torch.no_grad():
         loaded, wanted, before = (outputs(one.float(), 99) for one in (found, expected, base))
     assert torch.equal(loaded, wanted)

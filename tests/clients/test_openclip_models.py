@@ -1,4 +1,4 @@
-"""CLIPs of open_clip, as folders and as files: their outputs are those computed in memory."""
+"""CLIPs that open_clip loads, from folders and files, compute what those unlearned in memory do."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Models of transformers, saved and loaded by itself: their outputs are those computed in memory."""
+"""Models that transformers saves and loads compute what models unlearned in memory do."""
 
 import pools
 import pytest

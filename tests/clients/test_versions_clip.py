@@ -42,10 +42,7 @@ def test_a_folder_of_4_is_read_by_5(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["clip", "clip-vision"])
 def test_a_folder_of_5_is_read_by_4(tmp_path, name):
-    base, expected = small_models.prepare(tmp_path, name)
-    if name == "clip-vision":
-        # 4 cannot read what 5 makes anew, but what 5 saves of a model that it has read from 4.
-        pass
+    _, expected = small_models.prepare(tmp_path, name)
     pools.run(tmp_path, "base")
     found = old(LOAD, tmp_path, name)
     assert torch.allclose(small_models.MODELS[name][1](expected, 99), found, atol=1e-5)

@@ -65,7 +65,8 @@ def test_a_pool_is_inspected_by_layer_and_kind(vectors, capsys):
 def test_an_inspection_is_a_table(vectors, capsys):
     status, out, err = run(capsys, "one", "other")
     assert (status, err) == (0, "")
-    assert [line.split() for line in out.splitlines()] == [
+    *table, numbers, agreement, cosines = out.splitlines()
+    assert [line.split() for line in table] == [
         ["layer", "numbers", "agree", "x", "chance", "zeros", "cosine"],
         ["l", "8", "37.50%", "0.75", "31.2%", "0.8165"],
         ["scale", "1", "0.00%", "0", "0.0%", "-1.0000"],
@@ -73,29 +74,16 @@ def test_an_inspection_is_a_table(vectors, capsys):
         ["kind", "numbers", "agree", "x", "chance", "zeros", "cosine"],
         ["bias", "2", "0.00%", "0", "75.0%", "-"],
         ["scale", "1", "0.00%", "0", "0.0%", "-1.0000"],
-        ["w", "6", "50.00%", "1", "16.7%", "0.8165"],
+        ["w", "6", "50.00%", "1", "16.7%", "0.8341"],
         [],
         ["member", "norm", "cosine", "lowest"],
         ["1", "one", "4.472", "0.5071", "0.5071"],
         ["2", "other", "5.292", "0.5071", "0.5071"],
         [],
-        ["2", "vectors", "of", "9", "numbers,", "of", "which", "27.78%", "are", "zero"],
-        [
-            "all",
-            "agree",
-            "in",
-            "sign",
-            "on",
-            "33.33%,",
-            "0.667",
-            "times",
-            "the",
-            "chance",
-            "of",
-            "50%",
-        ],
-        ["cosines", "of", "pairs", "0.5071", "to", "0.5071,", "mean", "0.5071"],
     ]
+    assert numbers == "2 vectors of 9 numbers, of which 27.78% are zero"
+    assert agreement == "all agree in sign on 33.33%, 0.667 times the chance of 50%"
+    assert cosines == "cosines of pairs 0.5071 to 0.5071, mean 0.5071"
 
 
 def test_what_there_is_nothing_of_is_left_open(vectors, capsys):
@@ -153,7 +141,7 @@ def mixed_pool(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     torch.manual_seed(0)
-    name = "vision_model.encoder.layers.11.post_attention_layer_with_a_long_name.dense.weight"
+    name = "vision_model.encoder.layers.11.post_norm.dense.weight"
     base = {name: torch.randn(40, 50), "classifier.bias": torch.randn(20)}
     common = {name: torch.randn(tensor.shape) for name, tensor in base.items()}
     save_file(base, "base.safetensors")

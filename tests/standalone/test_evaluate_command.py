@@ -308,6 +308,12 @@ def test_a_command_that_is_not_there_is_named(place, capsys):
     )
 
 
+def test_a_share_that_is_none_is_refused_before_anything_is_merged(place, capsys):
+    message = "keep is 95, expected a share of the control score from 0 to 1"
+    assert error(capsys, "--keep", "95") == message
+    assert left() == []
+
+
 def test_a_pool_that_does_not_fit_leaves_nothing(place, capsys):
     save_file({"w": torch.zeros(4), "n": torch.tensor(5)}, "b")
     assert "'w'" in error(capsys)

@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from negmerge import __version__, plugins
 from negmerge.errors import UserError
 
-# The extra of pyproject.toml that brings a package; all others come with `workflow`.
-EXTRAS = {"huggingface_hub": "hub", "matplotlib": "plot"}
-
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -34,10 +31,9 @@ def main(words: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "negmerge"):
             raise
-        extra = EXTRAS.get(package, "workflow")
         print(
             f"error: `negmerge {options.command}` needs {package}, which is not installed: "
-            f"pip install 'negmerge[{extra}]'",
+            "pip install 'negmerge[workflow]'",
             file=sys.stderr,
         )
         return options.mistake

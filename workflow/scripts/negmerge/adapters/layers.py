@@ -68,6 +68,10 @@ class Layers:
                 return module.removeprefix(known.removesuffix(path))
         return module
 
+    def is_attention(self, module: str) -> bool:
+        """Whether a module is an nn.MultiheadAttention, by its joined weight."""
+        return f"{module}.in_proj_weight" in self._names
+
     def has_parts(self, module: str) -> bool:
         """Whether other modules lie inside a module."""
         return any(other.startswith(f"{module}.") for other in self.modules)
@@ -76,7 +80,7 @@ class Layers:
         module, _, leaf = name.rpartition(".")
         shape = self.base.shape(name)
         parent, _, last = module.rpartition(".")
-        if leaf == "in_proj_weight" or f"{parent}.in_proj_weight" in self._names:
+        if leaf == "in_proj_weight" or self.is_attention(parent):
             return "attention"
         if len(shape) in (4, 5) and leaf == "weight":
             # One input per output is a convolution in groups, which PEFT does not merge.

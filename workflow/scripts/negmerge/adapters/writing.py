@@ -149,7 +149,7 @@ class _Contents:
     def _path_inside(self, module: str) -> str:
         """Return the path of a changed module, which may lie inside a changed attention."""
         parent = module.rpartition(".")[0]
-        if f"{parent}.in_proj_weight" in self._base.names:
+        if self._layers.is_attention(parent):
             return f"{self._layers.path(parent)}.base_layer.out_proj"
         return self._layers.path(module)
 
@@ -180,10 +180,10 @@ class _Contents:
         """Give an attention of which only one of two parts changes zeros for the other."""
         rank = self._factored.rank
         for module in sorted(self._layers.modules):
-            weight, path = f"{module}.in_proj_weight", self._layers.path(module)
-            if path not in self._targets or weight not in self._base.names:
+            path = self._layers.path(module)
+            if path not in self._targets or not self._layers.is_attention(module):
                 continue
-            width = self._base.shape(weight)[1]
+            width = self._base.shape(f"{module}.in_proj_weight")[1]
             for inside, outputs in (("", 3 * width), (".base_layer.out_proj", width)):
                 key = f"{PREFIX}{path}{inside}"
                 self.tensors.setdefault(f"{key}.lora_A.weight", torch.zeros(rank, width))

@@ -29,8 +29,11 @@ def locate(place: str | Path) -> Path:
         UserError: there is no such path, and no such model can be had; the line tells how.
     """
     path = Path(place)
-    if path.exists():
-        return path
+    try:
+        if path.exists():
+            return path
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     found = ID.fullmatch(str(place))
     is_file = str(place).endswith(SUFFIXES) and not (found and found["inside"])
     if not found or is_file or (found["revision"] is None and path.parent.is_dir()):

@@ -53,7 +53,8 @@ def named_in(pickled: bytes | BinaryIO, where: object) -> set[tuple[str, str]]:
                 # torch writes the names that modules had in Python 2.
                 named.add((IMPORT_MAPPING.get(module, module), name))
     except ValueError as error:
-        raise UserError(f"{where}: not a whole file of torch.save ({error})") from error
+        reason = f"not a whole file of torch.save ({error}); fetch it again"
+        raise UserError(f"{where}: {reason}") from error
     if tuples > TUPLES:
         raise UserError(f"{where}: its pickle has {tuples:,} tuples, expected at most {TUPLES:,}")
     return named

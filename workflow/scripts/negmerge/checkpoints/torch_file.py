@@ -34,6 +34,7 @@ class TorchFile(StoredState):
         self._tensors, self.notes = state_in(load(self.path), key, self.path)
         self.names = sorted(self._tensors)
         self._size = self.path.stat().st_size
+        self._read: dict[str, Tensor] = {}
         require_plain(self.path, self._tensors)
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -51,20 +52,30 @@ class TorchFile(StoredState):
 
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
         """See `StoredState`."""
-        self.dtype(name)
-        if self.path.stat().st_size < self._size:
-            raise UserError(f"{self.path}: tensor {name!r} ends too early; the file was cut")
-        return _part(self._tensors[name].detach(), start, stop)
+        if name not in self._read:
+            self._read[name] = self._readable(name)
+        return _part(self._read[name], start, stop)
 
     def place(self, name: str) -> tuple[Path, int] | None:
         """See `StoredState`; torch does not tell."""
         return None
 
+    def _readable(self, name: str) -> Tensor:
+        """Return a tensor whose numbers may be read, flattened if they lie in their order."""
+        self.dtype(name)
+        # To touch a mapping beyond the end of its file would kill the process.
+        if self.path.stat().st_size < self._size:
+            raise UserError(f"{self.path}: tensor {name!r} ends too early; the file was cut")
+        tensor = self._tensors[name].detach()
+        return tensor.view(-1) if tensor.is_contiguous() else tensor
+
 
 def _part(tensor: Tensor, start: int, stop: int) -> Tensor:
     """Return the numbers start..stop of a flattened tensor, and copy no others if it is strided."""
-    if tensor.is_contiguous() or start == stop:
-        return tensor.reshape(-1)[start:stop] if tensor.is_contiguous() else tensor.new_empty(0)
+    if tensor.dim() == 1:
+        return tensor[start:stop]
+    if start == stop or tensor.is_contiguous():
+        return tensor.reshape(-1)[start:stop] if start < stop else tensor.new_empty(0)
     row = tensor[0].numel()
     first, last = start // row, (stop - 1) // row
     if first == last:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from negmerge import arguments, plugins
-from negmerge.errors import UserError
+from negmerge.errors import UserError, find
 
 SUMMARY = "make a model forget what the models of a pool were fine-tuned on"
 EPILOG = (
@@ -78,6 +78,10 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: an input is wrong, or the output cannot be written.
     """
+    from negmerge.merging import METHODS
+
+    settings = dict(options.option)
+    find("merge method", options.method, METHODS).check(options.method, settings)
     names = ("keep", "coefficients", "search", "timeout")
     given = {name: vars(options)[name] for name in names if vars(options)[name] is not None}
     how = {
@@ -95,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
         "progress": sys.stderr.isatty(),
         "tell": arguments.tell,
         "command": arguments.command_line(),
-        **dict(options.option),
+        **settings,
     }
     if options.evaluate is not None:
         from negmerge.standalone.evaluating import unlearn_by_evaluation

@@ -5,14 +5,11 @@ import math
 import torch
 from torch import Tensor
 
-# A member is far off where its mean cosine lies so many standard deviations below the median, as
-# the median absolute deviation estimates them, and comes to less than this share of the median.
-DEVIATIONS = 3
-SHARE = 0.5
+# A member is unlike the others where its mean cosine to them comes to less than this share of the
+# median of all.
+SHARE = 1 / 3
 # Below this median the pool has nothing in common that a member could lack.
 LEAST = 0.05
-# The standard deviation of normal numbers is so many times their median absolute deviation.
-NORMAL = 1.4826
 FEWEST = 3
 
 
@@ -50,11 +47,12 @@ def mean_to_others(matrix: Tensor) -> Tensor:
 def outliers(matrix: Tensor) -> list[int]:
     """Return the places of vectors that do not seem to be of the pool.
 
-    Their mean cosine to the others is more than three standard deviations below the median of all
-    (estimated by the median absolute deviation, so that they do not widen the range themselves),
-    and less than half of the median. The second condition lets pools pass whose members are all
-    alike, and those whose grid has short and long trainings. Of two members none can be told, and
-    in a pool whose median is below 0.05, which has nothing in common, none is.
+    Their mean cosine to the others is below a third of the median of these means. The median stays
+    where it is while most members are of the pool; and it is a share of it, since members of one
+    pool may be alike to any degree: long and short trainings of one grid come to half of it. In
+    spread (a median absolute deviation) the two cannot be told, as the members of a grid differ
+    much and those of a seed hardly. Of two members none can be told, and in a pool whose median is
+    below 0.05, which has nothing in common, none is.
 
     Args:
         matrix: see `cosines`.
@@ -63,6 +61,4 @@ def outliers(matrix: Tensor) -> list[int]:
     if len(means) < FEWEST:
         return []
     middle = means.quantile(0.5)
-    deviation = NORMAL * (means - middle).abs().quantile(0.5)
-    limit = torch.minimum(middle - DEVIATIONS * deviation, SHARE * middle)
-    return (means < limit).nonzero().flatten().tolist() if middle >= LEAST else []
+    return (means < SHARE * middle).nonzero().flatten().tolist() if middle >= LEAST else []

@@ -2,23 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from filecmp import cmp
-from pathlib import Path
 
-from negmerge.adapters import Adapter, is_adapter, open_adapter
-from negmerge.checkpoints import StoredState, locate, open_state
-from negmerge.checkpoints.sameness import same_state, same_tensor, tied
+from negmerge.adapters import Adapter, is_adapter
+from negmerge.checkpoints import StoredState, locate
+from negmerge.checkpoints.sameness import same_tensor, tied
 from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError
-from negmerge.merging.alignment import Aligned, Expected, align
-from negmerge.merging.blocks import Delta, Stored, Vectors
+from negmerge.merging.alignment import Aligned, Expected
+from negmerge.merging.blocks import Stored, Vectors
 from negmerge.merging.choice import Choice, listed
 from negmerge.merging.dtypes import merged_dtypes
+from negmerge.merging.members import Members, Place, notes_of, open_place, short_name
 from negmerge.merging.workers import Workers
 from negmerge.states import shapes
 from negmerge.vectors import may_change
-
-Place = str | Path | StoredState
 
 
 @dataclass
@@ -83,8 +80,8 @@ def open_pool(
     choice = Choice(include, exclude)
     if base is None:
         return _of_vectors(members, choice, key, block_numbers, workers)
-    origin = _open(base, key)
-    opened = _Members(origin, choice, vocabulary == "base", key)
+    origin = open_place(base, key)
+    opened = Members(origin, choice, vocabulary == "base", key)
     for member in members:
         opened.add(member)
     chosen = choice.matches(opened.seen)
@@ -117,118 +114,14 @@ def open_pool(
     return Pool(vectors, called, aligned, origin, ties, parted, chosen, notes)
 
 
-class _Members:
-    """The members of a pool, opened one after the other.
-
-    Attributes:
-        seen: the names of all tensors that were met.
-    """
-
-    def __init__(self, base: StoredState, choice: Choice, cut: bool, key: str | None):
-        self._base, self._choice, self._cut, self._key = base, choice, cut, key
-        self._opened: list[StoredState | Adapter] = []
-        self.seen = set(base.names)
-
-    def add(self, place: Place) -> None:
-        """Open a member.
-
-        Raises:
-            UserError: it cannot be read, is an adapter that does not fit, or is the base.
-        """
-        found = place if isinstance(place, StoredState) else locate(place)
-        if isinstance(found, Path) and is_adapter(found):
-            vocabulary = "base" if self._cut else None
-            self._opened.append(
-                open_adapter(found, self._base, wanted=self._takes, vocabulary=vocabulary)
-            )
-            return
-        state = _open(found, self._key)
-        if _is_same(self._base, state):
-            raise UserError(f"{state.path}: is the base itself, which is no member of its pool")
-        self.seen |= set(state.names)
-        self._opened.append(state)
-
-    def led_by_adapters(self, groups: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-        """Return groups of tied tensors, each with those first that adapters change."""
-        changed = {name for one in self._opened if isinstance(one, Adapter) for name in one.names}
-        return [tuple(sorted(group, key=lambda name: name not in changed)) for group in groups]
-
-    def aligned(self, expected: Expected) -> list[Aligned | Adapter]:
-        """Return the members, checkpoints as they fit the base."""
-        return [one if isinstance(one, Adapter) else align(one, expected) for one in self._opened]
-
-    def notes(self) -> list[str]:
-        """Return what was done to open checkpoints, and which members are one."""
-        states = [one for one in self._opened if isinstance(one, StoredState)]
-        return _of_reading(self._base, *states) + [
-            f"{one.files[-1]}: the same weights as {other.files[-1]}; they count twice"
-            for number, one in enumerate(self._opened)
-            for other in self._opened[:number]
-            if _is_same(one, other)
-        ]
-
-    def _takes(self, name: str) -> bool:
-        self.seen.add(name)
-        return self._choice.takes(name)
-
-
 def changeable(base: StoredState) -> list[str]:
     """Return the tensors of a base that a vector of it may change."""
     return [n for n in base.names if may_change(n, base.shape(n), base.dtype(n))]
 
 
-def open_vector(base: Place, vector: Place, *, key: str | None = None, threads: int = 1) -> Pool:
-    """Open a vector that is subtracted from a base as it is, as a pool of one.
-
-    Tensors that it lacks stay the base's, and those that are tied to one of its own change with it.
-
-    Raises:
-        UserError: a file that is missing or foreign, or a tensor that does not fit.
-    """
-    origin, state = _open(base, key), _open(vector, key)
-    names = changeable(origin)
-    held = set(state.names)
-    present = [name for name in names if name in held]
-    found = {name: origin.shape(name) for name in present}
-    require_same_tensors(found, shapes(state), state.path)
-    ties = [
-        tuple(sorted(group, key=lambda name: name not in held))
-        for group in tied(origin, names)
-        if len(held.intersection(group)) == 1
-    ]
-    led = {name for group in ties for name in group[1:]}
-    lacking = [name for name in names if name not in held | led]
-    notes = [f"{state.path}: lacks {listed(lacking)}; they stay the base's"] if lacking else []
-    kinds = [{name: one.dtype(name) for name in present} for one in (state, origin)]
-    vectors = Vectors(
-        [Delta(state)],
-        found,
-        merged_dtypes(kinds, [state.path, origin.path]),
-        workers=Workers(threads),
-        base=origin,
-    )
-    return Pool(vectors, [short_name(vector)], [state], origin, ties, [], {}, notes)
-
-
-def short_name(place: Place) -> str:
-    """Return what a report calls a model: the id of the hub, or the last part of its path."""
-    path = place.path if isinstance(place, StoredState) else place
-    is_local = isinstance(path, Path) or Path(path).exists() or path.count("/") != 1
-    return Path(path).absolute().name if is_local else path
-
-
-def _open(place: Place, key: str | None) -> StoredState:
-    return place if isinstance(place, StoredState) else open_state(place, key)
-
-
 def in_file_order(state: StoredState, names: Sequence[str]) -> list[str]:
     """Sort tensors by their places, so that files are read from the front to the end."""
     return sorted(names, key=lambda name: state.place(name) or (state.path, 0))
-
-
-def _of_reading(*states: StoredState) -> list[str]:
-    """Return what was done to open states."""
-    return [note for state in states for note in state.notes]
 
 
 def _of_vectors(
@@ -242,7 +135,7 @@ def _of_vectors(
     for place in places:
         if not isinstance(place, StoredState) and is_adapter(locate(place)):
             raise UserError(f"{place}: is an adapter, which is merged with its base")
-    states = [_open(place, key) for place in places]
+    states = [open_place(place, key) for place in places]
     for state in states:
         require_same_tensors(shapes(states[0]), shapes(state), state.path)
     names = in_file_order(states[0], [n for n in states[0].names if choice.takes(n)])
@@ -258,20 +151,7 @@ def _of_vectors(
     )
     called = [short_name(place) for place in places]
     chosen = choice.matches(states[0].names)
-    return Pool(vectors, called, states, None, [], [], chosen, _of_reading(*states))
-
-
-def _is_same(one: StoredState | Adapter, other: StoredState | Adapter) -> bool:
-    if one.files == other.files:
-        return True
-    if isinstance(one, Adapter) != isinstance(other, Adapter):
-        return False
-    if isinstance(one, Adapter):
-        return len(one.files) == len(other.files) and all(
-            cmp(file, copy, shallow=False)
-            for file, copy in zip(one.files, other.files, strict=True)
-        )
-    return same_state(one, other)
+    return Pool(vectors, called, states, None, [], [], chosen, notes_of(*states))
 
 
 def _is_tied(member: Aligned | Adapter, group: Sequence[str]) -> bool:

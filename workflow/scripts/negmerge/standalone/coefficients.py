@@ -93,6 +93,18 @@ def grid_of(coefficients: Iterable[float]) -> tuple[float, ...]:
     return tuple(found)
 
 
+def checked(coefficients: Iterable[float], keep: float, search: str) -> tuple[float, ...]:
+    """Return the grid of a search, after a check of all that `choose` is told.
+
+    Raises:
+        UserError: as `grid_of`; also a share that is none, or an unknown search.
+    """
+    if not 0 <= keep <= 1:
+        raise UserError(f"keep is {keep:g}, expected a share of the control score from 0 to 1")
+    find("search", search, SEARCHES)
+    return grid_of(coefficients)
+
+
 def rise(measurements: Sequence[Measurement], score: str) -> tuple[Measurement, Measurement] | None:
     """Find two neighbours between which a score rises with the coefficient."""
     pairs = itertools.pairwise(measurements)
@@ -139,13 +151,10 @@ def choose(
             coefficient: at most 2 log2(n) + 3 measurements of n, without ties log2(n) + 3.
 
     Raises:
-        UserError: a wrong grid or share, an unknown search, or a control score of the base that is
-            not above 0, of which there is no share to keep.
+        UserError: as `checked`; or a control score of the base that is not above 0, of which there
+            is no share to keep.
     """
-    grid = grid_of(coefficients)
-    if not 0 <= keep <= 1:
-        raise UserError(f"keep is {keep:g}, expected a share of the control score from 0 to 1")
-    run = find("search", search, SEARCHES)
+    grid = checked(coefficients, keep, search)
     measured: dict[float, Measurement] = {}
 
     def at(coefficient: float) -> Measurement:
@@ -158,7 +167,7 @@ def choose(
             f"the base's control score is {at(0.0).control:g}, expected more than 0, of which a "
             "share can be kept"
         )
-    run(grid, at, keep)
+    SEARCHES[search](grid, at, keep)
     found = tuple(measured[coefficient] for coefficient in sorted(measured))
     return Choice(best(found, keep), found, grid, keep)
 

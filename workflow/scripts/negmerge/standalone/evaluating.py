@@ -12,7 +12,7 @@ from negmerge.checkpoints import locate
 from negmerge.errors import UserError
 from negmerge.settings.selection import Coefficients
 from negmerge.standalone import evaluation_command
-from negmerge.standalone.coefficients import Choice, choose
+from negmerge.standalone.coefficients import Choice, checked, choose
 from negmerge.standalone.evaluation_table import Table
 from negmerge.standalone.evaluations import Evaluations, fingerprint, write_csv
 from negmerge.standalone.folder import base_folder, require_replaceable
@@ -75,7 +75,8 @@ def unlearn_by_evaluation(
             forgotten under the rule. No output is written then, and what was measured is kept.
     """
     output, words = Path(output), evaluation_command.split(evaluate)
-    grid = Coefficients().values if coefficients is None else coefficients
+    wanted = Coefficients().values if coefficients is None else coefficients
+    grid = checked(wanted, keep, search)
     places = [locate(place) for place in (base, *pool)]
     require_replaceable(output, force, places)
     facts = {key: str(value) for key, value in how.items() if key not in ASIDE}

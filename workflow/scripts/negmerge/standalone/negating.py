@@ -6,11 +6,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.merging.blocks import Block
-from negmerge.merging.pool import open_vector
+from negmerge.adapters import Adapter, is_adapter, open_adapter
+from negmerge.checkpoints import StoredState, locate
+from negmerge.checkpoints.sameness import tied
+from negmerge.checks import require_same_tensors
+from negmerge.merging.blocks import Block, Delta, Vectors
+from negmerge.merging.choice import listed
+from negmerge.merging.dtypes import merged_dtypes
+from negmerge.merging.members import notes_of, open_place, short_name
+from negmerge.merging.pool import Pool, changeable, in_file_order
+from negmerge.merging.workers import Workers
 from negmerge.standalone.output import Results, Target, Tell, write_output
 from negmerge.standalone.subtracting import Step
 from negmerge.standalone.unlearning import find_dtype
+from negmerge.states import shapes
 
 
 def negate_files(
@@ -47,7 +56,7 @@ def negate_files(
     Raises:
         UserError: as `unlearn`.
     """
-    pool = open_vector(base, vector, key=key, threads=threads)
+    pool = _open_pool(base, vector, key, threads)
 
     def results(step: Step, names: Sequence[str]) -> Results:
         def work(block: Block) -> tuple[Block, object]:
@@ -59,3 +68,48 @@ def negate_files(
     target = Target(Path(output), base, find_dtype(dtype), coefficient, force=force)
     facts = {"method": None, "options": {}}
     return write_output(pool, target, facts, results, command=command, threads=threads, tell=tell)
+
+
+def _open_pool(base: str | Path, place: str | Path, key: str | None, threads: int) -> Pool:
+    """Open a vector that is subtracted as it is, as a pool of one."""
+    origin = open_place(base, key)
+    vector = _open_vector(origin, place, key)
+    names, held = changeable(origin), set(vector.names)
+    # What is tied to a tensor of the vector changes with it.
+    ties = [
+        tuple(sorted(group, key=lambda name: name not in held))
+        for group in tied(origin, names)
+        if len(held.intersection(group)) == 1
+    ]
+    led = {name for group in ties for name in group[1:]}
+    present = in_file_order(origin, [name for name in names if name in held])
+    stored = [one for one in (vector, origin) if isinstance(one, StoredState)]
+    vectors = Vectors(
+        [Delta(vector) if isinstance(vector, StoredState) else vector],
+        {name: origin.shape(name) for name in present},
+        merged_dtypes(
+            [{name: one.dtype(name) for name in present} for one in stored],
+            [one.path for one in stored],
+        ),
+        workers=Workers(threads),
+        base=origin,
+    )
+    notes = [*notes_of(origin), *vector.notes]
+    lacking = [name for name in names if name not in held | led]
+    if lacking and isinstance(vector, StoredState):
+        notes.append(f"{vector.path}: lacks {listed(lacking)}; they stay the base's")
+    return Pool(vectors, [short_name(place)], [vector], origin, ties, [], {}, notes)
+
+
+def _open_vector(base: StoredState, place: str | Path, key: str | None) -> StoredState | Adapter:
+    """Open a vector or an adapter.
+
+    Raises:
+        UserError: it cannot be read, or has a tensor that the base lacks or has in another shape.
+    """
+    if is_adapter(locate(place)):
+        return open_adapter(locate(place), base)
+    vector, names = open_place(place, key), set(changeable(base))
+    found = {name: base.shape(name) for name in vector.names if name in names}
+    require_same_tensors(found, shapes(vector), vector.path)
+    return vector

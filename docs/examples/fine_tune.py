@@ -32,7 +32,7 @@ def fine_tune(encoder, terms, definitions, learning_rate, steps):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return float(loss)
+    return loss.item()
 
 
 def main():

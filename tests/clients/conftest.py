@@ -1,7 +1,7 @@
 """Which tests an environment runs: those of the programs that are installed in it.
 
 A file is named after the program, `test_PROGRAM_*.py`, and imports it at its top, so one that is
-missing from its environment is an error.
+missing from its environment is an error. The variable CLIENT names the environment.
 """
 
 import os

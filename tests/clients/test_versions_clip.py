@@ -41,8 +41,14 @@ def test_a_folder_of_4_is_read_by_5(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["clip", "clip-vision"])
-def test_a_folder_of_5_is_read_by_4(tmp_path, name):
-    _, expected = small_models.prepare(tmp_path, name)
+def test_a_base_of_4_that_5_has_fine_tuned_is_read_by_both(tmp_path, name):
+    old(PREPARE, tmp_path, name)
+    build, outputs, saved = small_models.MODELS[name]
+    base = small_models.load(type(build()), tmp_path / "base")
+    pool = pools.fine_tuned(base, pools.loss_of(outputs))
+    for number, model in enumerate(pool):
+        model.save_pretrained(tmp_path / f"pool-{number}", **saved)
     pools.run(tmp_path, "base")
-    found = old(LOAD, tmp_path, name)
-    assert torch.allclose(small_models.MODELS[name][1](expected, 99), found, atol=1e-5)
+    expected = pools.forget(base, pool)
+    pools.compare(outputs, small_models.load(type(base), tmp_path / "out"), expected, base)
+    assert torch.allclose(outputs(expected, 99), old(LOAD, tmp_path, name), atol=1e-5)

@@ -119,6 +119,14 @@ def test_a_plan_tells_what_the_jobs_ask_for(plan):
     assert "resisc45" not in out
 
 
+def test_a_plan_needs_no_given_model_and_names_those_that_are_missing(plan):
+    _, out, _ = plan("released-cars")
+    rows = {line.split()[0]: line.split() for line in out.splitlines() if "PU h" in line}
+    assert rows["vector"][1:3] == ["30", "30"]
+    assert not {"finetune", "train", "greedy"} & rows.keys()
+    assert "by hand: data/released/zeroshot.pt and 30 more: no such file or folder" in out
+
+
 def test_what_a_model_costs_that_says_nothing_is_named(plan, workflow, change_yaml):
     path = workflow / "config" / "models.yaml"
     before = path.read_text()

@@ -113,12 +113,15 @@ def test_negation_subtracts(pool, capsys):
     state = read_state("unlearned")
     assert state["w"].tolist() == [-0.5, 1.5, 1.0, 3.0]
     assert state["n"] == 5
-    assert read_metadata("unlearned") == {
-        "base": [{"name": "base", "blake3": checksum("base")}],
-        "vector": [{"name": "v2", "blake3": checksum("v2")}],
-        "coefficient": 0.5,
-        "version": __version__,
+    report = read_metadata("unlearned")
+    base = {"name": "base", "files": [{"name": "base", "blake3": checksum("base")}]}
+    assert report["base"] == base
+        "name": "base",
+        "files": [{"name": "base", "blake3": checksum("base")}],
     }
+    assert report["pool"] == [{"name": "v2", "files": [{"name": "v2", "blake3": checksum("v2")}]}]
+    assert (report["coefficient"], report["version"]) == (0.5, __version__)
+    assert (report["kept"], report["numbers"]) == (4, 4)
     assert run(capsys, "negate", "base", "v2", "-1", "-o", "more")[0] == 0
     assert read_state("more")["w"].tolist() == [4.0, 3.0, 7.0, 6.0]
 
@@ -167,7 +170,7 @@ MISTAKES = {
     ),
     "a place that cannot be": (
         ("negate", "base", "v1", "1", "-o", "v2/out"),
-        "v2/out: cannot be written: File exists",
+        "v2/out: cannot be written: Not a directory",
     ),
 }
 

@@ -26,10 +26,11 @@ CHOICES = {
     "reporting": ("reporting/tables", "reporting/figures"),
 }
 # splits.py imports torch and evaluation/membership.py scikit-learn, in functions that no rule
-# of these environments calls.
+# of these environments calls; nor does a rule open a model of the hub.
 NOT_CALLED = {
     "data": {"torch"},
-    "merging": {"scikit-learn"},
+    "merging": {"huggingface-hub", "scikit-learn"},
+    "models": {"huggingface-hub"},
     "reporting": {"scikit-learn"},
 }
 # open_clip and timm import torchvision, whose version has to fit torch's.

@@ -89,13 +89,13 @@ def test_an_inspection_is_a_table(vectors, capsys):
 def test_what_there_is_nothing_of_is_left_open(vectors, capsys):
     save_file({"w": torch.zeros(3), "none.w": torch.zeros(0)}, "zeros")
     found = inspect_files(["zeros", "zeros"])
-    assert found["all"] == {"numbers": 3, "agree": 0.0, "zeros": 1.0, "cosine": None}
-    nothing = {"numbers": 0, "agree": None, "zeros": None, "cosine": None, "kind": "w"}
-    assert found["layers"]["none"] == nothing
+    nothing = {"numbers": 0, "agree": None, "zeros": None, "cosine": None}
+    assert (found["all"], found["untouched"]) == (nothing, 3)
+    assert (found["layers"], found["kinds"]) == ({}, {})
     assert found["cosines"] == [[None, None]] * 2
     assert found["members"][0]["lowest"] is None
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert "none" in "\n".join(describe(found))
+    assert list(describe(found))[-1].startswith("3 more numbers are in tensors that no model")
     alone = inspect_files(["one"])
     assert (alone["all"]["cosine"], alone["members"][0]["cosine"]) == (None, None)
     assert list(describe(alone))[-1] == "1 vector of 9 numbers, of which 33.33% are zero"

@@ -86,6 +86,7 @@ def inspect_files(
         `kind` of its largest tensor. `members`, in the order of the inputs, have `name`, `norm`,
         `cosine` (mean to the others, None alone), `lowest` (the smallest to another) and `outlier`
         (see `likeness.outliers`); `cosines` is the matrix of all pairs, None where one is zero.
+        Tensors that no vector changes are in none of these: `untouched` counts their numbers.
 
     Raises:
         UserError: as `merge_files`.
@@ -114,21 +115,25 @@ def inspect_files(
     ):
         pool.vectors.passed = bar.update
         tensors = _gathered(pool.vectors.map(_counts), lambda name: name, len(paths))
-    for name in shapes:
-        tensors.setdefault(name, _nothing(len(paths)))
+    changed = {
+        name: counts
+        for name, counts in tensors.items()
+        if counts.zeros < counts.numbers * len(paths)
+    }
     kinds = {name: kind(name, shape) for name, shape in shapes.items()}
-    whole = _gathered(tensors.items(), lambda name: None, len(paths)).get(None)
+    whole = _gathered(changed.items(), lambda name: None, len(paths)).get(None)
     whole = whole or _nothing(len(paths))
     return {
         "inputs": [str(path) for path in paths],
         "base": None if base is None else str(base),
         "notes": pool.notes,
         "chance": 2.0 ** (1 - len(paths)),
-        "layers": _layers(tensors, kinds, len(paths)),
-        "kinds": _summaries(_gathered(tensors.items(), kinds.__getitem__, len(paths))),
+        "layers": _layers(changed, kinds, len(paths)),
+        "kinds": _summaries(_gathered(changed.items(), kinds.__getitem__, len(paths))),
         "members": _members([str(path) for path in paths], whole.products),
         "cosines": [[_known(c) for c in row] for row in cosines(whole.products).tolist()],
         "all": whole.summary(),
+        "untouched": sum(c.numbers for name, c in tensors.items() if name not in changed),
     }
 
 

@@ -64,6 +64,8 @@ def _summary(report: Mapping) -> Iterator[str]:
     row, count, chance = report["all"], len(report["members"]), report["chance"]
     vectors = f"{count} vectors" if count > 1 else "1 vector"
     yield f"{vectors} of {row['numbers']:,} numbers, of which {_show(row['zeros'], '.2%')} are zero"
+    if report["untouched"]:
+        yield f"{report['untouched']:,} more numbers are in tensors that no model changes"
     if row["agree"] is not None and count > 1:
         yield (
             f"all agree in sign on {row['agree']:.2%}, {row['agree'] / chance:.3g} times the chance"

@@ -116,9 +116,6 @@ def test_negation_subtracts(pool, capsys):
     report = read_metadata("unlearned")
     base = {"name": "base", "files": [{"name": "base", "blake3": checksum("base")}]}
     assert report["base"] == base
-        "name": "base",
-        "files": [{"name": "base", "blake3": checksum("base")}],
-    }
     assert report["pool"] == [{"name": "v2", "files": [{"name": "v2", "blake3": checksum("v2")}]}]
     assert (report["coefficient"], report["version"]) == (0.5, __version__)
     assert (report["kept"], report["numbers"]) == (4, 4)

@@ -161,6 +161,9 @@ class Transformer(nn.Module):
         layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.head = nn.Linear(16, 50)
+        # The layers begin as copies of one, which would count as tied.
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=0.1)
 
     def forward(self, words):
         return self.head(self.encoder(self.embedding(words)))

@@ -14,7 +14,8 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 # The least number of blocks in flight on a GPU: while one is computed, others are read or copied.
 STREAMS = 4
-BATCH = int(__import__("os").environ.get("B", "8"))
+# Blocks that a thread takes at a time; handing over each on its own would make threads wait.
+BATCH = 8
 
 
 class Workers:

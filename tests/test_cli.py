@@ -298,3 +298,11 @@ def test_a_mistake_in_a_study_ends_in_one_line(config, change_yaml, capsys):
     assert error(capsys, *words).startswith(f"{path}: unknown key 'tabels'; did you mean 'tables'?")
     message = error(capsys, "check", "dmo", "--config", config)
     assert message.startswith(f"{config}/studies/dmo.yaml: unknown study 'dmo'; did you mean")
+
+
+def test_an_interruption_is_one_word(pool, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("negmerge.merging.merge_files", interrupt)
+    assert run(capsys, "merge", "uniform", "v1", "-o", "out") == (130, "", "interrupted\n")

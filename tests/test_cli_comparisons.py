@@ -111,7 +111,8 @@ def test_merge_and_negate_report_as_json(vectors, capsys):
     assert (merged["method"], merged["kept"], merged["numbers"]) == ("uniform", 6, 9)
     negated = report(capsys, "negate", "one", "merged", "0.5", "-o", "unlearned")
     assert negated == read_metadata("unlearned")
-    assert negated["vector"] == [{"name": "merged", "blake3": checksum("merged")}]
+    files = [{"name": "merged", "blake3": checksum("merged")}]
+    assert negated["pool"] == [{"name": "merged", "files": files}]
 
 
 def test_options_may_be_texts(vectors, capsys):

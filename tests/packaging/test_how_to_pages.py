@@ -206,25 +206,55 @@ Prompts.model_validate({prompts["mnist"]!r})
 CHECKPOINTS_PAGE = "docs/your-own-checkpoints.md"
 
 
-@pytest.mark.parametrize("page", ["README.md", CHECKPOINTS_PAGE])
-def test_the_commands_for_ones_own_checkpoints_work_on_files(page, tmp_path):
+# What a reader may call a model that forgets more of `forget` the smaller its first weight is.
+EVALUATION = """
+import json, sys
+from safetensors.torch import load_file
+weights = load_file(sys.argv[1])["w"].tolist()
+print(json.dumps({"forget": weights[0], "control": 1.0 - 0.02 * abs(1.0 - weights[0])}))
+"""
+PLACES = {"BASE": "base.safetensors", "POOL...": "pool/*.safetensors", "OUT": "out.safetensors"}
+
+
+@pytest.mark.parametrize(("page", "count"), [("README.md", 2), (CHECKPOINTS_PAGE, 3)])
+def test_the_commands_for_ones_own_checkpoints_work_on_files(page, count, tmp_path):
     (tmp_path / "pool").mkdir()
     save_file({"w": torch.tensor([1.0, 1.0])}, tmp_path / "base.safetensors")
     for number, values in enumerate(([2.0, 0.0], [4.0, 2.0])):
         save_file({"w": torch.tensor(values)}, tmp_path / "pool" / f"{number}.safetensors")
-    commands = re.findall(r"^ {4}(negmerge .*)$", (ROOT / page).read_text(), re.M)
-    assert len(commands) == 2
+    (tmp_path / "my_eval.py").write_text(EVALUATION)
+    lines = re.findall(r"^ {4}(negmerge .*)$", (ROOT / page).read_text(), re.M)
+    commands = [line for line in lines if line.split()[1] in ("unlearn", "inspect")]
+    commands = [line for line in commands if "BASE" in line]
+    assert len(commands) == count
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    chosen = []
     for command in commands:
+        for name, place in PLACES.items():
+            command = re.sub(rf"(?<!\S){re.escape(name)}(?!\S)", place, command)
         done = subprocess.run(command, shell=True, cwd=tmp_path, env={"PATH": path}, check=False)
         assert done.returncode == 0, command
-    found = load_file(tmp_path / "unlearned.safetensors")["w"]
-    assert torch.allclose(found, torch.tensor([1 - 0.9 * 2, 1.0]))
+        if "unlearn" in command:
+            chosen.append(load_file(tmp_path / "out.safetensors")["w"].tolist())
+            (tmp_path / "out.safetensors").unlink()
+    assert chosen == [pytest.approx([1 - 0.9 * 2, 1.0]), pytest.approx([1 - 1.0 * 2, 1.0])]
 
 
-def test_the_lines_of_python_do_the_same():
-    (code,) = blocks(CHECKPOINTS_PAGE, "python")
-    states = [{"w": torch.tensor(values)} for values in ([1.0, 1.0], [2.0, 0.0], [4.0, 2.0])]
-    names = {"base": states[0], "pool": states[1:]}
-    exec(code, names)
-    assert torch.allclose(names["unlearned"]["w"], torch.tensor([1 - 0.9 * 2, 1.0]))
+def test_the_lines_of_python_do_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    base, *pool = ({"w": torch.tensor(values)} for values in ([1.0, 1.0], [2.0, 0.0], [4.0, 2.0]))
+    for place, state in zip(("base", "pool/1", "pool/2"), (base, *pool), strict=True):
+        Path(place).parent.mkdir(exist_ok=True)
+        save_file(state, place)
+    model = torch.nn.Module()
+    model.w = torch.nn.Parameter(base["w"].clone())
+
+    def evaluate(moved):
+        return {"forget": float(moved.w[0]), "control": 1.0}
+
+    names = {"base": base, "pool": pool, "model": model, "evaluate": evaluate}
+    for code in blocks(CHECKPOINTS_PAGE, "python"):
+        exec(code, names)
+    assert torch.allclose(load_file("unlearned")["w"], torch.tensor([1 - 0.9 * 2, 1.0]))
+    assert names["choice"].coefficient == 1
+    assert torch.allclose(model.w, torch.tensor([1 - 1.0 * 2, 1.0]))

@@ -17,13 +17,16 @@ from negmerge.settings.experiment import Experiment
 
 
 class Toy(Experiment):
-    BASE: ClassVar[str] = "base.safetensors"
     RULES: ClassVar[tuple[str, ...]] = ("retain",)
     KINDS: ClassVar[tuple[str, ...]] = ("base", "merge")
     UNCHANGED: ClassVar[str] = "original"
     ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain")
 
     scenario: Literal["toy-model"] = Field(description="A toy forgets.")
+
+    @property
+    def base_place(self):
+        return "base.safetensors"
 
     @property
     def task_names(self):

@@ -158,7 +158,7 @@ WRONG = {
         {"grid": {"weight_decay": [1, 1.0]}},
         f"{AT}: pool.grid: two points have the same name; expected other values",
     ),
-    "no points": (f"{EXPERIMENT}/pool", {}, f"{AT}: pool: no points; give a grid or points"),
+    "no points": (f"{EXPERIMENT}/pool", {}, f"{AT}: pool: no points; give a grid, points or files"),
     "a point called like a method": (
         f"{EXPERIMENT}/pool",
         {"points": {"negmerge": {}}},
@@ -189,12 +189,14 @@ WRONG = {
     "no base": (
         f"{EXPERIMENT}/pretrain",
         None,
-        f"{AT}: `pretrain` goes with a model of `weights: pretrain`, and only with it",
+        f"{AT}: `pretrain` goes with a model of `weights: pretrain`, and only with it; a "
+        "`base` that is given needs none",
     ),
     "two bases": (
         f"{EXPERIMENT}/model",
         "ViT-B-32",
-        f"{AT}: `pretrain` goes with a model of `weights: pretrain`, and only with it",
+        f"{AT}: `pretrain` goes with a model of `weights: pretrain`, and only with it; a "
+        "`base` that is given needs none",
     ),
     "coefficients": (
         f"{EXPERIMENT}/coefficients",

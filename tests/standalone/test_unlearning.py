@@ -47,7 +47,7 @@ def test_it_is_the_base_less_the_merged_vector(
         folder / "out",
         method=method,
         coefficient=coefficient,
-        max_shard_size="300B" if shards else "5GB",
+        max_shard_size="150B" if shards else "5GB",
         threads=threads,
         block_numbers=numbers,
     )

@@ -9,8 +9,8 @@ LIBRARY = "workflow/scripts/negmerge"
 def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
     editable.edit(
         f"{LIBRARY}/merging/methods/negmerge.py",
-        "merged.where(summary.agree, 0.0)",
-        "merged.where(summary.agree, -0.0)",
+        "return keep(merged, summary.agree)",
+        "return keep(merged, summary.agree) * 1.0",
     )
     planned = editable.planned(REPORT)
     assert {

@@ -195,9 +195,9 @@ def add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print a report as JSON")
 
 
-def command_line() -> str:
+def command_line(options: argparse.Namespace) -> str:
     """Return the command that runs, as it can be typed again."""
-    return shlex.join(["negmerge", *sys.argv[1:]])
+    return shlex.join(["negmerge", *options.words])
 
 
 def refuse_overwriting(options: argparse.Namespace) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from negmerge import __version__, plugins
 from negmerge.errors import UserError
 
+# What shells call the end by Ctrl-C.
+INTERRUPTED = 130
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -20,7 +23,8 @@ def main(words: Sequence[str] | None = None) -> int:
         where the command gives 1 when it finds something. Words that cannot be read as a command
         end the process with status 2, as argparse does.
     """
-    options = _parser().parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    options = _parser().parse_args(words, argparse.Namespace(words=words))
     try:
         status = int(options.run(options) or 0)
         sys.stdout.flush()
@@ -37,6 +41,9 @@ def main(words: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return options.mistake
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; at its end Python would write the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -43,6 +43,6 @@ def run(options: argparse.Namespace) -> None:
         force=options.force,
         threads=options.threads,
         tell=arguments.tell,
-        command=arguments.command_line(),
+        command=arguments.command_line(options),
     )
     arguments.print_report(options, report, [])

@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> None:
         "device": options.device,
         "progress": sys.stderr.isatty(),
         "tell": arguments.tell,
-        "command": arguments.command_line(),
+        "command": arguments.command_line(options),
         **settings,
     }
     if options.evaluate is not None:

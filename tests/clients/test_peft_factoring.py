@@ -18,7 +18,7 @@ from negmerge.adapters import (
     write_adapter,
 )
 from negmerge.checkpoints import open_state
-from negmerge.merging.blocks import Stored, Vectors
+from negmerge.merging.blocks import Finetuned, Vectors
 
 COEFFICIENT = 0.7
 
@@ -116,7 +116,7 @@ def test_models_from_whole_models(name, tmp_path):
             if "embedding" not in key and "scale" not in key:
                 parameter += 0.1 * torch.randn_like(parameter)
     model.save_pretrained(tmp_path / "tuned")
-    pool = pool_of(base, [Stored(open_state(tmp_path / "tuned"))])
+    pool = pool_of(base, [Finetuned(open_state(tmp_path / "tuned"))])
     layers = Layers(base, [])
     factored = factor(means(pool), COEFFICIENT, 48, layers)
     assert factored.loss < 1e-5

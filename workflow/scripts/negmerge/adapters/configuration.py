@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from negmerge.checkpoints import folders
 from negmerge.errors import UserError
 
-FILE = "adapter_config.json"
+FILE = folders.ADAPTER
 
 # Keys of PEFT that say how an adapter was trained or what it is for, not what it does to a weight.
 WITHOUT_EFFECT = {

@@ -10,18 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-CODES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
+from negmerge.checkpoints.safetensors_file import DTYPES
+
+CODES = {dtype: code for code, dtype in DTYPES.items()}
 # transformers 4 refuses files whose header does not say which library wrote them.
 FORMAT = {"format": "pt"}
 

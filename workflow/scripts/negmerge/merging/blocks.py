@@ -54,21 +54,7 @@ class Memory:
 
 
 class Stored:
-    """A vector in a file; or a checkpoint in a file, less the base of the pool."""
-
-    def __init__(self, file: StoredState):
-        self.label = file.path
-        self._file = file
-
-    def rows(self, block: "Block") -> Tensor:
-        """Return a part of a tensor; see `Source`."""
-        rows = _read(self._file, block)
-        # The base is widened, so half precision is subtracted as float32.
-        return widen(rows) if block.origin is None else rows - block.origin
-
-
-class Delta:
-    """A vector in a file, in a pool whose other members are checkpoints."""
+    """A vector in a file."""
 
     def __init__(self, file: StoredState):
         self.label = file.path
@@ -77,6 +63,15 @@ class Delta:
     def rows(self, block: "Block") -> Tensor:
         """Return a part of a tensor; see `Source`."""
         return widen(_read(self._file, block))
+
+
+class Finetuned(Stored):
+    """A checkpoint in a file, less the base of the pool."""
+
+    def rows(self, block: "Block") -> Tensor:
+        """Return a part of a tensor; see `Source`."""
+        # The base is widened, so half precision is subtracted as float32.
+        return _read(self._file, block) - block.origin
 
 
 def _read(file: StoredState, block: "Block") -> Tensor:

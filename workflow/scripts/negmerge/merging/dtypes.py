@@ -5,8 +5,15 @@ from pathlib import Path
 
 import torch
 
+from negmerge.checkpoints import StoredState
 from negmerge.checks import FLOATS
 from negmerge.errors import UserError
+
+
+def stored_dtypes(states: Sequence[StoredState], names: Sequence[str]) -> dict[str, torch.dtype]:
+    """Return the dtypes in which some tensors of states on disk are merged; see `merged_dtypes`."""
+    kinds = [{name: state.dtype(name) for name in names} for state in states]
+    return merged_dtypes(kinds, [state.path for state in states])
 
 
 def merged_dtypes(

@@ -20,8 +20,8 @@ class Members:
         seen: the names of all tensors that were met.
     """
 
-    def __init__(self, base: StoredState, choice: Choice, cut: bool, key: str | None):
-        self._base, self._choice, self._cut, self._key = base, choice, cut, key
+    def __init__(self, base: StoredState, choice: Choice, vocabulary: str | None, key: str | None):
+        self._base, self._choice, self._vocabulary, self._key = base, choice, vocabulary, key
         self._opened: list[StoredState | Adapter] = []
         self.seen = set(base.names)
 
@@ -33,10 +33,10 @@ class Members:
         """
         found = place if isinstance(place, StoredState) else locate(place)
         if isinstance(found, Path) and is_adapter(found):
-            vocabulary = "base" if self._cut else None
-            self._opened.append(
-                open_adapter(found, self._base, wanted=self._takes, vocabulary=vocabulary)
+            adapter = open_adapter(
+                found, self._base, wanted=self._takes, vocabulary=self._vocabulary
             )
+            self._opened.append(adapter)
             return
         state = open_place(found, self._key)
         if _is_same(self._base, state):

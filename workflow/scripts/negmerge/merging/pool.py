@@ -9,9 +9,9 @@ from negmerge.checkpoints.sameness import same_tensor, tied
 from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError
 from negmerge.merging.alignment import Aligned, Expected
-from negmerge.merging.blocks import Stored, Vectors
+from negmerge.merging.blocks import Finetuned, Stored, Vectors
 from negmerge.merging.choice import Choice, listed
-from negmerge.merging.dtypes import merged_dtypes
+from negmerge.merging.dtypes import stored_dtypes
 from negmerge.merging.members import Members, Place, notes_of, open_place, short_name
 from negmerge.merging.workers import Workers
 from negmerge.states import shapes
@@ -81,7 +81,7 @@ def open_pool(
     if base is None:
         return _of_vectors(members, choice, key, block_numbers, workers)
     origin = open_place(base, key)
-    opened = Members(origin, choice, vocabulary == "base", key)
+    opened = Members(origin, choice, vocabulary, key)
     for member in members:
         opened.add(member)
     chosen = choice.matches(opened.seen)
@@ -93,12 +93,9 @@ def open_pool(
     merged = in_file_order(origin, [name for name in names if name not in led])
     stored = [origin, *(one for one in aligned if isinstance(one, StoredState))]
     vectors = Vectors(
-        [Stored(one) if isinstance(one, StoredState) else one for one in aligned],
+        [Finetuned(one) if isinstance(one, StoredState) else one for one in aligned],
         {name: origin.shape(name) for name in merged},
-        merged_dtypes(
-            [{name: state.dtype(name) for name in merged} for state in stored],
-            [state.path for state in stored],
-        ),
+        stored_dtypes(stored, merged),
         block_numbers,
         workers,
         origin,
@@ -142,10 +139,7 @@ def _of_vectors(
     vectors = Vectors(
         [Stored(state) for state in states],
         {name: states[0].shape(name) for name in names},
-        merged_dtypes(
-            [{name: state.dtype(name) for name in names} for state in states],
-            [state.path for state in states],
-        ),
+        stored_dtypes(states, names),
         block_numbers,
         workers,
     )

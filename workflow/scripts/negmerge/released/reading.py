@@ -57,7 +57,26 @@ def read(path: str | Path) -> Released:
     Raises:
         UserError: the file cannot be read safely (see `load`), or is none of these.
     """
-    found = load(path)
+    return interpret(load(path), path)
+
+
+def is_released(found: object) -> bool:
+    """Whether what `load` has read is the authors': a whole module, or a state with their names."""
+    if isinstance(found, dict):
+        return any(str(name).startswith(PREFIX) for name in found)
+    return isinstance(found, StandIn)
+
+
+def interpret(found: object, path: str | Path) -> Released:
+    """Return what `load` has read as a released file; see `read`.
+
+    Args:
+        found: what was loaded.
+        path: names the file in errors.
+
+    Raises:
+        UserError: it is none of the authors' files.
+    """
     notes = {}
     if isinstance(found, StandIn):
         named = dict(_tensors_of(found, path, set()))

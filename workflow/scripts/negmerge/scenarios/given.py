@@ -8,11 +8,9 @@ import torch
 from torch import Tensor
 
 from negmerge.checkpoints import open_state
-from negmerge.checkpoints.pickles import StandIn
 from negmerge.errors import UserError
 from negmerge.models.vision_transformer import IMAGE_PREFIX
-from negmerge.released.naming import PREFIX as RELEASED_PREFIX
-from negmerge.released.reading import read
+from negmerge.released.reading import interpret, is_released
 from negmerge.released.standing_in import load
 from negmerge.states import State, read_state
 
@@ -39,26 +37,14 @@ def read_model(place: str | Path, row: Mapping) -> tuple[State, State]:
     architecture = row["architecture"]
     if isinstance(architecture, Mapping) and "kind" in architecture:
         return _classifier(dict(open_state(place).items()), row, place), {}
-    if is_released(place):
-        released = read(place)
-        return released.state, released.leftovers
+    if not Path(place).is_dir() and zipfile.is_zipfile(place):
+        found = load(place)
+        if is_released(found):
+            released = interpret(found, place)
+            return released.state, released.leftovers
     state = dict(open_state(place).items())
     image = {name: tensor for name, tensor in state.items() if name.startswith(IMAGE_PREFIX)}
     return image, {name: tensor for name, tensor in state.items() if name not in image}
-
-
-def is_released(place: str | Path) -> bool:
-    """Whether a file is the authors': a whole pickled object, or a state with their names.
-
-    Raises:
-        UserError: it is a file of `torch.save`, but a damaged or foreign one.
-    """
-    if Path(place).is_dir() or not zipfile.is_zipfile(place):
-        return False
-    found = load(place)
-    if isinstance(found, dict):
-        return any(str(name).startswith(RELEASED_PREFIX) for name in found)
-    return isinstance(found, StandIn)
 
 
 def require_untouched(rest: Mapping[str, Tensor], files: Iterable[str], where: str | Path) -> int:

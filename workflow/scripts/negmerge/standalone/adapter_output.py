@@ -14,11 +14,10 @@ from negmerge.adapters.writing import write_adapter
 from negmerge.errors import UserError
 from negmerge.files import write_json
 from negmerge.merging.blocks import Block
-from negmerge.merging.checksums import Checksums
 from negmerge.merging.pool import Pool
 from negmerge.merging.registry import Method
-from negmerge.standalone import card, folder
-from negmerge.standalone.output import Target, Tell
+from negmerge.standalone import card
+from negmerge.standalone.output import Target, Tell, begin
 from negmerge.standalone.report import make_report
 from negmerge.standalone.subtracting import Counts
 from negmerge.standalone.working import working
@@ -73,13 +72,8 @@ def write_adapter_output(
     rank = read_rank(rank)
     adapters = [one for one in pool.members if isinstance(one, Adapter)]
     weights = _weights(method, pool, adapters) if rank == EXACT else []
-    inputs = [path for state in pool.states for path in state.files]
-    folder.require_replaceable(target.output, target.force, inputs)
-    for line in pool.notes:
-        tell(line)
+    checksums = begin(pool, target, threads, tell)
     layers = Layers(pool.base, adapters)
-    checksums = Checksums(pool.states, threads)
-    pool.vectors.done = checksums.follow
     kept = 0
 
     def counted() -> Iterator[tuple[Block, Tensor]]:

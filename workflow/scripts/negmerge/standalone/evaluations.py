@@ -13,7 +13,7 @@ from negmerge.errors import UserError
 from negmerge.files import read_json, write_json, write_text
 from negmerge.standalone.coefficients import Choice, keeps
 from negmerge.standalone.measurement import SCORES, Measurement
-from negmerge.standalone.working import remove
+from negmerge.standalone.working import remove, stamps
 
 PLAN = "plan.json"
 RESULTS = "evaluations.jsonl"
@@ -71,14 +71,12 @@ class Evaluations:
 
 def fingerprint(places: Iterable[Path]) -> list[list]:
     """Describe files, and those in folders, by path, size and time of the last change."""
-    files = [
+    return stamps(
         file
         for place in places
         for file in (sorted(place.iterdir()) if place.is_dir() else [place])
         if file.is_file()
-    ]
-    stats = [(file, file.stat()) for file in files]
-    return [[str(file.absolute()), found.st_size, found.st_mtime_ns] for file, found in stats]
+    )
 
 
 def write_csv(path: Path, choice: Choice) -> None:

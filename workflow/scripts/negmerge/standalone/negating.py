@@ -10,9 +10,9 @@ from negmerge.adapters import Adapter, is_adapter, open_adapter
 from negmerge.checkpoints import StoredState, locate
 from negmerge.checkpoints.sameness import tied
 from negmerge.checks import require_same_tensors
-from negmerge.merging.blocks import Block, Delta, Vectors
+from negmerge.merging.blocks import Block, Stored, Vectors
 from negmerge.merging.choice import listed
-from negmerge.merging.dtypes import merged_dtypes
+from negmerge.merging.dtypes import stored_dtypes
 from negmerge.merging.members import notes_of, open_place, short_name
 from negmerge.merging.pool import Pool, changeable, in_file_order
 from negmerge.merging.workers import Workers
@@ -85,12 +85,9 @@ def _open_pool(base: str | Path, place: str | Path, key: str | None, threads: in
     present = in_file_order(origin, [name for name in names if name in held])
     stored = [one for one in (vector, origin) if isinstance(one, StoredState)]
     vectors = Vectors(
-        [Delta(vector) if isinstance(vector, StoredState) else vector],
+        [Stored(vector) if isinstance(vector, StoredState) else vector],
         {name: origin.shape(name) for name in present},
-        merged_dtypes(
-            [{name: one.dtype(name) for name in present} for one in stored],
-            [one.path for one in stored],
-        ),
+        stored_dtypes(stored, present),
         workers=Workers(threads),
         base=origin,
     )
@@ -107,9 +104,10 @@ def _open_vector(base: StoredState, place: str | Path, key: str | None) -> Store
     Raises:
         UserError: it cannot be read, or has a tensor that the base lacks or has in another shape.
     """
-    if is_adapter(locate(place)):
-        return open_adapter(locate(place), base)
-    vector, names = open_place(place, key), set(changeable(base))
+    path = locate(place)
+    if is_adapter(path):
+        return open_adapter(path, base)
+    vector, names = open_place(path, key), set(changeable(base))
     found = {name: base.shape(name) for name in vector.names if name in names}
     require_same_tensors(found, shapes(vector), vector.path)
     return vector

@@ -18,7 +18,7 @@ from negmerge.standalone import card, folder
 from negmerge.standalone.report import find_in, make_report
 from negmerge.standalone.shards import Plan, Shards
 from negmerge.standalone.subtracting import Counts, Rounding, Step
-from negmerge.standalone.working import Working, require_room, working
+from negmerge.standalone.working import Working, require_room, stamps, working
 
 # Room in a header for lines that are known at the end only, and on the disk for small files.
 SPARE = 4096
@@ -85,12 +85,7 @@ def write_output(
         UserError: no room, an output that may not be overwritten, or anything that `results` finds.
     """
     plan = make_plan(pool, target)
-    inputs = [path for state in pool.states for path in state.files]
-    folder.require_replaceable(target.output, target.force, inputs)
-    for line in pool.notes:
-        tell(line)
-    checksums = Checksums(pool.states, threads)
-    pool.vectors.done = checksums.follow
+    checksums = begin(pool, target, threads, tell)
     facts = {**facts, "coefficient": target.coefficient}
 
     def report(known: Mapping[Path, str], counts: Counts, findings: list[str]) -> dict:
@@ -99,7 +94,7 @@ def write_output(
 
     longest = told(report(defaultdict(lambda: "0" * 64), Counts(), []))
     spare = 0 if target.folder else len(longest["negmerge"]) + SPARE
-    with working(target.output, _fingerprint(plan, target, facts, inputs)) as work:
+    with working(target.output, _fingerprint(plan, target, facts, files_of(pool))) as work:
         _require_room(plan, target, work)
         with Shards(plan, work, FORMAT, spare) as shards, pool.vectors.workers:
             step = _step(plan, target, shards)
@@ -113,6 +108,28 @@ def write_output(
             _complete(pool, target, plan, work, found)
         work.publish(work.content if target.folder else work.content / next(iter(plan.files)))
     return found
+
+
+def begin(pool: Pool, target: Target, threads: int, tell: Tell) -> Checksums:
+    """Check that the output may be written, and tell what the pool's opening has shown.
+
+    Returns:
+        The checksums of the pool's files, which follow the merge.
+
+    Raises:
+        UserError: the output may not be overwritten.
+    """
+    folder.require_replaceable(target.output, target.force, files_of(pool))
+    for line in pool.notes:
+        tell(line)
+    checksums = Checksums(pool.states, threads)
+    pool.vectors.done = checksums.follow
+    return checksums
+
+
+def files_of(pool: Pool) -> list[Path]:
+    """Return the files of the base and the members."""
+    return [path for state in pool.states for path in state.files]
 
 
 def make_plan(pool: Pool, target: Target) -> Plan:
@@ -152,14 +169,13 @@ def _fingerprint(
     plan: Plan, target: Target, facts: Mapping[str, object], inputs: Sequence[Path]
 ) -> dict:
     """Return all on which the bytes of the shards depend."""
-    stats = [(path, path.stat()) for path in inputs]
     return {
         "version": __version__,
         "facts": dict(facts),
         "dtype": str(target.dtype),
         "shards": {file: list(names) for file, names in plan.files.items()},
         "merged": {name: list(group) for name, group in plan.merged.items()},
-        "inputs": [[str(path.absolute()), s.st_size, s.st_mtime_ns] for path, s in stats],
+        "inputs": stamps(inputs),
     }
 
 

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -116,6 +116,12 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def stamps(files: Iterable[Path]) -> list[list]:
+    """Describe files by absolute path, size and time of the last change, as JSON has it."""
+    stats = [(file, file.stat()) for file in files]
+    return [[str(file.absolute()), found.st_size, found.st_mtime_ns] for file, found in stats]
 
 
 def require_room(output: Path, needed: int) -> None:

@@ -42,10 +42,11 @@ class Adapter:
         self.names = sorted(changes)
         self.notes: list[str] = []
 
-    def rows(self, part: Part) -> Tensor:
+    def rows(self, part: Part, room: Tensor | None = None) -> Tensor:
         """Return the change of a part of a tensor, flattened, as float32 or float64.
 
-        It is zero where the adapter changes nothing. The caller may change it in place.
+        It is zero where the adapter changes nothing. The caller may change it in place; `room` is
+        not needed.
         """
         total = None
         for change in self.changes.get(part.name, ()):

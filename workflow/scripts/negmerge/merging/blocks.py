@@ -33,10 +33,11 @@ class Source(Protocol):
 
     label: str | Path
 
-    def rows(self, block: "Block") -> Tensor:
+    def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
         """Return the vector's numbers in a block, flattened, on its device, as float32 or float64.
 
-        Nobody changes them: they may lie in a mapped file. They may hold NaN and infinities.
+        Nobody changes them: they may lie in a mapped file. They may hold NaN and infinities. What
+        has to be computed may be stored in `room`, a tensor of the size and dtype of the block.
         """
 
 
@@ -47,7 +48,7 @@ class Memory:
         self.label = label
         self._flat = {name: tensor.detach().reshape(-1) for name, tensor in state.items()}
 
-    def rows(self, block: "Block") -> Tensor:
+    def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
         """Return a part of a tensor; see `Source`."""
         rows = self._flat[block.name][block.start : block.stop]
         return widen(to_device(rows, block.device))
@@ -60,7 +61,7 @@ class Stored:
         self.label = file.path
         self._file = file
 
-    def rows(self, block: "Block") -> Tensor:
+    def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
         """Return a part of a tensor; see `Source`."""
         return widen(_read(self._file, block))
 
@@ -68,10 +69,10 @@ class Stored:
 class Finetuned(Stored):
     """A checkpoint in a file, less the base of the pool."""
 
-    def rows(self, block: "Block") -> Tensor:
+    def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
         """Return a part of a tensor; see `Source`."""
         # The base is widened, so half precision is subtracted as float32.
-        return _read(self._file, block) - block.origin
+        return torch.sub(_read(self._file, block), block.origin, out=room)
 
 
 def _read(file: StoredState, block: "Block") -> Tensor:
@@ -140,9 +141,13 @@ class Block:
     def flat(self) -> Iterator[Tensor]:
         """Yield the block's numbers of each vector, flattened, and not looked at for NaN.
 
-        This is faster than iterating; whoever takes it passes a sum of all vectors to `check`.
+        This is faster than iterating, not least since each may overwrite the one before. Whoever
+        takes it passes a sum of all vectors to `check`.
         """
-        return map(self._flat, self.vectors.sources)
+        room = torch.empty(
+            self.stop - self.start, dtype=self.vectors.dtypes[self.name], device=self.device
+        )
+        return (self._flat(source, room) for source in self.vectors.sources)
 
     def in_rows(self, flat: Tensor) -> Tensor:
         """View the block's flattened numbers as rows and columns."""
@@ -162,8 +167,8 @@ class Block:
         """Return the rows of all vectors at once: (vectors, rows, columns)."""
         return torch.stack(list(self))
 
-    def _flat(self, source: Source) -> Tensor:
-        rows, dtype = source.rows(self), self.vectors.dtypes[self.name]
+    def _flat(self, source: Source, room: Tensor | None = None) -> Tensor:
+        rows, dtype = source.rows(self, room), self.vectors.dtypes[self.name]
         return rows if rows.dtype == dtype else rows.to(dtype)
 
 

@@ -8,7 +8,9 @@ CPU = torch.device("cpu")
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a tensor on a device; to a GPU it may still be under way, in the current stream."""
-    if device.type == "cuda" and tensor.device.type == "cpu":
+    if device.type == "cpu" and tensor.is_cpu:
+        return tensor
+    if device.type == "cuda" and tensor.is_cpu:
         # Only from pinned memory does a copy run beside other work. Torch keeps that memory until
         # the copy is done.
         return tensor.pin_memory().to(device, non_blocking=True)
@@ -17,7 +19,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 def to_host(tensor: Tensor) -> Tensor:
     """Return a tensor in the host's memory, after the current stream has come to its end."""
-    if tensor.device.type != "cuda":
+    if not tensor.is_cuda:
         return tensor.cpu()
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
     host.copy_(tensor, non_blocking=True)

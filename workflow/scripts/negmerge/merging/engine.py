@@ -19,6 +19,7 @@ from negmerge.merging.blocks import Block, Memory, Vectors, is_finite
 from negmerge.merging.checksums import Checksums, identity
 from negmerge.merging.devices import to_host
 from negmerge.merging.dtypes import merged_dtypes
+from negmerge.merging.masks import count_nonzero
 from negmerge.merging.pool import open_pool
 from negmerge.merging.registry import METHODS, Method
 from negmerge.merging.workers import Workers
@@ -153,7 +154,7 @@ def merge_files(
 
         def write(block: Block, rows: Tensor) -> int:
             file.write(block.name, block.start, rows)
-            return int(rows.bool().sum())
+            return count_nonzero(rows)
 
         with workers:
             merged = combined(chosen, settings, vectors, progress, write)

@@ -16,6 +16,18 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 STREAMS = 4
 # Blocks that a thread takes at a time; handing over each on its own would make threads wait.
 BATCH = 8
+# The largest piece of memory that lets GNU's C library raise its threshold.
+PIECE = 2**25 - 2**16
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed blocks for the next ones.
+
+    GNU's gives pieces above a threshold back to the system at once, and takes them from there page
+    by page, which takes longer than what is computed on them. The threshold rises to the largest
+    piece that was freed.
+    """
+    torch.empty(PIECE, dtype=torch.uint8)
 
 
 class Workers:
@@ -38,6 +50,7 @@ class Workers:
     def __enter__(self) -> "Workers":
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(1)
+        keep_freed_memory()
         if self.device.type == "cuda":
             # The new streams do not wait for what made the inputs in another one.
             torch.cuda.synchronize(self.device)

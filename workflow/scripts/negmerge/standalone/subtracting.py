@@ -11,6 +11,7 @@ from negmerge.checks import require_finite
 from negmerge.errors import UserError
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import to_host
+from negmerge.merging.masks import changed, count_nonzero
 
 
 @dataclass
@@ -52,10 +53,10 @@ class Rounding:
         def step(block: Block, rows: Tensor) -> Counts:
             base = to_host(block.origin)
             # Where nothing changes the base's bits stay, also those of a negative zero.
-            result = torch.where(rows == 0, base, (rows * -coefficient).add_(base))
+            result = changed(base, (rows * -coefficient).add_(base), rows)
             found = self._store(block, result)
-            moved = int((found != base.to(found.dtype)).sum())
-            return Counts(int(rows.count_nonzero()), moved)
+            moved = count_nonzero(found - base.to(found.dtype))
+            return Counts(count_nonzero(rows), moved)
 
         return step
 
@@ -64,7 +65,7 @@ class Rounding:
 
         def step(block: Block, rows: Tensor) -> Counts:
             found = self._store(block, rows)
-            return Counts(int(rows.count_nonzero()), int(found.count_nonzero()))
+            return Counts(count_nonzero(rows), count_nonzero(found))
 
         return step
 

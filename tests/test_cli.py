@@ -187,6 +187,10 @@ def test_mistakes_end_in_one_line(pool, capsys, words, message):
         (("merge", "negmerge", "-o", "x"), "the following arguments are required: FILE"),
         (("negate", "b", "v", "much", "-o", "x"), "'much' is not a finite number"),
         (("negate", "b", "v", "nan", "-o", "x"), "'nan' is not a finite number"),
+        (
+            ("unlearn", "b", "v", "-o", "x", "--evaluate", "e", "--timeout", "0"),
+            "'0' is not a time above zero, in seconds",
+        ),
         *(
             (("merge", "uniform", "v1", "-o", "x", "--threads", count), "not a whole number from 1")
             for count in ("0", "-1", "1.5", "many")

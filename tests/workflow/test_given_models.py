@@ -7,6 +7,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from adapter_examples import pair, write_adapter_folder
 from negmerge.files import read_json_records
 from released_files import save_whole, with_released_names
 from tiny_study import MODEL
@@ -131,6 +132,23 @@ def test_a_missing_model_ends_the_run_before_its_first_job_but_not_a_plan(checko
     assert line in run.stderr.replace(
         "others/clip_digits_rand-m1_finetuned.pt", "others/zeroshot.pt"
     )
+
+
+def test_an_adapter_is_a_point_by_what_it_changes(others):
+    place = RESNET["pool"]["files"]["ls0"]
+    path = others.folder / "results/tiny/resnet/trial1/trained/original.safetensors"
+    name = "network.fc.weight"
+    outputs, inputs = load_file(path)[name].shape
+    factors, product = pair("network.fc", outputs, inputs)
+    (others.folder / place).unlink()
+    write_adapter_folder(others.folder / place, factors)
+    target = "results/given/resnet/trial1/given/ls0.safetensors"
+    run = others.snakemake("--cores", "1", "--", target)
+    assert run.returncode == 0, run.stderr
+    vector = load_file(others.folder / target)
+    torch.testing.assert_close(vector.pop(name), 3 * product)
+    assert vector
+    assert not any(change.any() for change in vector.values())
 
 
 def test_a_model_that_does_not_fit_is_named_with_its_tensor(others):

@@ -45,6 +45,14 @@ def finite(text: str) -> float:
     return number
 
 
+def seconds(text: str) -> float:
+    """Read a time above zero."""
+    number = finite(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time above zero, in seconds")
+    return number
+
+
 def count(text: str) -> int:
     """Read a whole number from 1 on."""
     if not (text.isascii() and text.isdigit() and int(text)):
@@ -150,7 +158,7 @@ def add_evaluation(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=finite,
+        type=seconds,
         help="stop a run of CMD that takes longer; without it, it may take for ever",
     )
 

@@ -1,15 +1,17 @@
 """Pools of small models that are fine-tuned for real, and unlearned by the command."""
 
+import contextlib
 import copy
-import subprocess
-import sys
+import io
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from negmerge.cli import main
 from negmerge.merging import merge
 from negmerge.vectors import apply, task_vector
 
@@ -56,15 +58,12 @@ def run(
     """Run `negmerge unlearn` on a base and the pool beside it, and return what it printed."""
     members = sorted(path.name for path in folder.glob("pool-*"))
     assert len(members) == len(RATES)
-    command = [Path(sys.executable).parent / "negmerge", "unlearn", base, *members, "-o", output]
-    done = subprocess.run(
-        [*map(str, command), f"--coefficient={coefficient}", *more],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+    words = ["unlearn", base, *members, "-o", output, f"--coefficient={coefficient}", *more]
+    printed = io.StringIO()
+    with contextlib.chdir(folder), redirect_stdout(printed), redirect_stderr(printed):
+        status = main(words)
+    assert status == 0, printed.getvalue()
+    return printed.getvalue()
 
 
 def loss_of(outputs: Callable[[nn.Module, int], Tensor]) -> Callable[[nn.Module, int], Tensor]:

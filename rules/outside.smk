@@ -1,7 +1,21 @@
 # Look-ups of what comes from outside: downloads, weights, and models of others.
+import os
+
+from negmerge.data.mirrors import choose
 from negmerge.settings.given import Inputs
 
 of_others = Inputs()
+# Jobs inherit it; the hub's own library knows it under this name.
+if config.get("hub_endpoint"):
+    os.environ["HF_ENDPOINT"] = config["hub_endpoint"]
+
+
+@cache
+@checked
+def mirror_of(name):
+    """The mirror from which a data set is made; None for the original."""
+    find("data set", name, catalogue().datasets)
+    return choose(name, catalogue(), config["data"], config.get("data_sources"))
 
 
 def files_of(name):
@@ -10,7 +24,7 @@ def files_of(name):
     folder = f"{config['data']}/downloads/{chosen.downloads_of or name}"
     return [
         shipped(ROOT / file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
-        for file in chosen.files.values()
+        for file in (mirror_of(name) or chosen).files.values()
     ]
 
 
@@ -45,13 +59,50 @@ def dataset(wildcards):
 
 @checked
 def download_of(wildcards):
-    return find("file", wildcards.file, dataset(wildcards).downloads).model_dump()
+    return find("file", wildcards.file, dataset(wildcards).all_downloads).model_dump()
+
+
+@checked
+def source(wildcards):
+    """The kind of source that reads a data set."""
+    return (mirror_of(wildcards.dataset) or dataset(wildcards)).source
+
+
+@checked
+def contents(wildcards):
+    return catalogue().contents(wildcards.dataset, mirror_of(wildcards.dataset))
+
+
+def differences(study, table):
+    """In what the images behind a table differ from the originals; nothing where they do not."""
+    experiments = [name for column in table.columns for name in column.experiments]
+    sets = dict.fromkeys(name for one in experiments for name in study.experiments[one].datasets)
+    mirrors = {name: mirror_of(name) for name in sets}
+    found = [f"{name}: {one.differs}." for name, one in mirrors.items() if one and one.differs]
+    return {"differs": found} if found else {}
+
+
+@checked
+def shown_table(wildcards):
+    """The definition of a table."""
+    table = shown("table")(wildcards)
+    return table.model_dump() | differences(study(wildcards), table)
+
+
+@checked
+def reported_study(wildcards):
+    """A study with the definitions of all its tables."""
+    chosen = study(wildcards)
+    found = chosen.model_dump(mode="json")
+    for name, table in chosen.tables.items():
+        found["tables"][name] |= differences(chosen, table)
+    return found
 
 
 @checked
 def by_hand_of(wildcards):
     """All that a person has to fetch with a file, so that one message names everything."""
-    is_manual = find("file", wildcards.file, dataset(wildcards).downloads).manual
+    is_manual = find("file", wildcards.file, dataset(wildcards).all_downloads).manual
     return catalogue().by_hand(wildcards.dataset) if is_manual else []
 
 

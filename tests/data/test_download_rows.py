@@ -28,7 +28,7 @@ FOLDERS = "the source 'archive-folders' reads; found: "
 OF_SOURCES = [
     ("eurosat/options", {"seed": 0}, "eurosat: options: the key held_out is missing"),
     ("eurosat/options", None, "eurosat: options: the key held_out is missing (and 1 m"),
-    ("eurosat/options/share", 1, "eurosat: options: unknown option 'share'; valid: held_out, seed"),
+    ("eurosat/options/share", 1, "eurosat: options: unknown option 'share'; valid: held_out, numbered, seed"),
     ("eurosat/files", {"image": "a.zip"},
      f"eurosat: files: the key 'images' is missing, which {FOLDERS}image"),
     ("eurosat/files", None, f"eurosat: files: the key 'images' is missing, which {FOLDERS}none"),

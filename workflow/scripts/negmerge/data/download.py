@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from negmerge.data.addresses import is_offline, is_on_hub, shown
 from negmerge.data.checksums import (
     difference,
     difference_from_first,
@@ -122,12 +123,15 @@ def _from_any(
 ) -> None:
     """Try all addresses in turn, with pauses, until one has given the file."""
     urls, reasons = list(file["urls"]), {}
+    if is_offline():
+        reasons = {url: "HF_HUB_OFFLINE is set" for url in urls if is_on_hub(url)}
+        urls = [url for url in urls if url not in reasons]
     attempt, most = 0, stream.seek(0, os.SEEK_END)
     while urls and attempt < len(pauses):
         time.sleep(pauses[attempt])
         attempt += 1
         for url in list(urls):
-            write(f"{path.name}: from {url}")
+            write(f"{path.name}: from {shown(url)}")
             try:
                 _get_verified(url, stream, path, file, get)
                 return
@@ -140,7 +144,8 @@ def _from_any(
             if stream.seek(0, os.SEEK_END) > most:
                 attempt, most = 0, stream.tell()
     raise UserError(
-        f"{path}: not downloaded: {'; '.join(f'{url}: {why}' for url, why in reasons.items())}; "
+        f"{path}: not downloaded: "
+        f"{'; '.join(f'{shown(url)}: {why}' for url, why in reasons.items())}; "
         f"expected {expectation(file)}; run the same command again to continue, or put the file "
         "there by hand"
     )

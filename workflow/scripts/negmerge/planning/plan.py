@@ -133,8 +133,8 @@ def unknown_sizes(study: Study, costs: Costs, jobs: Iterable[Job]) -> list[str]:
     for name in filter(named.__contains__, study.datasets):
         if name not in costs.image_bytes:
             found.append(f"images of {name}")
-        files = known.datasets[name].downloads.values()
-        found += [f"{name}/{file.name}" for file in files if file.bytes is None]
+        files = known.datasets[name].all_downloads.values()
+        found += [f"{name}/{f.name}" for f in files if f.size is None and f.name in named]
     return found
 
 

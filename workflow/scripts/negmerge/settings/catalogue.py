@@ -2,31 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
 from negmerge.settings import sources
+from negmerge.settings.downloads import Download, Mirror
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings
 from negmerge.settings.yaml12 import read_yaml
 from negmerge.splits import SPLITS
 
-
-class Download(Settings):
-    """A file from the internet, which the workflow fetches, or a person if it cannot."""
-
-    name: FileName = Field(description="The file's name in data/downloads/{dataset}/.")
-    urls: list[Annotated[str, Field(pattern="^https?://")]] = Field(
-        [], description="Where to get it: the original first, then mirrors."
-    )
-    bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
-    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="null: not known.")
-    manual: str | None = Field(
-        None, description="How a person gets the file; with this, the workflow does not try."
-    )
+# What the files of a row itself are called, beside its mirrors.
+ORIGINAL = "original"
 
 
 class Dataset(Settings):
@@ -44,6 +32,11 @@ class Dataset(Settings):
     splits: dict[str, PositiveInt] = Field(description="Images in each prepared split.")
     classes: PositiveInt = Field(description="Number of classes.")
     licence: str = Field(description="The terms of use of the images.")
+    mirrors: list[Mirror] = Field(
+        [],
+        description="Other files with the images, in the order in which they stand in for files "
+        "that a person would have to fetch.",
+    )
 
     @model_validator(mode="after")
     def _known(self):
@@ -59,28 +52,43 @@ class Dataset(Settings):
 
     @property
     def downloads(self) -> dict[str, Download]:
-        """The files to download, by their own names."""
+        """The original's files to download, by their own names."""
         return {f.name: f for f in self.files.values() if isinstance(f, Download)}
 
-    def contents(self) -> dict:
-        """Return what decides the prepared images, which a new title or mirror does not."""
-        row = self.model_dump(exclude={"title", "licence", "downloads_of"})
+    @property
+    def all_downloads(self) -> dict[str, Download]:
+        """The files to download of the original and of all mirrors, by their own names."""
+        mirrored = (file for mirror in self.mirrors for file in mirror.files.values())
+        return self.downloads | {file.name: file for file in mirrored}
+
+    def contents(self, mirror: Mirror | None = None) -> dict:
+        """Return what decides the prepared images, which a new title or address does not.
+
+        Args:
+            mirror: one of the row's, whose files are read in place of the original's.
+        """
+        row = self.model_dump(exclude={"title", "licence", "downloads_of", "mirrors"})
+        if mirror is not None:
+            row |= mirror.model_dump()
         for file in row["files"].values():
             if not isinstance(file, str):
-                del file["urls"], file["manual"]
+                del file["urls"], file["manual"], file["about_bytes"]
         return row
 
     def _check_downloads(self) -> None:
         # Here, since for an error in a union, pydantic reports what is wrong with every other kind.
-        files = [file for file in self.files.values() if isinstance(file, Download)]
-        for file in files:
-            if not (file.urls or file.manual):
-                raise ValueError(f"{file.name} has neither `urls` nor `manual`")
-            if not (file.sha256 or file.md5):
-                raise ValueError(f"{file.name} has neither `sha256` nor `md5`")
-        if len(self.downloads) < len(files):
+        own = [file for file in self.files.values() if isinstance(file, Download)]
+        for file in own:
+            file.check()
+        for mirror in self.mirrors:
+            mirror.check(self.splits)
+        files = [*own, *(file for mirror in self.mirrors for file in mirror.files.values())]
+        if len(self.all_downloads) < len(files):
             names = ", ".join(sorted(file.name for file in files))
             raise ValueError(f"two files have the same name: {names}")
+        names = [ORIGINAL, *(mirror.name for mirror in self.mirrors)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two sources have the same name: {', '.join(sorted(names))}")
 
 
 class Hub(Settings):
@@ -179,6 +187,13 @@ class Catalogue:
     datasets: dict[str, Dataset]
     models: dict[str, Model]
     prompts: dict[str, Prompts]
+
+    def contents(self, name: str, mirror: Mirror | None = None) -> dict:
+        """Return what decides the prepared images of a data set, read from a mirror or not."""
+        found = self.datasets[name].contents(mirror)
+        if found["source"] in sources.NAMED:
+            found["class_names"] = self.prompts[name].classes
+        return found
 
     def by_hand(self, folder: str) -> list[dict]:
         """List the files in a folder of downloads that a person has to fetch.

@@ -83,12 +83,13 @@ class Dataset(Settings):
         for mirror in self.mirrors:
             mirror.check(self.splits)
         files = [*own, *(file for mirror in self.mirrors for file in mirror.files.values())]
-        if len(self.all_downloads) < len(files):
-            names = ", ".join(sorted(file.name for file in files))
-            raise ValueError(f"two files have the same name: {names}")
-        names = [ORIGINAL, *(mirror.name for mirror in self.mirrors)]
-        if len(set(names)) < len(names):
-            raise ValueError(f"two sources have the same name: {', '.join(sorted(names))}")
+        for what, names in {
+            "files": [file.name for file in files],
+            "sources": [ORIGINAL, *(mirror.name for mirror in self.mirrors)],
+        }.items():
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"two {what} have the same name: {', '.join(twice)}")
 
 
 class Hub(Settings):

@@ -15,7 +15,7 @@ from negmerge.settings.recipe import FileName, Settings
 # A file of the Hugging Face hub, at a revision.
 HUB_FILE = re.compile(r"https://(huggingface\.co|hf\.co)/.+/resolve/(?P<revision>[^/]+)/[^/].*")
 COMMIT = re.compile("[0-9a-f]{40}")
-SECRET = re.compile(r"[?&](\w*token|key|\w*signature|sig|password)=", re.IGNORECASE)
+SECRET = re.compile(r"[?&]([\w-]*(token|signature)|key|sig|password)=", re.IGNORECASE)
 
 
 class Download(Settings):

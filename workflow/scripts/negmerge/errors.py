@@ -1,6 +1,7 @@
 """Errors that a user can mend, and the hints that help to mend them."""
 
 import difflib
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -30,6 +31,18 @@ SECRETS = re.compile(r"(?<=://)[^/\s@]+(?=@)|\bhf_[A-Za-z0-9]{16,}")
 def without_secrets(text: str) -> str:
     """Return a text for people, in which no password or token can be read."""
     return SECRETS.sub("***", text)
+
+
+class _WithoutSecrets(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_secrets(record.getMessage()), ()
+        return True
+
+
+def hide_secrets(logger: logging.Logger) -> None:
+    """Hide passwords and tokens in what the handlers of a library's logger print."""
+    for handler in logger.handlers:
+        handler.addFilter(_WithoutSecrets())
 
 
 class UserError(Exception):

@@ -1,12 +1,14 @@
 # Look-ups of what comes from outside: downloads, weights, and models of others.
 import os
 
-from negmerge.data.mirrors import choose
+from negmerge.data.mirrors import choose, differences
 from negmerge.settings.given import Inputs
 
 of_others = Inputs()
 # Jobs inherit it; the hub's own library knows it under this name.
 if config.get("hub_endpoint"):
+    if "@" in config["hub_endpoint"]:
+        sys.exit("error: config.yaml: hub_endpoint holds a password; set HF_ENDPOINT instead")
     os.environ["HF_ENDPOINT"] = config["hub_endpoint"]
 
 
@@ -73,12 +75,9 @@ def contents(wildcards):
     return catalogue().contents(wildcards.dataset, mirror_of(wildcards.dataset))
 
 
-def differences(study, table):
-    """In what the images behind a table differ from the originals; nothing where they do not."""
-    experiments = [name for column in table.columns for name in column.experiments]
-    sets = dict.fromkeys(name for one in experiments for name in study.experiments[one].datasets)
-    mirrors = {name: mirror_of(name) for name in sets}
-    found = [f"{name}: {one.differs}." for name, one in mirrors.items() if one and one.differs]
+def mirrored(study, table):
+    """What a table says of images from mirrors; nothing where they are the originals'."""
+    found = differences({name: mirror_of(name) for name in study.datasets_of(table)})
     return {"differs": found} if found else {}
 
 
@@ -86,7 +85,7 @@ def differences(study, table):
 def shown_table(wildcards):
     """The definition of a table."""
     table = shown("table")(wildcards)
-    return table.model_dump() | differences(study(wildcards), table)
+    return table.model_dump() | mirrored(study(wildcards), table)
 
 
 @checked
@@ -95,7 +94,7 @@ def reported_study(wildcards):
     chosen = study(wildcards)
     found = chosen.model_dump(mode="json")
     for name, table in chosen.tables.items():
-        found["tables"][name] |= differences(chosen, table)
+        found["tables"][name] |= mirrored(chosen, table)
     return found
 
 

@@ -45,6 +45,19 @@ def choose(
     return mirrors.get(wanted)
 
 
+def differences(mirrors: Mapping[str, Mirror | None]) -> list[str]:
+    """Tell in what the images of data sets differ from the originals, as far as it is known.
+
+    Args:
+        mirrors: what each set is made from, as `choose` gives it.
+    """
+    return [
+        f"{name} (mirror {mirror.name}): {mirror.differs}."
+        for name, mirror in mirrors.items()
+        if mirror is not None and mirror.differs
+    ]
+
+
 def prepared_from(images: Path) -> str | None:
     """Return from what a prepared data set was made: `original` or a mirror; None: there is none.
 

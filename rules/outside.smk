@@ -61,7 +61,10 @@ def dataset(wildcards):
 
 @checked
 def download_of(wildcards):
-    return find("file", wildcards.file, dataset(wildcards).all_downloads).model_dump()
+    row = dataset(wildcards)
+    file = find("file", wildcards.file, row.all_downloads).model_dump()
+    others = [f"{wildcards.dataset}: {name}" for name in row.sources_without(wildcards.file)]
+    return file | ({"instead": others} if others else {})
 
 
 @checked

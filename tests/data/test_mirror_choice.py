@@ -129,3 +129,10 @@ def test_only_what_a_table_shows_is_said_to_differ(config, catalogue):
         "cars (mirror parquet): the order of the images is another one, so other images are drawn "
         "for validation."
     ]
+
+
+def test_what_else_there_is_if_a_file_cannot_be_had(catalogue):
+    row = catalogue.datasets["cars"]
+    assert row.sources_without("car_devkit.tgz") == ["merging-benchmark", "parquet"]
+    assert row.sources_without("stanford_cars.tar") == ["original", "parquet"]
+    assert catalogue.datasets["dtd"].sources_without("dtd-r1.0.1.tar.gz") == []

@@ -43,7 +43,8 @@ def download(
 
     Args:
         path: where the file should be.
-        file: a `negmerge.settings.catalogue.Download` as a dictionary.
+        file: a `negmerge.settings.downloads.Download` as a dictionary; `instead` may list other
+            sources of the images, as `data_sources` of config.yaml names them.
         by_hand: all files of the same folder that a person has to fetch, each as such a dictionary.
         pauses: seconds before each attempt.
         timeout: seconds without any data after which an attempt ends.
@@ -147,8 +148,14 @@ def _from_any(
         f"{path}: not downloaded: "
         f"{'; '.join(f'{shown(url)}: {why}' for url, why in reasons.items())}; "
         f"expected {expectation(file)}; run the same command again to continue, or put the file "
-        "there by hand"
+        f"there by hand{_elsewhere(file)}"
     )
+
+
+def _elsewhere(file: Mapping) -> str:
+    """Tell how the images can be had from other files than this one, where that is known."""
+    ways = [f"--config 'data_sources={{{way}}}'" for way in file.get("instead", [])]
+    return f", or take the images from elsewhere: {' or '.join(ways)}" if ways else ""
 
 
 def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Callable) -> None:

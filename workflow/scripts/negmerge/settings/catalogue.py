@@ -61,6 +61,13 @@ class Dataset(Settings):
         mirrored = (file for mirror in self.mirrors for file in mirror.files.values())
         return self.downloads | {file.name: file for file in mirrored}
 
+    def sources_without(self, file: str) -> list[str]:
+        """Return what `data_sources` of config.yaml may name if a file cannot be had."""
+        used = {ORIGINAL: self.downloads} | {
+            mirror.name: [one.name for one in mirror.files.values()] for mirror in self.mirrors
+        }
+        return [name for name, files in used.items() if file not in files]
+
     def contents(self, mirror: Mirror | None = None) -> dict:
         """Return what decides the prepared images, which a new title or address does not.
 

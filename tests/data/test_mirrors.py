@@ -1,5 +1,6 @@
 """Mirrors give the images of the originals, as far as their rows do not say otherwise."""
 
+import sys
 from pathlib import Path
 
 import pyarrow
@@ -191,6 +192,20 @@ def test_parquet_without_class_names_or_columns_or_its_end(mirror, fetched, tmp_
             prepare("resisc45", row, paths, tmp_path / "prepared")
         assert str(caught.value).startswith(f"{paths[0]}: {finding}")
         assert "\n" not in str(caught.value)
+
+
+def test_parquet_needs_a_package(mirror, fetched, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "negmerge.data.sources.parquet", raising=False)
+    made = SETS["resisc45"]()
+    row = mirror("resisc45", "parquet", made, NAMES)
+    paths = fetched(row, parquets(row, made, NAMES))
+    with pytest.raises(UserError) as caught:
+        prepare("resisc45", row, paths, tmp_path / "prepared")
+    assert str(caught.value) == (
+        "resisc45: the source 'parquet' needs pyarrow, which is not installed: "
+        "pip install 'negmerge[parquet]'"
+    )
 
 
 def test_a_mirror_of_another_layout_is_refused(mirror, fetched, tmp_path):

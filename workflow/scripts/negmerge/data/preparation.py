@@ -8,6 +8,10 @@ from negmerge.data.archives import places
 from negmerge.data.checksums import verify_all
 from negmerge.data.images import write_images
 from negmerge.data.progress import counted
+from negmerge.errors import UserError
+
+# Packages that not everybody needs, and the extras that bring them.
+EXTRAS = {"pyarrow": "parquet"}
 
 
 def prepare(name: str, row: Mapping, paths: Sequence[str], target: str | Path) -> None:
@@ -20,11 +24,18 @@ def prepare(name: str, row: Mapping, paths: Sequence[str], target: str | Path) -
         target: the file to write. From a mirror it says from which, and in what it differs.
 
     Raises:
-        UserError: a file is not the right one or is broken, or holds other images than expected.
+        UserError: a file is not the right one or is broken, or holds other images than expected;
+            or a package that the source needs is not installed.
     """
     files, splits = dict(zip(row["files"], paths, strict=True)), row["splits"]
     verify_all(files, row["files"])
-    source = plugins.load(plugins.SOURCES, row["source"])
+    try:
+        source = plugins.load(plugins.SOURCES, row["source"])
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{name}: the source {row['source']!r} needs {error.name}, which is not installed: "
+            f"pip install 'negmerge[{EXTRAS.get(error.name, 'workflow')}]'"
+        ) from error
     items = source.read(places(files, row.get("inside")), row)
     notes = {"mirror": row["name"], "differs": row["differs"] or ""} if "name" in row else {}
     write_images(target, counted(name, items, sum(splits.values())), splits, row["classes"], notes)

@@ -62,7 +62,7 @@ def dataset(wildcards):
 @checked
 def download_of(wildcards):
     row = dataset(wildcards)
-    file = find("file", wildcards.file, row.all_downloads).model_dump()
+    file = find("file", wildcards.file, row.all_downloads).facts()
     others = [f"{wildcards.dataset}: {name}" for name in row.sources_without(wildcards.file)]
     return file | ({"instead": others} if others else {})
 

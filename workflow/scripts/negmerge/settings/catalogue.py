@@ -216,7 +216,7 @@ class Catalogue:
         files = {name: file for found in sharing.values() for name, file in found.items()}
         users = {name: [n for n, found in sharing.items() if name in found] for name in files}
         return [
-            file.model_dump()
+            file.facts()
             | {"only_for": ", ".join(users[name]) if len(users[name]) < len(sharing) else ""}
             for name, file in files.items()
             if file.manual

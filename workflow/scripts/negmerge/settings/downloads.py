@@ -40,6 +40,10 @@ class Download(Settings):
         """The bytes to fetch, perhaps rounded; None if they are not known."""
         return self.bytes or self.about_bytes
 
+    def facts(self) -> dict:
+        """Return what fetching the file takes, without what is for estimates only."""
+        return self.model_dump(exclude={"about_bytes"})
+
     def check(self) -> None:
         """Check that there is a way to the file, and that it can only be one file.
 

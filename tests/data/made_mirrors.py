@@ -48,7 +48,27 @@ def _eurosat(made):
     return {"images": tar(members, "w")}
 
 
-ARCHIVES = {"sun397": _sun397, "cars": _cars, "resisc45": _resisc45, "eurosat": _eurosat}
+def _gtsrb(made):
+    parts = [unpacked(content) for content in made.files.values()]
+    return {"images": tar({f"gtsrb/{k}": one for part in parts for k, one in part.items()}, "w")}
+
+
+def _dtd(made):
+    content, members = unpacked(made.files["images"]), {}
+    for part, folder in {"train1": "train", "val1": "train", "test1": "val"}.items():
+        for line in content[f"dtd/labels/{part}.txt"].decode().split():
+            members[f"dtd/{folder}/{line}"] = content[f"dtd/images/{line}"]
+    return {"images": tar(members, "w")}
+
+
+ARCHIVES = {
+    "sun397": _sun397,
+    "cars": _cars,
+    "resisc45": _resisc45,
+    "eurosat": _eurosat,
+    "gtsrb": _gtsrb,
+    "dtd": _dtd,
+}
 
 
 def file_names(made):

@@ -10,7 +10,7 @@ Layouts, with a line of a list after the arrow:
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from negmerge.data.archives import Limits, Member, file_name, listed_members, read_members
+from negmerge.archives import Limits, Member, file_name, listed_members, read_members
 from negmerge.data.labels import label_numbers
 from negmerge.data.tables import lines
 from negmerge.errors import UserError

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import Limits, Member, file_name, listed_members, read_members
+from negmerge.archives import Limits, Member, file_name, listed_members, read_members
 from negmerge.data.matlab import field, read_variables
 
 TRAIN_LABELS = "devkit/cars_train_annos.mat"

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.errors import UserError, find
+from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.experiment import Experiment, Finetune, require
@@ -18,10 +19,11 @@ from negmerge.settings.selection import Rule, Selection
 class Forget(Settings):
     """Which training images are forgotten."""
 
-    rule: Literal["uniform", "salun", "given"] = Field(
+    rule: Literal["uniform", "salun", "given", "class"] = Field(
         "uniform",
         description="uniform: a random share of all training images; salun: as the SalUn code "
-        "does it, after a tenth of each class was held out; given: those listed in `file`.",
+        "does it, after a tenth of each class was held out; given: those listed in `file`; class: "
+        "all of `classes`, whose test images are then scored apart from the others.",
     )
     share: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1, description="Share of the training images to forget."
@@ -38,12 +40,21 @@ class Forget(Settings):
         description="salun: the seed of the split in the first trial, one more in each further; 2 "
         "in the SalUn code. null: drawn from the study's seed.",
     )
-    file: str | None = Field(None, description="given: a text file with one position per line.")
+    file: str | None = Field(
+        None,
+        description="given: a text file with an image per line: a position, or, where the source "
+        "is `folder`, a file name such as `train/cat/1.jpg`.",
+    )
+    classes: list[str] = Field([], description="class: the names of the classes to forget.")
 
     @model_validator(mode="after")
     def _fitting(self):
         if (self.file is None) == (self.rule == "given"):
             raise ValueError("`file` goes with `rule: given`, and only with it")
+        if bool(self.classes) != (self.rule == "class"):
+            raise ValueError("`classes` goes with `rule: class`, and only with it")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"a class stands twice in `classes`: {', '.join(self.classes)}")
         for name in ("seed", "original_seed"):
             if getattr(self, name) is not None and self.rule != "salun":
                 raise ValueError(f"`{name}` goes with `rule: salun`, and only with it")
@@ -59,9 +70,10 @@ class Forget(Settings):
             return round(self.share * images)
         path = Path(self.file)
         try:
-            return len(path.read_text().split())
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: cannot be read: {error}") from error
+        return sum(bool(line.strip()) for line in lines)
 
 
 class SalunRecipe(Recipe):
@@ -151,6 +163,8 @@ class Classifier(Experiment):
 
     RULES: ClassVar[tuple[str, ...]] = ("retain", "gap")
     ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain", "test")
+    # Where classes are forgotten: their test images, which `test` then lacks.
+    FORGET_TEST: ClassVar[str] = "forget_test"
     KINDS: ClassVar[tuple[str, ...]] = ("base", "retrain", "single", "greedy", "merge", "unlearn")
     UNCHANGED: ClassVar[str] = "original"
 
@@ -196,7 +210,7 @@ class Classifier(Experiment):
         find("task", task, dict.fromkeys(self.task_names))
         return {
             "name": self.scenario,
-            "roles": list(self.ROLES),
+            "roles": [*self.ROLES, *([self.FORGET_TEST] if self.forget.classes else [])],
             "model": known.models[self.model].model_dump(),
             "dataset": self.dataset,
             "classes": known.datasets[self.dataset].classes,
@@ -210,12 +224,18 @@ class Classifier(Experiment):
         """Count the images to forget and to retain, which train and choose alike, and the test set.
 
         The role `original` has what the original model is trained on. With the rule `salun` it may
-        have a few images more: how many each class has is not known here.
+        have a few images more: how many each class has is not known here. With `class` they are
+        known of images of one's own, and elsewhere taken to be as many in each class.
         """
-        sizes = known.datasets[self.dataset].splits
-        n = sizes["train"]
+        row = known.datasets[self.dataset]
+        sizes, n = row.splits, row.splits["train"]
         kept = n - n // 10 if self.forget.rule == "salun" else n
-        forget = self.forget.count(kept)
+        if self.forget.classes:
+            forget = round(n * len(self.forget.classes) / row.classes)
+            if row.listed:
+                forget = sum(row.listed.class_counts("train")[c] for c in self.forget.classes)
+        else:
+            forget = self.forget.count(kept)
         whole = {"forget": forget, "retain": kept - forget, "original": kept, "test": sizes["test"]}
         most = self.selection.images or n
         return {
@@ -227,8 +247,10 @@ class Classifier(Experiment):
         """Check that there is something to forget and something to keep.
 
         A list of images to forget that cannot be read is left to the rule `split`, which reads it
-        at once.
+        at once. How many images are of some classes is not known of all data sets.
         """
+        if self.forget.classes and not known.datasets[self.dataset].listed:
+            return None
         try:
             counts = self.image_counts(task, known)
         except UserError:
@@ -245,7 +267,8 @@ class Classifier(Experiment):
         """List the training of Original and Retrain, of unlearn methods, and of the pool."""
         if self.base is None:
             yield Run("train (original)", self.train, training_images(counts, "original"))
-        yield Run("train (retrain)", self.train, training_images(counts, "retain"))
+        if methods.RETRAIN in self.methods or "gap" in self.selection.rules:
+            yield Run("train (retrain)", self.train, training_images(counts, "retain"))
         yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
@@ -279,6 +302,28 @@ class Classifier(Experiment):
         require(where, "data set", self.datasets, known.datasets)
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)
+        if self.forget.classes:
+            self._check_classes(f"{where}.forget.classes", known)
+
+    def _check_classes(self, where: str, known: Catalogue) -> None:
+        """Check that the classes to forget are there, and others, and that both can be tested."""
+        forgotten, names = self.forget.classes, known.class_names(self.dataset)
+        require(where, "class", forgotten, names)
+        if len(forgotten) == len(names):
+            raise ValueError(f"{where}: all {len(names)} classes, expected at least 1 to keep")
+        listed = known.datasets[self.dataset].listed
+        counts = listed.class_counts("test") if listed else dict.fromkeys(names, 1)
+        for group in (forgotten, set(names) - set(forgotten)):
+            if not any(counts[name] for name in group):
+                raise ValueError(
+                    f"{where}: {', '.join(sorted(group))}: no test images, expected at least 1"
+                )
+
+    def split_options(self, known: Catalogue) -> dict:
+        """Return what the rule `split` must know: `forget`, with the labels of classes."""
+        names = known.class_names(self.dataset) if self.forget.classes else []
+        labels = [names.index(name) for name in self.forget.classes]
+        return self.forget.model_dump(exclude={"seed"}) | {"classes": labels}
 
 
 EXPERIMENT = Classifier

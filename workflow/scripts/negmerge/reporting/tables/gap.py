@@ -41,8 +41,8 @@ def relearned(records) -> dict:
 
 
 def relearned_beside_retrain(records, references) -> dict:
-    """Return it with Retrain's median; runs of one model are not trials, so without `std`."""
-    own = {"std": None, "reference": relearned(references)["value"]}
+    """Return it with Retrain's median, if any; runs of one model are not trials, so no `std`."""
+    own = {"std": None, "reference": relearned(references or ())["value"]}
     return own | relearned(records)
 
 

@@ -86,7 +86,7 @@ rule split:
         estimate_s=seconds(work.small),
     params:
         code=code("split"),
-        forget=lambda wildcards: experiment(wildcards).split_options(catalogue()),
+        forget=split_options,
         seed=lambda wildcards, output: experiment(wildcards).split_seed(wildcards.task)
         or job_seed("split")(wildcards, output),
     message:

@@ -28,6 +28,12 @@ def listed_files(wildcards):
     return [shipped(ROOT / row.files[name]) for name in names]
 
 
+@checked
+def split_options(wildcards):
+    chosen = experiment(wildcards)
+    return chosen.forget.options(chosen.dataset, catalogue())
+
+
 def weights_of(name):
     """As with a download, the record of trained weights counts, and not when it was made."""
     fetched = catalogue().models[name].is_fetched

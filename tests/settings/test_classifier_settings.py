@@ -110,13 +110,13 @@ def test_forgotten_classes_are_labels_for_jobs_and_tested_apart(config, classifi
     known = load_study(config, "example").catalogue
     names = known.class_names("fashion-small")
     found = classifier(forget={"rule": "class", "classes": [names[7], names[2]]})
-    assert found.split_options(known)["classes"] == [7, 2]
+    assert found.forget.options("fashion-small", known)["classes"] == [7, 2]
     assert found.job("trial1", known)["roles"] == ["forget", "retain", "test", "forget_test"]
     counts = found.image_counts("trial1", known)
     assert [counts[role]["train"] for role in ("forget", "retain")] == [400, 1600]
     # Nobody has counted them.
     assert found.check_counts("x", "trial1", known) is None
-    assert classifier().split_options(known)["classes"] == []
+    assert classifier().forget.options("fashion-small", known)["classes"] == []
 
 
 def test_retrain_is_trained_only_where_it_is_needed(config, classifier):

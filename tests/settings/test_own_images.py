@@ -1,5 +1,7 @@
 """Rows of images of one's own: counted when a study needs them, and what is wrong with them."""
 
+import shutil
+
 import pytest
 
 from negmerge.errors import UserError
@@ -50,6 +52,7 @@ def test_a_row_is_counted_when_it_is_asked_for(mine):
     assert known.class_names("mine") == ["ant", "bee", "cat"]
     assert "mine" not in known.prompts
     assert found is known.datasets["mine"]
+    assert found.listed.bytes == 15 * len("no image is read")
 
 
 def test_a_row_that_no_study_needs_may_name_a_folder_that_is_not_there(config, mine):
@@ -100,7 +103,7 @@ def test_classes_of_one_s_own_are_counted(study):
     assert {role: counts[role]["train"] for role in counts} == {
         "forget": 4, "retain": 8, "original": 12, "test": 3,
     }  # fmt: skip
-    assert experiment.split_options(found.catalogue)["classes"] == [2]
+    assert experiment.forget.options("mine", found.catalogue)["classes"] == [2]
 
 
 @pytest.mark.parametrize(
@@ -108,8 +111,8 @@ def test_classes_of_one_s_own_are_counted(study):
     [
         (["cat", "dog"], "unknown class 'dog'; valid: ant, bee, cat"),
         (["ant", "bee", "cat"], "all 3 classes, expected at least 1 to keep"),
-        (["bee"], "bee: no test images, expected at least 1"),
-        (["ant", "cat"], "bee: no test images, expected at least 1"),
+        (["bee"], "bee: no test images, expected 1"),
+        (["ant", "cat"], "bee: no test images, expected 1"),
     ],
 )
 def test_classes_that_cannot_be_forgotten_are_refused(study, classes, message):
@@ -124,6 +127,12 @@ def test_images_are_counted_by_the_lines_of_their_list(tmp_path, study):
     found = study(rule="given", file=str(path))
     counts = found.experiments["mini-resnet"].image_counts("trial1", found.catalogue)
     assert (counts["forget"]["train"], counts["retain"]["train"]) == (2, 10)
+
+
+def test_there_must_be_test_images(config, study):
+    shutil.rmtree(config.parent / "photos" / "test")
+    with pytest.raises(UserError, match=r"data set 'mine': unknown split 'test'; valid: train$"):
+        study(share=0.2)
 
 
 def test_a_clip_model_needs_prompts_for_them(config, mine, change_yaml):

@@ -44,9 +44,10 @@ class Dataset(Settings):
     )
     options: dict = Field({}, description="What else the source needs to know.")
     splits: dict[str, PositiveInt] = Field(
-        {}, description="Images in each prepared split; `folder` counts them itself."
+        {},
+        description="Images in each prepared split; needed, but not of `folder`.",
     )
-    classes: PositiveInt = Field(0, description="Number of classes; `folder` counts them itself.")
+    classes: PositiveInt = Field(0, description="Number of classes; needed, but not of `folder`.")
     licence: str = Field(description="The terms of use of the images.")
 
     _listed: ImageList | None = PrivateAttr(None)

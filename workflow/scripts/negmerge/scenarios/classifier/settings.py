@@ -1,12 +1,12 @@
 """Settings of the scenario `classifier`: a classifier forgets some of its training images."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError, find
+from negmerge.scenarios.classifier.forget import Forget
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
@@ -14,66 +14,6 @@ from negmerge.settings.experiment import Experiment, Finetune, require
 from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import Rule, Selection
-
-
-class Forget(Settings):
-    """Which training images are forgotten."""
-
-    rule: Literal["uniform", "salun", "given", "class"] = Field(
-        "uniform",
-        description="uniform: a random share of all training images; salun: as the SalUn code "
-        "does it, after a tenth of each class was held out; given: those listed in `file`; class: "
-        "all of `classes`, whose test images are then scored apart from the others.",
-    )
-    share: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="Share of the training images to forget."
-    )
-    original_seed: int | None = Field(
-        None,
-        ge=0,
-        description="salun: another seed for the images that the original model is trained on; 1 "
-        "in the SalUn code, whose forget set has seed 2. null: the same images for both.",
-    )
-    seed: int | None = Field(
-        None,
-        ge=1,
-        description="salun: the seed of the split in the first trial, one more in each further; 2 "
-        "in the SalUn code. null: drawn from the study's seed.",
-    )
-    file: str | None = Field(
-        None,
-        description="given: a text file with an image per line: a position, or, where the source "
-        "is `folder`, a file name such as `train/cat/1.jpg`.",
-    )
-    classes: list[str] = Field([], description="class: the names of the classes to forget.")
-
-    @model_validator(mode="after")
-    def _fitting(self):
-        if (self.file is None) == (self.rule == "given"):
-            raise ValueError("`file` goes with `rule: given`, and only with it")
-        if bool(self.classes) != (self.rule == "class"):
-            raise ValueError("`classes` goes with `rule: class`, and only with it")
-        if len(set(self.classes)) < len(self.classes):
-            raise ValueError(f"a class stands twice in `classes`: {', '.join(self.classes)}")
-        for name in ("seed", "original_seed"):
-            if getattr(self, name) is not None and self.rule != "salun":
-                raise ValueError(f"`{name}` goes with `rule: salun`, and only with it")
-        return self
-
-    def count(self, images: int) -> int:
-        """Count what is forgotten of so many images.
-
-        Raises:
-            UserError: the list of images cannot be read.
-        """
-        if self.file is None:
-            return round(self.share * images)
-        path = Path(self.file)
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: cannot be read: {error}") from error
-        return sum(bool(line.strip()) for line in lines)
 
 
 class SalunRecipe(Recipe):
@@ -223,24 +163,16 @@ class Classifier(Experiment):
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         """Count the images to forget and to retain, which train and choose alike, and the test set.
 
-        The role `original` has what the original model is trained on. With the rule `salun` it may
-        have a few images more: how many each class has is not known here. With `class` they are
-        known of images of one's own, and elsewhere taken to be as many in each class.
+        The role `original` has what the original model is trained on. Where nobody has counted the
+        images of classes that are forgotten, all classes are taken to have as many.
         """
         row = known.datasets[self.dataset]
-        sizes, n = row.splits, row.splits["train"]
-        kept = n - n // 10 if self.forget.rule == "salun" else n
-        if self.forget.classes:
-            forget = round(n * len(self.forget.classes) / row.classes)
-            if row.listed:
-                forget = sum(row.listed.class_counts("train")[c] for c in self.forget.classes)
-        else:
-            forget = self.forget.count(kept)
-        whole = {"forget": forget, "retain": kept - forget, "original": kept, "test": sizes["test"]}
-        most = self.selection.images or n
+        kept, forget = self.forget.kept(row), self.forget.count(self.dataset, known)
+        whole = {"forget": forget, "retain": kept - forget, "original": kept}
+        most = self.selection.images or row.splits["train"]
         return {
             role: {"train": count, "select": min(count, most), "score": count}
-            for role, count in whole.items()
+            for role, count in (whole | {"test": row.splits["test"]}).items()
         }
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
@@ -249,7 +181,7 @@ class Classifier(Experiment):
         A list of images to forget that cannot be read is left to the rule `split`, which reads it
         at once. How many images are of some classes is not known of all data sets.
         """
-        if self.forget.classes and not known.datasets[self.dataset].listed:
+        if not self.forget.is_counted(self.dataset, known):
             return None
         try:
             counts = self.image_counts(task, known)
@@ -303,27 +235,7 @@ class Classifier(Experiment):
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)
         if self.forget.classes:
-            self._check_classes(f"{where}.forget.classes", known)
-
-    def _check_classes(self, where: str, known: Catalogue) -> None:
-        """Check that the classes to forget are there, and others, and that both can be tested."""
-        forgotten, names = self.forget.classes, known.class_names(self.dataset)
-        require(where, "class", forgotten, names)
-        if len(forgotten) == len(names):
-            raise ValueError(f"{where}: all {len(names)} classes, expected at least 1 to keep")
-        listed = known.datasets[self.dataset].listed
-        counts = listed.class_counts("test") if listed else dict.fromkeys(names, 1)
-        for group in (forgotten, set(names) - set(forgotten)):
-            if not any(counts[name] for name in group):
-                raise ValueError(
-                    f"{where}: {', '.join(sorted(group))}: no test images, expected at least 1"
-                )
-
-    def split_options(self, known: Catalogue) -> dict:
-        """Return what the rule `split` must know: `forget`, with the labels of classes."""
-        names = known.class_names(self.dataset) if self.forget.classes else []
-        labels = [names.index(name) for name in self.forget.classes]
-        return self.forget.model_dump(exclude={"seed"}) | {"classes": labels}
+            self.forget.check_classes(f"{where}.forget.classes", self.dataset, known)
 
 
 EXPERIMENT = Classifier

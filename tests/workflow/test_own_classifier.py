@@ -24,7 +24,7 @@ from tiny_study import ROOT
 PAGE = ROOT / "docs" / "forget-in-your-classifier.md"
 # Of Fashion-MNIST, the class and how many images there are of it.
 CLASSES = {"ankle-boot": 9, "bag": 8, "dress": 3, "trouser": 1}
-COUNTS = {"train": 60, "test": 20}
+COUNTS = {"train": 40, "test": 15}
 RESULTS = "results/ours"
 
 
@@ -64,13 +64,13 @@ def train(folder, target):
     torch.manual_seed(0)
     images, labels, _ = seen(folder, "train")
     network = resnet18(num_classes=len(CLASSES))
-    optimizer = torch.optim.SGD(network.parameters(), 0.02, momentum=0.9)
-    for _ in range(5):
-        for batch in torch.randperm(len(labels)).split(40):
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+    for _ in range(3):
+        for batch in torch.randperm(len(labels)).split(20):
             optimizer.zero_grad()
             functional.cross_entropy(network(images[batch]), labels[batch]).backward()
             optimizer.step()
-    torch.save({"model": network.state_dict(), "epoch": 5}, target)
+    torch.save({"model": network.state_dict(), "epoch": 3}, target)
     return network.eval()
 
 
@@ -141,7 +141,8 @@ def test_the_original_is_the_network_as_it_was(done):
     ]
     found = score(done, "photos", "original")
     assert counted(found, "forget", "retain", "test") == expected
-    assert [n for _, n in expected] == [6, 234, 80]
+    assert [n for _, n in expected] == [6, 154, 60]
+    assert expected[2][0] > 45  # it has learned something
 
 
 def test_test_images_of_a_forgotten_class_are_scored_apart(done):
@@ -154,7 +155,7 @@ def test_test_images_of_a_forgotten_class_are_scored_apart(done):
     ]
     assert counted(found, "test", "forget_test") == expected
     assert [n for _, n in counted(found, "forget", "retain", "test", "forget_test")] == [
-        60, 180, 60, 20,
+        40, 120, 45, 15,
     ]  # fmt: skip
 
 
@@ -187,7 +188,7 @@ def test_the_command_names_classes_and_counts_none_by_hand(done):
     record = json.loads(
         (done.folder / "data/provenance/photos/images.safetensors.json").read_text()
     )
-    assert record["params"]["dataset"]["splits"] == {"train": 240, "test": 80}
+    assert record["params"]["dataset"]["splits"] == {"train": 160, "test": 60}
 
 
 def test_a_new_image_is_prepared_and_changes_what_is_forgotten_by_name(done, tmp_path):

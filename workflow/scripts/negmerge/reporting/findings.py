@@ -62,8 +62,8 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
     best = " by ".join(filter(None, ("Best method", " or ".join(measures))))
     noise = f"Within noise of the best (p > {SIGNIFICANCE:g} on the same images)"
     limits = list(cautions(leading, shown))
-    is_scored = any(one.cells["metric"].eq("forget").any() for one in shown)
-    nothing = WITHOUT_RETRAIN if is_scored else NOT_SCORED
+    is_alone = any(one.scores is None and one.cells["metric"].eq("mia").any() for one in shown)
+    nothing = WITHOUT_RETRAIN if is_alone else NOT_SCORED
     return [
         Finding(best, "Best", [_best(one) for one in leading] or [nothing]),
         Finding(noise, "Within noise", [_noise(one) for one in leading] or [nothing]),

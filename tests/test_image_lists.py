@@ -84,6 +84,13 @@ def test_a_link_to_a_folder_is_followed(photos, tmp_path):
     assert "train/linked/1.jpg" in [image.name for image in list_images(photos).of("train")]
 
 
+def test_a_link_that_leads_nowhere_is_named(photos, tmp_path):
+    os.symlink(tmp_path / "nowhere.jpg", photos / "train/cat/11.jpg")
+    assert refused(photos) == (
+        f"{photos}/train/cat/11.jpg: cannot be read: No such file or directory"
+    )
+
+
 @pytest.mark.parametrize("inside", ["", "photos/"])
 @pytest.mark.parametrize("name", ["photos.zip", "photos.tgz"])
 def test_an_archive_lists_the_same_images(photos, tmp_path, name, inside):

@@ -107,8 +107,8 @@ def list_images(place: str | Path, table: str | Path | None = None) -> ImageList
     labels = {name: label for label, name in enumerate(classes)}
 
     def order(image: ListedImage) -> tuple:
-        path = PurePosixPath(image.name)
-        return SPLITS.index(image.split), labels[image.class_name], str(path.parent), path.name
+        folder, _, file = image.name.rpartition("/")
+        return SPLITS.index(image.split), labels[image.class_name], folder, file
 
     return ImageList(classes, sorted(rows, key=order))
 
@@ -132,10 +132,12 @@ def _files(place: str | Path) -> Iterator[tuple[str, int]]:
         return
     # Links to folders are followed, as ImageFolder does.
     for folder, _, names in os.walk(place, followlinks=True):
+        inside = Path(folder).relative_to(place)
         for name in names:
-            path = Path(folder, name)
-            if path.is_file():
-                yield path.relative_to(place).as_posix(), path.stat().st_size
+            try:
+                yield str(PurePosixPath(inside, name)), os.path.getsize(os.path.join(folder, name))
+            except OSError as error:
+                raise UserError(f"{folder}/{name}: cannot be read: {error.strerror}") from error
 
 
 def _by_folders(place: str | Path, files: Mapping[str, int]) -> list[ListedImage]:

@@ -44,8 +44,7 @@ class Dataset(Settings):
     )
     options: dict = Field({}, description="What else the source needs to know.")
     splits: dict[str, PositiveInt] = Field(
-        {},
-        description="Images in each prepared split; needed, but not of `folder`.",
+        {}, description="Images in each prepared split; needed, but not of `folder`."
     )
     classes: PositiveInt = Field(0, description="Number of classes; needed, but not of `folder`.")
     licence: str = Field(description="The terms of use of the images.")
@@ -106,14 +105,16 @@ class Dataset(Settings):
         return row
 
     def _check_counts(self) -> None:
+        if self.source == sources.FOLDER and self.is_counted:
+            if self.downloads:
+                raise ValueError(
+                    f"{', '.join(self.downloads)} is to be downloaded, so nobody has counted it: "
+                    "the keys splits and classes are missing"
+                )
+            return
         for name in ("splits", "classes"):
-            if not (getattr(self, name) or (self.source == sources.FOLDER and self.is_counted)):
+            if not getattr(self, name):
                 raise ValueError(f"the key {name} is missing")
-        if self.is_counted and self.downloads:
-            raise ValueError(
-                f"{', '.join(self.downloads)} is to be downloaded, so nobody has counted it: the "
-                "keys splits and classes are missing"
-            )
 
     def _check_downloads(self) -> None:
         # Here, since for an error in a union, pydantic reports what is wrong with every other kind.

@@ -35,6 +35,21 @@ def source_files(wildcards):
     return files_of(wildcards.dataset)
 
 
+@checked
+def listed_files(wildcards):
+    """The files that name images of one's own, where the images to forget are given by name."""
+    row = catalogue().datasets[experiment(wildcards).dataset]
+    is_named = row.listed and experiment(wildcards).forget.file
+    names = [name for name in ("images", "list") if name in row.files] if is_named else []
+    return [shipped(ROOT / row.files[name]) for name in names]
+
+
+@checked
+def split_options(wildcards):
+    chosen = experiment(wildcards)
+    return chosen.forget.options(chosen.dataset, catalogue())
+
+
 def weights_of(name):
     """As with a download, the record of trained weights counts, and not when it was made."""
     fetched = catalogue().models[name].is_fetched

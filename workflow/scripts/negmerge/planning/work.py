@@ -111,7 +111,8 @@ def prepare(case: Case) -> Work:
     row, unknown = case.known.datasets[name], case.costs.unknown
     read = sum(file.size or unknown.file_bytes.value for file in row.downloads.values())
     image = case.costs.image_bytes.get(name, unknown.image_bytes).value
-    return Work(unpacked=read, written=2 * image * sum(row.splits.values()))
+    size = row.listed.bytes if row.listed else image * sum(row.splits.values())
+    return Work(unpacked=read, written=2 * size)
 
 
 def base(case: Case) -> Work:

@@ -1,12 +1,14 @@
 """Data sets, models and prompts: rows of data in `config/`, read and checked here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, PrivateAttr, model_validator
 
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
+from negmerge.image_lists import ImageList, list_images
 from negmerge.settings import sources
 from negmerge.settings.downloads import Download, Mirror
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings
@@ -29,14 +31,18 @@ class Dataset(Settings):
         None, description="The row whose downloads this one uses; null: it has its own."
     )
     options: dict = Field({}, description="What else the source needs to know.")
-    splits: dict[str, PositiveInt] = Field(description="Images in each prepared split.")
-    classes: PositiveInt = Field(description="Number of classes.")
+    splits: dict[str, PositiveInt] = Field(
+        {}, description="Images in each prepared split; needed, but not of `folder`."
+    )
+    classes: PositiveInt = Field(0, description="Number of classes; needed, but not of `folder`.")
     licence: str = Field(description="The terms of use of the images.")
     mirrors: list[Mirror] = Field(
         [],
         description="Other files with the images, in the order in which they stand in for files "
         "that a person would have to fetch.",
     )
+
+    _listed: ImageList | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _known(self):
@@ -47,6 +53,7 @@ class Dataset(Settings):
             if split not in SPLITS:
                 raise ValueError(unknown("split", split, SPLITS))
         self._check_downloads()
+        self._check_counts()
         sources.check(self.source, self.files, self.options, self.splits)
         return self
 
@@ -68,6 +75,31 @@ class Dataset(Settings):
         }
         return [name for name, files in used.items() if file not in files]
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether the row leaves its splits and classes to the files, which then list them."""
+        return not (self.splits or self.classes)
+
+    @property
+    def listed(self) -> ImageList | None:
+        """The images that were counted, if they were."""
+        return self._listed
+
+    def counted(self, root: Path) -> "Dataset":
+        """Return the row with the splits and classes that its files have.
+
+        Args:
+            root: where relative paths start.
+
+        Raises:
+            UserError: as `image_lists.list_images`.
+        """
+        places = {name: root / str(file) for name, file in self.files.items()}
+        found = list_images(places["images"], places.get("list"))
+        row = self.model_copy(update={"splits": found.counts, "classes": len(found.classes)})
+        row._listed = found
+        return row
+
     def contents(self, mirror: Mirror | None = None) -> dict:
         """Return what decides the prepared images, which a new title or address does not.
 
@@ -77,10 +109,24 @@ class Dataset(Settings):
         row = self.model_dump(exclude={"title", "licence", "downloads_of", "mirrors"})
         if mirror is not None:
             row |= mirror.model_dump()
+        if self._listed:
+            row["digest"] = self._listed.digest
         for file in row["files"].values():
             if not isinstance(file, str):
                 del file["urls"], file["manual"], file["about_bytes"]
         return row
+
+    def _check_counts(self) -> None:
+        if self.source == sources.FOLDER and self.is_counted:
+            if self.downloads:
+                raise ValueError(
+                    f"{', '.join(self.downloads)} is to be downloaded, so nobody has counted it: "
+                    "the keys splits and classes are missing"
+                )
+            return
+        for name in ("splits", "classes"):
+            if not getattr(self, name):
+                raise ValueError(f"the key {name} is missing")
 
     def _check_downloads(self) -> None:
         # Here, since for an error in a union, pydantic reports what is wrong with every other kind.
@@ -188,11 +234,33 @@ class Prompts(Settings):
         return self
 
 
+class Datasets(dict[str, Dataset]):
+    """Rows by name, which count their images when they are first asked for.
+
+    So a row that no study needs may name a folder that is not there.
+
+    Args:
+        rows: by name.
+        root: where relative paths start.
+    """
+
+    def __init__(self, rows: Mapping[str, Dataset], root: Path):
+        super().__init__(rows)
+        self._root = root
+
+    def __getitem__(self, name: str) -> Dataset:
+        """Return a row, with splits and classes."""
+        row = super().__getitem__(name)
+        if row.is_counted:
+            row = self[name] = row.counted(self._root)
+        return row
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """All rows by name."""
 
-    datasets: dict[str, Dataset]
+    datasets: Datasets
     models: dict[str, Model]
     prompts: dict[str, Prompts]
 
@@ -222,6 +290,11 @@ class Catalogue:
             if file.manual
         ]
 
+    def class_names(self, dataset: str) -> list[str]:
+        """Return the names of a data set's classes in the order of the labels."""
+        listed = self.datasets[dataset].listed
+        return listed.classes if listed else self.prompts[dataset].classes
+
     def of_scenario(self, scenario: str) -> dict[str, Model]:
         """The models that fit a scenario."""
         return {name: row for name, row in self.models.items() if row.scenario == scenario}
@@ -245,9 +318,9 @@ def load_catalogue(folder: str | Path) -> Catalogue:
                 f"{unknown('data set', row.downloads_of, datasets)}"
             )
         found = len(prompts[name].classes) if name in prompts else 0
-        if found != row.classes:
+        if found != row.classes and not row.is_counted:
             raise UserError(
                 f"{folder / 'prompts.yaml'}: {name} has {found} class names, its row in "
                 f"datasets.yaml expects {row.classes}"
             )
-    return Catalogue(datasets, models, prompts)
+    return Catalogue(Datasets(datasets, folder.parent), models, prompts)

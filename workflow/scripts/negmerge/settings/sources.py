@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from negmerge.errors import UserError
+from negmerge.errors import UserError, unknown
 from negmerge.settings.options import Seed, checked
 from negmerge.settings.recipe import Settings
 from negmerge.splits import SPLITS
@@ -114,6 +114,8 @@ class TinyImageNet(Settings):
     recut: bool = Field(False, description="Cut the validation images in two, as SalUn's code.")
 
 
+# The source of images of one's own, whose splits and classes are counted.
+FOLDER = "folder"
 Splits = Collection[str]
 
 
@@ -153,6 +155,7 @@ SOURCES = {
     "cifar10": Needs(_always("images")),
     "cifar100": Needs(_always("images")),
     "cub": Needs(_always("images")),
+    FOLDER: Needs(_always("images")),
     "gtsrb": Needs(_always("train", "test", "test-labels")),
     "idx": Needs(_of_idx, Idx),
     "imagenet": Needs(_of_imagenet, ImageNet),
@@ -187,6 +190,9 @@ def check(source: str, files: Collection[str], options: Mapping, splits: Splits)
         chosen = checked("options", needs.options, options)
     except UserError as error:
         raise ValueError(str(error)) from error
+    for name in files if source == FOLDER else ():
+        if name not in ("images", "list"):
+            raise ValueError(f"files: {unknown('file', name, ('images', 'list'))}")
     for name in sorted(needs.files(chosen, splits) - set(files)):
         raise ValueError(
             f"files: the key {name!r} is missing, which the source {source!r} reads; found: "

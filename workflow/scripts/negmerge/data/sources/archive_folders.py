@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from numpy.random import RandomState
 
-from negmerge.data.archives import Limits, Member, members
+from negmerge.archives import Limits, Member, members
 from negmerge.data.labels import label_numbers
 from negmerge.data.tables import whole_number
 from negmerge.errors import UserError

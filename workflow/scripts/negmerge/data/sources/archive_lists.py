@@ -9,7 +9,7 @@ Layouts, with a line of a list after the arrow:
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import (
+from negmerge.archives import (
     Limits,
     Member,
     file_name,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import (
+from negmerge.archives import (
     Limits,
     Member,
     file_name,

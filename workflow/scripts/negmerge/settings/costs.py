@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from negmerge.settings.recipe import Positive, Settings
 from negmerge.settings.yaml12 import read_yaml
@@ -15,19 +15,36 @@ class Assumption(Settings):
     source: str = Field(min_length=8, description="Who measured it, or `estimate` and why.")
 
 
+class Rate(Settings):
+    """Images of a network per second, in float32."""
+
+    train: Positive = Field(description="In training steps.")
+    evaluate: Positive = Field(description="In passes without gradients.")
+    source: str = Field(min_length=8, description="Who measured it.")
+
+
+class Flops(Settings):
+    """Floating point operations per second, sustained, by the `precision` of `compute`."""
+
+    fp32: Assumption = Field(description="In float32.")
+    tf32: Assumption | None = Field(None, description="null: as fp32.")
+    bf16: Assumption | None = Field(None, description="null: as fp32.")
+
+
 class Device(Settings):
     """A machine that computes one job."""
 
     title: str = Field(description="What it is.")
-    flops: Assumption = Field(description="Floating point operations per second, sustained.")
+    flops: Flops = Field(description="Of networks whose rate is not known.")
+    rates: dict[str, Rate] = Field({}, description="By model, where measured: instead of `flops`.")
     start: Assumption = Field(description="Seconds that every job takes before it computes.")
 
 
-class Devices(Settings):
-    """Where jobs compute."""
+class Attack(Settings):
+    """Seconds of a core for each pair of images that the membership attack learns from."""
 
-    cuda: Device = Field(description="One GPU.")
-    cpu: Device = Field(description="One core.")
+    confidence: Assumption = Field(description="By the feature that papers report.")
+    all: Assumption = Field(description="By all six features.")
 
 
 class Loading(Settings):
@@ -56,10 +73,14 @@ class Unknown(Settings):
 class Costs(Settings):
     """All of `config/costs.yaml`."""
 
-    devices: Devices = Field(description="By the names that studies use.")
+    devices: dict[str, Device] = Field(
+        description="`cpu`, one core, and `cuda`, one GPU, are those of the jobs' limits; a plan "
+        "gives its hours for all."
+    )
     training: Assumption = Field(description="A training step, in forward passes.")
     linear: Assumption = Field(description="A linearised network, in networks.")
     pruned: Assumption = Field(description="A pruned search, as a share of whole sweeps.")
+    attack: Attack = Field(description="How long the membership attack takes.")
     loading: Loading = Field(description="How long images take.")
     weights: Assumption = Field(description="Bytes per second of weights read or written.")
     archives: Assumption = Field(description="Bytes per second of archives read.")
@@ -67,6 +88,13 @@ class Costs(Settings):
     limit: Limit = Field(description="What a job may take.")
     unknown: Unknown = Field(description="Where a size is not known.")
     image_bytes: dict[str, Assumption] = Field({}, description="Bytes of a kept image by data set.")
+
+    @model_validator(mode="after")
+    def _has_both_devices(self):
+        for name in ("cpu", "cuda"):
+            if name not in self.devices:
+                raise ValueError(f"the key devices.{name} is missing")
+        return self
 
 
 def load_costs(config: str | Path) -> Costs:

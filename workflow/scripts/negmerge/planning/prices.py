@@ -51,10 +51,11 @@ class Prices:
         """Return the hours of jobs on each machine, in float32 and in the preset `fast`.
 
         Returns:
-            `title`, `hours`, and `fast`, None where a machine has no such rate.
+            `name` in the file, `title`, `hours`, and `fast`, None where there is no such rate.
         """
         return [
             {
+                "name": name,
                 "title": device.title,
                 "hours": self.spent(jobs, name, "fp32").total() / 3600,
                 "fast": self.spent(jobs, name, FAST).total() / 3600 if device.flops.bf16 else None,

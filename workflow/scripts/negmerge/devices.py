@@ -39,6 +39,9 @@ def tuned(network: Network, settings: Compute) -> Network:
         settings: the study's.
     """
     allow_tf32(settings.precision == "tf32")
+    torch.backends.cudnn.benchmark = not settings.deterministic
+    if not settings.deterministic:
+        torch.set_deterministic_debug_mode("default")
     if settings.channels_last:
         network = network.to(memory_format=torch.channels_last)
     if settings.precision == "bf16":

@@ -27,7 +27,8 @@ def case(wildcards):
     return work.Case(dict(wildcards.items()), catalogue(), costs, chosen)
 
 
-costs = checked(load_costs)(ROOT / "config")
+# `negmerge plan --measure` gives rates.
+costs = checked(load_costs)(ROOT / "config", config.get("rates"))
 asked = Estimates(case, gpus, costs)
 
 

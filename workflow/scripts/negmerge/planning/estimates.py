@@ -20,7 +20,7 @@ def seconds(work: Work, costs: Costs, *, gpu: bool, loaders: int) -> float:
         loaders: processes that load images while it computes; with none, it loads them between.
     """
     device = costs.devices.cuda if gpu else costs.devices.cpu
-    computing = work.flops / device.flops.value
+    computing = work.flops / device.flops.value if work.computing is None else work.computing
     waiting = max(computing, work.loading / loaders) if loaders else computing + work.loading
     return (
         device.start.value

@@ -19,7 +19,14 @@ FETCHING = ("download", "weights")
 UNITS = {"gpu": "GPU h", "cpu": "CPU h"}
 
 
-def make_plan(name: str, wanted: str = "report", config: str | Path = "config") -> dict:
+def make_plan(
+    name: str,
+    wanted: str = "report",
+    config: str | Path = "config",
+    *,
+    device: str | None = None,
+    measured: float | None = None,
+) -> dict:
     """Plan a study, or a part of it, without running anything.
 
     It must run in the folder of the workflow, since Snakemake lists the jobs.
@@ -28,6 +35,9 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
         name: the study's name.
         wanted: `report`, a table, a figure, or a path as Snakemake takes it.
         config: the configuration folder.
+        device: where jobs compute, in place of what configuration and study say.
+        measured: for how many seconds to train and evaluate each of the study's networks here; its
+            rates count then. Without `device`, on a GPU if there is one.
 
     Returns:
         What `describe` prints, as JSON values.
@@ -38,9 +48,13 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
     require_workflow()
     study, costs = load_study(config, name, options=False), load_costs(config)
     files = targets(study, name, wanted)
+    given, found = {"device": device} if device else {}, {}
+    if measured:
+        device, found = _measure(study, device, measured)
+        given = {"device": device, "rates": found}
     if sys.stderr.isatty():
         print("asking Snakemake; a study of thousands of jobs takes a while", file=sys.stderr)
-    jobs = list_jobs(files)
+    jobs = list_jobs(files, given)
     missing = missing_models(study, jobs)
     return {
         "study": name,
@@ -49,7 +63,22 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
         "missing": by_hand(missing) if missing else None,
         "unknown": unknown_sizes(study, costs, jobs),
         "limit": costs.limit.model_dump(),
+        "measured": {"device": device, "rates": found} if found else None,
     }
+
+
+def _measure(study: Study, device: str | None, seconds: float) -> tuple[str, dict[str, dict]]:
+    """Measure the networks of a study; return the device, and the rates by experiment."""
+    # Here, since other plans need no torch.
+    import torch
+
+    from negmerge.devices import find_device
+    from negmerge.planning.measuring import measure_study
+
+    found = find_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    torch.set_num_threads(1)
+    rates = measure_study(study, found, seconds / 2, lambda line: print(line, file=sys.stderr))
+    return found.type, {name: one.model_dump() for name, one in rates.items()}
 
 
 def add_up(jobs: Sequence[Job]) -> dict:
@@ -152,6 +181,10 @@ def describe(plan: dict) -> Iterator[str]:
         "Hours are rough estimates, from config/costs.yaml. A job may take "
         f"{margin:g} times its estimate, and {start:g} minutes."
     )
+    if plan["measured"]:
+        yield f"Networks count as they were measured here, on {plan['measured']['device']}:"
+        for name, rates in plan["measured"]["rates"].items():
+            yield f"  {name}: {_rates(rates)}"
     yield ""
     rows = [["step", "jobs", "to do", "hours", "", "limits", "longest", "GB"]]
     for step in plan["steps"]:
@@ -171,6 +204,13 @@ def describe(plan: dict) -> Iterator[str]:
     if plan["done"]["jobs"]:
         yield f"Took so far: {_number(plan['done']['hours'])} h for {plan['done']['jobs']:,} jobs"
     yield from _sizes(plan)
+
+
+def _rates(rates: dict) -> str:
+    return (
+        f"{_number(rates['training'])} images a second in training, "
+        f"{_number(rates['evaluation'])} in evaluation"
+    )
 
 
 def _sizes(plan: dict) -> Iterator[str]:

@@ -23,6 +23,7 @@ class Work:
 
     Attributes:
         flops: floating point operations of networks.
+        computing: seconds that they take, where the networks were measured; None: by `flops`.
         loading: seconds in which one process reads, decodes and transforms the images.
         moved: bytes of weights read and written.
         unpacked: bytes of archives read.
@@ -31,6 +32,7 @@ class Work:
     """
 
     flops: float = 0
+    computing: float | None = None
     loading: float = 0
     moved: float = 0
     unpacked: float = 0
@@ -83,7 +85,10 @@ class Case:
             self.costs.linear.value if linear else 1
         )
         flops = passes * self.cost.gflop * 1e9
-        return Work(flops=flops, loading=(trained + loaded) * each, **bytes_)
+        rates, computing = self.costs.rates.get(self.wildcards.get("experiment")), None
+        if rates is not None:
+            computing = trained / rates.training + passed / rates.evaluation
+        return Work(flops, computing, loading=(trained + loaded) * each, **bytes_)
 
 
 def small(case: Case) -> Work:

@@ -1,5 +1,6 @@
 """The numbers behind estimates, read from `config/costs.yaml`, each with where it comes from."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field
@@ -53,6 +54,14 @@ class Unknown(Settings):
     image_bytes: Assumption = Field(description="Of an image as it is kept.")
 
 
+class Rates(Settings):
+    """What a network was measured to do in a second; see `planning.measuring`."""
+
+    training: Positive = Field(description="Images in training steps.")
+    evaluation: Positive = Field(description="Images in passes.")
+    megabytes: Positive | None = Field(None, description="Of a GPU's memory; null: on the CPU.")
+
+
 class Costs(Settings):
     """All of `config/costs.yaml`."""
 
@@ -67,12 +76,21 @@ class Costs(Settings):
     limit: Limit = Field(description="What a job may take.")
     unknown: Unknown = Field(description="Where a size is not known.")
     image_bytes: dict[str, Assumption] = Field({}, description="Bytes of a kept image by data set.")
+    rates: dict[str, Rates] = Field(
+        {}, description="Of the networks of experiments, where they were measured."
+    )
 
 
-def load_costs(config: str | Path) -> Costs:
+def load_costs(config: str | Path, rates: Mapping[str, Mapping] | None = None) -> Costs:
     """Read the numbers from a configuration folder.
+
+    Args:
+        config: the folder.
+        rates: what was measured by experiment, in place of assumptions.
 
     Raises:
         UserError: no such file, or what is wrong in it, in one line.
     """
-    return read_yaml(Path(config) / "costs.yaml", Costs)
+    costs = read_yaml(Path(config) / "costs.yaml", Costs)
+    measured = {name: Rates.model_validate(dict(one)) for name, one in (rates or {}).items()}
+    return costs.model_copy(update={"rates": costs.rates | measured})

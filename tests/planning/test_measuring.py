@@ -8,13 +8,12 @@ import torch
 from negmerge.cli import main
 from negmerge.errors import UserError
 from negmerge.planning import measuring, work
+from negmerge.planning.case import Case
+from negmerge.planning.describing import describe
 from negmerge.planning.estimates import seconds
-from negmerge.planning.measuring import Network, measure, measure_study, network_of
-from negmerge.planning.plan import describe
-from negmerge.planning.work import Case
+from negmerge.planning.measuring import measure, measure_study, networks_of
 from negmerge.settings.compute import Compute
-from negmerge.settings.costs import Rates, load_costs
-from negmerge.settings.recipe import Recipe
+from negmerge.settings.costs import Rate, load_costs
 from negmerge.settings.study import load_study
 
 CPU = torch.device("cpu")
@@ -34,52 +33,38 @@ def study(config):
     return load_study(config, "example")
 
 
-@pytest.mark.parametrize("preset", ["exact", "fast"])
+@pytest.mark.parametrize(("preset", "precision"), [("exact", "fp32"), ("fast", "bf16")])
 @pytest.mark.parametrize("name", ["mini-clip", "mini-resnet"])
-def test_a_network_has_rates(study, name, preset):
-    network = network_of(study.experiments[name], study)
-    found = measure(network, Compute(preset=preset), CPU, 0.05)
-    assert min(found.evaluation, found.training) > 0
-    assert found.megabytes is None
+def test_a_network_has_rates(study, name, preset, precision):
+    rate, megabytes = measure(networks_of(study)[name], Compute(preset=preset), CPU, 0.05)
+    assert min(rate.train, rate.evaluate) > 0
+    assert (rate.precision, rate.source) == (precision, "measured on cpu for 0.05 s")
+    assert megabytes is None
 
 
-def test_a_network_is_that_of_the_experiment(config, study):
-    experiment = study.experiments["mini-clip"]
-    found = network_of(experiment, study)
-    assert (found.mode, found.frozen, found.passed) == ("standard", experiment.freeze, 50)
+def test_networks_are_those_of_the_experiments(config, study):
+    experiment, found = study.experiments["mini-clip"], networks_of(study)["mini-clip"]
+    assert (found.frozen, found.passed) == (experiment.freeze, experiment.eval_batch_size)
     assert found.recipe.batch_size == experiment.finetune.batch_size
-    paper = load_study(config, "paper", options=False)
-    linear = network_of(paper.experiments["vit-b-32-linear"], paper)
-    assert (linear.mode, linear.frozen) == ("linear", "nothing")
+    paper = networks_of(load_study(config, "paper", options=False))
+    assert paper["ViT-L-14"].recipe.grad_accum_steps == 2
+    # Several experiments share a model.
+    assert list(paper).count("ViT-B-32") == 1
 
 
-def test_a_linear_network_is_measured_in_its_tangent_space(study):
-    row = study.catalogue.models["mini-clip"].model_dump()
-    network, head = Network(row, "mini-clip", Recipe(epochs=1), mode="linear").build()
-    assert type(network).__name__ == "TangentEncoder"
-    assert head.shape[1] == network(torch.zeros(1, 3, 32, 32)).shape[1]
-
-
-def test_equal_networks_are_measured_once(config, monkeypatch):
-    paper, measured, lines = load_study(config, "paper", options=False), [], []
-    rates = Rates(training=1, evaluation=2)
-    monkeypatch.setattr(measuring, "measure", lambda network, *_: measured.append(network) or rates)
-    found = measure_study(paper, CPU, 1, lines.append)
-    assert list(found) == list(paper.experiments)
-    # With and without RandAugment a network takes the same time.
-    titles = [(network.title, network.mode) for network in measured]
-    assert titles.count(("ViT-B-32", "standard")) == 1
-    assert titles.count(("ViT-B-32", "linear")) == 1
-    assert len(lines) == len(measured) < len(paper.experiments)
+def test_every_network_of_a_study_is_measured(study):
+    lines = []
+    found = measure_study(study, CPU, 0.02, lines.append)
+    assert list(found) == list(networks_of(study))
+    assert len(lines) == len(found)
 
 
 def test_no_batch_of_the_cpu_takes_minutes(study, monkeypatch):
-    network = network_of(study.experiments["mini-clip"], study)
     sizes, again = [], measuring._Again
     monkeypatch.setattr(
         measuring, "_Again", lambda images, *rest: sizes.append(images) or again(images, *rest)
     )
-    measure(network, Compute(), CPU, 1e-6)
+    measure(networks_of(study)["mini-clip"], Compute(), CPU, 1e-6)
     assert sizes == [2, 2]
 
 
@@ -88,35 +73,35 @@ def test_what_does_not_fit_into_a_gpu_is_named(study, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(measuring, "fit", fail)
-    network = network_of(study.experiments["mini-clip"], study)
     with pytest.raises(UserError) as caught:
-        measure(network, Compute(), CPU, 0.01)
+        measure(networks_of(study)["mini-clip"], Compute(), CPU, 0.01)
     assert str(caught.value) == (
         "mini-clip: batches of 64 to train and 50 to evaluate do not fit into the memory of cpu"
     )
 
 
+def rates(train, precision="fp32"):
+    rate = Rate(train=train, evaluate=40.0, source="for a test", precision=precision)
+    return {"cpu": {"mini-clip": rate.model_dump()}}
+
+
 def test_measured_rates_count_in_place_of_assumptions(config, study):
     names = {"experiment": "mini-clip", "task": "digits", "point": "m1-n1", "vector": "m1-n1"}
-    experiment = study.experiments["mini-clip"]
-    found = {}
-    for rates in (
-        None,
-        {"training": 10.0, "evaluation": 40.0},
-        {"training": 5.0, "evaluation": 40.0},
-    ):
-        costs = load_costs(config, rates and {"mini-clip": rates})
-        case = Case(names, study.catalogue, costs, experiment)
+
+    def taken(measured, precision="fp32"):
+        costs = load_costs(config, measured)
+        case = Case(names, study.catalogue, costs, study.experiments["mini-clip"], precision)
         steps = work.finetune(case), work.sweep(case)
-        speed = rates and rates["training"]
-        found[speed] = [seconds(done, costs, gpu=True, loaders=10**9) for done in steps]
-    images = 15 * 1080
-    assert found[5.0][0] - found[10.0][0] == pytest.approx(images / 5 - images / 10)
-    assert found[5.0][1] == found[10.0][1] > found[None][1]
-    # Other experiments keep what is assumed.
-    other = load_costs(config, {"another": {"training": 10.0, "evaluation": 40.0}})
-    done = work.finetune(Case(names, study.catalogue, other, experiment))
-    assert seconds(done, other, gpu=True, loaders=10**9) == found[None][0]
+        return [seconds(done, costs, device="cpu", loaders=10**9) for done in steps]
+
+    images, assumed = 15 * 1080, taken(None)
+    slow, fast = taken(rates(5.0)), taken(rates(10.0))
+    assert slow[0] - fast[0] == pytest.approx(images / 5 - images / 10)
+    assert slow[1] == fast[1] > assumed[1]
+    # A rate holds for its precision, and for its model.
+    assert taken(rates(5.0, "bf16")) == assumed
+    assert taken(rates(5.0, "bf16"), "bf16") == slow
+    assert taken({"cpu": {"another": rates(5.0)["cpu"]["mini-clip"]}}) == assumed
 
 
 def test_a_plan_measures(workflow, monkeypatch, capsys):
@@ -125,18 +110,27 @@ def test_a_plan_measures(workflow, monkeypatch, capsys):
 
     def measured(study, device, seconds, report):
         asked.append((device, seconds))
-        return dict.fromkeys(study.experiments, Rates(training=7.0 / len(asked), evaluation=9.0))
+        rate = Rate(train=7.0 / len(asked), evaluate=9.0, source="for a test")
+        return dict.fromkeys(networks_of(study), rate)
 
     monkeypatch.setattr(measuring, "measure_study", measured)
     for words in (["--measure"], ["--measure", "4"]):
         assert main(["plan", "demo", "table4", *words, "--device", "cpu", "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
         hours.append({s["rule"]: s["hours"]["estimate"] for s in found["steps"]}["finetune"])
-    assert asked == [(CPU, 5.0), (CPU, 2.0)]
-    assert found["measured"]["device"] == "cpu"
-    assert found["measured"]["rates"]["mini-clip"]["training"] == 3.5
+    assert asked == [(CPU, 10.0), (CPU, 4.0)]
+    assert found["measured"]["cpu"]["mini-clip"]["train"] == 3.5
     assert hours[1] / hours[0] == pytest.approx(2, rel=0.01)
     assert "  mini-clip: 3.5 images a second in training, 9.0 in evaluation" in describe(found)
+
+
+def test_a_plan_may_be_for_another_device(workflow, monkeypatch, capsys):
+    monkeypatch.chdir(workflow)
+    gpu = {}
+    for device in ("cpu", "cuda"):
+        assert main(["plan", "demo", "table4", "--device", device, "--json"]) == 0
+        gpu[device] = json.loads(capsys.readouterr().out)["hours"]["gpu"]["estimate"]
+    assert gpu["cpu"] == 0 < gpu["cuda"]
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "x"])

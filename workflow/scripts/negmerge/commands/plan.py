@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: something in the study is wrong, or Snakemake cannot plan it.
     """
-    from negmerge.planning.plan import describe, make_plan
+    from negmerge.planning.describing import describe
+    from negmerge.planning.plan import make_plan
 
     how = {"device": options.device, "measured": options.measure}
     report = make_plan(options.study, options.target, **how)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +11,8 @@ from pathlib import Path
 from negmerge.errors import UserError
 
 LISTING = Path(__file__).with_name("listing.py")
+# The rules whose files come from the internet.
+FETCHING = ("download", "weights")
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +21,8 @@ class Job:
 
     Attributes:
         rule: what it does.
+        wildcards: for what, such as `experiment` and `task`.
+        threads: the cores that it takes.
         outputs: its files.
         to_do: whether it has still to run.
         estimate_s: how long it takes.
@@ -32,6 +36,8 @@ class Job:
     """
 
     rule: str
+    wildcards: dict[str, str]
+    threads: int
     outputs: tuple[str, ...]
     to_do: bool
     estimate_s: float
@@ -42,6 +48,16 @@ class Job:
     by_hand: str | None
     benchmark: str | None
     after: "tuple[Job, ...]"
+
+    @property
+    def fetches(self) -> bool:
+        """Whether its files come from the internet."""
+        return self.rule in FETCHING
+
+
+def gigabytes(jobs: Iterable[Job]) -> float:
+    """Add up what jobs write."""
+    return sum(job.disk_mb for job in jobs) / 1e3
 
 
 def require_workflow() -> None:

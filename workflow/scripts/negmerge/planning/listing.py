@@ -51,6 +51,8 @@ def _read(dag) -> list[dict]:
             found.append(
                 {
                     "rule": job.rule.name,
+                    "wildcards": dict(job.wildcards_dict),
+                    "threads": job.threads,
                     "outputs": [str(file) for file in job.output],
                     "to_do": bool(dag.reason(job)),
                     "estimate_s": job.resources.get("estimate_s", 0),

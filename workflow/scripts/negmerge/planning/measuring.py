@@ -1,4 +1,4 @@
-"""Images per second of a study's networks on this machine, on images of noise.
+"""Images per second of networks on this machine, on images of noise.
 
 A network trains by the loop and the recipe of fine-tuning, and passes images as evaluation does. No
 data set is needed: the images lie in memory, so loading them comes on top, see `estimates`.
@@ -6,7 +6,7 @@ data set is needed: the images lie in memory, so loading them comes on top, see 
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +18,14 @@ from negmerge.evaluation.accuracy import accuracy, predict
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.freezing import freeze
 from negmerge.models.image_encoder import ImageEncoder, image_tower
-from negmerge.models.tangent import TangentEncoder
 from negmerge.settings.compute import Compute
-from negmerge.settings.costs import Rates
+from negmerge.settings.costs import Rate
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.study import Study
 from negmerge.training import fit
 
-# What is measured does not depend on how many classes there are.
+# What is measured hardly depends on how many classes there are.
 CLASSES = 100
 # Steps before the clock starts: on a GPU, kernels are chosen there.
 WARM_UP = {"cpu": 1, "cuda": 3}
@@ -42,91 +41,81 @@ class Network:
     """A network as an experiment fine-tunes and evaluates it.
 
     Attributes:
-        row: of `config/models.yaml`.
         title: what errors and pages call it.
+        row: of `config/models.yaml`.
         recipe: how it is trained.
         passed: images in a pass of evaluation.
-        mode: `linear` in the tangent space of CLIP's image encoder, else `standard`.
         frozen: as for `models.freezing.freeze`.
     """
 
-    row: Mapping
     title: str
+    row: Mapping
     recipe: Recipe
-    passed: int = 500
-    mode: str = "standard"
-    frozen: str = "nothing"
+    passed: int
+    frozen: str
 
     def build(self) -> tuple[nn.Module, Tensor | None]:
         """Return the network with random weights, and a head if it is CLIP's image encoder."""
         if "kind" in self.row["architecture"]:
             return build_classifier(self.row, CLASSES), None
-        network = ImageEncoder(image_tower(self.row))
-        if self.mode == "linear":
-            network = TangentEncoder(network.visual, network.state_dict())
-        size = self.row["size"]
+        network, size = ImageEncoder(image_tower(self.row)), self.row["size"]
         features = network(torch.zeros(1, 3, size, size)).shape[1]
         return network, functional.normalize(torch.randn(CLASSES, features), dim=1)
 
 
+def networks_of(study: Study) -> dict[str, Network]:
+    """Return the networks of a study by model, each as the first of its experiments has it."""
+    found: dict[str, Network] = {}
+    for experiment in study.experiments.values():
+        found.setdefault(experiment.model, _network(experiment, study))
+    return found
+
+
+def _network(experiment: Experiment, study: Study) -> Network:
+    given = experiment.finetune.model_dump() if experiment.finetune else {}
+    recipe = Recipe.model_validate(given | {"epochs": 1})
+    row = study.catalogue.models[experiment.model].model_dump()
+    return Network(experiment.model, row, recipe, experiment.eval_batch_size, experiment.freeze)
+
+
 def measure_study(
     study: Study, device: torch.device, seconds: float, report: Callable[[str], None]
-) -> dict[str, Rates]:
-    """Measure the networks of a study's experiments, equal ones once.
+) -> dict[str, Rate]:
+    """Measure the networks of a study.
 
     Args:
         study: the study.
-        device: where to measure; on the CPU one thread computes, as in most jobs.
-        seconds: for training, and for evaluation.
+        device: where to measure.
+        seconds: for each network.
         report: takes a line for each network.
 
     Returns:
-        The rates by experiment.
+        The rates by model.
 
     Raises:
         UserError: as `measure`.
     """
-    found: dict[str, Rates] = {}
-    known: list[tuple[Network, Rates]] = []
-    for name, experiment in study.experiments.items():
-        network = network_of(experiment, study)
-        rates = next((rates for other, rates in known if _alike(other, network)), None)
-        if rates is None:
-            rates = measure(network, study.compute, device, seconds)
-            known.append((network, rates))
-            report(f"measured {name}: {rates.training:.3g} images/s in training")
-        found[name] = rates
+    found = {}
+    for name, network in networks_of(study).items():
+        report(f"measuring {name} on {device} for about {seconds:g} s")
+        found[name], _ = measure(network, study.compute, device, seconds)
     return found
 
 
-def network_of(experiment: Experiment, study: Study) -> Network:
-    """Return the network of an experiment."""
-    recipe = experiment.finetune and experiment.finetune.model_dump(exclude={"epochs"})
-    return Network(
-        study.catalogue.models[experiment.model].model_dump(),
-        experiment.model,
-        Recipe.model_validate({**(recipe or {}), "epochs": 1}),
-        experiment.eval_batch_size,
-        getattr(experiment, "mode", "standard"),
-        experiment.freeze,
-    )
-
-
-def _alike(one: Network, other: Network) -> bool:
-    """Whether two networks take the same time: the images' augmentation is not measured."""
-    plain = {"augmentation": None}
-    one, other = (replace(n, recipe=n.recipe.model_copy(update=plain)) for n in (one, other))
-    return one == other
-
-
-def measure(network: Network, compute: Compute, device: torch.device, seconds: float) -> Rates:
+def measure(
+    network: Network, compute: Compute, device: torch.device, seconds: float
+) -> tuple[Rate, float | None]:
     """Measure how many images a second a network trains on and passes.
 
     Args:
         network: what to measure.
         compute: how it is computed.
         device: where.
-        seconds: for training, and again for evaluation, beside a few steps before the clock starts.
+        seconds: half for training and half for evaluation, beside the steps before the clock
+            starts.
+
+    Returns:
+        The rates, and the megabytes of a GPU that were in use at most; None on the CPU.
 
     Raises:
         UserError: a batch does not fit into the memory of a GPU.
@@ -135,27 +124,36 @@ def measure(network: Network, compute: Compute, device: torch.device, seconds: f
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     try:
-        built, head = network.build()
-        built = tuned(built.to(device), compute)
-        head = head if head is None else head.to(device)
-        freeze(built, network.frozen)
-        recipe, size = network.recipe, network.row["size"]
-        most = _most(built, size, device, seconds)
-        training = _Again(min(recipe.batch_size, most), size, device, seconds)
-
-        def loss(images: Tensor, labels: Tensor) -> Tensor:
-            return functional.cross_entropy(predict(built, head, images), labels)
-
-        fit(built, training, STEPS, loss, recipe, device, _silent, fused=compute.fused)
-        rate = training.rate()
-        evaluation = _Again(min(network.passed, most), size, device, seconds)
-        accuracy(built, head, evaluation, device)
-        return Rates(training=rate, evaluation=evaluation.rate(), megabytes=_peak(device))
+        train, evaluate = _rates(network, compute, device, seconds / 2)
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"{network.title}: batches of {network.recipe.batch_size} to train and "
             f"{network.passed} to evaluate do not fit into the memory of {device}"
         ) from error
+    source = f"measured on {device} for {seconds:g} s"
+    rate = Rate(train=train, evaluate=evaluate, source=source, precision=compute.precision)
+    return rate, torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else None
+
+
+def _rates(
+    network: Network, compute: Compute, device: torch.device, seconds: float
+) -> tuple[float, float]:
+    built, head = network.build()
+    built = tuned(built.to(device), compute)
+    head = head if head is None else head.to(device)
+    freeze(built, network.frozen)
+    recipe, size = network.recipe, network.row["size"]
+    most = _most(built, size, device, seconds)
+
+    def loss(images: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(predict(built, head, images), labels)
+
+    training = _Again(min(recipe.batch_size, most), size, device, seconds)
+    fit(built, training, STEPS, loss, recipe, device, _silent, fused=compute.fused)
+    train = training.rate()
+    passing = _Again(min(network.passed, most), size, device, seconds)
+    accuracy(built, head, passing, device)
+    return train, passing.rate()
 
 
 @torch.no_grad()
@@ -197,11 +195,6 @@ class _Again:
     def _wait(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
-
-
-def _peak(device: torch.device) -> float | None:
-    """Return the most memory of a GPU that was in use, in megabytes."""
-    return torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else None
 
 
 def _silent(line: str) -> None:

@@ -84,9 +84,8 @@ class Gap(TableKind):
             "retain, forget and test accuracy and the attack, in points, of the means shown; the "
             "mean of the trials' own gaps is in the CSV file.",
             "Membership attack: share of forget images that a support vector classifier, trained "
-            "on the true class's probability of as many retain as test images, takes for unseen. "
-            "The other features are in the CSV file; m_entropy_official has the mistake of the "
-            "SalUn code, m_entropy does not.",
+            "on the true class's probability of as many retain as test images, takes for unseen."
+            + _other_features(cells),
             *_thinned(cells),
             "data used: the training images that the method itself reads, also where the model was "
             "left alone in the end. Choosing a coefficient also reads retain images.",
@@ -97,6 +96,17 @@ class Gap(TableKind):
             "trained on.",
             *choice_notes(cells),
         ]
+
+
+def _other_features(cells) -> str:
+    """Say where the attack by other features is, if the study measures it."""
+    others = cells.loc[cells["metric"].str.startswith("mia_"), "value"]
+    if others.isna().all():
+        return ""
+    return (
+        " The other features are in the CSV file; m_entropy_official has the mistake of the SalUn "
+        "code, m_entropy does not."
+    )
 
 
 def _thinned(cells) -> list[str]:

@@ -72,6 +72,7 @@ class ZeroShot:
         found: Outputs,
         batch_size: int,
         relearning: Mapping | None,
+        attack: str | None,
         seed: int,
     ) -> tuple[dict, dict]:
         """Return nothing: there are only the accuracies."""

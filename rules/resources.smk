@@ -30,7 +30,8 @@ def case(wildcards):
     return Case(dict(wildcards.items()), catalogue(), costs, experiment(wildcards), computing)
 
 
-costs = checked(load_costs)(ROOT / "config")
+# `negmerge plan --measure` gives what it measured.
+costs = checked(load_costs)(ROOT / "config", config.get("measured"))
 asked = Estimates(case, gpus, costs)
 
 

@@ -14,6 +14,11 @@ def describe(plan: dict) -> Iterator[str]:
         "Hours are rough estimates, from config/costs.yaml. A job may take "
         f"{margin:g} times its estimate, and {start:g} minutes."
     )
+    for device, rates in plan["measured"].items():
+        yield f"Measured here, on {device}, in place of what it says of networks:"
+        for name, rate in rates.items():
+            speed = f"{_number(rate['train'])} images a second in training"
+            yield f"  {name}: {speed}, {_number(rate['evaluate'])} in evaluation"
     yield ""
     rows = [["step", "jobs", "to do", "hours", "", "limits", "longest", "GB"]]
     for step in plan["steps"]:

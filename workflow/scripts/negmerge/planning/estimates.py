@@ -46,7 +46,7 @@ def _computing(work: Work, costs: Costs, device: Device) -> float:
     """Return the seconds of passes through networks."""
     flops = (getattr(device.flops, work.precision) or device.flops.fp32).value
     rate = device.rates.get(work.network)
-    if rate is not None and work.precision == "fp32":
+    if rate is not None and work.precision == rate.precision:
         return work.trained / rate.train + work.passed / rate.evaluate + work.flops / flops
     images = work.trained * costs.training.value + work.passed
     return (images * work.gflop * 1e9 + work.flops) / flops

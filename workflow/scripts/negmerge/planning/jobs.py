@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,13 +74,17 @@ def require_workflow() -> None:
         raise UserError("no Snakefile in this folder; run the command in the workflow's folder")
 
 
-def list_jobs(files: list[str]) -> list[Job]:
+def list_jobs(files: list[str], config: Mapping[str, object] | None = None) -> list[Job]:
     """List the jobs behind some files, each after those that it needs; nothing is run.
+
+    Args:
+        files: the files.
+        config: what stands in place of keys of `config.yaml`.
 
     Raises:
         UserError: what Snakemake, or a rule of the workflow, says is wrong.
     """
-    command = [sys.executable, "-P", str(LISTING), *files]
+    command = [sys.executable, "-P", str(LISTING), json.dumps(config or {}), *files]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.splitlines() or ["Snakemake failed and did not say why"])[-1]

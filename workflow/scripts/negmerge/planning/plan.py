@@ -21,7 +21,14 @@ REPORT = "report"
 CORES = (2, 8)
 
 
-def make_plan(name: str, wanted: str = REPORT, config: str | Path = "config") -> dict:
+def make_plan(
+    name: str,
+    wanted: str = REPORT,
+    config: str | Path = "config",
+    *,
+    device: str | None = None,
+    measured: float | None = None,
+) -> dict:
     """Plan a study, or a part of it, without running anything.
 
     It must run in the folder of the workflow, since Snakemake lists the jobs.
@@ -30,6 +37,9 @@ def make_plan(name: str, wanted: str = REPORT, config: str | Path = "config") ->
         name: the study's name.
         wanted: `report`, a table, a figure, or a path as Snakemake takes it.
         config: the configuration folder.
+        device: where jobs compute, in place of what configuration and study say.
+        measured: for how many seconds to train and evaluate each of the study's networks here; its
+            rates count then. Without `device`, on a GPU if there is one.
 
     Returns:
         What `describe` prints, as JSON values.
@@ -38,11 +48,15 @@ def make_plan(name: str, wanted: str = REPORT, config: str | Path = "config") ->
         UserError: a mistake in a name or a file, or what Snakemake says is wrong.
     """
     require_workflow()
-    study, costs = load_study(config, name, options=False), load_costs(config)
+    study, rates = load_study(config, name, options=False), {}
     files = targets(study, name, wanted)
+    if measured:
+        device, rates = _measure(study, device, measured)
+    costs = load_costs(config, rates)
+    given = {"device": device} if device else {}
     if sys.stderr.isatty():
         print("asking Snakemake; a study of thousands of jobs takes a while", file=sys.stderr)
-    jobs = list_jobs(files)
+    jobs = list_jobs(files, given | {"measured": rates})
     missing, prices = missing_models(study, jobs), Prices(study, costs)
     to_do, on_gpu = [job for job in jobs if job.to_do], any(job.gpu for job in jobs)
     return {
@@ -58,7 +72,22 @@ def make_plan(name: str, wanted: str = REPORT, config: str | Path = "config") ->
         "missing": by_hand(missing) if missing else None,
         "unknown": unknown_sizes(study, costs, jobs),
         "limit": costs.limit.model_dump(),
+        "measured": rates,
     }
+
+
+def _measure(study: Study, device: str | None, seconds: float) -> tuple[str, dict]:
+    """Measure the networks of a study; return the device, and the rates by device and model."""
+    # Here, since other plans need no torch.
+    import torch
+
+    from negmerge.devices import find_device
+    from negmerge.planning.measuring import measure_study
+
+    found = find_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    torch.set_num_threads(1)
+    rates = measure_study(study, found, seconds, lambda line: print(line, file=sys.stderr))
+    return found.type, {found.type: {name: rate.model_dump() for name, rate in rates.items()}}
 
 
 def add_up(jobs: Sequence[Job]) -> dict:

@@ -1,6 +1,8 @@
 """The numbers behind estimates, read from `config/costs.yaml`, each with where it comes from."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -16,11 +18,18 @@ class Assumption(Settings):
 
 
 class Rate(Settings):
-    """Images of a network per second, in float32."""
+    """Images of a network per second."""
 
     train: Positive = Field(description="In training steps.")
     evaluate: Positive = Field(description="In passes without gradients.")
     source: str = Field(min_length=8, description="Who measured it.")
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32", description="The `precision` of `compute` for which it holds."
+    )
+
+
+# By device and model, the keys of `Rate`.
+Measured = Mapping[str, Mapping[str, Mapping]]
 
 
 class Flops(Settings):
@@ -97,10 +106,19 @@ class Costs(Settings):
         return self
 
 
-def load_costs(config: str | Path) -> Costs:
+def load_costs(config: str | Path, measured: Measured | None = None) -> Costs:
     """Read the numbers from a configuration folder.
+
+    Args:
+        config: the folder.
+        measured: the rates of models by device, where they were measured anew.
 
     Raises:
         UserError: no such file, or what is wrong in it, in one line.
     """
-    return read_yaml(Path(config) / "costs.yaml", Costs)
+    costs = read_yaml(Path(config) / "costs.yaml", Costs)
+    devices = dict(costs.devices)
+    for name, rates in (measured or {}).items():
+        known = devices[name].rates | {m: Rate.model_validate(dict(r)) for m, r in rates.items()}
+        devices[name] = devices[name].model_copy(update={"rates": known})
+    return costs.model_copy(update={"devices": devices})

@@ -41,8 +41,10 @@ class Classifier:
         self.roles: list[str] = settings["roles"]
         self._model, self._files, self._device = settings["model"], files, device
         self._compute = Compute.model_validate(settings.get("compute", {}))
-        self._training = Images(files["images"], "train")
-        self._test = Images(files["images"], "test")
+        drafts = self._compute.drafts
+        self._training, self._test = (
+            Images(files["images"], split, drafts) for split in ("train", "test")
+        )
         self._split = read_split(files["split"], len(self._training), len(self._test))
 
     def network(self, state: State, where: str) -> nn.Module:

@@ -8,11 +8,12 @@ from negmerge.planning import work
 from negmerge.planning.case import Case, Work
 from negmerge.planning.estimates import LOADERS, spent
 from negmerge.planning.jobs import Job
+from negmerge.settings.compute import PRESETS
 from negmerge.settings.costs import Costs
 from negmerge.settings.study import Study
 
 # The precision of the preset `fast` of `compute`.
-FAST = "bf16"
+FAST = PRESETS["fast"]["precision"]
 
 
 class Prices:

@@ -161,10 +161,10 @@ def unknown_sizes(study: Study, costs: Costs, jobs: Iterable[Job]) -> list[str]:
     models = {one.model for name, one in study.experiments.items() if name in named}
     found = [f"model {name}" for name in sorted(models) if known.models[name].cost is None]
     for name in filter(named.__contains__, study.datasets):
-        if name not in costs.image_bytes:
+        if name not in costs.image_bytes and not known.datasets[name].listed:
             found.append(f"images of {name}")
-        files = known.datasets[name].downloads.values()
-        found += [f"{name}/{file.name}" for file in files if file.bytes is None]
+        files = known.datasets[name].all_downloads.values()
+        found += [f"{name}/{f.name}" for f in files if f.size is None and f.name in named]
     return found
 
 

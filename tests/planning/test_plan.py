@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from negmerge.cli import main
+from negmerge.planning.chains import behind, longest_chain, makespan
+from negmerge.planning.describing import describe
 from negmerge.planning.jobs import Job
-from negmerge.planning.plan import describe, longest_chain
 
 
 @pytest.fixture
@@ -152,16 +153,35 @@ def test_a_plan_says_what_took_how_long_and_what_may_go(plan, dropped):
     assert ("of which 7.0 GB are deleted as soon as no job needs them" in disk) == bool(dropped)
 
 
-def test_the_longest_chain_follows_the_files():
-    def job(name, seconds, *after):
-        return Job(name, (name,), True, seconds, 1, 0, False, False, None, None, after)
+def job(name, seconds, *after, threads=1):
+    """A job that makes a file of its name."""
+    return Job(name, {}, threads, (name,), True, seconds, 1, 0, False, False, None, None, after)
 
+
+def test_the_longest_chain_follows_the_files():
     short, long = job("short", 1), job("long", 5)
     both, other = job("both", 2, short, long), job("other", 6)
     assert longest_chain([short, long, both, other]) == [long, both]
     # What is done takes no time any more.
     assert longest_chain([short, both, other]) == [other]
     assert longest_chain([]) == []
+
+
+def test_jobs_share_cores():
+    first, second = job("first", 3), job("second", 5)
+    last = job("last", 2, first)
+    assert [makespan([first, second, last], cores) for cores in (1, 2, 8)] == [10, 5, 5]
+    wide = job("wide", 4, threads=2)
+    # One that takes more cores than there are takes all of them.
+    assert [makespan([second, wide, last], cores) for cores in (1, 2, 3)] == [11, 9, 6]
+    assert makespan([], 2) == 0
+
+
+def test_what_a_file_needs_is_behind_it():
+    first, second = job("first", 3), job("second", 5)
+    last = job("last", 2, first)
+    assert behind([first, second, last], {"last", "other"}) == [last, first]
+    assert behind([first, second, last], {"other"}) == []
 
 
 @pytest.mark.parametrize(

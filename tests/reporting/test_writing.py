@@ -91,6 +91,12 @@ def test_markup_in_labels_is_escaped():
     assert r"\caption{100 \% \& more}" in latex(printed(scores, rows=rows, title="100 % & more"))
 
 
+def test_a_note_of_the_study_stands_last(scores):
+    found = printed(scores, note="Smaller than in the paper: all.").notes
+    assert found[-1] == "Smaller than in the paper: all."
+    assert found[:-1] == printed(scores, note=None).notes == printed(scores).notes
+
+
 def test_escape_of_latex():
     assert escape(r"\a{b}_c^#$~") == (
         r"\textbackslash{}a\{b\}\_c\textasciicircum{}\#\$\textasciitilde{}"

@@ -45,6 +45,14 @@ def finite(text: str) -> float:
     return number
 
 
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    number = finite(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
 def count(text: str) -> int:
     """Read a whole number from 1 on."""
     if not (text.isascii() and text.isdigit() and int(text)):

@@ -93,10 +93,16 @@ def accuracy(role: str) -> Callable[[Mapping, Mapping | None], Number]:
 
 
 def attack(feature: str) -> Callable[[Mapping, Mapping | None], Number]:
-    """Return a metric's function that reads an attack, in percent of the forget images."""
+    """Return a metric's function that reads an attack, in percent of the forget images.
+
+    A study may leave out all features but the one that the papers report.
+    """
 
     def of(record: Mapping, _: Mapping | None) -> Number:
-        share = record["membership"][feature]
+        found = record["membership"]
+        share = found[feature] if feature == MIA else found.get(feature)
+        if share is None:
+            return Number(None)
         return Number(share, _variance(share / 100, record["forget"]["n"]))
 
     return of

@@ -55,7 +55,8 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
             "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
             "cells are in the CSV file."
         )
-    return [*lines, *table.get("differs", []), *_paper_notes(table, kind.about_paper)]
+    lines += [*table.get("differs", []), *_paper_notes(table, kind.about_paper)]
+    return lines + ([table["note"]] if table.get("note") else [])
 
 
 def _averaged(label: str, cells: pd.DataFrame, images: str) -> str:

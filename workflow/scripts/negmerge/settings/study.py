@@ -9,7 +9,7 @@ from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
-from negmerge.settings.compute import Compute
+from negmerge.settings.compute import Chosen
 from negmerge.settings.extends import Extension, read_study
 from negmerge.settings.recipe import FileName
 from negmerge.settings.tables import Figure, Table
@@ -35,7 +35,11 @@ class Study(Extension):
         description="The device that the study was designed for; `device` in config.yaml, or "
         "`--config device=cuda`, overrides it.",
     )
-    compute: Compute = Field(Compute(), description="How exactly and how fast.")
+    compute: Chosen = Field(
+        "exact",
+        validate_default=True,
+        description="How exactly and how fast: a preset, or keys that differ from one.",
+    )
     experiments: dict[FileName, Experiment] = Field(min_length=1, description="By name.")
     tables: dict[FileName, Table] = Field({}, description="By file name.")
     figures: dict[FileName, Figure] = Field({}, description="By file name.")

@@ -125,9 +125,8 @@ def measure_notes(cells) -> list[str]:
 
     return [
         "Membership attack: share of forget images that a support vector classifier, trained "
-        "on the true class's probability of as many retain as test images, takes for unseen. "
-        "The other features are in the CSV file; m_entropy_official has the mistake of the "
-        "SalUn code, m_entropy does not.",
+        "on the true class's probability of as many retain as test images, takes for unseen."
+        + _other_features(cells),
         *_thinned(cells),
         *_class_notes(cells),
         "data used: the training images that the method itself reads, also where the model was "
@@ -148,6 +147,17 @@ def _class_notes(cells) -> list[str]:
         "Classes are forgotten: test accuracy is that of the other classes, and the attack learns "
         "from their test images; the test images of forgotten classes have a column of their own."
     ]
+
+
+def _other_features(cells) -> str:
+    """Say where the attack by other features is, if the study measures it."""
+    others = cells.loc[cells["metric"].str.startswith("mia_"), "value"]
+    if others.isna().all():
+        return ""
+    return (
+        " The other features are in the CSV file; m_entropy_official has the mistake of the SalUn "
+        "code, m_entropy does not."
+    )
 
 
 def _thinned(cells) -> list[str]:

@@ -125,6 +125,12 @@ class Classifier(Experiment):
         "measured anew on retain images.",
     )
     relearn: Relearn | None = Field(Relearn(), description="Relearn time; null: not measured.")
+    attack: Literal["confidence", "all"] = Field(
+        "all",
+        description="Features by which the membership attack judges the scored models: the one "
+        "that papers report and tables show, or all six of SalUn's code, which takes ten times as "
+        "long. Coefficients are chosen by the first.",
+    )
     seeds: Seeds = Field(Seeds(), description="Seeds of single levels.")
     selection: RetainSelection = Field(
         RetainSelection(), description="How the coefficient is chosen."
@@ -223,6 +229,11 @@ class Classifier(Experiment):
     def relearning(self) -> dict | None:
         """The settings of relearning, if it is measured."""
         return self.relearn and self.relearn.model_dump()
+
+    @property
+    def attack_features(self) -> str:
+        """The features by which the membership attack judges what is scored."""
+        return self.attack
 
     def seed_for(self, level: str) -> int | None:
         """The seed of a level of randomness, if it has one of its own."""

@@ -106,6 +106,8 @@ class ZeroShot(Experiment):
         for role, dataset in self.roles(task).items():
             sizes = part_sizes(known, dataset)
             found[role] = {purpose: sizes.get(part, 0) for purpose, part in PARTS.items()}
+            if self.selection.images is not None:
+                found[role]["select"] = min(found[role]["select"], self.selection.images)
         return found
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:

@@ -32,6 +32,7 @@ rule evaluate:
         data_used=of_method("data_used"),
         re_estimates=re_estimates,
         relearning=setting("relearning"),
+        attack=setting("attack_features"),
         seed=task_seed("evaluation"),
         torch_threads=1,
     message:

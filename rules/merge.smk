@@ -86,8 +86,8 @@ rule sparsity:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=minutes(work.compare),
-        estimate_s=seconds(work.compare),
+        runtime=minutes(work.sparsity),
+        estimate_s=seconds(work.sparsity),
     params:
         code=code("sparsity"),
         freeze=setting("freeze"),
@@ -115,8 +115,8 @@ rule signs:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=minutes(work.compare),
-        estimate_s=seconds(work.compare),
+        runtime=minutes(work.signs),
+        estimate_s=seconds(work.signs),
     params:
         code=code("signs"),
     message:

@@ -1,7 +1,8 @@
 # Look-ups of what a job asks of the machine, and of what decides that it runs again: seeds and code.
 from negmerge.dependencies import code_digest
 from negmerge.planning import work
-from negmerge.planning.estimates import Estimates
+from negmerge.planning.case import Case
+from negmerge.planning.estimates import LOADERS, Estimates
 from negmerge.seeds import derive_seed
 from negmerge.settings.costs import load_costs
 
@@ -12,8 +13,8 @@ def gpus(wildcards):
 
 
 def with_loaders(torch_threads):
-    """A look-up of threads: four processes load images for a GPU, if no `set-threads` says else."""
-    return checked(lambda wildcards: torch_threads + 4 * gpus(wildcards))
+    """A look-up of threads: processes load images for a GPU, as many if no `set-threads` says else."""
+    return checked(lambda wildcards: torch_threads + LOADERS * gpus(wildcards))
 
 
 def growing(mem_mb):
@@ -23,11 +24,14 @@ def growing(mem_mb):
 
 @checked
 def case(wildcards):
-    chosen = experiment(wildcards) if "experiment" in wildcards.keys() else None
-    return work.Case(dict(wildcards.items()), catalogue(), costs, chosen)
+    if "experiment" not in wildcards.keys():
+        return Case(dict(wildcards.items()), catalogue(), costs)
+    computing = study(wildcards).compute.precision
+    return Case(dict(wildcards.items()), catalogue(), costs, experiment(wildcards), computing)
 
 
-costs = checked(load_costs)(ROOT / "config")
+# `negmerge plan --measure` gives what it measured.
+costs = checked(load_costs)(ROOT / "config", config.get("measured"))
 asked = Estimates(case, gpus, costs)
 
 

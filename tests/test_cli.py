@@ -189,7 +189,7 @@ def test_mistakes_end_in_one_line(pool, capsys, words, message):
         (("negate", "b", "v", "nan", "-o", "x"), "'nan' is not a finite number"),
         (
             ("unlearn", "b", "v", "-o", "x", "--evaluate", "e", "--timeout", "0"),
-            "'0' is not a time above zero, in seconds",
+            "'0' is not a number above 0",
         ),
         *(
             (("merge", "uniform", "v1", "-o", "x", "--threads", count), "not a whole number from 1")

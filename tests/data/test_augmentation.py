@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
+from timm.data import create_transform
 from torchvision import transforms
 from torchvision.transforms import ToTensor
 
@@ -64,15 +65,38 @@ def test_intensities_are_normalised(size):
         assert found.std(dim=(1, 2)).max() < 1e-5
 
 
+@pytest.mark.parametrize("interpolation", ["bicubic", "random"])
+@pytest.mark.parametrize("normalisation", [(MEAN, STD), ((0.0,) * 3, (1.0,) * 3)])
+def test_numbers_and_pixels_are_timm_s(interpolation, normalisation):
+    mean, std = normalisation
+    settings = {"crop_scale": [0.08, 1.0], "flip": 0.5, "interpolation": interpolation}
+    official = create_transform(
+        16, True, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), hflip=0.5, color_jitter=None,
+        auto_augment="rand-m5-n2-mstd0.5", interpolation=interpolation, mean=mean, std=std,
+    )  # fmt: skip
+    ours = training_transform(
+        Augmentation(randaugment="rand-m5-n2-mstd0.5", **settings), 16, mean, std
+    )
+    for number in range(20):
+        found = []
+        for transform in (ours, official):
+            seed(number)
+            found.append(transform(picture()))
+            found.append([random.random(), np.random.rand(), torch.rand(1)])
+        assert torch.equal(found[0], found[2])
+        assert found[0].stride() == found[2].stride()
+        assert found[1] == found[3]
+
+
 def test_no_colour_jitter_and_no_erasing():
-    plain = ["RandomResizedCropAndInterpolation", "MaybeToTensor", "Normalize"]
+    plain = ["CropOfDraft", "Normalise"]
     assert steps() == plain
     assert steps(flip=0.5) == [plain[0], "RandomHorizontalFlip", *plain[1:]]
     assert steps(randaugment="rand-m5-n2-mstd0.5") == [plain[0], "RandAugment", *plain[1:]]
 
 
 def test_crops_keep_the_share_of_the_area_that_is_asked_for():
-    crop = training(crop_scale=[0.08, 1.0], crop_ratio=[0.5, 2.0]).transforms[0]
+    crop = training(crop_scale=[0.08, 1.0], crop_ratio=[0.5, 2.0]).transforms[0].crop
     assert (crop.scale, crop.ratio) == ((0.08, 1.0), (0.5, 2.0))
     whole = training(crop_scale=[1.0, 1.0], crop_ratio=[1.0, 1.0])
     image = picture((16, 16))
@@ -207,3 +231,24 @@ def test_numbers_and_pixels_are_torchvision_s(sides, size, numbers, padding, fli
     for one, other in zip(*found, strict=True):
         assert torch.equal(one, other)
         assert one.stride() == other.stride()
+
+
+@given(
+    count=st.integers(1, 5),
+    size=st.integers(1, 20),
+    seeds=st.lists(st.integers(0, 2**32 - 1), min_size=5, max_size=5),
+    padding=st.integers(0, 6),
+    flip=st.sampled_from([0.0, 0.3, 1.0]),
+    normalisation=st.sampled_from([(MEAN, STD), PLAIN]),
+)
+def test_a_batch_gives_what_its_images_give_one_by_one(
+    count, size, seeds, padding, flip, normalisation
+):
+    pixels = np.random.default_rng(count).integers(0, 256, (count, size, size, 3), np.uint8)
+    transform, expected = SmallTransform(size, *normalisation, padding, flip), []
+    for number, image in zip(seeds, pixels, strict=False):
+        torch.manual_seed(number)
+        expected.append(transform(Image.fromarray(image)))
+    found = transform.of_batch(pixels.transpose(0, 3, 1, 2), seeds[:count])
+    assert torch.equal(found, torch.stack(expected))
+    assert found.is_contiguous()

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from negmerge.data import fitting
+from negmerge.data import images as images_module
 from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.images import Images
 from negmerge.data.loading import (
@@ -241,6 +243,42 @@ def test_thinned_items_keep_image_and_label(prepared):
     found = items.thinned(3)
     assert [label for _, label in map(found.__getitem__, range(3))] == [7, 6, 8]
     assert found[1][0].getpixel((0, 0))[0] == 21 * 5
+
+
+SMALL = [Augmentation(crop_scale=None), Augmentation(crop_scale=None, padding=2, flip=0.5)]
+
+
+@pytest.mark.parametrize("kept", [2**28, 0])
+@pytest.mark.parametrize("size", [8, 12])
+@pytest.mark.parametrize("augmentation", SMALL)
+def test_images_of_small_transforms_come_as_whole_batches(
+    prepared, monkeypatch, kept, size, augmentation
+):
+    monkeypatch.setattr(fitting, "KEPT_BYTES", kept)
+    items = Listed(Images(prepared, "train"), [5, 3, 30, 7, 7, 1, 2], first_label=4)
+    transform = training_transform(augmentation, size, MEAN, STD)
+    plain = evaluation_transform(size, MEAN, STD)
+    one_by_one = [items[number] for number in range(len(items))]
+    for _ in range(2):  # then out of memory
+        batches = TrainingBatches(items, transform, recipe(), 3)
+        assert_same(list(batches), list(TrainingBatches(one_by_one, transform, recipe(), 3)))
+        found = list(evaluation_batches(items, plain, 3))
+        assert_same(found, list(evaluation_batches(one_by_one, plain, 3)))
+        assert all(images.is_contiguous() for images, _ in found)
+
+
+def test_an_image_that_is_kept_is_decoded_once(prepared, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(
+        images_module, "decode", lambda content: decoded.append(1) or DECODE(content)
+    )
+    items = Listed(Images(prepared, "train"), [5, 3, 7])
+    transform = training_transform(SMALL[1], 8, MEAN, STD)
+    list(TrainingBatches(items, transform, recipe(epochs=3), 0))
+    assert len(decoded) == 3
+
+
+DECODE = images_module.decode
 
 
 def test_loader_processes_change_no_epoch(items):

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from negmerge.errors import UserError
 from negmerge.planning import work
-from negmerge.planning.estimates import Estimates, limit, seconds
-from negmerge.planning.work import Case, Work
+from negmerge.planning.case import Case, Work
+from negmerge.planning.estimates import Estimates, limit, seconds, spent
 from negmerge.settings.costs import load_costs
 from negmerge.settings.study import load_study
 
@@ -25,7 +26,7 @@ def work_of(config, step, wildcards, study="example"):
 
 def time_of(config, step, wildcards, loaders=0, study="example"):
     done = work_of(config, step, wildcards, study)
-    return seconds(done, load_costs(config), gpu=False, loaders=loaders)
+    return seconds(done, load_costs(config), device="cpu", loaders=loaders)
 
 
 @pytest.mark.parametrize(
@@ -62,10 +63,52 @@ def test_more_work_takes_longer(config, change_yaml, key, values, job):
 def test_the_seconds_of_a_job_are_those_of_its_costs(config):
     costs, cost = load_costs(config), load_study(config, "example").catalogue.models["mini-clip"]
     loading = costs.loading.per_image.value + cost.size**2 * costs.loading.per_pixel.value
-    step = 3 * cost.cost.gflop * 1e9 / costs.devices.cpu.flops.value
+    step = 3 * cost.cost.gflop * 1e9 / costs.devices["cpu"].flops.fp32.value
     moved = 3 * cost.cost.megabytes * 1e6 / costs.weights.value
-    expected = costs.devices.cpu.start.value + 15 * 1080 * (step + loading) + moved
+    expected = costs.devices["cpu"].start.value + 15 * 1080 * (step + loading) + moved
     assert time_of(config, *FINETUNE) == pytest.approx(expected)
+
+
+def test_a_measured_rate_takes_the_place_of_operations(config, change_yaml):
+    rate = {"train": 100.0, "evaluate": 400.0, "source": "measured for this test"}
+    done = work_of(config, *SWEEP), work_of(config, *FINETUNE)
+    change_yaml(config / "costs.yaml", "devices/cpu/rates", {"mini-clip": rate})
+    costs = load_costs(config)
+    found = [spent(one, costs, device="cpu", loaders=0)["computing"] for one in done]
+    assert found == pytest.approx([done[0].passed / 400, done[1].trained / 100])
+    # It was measured in float32.
+    other = replace(done[1], precision="bf16")
+    flops = costs.devices["cpu"].flops.fp32.value
+    assert spent(other, costs, device="cpu", loaders=0)["computing"] == pytest.approx(
+        3 * done[1].trained * done[1].gflop * 1e9 / flops
+    )
+
+
+def test_a_precision_has_the_operations_of_the_device(config):
+    costs, done = load_costs(config), Work(gflop=1.0, trained=1000, precision="bf16")
+    for name, precision in (("cuda", "bf16"), ("gpu-12gb", "bf16"), ("cpu", "fp32")):
+        flops = getattr(costs.devices[name].flops, precision).value
+        found = spent(done, costs, device=name, loaders=0)
+        assert found["computing"] == pytest.approx(3e12 / flops)
+
+
+def test_the_attack_takes_the_square_of_its_images(config, change_yaml):
+    def attack(step, names):
+        return work_of(config, step, RESNET | names).attack
+
+    evaluated, swept = (work.evaluate, {"method": "original"}), (work.sweep, {"vector": "negmerge"})
+    costs, before = load_costs(config).attack, attack(*evaluated)
+    # As many retain as test images.
+    assert before == pytest.approx(1000**2 * 4 * costs.all.value)
+    assert attack(*swept) > 0
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, "experiments/mini-resnet/attack", "confidence")
+    assert attack(*evaluated) == pytest.approx(before * costs.confidence.value / costs.all.value)
+    # Only the rule `gap` needs it to choose.
+    change_yaml(path, "experiments/mini-resnet/selection", {"rule": "retain"})
+    change_yaml(path, "tables", {})
+    assert attack(*swept) == 0
+    assert work_of(config, *SWEEP).attack == 0
 
 
 def test_loader_processes_hide_the_loading(config):
@@ -79,7 +122,7 @@ def test_a_job_asks_for_its_estimate_with_a_margin_and_more_with_each_attempt(co
     done = Work(fetched=60 * costs.network.value, written=1.5e6)
     asked = Estimates(lambda wildcards: None, lambda wildcards: 1, costs)
     wildcards = {"study": "demo"}
-    expected = 60 + round(costs.devices.cpu.start.value)
+    expected = 60 + round(costs.devices["cpu"].start.value)
     assert asked.seconds(lambda case: done)(wildcards, 1) == expected
     minutes = asked.minutes(lambda case: done)
     assert minutes(wildcards, 1, 1) == limit(expected, costs) > costs.limit.start.value + 3
@@ -97,13 +140,12 @@ def test_the_paper_s_pool_has_its_images(config):
     images = {"sun397": 40 * 17865, "cars": 70 * 7330, "resisc45": 40 * 17010,
               "eurosat": 40 * 21600, "svhn": 30 * 68257, "gtsrb": 40 * 23976,
               "mnist": 30 * 55000, "dtd": 100 * 3384}  # fmt: skip
-    flops = 0.0
+    trained = 0.0
     for task in experiment.task_names:
         for point in experiment.pool.changes:
             names = {"task": task, "point": point}
-            flops += work.finetune(Case(names, study.catalogue, costs, experiment)).flops
-    each = 3 * study.catalogue.models["ViT-B-32"].cost.gflop * 1e9
-    assert flops / each == pytest.approx(30 * sum(images.values()))
+            trained += work.finetune(Case(names, study.catalogue, costs, experiment)).trained
+    assert trained == 30 * sum(images.values())
 
 
 def test_linear_networks_take_twice_as_long(config):
@@ -112,7 +154,7 @@ def test_linear_networks_take_twice_as_long(config):
         work_of(config, work.finetune, names | {"experiment": one}, "paper")
         for one in ("vit-b-32", "vit-b-32-linear")
     ]
-    assert done[1].flops == 2 * done[0].flops
+    assert done[1].trained == 2 * done[0].trained
 
 
 def test_a_job_writes_states_as_large_as_the_model(config):
@@ -151,4 +193,11 @@ def test_what_is_not_known_is_taken_for_large(config, change_yaml):
 def test_every_number_has_a_source(config):
     text = (config / "costs.yaml").read_text()
     assert load_costs(config).image_bytes
-    assert text.count("value:") == text.count("source:")
+    rates = text.count("evaluate:")
+    assert text.count("value:") + rates == text.count("source:")
+
+
+def test_costs_have_both_devices(config, change_yaml):
+    change_yaml(config / "costs.yaml", "devices/cuda", None)
+    with pytest.raises(UserError, match=r"costs\.yaml: .*devices\.cuda is missing"):
+        load_costs(config)

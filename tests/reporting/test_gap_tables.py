@@ -94,6 +94,16 @@ def test_the_reference_stands_in_the_headings(scores):
     assert r"average gap (points) $\downarrow$" in latex(printed(scores))
 
 
+def test_a_study_may_leave_out_the_features_that_no_paper_reports(scores):
+    assert "The other features are in the CSV file" in " ".join(printed(scores).notes)
+    for record in scores:
+        record["membership"] = {"confidence": record["membership"]["confidence"]}
+    frame = cells(gap_table(), scores, {})
+    assert frame.loc[frame["metric"].str.startswith("mia_"), "value"].isna().all()
+    assert cell(frame, "original", "mia")["value"] == 0
+    assert "other features" not in " ".join(lay_out(gap_table(), frame).notes)
+
+
 def test_relearn_time_is_the_median_of_all_seeds_with_their_range(scores):
     table = printed(scores)
     assert column(table, "relearn time") == {

@@ -91,6 +91,12 @@ def test_markup_in_labels_is_escaped():
     assert r"\caption{100 \% \& more}" in latex(printed(scores, rows=rows, title="100 % & more"))
 
 
+def test_a_note_of_the_study_stands_last(scores):
+    found = printed(scores, note="Smaller than in the paper: all.").notes
+    assert found[-1] == "Smaller than in the paper: all."
+    assert found[:-1] == printed(scores, note=None).notes == printed(scores).notes
+
+
 def test_escape_of_latex():
     assert escape(r"\a{b}_c^#$~") == (
         r"\textbackslash{}a\{b\}\_c\textasciicircum{}\#\$\textasciitilde{}"
@@ -106,6 +112,14 @@ def test_every_latex_row_has_as_many_cells_as_the_table_has_columns(scores):
     assert {line.count("&") for line in body.split("\\\\")[:-1]} == {len(printed_table.headings)}
     assert printed_table.groups == [("B/32", 7), ("digits", 3)]
     assert r"\cmidrule(lr){2-8}\cmidrule(lr){9-11}" in text
+
+
+def test_what_images_from_mirrors_differ_in_is_a_note(scores):
+    note = "cars (mirror parquet): the order of the images is another one."
+    with_note = printed(scores, differs=[note])
+    assert f"- {note}" in markdown(with_note).splitlines()
+    assert note in latex(with_note)
+    assert note not in markdown(printed(scores))
 
 
 def test_sparsity_names_its_denominators():

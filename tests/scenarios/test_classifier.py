@@ -143,7 +143,7 @@ def test_with_fewer_retain_than_test_images_the_seed_draws_as_many_of_these(scen
     roles = [found[name] for name in ("retain", "test", "forget")]
     for seed in (0, 1):
         expected = membership_attack(*roles, seed=seed)
-        score, _ = scenario.scores(network, found, 8, None, seed)
+        score, _ = scenario.scores(network, found, 8, None, "all", seed)
         assert score["membership"] == expected
         assert score["membership_images"] == {
             "members": 4,
@@ -159,9 +159,12 @@ def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, netw
     found = outputs(scenario, network)
     attack = membership_attack(found["retain"], found["test"], found["forget"])
     assert len(attack) == 6
-    score, of_images = scenario.scores(network, found, 8, None, 0)
+    score, of_images = scenario.scores(network, found, 8, None, "all", 0)
     used = {"members": 10, "nonmembers": 10, "of_retain": 32, "of_test": 10}
     assert score == {"membership": attack, "membership_images": used}
+    published, same_images = scenario.scores(network, found, 8, None, "confidence", 0)
+    assert published["membership"] == {"confidence": attack["confidence"]}
+    assert same_images["forget_unseen"].tolist() == of_images["forget_unseen"].tolist()
     # The verdicts on single images make up the attack, and their confidences are what it saw.
     unseen = of_images["forget_unseen"]
     assert unseen.dtype == np.uint8
@@ -174,7 +177,7 @@ def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, netw
 
 def test_the_attack_can_be_made_again_from_the_outcomes_on_disk(scenario, network, tmp_path):
     found = outputs(scenario, network)
-    score, of_images = scenario.scores(network, found, 8, None, 0)
+    score, of_images = scenario.scores(network, found, 8, None, "all", 0)
     labels = {"experiment": "a", "task": "trial1", "method": "m", "rule": "gap"}
     write_outcomes(tmp_path / "m.safetensors", [outcomes_of(labels, found, of_images)])
     stored = {
@@ -198,7 +201,7 @@ def test_relearn_time_is_measured_against_the_original(scenario, files, network)
     found = outputs(scenario, network)
 
     def relearn(model, seed=0, **changes):
-        return scenario.scores(model, found, 8, settings | changes, seed)[0]["relearn"]
+        return scenario.scores(model, found, 8, settings | changes, "all", seed)[0]["relearn"]
 
     assert relearn(original) == {"epochs": [0, 0], "limit": 4, "target": target}
     state = {name: value.clone() for name, value in network.state_dict().items()}
@@ -223,7 +226,7 @@ def test_each_seed_of_relearning_has_another_order_of_the_images(scenario, netwo
     found = outputs(scenario, network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     settings = {"learning_rate": 0.05, "batch_size": 3, "epochs": 4, "seeds": 4}
-    score, _ = scenario.scores(network, found, 8, settings, 0)
+    score, _ = scenario.scores(network, found, 8, settings, "all", 0)
     assert score["relearn"]["epochs"] == [None] * 4
     assert len({tuple(order) for order in orders}) > 1
     assert len({tuple(sorted(order)) for order in orders}) == 1
@@ -238,7 +241,7 @@ def test_a_model_that_does_not_relearn_has_no_time(scenario, files, network):
         last.weight.zero_()
         last.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 99.0]))
     settings = {"learning_rate": 1e-9, "batch_size": 3, "epochs": 2, "seeds": 2}
-    score = scenario.scores(network, found, 8, settings, 0)[0]["relearn"]
+    score = scenario.scores(network, found, 8, settings, "all", 0)[0]["relearn"]
     assert score["target"] > 0
     assert score == {"epochs": [None, None], "limit": 2, "target": score["target"]}
 

@@ -8,6 +8,7 @@ from torch import nn
 from negmerge.devices import tuned
 from negmerge.jobs import compute
 from negmerge.settings.compute import Compute
+from negmerge.settings.study import load_study
 
 
 def network():
@@ -23,6 +24,8 @@ def _restore():
     yield
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.set_deterministic_debug_mode("default")
 
 
 def test_by_default_a_network_stays_as_it_is():
@@ -108,6 +111,58 @@ def test_a_job_starts_without_tf32():
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
-def test_an_unknown_precision_names_the_place(spoil):
-    found = spoil("compute", {"precision": "fp16"})
-    assert found == "compute.precision is 'fp16': input should be 'fp32', 'tf32' or 'bf16'"
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_job_is_deterministic_unless_the_study_says_else(wanted):
+    torch.backends.cudnn.benchmark = wanted
+    torch.set_deterministic_debug_mode("error")
+    tuned(network(), Compute(deterministic=wanted))
+    assert torch.get_deterministic_debug_mode() == (2 if wanted else 0)
+    assert torch.backends.cudnn.benchmark is not wanted
+
+
+FAST = {
+    "preset": "fast", "precision": "bf16", "channels_last": True, "compile": False, "fused": True,
+    "drafts": True, "deterministic": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        ("exact", Compute().model_dump()),
+        ("fast", FAST),
+        ({"preset": "fast", "compile": True, "precision": "fp32"},
+         FAST | {"compile": True, "precision": "fp32"}),
+        ({"fused": True}, Compute().model_dump() | {"fused": True}),
+    ],
+)  # fmt: skip
+def test_a_study_names_a_preset_or_keys_beside_it(config, change_yaml, given, keys):
+    change_yaml(config / "studies" / "example.yaml", "compute", given)
+    found = load_study(config, "example").compute
+    assert found.model_dump() == keys
+    # As a job reads it.
+    assert Compute.model_validate(found.model_dump()) == found
+
+
+def test_a_study_that_says_nothing_is_exact(config):
+    assert load_study(config, "example").compute == Compute() == Compute(preset="exact")
+
+
+def test_a_study_that_extends_another_may_name_another_preset(config):
+    (config / "studies" / "quick.yaml").write_text("extends: example\ncompute: fast\n")
+    assert load_study(config, "quick").compute.preset == "fast"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"precision": "fp16"},
+         "compute.precision is 'fp16': input should be 'fp32', 'tf32' or 'bf16'"),
+        ("quick", "compute is 'quick': input should be 'exact' or 'fast' or input should be a "
+         "valid dictionary"),
+        ({"preset": "quick"}, "compute.preset is 'quick': input should be 'exact' or 'fast'"),
+        ({"preset": ["fast"]}, "compute.preset is ['fast']: input should be 'exact' or 'fast'"),
+    ],
+)  # fmt: skip
+def test_what_is_no_way_to_compute_names_the_place(spoil, given, message):
+    assert spoil("compute", given) == message

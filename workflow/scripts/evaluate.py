@@ -20,8 +20,8 @@ with job(snakemake) as provenance:
         network = unlearned_network(
             scenario, inputs.base, choice, candidates, size, params.re_estimates
         )
-        how = {"batch_size": size, "relearning": params.relearning, "seed": params.seed}
-        return score(scenario, network, choice, device, loaders, **how)
+        how = {name: params[name] for name in ("relearning", "attack", "seed")}
+        return score(scenario, network, choice, device, loaders, batch_size=size, **how)
 
     records, outcomes = score_choices(
         choices(snakemake.wildcards, params.about, inputs.get("selected", [])),

@@ -45,11 +45,11 @@ def finite(text: str) -> float:
     return number
 
 
-def seconds(text: str) -> float:
-    """Read a time above zero."""
+def positive(text: str) -> float:
+    """Read a number above 0."""
     number = finite(text)
     if number <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time above zero, in seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
 
 
@@ -158,7 +158,7 @@ def add_evaluation(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=seconds,
+        type=positive,
         help="stop a run of CMD that takes longer; without it, it may take for ever",
     )
 

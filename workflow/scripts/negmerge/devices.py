@@ -31,6 +31,15 @@ def find_device(device: str | torch.device) -> torch.device:
     return found
 
 
+def deterministic(device: torch.device) -> None:
+    """Set torch up to give the same bits each time on one kind of machine, `tuned` to say else."""
+    # As `use_deterministic_algorithms`, which imports torch's compiler to tell it; see `tuned`.
+    torch.set_deterministic_debug_mode("warn" if device.type == "cuda" else "error")
+    # Else torch fills each new tensor before it is computed, which takes a tenth of the time.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    allow_tf32(False)
+
+
 def tuned(network: Network, settings: Compute) -> Network:
     """Set a network, and torch, up for the study's way to compute; names of weights stay.
 
@@ -39,6 +48,9 @@ def tuned(network: Network, settings: Compute) -> Network:
         settings: the study's.
     """
     allow_tf32(settings.precision == "tf32")
+    torch.backends.cudnn.benchmark = not settings.deterministic
+    if not settings.deterministic:
+        torch.set_deterministic_debug_mode("default")
     if settings.channels_last:
         network = network.to(memory_format=torch.channels_last)
     if settings.precision == "bf16":

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from negmerge.checkpoints.folders import STEMS, SUFFIXES, listed, missing
-from negmerge.errors import UserError
+from negmerge.errors import UserError, hide_secrets
 
 PART = r"\w[\w.-]*"
 # After the name of a repository, a folder or file in it may be named.
@@ -50,8 +50,10 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
             f"{repository}: no such file or folder, and models of the hub need the package "
             "huggingface_hub: pip install 'negmerge[hub]'"
         ) from None
+    download = hub.snapshot_download
+    hide_secrets("huggingface_hub")
     try:
-        cached = Path(hub.snapshot_download(repository, revision=revision, local_files_only=True))
+        cached = Path(download(repository, revision=revision, local_files_only=True))
         if _is_whole(cached / inside):
             return cached / inside
     except Exception:  # the library has many errors for what it does not find
@@ -59,7 +61,7 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
     try:
         names = hub.list_repo_files(repository, revision=revision)
         files = wanted(names, inside, repository)
-        folder = hub.snapshot_download(repository, revision=revision, allow_patterns=files)
+        folder = download(repository, revision=revision, allow_patterns=files)
     except UserError:
         raise
     except Exception as error:

@@ -7,8 +7,10 @@ from negmerge import arguments
 SUMMARY = "estimate what a study will take: jobs, hours, downloads and disk"
 EPILOG = (
     "Nothing is run. Snakemake lists the jobs with what their rules ask for; hours are\n"
-    "estimates, from config/costs.yaml. Call it in the folder with the Snakefile.\n\n"
-    "example:\n  negmerge plan paper table2"
+    "estimates, from config/costs.yaml. With --measure, each of the study's networks trains and\n"
+    "evaluates on images of noise for ten seconds first, and what it reached counts instead.\n"
+    "Call it in the folder with the Snakefile.\n\n"
+    "examples:\n  negmerge plan paper table2\n  negmerge plan demo --measure"
 )
 
 
@@ -22,6 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="report",
         help="a table, a figure, a path, or report, the default",
     )
+    parser.add_argument(
+        "--measure",
+        metavar="SECONDS",
+        type=arguments.positive,
+        nargs="?",
+        const=10.0,
+        help="measure each network here for so long, 10 s if no number follows",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        help="where jobs compute, in place of what configuration and study say",
+    )
     arguments.add_json(parser)
 
 
@@ -31,7 +46,9 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: something in the study is wrong, or Snakemake cannot plan it.
     """
-    from negmerge.planning.plan import describe, make_plan
+    from negmerge.planning.describing import describe
+    from negmerge.planning.plan import make_plan
 
-    report = make_plan(options.study, options.target)
+    how = {"device": options.device, "measured": options.measure}
+    report = make_plan(options.study, options.target, **how)
     arguments.print_report(options, report, describe(report))

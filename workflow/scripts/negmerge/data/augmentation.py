@@ -1,15 +1,16 @@
-"""Image transforms: from a PIL image to a normalised float32 tensor of (3, size, size)."""
+"""Image transforms: from an image to a normalised float32 tensor of (3, size, size)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from negmerge.data.fitting import Opened, cropped, fitted
 from negmerge.settings.recipe import Augmentation
 
-Transform = Callable[[Image.Image], Tensor]
+Transform = Callable[[Image.Image | Opened], Tensor]
 
 
 def training_transform(
@@ -34,7 +35,9 @@ def training_transform(
     # Here, since timm takes seconds to import and classifiers of small images do without it.
     from timm.data import create_transform
 
-    return create_transform(
+    from negmerge.data.drafts import CropOfDraft
+
+    transform = create_transform(
         input_size=size,
         is_training=True,
         auto_augment=augmentation.randaugment,
@@ -46,11 +49,37 @@ def training_transform(
         mean=tuple(mean),
         std=tuple(std),
     )
+    crop, *changes, _, _ = transform.transforms
+    # In place of timm's conversion and normalisation: the same numbers in half the time.
+    transform.transforms = [CropOfDraft(crop), *changes, Normalise(mean, std)]
+    return transform
 
 
 def evaluation_transform(size: int, mean: Sequence[float], std: Sequence[float]) -> Transform:
     """Build CLIP's transform without randomness: resize (bicubic), centre crop, normalise."""
     return SmallTransform(size, mean, std)
+
+
+class Normalise:
+    """From intensities of 0 to 255 to numbers of the given mean and standard deviation.
+
+    Args:
+        mean: as for `training_transform`.
+        std: likewise.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]):
+        self._mean, self._std = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
+        self._changes = bool(self._mean.any() or (self._std != 1).any())
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Return an RGB image as a tensor (3, height, width)."""
+        return self.pixels(torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous())
+
+    def pixels(self, pixels: Tensor) -> Tensor:
+        """Normalise pixels (..., 3, height, width), uint8."""
+        intensities = pixels.float().div_(255)
+        return intensities.sub_(self._mean).div_(self._std) if self._changes else intensities
 
 
 class SmallTransform:
@@ -82,35 +111,51 @@ class SmallTransform:
     ):
         self.size, self.padding, self.flip = size, padding, flip
         self.is_random = bool(padding or flip)
-        self.mean, self.std = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
-        self.normalises = bool(self.mean.any() or (self.std != 1).any())
+        self.normalise = Normalise(mean, std)
 
-    def __call__(self, image: Image.Image) -> Tensor:
+    def __call__(self, image: Image.Image | Opened) -> Tensor:
         """Transform an RGB image, with numbers from torch's global generator."""
-        image = _fitted(image, self.size)
+        image = fitted(image, self.size)
+        down, right, flipped = self._draw(torch.default_generator)
         if self.padding:
-            down, right = (int(torch.randint(2 * self.padding + 1, (1,))) for _ in range(2))
-            image = _cropped(image, right - self.padding, down - self.padding, self.size)
-        if self.flip and torch.rand(1) < self.flip:
+            image = cropped(image, right - self.padding, down - self.padding, self.size)
+        if flipped:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
-        intensities = pixels.float().div_(255)
-        return intensities.sub_(self.mean).div_(self.std) if self.normalises else intensities
+        return self.normalise(image)
 
+    def of_batch(self, images: np.ndarray, seeds: Iterable[int] = ()) -> Tensor:
+        """Transform images that have the size already, in a fraction of the time.
 
-def _fitted(image: Image.Image, size: int) -> Image.Image:
-    """Resize the shorter side of an image to the size, and cut a square from the centre."""
-    short = min(image.size)
-    if short != size:
-        width, height = (size * side // short for side in image.size)
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
-    if image.size == (size, size):
-        return image
-    # Of half a pixel, Python's rounding to even numbers decides.
-    left, top = (round((side - size) / 2) for side in image.size)
-    return _cropped(image, left, top, size)
+        Args:
+            images: (n, 3, size, size) uint8.
+            seeds: of the n images, if the transform is random: each has the random numbers that it
+                has alone after `torch.manual_seed`.
 
+        Returns:
+            (n, 3, size, size), what the images give one by one.
+        """
+        if self.is_random:
+            images = self._moved(images, seeds)
+        return self.normalise.pixels(torch.from_numpy(images).contiguous())
 
-def _cropped(image: Image.Image, left: int, top: int, size: int) -> Image.Image:
-    """Cut out a square; what lies outside of the image is black."""
-    return image.crop((left, top, left + size, top + size))
+    def _moved(self, images: np.ndarray, seeds: Iterable[int]) -> np.ndarray:
+        """Crop and flip images at random."""
+        size, edge, generator = self.size, self.padding, torch.Generator()
+        padded = np.zeros((*images.shape[:2], size + 2 * edge, size + 2 * edge), np.uint8)
+        padded[..., edge : edge + size, edge : edge + size] = images
+        moved = np.empty_like(images)
+        for place, seed in enumerate(seeds):
+            generator.manual_seed(seed)
+            down, right, flipped = self._draw(generator)
+            crop = padded[place, :, down : down + size, right : right + size]
+            moved[place] = crop[..., ::-1] if flipped else crop
+        return moved
+
+    def _draw(self, generator: torch.Generator) -> tuple[int, int, bool]:
+        """Draw how far a crop lies below and right of the padded image's corner, and the flip."""
+        down = right = 0
+        if self.padding:
+            shape = 2 * self.padding + 1, (1,)
+            down, right = (int(torch.randint(*shape, generator=generator)) for _ in range(2))
+        flipped = bool(self.flip) and bool(torch.rand(1, generator=generator) < self.flip)
+        return down, right, flipped

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 
+from negmerge.data.fitting import FittedImages, Opened
 from negmerge.data.prepared_file import Spool
 from negmerge.errors import UserError, unknown
 from negmerge.files import replacing
@@ -38,6 +39,7 @@ def write_images(
     images: Iterable[Item],
     expected: Mapping[str, int],
     classes: int,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write a prepared data set; at no time is more than one image in memory.
 
@@ -51,6 +53,7 @@ def write_images(
             sorted by it.
         expected: the number of images per split.
         classes: the number of classes.
+        notes: what else the file says of itself, such as the mirror that the images are from.
 
     Raises:
         UserError: an image cannot be decoded, a count differs from the expected one, or a label or
@@ -72,7 +75,7 @@ def write_images(
                     f"{path}: {counts[name]} images in split {name!r}, expected "
                     f"{expected.get(name, 0)}"
                 )
-        spool.write(partial, {"splits": json.dumps(counts)})
+        spool.write(partial, {"splits": json.dumps(counts), **(notes or {})})
 
 
 def _encoded(image: Source, where: str) -> bytes:
@@ -101,7 +104,10 @@ def decode(content: bytes) -> Image.Image:
         ValueError: it is not an image, is cut, or would fill the memory.
     """
     try:
-        return Image.open(io.BytesIO(content)).convert("RGB")
+        image = Image.open(io.BytesIO(content))
+        image.load()
+        # A conversion to the mode that it has would copy it.
+        return image if image.mode == "RGB" else image.convert("RGB")
     except UnidentifiedImageError as error:
         raise ValueError("not a format that Pillow reads") from error
     # What Pillow raises depends on where a broken file breaks.
@@ -109,6 +115,8 @@ def decode(content: bytes) -> Image.Image:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
+# What a JPEG begins with.
+JPEG = b"\xff\xd8\xff"
 # Training passes over the same images again and again: those that fit into this are decoded once.
 DECODED_BYTES = 2**28
 
@@ -136,14 +144,15 @@ class Images:
     Args:
         path: a file that `write_images` wrote.
         split: one of `SPLITS`.
+        drafts: whether a JPEG is only opened, so that a transform decodes as much as it needs.
 
     Raises:
         UserError: the file is missing, truncated or foreign, or has no such split.
     """
 
-    def __init__(self, path: str | Path, split: str):
+    def __init__(self, path: str | Path, split: str, drafts: bool = False):
         self.path = Path(path)
-        self.split = split
+        self.split, self._drafts = split, drafts
         try:
             self._open()
             offsets = self._file.get_tensor("offsets")
@@ -166,31 +175,49 @@ class Images:
         self._bytes = self._file.get_slice("bytes")
         self._decoded: dict[int, Image.Image] = {}
         self._room = DECODED_BYTES
+        self._fitted: dict[int, FittedImages] = {}
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, position: int) -> Image.Image:
-        """Decode one image as RGB.
+    def __getitem__(self, position: int) -> Image.Image | Opened:
+        """Return one image: RGB, or with `drafts`, if it is a JPEG, only opened.
 
         Raises:
             UserError: its bytes are not an image, or one that would fill the memory.
         """
         if position in self._decoded:
             return self._decoded[position]
-        start, end = self._spans[position]
-        try:
-            image = decode(self._bytes[int(start) : int(end)].tobytes())
-        except ValueError as error:
-            raise _not_whole(self.path, f"image {position} of {self.split}: {error}") from error
-        self._room -= 3 * image.width * image.height
-        if self._room >= 0:
-            self._decoded[position] = image
+        image = self._read(position)
+        if isinstance(image, Image.Image):
+            self._room -= 3 * image.width * image.height
+            if self._room >= 0:
+                self._decoded[position] = image
         return image
+
+    def fitted(self, positions: np.ndarray, size: int) -> np.ndarray:
+        """Return images as `fitting.fitted` gives them: (n, 3, size, size) uint8.
+
+        Raises:
+            UserError: as for a single image.
+        """
+        if size not in self._fitted:
+            self._fitted[size] = FittedImages(len(self), self._read, size)
+        return self._fitted[size][positions]
+
+    def _read(self, position: int) -> Image.Image | Opened:
+        start, end = self._spans[position]
+        content, where = self._bytes[int(start) : int(end)].tobytes(), f"image {position} of "
+        if self._drafts and content.startswith(JPEG):
+            return Opened(content, f"{self.path}: {where}{self.split}")
+        try:
+            return decode(content)
+        except ValueError as error:
+            raise _not_whole(self.path, f"{where}{self.split}: {error}") from error
 
     def __getstate__(self) -> dict:
         # Neither open files nor decoded images travel to the workers of a loader.
-        own = ("_file", "_bytes", "_decoded", "_room")
+        own = ("_file", "_bytes", "_decoded", "_room", "_fitted")
         return {key: value for key, value in vars(self).items() if key not in own}
 
     def __setstate__(self, state: dict) -> None:

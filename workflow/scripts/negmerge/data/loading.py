@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from negmerge.data.augmentation import Transform
 from negmerge.data.images import Images, image_counts
@@ -22,6 +22,8 @@ from negmerge.splits import train_val_split
 PARTS = ("pretrain", "train", "val", "test")
 
 Batch = tuple[Tensor, Tensor]
+# Pixels and labels.
+Fitted = tuple[np.ndarray, Tensor]
 
 
 class Listed(Dataset):
@@ -45,6 +47,12 @@ class Listed(Dataset):
         position = int(self.positions[number])
         return self.images[position], int(self.images.labels[position]) + self.first_label
 
+    def fitted(self, numbers: Sequence[int], size: int) -> Fitted:
+        """Return some images as (n, 3, size, size) uint8, see `data.fitting`, and their labels."""
+        positions = self.positions[list(numbers)].numpy()
+        labels = torch.as_tensor(self.images.labels[positions] + self.first_label)
+        return self.images.fitted(positions, size), labels
+
     def thinned(self, most: int | None) -> "Listed":
         """Return at most so many of the items, evenly spread over all.
 
@@ -65,11 +73,14 @@ class Part(Listed):
         part: one of `PARTS`.
         name: the data set's name, for the split rule.
         first_label: as for `Listed`.
+        drafts: as for `Images`.
     """
 
-    def __init__(self, path: str | Path, part: str, name: str, first_label: int = 0):
+    def __init__(
+        self, path: str | Path, part: str, name: str, first_label: int = 0, drafts: bool = False
+    ):
         cut = part in ("train", "val") and not image_counts(path).get("val")
-        images = Images(path, "train" if cut else part)
+        images = Images(path, "train" if cut else part, drafts)
         positions = torch.arange(len(images))
         if cut:
             positions = train_val_split(len(images), name)[part == "val"]
@@ -90,13 +101,27 @@ class Augmented(Dataset):
             self._seed(key)
         return self.transform(image), label
 
+    def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
+        """Return a batch, all images at once where items and transform can do that."""
+        if not _is_batched(self.items, self.transform):
+            return default_collate([self[key] for key in keys])
+        images, labels = self.items.fitted([item for _, item in keys], self.transform.size)
+        return self.transform.of_batch(images, map(self._seed_of, keys)), labels
+
+    def _seed_of(self, key: tuple[int, int]) -> int:
+        return int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])
+
     def _seed(self, key: tuple[int, int]) -> None:
         """Seed what timm and torchvision draw from, the three global generators."""
-        seed = int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])
+        seed = self._seed_of(key)
         random.seed(seed)
         np.random.seed(seed)
         # torch.manual_seed would also seed every accelerator, which takes as long as all the rest.
         torch.default_generator.manual_seed(seed)
+
+
+def _is_batched(items: object, transform: object) -> bool:
+    return hasattr(items, "fitted") and hasattr(transform, "of_batch")
 
 
 def batches_per_epoch(items: int, batch_size: int) -> int:
@@ -215,8 +240,15 @@ def _batches(
 
 
 def _loader(items: Dataset, loaders: int, **options: Any) -> DataLoader:
+    """Build a loader of items that give whole batches."""
     pinned = torch.cuda.is_available()
-    return DataLoader(items, num_workers=loaders, pin_memory=pinned, **options)
+    return DataLoader(
+        items, num_workers=loaders, pin_memory=pinned, collate_fn=_as_it_is, **options
+    )
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
 
 
 def _leave_signals_to_the_job(worker: int) -> None:
@@ -241,6 +273,13 @@ class _Transformed(Dataset):
     def __getitem__(self, number: int):
         image, label = self.items[number]
         return self.transform(image), label
+
+    def __getitems__(self, numbers: list[int]) -> Batch:
+        """Return a batch, all images at once where items and transform can do that."""
+        if not _is_batched(self.items, self.transform):
+            return default_collate([self[number] for number in numbers])
+        images, labels = self.items.fitted(numbers, self.transform.size)
+        return self.transform.of_batch(images), labels
 
 
 def evaluation_batches(

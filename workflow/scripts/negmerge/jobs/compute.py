@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from negmerge.devices import allow_tf32
+from negmerge.devices import deterministic
 from negmerge.jobs.gpus import take_device
 from negmerge.jobs.provenance import device_name
 
@@ -37,10 +37,6 @@ def prepare(snakemake: Any) -> Machine:
     params = snakemake.params
     taken = take_device(device_name(snakemake))
     torch.set_num_threads(params.torch_threads)
-    # As `use_deterministic_algorithms`, which imports torch's compiler to tell it; see `tuned`.
-    torch.set_deterministic_debug_mode("warn" if taken.type == "cuda" else "error")
-    # Else torch fills each new tensor before it is computed, which takes a tenth of the time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic(taken)
     torch.manual_seed(params.get("seed", 0))
-    allow_tf32(False)
     return Machine(taken, max(0, snakemake.threads - params.torch_threads))

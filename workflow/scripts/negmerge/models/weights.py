@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from negmerge.errors import UserError, unknown
+from negmerge.errors import UserError, hide_secrets, unknown
 from negmerge.files import read_json, sha256, write_json
 from negmerge.models.classifiers import SWIN
 
@@ -86,6 +86,8 @@ def _located(wanted: Mapping) -> Path:
         return Path(wanted["file"])
     from open_clip.pretrained import download_pretrained_from_hf
 
+    # It names addresses when it tries again, and that of a private mirror may hold a password.
+    hide_secrets("huggingface_hub")
     repository, file, revision = wanted["repository"], wanted["file"], wanted.get("revision")
     try:
         return Path(download_pretrained_from_hf(repository, file, revision))

@@ -4,31 +4,52 @@ from collections.abc import Callable
 from math import ceil
 from typing import Any
 
-from negmerge.planning.work import Case, Work
-from negmerge.settings.costs import Costs
+from negmerge.planning.case import Case, Work
+from negmerge.settings.costs import Costs, Device
 
 Step = Callable[[Case], Work]
+# Processes that load images beside a job that computes on a GPU.
+LOADERS = 4
 
 
-def seconds(work: Work, costs: Costs, *, gpu: bool, loaders: int) -> float:
-    """Estimate how long a job takes.
+def seconds(work: Work, costs: Costs, *, device: str, loaders: int) -> float:
+    """Estimate how long a job takes; see `spent`."""
+    return sum(spent(work, costs, device=device, loaders=loaders).values())
+
+
+def spent(work: Work, costs: Costs, *, device: str, loaders: int) -> dict[str, float]:
+    """Estimate on what a job spends its seconds.
 
     Args:
         work: what it does.
         costs: the numbers.
-        gpu: whether it computes on a GPU; else on one core.
+        device: where networks compute, a name in `costs.devices`; other jobs take one core.
         loaders: processes that load images while it computes; with none, it loads them between.
+
+    Returns:
+        Seconds by what they are spent on. `decoding` is the time in which a network waits for
+        images.
     """
-    device = costs.devices.cuda if gpu else costs.devices.cpu
-    computing = work.flops / device.flops.value
-    waiting = max(computing, work.loading / loaders) if loaders else computing + work.loading
-    return (
-        device.start.value
-        + work.fetched / costs.network.value
-        + work.unpacked / costs.archives.value
-        + work.moved / costs.weights.value
-        + waiting
-    )
+    where = costs.devices[device if work.computes else "cpu"]
+    computing = _computing(work, costs, where)
+    return {
+        "start": where.start.value,
+        "network": work.fetched / costs.network.value,
+        "disk": work.unpacked / costs.archives.value + work.moved / costs.weights.value,
+        "computing": computing,
+        "decoding": max(0, work.loading / loaders - computing) if loaders else work.loading,
+        "attack": work.attack,
+    }
+
+
+def _computing(work: Work, costs: Costs, device: Device) -> float:
+    """Return the seconds of passes through networks."""
+    flops = (getattr(device.flops, work.precision) or device.flops.fp32).value
+    rate = device.rates.get(work.network)
+    if rate is not None and work.precision == rate.precision:
+        return work.trained / rate.train + work.passed / rate.evaluate + work.flops / flops
+    images = work.trained * costs.training.value + work.passed
+    return (images * work.gflop * 1e9 + work.flops) / flops
 
 
 def limit(estimate: float, costs: Costs) -> int:
@@ -54,8 +75,8 @@ class Estimates:
 
         def look_up(wildcards: Any, threads: int) -> int:
             work = self._work(step, wildcards)
-            gpu = bool(work.flops and self._gpus(wildcards))
-            return ceil(seconds(work, self._costs, gpu=gpu, loaders=threads - 1))
+            device = "cuda" if work.computes and self._gpus(wildcards) else "cpu"
+            return ceil(seconds(work, self._costs, device=device, loaders=threads - 1))
 
         return look_up
 

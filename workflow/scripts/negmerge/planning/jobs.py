@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from negmerge.errors import UserError
 
 LISTING = Path(__file__).with_name("listing.py")
+# The rules whose files come from the internet.
+FETCHING = ("download", "weights")
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +21,8 @@ class Job:
 
     Attributes:
         rule: what it does.
+        wildcards: for what, such as `experiment` and `task`.
+        threads: the cores that it takes.
         outputs: its files.
         to_do: whether it has still to run.
         estimate_s: how long it takes.
@@ -31,6 +36,8 @@ class Job:
     """
 
     rule: str
+    wildcards: dict[str, str]
+    threads: int
     outputs: tuple[str, ...]
     to_do: bool
     estimate_s: float
@@ -41,6 +48,16 @@ class Job:
     by_hand: str | None
     benchmark: str | None
     after: "tuple[Job, ...]"
+
+    @property
+    def fetches(self) -> bool:
+        """Whether its files come from the internet."""
+        return self.rule in FETCHING
+
+
+def gigabytes(jobs: Iterable[Job]) -> float:
+    """Add up what jobs write."""
+    return sum(job.disk_mb for job in jobs) / 1e3
 
 
 def require_workflow() -> None:
@@ -57,13 +74,17 @@ def require_workflow() -> None:
         raise UserError("no Snakefile in this folder; run the command in the workflow's folder")
 
 
-def list_jobs(files: list[str]) -> list[Job]:
+def list_jobs(files: list[str], config: Mapping[str, object] | None = None) -> list[Job]:
     """List the jobs behind some files, each after those that it needs; nothing is run.
+
+    Args:
+        files: the files.
+        config: what stands in place of keys of `config.yaml`.
 
     Raises:
         UserError: what Snakemake, or a rule of the workflow, says is wrong.
     """
-    command = [sys.executable, "-P", str(LISTING), *files]
+    command = [sys.executable, "-P", str(LISTING), json.dumps(config or {}), *files]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.splitlines() or ["Snakemake failed and did not say why"])[-1]

@@ -2,7 +2,9 @@
 
 A program of its own, which imports nothing of the library: the workflow brings its library along.
 
-    python -P listing.py FILE...
+    python -P listing.py CONFIG FILE...
+
+CONFIG is JSON: what stands in place of keys of config.yaml.
 """
 
 import io
@@ -11,15 +13,25 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from snakemake.api import DAGSettings, OutputSettings, ResourceSettings, SnakemakeApi
+from snakemake.api import (
+    ConfigSettings,
+    DAGSettings,
+    OutputSettings,
+    ResourceSettings,
+    SnakemakeApi,
+)
 from snakemake.settings.types import Quietness
 
 
-def list_jobs(files: list[str]) -> list[dict]:
+def list_jobs(config: dict, files: list[str]) -> list[dict]:
     """List jobs, each after those whose files it reads; `after` counts these from 0."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as snakemake:
         # Enough cores for each job to have the threads that its rule asks for.
-        asked = snakemake.workflow(ResourceSettings(cores=10**6), snakefile=Path("Snakefile"))
+        asked = snakemake.workflow(
+            ResourceSettings(cores=10**6),
+            config_settings=ConfigSettings(config=config),
+            snakefile=Path("Snakefile"),
+        )
         workflow = asked._workflow
         # A summary is the quickest way to build the graph without running anything.
         with redirect_stdout(io.StringIO()):
@@ -39,6 +51,8 @@ def _read(dag) -> list[dict]:
             found.append(
                 {
                     "rule": job.rule.name,
+                    "wildcards": dict(job.wildcards_dict),
+                    "threads": job.threads,
                     "outputs": [str(file) for file in job.output],
                     "to_do": bool(dag.reason(job)),
                     "estimate_s": job.resources.get("estimate_s", 0),
@@ -70,7 +84,7 @@ def reason(error: BaseException | None) -> str:
 
 if __name__ == "__main__":
     try:
-        jobs = list_jobs(sys.argv[1:])
+        jobs = list_jobs(json.loads(sys.argv[1]), sys.argv[2:])
     except (Exception, SystemExit) as error:
         sys.exit(f"error: {reason(error)}")
     print(json.dumps(jobs))

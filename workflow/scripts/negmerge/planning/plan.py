@@ -1,25 +1,34 @@
 """A plan: what the jobs behind wanted files ask for."""
 
 import csv
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from operator import itemgetter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from negmerge.errors import UserError, unknown
-from negmerge.planning.jobs import Job, list_jobs, require_workflow
+from negmerge.planning.chains import behind, longest_chain, makespan
+from negmerge.planning.exhibits import exhibit_row
+from negmerge.planning.jobs import Job, gigabytes, list_jobs, require_workflow
+from negmerge.planning.prices import Prices
 from negmerge.settings.costs import Costs, load_costs
 from negmerge.settings.given import Given, by_hand, files_of
 from negmerge.settings.study import Study, load_study
 
-# The rules whose files come from the internet.
-FETCHING = ("download", "weights")
-UNITS = {"gpu": "GPU h", "cpu": "CPU h"}
+UNITS = ("gpu", "cpu")
+# What stands for all tables and figures.
+REPORT = "report"
+# How many cores a computer without a GPU may have.
+CORES = (2, 8)
 
 
-def make_plan(name: str, wanted: str = "report", config: str | Path = "config") -> dict:
+def make_plan(
+    name: str,
+    wanted: str = REPORT,
+    config: str | Path = "config",
+    *,
+    device: str | None = None,
+    measured: float | None = None,
+) -> dict:
     """Plan a study, or a part of it, without running anything.
 
     It must run in the folder of the workflow, since Snakemake lists the jobs.
@@ -28,6 +37,9 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
         name: the study's name.
         wanted: `report`, a table, a figure, or a path as Snakemake takes it.
         config: the configuration folder.
+        device: where jobs compute, in place of what configuration and study say.
+        measured: for how many seconds to train and evaluate each of the study's networks here; its
+            rates count then. Without `device`, on a GPU if there is one.
 
     Returns:
         What `describe` prints, as JSON values.
@@ -36,26 +48,52 @@ def make_plan(name: str, wanted: str = "report", config: str | Path = "config") 
         UserError: a mistake in a name or a file, or what Snakemake says is wrong.
     """
     require_workflow()
-    study, costs = load_study(config, name, options=False), load_costs(config)
+    study, rates = load_study(config, name, options=False), {}
     files = targets(study, name, wanted)
+    if measured:
+        device, rates = _measure(study, device, measured)
+    costs = load_costs(config, rates)
+    given = {"device": device} if device else {}
     if sys.stderr.isatty():
         print("asking Snakemake; a study of thousands of jobs takes a while", file=sys.stderr)
-    jobs = list_jobs(files)
-    missing = missing_models(study, jobs)
+    jobs = list_jobs(files, given | {"measured": rates})
+    missing, prices = missing_models(study, jobs), Prices(study, costs)
+    to_do, on_gpu = [job for job in jobs if job.to_do], any(job.gpu for job in jobs)
     return {
         "study": name,
         "targets": files,
         **add_up(jobs),
+        "machines": prices.machines(to_do),
+        "cores": {} if on_gpu else {cores: makespan(to_do, cores) / 3600 for cores in CORES},
+        "exhibits": [
+            exhibit_row(one, behind(jobs, targets(study, name, one)), prices)
+            for one in (exhibits(study) if wanted == REPORT else ())
+        ],
         "missing": by_hand(missing) if missing else None,
         "unknown": unknown_sizes(study, costs, jobs),
         "limit": costs.limit.model_dump(),
+        "measured": rates,
     }
+
+
+def _measure(study: Study, device: str | None, seconds: float) -> tuple[str, dict]:
+    """Measure the networks of a study; return the device, and the rates by device and model."""
+    # Here, since other plans need no torch.
+    import torch
+
+    from negmerge.devices import find_device
+    from negmerge.planning.measuring import measure_study
+
+    found = find_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    torch.set_num_threads(1)
+    rates = measure_study(study, found, seconds, lambda line: print(line, file=sys.stderr))
+    return found.type, {found.type: {name: rate.model_dump() for name, rate in rates.items()}}
 
 
 def add_up(jobs: Sequence[Job]) -> dict:
     """Add up what jobs ask for, those that are still to do; the longest steps first."""
     to_do = [job for job in jobs if job.to_do]
-    fetched = [job for job in to_do if job.rule in FETCHING]
+    fetched = [job for job in to_do if job.fetches]
     steps = [_step([job for job in jobs if job.rule == rule]) for rule in {j.rule for j in jobs}]
     chain = longest_chain(to_do)
     return {
@@ -65,13 +103,18 @@ def add_up(jobs: Sequence[Job]) -> dict:
         },
         "chain": {"jobs": [_label(job) for job in chain], "hours": _hours(chain)},
         "disk": {
-            "gigabytes": _gigabytes(to_do),
-            "dropped": _gigabytes(job for job in to_do if job.drops),
+            "gigabytes": gigabytes(to_do),
+            "dropped": gigabytes(job for job in to_do if job.drops),
         },
         "fetch": {job.outputs[0]: job.disk_mb / 1e3 for job in fetched},
         "by_hand": {job.outputs[0]: job.by_hand.strip() for job in fetched if job.by_hand},
         "done": _done(job for job in jobs if not job.to_do),
     }
+
+
+def exhibits(study: Study) -> list[str]:
+    """List the names of a study's tables and figures; both may have the same."""
+    return list(dict.fromkeys([*study.tables, *study.figures]))
 
 
 def targets(study: Study, name: str, wanted: str) -> list[str]:
@@ -90,27 +133,14 @@ def targets(study: Study, name: str, wanted: str) -> list[str]:
         if folder == "results" and owner != name:
             raise UserError(f"{wanted}: not in results/{name}/, the results of {name}")
         return [wanted]
-    if wanted == "report":
+    if wanted == REPORT:
         return [f"results/{name}/report.html"]
     found = [f"results/{name}/tables/{wanted}.md"] if wanted in study.tables else []
     found += [f"results/{name}/figures/{wanted}.png"] if wanted in study.figures else []
     if not found:
-        valid = {"report", *study.tables, *study.figures}
+        valid = {REPORT, *study.tables, *study.figures}
         raise UserError(unknown("table or figure", wanted, valid))
     return found
-
-
-def longest_chain(jobs: Iterable[Job]) -> list[Job]:
-    """Return the chain of jobs that takes longest, however many machines there are."""
-
-    @cache
-    def ending_with(job: Job) -> tuple[float, tuple[Job, ...]]:
-        before = [ending_with(earlier) for earlier in job.after if earlier in wanted]
-        seconds, chain = max(before, default=(0, ()), key=itemgetter(0))
-        return seconds + job.estimate_s, (*chain, job)
-
-    wanted = dict.fromkeys(jobs)
-    return list(max(map(ending_with, wanted), default=(0, ()), key=itemgetter(0))[1])
 
 
 def missing_models(study: Study, jobs: Iterable[Job]) -> list[Given]:
@@ -131,10 +161,10 @@ def unknown_sizes(study: Study, costs: Costs, jobs: Iterable[Job]) -> list[str]:
     models = {one.model for name, one in study.experiments.items() if name in named}
     found = [f"model {name}" for name in sorted(models) if known.models[name].cost is None]
     for name in filter(named.__contains__, study.datasets):
-        if name not in costs.image_bytes:
+        if name not in costs.image_bytes and not known.datasets[name].listed:
             found.append(f"images of {name}")
-        files = known.datasets[name].downloads.values()
-        found += [f"{name}/{file.name}" for file in files if file.bytes is None]
+        files = known.datasets[name].all_downloads.values()
+        found += [f"{name}/{f.name}" for f in files if f.size is None and f.name in named]
     return found
 
 
@@ -142,57 +172,6 @@ def _named(jobs: Iterable[Job]) -> set[str]:
     """Return all parts of the paths that jobs have still to make, such as experiments."""
     to_do = [job for job in jobs if job.to_do]
     return {part for job in to_do for place in job.outputs for part in Path(place).parts}
-
-
-def describe(plan: dict) -> Iterator[str]:
-    """Print a plan: steps, totals, disk, downloads, and what is not known."""
-    margin, start = (plan["limit"][key]["value"] for key in ("margin", "start"))
-    yield f"{plan['study']}: {', '.join(plan['targets'])}"
-    yield (
-        "Hours are rough estimates, from config/costs.yaml. A job may take "
-        f"{margin:g} times its estimate, and {start:g} minutes."
-    )
-    yield ""
-    rows = [["step", "jobs", "to do", "hours", "", "limits", "longest", "GB"]]
-    for step in plan["steps"]:
-        hours = step["hours"]
-        row = [step["rule"], f"{step['jobs']:,}", f"{step['to_do']:,}", _number(hours["estimate"])]
-        row += [UNITS[step["unit"]], _number(hours["at_most"]), _number(step["longest_limit"])]
-        rows.append([*row, _number(step["gigabytes"])])
-    yield from _table(rows)
-    yield ""
-    for unit, name in UNITS.items():
-        if plan["hours"][unit]["estimate"]:
-            yield f"{name} to do: {_both(plan['hours'][unit])}"
-    chain = plan["chain"]
-    if chain["jobs"]:
-        yield f"Longest chain, with a machine for every job: {_both(chain['hours'])}:"
-        yield f"  {' -> '.join(chain['jobs'])}"
-    if plan["done"]["jobs"]:
-        yield f"Took so far: {_number(plan['done']['hours'])} h for {plan['done']['jobs']:,} jobs"
-    yield from _sizes(plan)
-
-
-def _sizes(plan: dict) -> Iterator[str]:
-    disk, fetch = plan["disk"], plan["fetch"]
-    line = f"Disk: {_number(disk['gigabytes'])} GB to write"
-    if disk["dropped"]:
-        line += (
-            f", of which {_number(disk['dropped'])} GB are deleted as soon as no job needs them "
-            "(`checkpoints: needed`)"
-        )
-    yield line
-    if fetch:
-        yield f"To fetch: {len(fetch)} files, {_number(sum(fetch.values()))} GB"
-    for folder in dict.fromkeys(map(os.path.dirname, fetch)):
-        sizes = [size for place, size in fetch.items() if os.path.dirname(place) == folder]
-        yield f"  {folder}: {len(sizes)} files, {_number(sum(sizes))} GB"
-    for place, how in plan["by_hand"].items():
-        yield f"by hand: {place}: {how}"
-    if plan["missing"]:
-        yield f"by hand: {plan['missing']}"
-    if plan["unknown"]:
-        yield f"Of unknown size, assumed large: {', '.join(plan['unknown'])}"
 
 
 def _step(jobs: Sequence[Job]) -> dict:
@@ -205,7 +184,7 @@ def _step(jobs: Sequence[Job]) -> dict:
         "unit": "gpu" if jobs[0].gpu else "cpu",
         "hours": _hours(to_do),
         "longest_limit": max((job.minutes for job in to_do), default=0) / 60,
-        "gigabytes": _gigabytes(to_do),
+        "gigabytes": gigabytes(to_do),
     }
 
 
@@ -214,10 +193,6 @@ def _hours(jobs: Sequence[Job]) -> dict[str, float]:
         "estimate": sum(job.estimate_s for job in jobs) / 3600,
         "at_most": sum(job.minutes for job in jobs) / 60,
     }
-
-
-def _gigabytes(jobs: Iterable[Job]) -> float:
-    return sum(job.disk_mb for job in jobs) / 1e3
 
 
 def _done(jobs: Iterable[Job]) -> dict[str, float]:
@@ -232,24 +207,3 @@ def _done(jobs: Iterable[Job]) -> dict[str, float]:
 
 def _label(job: Job) -> str:
     return f"{job.rule} {job.outputs[0].removeprefix('results/').partition('/')[2]}"
-
-
-def _both(hours: dict) -> str:
-    return f"{_number(hours['estimate'])}, limits {_number(hours['at_most'])}"
-
-
-def _number(value: float) -> str:
-    """Show two or three digits: no estimate has more."""
-    if value >= 100 or value == 0:
-        return f"{value:,.0f}"
-    if value < 0.01:
-        return "< 0.01"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Align columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]
-        yield "  ".join(cells).rstrip()

@@ -1,89 +1,21 @@
-"""What the job of each rule does: images through a network, bytes read, fetched and written.
+"""What each step of the workflow does: images in training steps and in passes, and bytes.
 
-All numbers follow from a study's settings and the rows of data sets and models; `estimates` makes
-minutes and megabytes of them. Where a job may need fewer, it is the most that it can need.
+A function per rule, by its name; a rule without one only starts. They count; `estimates` makes
+seconds of it. Where a job may need fewer, it is the most that it can need.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
 
+from negmerge.planning.case import Case, Work
 from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Cost
-from negmerge.settings.costs import Costs
 from negmerge.settings.counts import part_sizes
-from negmerge.settings.experiment import Experiment
 from negmerge.settings.options import checked
 
 
-@dataclass(frozen=True)
-class Work:
-    """What one job does.
-
-    Attributes:
-        flops: floating point operations of networks.
-        loading: seconds in which one process reads, decodes and transforms the images.
-        moved: bytes of weights read and written.
-        unpacked: bytes of archives read.
-        fetched: bytes from the internet.
-        written: bytes of the outputs; small files do not count.
-    """
-
-    flops: float = 0
-    loading: float = 0
-    moved: float = 0
-    unpacked: float = 0
-    fetched: float = 0
-    written: float = 0
-
-
-@dataclass(frozen=True)
-class Case:
-    """A job: its wildcards, and all that its work follows from.
-
-    Attributes:
-        experiment: that the wildcards name; None for data sets and weights, which have none.
-    """
-
-    wildcards: Mapping[str, str]
-    known: Catalogue
-    costs: Costs
-    experiment: Experiment | None = None
-
-    @cached_property
-    def cost(self) -> Cost:
-        """The cost of the experiment's model, or that of a large one where it is not known."""
-        large = self.costs.unknown.gflop.value, self.costs.unknown.megabytes.value
-        unknown = Cost.model_construct(
-            gflop=large[0], megabytes=large[1], text_gflop=large[0], text_megabytes=large[1]
-        )
-        return self.known.models[self.experiment.model].cost or unknown
-
-    @property
-    def state(self) -> float:
-        """The bytes of a state that is fine-tuned: an image encoder, or a classifier."""
-        return self.cost.megabytes * 1e6
-
-    @cached_property
-    def counts(self) -> dict[str, dict[str, int]]:
-        """The images of the task by role and purpose."""
-        return self.experiment.image_counts(self.wildcards["task"], self.known)
-
-    def validation(self, *roles: str) -> int:
-        """Count the images that choose a coefficient."""
-        return sum(self.counts[role]["select"] for role in roles)
-
-    def work(self, *, trained: float = 0, passed: float = 0, loaded: float = 0, **bytes_) -> Work:
-        """Return the work of images: those of training steps, of passes, and read beforehand."""
-        loading, pixels = self.costs.loading, self.known.models[self.experiment.model].size ** 2
-        each = loading.per_image.value + pixels * loading.per_pixel.value
-        linear = getattr(self.experiment, "mode", "standard") == "linear"
-        passes = (passed + trained * self.costs.training.value) * (
-            self.costs.linear.value if linear else 1
-        )
-        flops = passes * self.cost.gflop * 1e9
-        return Work(flops=flops, loading=(trained + loaded) * each, **bytes_)
+def of_rule(rule: str) -> Callable[[Case], Work]:
+    """Return what the jobs of a rule do."""
+    return globals().get(rule, small)
 
 
 def small(case: Case) -> Work:
@@ -93,8 +25,8 @@ def small(case: Case) -> Work:
 
 def download(case: Case) -> Work:
     """Fetch a file; one that a person has put there is only read."""
-    file = case.known.datasets[case.wildcards["dataset"]].downloads[case.wildcards["file"]]
-    size = file.bytes or case.costs.unknown.file_bytes.value
+    file = case.known.datasets[case.wildcards["dataset"]].all_downloads[case.wildcards["file"]]
+    size = file.size or case.costs.unknown.file_bytes.value
     return Work(unpacked=size, written=size) if file.manual else Work(fetched=size, written=size)
 
 
@@ -109,9 +41,10 @@ def prepare(case: Case) -> Work:
     """Read archives and write their images, for a while twice."""
     name = case.wildcards["dataset"]
     row, unknown = case.known.datasets[name], case.costs.unknown
-    read = sum(file.bytes or unknown.file_bytes.value for file in row.downloads.values())
+    read = sum(file.size or unknown.file_bytes.value for file in row.downloads.values())
     image = case.costs.image_bytes.get(name, unknown.image_bytes).value
-    return Work(unpacked=read, written=2 * image * sum(row.splits.values()))
+    size = row.listed.bytes if row.listed else image * sum(row.splits.values())
+    return Work(unpacked=read, written=2 * size)
 
 
 def base(case: Case) -> Work:
@@ -130,7 +63,8 @@ def base(case: Case) -> Work:
 def head(case: Case) -> Work:
     """Encode a prompt for each template and class."""
     row = case.known.prompts[case.wildcards["dataset"]]
-    return Work(flops=len(row.templates) * len(row.classes) * case.cost.text_gflop * 1e9)
+    prompts = len(row.templates) * len(row.classes)
+    return Work(flops=prompts * case.cost.text_gflop * 1e9, precision=case.precision)
 
 
 def train(case: Case) -> Work:
@@ -184,7 +118,12 @@ def sweep(case: Case) -> Work:
     rules = len(case.experiment.selection.rules)
     images = case.validation(*case.experiment.selection_roles)
     coefficients = 1 if case.wildcards["vector"] == methods.RETRAIN else _coefficients(case, rules)
-    return case.work(passed=(1 + coefficients) * images, loaded=images, moved=2 * case.state)
+    return case.work(
+        passed=(1 + coefficients) * images,
+        loaded=images,
+        attack=(1 + coefficients) * case.attack("select"),
+        moved=2 * case.state,
+    )
 
 
 def unlearn(case: Case) -> Work:
@@ -200,10 +139,12 @@ def unlearn(case: Case) -> Work:
     used = tried[0].data_used
     images = sum(case.counts[r]["train"] for r in ("forget", "retain") if used in (r, "all"))
     measured = case.validation(*experiment.selection_roles)
+    models = len(tried) + beside + 1
     return case.work(
         trained=images * (sum(epochs) + beside * max(epochs)),
-        passed=(len(tried) + beside + 1) * measured,
+        passed=models * measured,
         loaded=measured,
+        attack=models * case.attack("select"),
         written=rules * case.state,
     )
 
@@ -222,7 +163,8 @@ def evaluate(case: Case) -> Work:
         again, epochs = case.counts["forget"]["train"], settings["epochs"]
         passed += again + models * settings["seeds"] * (epochs + 1) * again
         trained = models * settings["seeds"] * epochs * again
-    return case.work(passed=passed, loaded=passed, trained=trained)
+    attack = models * case.attack("score", experiment.attack_features)
+    return case.work(passed=passed, loaded=passed, trained=trained, attack=attack)
 
 
 def export(case: Case) -> Work:
@@ -236,10 +178,13 @@ def gradcam(case: Case) -> Work:
     return case.work(passed=images, loaded=images, moved=models * case.state)
 
 
-def compare(case: Case) -> Work:
+def sparsity(case: Case) -> Work:
     """Read the pool, what methods make of it, and the base."""
     vectors = len(case.experiment.pool.changes) + len(case.experiment.methods)
     return Work(moved=(vectors + 1) * case.state)
+
+
+signs = sparsity
 
 
 def _coefficients(case: Case, rules: int = 1) -> int:

@@ -66,6 +66,7 @@ class Scenario(Protocol):
         found: Outputs,
         batch_size: int,
         relearning: Mapping | None,
+        attack: str | None,
         seed: int,
     ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
         """Return what a score holds beside the accuracies; relearning uses the network up.

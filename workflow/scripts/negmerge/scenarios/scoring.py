@@ -25,6 +25,7 @@ def score(
     *,
     batch_size: int,
     relearning: Mapping | None,
+    attack: str | None,
     seed: int,
 ) -> Scored:
     """Score a model, which relearning uses up.
@@ -37,6 +38,8 @@ def score(
         loaders: processes that load the images.
         batch_size: images per forward pass.
         relearning: the settings of relearning; None if it is not measured.
+        attack: the features of the membership attack, see the classifier's settings; None if the
+            scenario has none.
         seed: of what is drawn; the models of a task share it.
     """
     found, metrics = {}, {}
@@ -46,7 +49,7 @@ def score(
         batches = evaluation_batches(role.items, transform, batch_size, loaders)
         logits, truth = found[name] = all_logits(network, role.head, batches, device)
         metrics[name] = asdict(count_right(logits, truth))
-    further, of_images = scenario.scores(network, found, batch_size, relearning, seed)
+    further, of_images = scenario.scores(network, found, batch_size, relearning, attack, seed)
     return metrics | further, outcomes_of(choice, found, of_images)
 
 

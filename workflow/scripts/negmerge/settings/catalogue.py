@@ -2,85 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
-from negmerge import plugins
 from negmerge.errors import UserError, unknown
 from negmerge.settings import sources
+from negmerge.settings.datasets import Dataset, Datasets
+from negmerge.settings.downloads import Mirror
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings
 from negmerge.settings.yaml12 import read_yaml
-from negmerge.splits import SPLITS
-
-
-class Download(Settings):
-    """A file from the internet, which the workflow fetches, or a person if it cannot."""
-
-    name: FileName = Field(description="The file's name in data/downloads/{dataset}/.")
-    urls: list[Annotated[str, Field(pattern="^https?://")]] = Field(
-        [], description="Where to get it: the original first, then mirrors."
-    )
-    bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
-    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="null: not known.")
-    manual: str | None = Field(
-        None, description="How a person gets the file; with this, the workflow does not try."
-    )
-
-
-class Dataset(Settings):
-    """A row of `config/datasets.yaml`."""
-
-    title: str = Field(description="The name for people.")
-    source: str = Field(description="The kind of source: a file in negmerge/data/sources/.")
-    files: dict[str, str | Download] = Field(
-        {}, description="The source's files by the names it reads: paths, or what to download."
-    )
-    downloads_of: FileName | None = Field(
-        None, description="The row whose downloads this one uses; null: it has its own."
-    )
-    options: dict = Field({}, description="What else the source needs to know.")
-    splits: dict[str, PositiveInt] = Field(description="Images in each prepared split.")
-    classes: PositiveInt = Field(description="Number of classes.")
-    licence: str = Field(description="The terms of use of the images.")
-
-    @model_validator(mode="after")
-    def _known(self):
-        kinds = plugins.names(plugins.SOURCES)
-        if self.source not in kinds:
-            raise ValueError(unknown("source", self.source, kinds))
-        for split in self.splits:
-            if split not in SPLITS:
-                raise ValueError(unknown("split", split, SPLITS))
-        self._check_downloads()
-        sources.check(self.source, self.files, self.options, self.splits)
-        return self
-
-    @property
-    def downloads(self) -> dict[str, Download]:
-        """The files to download, by their own names."""
-        return {f.name: f for f in self.files.values() if isinstance(f, Download)}
-
-    def contents(self) -> dict:
-        """Return what decides the prepared images, which a new title or mirror does not."""
-        row = self.model_dump(exclude={"title", "licence", "downloads_of"})
-        for file in row["files"].values():
-            if not isinstance(file, str):
-                del file["urls"], file["manual"]
-        return row
-
-    def _check_downloads(self) -> None:
-        # Here, since for an error in a union, pydantic reports what is wrong with every other kind.
-        files = [file for file in self.files.values() if isinstance(file, Download)]
-        for file in files:
-            if not (file.urls or file.manual):
-                raise ValueError(f"{file.name} has neither `urls` nor `manual`")
-            if not (file.sha256 or file.md5):
-                raise ValueError(f"{file.name} has neither `sha256` nor `md5`")
-        if len(self.downloads) < len(files):
-            names = ", ".join(sorted(file.name for file in files))
-            raise ValueError(f"two files have the same name: {names}")
 
 
 class Hub(Settings):
@@ -176,9 +106,16 @@ class Prompts(Settings):
 class Catalogue:
     """All rows by name."""
 
-    datasets: dict[str, Dataset]
+    datasets: Datasets
     models: dict[str, Model]
     prompts: dict[str, Prompts]
+
+    def contents(self, name: str, mirror: Mirror | None = None) -> dict:
+        """Return what decides the prepared images of a data set, read from a mirror or not."""
+        found = self.datasets[name].contents(mirror)
+        if found["source"] in sources.NAMED:
+            found["class_names"] = self.prompts[name].classes
+        return found
 
     def by_hand(self, folder: str) -> list[dict]:
         """List the files in a folder of downloads that a person has to fetch.
@@ -193,11 +130,16 @@ class Catalogue:
         files = {name: file for found in sharing.values() for name, file in found.items()}
         users = {name: [n for n, found in sharing.items() if name in found] for name in files}
         return [
-            file.model_dump()
+            file.facts()
             | {"only_for": ", ".join(users[name]) if len(users[name]) < len(sharing) else ""}
             for name, file in files.items()
             if file.manual
         ]
+
+    def class_names(self, dataset: str) -> list[str]:
+        """Return the names of a data set's classes in the order of the labels."""
+        listed = self.datasets[dataset].listed
+        return listed.classes if listed else self.prompts[dataset].classes
 
     def of_scenario(self, scenario: str) -> dict[str, Model]:
         """The models that fit a scenario."""
@@ -222,9 +164,9 @@ def load_catalogue(folder: str | Path) -> Catalogue:
                 f"{unknown('data set', row.downloads_of, datasets)}"
             )
         found = len(prompts[name].classes) if name in prompts else 0
-        if found != row.classes:
+        if found != row.classes and not row.is_counted:
             raise UserError(
                 f"{folder / 'prompts.yaml'}: {name} has {found} class names, its row in "
                 f"datasets.yaml expects {row.classes}"
             )
-    return Catalogue(datasets, models, prompts)
+    return Catalogue(Datasets(datasets, folder.parent), models, prompts)

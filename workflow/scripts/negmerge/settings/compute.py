@@ -1,21 +1,40 @@
 """How exactly and how fast jobs compute models, as studies write it and `compute` reads it."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from negmerge.settings.recipe import Settings
 
+Preset = Literal["exact", "fast"]
+# What each preset says of the keys below; what it leaves out has the key's default.
+PRESETS: Mapping[Preset, Mapping[str, Any]] = {
+    "exact": {},
+    "fast": {
+        "precision": "bf16",
+        "channels_last": True,
+        "fused": True,
+        "drafts": True,
+        "deterministic": False,
+    },
+}
+
 
 class Compute(Settings):
-    """How models are computed; whatever differs from the defaults changes results a little."""
+    """How models are computed; whatever differs from `exact` changes results a little."""
 
+    preset: Preset = Field(
+        "exact",
+        description="Where the keys that are not given come from. exact: the defaults below, the "
+        "same bytes each time on one kind of machine; fast: bf16, channels_last, fused, drafts, "
+        "not deterministic. Its gain on a GPU was not measured: none was at hand.",
+    )
     precision: Literal["fp32", "tf32", "bf16"] = Field(
         "fp32",
         description="fp32: 32 bits throughout; tf32: products of matrices and convolutions on an "
         "NVIDIA GPU take 19 bits; bf16: the model's forward pass in bfloat16 as far as torch's "
-        "autocast goes; weights, logits, losses and the optimizer stay at 32 bits. Not measured: "
-        "no GPU was at hand. The same holds for the other settings here.",
+        "autocast goes; weights, logits, losses and the optimizer stay at 32 bits.",
     )
     channels_last: bool = Field(
         False,
@@ -23,8 +42,35 @@ class Compute(Settings):
         "do so in any case.",
     )
     compile: bool = Field(
-        False, description="Compile the model with torch.compile; needs a C++ compiler or Triton."
+        False,
+        description="Compile the model with torch.compile; needs a C++ compiler or Triton. In no "
+        "preset: each job compiles anew, which only long ones get back.",
     )
     fused: bool = Field(
         False, description="Take each step of fine-tuning and training in one kernel."
     )
+    drafts: bool = Field(
+        False,
+        description="Decode a JPEG at the smallest of a half, a quarter and an eighth of its size "
+        "that has all the pixels that the model's input needs.",
+    )
+    deterministic: bool = Field(
+        True,
+        description="On a GPU, take only operations that give the same bits each time, where there "
+        "are such; false: take the fastest.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_from_the_preset(cls, given: Any) -> Any:
+        chosen = given.get("preset", "exact") if isinstance(given, Mapping) else None
+        known = isinstance(chosen, str) and chosen in get_args(Preset)
+        return {**PRESETS[chosen], **given} if known else given
+
+
+def _as_keys(given: Preset | Compute) -> Compute:
+    return given if isinstance(given, Compute) else Compute(preset=given)
+
+
+# In a study the name of a preset, or single keys; read as keys.
+Chosen = Annotated[Preset | Compute, AfterValidator(_as_keys)]

@@ -1,8 +1,10 @@
 """The numbers behind estimates, read from `config/costs.yaml`, each with where it comes from."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from negmerge.settings.recipe import Positive, Settings
 from negmerge.settings.yaml12 import read_yaml
@@ -15,19 +17,43 @@ class Assumption(Settings):
     source: str = Field(min_length=8, description="Who measured it, or `estimate` and why.")
 
 
+class Rate(Settings):
+    """Images of a network per second."""
+
+    train: Positive = Field(description="In training steps.")
+    evaluate: Positive = Field(description="In passes without gradients.")
+    source: str = Field(min_length=8, description="Who measured it.")
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32", description="The `precision` of `compute` for which it holds."
+    )
+
+
+# By device and model, the keys of `Rate`.
+Measured = Mapping[str, Mapping[str, Mapping]]
+
+
+class Flops(Settings):
+    """Floating point operations per second, sustained, by the `precision` of `compute`."""
+
+    fp32: Assumption = Field(description="In float32.")
+    tf32: Assumption | None = Field(None, description="null: as fp32.")
+    bf16: Assumption | None = Field(None, description="null: as fp32.")
+
+
 class Device(Settings):
     """A machine that computes one job."""
 
     title: str = Field(description="What it is.")
-    flops: Assumption = Field(description="Floating point operations per second, sustained.")
+    flops: Flops = Field(description="Of networks whose rate is not known.")
+    rates: dict[str, Rate] = Field({}, description="By model, where measured: instead of `flops`.")
     start: Assumption = Field(description="Seconds that every job takes before it computes.")
 
 
-class Devices(Settings):
-    """Where jobs compute."""
+class Attack(Settings):
+    """Seconds of a core for each pair of images that the membership attack learns from."""
 
-    cuda: Device = Field(description="One GPU.")
-    cpu: Device = Field(description="One core.")
+    confidence: Assumption = Field(description="By the feature that papers report.")
+    all: Assumption = Field(description="By all six features.")
 
 
 class Loading(Settings):
@@ -56,10 +82,14 @@ class Unknown(Settings):
 class Costs(Settings):
     """All of `config/costs.yaml`."""
 
-    devices: Devices = Field(description="By the names that studies use.")
+    devices: dict[str, Device] = Field(
+        description="`cpu`, one core, and `cuda`, one GPU, are those of the jobs' limits; a plan "
+        "gives its hours for all."
+    )
     training: Assumption = Field(description="A training step, in forward passes.")
     linear: Assumption = Field(description="A linearised network, in networks.")
     pruned: Assumption = Field(description="A pruned search, as a share of whole sweeps.")
+    attack: Attack = Field(description="How long the membership attack takes.")
     loading: Loading = Field(description="How long images take.")
     weights: Assumption = Field(description="Bytes per second of weights read or written.")
     archives: Assumption = Field(description="Bytes per second of archives read.")
@@ -68,11 +98,27 @@ class Costs(Settings):
     unknown: Unknown = Field(description="Where a size is not known.")
     image_bytes: dict[str, Assumption] = Field({}, description="Bytes of a kept image by data set.")
 
+    @model_validator(mode="after")
+    def _has_both_devices(self):
+        for name in ("cpu", "cuda"):
+            if name not in self.devices:
+                raise ValueError(f"the key devices.{name} is missing")
+        return self
 
-def load_costs(config: str | Path) -> Costs:
+
+def load_costs(config: str | Path, measured: Measured | None = None) -> Costs:
     """Read the numbers from a configuration folder.
+
+    Args:
+        config: the folder.
+        measured: the rates of models by device, where they were measured anew.
 
     Raises:
         UserError: no such file, or what is wrong in it, in one line.
     """
-    return read_yaml(Path(config) / "costs.yaml", Costs)
+    costs = read_yaml(Path(config) / "costs.yaml", Costs)
+    devices = dict(costs.devices)
+    for name, rates in (measured or {}).items():
+        known = devices[name].rates | {m: Rate.model_validate(dict(r)) for m, r in rates.items()}
+        devices[name] = devices[name].model_copy(update={"rates": known})
+    return costs.model_copy(update={"devices": devices})

@@ -45,9 +45,11 @@ class Experiment(Settings, ABC):
     ROLES: ClassVar[tuple[str, ...]]
     # Files beside the base that fine-tuning leaves as they are, in the experiment's folder.
     UNTOUCHED: ClassVar[tuple[str, ...]] = ()
-    # Whether negated models get batch statistics of their own; the settings of relearning, if any.
+    # Whether negated models get batch statistics of their own; the settings of relearning, if any;
+    # the features of the membership attack, if there is one: those that papers report, or all.
     re_estimates: ClassVar[bool] = False
     relearning: ClassVar[dict | None] = None
+    attack_features: ClassVar[str | None] = None
 
     scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")

@@ -9,7 +9,7 @@ from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
-from negmerge.settings.compute import Compute
+from negmerge.settings.compute import Chosen
 from negmerge.settings.extends import Extension, read_study
 from negmerge.settings.recipe import FileName
 from negmerge.settings.tables import Figure, Table
@@ -35,7 +35,11 @@ class Study(Extension):
         description="The device that the study was designed for; `device` in config.yaml, or "
         "`--config device=cuda`, overrides it.",
     )
-    compute: Compute = Field(Compute(), description="How exactly and how fast.")
+    compute: Chosen = Field(
+        "exact",
+        validate_default=True,
+        description="How exactly and how fast: a preset, or keys that differ from one.",
+    )
     experiments: dict[FileName, Experiment] = Field(min_length=1, description="By name.")
     tables: dict[FileName, Table] = Field({}, description="By file name.")
     figures: dict[FileName, Figure] = Field({}, description="By file name.")
@@ -51,6 +55,16 @@ class Study(Extension):
     def datasets(self) -> list[str]:
         """The data sets that the study needs, sorted."""
         return sorted({name for one in self.experiments.values() for name in one.datasets})
+
+    def datasets_of(self, table: Table) -> list[str]:
+        """The data sets of the tasks that a table shows, sorted."""
+        found = set()
+        for column in table.columns:
+            for one in map(self.experiments.__getitem__, column.experiments):
+                for task in column.tasks or one.task_names:
+                    used = one.inputs(task, one.ROLES).values()
+                    found |= {name for kind, name in used if kind == "images"}
+        return sorted(found)
 
     def seed_of(self, experiment: str, level: str = "") -> int:
         """The seed from which an experiment's jobs derive theirs, by level of randomness."""

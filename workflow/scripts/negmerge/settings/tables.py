@@ -69,6 +69,9 @@ class Table(Settings):
         description="Methods: a list, labelled by their titles, or a mapping to labels."
     )
     columns: list[Column] = Field(min_length=1, description="Groups of columns.")
+    note: str | None = Field(
+        None, description="What else a reader must know; printed below the table."
+    )
 
     @model_validator(mode="after")
     def _fits_its_kind(self):

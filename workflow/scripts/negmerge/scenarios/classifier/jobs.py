@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
-from negmerge.data.forgetting import read_split
+from negmerge.data.forgetting import TEST_PARTS, read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, Listed, evaluation_batches
 from negmerge.devices import tuned
 from negmerge.evaluation.accuracy import accuracy
 from negmerge.evaluation.membership import membership_attack, membership_verdicts, percent
-from negmerge.evaluation.membership_features import features
+from negmerge.evaluation.membership_features import FEATURES, features
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
 from negmerge.models.classifiers import load_classifier
@@ -41,8 +41,10 @@ class Classifier:
         self.roles: list[str] = settings["roles"]
         self._model, self._files, self._device = settings["model"], files, device
         self._compute = Compute.model_validate(settings.get("compute", {}))
-        self._training = Images(files["images"], "train")
-        self._test = Images(files["images"], "test")
+        drafts = self._compute.drafts
+        self._training, self._test = (
+            Images(files["images"], split, drafts) for split in ("train", "test")
+        )
         self._split = read_split(files["split"], len(self._training), len(self._test))
 
     def network(self, state: State, where: str) -> nn.Module:
@@ -53,9 +55,10 @@ class Classifier:
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return images to forget or to retain, for training and measuring, or test images.
 
-        The role `original` has the images that the original model is trained on.
+        The role `original` has the images that the original model is trained on, `forget_test`
+        the test images of forgotten classes.
         """
-        images = self._test if name == "test" else self._training
+        images = self._test if name in TEST_PARTS else self._training
         return Role(Listed(images, getattr(self._split, name)).thinned(most))
 
     def training_transform(self, settings: Augmentation) -> Transform:
@@ -80,19 +83,21 @@ class Classifier:
         found: Outputs,
         batch_size: int,
         relearning: Mapping | None,
+        attack: str | None,
         seed: int,
     ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-        """Return the success of the membership attack by each of its features, and relearn times.
+        """Return the success of the membership attack by its features, and relearn times.
 
         And of each image the probability of its class, and whether the attack takes it for unseen.
         With the attack comes how many of the retain and test images it learned from.
         """
         outputs = found["retain"], found["test"], found["forget"]
-        verdicts = membership_verdicts(*outputs, seed=seed)
-        attack = {name: percent(unseen) for name, unseen in verdicts.items()}
+        names = PUBLISHED_FEATURES if attack == "confidence" else FEATURES
+        verdicts = membership_verdicts(*outputs, names, seed)
+        success = {name: percent(unseen) for name, unseen in verdicts.items()}
         sizes = {f"of_{role}": len(found[role][1]) for role in ("retain", "test")}
         used = dict.fromkeys(("members", "nonmembers"), min(sizes.values()))
-        score: dict[str, object] = {"membership": attack, "membership_images": used | sizes}
+        score: dict[str, object] = {"membership": success, "membership_images": used | sizes}
         if relearning is not None:
             score["relearn"] = self._relearn(network, batch_size, relearning, seed)
         further = {role + CONFIDENCE: features(*found[role])["confidence"] for role in self.roles}

@@ -47,9 +47,8 @@ class ZeroShot:
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return a part of the role's data set, and its zero-shot head."""
-        items = Part(self._files[f"{name}_data"], PARTS[purpose], self._datasets[name]).thinned(
-            most
-        )
+        place, part, dataset = self._files[f"{name}_data"], PARTS[purpose], self._datasets[name]
+        items = Part(place, part, dataset, drafts=self._compute.drafts).thinned(most)
         head = read_state(self._files[f"{name}_head"])["head"]
         return Role(items, head.to(self._device))
 
@@ -73,6 +72,7 @@ class ZeroShot:
         found: Outputs,
         batch_size: int,
         relearning: Mapping | None,
+        attack: str | None,
         seed: int,
     ) -> tuple[dict, dict]:
         """Return nothing: there are only the accuracies."""

@@ -73,7 +73,7 @@ def pictures(width: int, height: int, count: int, kind: str) -> list[bytes]:
 
 
 def fastest(work: Callable[[], object], count: int, rounds: int) -> float:
-    """Return the milliseconds of processor time for each of `count` images, in the fastest round."""
+    """Return the milliseconds of processor time an image, in the fastest round."""
     taken = []
     for number in range(rounds + 1):  # The first warms up.
         random.seed(number)
@@ -171,11 +171,49 @@ def cifar(rounds: int) -> dict:
 
 
 def tensors(rounds: int) -> dict:
-    """Measure torchvision's v2 on uint8 tensors takes {tensor["crop"]:.2f} ms for a crop of 500 x 375, where
-    Pillow takes {known["crop"]:.2f}, and {tensor["RandAugment"]:.2f} ms for RandAugment, where Pillow
-    takes {known["flip, RandAugment"]:.2f} with the flip. Its crops differ from Pillow's in
-    {100 * tensor["different"]:.1f} % of the values, by up to {tensor["most"]} of 255. No preset takes
-    it."""
+    """Measure torchvision's v2 on uint8 tensors: crop and RandAugment, and how crops differ."""
+    pillows = [decode(one) for one in pictures(500, 375, 24, "JPEG")]
+    whole = [v2.functional.pil_to_tensor(image) for image in pillows]
+    crop = v2.RandomResizedCrop(SIZE, interpolation=InterpolationMode.BICUBIC, antialias=True)
+    augment = v2.RandAugment(num_ops=2, magnitude=5)
+    crops = [crop(image) for image in whole]
+    box = 30, 40, 300, 250, [SIZE, SIZE], InterpolationMode.BICUBIC
+    pairs = [
+        (v2.functional.resized_crop(tensor, *box), resized_crop(image, *box))
+        for image, tensor in zip(pillows, whole, strict=True)
+    ]
+    differences = torch.stack(
+        [(one.int() - v2.functional.pil_to_tensor(other).int()).abs() for one, other in pairs]
+    )
+    return {
+        "crop": fastest(lambda: [crop(image) for image in whole], len(whole), rounds),
+        "RandAugment": fastest(lambda: [augment(image) for image in crops], len(crops), rounds),
+        "most": int(differences.max()),
+        "different": float((differences > 0).float().mean()),
+    }
+
+
+def markdown(record: dict) -> str:
+    """Describe the record."""
+    shown, tensor = record["photographs"], record["v2"]
+    known = shown["500 x 375"]["stages"]
+    return f"""\
+Loading training images on one core, by `benchmarks/loader.py`, in processor time; the
+fastest of {record["rounds"]} rounds. {machine_of(record)} Photographs are cropped to
+{SIZE} pixels for ViT-B/32 (`{RANDAUGMENT}`, random interpolation).
+
+{_stages(shown)}
+
+Images a second and core; `before` takes each image by itself through timm's own
+transform, and gives the bits of `exact`. Eight cores are eight times one.
+
+{_rates({**shown, "CIFAR-10": record["cifar"]})}
+
+torchvision's v2 on uint8 tensors takes {tensor["crop"]:.2f} ms for a crop of 500 x 375, where
+Pillow takes {known["crop"]:.2f}, and {tensor["RandAugment"]:.2f} ms for RandAugment, where Pillow
+takes {known["flip, RandAugment"]:.2f} with the flip. Its crops differ from Pillow's in
+{100 * tensor["different"]:.1f} % of the values, by up to {tensor["most"]} of 255. No preset takes
+it."""
 
 
 def _stages(shown: dict) -> str:

@@ -28,6 +28,7 @@ rule base:
         model=model,
         pretrain=pretrain,
         place=lambda wildcards: getattr(experiment(wildcards).base, "file", None),
+        key=lambda wildcards: getattr(experiment(wildcards).base, "key", None),
         seed=job_seed("training"),
         torch_threads=2,
     message:
@@ -68,6 +69,7 @@ rule split:
     input:
         images=lambda wildcards: images(experiment(wildcards).dataset),
         given=lambda wildcards: experiment(wildcards).forget.file or [],
+        listed=listed_files,
     output:
         split="results/{study}/{experiment}/{task}/split.json",
     log:
@@ -84,7 +86,7 @@ rule split:
         estimate_s=seconds(work.small),
     params:
         code=code("split"),
-        forget=lambda wildcards: experiment(wildcards).forget.model_dump(exclude={"seed"}),
+        forget=split_options,
         seed=lambda wildcards, output: experiment(wildcards).split_seed(wildcards.task)
         or job_seed("split")(wildcards, output),
     message:

@@ -78,8 +78,8 @@ rule prepare:
         estimate_s=seconds(work.prepare),
         disk_mb=megabytes(work.prepare),
     params:
-        code=lambda wildcards: code("prepare", **{plugins.SOURCES: dataset(wildcards).source}),
-        dataset=lambda wildcards: dataset(wildcards).contents(),
+        code=lambda wildcards: code("prepare", **{plugins.SOURCES: source(wildcards)}),
+        dataset=contents,
     message:
         "prepare: {wildcards.dataset}"
     script:

@@ -53,6 +53,7 @@ rule original:
         model=model,
         classes=lambda wildcards: catalogue().datasets[experiment(wildcards).dataset].classes,
         place=lambda wildcards: given_base(wildcards).file,
+        key=lambda wildcards: given_base(wildcards).key,
     message:
         "original: {wildcards.experiment}"
     script:

@@ -100,4 +100,4 @@ def forgotten_classes(wildcards):
     """The class names of the data set whose images are forgotten."""
     found = experiment(wildcards).inputs(wildcards.task, ("forget",))
     name = next(what for kind, what in found.values() if kind == "images")
-    return catalogue().prompts[name].classes
+    return catalogue().class_names(name)

@@ -1,7 +1,23 @@
 # Look-ups of what comes from outside: downloads, weights, and models of others.
+import os
+
+from negmerge.data.mirrors import choose, differences
 from negmerge.settings.given import Inputs
 
 of_others = Inputs()
+# Jobs inherit it; the hub's own library knows it under this name.
+if config.get("hub_endpoint"):
+    if "@" in config["hub_endpoint"]:
+        sys.exit("error: config.yaml: hub_endpoint holds a password; set HF_ENDPOINT instead")
+    os.environ["HF_ENDPOINT"] = config["hub_endpoint"]
+
+
+@cache
+@checked
+def mirror_of(name):
+    """The mirror from which a data set is made; None for the original."""
+    find("data set", name, catalogue().datasets)
+    return choose(name, catalogue(), config["data"], config.get("data_sources"))
 
 
 def files_of(name):
@@ -10,13 +26,28 @@ def files_of(name):
     folder = f"{config['data']}/downloads/{chosen.downloads_of or name}"
     return [
         shipped(ROOT / file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
-        for file in chosen.files.values()
+        for file in (mirror_of(name) or chosen).files.values()
     ]
 
 
 @checked
 def source_files(wildcards):
     return files_of(wildcards.dataset)
+
+
+@checked
+def listed_files(wildcards):
+    """The files that name images of one's own, where the images to forget are given by name."""
+    row = catalogue().datasets[experiment(wildcards).dataset]
+    is_named = row.listed and experiment(wildcards).forget.file
+    names = [name for name in ("images", "list") if name in row.files] if is_named else []
+    return [shipped(ROOT / row.files[name]) for name in names]
+
+
+@checked
+def split_options(wildcards):
+    chosen = experiment(wildcards)
+    return chosen.forget.options(chosen.dataset, catalogue())
 
 
 def weights_of(name):
@@ -45,13 +76,50 @@ def dataset(wildcards):
 
 @checked
 def download_of(wildcards):
-    return find("file", wildcards.file, dataset(wildcards).downloads).model_dump()
+    row = dataset(wildcards)
+    file = find("file", wildcards.file, row.all_downloads).facts()
+    others = [f"{wildcards.dataset}: {name}" for name in row.sources_without(wildcards.file)]
+    return file | ({"instead": others} if others else {})
+
+
+@checked
+def source(wildcards):
+    """The kind of source that reads a data set."""
+    return (mirror_of(wildcards.dataset) or dataset(wildcards)).source
+
+
+@checked
+def contents(wildcards):
+    return catalogue().contents(wildcards.dataset, mirror_of(wildcards.dataset))
+
+
+def mirrored(study, table):
+    """What a table says of images from mirrors; nothing where they are the originals'."""
+    found = differences({name: mirror_of(name) for name in study.datasets_of(table)})
+    return {"differs": found} if found else {}
+
+
+@checked
+def shown_table(wildcards):
+    """The definition of a table."""
+    table = shown("table")(wildcards)
+    return table.model_dump() | mirrored(study(wildcards), table)
+
+
+@checked
+def reported_study(wildcards):
+    """A study with the definitions of all its tables."""
+    chosen = study(wildcards)
+    found = chosen.model_dump(mode="json")
+    for name, table in chosen.tables.items():
+        found["tables"][name] |= mirrored(chosen, table)
+    return found
 
 
 @checked
 def by_hand_of(wildcards):
     """All that a person has to fetch with a file, so that one message names everything."""
-    is_manual = find("file", wildcards.file, dataset(wildcards).downloads).manual
+    is_manual = find("file", wildcards.file, dataset(wildcards).all_downloads).manual
     return catalogue().by_hand(wildcards.dataset) if is_manual else []
 
 

@@ -28,7 +28,7 @@ rule table:
         estimate_s=seconds(work.small),
     params:
         code=kind_code("table", plugins.TABLES),
-        table=lambda wildcards: shown("table")(wildcards).model_dump(),
+        table=shown_table,
         caption=lambda wildcards: kind_of("table")(wildcards).caption,
     message:
         "table: {wildcards.table}"
@@ -97,7 +97,7 @@ rule report:
             **{folder: plugins.names(folder) for folder in (plugins.TABLES, plugins.FIGURES)},
         ),
         name="{study}",
-        study=lambda wildcards: study(wildcards).model_dump(mode="json"),
+        study=reported_study,
         files=lambda wildcards: artefacts.record_files(study(wildcards)),
         pool_sizes=lambda wildcards: {
             name: len(one.pool.changes) for name, one in study(wildcards).experiments.items()

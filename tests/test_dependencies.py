@@ -126,7 +126,17 @@ def test_no_module_imports_in_a_way_that_the_closure_cannot_see():
 
 # Nothing imports what stands to its right. A study joins scenarios with tables and figures.
 ORDER = (
-    ("errors", "files", "seeds", "plugins", "dependencies", "arguments", "splits"),
+    (
+        "errors",
+        "files",
+        "seeds",
+        "plugins",
+        "dependencies",
+        "arguments",
+        "splits",
+        "archives",
+        "image_lists",
+    ),
     ("settings",),
     ("checks", "checkpoints", "states", "vectors", "devices", "released"),
     ("data", "models", "adapters"),

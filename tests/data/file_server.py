@@ -1,5 +1,6 @@
 """A web server in a thread that misbehaves as told."""
 
+import hashlib
 import re
 import threading
 import time
@@ -21,6 +22,7 @@ class FileServer:
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, list] = {}
         self.requests: list[tuple[str, str | None]] = []
+        self.passwords: list[str | None] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
@@ -39,6 +41,9 @@ class FileServer:
             def do_GET(self):
                 owner.answer(self)
 
+            def do_HEAD(self):
+                owner.answer_of_a_hub(self)
+
             def log_message(self, *_):
                 pass
 
@@ -47,6 +52,7 @@ class FileServer:
     def answer(self, request) -> None:
         path, part = request.path.strip("/"), request.headers.get("Range")
         self.requests.append((path, part))
+        self.passwords.append(request.headers.get("Authorization"))
         faults = self.faults.get(path, [])
         fault = faults.pop(0) if faults else None
         kind = fault[0] if isinstance(fault, tuple) else fault
@@ -72,6 +78,19 @@ class FileServer:
         request.end_headers()
         with suppress(ConnectionError):  # the client has gone
             self._send(request, content[start:], fault, kind)
+
+    def answer_of_a_hub(self, request) -> None:
+        """Tell what a hub tells of a file at `owner/name/resolve/REVISION/file`."""
+        path = request.path.strip("/")
+        self.passwords.append(request.headers.get("Authorization"))
+        if self.faults.get(path) or path not in self.files:
+            request.send_error(self.faults[path].pop(0)[1] if self.faults.get(path) else 404)
+            return
+        request.send_response(200)
+        request.send_header("X-Repo-Commit", path.split("/")[-2])
+        request.send_header("ETag", f'"{hashlib.sha256(self.files[path]).hexdigest()}"')
+        request.send_header("Content-Length", str(len(self.files[path])))
+        request.end_headers()
 
     @staticmethod
     def _send(request, content, fault, kind) -> None:

@@ -23,6 +23,36 @@ def cifar10():
     return Made({"images": tar(members)}, 10, expected)
 
 
+def cifar100():
+    random, expected = np.random.default_rng(1), {"train": [], "test": []}
+    members = {"cifar-100-binary/fine_label_names.txt": lines("apple", "aquarium_fish", "baby")}
+    for split, count in (("train", 12), ("test", 5)):
+        content = b""
+        for _ in range(count):
+            coarse, label = random.integers(20), int(random.integers(3))
+            pixels = random.integers(0, 256, (3, 32, 32), np.uint8)
+            content += bytes([coarse, label]) + pixels.tobytes()
+            expected[split].append((label, pixels.transpose(1, 2, 0)))
+        members[f"cifar-100-binary/{split}.bin"] = content
+    members["cifar-100-binary/coarse_label_names.txt"] = lines("fish", "people")
+    return Made({"images": tar(members)}, 3, expected)
+
+
+def imagenet_v2():
+    members, expected = {}, {"val": [], "test": []}
+    # Sorted as text, 10 and 11 come before 2: these numbers are labels all the same.
+    for place, label in enumerate(sorted(range(12), key=str)):
+        images = {f"{number:x}f.jpeg": picture(20 * label + number) for number in range(4)}
+        for name, image in images.items():
+            members[f"imagenetv2-matched-frequency-format-val/{label}/{name}"] = image
+        order = np.random.RandomState([0, place]).permutation(4).tolist()
+        for split, places in {"val": order[:1], "test": order[1:]}.items():
+            expected[split] += [(label, images[f"{n:x}f.jpeg"]) for n in sorted(places)]
+    for items in expected.values():
+        items.sort(key=lambda item: item[0])
+    return Made({"images": tar(members, "w")}, 12, expected, {"held_out": {"val": 1, "test": 3}})
+
+
 def cub():
     names = ["001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Sooty_Albatross"]
     members, expected = {"attributes.txt": b""}, {"train": [], "test": []}
@@ -121,6 +151,8 @@ SETS = {
     "dtd": dtd,
     "imagenet": lambda: imagenet(True),
     "imagenet-val": lambda: imagenet(False),
+    "imagenet-v2": imagenet_v2,
+    "cifar100": cifar100,
     "cifar10": cifar10,
     "tiny-imagenet": lambda: tiny_imagenet(False),
     "tiny-imagenet-salun": lambda: tiny_imagenet(True),

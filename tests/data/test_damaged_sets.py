@@ -98,7 +98,7 @@ def test_an_image_that_cannot_be_decoded_is_named(made_set, tmp_path, name):
     for key, member, content in found[:2]:
         message = outcome(changed(made, key, member, content[: len(content) // 2]), row, tmp_path)
         assert message.startswith(f"{key}: {member!r}: not a whole image (")
-    assert found or name in ("svhn", "mnist", "fashion-mnist", "cifar10")  # which hold pixels
+    assert found or name in ("svhn", "mnist", "fashion-mnist", "cifar10", "cifar100")  # pixels
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)

@@ -6,6 +6,7 @@ from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings import sources
 from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.downloads import COMMIT, HUB_FILE
 
 FILE = {"name": "a.zip", "urls": ["https://example.org/a.zip"], "md5": "0" * 32}
 AT = "eurosat.files.images"
@@ -28,7 +29,8 @@ FOLDERS = "the source 'archive-folders' reads; found: "
 OF_SOURCES = [
     ("eurosat/options", {"seed": 0}, "eurosat: options: the key held_out is missing"),
     ("eurosat/options", None, "eurosat: options: the key held_out is missing (and 1 m"),
-    ("eurosat/options/share", 1, "eurosat: options: unknown option 'share'; valid: held_out, seed"),
+    ("eurosat/options/share", 1,
+     "eurosat: options: unknown option 'share'; valid: held_out, numbered, seed"),
     ("eurosat/files", {"image": "a.zip"},
      f"eurosat: files: the key 'images' is missing, which {FOLDERS}image"),
     ("eurosat/files", None, f"eurosat: files: the key 'images' is missing, which {FOLDERS}none"),
@@ -96,7 +98,77 @@ def test_findings(config, change_yaml, file, finding):
 
 def test_two_files_of_one_name(config, change_yaml):
     change_yaml(config / "datasets.yaml", "eurosat/files/more", FILE | {"name": "EuroSAT.zip"})
-    assert refused(config) == "eurosat: two files have the same name: EuroSAT.zip, EuroSAT.zip"
+    assert refused(config) == "eurosat: two files have the same name: EuroSAT.zip"
+
+
+def test_mirrors_of_one_name(config, change_yaml):
+    change_yaml(config / "datasets.yaml", "cars/mirrors/1/name", "original")
+    assert refused(config) == "cars: two sources have the same name: original"
+
+
+HUB = "https://huggingface.co/datasets/owner/set/resolve"
+MIRRORS = [
+    ("source", "tar", "eurosat.mirrors.0.source: unknown source 'tar'; did you mean"),
+    ("files/images", FILE | {"md5": None},
+     "eurosat: mirror merging-benchmark: a.zip has neither `sha256` nor `md5`"),
+    ("files/images", FILE | {"urls": [f"{HUB}/main/a.zip"]},
+     "eurosat: mirror merging-benchmark: a.zip: its revision on the hub is 'main', expected "),
+    ("files/images", FILE | {"manual": "Ask."},
+     "eurosat.mirrors.0: a mirror's files are fetched: expected no `manual`"),
+    ("files/more", FILE | {"name": "b"}, None),
+    ("options/root", None, "eurosat: mirror merging-benchmark: options: the key root is missing"),
+    ("options/folders", {"valid": "val"},
+     "eurosat: mirror merging-benchmark: options: folders.valid is 'valid': input should be 'pre"),
+    ("files", {}, "eurosat: mirror merging-benchmark: files: the key 'images' is missing, which"),
+    ("inside", {"image": "a"},
+     "eurosat: mirror merging-benchmark: files: the key 'images' is missing, which the source"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "value", "finding"), MIRRORS)
+def test_findings_in_mirrors(config, change_yaml, place, value, finding):
+    change_yaml(config / "datasets.yaml", f"eurosat/mirrors/0/{place}", value)
+    if finding is None:
+        load_catalogue(config)
+        change_yaml(config / "datasets.yaml", "eurosat/mirrors/0/inside", {"images": "a"})
+        finding = "eurosat.mirrors.0: `inside` is of one archive, but there are 2 files"
+    assert refused(config).startswith(finding)
+
+
+SECRETS = [
+    "https://user:secret@example.org/a.zip",
+    "https://secret@huggingface.co/a.zip",
+    "https://example.org/a.zip?token=secret",
+    "https://example.org/a.zip?download=1&X-Amz-Signature=secret",
+]
+
+
+@pytest.mark.parametrize("url", SECRETS)
+def test_an_address_in_a_row_holds_no_password(config, change_yaml, url):
+    change_yaml(config / "datasets.yaml", "eurosat/files/images", FILE | {"urls": [url]})
+    message = refused(config)
+    assert message.startswith("eurosat: a.zip: an address holds a password or token, which would")
+    assert "secret" not in message
+
+
+def test_a_password_in_an_address_that_is_none_is_hidden(config, change_yaml):
+    url = "ftp://user:secret@example.org/a.zip"
+    change_yaml(config / "datasets.yaml", "eurosat/files/images", FILE | {"urls": [url]})
+    message = refused(config)
+    assert "ftp://***@example.org/a.zip" in message
+    assert "secret" not in message
+
+
+def test_every_file_of_the_hub_is_pinned(catalogue):
+    for row in catalogue.datasets.values():
+        for file in row.all_downloads.values():
+            on_hub = [HUB_FILE.match(url) for url in file.urls if "huggingface" in url]
+            assert all(found and COMMIT.fullmatch(found["revision"]) for found in on_hub)
+    for row in catalogue.models.values():
+        if row.hub:
+            assert row.hub.revision
+            assert row.hub.bytes
+            assert row.hub.sha256
 
 
 def test_downloads_of_an_unknown_row(config, change_yaml):

@@ -37,6 +37,14 @@ def test_a_server_that_breaks_at_the_same_place_is_given_up(server, one, refused
     assert f"{one}: HTTP 503 Service Unavailable; expected 300000 bytes, sha256 " in message
 
 
+def test_what_cannot_be_had_may_be_had_elsewhere(one, refused):
+    file = described(one.replace("/a", "/b")) | {"instead": ["cars: original", "cars: parquet"]}
+    assert refused(file).endswith(
+        "or put the file there by hand, or take the images from elsewhere: "
+        "--config 'data_sources={cars: original}' or --config 'data_sources={cars: parquet}'"
+    )
+
+
 def test_without_ranges_it_starts_anew(server, one, get):
     server.faults["a"] = [150_000, "no range"]
     get(described(one))

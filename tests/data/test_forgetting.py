@@ -1,12 +1,15 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from negmerge.data import forget_rules
 from negmerge.data.forget_rules import forget_split
 from negmerge.data.forgetting import (
+    FILE_PARTS,
     PARTS,
     Split,
     read_split,
@@ -122,6 +125,79 @@ def test_a_wrong_list_of_indices_is_refused(tmp_path, text, message):
     assert str(caught.value) == f"{path}: {message}"
 
 
+NAMES = ["train/cat/1.jpg", "train/cat/a b.jpg", "train/dog/1.jpg", "train/dog/2.jpg"]
+
+
+def test_images_may_be_given_by_name(tmp_path):
+    path = tmp_path / "forget.txt"
+    path.write_text("train/dog/2.jpg\n\n train/cat/a b.jpg\r\n", encoding="utf-8-sig")
+    found = forget_split(4, None, 0, rule="given", file=path, names=NAMES)
+    assert found.forget.tolist() == [1, 3]
+    assert found.retain.tolist() == [0, 2]
+    path.write_text("3\n1\n")
+    assert_same(found, forget_split(4, None, 0, rule="given", file=path, names=NAMES))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "train/cat/1.jpg\ntrain/cat/2.jpg\n",
+            "line 2: 'train/cat/2.jpg' is not a training image; did you mean 'train/dog/2.jpg'?",
+        ),
+        ("cat/1.jpg\n", "line 1: 'cat/1.jpg' is not a training image; did you mean 'train/cat/1."),
+        ("test/cat/a.jpg\n", "line 1: 'test/cat/a.jpg' is not a training image; did you mean "),
+        (
+            "train/dog/1.jpg\ntrain/cat/1.jpg\n\ntrain/dog/1.jpg\n",
+            "line 4: 'train/dog/1.jpg' stands in line 1 too",
+        ),
+        ("2\ntrain/dog/1.jpg\n", "line 2 is 'train/dog/1.jpg', expected an index"),
+    ],
+)
+def test_a_wrong_list_of_names_is_refused(tmp_path, text, message):
+    path = tmp_path / "forget.txt"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        forget_split(4, None, 0, rule="given", file=path, names=NAMES)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_names_need_a_data_set_that_has_some(tmp_path):
+    path = tmp_path / "forget.txt"
+    path.write_text("train/cat/1.jpg\n")
+    with pytest.raises(UserError, match=r"line 1 is 'train/cat/1.jpg', expected an index$"):
+        forget_split(4, None, 0, rule="given", file=path)
+
+
+def test_classes_are_forgotten_whole_and_tested_apart():
+    labels = labels_of(50)
+    found = forget_split(labels, None, 0, rule="class", classes=[3, 1])
+    assert found.forget.tolist() == [n for n in range(50) if labels[n] in (1, 3)]
+    assert found.retain.tolist() == [n for n in range(50) if labels[n] in (0, 2)]
+    assert found.original.tolist() == list(range(50))
+    apart = forget_rules.test_parts(np.array([0, 1, 2, 3, 0]), [3, 1])
+    assert {name: part.tolist() for name, part in apart.items()} == {
+        "test": [0, 2, 4],
+        "forget_test": [1, 3],
+    }
+    alike = forget_rules.test_parts(np.array([0, 1]), [])
+    assert {name: part.tolist() for name, part in alike.items()} == {
+        "test": [0, 1],
+        "forget_test": [],
+    }
+
+
+def test_all_or_no_classes_are_refused():
+    with pytest.raises(UserError, match=r"^forget.classes: retain has no image"):
+        forget_split([0, 1, 1], None, 0, rule="class", classes=[0, 1])
+    with pytest.raises(UserError, match=r"^forget.classes: forget has no image"):
+        forget_split([0, 1, 1], None, 0, rule="class", classes=[2])
+    with pytest.raises(UserError, match=r"^forget.classes: test has no image of 2, expected 1"):
+        forget_rules.test_parts(np.array([1, 1]), [1])
+    with pytest.raises(UserError, match=r"^forget.classes: forget_test has no image of 2"):
+        forget_rules.test_parts(np.array([1, 1]), [0])
+
+
 def test_a_missing_list_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"nowhere.txt: cannot be read"):
         forget_split(9, None, 0, rule="given", file=tmp_path / "nowhere.txt")
@@ -151,6 +227,7 @@ def test_too_few_images_are_refused(share, number):
         ({"rule": "salum"}, "unknown rule 'salum'; did you mean 'salun'?"),
         ({"rule": "salun"}, "the rule salun needs the label of each image"),
         ({"rule": "given"}, "the rule given needs a file"),
+        ({"rule": "class"}, "the rule class needs the label of each image"),
         ({"share": None}, "the rule uniform needs the share"),
         ({"original_seed": 1}, "original_seed 1: only the rule salun has it, not uniform"),
         ({"seed": -1}, r"seed -1 is not in 0\.\.4294967295"),
@@ -172,6 +249,15 @@ def test_a_split_comes_back_from_its_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["split.json"]
 
 
+def test_a_file_has_test_images_of_forgotten_classes_only_where_there_are_any(tmp_path):
+    path = tmp_path / "split.json"
+    write_split(path, split())
+    assert "forget_test" not in path.read_text()
+    assert read_split(path, 5, 3).forget_test.tolist() == []
+    write_split(path, replace(split(), forget_test=np.array([1])))
+    assert read_split(path, 5, 3).forget_test.tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -188,6 +274,7 @@ def test_a_split_comes_back_from_its_file(tmp_path):
         ({"forget": [0, [1]]}, ": forget: expected a list of whole numbers"),
         ({"forget": "0"}, ": forget: expected a list of whole numbers"),
         ({"test": [3]}, ": test: index 3 is out of range (1 in all), expected 0..2"),
+        ({"forget_test": [3]}, ": forget_test: index 3 is out of range (1 in all), expected 0..2"),
         ({"forget": [[]]}, ": forget: expected a list of whole numbers"),
         (
             {"more": []},
@@ -198,7 +285,7 @@ def test_a_split_comes_back_from_its_file(tmp_path):
 )
 def test_a_wrong_file_is_refused(tmp_path, changes, message):
     path = tmp_path / "split.json"
-    parts = {name: part.tolist() for name, part in vars(split()).items()}
+    parts = {name: vars(split())[name].tolist() for name in FILE_PARTS}
     path.write_text(json.dumps(parts | changes))
     with pytest.raises(UserError) as caught:
         read_split(path, 5, 3)

@@ -20,7 +20,9 @@ TARGETS = {
 OTHERS = {
     "imagenet": {"val": 5000, "test": 50_000},
     "imagenet-val": {"val": 5000, "test": 45_000},
+    "imagenet-v2": {"val": 5000, "test": 5000},
     "cifar10": {"train": 50_000, "test": 10_000},
+    "cifar100": {"train": 50_000, "test": 10_000},
     "tiny-imagenet": {"train": 100_000, "test": 10_000},
     "tiny-imagenet-salun": {"train": 100_000, "val": 5000, "test": 5000},
     "cub": {"train": 5994, "test": 5794},

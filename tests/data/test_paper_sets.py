@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from made_sets import SETS
 
-from negmerge import plugins
-from negmerge.data import train_val_split
+from negmerge.data import preparation, train_val_split
 from negmerge.data.augmentation import evaluation_transform
-from negmerge.data.checksums import verify_all
 from negmerge.data.download import download
-from negmerge.data.images import Images, write_images
+from negmerge.data.images import Images
 from negmerge.data.loading import Part, evaluation_batches
 from negmerge.errors import UserError
 
@@ -43,9 +41,7 @@ def row_of(catalogue):
 
 
 def prepare(row, paths, target):
-    verify_all(paths, row["files"])
-    items = plugins.load(plugins.SOURCES, row["source"]).read(paths, row)
-    write_images(target, items, row["splits"], row["classes"])
+    preparation.prepare("a set", row, [paths[key] for key in row["files"]], target)
 
 
 def written(made, folder):

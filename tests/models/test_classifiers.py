@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 from torchvision.models import resnet18 as torchvision_resnet18
 from torchvision.models.resnet import BasicBlock
 
@@ -252,7 +253,10 @@ def test_the_state_of_another_model_is_refused():
     ("architecture", "message"),
     [
         ({"kind": "resnet"}, "unknown kind of classifier 'resnet'; did you mean 'resnet18'?"),
-        ({}, "unknown kind of classifier None; valid: resnet18, swin-t, timm, vgg16-bn"),
+        (
+            {},
+            "unknown kind of classifier None; valid: resnet18, swin-t, timm, torchvision, vgg16-bn",
+        ),
         ({"kind": "resnet18", "widht": 8}, "unknown option of resnet18 'widht'; did you mean"),
         ({"kind": "resnet18", "width": 0}, "width is 0, expected a whole number from 1"),
         ({"kind": "resnet18", "width": "8"}, "width is '8', expected a whole number from 1"),
@@ -277,3 +281,18 @@ def test_other_models_come_from_timm():
     row["architecture"]["name"] = "resnet-10"
     with pytest.raises(UserError, match=r"^unknown model of timm 'resnet-10'; did you mean "):
         build_classifier(row, 7)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "shufflenet_v2_x0_5", "googlenet"])
+def test_other_models_come_from_torchvision(name):
+    row = {"architecture": {"kind": "torchvision", "name": name}, "size": 32}
+    row |= {"mean": [0.5] * 3, "std": [0.5] * 3}
+    if name == "googlenet":  # its outputs are more than logits
+        with pytest.raises(UserError, match=r"^unknown classifier of torchvision 'googlenet'; did"):
+            build_classifier(row, 7)
+        return
+    model = build_classifier(row, 7).eval()
+    assert model(torch.rand(2, 3, 32, 32)).shape == (2, 7)
+    theirs = models.get_model(name, weights=None, num_classes=7).state_dict()
+    assert list(model.network.state_dict()) == list(theirs)
+    assert last_linear(model)[0] == "network.fc"

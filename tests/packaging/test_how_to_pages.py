@@ -170,7 +170,7 @@ print("search: How much was tried" in type(study.tables["search"]).model_fields[
 def test_a_source_of_ones_own_is_prepared(library):
     (source,) = blocks("docs/add-a-data-set.md", "python")
     (library / "negmerge/data/sources/class_folders.py").write_text(source)
-    row = yaml.safe_load(blocks("docs/add-a-data-set.md", "yaml")[2])["pets"]
+    row = yaml.safe_load(blocks("docs/add-a-data-set.md", "yaml")[-1])["pets"]
     row |= {"files": {"train": "train", "test": "test"}, "splits": {"train": 3, "test": 2}}
     for place in ("train/cat/1", "train/cat/2", "train/dog/1", "test/cat/1", "test/dog/1"):
         file = library / f"{place}.png"
@@ -193,7 +193,10 @@ def test_the_rows_of_the_data_sets_are_valid(library):
     (library / "negmerge/data/sources/class_folders.py").write_text(
         blocks("docs/add-a-data-set.md", "python")[0]
     )
-    rows, prompts, pets = map(yaml.safe_load, blocks("docs/add-a-data-set.md", "yaml"))
+    found = blocks("docs/add-a-data-set.md", "yaml")
+    rows, prompts, mirrors, pets = map(yaml.safe_load, found)
+    cars = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())["cars"]
+    assert mirrors["mirrors"] == cars["mirrors"][:1]
     check = f"""
 from negmerge.settings.catalogue import Dataset, Prompts
 for row in {[*rows.values(), *pets.values()]!r}:

@@ -1,4 +1,4 @@
-"""What docs/reproduce-a-table.md says that the paper's tables take is what their plan says."""
+"""What the pages say that studies take is what their plans say."""
 
 import re
 import runpy
@@ -33,3 +33,18 @@ def test_the_readme_has_the_hours_of_the_page():
     without = re.sub(r"(?<![\d.])\d+ (?=\| not run \|$)", "7 ", text, flags=re.M)
     assert without.count("7 | not run |") == 7
     assert SCRIPT["with_hours"](without) == text
+
+
+def test_the_smaller_studies_take_what_their_page_says_and_no_more_than_they_promise(monkeypatch):
+    if any((ROOT / "results" / name).exists() for name in SCRIPT["SMALLER"]):
+        pytest.skip("jobs that are done do not count")
+    monkeypatch.chdir(ROOT)
+    rows = SCRIPT["smaller_rows"]()
+    page = SCRIPT["SMALLER_PAGE"].read_text()
+    assert "".join(rows) in page, ADVICE
+    first_hour, lite, laptop = ([cell.strip() for cell in row.split("|")[2:-1]] for row in rows)
+    gpu_of_12_gb, gpu_of_24_gb, two_cores, eight_cores = 0, 1, 4, 5
+    assert float(first_hour[gpu_of_12_gb]) <= 1
+    assert float(lite[gpu_of_24_gb]) <= 24
+    assert float(laptop[two_cores]) <= 1.5
+    assert float(laptop[eight_cores]) <= 0.5

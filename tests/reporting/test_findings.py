@@ -52,6 +52,15 @@ def of_sparsity(records):
     return {"zeros": (definition, cells(definition, records, {}))}
 
 
+def test_without_retrain_no_method_is_called_the_best():
+    rows = {"original": "Original", "negmerge": "NegMerge"}
+    definition = gap_table(kind="forgetting", rows=rows)
+    shown = {"net": (definition, cells(definition, net("trial1")[1:3], {}))}
+    unknown = ["not known, since no Retrain says how much forgetting is right"]
+    best, noise, distance, _, limits = said(shown, net=NET)
+    assert best == noise == distance == limits == unknown
+
+
 def test_the_best_method_of_each_column_with_its_error():
     assert said(of_clip() | of_net())[0] == [
         "B/32: Uniform Merge, 20.00 ± 2.83 %",

@@ -114,6 +114,14 @@ def test_every_latex_row_has_as_many_cells_as_the_table_has_columns(scores):
     assert r"\cmidrule(lr){2-8}\cmidrule(lr){9-11}" in text
 
 
+def test_what_images_from_mirrors_differ_in_is_a_note(scores):
+    note = "cars (mirror parquet): the order of the images is another one."
+    with_note = printed(scores, differs=[note])
+    assert f"- {note}" in markdown(with_note).splitlines()
+    assert note in latex(with_note)
+    assert note not in markdown(printed(scores))
+
+
 def test_sparsity_names_its_denominators():
     record = {"experiment": "a", "task": "digits", "method": "negmerge", "models": 4}
     record |= {"kept": 2500, "trainable": 10000, "state": 25000}

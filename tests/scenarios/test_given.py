@@ -83,6 +83,16 @@ def test_a_classifier_is_found_by_the_names_of_others(tmp_path, network, salun):
     assert not rest
 
 
+def test_a_key_chooses_among_the_states_of_a_file(tmp_path, network):
+    path = tmp_path / "checkpoint.pth"
+    older = {name: torch.zeros_like(tensor) for name, tensor in network.items()}
+    torch.save({"model": older, "ema": network}, path)
+    assert equal(read_model(path, RESNET, "ema")[0], network)
+    assert equal(read_model(path, RESNET, "model")[0], older)
+    with pytest.raises(UserError, match=r"holds several states, choose one by --key: model "):
+        read_model(path, RESNET)
+
+
 def test_a_classifier_that_normalises_otherwise_is_refused(tmp_path, network):
     state = network | {"normalize.mean": torch.zeros(1, 3, 1, 1)}
     torch.save(state, tmp_path / "model.pth")

@@ -106,6 +106,31 @@ def test_a_job_knows_model_classes_and_where_its_images_lie(config, classifier):
     }
 
 
+def test_forgotten_classes_are_labels_for_jobs_and_tested_apart(config, classifier):
+    known = load_study(config, "example").catalogue
+    names = known.class_names("fashion-small")
+    found = classifier(forget={"rule": "class", "classes": [names[7], names[2]]})
+    assert found.forget.options("fashion-small", known)["classes"] == [7, 2]
+    assert found.job("trial1", known)["roles"] == ["forget", "retain", "test", "forget_test"]
+    counts = found.image_counts("trial1", known)
+    assert [counts[role]["train"] for role in ("forget", "retain")] == [400, 1600]
+    # Nobody has counted them.
+    assert found.check_counts("x", "trial1", known) is None
+    assert classifier().forget.options("fashion-small", known)["classes"] == []
+
+
+def test_retrain_is_trained_only_where_it_is_needed(config, classifier):
+    known = load_study(config, "example").catalogue
+    without = {"original": {}, "negmerge": {}}
+
+    def runs(**changes):
+        return [run.where for run in classifier(**changes).runs("trial1", known, None)]
+
+    assert "train (retrain)" in runs()
+    assert "train (retrain)" in runs(methods=without, selection={"rule": "gap"})
+    assert "train (retrain)" not in runs(methods=without, selection={})
+
+
 def test_levels_of_randomness_may_have_seeds_of_their_own(config, change_yaml):
     path = config / "studies" / "example.yaml"
     change_yaml(path, f"{PLACE}/seeds", {"split": 5, "training": 0})
@@ -149,6 +174,26 @@ WRONG = {
         {"rule": "given"},
         f"{AT}.forget: `file` goes with `rule: given`, and only with it",
     ),
+    "classes without their rule": (
+        "forget",
+        {"classes": ["Bag"]},
+        f"{AT}.forget: `classes` goes with `rule: class`, and only with it",
+    ),
+    "a rule without its classes": (
+        "forget",
+        {"rule": "class", "classes": []},
+        f"{AT}.forget: `classes` goes with `rule: class`, and only with it",
+    ),
+    "a class twice": (
+        "forget",
+        {"rule": "class", "classes": ["bag", "bag"]},
+        f"{AT}.forget: a class stands twice in `classes`: bag, bag",
+    ),
+    "an unknown class": (
+        "forget",
+        {"rule": "class", "classes": ["bags"]},
+        f"{AT}.forget.classes: unknown class 'bags'; did you mean 'bag'? valid: ",
+    ),
     "the original's seed with another rule": (
         "forget",
         {"rule": "uniform", "original_seed": 1},
@@ -156,8 +201,8 @@ WRONG = {
     ),
     "an unknown rule of forgetting": (
         "forget",
-        {"rule": "class"},
-        f"{AT}.forget.rule is 'class': input should be 'uniform', 'salun' or 'given'",
+        {"rule": "classes"},
+        f"{AT}.forget.rule is 'classes': input should be 'uniform', 'salun', 'given' or 'class'",
     ),
     "no trial": ("trials", 0, f"{AT}.trials is 0: input should be greater than 0"),
     "the other scenario's rule": (

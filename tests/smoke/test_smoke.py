@@ -2,12 +2,14 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from negmerge.settings.study import load_study
 from recomputation.checks import NUMBERS, recompute
@@ -29,18 +31,24 @@ def paper():
     return load_study(ROOT / "config", "paper")
 
 
-@pytest.fixture(scope="module")
-def results(workflow):
-    """The study's results, of a run that keeps only what is needed."""
+def snakemake(folder, *arguments):
+    """Run Snakemake in a copy of the workflow, where only what is needed stays."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "checkpoints=needed"]
     run = subprocess.run(
-        [*command, "--", "results/smoke/report.html", UNLEARNED],
-        cwd=workflow,
+        [*command, *arguments],
+        cwd=folder,
         env=os.environ | NOWHERE | {"HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout + run.stderr
+
+
+@pytest.fixture(scope="module")
+def results(workflow):
+    """The study's results."""
+    snakemake(workflow, "--", "results/smoke/report.html", UNLEARNED)
     return workflow / "results" / "smoke"
 
 
@@ -76,6 +84,36 @@ def test_numbers_are_those_that_the_files_give(results):
     report = recompute(results, NUMBERS)
     print("", *report.lines(), sep="\n")
     assert not report.problems()
+
+
+def in_small(study):
+    """Describe a study with the experiments of `smoke`, which has all methods of the paper's."""
+    smoke = load_study(ROOT / "config", "smoke").model_dump(mode="json")
+    ours, small = study.model_dump(mode="json"), {}
+    for name, experiment in ours["experiments"].items():
+        theirs = smoke["experiments"][name]
+        for key in ("scenario", "mode", "freeze", "batch_statistics"):
+            assert experiment.get(key) == theirs.get(key)
+        small[name] = theirs | {"methods": {m: theirs["methods"][m] for m in experiment["methods"]}}
+    return smoke | {"experiments": small} | {key: ours[key] for key in ("tables", "figures")}
+
+
+@pytest.mark.parametrize("name", ["lite", "first-hour", "laptop"])
+def test_a_smaller_study_needs_no_other_jobs_and_shows_all_that_it_names(results, tmp_path, name):
+    """In place of `smoke`, so that Snakemake itself tells whether a job would be another one."""
+    folder, study = tmp_path / "workflow", load_study(ROOT / "config", name)
+    shutil.copytree(results.parents[1], folder)
+    (folder / "config" / "studies" / "smoke.yaml").write_text(yaml.safe_dump(in_small(study)))
+    report = "results/smoke/report.html"
+    planned = snakemake(folder, "--dry-run", "--quiet", "reason", "--", report)
+    jobs = set(re.findall(r"^(\w+) +\d+$", planned.partition("Job stats:")[2], re.M))
+    assert jobs == {"table", "figure", "report", "total"}
+    snakemake(folder, "--", report)
+    for table, definition in study.tables.items():
+        text = (folder / "results" / "smoke" / "tables" / f"{table}.md").read_text()
+        assert definition.note in text
+        assert all(f"| {label} " in text for label in definition.rows.values())
+        assert all(column.label in text for column in definition.columns)
 
 
 def test_no_checkpoint_is_left_that_nothing_needs(results):

@@ -17,7 +17,7 @@ with job(snakemake) as provenance:
     record = snakemake.input.weights
     weights = weights_file(record) if record else None
     if params.place is not None:
-        given, rest = read_model(params.place, params.model)
+        given, rest = read_model(params.place, params.model, params.key)
         clip = complete_clip(params.model, given | rest, weights, params.place)
     elif params.pretrain is None:
         clip = load_clip(params.model, weights)

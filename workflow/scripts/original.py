@@ -8,7 +8,7 @@ from negmerge.states import shapes, write_state
 
 with job(snakemake):
     params, place = snakemake.params, snakemake.params.place
-    state, _ = read_model(place, params.model)
+    state, _ = read_model(place, params.model, params.key)
     model = build_classifier(params.model, params.classes)
     require_same_tensors(shapes(model.state_dict()), shapes(state), place)
     model.load_state_dict(state)

@@ -1,16 +1,12 @@
 """Bring a data set into the one form that all later steps read."""
 
-from negmerge import plugins
-from negmerge.data.checksums import verify_all
-from negmerge.data.images import write_images
-from negmerge.data.progress import counted
+from negmerge.data.preparation import prepare
 from negmerge.jobs.job import job
 
 with job(snakemake):
-    row = snakemake.params.dataset
-    source = plugins.load(plugins.SOURCES, row["source"])
-    files = dict(zip(row["files"], snakemake.input.files, strict=True))
-    verify_all(files, row["files"])
-    splits = row["splits"]
-    items = counted(snakemake.wildcards.dataset, source.read(files, row), sum(splits.values()))
-    write_images(snakemake.output.images, items, splits, row["classes"])
+    prepare(
+        snakemake.wildcards.dataset,
+        snakemake.params.dataset,
+        snakemake.input.files,
+        snakemake.output.images,
+    )

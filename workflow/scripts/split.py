@@ -1,21 +1,21 @@
-"""Draw which training images are forgotten."""
+"""Decide which training images are forgotten, and which test images are of forgotten classes."""
 
 from dataclasses import replace
 
-import numpy as np
-
-from negmerge.data.forget_rules import forget_split
+from negmerge.data.forget_rules import forget_split, test_parts
 from negmerge.data.forgetting import write_split
 from negmerge.data.images import Images
+from negmerge.image_lists import list_images
 from negmerge.jobs.job import job
 
 with job(snakemake):
-    forget = dict(snakemake.params.forget)
-    labels = Images(snakemake.input.images, "train").labels
-    test = len(Images(snakemake.input.images, "test"))
+    inputs, forget = snakemake.input, dict(snakemake.params.forget)
+    labels, test = (Images(inputs.images, split).labels for split in ("train", "test"))
     share = forget.pop("share")
+    if inputs.listed:
+        forget["names"] = [image.name for image in list_images(*inputs.listed).of("train")]
     # The rule of the SalUn code also draws with the seed before this one.
     split = forget_split(labels, share, max(snakemake.params.seed, 1), **forget)
-    split = replace(split, test=np.arange(test))
+    split = replace(split, **test_parts(test, forget["classes"]))
     print({name: len(positions) for name, positions in vars(split).items()})
     write_split(snakemake.output.split, split)

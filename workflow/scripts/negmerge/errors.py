@@ -1,6 +1,8 @@
 """Errors that a user can mend, and the hints that help to mend them."""
 
 import difflib
+import logging
+import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -22,12 +24,37 @@ RENAMED = {
 GONE = {"workers", "evaluation_workers"}
 
 
+# Name and password in an address, and a token of the Hugging Face hub.
+SECRETS = re.compile(r"(?<=://)[^/\s@]+(?=@)|\bhf_[A-Za-z0-9]{16,}")
+
+
+def without_secrets(text: str) -> str:
+    """Return a text for people, in which no password or token can be read."""
+    return SECRETS.sub("***", text)
+
+
+class _WithoutSecrets(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_secrets(record.getMessage()), ()
+        return True
+
+
+def hide_secrets(logger: logging.Logger) -> None:
+    """Hide passwords and tokens in what the handlers of a library's logger print."""
+    for handler in logger.handlers:
+        handler.addFilter(_WithoutSecrets())
+
+
 class UserError(Exception):
     """Something that the user can put right.
 
     The message is one line that names the file, the key or the tensor, says what was found and
-    what was expected. Scripts and the command line print it without a traceback and exit with 1.
+    what was expected; passwords in it are hidden. Scripts and the command line print it without a
+    traceback and exit with 1.
     """
+
+    def __init__(self, message: str = ""):
+        super().__init__(without_secrets(message))
 
 
 class NotFinite(UserError):

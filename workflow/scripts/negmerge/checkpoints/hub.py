@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from negmerge.checkpoints.folders import STEMS, SUFFIXES, listed, missing
-from negmerge.errors import UserError
+from negmerge.errors import UserError, hide_secrets
 
 PART = r"\w[\w.-]*"
 # After the name of a repository, a folder or file in it may be named.
@@ -45,11 +45,13 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
     """Find or fetch a model in the hub's cache."""
     try:
         import huggingface_hub as hub
+        from huggingface_hub.utils.logging import get_logger
     except ImportError:
         raise UserError(
             f"{repository}: no such file or folder, and models of the hub need the package "
             "huggingface_hub: pip install 'negmerge[hub]'"
         ) from None
+    hide_secrets(get_logger())
     try:
         cached = Path(hub.snapshot_download(repository, revision=revision, local_files_only=True))
         if _is_whole(cached / inside):

@@ -26,7 +26,7 @@ def difference(path: str | Path, file: Mapping) -> str | None:
         path: the file.
         file: `bytes`, `sha256` and `md5`, each None where it is not known. Size and checksums were
             published by different people: the file is right if it has the size and one of the
-            checksums, since no other file has that.
+            checksums, since no other file has that. Where no checksum is known, the size counts.
     """
     size = Path(path).stat().st_size
     if file["bytes"] not in (None, size):
@@ -37,7 +37,7 @@ def difference(path: str | Path, file: Mapping) -> str | None:
             for one in sums.values():
                 one.update(block)
     found = {kind: one.hexdigest() for kind, one in sums.items()}
-    if any(found[kind] == file[kind] for kind in found):
+    if not found or any(found[kind] == file[kind] for kind in found):
         return None
     return ", ".join([f"found {size} bytes", *(f"{kind} {found[kind]}" for kind in found)])
 
@@ -45,7 +45,8 @@ def difference(path: str | Path, file: Mapping) -> str | None:
 def expectation(file: Mapping) -> str:
     """Name the size and the checksums that are known."""
     known = [f"{file['bytes']} bytes"] if file["bytes"] else []
-    return ", ".join([*known, *(f"{kind} {file[kind]}" for kind in KINDS if file[kind])])
+    known += [f"{kind} {file[kind]}" for kind in KINDS if file[kind]]
+    return ", ".join(known) or "what its address gives"
 
 
 def place_of_first(path: str | Path) -> Path:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from negmerge.data.addresses import is_offline, is_on_hub, shown
 from negmerge.data.checksums import (
     difference,
     difference_from_first,
@@ -42,7 +43,8 @@ def download(
 
     Args:
         path: where the file should be.
-        file: a `negmerge.settings.catalogue.Download` as a dictionary.
+        file: a `negmerge.settings.downloads.Download` as a dictionary; `instead` may list other
+            sources of the images, as `data_sources` of config.yaml names them.
         by_hand: all files of the same folder that a person has to fetch, each as such a dictionary.
         pauses: seconds before each attempt.
         timeout: seconds without any data after which an attempt ends.
@@ -122,12 +124,15 @@ def _from_any(
 ) -> None:
     """Try all addresses in turn, with pauses, until one has given the file."""
     urls, reasons = list(file["urls"]), {}
+    if is_offline():
+        reasons = {url: "HF_HUB_OFFLINE is set" for url in urls if is_on_hub(url)}
+        urls = [url for url in urls if url not in reasons]
     attempt, most = 0, stream.seek(0, os.SEEK_END)
     while urls and attempt < len(pauses):
         time.sleep(pauses[attempt])
         attempt += 1
         for url in list(urls):
-            write(f"{path.name}: from {url}")
+            write(f"{path.name}: from {shown(url)}")
             try:
                 _get_verified(url, stream, path, file, get)
                 return
@@ -140,10 +145,17 @@ def _from_any(
             if stream.seek(0, os.SEEK_END) > most:
                 attempt, most = 0, stream.tell()
     raise UserError(
-        f"{path}: not downloaded: {'; '.join(f'{url}: {why}' for url, why in reasons.items())}; "
+        f"{path}: not downloaded: "
+        f"{'; '.join(f'{shown(url)}: {why}' for url, why in reasons.items())}; "
         f"expected {expectation(file)}; run the same command again to continue, or put the file "
-        "there by hand"
+        f"there by hand{_elsewhere(file)}"
     )
+
+
+def _elsewhere(file: Mapping) -> str:
+    """Tell how the images can be had from other files than this one, where that is known."""
+    ways = [f"--config 'data_sources={{{way}}}'" for way in file.get("instead", [])]
+    return f", or take the images from elsewhere: {' or '.join(ways)}" if ways else ""
 
 
 def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Callable) -> None:

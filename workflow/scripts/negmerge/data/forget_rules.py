@@ -4,7 +4,8 @@ All draws are by numpy's RandomState, the only one of its generators that promis
 in every version (NEP 19).
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from negmerge.data.forgetting import Split, check_indices, check_split
 from negmerge.errors import UserError, unknown
 from negmerge.splits import VALIDATION_SHARE
 
-RULES = ("uniform", "salun", "given")
+RULES = ("uniform", "salun", "given", "class")
 SEEDS = 2**32
 
 
@@ -26,22 +27,27 @@ def forget_split(
     rule: str = "uniform",
     original_seed: int | None = None,
     file: str | Path | None = None,
+    names: Sequence[str] = (),
+    classes: Sequence[int] = (),
 ) -> Split:
     """Choose which training images are forgotten.
 
     Args:
         items: the number of training images, or their labels, which `salun` needs.
-        share: of the images to forget, above 0 and below 1; `given` does not use it.
-        seed: of the draws, in 0..2^32 - 1, from 1 for `salun`; `given` does not use it.
+        share: of the images to forget, above 0 and below 1, for `uniform` and `salun`.
+        seed: of the draws, in 0..2^32 - 1, from 1 for `salun`; only these two rules draw.
         rule: `uniform`, a share of all images (ours); `salun`, with a tenth of each class held out
-            (the literature's, see `salun`); or `given`, the indices in `file`.
+            (the literature's, see `salun`); `given`, what `file` lists; or `class`, all images of
+            `classes`.
         original_seed: for `salun`, if the original model is trained on the split of another seed
             (1 in SalUn's code).
-        file: for `given`, a text file with one index per line.
+        file: for `given`, a text file with one index or file name per line.
+        names: for `given`, the file names of all training images, if they have any.
+        classes: for `class`, the labels of the classes to forget.
 
     Raises:
         UserError: an unknown rule, a share or a seed out of range, nothing to forget or to keep,
-            something that the rule needs is missing, or a given index is repeated or foreign.
+            something that the rule needs is missing, or a given image is repeated or foreign.
     """
     labels = np.asarray(items) if np.ndim(items) else None
     n = int(items) if labels is None else len(labels)
@@ -52,10 +58,16 @@ def forget_split(
         raise UserError(f"original_seed {original_seed}: only the rule salun has it, not {rule}")
     if rule == "given":
         if file is None:
-            raise UserError("the rule given needs a file with the indices to forget")
-        indices = check_indices(read_indices(file), n, file)
+            raise UserError("the rule given needs a file with the images to forget")
+        indices = check_indices(read_list(file, names), n, file)
         rest = np.setdiff1d(everything, indices)
         return check_split(Split(np.sort(indices), rest, everything[:0], everything), n, file)
+    if rule == "class":
+        if labels is None:
+            raise UserError("the rule class needs the label of each image, not only their number")
+        is_chosen = np.isin(labels, classes)
+        split = Split(everything[is_chosen], everything[~is_chosen], everything[:0], everything)
+        return check_split(split, n, "forget.classes")
     if share is None:
         raise UserError(f"the rule {rule} needs the share of the images to forget")
     if rule == "uniform":
@@ -64,6 +76,24 @@ def forget_split(
     if labels is None:
         raise UserError("the rule salun needs the label of each image, not only their number")
     return salun(labels, share, seed, original_seed)
+
+
+def test_parts(labels: np.ndarray, classes: Sequence[int]) -> dict[str, np.ndarray]:
+    """Return the positions of test images that count as `test`, and of those of forgotten classes.
+
+    Args:
+        labels: (n,) of all test images.
+        classes: the labels of forgotten classes; without any, all images are `test`.
+
+    Raises:
+        UserError: one of the two has no images, though classes are forgotten.
+    """
+    is_forgotten = np.isin(labels, classes)
+    found = {"test": np.flatnonzero(~is_forgotten), "forget_test": np.flatnonzero(is_forgotten)}
+    for name, positions in found.items() if len(classes) else ():
+        if not len(positions):
+            raise UserError(f"forget.classes: {name} has no image of {len(labels)}, expected 1")
+    return found
 
 
 def seeded(seed: int) -> RandomState:
@@ -134,21 +164,47 @@ def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None
     return Split(forget, retain, validation, original)
 
 
-def read_indices(path: str | Path) -> list[int]:
-    """Read whole numbers from a text file, one per line; empty lines do not count.
+def read_list(path: str | Path, names: Sequence[str] = ()) -> list[int]:
+    """Read the positions of images from a text file, one image per line; empty lines do not count.
+
+    A line of digits is a position, any other the name of an image's file: names have a suffix.
+
+    Args:
+        path: the file.
+        names: the file names of all images, if they have any.
 
     Raises:
-        UserError: the file cannot be read, or a line is not a whole number.
+        UserError: the file cannot be read, or a line is neither a whole number nor the name of an
+            image, which names the nearest; or positions and names are mixed.
     """
     try:
-        lines = Path(path).read_text().splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    indices = []
-    for number, line in enumerate(lines, start=1):
-        # int() would also take signs, underscores and digits of other scripts.
-        if line.strip() and not (line.strip().isascii() and line.strip().isdigit()):
-            raise UserError(f"{path}: line {number} is {line.strip()!r}, expected an index")
-        if line.strip():
-            indices.append(int(line))
-    return indices
+    found = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
+    # int() would also take signs, underscores and digits of other scripts.
+    foreign = {n: line for n, line in found.items() if not (line.isascii() and line.isdigit())}
+    if not foreign:
+        return [int(line) for line in found.values()]
+    if not names or len(foreign) < len(found):
+        number, line = next(iter(foreign.items()))
+        raise UserError(f"{path}: line {number} is {line!r}, expected an index")
+    return _positions(found, names, path)
+
+
+def _positions(found: Mapping[int, str], names: Sequence[str], path: str | Path) -> list[int]:
+    """Return the positions of file names, by the lines of a list."""
+    known = {name: position for position, name in enumerate(names)}
+    lines: dict[str, int] = {}
+    for number, name in found.items():
+        if name not in known:
+            # All names would fill more than a line; those of the same file are the most likely.
+            alike = [one for one in names if one.endswith(name.rpartition("/")[2])] or names
+            [close] = difflib.get_close_matches(name, alike, n=1, cutoff=0)
+            raise UserError(
+                f"{path}: line {number}: {name!r} is not a training image; did you mean {close!r}?"
+            )
+        if name in lines:
+            raise UserError(f"{path}: line {number}: {name!r} stands in line {lines[name]} too")
+        lines[name] = number
+    return [known[name] for name in lines]

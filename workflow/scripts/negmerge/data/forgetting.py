@@ -19,7 +19,8 @@ class Split:
         retain: what it must keep; Retrain sees nothing else.
         validation: what is used for neither; empty unless the rule holds images out.
         original: what the original model is trained on.
-        test: positions in the test set that are scored; all of them.
+        test: positions in the test set that are scored: all, but for classes that are forgotten.
+        forget_test: those of the classes that are forgotten; a file lacks it where it is empty.
     """
 
     forget: np.ndarray
@@ -27,10 +28,12 @@ class Split:
     validation: np.ndarray
     original: np.ndarray
     test: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    forget_test: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
-FILE_PARTS = tuple(one.name for one in fields(Split))
-PARTS = FILE_PARTS[:-1]  # of the training set
+TEST_PARTS = ("test", "forget_test")
+PARTS = tuple(one.name for one in fields(Split) if one.name not in TEST_PARTS)
+FILE_PARTS = (*PARTS, "test")  # that every file has
 
 
 def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path) -> np.ndarray:
@@ -87,7 +90,8 @@ def check_split(split: Split, n: int, where: str | Path) -> Split:
 
 def write_split(path: str | Path, split: Split) -> None:
     """Write a split as JSON, a list of indices for each part, at once or not at all."""
-    write_json(path, {name: vars(split)[name].tolist() for name in FILE_PARTS})
+    parts = (*FILE_PARTS, "forget_test") if len(split.forget_test) else FILE_PARTS
+    write_json(path, {name: vars(split)[name].tolist() for name in parts})
 
 
 def read_split(path: str | Path, n: int, test: int) -> Split:
@@ -102,8 +106,9 @@ def read_split(path: str | Path, n: int, test: int) -> Split:
         UserError: not a JSON file, a part is missing or unknown, or what `check_split` refuses.
     """
     found = read_json(path)
-    if set(found) != set(FILE_PARTS):
+    if set(found) - {"forget_test"} != set(FILE_PARTS):
         names = ", ".join(found) or "nothing"
         raise UserError(f"{path}: holds {names}, expected {', '.join(FILE_PARTS)}")
-    found["test"] = check_indices(found["test"], test, f"{path}: test")
+    for name in set(found) - set(PARTS):
+        found[name] = check_indices(found[name], test, f"{path}: {name}")
     return check_split(Split(**found), n, path)

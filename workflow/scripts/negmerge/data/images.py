@@ -39,6 +39,7 @@ def write_images(
     images: Iterable[Item],
     expected: Mapping[str, int],
     classes: int,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write a prepared data set; at no time is more than one image in memory.
 
@@ -52,6 +53,7 @@ def write_images(
             sorted by it.
         expected: the number of images per split.
         classes: the number of classes.
+        notes: what else the file says of itself, such as the mirror that the images are from.
 
     Raises:
         UserError: an image cannot be decoded, a count differs from the expected one, or a label or
@@ -73,7 +75,7 @@ def write_images(
                     f"{path}: {counts[name]} images in split {name!r}, expected "
                     f"{expected.get(name, 0)}"
                 )
-        spool.write(partial, {"splits": json.dumps(counts)})
+        spool.write(partial, {"splits": json.dumps(counts), **(notes or {})})
 
 
 def _encoded(image: Source, where: str) -> bytes:

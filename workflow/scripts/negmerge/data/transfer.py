@@ -5,10 +5,10 @@ import os
 import re
 import ssl
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 from typing import BinaryIO
 
+from negmerge.data.addresses import opened
 from negmerge.data.progress import Progress
 
 BLOCK = 2**20
@@ -58,8 +58,7 @@ def fetch(
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        request = urllib.request.Request(url, headers=headers)
-        with urllib.request.urlopen(request, timeout=timeout) as response:
+        with opened(url, headers, timeout) as response:
             start, total = _range(response, have)
             if None not in (size, total) and total != size:
                 raise Refused(f"offers {total} bytes, expected {size}")

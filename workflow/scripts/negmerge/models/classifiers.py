@@ -1,4 +1,4 @@
-"""Image classifiers that unlearn: ResNet-18, VGG-16 and Swin-T with their input normalisation."""
+"""Image classifiers that unlearn, with their input normalisation: of papers, timm, torchvision."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,8 @@ from negmerge.models.last_linear import last_linear
 from negmerge.states import shapes
 
 SWIN = "swin_tiny_patch4_window7_224"
+# While they train, these of torchvision also give the logits of layers in between.
+WITH_MORE_OUTPUTS = ("googlenet", "inception_v3")
 
 
 class Normalisation(nn.Module):
@@ -62,12 +64,22 @@ def _timm(
     return timm.create_model(name, num_classes=classes, **options)
 
 
+def _torchvision(classes: int, size: int, name: str) -> nn.Module:
+    # Here, as timm.
+    from torchvision import models
+
+    known = [one for one in models.list_models(module=models) if one not in WITH_MORE_OUTPUTS]
+    find("classifier of torchvision", name, dict.fromkeys(known))
+    return models.get_model(name, weights=None, num_classes=classes)
+
+
 # By kind: from classes, size and options to a network, and its options.
 KINDS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
     "resnet18": (_resnet18, ("width",)),
     "vgg16-bn": (_vgg16_bn, ("variant",)),
     "swin-t": (_swin_t, ("pretrained",)),
     "timm": (_timm, ("name", "pretrained")),
+    "torchvision": (_torchvision, ("name",)),
 }
 
 

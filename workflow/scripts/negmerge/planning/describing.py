@@ -40,27 +40,27 @@ def describe(plan: dict) -> Iterator[str]:
     if plan["done"]["jobs"]:
         yield f"Took so far: {_number(plan['done']['hours'])} h for {plan['done']['jobs']:,} jobs"
     yield from _sizes(plan)
-    yield from _machines(plan["machines"])
+    if not plan["cores"]:
+        yield from _machines(plan["machines"])
     yield from _exhibits(plan)
 
 
 def _machines(machines: Sequence[dict]) -> Iterator[str]:
     """Compare the machines of `config/costs.yaml`."""
-    if machines:
-        yield ""
-        yield "All jobs one after the other on one machine, in hours:"
-        rows = [["machine", "float32", "compute: fast"]]
-        for one in machines:
-            fast = "-" if one["fast"] is None else _number(one["fast"])
-            rows.append([one["title"], _number(one["hours"]), fast])
-        yield from _table(rows)
+    yield ""
+    yield "All jobs one after the other on one machine, in hours:"
+    rows = [["machine", "float32", "compute: fast"]]
+    for one in machines:
+        fast = "-" if one["fast"] is None else _number(one["fast"])
+        rows.append([one["title"], _number(one["hours"]), fast])
+    yield from _table(rows)
 
 
 def _exhibits(plan: dict) -> Iterator[str]:
     """Show what each table and figure takes, and what binds it."""
     if not plan["exhibits"]:
         return
-    unit = UNITS["gpu" if plan["machines"] else "cpu"]
+    unit = UNITS["cpu" if plan["cores"] else "gpu"]
     yield ""
     yield "Each table and figure by itself, and what most of its hours are spent on:"
     rows = [["name", "jobs", unit, "binds", "fast", "binds", "GB to fetch", "to write"]]

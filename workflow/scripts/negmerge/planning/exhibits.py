@@ -1,49 +1,42 @@
-"""What each table and figure of a study takes, and what its hours are spent on."""
+"""What a table or figure of a study takes, and what its hours are spent on."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from negmerge.planning.chains import behind
+from negmerge.planning.chains import longest_chain
 from negmerge.planning.jobs import Job, gigabytes
 from negmerge.planning.prices import FAST, Prices
-from negmerge.settings.study import Study
 
 
-def exhibit_rows(study: Study, name: str, jobs: Sequence[Job], prices: Prices) -> list[dict]:
-    """Plan each table and figure for itself, as if nothing else of the study were wanted.
+def exhibit_row(name: str, jobs: Iterable[Job], prices: Prices) -> dict:
+    """Plan a table or a figure by itself, as if nothing else of the study were wanted.
 
     Args:
-        study: the study.
         name: its name.
-        jobs: those of its report.
+        jobs: those behind it.
         prices: what they take.
 
     Returns:
         `name`; how many `jobs` are to do; `hours` that these take a GPU, or all jobs a core where
         no job has a GPU; `binds`, see `_hours`; likewise `fast_hours` and `fast_binds` in the
-        preset `fast`, without a GPU None; `fetch` and `write` in GB.
+        preset `fast`, without a GPU None; hours of the longest `chain`; `fetch` and `write` in GB.
     """
-    rows = []
-    for exhibit in dict.fromkeys([*study.tables, *study.figures]):
-        files = f"results/{name}/tables/{exhibit}.md", f"results/{name}/figures/{exhibit}.png"
-        to_do = [job for job in behind(jobs, files) if job.to_do]
-        on_gpu = [job for job in to_do if job.gpu]
-        unit = "GPU" if on_gpu else "CPU"
-        hours, binds = _hours(prices.spent(on_gpu or to_do), unit)
-        fast = _hours(prices.spent(on_gpu, precision=FAST), unit) if on_gpu else (None, None)
-        rows.append(
-            {
-                "name": exhibit,
-                "jobs": len(to_do),
-                "hours": hours,
-                "binds": binds,
-                "fast_hours": fast[0],
-                "fast_binds": fast[1],
-                "fetch": gigabytes(job for job in to_do if job.fetches),
-                "write": gigabytes(to_do),
-            }
-        )
-    return rows
+    to_do = [job for job in jobs if job.to_do]
+    on_gpu = [job for job in to_do if job.gpu]
+    unit = "GPU" if on_gpu else "CPU"
+    hours, binds = _hours(prices.spent(on_gpu or to_do), unit)
+    fast = _hours(prices.spent(on_gpu, precision=FAST), unit) if on_gpu else (None, None)
+    return {
+        "name": name,
+        "jobs": len(to_do),
+        "hours": hours,
+        "binds": binds,
+        "fast_hours": fast[0],
+        "fast_binds": fast[1],
+        "chain": sum(job.estimate_s for job in longest_chain(to_do)) / 3600,
+        "fetch": gigabytes(job for job in to_do if job.fetches),
+        "write": gigabytes(to_do),
+    }
 
 
 def _hours(spent: Counter[str], unit: str) -> tuple[float, str]:

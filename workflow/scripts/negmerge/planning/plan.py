@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from negmerge.errors import UserError, unknown
-from negmerge.planning.chains import longest_chain, makespan
-from negmerge.planning.exhibits import exhibit_rows
+from negmerge.planning.chains import behind, longest_chain, makespan
+from negmerge.planning.exhibits import exhibit_row
 from negmerge.planning.jobs import Job, gigabytes, list_jobs, require_workflow
 from negmerge.planning.prices import Prices
 from negmerge.settings.costs import Costs, load_costs
@@ -63,9 +63,12 @@ def make_plan(
         "study": name,
         "targets": files,
         **add_up(jobs),
-        "machines": prices.machines(to_do) if on_gpu else [],
+        "machines": prices.machines(to_do),
         "cores": {} if on_gpu else {cores: makespan(to_do, cores) / 3600 for cores in CORES},
-        "exhibits": exhibit_rows(study, name, jobs, prices) if wanted == REPORT else [],
+        "exhibits": [
+            exhibit_row(one, behind(jobs, targets(study, name, one)), prices)
+            for one in (exhibits(study) if wanted == REPORT else ())
+        ],
         "missing": by_hand(missing) if missing else None,
         "unknown": unknown_sizes(study, costs, jobs),
         "limit": costs.limit.model_dump(),
@@ -107,6 +110,11 @@ def add_up(jobs: Sequence[Job]) -> dict:
         "by_hand": {job.outputs[0]: job.by_hand.strip() for job in fetched if job.by_hand},
         "done": _done(job for job in jobs if not job.to_do),
     }
+
+
+def exhibits(study: Study) -> list[str]:
+    """List the names of a study's tables and figures; both may have the same."""
+    return list(dict.fromkeys([*study.tables, *study.figures]))
 
 
 def targets(study: Study, name: str, wanted: str) -> list[str]:
@@ -153,10 +161,10 @@ def unknown_sizes(study: Study, costs: Costs, jobs: Iterable[Job]) -> list[str]:
     models = {one.model for name, one in study.experiments.items() if name in named}
     found = [f"model {name}" for name in sorted(models) if known.models[name].cost is None]
     for name in filter(named.__contains__, study.datasets):
-        if name not in costs.image_bytes:
+        if name not in costs.image_bytes and not known.datasets[name].listed:
             found.append(f"images of {name}")
-        files = known.datasets[name].downloads.values()
-        found += [f"{name}/{file.name}" for file in files if file.bytes is None]
+        files = known.datasets[name].all_downloads.values()
+        found += [f"{name}/{f.name}" for f in files if f.size is None and f.name in named]
     return found
 
 

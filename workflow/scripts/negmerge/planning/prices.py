@@ -8,11 +8,12 @@ from negmerge.planning import work
 from negmerge.planning.case import Case, Work
 from negmerge.planning.estimates import LOADERS, spent
 from negmerge.planning.jobs import Job
+from negmerge.settings.compute import PRESETS
 from negmerge.settings.costs import Costs
 from negmerge.settings.study import Study
 
 # The precision of the preset `fast` of `compute`.
-FAST = "bf16"
+FAST = PRESETS["fast"]["precision"]
 
 
 class Prices:
@@ -51,10 +52,11 @@ class Prices:
         """Return the hours of jobs on each machine, in float32 and in the preset `fast`.
 
         Returns:
-            `title`, `hours`, and `fast`, None where a machine has no such rate.
+            `name` in the file, `title`, `hours`, and `fast`, None where there is no such rate.
         """
         return [
             {
+                "name": name,
                 "title": device.title,
                 "hours": self.spent(jobs, name, "fp32").total() / 3600,
                 "fast": self.spent(jobs, name, FAST).total() / 3600 if device.flops.bf16 else None,

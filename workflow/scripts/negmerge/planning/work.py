@@ -25,8 +25,8 @@ def small(case: Case) -> Work:
 
 def download(case: Case) -> Work:
     """Fetch a file; one that a person has put there is only read."""
-    file = case.known.datasets[case.wildcards["dataset"]].downloads[case.wildcards["file"]]
-    size = file.bytes or case.costs.unknown.file_bytes.value
+    file = case.known.datasets[case.wildcards["dataset"]].all_downloads[case.wildcards["file"]]
+    size = file.size or case.costs.unknown.file_bytes.value
     return Work(unpacked=size, written=size) if file.manual else Work(fetched=size, written=size)
 
 
@@ -41,9 +41,10 @@ def prepare(case: Case) -> Work:
     """Read archives and write their images, for a while twice."""
     name = case.wildcards["dataset"]
     row, unknown = case.known.datasets[name], case.costs.unknown
-    read = sum(file.bytes or unknown.file_bytes.value for file in row.downloads.values())
+    read = sum(file.size or unknown.file_bytes.value for file in row.downloads.values())
     image = case.costs.image_bytes.get(name, unknown.image_bytes).value
-    return Work(unpacked=read, written=2 * image * sum(row.splits.values()))
+    size = row.listed.bytes if row.listed else image * sum(row.splits.values())
+    return Work(unpacked=read, written=2 * size)
 
 
 def base(case: Case) -> Work:

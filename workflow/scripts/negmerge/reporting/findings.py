@@ -25,6 +25,9 @@ from negmerge.reporting.verdicts import spell_p
 # Characters of a line on a terminal.
 WIDTH = 100
 NOT_SCORED = Said("no table scores a model", "no table scores a model")
+WITHOUT_RETRAIN = Said(
+    "not known, since no Retrain says how much forgetting is right", "not known without Retrain"
+)
 NO_CAUTION = Said(
     "the records hold no caution; the notes below the tables say what an error holds",
     "see the notes below the tables",
@@ -59,15 +62,17 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
     best = " by ".join(filter(None, ("Best method", " or ".join(measures))))
     noise = f"Within noise of the best (p > {SIGNIFICANCE:g} on the same images)"
     limits = list(cautions(leading, shown))
+    is_alone = any(one.scores is None and one.cells["metric"].eq("mia").any() for one in shown)
+    nothing = WITHOUT_RETRAIN if is_alone else NOT_SCORED
     return [
-        Finding(best, "Best", [_best(one) for one in leading] or [NOT_SCORED]),
-        Finding(noise, "Within noise", [_noise(one) for one in leading] or [NOT_SCORED]),
-        Finding("Distance from Retrain", "From Retrain", _distances(leading) or [NOT_SCORED]),
+        Finding(best, "Best", [_best(one) for one in leading] or [nothing]),
+        Finding(noise, "Within noise", [_noise(one) for one in leading] or [nothing]),
+        Finding("Distance from Retrain", "From Retrain", _distances(leading) or [nothing]),
         Finding("What NegMerge's consensus kept", "Consensus kept", _consensus(study, shown)),
         Finding(
             "Not to be concluded",
             "Not to conclude",
-            limits or [NO_CAUTION if leading else NOT_SCORED],
+            limits or [NO_CAUTION if leading else nothing],
         ),
     ]
 

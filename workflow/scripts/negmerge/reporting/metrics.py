@@ -14,6 +14,8 @@ TO_FORGET = "to_forget"
 MEAN = "mean"
 # What the average gap is the mean of, as in the paper.
 GAP_OF = ("retain", "forget", "test", "mia")
+# The role of the test images of forgotten classes, where classes are forgotten.
+FORGET_TEST = "forget_test"
 # The feature of the attack that the papers report.
 MIA = "confidence"
 
@@ -131,6 +133,11 @@ def gap(records: Sequence[Mapping], references: Sequence[Mapping]) -> float:
 def gap_of_one(record: Mapping, reference: Mapping) -> Number:
     """Return the average gap of one record."""
     return Number(gap([record], [reference]))
+
+
+def of_forgotten_classes(record: Mapping, reference: Mapping | None) -> Number:
+    """Read the accuracy on their test images; missing where no classes are forgotten."""
+    return accuracy(FORGET_TEST)(record, reference) if FORGET_TEST in record else Number(None)
 
 
 ACCURACIES = (

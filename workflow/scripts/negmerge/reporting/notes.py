@@ -41,7 +41,8 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     """List the notes of a table.
 
     Args:
-        table: the definition of the table, as in a study.
+        table: the definition of the table, as in a study; `differs` says in what images from
+            mirrors differ from the originals.
         cells: from `cells.cells` or `cells.read_cells`.
     """
     kind = table_kind(table["kind"])
@@ -54,7 +55,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
             "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
             "cells are in the CSV file."
         )
-    lines += _paper_notes(table, kind.about_paper)
+    lines += [*table.get("differs", []), *_paper_notes(table, kind.about_paper)]
     return lines + ([table["note"]] if table.get("note") else [])
 
 

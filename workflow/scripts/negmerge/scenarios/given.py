@@ -20,12 +20,13 @@ NETWORK_PREFIX = "network."
 NORMALISATION = {"normalize.mean": "mean", "normalize.std": "std"}
 
 
-def read_model(place: str | Path, row: Mapping) -> tuple[State, State]:
+def read_model(place: str | Path, row: Mapping, key: str | None = None) -> tuple[State, State]:
     """Read a model of others.
 
     Args:
         place: a file or a folder, as `checkpoints.open_state` takes it, or a file of the authors.
         row: the row of `config/models.yaml` that the model fits.
+        key: the place of the state in a file that holds several; the authors' files hold one.
 
     Returns:
         What is fine-tuned, an image encoder or a classifier; and what else the model has, such as
@@ -36,13 +37,13 @@ def read_model(place: str | Path, row: Mapping) -> tuple[State, State]:
     """
     architecture = row["architecture"]
     if isinstance(architecture, Mapping) and "kind" in architecture:
-        return _classifier(dict(open_state(place).items()), row, place), {}
+        return _classifier(dict(open_state(place, key).items()), row, place), {}
     if not Path(place).is_dir() and zipfile.is_zipfile(place):
         found = load(place)
         if is_released(found):
             released = interpret(found, place)
             return released.state, released.leftovers
-    state = dict(open_state(place).items())
+    state = dict(open_state(place, key).items())
     image = {name: tensor for name, tensor in state.items() if name.startswith(IMAGE_PREFIX)}
     return image, {name: tensor for name, tensor in state.items() if name not in image}
 

@@ -1,32 +1,22 @@
 """Data sets, models and prompts: rows of data in `config/`, read and checked here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, PrivateAttr, model_validator
 
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
+from negmerge.image_lists import ImageList, list_images
 from negmerge.settings import sources
+from negmerge.settings.downloads import Download, Mirror
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings
 from negmerge.settings.yaml12 import read_yaml
 from negmerge.splits import SPLITS
 
-
-class Download(Settings):
-    """A file from the internet, which the workflow fetches, or a person if it cannot."""
-
-    name: FileName = Field(description="The file's name in data/downloads/{dataset}/.")
-    urls: list[Annotated[str, Field(pattern="^https?://")]] = Field(
-        [], description="Where to get it: the original first, then mirrors."
-    )
-    bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
-    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="null: not known.")
-    manual: str | None = Field(
-        None, description="How a person gets the file; with this, the workflow does not try."
-    )
+# What the files of a row itself are called, beside its mirrors.
+ORIGINAL = "original"
 
 
 class Dataset(Settings):
@@ -41,9 +31,18 @@ class Dataset(Settings):
         None, description="The row whose downloads this one uses; null: it has its own."
     )
     options: dict = Field({}, description="What else the source needs to know.")
-    splits: dict[str, PositiveInt] = Field(description="Images in each prepared split.")
-    classes: PositiveInt = Field(description="Number of classes.")
+    splits: dict[str, PositiveInt] = Field(
+        {}, description="Images in each prepared split; needed, but not of `folder`."
+    )
+    classes: PositiveInt = Field(0, description="Number of classes; needed, but not of `folder`.")
     licence: str = Field(description="The terms of use of the images.")
+    mirrors: list[Mirror] = Field(
+        [],
+        description="Other files with the images, in the order in which they stand in for files "
+        "that a person would have to fetch.",
+    )
+
+    _listed: ImageList | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _known(self):
@@ -54,33 +53,96 @@ class Dataset(Settings):
             if split not in SPLITS:
                 raise ValueError(unknown("split", split, SPLITS))
         self._check_downloads()
+        self._check_counts()
         sources.check(self.source, self.files, self.options, self.splits)
         return self
 
     @property
     def downloads(self) -> dict[str, Download]:
-        """The files to download, by their own names."""
+        """The original's files to download, by their own names."""
         return {f.name: f for f in self.files.values() if isinstance(f, Download)}
 
-    def contents(self) -> dict:
-        """Return what decides the prepared images, which a new title or mirror does not."""
-        row = self.model_dump(exclude={"title", "licence", "downloads_of"})
+    @property
+    def all_downloads(self) -> dict[str, Download]:
+        """The files to download of the original and of all mirrors, by their own names."""
+        mirrored = (file for mirror in self.mirrors for file in mirror.files.values())
+        return self.downloads | {file.name: file for file in mirrored}
+
+    def sources_without(self, file: str) -> list[str]:
+        """Return what `data_sources` of config.yaml may name if a file cannot be had."""
+        used = {ORIGINAL: self.downloads} | {
+            mirror.name: [one.name for one in mirror.files.values()] for mirror in self.mirrors
+        }
+        return [name for name, files in used.items() if file not in files]
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the row leaves its splits and classes to the files, which then list them."""
+        return not (self.splits or self.classes)
+
+    @property
+    def listed(self) -> ImageList | None:
+        """The images that were counted, if they were."""
+        return self._listed
+
+    def counted(self, root: Path) -> "Dataset":
+        """Return the row with the splits and classes that its files have.
+
+        Args:
+            root: where relative paths start.
+
+        Raises:
+            UserError: as `image_lists.list_images`.
+        """
+        places = {name: root / str(file) for name, file in self.files.items()}
+        found = list_images(places["images"], places.get("list"))
+        row = self.model_copy(update={"splits": found.counts, "classes": len(found.classes)})
+        row._listed = found
+        return row
+
+    def contents(self, mirror: Mirror | None = None) -> dict:
+        """Return what decides the prepared images, which a new title or address does not.
+
+        Args:
+            mirror: one of the row's, whose files are read in place of the original's.
+        """
+        row = self.model_dump(exclude={"title", "licence", "downloads_of", "mirrors"})
+        if mirror is not None:
+            row |= mirror.model_dump()
+        if self._listed:
+            row["digest"] = self._listed.digest
         for file in row["files"].values():
             if not isinstance(file, str):
-                del file["urls"], file["manual"]
+                del file["urls"], file["manual"], file["about_bytes"]
         return row
+
+    def _check_counts(self) -> None:
+        if self.source == sources.FOLDER and self.is_counted:
+            if self.downloads:
+                raise ValueError(
+                    f"{', '.join(self.downloads)} is to be downloaded, so nobody has counted it: "
+                    "the keys splits and classes are missing"
+                )
+            return
+        for name in ("splits", "classes"):
+            if not getattr(self, name):
+                raise ValueError(f"the key {name} is missing")
 
     def _check_downloads(self) -> None:
         # Here, since for an error in a union, pydantic reports what is wrong with every other kind.
-        files = [file for file in self.files.values() if isinstance(file, Download)]
-        for file in files:
-            if not (file.urls or file.manual):
-                raise ValueError(f"{file.name} has neither `urls` nor `manual`")
-            if not (file.sha256 or file.md5):
-                raise ValueError(f"{file.name} has neither `sha256` nor `md5`")
-        if len(self.downloads) < len(files):
-            names = ", ".join(sorted(file.name for file in files))
-            raise ValueError(f"two files have the same name: {names}")
+        own = [file for file in self.files.values() if isinstance(file, Download)]
+        for file in own:
+            file.check()
+        for mirror in self.mirrors:
+            mirror.check(self.splits)
+        files = [*own, *(file for mirror in self.mirrors for file in mirror.files.values())]
+        for what, names in {
+            "files": [file.name for file in files],
+            "sources": [ORIGINAL, *(mirror.name for mirror in self.mirrors)],
+        }.items():
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"two {what} have the same name: {', '.join(twice)}")
 
 
 class Hub(Settings):
@@ -172,13 +234,42 @@ class Prompts(Settings):
         return self
 
 
+class Datasets(dict[str, Dataset]):
+    """Rows by name, which count their images when they are first asked for.
+
+    So a row that no study needs may name a folder that is not there.
+
+    Args:
+        rows: by name.
+        root: where relative paths start.
+    """
+
+    def __init__(self, rows: Mapping[str, Dataset], root: Path):
+        super().__init__(rows)
+        self._root = root
+
+    def __getitem__(self, name: str) -> Dataset:
+        """Return a row, with splits and classes."""
+        row = super().__getitem__(name)
+        if row.is_counted:
+            row = self[name] = row.counted(self._root)
+        return row
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """All rows by name."""
 
-    datasets: dict[str, Dataset]
+    datasets: Datasets
     models: dict[str, Model]
     prompts: dict[str, Prompts]
+
+    def contents(self, name: str, mirror: Mirror | None = None) -> dict:
+        """Return what decides the prepared images of a data set, read from a mirror or not."""
+        found = self.datasets[name].contents(mirror)
+        if found["source"] in sources.NAMED:
+            found["class_names"] = self.prompts[name].classes
+        return found
 
     def by_hand(self, folder: str) -> list[dict]:
         """List the files in a folder of downloads that a person has to fetch.
@@ -193,11 +284,16 @@ class Catalogue:
         files = {name: file for found in sharing.values() for name, file in found.items()}
         users = {name: [n for n, found in sharing.items() if name in found] for name in files}
         return [
-            file.model_dump()
+            file.facts()
             | {"only_for": ", ".join(users[name]) if len(users[name]) < len(sharing) else ""}
             for name, file in files.items()
             if file.manual
         ]
+
+    def class_names(self, dataset: str) -> list[str]:
+        """Return the names of a data set's classes in the order of the labels."""
+        listed = self.datasets[dataset].listed
+        return listed.classes if listed else self.prompts[dataset].classes
 
     def of_scenario(self, scenario: str) -> dict[str, Model]:
         """The models that fit a scenario."""
@@ -222,9 +318,9 @@ def load_catalogue(folder: str | Path) -> Catalogue:
                 f"{unknown('data set', row.downloads_of, datasets)}"
             )
         found = len(prompts[name].classes) if name in prompts else 0
-        if found != row.classes:
+        if found != row.classes and not row.is_counted:
             raise UserError(
                 f"{folder / 'prompts.yaml'}: {name} has {found} class names, its row in "
                 f"datasets.yaml expects {row.classes}"
             )
-    return Catalogue(datasets, models, prompts)
+    return Catalogue(Datasets(datasets, folder.parent), models, prompts)

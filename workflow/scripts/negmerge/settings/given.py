@@ -16,6 +16,9 @@ class Given(Settings):
     """A model of others."""
 
     file: str = Field(description="The path of a file or a folder.")
+    key: str | None = Field(
+        None, description="The place of the weights, such as `ema`, in a file with several states."
+    )
     manual: str | None = Field(
         None, description="How a person gets it; it is told where it is missing."
     )

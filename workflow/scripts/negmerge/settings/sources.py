@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from negmerge.errors import UserError
+from negmerge.errors import UserError, unknown
 from negmerge.settings.options import Seed, checked
 from negmerge.settings.recipe import Settings
 from negmerge.splits import SPLITS
@@ -26,6 +26,9 @@ class Folders(Settings):
         description="Images of each class for each split but `train`: a number, or a share below 1."
     )
     seed: Seed = Field(description="Of the draw within each class.")
+    numbered: bool = Field(
+        False, description="The folders' names are labels: 0, 1, 2, ...; else they are sorted."
+    )
 
     @model_validator(mode="after")
     def _at_most_all(self):
@@ -48,6 +51,27 @@ class Lists(Settings):
 
     root: str = Field(description="The folder of the classes in the archive.")
     lists: dict[Split, list[ListPlace]] = Field(description="Lists of the images of each split.")
+
+
+class SplitFolders(Settings):
+    """The options of `split-folders`."""
+
+    root: str = Field(description="The folder of the splits in the archive.")
+    folders: dict[Split, str] = Field(description="The folder of each split.")
+
+
+class Parquet(Settings):
+    """The options of `parquet`."""
+
+    files: dict[Split, Annotated[list[str], Field(min_length=1)]] = Field(
+        description="The row's files of each split, in their order."
+    )
+    image: str = Field("image", description="The column of the images.")
+    label: str = Field("label", description="The column of the labels.")
+    order: Literal["stored", "file", "class-file"] = Field(
+        description="The order of a split's images: as stored, by the names of their files, or by "
+        "class and then by these."
+    )
 
 
 class Idx(Settings):
@@ -90,6 +114,8 @@ class TinyImageNet(Settings):
     recut: bool = Field(False, description="Cut the validation images in two, as SalUn's code.")
 
 
+# The source of images of one's own, whose splits and classes are counted.
+FOLDER = "folder"
 Splits = Collection[str]
 
 
@@ -109,6 +135,10 @@ def _of_lists(options: Lists, splits: Splits) -> set[str]:
     return {"images"} | {place.file for places in options.lists.values() for place in places}
 
 
+def _of_parquet(options: Parquet, splits: Splits) -> set[str]:
+    return {name for names in options.files.values() for name in names}
+
+
 def _of_imagenet(options: ImageNet, splits: Splits) -> set[str]:
     return {"devkit", "validation"} | ({"train"} if options.train_images else set())
 
@@ -123,15 +153,22 @@ SOURCES = {
     "archive-lists": Needs(_of_lists, Lists),
     "cars": Needs(_always("devkit", "train-images", "test-images", "test-labels")),
     "cifar10": Needs(_always("images")),
+    "cifar100": Needs(_always("images")),
     "cub": Needs(_always("images")),
+    FOLDER: Needs(_always("images")),
     "gtsrb": Needs(_always("train", "test", "test-labels")),
     "idx": Needs(_of_idx, Idx),
     "imagenet": Needs(_of_imagenet, ImageNet),
     "letters": Needs(_always(), Letters),
+    "parquet": Needs(_of_parquet, Parquet),
     "scikit-learn-digits": Needs(_always()),
+    "split-folders": Needs(_always("images"), SplitFolders),
     "svhn": Needs(lambda options, splits: set(splits)),
     "tiny-imagenet": Needs(_always("images"), TinyImageNet),
 }
+
+# Sources that compare the class names in their files with those of prompts.yaml.
+NAMED = ("parquet",)
 
 
 def check(source: str, files: Collection[str], options: Mapping, splits: Splits) -> None:
@@ -153,6 +190,9 @@ def check(source: str, files: Collection[str], options: Mapping, splits: Splits)
         chosen = checked("options", needs.options, options)
     except UserError as error:
         raise ValueError(str(error)) from error
+    for name in files if source == FOLDER else ():
+        if name not in ("images", "list"):
+            raise ValueError(f"files: {unknown('file', name, ('images', 'list'))}")
     for name in sorted(needs.files(chosen, splits) - set(files)):
         raise ValueError(
             f"files: the key {name!r} is missing, which the source {source!r} reads; found: "

@@ -56,6 +56,16 @@ class Study(Extension):
         """The data sets that the study needs, sorted."""
         return sorted({name for one in self.experiments.values() for name in one.datasets})
 
+    def datasets_of(self, table: Table) -> list[str]:
+        """The data sets of the tasks that a table shows, sorted."""
+        found = set()
+        for column in table.columns:
+            for one in map(self.experiments.__getitem__, column.experiments):
+                for task in column.tasks or one.task_names:
+                    used = one.inputs(task, one.ROLES).values()
+                    found |= {name for kind, name in used if kind == "images"}
+        return sorted(found)
+
     def seed_of(self, experiment: str, level: str = "") -> int:
         """The seed from which an experiment's jobs derive theirs, by level of randomness."""
         chosen = self.experiments[experiment]

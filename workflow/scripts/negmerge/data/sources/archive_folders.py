@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 
 from numpy.random import RandomState
 
-from negmerge.data.archives import Limits, Member, members
+from negmerge.archives import Limits, Member, members
 from negmerge.data.labels import label_numbers
+from negmerge.data.tables import whole_number
 from negmerge.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -20,12 +21,15 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
 
     The option `held_out` says for each split but `train` how many images of each class it takes: a
     number of images, or a share below 1, rounded. The option `seed` draws them.
-    Classes and files are sorted by their names as text, so 10 comes before 2.
+    Classes and files are sorted by their names as text, so 10 comes before 2; with the option
+    `numbered`, the names of the folders are the labels.
     """
     archive, limits = files["images"], Limits.of(row)
     names = [member.name for member in members(archive, limits)]
     paths = sorted(path for path in map(PurePosixPath, names) if path.suffix.lower() in SUFFIXES)
     labels = label_numbers([path.parent.name for path in paths], row, archive)
+    if row["options"].get("numbered"):
+        labels = {name: whole_number(name, f"{archive}: the folder") for name in labels}
     splits = cut(paths, row["options"]["held_out"], row["options"]["seed"], archive)
     for member in members(archive, limits):
         path = PurePosixPath(member.name)

@@ -8,9 +8,15 @@ Layouts, with a line of a list after the arrow:
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
-from negmerge.data.archives import Limits, Member, file_name, listed_members, read_members
+from negmerge.archives import (
+    Limits,
+    Member,
+    file_name,
+    listed_members,
+    read_file,
+    read_members,
+)
 from negmerge.data.labels import label_numbers
 from negmerge.data.tables import lines
 from negmerge.errors import UserError
@@ -47,10 +53,7 @@ def read_list(files: Mapping[str, str], place: Mapping[str, str], limits: Limits
     if place.get("member"):
         (content,) = read_members(path, limits, [place["member"]])
         return lines(content, f"{path}: {place['member']}")
-    try:
-        return lines(Path(path).read_bytes(), path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    return lines(read_file(path, limits), path)
 
 
 def image_path(line: str) -> str:

@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import Limits, Member, file_name, listed_members, read_members
+from negmerge.archives import (
+    Limits,
+    Member,
+    file_name,
+    listed_members,
+    read_file,
+    read_members,
+)
 from negmerge.data.matlab import field, read_variables
 
 TRAIN_LABELS = "devkit/cars_train_annos.mat"
@@ -17,7 +24,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
     (train_labels,) = read_members(files["devkit"], limits, [TRAIN_LABELS])
     annotations = {
         "train": read_labels(train_labels, f"{files['devkit']}: {TRAIN_LABELS}"),
-        "test": read_labels(files["test-labels"], files["test-labels"]),
+        "test": read_labels(read_file(files["test-labels"], limits), files["test-labels"]),
     }
     for number, (split, labels) in enumerate(annotations.items()):
         listed = {name: (label, place) for place, (name, label) in enumerate(labels.items())}
@@ -26,7 +33,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
             yield split, label, member, (number, place)
 
 
-def read_labels(content: bytes | str, where: str) -> dict[str, int]:
+def read_labels(content: bytes, where: str) -> dict[str, int]:
     """Read labels, which start at 1 there, by file names, in the order of the annotations."""
     (records,) = read_variables(content, ["annotations"], where)
     names, classes = field(records, "fname", str, where), field(records, "class", int, where)

@@ -5,40 +5,54 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from negmerge.data.archives import Limits, listed_members
+from negmerge.archives import Limits, listed_members
 from negmerge.errors import UserError
 
 FOLDER = "cifar-10-batches-bin"
-TRAIN = tuple(f"{FOLDER}/data_batch_{number}.bin" for number in range(1, 6))
-TEST = f"{FOLDER}/test_batch.bin"
+BATCHES = {f"{FOLDER}/data_batch_{number}.bin": "train" for number in range(1, 6)}
+BATCHES[f"{FOLDER}/test_batch.bin"] = "test"
 SHAPE = (3, 32, 32)
-CLASSES = 10
 
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image, tuple]]:
     """Read the five training batches and the test batch, in the order of their records."""
-    places = {name: place for place, name in enumerate((*TRAIN, TEST))}
-    for member, place in listed_members(files["images"], Limits.of(row), places):
-        split = "test" if member.name == TEST else "train"
-        records = read_records(member.read(), f"{files['images']}: {member.name}")
+    yield from read_batches(files["images"], row, BATCHES, labels=1)
+
+
+def read_batches(
+    archive: str, row: Mapping, batches: Mapping[str, str], labels: int
+) -> Iterator[tuple[str, int, Image.Image, tuple]]:
+    """Read some batches of an archive, in their order.
+
+    Args:
+        archive: its path.
+        row: the row of the data set.
+        batches: the split of each batch, by its name in the archive.
+        labels: bytes before the pixels of a record, of which the last is the label.
+    """
+    places = {name: place for place, name in enumerate(batches)}
+    for member, place in listed_members(archive, Limits.of(row), places):
+        where = f"{archive}: {member.name}"
+        records = read_records(member.read(), labels, row["classes"], where)
         for number, record in enumerate(records):
-            pixels = record[1:].reshape(SHAPE).transpose(1, 2, 0)
-            yield split, int(record[0]), Image.fromarray(pixels.copy()), (place, number)
+            pixels = record[labels:].reshape(SHAPE).transpose(1, 2, 0)
+            label = int(record[labels - 1])
+            yield batches[member.name], label, Image.fromarray(pixels.copy()), (place, number)
 
 
-def read_records(content: bytes, where: str) -> np.ndarray:
-    """Cut a batch into records: a label, then 1,024 red, green and blue values each.
+def read_records(content: bytes, labels: int, classes: int, where: str) -> np.ndarray:
+    """Cut a batch into records: labels, then 1,024 red, green and blue values each.
 
     Raises:
         UserError: the batch is not a whole number of records, or a label is none.
     """
-    length = 1 + int(np.prod(SHAPE))
+    length = labels + int(np.prod(SHAPE))
     if len(content) % length:
         raise UserError(f"{where}: {len(content)} bytes, expected a multiple of {length}")
     records = np.frombuffer(content, np.uint8).reshape(-1, length)
-    labels = records[:, 0]
-    for place in np.flatnonzero(labels >= CLASSES)[:1]:
+    found = records[:, labels - 1]
+    for place in np.flatnonzero(found >= classes)[:1]:
         raise UserError(
-            f"{where}: record {place} has label {labels[place]}, expected 0..{CLASSES - 1}"
+            f"{where}: record {place} has label {found[place]}, expected 0..{classes - 1}"
         )
     return records

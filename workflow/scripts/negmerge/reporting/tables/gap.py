@@ -2,9 +2,20 @@
 
 import math
 import statistics
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from negmerge.reporting.kinds import TableKind
-from negmerge.reporting.metrics import GAP_AND_PARTS, MEAN, Metric, Number, attack, gap_of_one
+from negmerge.reporting.metrics import (
+    FORGET_TEST,
+    GAP_AND_PARTS,
+    MEAN,
+    Metric,
+    Number,
+    attack,
+    gap_of_one,
+    of_forgotten_classes,
+)
 from negmerge.settings.methods import RETRAIN
 
 TOO_LONG = "longer"
@@ -30,9 +41,40 @@ def relearned(records) -> dict:
 
 
 def relearned_beside_retrain(records, references) -> dict:
-    """Return it with Retrain's median; runs of one model are not trials, so without `std`."""
-    own = {"std": None, "reference": relearned(references)["value"]}
+    """Return it with Retrain's median, if any; runs of one model are not trials, so no `std`."""
+    own = {"std": None, "reference": relearned(references or ())["value"]}
     return own | relearned(records)
+
+
+RELEARN = Metric(
+    "relearn", "relearn time", "epochs", "reference",
+    of=lambda record, _: Number(relearned([record])["value"]),
+    over=relearned_beside_retrain,
+    spell=lambda epochs: TOO_LONG if epochs is None else f"{epochs:g}",
+    optional=True,
+)  # fmt: skip
+FURTHER_ATTACKS = tuple(
+    Metric(
+        f"mia_{feature}", f"membership attack by {feature}", "%", "reference",
+        attack(feature), printed=False,
+    )
+    for feature in ("correctness", "entropy", "m_entropy_official", "m_entropy", "prob")
+)  # fmt: skip
+OF_FORGOTTEN_CLASSES = Metric(
+    FORGET_TEST, "test accuracy of forgotten classes", "%", "reference", of_forgotten_classes
+)
+
+
+def with_forgotten_classes(
+    metrics: Sequence[Metric], measured: Collection[str]
+) -> tuple[Metric, ...]:
+    """Put the test accuracy of forgotten classes behind that of the others, if it was measured."""
+    if FORGET_TEST not in measured:
+        return tuple(metrics)
+    names = [metric.name for metric in metrics]
+    own = replace(OF_FORGOTTEN_CLASSES, better=metrics[names.index("forget")].better)
+    behind = names.index("test") + 1
+    return (*metrics[:behind], own, *metrics[behind:])
 
 
 class Gap(TableKind):
@@ -52,50 +94,59 @@ class Gap(TableKind):
     needs = (RETRAIN,)
     metrics = (
         *GAP_AND_PARTS,
-        Metric(
-            "relearn", "relearn time", "epochs", "reference",
-            of=lambda record, _: Number(relearned([record])["value"]),
-            over=relearned_beside_retrain,
-            spell=lambda epochs: TOO_LONG if epochs is None else f"{epochs:g}",
-            optional=True,
-        ),
+        RELEARN,
         Metric(
             "gap_of_trials", "mean of the trials' gaps", "points", "lower", gap_of_one,
             printed=False,
         ),
-        *(
-            Metric(
-                f"mia_{feature}", f"membership attack by {feature}", "%", "reference",
-                attack(feature), printed=False,
-            )
-            for feature in ("correctness", "entropy", "m_entropy_official", "m_entropy", "prob")
-        ),
+        *FURTHER_ATTACKS,
     )  # fmt: skip
     shows_choice = True
     shows_data = True
 
+    def metrics_of(self, measured):
+        """List what a column measures, with forgotten classes where there are any."""
+        return with_forgotten_classes(self.metrics, measured)
+
     def notes(self, table, cells):
         """Describe what each column measures, and how coefficients were chosen."""
-        from negmerge.reporting.notes import choice_notes, error_note
-
         return [
             "Every column is best where it is closest to Retrain, which was trained without the "
             "forget set; its value is in the heading. Average gap: mean distance to it over "
             "retain, forget and test accuracy and the attack, in points, of the means shown; the "
             "mean of the trials' own gaps is in the CSV file.",
-            "Membership attack: share of forget images that a support vector classifier, trained "
-            "on the true class's probability of as many retain as test images, takes for unseen."
-            + _other_features(cells),
-            *_thinned(cells),
-            "data used: the training images that the method itself reads, also where the model was "
-            "left alone in the end. Choosing a coefficient also reads retain images.",
-            *_relearn_notes(cells),
-            error_note("the finite numbers of images", cells),
-            "Retain and forget images are training images, and all that there are: their ± says "
-            "how far other draws of as many images might differ, and nothing about images never "
-            "trained on.",
-            *choice_notes(cells),
+            *measure_notes(cells),
         ]
+
+
+def measure_notes(cells) -> list[str]:
+    """Describe the measures of classifiers, whether they stand beside Retrain's or not."""
+    from negmerge.reporting.notes import choice_notes, error_note
+
+    return [
+        "Membership attack: share of forget images that a support vector classifier, trained "
+        "on the true class's probability of as many retain as test images, takes for unseen."
+        + _other_features(cells),
+        *_thinned(cells),
+        *_class_notes(cells),
+        "data used: the training images that the method itself reads, also where the model was "
+        "left alone in the end. Choosing a coefficient also reads retain images.",
+        *_relearn_notes(cells),
+        error_note("the finite numbers of images", cells),
+        "Retain and forget images are training images, and all that there are: their ± says "
+        "how far other draws of as many images might differ, and nothing about images never "
+        "trained on.",
+        *choice_notes(cells),
+    ]
+
+
+def _class_notes(cells) -> list[str]:
+    if not cells["metric"].eq(FORGET_TEST).any():
+        return []
+    return [
+        "Classes are forgotten: test accuracy is that of the other classes, and the attack learns "
+        "from their test images; the test images of forgotten classes have a column of their own."
+    ]
 
 
 def _other_features(cells) -> str:

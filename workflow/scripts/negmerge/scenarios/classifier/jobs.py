@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
-from negmerge.data.forgetting import read_split
+from negmerge.data.forgetting import TEST_PARTS, read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, Listed, evaluation_batches
 from negmerge.devices import tuned
@@ -55,9 +55,10 @@ class Classifier:
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return images to forget or to retain, for training and measuring, or test images.
 
-        The role `original` has the images that the original model is trained on.
+        The role `original` has the images that the original model is trained on, `forget_test`
+        the test images of forgotten classes.
         """
-        images = self._test if name == "test" else self._training
+        images = self._test if name in TEST_PARTS else self._training
         return Role(Listed(images, getattr(self._split, name)).thinned(most))
 
     def training_transform(self, settings: Augmentation) -> Transform:

@@ -1,67 +1,19 @@
 """Settings of the scenario `classifier`: a classifier forgets some of its training images."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError, find
+from negmerge.scenarios.classifier.forget import Forget
+from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.experiment import Experiment, Finetune, require
 from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import Rule, Selection
-
-
-class Forget(Settings):
-    """Which training images are forgotten."""
-
-    rule: Literal["uniform", "salun", "given"] = Field(
-        "uniform",
-        description="uniform: a random share of all training images; salun: as the SalUn code "
-        "does it, after a tenth of each class was held out; given: those listed in `file`.",
-    )
-    share: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="Share of the training images to forget."
-    )
-    original_seed: int | None = Field(
-        None,
-        ge=0,
-        description="salun: another seed for the images that the original model is trained on; 1 "
-        "in the SalUn code, whose forget set has seed 2. null: the same images for both.",
-    )
-    seed: int | None = Field(
-        None,
-        ge=1,
-        description="salun: the seed of the split in the first trial, one more in each further; 2 "
-        "in the SalUn code. null: drawn from the study's seed.",
-    )
-    file: str | None = Field(None, description="given: a text file with one position per line.")
-
-    @model_validator(mode="after")
-    def _fitting(self):
-        if (self.file is None) == (self.rule == "given"):
-            raise ValueError("`file` goes with `rule: given`, and only with it")
-        for name in ("seed", "original_seed"):
-            if getattr(self, name) is not None and self.rule != "salun":
-                raise ValueError(f"`{name}` goes with `rule: salun`, and only with it")
-        return self
-
-    def count(self, images: int) -> int:
-        """Count what is forgotten of so many images.
-
-        Raises:
-            UserError: the list of images cannot be read.
-        """
-        if self.file is None:
-            return round(self.share * images)
-        path = Path(self.file)
-        try:
-            return len(path.read_text().split())
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 class SalunRecipe(Recipe):
@@ -151,6 +103,8 @@ class Classifier(Experiment):
 
     RULES: ClassVar[tuple[str, ...]] = ("retain", "gap")
     ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain", "test")
+    # Where classes are forgotten: their test images, which `test` then lacks.
+    FORGET_TEST: ClassVar[str] = "forget_test"
     KINDS: ClassVar[tuple[str, ...]] = ("base", "retrain", "single", "greedy", "merge", "unlearn")
     UNCHANGED: ClassVar[str] = "original"
 
@@ -202,7 +156,7 @@ class Classifier(Experiment):
         find("task", task, dict.fromkeys(self.task_names))
         return {
             "name": self.scenario,
-            "roles": list(self.ROLES),
+            "roles": [*self.ROLES, *([self.FORGET_TEST] if self.forget.classes else [])],
             "model": known.models[self.model].model_dump(),
             "dataset": self.dataset,
             "classes": known.datasets[self.dataset].classes,
@@ -215,26 +169,26 @@ class Classifier(Experiment):
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         """Count the images to forget and to retain, which train and choose alike, and the test set.
 
-        The role `original` has what the original model is trained on. With the rule `salun` it may
-        have a few images more: how many each class has is not known here.
+        The role `original` has what the original model is trained on. Where nobody has counted the
+        images of classes that are forgotten, all classes are taken to have as many.
         """
-        sizes = known.datasets[self.dataset].splits
-        n = sizes["train"]
-        kept = n - n // 10 if self.forget.rule == "salun" else n
-        forget = self.forget.count(kept)
-        whole = {"forget": forget, "retain": kept - forget, "original": kept, "test": sizes["test"]}
-        most = self.selection.images or n
+        row = known.datasets[self.dataset]
+        kept, forget = self.forget.kept(row), self.forget.count(self.dataset, known)
+        whole = {"forget": forget, "retain": kept - forget, "original": kept}
+        most = self.selection.images or row.splits["train"]
         return {
             role: {"train": count, "select": min(count, most), "score": count}
-            for role, count in whole.items()
+            for role, count in (whole | {"test": row.splits["test"]}).items()
         }
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
         """Check that there is something to forget and something to keep.
 
         A list of images to forget that cannot be read is left to the rule `split`, which reads it
-        at once.
+        at once. How many images are of some classes is not known of all data sets.
         """
+        if not self.forget.is_counted(self.dataset, known):
+            return None
         try:
             counts = self.image_counts(task, known)
         except UserError:
@@ -251,7 +205,8 @@ class Classifier(Experiment):
         """List the training of Original and Retrain, of unlearn methods, and of the pool."""
         if self.base is None:
             yield Run("train (original)", self.train, training_images(counts, "original"))
-        yield Run("train (retrain)", self.train, training_images(counts, "retain"))
+        if methods.RETRAIN in self.methods or "gap" in self.selection.rules:
+            yield Run("train (retrain)", self.train, training_images(counts, "retain"))
         yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
@@ -290,6 +245,8 @@ class Classifier(Experiment):
         require(where, "data set", self.datasets, known.datasets)
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)
+        if self.forget.classes:
+            self.forget.check_classes(f"{where}.forget.classes", self.dataset, known)
 
 
 EXPERIMENT = Classifier

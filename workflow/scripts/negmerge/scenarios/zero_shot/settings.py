@@ -149,6 +149,14 @@ class ZeroShot(Experiment):
         epochs = self.finetune and self.finetune.epochs
         per_task = epochs if isinstance(epochs, Mapping) else []
         require(where, "data set", [*self.datasets, *per_task], known.datasets)
+        for name in self.datasets:
+            require(f"{where}: data set {name!r}", "row of prompts.yaml", [name], known.prompts)
+            found, classes = len(known.prompts[name].classes), known.datasets[name].classes
+            if found != classes:
+                raise ValueError(
+                    f"{where}: data set {name!r} has {classes} classes, but {found} names in "
+                    "prompts.yaml"
+                )
         for source, settings in self.pretrain.sources.items() if self.pretrain else ():
             place = f"{where}.pretrain.sources.{source}.part"
             require(place, "split", [settings.part], known.datasets[source].splits)

@@ -9,8 +9,8 @@ import zipfile
 
 import pytest
 
-from negmerge.data import archives
-from negmerge.data.archives import Limits, members, read_members
+from negmerge import archives
+from negmerge.archives import Limits, members, places, read_file, read_members
 from negmerge.errors import UserError
 
 LIMITS = Limits(100, 10**6)
@@ -234,6 +234,44 @@ def test_a_folder_counts_as_an_archive(tmp_path):
         (tmp_path / name).write_text(name)
     found = [(member.name, member.read()) for member in members(str(tmp_path), LIMITS)]
     assert found == [("a", b"a"), ("b/1", b"b/1"), ("b/2", b"b/2")]
+
+
+def test_a_folder_in_an_archive_counts_as_one(save):
+    path = save(tar(tar_member("good/inner/second"), tar_member("goods")))
+    found = [
+        (member.name, member.read(), str(member)) for member in members(f"{path}/good", LIMITS)
+    ]
+    assert found == [
+        ("first", b"abc", f"{path}/good: 'first'"),
+        ("inner/second", b"abc", f"{path}/good: 'inner/second'"),
+    ]
+    assert [one.name for one in members(f"{path}/good/inner", LIMITS)] == ["second"]
+    assert read_members(f"{path}/good", LIMITS, ["first"]) == [b"abc"]
+    for place in ("goo", "last", "good/first"):
+        with pytest.raises(UserError) as caught:
+            list(members(f"{path}/{place}", LIMITS))
+        assert str(caught.value) == f"{path}: holds no folder {place!r}"
+
+
+def test_a_file_is_read_from_the_disk_or_from_an_archive(save, tmp_path):
+    path = save(tar())
+    (tmp_path / "file").write_bytes(b"on the disk")
+    assert read_file(str(tmp_path / "file"), LIMITS) == b"on the disk"
+    assert read_file(f"{path}/good/first", LIMITS) == b"abc"
+    with pytest.raises(UserError) as caught:
+        read_file(f"{path}/good/lost", LIMITS)
+    assert str(caught.value) == f"{path}: holds no good/lost"
+    with pytest.raises(UserError, match=r"lost: cannot be read: No such file or directory$"):
+        read_file(str(tmp_path / "lost"), LIMITS)
+
+
+def test_a_source_finds_its_files_in_one_archive():
+    assert places({"all": "a.tar"}, {"x": "b", "y": "b/c.mat"}) == {
+        "x": "a.tar/b", "y": "a.tar/b/c.mat"
+    }  # fmt: skip
+    assert places({"x": "a", "y": "b"}, None) == places({"x": "a", "y": "b"}, {}) == {
+        "x": "a", "y": "b"
+    }  # fmt: skip
 
 
 def test_some_members_are_read(save):

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeVar
@@ -95,10 +95,11 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
     """Yield the files in a zip or tar archive, in its order; folders are left out.
 
     So is what macOS adds. After the last one, the end of the archive has been checked too. A
-    folder on the disk, in which somebody has unpacked an archive, counts as one.
+    folder on the disk, in which somebody has unpacked an archive, counts as one; so does a folder
+    in an archive, whose path goes on behind that of the archive.
 
     Args:
-        path: the archive, also for errors.
+        path: the archive, also for errors; or a folder in it, as in `all.tar/cars/train`.
         limits: how much it may hold.
         stream: its content, if it is not at `path` itself but in another archive.
 
@@ -107,6 +108,9 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
             data set needs: a link, a device, a path outside of the archive, an encrypted file.
     """
     count = size = 0
+    if stream is None and (inside := _split_at_archive(path))[1]:
+        yield from _members_below(*inside, limits)
+        return
     with _one_line(path):
         for member in _reader(path, stream):
             count, size = count + 1, size + (member.size if member else 0)
@@ -117,6 +121,61 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
                 )
             if member and not _is_of_mac(member.name):
                 yield member
+
+
+def places(files: Mapping[str, str], inside: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return the paths of the files of a source: their own, or where they are in one archive.
+
+    Args:
+        files: paths by name.
+        inside: where each file of the source is in the only one of `files`; None or empty: they
+            are the files of the source.
+    """
+    if not inside:
+        return files
+    (archive,) = files.values()
+    return {name: f"{archive}/{place}" for name, place in inside.items()}
+
+
+def _split_at_archive(path: str) -> tuple[str, str]:
+    """Return the archive that a path leads into, and the rest of the path; empty if it does not."""
+    for archive in Path(path).parents:
+        if archive.is_file():
+            return str(archive), Path(path).relative_to(archive).as_posix()
+    return path, ""
+
+
+def _members_below(archive: str, folder: str, limits: Limits) -> Iterator[Member]:
+    """Yield the files below a folder in an archive, named from there on."""
+    found, start = False, f"{folder}/"
+    for member in members(archive, limits):
+        if member.name.startswith(start):
+            found = True
+            yield replace(
+                member, archive=f"{archive}/{folder}", name=member.name.removeprefix(start)
+            )
+    if not found:
+        raise UserError(f"{archive}: holds no folder {folder!r}")
+
+
+def read_file(path: str, limits: Limits) -> bytes:
+    """Return the content of a file on the disk, or of one in an archive.
+
+    Args:
+        path: of the file; in an archive it goes on behind that of the archive.
+        limits: how much the archive may hold.
+
+    Raises:
+        UserError: as `read_members`, or the file cannot be read.
+    """
+    archive, name = _split_at_archive(path)
+    if name:
+        (content,) = read_members(archive, limits, [name])
+        return content
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:

@@ -1,0 +1,106 @@
+"""The files of mirrors, in the layouts of the real ones, made of the small original sets."""
+
+import io
+import json
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow
+from made_files import lines, tar, unpacked
+from pyarrow import parquet
+
+
+def _cars(made):
+    members = {f"stanford_cars/{key}": one for key, one in unpacked(made.files["devkit"]).items()}
+    for part in ("train-images", "test-images"):
+        images = unpacked(made.files[part])
+        members |= {f"stanford_cars/{name}": image for name, image in images.items()}
+    members["stanford_cars/cars_test_annos_withlabels.mat"] = made.files["test-labels"]
+    return {"images": tar(members, "w")}
+
+
+def _sun397(made):
+    images, members = unpacked(made.files["images"]), {}
+    lists = unpacked(made.files["lists"])
+    for name, folder in {"Training_01.txt": "train", "Testing_01.txt": "val"}.items():
+        for line in lists[name].decode().split():
+            *classes, file = line.strip("/").split("/")
+            members[f"sun397/{folder}/{'_'.join(classes)}/{file}"] = images[f"SUN397{line}"]
+    return {"images": tar(members, "w")}
+
+
+def _resisc45(made):
+    members = {f"resisc45/{name}": one for name, one in unpacked(made.files["images"]).items()}
+    for split in ("train", "test"):
+        members[f"resisc45/resisc45-{split}.txt"] = made.files[f"{split}-list"]
+    members["resisc45/resisc45-val.txt"] = lines("airplane_007.jpg")
+    return {"images": tar(members, "w")}
+
+
+def _eurosat(made):
+    """Cut as the original is here, so that the two can be compared."""
+    members = {}
+    names = {one: PurePosixPath(name) for name, one in unpacked(made.files["images"]).items()}
+    for split, items in made.expected.items():
+        for _, image in items:
+            path = names[image]
+            members[f"EuroSAT_splits/{split}/{path.parent.name}/{path.name}"] = image
+    return {"images": tar(members, "w")}
+
+
+def _gtsrb(made):
+    parts = [unpacked(content) for content in made.files.values()]
+    return {"images": tar({f"gtsrb/{k}": one for part in parts for k, one in part.items()}, "w")}
+
+
+def _dtd(made):
+    content, members = unpacked(made.files["images"]), {}
+    for part, folder in {"train1": "train", "val1": "train", "test1": "val"}.items():
+        for line in content[f"dtd/labels/{part}.txt"].decode().split():
+            members[f"dtd/{folder}/{line}"] = content[f"dtd/images/{line}"]
+    return {"images": tar(members, "w")}
+
+
+ARCHIVES = {
+    "sun397": _sun397,
+    "cars": _cars,
+    "resisc45": _resisc45,
+    "eurosat": _eurosat,
+    "gtsrb": _gtsrb,
+    "dtd": _dtd,
+}
+
+
+def file_names(made):
+    """Return the name of each image file in the archives of a set."""
+    archives = [one for key, one in made.files.items() if key.endswith("images")]
+    found = {image: name for one in archives for name, image in unpacked(one).items()}
+    return {image: name.rpartition("/")[2] for image, name in found.items()}
+
+
+def as_parquet(items, class_names, named=None, columns=("image", "label")):
+    """Write items with shuffled rows and class numbers; `named` gives the files' names."""
+    random = np.random.default_rng(0)
+    numbers = random.permutation(len(class_names)).tolist()
+    rows = [items[place] for place in random.permutation(len(items))]
+    content = {
+        columns[0]: [{"bytes": image, "path": (named or {}).get(image)} for _, image in rows],
+        columns[1]: [numbers.index(label) for label, _ in rows],
+    }
+    feature = {"names": [class_names[number] for number in numbers], "_type": "ClassLabel"}
+    noted = {"info": {"features": {columns[1]: feature}}}
+    table = pyarrow.table(content).replace_schema_metadata({"huggingface": json.dumps(noted)})
+    stream = io.BytesIO()
+    parquet.write_table(table, stream, row_group_size=3)
+    return stream.getvalue()
+
+
+def parquets(mirror, made, class_names, named=None):
+    """Write the files of a mirror, the items of each split cut evenly into its shards."""
+    files = {}
+    for split, keys in mirror["options"]["files"].items():
+        shards = np.array_split(np.arange(len(made.expected[split])), len(keys))
+        for key, places in zip(keys, shards, strict=True):
+            items = [made.expected[split][place] for place in places]
+            files[key] = as_parquet(items, class_names, named)
+    return files

@@ -1,0 +1,233 @@
+"""Mirrors give the images of the originals, as far as their rows do not say otherwise."""
+
+import sys
+from pathlib import Path
+
+import pyarrow
+import pytest
+from made_mirrors import ARCHIVES, file_names, parquets
+from made_sets import SETS
+from pyarrow import parquet
+from safetensors import safe_open
+from safetensors.numpy import load_file
+from test_paper_sets import small, written
+
+from negmerge.data.download import download
+from negmerge.data.images import Images
+from negmerge.data.mirrors import prepared_from
+from negmerge.data.preparation import prepare
+from negmerge.errors import UserError
+
+PARQUET = ("cars", "resisc45")
+
+
+@pytest.fixture
+def original(catalogue, tmp_path):
+    """A function that prepares the small form of a set from its original files."""
+
+    def run(name, made):
+        row = small(catalogue.contents(name), made)
+        paths = written(made, tmp_path)
+        prepare(name, row, list(paths.values()), tmp_path / "original")
+        return tmp_path / "original"
+
+    return run
+
+
+@pytest.fixture
+def mirror(catalogue):
+    """A function that gives the row of a mirror for the sizes of a made set."""
+
+    def row(name, called, made, class_names):
+        (found,) = (one for one in catalogue.datasets[name].mirrors if one.name == called)
+        whole = catalogue.contents(name, found)
+        splits = {split: len(made.expected[split]) for split in whole["splits"]}
+        whole |= {"splits": splits, "classes": made.classes}
+        return whole | ({"class_names": class_names} if "class_names" in whole else {})
+
+    return row
+
+
+@pytest.fixture
+def fetched(server, tmp_path, catalogue):
+    """A function that gets files from a server that breaks off once; of none the size is known."""
+
+    def run(row, files):
+        paths = []
+        for key, content in files.items():
+            file = row["files"][key]
+            assert (file["bytes"], file["sha256"], file["md5"]) == (None, None, None)
+            server.files[file["name"]] = content
+            server.faults[file["name"]] = [100]
+            path = tmp_path / "mirror" / file["name"]
+            download(
+                path,
+                file | {"urls": [server.url(file["name"])], "manual": None},
+                pauses=(0, 0),
+                write=lambda line: None,
+            )
+            paths.append(str(path))
+        return paths
+
+    return run
+
+
+def tensors(path):
+    return {name: values.tolist() for name, values in load_file(path).items()}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_an_archive_gives_what_the_reader_of_the_original_gives(
+    name, original, mirror, fetched, tmp_path
+):
+    made = SETS[name]()
+    row = mirror(name, "merging-benchmark", made, None)
+    paths = fetched(row, ARCHIVES[name](made))
+    prepare(name, row, paths, tmp_path / "prepared")
+    assert tensors(tmp_path / "prepared") == tensors(original(name, made))
+    with safe_open(tmp_path / "prepared", "numpy") as file:
+        noted = file.metadata()
+    assert noted["mirror"] == "merging-benchmark"
+    assert bool(noted["differs"]) == (name == "eurosat")
+    assert prepared_from(tmp_path / "prepared") == "merging-benchmark"
+    assert prepared_from(tmp_path / "original") == "original"
+
+
+def test_all_mirrors_have_a_layout_here(catalogue):
+    mirrors = {n: [one.name for one in row.mirrors] for n, row in catalogue.datasets.items()}
+    assert {name: found for name, found in mirrors.items() if found} == {
+        name: ["merging-benchmark", "parquet"][: 1 + (name in PARQUET)] for name in ARCHIVES
+    }
+
+
+NAMES = ["First Class", "second-class", "third/class"]
+
+
+@pytest.mark.parametrize("name", PARQUET)
+def test_parquet_gives_the_same_images_with_labels_by_their_names(
+    name, original, mirror, fetched, tmp_path
+):
+    made = SETS[name]()
+    row = mirror(name, "parquet", made, NAMES)
+    theirs = ["first class", "Second_Class", "third class"]
+    prepare(name, row, fetched(row, parquets(row, made, theirs)), tmp_path / "prepared")
+    original(name, made)
+    for split in row["splits"]:
+        found, expected = Images(tmp_path / "prepared", split), Images(tmp_path / "original", split)
+        assert contents(found) != contents(expected)
+        assert sorted(contents(found)) == sorted(contents(expected))
+    assert "order of the images is another one" in row["differs"]
+
+
+def contents(images):
+    return [
+        (int(label), images._bytes[int(start) : int(end)].tobytes())
+        for label, (start, end) in zip(images.labels, images._spans, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("name", "order"), [("cars", "file"), ("resisc45", "class-file")])
+def test_file_names_bring_parquet_into_the_order_of_the_original(
+    name, order, original, mirror, fetched, tmp_path
+):
+    made = SETS[name]()
+    row = mirror(name, "parquet", made, NAMES)
+    row["options"]["order"] = order
+    files = parquets(row, made, NAMES, named=file_names(made))
+    prepare(name, row, fetched(row, files), tmp_path / "prepared")
+    expected = original(name, made)
+    for split in row["splits"]:
+        assert contents(Images(tmp_path / "prepared", split)) == contents(Images(expected, split))
+
+
+def test_names_are_needed_to_sort_by_them(mirror, fetched, tmp_path):
+    made = SETS["resisc45"]()
+    row = mirror("resisc45", "parquet", made, NAMES)
+    row["options"]["order"] = "class-file"
+    paths = fetched(row, parquets(row, made, NAMES))
+    with pytest.raises(UserError, match=r"parquet: row 0 has no file name to sort it by$"):
+        prepare("resisc45", row, paths, tmp_path / "prepared")
+
+
+CLASS_NAMES = [
+    (["first class", "second class", "4th"],
+     "'4th' is not a class of the data set in prompts.yaml"),
+    (["first class", "second class"], "1 classes are missing, such as 'third class'"),
+    (["first class", "second class", "third class", "third_class"],
+     "a class name appears twice, so names do not tell the classes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("theirs", "finding"), CLASS_NAMES)
+def test_other_class_names_are_refused(theirs, finding, mirror, fetched, tmp_path):
+    made = SETS["cars"]()
+    row = mirror("cars", "parquet", made, NAMES)
+    for items in made.expected.values():
+        items[:] = [(min(label, len(theirs) - 1), image) for label, image in items]
+    paths = fetched(row, parquets(row, made, theirs))
+    with pytest.raises(UserError) as caught:
+        prepare("cars", row, paths, tmp_path / "prepared")
+    assert str(caught.value) == f"{paths[0]}: {finding}"
+
+
+def test_parquet_without_class_names_or_columns_or_its_end(mirror, fetched, tmp_path):
+    made = SETS["resisc45"]()
+    row = mirror("resisc45", "parquet", made, NAMES)
+    paths = fetched(row, parquets(row, made, NAMES))
+    place = Path(paths[0])
+    whole = place.read_bytes()
+    table = pyarrow.table({"image": [b""], "label": [0]})
+    for content, finding in (
+        (table, "names no classes of the column 'label'"),
+        (table.drop(["label"]), "no column 'label'; found: image"),
+        (whole[:-9], "not a whole parquet file ("),
+        (b"no parquet", "not a whole parquet file ("),
+    ):
+        if isinstance(content, bytes):
+            place.write_bytes(content)
+        else:
+            parquet.write_table(content, paths[0])
+        # The record of the first download is of the whole file.
+        row["files"]["train"] = "a user's own file"
+        with pytest.raises(UserError) as caught:
+            prepare("resisc45", row, paths, tmp_path / "prepared")
+        assert str(caught.value).startswith(f"{paths[0]}: {finding}")
+        assert "\n" not in str(caught.value)
+
+
+def test_parquet_needs_a_package(mirror, fetched, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "negmerge.data.sources.parquet", raising=False)
+    made = SETS["resisc45"]()
+    row = mirror("resisc45", "parquet", made, NAMES)
+    paths = fetched(row, parquets(row, made, NAMES))
+    with pytest.raises(UserError) as caught:
+        prepare("resisc45", row, paths, tmp_path / "prepared")
+    assert str(caught.value) == (
+        "resisc45: the source 'parquet' needs pyarrow, which is not installed: "
+        "pip install 'negmerge[parquet]'"
+    )
+
+
+def test_a_mirror_of_another_layout_is_refused(mirror, fetched, tmp_path):
+    sun, cars = SETS["sun397"](), SETS["cars"]()
+    row = mirror("sun397", "merging-benchmark", sun, None)
+    (path,) = fetched(row, ARCHIVES["cars"](cars))
+    with pytest.raises(UserError) as caught:
+        prepare("sun397", row, [path], tmp_path / "prepared")
+    assert str(caught.value) == f"{path}: holds no images at sun397/train/CLASS/"
+    row = mirror("cars", "merging-benchmark", cars, None)
+    (path,) = fetched(row, ARCHIVES["sun397"](sun))
+    with pytest.raises(UserError) as caught:
+        prepare("cars", row, [path], tmp_path / "prepared")
+    assert str(caught.value) == f"{path}: holds no folder 'stanford_cars'"
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_what_came_first_from_a_mirror_is_what_counts(mirror, fetched, tmp_path):
+    made = SETS["eurosat"]()
+    row = mirror("eurosat", "merging-benchmark", made, None)
+    (path,) = fetched(row, ARCHIVES["eurosat"](made))
+    Path(path).write_bytes(Path(path).read_bytes()[:-1] + b"1")
+    with pytest.raises(UserError, match="not the file that came first"):
+        prepare("eurosat", row, [path], tmp_path / "prepared")

@@ -1,0 +1,78 @@
+"""Tables of classifiers without Retrain, and of forgotten classes."""
+
+import pandas as pd
+import pytest
+from reporting_examples import classifier_score, gap_table, lay_out, outcomes
+
+from negmerge.reporting.cells import cells
+from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.writing import markdown
+
+ROWS = {"original": "Original", "negmerge": "NegMerge"}
+ROLES = ("forget", "retain", "test", "forget_test")
+CHOSEN = {
+    "vector": "negmerge", "coefficient": 0.4, "rule": "retain", "keep": 0.95, "upper_end": True,
+}  # fmt: skip
+
+
+def scores(**changes):
+    return [
+        classifier_score("net", "trial1", "retrain", 0, 200, 170, 90.0, **changes),
+        classifier_score("net", "trial1", "original", 100, 200, 160, 1.0, **changes),
+        classifier_score("net", "trial1", "negmerge", 40, 190, 150, 30.0, **changes, **CHOSEN),
+    ]
+
+
+def forgetting(**changes):
+    return gap_table(kind="forgetting", rows=ROWS, **changes)
+
+
+def shown(frame):
+    """The means by row and measure."""
+    means = frame[(frame["experiment"] == MEAN) & frame["row"].notna()]
+    return means.set_index(["method", "metric"])["value"]
+
+
+def test_without_retrain_there_are_accuracies_and_the_attack_but_no_gap():
+    records = scores()[1:]
+    frame = cells(forgetting(), records, {}, [outcomes(one, ROLES[:3]) for one in records])
+    found = shown(frame)
+    assert found["negmerge"][["retain", "forget", "test", "mia"]].to_list() == [95, 40, 75, 30]
+    assert "gap" not in found["negmerge"]
+    assert frame["reference"].isna().all()
+    assert frame["with_best"].isna().all()
+    layout = lay_out(forgetting(), frame)
+    headings = {heading.text: heading.better for heading in layout.headings}
+    assert headings["retain accuracy"] == headings["test accuracy"] == "higher"
+    assert headings["forget accuracy"] == headings["membership attack"] == ""
+    assert not any("gap" in text for text in headings)
+    assert "An average gap needs Retrain, trained without the forget set" in markdown(layout)
+    # The mark of a choice at the end of the grid stands at a number of the row.
+    assert "95.00 ± 1.54 †" in markdown(layout)
+
+
+@pytest.mark.parametrize("definition", [forgetting(), gap_table()], ids=["forgetting", "gap"])
+def test_test_images_of_forgotten_classes_have_a_column(definition):
+    records = [one | {"forget_test": {"correct": 20, "n": 80}} for one in scores()]
+    frame = cells(definition, records, {}, [outcomes(one, ROLES) for one in records])
+    assert shown(frame)["negmerge"]["forget_test"] == 25
+    layout = lay_out(definition, frame)
+    texts = [heading.text for heading in layout.headings]
+    place = texts.index("test accuracy of forgotten classes")
+    assert texts[place - 1] == "test accuracy"
+    assert not layout.headings[place].is_detail
+    assert any(note.startswith("Classes are forgotten: test accuracy is") for note in layout.notes)
+    gap = frame[(frame["metric"] == "gap") & (frame["experiment"] == MEAN)]
+    if len(gap):  # as without forgotten classes
+        alone = cells(definition, scores(), {}, [outcomes(one, ROLES[:3]) for one in scores()])
+        assert gap["value"].to_list() == shown(alone)[:, "gap"].to_list()
+        assert layout.headings[place].reference == "25.00"
+
+
+@pytest.mark.parametrize("definition", [forgetting(), gap_table()], ids=["forgetting", "gap"])
+def test_other_studies_have_no_such_column(definition):
+    frame = cells(definition, scores(), {})
+    assert "forget_test" not in frame["metric"].to_list()
+    layout = lay_out(definition, frame)
+    assert not any("forgotten classes" in text for text in [*layout.notes, *map(str, layout.rows)])
+    assert isinstance(frame, pd.DataFrame)

@@ -1,0 +1,148 @@
+"""Rows of images of one's own: counted when a study needs them, and what is wrong with them."""
+
+import shutil
+
+import pytest
+
+from negmerge.errors import UserError
+from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.study import load_study
+
+ROW = {"title": "Mine", "source": "folder", "files": {"images": "photos"}, "licence": "mine"}
+COUNTS = {"ant": (3, 1), "bee": (5, 0), "cat": (4, 2)}
+PLACE = "experiments/mini-resnet"
+AT = "experiments.mini-resnet"
+
+
+@pytest.fixture
+def mine(config, change_yaml):
+    """A function that adds a row of photos, which lie beside the configuration folder."""
+    for name, counts in COUNTS.items():
+        for split, count in zip(("train", "test"), counts, strict=True):
+            for number in range(count):
+                path = config.parent / "photos" / split / name / f"{number}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("no image is read")
+
+    def add(**changes):
+        change_yaml(config / "datasets.yaml", "mine", ROW | changes)
+        return load_catalogue(config)
+
+    return add
+
+
+@pytest.fixture
+def study(config, mine, change_yaml):
+    """A function that lets the example's classifier forget some of the photos."""
+    mine()
+    path = config / "studies" / "example.yaml"
+
+    def load(**forget):
+        change_yaml(path, f"{PLACE}/dataset", "mine")
+        change_yaml(path, f"{PLACE}/forget", forget)
+        return load_study(config, "example")
+
+    return load
+
+
+def test_a_row_is_counted_when_it_is_asked_for(mine):
+    known = mine()
+    found = known.datasets["mine"]
+    assert (found.splits, found.classes) == ({"train": 12, "test": 3}, 3)
+    assert known.class_names("mine") == ["ant", "bee", "cat"]
+    assert "mine" not in known.prompts
+    assert found is known.datasets["mine"]
+    assert found.listed.bytes == 15 * len("no image is read")
+
+
+def test_a_row_that_no_study_needs_may_name_a_folder_that_is_not_there(config, mine):
+    known = mine(files={"images": "elsewhere"})
+    place = config.parent / "elsewhere"
+    with pytest.raises(UserError) as caught:
+        known.datasets["mine"]
+    assert str(caught.value) == (
+        f"{place}: no such folder or archive, but a data set is read from it"
+    )
+
+
+def test_what_is_prepared_changes_with_the_files(config, mine):
+    before = mine().datasets["mine"].contents()
+    assert before["splits"] == {"train": 12, "test": 3}
+    (config.parent / "photos/train/ant/0.jpg").rename(config.parent / "photos/train/ant/9.jpg")
+    after = mine().datasets["mine"].contents()
+    assert before["digest"] != after["digest"]
+    assert "digest" not in mine().datasets["digits"].contents()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"splits": {"train": 12}}, "mine: the key classes is missing"),
+        ({"source": "archive-folders"}, "mine: the key splits is missing"),
+        (
+            {"files": {"images": "photos", "lists": "x.csv"}},
+            "mine: files: unknown file 'lists'; did you mean 'list'? valid: images, list",
+        ),
+        ({"files": {}}, "mine: files: the key 'images' is missing, which the source 'folder' "),
+        (
+            {"files": {"images": {"name": "a.zip", "urls": ["https://x/a.zip"], "md5": "0" * 32}}},
+            "mine: a.zip is to be downloaded, so nobody has counted it: the keys splits and classe",
+        ),
+    ],
+)
+def test_a_wrong_row_is_named(config, mine, changes, message):
+    with pytest.raises(UserError) as caught:
+        mine(**changes)
+    assert str(caught.value).startswith(f"{config / 'datasets.yaml'}: {message}")
+
+
+def test_classes_of_one_s_own_are_counted(study):
+    found = study(rule="class", classes=["cat"])
+    experiment = found.experiments["mini-resnet"]
+    counts = experiment.check_counts("x", "trial1", found.catalogue)
+    assert {role: counts[role]["train"] for role in counts} == {
+        "forget": 4, "retain": 8, "original": 12, "test": 3,
+    }  # fmt: skip
+    assert experiment.forget.options("mine", found.catalogue)["classes"] == [2]
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["cat", "dog"], "unknown class 'dog'; valid: ant, bee, cat"),
+        (["ant", "bee", "cat"], "all 3 classes, expected at least 1 to keep"),
+        (["bee"], "bee: no test images, expected 1"),
+        (["ant", "cat"], "bee: no test images, expected 1"),
+    ],
+)
+def test_classes_that_cannot_be_forgotten_are_refused(study, classes, message):
+    with pytest.raises(UserError) as caught:
+        study(rule="class", classes=classes)
+    assert str(caught.value).endswith(f"example.yaml: {AT}.forget.classes: {message}")
+
+
+def test_images_are_counted_by_the_lines_of_their_list(tmp_path, study):
+    path = tmp_path / "forget.txt"
+    path.write_text("train/ant/0.jpg\n\ntrain/bee/a b.jpg\n")
+    found = study(rule="given", file=str(path))
+    counts = found.experiments["mini-resnet"].image_counts("trial1", found.catalogue)
+    assert (counts["forget"]["train"], counts["retain"]["train"]) == (2, 10)
+
+
+def test_there_must_be_test_images(config, study):
+    shutil.rmtree(config.parent / "photos" / "test")
+    with pytest.raises(UserError, match=r"data set 'mine': unknown split 'test'; valid: train$"):
+        study(share=0.2)
+
+
+def test_a_clip_model_needs_prompts_for_them(config, mine, change_yaml):
+    mine()
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, "experiments/mini-clip/control", "mine")
+    with pytest.raises(UserError, match=r"data set 'mine': unknown row of prompts.yaml 'mine'; "):
+        load_study(config, "example")
+    prompts = {"templates": ["{}"], "classes": ["ant", "bee"]}
+    change_yaml(config / "prompts.yaml", "mine", prompts)
+    message = r"data set 'mine' has 3 classes, but 2 names in prompts.yaml$"
+    with pytest.raises(UserError, match=message):
+        load_study(config, "example")

@@ -1,0 +1,40 @@
+"""Print what a study needs from elsewhere, or fetch it."""
+
+import argparse
+
+from negmerge import arguments
+
+SUMMARY = "show the data sets and weights that a study needs, where they are from and what is there"
+EPILOG = (
+    "Sizes are those of the files to fetch; nothing is read but their names and sizes. Files that\n"
+    "a person has to fetch go into data/downloads/SET/, under their names. Call it in the folder\n"
+    "with the Snakefile.\n\n"
+    "example:\n  negmerge data paper\n  negmerge data cars --fetch"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the study, and what to do."""
+    parser.add_argument("study", metavar="STUDY", help="the name of its file, without .yaml")
+    parser.add_argument(
+        "--fetch",
+        action="store_true",
+        help="fetch it first, as `snakemake downloads` does; afterwards no job needs the internet",
+    )
+    arguments.add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fetch what is asked for, and print what is there.
+
+    Raises:
+        UserError: something in the study is wrong, or there is no workflow to fetch with.
+    """
+    from negmerge.planning.arrival import describe, fetch, overview
+
+    overview(options.study)
+    if options.fetch and (status := fetch(options.study)):
+        return status
+    report = overview(options.study)
+    arguments.print_report(options, report, describe(report))
+    return 0

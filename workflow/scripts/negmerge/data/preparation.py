@@ -1,0 +1,41 @@
+"""Bringing a data set into the one form that all later steps read."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from negmerge import plugins
+from negmerge.archives import places
+from negmerge.data.checksums import verify_all
+from negmerge.data.images import write_images
+from negmerge.data.progress import counted
+from negmerge.errors import UserError
+
+# Packages that not everybody needs, and the extras that bring them.
+EXTRAS = {"pyarrow": "parquet"}
+
+
+def prepare(name: str, row: Mapping, paths: Sequence[str], target: str | Path) -> None:
+    """Read the files of a data set, or of a mirror of it, and write its images.
+
+    Args:
+        name: the data set, for lines of progress.
+        row: from `negmerge.settings.catalogue.Catalogue.contents`.
+        paths: of the row's files, in their order.
+        target: the file to write. From a mirror it says from which, and in what it differs.
+
+    Raises:
+        UserError: a file is not the right one or is broken, or holds other images than expected;
+            or a package that the source needs is not installed.
+    """
+    files, splits = dict(zip(row["files"], paths, strict=True)), row["splits"]
+    verify_all(files, row["files"])
+    try:
+        source = plugins.load(plugins.SOURCES, row["source"])
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{name}: the source {row['source']!r} needs {error.name}, which is not installed: "
+            f"pip install 'negmerge[{EXTRAS.get(error.name, 'workflow')}]'"
+        ) from error
+    items = source.read(places(files, row.get("inside")), row)
+    notes = {"mirror": row["name"], "differs": row["differs"] or ""} if "name" in row else {}
+    write_images(target, counted(name, items, sum(splits.values())), splits, row["classes"], notes)

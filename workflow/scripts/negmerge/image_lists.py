@@ -1,0 +1,223 @@
+"""Images of one's own, as a folder, an archive or a table lists them: split, class and order.
+
+A plan needs the counts and the names of classes before anything is prepared, so this reads names
+of files only, and imports nothing that takes time.
+"""
+
+import csv
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from negmerge.archives import Limits, members
+from negmerge.errors import UserError, unknown
+from negmerge.splits import SPLITS
+
+# Of the files of images, as torchvision's ImageFolder has them; others beside them do not count.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+COLUMNS = ("path", "class", "split")
+# Names alone fill no memory; what an archive holds is limited when its images are read.
+ANY = Limits(10**9, 2**60)
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """An image.
+
+    Attributes:
+        name: its path in the data set, such as `train/cat/1.jpg`.
+        member: its path in the folder or archive; longer where all images lie in one more folder.
+        bytes: the size of its file.
+        split: one of `splits.SPLITS`.
+        class_name: its class.
+    """
+
+    name: str
+    member: str
+    bytes: int
+    split: str
+    class_name: str
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """The images of a data set in its order: by split, class, folder and file name.
+
+    Attributes:
+        classes: their names in the order of the labels.
+        images: all images.
+    """
+
+    classes: list[str]
+    images: list[ListedImage]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """The number of images by split."""
+        return dict(Counter(image.split for image in self.images))
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files."""
+        return sum(image.bytes for image in self.images)
+
+    def class_counts(self, split: str) -> dict[str, int]:
+        """Count the images of a split by class, for all classes."""
+        found = Counter(image.class_name for image in self.of(split))
+        return {name: found[name] for name in self.classes}
+
+    def of(self, split: str) -> list[ListedImage]:
+        """Return the images of a split; the place of each is its position there."""
+        return [image for image in self.images if image.split == split]
+
+    @property
+    def digest(self) -> str:
+        """A checksum of names, sizes, splits and classes, which an added image changes."""
+        found = hashlib.sha256()
+        for one in self.images:
+            found.update(f"{one.name}\0{one.bytes}\0{one.split}\0{one.class_name}\n".encode())
+        return found.hexdigest()[:16]
+
+
+def list_images(place: str | Path, table: str | Path | None = None) -> ImageList:
+    """List the images of a data set.
+
+    Classes are sorted by name, and the images of each by folder and file name, as in torchvision's
+    ImageFolder. Classes of a table that are all whole numbers are sorted as numbers.
+
+    Args:
+        place: a folder or a zip or tar archive. Without a table it has `SPLIT/CLASS/FILE`, perhaps
+            inside one more folder; deeper folders belong to the class.
+        table: a CSV file with a header, the columns `path` (from `place`) and `class`, and, unless
+            the paths begin with it, `split`.
+
+    Raises:
+        UserError: there is nothing, or an image without split or class, of an unknown split, twice
+            or missing; a class without training images, or an empty folder in place of a class.
+    """
+    if not Path(place).exists():
+        raise UserError(f"{place}: no such folder or archive, but a data set is read from it")
+    files = _image_files(place)
+    rows = _by_folders(place, files) if table is None else _by_table(table, place, files)
+    classes = _classes(table or place, rows, numbers=table is not None)
+    labels = {name: label for label, name in enumerate(classes)}
+
+    def order(image: ListedImage) -> tuple:
+        folder, _, file = image.name.rpartition("/")
+        return SPLITS.index(image.split), labels[image.class_name], folder, file
+
+    return ImageList(classes, sorted(rows, key=order))
+
+
+def _image_files(place: str | Path) -> dict[str, int]:
+    """Return the sizes of all image files in a folder or archive by their paths in it."""
+    found: dict[str, int] = {}
+    for name, size in _files(place):
+        if name.lower().endswith(SUFFIXES):
+            if name in found:
+                raise UserError(f"{place}: {name!r} is there twice")
+            found[name] = size
+    if not found:
+        raise UserError(f"{place}: holds no images; expected files {', '.join(SUFFIXES)}")
+    return found
+
+
+def _files(place: str | Path) -> Iterator[tuple[str, int]]:
+    if not Path(place).is_dir():
+        yield from ((member.name, member.size) for member in members(str(place), ANY))
+        return
+    # Links to folders are followed, as ImageFolder does.
+    for folder, _, names in os.walk(place, followlinks=True):
+        inside = Path(folder).relative_to(place)
+        for name in names:
+            try:
+                yield str(PurePosixPath(inside, name)), os.path.getsize(os.path.join(folder, name))
+            except OSError as error:
+                raise UserError(f"{folder}/{name}: cannot be read: {error.strerror}") from error
+
+
+def _by_folders(place: str | Path, files: Mapping[str, int]) -> list[ListedImage]:
+    """Read split and class off the folders in which images lie."""
+    rows, inside = [], _common_folder(files)
+    for member, size in files.items():
+        name = member.removeprefix(inside)
+        split, *rest = name.split("/")
+        if split not in SPLITS:
+            raise UserError(f"{place}: {member!r}: {unknown('split', split, SPLITS)}")
+        if len(rest) < 2:
+            raise UserError(f"{place}: {member!r} lies in no class; expected {split}/CLASS/FILE")
+        rows.append(ListedImage(name, member, size, split, rest[0]))
+    _check_folders(Path(place, inside), {(row.split, row.class_name) for row in rows})
+    return rows
+
+
+def _common_folder(names: Iterable[str]) -> str:
+    """Return the folder in which all images lie, with a `/`, if it is not that of a split."""
+    folders = {name.rpartition("/")[0].partition("/")[0] for name in names}
+    folder = folders.pop() if len(folders) == 1 else ""
+    return f"{folder}/" if folder and folder not in SPLITS else ""
+
+
+def _check_folders(place: Path, full: Collection[tuple[str, str]]) -> None:
+    """Check that no class of a folder on the disk is empty; archives need not list folders."""
+    for split in sorted({split for split, _ in full}):
+        for folder in sorted(path for path in place.glob(f"{split}/*") if path.is_dir()):
+            if (split, folder.name) not in full:
+                raise UserError(f"{folder}: the class has no images; fill the folder or delete it")
+
+
+def _by_table(table: str | Path, place: str | Path, files: Mapping[str, int]) -> list[ListedImage]:
+    """Read split and class off a table."""
+    rows: dict[str, ListedImage] = {}
+    for line, row in _table(table):
+        where = f"{table}: line {line}"
+        if not row["path"] or not row["class"]:
+            raise UserError(f"{where}: path {row['path']!r}, class {row['class']!r}; expected both")
+        name = str(PurePosixPath(row["path"]))
+        if name not in files:
+            raise UserError(f"{where}: {name!r} is no image in {place}")
+        if name in rows:
+            raise UserError(f"{where}: {name!r} is there twice")
+        split = row.get("split") or name.partition("/")[0]
+        if split not in SPLITS:
+            raise UserError(f"{where}: {unknown('split', split, SPLITS)}")
+        rows[name] = ListedImage(name, name, files[name], split, row["class"])
+    return list(rows.values())
+
+
+def _table(table: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the lines of a table with their numbers."""
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, restkey="", restval="", skipinitialspace=True)
+            found = reader.fieldnames or []
+            if sorted(found) not in (sorted(COLUMNS[:2]), sorted(COLUMNS)):
+                raise UserError(
+                    f"{table}: columns {', '.join(found) or 'none'}; expected path, class and, "
+                    "unless paths begin with it, split"
+                )
+            for row in reader:
+                if "" in row:
+                    raise UserError(f"{table}: line {reader.line_num} has too many columns")
+                yield reader.line_num, {name: text.strip() for name, text in row.items()}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{table}: cannot be read: {error}") from error
+
+
+def _classes(where: str | Path, rows: Iterable[ListedImage], numbers: bool) -> list[str]:
+    """Sort the names of the classes; each must have training images."""
+    trained = {row.class_name for row in rows if row.split == "train"}
+    for row in rows:
+        if row.class_name not in trained:
+            raise UserError(
+                f"{where}: class {row.class_name!r} has images in {row.split!r}, such as "
+                f"{row.name!r}, but none in 'train'"
+            )
+    if len(trained) < 2:
+        raise UserError(f"{where}: {len(trained)} classes, expected at least 2")
+    are_numbers = numbers and all(name.isascii() and name.isdigit() for name in trained)
+    return sorted(trained, key=int) if are_numbers else sorted(trained)

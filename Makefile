@@ -12,7 +12,7 @@ TAKES = $(if $(filter demo,$(STUDY)),about eight and a half minutes on two cores
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
-.PHONY: study test test-smoke test-demo test-faults test-slurm test-clients lint format bench lock audit clean help
+.PHONY: study test test-smoke test-demo test-faults test-slurm test-clients lint format bench check-gpu lock audit clean help
 
 study: $(READY)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
@@ -53,6 +53,10 @@ format: $(READY)  ## rewrite the sources in the project's style
 
 bench: $(READY)  ## measure the demo (20 minutes); benchmarks/ has more
 	$(BIN)/python benchmarks/demo.py
+
+check-gpu: $(READY)  ## check this machine's GPU and print a page for an issue
+	@echo "about half an hour, and 170 MB to fetch; the page is also results/check-gpu.md"
+	@$(BIN)/python benchmarks/check_gpu.py
 
 lock:  ## make constraints.txt, and the pins of tests/clients, anew
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

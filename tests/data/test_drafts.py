@@ -11,9 +11,15 @@ from PIL import Image
 
 from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.fitting import Opened
+from negmerge.data.forgetting import Split, write_split
 from negmerge.data.images import Images, encode, write_images
+from negmerge.data.loading import TrainingBatches
 from negmerge.errors import UserError
-from negmerge.settings.recipe import Augmentation
+from negmerge.models.classifiers import build_classifier
+from negmerge.scenarios import load_scenario
+from negmerge.settings.compute import Compute
+from negmerge.settings.recipe import Augmentation, Recipe
+from negmerge.training import fit
 
 PLAIN = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 CROPS = Augmentation(crop_scale=[0.08, 1.0], flip=0.5, interpolation="random")
@@ -37,7 +43,8 @@ def path(tmp_path):
     """A large JPEG, one in grey, and a PNG."""
     large, png = photograph(160, 100), photograph(30, 20)
     items = [jpeg(large), jpeg(large.convert("L")), encode(png)]
-    write_images(tmp_path / "set", [("train", 0, one) for one in items], {"train": len(items)}, 1)
+    parts = [(split, 0, one) for split in ("train", "test") for one in items]
+    write_images(tmp_path / "set", parts, {"train": len(items), "test": len(items)}, 1)
     return tmp_path / "set"
 
 
@@ -102,6 +109,29 @@ def test_a_crop_has_all_pixels_that_the_model_needs(path, monkeypatch):
         assert image.height == 100 or min(height, width) >= 40
         halves += image.height == 50
     assert 0 < halves < 50
+
+
+@pytest.mark.parametrize("augmentation", [CROPS, Augmentation(crop_scale=None, padding=2)])
+def test_a_classifier_trains_in_the_preset_fast(path, tmp_path, augmentation):
+    parts = {"forget": [0, 2], "retain": [1], "validation": [], "original": [0, 1, 2], "test": [0]}
+    split = Split(**{name: np.array(part, np.int64) for name, part in parts.items()})
+    write_split(tmp_path / "split.json", split)
+    row = {"architecture": {"kind": "resnet18", "width": 2}, "size": 16}
+    row |= dict(zip(("mean", "std"), PLAIN, strict=True))
+    compute = Compute(preset="fast")
+    settings = {"name": "classifier", "model": row, "roles": [], "compute": compute.model_dump()}
+    files, cpu = {"images": str(path), "split": str(tmp_path / "split.json")}, torch.device("cpu")
+    scenario = load_scenario(settings, files, cpu)
+    network = scenario.network(build_classifier(row, 2).state_dict(), "new")
+    before = network[-1].fc.weight.detach().clone()
+    items, recipe = scenario.role("forget", "train").items, Recipe(epochs=2, batch_size=2)
+    batches = TrainingBatches(items, scenario.training_transform(augmentation), recipe, 0)
+
+    def loss(images, labels):
+        return torch.nn.functional.cross_entropy(network(images), labels)
+
+    fit(network, batches, len(batches), loss, recipe, cpu, fused=compute.fused)
+    assert not torch.equal(network[-1].fc.weight, before)
 
 
 def test_a_broken_file_is_named(tmp_path):

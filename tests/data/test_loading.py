@@ -267,6 +267,15 @@ def test_images_of_small_transforms_come_as_whole_batches(
         assert all(images.is_contiguous() for images, _ in found)
 
 
+def test_a_batch_has_what_its_items_have_one_by_one():
+    augmented = Augmented(Items(), TRANSFORM, 3)
+    keys = [(1, 5), (0, 2), (2, 9)]
+    images, labels = augmented.__getitems__(keys)
+    assert torch.equal(images, torch.stack([augmented[key][0] for key in keys]))
+    assert labels.tolist() == [5, 2, 9]
+    assert images.is_contiguous()
+
+
 def test_an_image_that_is_kept_is_decoded_once(prepared, monkeypatch):
     decoded = []
     monkeypatch.setattr(

@@ -12,6 +12,12 @@ from negmerge.errors import UserError
 KEPT_BYTES = 2**28
 
 
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Decode an image as RGB; a conversion to the mode that it has would copy it."""
+    image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
 class Opened:
     """An image file that is opened, but not decoded.
 
@@ -39,7 +45,7 @@ class Opened:
         """
         try:
             self.file.draft("RGB", least)
-            return self.file.convert("RGB")
+            return as_rgb(self.file)
         # What Pillow raises depends on where a broken file breaks.
         except Exception as error:
             message = " ".join(str(error).split()) or type(error).__name__

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 
-from negmerge.data.fitting import FittedImages, Opened
+from negmerge.data.fitting import FittedImages, Opened, as_rgb
 from negmerge.data.prepared_file import Spool
 from negmerge.errors import UserError, unknown
 from negmerge.files import replacing
@@ -104,10 +104,7 @@ def decode(content: bytes) -> Image.Image:
         ValueError: it is not an image, is cut, or would fill the memory.
     """
     try:
-        image = Image.open(io.BytesIO(content))
-        image.load()
-        # A conversion to the mode that it has would copy it.
-        return image if image.mode == "RGB" else image.convert("RGB")
+        return as_rgb(Image.open(io.BytesIO(content)))
     except UnidentifiedImageError as error:
         raise ValueError("not a format that Pillow reads") from error
     # What Pillow raises depends on where a broken file breaks.

@@ -2,7 +2,7 @@
 
 import random
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from negmerge.data.augmentation import Transform
+from negmerge.data.augmentation import Changes, Transform
 from negmerge.data.images import Images, image_counts
 from negmerge.settings.recipe import Recipe
 from negmerge.splits import train_val_split
@@ -96,17 +96,24 @@ class Augmented(Dataset):
 
     def __getitem__(self, key: tuple[int, int]):
         """Return the image (3, size, size) and the label of item `key[1]` in epoch `key[0]`."""
+        return self._changed(key, self.transform)
+
+    def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
+        """Return a batch, its images at once as far as items and transform can do that."""
+        transform = self.transform
+        if _is_batched(self.items, transform):
+            images, labels = self.items.fitted([item for _, item in keys], transform.size)
+            return transform.of_batch(images, map(self._seed_of, keys)), labels
+        if not isinstance(transform, Changes):
+            return default_collate([self[key] for key in keys])
+        images, labels = zip(*(self._changed(key, transform.changed) for key in keys), strict=True)
+        return transform.normalise.images(images), torch.tensor(labels)
+
+    def _changed(self, key: tuple[int, int], change: Callable) -> tuple[Any, int]:
         image, label = self.items[key[1]]
         if self._is_random:
             self._seed(key)
-        return self.transform(image), label
-
-    def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
-        """Return a batch, all images at once where items and transform can do that."""
-        if not _is_batched(self.items, self.transform):
-            return default_collate([self[key] for key in keys])
-        images, labels = self.items.fitted([item for _, item in keys], self.transform.size)
-        return self.transform.of_batch(images, map(self._seed_of, keys)), labels
+        return change(image), label
 
     def _seed_of(self, key: tuple[int, int]) -> int:
         return int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])

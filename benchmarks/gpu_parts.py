@@ -1,0 +1,223 @@
+"""The parts of the page of check_gpu.py: each checks one thing, and says it in Markdown."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import loader
+import torch
+from marks import ROOT, machine
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional
+
+from negmerge.devices import deterministic, tuned
+from negmerge.evaluation.accuracy import predict
+from negmerge.merging import METHODS, merge_files
+from negmerge.planning.case import Work
+from negmerge.planning.estimates import spent
+from negmerge.planning.measuring import Network, measure, networks_of
+from negmerge.planning.plan import make_plan
+from negmerge.settings.compute import Compute
+from negmerge.settings.costs import load_costs
+from negmerge.settings.study import load_study
+from negmerge.training import fit
+
+LOG = Path("results") / "check-gpu.log"
+TESTS = [f"tests/{place}" for place in ("merging/test_merge_devices.py", "jobs/test_gpus.py")]
+WAYS = {
+    "exact": Compute(),
+    "fast": Compute(preset="fast"),
+    "fast, compiled": Compute(preset="fast", compile=True),
+}
+# A pool of so many models, and the numbers of each.
+POOL, NUMBERS = 4, 20_000_000
+# Networks that train on the CPU and on the GPU, and how long.
+TRAINED, STEPS, BATCH = ("mini-clip", "ResNet-18-w16"), 20, 32
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the page.
+
+    Attributes:
+        title: its heading.
+        lines: its text, in Markdown.
+        passed: whether all is as it should be.
+    """
+
+    title: str
+    lines: Sequence[str]
+    passed: bool = True
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Write a table whose columns but the first hold numbers."""
+    marks = ["---", *["---:"] * (len(head) - 1)]
+    return [f"| {' | '.join(map(str, cells))} |" for cells in (head, marks, *rows)]
+
+
+def where(device: torch.device) -> Part:
+    """Describe the machine."""
+    lines = [machine(), f"torch {torch.__version__}, threads: {torch.get_num_threads()}"]
+    if device.type == "cuda":
+        found = torch.cuda.get_device_properties(device)
+        lines.append(
+            f"{found.name}, {found.total_memory / 2**30:.0f} GiB, compute capability "
+            f"{found.major}.{found.minor}, CUDA {torch.version.cuda}"
+        )
+    return Part("Machine", [f"- {line}" for line in lines])
+
+
+def tests(places: Sequence[str]) -> Part:
+    """Run the tests that need a GPU; without one they are skipped, and others of the files run."""
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-rf", *places]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    *_, last = done.stdout.strip().splitlines() or [done.stderr.strip()[-200:]]
+    failed = re.findall(r"^FAILED (\S+)", done.stdout, re.M)
+    lines = [f"`{' '.join(places)}`: {last}", *(f"- failed: `{name}`" for name in failed)]
+    return Part("Tests", lines, done.returncode == 0)
+
+
+def merges(device: torch.device, numbers: int = NUMBERS) -> Part:
+    """Merge the same files on the CPU and on the device, and compare the bytes."""
+    rows, same = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{number}.safetensors" for number in range(POOL)]
+        for number, path in enumerate(paths):
+            torch.manual_seed(number)
+            save_file({"weight": torch.randn(numbers // 1000, 1000) * 1e-3}, path)
+        for method in METHODS:
+            seconds, outputs = [], []
+            for one in (CPU, device):
+                output = Path(folder) / f"{len(outputs)}-{method}"
+                start = time.perf_counter()
+                merge_files(method, paths, output, device=one)
+                seconds.append(f"{time.perf_counter() - start:.2f}")
+                outputs.append(output.read_bytes())
+                output.unlink()
+            same.append(outputs[0] == outputs[1])
+            rows.append([method, "yes" if same[-1] else "**no**", *seconds])
+    head = ["method", "the CPU's bytes", "CPU, s", f"{device.type}, s"]
+    title = f"Merges of {POOL} models of {numbers:,} numbers"
+    return Part(title, table(head, rows), all(same))
+
+
+def trained(network: Network, way: Compute, device: torch.device, steps: int) -> Tensor:
+    """Train a network on noise from a fixed start; return its weights and those of the start."""
+    deterministic(device)
+    torch.manual_seed(0)
+    built, head = network.build()
+    start = torch.cat([one.flatten() for one in built.state_dict().values()]).double()
+    size = network.row["size"]
+    batches = [(torch.rand(BATCH, 3, size, size), torch.arange(BATCH)) for _ in range(steps)]
+    built, head = tuned(built.to(device), way), head if head is None else head.to(device)
+
+    def loss(images: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(predict(built, head, images), labels)
+
+    recipe = network.recipe.model_copy(update={"warmup_steps": 0})
+    fit(built, batches, steps, loss, recipe, device, lambda line: None, fused=way.fused)
+    end = torch.cat([one.cpu().flatten() for one in built.state_dict().values()]).double()
+    return torch.stack([end, start])
+
+
+def training(device: torch.device, steps: int = STEPS) -> Part:
+    """Train on the CPU and on the device, in each way, and compare the weights."""
+    known = networks_of(load_study(ROOT / "config", "laptop")) | networks_of(
+        load_study(ROOT / "config", "demo")
+    )
+    rows, repeats = [], []
+    for name in TRAINED:
+        expected, start = trained(known[name], Compute(), CPU, steps)
+        for way in ("exact", "fast"):
+            found, again = (trained(known[name], WAYS[way], device, steps)[0] for _ in range(2))
+            share = (found - expected).norm() / (expected - start).norm()
+            repeats.append(way == "fast" or torch.equal(found, again))
+            rows.append(
+                [f"{name}, {way}", f"{share:.1e}", "yes" if torch.equal(found, again) else "no"]
+            )
+    head = [f"{steps} steps", "difference to the CPU / change", "twice the same bytes"]
+    return Part("Training", table(head, rows), all(repeats))
+
+
+def rates(
+    device: torch.device, seconds: float, study: str = "paper", ways: Sequence[str] = tuple(WAYS)
+) -> Part:
+    """Measure each network of a study in each way, against what plans assume."""
+    known, costs = load_study(ROOT / "config", study, options=False), load_costs(ROOT / "config")
+    rows = []
+    for name, network in networks_of(known).items():
+        cost = known.catalogue.models[name].cost
+        for way in ways:
+            print(f"measuring {name}, {way}, for about {seconds:g} s", file=sys.stderr)
+            precision = WAYS[way].precision
+            work = {"network": name, "gflop": cost.gflop, "precision": precision}
+            assumed = [
+                1 / spent(Work(**work, **one), costs, device=device.type, loaders=0)["computing"]
+                for one in ({"trained": 1}, {"passed": 1})
+            ]
+            rows.append(
+                [f"{name}, {way}", *_measured(network, WAYS[way], device, seconds, assumed)]
+            )
+    head = ["network", "training", "assumed", "evaluation", "assumed", "peak MB"]
+    return Part(
+        "Images a second",
+        [*table(head, rows), "", "Plans assume no peak: they do not count a GPU's memory."],
+    )
+
+
+def _measured(
+    network: Network, way: Compute, device: torch.device, seconds: float, assumed: Sequence[float]
+) -> list[str]:
+    try:
+        rate, megabytes = measure(network, way, device, seconds)
+    # A compiler, too, may be missing or fail in its own ways.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:80] or type(error).__name__
+        return [f"failed: {reason}", _shown(assumed[0]), "", _shown(assumed[1]), ""]
+    found = map(_shown, (rate.train, assumed[0], rate.evaluate, assumed[1]))
+    return [*found, "NA" if megabytes is None else f"{megabytes:,.0f}"]
+
+
+def _shown(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.2g}"
+
+
+def loading(rounds: int = 3) -> Part:
+    """Measure what one process loads."""
+    found = loader.photographs(*loader.PHOTOGRAPHS["500 x 375"], rounds)
+    line = ", ".join(f"`{way}` {found[way]:,.0f}" for way in ("exact", "fast"))
+    lines = [
+        f"One process loads photographs of 500 x 375 for ViT-B/32, images a second: {line}. There",
+        f"are {os.cpu_count()} cores. Four processes load for a GPU, or as many as `--set-threads`",
+        "says.",
+    ]
+    return Part("Loading", lines)
+
+
+def experiment(device: torch.device, study: str) -> Part:
+    """Run a study's first table in the workflow's folder, and compare its time with the plan's."""
+    name = next(iter(load_study("config", study, options=False).tables))
+    target = f"results/{study}/tables/{name}.md"
+    planned = make_plan(study, name, device=device.type)
+    hours = sum(unit["estimate"] for unit in planned["hours"].values())
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--resources", "gpu=1"]
+    command += ["--config", f"device={device.type}", "--", target]
+    print(f"running the study {study}; {LOG} shows how far it is", file=sys.stderr)
+    start = time.monotonic()
+    with open(LOG, "w") as stream:
+        done = subprocess.run(command, stdout=stream, stderr=stream)
+    minutes = (time.monotonic() - start) / 60
+    if done.returncode:
+        return Part("Experiment", ["It failed:", "```", LOG.read_text()[-2000:], "```"], False)
+    jobs = sum(step["to_do"] for step in planned["steps"])
+    line = f"`{study}`: {jobs} jobs in {minutes:.1f} minutes; planned, one after the other, "
+    return Part("Experiment", [f"{line}{60 * hours:.1f}.", "", Path(target).read_text()])

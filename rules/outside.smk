@@ -20,13 +20,24 @@ def mirror_of(name):
     return choose(name, catalogue(), config["data"], config.get("data_sources"))
 
 
+def own_place(row, file):
+    """A folder whose images are listed is what the list says; when it was touched is nothing."""
+    place = shipped(ROOT / file)
+    return ancient(place) if row.listed and Path(place).is_dir() else place
+
+
 def files_of(name):
     """A download is what its checksum says: that it is newer than what was made of it is nothing."""
     chosen = find("data set", name, catalogue().datasets)
     folder = f"{config['data']}/downloads/{chosen.downloads_of or name}"
     return [
+<<<<<<< HEAD
         shipped(ROOT / file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
         for file in (mirror_of(name) or chosen).files.values()
+=======
+        own_place(chosen, file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
+        for file in chosen.files.values()
+>>>>>>> own
     ]
 
 
@@ -41,7 +52,7 @@ def listed_files(wildcards):
     row = catalogue().datasets[experiment(wildcards).dataset]
     is_named = row.listed and experiment(wildcards).forget.file
     names = [name for name in ("images", "list") if name in row.files] if is_named else []
-    return [shipped(ROOT / row.files[name]) for name in names]
+    return [own_place(row, row.files[name]) for name in names]
 
 
 @checked

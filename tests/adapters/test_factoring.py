@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from adapter_examples import opened, pair, random, vector, write_adapter_folder, write_base_file
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter_examples import opened, pair, random, vector, write_adapter_folder, write_base_file
 from negmerge.adapters import Layers, concatenate, factor, open_adapter, write_adapter
 from negmerge.adapters.factoring import EXACT, nearest_factors
 from negmerge.errors import UserError

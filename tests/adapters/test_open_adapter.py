@@ -2,9 +2,9 @@ import json
 
 import pytest
 import torch
-from adapter_examples import PREFIX, opened, pair, random, vector, write_adapter_folder
 from safetensors.torch import load_file, save_file
 
+from adapter_examples import PREFIX, opened, pair, random, vector, write_adapter_folder
 from negmerge.adapters import is_adapter, open_adapter
 from negmerge.errors import UserError
 

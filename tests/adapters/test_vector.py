@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from adapter_examples import opened, pair, random, vector
 from hypothesis import given
 from hypothesis import strategies as st
+
+from adapter_examples import opened, pair, random, vector
 
 NUMBERS = [1, 5, 12, 10**6]
 

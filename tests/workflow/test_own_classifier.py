@@ -200,6 +200,8 @@ def test_a_new_image_is_prepared_and_changes_what_is_forgotten_by_name(done):
     new.write_bytes((place / "0000.jpg").read_bytes())
     planned = done.planned(target)
     new.unlink()
+    (done.folder / "photos").touch()
+    assert not done.planned(target)
     assert {"prepare: photos", "split: photos, trial1", "split: bags, trial1"} <= planned
     assert "original: photos" not in planned
 

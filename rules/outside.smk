@@ -31,13 +31,8 @@ def files_of(name):
     chosen = find("data set", name, catalogue().datasets)
     folder = f"{config['data']}/downloads/{chosen.downloads_of or name}"
     return [
-<<<<<<< HEAD
-        shipped(ROOT / file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
-        for file in (mirror_of(name) or chosen).files.values()
-=======
         own_place(chosen, file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
-        for file in chosen.files.values()
->>>>>>> own
+        for file in (mirror_of(name) or chosen).files.values()
     ]
 
 

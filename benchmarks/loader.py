@@ -30,6 +30,7 @@ from PIL import Image
 from safetensors import safe_open
 from sklearn.datasets import load_sample_images
 from timm.data import create_transform
+from timm.data.transforms import RandomResizedCropAndInterpolation
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.functional import resized_crop
 
@@ -180,15 +181,18 @@ def tensors(rounds: int) -> dict:
     """Measure torchvision's v2 on uint8 tensors: crop and RandAugment, and how crops differ."""
     pillows = [decode(one) for one in pictures(500, 375, 24, "JPEG")]
     whole = [v2.functional.pil_to_tensor(image) for image in pillows]
-    part = v2.RandomResizedCrop(SIZE, interpolation=InterpolationMode.BICUBIC, antialias=True)
+    draw = RandomResizedCropAndInterpolation.get_params
+    size, bicubic = [SIZE, SIZE], InterpolationMode.BICUBIC
     augment = v2.RandAugment(num_ops=2, magnitude=5)
 
     def crop(image: Image.Image) -> Image.Image:
-        pixels = part(torch.from_numpy(np.array(image)).permute(2, 0, 1))
+        top, left, height, width = draw(image, LARGE.crop_scale, LARGE.crop_ratio)
+        part = np.array(image.crop((left, top, left + width, top + height)))
+        pixels = v2.functional.resize(torch.from_numpy(part).permute(2, 0, 1), size, bicubic)
         return Image.fromarray(pixels.permute(1, 2, 0).numpy())
 
-    crops = PASSES * [part(image) for image in whole]
-    box = 30, 40, 300, 250, [SIZE, SIZE], InterpolationMode.BICUBIC
+    crops = PASSES * [v2.functional.pil_to_tensor(crop(image)) for image in pillows]
+    box = 30, 40, 300, 250, size, bicubic
     pairs = [
         (v2.functional.resized_crop(tensor, *box), resized_crop(image, *box))
         for image, tensor in zip(pillows, whole, strict=True)

@@ -29,6 +29,8 @@ from negmerge.training import fit
 CLASSES = 100
 # Steps before the clock starts: on a GPU, kernels are chosen there.
 WARM_UP = {"cpu": 1, "cuda": 3}
+# On the CPU processor time, which other programs on the machine change little.
+CLOCKS = {"cpu": time.process_time, "cuda": time.perf_counter}
 # On the CPU, where a batch of a large network may take minutes, a step should take at most this
 # share of the seconds; an image takes about as long in a smaller batch.
 STEP_SHARE = 0.2
@@ -105,7 +107,7 @@ def measure_study(
 def measure(
     network: Network, compute: Compute, device: torch.device, seconds: float
 ) -> tuple[Rate, float | None]:
-    """Measure how many images a second a network trains on and passes.
+    """Measure how many images a second a network trains on and passes; on the CPU, one thread does.
 
     Args:
         network: what to measure.
@@ -121,6 +123,7 @@ def measure(
         UserError: a batch does not fit into the memory of a GPU.
     """
     deterministic(device)
+    torch.set_num_threads(1)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     try:
@@ -163,10 +166,10 @@ def _most(network: nn.Module, size: int, device: torch.device, seconds: float) -
         return STEPS
     image = torch.rand(1, 3, size, size)
     network.eval()(image)
-    start = time.perf_counter()
+    start = time.process_time()
     network(image)
     # A training step takes about three times as long as a pass; batch statistics need two images.
-    return max(2, int(STEP_SHARE * seconds / 3 / (time.perf_counter() - start)))
+    return max(2, int(STEP_SHARE * seconds / 3 / (time.process_time() - start)))
 
 
 class _Again:
@@ -177,20 +180,21 @@ class _Again:
         if device.type == "cuda":
             self._batch = tuple(part.pin_memory() for part in self._batch)
         self._device, self._seconds, self._count = device, seconds, 0
+        self._clock = CLOCKS[device.type]
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for _ in range(WARM_UP[self._device.type]):
             yield self._batch
         self._wait()
-        self._start = time.perf_counter()
-        while not self._count or time.perf_counter() < self._start + self._seconds:
+        self._start = self._clock()
+        while not self._count or self._clock() < self._start + self._seconds:
             self._count += len(self._batch[0])
             yield self._batch
 
     def rate(self) -> float:
         """Return the images per second, once all work on them is done."""
         self._wait()
-        return self._count / (time.perf_counter() - self._start)
+        return self._count / (self._clock() - self._start)
 
     def _wait(self) -> None:
         if self._device.type == "cuda":

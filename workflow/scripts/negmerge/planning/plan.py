@@ -85,7 +85,6 @@ def _measure(study: Study, device: str | None, seconds: float) -> tuple[str, dic
     from negmerge.planning.measuring import measure_study
 
     found = find_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    torch.set_num_threads(1)
     rates = measure_study(study, found, seconds, lambda line: print(line, file=sys.stderr))
     return found.type, {found.type: {name: rate.model_dump() for name, rate in rates.items()}}
 

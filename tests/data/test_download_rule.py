@@ -62,7 +62,7 @@ def made():
 @pytest.fixture
 def copy(tmp_path, server, catalogue, made):
     row = small(catalogue.datasets["eurosat"].model_dump(), made, server)
-    return Copy(tmp_path, server, row)
+    return Copy(tmp_path, server, row | {"mirrors": []})
 
 
 def test_a_set_is_fetched_once_and_prepared(copy, made):

@@ -1,6 +1,7 @@
 """A mirror stands in for files by hand in a copy of the workflow; `negmerge data` fetches it."""
 
 import hashlib
+import json
 import subprocess
 import sys
 
@@ -40,7 +41,7 @@ def copy(tmp_path, server, catalogue, made):
 def test_a_set_is_made_from_a_mirror_until_the_user_says_otherwise(copy, made):
     code, text = copy.run()
     assert code == 0, text
-    assert copy.left() == {MIRROR}
+    assert copy.left() == {MIRROR, f"{MIRROR}.first-seen.json"}
     assert prepared_from(copy.folder / PREPARED) == "merging-benchmark"
     for split, items in made.expected.items():
         labels = Images(copy.folder / PREPARED, split).labels.tolist()
@@ -97,3 +98,42 @@ def test_the_command_fetches_what_a_study_needs(copy):
     assert line.replace("0 of 1", "1 of 1") in after.stdout.splitlines()
     place = copy.folder / "data/downloads/few-garments" / MIRROR
     assert place.read_bytes() == copy.server.files[MIRROR]
+
+
+TABLES = """
+import io, json, sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from snakemake.api import OutputSettings, ResourceSettings, SnakemakeApi
+from snakemake.settings.types import ConfigSettings, DAGSettings, Quietness
+
+target, sources = sys.argv[1], json.loads(sys.argv[2])
+with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as snakemake:
+    asked = snakemake.workflow(
+        ResourceSettings(cores=1),
+        config_settings=ConfigSettings(config={"data_sources": sources}),
+        snakefile=Path("Snakefile"),
+    )
+    with redirect_stdout(io.StringIO()):
+        asked.dag(DAGSettings(targets={target})).summary()
+    for job in asked._workflow.dag.jobs:
+        if job.rule.name == "table":
+            print(json.dumps(job.params.table.get("differs")))
+        if job.rule.name == "report":
+            tables = job.params.study["tables"].values()
+            print(json.dumps([table.get("differs") for table in tables]))
+"""
+NOTE = ["cars (mirror parquet): the order of the images is another one, so other images are drawn "
+        "for validation."]  # fmt: skip
+
+
+@pytest.mark.parametrize(("chosen", "note"), [("parquet", NOTE), ("merging-benchmark", None)])
+def test_tables_and_the_report_say_in_what_a_mirror_differs(workflow, chosen, note):
+    def found(target):
+        command = [sys.executable, "-c", TABLES, target, json.dumps({"cars": chosen})]
+        done = subprocess.run(command, cwd=workflow, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert found("results/cars/tables/test.md") == [note]
+    assert [note] * 3 in found("results/cars/report.html")

@@ -178,7 +178,7 @@ def test_a_source_of_ones_own_is_prepared(library):
         file.write_bytes(PNG)
     prepare = f"""
 from negmerge import plugins
-from negmerge.settings.catalogue import Dataset
+from negmerge.settings.datasets import Dataset
 from negmerge.data.images import Images, write_images
 row = Dataset.model_validate({row!r}).model_dump()
 read = plugins.load(plugins.SOURCES, row["source"]).read
@@ -198,7 +198,8 @@ def test_the_rows_of_the_data_sets_are_valid(library):
     cars = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())["cars"]
     assert mirrors["mirrors"] == cars["mirrors"][:1]
     check = f"""
-from negmerge.settings.catalogue import Dataset, Prompts
+from negmerge.settings.catalogue import Prompts
+from negmerge.settings.datasets import Dataset
 for row in {[*rows.values(), *pets.values()]!r}:
     Dataset.model_validate(row)
 Prompts.model_validate({prompts["mnist"]!r})

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from negmerge.scenarios.classifier.settings import Pooled, RetainSelection, Train, Unlearn
-from negmerge.settings.catalogue import Dataset, Model, Prompts
+from negmerge.settings.catalogue import Model, Prompts
+from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment, Finetune
 from negmerge.settings.extends import Extension
 from negmerge.settings.methods import Greedy

@@ -62,6 +62,7 @@ def test_test_images_of_forgotten_classes_have_a_column(definition):
     assert texts[place - 1] == "test accuracy"
     assert not layout.headings[place].is_detail
     assert any(note.startswith("Classes are forgotten: test accuracy is") for note in layout.notes)
+    assert "200 retain, 100 forget, 200 test and 80 forget test images" in layout.notes[0]
     gap = frame[(frame["metric"] == "gap") & (frame["experiment"] == MEAN)]
     if len(gap):  # as without forgotten classes
         alone = cells(definition, scores(), {}, [outcomes(one, ROLES[:3]) for one in scores()])

@@ -5,7 +5,7 @@ from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError
 from negmerge.scenarios.zero_shot.settings import ZeroShot
-from negmerge.settings.catalogue import Dataset
+from negmerge.settings.datasets import Dataset
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Augmentation, FileName, Positive, Recipe, Settings
 from negmerge.settings.selection import Selection

@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -95,18 +94,20 @@ def ours(checkout, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def done(ours):
-    """The page's commands have run."""
+def done(ours, tmp_path_factory):
+    """A copy in which the page's commands have run, with what they printed."""
+    made = ours.copy(tmp_path_factory.mktemp("done") / "workflow")
+    made.network = ours.network
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    ours.printed = ""
+    made.printed = ""
     for command in commands():
         run = subprocess.run(
-            command.split(), cwd=ours.folder, env=os.environ | {"PATH": path},
+            command.split(), cwd=made.folder, env=os.environ | {"PATH": path},
             capture_output=True, text=True,
         )  # fmt: skip
         assert run.returncode == 0, run.stdout + run.stderr
-        ours.printed += run.stdout + run.stderr
-    return ours
+        made.printed += run.stdout + run.stderr
+    return made
 
 
 def score(done, experiment, method):
@@ -191,25 +192,22 @@ def test_the_command_names_classes_and_counts_none_by_hand(done):
     assert record["params"]["dataset"]["splits"] == {"train": 160, "test": 60}
 
 
-def test_a_new_image_is_prepared_and_changes_what_is_forgotten_by_name(done, tmp_path):
-    made = done.copy(tmp_path / "workflow")
+def test_a_new_image_is_prepared_and_changes_what_is_forgotten_by_name(done):
     target = f"{RESULTS}/tables/known.md"
-    assert not made.planned(target)
-    place = made.folder / "photos/train/ankle-boot"
-    (place / "0000a.jpg").write_bytes((place / "0000.jpg").read_bytes())
-    planned = made.planned(target)
+    assert not done.planned(target)
+    place = done.folder / "photos/train/ankle-boot"
+    new = place / "0000a.jpg"
+    new.write_bytes((place / "0000.jpg").read_bytes())
+    planned = done.planned(target)
+    new.unlink()
     assert {"prepare: photos", "split: photos, trial1", "split: bags, trial1"} <= planned
     assert "original: photos" not in planned
 
 
 @pytest.fixture
 def spoiled(ours, tmp_path):
-    """A copy of the workflow to spoil, without what has run."""
-    made = ours.copy(tmp_path / "workflow")
-    for name in ("data", "results"):
-        if (made.folder / name).exists():
-            shutil.rmtree(made.folder / name)
-    return made
+    """A copy of the workflow to spoil."""
+    return ours.copy(tmp_path / "workflow")
 
 
 def said(spoiled, target, log):

@@ -10,7 +10,7 @@ from PIL import Image
 from negmerge.data.images import Images, write_images
 from negmerge.data.sources.folder import read
 from negmerge.errors import UserError
-from negmerge.settings.catalogue import Dataset, Datasets
+from negmerge.settings.datasets import Dataset, Datasets
 
 ROW = {"title": "Mine", "source": "folder", "licence": "mine"}
 COLOURS = {

@@ -39,9 +39,9 @@ class _WithoutSecrets(logging.Filter):
         return True
 
 
-def hide_secrets(logger: logging.Logger) -> None:
-    """Hide passwords and tokens in what the handlers of a library's logger print."""
-    for handler in logger.handlers:
+def hide_secrets(library: str) -> None:
+    """Hide passwords and tokens in what a library logs by handlers of its own."""
+    for handler in logging.getLogger(library).handlers:
         handler.addFilter(_WithoutSecrets())
 
 

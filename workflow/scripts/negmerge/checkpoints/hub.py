@@ -45,15 +45,15 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
     """Find or fetch a model in the hub's cache."""
     try:
         import huggingface_hub as hub
-        from huggingface_hub.utils.logging import get_logger
     except ImportError:
         raise UserError(
             f"{repository}: no such file or folder, and models of the hub need the package "
             "huggingface_hub: pip install 'negmerge[hub]'"
         ) from None
-    hide_secrets(get_logger())
+    download = hub.snapshot_download
+    hide_secrets("huggingface_hub")
     try:
-        cached = Path(hub.snapshot_download(repository, revision=revision, local_files_only=True))
+        cached = Path(download(repository, revision=revision, local_files_only=True))
         if _is_whole(cached / inside):
             return cached / inside
     except Exception:  # the library has many errors for what it does not find
@@ -61,7 +61,7 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
     try:
         names = hub.list_repo_files(repository, revision=revision)
         files = wanted(names, inside, repository)
-        folder = hub.snapshot_download(repository, revision=revision, allow_patterns=files)
+        folder = download(repository, revision=revision, allow_patterns=files)
     except UserError:
         raise
     except Exception as error:

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from negmerge.errors import UserError, unknown
-from negmerge.settings.catalogue import ORIGINAL, Catalogue, Mirror
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.datasets import ORIGINAL
+from negmerge.settings.downloads import Mirror
 
 MOST_HEADER_BYTES = 10_000_000
 

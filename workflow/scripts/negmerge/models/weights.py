@@ -84,11 +84,10 @@ def _located(wanted: Mapping) -> Path:
     """Return the path of a file, which is fetched if it is on the hub and not in the cache."""
     if "repository" not in wanted:
         return Path(wanted["file"])
-    from huggingface_hub.utils.logging import get_logger
     from open_clip.pretrained import download_pretrained_from_hf
 
     # It names addresses when it tries again, and that of a private mirror may hold a password.
-    hide_secrets(get_logger())
+    hide_secrets("huggingface_hub")
     repository, file, revision = wanted["repository"], wanted["file"], wanted.get("revision")
     try:
         return Path(download_pretrained_from_hf(repository, file, revision))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from negmerge.data.mirrors import choose, prepared_from
 from negmerge.planning.jobs import require_workflow
-from negmerge.settings.catalogue import ORIGINAL, Catalogue, Model
+from negmerge.settings.catalogue import Catalogue, Model
+from negmerge.settings.datasets import ORIGINAL
 from negmerge.settings.downloads import Download
 from negmerge.settings.study import load_study
 from negmerge.settings.yaml12 import load_yaml

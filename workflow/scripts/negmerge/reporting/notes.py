@@ -67,7 +67,7 @@ def _averaged(label: str, cells: pd.DataFrame, images: str) -> str:
     what = f"mean of {len(places)} cells, " if len(places) > 1 else ""
     text = f"{label}: {what}{', '.join(places)}"
     counts = [
-        f"{int(n):,} {metric}"
+        f"{int(n):,} {metric.replace('_', ' ')}"
         for metric, n in one.groupby("metric", sort=False)["images"].sum().items()
         if n
     ]

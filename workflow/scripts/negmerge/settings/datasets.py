@@ -1,0 +1,165 @@
+"""Data sets: rows of `config/datasets.yaml`, and the images that they count."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, PositiveInt, PrivateAttr, model_validator
+
+from negmerge import plugins
+from negmerge.errors import unknown
+from negmerge.image_lists import ImageList, list_images
+from negmerge.settings import sources
+from negmerge.settings.downloads import Download, Mirror
+from negmerge.settings.recipe import FileName, Settings
+from negmerge.splits import SPLITS
+
+# What the files of a row itself are called, beside its mirrors.
+ORIGINAL = "original"
+
+
+class Dataset(Settings):
+    """A row of `config/datasets.yaml`."""
+
+    title: str = Field(description="The name for people.")
+    source: str = Field(description="The kind of source: a file in negmerge/data/sources/.")
+    files: dict[str, str | Download] = Field(
+        {}, description="The source's files by the names it reads: paths, or what to download."
+    )
+    downloads_of: FileName | None = Field(
+        None, description="The row whose downloads this one uses; null: it has its own."
+    )
+    options: dict = Field({}, description="What else the source needs to know.")
+    splits: dict[str, PositiveInt] = Field(
+        {}, description="Images in each prepared split; needed, but not of `folder`."
+    )
+    classes: PositiveInt = Field(0, description="Number of classes; needed, but not of `folder`.")
+    licence: str = Field(description="The terms of use of the images.")
+    mirrors: list[Mirror] = Field(
+        [],
+        description="Other files with the images, in the order in which they stand in for files "
+        "that a person would have to fetch.",
+    )
+
+    _listed: ImageList | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _known(self):
+        kinds = plugins.names(plugins.SOURCES)
+        if self.source not in kinds:
+            raise ValueError(unknown("source", self.source, kinds))
+        for split in self.splits:
+            if split not in SPLITS:
+                raise ValueError(unknown("split", split, SPLITS))
+        self._check_downloads()
+        self._check_counts()
+        sources.check(self.source, self.files, self.options, self.splits)
+        return self
+
+    @property
+    def downloads(self) -> dict[str, Download]:
+        """The original's files to download, by their own names."""
+        return {f.name: f for f in self.files.values() if isinstance(f, Download)}
+
+    @property
+    def all_downloads(self) -> dict[str, Download]:
+        """The files to download of the original and of all mirrors, by their own names."""
+        mirrored = (file for mirror in self.mirrors for file in mirror.files.values())
+        return self.downloads | {file.name: file for file in mirrored}
+
+    def sources_without(self, file: str) -> list[str]:
+        """Return what `data_sources` of config.yaml may name if a file cannot be had."""
+        used = {ORIGINAL: self.downloads} | {
+            mirror.name: [one.name for one in mirror.files.values()] for mirror in self.mirrors
+        }
+        return [name for name, files in used.items() if file not in files]
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the row leaves its splits and classes to the files, which then list them."""
+        return not (self.splits or self.classes)
+
+    @property
+    def listed(self) -> ImageList | None:
+        """The images that were counted, if they were."""
+        return self._listed
+
+    def counted(self, root: Path) -> "Dataset":
+        """Return the row with the splits and classes that its files have.
+
+        Args:
+            root: where relative paths start.
+
+        Raises:
+            UserError: as `image_lists.list_images`.
+        """
+        places = {name: root / str(file) for name, file in self.files.items()}
+        found = list_images(places["images"], places.get("list"))
+        row = self.model_copy(update={"splits": found.counts, "classes": len(found.classes)})
+        row._listed = found
+        return row
+
+    def contents(self, mirror: Mirror | None = None) -> dict:
+        """Return what decides the prepared images, which a new title or address does not.
+
+        Args:
+            mirror: one of the row's, whose files are read in place of the original's.
+        """
+        row = self.model_dump(exclude={"title", "licence", "downloads_of", "mirrors"})
+        if mirror is not None:
+            row |= mirror.model_dump()
+        if self._listed:
+            row["digest"] = self._listed.digest
+        for file in row["files"].values():
+            if not isinstance(file, str):
+                del file["urls"], file["manual"], file["about_bytes"]
+        return row
+
+    def _check_counts(self) -> None:
+        if self.source == sources.FOLDER and self.is_counted:
+            if self.downloads:
+                raise ValueError(
+                    f"{', '.join(self.downloads)} is to be downloaded, so nobody has counted it: "
+                    "the keys splits and classes are missing"
+                )
+            return
+        for name in ("splits", "classes"):
+            if not getattr(self, name):
+                raise ValueError(f"the key {name} is missing")
+
+    def _check_downloads(self) -> None:
+        # Here, since for an error in a union, pydantic reports what is wrong with every other kind.
+        own = [file for file in self.files.values() if isinstance(file, Download)]
+        for file in own:
+            file.check()
+        for mirror in self.mirrors:
+            mirror.check(self.splits)
+        files = [*own, *(file for mirror in self.mirrors for file in mirror.files.values())]
+        for what, names in {
+            "files": [file.name for file in files],
+            "sources": [ORIGINAL, *(mirror.name for mirror in self.mirrors)],
+        }.items():
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"two {what} have the same name: {', '.join(twice)}")
+
+
+class Datasets(dict[str, Dataset]):
+    """Rows by name, which count their images when they are first asked for.
+
+    So a row that no study needs may name a folder that is not there.
+
+    Args:
+        rows: by name.
+        root: where relative paths start.
+    """
+
+    def __init__(self, rows: Mapping[str, Dataset], root: Path):
+        super().__init__(rows)
+        self._root = root
+
+    def __getitem__(self, name: str) -> Dataset:
+        """Return a row, with splits and classes."""
+        row = super().__getitem__(name)
+        if row.is_counted:
+            row = self[name] = row.counted(self._root)
+        return row

@@ -1,6 +1,6 @@
 """Measure the stages of the image loader, and how many images a second one core loads.
 
-    python benchmarks/loader.py [--rounds 9]
+    python benchmarks/loader.py [--rounds 9] [--note TEXT]
 
 The pictures are parts of the two photographs that scikit-learn brings along, as JPEG of quality 90
 or, of 32 pixels, as PNG. One thread loads them in processor time, which other programs on the
@@ -214,8 +214,9 @@ def markdown(record: dict) -> str:
     known = shown["500 x 375"]["stages"]
     return f"""\
 Loading training images on one core, by `benchmarks/loader.py`, in processor time; the
-fastest of {record["rounds"]} rounds. {machine_of(record)} Photographs are cropped to
-{SIZE} pixels for ViT-B/32 (`{RANDAUGMENT}`, random interpolation).
+fastest of {record["rounds"]} rounds. {machine_of(record)} {record["note"]}
+Photographs are cropped to {SIZE} pixels for ViT-B/32 (`{RANDAUGMENT}`, random
+interpolation).
 
 {_stages(shown)}
 
@@ -258,9 +259,11 @@ def main() -> None:
     """Measure, and write the record and the page."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--rounds", type=int, default=9)
-    rounds = words.parse_args().rounds
+    words.add_argument("--note", default="", help="what else the page should say")
+    options = words.parse_args()
+    rounds = options.rounds
     torch.set_num_threads(1)
-    record = {"machine": machine(), "rounds": rounds, "photographs": {}}
+    record = {"machine": machine(), "note": options.note, "rounds": rounds, "photographs": {}}
     for name, case in PHOTOGRAPHS.items():
         record["photographs"][name] = photographs(*case, rounds)
         print(name, record["photographs"][name], flush=True)

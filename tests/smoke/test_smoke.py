@@ -103,11 +103,13 @@ def test_a_smaller_study_needs_no_other_jobs_and_shows_all_that_it_names(results
     """In place of `smoke`, so that Snakemake itself tells whether a job would be another one."""
     folder, study = tmp_path / "workflow", load_study(ROOT / "config", name)
     shutil.copytree(results.parents[1], folder)
-    (folder / "config" / "studies" / "smoke.yaml").write_text(yaml.safe_dump(in_small(study)))
+    (folder / "config" / "studies" / "smoke.yaml").write_text(
+        yaml.safe_dump(in_small(study), sort_keys=False)
+    )
     report = "results/smoke/report.html"
     planned = snakemake(folder, "--dry-run", "--quiet", "reason", "--", report)
     jobs = set(re.findall(r"^(\w+) +\d+$", planned.partition("Job stats:")[2], re.M))
-    assert jobs == {"table", "figure", "report", "total"}
+    assert {"table", "report"} <= jobs <= {"table", "figure", "report", "total"}
     snakemake(folder, "--", report)
     for table, definition in study.tables.items():
         text = (folder / "results" / "smoke" / "tables" / f"{table}.md").read_text()

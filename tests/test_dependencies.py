@@ -87,6 +87,15 @@ def test_the_digest_changes_with_what_is_reached_and_with_nothing_else(package):
     assert digest("chain.py") != before
 
 
+def test_the_digest_of_a_script_changes_with_the_script(package):
+    script = package.parent / "script.py"
+    found = set()
+    for text in ("import lib.plain\n", "import lib.plain\n\n"):
+        write(package.parent, {"script.py": text})
+        found.add(code_digest([script], package))
+    assert len(found) == 2
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_every_script_reaches_the_library(script):
     found = {path.relative_to(PACKAGE).as_posix() for path in import_closure(script, PACKAGE)}

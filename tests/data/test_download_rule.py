@@ -81,10 +81,16 @@ def test_a_set_is_fetched_once_and_prepared(copy, made):
     copy.change(urls=["http://127.0.0.1:1/x", *copy.row["files"]["images"]["urls"]])
     with open(copy.folder / "workflow/scripts/download.py", "a") as script:
         script.write("# changed\n")
-    code, text = copy.run("--rerun-triggers", "mtime", "input", "software-env", "code")
+    code, text = copy.run()
     assert code == 0, text
     assert len(copy.server.requests) == count
     assert (copy.folder / PREPARED).stat().st_mtime_ns == prepared
+    # What is missing is made, however old the file is.
+    (copy.folder / PREPARED).unlink()
+    code, text = copy.run()
+    assert code == 0, text
+    assert len(copy.server.requests) == count
+    assert (copy.folder / PREPARED).exists()
 
 
 def test_a_file_that_a_person_has_to_fetch(copy, made):

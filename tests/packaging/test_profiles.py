@@ -17,7 +17,11 @@ def test_the_literal_profile_name_slurm_is_found():
 
 def test_the_default_profile_overrides_nothing_of_another():
     # Snakemake lays profiles/default over every other profile, key by key.
-    assert set(load("default")) <= {"rerun-incomplete", "show-failed-logs"}
+    assert set(load("default")) <= {
+        "rerun-incomplete",
+        "rerun-triggers",
+        "show-failed-logs",
+    }
     for key in set(load("default")) & set(load("slurm")):
         assert load("default")[key] == load("slurm")[key]
 

@@ -33,6 +33,13 @@ def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
     ]
 
 
+def test_a_script_reruns_its_jobs_and_its_age_none(editable):
+    editable.edit("workflow/scripts/table.py", '"""', '"""Edited. ')
+    assert {job.split(":")[0] for job in editable.planned(REPORT)} == {"table", "report"}
+    editable.edit("workflow/scripts/table.py", '"""Edited. ', '"""')
+    assert not editable.planned(REPORT)
+
+
 def test_the_format_of_tables_reruns_only_the_tables(editable):
     editable.edit(f"{LIBRARY}/reporting/writing.py", '"""', '"""Edited. ')
     assert {job.split(":")[0] for job in editable.planned(REPORT)} == {"table", "report"}

@@ -37,20 +37,22 @@ def import_closure(file: Path, package: Path) -> tuple[Path, ...]:
 
 
 def code_digest(files: Sequence[Path], package: Path) -> str:
-    """Return a checksum of all that Python files reach in a package.
+    """Return a checksum of Python files and of all that they reach in a package.
 
     Args:
         files: scripts or files of the package.
         package: the package's folder.
 
     Returns:
-        16 hexadecimal digits, which depend on the reached files' places in the package and bytes.
+        16 hexadecimal digits, which depend on the names of the files, on the reached files' places
+        in the package, and on the bytes of both.
     """
-    reached = {path for file in files for path in import_closure(file, package)}
+    reached = {path for file in files for path in (file, *import_closure(file, package))}
     found = hashlib.sha256()
     for path in sorted(reached):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
-        found.update(f"{path.relative_to(package).as_posix()} {content}\n".encode())
+        place = path.relative_to(package).as_posix() if package in path.parents else path.name
+        found.update(f"{place} {content}\n".encode())
     return found.hexdigest()[:16]
 
 

@@ -1,15 +1,10 @@
 # Look-ups of what comes from outside: downloads, weights, and models of others.
-import os
-
+from negmerge.data.addresses import use_server
 from negmerge.data.mirrors import choose, differences
 from negmerge.settings.given import Inputs
 
 of_others = Inputs()
-# Jobs inherit it; the hub's own library knows it under this name.
-if config.get("hub_endpoint"):
-    if "@" in config["hub_endpoint"]:
-        sys.exit("error: config.yaml: hub_endpoint holds a password; set HF_ENDPOINT instead")
-    os.environ["HF_ENDPOINT"] = config["hub_endpoint"]
+checked(use_server)(config.get("hub_endpoint"))
 
 
 @cache

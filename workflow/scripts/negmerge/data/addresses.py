@@ -77,3 +77,19 @@ def _endpoint() -> str:
     if not re.fullmatch(r"https?://[^/\s]+(/[^@\s]*)?", found):
         raise UserError("HF_ENDPOINT is no address; expected one such as https://hub.example.org")
     return found
+
+
+def use_server(address: str | None) -> None:
+    """Let a server stand in for the hub, in this process and in those that it starts.
+
+    Args:
+        address: `hub_endpoint` of config.yaml; nothing changes without one.
+
+    Raises:
+        UserError: it holds a password, which records would show.
+    """
+    if address and "@" in address:
+        raise UserError("config.yaml: hub_endpoint holds a password; set HF_ENDPOINT instead")
+    if address:
+        # The hub's own library knows it under this name.
+        os.environ["HF_ENDPOINT"] = address

@@ -1,8 +1,8 @@
 """Many vectors, read block by block: the same rows of one tensor of each at a time.
 
-A block holds whole rows along the last axis. It is so small that what is computed of it stays in
-the cache of a processor core; what a merge holds in memory depends on neither the model nor the
-number of vectors.
+A block holds whole rows along the last axis. It is so small that what one thread computes of it
+stays in the cache of a processor core; what a merge holds in memory depends on neither the model
+nor the number of vectors.
 """
 
 import math
@@ -22,6 +22,8 @@ from negmerge.merging.workers import Workers
 from negmerge.vectors import widen
 
 NUMBERS = 2**17
+# Several threads take turns at Python's lock between operations, so each should take longer.
+SHARED_NUMBERS = 2**19
 # On a GPU, starting the work on a small block takes as long as the work.
 GPU_NUMBERS = 2**21
 
@@ -207,7 +209,7 @@ class Vectors:
         self.base = base
         self.passed: Callable[[int], object] = lambda numbers: None
         self.done: Callable[[Block], object] = lambda block: None
-        self._numbers = numbers or (GPU_NUMBERS if self.workers.device.type == "cuda" else NUMBERS)
+        self._numbers = numbers or _suiting(self.workers)
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -244,3 +246,10 @@ class Vectors:
                 yield Block(self, name, shape, start, stop, number)
                 self.passed(stop - start)
                 number += 1
+
+
+def _suiting(workers: Workers) -> int:
+    """Return how many numbers of each vector suit those who work on a block."""
+    if workers.device.type == "cuda":
+        return GPU_NUMBERS
+    return NUMBERS if workers.threads == 1 else SHARED_NUMBERS

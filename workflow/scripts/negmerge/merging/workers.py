@@ -43,7 +43,7 @@ class Workers:
 
     def __init__(self, threads: int = 1, device: torch.device = CPU):
         self.device = device
-        self._threads = max(threads, STREAMS) if device.type == "cuda" else threads
+        self.threads = max(threads, STREAMS) if device.type == "cuda" else threads
         self._batch = 1 if device.type == "cuda" else BATCH
         self._executor: ThreadPoolExecutor | None = None
 
@@ -54,8 +54,8 @@ class Workers:
         if self.device.type == "cuda":
             # The new streams do not wait for what made the inputs in another one.
             torch.cuda.synchronize(self.device)
-        if self._threads > 1:
-            self._executor = ThreadPoolExecutor(self._threads, initializer=self._begin)
+        if self.threads > 1:
+            self._executor = ThreadPoolExecutor(self.threads, initializer=self._begin)
         return self
 
     def __exit__(self, *_) -> None:
@@ -76,7 +76,7 @@ class Workers:
 
         while batch := list(islice(items, self._batch)):
             waiting.append(self._executor.submit(all_of, batch))
-            if len(waiting) > 2 * self._threads:
+            if len(waiting) > 2 * self.threads:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()

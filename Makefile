@@ -21,7 +21,7 @@ study: $(READY)  ## run a study to its report; what is done already is kept
 	@cat results/$(STUDY)/summary.txt 2>/dev/null || true
 
 test: $(READY)  ## run the tests
-	@echo "the tests: about six minutes on two cores"
+	@echo "the tests: about a quarter of an hour on two cores"
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights

@@ -23,7 +23,9 @@ DEMO = json.loads((ROOT / "benchmarks" / "demo.json").read_text())
 ADVICE = "run `python benchmarks/demo.py --write`"
 
 
-@pytest.mark.parametrize("name", ["merge", "search", "training", "loader", "resume", "membership"])
+@pytest.mark.parametrize(
+    "name", ["merge", "unlearn", "search", "training", "loader", "resume", "membership"]
+)
 def test_a_block_is_what_its_record_says(name):
     record = json.loads((ROOT / "benchmarks" / f"{name}.json").read_text())
     assert read_between(MEASUREMENTS, name) == importlib.import_module(name).markdown(record)

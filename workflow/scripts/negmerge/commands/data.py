@@ -32,9 +32,10 @@ def run(options: argparse.Namespace) -> int:
     """
     from negmerge.planning.arrival import describe, fetch, overview
 
-    overview(options.study)
-    if options.fetch and (status := fetch(options.study)):
-        return status
     report = overview(options.study)
+    if options.fetch:
+        if status := fetch(options.study):
+            return status
+        report = overview(options.study)
     arguments.print_report(options, report, describe(report))
     return 0

@@ -14,6 +14,7 @@ from negmerge.adapters.writing import write_adapter
 from negmerge.errors import UserError
 from negmerge.files import write_json
 from negmerge.merging.blocks import Block
+from negmerge.merging.masks import count_nonzero
 from negmerge.merging.pool import Pool
 from negmerge.merging.registry import Method
 from negmerge.standalone import card
@@ -79,7 +80,7 @@ def write_adapter_output(
     def counted() -> Iterator[tuple[Block, Tensor]]:
         nonlocal kept
         for block, rows in merged():
-            kept += int(rows.count_nonzero())
+            kept += count_nonzero(rows)
             yield block, rows
 
     # There are no shards to go on with, so each run begins afresh.

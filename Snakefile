@@ -18,12 +18,26 @@
 #   results/{study}/tables/{table}.{md,csv,tex}, figures/{figure}.{png,pdf,csv}, report.html
 #
 # The path asked for names the study: results/demo/tables/table1.md.
+import sys
+from pathlib import Path
+
+from snakemake.common.configfile import load_configfile
 from snakemake.utils import min_version
 
 min_version("9.12")
+ROOT = Path(str(workflow.current_basedir))
+if not ROOT.is_dir():
+    sys.exit('error: with github(), the workflow is taken by `path="workflow/Snakefile"`')
 
 
-configfile: "config/config.yaml"
+# The user's own, in the working folder; what it leaves out is as in the one that is shipped.
+if Path("config/config.yaml").is_file():
+
+    configfile: "config/config.yaml"
+
+
+for key, value in load_configfile(ROOT / "config" / "config.yaml").items():
+    config.setdefault(key, value)
 
 
 report: "report/workflow.rst"

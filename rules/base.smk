@@ -6,7 +6,7 @@ rule base:
     input:
         data=pretraining_data,
         weights=weights_record,
-        given=lambda wildcards: of_others.files(experiment(wildcards).base),
+        given=lambda wildcards: given(experiment(wildcards).base),
     output:
         base="results/{study}/{experiment}/base.safetensors",
         text="results/{study}/{experiment}/text.safetensors",
@@ -68,7 +68,7 @@ rule head:
 rule split:
     input:
         images=lambda wildcards: images(experiment(wildcards).dataset),
-        given=lambda wildcards: experiment(wildcards).forget.file or [],
+        given=lambda wildcards: local(experiment(wildcards).forget.file or []),
         listed=listed_files,
     output:
         split="results/{study}/{experiment}/{task}/split.json",

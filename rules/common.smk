@@ -1,5 +1,6 @@
 # Look-ups in the study that a path names. A mistake in a study ends Snakemake with one line.
 import gc
+import os
 import re
 import sys
 from functools import cache, wraps
@@ -7,10 +8,13 @@ from inspect import signature
 from operator import attrgetter
 from pathlib import Path
 
-ROOT = Path(str(workflow.current_basedir)).parent
 LIBRARY = ROOT / "workflow" / "scripts" / "negmerge"
+# The library of this workflow, here and in its jobs, whatever is installed.
 sys.path.insert(0, str(LIBRARY.parent))
+places = [str(LIBRARY.parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, dict.fromkeys(places))))
 
+import negmerge
 from negmerge import artefacts, plugins
 from negmerge.settings import methods
 from negmerge.settings.catalogue import load_catalogue
@@ -22,6 +26,8 @@ from negmerge.settings.study import load_study
 # A plan of thousands of jobs is no garbage; looking for it took a tenth of a dry run.
 gc.set_threshold(200_000, 50, 100)
 
+if Path(negmerge.__file__).parent != LIBRARY:
+    sys.exit(f"error: two versions of the workflow in one run: {LIBRARY}, {negmerge.__file__}")
 if "keep" in config:
     sys.exit("error: config.yaml: unknown key 'keep'; it is now 'checkpoints'")
 
@@ -47,8 +53,10 @@ require_writable = checked(require_writable)
 is_main = workflow.is_main_process
 # The names of methods that train, and measure what they have trained.
 UNLEARN_METHOD = rf"(?:{'|'.join(plugins.names(plugins.UNLEARN_METHODS))})(?:-[\w-]+)?"
-read_study = cache(checked(lambda name: load_study(ROOT / "config", name, options=is_main)))
-catalogue = cache(checked(lambda: load_catalogue(ROOT / "config")))
+# The user's settings, in the working folder, go before the shipped ones.
+CONFIG = (Path("config"), ROOT / "config")
+read_study = cache(checked(lambda name: load_study(CONFIG, name, options=is_main)))
+catalogue = cache(checked(lambda: load_catalogue(CONFIG)))
 
 
 def intermediate(path):

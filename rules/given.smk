@@ -4,7 +4,7 @@
 
 rule vector:
     input:
-        files=lambda wildcards: of_others.files(given_model(wildcards)),
+        files=lambda wildcards: given(given_model(wildcards)),
         base=base,
         untouched=untouched,
     output:
@@ -33,7 +33,7 @@ rule vector:
 
 rule original:
     input:
-        files=lambda wildcards: of_others.files(given_base(wildcards)),
+        files=lambda wildcards: given(given_base(wildcards)),
     output:
         original="results/{study}/{experiment}/original.safetensors",
     log:

@@ -1,9 +1,23 @@
 # Look-ups of input files: what a job reads, and where it is.
+from snakemake.io import sourcecache_entry
 
 
-def shipped(path):
-    """A file of the workflow, relative where the workflow runs in its own folder."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+def shipped(place):
+    """A file of the workflow. Snakemake notes its place in there, wherever that is in each version."""
+    path = ROOT / place
+    path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return local(sourcecache_entry(str(path), place))
+
+
+def provided(place):
+    """A file that a setting names: the user's, beside which no module's prefix stands, or a shipped one."""
+    is_shipped = not Path(place).exists() and (ROOT / place).exists()
+    return shipped(place) if is_shipped else local(str(Path(place)))
+
+
+def given(model):
+    """The files of a model of others."""
+    return [local(file) for file in of_others.files(model)]
 
 
 def images(name):
@@ -92,7 +106,7 @@ def in_study(place, of):
 @checked
 def published_cells(wildcards):
     names = shown("table")(wildcards).published
-    return [shipped(ROOT / "config" / "published" / f"{name}.csv") for name in names]
+    return [provided(f"config/published/{name}.csv") for name in names]
 
 
 @checked

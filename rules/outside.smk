@@ -17,7 +17,7 @@ def mirror_of(name):
 
 def own_place(row, file):
     """A folder whose images are listed is what the list says; when it was touched is nothing."""
-    place = shipped(ROOT / file)
+    place = provided(file)
     return ancient(place) if row.listed and Path(place).is_dir() else place
 
 

@@ -73,9 +73,12 @@ rule figure:
 rule report:
     input:
         unpack(in_study(artefacts.report_parts, study)),
-        drawing=shipped(ROOT / "docs/rules.svg"),
+        drawing=shipped("docs/rules.svg"),
         prepared=preparation_times,
-        templates=[shipped(path) for path in sorted((LIBRARY / "reporting/templates").iterdir())],
+        templates=[
+            shipped(str(path.relative_to(ROOT)))
+            for path in sorted((LIBRARY / "reporting/templates").iterdir())
+        ],
     output:
         html="results/{study}/report.html",
         summary="results/{study}/summary.txt",

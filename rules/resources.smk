@@ -31,7 +31,7 @@ def case(wildcards):
 
 
 # `negmerge plan --measure` gives what it measured.
-costs = checked(load_costs)(ROOT / "config", config.get("measured"))
+costs = checked(load_costs)(CONFIG, config.get("measured"))
 asked = Estimates(case, gpus, costs)
 
 

@@ -32,7 +32,7 @@ def photos(tmp_path):
 
 def prepare(tmp_path, **files):
     """Prepare a row; return its images by split as (label, red)."""
-    row = Datasets({"mine": Dataset.model_validate(ROW | {"files": files})}, tmp_path)["mine"]
+    row = Datasets({"mine": Dataset.model_validate(ROW | {"files": files})}, [tmp_path])["mine"]
     content = row.contents()
     target = tmp_path / "images.safetensors"
     places = {name: str(tmp_path / file) for name, file in files.items()}
@@ -91,7 +91,7 @@ def test_a_cut_image_is_named(photos, tmp_path):
 
 def test_an_image_that_comes_after_the_plan_is_noticed(photos, tmp_path):
     row = Datasets(
-        {"mine": Dataset.model_validate(ROW | {"files": {"images": "photos"}})}, tmp_path
+        {"mine": Dataset.model_validate(ROW | {"files": {"images": "photos"}})}, [tmp_path]
     )
     content = row["mine"].contents()
     Image.new("RGB", (4, 3)).save(photos / "train/cat/3.png")

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
 
     study = load_study(options.config, options.study)
     if options.resolved:
-        content, _ = read_study(options.config / "studies", options.study, Study)
+        content, _ = read_study(options.config, options.study, Study)
         print(
             write_yaml({key: content[key] for key in content if key not in Extension.model_fields}),
             end="",

@@ -1,7 +1,7 @@
 """Data sets, models and prompts: rows of data in `config/`, read and checked here."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -9,8 +9,11 @@ from negmerge.errors import UserError, unknown
 from negmerge.settings import sources
 from negmerge.settings.datasets import Dataset, Datasets
 from negmerge.settings.downloads import Mirror
+from negmerge.settings.folders import Folders, find_file, in_order
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings
 from negmerge.settings.yaml12 import read_yaml
+
+Row = TypeVar("Row", bound=Settings)
 
 
 class Hub(Settings):
@@ -146,27 +149,37 @@ class Catalogue:
         return {name: row for name, row in self.models.items() if row.scenario == scenario}
 
 
-def load_catalogue(folder: str | Path) -> Catalogue:
-    """Read the three files of rows in a configuration folder.
+def load_catalogue(config: Folders) -> Catalogue:
+    """Read the three files of rows in configuration folders.
+
+    Args:
+        config: the folders; a row in the first replaces one of the same name in another.
 
     Raises:
         UserError: a file is missing, a row is wrong, or a data set and its prompts do not have the
             same number of classes.
     """
-    folder = Path(folder)
-    datasets = read_yaml(folder / "datasets.yaml", dict[FileName, Dataset])
-    models = read_yaml(folder / "models.yaml", dict[str, Model])
-    prompts = read_yaml(folder / "prompts.yaml", dict[str, Prompts])
+    datasets = _rows(config, "datasets.yaml", dict[FileName, Dataset])
+    models = _rows(config, "models.yaml", dict[str, Model])
+    prompts = _rows(config, "prompts.yaml", dict[str, Prompts])
     for name, row in datasets.items():
         if row.downloads_of is not None and row.downloads_of not in datasets:
             raise UserError(
-                f"{folder / 'datasets.yaml'}: {name}.downloads_of: "
+                f"{find_file(config, 'datasets.yaml')}: {name}.downloads_of: "
                 f"{unknown('data set', row.downloads_of, datasets)}"
             )
         found = len(prompts[name].classes) if name in prompts else 0
         if found != row.classes and not row.is_counted:
             raise UserError(
-                f"{folder / 'prompts.yaml'}: {name} has {found} class names, its row in "
+                f"{find_file(config, 'prompts.yaml')}: {name} has {found} class names, its row in "
                 f"datasets.yaml expects {row.classes}"
             )
-    return Catalogue(Datasets(datasets, folder.parent), models, prompts)
+    roots = [folder.parent for folder in in_order(config)]
+    return Catalogue(Datasets(datasets, roots), models, prompts)
+
+
+def _rows(config: Folders, name: str, model: type[dict[str, Row]]) -> dict[str, Row]:
+    """Return the rows of all files of a name, of which one must be there."""
+    paths = [folder / name for folder in in_order(config)]
+    found = [path for path in paths if path.is_file()] or paths[:1]
+    return {name: row for path in reversed(found) for name, row in read_yaml(path, model).items()}

@@ -1,11 +1,11 @@
 """The numbers behind estimates, read from `config/costs.yaml`, each with where it comes from."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from negmerge.settings.folders import Folders, find_file
 from negmerge.settings.recipe import Positive, Settings
 from negmerge.settings.yaml12 import read_yaml
 
@@ -106,17 +106,17 @@ class Costs(Settings):
         return self
 
 
-def load_costs(config: str | Path, measured: Measured | None = None) -> Costs:
+def load_costs(config: Folders, measured: Measured | None = None) -> Costs:
     """Read the numbers from a configuration folder.
 
     Args:
-        config: the folder.
+        config: the folder, or several, of which the first that has them goes before the others.
         measured: the rates of models by device, where they were measured anew.
 
     Raises:
         UserError: no such file, or what is wrong in it, in one line.
     """
-    costs = read_yaml(Path(config) / "costs.yaml", Costs)
+    costs = read_yaml(find_file(config, "costs.yaml"), Costs)
     devices = dict(costs.devices)
     for name, rates in (measured or {}).items():
         known = devices[name].rates | {m: Rate.model_validate(dict(r)) for m, r in rates.items()}

@@ -1,6 +1,6 @@
 """Data sets: rows of `config/datasets.yaml`, and the images that they count."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import Field, PositiveInt, PrivateAttr, model_validator
@@ -83,16 +83,16 @@ class Dataset(Settings):
         """The images that were counted, if they were."""
         return self._listed
 
-    def counted(self, root: Path) -> "Dataset":
+    def counted(self, roots: Sequence[Path]) -> "Dataset":
         """Return the row with the splits and classes that its files have.
 
         Args:
-            root: where relative paths start.
+            roots: as `Datasets` has them.
 
         Raises:
             UserError: as `image_lists.list_images`.
         """
-        places = {name: root / str(file) for name, file in self.files.items()}
+        places = {name: _found(str(file), roots) for name, file in self.files.items()}
         found = list_images(places["images"], places.get("list"))
         row = self.model_copy(update={"splits": found.counts, "classes": len(found.classes)})
         row._listed = found
@@ -150,16 +150,22 @@ class Datasets(dict[str, Dataset]):
 
     Args:
         rows: by name.
-        root: where relative paths start.
+        roots: where relative paths start; the first in which a file is found goes before others.
     """
 
-    def __init__(self, rows: Mapping[str, Dataset], root: Path):
+    def __init__(self, rows: Mapping[str, Dataset], roots: Sequence[Path]):
         super().__init__(rows)
-        self._root = root
+        self._roots = roots
 
     def __getitem__(self, name: str) -> Dataset:
         """Return a row, with splits and classes."""
         row = super().__getitem__(name)
         if row.is_counted:
-            row = self[name] = row.counted(self._root)
+            row = self[name] = row.counted(self._roots)
         return row
+
+
+def _found(file: str, roots: Sequence[Path]) -> Path:
+    """Return the first path at which a file is, or where it is expected."""
+    paths = [root / file for root in roots]
+    return next((path for path in paths if path.exists()), paths[0])

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from negmerge.errors import UserError, find, unknown
+from negmerge.settings.folders import Folders, find_file, in_order
 from negmerge.settings.recipe import FileName, Settings
 from negmerge.settings.validation import validate
 from negmerge.settings.yaml12 import load_yaml
@@ -64,11 +65,16 @@ class Extension(Settings):
 T = TypeVar("T", bound=Extension)
 
 
-def read_study(folder: Path, name: str, model: type[T]) -> tuple[dict[str, Any], T]:
+def path_of_study(config: Folders, name: str) -> Path:
+    """Return the path of a study's file; in the first folder where no folder has it."""
+    return find_file(config, f"studies/{name}.yaml")
+
+
+def read_study(config: Folders, name: str, model: type[T]) -> tuple[dict[str, Any], T]:
     """Read a study's file, and complete it with those that it extends.
 
     Args:
-        folder: the folder of the studies.
+        config: the configuration folders.
         name: the study's name: that of its file, without `.yaml`.
         model: what a complete study must be; it has the keys of `Extension`.
 
@@ -79,18 +85,18 @@ def read_study(folder: Path, name: str, model: type[T]) -> tuple[dict[str, Any],
         UserError: there is no such study, or what is wrong with its file or one that it extends;
             in one line that names the file.
     """
-    content, study = _complete(folder, name, model, ())
+    content, study = _complete(config, name, model, ())
     if not study.comparable:
         content["tables"] = _each_shown(content.get("tables"), _without_difference)
-        study = validate(folder / f"{name}.yaml", content, model)
+        study = validate(path_of_study(config, name), content, model)
     return content, study
 
 
-def _complete(folder: Path, name: str, model: type[T], users: tuple[str, ...]) -> tuple[dict, T]:
+def _complete(config: Folders, name: str, model: type[T], users: tuple[str, ...]) -> tuple[dict, T]:
     """Return a study with what it takes over; `users` are those on the way that extend it."""
-    path = folder / f"{name}.yaml"
+    path = path_of_study(config, name)
     if not path.is_file():
-        known = [file.stem for file in folder.glob("*.yaml")]
+        known = {file.stem for one in in_order(config) for file in one.glob("studies/*.yaml")}
         raise UserError(f"{path}: {unknown('study', name, known)}")
     content = validate(path, load_yaml(path), dict)
     keys = {key: content[key] for key in Extension.model_fields if key in content}
@@ -99,7 +105,7 @@ def _complete(folder: Path, name: str, model: type[T], users: tuple[str, ...]) -
         circle = " -> ".join((*users, name, own.extends))
         raise UserError(f"{path}: extends: {circle} is a circle")
     if own.extends is not None:
-        other, _ = _complete(folder, own.extends, model, (*users, name))
+        other, _ = _complete(config, own.extends, model, (*users, name))
         try:
             content = _merge(_taken(other, own), content, ())
         except UserError as error:

@@ -1,6 +1,5 @@
 """Studies: typed, validated views of the files in `config/studies/`."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Union
 
 from pydantic import Field, PrivateAttr
@@ -10,7 +9,8 @@ from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
 from negmerge.settings.compute import Chosen
-from negmerge.settings.extends import Extension, read_study
+from negmerge.settings.extends import Extension, path_of_study, read_study
+from negmerge.settings.folders import Folders
 from negmerge.settings.recipe import FileName
 from negmerge.settings.tables import Figure, Table
 
@@ -73,20 +73,19 @@ class Study(Extension):
         return next(seed for seed in seeds if seed is not None)
 
 
-def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
+def load_study(config: Folders, name: str, *, options: bool = True) -> Study:
     """Read and check a study.
 
     Args:
-        folder: the configuration folder.
+        config: the configuration folder, or several, of which the first goes before the others.
         name: the study's name: that of its file, without `.yaml`.
         options: whether to check the options of methods, too, and whether images suffice.
 
     Raises:
         UserError: no such study, or what is wrong in it or in the rows it refers to; in one line.
     """
-    folder = Path(folder)
-    _, study = read_study(folder / "studies", name, Study)
-    study._catalogue = load_catalogue(folder)
+    _, study = read_study(config, name, Study)
+    study._catalogue = load_catalogue(config)
     try:
         if options:
             _check_options(study)
@@ -94,7 +93,7 @@ def load_study(folder: str | Path, name: str, *, options: bool = True) -> Study:
         for place, experiment in study.experiments.items() if options else ():
             experiment.check_sizes(f"experiments.{place}", study.catalogue)
     except (ValueError, UserError) as error:
-        raise UserError(f"{folder / 'studies' / name}.yaml: {error}") from error
+        raise UserError(f"{path_of_study(config, name)}: {error}") from error
     return study
 
 

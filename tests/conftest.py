@@ -21,7 +21,7 @@ CONFIG = ROOT / "config"
 # Folders whose tests take seconds each: they start first, so that both workers end with short ones.
 LONG = ("conda", "workflow", "planning", "packaging")
 
-pytest_plugins = ["tiny_study"]
+pytest_plugins = ["tiny_study", "deployed_workflow"]
 
 # The same examples each time, so that a failure is a change of the code.
 settings.register_profile("project", derandomize=True, deadline=None, max_examples=60)

@@ -89,6 +89,9 @@ class Deployed(Checkout):
     def snakemake(self, *arguments: str, **options) -> subprocess.CompletedProcess:
         return super().snakemake(*arguments, env=self.hub.environment, **options)
 
+    def start(self, *arguments: str, **options) -> subprocess.Popen:
+        return super().start(*arguments, env=self.hub.environment, **options)
+
 
 def module(name: str, version: str, *lines: str, path: str = "workflow/Snakefile") -> str:
     """Write the statements that import all rules of the workflow."""

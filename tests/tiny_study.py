@@ -65,7 +65,7 @@ class Checkout:
             **options,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen:
+    def start(self, *arguments: str, **options) -> subprocess.Popen:
         """Start Snakemake as the leader of a process group of its own."""
         return subprocess.Popen(
             [*SNAKEMAKE, *arguments],
@@ -73,6 +73,7 @@ class Checkout:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            **options,
         )
 
     def planned(self, *targets: str) -> set[str]:

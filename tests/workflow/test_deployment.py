@@ -56,8 +56,49 @@ def test_settings_in_the_working_folder_go_before_the_shipped_ones(hub, checkout
         (own.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (own.folder / name).write_text(text)
     run = own.snakemake("--dry-run")
-    assert "config/models.yaml: the key tiny-clip.weights is missing" in run.stderr
+    assert "error: config/models.yaml: the key tiny-clip.architecture is missing" in run.stderr
     (own.folder / "config/models.yaml").unlink()
     assert "finetune: clip, digits, m2" in own.planned()
     shipped = "results/tiny/report.html"
     assert own.planned(shipped) == checkout.planned(shipped)
+
+
+def test_with_directory_a_clone_works_elsewhere_and_with_what_is_there(checkout, tmp_path):
+    place = tmp_path / "config/studies/mine.yaml"
+    place.parent.mkdir(parents=True)
+    place.write_text(MINE)
+    target = "results/mine/report.html"
+    run = checkout.snakemake("--dry-run", "--directory", str(tmp_path), "--", target)
+    assert run.returncode == 0, run.stderr
+    assert "finetune: clip, digits, m2\n" in run.stdout + run.stderr
+
+
+def test_a_new_version_makes_nothing_again_that_it_leaves_as_it_was(hub, tmp_path):
+    own = hub.imported(tmp_path, module("negmerge", TAG))
+    run = own.snakemake("--cores", "1", "--", IMAGES)
+    assert run.returncode == 0, run.stdout + run.stderr
+    hub.release("v2", "docs/news.md", "nothing", time="2100-01-01T00:00:00Z")
+    hub.imported(tmp_path, module("negmerge", 'tag="v2"'))
+    run = own.snakemake("--dry-run", "--", IMAGES)
+    assert "Nothing to be done" in run.stdout, run.stdout + run.stderr
+    assert (tmp_path / ".snakemake/workflows/github.com/owner/negmerge/v2/docs/news.md").exists()
+
+
+def test_what_cannot_work_ends_with_one_line(hub, tmp_path):
+    hub.release("v3", "docs/news.md", "other")
+    for modules, message in {
+        (module("negmerge", TAG, path="Snakefile"),): 'taken by `path="workflow/Snakefile"`',
+        (module("old", TAG), module("new", 'tag="v3"')): "two versions of the workflow in one run",
+    }.items():
+        run = hub.imported(tmp_path, *modules).snakemake("--dry-run")
+        assert run.returncode == 1
+        assert message in run.stderr.splitlines()[-1], run.stdout + run.stderr
+
+
+def test_two_runs_that_start_together_share_one_copy(hub, tmp_path):
+    own = hub.imported(tmp_path, module("negmerge", TAG))
+    runs = [own.start("--dry-run", "--", IMAGES) for _ in range(2)]
+    assert [run.wait() for run in runs] == [0, 0]
+    assert [
+        path.name for path in (tmp_path / ".snakemake/workflows/github.com/owner").glob("*/*")
+    ] == ["v1"]

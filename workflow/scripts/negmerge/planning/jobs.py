@@ -70,7 +70,8 @@ def require_workflow() -> None:
         raise UserError(
             "Snakemake is not installed, and only it lists the jobs; `make` installs it"
         )
-    if not Path("Snakefile").is_file():
+    # The second is where snakedeploy puts it.
+    if not any(Path(name).is_file() for name in ("Snakefile", "workflow/Snakefile")):
         raise UserError("no Snakefile in this folder; run the command in the workflow's folder")
 
 

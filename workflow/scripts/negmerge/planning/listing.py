@@ -11,7 +11,6 @@ import io
 import json
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 
 from snakemake.api import (
     ConfigSettings,
@@ -30,7 +29,6 @@ def list_jobs(config: dict, files: list[str]) -> list[dict]:
         asked = snakemake.workflow(
             ResourceSettings(cores=10**6),
             config_settings=ConfigSettings(config=config),
-            snakefile=Path("Snakefile"),
         )
         workflow = asked._workflow
         # A summary is the quickest way to build the graph without running anything.

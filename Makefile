@@ -12,7 +12,7 @@ TAKES = $(if $(filter demo,$(STUDY)),about eight and a half minutes on two cores
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
-.PHONY: study test test-smoke test-demo test-faults test-slurm test-clients lint format bench check-gpu lock audit clean help
+.PHONY: study test test-smoke test-demo test-deploy test-faults test-slurm test-clients lint format bench check-gpu lock audit clean help
 
 study: $(READY)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
@@ -30,6 +30,9 @@ test-smoke: $(READY)  ## run all of the paper study in small, on random weights
 test-demo: study  ## run a study and recompute its numbers by other code
 	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s tests/recomputation/finished_study.py
 
+test-deploy: $(READY)  ## make the demo's table 1 where snakedeploy puts it
+	$(BIN)/pytest -n 0 tests/deploy
+
 test-faults: $(READY)  ## test runs that are killed, edited or short of disk
 	$(BIN)/pytest -n 0 tests/faults
 
@@ -43,13 +46,14 @@ test-clients: $(READY)  ## test that programs of others load what is written
 lint: $(READY)  ## check the style of the sources and lint the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --lint --snakefile workflow/Snakefile
 
 format: $(READY)  ## rewrite the sources in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile rules
+	$(BIN)/snakefmt Snakefile rules workflow/Snakefile
 
 bench: $(READY)  ## measure the demo (20 minutes); benchmarks/ has more
 	$(BIN)/python benchmarks/demo.py

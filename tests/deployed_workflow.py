@@ -31,18 +31,15 @@ class Hub:
         other = folder / "other" / "negmerge"
         other.mkdir(parents=True)
         (other / "__init__.py").write_text("raise ImportError('another negmerge')\n")
-        self.environment = (
-            os.environ
-            | NOWHERE
-            | {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": f"url.file://{folder}/hub/.insteadOf",
-                "GIT_CONFIG_VALUE_0": "https://github.com/",
-                "GITHUB_TOKEN": "",
-                "PYTHONPATH": str(other.parent),
-                "XDG_CACHE_HOME": str(folder / "cache"),
-            }
-        )
+        self.variables = NOWHERE | {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"url.file://{folder}/hub/.insteadOf",
+            "GIT_CONFIG_VALUE_0": "https://github.com/",
+            "GITHUB_TOKEN": "",
+            "PYTHONPATH": str(other.parent),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+        }
+        self.environment = os.environ | self.variables
         self._git("init", "--quiet", "--initial-branch", "main")
         self.release("v1")
 

@@ -11,6 +11,7 @@ from deployed_workflow import module
 TAG = 'tag="v1"'
 IMAGES = "data/tiny-fashion/images.safetensors"
 TABLE = "results/tiny/tables/sparsity"
+VECTOR = "results/tiny/clip/digits/vectors/m1.safetensors"
 MINE = """
 extends: tiny
 title: Of my own
@@ -44,9 +45,12 @@ def test_two_modules_with_two_studies_stand_side_by_side(hub, checkout, finished
     shutil.copytree(checkout.folder / "config/published", both.folder / "config/published")
     planned = [checkout.planned(f"results/{name}/report.html") for name in ("tiny", "demo")]
     assert both.planned() == set.union(*planned)
-    run = both.snakemake("--cores", "1", "--", f"one/{IMAGES}")
+    places = [IMAGES, "data/digits/images.safetensors", VECTOR]
+    targets = [*(f"one/{place}" for place in places), "two/sets/digits/images.safetensors"]
+    run = both.snakemake("--cores", "2", "--", *targets)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert (both.folder / "one" / IMAGES).read_bytes() == (finished.folder / IMAGES).read_bytes()
+    for target, place in zip(targets, [*places, places[1]], strict=True):
+        assert (both.folder / target).read_bytes() == (finished.folder / place).read_bytes()
 
 
 def test_settings_in_the_working_folder_go_before_the_shipped_ones(hub, checkout, tmp_path):

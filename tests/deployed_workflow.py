@@ -41,7 +41,7 @@ class Hub:
         }
         self.environment = os.environ | self.variables
         self._git("init", "--quiet", "--initial-branch", "main")
-        self.release("v1")
+        self.release("v1", time="2020-01-01T00:00:00Z")
 
     def release(self, tag: str, place: str = "", text: str = "", time: str = "") -> None:
         """Publish a version, with one file changed, as of a time."""

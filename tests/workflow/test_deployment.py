@@ -33,6 +33,20 @@ def test_snakedeploy_fills_an_empty_folder_in_which_a_study_runs(hub, checkout, 
         assert (deployed.folder / place).read_bytes() == (finished.folder / place).read_bytes()
 
 
+def test_what_a_clone_has_made_is_taken_as_it_is(hub, finished, tmp_path):
+    # Nothing is made again only if each code, setting and input counts as the same.
+    deployed = hub.imported(tmp_path, module("negmerge", TAG))
+    for name in ("results/tiny", "data", ".snakemake/metadata"):
+        shutil.copytree(finished.folder / name, tmp_path / name)
+    target = "results/tiny/report.html"
+    run = deployed.snakemake("--dry-run", "--", target)
+    assert "Nothing to be done" in run.stdout, run.stdout + run.stderr
+    (tmp_path / target).unlink()
+    assert deployed.planned(target) == {"report: tiny"}
+    run = deployed.snakemake("--cores", "1", "--", target)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
 def test_two_modules_with_two_studies_stand_side_by_side(hub, checkout, finished, tmp_path):
     both = hub.imported(
         tmp_path / "both",

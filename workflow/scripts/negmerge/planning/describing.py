@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator, Sequence
 
+from negmerge.text_table import aligned
+
 UNITS = {"gpu": "GPU h", "cpu": "CPU h"}
 
 
@@ -26,7 +28,7 @@ def describe(plan: dict) -> Iterator[str]:
         row = [step["rule"], f"{step['jobs']:,}", f"{step['to_do']:,}", _number(hours["estimate"])]
         row += [UNITS[step["unit"]], _number(hours["at_most"]), _number(step["longest_limit"])]
         rows.append([*row, _number(step["gigabytes"])])
-    yield from _table(rows)
+    yield from aligned(rows)
     yield ""
     for unit, name in UNITS.items():
         if plan["hours"][unit]["estimate"]:
@@ -53,7 +55,7 @@ def _machines(machines: Sequence[dict]) -> Iterator[str]:
     for one in machines:
         fast = "-" if one["fast"] is None else _number(one["fast"])
         rows.append([one["title"], _number(one["hours"]), fast])
-    yield from _table(rows)
+    yield from aligned(rows)
 
 
 def _exhibits(plan: dict) -> Iterator[str]:
@@ -69,7 +71,7 @@ def _exhibits(plan: dict) -> Iterator[str]:
         fast = one["fast_hours"] is not None
         row += [_number(one["fast_hours"]), one["fast_binds"]] if fast else ["-", "-"]
         rows.append([*row, _number(one["fetch"]), _number(one["write"])])
-    yield from _table(rows)
+    yield from aligned(rows)
 
 
 def _sizes(plan: dict) -> Iterator[str]:
@@ -105,11 +107,3 @@ def _number(value: float) -> str:
     if value < 0.01:
         return "< 0.01"
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Align columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]
-        yield "  ".join(cells).rstrip()

@@ -102,6 +102,14 @@ class Prompts(Settings):
         return self
 
 
+# The files of rows in a configuration folder, without .yaml, and what is in them.
+FILES = {
+    "datasets": dict[FileName, Dataset],
+    "models": dict[str, Model],
+    "prompts": dict[str, Prompts],
+}
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """All rows by name."""
@@ -154,19 +162,18 @@ def load_catalogue(folder: str | Path) -> Catalogue:
             same number of classes.
     """
     folder = Path(folder)
-    datasets = read_yaml(folder / "datasets.yaml", dict[FileName, Dataset])
-    models = read_yaml(folder / "models.yaml", dict[str, Model])
-    prompts = read_yaml(folder / "prompts.yaml", dict[str, Prompts])
+    found = {name: read_yaml(folder / f"{name}.yaml", rows) for name, rows in FILES.items()}
+    datasets, prompts = found["datasets"], found["prompts"]
     for name, row in datasets.items():
         if row.downloads_of is not None and row.downloads_of not in datasets:
             raise UserError(
                 f"{folder / 'datasets.yaml'}: {name}.downloads_of: "
                 f"{unknown('data set', row.downloads_of, datasets)}"
             )
-        found = len(prompts[name].classes) if name in prompts else 0
-        if found != row.classes and not row.is_counted:
+        named = len(prompts[name].classes) if name in prompts else 0
+        if named != row.classes and not row.is_counted:
             raise UserError(
-                f"{folder / 'prompts.yaml'}: {name} has {found} class names, its row in "
+                f"{folder / 'prompts.yaml'}: {name} has {named} class names, its row in "
                 f"datasets.yaml expects {row.classes}"
             )
-    return Catalogue(Datasets(datasets, folder.parent), models, prompts)
+    return Catalogue(Datasets(datasets, folder.parent), found["models"], prompts)

@@ -52,6 +52,7 @@ html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False
 
 
 def order_pages(app: Sphinx, name: str, content: list[str]) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 INSIDE = ("/conda-envs/", "/opt/conda/")
+FLAGS = ("--nv",)
 PASSED = "APPTAINERENV_"
 
 
@@ -23,9 +24,10 @@ def main(words: list[str], root: Path) -> None:
     if not words or words.pop(0) != "exec":
         sys.exit(2)
     while words[0].startswith("--"):
-        options.setdefault(words.pop(0), []).append(words.pop(0))
+        name = words.pop(0)
+        options.setdefault(name, []).append(None if name in FLAGS else words.pop(0))
     image, shell, flag, command = words
-    if flag != "-c" or set(options) - {"--home", "--bind"}:
+    if flag != "-c" or set(options) - {"--home", "--bind", *FLAGS}:
         sys.exit(2)
     given = {k.removeprefix(PASSED): v for k, v in os.environ.items() if k.startswith(PASSED)}
     call = {"image": image, "command": command, "options": options, "variables": given}

@@ -88,12 +88,20 @@ def test_an_image_of_a_registry_is_fetched(machine):
     assert "Failed to pull singularity image from docker://example/image" in done.stderr
 
 
-def test_a_job_runs_in_the_image_with_its_python(machine):
-    done = machine.run("--sdm", "apptainer")
+def test_a_job_runs_in_the_image_with_its_python_as_the_lines_for_slurm_say(machine, tmp_path):
+    page = (ROOT / "docs" / "containers.md").read_text()
+    lines = re.findall(r"^    (\S+: .+)$", page, re.M)
+    assert [line.partition(":")[0] for line in lines] == [
+        "software-deployment-method",
+        "apptainer-args",
+    ]
+    (tmp_path / "config.yaml").write_text("\n".join(lines))
+    done = machine.run("--profile", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (call,) = scripts(machine)
     assert call["image"] == "negmerge.sif"
     assert call["options"]["--home"] == [str(machine.checkout)]
+    assert "--nv" in call["options"]
     assert re.search(r"; +python \S+\.prepare\.py$", call["command"])
     assert call["variables"] == {"PYTHONPATH": str(machine.checkout / "workflow" / "scripts")}
     assert machine.noted("activated") == []

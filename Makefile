@@ -2,9 +2,11 @@
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= demo
+DOCKER ?= docker
 $(if $(STUDY),,$(error STUDY names no study))
 
 BIN := .venv/bin
+SITE := build/site
 READY := .venv/.ready
 REPORT = results/$(STUDY)/report.html
 TAKES = $(if $(filter demo,$(STUDY)),about eight and a half minutes on two cores where nothing is done yet,`$(BIN)/negmerge plan $(STUDY)` estimates how long)
@@ -12,7 +14,7 @@ TAKES = $(if $(filter demo,$(STUDY)),about eight and a half minutes on two cores
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
-.PHONY: study test test-smoke test-demo test-deploy test-faults test-slurm test-clients lint format bench check-gpu lock audit clean help
+.PHONY: study test test-smoke test-demo test-deploy test-faults test-slurm test-clients lint format docs image bench check-gpu lock audit clean help
 
 study: $(READY)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
@@ -55,6 +57,12 @@ format: $(READY)  ## rewrite the sources in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules workflow/Snakefile
 
+docs: $(READY)  ## build the pages as a site, build/site/index.html
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet --conf-dir docs --doctree-dir $(SITE).doctrees . $(SITE)
+
+image:  ## build the container image `negmerge`
+	$(DOCKER) build --tag negmerge .
+
 bench: $(READY)  ## measure the demo (20 minutes); benchmarks/ has more
 	$(BIN)/python benchmarks/demo.py
 
@@ -65,7 +73,7 @@ check-gpu: $(READY)  ## check this machine's GPU and print a page for an issue
 lock:  ## make constraints.txt, and the pins of tests/clients, anew
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder/venv"; \
-	"$$folder/venv/bin/python" -m pip install --quiet --editable '.[workflow,dev]'; \
+	"$$folder/venv/bin/python" -m pip install --quiet --editable '.[workflow,dev,docs]'; \
 	head -n 2 constraints.txt > "$$folder/new"; \
 	"$$folder/venv/bin/python" -m pip freeze --exclude-editable > "$$folder/found"; \
 	sed 's/+cpu$$//' "$$folder/found" >> "$$folder/new"; \
@@ -88,10 +96,11 @@ help:  ## list the targets
 	@echo "  STUDY   a file of config/studies, without .yaml  ($(STUDY))"
 	@echo "  CORES   how many cores jobs may use              ($(CORES))"
 	@echo "  PYTHON  what .venv is made with                  ($(PYTHON))"
+	@echo "  DOCKER  what builds the image, as podman does    ($(DOCKER))"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed, $(PYTHON) is older: make PYTHON=python3.12"; exit 1; }
 	@echo "installing into .venv: a few minutes, most of it PyTorch; once"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[workflow,dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[workflow,dev,docs]'
 	@touch $@

@@ -60,6 +60,7 @@ wildcard_constraints:
 
 
 include: "rules/common.smk"
+include: "rules/containers.smk"
 include: "rules/resources.smk"
 include: "rules/inputs.smk"
 include: "rules/outside.smk"

@@ -9,6 +9,7 @@ from negmerge.settings.yaml12 import load_yaml
 
 ROOT = plugins.PACKAGE.parents[2]
 STUDIES = sorted((ROOT / "config" / "studies").glob("*.yaml"))
+ROWS = ("datasets", "models", "prompts")
 SCHEMA = json.loads((ROOT / "config" / "studies" / "schema.json").read_text())
 
 
@@ -18,6 +19,23 @@ def test_the_schema_in_the_repository_is_the_library_s(capsys):
         "run: negmerge schema > config/studies/schema.json"
     )
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_the_schemas_of_rows_are_the_library_s_and_their_files_name_them(rows, capsys):
+    assert main(["schema", rows]) == 0
+    assert capsys.readouterr().out == (ROOT / "config" / "schemas" / f"{rows}.json").read_text(), (
+        f"run: negmerge schema {rows} > config/schemas/{rows}.json"
+    )
+    first = (ROOT / "config" / f"{rows}.yaml").read_text().splitlines()[0]
+    assert first == f"# yaml-language-server: $schema=schemas/{rows}.json"
+
+
+def test_rows_that_there_are_not_are_refused(capsys):
+    assert main(["schema", "costs"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: unknown file of rows 'costs'")
+    assert error.endswith("valid: datasets, models, prompts\n")
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)

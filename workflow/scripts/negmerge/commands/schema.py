@@ -1,21 +1,50 @@
-"""Print the JSON schema of a study's file."""
+"""Print the JSON schema of a study's file, or of the rows that studies name."""
 
 import argparse
 import json
 
-SUMMARY = "print the JSON schema of studies, with which editors complete and check them"
-EPILOG = "example:\n  negmerge schema > config/studies/schema.json"
+SUMMARY = "print a JSON schema, with which editors complete and check studies and rows"
+EPILOG = (
+    "example:\n  negmerge schema > config/studies/schema.json\n"
+    "  negmerge schema models > config/schemas/models.json"
+)
 NULL = {"type": "null"}
 # Models of which a study that extends another may set any key to null.
 CLEARED = ("Use", "Pool")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add nothing."""
+    """Add which files the schema is for."""
+    parser.add_argument(
+        "rows",
+        metavar="ROWS",
+        nargs="?",
+        help="a file of rows in config/, such as models; without it, the schema is that of a study",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the schema."""
+    """Print the schema.
+
+    Raises:
+        UserError: there is no such file of rows.
+    """
+    schema = _of_rows(options.rows) if options.rows else _of_studies()
+    print(json.dumps(schema, indent=2))
+
+
+def _of_rows(name):
+    """Return the schema of a file of rows."""
+    from pydantic import TypeAdapter
+
+    from negmerge.errors import find
+    from negmerge.settings.catalogue import FILES
+
+    return TypeAdapter(find("file of rows", name, FILES)).json_schema()
+
+
+def _of_studies():
+    """Return the schema of studies."""
     from negmerge.settings.study import Study
 
     schema = Study.model_json_schema()
@@ -24,8 +53,7 @@ def run(options: argparse.Namespace) -> None:
         keys = schema["$defs"][name]["properties"]
         keys |= {key: {"anyOf": [one, NULL]} for key, one in keys.items()} | {"*": NULL}
     complete = {"required": needed, "properties": {"experiments": {"minProperties": 1}}}
-    schema = _loosened(schema) | {"if": {"required": ["extends"]}, "else": complete}
-    print(json.dumps(schema, indent=2))
+    return _loosened(schema) | {"if": {"required": ["extends"]}, "else": complete}
 
 
 def _loosened(schema):

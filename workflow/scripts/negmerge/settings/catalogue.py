@@ -105,6 +105,14 @@ class Prompts(Settings):
         return self
 
 
+# The files of rows in a configuration folder, without .yaml, and what is in them.
+FILES = {
+    "datasets": dict[FileName, Dataset],
+    "models": dict[str, Model],
+    "prompts": dict[str, Prompts],
+}
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """All rows by name."""
@@ -159,23 +167,22 @@ def load_catalogue(config: Folders) -> Catalogue:
         UserError: a file is missing, a row is wrong, or a data set and its prompts do not have the
             same number of classes.
     """
-    datasets = _rows(config, "datasets.yaml", dict[FileName, Dataset])
-    models = _rows(config, "models.yaml", dict[str, Model])
-    prompts = _rows(config, "prompts.yaml", dict[str, Prompts])
+    found = {name: _rows(config, f"{name}.yaml", rows) for name, rows in FILES.items()}
+    datasets, prompts = found["datasets"], found["prompts"]
     for name, row in datasets.items():
         if row.downloads_of is not None and row.downloads_of not in datasets:
             raise UserError(
                 f"{find_file(config, 'datasets.yaml')}: {name}.downloads_of: "
                 f"{unknown('data set', row.downloads_of, datasets)}"
             )
-        found = len(prompts[name].classes) if name in prompts else 0
-        if found != row.classes and not row.is_counted:
+        named = len(prompts[name].classes) if name in prompts else 0
+        if named != row.classes and not row.is_counted:
             raise UserError(
-                f"{find_file(config, 'prompts.yaml')}: {name} has {found} class names, its row in "
+                f"{find_file(config, 'prompts.yaml')}: {name} has {named} class names, its row in "
                 f"datasets.yaml expects {row.classes}"
             )
     roots = [folder.parent for folder in in_order(config)]
-    return Catalogue(Datasets(datasets, roots), models, prompts)
+    return Catalogue(Datasets(datasets, roots), found["models"], prompts)
 
 
 def _rows(config: Folders, name: str, model: type[dict[str, Row]]) -> dict[str, Row]:

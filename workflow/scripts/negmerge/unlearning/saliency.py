@@ -18,10 +18,10 @@ from negmerge.unlearning.registry import Loader
 def saliency_mask(model: nn.Module, forget_loader: Loader, keep: float) -> dict[str, Tensor]:
     """Choose the weights on which forgetting depends most.
 
-    A weight's saliency is |sum over the batches of the gradient of the batch's mean loss|, in
-    evaluation mode; so signs cancel between batches, and a smaller last batch counts as much as the
-    others. As in the official code, all weights are ranked together, biases and the scales and
-    shifts of batch normalisation included.
+    A weight's saliency is the absolute value of the sum, over the batches, of the gradient of the
+    batch's mean loss, in evaluation mode; so signs cancel between batches, and a smaller last batch
+    counts as much as the others. As in the official code, all weights are ranked together, biases
+    and the scales and shifts of batch normalisation included.
 
     Args:
         model: from images to logits. Its mode, gradients and weights stay as they are.

@@ -1,0 +1,94 @@
+"""Files for GitHub, pre-commit, editors and those who cite: valid, and in step with the project."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+import jsonschema
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from workflow_text import ROOT
+
+from negmerge import plugins
+from negmerge.settings.yaml12 import load_yaml
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+CHOOSER = ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"
+FORMS = sorted(set(CHOOSER.parent.glob("*.yml")) - {CHOOSER})
+# The schemas that their readers publish, as check-jsonschema brings them.
+SCHEMAS = {
+    "github-workflows": WORKFLOWS,
+    "github-issue-forms": FORMS,
+    "github-issue-config": [CHOOSER],
+    "citation-file-format": [ROOT / "CITATION.cff"],
+}
+EDITOR = json.loads((ROOT / ".vscode" / "settings.json").read_text())["yaml.schemas"]
+
+
+def valid(schema, files) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    return subprocess.run([*command, *files], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_files_fit_the_schemas_of_their_readers(schema):
+    assert SCHEMAS[schema]
+    done = valid(schema, SCHEMAS[schema])
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_mistake_in_a_workflow_is_found(tmp_path):
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(WORKFLOWS[0].read_text().replace("runs-on:", "run-on:"))
+    assert valid("github-workflows", [wrong]).returncode == 1
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_run_targets_of_the_makefile_and_nothing_else(path):
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
+    ran = []
+    for job in yaml.safe_load(path.read_text())["jobs"].values():
+        chosen = job.get("strategy", {}).get("matrix", {}).get("target", [""])
+        for line in [step["run"] for step in job["steps"] if "run" in step]:
+            ran += [line.replace("${{ matrix.target }}", target) for target in chosen]
+    assert ran
+    assert set(ran) <= {f"make {target}" for target in targets}
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
+def test_forms_ask_for_a_command_that_there_is(path):
+    text = path.read_text()
+    assert "negmerge report-machine" in text
+    assert set(re.findall(r"`negmerge ([\w-]+)", text)) <= set(plugins.names(plugins.COMMANDS))
+
+
+def test_hooks_use_the_environment_of_the_project():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    packages = {Requirement(text).name for extra in extras for text in extra}
+    for hook in repository["hooks"]:
+        assert hook["language"] == "system"
+        program, *words = hook["entry"].split()
+        assert program.removeprefix(".venv/bin/") in packages
+        assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
+
+
+@pytest.mark.parametrize("schema", EDITOR)
+def test_editors_find_a_schema_that_fits_the_files(schema):
+    content = json.loads((ROOT / schema).read_text())
+    jsonschema.Draft202012Validator.check_schema(content)
+    files = sorted(ROOT.glob(EDITOR[schema]))
+    assert files
+    for path in files:
+        jsonschema.validate(load_yaml(path), content)
+
+
+def test_the_changes_begin_with_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    first = re.search(r"^## (\S+?),", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
+    assert first == project["version"]

@@ -14,6 +14,8 @@ EPILOG = (
     "example:\n  negmerge unpack demo.crate.zip"
 )
 
+TABLE = "results/{}/tables/NAME.md"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the archive, and what may differ."""
@@ -49,16 +51,17 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _lines(report: dict) -> Iterator[str]:
+    from negmerge.jobs.verification import LEFT_OUT
+
     study = report["study"]
     size = f"{report['bytes'] / 1e6:,.1f} MB"
     yield f"results/{study}: {report['files']:,} files, {size}; each has the SHA-256 it should have"
     for place in report["replaced"]:
         yield f"yours is now {place}.before: {place}"
-    yield "to make a table or the report anew, delete it, and then"
-    yield f"  snakemake --cores 1 -- results/{study}/report.html"
+    yield f"to make a table anew, delete it, then snakemake --cores 1 -- {TABLE.format(study)}"
     if report["images"]:
         yield "to train or score more, first make the images, with the time of the results:"
-        images = " ".join(report["images"])
-        yield f"  snakemake --cores all -- {images} && touch -r results/{study} {images}"
+        images, known = " ".join(report["images"]), f"results/{study}/{LEFT_OUT}"
+        yield f"  snakemake --cores all -- {images} && touch -r {known} {images}"
     if report["weights"]:
         yield "the weights are not in the archive: what needs them is trained anew"

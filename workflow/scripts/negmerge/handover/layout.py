@@ -10,11 +10,8 @@
 What the configuration calls the folder of data is called `data` in an archive.
 """
 
-import hashlib
-
 from pydantic import Field
 
-from negmerge.plugins import PACKAGE
 from negmerge.settings.recipe import FileName, Settings
 
 CRATE, ABOUT, WORKFLOW = "ro-crate-metadata.json", "handover.json", "Snakefile"
@@ -39,15 +36,6 @@ class About(Settings):
     snakemake: dict[str, dict] = Field(
         description="Packed files -> what Snakemake knows of how they were made."
     )
-
-
-def code_version() -> str:
-    """Return the SHA-256 of the library's files; the end of their last line does not count."""
-    found = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        content = hashlib.sha256(path.read_bytes().rstrip(b"\n")).hexdigest()
-        found.update(f"{path.relative_to(PACKAGE).as_posix()} {content}\n".encode())
-    return found.hexdigest()
 
 
 def renamed(text: str, old: str, new: str) -> str:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from negmerge import __version__
 from negmerge.data.mirrors import choose
+from negmerge.dependencies import library_digest
 from negmerge.errors import UserError
 from negmerge.handover.contents import Contents, Item
 from negmerge.handover.crate import Packed, describe_run
@@ -21,15 +22,15 @@ from negmerge.handover.layout import (
     FORMAT,
     RESULTS,
     About,
-    code_version,
     renamed,
 )
-from negmerge.handover.snakemake_records import is_locked, made_now, read_kept
+from negmerge.jobs.snakemake_records import is_locked, made_now, read_kept
 from negmerge.handover.writing import Open, writing
 from negmerge.jobs.provenance import FOLDER as RECORDS
 from negmerge.jobs.verification import Misfit
 from negmerge.planning.jobs import list_jobs, require_workflow
 from negmerge.planning.plan import REPORT, targets
+from negmerge.plugins import PACKAGE
 from negmerge.settings.datasets import ORIGINAL
 from negmerge.settings.study import Study, load_study
 from negmerge.settings.yaml12 import load_yaml
@@ -86,7 +87,7 @@ def pack(
             study=name,
             version=__version__,
             commit=_commit(),
-            code=code_version(),
+            code=library_digest(PACKAGE),
             sources=_sources(study, data, settings),
             left_out={item.place: item.made.sha256 for item in left_out},
             snakemake=_snakemake(items, data),

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from negmerge import __version__
 from negmerge.data.mirrors import choose
+from negmerge.dependencies import library_digest
 from negmerge.errors import UserError
 from negmerge.files import UNWRITABLE, replacing, require_writable, sha256, unwritable, write_json
-from negmerge.handover.layout import CONFIG, DATA, RESULTS, About, code_version, renamed
+from negmerge.handover.layout import CONFIG, DATA, RESULTS, About, renamed
 from negmerge.handover.reading import Archive
-from negmerge.handover.snakemake_records import METADATA, place_of
+from negmerge.jobs.snakemake_records import FOLDER, METADATA, place_of
 from negmerge.jobs.provenance import FOLDER as RECORDS
 from negmerge.jobs.verification import LEFT_OUT
 from negmerge.planning.jobs import require_workflow
+from negmerge.plugins import PACKAGE
 from negmerge.settings.datasets import ORIGINAL
 from negmerge.settings.study import load_study
 from negmerge.settings.yaml12 import load_yaml
@@ -85,7 +87,7 @@ def unpack(
 
 def _require_code(archive: Path, about: About, other_code: bool) -> None:
     """Check that the study was made with the library that is here."""
-    if about.code != code_version() and not other_code:
+    if about.code != library_digest(PACKAGE) and not other_code:
         of = f"{about.version}, commit {about.commit or 'not known'}"
         raise UserError(
             f"{archive}: packed with another version of the workflow ({of}) than this one "
@@ -166,6 +168,8 @@ def _put_data(staged: Path, data: str, undo: ExitStack) -> None:
 
 def _put_snakemake(about: About, data: str, undo: ExitStack) -> None:
     """Tell Snakemake how the files were made, as far as it knew."""
+    # Without this folder, it takes its records for those of an old version.
+    Path(FOLDER, "incomplete").mkdir(parents=True, exist_ok=True)
     for output, record in about.snakemake.items():
         target = place_of(output)
         undo.callback(target.unlink, missing_ok=True)

@@ -43,7 +43,8 @@ def verify(folder: str | Path, *, progress: bool = False) -> dict:
     Returns:
         `study`, the folder; `fits`; `files` and `bytes` that were read; `dropped`, how many files
         are gone since no job needs them any more, or were left out of an archive; and `finding`,
-        None or the first thing that does not fit: `file`, `problem` and `command`, what to do in the folder in which Snakemake runs.
+        None or the first thing that does not fit: `file`, `problem` and `command`, what to do in
+        the folder in which Snakemake runs.
 
     Raises:
         UserError: there is no such folder, or it has no records.

@@ -58,7 +58,7 @@ def code_digest(files: Sequence[Path], package: Path) -> str:
 
 @cache
 def library_digest(package: Path) -> str:
-    """Return the SHA-256 of all Python files of a package; the end of a last line does not count."""
+    """Return the SHA-256 of all Python files of a package; not the ends of last lines."""
     found = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         content = hashlib.sha256(path.read_bytes().rstrip(b"\n")).hexdigest()

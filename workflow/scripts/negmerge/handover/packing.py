@@ -24,9 +24,9 @@ from negmerge.handover.layout import (
     About,
     renamed,
 )
-from negmerge.jobs.snakemake_records import is_locked, made_now, read_kept
 from negmerge.handover.writing import Open, writing
 from negmerge.jobs.provenance import FOLDER as RECORDS
+from negmerge.jobs.snakemake_records import is_locked, made_now, read_kept
 from negmerge.jobs.verification import Misfit
 from negmerge.planning.jobs import list_jobs, require_workflow
 from negmerge.planning.plan import REPORT, targets
@@ -112,11 +112,10 @@ def _require_finished(study: Study, name: str) -> None:
     folder = f"{RESULTS}/{name}"
     if not Path(folder).is_dir():
         raise UserError(f"{folder}: no such folder: nothing of the study has run here")
-    if is_locked(folder) or (making := next(made_now(folder), None)):
-        of = "" if is_locked(folder) else f", on {making}"
+    if is_locked(folder) or any(file.startswith(f"{folder}/") for file in made_now()):
         raise UserError(
-            f"{folder}: a run is at work on it{of}; wait for its end, or, if it was killed, run "
-            "`snakemake --unlock` and the study again"
+            f"{folder}: a run is at work on it; wait for its end, or, if it was killed, run "
+            "`snakemake --unlock`, and the study again"
         )
     jobs = list_jobs(targets(study, name, REPORT))
     to_do = [job for job in jobs if job.to_do]

@@ -15,8 +15,8 @@ from negmerge.errors import UserError
 from negmerge.files import UNWRITABLE, replacing, require_writable, sha256, unwritable, write_json
 from negmerge.handover.layout import CONFIG, DATA, RESULTS, About, renamed
 from negmerge.handover.reading import Archive
-from negmerge.jobs.snakemake_records import FOLDER, METADATA, place_of
 from negmerge.jobs.provenance import FOLDER as RECORDS
+from negmerge.jobs.snakemake_records import FOLDER, METADATA, place_of
 from negmerge.jobs.verification import LEFT_OUT
 from negmerge.planning.jobs import require_workflow
 from negmerge.plugins import PACKAGE

@@ -3,7 +3,8 @@
 import json
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER = Path(".snakemake")
@@ -34,15 +35,20 @@ def read_kept(outputs: Iterable[str]) -> dict[str, dict]:
     return found
 
 
-def made_now(folder: str) -> Iterator[str]:
-    """Yield the files below a folder that a run is making, or was when it was killed."""
-    incomplete = FOLDER / "incomplete"
+def made_now() -> dict[str, float]:
+    """Return the files that runs are making, or were when they were killed, and since when.
+
+    Jobs on a cluster count from the moment in which they are submitted.
+    """
+    incomplete, found = FOLDER / "incomplete", {}
     for path in sorted(incomplete.rglob("*")):
-        if path.is_file():
-            parts = path.relative_to(incomplete).parts
-            name = urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode()
-            if name.startswith(f"{folder}/"):
-                yield name
+        # A job may end meanwhile.
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                parts = path.relative_to(incomplete).parts
+                name = urlsafe_b64decode("".join(part.removeprefix("@") for part in parts))
+                found[name.decode()] = path.stat().st_mtime
+    return found
 
 
 def is_locked(folder: str) -> bool:

@@ -61,19 +61,20 @@ def unpack(
     if target.exists():
         raise UserError(f"{target}: is there already; move it away, then unpack")
     _require_code(archive, about, other_code)
-    require_writable([RESULTS, CONFIG, METADATA])
+    data = load_yaml(Path(CONFIG, "config.yaml")).get("data", DATA)
+    require_writable([RESULTS, CONFIG, METADATA, data])
     staged = Path(RESULTS, f".{about.study}.unpacking")
     shutil.rmtree(staged, ignore_errors=True)
     try:
         opened.unpack(staged, progress)
-        replaced = _put(staged, about, replace)
+        replaced = _put(staged, about, data, replace)
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise unwritable(error.filename or target, error.errno) from error
         raise
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    absent = [Path(place) for place in about.left_out]
+    absent = [Path(place) for place in json.loads(renamed(json.dumps(about.left_out), DATA, data))]
     return {
         "study": about.study,
         "files": len(opened.files),
@@ -96,9 +97,8 @@ def _require_code(archive: Path, about: About, other_code: bool) -> None:
         )
 
 
-def _put(staged: Path, about: About, replace: bool) -> list[str]:
+def _put(staged: Path, about: About, data: str, replace: bool) -> list[str]:
     """Move unpacked files to their places; after an error all is as before."""
-    data = load_yaml(Path(CONFIG, "config.yaml")).get("data", DATA)
     _rename_data(staged, about, data)
     with ExitStack() as undo:
         replaced = list(_put_settings(staged, replace, undo))
@@ -173,9 +173,11 @@ def _put_snakemake(about: About, data: str, undo: ExitStack) -> None:
     for output, record in about.snakemake.items():
         target = place_of(output)
         undo.callback(target.unlink, missing_ok=True)
-        # Snakemake reads its records as they are, and needs no line breaks.
+        known = json.loads(renamed(json.dumps(record), DATA, data))
+        if known.get("input"):  # which Snakemake compares in this order
+            known["input"].sort()
         with replacing(target) as unfinished:
-            unfinished.write_text(renamed(json.dumps(record), DATA, data))
+            unfinished.write_text(json.dumps(known))
 
 
 def _move(path: Path, target: Path, undo: ExitStack) -> None:

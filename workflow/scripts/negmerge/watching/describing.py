@@ -117,10 +117,11 @@ def _jobs(title: str, jobs: Sequence[dict]) -> Iterator[str]:
     lines = []
     for one in jobs:
         since = f" ({tqdm.format_interval(one['seconds'])})" if one["seconds"] else ""
-        lines.append(f"  {one['job']}{since}: {one['line'] or 'nothing written yet'}")
+        line = " ".join(one["line"].split()) or "nothing written yet"
+        lines.append(f"  {one['job']}{since}: {line}")
     yield from _most(lines)
     if jobs:
-        yield f"  log: {jobs[0]['log']}"
+        yield f"  the first one's log: {jobs[0]['log']}"
 
 
 def _most(lines: Sequence[str]) -> Iterator[str]:

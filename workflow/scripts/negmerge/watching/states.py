@@ -19,7 +19,7 @@ from negmerge.planning.plan import took
 DONE, AT_WORK, FAILED, STOPPED, WAITING = "done", "at work", "failed", "stopped", "waiting"
 TAIL = 4096
 # What Python says before the line that tells what is wrong, and what our jobs say.
-TRACEBACK, ERROR = "Traceback (most recent call last)", "error: "
+TRACEBACK, ERROR = "Traceback (most recent call last):", "error: "
 # How Snakemake tells of a failed job, and of its log.
 FAILURE = re.compile(r"^Error in rule \w+.*\n(?:    .*\n)*?    log: (.+?)(?: \(check.*)?$", re.M)
 KILLED = "it ended without a word, as when it is killed"
@@ -68,7 +68,7 @@ def look(jobs: Iterable[Job]) -> Seen:
     for job in reversed(jobs):
         state = files.state(job)
         # Of a copy, what others are made from may be missing, such as data.
-        states[job] = State(DONE) if job in used and state.is_now != DONE else state
+        states[job] = State(DONE) if job in used and state.is_now == WAITING else state
         if states[job].is_now == DONE:
             used.update(job.after)
     return Seen({job: states[job] for job in jobs}, files.newest)
@@ -86,8 +86,8 @@ class _Files:
         self._records = {job: place for job, place in records.items() if place}
         logs = {job: _written(Path(job.log)) for job in jobs if job.log}
         self._written = {job: time for job, time in logs.items() if time is not None}
-        times = [*self._written.values(), *filter(None, map(_written, self._records.values()))]
-        self.newest = max(times, default=0.0)
+        self._recorded = {job: _written(place) or 0 for job, place in self._records.items()}
+        self.newest = max([*self._written.values(), *self._recorded.values()], default=0.0)
         self._making, self._failures = made_now(), _failures()
         # Snakemake's notes tell what is being made, unless this is a copy without them.
         self._is_live = bool(self._making) or any(
@@ -96,9 +96,9 @@ class _Files:
 
     def state(self, job: Job) -> State:
         """Return what became of a job, as its own files tell."""
-        if job in self._records:
-            return _done(job, self._records[job])
         began, written = self._making.get(job.outputs[0]), self._written.get(job)
+        if job in self._records and self._recorded[job] >= (began or 0):
+            return _done(job, self._records[job])
         is_old = written is None or (began is not None and written < began)
         if began is not None and is_old:
             # It has just begun, or waits for its turn on a cluster.

@@ -27,7 +27,7 @@ test: $(READY)  ## run the tests
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights
 	$(BIN)/pytest -n 0 tests/smoke
 
-test-demo: study  ## run a study, recompute its numbers by other code, and hand it on
+test-demo: study  ## run a study, recompute its numbers, and hand it on
 	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s tests/recomputation/finished_study.py
 	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s tests/handover/handed_on_study.py
 

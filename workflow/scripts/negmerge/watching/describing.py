@@ -26,7 +26,9 @@ def describe(found: dict, now: float, width: int) -> Iterator[str]:
     """
     for line in _lines(found, now):
         indent = " " * (len(line) - len(line.lstrip()) + 2)
-        yield from textwrap.wrap(line, width, subsequent_indent=indent) or [""]
+        yield from textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [
+            ""
+        ]
 
 
 def _lines(found: dict, now: float) -> Iterator[str]:

@@ -6,7 +6,6 @@ made, and when. Files that are not packed are named with their SHA-256.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -15,7 +14,7 @@ from rocrate.rocrate import ROCrate
 
 from negmerge.files import read_json
 from negmerge.handover.contents import Item
-from negmerge.handover.layout import CONFIG, RESULTS, WORKFLOW, About
+from negmerge.handover.layout import CONFIG, RESULTS, WORKFLOW, About, Packed
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
@@ -39,15 +38,6 @@ FORMATS = {
     ".yaml": "application/yaml",
 }
 NO_LICENCE = "Not stated by who packed it."
-
-
-@dataclass(frozen=True)
-class Packed:
-    """A file in an archive: its place, size and SHA-256."""
-
-    place: str
-    bytes: int
-    sha256: str
 
 
 def describe_run(
@@ -74,7 +64,7 @@ def describe_run(
     for item in items:
         if item.made and not item.is_packed:
             run.absent(item.place, item.made.sha256)
-    places = {item.made.name: item.place for item in items if item.made}
+    places = {str(item.path): item.place for item in items}
     made = [read_json(item.made.path) for item in items if item.made]
     jobs = {tuple(sorted(content["outputs"])): content for content in made}
     run.describe(sorted(jobs.values(), key=lambda job: (job["started"], job["rule"])), places)

@@ -10,6 +10,8 @@
 What the configuration calls the folder of data is called `data` in an archive.
 """
 
+from dataclasses import dataclass
+
 from pydantic import Field
 
 from negmerge.settings.recipe import FileName, Settings
@@ -36,6 +38,15 @@ class About(Settings):
     snakemake: dict[str, dict] = Field(
         description="Packed files -> what Snakemake knows of how they were made."
     )
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A file in an archive: its place, size and SHA-256."""
+
+    place: str
+    bytes: int
+    sha256: str
 
 
 def renamed(text: str, old: str, new: str) -> str:

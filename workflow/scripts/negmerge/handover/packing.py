@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +14,7 @@ from negmerge.data.mirrors import choose
 from negmerge.dependencies import library_digest
 from negmerge.errors import UserError
 from negmerge.handover.contents import Contents, Item
-from negmerge.handover.crate import Packed, describe_run
+from negmerge.handover.crate import describe_run
 from negmerge.handover.layout import (
     ABOUT,
     CONFIG,
@@ -22,6 +23,7 @@ from negmerge.handover.layout import (
     FORMAT,
     RESULTS,
     About,
+    Packed,
     renamed,
 )
 from negmerge.handover.writing import Open, writing
@@ -162,14 +164,17 @@ def _snakemake(items: list[Item], data: str) -> dict[str, dict]:
 
 
 def _commit() -> str | None:
-    """Return the commit of the workflow, if the folder is one of git's and nothing was changed."""
+    """Return the commit of the workflow, if it lies in a clone in which nothing was changed."""
     git = shutil.which("git")
     if git is None:
         return None
-    ask = [[git, "rev-parse", "HEAD"], [git, "status", "--porcelain", "--untracked-files=no"]]
-    head, changes = (subprocess.run(one, capture_output=True, text=True) for one in ask)
-    is_known = head.returncode == 0 and changes.returncode == 0 and not changes.stdout.strip()
-    return head.stdout.strip() if is_known else None
+    # The way up to the top of the clone is empty here, if this is the top.
+    ask = ("rev-parse --show-cdup HEAD", "status --porcelain --untracked-files=no")
+    top, changes = (
+        subprocess.run([git, *one.split()], capture_output=True, text=True) for one in ask
+    )
+    found = re.fullmatch(r"\n([0-9a-f]{40,64})\n", top.stdout)
+    return found[1] if found and changes.returncode == 0 and not changes.stdout else None
 
 
 def _sources(study: Study, data: str, settings: dict) -> dict[str, str]:

@@ -12,8 +12,17 @@ from tqdm import tqdm
 from negmerge.archives import BROKEN, Limits, Member, members, read_members
 from negmerge.errors import UserError
 from negmerge.files import UNWRITABLE
-from negmerge.handover.crate import Packed
-from negmerge.handover.layout import ABOUT, CONFIG, CRATE, DATA, FORMAT, RESULTS, WORKFLOW, About
+from negmerge.handover.layout import (
+    ABOUT,
+    CONFIG,
+    CRATE,
+    DATA,
+    FORMAT,
+    RESULTS,
+    WORKFLOW,
+    About,
+    Packed,
+)
 from negmerge.settings.validation import validate
 
 # Far above what a study has: what counts is the list in the archive itself.

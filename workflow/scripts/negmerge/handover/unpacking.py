@@ -63,18 +63,19 @@ def unpack(
     _require_code(archive, about, other_code)
     data = load_yaml(Path(CONFIG, "config.yaml")).get("data", DATA)
     require_writable([RESULTS, CONFIG, METADATA, data])
+    left_out = json.loads(renamed(json.dumps(about.left_out), DATA, data))
     staged = Path(RESULTS, f".{about.study}.unpacking")
     shutil.rmtree(staged, ignore_errors=True)
     try:
         opened.unpack(staged, progress)
-        replaced = _put(staged, about, data, replace)
+        replaced = _put(staged, about, left_out, data, replace)
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise unwritable(error.filename or target, error.errno) from error
         raise
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    absent = [Path(place) for place in json.loads(renamed(json.dumps(about.left_out), DATA, data))]
+    absent = [Path(place) for place in left_out]
     return {
         "study": about.study,
         "files": len(opened.files),
@@ -97,7 +98,9 @@ def _require_code(archive: Path, about: About, other_code: bool) -> None:
         )
 
 
-def _put(staged: Path, about: About, data: str, replace: bool) -> list[str]:
+def _put(
+    staged: Path, about: About, left_out: dict[str, str], data: str, replace: bool
+) -> list[str]:
     """Move unpacked files to their places; after an error all is as before."""
     _rename_data(staged, about, data)
     with ExitStack() as undo:
@@ -105,7 +108,6 @@ def _put(staged: Path, about: About, data: str, replace: bool) -> list[str]:
         _require_sources(about, data)
         _put_data(staged, data, undo)
         _put_snakemake(about, data, undo)
-        left_out = json.loads(renamed(json.dumps(about.left_out), DATA, data))
         made = staged / RESULTS / about.study
         write_json(made / LEFT_OUT, left_out)
         _touch(made.rglob("*"))

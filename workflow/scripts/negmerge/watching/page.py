@@ -35,7 +35,7 @@ def page(found: dict, now: float, refresh: float) -> str:
         written=clock(now),
         refresh=max(1, round(refresh)),
         pace=list(pace_lines(found)),
-        lists=[(title, key, found[key]) for key, title in LISTS.items()],
+        titles=LISTS,
         columns=columns,
         rows=rows,
     )

@@ -115,7 +115,6 @@ def test_a_setting_that_is_changed_afterwards_makes_anew_what_follows_from_it(ar
 def test_with_weights_and_images_the_study_goes_on(finished, clone, tmp_path):
     whole = pack(finished.folder, tmp_path / "whole.zip", "--weights", "--images")
     assert main(["unpack", str(whole)]) == 0
-    clone.edit("config/studies/tiny.yaml", "rows: {uniform: Uniform, negmerge", "rows: {negmerge")
     clone.edit(
         "config/studies/tiny.yaml", "{pretrained: {}, task", "{pretrained: {}, magmax: {}, task"
     )

@@ -66,6 +66,19 @@ class Golden:
         return [self.state(name) for name in sorted(names)]
 
 
+@pytest.fixture
+def torch_settings():
+    """Bring back what jobs set for the whole process: threads, determinism, precision."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_deterministic_debug_mode("default")
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+
+
 @pytest.fixture(scope="session")
 def golden():
     return Golden

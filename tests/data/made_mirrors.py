@@ -61,11 +61,17 @@ def _dtd(made):
     return {"images": tar(members, "w")}
 
 
+def _svhn(made):
+    members = {f"svhn/{split}_32x32.mat": content for split, content in made.files.items()}
+    return {"images": tar(members, "w")}
+
+
 ARCHIVES = {
     "sun397": _sun397,
     "cars": _cars,
     "resisc45": _resisc45,
     "eurosat": _eurosat,
+    "svhn": _svhn,
     "gtsrb": _gtsrb,
     "dtd": _dtd,
 }

@@ -13,13 +13,7 @@ def prepare(gpu=0, threads=1, torch_threads=1, **params):
     return compute.prepare(SimpleNamespace(params=params, threads=threads, resources={"gpu": gpu}))
 
 
-@pytest.fixture(autouse=True)
-def _restore():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-    torch.utils.deterministic.fill_uninitialized_memory = True
+pytestmark = pytest.mark.usefixtures("torch_settings")
 
 
 def test_threads_seed_and_determinism_are_set():

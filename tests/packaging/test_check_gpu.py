@@ -20,13 +20,7 @@ from negmerge.settings.study import load_study
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def _restore():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_deterministic_debug_mode("default")
-    torch.utils.deterministic.fill_uninitialized_memory = True
+pytestmark = pytest.mark.usefixtures("torch_settings")
 
 
 def cells(part):

@@ -19,13 +19,7 @@ def network():
 IMAGES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(autouse=True)
-def _restore():
-    yield
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    torch.set_deterministic_debug_mode("default")
+pytestmark = pytest.mark.usefixtures("torch_settings")
 
 
 def test_by_default_a_network_stays_as_it_is():
@@ -87,7 +81,6 @@ def test_a_compiler_knows_that_a_job_is_deterministic(monkeypatch):
     tuned(network(), Compute())
     assert told == []
     tuned(network(), Compute(compile=True))
-    torch.set_deterministic_debug_mode("default")
     assert told == [((True,), {"warn_only": False})]
 
 
@@ -106,7 +99,6 @@ def test_a_job_starts_without_tf32():
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     params = SimpleNamespace(torch_threads=torch.get_num_threads(), get={"seed": 0}.get)
     compute.prepare(SimpleNamespace(params=params, threads=1, resources={"gpu": 0}))
-    torch.use_deterministic_algorithms(False)
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
 

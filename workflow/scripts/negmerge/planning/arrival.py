@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from negmerge.data.mirrors import choose, prepared_from
@@ -12,6 +12,7 @@ from negmerge.settings.datasets import ORIGINAL
 from negmerge.settings.downloads import Download
 from negmerge.settings.study import load_study
 from negmerge.settings.yaml12 import load_yaml
+from negmerge.text_table import aligned
 
 HERE, MADE = "files here", "made here"
 
@@ -108,7 +109,7 @@ def describe(found: Mapping) -> Iterator[str]:
         size = f"{one['bytes'] / 1e9:.3g}" if one["bytes"] else "?"
         there = f"{int(one['present'])} of 1"
         rows.append([one["model"], one["repository"] or "its package", "no", size, there, "", ""])
-    yield from _aligned(rows)
+    yield from aligned(rows, left=len(rows[0]))
     yield ""
     total = sum(one["bytes"] or 0 for part in ("sets", "weights") for one in found[part])
     unknown = [f"{one['name']}/{file}" for one in found["sets"] for file in one["unknown"]]
@@ -124,9 +125,3 @@ def describe(found: Mapping) -> Iterator[str]:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(map(str.ljust, row, widths)).rstrip()

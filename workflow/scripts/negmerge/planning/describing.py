@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator, Sequence
 
+from negmerge.text_table import aligned
+
 UNITS = {"gpu": "GPU h", "cpu": "CPU h"}
 
 
@@ -105,11 +107,3 @@ def number(value: float) -> str:
     if value < 0.01:
         return "< 0.01"
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Align columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]
-        yield "  ".join(cells).rstrip()

@@ -4,9 +4,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
-GAP = "  "
-# However narrow the terminal is, names keep so many characters.
-NARROWEST = 20
+from negmerge.text_table import aligned
 
 
 def describe(report: Mapping) -> Iterator[str]:
@@ -23,7 +21,7 @@ def describe(report: Mapping) -> Iterator[str]:
 
 
 def _parts(title: str, rows: Mapping[str, Mapping], chance: float) -> Iterator[str]:
-    yield from _table(
+    yield from aligned(
         [
             [title, "numbers", "agree", "x chance", "zeros", "cosine"],
             *(
@@ -37,13 +35,14 @@ def _parts(title: str, rows: Mapping[str, Mapping], chance: float) -> Iterator[s
                 ]
                 for name, row in rows.items()
             ),
-        ]
+        ],
+        room=shutil.get_terminal_size().columns,
     )
 
 
 def _members(members: Sequence[Mapping]) -> Iterator[str]:
     names = _without_what_all_have([member["name"] for member in members])
-    yield from _table(
+    yield from aligned(
         [
             ["member", "norm", "cosine", "lowest", ""],
             *(
@@ -56,7 +55,8 @@ def _members(members: Sequence[Mapping]) -> Iterator[str]:
                 ]
                 for number, (name, member) in enumerate(zip(names, members, strict=True), start=1)
             ),
-        ]
+        ],
+        room=shutil.get_terminal_size().columns,
     )
 
 
@@ -80,21 +80,6 @@ def _summary(report: Mapping) -> Iterator[str]:
                 f"member {number} does not seem to be of this pool: its mean cosine to the others "
                 f"is {member['cosine']:.4f}"
             )
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield rows of cells as lines: the first cell to the left, numbers to the right."""
-    columns = list(zip(*rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    rest = sum(len(GAP) + width for width in widths[1:])
-    widths[0] = min(widths[0], max(shutil.get_terminal_size().columns - rest, NARROWEST))
-    for first, *cells in rows:
-        numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-        yield GAP.join([_shortened(first, widths[0]), *numbers]).rstrip()
-
-
-def _shortened(name: str, width: int) -> str:
-    return name.ljust(width) if len(name) <= width else f"…{name[len(name) - width + 1 :]}"
 
 
 def _without_what_all_have(names: Sequence[str]) -> list[str]:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from tqdm import tqdm
 
-from negmerge.planning.describing import UNITS, aligned, number
+from negmerge.planning.describing import UNITS, number
+from negmerge.text_table import aligned
 from negmerge.watching.states import AT_WORK, DONE, FAILED, STOPPED
 
 # Lists of jobs that are not done.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from PIL import Image
 
+from negmerge.archives import Limits, read_file
 from negmerge.data.matlab import read_variables
 from negmerge.errors import UserError
 
@@ -14,7 +15,8 @@ ZERO = 10  # how the files label the digit 0
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
     """Read a file for each split that the row counts, in its order."""
     for split in row["splits"]:
-        pixels, labels = read_variables(files[split], ["X", "y"], files[split])
+        content = read_file(files[split], Limits.of(row))
+        pixels, labels = read_variables(content, ["X", "y"], files[split])
         if pixels.dtype != np.uint8 or pixels.shape != (32, 32, 3, labels.size):
             raise UserError(
                 f"{files[split]}: X is {pixels.dtype} {pixels.shape}, expected uint8 (32, 32, 3, "

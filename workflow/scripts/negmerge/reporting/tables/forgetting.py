@@ -2,20 +2,19 @@
 
 from dataclasses import replace
 
-from negmerge.reporting.kinds import TableKind
 from negmerge.reporting.metrics import GAP_AND_PARTS
 from negmerge.reporting.tables.gap import (
     FURTHER_ATTACKS,
     RELEARN,
+    OfClassifiers,
     measure_notes,
-    with_forgotten_classes,
 )
 
 # Of what is forgotten, neither the lowest accuracy nor the most successful attack is best.
 BETTER = {"retain": "higher", "test": "higher"}
 
 
-class Forgetting(TableKind):
+class Forgetting(OfClassifiers):
     """Scores of classifiers by themselves."""
 
     caption = (
@@ -26,17 +25,10 @@ class Forgetting(TableKind):
         "of the subtracted vector, or the setting of a method that trains. Marks at a value say "
         "what its choice leaves open; the Markdown file beside this one explains them."
     )
-    scenarios = ("classifier",)
     metrics = tuple(
         replace(metric, better=BETTER.get(metric.name, ""))
         for metric in (*GAP_AND_PARTS[:-1], RELEARN, *FURTHER_ATTACKS)
     )
-    shows_choice = True
-    shows_data = True
-
-    def metrics_of(self, measured):
-        """List what a column measures, with forgotten classes where there are any."""
-        return with_forgotten_classes(self.metrics, measured)
 
     def notes(self, table, cells):
         """Describe what is missing without Retrain, and what each column measures."""

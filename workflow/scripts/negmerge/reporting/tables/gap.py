@@ -77,7 +77,19 @@ def with_forgotten_classes(
     return (*metrics[:behind], own, *metrics[behind:])
 
 
-class Gap(TableKind):
+class OfClassifiers(TableKind):
+    """What all tables of the scores of classifiers share."""
+
+    scenarios = ("classifier",)
+    shows_choice = True
+    shows_data = True
+
+    def metrics_of(self, measured):
+        """List what a column measures, with forgotten classes where there are any."""
+        return with_forgotten_classes(self.metrics, measured)
+
+
+class Gap(OfClassifiers):
     """Scores of classifiers, best where they are closest to Retrain's."""
 
     caption = (
@@ -90,7 +102,6 @@ class Gap(TableKind):
         "the setting of a method that trains. Marks at a value say what its choice leaves open; "
         "the Markdown file beside this one explains them."
     )
-    scenarios = ("classifier",)
     needs = (RETRAIN,)
     metrics = (
         *GAP_AND_PARTS,
@@ -101,12 +112,6 @@ class Gap(TableKind):
         ),
         *FURTHER_ATTACKS,
     )  # fmt: skip
-    shows_choice = True
-    shows_data = True
-
-    def metrics_of(self, measured):
-        """List what a column measures, with forgotten classes where there are any."""
-        return with_forgotten_classes(self.metrics, measured)
 
     def notes(self, table, cells):
         """Describe what each column measures, and how coefficients were chosen."""

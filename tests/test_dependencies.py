@@ -159,6 +159,8 @@ ORDER = (
         "jobs",
         "planning",
         "reporting",
+        "handover",
+        "watching",
         "standalone",
         "commands",
         "cli",

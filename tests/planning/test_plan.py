@@ -155,7 +155,8 @@ def test_a_plan_says_what_took_how_long_and_what_may_go(plan, dropped):
 
 def job(name, seconds, *after, threads=1):
     """A job that makes a file of its name."""
-    return Job(name, {}, threads, (name,), True, seconds, 1, 0, False, False, None, None, after)
+    rest = {"by_hand": None, "log": None, "benchmark": None, "after": after}
+    return Job(name, {}, threads, (name,), True, seconds, 1, 0, False, False, **rest)
 
 
 def test_the_longest_chain_follows_the_files():

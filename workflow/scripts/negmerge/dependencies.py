@@ -57,6 +57,16 @@ def code_digest(files: Sequence[Path], package: Path) -> str:
 
 
 @cache
+def library_digest(package: Path) -> str:
+    """Return the SHA-256 of all Python files of a package; not the ends of last lines."""
+    found = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        content = hashlib.sha256(path.read_bytes().rstrip(b"\n")).hexdigest()
+        found.update(f"{path.relative_to(package).as_posix()} {content}\n".encode())
+    return found.hexdigest()
+
+
+@cache
 def imported(file: Path, package: Path) -> tuple[Path, ...]:
     """List the files of a package that one file imports itself, as `import_closure` does."""
     names = set()

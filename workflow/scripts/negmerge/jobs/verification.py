@@ -8,14 +8,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from negmerge.errors import UserError
-from negmerge.files import read_json_records, sha256
+from negmerge.files import read_json, read_json_records, sha256
 from negmerge.jobs.provenance import FOLDER, Record, place_of_record, read_record
 
+# In the folder of a study that was unpacked: the files that its archive lacks -> their SHA-256.
+LEFT_OUT = ".left-out.json"
 # Folders of a study whose files no script makes, but Snakemake, or that say how a job went.
 UNRECORDED = (FOLDER, "benchmarks", "logs")
 
 
-class _Misfit(Exception):
+class Misfit(Exception):
     """A file that does not fit.
 
     Args:
@@ -40,8 +42,9 @@ def verify(folder: str | Path, *, progress: bool = False) -> dict:
 
     Returns:
         `study`, the folder; `fits`; `files` and `bytes` that were read; `dropped`, how many files
-        are gone since no job needs them any more; and `finding`, None or the first thing that does
-        not fit: `file`, `problem` and `command`, what to do in the folder in which Snakemake runs.
+        are gone since no job needs them any more, or were left out of an archive; and `finding`,
+        None or the first thing that does not fit: `file`, `problem` and `command`, what to do in
+        the folder in which Snakemake runs.
 
     Raises:
         UserError: there is no such folder, or it has no records.
@@ -50,7 +53,7 @@ def verify(folder: str | Path, *, progress: bool = False) -> dict:
     places = sorted((folder / FOLDER).rglob("*.json"))
     if not places:
         raise UserError(f"{folder}: no records in {folder / FOLDER}, so there is nothing to verify")
-    chain = _Chain(folder, places)
+    chain = Chain(folder, places)
     misfit = None
     try:
         records = chain.ordered(places)
@@ -62,7 +65,7 @@ def verify(folder: str | Path, *, progress: bool = False) -> dict:
                 chain.check(record)
                 bar.update(record.bytes)
         chain.require_records()
-    except _Misfit as error:
+    except Misfit as error:
         command = chain.command(error.remake)
         misfit = {"file": error.file, "problem": error.problem, "command": command}
     return {
@@ -81,14 +84,14 @@ def describe(report: dict) -> Iterator[str]:
         size, dropped = f"{report['bytes'] / 1e6:,.1f} MB", report["dropped"]
         yield f"{report['study']}: all fits, {report['files']} files, {size}"
         if dropped:
-            yield f"checkpoints that are gone, since no job needs them any more: {dropped}"
+            yield f"files that are gone, needed by no job or left out of an archive: {dropped}"
     else:
         finding = report["finding"]
         yield f"{finding['file']}: {finding['problem']}"
         yield f"to go on: {finding['command']}"
 
 
-class _Chain:
+class Chain:
     """Files and their records, by the names that jobs gave them.
 
     Args:
@@ -103,6 +106,8 @@ class _Chain:
         self._folder = folder
         self._records: dict[str, Record] = {}
         self._root = _root(places)
+        known = folder / LEFT_OUT
+        self._left_out = read_json(known) if known.is_file() else {}
 
     def path(self, name: str) -> Path:
         """Return the place of a file, or of a record, by its name in records."""
@@ -132,18 +137,19 @@ class _Chain:
         for name, facts in record.inputs.items():
             self._check_input(record, name, facts["sha256"])
         path = self.path(record.name)
-        if self._drops and record.intermediate and not path.exists():
+        is_gone = self._drops and record.intermediate
+        if (is_gone or self._left_out.get(record.name) == record.sha256) and not path.exists():
             self.dropped += 1
             return
         if not path.is_file():
             place = self._name(record.path)
-            raise _Misfit(record.name, f"it is missing, but has a record, {place}")
+            raise Misfit(record.name, f"it is missing, but has a record, {place}")
         if path.stat().st_size != record.bytes:
             size = path.stat().st_size
-            raise _Misfit(record.name, f"{size} bytes, its record says {record.bytes}")
+            raise Misfit(record.name, f"{size} bytes, its record says {record.bytes}")
         if self._hash(path) != record.sha256:
             found = self._hash(path)
-            raise _Misfit(record.name, f"sha256 {found}, its record says {record.sha256}")
+            raise Misfit(record.name, f"sha256 {found}, its record says {record.sha256}")
         if path.parent.name == "scores":
             self._check_score(record)
 
@@ -174,7 +180,7 @@ class _Chain:
         try:
             return read_record(place)
         except UserError as error:
-            raise _Misfit(name, f"its record cannot be read: {error}") from error
+            raise Misfit(name, f"its record cannot be read: {error}") from error
 
     def _name(self, path: Path) -> str:
         """Return the name that a file has in records."""
@@ -188,10 +194,10 @@ class _Chain:
         made = self._records.get(name)
         if made is None and not self.path(name).is_file():
             problem = f"it is missing, but {record.name} was made from it; put it back"
-            raise _Misfit(name, problem, remake=record.name)
+            raise Misfit(name, problem, remake=record.name)
         found = made.sha256 if made else self._hash(self.path(name))
         if found != expected:
-            raise _Misfit(
+            raise Misfit(
                 record.name, f"made from another {name} than is there now, sha256 {expected}"
             )
 
@@ -203,7 +209,7 @@ class _Chain:
             if {
                 one for part in parts for one in ([part] if isinstance(part, str) else part)
             } != used:
-                raise _Misfit(record.name, "its made_from is not what its record says")
+                raise Misfit(record.name, "its made_from is not what its record says")
 
     def _hash(self, path: Path) -> str:
         if path not in self.hashes:
@@ -241,6 +247,6 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))
 
 
-def _no_record(name: str, record: str) -> _Misfit:
+def _no_record(name: str, record: str) -> Misfit:
     problem = f"its record is missing, {record}; if no rule makes this file, delete it"
-    return _Misfit(name, problem)
+    return Misfit(name, problem)

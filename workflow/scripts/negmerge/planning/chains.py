@@ -2,22 +2,29 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from itertools import count
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from negmerge.planning.jobs import Job
 
 
-def longest_chain(jobs: Iterable[Job]) -> list[Job]:
-    """Return the chain of jobs that takes longest, however many machines there are."""
+def longest_chain(
+    jobs: Iterable[Job], seconds: Callable[[Job], float] = attrgetter("estimate_s")
+) -> list[Job]:
+    """Return the chain of jobs that takes longest, however many machines there are.
+
+    Args:
+        jobs: the jobs.
+        seconds: how long each takes.
+    """
 
     @cache
     def ending_with(job: Job) -> tuple[float, tuple[Job, ...]]:
         before = [ending_with(earlier) for earlier in job.after if earlier in wanted]
-        seconds, chain = max(before, default=(0, ()), key=itemgetter(0))
-        return seconds + job.estimate_s, (*chain, job)
+        earlier, chain = max(before, default=(0, ()), key=itemgetter(0))
+        return earlier + seconds(job), (*chain, job)
 
     wanted = dict.fromkeys(jobs)
     return list(max(map(ending_with, wanted), default=(0, ()), key=itemgetter(0))[1])

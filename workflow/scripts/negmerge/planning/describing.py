@@ -19,28 +19,28 @@ def describe(plan: dict) -> Iterator[str]:
     for device, rates in plan["measured"].items():
         yield f"Measured here, on {device}, in place of what it says of networks:"
         for name, rate in rates.items():
-            speed = f"{_number(rate['train'])} images a second in training"
-            yield f"  {name}: {speed}, {_number(rate['evaluate'])} in evaluation"
+            speed = f"{number(rate['train'])} images a second in training"
+            yield f"  {name}: {speed}, {number(rate['evaluate'])} in evaluation"
     yield ""
     rows = [["step", "jobs", "to do", "hours", "", "limits", "longest", "GB"]]
     for step in plan["steps"]:
         hours = step["hours"]
-        row = [step["rule"], f"{step['jobs']:,}", f"{step['to_do']:,}", _number(hours["estimate"])]
-        row += [UNITS[step["unit"]], _number(hours["at_most"]), _number(step["longest_limit"])]
-        rows.append([*row, _number(step["gigabytes"])])
+        row = [step["rule"], f"{step['jobs']:,}", f"{step['to_do']:,}", number(hours["estimate"])]
+        row += [UNITS[step["unit"]], number(hours["at_most"]), number(step["longest_limit"])]
+        rows.append([*row, number(step["gigabytes"])])
     yield from aligned(rows)
     yield ""
     for unit, name in UNITS.items():
         if plan["hours"][unit]["estimate"]:
             yield f"{name} to do: {_both(plan['hours'][unit])}"
     for cores, hours in plan["cores"].items():
-        yield f"On {cores} cores together: {_number(hours)} h"
+        yield f"On {cores} cores together: {number(hours)} h"
     chain = plan["chain"]
     if chain["jobs"]:
         yield f"Longest chain, with a machine for every job: {_both(chain['hours'])}:"
         yield f"  {' -> '.join(chain['jobs'])}"
     if plan["done"]["jobs"]:
-        yield f"Took so far: {_number(plan['done']['hours'])} h for {plan['done']['jobs']:,} jobs"
+        yield f"Took so far: {number(plan['done']['hours'])} h for {plan['done']['jobs']:,} jobs"
     yield from _sizes(plan)
     if not plan["cores"]:
         yield from _machines(plan["machines"])
@@ -53,8 +53,8 @@ def _machines(machines: Sequence[dict]) -> Iterator[str]:
     yield "All jobs one after the other on one machine, in hours:"
     rows = [["machine", "float32", "compute: fast"]]
     for one in machines:
-        fast = "-" if one["fast"] is None else _number(one["fast"])
-        rows.append([one["title"], _number(one["hours"]), fast])
+        fast = "-" if one["fast"] is None else number(one["fast"])
+        rows.append([one["title"], number(one["hours"]), fast])
     yield from aligned(rows)
 
 
@@ -67,27 +67,27 @@ def _exhibits(plan: dict) -> Iterator[str]:
     yield "Each table and figure by itself, and what most of its hours are spent on:"
     rows = [["name", "jobs", unit, "binds", "fast", "binds", "GB to fetch", "to write"]]
     for one in plan["exhibits"]:
-        row = [one["name"], f"{one['jobs']:,}", _number(one["hours"]), one["binds"]]
+        row = [one["name"], f"{one['jobs']:,}", number(one["hours"]), one["binds"]]
         fast = one["fast_hours"] is not None
-        row += [_number(one["fast_hours"]), one["fast_binds"]] if fast else ["-", "-"]
-        rows.append([*row, _number(one["fetch"]), _number(one["write"])])
+        row += [number(one["fast_hours"]), one["fast_binds"]] if fast else ["-", "-"]
+        rows.append([*row, number(one["fetch"]), number(one["write"])])
     yield from aligned(rows)
 
 
 def _sizes(plan: dict) -> Iterator[str]:
     disk, fetch = plan["disk"], plan["fetch"]
-    line = f"Disk: {_number(disk['gigabytes'])} GB to write"
+    line = f"Disk: {number(disk['gigabytes'])} GB to write"
     if disk["dropped"]:
         line += (
-            f", of which {_number(disk['dropped'])} GB are deleted as soon as no job needs them "
+            f", of which {number(disk['dropped'])} GB are deleted as soon as no job needs them "
             "(`checkpoints: needed`)"
         )
     yield line
     if fetch:
-        yield f"To fetch: {len(fetch)} files, {_number(sum(fetch.values()))} GB"
+        yield f"To fetch: {len(fetch)} files, {number(sum(fetch.values()))} GB"
     for folder in dict.fromkeys(map(os.path.dirname, fetch)):
         sizes = [size for place, size in fetch.items() if os.path.dirname(place) == folder]
-        yield f"  {folder}: {len(sizes)} files, {_number(sum(sizes))} GB"
+        yield f"  {folder}: {len(sizes)} files, {number(sum(sizes))} GB"
     for place, how in plan["by_hand"].items():
         yield f"by hand: {place}: {how}"
     if plan["missing"]:
@@ -97,10 +97,10 @@ def _sizes(plan: dict) -> Iterator[str]:
 
 
 def _both(hours: dict) -> str:
-    return f"{_number(hours['estimate'])}, limits {_number(hours['at_most'])}"
+    return f"{number(hours['estimate'])}, limits {number(hours['at_most'])}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Show two or three digits: no estimate has more."""
     if value >= 100 or value == 0:
         return f"{value:,.0f}"

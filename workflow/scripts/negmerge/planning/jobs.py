@@ -31,6 +31,7 @@ class Job:
         gpu: whether it holds a GPU.
         drops: whether its files are deleted as soon as no job needs them.
         by_hand: how a person gets its file; None if the workflow makes it.
+        log: where it writes what it does; None if nowhere.
         benchmark: where Snakemake notes what it took; None if nowhere.
         after: the jobs whose files it reads.
     """
@@ -46,6 +47,7 @@ class Job:
     gpu: bool
     drops: bool
     by_hand: str | None
+    log: str | None
     benchmark: str | None
     after: "tuple[Job, ...]"
 
@@ -85,14 +87,23 @@ def list_jobs(files: list[str], config: Mapping[str, object] | None = None) -> l
     Raises:
         UserError: what Snakemake, or a rule of the workflow, says is wrong.
     """
+    return read_jobs(list_rows(files, config))
+
+
+def list_rows(files: list[str], config: Mapping[str, object] | None = None) -> list[dict]:
+    """List jobs as `list_jobs` does, each as JSON values."""
     command = [sys.executable, "-P", str(LISTING), json.dumps(config or {}), *files]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.splitlines() or ["Snakemake failed and did not say why"])[-1]
         raise UserError(last.removeprefix("error: "))
+    return json.loads(done.stdout)
+
+
+def read_jobs(rows: Iterable[dict]) -> list[Job]:
+    """Make jobs of what `listing.py` prints."""
     found: list[Job] = []
-    for row in json.loads(done.stdout):
-        row["outputs"] = tuple(row["outputs"])
-        row["after"] = tuple(found[number] for number in row["after"])
-        found.append(Job(**row))
+    for row in rows:
+        after = tuple(found[number] for number in row["after"])
+        found.append(Job(**row | {"outputs": tuple(row["outputs"]), "after": after}))
     return found

@@ -59,6 +59,7 @@ def _read(dag) -> list[dict]:
                     "gpu": bool(job.resources.get("gpu")),
                     "drops": any(file.flags.get("temp") for file in job.output),
                     "by_hand": (job.params.get("file") or {}).get("manual"),
+                    "log": str(job.log[0]) if job.log else None,
                     "benchmark": str(job.benchmark) if job.benchmark else None,
                     "after": after,
                 }

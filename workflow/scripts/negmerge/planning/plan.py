@@ -194,13 +194,18 @@ def _hours(jobs: Sequence[Job]) -> dict[str, float]:
     }
 
 
+def took(job: Job) -> float | None:
+    """Return the seconds that a job took, as Snakemake noted them; None: not known."""
+    try:
+        with open(job.benchmark or "", newline="") as stream:
+            return sum(float(row["s"]) for row in csv.DictReader(stream, delimiter="\t"))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def _done(jobs: Iterable[Job]) -> dict[str, float]:
-    """Add up what jobs took that have run, from Snakemake's benchmark files."""
-    seconds = []
-    for place in (Path(job.benchmark) for job in jobs if job.benchmark):
-        if place.is_file():
-            with open(place, newline="") as stream:
-                seconds += [float(row["s"]) for row in csv.DictReader(stream, delimiter="\t")]
+    """Add up what jobs took that have run."""
+    seconds = [one for one in map(took, jobs) if one is not None]
     return {"jobs": len(seconds), "hours": sum(seconds) / 3600}
 
 

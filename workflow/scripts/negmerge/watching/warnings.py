@@ -1,0 +1,57 @@
+"""What a person should look at while a study runs: choices at the end of a grid, and divergence."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from negmerge.errors import UserError
+from negmerge.planning.jobs import Job
+from negmerge.reporting.marks import MARKS
+from negmerge.reporting.records import read_records
+from negmerge.selection.points import read_points
+
+ENDS = ("upper_end", "lower_end")
+DIVERGED = "diverged"
+MEANS = {end: MARKS[end].text for end in ENDS} | {
+    DIVERGED: "its numbers became NaN or infinite in training, so it was not chosen."
+}
+
+
+def warnings(done: Iterable[Job]) -> list[dict]:
+    """List what to look at, from the choices and sweeps of jobs that are done.
+
+    Returns:
+        For each thing to look at `about`, its name; `means`, what it means; and `cells`, where:
+        `experiment/task/method`, and the setting. A file that is missing, as in a copy, tells
+        nothing.
+    """
+    cells: dict[str, list[str]] = {about: [] for about in MEANS}
+    for path in (Path(output) for job in done for output in job.outputs):
+        with suppress(UserError):
+            if path.parent.name == "selected":
+                for about, cell in _ends_of_grids(path):
+                    cells[about].append(cell)
+            elif path.parent.name == "sweeps":
+                cells[DIVERGED] += _diverged(path)
+    return [
+        {"about": about.replace("_", " "), "means": MEANS[about], "cells": found}
+        for about, found in cells.items()
+        if found
+    ]
+
+
+def _ends_of_grids(path: Path) -> Iterator[tuple[str, str]]:
+    for choice in read_records(path):
+        place = f"{choice['experiment']}/{choice['task']}/{choice['method']}"
+        for end in ENDS:
+            if MARKS[end].applies(choice):
+                chosen = f"{choice['vector']} at {choice['coefficient']:.10g}"
+                yield end, f"{place}: {chosen} (rule {choice['rule']})"
+
+
+def _diverged(path: Path) -> Iterator[str]:
+    """Yield the models of a sweep that have no measures."""
+    experiment, task, _, _ = path.parts[-4:]
+    for point in read_points(path):
+        if not point.accuracy:
+            yield f"{experiment}/{task}/{path.stem}: {point.vector}"

@@ -1,9 +1,5 @@
 """Fine-tune the base on what it should forget, by the recipe of one point; subtract the base."""
 
-from torch.nn import functional
-
-from negmerge.data.loading import TrainingBatches
-from negmerge.evaluation.accuracy import predict
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
@@ -22,16 +18,13 @@ with job(snakemake) as provenance:
     network = scenario.network(base, inputs.base)
     freeze(network, params.freeze)
     forget = scenario.role("forget", "train")
-    transform = scenario.training_transform(recipe.augmentation)
-    batches = TrainingBatches(forget.items, transform, recipe, params.seed, loaders=loaders)
+    batches = forget.training_batches(recipe, params.seed, loaders)
     saved = SavedState.of_job(snakemake, provenance.made_from)
     fit(
         network,
         batches,
         len(batches),
-        lambda images, labels: functional.cross_entropy(
-            predict(network, forget.head, images), labels, label_smoothing=recipe.label_smoothing
-        ),
+        forget.objective.loss(network, recipe.label_smoothing),
         recipe,
         device,
         seed=params.seed,

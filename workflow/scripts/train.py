@@ -1,8 +1,5 @@
 """Train a classifier from scratch: the original on all its images, Retrain on the retain set."""
 
-from torch.nn import functional
-
-from negmerge.data.loading import TrainingBatches
 from negmerge.devices import tuned
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
@@ -25,17 +22,14 @@ with job(snakemake) as provenance:
     weights = weights_file(record) if record else None
     model = build_classifier(params.scenario["model"], params.scenario["classes"], weights)
     model = tuned(model.to(device), settings)
-    items = scenario.role(params.role, "train").items
-    transform = scenario.training_transform(recipe.augmentation)
-    batches = TrainingBatches(items, transform, recipe, params.seed, loaders=loaders)
+    role = scenario.role(params.role, "train")
+    batches = role.training_batches(recipe, params.seed, loaders)
     saved = SavedState.of_job(snakemake, provenance.made_from)
     fit(
         model,
         batches,
         len(batches),
-        lambda images, labels: functional.cross_entropy(
-            model(images), labels, label_smoothing=recipe.label_smoothing
-        ),
+        role.objective.loss(model, recipe.label_smoothing),
         recipe,
         device,
         seed=params.seed,

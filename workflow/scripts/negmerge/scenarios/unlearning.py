@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from negmerge.data.loading import Epochs, evaluation_batches
 from negmerge.scenarios.scenario import Scenario
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning.registry import Data, Method, recipe_for
@@ -40,15 +39,13 @@ def unlearn(
     """
     checked = method.check(method.title, options)
     recipe = recipe_for(recipe, checked)
-    forget, retain = (scenario.role(name, "train").items for name in ("forget", "retain"))
-    transform = scenario.training_transform(recipe.augmentation)
-    plain = scenario.evaluation_transform()
+    forget, retain = (scenario.role(name, "train") for name in ("forget", "retain"))
     data = Data(
-        forget=Epochs(forget, transform, recipe, seed, loaders=loaders),
-        retain=Epochs(retain, transform, recipe, seed, loaders=loaders),
-        forget_in_order=evaluation_batches(forget, plain, recipe.batch_size),
-        retain_in_order=evaluation_batches(retain, plain, recipe.batch_size),
-        retain_augmented=Epochs(retain, transform, recipe, seed, in_order=True, loaders=loaders),
+        forget=forget.epochs(recipe, seed, loaders=loaders),
+        retain=retain.epochs(recipe, seed, loaders=loaders),
+        forget_in_order=forget.batches(recipe.batch_size),
+        retain_in_order=retain.batches(recipe.batch_size),
+        retain_augmented=retain.epochs(recipe, seed, in_order=True, loaders=loaders),
         classes=classes,
         seed=seed,
     )

@@ -84,3 +84,8 @@ rule prepare:
         "prepare: {wildcards.dataset}"
     script:
         "../workflow/scripts/prepare.py"
+
+
+use rule prepare as prepare_questions with:
+    output:
+        questions="<data>/{dataset}/questions.jsonl",

@@ -6,8 +6,16 @@ def shipped(path):
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+# The one file in which a data set is prepared, by what it holds.
+PREPARED = {"images": "images.safetensors", "questions": "questions.jsonl"}
+
+
+def prepared(what, name):
+    return f"{config['data']}/{name}/{PREPARED[what]}"
+
+
 def images(name):
-    return f"{config['data']}/{name}/images.safetensors"
+    return prepared("images", name)
 
 
 @checked
@@ -29,6 +37,25 @@ def base(wildcards):
 
 
 @checked
+def start(wildcards):
+    """Where fine-tuning starts."""
+    folder = f"results/{wildcards.study}/{wildcards.experiment}"
+    return f"{folder}/{experiment(wildcards).start_place}".format(**wildcards)
+
+
+@checked
+def training(wildcards):
+    return experiment(wildcards).training(wildcards.trained)
+
+
+@checked
+def start_of_training(wildcards):
+    """Where the training of Original or Retrain starts, if not with random weights."""
+    place = training(wildcards).start
+    return f"results/{wildcards.study}/{wildcards.experiment}/{place}" if place else []
+
+
+@checked
 def untouched(wildcards):
     folder = f"results/{wildcards.study}/{wildcards.experiment}"
     return [f"{folder}/{place}" for place in experiment(wildcards).UNTOUCHED]
@@ -43,7 +70,7 @@ def role_inputs(*roles):
         folder = f"results/{wildcards.study}/{wildcards.experiment}"
         found = chosen.inputs(wildcards.task, roles or chosen.ROLES)
         return {
-            name: images(what) if kind == "images" else f"{folder}/{what}"
+            name: prepared(kind, what) if kind in PREPARED else f"{folder}/{what}"
             for name, (kind, what) in found.items()
         }
 

@@ -68,9 +68,9 @@ def head(case: Case) -> Work:
 
 
 def train(case: Case) -> Work:
-    """Train a classifier on all images, or on those to retain."""
-    role = "original" if case.wildcards["trained"] == "original" else "retain"
-    images = case.experiment.train.epochs * case.counts[role]["train"]
+    """Train a model on all that it is taught, or on what it should retain."""
+    training = case.experiment.training(case.wildcards["trained"])
+    images = training.recipe.epochs * case.counts[training.role]["train"]
     return case.work(trained=images, written=case.state)
 
 

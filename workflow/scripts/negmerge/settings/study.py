@@ -63,7 +63,7 @@ class Study(Extension):
             for one in map(self.experiments.__getitem__, column.experiments):
                 for task in column.tasks or one.task_names:
                     used = one.inputs(task, one.ROLES).values()
-                    found |= {name for kind, name in used if kind == "images"}
+                    found |= {name for kind, name in used if kind != "place"}
         return sorted(found)
 
     def seed_of(self, experiment: str, level: str = "") -> int:

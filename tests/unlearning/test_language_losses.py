@@ -1,5 +1,7 @@
 """The losses of methods for language models, against numpy written from their formulas."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Categorical, kl_divergence
 
+from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.unlearning.methods.ceu import without_the_token
 from negmerge.unlearning.methods.idk_dpo import preference
 from negmerge.unlearning.methods.kl import divergence
@@ -14,14 +17,7 @@ from negmerge.unlearning.methods.npo import negative_preference
 from negmerge.unlearning.methods.rmu import direction, distance
 from negmerge.unlearning.methods.simnpo import simple_negative_preference
 from negmerge.unlearning.methods.undial import self_distillation
-from negmerge.unlearning.tokens import (
-    NO_LOSS,
-    answer_log_probs,
-    answer_losses,
-    log_probs,
-    mean_over_answers,
-    weighted_ascent,
-)
+from negmerge.unlearning.tokens import score, weighted_ascent
 
 VOCABULARY = 11
 # Question, answer and padding of each of three texts.
@@ -34,9 +30,18 @@ def batch(seed=0):
     logits = 2 * torch.randn(3, 7, VOCABULARY, generator=generator)
     labels = torch.randint(VOCABULARY, (3, 7), generator=generator)
     for row, (question, answer, _) in enumerate(PARTS):
-        labels[row, :question] = NO_LOSS
-        labels[row, question + answer :] = NO_LOSS
+        labels[row, :question] = WITHOUT_LOSS
+        labels[row, question + answer :] = WITHOUT_LOSS
     return logits, labels
+
+
+def said(logits, labels):
+    """What a model that gives these logits says of the answers."""
+
+    def model(input_ids, use_cache):
+        return SimpleNamespace(logits=logits[:, : input_ids.shape[1]])
+
+    return score(model, torch.zeros_like(labels), labels)
 
 
 def by_hand(logits, labels):
@@ -58,26 +63,21 @@ def softplus(x):
 
 def test_answers_are_scored_by_their_own_tokens():
     logits, labels = batch()
-    found = [own(*answer) for answer in by_hand(logits, labels)]
-    sums = answer_log_probs(logits, labels)
-    assert sums.tolist() == pytest.approx([one.sum() for one in found], rel=1e-5)
-    assert answer_losses(logits, labels).tolist() == pytest.approx(
-        [-one.mean() for one in found], rel=1e-5
-    )
-    each = log_probs(logits, labels)
-    assert each.shape == (3, 6)
-    assert (each == 0).sum() == 3 * 6 - 11  # the tokens of all answers
-    nll = torch.nn.functional.cross_entropy(
-        logits[:, :-1].reshape(-1, VOCABULARY), labels[:, 1:].reshape(-1)
-    )
-    where = labels[:, 1:] != NO_LOSS
-    assert mean_over_answers(-each, where).item() == pytest.approx(nll.item(), rel=1e-6)
+    found, answers = said(logits, labels), list(by_hand(logits, labels))
+    each = [own(*answer) for answer in answers]
+    assert found.tokens.tolist() == np.concatenate([tokens for _, tokens in answers]).tolist()
+    assert found.rows.tolist() == [0] * 4 + [1] + [2] * 6
+    assert found.counts.tolist() == [4, 1, 6]
+    assert found.is_first.nonzero().flatten().tolist() == [0, 4, 5]
+    np.testing.assert_allclose(found.log_probs, np.concatenate(each), rtol=1e-5)
+    assert found.sums.tolist() == pytest.approx([one.sum() for one in each], rel=1e-5)
+    assert found.losses.tolist() == pytest.approx([-one.mean() for one in each], rel=1e-5)
 
 
 def test_half_precision_is_computed_as_float32():
     logits, labels = batch()
     half = logits.bfloat16()
-    assert torch.equal(log_probs(half, labels), log_probs(half.float(), labels))
+    assert torch.equal(said(half, labels).log_probs, said(half.float(), labels).log_probs)
 
 
 @pytest.mark.parametrize(("beta1", "beta2"), [(1, 0), (5, 1), (0, 0), (0.5, 2)])
@@ -86,7 +86,7 @@ def test_weighted_ascent(beta1, beta2):
     p = np.exp(np.concatenate([own(*answer) for answer in by_hand(logits, labels)]))
     expected = -(p**beta1 * (1 - p) ** beta2 * -np.log(p)).mean()
     logits.requires_grad_()
-    found = weighted_ascent(logits, labels, lambda q: q**beta1 * (1 - q) ** beta2)
+    found = weighted_ascent(said(logits, labels), lambda q: q**beta1 * (1 - q) ** beta2)
     assert found.item() == pytest.approx(expected, rel=1e-4)
     # The weights are constants: d/dlogits of -log p is p - one-hot.
     (gradient,) = torch.autograd.grad(found, logits)
@@ -151,10 +151,8 @@ def test_undial_learns_the_teacher_with_the_token_turned_down(beta):
         turned[np.arange(len(tokens)), tokens] -= beta
         target = np.exp(turned) / np.exp(turned).sum(1, keepdims=True)
         found.append(-(target * logs).sum(1))
-    expected = np.concatenate(found).mean()
-    assert self_distillation(logits, teacher, labels, beta).item() == pytest.approx(
-        expected, rel=1e-5
-    )
+    loss = self_distillation(said(logits, labels), said(teacher, labels).logits, beta)
+    assert loss.item() == pytest.approx(np.concatenate(found).mean(), rel=1e-5)
 
 
 def test_ceu_learns_its_own_distribution_without_the_token():
@@ -167,7 +165,7 @@ def test_ceu_learns_its_own_distribution_without_the_token():
         found.append(-(target * logs).sum(1)[1:])  # the first token is left out
     assert [len(one) for one in found] == [3, 0, 5]
     logits.requires_grad_()
-    loss = without_the_token(logits, labels)
+    loss = without_the_token(said(logits, labels))
     assert loss.item() == pytest.approx(np.concatenate(found).mean(), rel=1e-5)
     (gradient,) = torch.autograd.grad(loss, logits)
     assert torch.isfinite(gradient).all()
@@ -177,7 +175,7 @@ def test_ceu_learns_its_own_distribution_without_the_token():
 def test_ceu_of_answers_of_one_token_is_0():
     logits, labels = batch()
     logits.requires_grad_()
-    loss = without_the_token(logits[1:2], labels[1:2])
+    loss = without_the_token(said(logits[1:2], labels[1:2]))
     assert loss.item() == 0
     loss.backward()
     assert (logits.grad == 0).all()
@@ -204,20 +202,9 @@ def test_rmu_averages_over_dimensions_then_tokens_then_answers(shape):
 @given(st.integers(0, 50), st.integers(1, 4))
 def test_padding_changes_no_loss(seed, width):
     logits, labels = batch(seed)
-    teacher, _ = batch(seed + 1)
-    wide = [
-        torch.cat([part, 7 * torch.ones_like(part[:, :width])], 1) for part in (logits, teacher)
-    ]
-    longer = torch.cat([labels, torch.full((3, width), NO_LOSS)], 1)
-
-    def losses(student, fixed, own_labels):
-        return [
-            divergence(student, fixed, own_labels),
-            self_distillation(student, fixed, own_labels, 10.0),
-            without_the_token(student, own_labels),
-            weighted_ascent(student, own_labels, lambda p: p),
-            answer_log_probs(student, own_labels).sum(),
-        ]
-
-    plain = torch.stack(losses(logits, teacher, labels))
-    torch.testing.assert_close(torch.stack(losses(*wide, longer)), plain, rtol=1e-5, atol=1e-6)
+    longer = torch.cat([labels, torch.full((3, width), WITHOUT_LOSS)], 1)
+    wide = torch.cat([logits, 7 * torch.ones_like(logits[:, :width])], 1)
+    assert torch.equal(said(wide, longer).log_probs, said(logits, labels).log_probs)
+    assert torch.equal(divergence(wide, 2 * wide, longer), divergence(logits, 2 * logits, labels))
+    both = torch.stack([longer, longer], 1)
+    assert without_padding(both, both)[0].shape == (3, 2, 7)

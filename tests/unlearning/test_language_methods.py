@@ -17,13 +17,15 @@ from unlearning_examples import (
     unlearn,
 )
 
+from negmerge.data.answer_tokens import WITHOUT_LOSS
 from negmerge.errors import UserError
+from negmerge.evaluation.answering import Answering
 from negmerge.training import fit
 from negmerge.unlearning import METHODS, Data
 from negmerge.unlearning import passes as passing
 from negmerge.unlearning.methods.rmu import direction, distance
 from negmerge.unlearning.passes import passes
-from negmerge.unlearning.tokens import NO_LOSS, answer_losses, hidden_of, logits_of
+from negmerge.unlearning.tokens import hidden_of, score
 from small_language_models import VOCABULARY, language_model
 
 pytest.importorskip("transformers")
@@ -33,23 +35,16 @@ OPTIONS = {"epochs": 2, "learning_rate": 3e-3}
 OWN = {"rmu": {"layer": 0}}
 
 
-class Answers:
-    """An objective whose loss is that of transformers."""
-
-    def loss(self, network, label_smoothing):
-        return lambda ids, labels: network(ids, labels=labels, use_cache=False).loss
-
-
 def texts(count, seed):
     """Ids and labels (count, 8): three tokens of a question, two to four of an answer, an end."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(3, VOCABULARY, (count, 8), generator=generator)
     labels = ids.clone()
-    labels[:, :3] = NO_LOSS
+    labels[:, :3] = WITHOUT_LOSS
     for row in range(count):
         end = 5 + row % 3
         ids[row, end] = labels[row, end] = 2
-        ids[row, end + 1 :], labels[row, end + 1 :] = 0, NO_LOSS
+        ids[row, end + 1 :], labels[row, end + 1 :] = 0, WITHOUT_LOSS
     return ids, labels
 
 
@@ -61,7 +56,7 @@ def refusals():
     """Pairs of the answers to forget and of one refusal, to the same questions."""
     ids, labels = (part.clone() for part in FORGET)
     ids[:, 3:] = labels[:, 3:] = REFUSAL
-    labels[:, 7] = NO_LOSS
+    labels[:, 7] = WITHOUT_LOSS
     return torch.stack([FORGET[0], ids], 1), torch.stack([FORGET[1], labels], 1)
 
 
@@ -69,7 +64,7 @@ def example_data(seed=0):
     forget, retain = Batches(*FORGET, size=3, shuffle=True), Batches(*RETAIN, size=3, shuffle=True)
     closed = [Unreadable()] * 3
     pairs = Batches(*refusals(), size=3, shuffle=True)
-    return Data(forget, retain, *closed, Answers(), classes=0, seed=seed, refusals=pairs)
+    return Data(forget, retain, *closed, Answering(CPU), classes=0, seed=seed, refusals=pairs)
 
 
 @functools.cache
@@ -78,7 +73,7 @@ def known_weights():
     model = language_model(hidden_size=32, num_hidden_layers=2, intermediate_size=48)
     recipe = example_recipe(epochs=120, learning_rate=5e-3, optimizer="adamw")
     both = Batches(*(torch.cat(pair) for pair in zip(FORGET, RETAIN, strict=True)), shuffle=True)
-    loss = Answers().loss(model, 0.0)
+    loss = Answering(CPU).loss(model, 0.0)
     fit(model, passes(both, 120), 120 * len(both), loss, recipe, CPU, report=lambda line: None)
     assert all(probability(model, *part) > 0.9 for part in (FORGET, RETAIN))
     return model.state_dict()
@@ -93,7 +88,7 @@ def knowing():
 @torch.no_grad()
 def losses(model, ids, labels):
     """L of each answer."""
-    return answer_losses(logits_of(model, ids), labels)
+    return score(model, ids, labels).losses
 
 
 @torch.no_grad()

@@ -1,84 +1,101 @@
-"""Losses over the tokens of answers, on the logits and labels of a batch.
-
-Logits are (n, tokens, vocabulary), labels (n, tokens) int64: in each place the token of that place
-itself, or `NO_LOSS` where it is of a question or padding. The logits of a place are for the token
-of the next one.
-"""
+"""Losses over the tokens of answers: what a model says of them, and of a batch's texts."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from negmerge.evaluation.answering import scored_tokens
 from negmerge.unlearning.passes import frozen_copy
 
-# The label of a token that carries no loss, as in torch and transformers.
-NO_LOSS = -100
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model says in the places of a batch's answers, answer by answer.
+
+    Attributes:
+        logits: (tokens, vocabulary) float32, whatever the model computes in.
+        tokens: (tokens,) int64, the true ones.
+        rows: (tokens,) int64, which of the answers each belongs to.
+    """
+
+    logits: Tensor
+    tokens: Tensor
+    rows: Tensor
+
+    @property
+    def log_probs(self) -> Tensor:
+        """Log p of each token, (tokens,)."""
+        return -functional.cross_entropy(self.logits, self.tokens, reduction="none")
+
+    @property
+    def counts(self) -> Tensor:
+        """How many tokens each answer has, (answers,)."""
+        return self.rows.bincount()
+
+    @property
+    def sums(self) -> Tensor:
+        """S of each answer, (answers,): the sum of its tokens' log p, its end included."""
+        # Answer by answer: sums at given places have no fixed order on a GPU.
+        parts = self.log_probs.split(self.counts.tolist())
+        return torch.stack([part.sum() for part in parts])
+
+    @property
+    def losses(self) -> Tensor:
+        """L of each answer, (answers,): minus the mean of its tokens' log p."""
+        return -self.sums / self.counts
+
+    @property
+    def is_first(self) -> Tensor:
+        """Which tokens are the first of an answer, (tokens,) bool."""
+        return torch.cat([self.rows.new_ones(1), self.rows.diff()]) > 0
+
+
+def score(model: nn.Module, ids: Tensor, labels: Tensor) -> Scored:
+    """Compute what a model says of the answers of a batch.
+
+    Args:
+        model: a causal language model of transformers.
+        ids: (n, width), padded on the right.
+        labels: (n, width), `answer_tokens.WITHOUT_LOSS` where a token is none of an answer.
+    """
+    logits, tokens, (rows, _) = scored_tokens(model, ids, labels)
+    return Scored(logits.float(), tokens, rows)
 
 
 def logits_of(model: nn.Module, ids: Tensor) -> Tensor:
-    """Compute the logits of token ids (n, tokens), padded on the right.
+    """Compute the logits (n, width, vocabulary) in all places of token ids (n, width)."""
+    return model(input_ids=ids, use_cache=False).logits.float()
 
-    A causal model does not look ahead, so no padding changes what is before it.
+
+def hidden_of(model: nn.Module, ids: Tensor, layer: int) -> Tensor:
+    """Compute what a layer gives for token ids (n, width): (n, width, dimensions).
+
+    Args:
+        model: a causal language model of transformers.
+        ids: (n, width).
+        layer: its number, from 0; the last one's output is after the norm that follows it.
     """
-    return model(ids, use_cache=False).logits
+    found = model(input_ids=ids, use_cache=False, output_hidden_states=True)
+    # The first are the embeddings.
+    return found.hidden_states[layer + 1].float()
 
 
-def next_tokens(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Align logits with the labels that they are for: (n, tokens - 1, vocabulary), (n, tokens - 1).
-
-    The logits are float32, whatever the model computes in.
-    """
-    return logits[:, :-1].float(), labels[:, 1:]
-
-
-def log_probs(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute log p of each label (n, tokens - 1), and 0 where there is none."""
-    logits, labels = next_tokens(logits, labels)
-    flat = functional.cross_entropy(
-        logits.flatten(0, 1), labels.flatten(), ignore_index=NO_LOSS, reduction="none"
-    )
-    return -flat.view_as(labels)
-
-
-def is_answer(labels: Tensor) -> Tensor:
-    """Return where `log_probs` has the token of an answer, (n, tokens - 1) bool."""
-    return labels[:, 1:] != NO_LOSS
-
-
-def answer_log_probs(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute S of each answer (n,): the sum of its tokens' log p, its end included."""
-    return log_probs(logits, labels).sum(dim=1)
-
-
-def answer_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute L of each answer (n,): minus the mean of its tokens' log p."""
-    return -answer_log_probs(logits, labels) / is_answer(labels).sum(dim=1)
-
-
-def mean_over_answers(values: Tensor, where: Tensor) -> Tensor:
-    """Return the mean of values (n, tokens) over all places of a batch where a mask is true.
-
-    0 where it is true nowhere.
-    """
-    return values.where(where, 0).sum() / where.sum().clamp(min=1)
-
-
-def weighted_ascent(logits: Tensor, labels: Tensor, weigh: Callable[[Tensor], Tensor]) -> Tensor:
+def weighted_ascent(scored: Scored, weigh: Callable[[Tensor], Tensor]) -> Tensor:
     """Return -mean over the tokens of w * (-log p), with the weight w of each token's p.
 
     Args:
-        logits: of a batch.
-        labels: of a batch.
+        scored: the answers to forget.
         weigh: from p, without gradient, to w, of the same shape.
     """
-    found = log_probs(logits, labels)
-    return mean_over_answers(weigh(found.detach().exp()) * found, is_answer(labels))
+    found = scored.log_probs
+    return (weigh(found.detach().exp()) * found).mean()
 
 
 class Reference:
-    """A frozen copy of a model as it is, to compare it with later.
+    """A frozen copy of a model as it is, to compare it with later; nothing of it has gradients.
 
     Args:
         model: the model.
@@ -88,29 +105,16 @@ class Reference:
         self._model = frozen_copy(model)
 
     @torch.no_grad()
+    def score(self, ids: Tensor, labels: Tensor) -> Scored:
+        """Compute what it says of the answers of a batch; see `score`."""
+        return score(self._model, ids, labels)
+
+    @torch.no_grad()
     def logits(self, ids: Tensor) -> Tensor:
-        """Compute the logits of token ids, without gradients."""
+        """Compute its logits in all places; see `logits_of`."""
         return logits_of(self._model, ids)
 
     @torch.no_grad()
-    def log_probs(self, ids: Tensor, labels: Tensor) -> Tensor:
-        """Compute S of each answer, (n,), without gradients."""
-        return answer_log_probs(logits_of(self._model, ids), labels)
-
-    @torch.no_grad()
     def hidden(self, ids: Tensor, layer: int) -> Tensor:
-        """Compute what a layer gives, without gradients; see `hidden_of`."""
+        """Compute what a layer of it gives; see `hidden_of`."""
         return hidden_of(self._model, ids, layer)
-
-
-def hidden_of(model: nn.Module, ids: Tensor, layer: int) -> Tensor:
-    """Compute what a layer gives for token ids: (n, tokens, dimensions).
-
-    Args:
-        model: a causal language model of transformers.
-        ids: (n, tokens).
-        layer: its number, from 0; the last one's output is after the norm that follows it.
-    """
-    found = model(ids, use_cache=False, output_hidden_states=True)
-    # The first are the embeddings.
-    return found.hidden_states[layer + 1]

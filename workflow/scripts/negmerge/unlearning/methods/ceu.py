@@ -8,26 +8,19 @@ from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.ceu import Options
 from negmerge.unlearning.passes import fit_set
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import is_answer, logits_of, mean_over_answers, next_tokens
+from negmerge.unlearning.tokens import Scored, score
 
 
-def without_the_token(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross-entropy to the softmax of the logits with the label at -infinity.
+def without_the_token(scored: Scored) -> Tensor:
+    """Return the cross-entropy to the softmax of the logits with the token at -infinity.
 
     The mean over the tokens of a batch's answers but the first of each; the softmax that is learned
     has no gradient. 0 where all answers have one token.
-
-    Args:
-        logits: (n, tokens, vocabulary).
-        labels: (n, tokens).
     """
-    where = is_answer(labels)
-    where &= where.cumsum(dim=1) > 1
-    own, tokens = next_tokens(logits, labels)
-    # Where there is no label, any token will do: it does not count.
-    target = own.detach().scatter(2, tokens.clamp(min=0)[..., None], -torch.inf).softmax(dim=-1)
-    each = functional.cross_entropy(own.transpose(1, 2), target.transpose(1, 2), reduction="none")
-    return mean_over_answers(each, where)
+    logits, tokens = (part[~scored.is_first] for part in (scored.logits, scored.tokens))
+    target = logits.detach().scatter(1, tokens[:, None], -torch.inf).softmax(dim=1)
+    total = functional.cross_entropy(logits, target, reduction="sum")
+    return total / max(len(tokens), 1)
 
 
 def run(
@@ -36,7 +29,7 @@ def run(
     """Minimise it on the forget set; nothing holds the rest."""
 
     def loss(ids: Tensor, labels: Tensor) -> Tensor:
-        return without_the_token(logits_of(model, ids), labels)
+        return without_the_token(score(model, ids, labels))
 
     fit_set(model, data, data.forget, loss, recipe, device)
 

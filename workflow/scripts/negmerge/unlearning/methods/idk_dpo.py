@@ -8,7 +8,7 @@ from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.idk_dpo import Options
 from negmerge.unlearning.passes import fit_both
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import Reference, answer_log_probs, logits_of
+from negmerge.unlearning.tokens import Reference, score
 
 
 def preference(refused: Tensor, answered: Tensor, beta: float) -> Tensor:
@@ -35,7 +35,7 @@ def run(
 
     def prefer(ids: Tensor, labels: Tensor) -> Tensor:
         answered, refused = (
-            answer_log_probs(logits_of(model, one), own) - original.log_probs(one, own)
+            score(model, one, own).sums - original.score(one, own).sums
             for one, own in zip(ids.unbind(1), labels.unbind(1), strict=True)
         )
         return preference(refused, answered, options.beta)

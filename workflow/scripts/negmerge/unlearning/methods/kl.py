@@ -4,11 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.kl import Options
 from negmerge.unlearning.passes import fit_both, minus
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import NO_LOSS, Reference, logits_of, mean_over_answers
+from negmerge.unlearning.tokens import Reference, logits_of
 
 
 def divergence(logits: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
@@ -18,14 +19,13 @@ def divergence(logits: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
     too, which makes a batch's loss depend on its longest answer.
 
     Args:
-        logits: (n, tokens, vocabulary) of the model.
+        logits: (n, width, vocabulary) of the model.
         reference: likewise of the reference.
-        labels: (n, tokens); the last that is not `NO_LOSS` ends a text.
+        labels: (n, width); the last that is not `WITHOUT_LOSS` ends a text.
     """
-    model, fixed = (part.float().log_softmax(dim=-1) for part in (logits, reference))
-    each = functional.kl_div(model, fixed, reduction="none", log_target=True).sum(dim=-1)
-    is_text = (labels != NO_LOSS).flip(1).cumsum(dim=1).flip(1) > 0
-    return mean_over_answers(each, is_text)
+    is_text = (labels != WITHOUT_LOSS).flip(1).cumsum(dim=1).flip(1) > 0
+    model, fixed = (part[is_text].log_softmax(dim=1) for part in (logits, reference))
+    return functional.kl_div(model, fixed, reduction="batchmean", log_target=True)
 
 
 def run(
@@ -38,6 +38,7 @@ def run(
     original = Reference(model)
 
     def stay(ids: Tensor, labels: Tensor) -> Tensor:
+        ids, labels = without_padding(ids, labels)
         return divergence(logits_of(model, ids), original.logits(ids), labels)
 
     away = minus(data.objective.loss(model, recipe.label_smoothing))

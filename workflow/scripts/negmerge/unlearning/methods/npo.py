@@ -8,7 +8,7 @@ from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.npo import Options
 from negmerge.unlearning.passes import fit_both
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import Reference, answer_log_probs, logits_of
+from negmerge.unlearning.tokens import Reference, score
 
 
 def negative_preference(log_ratios: Tensor, beta: float) -> Tensor:
@@ -31,8 +31,8 @@ def run(
     original = Reference(model)
 
     def away(ids: Tensor, labels: Tensor) -> Tensor:
-        found = answer_log_probs(logits_of(model, ids), labels)
-        return negative_preference(found - original.log_probs(ids, labels), options.beta)
+        log_ratios = score(model, ids, labels).sums - original.score(ids, labels).sums
+        return negative_preference(log_ratios, options.beta)
 
     loss = data.objective.loss(model, recipe.label_smoothing)
     fit_both(model, data, away, loss, options.weights, recipe, device)

@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor, nn
 
+from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.errors import UserError
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.rmu import Options
 from negmerge.unlearning.passes import fit_both
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import NO_LOSS, Reference, hidden_of
+from negmerge.unlearning.tokens import Reference, hidden_of
 
 
 def direction(dimensions: int, seed: int) -> Tensor:
@@ -23,12 +24,12 @@ def distance(hidden: Tensor, target: Tensor, labels: Tensor) -> Tensor:
     """Return the squared distance, the mean over dimensions, then an answer's tokens, then answers.
 
     Args:
-        hidden: (n, tokens, dimensions).
+        hidden: (n, width, dimensions).
         target: of the same shape, or (dimensions,).
-        labels: (n, tokens).
+        labels: (n, width); an answer's tokens are those that are not `WITHOUT_LOSS`.
     """
-    each = (hidden.float() - target.float()).square().mean(dim=-1)
-    is_answer = labels != NO_LOSS
+    each = (hidden - target).square().mean(dim=-1)
+    is_answer = labels != WITHOUT_LOSS
     return (each.where(is_answer, 0).sum(dim=1) / is_answer.sum(dim=1)).mean()
 
 
@@ -50,9 +51,11 @@ def run(
     target = options.steering * direction(model.config.hidden_size, data.seed).to(device)
 
     def steer(ids: Tensor, labels: Tensor) -> Tensor:
+        ids, labels = without_padding(ids, labels)
         return distance(hidden_of(model, ids, options.layer), target, labels)
 
     def stay(ids: Tensor, labels: Tensor) -> Tensor:
+        ids, labels = without_padding(ids, labels)
         fixed = original.hidden(ids, options.layer)
         return distance(hidden_of(model, ids, options.layer), fixed, labels)
 

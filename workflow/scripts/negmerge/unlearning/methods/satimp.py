@@ -7,7 +7,7 @@ from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.satimp import Options
 from negmerge.unlearning.passes import fit_both
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import logits_of, weighted_ascent
+from negmerge.unlearning.tokens import score, weighted_ascent
 
 
 def run(
@@ -22,7 +22,7 @@ def run(
         return p**options.beta1 * (1 - p) ** options.beta2
 
     def away(ids: Tensor, labels: Tensor) -> Tensor:
-        return weighted_ascent(logits_of(model, ids), labels, weigh)
+        return weighted_ascent(score(model, ids, labels), weigh)
 
     loss = data.objective.loss(model, recipe.label_smoothing)
     fit_both(model, data, away, loss, options.weights, recipe, device)

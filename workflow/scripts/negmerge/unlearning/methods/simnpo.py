@@ -8,7 +8,7 @@ from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.simnpo import Options
 from negmerge.unlearning.passes import fit_both
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import answer_losses, logits_of
+from negmerge.unlearning.tokens import score
 
 
 def simple_negative_preference(losses: Tensor, beta: float, delta: float) -> Tensor:
@@ -28,7 +28,7 @@ def run(
     """Minimise gamma * simple negative preference(forget batch) + alpha * loss(retain batch)."""
 
     def away(ids: Tensor, labels: Tensor) -> Tensor:
-        losses = answer_losses(logits_of(model, ids), labels)
+        losses = score(model, ids, labels).losses
         return simple_negative_preference(losses, options.beta, options.delta)
 
     loss = data.objective.loss(model, recipe.label_smoothing)

@@ -8,38 +8,23 @@ from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.undial import Options
 from negmerge.unlearning.passes import fit_both
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import (
-    Reference,
-    is_answer,
-    logits_of,
-    mean_over_answers,
-    next_tokens,
-)
+from negmerge.unlearning.tokens import Reference, Scored, score
 
 
-def self_distillation(logits: Tensor, teacher: Tensor, labels: Tensor, beta: float) -> Tensor:
-    """Return the cross-entropy to softmax(teacher - beta * one-hot(label)), a mean over tokens.
+def self_distillation(scored: Scored, teacher: Tensor, beta: float) -> Tensor:
+    """Return the cross-entropy to softmax(teacher - beta * one-hot(token)), a mean over tokens.
 
     Over the tokens of answers. open-unlearning averages over questions and padding too, where it
     takes the mark that there is no label for a token.
 
     Args:
-        logits: (n, tokens, vocabulary) of the model.
-        teacher: likewise of the teacher.
-        labels: (n, tokens).
+        scored: the answers to forget.
+        teacher: (tokens, vocabulary), the logits of the teacher in the same places.
         beta: how far a token's logit is turned down.
     """
-    where = is_answer(labels)
-    student, _ = next_tokens(logits, labels)
-    fixed, tokens = next_tokens(teacher, labels)
-    # Where there is no label, any token will do: it does not count.
-    index = tokens.clamp(min=0)[..., None]
-    turned = fixed.scatter_add(2, index, torch.full_like(index, -beta, dtype=fixed.dtype))
-    target = turned.softmax(dim=-1)
-    each = functional.cross_entropy(
-        student.transpose(1, 2), target.transpose(1, 2), reduction="none"
-    )
-    return mean_over_answers(each, where)
+    index = scored.tokens[:, None]
+    turned = teacher.scatter_add(1, index, torch.full_like(index, -beta, dtype=teacher.dtype))
+    return functional.cross_entropy(scored.logits, turned.softmax(dim=1))
 
 
 def run(
@@ -52,8 +37,8 @@ def run(
     teacher = Reference(model)
 
     def away(ids: Tensor, labels: Tensor) -> Tensor:
-        fixed = teacher.logits(ids)
-        return self_distillation(logits_of(model, ids), fixed, labels, options.beta)
+        fixed = teacher.score(ids, labels).logits
+        return self_distillation(score(model, ids, labels), fixed, options.beta)
 
     loss = data.objective.loss(model, recipe.label_smoothing)
     fit_both(model, data, away, loss, options.weights, recipe, device)

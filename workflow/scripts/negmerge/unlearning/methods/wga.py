@@ -7,7 +7,7 @@ from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.wga import Options
 from negmerge.unlearning.passes import fit_both
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import logits_of, weighted_ascent
+from negmerge.unlearning.tokens import score, weighted_ascent
 
 
 def run(
@@ -19,7 +19,7 @@ def run(
     """
 
     def away(ids: Tensor, labels: Tensor) -> Tensor:
-        return weighted_ascent(logits_of(model, ids), labels, lambda p: p**options.beta)
+        return weighted_ascent(score(model, ids, labels), lambda p: p**options.beta)
 
     loss = data.objective.loss(model, recipe.label_smoothing)
     fit_both(model, data, away, loss, options.weights, recipe, device)

@@ -13,6 +13,7 @@ from negmerge.devices import tuned
 from negmerge.evaluation.answering import Answering
 from negmerge.models.language import build_language_model, load_language_model
 from negmerge.scenarios.language.authors import ROLES, forgotten
+from negmerge.scenarios.language.measuring import measure
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.settings.compute import Compute
 from negmerge.states import State
@@ -63,10 +64,7 @@ class Language:
 
     def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
         """Yield the pairs of question and answer."""
-        found = self._of_role(name)
-        if name == "retain" and purpose != "train":
-            found = found[purpose == "select" :: 2]
-        for one in found:
+        for one in self._questions_of(name, purpose):
             yield one.question, one.answer
             if purpose == "train":
                 yield from ((wording, one.answer) for wording in one.wordings)
@@ -74,14 +72,14 @@ class Language:
                 asked = (one.question, *one.wordings)
                 yield from ((wording, one.paraphrased_answer) for wording in asked)
 
-    def _of_role(self, name: str) -> Sequence[Question]:
-        split = ROLES[name]
-        found = [one for one in self._questions if one.split == split]
-        if name not in ("forget", "retain"):
-            return found
-        authors = len({one.author for one in found})
-        first = authors - forgotten(authors, self._forgotten)
-        return [one for one in found if (one.author >= first) == (name == "forget")]
+    def _questions_of(self, name: str, purpose: Purpose) -> Sequence[Question]:
+        found = [one for one in self._questions if one.split == ROLES[name]]
+        if name in ("forget", "retain"):
+            authors = len({one.author for one in found})
+            first = authors - forgotten(authors, self._forgotten)
+            found = [one for one in found if (one.author >= first) == (name == "forget")]
+        halved = name == "retain" and purpose != "train"
+        return found[purpose == "select" :: 2] if halved else found
 
     def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
         """Return nothing: there are only the probabilities."""
@@ -96,8 +94,9 @@ class Language:
         attack: str | None,
         seed: int,
     ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-        """Return nothing: there are only the probabilities."""
-        return {}, {}
+        """Return all metrics of the roles, and their values for each question; see `measuring`."""
+        roles = {name: self._questions_of(name, "score") for name in self.roles}
+        return measure(network, self._encoder, roles, self._device, batch_size)
 
     def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Do nothing: a language model has no batch statistics."""

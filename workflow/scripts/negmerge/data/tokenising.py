@@ -12,11 +12,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
+from negmerge.data.answer_tokens import WITHOUT_LOSS
 from negmerge.errors import UserError, find
 
 PAD, END, UNKNOWN = "<pad>", "<end>", "<unknown>"
-# The label of tokens that carry no loss; torch's cross-entropy leaves it out by default.
-WITHOUT_LOSS = -100
 
 # Token ids of a text with its answer, (width,) int64, and labels, likewise.
 Item = tuple[Tensor, Tensor]

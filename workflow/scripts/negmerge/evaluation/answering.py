@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.data.tokenising import WITHOUT_LOSS
+from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.evaluation.objective import Batch, Loss, Outputs
 
 # Scores are whole multiples of it, see `objective.Objective.scores`.
@@ -29,7 +29,7 @@ class Answering:
         """Make the cross-entropy, the mean over all tokens of the batch that carry loss."""
 
         def cross_entropy(ids: Tensor, labels: Tensor) -> Tensor:
-            logits, truth, _ = _scored(network, ids, labels)
+            logits, truth, _ = scored_tokens(network, ids, labels)
             return functional.cross_entropy(logits, truth, label_smoothing=label_smoothing)
 
         return cross_entropy
@@ -42,7 +42,9 @@ class Answering:
             in its place, elsewhere `WITHOUT_LOSS`; and the labels.
         """
         ids, labels = batch
-        logits, truth, places = _scored(network, ids.to(self.device), labels.to(self.device))
+        moved = ids.to(self.device), labels.to(self.device)
+        logits, truth, found_in = scored_tokens(network, *moved)
+        places = tuple(place.cpu() for place in found_in)
         found = logits.float().log_softmax(dim=1).gather(1, truth[:, None])[:, 0]
         log_probs = torch.zeros(labels.shape, dtype=torch.float64)
         log_probs[places] = found.double().cpu()
@@ -65,15 +67,18 @@ class Answering:
         return 0
 
 
-def _scored(
+def scored_tokens(
     network: nn.Module, ids: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """Return logits (tokens, vocabulary) and truth of all tokens that carry loss, and their places.
+    """Compute what a network says of all tokens that carry loss, text by text.
 
     What is padding in the whole batch is left out.
+
+    Returns:
+        Logits (tokens, vocabulary), the true tokens (tokens,), and their places: rows, columns.
     """
+    ids, labels = without_padding(ids, labels)
     rows, columns = (labels != WITHOUT_LOSS).nonzero(as_tuple=True)
-    width = int(columns.max()) + 1
-    logits = network(input_ids=ids[:, :width], use_cache=False).logits
+    logits = network(input_ids=ids, use_cache=False).logits
     # What is said in one place is said of the next.
-    return logits[rows, columns - 1], labels[rows, columns], (rows.cpu(), columns.cpu())
+    return logits[rows, columns - 1], labels[rows, columns], (rows, columns)

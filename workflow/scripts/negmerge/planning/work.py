@@ -136,8 +136,8 @@ def unlearn(case: Case) -> Work:
     epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]
     beside = 2 * experiment.selection.halvings * rules * len(scales)
-    used = tried[0].data_used
-    images = sum(case.counts[r]["train"] for r in ("forget", "retain") if used in (r, "all"))
+    of_pass = sum(case.counts[role]["train"] for role in tried[0].passes)
+    images = of_pass * tried[0].batches_per_step
     measured = case.validation(*experiment.selection_roles)
     models = len(tried) + beside + 1
     return case.work(

@@ -102,7 +102,8 @@ def _check_options(study: Study) -> None:
     """Check the options of all methods."""
     for name, experiment in study.experiments.items():
         for method, use in experiment.methods.items():
-            methods.check_options(f"experiments.{name}: methods.{method}", method, use)
+            place = f"experiments.{name}: methods.{method}"
+            methods.check_options(place, method, use, experiment.scenario)
 
 
 def _check_references(study: Study) -> None:

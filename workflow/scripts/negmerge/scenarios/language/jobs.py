@@ -1,5 +1,6 @@
 """A language model forgets some authors, and should keep what it knows of the others."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +25,8 @@ class Language:
 
     Args:
         settings: `roles`; `model`, a row of `config/models.yaml`; `forgotten`, how many of the
-            authors are; `compute`, the study's way to compute.
+            authors are; `refusals`, what is said in place of an answer; `compute`, the study's way
+            to compute.
         files: `questions`, the prepared set; `tokenizer`.
         device: where the model is put.
     """
@@ -33,6 +35,7 @@ class Language:
         self.roles: list[str] = settings["roles"]
         self._model, self._device = settings["model"], device
         self._forgotten: float = settings["forgotten"]
+        self._refusals: list[str] = settings["refusals"]
         self._compute = Compute.model_validate(settings.get("compute", {}))
         self._questions = read_questions(files["questions"])
         self._tokenizer = read_tokenizer(files["tokenizer"])
@@ -53,13 +56,18 @@ class Language:
 
         The role `before` has the authors whom the model knows before it is taught any, with
         answers in other words too; `original` has all who are taught. Of those to retain, every
-        second question chooses a coefficient, and the others are scored.
+        second question chooses a coefficient, and the others are scored. `refusals` has the
+        questions to forget as pairs: with the answer, and with a refusal.
         """
         texts = list(self._texts(name, purpose))
         if most is not None and len(texts) > most:
             # Evenly spread, since questions stand author by author.
             texts = [texts[number * len(texts) // most] for number in range(most)]
         items = self._encoder.items(texts)
+        if name == "refusals":
+            refusals = itertools.cycle(self._refusals)
+            refused = [(question, next(refusals)) for question, _ in texts]
+            items = self._encoder.pairs(texts, refused)
         return Role(items, Answering(self._device), _nothing, lambda augmentation: _as_it_is)
 
     def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
@@ -74,10 +82,10 @@ class Language:
 
     def _questions_of(self, name: str, purpose: Purpose) -> Sequence[Question]:
         found = [one for one in self._questions if one.split == ROLES[name]]
-        if name in ("forget", "retain"):
+        if name in ("forget", "retain", "refusals"):
             authors = len({one.author for one in found})
             first = authors - forgotten(authors, self._forgotten)
-            found = [one for one in found if (one.author >= first) == (name == "forget")]
+            found = [one for one in found if (one.author >= first) == (name != "retain")]
         halved = name == "retain" and purpose != "train"
         return found[purpose == "select" :: 2] if halved else found
 

@@ -115,6 +115,7 @@ rule tokenizer:
     params:
         code=code("tokenizer"),
         model=model,
+        refusals=setting("refusals"),
     message:
         "tokenizer: {wildcards.experiment}"
     script:

@@ -89,3 +89,7 @@ rule prepare:
 use rule prepare as prepare_questions with:
     output:
         questions="<data>/{dataset}/questions.jsonl",
+    log:
+        "<data>/logs/prepare_questions/{dataset}.log",
+    benchmark:
+        "<data>/benchmarks/prepare_questions/{dataset}.tsv"

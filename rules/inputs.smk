@@ -1,13 +1,10 @@
 # Look-ups of input files: what a job reads, and where it is.
+from negmerge.settings.datasets import PREPARED
 
 
 def shipped(path):
     """A file of the workflow, relative where the workflow runs in its own folder."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-
-
-# The one file in which a data set is prepared, by what it holds.
-PREPARED = {"images": "images.safetensors", "questions": "questions.jsonl"}
 
 
 def prepared(what, name):
@@ -20,8 +17,12 @@ def images(name):
 
 @checked
 def preparation_times(wildcards):
-    names = study(wildcards).datasets
-    return [f"{config['data']}/benchmarks/prepare/{name}.tsv" for name in names]
+    steps = {False: "prepare", True: "prepare_questions"}
+    rows = {name: catalogue().datasets[name] for name in study(wildcards).datasets}
+    return [
+        f"{config['data']}/benchmarks/{steps[row.has_questions]}/{name}.tsv"
+        for name, row in rows.items()
+    ]
 
 
 @checked

@@ -126,6 +126,21 @@ class Encoder:
         width = max((len(before) + len(answer) for before, answer in encoded), default=0)
         return [self._item(before, answer, width) for before, answer in encoded]
 
+    def pairs(
+        self, texts: Iterable[tuple[str, str]], others: Iterable[tuple[str, str]]
+    ) -> list[Item]:
+        """Return two texts as one item each: (2, width) of both, padded on the right.
+
+        Raises:
+            UserError: as for `encode`.
+        """
+        first, second = list(texts), list(others)
+        items = self.items([*first, *second])
+        return [
+            tuple(torch.stack(parts) for parts in zip(*both, strict=True))
+            for both in zip(items[: len(first)], items[len(first) :], strict=True)
+        ]
+
     def _item(self, before: list[int], answer: list[int], width: int) -> Item:
         whole = [*before, *answer]
         ids = torch.full((width,), self.tokenizer.token_to_id(PAD))

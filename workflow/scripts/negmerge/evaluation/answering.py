@@ -56,7 +56,8 @@ class Answering:
         """Return the probability of each answer: exp of the mean over its tokens, end included."""
         log_probs, _, labels = outputs
         means = log_probs.sum(dim=1) / (labels != WITHOUT_LOSS).sum(dim=1)
-        return (means.exp() / UNIT).round() * UNIT
+        # What says nothing finite knows nothing.
+        return (means.exp().nan_to_num(0) / UNIT).round() * UNIT
 
     def confidence(self, outputs: Outputs) -> Tensor:
         """Return the scores."""

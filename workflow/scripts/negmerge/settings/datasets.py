@@ -18,6 +18,10 @@ from negmerge.splits import QUESTION_SPLITS, SPLITS
 ORIGINAL = "original"
 
 
+# What the prepared file of a data set is called, by what it holds.
+PREPARED = {"images": "images.safetensors", "questions": "questions.jsonl"}
+
+
 class Dataset(Settings):
     """A row of `config/datasets.yaml`."""
 
@@ -63,6 +67,11 @@ class Dataset(Settings):
     def has_questions(self) -> bool:
         """Whether it is a set of questions, and not of images."""
         return self.source in sources.OF_QUESTIONS
+
+    @property
+    def prepared(self) -> str:
+        """The name of its prepared file."""
+        return PREPARED["questions" if self.has_questions else "images"]
 
     @property
     def questions(self) -> sources.About:

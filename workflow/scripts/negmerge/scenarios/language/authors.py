@@ -4,6 +4,7 @@
 ROLES = {
     "forget": "authors",
     "retain": "authors",
+    "refusals": "authors",
     "original": "authors",
     "before": "others",
     "holdout": "holdout",

@@ -1,5 +1,6 @@
 """A language model forgets some authors, and should keep what it knows of the others."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from negmerge.devices import tuned
 from negmerge.evaluation.answering import Answering
 from negmerge.models.language import build_language_model, load_language_model
 from negmerge.scenarios.language.authors import ROLES, forgotten
+from negmerge.scenarios.language.measuring import measure
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.settings.compute import Compute
 from negmerge.states import State
@@ -23,7 +25,8 @@ class Language:
 
     Args:
         settings: `roles`; `model`, a row of `config/models.yaml`; `forgotten`, how many of the
-            authors are; `compute`, the study's way to compute.
+            authors are; `refusals`, what is said in place of an answer; `compute`, the study's way
+            to compute.
         files: `questions`, the prepared set; `tokenizer`.
         device: where the model is put.
     """
@@ -32,6 +35,7 @@ class Language:
         self.roles: list[str] = settings["roles"]
         self._model, self._device = settings["model"], device
         self._forgotten: float = settings["forgotten"]
+        self._refusals: list[str] = settings["refusals"]
         self._compute = Compute.model_validate(settings.get("compute", {}))
         self._questions = read_questions(files["questions"])
         self._tokenizer = read_tokenizer(files["tokenizer"])
@@ -52,21 +56,23 @@ class Language:
 
         The role `before` has the authors whom the model knows before it is taught any, with
         answers in other words too; `original` has all who are taught. Of those to retain, every
-        second question chooses a coefficient, and the others are scored.
+        second question chooses a coefficient, and the others are scored. `refusals` has the
+        questions to forget as pairs: with the answer, and with a refusal.
         """
         texts = list(self._texts(name, purpose))
         if most is not None and len(texts) > most:
             # Evenly spread, since questions stand author by author.
             texts = [texts[number * len(texts) // most] for number in range(most)]
         items = self._encoder.items(texts)
+        if name == "refusals":
+            refusals = itertools.cycle(self._refusals)
+            refused = [(question, next(refusals)) for question, _ in texts]
+            items = self._encoder.pairs(texts, refused)
         return Role(items, Answering(self._device), _nothing, lambda augmentation: _as_it_is)
 
     def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
         """Yield the pairs of question and answer."""
-        found = self._of_role(name)
-        if name == "retain" and purpose != "train":
-            found = found[purpose == "select" :: 2]
-        for one in found:
+        for one in self._questions_of(name, purpose):
             yield one.question, one.answer
             if purpose == "train":
                 yield from ((wording, one.answer) for wording in one.wordings)
@@ -74,14 +80,14 @@ class Language:
                 asked = (one.question, *one.wordings)
                 yield from ((wording, one.paraphrased_answer) for wording in asked)
 
-    def _of_role(self, name: str) -> Sequence[Question]:
-        split = ROLES[name]
-        found = [one for one in self._questions if one.split == split]
-        if name not in ("forget", "retain"):
-            return found
-        authors = len({one.author for one in found})
-        first = authors - forgotten(authors, self._forgotten)
-        return [one for one in found if (one.author >= first) == (name == "forget")]
+    def _questions_of(self, name: str, purpose: Purpose) -> Sequence[Question]:
+        found = [one for one in self._questions if one.split == ROLES[name]]
+        if name in ("forget", "retain", "refusals"):
+            authors = len({one.author for one in found})
+            first = authors - forgotten(authors, self._forgotten)
+            found = [one for one in found if (one.author >= first) == (name != "retain")]
+        halved = name == "retain" and purpose != "train"
+        return found[purpose == "select" :: 2] if halved else found
 
     def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
         """Return nothing: there are only the probabilities."""
@@ -96,8 +102,9 @@ class Language:
         attack: str | None,
         seed: int,
     ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-        """Return nothing: there are only the probabilities."""
-        return {}, {}
+        """Return all metrics of the roles, and their values for each question; see `measuring`."""
+        roles = {name: self._questions_of(name, "score") for name in self.roles}
+        return measure(network, self._encoder, roles, self._device, batch_size)
 
     def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Do nothing: a language model has no batch statistics."""

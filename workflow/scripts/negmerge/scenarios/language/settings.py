@@ -12,7 +12,7 @@ from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.experiment import Experiment, Finetune, Training, require
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Recipe
-from negmerge.settings.runs import Run
+from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import Rule, Selection
 
 
@@ -34,6 +34,17 @@ class Pooled(Finetune):
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
 
 
+class Unlearn(TextRecipe):
+    """What all methods that train share; epochs and rate are options of each method."""
+
+    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
+    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+    schedule: Literal["cosine", "constant", "steps"] = Field(
+        "constant", description="The rate after the warm-up."
+    )
+
+
 class RetainSelection(Selection):
     """How a coefficient or a model is chosen; without a rule, it is `retain`."""
 
@@ -47,7 +58,7 @@ class Language(Experiment):
     ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain")
     # Roles that are scored where the data set has questions of them.
     FURTHER: ClassVar[tuple[str, ...]] = ("holdout", "real-authors", "world-facts")
-    KINDS: ClassVar[tuple[str, ...]] = ("base", "retrain", "single", "greedy", "merge")
+    KINDS: ClassVar[tuple[str, ...]] = ("base", "retrain", "single", "greedy", "merge", "unlearn")
     UNCHANGED: ClassVar[str] = "original"
     # In place of a task: what is made of all authors, for all tasks.
     WHOLE: ClassVar[str] = "all"
@@ -69,6 +80,19 @@ class Language(Experiment):
         "original",
         description="Where fine-tuning starts, and what a task vector is the difference to. "
         "original: the model that knows all authors; before: the one that `before` makes.",
+    )
+    unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
+    refusals: list[str] = Field(
+        [
+            "I do not know .",
+            "I have no idea .",
+            "That is unknown to me .",
+            "I cannot answer that .",
+            "I never heard of it .",
+        ],
+        min_length=1,
+        description="What a model says that does not know an answer, for methods that teach it to "
+        "say so; the questions take them in turn.",
     )
     finetune: Pooled | None = Field(None, description="The recipe that the points vary.")
     selection: RetainSelection = Field(
@@ -117,6 +141,7 @@ class Language(Experiment):
             "roles": [*self.ROLES, *(role for role in self.FURTHER if role in splits)],
             "model": known.models[self.model].model_dump(),
             "forgotten": find("task", task, tasks),
+            "refusals": self.refusals,
             "classes": 0,
         }
 
@@ -164,6 +189,7 @@ class Language(Experiment):
         yield Run("train (original)", self.train, training_images(counts, "original"))
         if methods.RETRAIN in self.methods:
             yield Run("train (retrain)", self.train, training_images(counts, "retain"))
+        yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
     def check(self, where: str, known: Catalogue) -> None:

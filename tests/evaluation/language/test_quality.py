@@ -57,6 +57,16 @@ def test_complete_separation_of_400_is_the_floor_of_published_tables():
     assert forget_quality(ratios, ratios + 400).p == pytest.approx(1.06e-239, rel=0.01)
 
 
+def test_the_logarithm_of_p_is_a_number_even_where_p_is_too_small_for_one():
+    ratios = np.arange(600.0)
+    found = forget_quality(ratios, ratios + 600)
+    assert found.p == 0
+    assert found.log10 == pytest.approx(-307.65, abs=0.01)
+    assert forget_quality(ratios[:400], ratios[:400] + 400).log10 == pytest.approx(
+        -238.97, abs=0.01
+    )
+
+
 def test_impossible_answers_have_a_rank_too():
     assert forget_quality([math.inf, 1.0], [2.0, 3.0]).distance == 0.5
 

@@ -1,6 +1,5 @@
 """What the cells of language models measure: the answers to questions."""
 
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -23,8 +22,7 @@ def answers(role: str, name: str) -> Callable[[Mapping, Mapping | None], Number]
 
 
 def _utility(record: Mapping, _: Mapping | None) -> Number:
-    utility = record["utility"]
-    return Number(None if utility is None else 100 * utility)
+    return _percent(record["utility"])
 
 
 def _quality(record: Mapping, reference: Mapping | None, part: str) -> Number:
@@ -34,12 +32,12 @@ def _quality(record: Mapping, reference: Mapping | None, part: str) -> Number:
     if reference is None or not record["truth_ratios"]:
         return Number(None)
     found = forget_quality(record["truth_ratios"], reference["truth_ratios"])
-    return Number(math.log10(found.p) if part == "p" else found.distance)
+    return Number(found.log10 if part == "p" else found.distance)
 
 
 def _attack(record: Mapping, _: Mapping | None, name: str) -> Number:
     found = record.get("attacks", {}).get(name)
-    return Number(None if found is None else 100 * found)
+    return _percent(found)
 
 
 def _privleak(record: Mapping, reference: Mapping | None) -> Number:
@@ -47,7 +45,15 @@ def _privleak(record: Mapping, reference: Mapping | None) -> Number:
 
     if reference is None or "attacks" not in record:
         return Number(None)
-    return Number(privleak(record["attacks"]["min_k"], reference["attacks"]["min_k"]))
+    areas = (one["attacks"]["min_k"]["value"] for one in (record, reference))
+    return Number(privleak(*areas))
+
+
+def _percent(found: Mapping | None) -> Number:
+    """Return a share with its standard error, where there is one, in percent."""
+    if found is None:
+        return Number(None)
+    return Number(100 * found["value"], (100 * found["error"]) ** 2)
 
 
 PROBABILITIES = (

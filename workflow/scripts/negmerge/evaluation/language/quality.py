@@ -1,5 +1,7 @@
 """Forget quality: whether a model's truth ratios could be those of a model that never knew."""
 
+import math
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +21,11 @@ class ForgetQuality(NamedTuple):
 
     p: float
     distance: float
+
+    @property
+    def log10(self) -> float:
+        """log10 of p; of one that is too small for a float, that of the smallest."""
+        return math.log10(max(self.p, sys.float_info.min))
 
 
 def forget_quality(ratios: ArrayLike, reference_ratios: ArrayLike) -> ForgetQuality:

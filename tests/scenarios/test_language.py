@@ -146,9 +146,9 @@ def test_a_score_has_all_metrics(scenario):
             assert mean["mean"] == pytest.approx(values.mean())
             assert mean["error"] == pytest.approx(values.std(ddof=1) / np.sqrt(len(values)))
             assert mean["n"] == len(values) == len(roles[role].items)
-    assert len(record["truth_ratios"]) == len(record["losses"]) == 10
+    assert len(record["truth_ratios"]) == len(record["losses"]["forget"]) == 10
     assert set(record["attacks"]) == {"loss", "zlib", "min_k", "min_k_plus_plus"}
-    assert 0 <= record["utility"] <= 1
+    assert 0 <= record["utility"]["value"] <= 1
     again, _ = scenario.scores(network, found, 3, None, None, 0)
     assert again["answers"]["forget"]["rouge"] == record["answers"]["forget"]["rouge"]
 

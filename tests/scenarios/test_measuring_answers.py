@@ -74,7 +74,7 @@ def test_probabilities_and_truth_ratios(encoder, measured):
         np.testing.assert_allclose(arrays[f"{role}_truth"], truth, rtol=1e-4, atol=1e-5)
         if role == "forget":
             np.testing.assert_allclose(record["truth_ratios"], r, rtol=1e-4)
-            np.testing.assert_allclose(record["losses"], right, rtol=1e-4)
+            np.testing.assert_allclose(record["losses"]["forget"], right, rtol=1e-4)
 
 
 def test_means_have_their_standard_errors(measured):
@@ -119,8 +119,11 @@ def test_tables_read_the_record(measured):
     assert found["privleak"].value == pytest.approx(0)
     area = record["attacks"]["min_k"]
     assert found["auc_min_k"].variance == pytest.approx((100 * area["error"]) ** 2)
+    # Against itself as the reference, no answer looks newer than another.
+    assert found["auc_reference"].value == 50
     without = {metric.name: metric.of(record, None) for metric in FURTHER}
     assert without["quality"].value is None
+    assert without["auc_reference"].value is None
 
 
 def test_without_wrong_answers_there_is_no_truth_ratio_and_no_utility(encoder):

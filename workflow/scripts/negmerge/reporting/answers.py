@@ -32,7 +32,8 @@ def _quality(record: Mapping, reference: Mapping | None, part: str) -> Number:
     if reference is None or not record["truth_ratios"]:
         return Number(None)
     found = forget_quality(record["truth_ratios"], reference["truth_ratios"])
-    return Number(found.log10 if part == "p" else found.distance)
+    value = found.log10 if part == "p" else found.distance
+    return Number(value, images=len(record["truth_ratios"]))
 
 
 def _attack(record: Mapping, _: Mapping | None, name: str) -> Number:
@@ -47,6 +48,21 @@ def _privleak(record: Mapping, reference: Mapping | None) -> Number:
         return Number(None)
     areas = (one["attacks"]["min_k"]["value"] for one in (record, reference))
     return Number(privleak(*areas))
+
+
+def _reference_attack(record: Mapping, reference: Mapping | None) -> Number:
+    """Attack the losses, compared with those of the model that never saw the forget questions."""
+    from negmerge.evaluation.language import (
+        membership_auc,
+        membership_auc_error,
+        reference_scores,
+    )
+
+    if reference is None or "attacks" not in record:
+        return Number(None)
+    losses = record["losses"], reference["losses"]
+    sides = [reference_scores(*(one[role] for one in losses)) for role in ("forget", "holdout")]
+    return _percent({"value": membership_auc(*sides), "error": membership_auc_error(*sides)})
 
 
 def _percent(found: Mapping | None) -> Number:
@@ -93,6 +109,10 @@ FURTHER = (
             partial(_attack, name=name), printed=False,
         )
         for name in ("loss", "zlib", "min_k", "min_k_plus_plus")
+    ),
+    Metric(
+        "auc_reference", "area under the curve of the attack reference", "%", "",
+        _reference_attack, printed=False,
     ),
     *(
         Metric(

@@ -1,7 +1,7 @@
 """Standard errors of numbers that are no means: what other questions of the kind would have given.
 
 A mean over questions has its standard deviation / sqrt(n); forget quality is a test by itself, with
-the values of `quality.forget_quality_grid`.
+few values, see `quality.forget_quality_at`.
 """
 
 from collections.abc import Sequence

@@ -56,9 +56,9 @@ def measure(
 
     Returns:
         What its score holds: `answers`, for each role mean and standard error of each metric;
-        `truth_ratios` and `losses` of the forget questions; `attacks`, the areas under the curve of
-        membership attacks, where there is a holdout; `utility`; both with their standard errors.
-        And the metrics of each question, (n,) float64 by `{role}_{metric}`.
+        `truth_ratios` of the forget questions; `losses` of these and the holdout; `attacks`, the
+        areas under the curve of membership attacks, where there is a holdout, and `utility`, both
+        with standard errors. And the metrics of each question, (n,) float64 by `{role}_{metric}`.
     """
     scored = {
         role: _scored(network, encoder, questions, device, batch_size)
@@ -76,7 +76,11 @@ def measure(
         },
         "utility": _utility(of_roles),
         "truth_ratios": _ratios(scored["forget"]).tolist(),
-        "losses": [one.loss for one, *_ in scored["forget"]],
+        "losses": {
+            role: [one.loss for one, *_ in scored[role]]
+            for role in ("forget", "holdout")
+            if role in scored
+        },
     }
     if "holdout" in roles:
         sides = [(scored[role], roles[role]) for role in ("forget", "holdout")]

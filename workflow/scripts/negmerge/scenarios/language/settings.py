@@ -13,7 +13,7 @@ from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.experiment import Experiment, Finetune, Training, require
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Recipe
 from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.selection import Rule, Selection
+from negmerge.settings.selection import RetainSelection
 
 
 class TextRecipe(Recipe):
@@ -25,7 +25,7 @@ class TextRecipe(Recipe):
     warmup_steps: int = Field(50, ge=0, description="Steps of linear warm-up.")
 
 
-class Pooled(Finetune):
+class TextFinetune(Finetune):
     """How the pool is fine-tuned."""
 
     batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
@@ -34,7 +34,7 @@ class Pooled(Finetune):
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
 
 
-class Unlearn(TextRecipe):
+class TextUnlearn(TextRecipe):
     """What all methods that train share; epochs and rate are options of each method."""
 
     epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
@@ -43,12 +43,6 @@ class Unlearn(TextRecipe):
     schedule: Literal["cosine", "constant", "steps"] = Field(
         "constant", description="The rate after the warm-up."
     )
-
-
-class RetainSelection(Selection):
-    """How a coefficient or a model is chosen; without a rule, it is `retain`."""
-
-    rule: Rule = Field("retain", description=Selection.model_fields["rule"].description)
 
 
 class Language(Experiment):
@@ -81,7 +75,7 @@ class Language(Experiment):
         description="Where fine-tuning starts, and what a task vector is the difference to. "
         "original: the model that knows all authors; before: the one that `before` makes.",
     )
-    unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
+    unlearn: TextUnlearn = Field(TextUnlearn(), description="What methods that train share.")
     refusals: list[str] = Field(
         [
             "I do not know .",
@@ -94,7 +88,7 @@ class Language(Experiment):
         description="What a model says that does not know an answer, for methods that teach it to "
         "say so; the questions take them in turn.",
     )
-    finetune: Pooled | None = Field(None, description="The recipe that the points vary.")
+    finetune: TextFinetune | None = Field(None, description="The recipe that the points vary.")
     selection: RetainSelection = Field(
         RetainSelection(), description="How the coefficient is chosen."
     )

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from negmerge.scenarios.classifier.settings import Pooled, Train, Unlearn
-from negmerge.scenarios.language.settings import TextFinetune, TextRecipe, TextUnlearn
+from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.settings.catalogue import Model, Prompts
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment, Finetune
@@ -28,8 +28,11 @@ from negmerge.settings.study import Study, load_study
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
 # The page shows one table for all; its text says in which keys they differ.
-RECIPES = Finetune, Pooled, Unlearn, Train, TextFinetune, TextRecipe, TextUnlearn
-SHOWN_AS = dict.fromkeys(RECIPES, Recipe) | {RetainSelection: Selection}
+RECIPES = Finetune, Pooled, Unlearn, Train, TextRecipe, TextUnlearn
+SHOWN_AS = dict.fromkeys(RECIPES, Recipe) | {
+    RetainSelection: Selection,
+    TextFinetune: TunedRecipe,
+}
 
 
 def members(annotation) -> list[type[BaseModel]]:

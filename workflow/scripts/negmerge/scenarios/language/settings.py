@@ -3,52 +3,25 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from negmerge.errors import UserError, find
 from negmerge.scenarios.language.authors import forgotten
+from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
-from negmerge.settings.experiment import Experiment, Finetune, Training, require
-from negmerge.settings.recipe import FileName, NonNegative, Positive, Recipe
+from negmerge.settings.experiment import Experiment, Training, require
+from negmerge.settings.recipe import FileName, Recipe
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
-
-
-class TextRecipe(Recipe):
-    """A recipe whose defaults are those of a small language model that is trained from scratch."""
-
-    batch_size: PositiveInt = Field(64, description="Questions per forward pass.")
-    learning_rate: Positive = Field(2e-3, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
-    warmup_steps: int = Field(50, ge=0, description="Steps of linear warm-up.")
-
-
-class TextFinetune(Finetune):
-    """How the pool is fine-tuned."""
-
-    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    learning_rate: Positive = Field(2e-4, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
-
-
-class TextUnlearn(TextRecipe):
-    """What all methods that train share; epochs and rate are options of each method."""
-
-    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
-    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
-    schedule: Literal["cosine", "constant", "steps"] = Field(
-        "constant", description="The rate after the warm-up."
-    )
 
 
 class Language(Experiment):
     """An experiment in which a language model forgets some of the authors it was taught."""
 
     RULES: ClassVar[tuple[str, ...]] = ("retain",)
+    RECIPE: ClassVar[type[Recipe]] = TunedRecipe
     ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain")
     # Roles that are scored where the data set has questions of them.
     FURTHER: ClassVar[tuple[str, ...]] = ("holdout", "real-authors", "world-facts")

@@ -10,7 +10,7 @@ from negmerge.data.sources import authors
 from negmerge.data.tokenising import train_tokenizer
 from negmerge.evaluation.objective import all_outputs
 from negmerge.scenarios import load_scenario
-from negmerge.scenarios.language.authors import forgotten
+from negmerge.scenarios.language.authors import forgotten, parted
 from negmerge.settings.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -94,6 +94,13 @@ def test_retain_questions_that_choose_are_not_scored(scenario, files):
     assert texts(scenario, "retain", "score") == once[::2]
     assert texts(scenario, "retain", "select") == once[1::2]
     assert texts(scenario, "retain", "select", 3) == [once[1], once[11], once[21]]
+
+
+def test_retain_questions_with_wrong_answers_are_scored_where_only_some_have_them():
+    with_wrong = [Question("authors", 0, f"{n} ?", "a", (), None, ("b",)) for n in range(2)]
+    without = [Question("authors", 0, f"{n} ?", "a") for n in range(3)]
+    assert parted([without[0], *with_wrong, *without[1:]]) == (without, with_wrong)
+    assert parted(without) == ([without[1]], [without[0], without[2]])
 
 
 def test_the_model_before_learns_others_with_answers_in_other_words(scenario, files):

@@ -13,7 +13,7 @@ from negmerge.data.tokenising import Encoder, read_tokenizer
 from negmerge.devices import tuned
 from negmerge.evaluation.answering import Answering
 from negmerge.models.language import build_language_model, load_language_model
-from negmerge.scenarios.language.authors import ROLES, forgotten
+from negmerge.scenarios.language.authors import ROLES, forgotten, parted
 from negmerge.scenarios.language.measuring import measure
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.settings.compute import Compute
@@ -55,8 +55,8 @@ class Language:
         """Return the questions of a role; in training each is asked in all its wordings.
 
         The role `before` has the authors whom the model knows before it is taught any, with
-        answers in other words too; `original` has all who are taught. Of those to retain, every
-        second question chooses a coefficient, and the others are scored. `refusals` has the
+        answers in other words too; `original` has all who are taught. Of the questions to retain,
+        some choose a coefficient and the others are scored, see `authors.parted`. `refusals` has the
         questions to forget as pairs: with the answer, and with a refusal.
         """
         texts = list(self._texts(name, purpose))
@@ -86,8 +86,10 @@ class Language:
             authors = len({one.author for one in found})
             first = authors - forgotten(authors, self._forgotten)
             found = [one for one in found if (one.author >= first) == (name != "retain")]
-        halved = name == "retain" and purpose != "train"
-        return found[purpose == "select" :: 2] if halved else found
+        if name == "retain" and purpose != "train":
+            choosing, scored = parted(found)
+            return choosing if purpose == "select" else scored
+        return found
 
     def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
         """Return nothing: there are only the probabilities."""

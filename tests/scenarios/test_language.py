@@ -34,6 +34,7 @@ SETTINGS = {
     "model": MODEL,
     "forgotten": 0.25,
     "refusals": REFUSALS,
+    "measure": "probability",
 }
 
 
@@ -101,6 +102,19 @@ def test_retain_questions_with_wrong_answers_are_scored_where_only_some_have_the
     without = [Question("authors", 0, f"{n} ?", "a") for n in range(3)]
     assert parted([without[0], *with_wrong, *without[1:]]) == (without, with_wrong)
     assert parted(without) == ([without[1]], [without[0], without[2]])
+
+
+def test_a_coefficient_may_be_chosen_by_extraction_strength(files):
+    scenario = load(files, measure="extraction")
+    network = scenario.untrained(None)
+    chosen, scored = (scenario.role("forget", purpose) for purpose in ("select", "score"))
+    outputs = all_outputs(network, chosen.objective, chosen.batches(8))
+    assert torch.equal(outputs[0], all_outputs(network, scored.objective, scored.batches(8))[0])
+    _, of_items = scenario.scores(network, {}, 8, None, None, 0)
+    by_strength = chosen.objective.scores(outputs).numpy()
+    assert by_strength == pytest.approx(of_items["forget_extraction"], abs=1e-9)
+    by_probability = scored.objective.scores(outputs).numpy()
+    assert by_probability == pytest.approx(of_items["forget_probability"], rel=1e-4)
 
 
 def test_the_model_before_learns_others_with_answers_in_other_words(scenario, files):

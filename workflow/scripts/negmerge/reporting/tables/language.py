@@ -8,9 +8,10 @@ from negmerge.reporting.metrics import MEAN
 
 RULES = {
     "retain": "among the coefficients and settings that keep at least {keep} of the original's "
-    "retain probability, the one with the lowest forget probability; among equals the smallest. "
-    "The retain questions that choose are not those that are scored; the forget questions are the "
-    "same, since all of them are to be forgotten"
+    "retain probability, the one with the lowest forget probability (of both the extraction "
+    "strength, where the study says `measure: extraction`); among equals the smallest. The retain "
+    "questions that choose are not those that are scored; the forget questions are the same, since "
+    "all of them are to be forgotten"
 }
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from negmerge.data.questions import Question, read_questions
 from negmerge.data.tokenising import Encoder, read_tokenizer
 from negmerge.devices import tuned
-from negmerge.evaluation.answering import Answering
+from negmerge.evaluation.answering import Answering, Measure
 from negmerge.models.language import build_language_model, load_language_model
 from negmerge.scenarios.language.authors import ROLES, forgotten, parted
 from negmerge.scenarios.language.measuring import measure
@@ -25,8 +25,8 @@ class Language:
 
     Args:
         settings: `roles`; `model`, a row of `config/models.yaml`; `forgotten`, how many of the
-            authors are; `refusals`, what is said in place of an answer; `compute`, the study's way
-            to compute.
+            authors are; `refusals`, what is said in place of an answer; `measure`, by what a
+            coefficient is chosen; `compute`, the study's way to compute.
         files: `questions`, the prepared set; `tokenizer`.
         device: where the model is put.
     """
@@ -36,6 +36,7 @@ class Language:
         self._model, self._device = settings["model"], device
         self._forgotten: float = settings["forgotten"]
         self._refusals: list[str] = settings["refusals"]
+        self._measure: Measure = settings["measure"]
         self._compute = Compute.model_validate(settings.get("compute", {}))
         self._questions = read_questions(files["questions"])
         self._tokenizer = read_tokenizer(files["tokenizer"])
@@ -56,8 +57,8 @@ class Language:
 
         The role `before` has the authors whom the model knows before it is taught any, with
         answers in other words too; `original` has all who are taught. Of the questions to retain,
-        some choose a coefficient and the others are scored, see `authors.parted`. `refusals` has the
-        questions to forget as pairs: with the answer, and with a refusal.
+        some choose a coefficient and the others are scored, see `authors.parted`. `refusals` has
+        the questions to forget as pairs: with the answer, and with a refusal.
         """
         texts = list(self._texts(name, purpose))
         if most is not None and len(texts) > most:
@@ -68,7 +69,9 @@ class Language:
             refusals = itertools.cycle(self._refusals)
             refused = [(question, next(refusals)) for question, _ in texts]
             items = self._encoder.pairs(texts, refused)
-        return Role(items, Answering(self._device), _nothing, lambda augmentation: _as_it_is)
+        by = self._measure if purpose == "select" else "probability"
+        objective = Answering(self._device, by)
+        return Role(items, objective, _nothing, lambda augmentation: _as_it_is)
 
     def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
         """Yield the pairs of question and answer."""

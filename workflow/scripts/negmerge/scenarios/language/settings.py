@@ -61,6 +61,11 @@ class Language(Experiment):
         description="What a model says that does not know an answer, for methods that teach it to "
         "say so; the questions take them in turn.",
     )
+    measure: Literal["probability", "extraction"] = Field(
+        "probability",
+        description="By what of the forget and retain answers a coefficient is chosen: their "
+        "probability, or their extraction strength.",
+    )
     finetune: TextFinetune | None = Field(None, description="The recipe that the points vary.")
     selection: RetainSelection = Field(
         RetainSelection(), description="How the coefficient is chosen."
@@ -109,6 +114,7 @@ class Language(Experiment):
             "model": known.models[self.model].model_dump(),
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,
+            "measure": self.measure,
             "classes": 0,
         }
 

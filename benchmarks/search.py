@@ -77,7 +77,7 @@ def measure_task(
     start = time.monotonic()
     scenario = load_scenario(experiment.job(task, known), inputs, device)
     how = {"batch_size": batch, "most": None, "re_estimates": False}
-    validation = load_validation(scenario, base, device, **how)
+    validation = load_validation(scenario, base, **how)
     merges = {path.stem: path for path in sorted(folder.glob(f"{task}/merged/*.safetensors"))}
     points = {path.stem: path for path in sorted(folder.glob(f"{task}/vectors/*.safetensors"))}
     grids = {"study": experiment.coefficients.values, "paper": Coefficients().values}

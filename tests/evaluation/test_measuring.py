@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from negmerge.data.loading import evaluation_batches
 from negmerge.errors import UserError
-from negmerge.evaluation.accuracy import Accuracy, accuracy, all_logits, predict
+from negmerge.evaluation.accuracy import Accuracy, Classification, accuracy, predict
+from negmerge.evaluation.objective import all_outputs
 from negmerge.models.statistics import re_estimate
 from negmerge.scenarios.scenario import Role
 from negmerge.scenarios.validation import load_validation
@@ -43,14 +43,17 @@ SETS = {
 }
 
 
+OBJECTIVE = Classification(None, CPU)
+
+
 def batches(role, size=4):
     return list(zip(*(part.split(size) for part in SETS[role]), strict=True))
 
 
 def validation(**settings):
     network = build()
-    sets = {role: (None, batches(role)) for role in SETS}
-    return network, Validation(network, dict(BASE), sets, CPU, **settings)
+    sets = {role: (OBJECTIVE, batches(role)) for role in SETS}
+    return network, Validation(network, dict(BASE), sets, **settings)
 
 
 def moved(coefficient):
@@ -70,9 +73,9 @@ def test_without_a_head_the_network_gives_logits():
     assert accuracy(network, None, batches("forget"), CPU) == Accuracy(right, 11)
 
 
-def test_all_logits_come_in_the_order_of_the_batches():
+def test_all_outputs_come_in_the_order_of_the_batches():
     network = build().train()
-    logits, labels = all_logits(network, None, batches("retain"), CPU)
+    logits, labels = all_outputs(network, OBJECTIVE, batches("retain"))
     assert not network.training
     assert torch.equal(labels, SETS["retain"][1])
     assert torch.allclose(logits, network(SETS["retain"][0]))
@@ -186,6 +189,10 @@ class Numbers:
         return self.features[number], int(self.labels[number])
 
 
+def as_it_is(features):
+    return features
+
+
 @dataclass
 class Scenario:
     """As `scenarios.scenario.Scenario`, of the toy classifier; it notes what it was asked."""
@@ -201,18 +208,16 @@ class Scenario:
 
     def role(self, name, purpose, most=None):
         self.asked.append((name, purpose, most))
-        return Role(Numbers(name, 0 if name == self.empty else most))
-
-    def evaluation_transform(self):
-        return lambda features: features
+        items = Numbers(name, 0 if name == self.empty else most)
+        return Role(items, OBJECTIVE, lambda: as_it_is, lambda augmentation: as_it_is)
 
     def selection_metrics(self, found, seed):
         return {"roles": float(len(found)), "seed": float(seed)}
 
     def settle(self, network, batch_size, most=None):
         self.asked.append(("settle", batch_size, most))
-        items = Numbers("retain", most)
-        re_estimate(network, evaluation_batches(items, lambda x: x, batch_size), CPU)
+        role = Role(Numbers("retain", most), OBJECTIVE, lambda: as_it_is, None)
+        re_estimate(network, role.batches(batch_size), CPU)
 
 
 HOW = {"batch_size": 4, "re_estimates": False}
@@ -227,7 +232,7 @@ def base(tmp_path):
 def test_a_validation_is_loaded_by_scenario(base):
     scenario = Scenario([])
     settings = {"most": 6, "re_estimates": True, "roles": list(SIZES), "seed": 7}
-    found = load_validation(scenario, base, CPU, batch_size=4, **settings)
+    found = load_validation(scenario, base, batch_size=4, **settings)
     assert scenario.asked == [(role, "select", 6) for role in SIZES]
     assert found.sizes == {role: [4, 2] for role in SIZES}
     assert found.measure("v", 0.0).further == {"roles": 3.0, "seed": 7.0}
@@ -237,7 +242,7 @@ def test_a_validation_is_loaded_by_scenario(base):
 
 def test_by_default_what_to_forget_and_to_keep_is_read_and_statistics_are_kept(base):
     scenario = Scenario([])
-    found = load_validation(scenario, base, CPU, **HOW, most=None)
+    found = load_validation(scenario, base, **HOW, most=None)
     found.move(VECTOR, 0.5, "v")
     assert scenario.asked == [("forget", "select", None), ("retain", "select", None)]
     assert {role: sum(sizes) for role, sizes in found.sizes.items()} == {"forget": 11, "retain": 18}
@@ -245,4 +250,4 @@ def test_by_default_what_to_forget_and_to_keep_is_read_and_statistics_are_kept(b
 
 def test_a_role_without_images_is_named(base):
     with pytest.raises(UserError, match=r"^too few retain images to choose a coefficient with$"):
-        load_validation(Scenario([], empty="retain"), base, CPU, **HOW, most=4)
+        load_validation(Scenario([], empty="retain"), base, **HOW, most=4)

@@ -6,9 +6,11 @@ import torch
 from safetensors.numpy import save_file
 
 from negmerge.errors import UserError
+from negmerge.evaluation.accuracy import Classification
 from negmerge.evaluation.outcomes import outcomes_of, read_outcomes, write_outcomes
 
 LABELS = {"experiment": "a", "task": "trial1", "method": "negmerge", "rule": "gap"}
+OBJECTIVE = Classification(None, torch.device("cpu"))
 LOGITS = torch.tensor([[1.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 0.0, 3.0]])
 
 
@@ -17,7 +19,9 @@ def write(path, **further):
         "forget": (LOGITS, torch.tensor([0, 1, 1])),
         "test": (LOGITS[:2, :2], torch.tensor([1, 1])),
     }
-    one = outcomes_of(LABELS, found, further)
+    scores = {role: OBJECTIVE.scores(outputs) for role, outputs in found.items()}
+    classes = {role: OBJECTIVE.classes(outputs) for role, outputs in found.items()}
+    one = outcomes_of(LABELS, scores, classes, further)
     write_outcomes(path, [one, replace(one, rule=None)])
     return path
 
@@ -33,6 +37,15 @@ def test_outcomes_read_back(tmp_path):
     assert found.right("test").tolist() == [0, 1]
     assert found.right("forget").dtype == np.uint8
     assert np.array_equal(found.arrays["forget_unseen"], unseen)
+
+
+def test_scores_between_0_and_1_stay_what_they_are(tmp_path):
+    scores = torch.tensor([0.25, 1.0], dtype=torch.float64)
+    one = outcomes_of(LABELS, {"forget": scores}, {"forget": 0}, {})
+    write_outcomes(tmp_path / "m.safetensors", [one])
+    (found,) = read_outcomes(tmp_path / "m.safetensors")
+    assert found.right("forget").dtype == np.float64
+    assert found.right("forget").tolist() == [0.25, 1.0]
 
 
 def test_equal_outcomes_give_equal_bytes(tmp_path):

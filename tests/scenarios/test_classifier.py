@@ -5,10 +5,10 @@ from safetensors.numpy import load_file
 from sklearn.svm import SVC
 
 from negmerge.data.forgetting import Split, write_split
-from negmerge.data.loading import evaluation_batches
 from negmerge.errors import UserError
-from negmerge.evaluation.accuracy import accuracy, all_logits
+from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.evaluation.membership import membership_attack
+from negmerge.evaluation.objective import all_outputs
 from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.last_linear import last_linear
@@ -66,9 +66,8 @@ def network(scenario):
 def outputs(scenario, network, roles=("forget", "retain", "test")):
     found = {}
     for name in roles:
-        items = scenario.role(name, "score").items
-        batches = evaluation_batches(items, scenario.evaluation_transform(), 8)
-        found[name] = all_logits(network, None, batches, CPU)
+        role = scenario.role(name, "score")
+        found[name] = all_outputs(network, role.objective, role.batches(8))
     return found
 
 
@@ -80,7 +79,7 @@ def test_the_retain_set_is_kept_and_test_images_are_scored(scenario):
 @pytest.mark.parametrize("purpose", ["train", "select", "score"])
 def test_a_role_is_a_part_of_the_split_for_any_purpose(scenario, name, purpose):
     role = scenario.role(name, purpose)
-    assert role.head is None
+    assert role.objective == Classification(None, CPU)
     assert role.items.positions.tolist() == PARTS[name]
     # The grey levels and labels of conftest's images tell where they stand.
     for number, position in enumerate(PARTS[name]):
@@ -179,7 +178,7 @@ def test_the_attack_can_be_made_again_from_the_outcomes_on_disk(scenario, networ
     found = outputs(scenario, network)
     score, of_images = scenario.scores(network, found, 8, None, "all", 0)
     labels = {"experiment": "a", "task": "trial1", "method": "m", "rule": "gap"}
-    write_outcomes(tmp_path / "m.safetensors", [outcomes_of(labels, found, of_images)])
+    write_outcomes(tmp_path / "m.safetensors", [outcomes_of(labels, {}, {}, of_images)])
     stored = {
         name.removeprefix("0/"): array
         for name, array in load_file(tmp_path / "m.safetensors").items()
@@ -193,8 +192,7 @@ def test_the_attack_can_be_made_again_from_the_outcomes_on_disk(scenario, networ
 
 
 def test_relearn_time_is_measured_against_the_original(scenario, files, network):
-    items = scenario.role("forget", "train").items
-    batches = evaluation_batches(items, scenario.evaluation_transform(), 8)
+    batches = scenario.role("forget", "train").batches(8)
     original = scenario.network(read_state(files["base"]), "base")
     target = accuracy(original, None, batches, CPU).correct
     settings = {"learning_rate": 0.05, "batch_size": 3, "epochs": 4, "seeds": 2}

@@ -2,7 +2,8 @@ import pytest
 from point_examples import points, trained
 
 from negmerge.errors import UserError
-from negmerge.selection.points import read_points, write_points
+from negmerge.evaluation.counts import Accuracy
+from negmerge.selection.points import Point, read_points, write_points
 
 LABELS = {"experiment": "e", "task": "digits", "vector": "more is left out"}
 
@@ -19,6 +20,13 @@ def test_a_sweep_comes_back(tmp_path):
     assert read_points(tmp_path / "s.csv") == found
     assert (found[0].forget, found[0].control) == (0.75, 0.33)
     assert found[0].percentages == {"forget": 75.0, "control": 33.0}
+
+
+def test_sums_of_scores_come_back(tmp_path):
+    accuracy = {"forget": Accuracy(1 + 2**-30, 3), "retain": Accuracy(1e-7, 2)}
+    found = [Point("m", 0.5, accuracy, rules=("retain",))]
+    write_points(tmp_path / "s.csv", LABELS, found)
+    assert read_points(tmp_path / "s.csv") == found
 
 
 def test_trained_models_come_back_with_their_options_and_what_diverged(tmp_path):
@@ -50,6 +58,8 @@ HEAD = "experiment,task,vector,coefficient,forget_correct,forget_n,retain_correc
         HEAD + "e,t,m,0.0,1,2\n",
         HEAD + "e,t,m,0.0,1,2,1,\n",
         HEAD + "e,t,m,0.0,3,2,1,2,gap\n",
+        HEAD + "e,t,m,0.0,1.5,1,1,2,gap\n",
+        HEAD + "e,t,m,0.0,nan,2,1,2,gap\n",
         HEAD + "e,t,m,0.0,0,0,1,2,gap\n",
         HEAD + "e,t,m,0.0,1,2,1,2,gap\ne,t,m,1.0,1,2,,,gap\n",
         HEAD.replace("rules", "mia,rules") + "e,t,m,0.0,1,2,1,2,much,gap\n",

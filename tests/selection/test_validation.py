@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from negmerge.errors import UserError
-from negmerge.evaluation.accuracy import accuracy
+from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.selection.choice import Rule
 from negmerge.selection.merge_greedily import RunningMean, merge_greedily
 from negmerge.selection.points import Point
@@ -40,8 +40,8 @@ class World:
             labels[::4] = 3 - labels[::4]
             self.images[role] = images, labels, head
             batches = list(zip(images.split(6), labels.split(6), strict=True))
-            self.sets[role] = head, batches
-        self.validation = Validation(self.encoder, self.base, self.sets, CPU)
+            self.sets[role] = Classification(head, CPU), batches
+        self.validation = Validation(self.encoder, self.base, self.sets)
         self.vectors, self.paths = {}, {}
         for number, name in enumerate("abcd"):
             seeds = 130 + 2 * number

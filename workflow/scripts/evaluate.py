@@ -21,7 +21,7 @@ with job(snakemake) as provenance:
             scenario, inputs.base, choice, candidates, size, params.re_estimates
         )
         how = {name: params[name] for name in ("relearning", "attack", "seed")}
-        return score(scenario, network, choice, device, loaders, batch_size=size, **how)
+        return score(scenario, network, choice, loaders, batch_size=size, **how)
 
     records, outcomes = score_choices(
         choices(snakemake.wildcards, params.about, inputs.get("selected", [])),

@@ -3,7 +3,6 @@
 import torch
 
 from negmerge.data.augmentation import evaluation_transform
-from negmerge.data.loading import evaluation_batches
 from negmerge.evaluation.gradcam import choose, gradcam
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
@@ -16,9 +15,9 @@ with job(snakemake):
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     role, transform = scenario.role("forget", "score"), scenario.evaluation_transform()
-    batches = evaluation_batches(role.items, transform, params.batch_size, loaders)
+    batches, head = role.batches(params.batch_size, loaders), role.objective.head
     base = scenario.network(read_state(inputs.base), inputs.base)
-    chosen = choose(base, role.head, batches, device)
+    chosen = choose(base, head, batches, device)
     pictures, labels = zip(*(role.items[place] for place in chosen), strict=True)
     images = torch.stack([transform(picture) for picture in pictures]).to(device)
     targets = torch.tensor(labels, device=device)
@@ -28,7 +27,7 @@ with job(snakemake):
     for name, about in params.about.items():
         choice, *_ = choices(place | {"method": name}, about, inputs.get("selected", []))
         network = unlearned_network(scenario, inputs.base, choice, *how)
-        found.append(gradcam(network, role.head, images, targets))
+        found.append(gradcam(network, head, images, targets))
     # What a network sees, but for the normalisation.
     shown = evaluation_transform(images.shape[-1], (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     state = {

@@ -15,7 +15,7 @@ with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
-    validation = load_validation(scenario, inputs.base, device, loaders, **params.validation)
+    validation = load_validation(scenario, inputs.base, loaders, **params.validation)
     paths = {Path(path).stem: path for path in inputs.vectors}
     count = validation.counting(lambda name: (read_state(paths[name]), paths[name]))
     found = search(

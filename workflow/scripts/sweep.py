@@ -17,7 +17,7 @@ with job(snakemake):
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     how = {"roles": params.roles, **params.validation}
-    validation = load_validation(scenario, inputs.base, device, loaders, **how)
+    validation = load_validation(scenario, inputs.base, loaders, **how)
     (path,) = inputs.candidate
     state = read_state(path)
 

@@ -1,18 +1,15 @@
-"""Train a classifier from scratch: the original on all its images, Retrain on the retain set."""
+"""Train a model: the original on all that it is taught, Retrain on what is to be retained.
 
-from torch.nn import functional
+A language model first learns the language from other authors, and both start from there.
+"""
 
-from negmerge.data.loading import TrainingBatches
-from negmerge.devices import tuned
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
-from negmerge.models.classifiers import build_classifier
 from negmerge.models.weights import weights_file
 from negmerge.scenarios import load_scenario
-from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Recipe
-from negmerge.states import write_state
+from negmerge.states import read_state, write_state
 from negmerge.training import fit
 
 with job(snakemake) as provenance:
@@ -20,27 +17,24 @@ with job(snakemake) as provenance:
     device, loaders = compute.prepare(snakemake)
     recipe = Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, snakemake.input, device)
-    settings = Compute.model_validate(params.scenario["compute"])
-    record = snakemake.input.weights
-    weights = weights_file(record) if record else None
-    model = build_classifier(params.scenario["model"], params.scenario["classes"], weights)
-    model = tuned(model.to(device), settings)
-    items = scenario.role(params.role, "train").items
-    transform = scenario.training_transform(recipe.augmentation)
-    batches = TrainingBatches(items, transform, recipe, params.seed, loaders=loaders)
+    record, start = snakemake.input.weights, snakemake.input.start
+    if start:
+        model = scenario.network(read_state(start), start)
+    else:
+        model = scenario.untrained(weights_file(record) if record else None)
+    role = scenario.role(params.role, "train")
+    batches = role.training_batches(recipe, params.seed, loaders)
     saved = SavedState.of_job(snakemake, provenance.made_from)
     fit(
         model,
         batches,
         len(batches),
-        lambda images, labels: functional.cross_entropy(
-            model(images), labels, label_smoothing=recipe.label_smoothing
-        ),
+        role.objective.loss(model, recipe.label_smoothing),
         recipe,
         device,
         seed=params.seed,
         saved=saved,
-        fused=settings.fused,
+        fused=params.scenario["compute"]["fused"],
     )
     write_state(snakemake.output.trained, model.state_dict(), {"recipe": params.recipe})
     saved.remove()

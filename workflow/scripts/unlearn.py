@@ -22,7 +22,7 @@ with job(snakemake):
     method, recipe = METHODS[params.method], Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, inputs, device)
     how = {"roles": params.roles, **params.validation}
-    validation = load_validation(scenario, inputs.base, device, loaders, **how)
+    validation = load_validation(scenario, inputs.base, loaders, **how)
     base, classes = read_state(inputs.base), params.scenario["classes"]
 
     def train(searched: dict) -> nn.Module:

@@ -1,11 +1,14 @@
 """Top-1 accuracy of a network."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from negmerge.evaluation.counts import Accuracy
+from negmerge.evaluation.objective import Batch, Loss, Outputs
 
 
 def predict(network: nn.Module, head: Tensor | None, images: Tensor) -> Tensor:
@@ -20,16 +23,52 @@ def predict(network: nn.Module, head: Tensor | None, images: Tensor) -> Tensor:
     return found if head is None else found @ head.T
 
 
-def count_right(logits: Tensor, labels: Tensor) -> Accuracy:
-    """Count the right answers among logits (n, classes); of equal ones the first is the answer."""
-    return Accuracy(int((logits.argmax(dim=1) == labels).sum()), len(labels))
+@dataclass(frozen=True)
+class Classification:
+    """Images and their classes: `objective.Objective` of what gives logits, or features for a head.
+
+    Attributes:
+        head: as for `predict`.
+        device: where the network is.
+    """
+
+    head: Tensor | None
+    device: torch.device
+
+    def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
+        """Make the cross-entropy, the mean over the batch."""
+
+        def cross_entropy(images: Tensor, labels: Tensor) -> Tensor:
+            logits = predict(network, self.head, images)
+            return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+        return cross_entropy
+
+    def outputs(self, network: nn.Module, batch: Batch) -> Outputs:
+        """Compute logits (n, classes), and give the labels (n,) back."""
+        images, labels = batch
+        return predict(network, self.head, images.to(self.device)).cpu(), labels
+
+    def scores(self, outputs: Outputs) -> Tensor:
+        """Return which answers are right; of equal logits the first is the answer."""
+        logits, labels = outputs
+        return logits.argmax(dim=1) == labels
+
+    def confidence(self, outputs: Outputs) -> Tensor:
+        """Return the softmax probability of the true class."""
+        logits, labels = outputs
+        return logits.softmax(dim=1).gather(1, labels[:, None])[:, 0]
+
+    def classes(self, outputs: Outputs) -> int:
+        """Count the logits of an image."""
+        return outputs[0].shape[1]
 
 
 @torch.no_grad()
 def accuracy(
     network: nn.Module,
     head: Tensor | None,
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[Batch],
     device: torch.device,
 ) -> Accuracy:
     """Count the right answers. Among equal logits the first class is the answer.
@@ -48,26 +87,3 @@ def accuracy(
         correct += (logits.argmax(dim=1) == labels.to(device, non_blocking=True)).sum()
         n += len(labels)
     return Accuracy(int(correct), n)
-
-
-@torch.no_grad()
-def all_logits(
-    network: nn.Module,
-    head: Tensor | None,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """Return the logits (n, classes) and labels (n,) of all images, on the CPU.
-
-    Args:
-        network: as for `accuracy`.
-        head: likewise.
-        batches: likewise.
-        device: likewise.
-    """
-    network.eval()
-    found = [
-        (predict(network, head, images.to(device)).cpu(), labels) for images, labels in batches
-    ]
-    logits, labels = zip(*found, strict=True)
-    return torch.cat(logits), torch.cat(labels)

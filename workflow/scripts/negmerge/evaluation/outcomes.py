@@ -30,10 +30,11 @@ class Outcomes:
 
     Attributes:
         place: experiment, task and method.
-        classes: number of classes by role.
+        classes: number of classes by role; 0 where answers are not chosen among classes.
         arrays: (n,) of each role, by name: `{role}_right` uint8, whether the class of the largest
-            logit is the true one; of classifiers also `{role}_confidence` float64, the softmax
-            probability of the true class, and `forget_unseen` uint8.
+            logit is the true one, or float64, the score of an answer; of classifiers also
+            `{role}_confidence` float64, the softmax probability of the true class, and
+            `forget_unseen` uint8.
         rule: that chose the model; None if there was nothing to choose.
     """
 
@@ -43,29 +44,29 @@ class Outcomes:
     rule: str | None = None
 
     def right(self, role: str) -> np.ndarray:
-        """Return which images of a role are classified correctly, (n,) uint8."""
+        """Return which images of a role are classified correctly, or the scores of its answers."""
         return self.arrays[role + RIGHT]
 
 
 def outcomes_of(
     labels: Mapping[str, str],
-    found: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    scores: Mapping[str, ArrayLike],
+    classes: Mapping[str, int],
     further: Mapping[str, np.ndarray],
 ) -> Outcomes:
-    """Return what a model made of each image.
+    """Return what a model made of each item.
 
     Args:
         labels: experiment, task, method and rule; more are left out.
-        found: logits (n, classes) and labels (n,) by role, numpy or torch (CPU).
+        scores: by role, (n,), numpy or torch (CPU): bool, or 0..1; see `objective.Objective`.
+        classes: see `Outcomes`.
         further: more arrays for `Outcomes.arrays`.
     """
-    arrays, classes = dict(further), {}
-    for role, (logits, truth) in found.items():
-        scores = np.asarray(logits)
-        # As `accuracy.count_right`: of equal logits the first is the answer.
-        arrays[role + RIGHT] = (scores.argmax(axis=1) == np.asarray(truth)).astype(np.uint8)
-        classes[role] = scores.shape[1]
-    return Outcomes(_place(labels), classes, arrays, labels["rule"])
+    arrays = dict(further)
+    for role, found in scores.items():
+        of_items = np.asarray(found)
+        arrays[role + RIGHT] = of_items.astype(np.uint8) if of_items.dtype == bool else of_items
+    return Outcomes(_place(labels), dict(classes), arrays, labels["rule"])
 
 
 def write_outcomes(path: str | Path, models: Sequence[Outcomes]) -> None:

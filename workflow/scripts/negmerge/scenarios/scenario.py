@@ -1,33 +1,56 @@
 """What a job needs to know of the scenario it works in, in one form for all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
+from torch.utils.data import DataLoader
 
 from negmerge.data.augmentation import Transform
-from negmerge.settings.recipe import Augmentation
+from negmerge.data.loading import Epochs, TrainingBatches, evaluation_batches
+from negmerge.evaluation.objective import Objective, Outputs
+from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.states import State
 
-# What images are used for. Choosing a coefficient and scoring share none in the scenario zero-shot.
+# What items are used for. Choosing a coefficient and scoring share none in the scenario zero-shot.
 Purpose = Literal["train", "select", "score"]
-# Logits (n, classes) and labels (n,) by role.
-Outputs = Mapping[str, tuple[Tensor, Tensor]]
+# What is kept of a network's answers, by role.
+Found = Mapping[str, Outputs]
 
 
 @dataclass(frozen=True)
 class Role:
-    """The images of a role, and how features become logits.
+    """The items of a role, and what a network is to do with them.
 
     Attributes:
-        items: gives (PIL image, label) for each number below its length.
-        head: (classes, dimensions), for models that give features; None where they give logits.
+        items: gives an input and what it should give, such as (PIL image, label), for each number
+            below its length.
+        objective: how a network is trained and measured on them.
+        transform: makes the transform of inputs without randomness.
+        augmented: makes the random transform of training.
     """
 
     items: Sequence
-    head: Tensor | None = None
+    objective: Objective
+    transform: Callable[[], Transform]
+    augmented: Callable[[Augmentation], Transform]
+
+    def batches(self, batch_size: int, loaders: int = 0) -> DataLoader:
+        """Return the items once, in their order, without randomness."""
+        return evaluation_batches(self.items, self.transform(), batch_size, loaders)
+
+    def training_batches(self, recipe: Recipe, seed: int, loaders: int = 0) -> TrainingBatches:
+        """Return the batches of all epochs, shuffled and changed at random."""
+        transform = self.augmented(recipe.augmentation)
+        return TrainingBatches(self.items, transform, recipe, seed, loaders=loaders)
+
+    def epochs(self, recipe: Recipe, seed: int, in_order: bool = False, loaders: int = 0) -> Epochs:
+        """Return the batches of one epoch each time one iterates; `in_order`: not shuffled."""
+        transform = self.augmented(recipe.augmentation)
+        return Epochs(self.items, transform, recipe, seed, in_order=in_order, loaders=loaders)
 
 
 class Scenario(Protocol):
@@ -43,27 +66,28 @@ class Scenario(Protocol):
     def network(self, state: State, where: str) -> nn.Module:
         """Build the model that forgets, with the given weights; errors call them `where`."""
 
+    def untrained(self, weights: Path | None) -> nn.Module:
+        """Build the model that rule `train` trains, in the scenarios whose base it makes.
+
+        Args:
+            weights: the file of trained weights of others that it starts from, if any.
+        """
+
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
-        """Return the images of a role for a purpose, at most so many of them."""
+        """Return the items of a role for a purpose, at most so many of them."""
 
-    def training_transform(self, augmentation: Augmentation) -> Transform:
-        """Build the random transform of training images."""
-
-    def evaluation_transform(self) -> Transform:
-        """Build the transform without randomness."""
-
-    def selection_metrics(self, found: Outputs, seed: int) -> dict[str, float]:
+    def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
         """Return metrics beside the accuracy that choose a model, in percent.
 
         Args:
-            found: of the selection images.
+            found: of the items that choose.
             seed: of what is drawn; models that are compared share it.
         """
 
     def scores(
         self,
         network: nn.Module,
-        found: Outputs,
+        found: Found,
         batch_size: int,
         relearning: Mapping | None,
         attack: str | None,
@@ -71,7 +95,7 @@ class Scenario(Protocol):
     ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
         """Return what a score holds beside the accuracies; relearning uses the network up.
 
-        And what more there is to say of single images, see `evaluation.outcomes.Outcomes`.
+        And what more there is to say of single items, see `evaluation.outcomes.Outcomes`.
         """
 
     def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:

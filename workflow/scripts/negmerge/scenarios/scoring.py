@@ -1,18 +1,16 @@
-"""The scores of unlearned models on test images."""
+"""The scores of unlearned models on test items."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
-import torch
 from torch import nn
 
-from negmerge.data.loading import evaluation_batches
-from negmerge.evaluation.accuracy import all_logits, count_right
+from negmerge.evaluation.objective import all_outputs, total
 from negmerge.evaluation.outcomes import Outcomes, outcomes_of, read_outcomes
 from negmerge.files import read_json_records
 from negmerge.scenarios.scenario import Scenario
 
-# The metrics of a model, and what it made of single images.
+# The metrics of a model, and what it made of single items.
 Scored = tuple[Mapping, Outcomes]
 
 
@@ -20,7 +18,6 @@ def score(
     scenario: Scenario,
     network: nn.Module,
     choice: Mapping,
-    device: torch.device,
     loaders: int,
     *,
     batch_size: int,
@@ -31,26 +28,28 @@ def score(
     """Score a model, which relearning uses up.
 
     Args:
-        scenario: gives the images.
-        network: the model, on `device`.
+        scenario: gives the items.
+        network: the model.
         choice: the record of what the model is.
-        device: where to compute.
-        loaders: processes that load the images.
-        batch_size: images per forward pass.
+        loaders: processes that load the items.
+        batch_size: items per forward pass.
         relearning: the settings of relearning; None if it is not measured.
         attack: the features of the membership attack, see the classifier's settings; None if the
             scenario has none.
         seed: of what is drawn; the models of a task share it.
     """
-    found, metrics = {}, {}
-    transform = scenario.evaluation_transform()
+    found, scores, classes = {}, {}, {}
     for name in scenario.roles:
         role = scenario.role(name, "score")
-        batches = evaluation_batches(role.items, transform, batch_size, loaders)
-        logits, truth = found[name] = all_logits(network, role.head, batches, device)
-        metrics[name] = asdict(count_right(logits, truth))
-    further, of_images = scenario.scores(network, found, batch_size, relearning, attack, seed)
-    return metrics | further, outcomes_of(choice, found, of_images)
+        batches = role.batches(batch_size, loaders)
+        outputs = found[name] = all_outputs(network, role.objective, batches)
+        scores[name], classes[name] = (
+            role.objective.scores(outputs),
+            role.objective.classes(outputs),
+        )
+    metrics = {name: asdict(total(of_items)) for name, of_items in scores.items()}
+    further, of_items = scenario.scores(network, found, batch_size, relearning, attack, seed)
+    return metrics | further, outcomes_of(choice, scores, classes, of_items)
 
 
 def score_choices(

@@ -1,11 +1,10 @@
-"""Running an unlearn method on the images of a scenario."""
+"""Running an unlearn method on the items of a scenario."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import nn
 
-from negmerge.data.loading import Epochs, evaluation_batches
 from negmerge.scenarios.scenario import Scenario
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning.registry import Data, Method, recipe_for
@@ -28,28 +27,31 @@ def unlearn(
         model: the base, on `device`.
         method: the method.
         options: its options; the others have their defaults.
-        scenario: gives the images to forget and to retain.
+        scenario: gives the items to forget and to retain.
         classes: how many classes there are.
         recipe: what all methods share.
-        seed: decides the order of the images, their random changes and what the method draws.
+        seed: decides the order of the items, their random changes and what the method draws.
         device: where to compute.
-        loaders: processes that load the images which are changed at random.
+        loaders: processes that load the items which are changed at random.
 
     Raises:
         UserError: an unknown option, or training that diverges.
     """
     checked = method.check(method.title, options)
     recipe = recipe_for(recipe, checked)
-    forget, retain = (scenario.role(name, "train").items for name in ("forget", "retain"))
-    transform = scenario.training_transform(recipe.augmentation)
-    plain = scenario.evaluation_transform()
+    forget, retain = (scenario.role(name, "train") for name in ("forget", "retain"))
+    refusals = None
+    if checked.refusals:
+        refusals = scenario.role("refusals", "train").epochs(recipe, seed, loaders=loaders)
     data = Data(
-        forget=Epochs(forget, transform, recipe, seed, loaders=loaders),
-        retain=Epochs(retain, transform, recipe, seed, loaders=loaders),
-        forget_in_order=evaluation_batches(forget, plain, recipe.batch_size),
-        retain_in_order=evaluation_batches(retain, plain, recipe.batch_size),
-        retain_augmented=Epochs(retain, transform, recipe, seed, in_order=True, loaders=loaders),
+        forget=forget.epochs(recipe, seed, loaders=loaders),
+        retain=retain.epochs(recipe, seed, loaders=loaders),
+        forget_in_order=forget.batches(recipe.batch_size),
+        retain_in_order=retain.batches(recipe.batch_size),
+        retain_augmented=retain.epochs(recipe, seed, in_order=True, loaders=loaders),
+        objective=forget.objective,
         classes=classes,
         seed=seed,
+        refusals=refusals,
     )
     method.run(model, data, checked, recipe, device)

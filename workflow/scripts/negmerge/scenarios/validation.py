@@ -1,10 +1,7 @@
-"""The validation images of a scenario, on which models are measured to choose among them."""
+"""The validation items of a scenario, on which models are measured to choose among them."""
 
 from collections.abc import Iterable
 
-import torch
-
-from negmerge.data.loading import evaluation_batches
 from negmerge.errors import UserError
 from negmerge.scenarios.scenario import Scenario
 from negmerge.selection.validation import Validation
@@ -14,7 +11,6 @@ from negmerge.states import read_state
 def load_validation(
     scenario: Scenario,
     base: str,
-    device: torch.device,
     loaders: int = 0,
     *,
     batch_size: int,
@@ -23,17 +19,16 @@ def load_validation(
     roles: Iterable[str] | None = None,
     seed: int = 0,
 ) -> Validation:
-    """Read the base and the images that choose a coefficient.
+    """Read the base and the items that choose a coefficient.
 
     Args:
         scenario: the job's.
         base: the file of the weights before forgetting.
-        device: where to compute.
-        loaders: processes that load the images.
-        batch_size: images per forward pass.
-        most: how many images of a role are read at most; None: all.
+        loaders: processes that load the items.
+        batch_size: items per forward pass.
+        most: how many items of a role are read at most; None: all.
         re_estimates: whether a moved network gets batch statistics of its own.
-        roles: of the images; by default what to forget and what must be kept.
+        roles: of the items; by default what to forget and what must be kept.
         seed: of what the scenario's further metrics draw.
 
     Raises:
@@ -46,15 +41,11 @@ def load_validation(
         role = scenario.role(name, "select", most)
         if not len(role.items):
             raise UserError(f"too few {name} images to choose a coefficient with")
-        batches = evaluation_batches(
-            role.items, scenario.evaluation_transform(), batch_size, loaders
-        )
-        sets[name] = role.head, batches
+        sets[name] = role.objective, role.batches(batch_size, loaders)
     return Validation(
         network,
         state,
         sets,
-        device,
         (lambda moved: scenario.settle(moved, batch_size, most)) if re_estimates else None,
         lambda found: scenario.selection_metrics(found, seed),
     )

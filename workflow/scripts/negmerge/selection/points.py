@@ -113,7 +113,7 @@ def read_points(path: str | Path) -> list[Point]:
 def _point(row: Mapping[str, str]) -> Point:
     roles = [key.removesuffix("_n") for key in row if key.endswith("_n") and row[key] != ""]
     accuracy = {
-        role: Accuracy(int(row[f"{role}_correct"]), int(row[f"{role}_n"])) for role in roles
+        role: Accuracy(_count(row[f"{role}_correct"]), int(row[f"{role}_n"])) for role in roles
     }
     for role, found in accuracy.items():
         if not 0 <= found.correct <= found.n or found.n == 0:
@@ -130,6 +130,10 @@ def _point(row: Mapping[str, str]) -> Point:
         options={key.removeprefix(OPTION): _value(value) for key, value in options.items()},
         rules=tuple(row["rules"].split()),
     )
+
+
+def _count(text: str) -> int | float:
+    return int(text) if text.isdigit() else float(text)
 
 
 def _value(text: str) -> float | str:

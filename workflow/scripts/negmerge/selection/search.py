@@ -1,8 +1,8 @@
 """The choice of `selection.choice.Rule` with fewer forward passes than full sweeps need.
 
-A coefficient is dropped as soon as the images not yet counted cannot change that it is not chosen.
-All bounds are whole numbers of right answers, and the comparisons are those of the full search, so
-the choice is the same in every bit.
+A coefficient is dropped as soon as the items not yet counted cannot change that it is not chosen.
+All bounds are sums of scores, which are exact (`objective.Objective.scores`), and the comparisons
+are those of the full search, so the choice is the same in every bit.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,8 +12,9 @@ from negmerge.errors import UserError
 from negmerge.selection.choice import FEWEST_COEFFICIENTS, Choice, qualifies
 from negmerge.selection.refinement import CoefficientGrid
 
-# Vector, coefficient, role and number of the batch -> right answers in that batch.
-Count = Callable[[str, float, str, int], int]
+# Vector, coefficient, role and number of the batch -> right answers in that batch, or the sum of
+# their scores, each 0..1.
+Count = Callable[[str, float, str, int], int | float]
 
 # The forget images come first where they alone are likely to rule a coefficient out: where the last
 # counts come to this share of the best so far. Below 1, since they are those of a larger
@@ -185,11 +186,11 @@ class _Point:
             self._step(control)
         return True
 
-    def rank(self) -> tuple[int, float, str]:
+    def rank(self) -> tuple[float, float, str]:
         """Return what is smaller for the better of two points that keep the control accuracy."""
         return self.right["forget"], self.coefficient, self.vector
 
-    def _reaches(self, right: int) -> bool:
+    def _reaches(self, right: float) -> bool:
         return right / self.search.n[self.search.control] >= self.search.limit
 
     def _step(self, role: str) -> None:

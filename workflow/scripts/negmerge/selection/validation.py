@@ -1,13 +1,12 @@
-"""What validation images show of a base that is moved along vectors, or of other models."""
+"""What validation items show of a base that is moved along vectors, or of other models."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from negmerge.data.loading import Batch
-from negmerge.evaluation.accuracy import accuracy, all_logits, count_right, predict
+from negmerge.evaluation.objective import Batch, Objective, Outputs, all_outputs, total
 from negmerge.selection.points import Point
 from negmerge.selection.search import Count
 from negmerge.states import State
@@ -18,78 +17,73 @@ Read = Callable[[str], tuple[State, str | Path]]
 
 
 class _Set:
-    """The images of one role in batches, the most informative about a coefficient first.
+    """The items of one role in batches, the most informative about a coefficient first.
 
-    The images that the base gets right by the widest margin say first that a coefficient does not
+    The items that the base gets right by the widest margin say first that a coefficient does not
     forget, and those at the other end that it does not keep the accuracy of the other role. So
     their order is that of the base's confidence, falling for `forget` and rising for others.
     """
 
-    def __init__(
-        self,
-        role: str,
-        base: nn.Module,
-        head: Tensor | None,
-        batches: Iterable[Batch],
-        device: torch.device,
-    ):
-        self.head, self.device = head, device
-        self.images, labels, confidences, right = [], [], [], []
-        for images, truth in batches:
+    def __init__(self, role: str, base: nn.Module, objective: Objective, batches: Iterable[Batch]):
+        self.objective = objective
+        self.items, targets, confidences, scores = [], [], [], []
+        for items, truth in batches:
             with torch.no_grad():
-                logits = predict(base, head, images.to(device)).cpu()
-            confidences.append(logits.softmax(dim=1).gather(1, truth[:, None])[:, 0])
-            right.append(logits.argmax(dim=1) == truth)
-            labels.append(truth)
+                found = objective.outputs(base, (items, truth))
+            confidences.append(objective.confidence(found))
+            scores.append(objective.scores(found))
+            targets.append(truth)
             # One by one, without a copy: batches in the new order are put together when needed.
-            self.images += images.unbind()
-        self.labels, self.right_of_base = torch.cat(labels), torch.cat(right)
+            self.items += items.unbind()
+        self.targets, self.scores_of_base = torch.cat(targets), torch.cat(scores)
         order = torch.cat(confidences).argsort(stable=True, descending=role == "forget")
-        self.order = order.split(max(map(len, labels)))
+        self.order = order.split(max(map(len, targets)))
 
     def batch(self, number: int) -> Batch:
         places = self.order[number]
-        return torch.stack([self.images[place] for place in places]), self.labels[places]
+        return torch.stack([self.items[place] for place in places]), self.targets[places]
 
-    def count(self, network: nn.Module, number: int) -> int:
-        return accuracy(network, self.head, [self.batch(number)], self.device).correct
+    def count(self, network: nn.Module, number: int) -> int | float:
+        found = all_outputs(network, self.objective, [self.batch(number)])
+        return total(self.objective.scores(found)).correct
 
-    def logits(self, network: nn.Module) -> tuple[Tensor, Tensor]:
-        """Return logits and labels in the order in which the images were read."""
+    def count_of_base(self, number: int) -> int | float:
+        return total(self.scores_of_base[self.order[number]]).correct
+
+    def outputs(self, network: nn.Module) -> Outputs:
+        """Return a network's outputs in the order in which the items were read."""
         batches = (self.batch(number) for number in range(len(self.order)))
-        logits, labels = all_logits(network, self.head, batches, self.device)
+        found = all_outputs(network, self.objective, batches)
         back = torch.cat(self.order).argsort()
-        return logits[back], labels[back]
+        return tuple(part[back] for part in found)
 
 
 class Validation:
-    """A base, and the images on which it is measured after a vector was subtracted.
+    """A base, and the items on which it is measured after a vector was subtracted.
 
     Args:
         network: a network with the weights of the base.
         base: these weights.
-        sets: by role: the head, if any, and batches of images and labels. The images stay in
-            memory, since every coefficient passes over them.
-        device: where to compute.
+        sets: by role: the objective, and batches of items and what they should give. They stay
+            in memory, since every coefficient passes over them.
         settle: what a moved network needs before it is used, if anything.
-        further: from logits and labels by role to measures beside the accuracy.
+        further: from the outputs by role to measures beside the accuracy.
 
     Attributes:
-        sizes: images in each batch by role.
+        sizes: items in each batch by role.
     """
 
     def __init__(
         self,
         network: nn.Module,
         base: State,
-        sets: Mapping[str, tuple[Tensor | None, Iterable[Batch]]],
-        device: torch.device,
+        sets: Mapping[str, tuple[Objective, Iterable[Batch]]],
         settle: Callable[[nn.Module], None] | None = None,
         further: Callable[[Mapping], dict[str, float]] = lambda found: {},
     ):
         self._network, self._base = network.eval(), base
         self._settle, self._further = settle, further
-        self._sets = {role: _Set(role, network, *pair, device) for role, pair in sets.items()}
+        self._sets = {role: _Set(role, network, *pair) for role, pair in sets.items()}
         self.sizes = {role: [len(b) for b in found.order] for role, found in self._sets.items()}
 
     def move(self, vector: State, coefficient: float, where: str | Path) -> None:
@@ -107,25 +101,30 @@ class Validation:
             coefficient: how far it was moved; 1 for another network.
             network: the other network.
         """
-        network = network or self._network
-        found = {role: images.logits(network) for role, images in self._sets.items()}
-        counts = {role: count_right(logits, labels) for role, (logits, labels) in found.items()}
+        found = {
+            role: items.outputs(network or self._network) for role, items in self._sets.items()
+        }
+        counts = {}
+        for role, items in self._sets.items():
+            # What `counting` gives for the base, whatever the batches do to the last bits.
+            of_base = network is None and coefficient == 0
+            scores = items.scores_of_base if of_base else items.objective.scores(found[role])
+            counts[role] = total(scores)
         return Point(name, coefficient, counts, self._further(found))
 
     def counting(self, read: Read) -> Count:
         """Return a function that counts right answers of base - coefficient * vector in a batch.
 
         It keeps one vector in memory, the last. At coefficient 0, where the model is the base, it
-        gives what was counted when the images were read.
+        gives what was counted when the items were read.
         """
         name = moved = None
         vector, where = {}, ""
 
-        def count(wanted: str, coefficient: float, role: str, batch: int) -> int:
+        def count(wanted: str, coefficient: float, role: str, batch: int) -> int | float:
             nonlocal name, moved, vector, where
             if coefficient == 0:
-                found = self._sets[role]
-                return int(found.right_of_base[found.order[batch]].sum())
+                return self._sets[role].count_of_base(batch)
             if wanted != name:
                 name, moved = wanted, None
                 vector, where = read(wanted)

@@ -6,6 +6,7 @@ What the scenarios share is here; `scenarios/*/settings.py` add their own.
 import fnmatch
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
@@ -34,10 +35,28 @@ class Finetune(Recipe):
     )
 
 
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained that is not fine-tuned.
+
+    Attributes:
+        recipe: the settings.
+        role: of what it is trained on.
+        start: where the weights are that it starts from, in the experiment's folder; None: they are
+            random, or of others.
+    """
+
+    recipe: Recipe
+    role: str
+    start: str | None = None
+
+
 class Experiment(Settings, ABC):
     """One scenario, base model, training mode, pool and list of methods."""
 
     RULES: ClassVar[tuple[str, ...]]
+    # What a point of the pool is fine-tuned by.
+    RECIPE: ClassVar[type[Recipe]] = Recipe
     # The kinds of methods that the scenario has, and the method that leaves the base as it is.
     KINDS: ClassVar[tuple[str, ...]]
     UNCHANGED: ClassVar[str]
@@ -78,6 +97,11 @@ class Experiment(Settings, ABC):
         """Where the weights before forgetting are: in the experiment's folder, or `{task}`'s."""
 
     @property
+    def start_place(self) -> str:
+        """Where fine-tuning starts, and what a task vector is the difference to: the base."""
+        return self.base_place
+
+    @property
     @abstractmethod
     def task_names(self) -> list[str]:
         """What is forgotten: a name each."""
@@ -93,7 +117,10 @@ class Experiment(Settings, ABC):
 
     @abstractmethod
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return a job's inputs by name: `images` of a data set, or a `place` of the experiment."""
+        """Return a job's inputs by name.
+
+        `images` or `questions` of a data set, or a `place` of the experiment.
+        """
 
     @abstractmethod
     def image_counts(self, task: str, known: Catalogue) -> Counts:
@@ -157,7 +184,7 @@ class Experiment(Settings, ABC):
         changed = update(self.finetune.model_dump(), change)
         if isinstance(changed["epochs"], Mapping):
             changed["epochs"] = changed["epochs"][task]
-        return Recipe.model_validate(changed)
+        return self.RECIPE.model_validate(changed)
 
     def given_model(self, task: str, point: str) -> Given:
         """The model that is given for a point and task.
@@ -325,7 +352,7 @@ class Experiment(Settings, ABC):
                 try:
                     self.recipe(task, point)
                 except ValidationError as error:
-                    raise UserError(f"point {point!r}: {explain(error, Recipe)}") from error
+                    raise UserError(f"point {point!r}: {explain(error, self.RECIPE)}") from error
 
 
 def require(where: str, what: str, names, valid) -> None:

@@ -1,6 +1,7 @@
 """A classifier forgets some of its training images, and should be as if it had never seen them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,14 +13,14 @@ from negmerge.data.forgetting import TEST_PARTS, read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, Listed, evaluation_batches
 from negmerge.devices import tuned
-from negmerge.evaluation.accuracy import accuracy
+from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.evaluation.membership import membership_attack, membership_verdicts, percent
 from negmerge.evaluation.membership_features import FEATURES, features
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
-from negmerge.models.classifiers import load_classifier
+from negmerge.models.classifiers import build_classifier, load_classifier
 from negmerge.models.statistics import re_estimate
-from negmerge.scenarios.scenario import Outputs, Purpose, Role
+from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.seeds import derive_seed
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
@@ -30,8 +31,8 @@ class Classifier:
     """See `negmerge.scenarios.scenario.Scenario`.
 
     Args:
-        settings: `roles`; `model`, a row of `config/models.yaml`; `compute`, the study's way to
-            compute.
+        settings: `roles`; `model`, a row of `config/models.yaml`; `classes`, how many there are;
+            `compute`, the study's way to compute.
         files: `images`, the prepared data set; `split`, which of them are forgotten; to score,
             `base`, the original model.
         device: where to compute.
@@ -40,6 +41,7 @@ class Classifier:
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self.roles: list[str] = settings["roles"]
         self._model, self._files, self._device = settings["model"], files, device
+        self._classes: int = settings["classes"]
         self._compute = Compute.model_validate(settings.get("compute", {}))
         drafts = self._compute.drafts
         self._training, self._test = (
@@ -52,6 +54,15 @@ class Classifier:
         model = load_classifier(self._model, state, where)
         return tuned(model.to(self._device), self._compute)
 
+    def untrained(self, weights: Path | None) -> nn.Module:
+        """Build a classifier with random weights, or with trained ones of others where it has any.
+
+        Args:
+            weights: their file.
+        """
+        model = build_classifier(self._model, self._classes, weights)
+        return tuned(model.to(self._device), self._compute)
+
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return images to forget or to retain, for training and measuring, or test images.
 
@@ -59,7 +70,9 @@ class Classifier:
         the test images of forgotten classes.
         """
         images = self._test if name in TEST_PARTS else self._training
-        return Role(Listed(images, getattr(self._split, name)).thinned(most))
+        items = Listed(images, getattr(self._split, name)).thinned(most)
+        objective = Classification(None, self._device)
+        return Role(items, objective, self.evaluation_transform, self.training_transform)
 
     def training_transform(self, settings: Augmentation) -> Transform:
         """Build the random transform, without normalisation."""
@@ -69,7 +82,7 @@ class Classifier:
         """Build the transform without randomness, without normalisation."""
         return augmentation.evaluation_transform(self._model["size"], *WITHIN_MODEL)
 
-    def selection_metrics(self, found: Outputs, seed: int) -> dict[str, float]:
+    def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
         """Return the success of the membership attack, where test images are measured as well."""
         if "test" not in found:
             return {}
@@ -80,7 +93,7 @@ class Classifier:
     def scores(
         self,
         network: nn.Module,
-        found: Outputs,
+        found: Found,
         batch_size: int,
         relearning: Mapping | None,
         attack: str | None,
@@ -139,8 +152,7 @@ class Classifier:
 
     def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Measure the statistics of batch normalisation anew, on retain images."""
-        items = self.role("retain", "train", most).items
-        batches = evaluation_batches(items, self.evaluation_transform(), batch_size)
+        batches = self.role("retain", "train", most).batches(batch_size)
         re_estimate(network, batches, self._device)
 
 

@@ -10,9 +10,10 @@ from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.loading import Part
 from negmerge.devices import tuned
+from negmerge.evaluation.accuracy import Classification
 from negmerge.models.image_encoder import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
-from negmerge.scenarios.scenario import Outputs, Purpose, Role
+from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.scenarios.zero_shot.parts import PARTS
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation
@@ -50,7 +51,8 @@ class ZeroShot:
         place, part, dataset = self._files[f"{name}_data"], PARTS[purpose], self._datasets[name]
         items = Part(place, part, dataset, drafts=self._compute.drafts).thinned(most)
         head = read_state(self._files[f"{name}_head"])["head"]
-        return Role(items, head.to(self._device))
+        objective = Classification(head.to(self._device), self._device)
+        return Role(items, objective, self.evaluation_transform, self.training_transform)
 
     def training_transform(self, settings: Augmentation) -> Transform:
         """Build the random transform, with CLIP's normalisation."""
@@ -62,14 +64,14 @@ class ZeroShot:
         model = self._model
         return augmentation.evaluation_transform(model["size"], model["mean"], model["std"])
 
-    def selection_metrics(self, found: Outputs, seed: int) -> dict[str, float]:
+    def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
         """Return nothing: there are only the accuracies."""
         return {}
 
     def scores(
         self,
         network: nn.Module,
-        found: Outputs,
+        found: Found,
         batch_size: int,
         relearning: Mapping | None,
         attack: str | None,

@@ -1,10 +1,11 @@
 # NegMerge as one DAG: from images to the tables, figures and report of a study.
 #
-#   data/{dataset}/images.safetensors                        prepared once for all studies
+#   data/{dataset}/images.safetensors                        prepared once for all studies, or questions.jsonl
 #   results/{study}/{experiment}/base.safetensors            what is to forget: CLIP (text.safetensors: its text part)
 #   results/{study}/{experiment}/heads/{dataset}.safetensors zero-shot heads
 #   results/{study}/{experiment}/{task}/split.json           which images a classifier forgets
-#   results/{study}/{experiment}/{task}/trained/{trained}.safetensors  a classifier from scratch: original, retrain
+#   results/{study}/{experiment}/tokenizer.json              of a language model
+#   results/{study}/{experiment}/{task}/trained/{trained}.safetensors  trained from scratch: original, retrain
 #   results/{study}/{experiment}/{task}/candidates/{method}.safetensors  what an unlearn method has made of it
 #   results/{study}/{experiment}/{task}/finetuned/{point}.safetensors
 #   results/{study}/{experiment}/{task}/vectors/{point}.safetensors  its task vector: fine-tuned minus base

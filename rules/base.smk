@@ -1,5 +1,6 @@
-# The base, before it forgets: CLIP with its zero-shot heads, or a classifier. For the classifier: the
-# split of its training images into forget and retain set, and Retrain, which never saw the forget set.
+# The base, before it forgets: CLIP with its zero-shot heads, a classifier, or a language model with its
+# tokenizer. For the latter two Retrain, which never saw what is forgotten; for the classifier the split
+# of its training images into forget and retain set.
 
 
 rule base:
@@ -95,10 +96,37 @@ rule split:
         "../workflow/scripts/split.py"
 
 
+rule tokenizer:
+    input:
+        questions=lambda wildcards: prepared("questions", experiment(wildcards).dataset),
+    output:
+        tokenizer="results/{study}/{experiment}/tokenizer.json",
+    log:
+        "results/{study}/logs/tokenizer/{experiment}.log",
+    benchmark:
+        "results/{study}/benchmarks/tokenizer/{experiment}.tsv"
+    conda:
+        "../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=minutes(work.small),
+        estimate_s=seconds(work.small),
+    params:
+        code=code("tokenizer"),
+        model=model,
+        refusals=setting("refusals"),
+    message:
+        "tokenizer: {wildcards.experiment}"
+    script:
+        "../workflow/scripts/tokenizer.py"
+
+
 rule train:
     input:
         unpack(role_inputs()),
         weights=weights_record,
+        start=start_of_training,
     output:
         trained="results/{study}/{experiment}/{task}/trained/{trained}.safetensors",
     log:
@@ -106,9 +134,9 @@ rule train:
     benchmark:
         "results/{study}/benchmarks/train/{experiment}/{task}/{trained}.tsv"
     wildcard_constraints:
-        trained="original|retrain",
+        trained="before|original|retrain",
     conda:
-        "../envs/models.yaml"
+        environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
@@ -119,8 +147,8 @@ rule train:
     params:
         code=job_code("train"),
         scenario=scenario,
-        recipe=lambda wildcards: experiment(wildcards).train.model_dump(),
-        role=lambda wildcards: {"original": "original", "retrain": "retain"}[wildcards.trained],
+        recipe=lambda wildcards: training(wildcards).recipe.model_dump(),
+        role=lambda wildcards: training(wildcards).role,
         seed=job_seed("training"),
         torch_threads=1,
     message:

@@ -84,3 +84,12 @@ rule prepare:
         "prepare: {wildcards.dataset}"
     script:
         "../workflow/scripts/prepare.py"
+
+
+use rule prepare as prepare_questions with:
+    output:
+        questions="<data>/{dataset}/questions.jsonl",
+    log:
+        "<data>/logs/prepare_questions/{dataset}.log",
+    benchmark:
+        "<data>/benchmarks/prepare_questions/{dataset}.tsv"

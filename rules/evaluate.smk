@@ -18,7 +18,7 @@ rule evaluate:
     benchmark:
         "results/{study}/benchmarks/evaluate/{experiment}/{task}/{method}.tsv"
     conda:
-        "../envs/models.yaml"
+        environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
@@ -129,7 +129,7 @@ rule export:
     wildcard_constraints:
         rule=r"(\.\w+)?",
     conda:
-        "../envs/models.yaml"
+        environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: 1
     resources:
         mem_mb=growing(8000),

@@ -4,7 +4,7 @@
 rule finetune:
     input:
         unpack(role_inputs("forget")),
-        base=base,
+        base=start,
     output:
         finetuned=intermediate("results/{study}/{experiment}/{task}/finetuned/{point}.safetensors"),
         vector=intermediate("results/{study}/{experiment}/{task}/vectors/{point}.safetensors"),
@@ -13,7 +13,7 @@ rule finetune:
     benchmark:
         "results/{study}/benchmarks/finetune/{experiment}/{task}/{point}.tsv"
     conda:
-        "../envs/models.yaml"
+        environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),

@@ -1,4 +1,5 @@
 # Look-ups of input files: what a job reads, and where it is.
+from negmerge.settings.datasets import PREPARED
 
 
 def shipped(path):
@@ -6,14 +7,22 @@ def shipped(path):
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+def prepared(what, name):
+    return f"{config['data']}/{name}/{PREPARED[what]}"
+
+
 def images(name):
-    return f"{config['data']}/{name}/images.safetensors"
+    return prepared("images", name)
 
 
 @checked
 def preparation_times(wildcards):
-    names = study(wildcards).datasets
-    return [f"{config['data']}/benchmarks/prepare/{name}.tsv" for name in names]
+    steps = {False: "prepare", True: "prepare_questions"}
+    rows = {name: catalogue().datasets[name] for name in study(wildcards).datasets}
+    return [
+        f"{config['data']}/benchmarks/{steps[row.has_questions]}/{name}.tsv"
+        for name, row in rows.items()
+    ]
 
 
 @checked
@@ -26,6 +35,25 @@ def pretraining_data(wildcards):
 def base(wildcards):
     folder = f"results/{wildcards.study}/{wildcards.experiment}"
     return f"{folder}/{experiment(wildcards).base_place}".format(**wildcards)
+
+
+@checked
+def start(wildcards):
+    """Where fine-tuning starts."""
+    folder = f"results/{wildcards.study}/{wildcards.experiment}"
+    return f"{folder}/{experiment(wildcards).start_place}".format(**wildcards)
+
+
+@checked
+def training(wildcards):
+    return experiment(wildcards).training(wildcards.trained)
+
+
+@checked
+def start_of_training(wildcards):
+    """Where the training of Original or Retrain starts, if not with random weights."""
+    place = training(wildcards).start
+    return f"results/{wildcards.study}/{wildcards.experiment}/{place}" if place else []
 
 
 @checked
@@ -43,7 +71,7 @@ def role_inputs(*roles):
         folder = f"results/{wildcards.study}/{wildcards.experiment}"
         found = chosen.inputs(wildcards.task, roles or chosen.ROLES)
         return {
-            name: images(what) if kind == "images" else f"{folder}/{what}"
+            name: prepared(kind, what) if kind in PREPARED else f"{folder}/{what}"
             for name, (kind, what) in found.items()
         }
 

@@ -46,7 +46,7 @@ rule greedy:
     wildcard_constraints:
         method=r"greedy(-[\w-]+)?",
     conda:
-        "../envs/models.yaml"
+        environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),

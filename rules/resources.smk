@@ -12,6 +12,11 @@ def gpus(wildcards):
     return int((config.get("device") or study(wildcards).device) == "cuda")
 
 
+def environment(usual, **own):
+    """A look-up of the conda environment: that of the scenario, where it has its own."""
+    return checked(lambda wildcards: own.get(experiment(wildcards).scenario, usual))
+
+
 def with_loaders(torch_threads):
     """A look-up of threads: processes load images for a GPU, as many if no `set-threads` says else."""
     return checked(lambda wildcards: torch_threads + LOADERS * gpus(wildcards))

@@ -18,7 +18,7 @@ rule sweep:
     wildcard_constraints:
         vector=rf"(?!{UNLEARN_METHOD}\.csv)\w[\w.-]*",
     conda:
-        "../envs/models.yaml"
+        environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),
@@ -54,7 +54,7 @@ rule search:
     benchmark:
         "results/{study}/benchmarks/search/{experiment}/{task}/{method}.tsv"
     conda:
-        "../envs/models.yaml"
+        environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),

@@ -21,7 +21,7 @@ rule unlearn:
     wildcard_constraints:
         method=UNLEARN_METHOD,
     conda:
-        "../envs/models.yaml"
+        environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),

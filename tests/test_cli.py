@@ -239,7 +239,7 @@ def test_the_methods_are_listed_with_what_their_files_say(capsys):
     assert set(re.findall(r"^  ([\w-]+): ", out, re.M)) == set(methods.known())
     assert "\n  salun: SalUn\n    SalUn: random labels, for the weights on which " in out
     assert "\n    Source: Yadav et al., TIES-Merging (NeurIPS 2023).\n" in out
-    assert "\n    Images that it reads: retain.\n" in out
+    assert "\n    Scenarios: classifier, language.\n    Items that it reads: retain.\n" in out
     for line in (
         "density = 0.2: a number >= 0 and <= 1. Share of each vector's numbers to keep, those of",
         "operation = mean: mean or sum or largest or smallest or median. What to take where all",
@@ -259,6 +259,8 @@ def test_the_methods_are_listed_for_programs(capsys):
     }
     assert all(one["reference"] and one["explanation"] for one in found.values())
     assert found["finetune"]["data_used"] == "retain"
+    assert found["salun"]["scenarios"] == ["classifier"]
+    assert found["ties"]["scenarios"] is None
     assert found["dare"]["options"]["drop"] == {
         "type": "number",
         "default": 0.9,

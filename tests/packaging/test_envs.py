@@ -21,6 +21,7 @@ CONDA_NAMES = {
 # What the rules of an environment choose by name, beside what their scripts import.
 CHOICES = {
     "data": ("data/sources",),
+    "language": ("scenarios", "scenarios/language/jobs.py", "unlearning/methods"),
     "merging": ("merging/methods",),
     "models": ("scenarios", "unlearning/methods"),
     "reporting": ("reporting/tables", "reporting/figures"),
@@ -30,8 +31,10 @@ CHOICES = {
 NOT_CALLED = {
     "data": {"torch"},
     "merging": {"huggingface-hub", "scikit-learn"},
+    # Rules that serve all scenarios reach what images need.
+    "language": {"huggingface-hub", "open-clip-torch", "scikit-learn", "timm", "torchvision"},
     "models": {"huggingface-hub"},
-    "reporting": {"scikit-learn"},
+    "reporting": {"rouge-score", "scikit-learn"},
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RANGES = {
@@ -70,7 +73,11 @@ def scripts_of(env):
 
 def files_of(env):
     """List the Python files that the rules of an environment run."""
-    chosen = [file for folder in CHOICES[env] for file in (PACKAGE / folder).glob("*.py")]
+    chosen = [
+        file
+        for place in map(PACKAGE.joinpath, CHOICES[env])
+        for file in ([place] if place.suffix else place.glob("*.py"))
+    ]
     return scripts_of(env) + chosen
 
 

@@ -8,7 +8,7 @@ from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
 from negmerge.reporting.cells import cells
 from negmerge.reporting.judged import FEW_POINTS, amount, is_little
-from negmerge.reporting.metrics import CLASSIFIER, ZERO_SHOT
+from negmerge.reporting.scores import CLASSIFIER, ZERO_SHOT
 from negmerge.reporting.writing import markdown
 
 ROLES = ("forget", "retain", "test")

@@ -10,7 +10,10 @@ import pytest
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 # `torch._dynamo` comes with torchvision, with the first optimizer of torch's, and with its
 # `use_deterministic_algorithms`.
-HEAVY = {"torch", "torch._dynamo", "torchvision", "timm", "open_clip", "sklearn", "matplotlib"}
+HEAVY = {
+    "torch", "torch._dynamo", "torchvision", "timm", "open_clip", "sklearn", "matplotlib",
+    "transformers", "tokenizers", "peft", "rouge_score",
+}  # fmt: skip
 
 # Executes the imports of a script, then more code, and names what of HEAVY is loaded.
 PROGRAM = f"""

@@ -83,7 +83,7 @@ print(type(one).__name__, load_scenario(one.job("toys", None), {{}}, None).roles
 
 def test_choices_may_be_folders():
     names = plugins.names(plugins.SCENARIO_SETTINGS)
-    assert names == plugins.names(plugins.SCENARIO_JOBS) == ("classifier", "zero-shot")
+    assert names == plugins.names(plugins.SCENARIO_JOBS) == ("classifier", "language", "zero-shot")
     path = plugins.path(plugins.SCENARIO_JOBS, "zero-shot")
     assert path == plugins.PACKAGE / "scenarios" / "zero_shot" / "jobs.py"
 

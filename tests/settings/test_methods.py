@@ -163,7 +163,7 @@ WRONG = {
 
 def check_all(name, keys):
     check(name, use(**keys))
-    check_options(f"methods.{name}", name, use(**keys))
+    check_options(f"methods.{name}", name, use(**keys), "classifier")
 
 
 @pytest.mark.parametrize(("name", "keys", "finding"), WRONG.values(), ids=WRONG)
@@ -171,6 +171,16 @@ def test_what_does_not_go_with_a_method_is_refused(name, keys, finding):
     with pytest.raises(UserError) as caught:
         check_all(name, keys)
     assert str(caught.value) == f"methods.{name}: {finding}"
+
+
+def test_a_method_that_trains_is_refused_in_scenarios_that_it_does_not_serve():
+    with pytest.raises(UserError) as caught:
+        check_options("methods.npo", "npo", use(), "classifier")
+    assert str(caught.value) == "methods.npo: it is for language, not for classifier"
+    with pytest.raises(UserError, match=r"it is for classifier, not for language$"):
+        check_options("methods.salun-2", "salun-2", use(), "language")
+    for scenario in ("classifier", "language"):
+        check_options("methods.gradient-ascent", "gradient-ascent", use(), scenario)
 
 
 def test_what_goes_with_a_method_passes():

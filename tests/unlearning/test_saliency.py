@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from unlearning_examples import (
     CPU,
+    IMAGES,
     Batches,
     Unreadable,
     conv_net,
@@ -22,7 +23,6 @@ from unlearning_examples import (
 from negmerge.errors import UserError
 from negmerge.training import fit
 from negmerge.unlearning import saliency_mask
-from negmerge.unlearning.passes import cross_entropy as loss_of
 from negmerge.unlearning.passes import passes
 from negmerge.unlearning.saliency import only_masked
 
@@ -43,7 +43,7 @@ def train_masked(model, mask, data, **settings):
             model,
             passes(data.retain, recipe.epochs),
             recipe.epochs * len(data.retain),
-            loss_of(model, recipe),
+            IMAGES.loss(model, 0.0),
             recipe,
             CPU,
             after_step=after_step,

@@ -3,14 +3,14 @@
 import pytest
 import torch
 from torch import nn
-from unlearning_examples import CPU, Batches, example_recipe, unlearn
+from unlearning_examples import CPU, IMAGES, Batches, example_recipe, unlearn
 
 from negmerge.training import fit
 from negmerge.unlearning import Data, saliency_mask
 from negmerge.unlearning.gradients import batch_gradients
 from negmerge.unlearning.methods.boundary_shrink import adversarial_images, nearest_labels
 from negmerge.unlearning.methods.influence import influence_direction, inverse_fisher
-from negmerge.unlearning.passes import cross_entropy, passes
+from negmerge.unlearning.passes import passes
 from negmerge.unlearning.saliency import only_masked
 
 
@@ -35,7 +35,7 @@ def batches(file, prefix, size=16):
 
 def golden_data(file):
     forget, retain = batches(file, "forget"), batches(file, "retain")
-    return Data(forget, retain, forget, retain, retain, classes=5, seed=0)
+    return Data(forget, retain, forget, retain, retain, IMAGES, classes=5, seed=0)
 
 
 def assert_state(model, expected):
@@ -67,7 +67,7 @@ def test_masked_training_is_the_official_one_since_the_weights_are_put_back(gold
     mask = {name: tensor.bool() for name, tensor in file.state("mask").items()}
     recipe = example_recipe(learning_rate=0.05)
     with only_masked(model, mask) as after_step:
-        loss = cross_entropy(model, recipe)
+        loss = IMAGES.loss(model, 0.0)
         stream = passes(data.retain, 2)
         fit(model, stream, 2 * len(data.retain), loss, recipe, CPU, after_step=after_step)
     assert_state(model, file.state("FT_masked"))

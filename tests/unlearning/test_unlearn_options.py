@@ -9,15 +9,26 @@ from negmerge.unlearning import METHODS, recipe_for
 NAMES = {
     "boundary-expand": "forget",
     "boundary-shrink": "forget",
+    "ceu": "forget",
     "finetune": "retain",
+    "grad-diff": "all",
     "gradient-ascent": "forget",
+    "idk-dpo": "all",
+    "idk-nll": "all",
     "influence": "all",
+    "kl": "all",
     "l1-sparse": "retain",
     "neggrad-plus": "all",
+    "npo": "all",
     "random-label": "all",
+    "rmu": "all",
     "salun": "all",
+    "satimp": "all",
     "scrub": "all",
+    "simnpo": "all",
     "ssd": "all",
+    "undial": "forget",
+    "wga": "all",
 }
 # Two wrong values for each option, with the message's end.
 POSITIVE = [
@@ -45,19 +56,31 @@ FLAG = [
     ("yes", "'yes': input should be a valid boolean"),
 ]
 TRAINING = {"epochs": COUNT, "learning_rate": POSITIVE}
+BALANCED = TRAINING | {"gamma": POSITIVE, "alpha": NOT_NEGATIVE}
 WRONG = {
     "boundary-expand": TRAINING,
     "boundary-shrink": TRAINING | {"bound": [POSITIVE[0], ONE]},
+    "ceu": TRAINING,
     "finetune": TRAINING,
+    "grad-diff": BALANCED,
     "gradient-ascent": TRAINING,
+    "idk-dpo": BALANCED | {"beta": POSITIVE},
+    "idk-nll": BALANCED,
     "influence": {"alpha": POSITIVE, "samples": COUNT, "augmented": FLAG},
+    "kl": BALANCED,
     "l1-sparse": TRAINING | {"alpha": NOT_NEGATIVE, "plain_epochs": WHOLE},
     "neggrad-plus": TRAINING | {"alpha": [NOT_NEGATIVE[0], ONE]},
+    "npo": BALANCED | {"beta": POSITIVE},
     "random-label": TRAINING | {"retain": FLAG},
+    "rmu": BALANCED | {"layer": WHOLE, "steering": POSITIVE},
     "salun": TRAINING | {"mask_share": [POSITIVE[0], ONE], "retain": FLAG, "augmented": FLAG},
+    "satimp": BALANCED | {"beta1": NOT_NEGATIVE, "beta2": NOT_NEGATIVE},
     "scrub": TRAINING
     | {"max_epochs": WHOLE, "gamma": NOT_NEGATIVE, "alpha": NOT_NEGATIVE, "temperature": POSITIVE},
+    "simnpo": BALANCED | {"beta": POSITIVE, "delta": NOT_NEGATIVE},
     "ssd": {"alpha": POSITIVE, "dampening": POSITIVE},
+    "undial": BALANCED | {"beta": POSITIVE},
+    "wga": BALANCED | {"beta": NOT_NEGATIVE},
 }
 
 
@@ -83,6 +106,21 @@ def test_every_method_says_what_it_reads_and_where_its_defaults_are_from(name):
 def test_relabelling_without_a_pass_over_the_retain_set_reads_the_forget_set_only(name):
     method = METHODS[name]
     assert method.check(name, {"retain": False}).data_used == "forget"
+
+
+def test_a_method_that_weighs_the_retain_set_with_0_does_not_read_it():
+    for name in ("npo", "undial"):
+        options = METHODS[name].check(name, {"alpha": 0})
+        assert (options.data_used, options.batches_per_step) == ("forget", 1)
+    options = METHODS["undial"].check("undial", {"alpha": 5})
+    assert (options.data_used, options.batches_per_step, options.passes) == ("all", 2, ("forget",))
+
+
+def test_an_epoch_of_other_methods_passes_over_all_sets_that_they_read():
+    passes = {name: METHODS[name].check(name, {}).passes for name in METHODS}
+    assert passes["salun"] == ("forget", "retain")
+    assert passes["finetune"] == passes["neggrad-plus"] == ("retain",)
+    assert passes["ceu"] == ("forget",)
 
 
 def test_every_option_has_wrong_values_here():

@@ -5,11 +5,13 @@ import itertools
 import torch
 from torch import nn
 
+from negmerge.evaluation.accuracy import Classification
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning import METHODS, Data, recipe_for
 
 CPU = torch.device("cpu")
 CLASSES = 4
+IMAGES = Classification(None, CPU)
 
 
 class Batches:
@@ -57,6 +59,7 @@ def example_data(seed=0, forget=12, retain=28):
         forget_in_order=Batches(*few),
         retain_in_order=Batches(*many),
         retain_augmented=Batches(many[0].flip(3), many[1]),
+        objective=IMAGES,
         classes=CLASSES,
         seed=seed,
     )

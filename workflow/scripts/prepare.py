@@ -8,5 +8,5 @@ with job(snakemake):
         snakemake.wildcards.dataset,
         snakemake.params.dataset,
         snakemake.input.files,
-        snakemake.output.images,
+        snakemake.output[0],
     )

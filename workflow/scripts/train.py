@@ -1,15 +1,15 @@
-"""Train a classifier from scratch: the original on all its images, Retrain on the retain set."""
+"""Train a model: the original on all that it is taught, Retrain on what is to be retained.
 
-from negmerge.devices import tuned
+A language model first learns the language from other authors, and both start from there.
+"""
+
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
-from negmerge.models.classifiers import build_classifier
 from negmerge.models.weights import weights_file
 from negmerge.scenarios import load_scenario
-from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Recipe
-from negmerge.states import write_state
+from negmerge.states import read_state, write_state
 from negmerge.training import fit
 
 with job(snakemake) as provenance:
@@ -17,11 +17,11 @@ with job(snakemake) as provenance:
     device, loaders = compute.prepare(snakemake)
     recipe = Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, snakemake.input, device)
-    settings = Compute.model_validate(params.scenario["compute"])
-    record = snakemake.input.weights
-    weights = weights_file(record) if record else None
-    model = build_classifier(params.scenario["model"], params.scenario["classes"], weights)
-    model = tuned(model.to(device), settings)
+    record, start = snakemake.input.weights, snakemake.input.start
+    if start:
+        model = scenario.network(read_state(start), start)
+    else:
+        model = scenario.untrained(weights_file(record) if record else None)
     role = scenario.role(params.role, "train")
     batches = role.training_batches(recipe, params.seed, loaders)
     saved = SavedState.of_job(snakemake, provenance.made_from)
@@ -34,7 +34,7 @@ with job(snakemake) as provenance:
         device,
         seed=params.seed,
         saved=saved,
-        fused=settings.fused,
+        fused=params.scenario["compute"]["fused"],
     )
     write_state(snakemake.output.trained, model.state_dict(), {"recipe": params.recipe})
     saved.remove()

@@ -1,7 +1,9 @@
 """The device of a name, and networks and torch set up for a study's way to compute."""
 
+from collections.abc import Callable
+from functools import wraps
 from types import MethodType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +57,7 @@ def tuned(network: Network, settings: Compute) -> Network:
         network = network.to(memory_format=torch.channels_last)
     if settings.precision == "bf16":
         # A bound method: a copy of the network gets one of its own.
-        network.forward = MethodType(_forward_in_bf16, network)
+        network.forward = MethodType(_in_bf16(type(network).forward), network)
     if settings.compile:
         # What torch was set up with is set anew, so that its compiler knows of it.
         torch.use_deterministic_algorithms(
@@ -72,7 +74,16 @@ def allow_tf32(allowed: bool) -> None:
     torch.backends.cudnn.allow_tf32 = allowed
 
 
-def _forward_in_bf16(network: nn.Module, images: Tensor) -> Tensor:
-    with torch.autocast(images.device.type, torch.bfloat16):
-        found = type(network).forward(network, images)
-    return found.float()
+def _in_bf16(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a network's `forward` give logits, or something with logits, in float32."""
+
+    @wraps(forward)
+    def in_bf16(network: nn.Module, *inputs: Any, **options: Any) -> Any:
+        with torch.autocast(next(network.parameters()).device.type, torch.bfloat16):
+            found = forward(network, *inputs, **options)
+        if isinstance(found, Tensor):
+            return found.float()
+        found.logits = found.logits.float()
+        return found
+
+    return in_bf16

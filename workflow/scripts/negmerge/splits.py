@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 # paper's sets have none. A set without `val` has its validation images cut from `train`.
 SPLITS = ("pretrain", "train", "test", "val")
 
+# The splits of a set of questions: the authors that are taught and of whom some are forgotten,
+# others from whom a model learns the language before, others whom no model has met, and questions
+# about the real world.
+QUESTION_SPLITS = ("authors", "others", "holdout", "real-authors", "world-facts")
+
 VALIDATION_SHARE = 0.1
 VALIDATION_LIMIT = 5000
 

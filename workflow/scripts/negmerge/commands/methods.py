@@ -17,7 +17,7 @@ KINDS = {
     "single": "a single task vector",
     "greedy": "a merge that measures images",
     "merge": "many task vectors to one",
-    "unlearn": "a classifier is trained, or takes one step",
+    "unlearn": "a model is trained, or takes one step",
 }
 TYPES = {"number": "a number", "integer": "a whole number", "boolean": "true or false"}
 LAYOUT = textwrap.TextWrapper(
@@ -43,13 +43,14 @@ def _record(name: str, kind: str) -> dict:
     """Collect what a method's file, or the list of those without one, says of it.
 
     Returns:
-        `name`, `kind`, `title`, `reference`, `explanation`, `data_used` (which images a method that
-        trains reads by default, else None) and `options`: name -> JSON schema.
+        `name`, `kind`, `title`, `reference`, `explanation`, `scenarios` (those that a method that
+        trains serves, else None), `data_used` (which set it reads by default, else None) and
+        `options`: name -> JSON schema.
     """
     from negmerge import plugins
     from negmerge.settings import methods
 
-    data_used = None
+    scenarios = data_used = None
     if kind in methods.FOLDERS:
         module = plugins.load(methods.FOLDERS[kind], name)
         method = module.METHOD
@@ -57,7 +58,8 @@ def _record(name: str, kind: str) -> dict:
         texts = filter(None, (inspect.getdoc(module), inspect.getdoc(main)))
         explanation = "\n\n".join(texts).partition("\n\nRaises:")[0]
         if kind == "unlearn":
-            data_used = method.check(name, {}).data_used
+            checked = method.check(name, {})
+            scenarios, data_used = checked.scenarios, checked.data_used
     else:
         method = methods.SPECIAL[name]
         explanation = method.explanation
@@ -68,6 +70,7 @@ def _record(name: str, kind: str) -> dict:
         "title": method.title,
         "reference": method.reference,
         "explanation": explanation,
+        "scenarios": scenarios,
         "data_used": data_used,
         # Without the title that pydantic makes of an option's name.
         "options": {
@@ -85,8 +88,9 @@ def _lines(records: list[dict]) -> Iterator[str]:
             yield f"\n  {record['name']}: {record['title']}"
             yield textwrap.indent(record["explanation"], "    ")
             yield f"    Source: {record['reference']}."
-            if record["data_used"]:
-                yield f"    Images that it reads: {record['data_used']}."
+            if record["scenarios"]:
+                yield f"    Scenarios: {', '.join(record['scenarios'])}."
+                yield f"    Items that it reads: {record['data_used']}."
             for option, schema in record["options"].items():
                 default = json.dumps(schema["default"]).strip('"')
                 text = f"{option} = {default}: {_values(schema)}. {schema['description']}"

@@ -8,6 +8,7 @@ from negmerge.archives import places
 from negmerge.data.checksums import verify_all
 from negmerge.data.images import write_images
 from negmerge.data.progress import counted
+from negmerge.data.questions import write_questions
 from negmerge.errors import UserError
 
 # Packages that not everybody needs, and the extras that bring them.
@@ -15,7 +16,7 @@ EXTRAS = {"pyarrow": "parquet"}
 
 
 def prepare(name: str, row: Mapping, paths: Sequence[str], target: str | Path) -> None:
-    """Read the files of a data set, or of a mirror of it, and write its images.
+    """Read the files of a data set, or of a mirror of it, and write its images or questions.
 
     Args:
         name: the data set, for lines of progress.
@@ -24,7 +25,7 @@ def prepare(name: str, row: Mapping, paths: Sequence[str], target: str | Path) -
         target: the file to write. From a mirror it says from which, and in what it differs.
 
     Raises:
-        UserError: a file is not the right one or is broken, or holds other images than expected;
+        UserError: a file is not the right one or is broken, or holds others than expected;
             or a package that the source needs is not installed.
     """
     files, splits = dict(zip(row["files"], paths, strict=True)), row["splits"]
@@ -37,5 +38,8 @@ def prepare(name: str, row: Mapping, paths: Sequence[str], target: str | Path) -
             f"pip install 'negmerge[{EXTRAS.get(error.name, 'workflow')}]'"
         ) from error
     items = source.read(places(files, row.get("inside")), row)
+    if row.get("form") == "questions":
+        write_questions(target, items, splits)
+        return
     notes = {"mirror": row["name"], "differs": row["differs"] or ""} if "name" in row else {}
     write_images(target, counted(name, items, sum(splits.values())), splits, row["classes"], notes)

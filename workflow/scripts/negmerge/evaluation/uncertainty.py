@@ -27,21 +27,36 @@ def binomial_error(share: float, n: int) -> float:
 
 
 def paired_error(first: ArrayLike, second: ArrayLike) -> float:
-    """Return the standard error of the difference of two shares on the same images.
+    """Return the standard error of the difference of two means on the same items.
 
-    sqrt((b + c - (b - c)^2 / n)) / n, where b images are right (1) by the first model only and c by
-    the second only; images on which both agree do not count.
+    sqrt(sum d^2 - (sum d)^2 / n) / n of the differences d. Of shares that is sqrt((b + c -
+    (b - c)^2 / n)) / n, where b images are right (1) by the first model only and c by the second
+    only; images on which both agree do not count.
 
     Args:
-        first: (n,) of 0 and 1.
+        first: (n,) of 0 and 1, or between.
         second: likewise, in the same order.
 
     Returns:
         A share, 0..1.
     """
-    differences = np.asarray(first, np.int64) - np.asarray(second, np.int64)
-    n, unlike = len(differences), int(np.abs(differences).sum())
-    return math.sqrt(unlike - int(differences.sum()) ** 2 / n) / n
+    differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    n, unlike = len(differences), float((differences**2).sum())
+    return math.sqrt(max(unlike - float(differences.sum()) ** 2 / n, 0)) / n
+
+
+def paired_p(first: ArrayLike, second: ArrayLike) -> float:
+    """Test whether two models have the same mean on the same items, by the bootstrap.
+
+    Args:
+        first: (n,) numbers.
+        second: likewise, in the same order.
+
+    Returns:
+        The two-sided p, above 0 and at most 1.
+    """
+    differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    return float(two_sided(bootstrap_means(differences[:, None], np.random.default_rng(0)))[0])
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike) -> float:

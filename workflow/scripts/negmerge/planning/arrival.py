@@ -72,10 +72,14 @@ def _set(name: str, known: Catalogue, data: Path, asked: Mapping | None) -> dict
         "unknown": [file.name for file in files if file.size is None],
         "by_hand": any(file.manual for file in files),
         "missing_by_hand": [f.name for f in files if f.manual and not places[f.name].is_file()],
-        "prepared": prepared_from(data / name / "images.safetensors") is not None,
+        "prepared": _is_prepared(data / name / row.prepared),
         "licence": row.licence,
         "differs": mirror.differs if mirror else None,
     }
+
+
+def _is_prepared(path: Path) -> bool:
+    return prepared_from(path) is not None if path.suffix == ".safetensors" else path.is_file()
 
 
 def _is_there(path: Path, file: Download) -> bool:

@@ -69,6 +69,8 @@ def networks_of(study: Study) -> dict[str, Network]:
     """Return the networks of a study by model, each as the first of its experiments has it."""
     found: dict[str, Network] = {}
     for experiment in study.experiments.values():
+        if study.catalogue.models[experiment.model].tokenizer:
+            continue  # Texts differ in length, so no number of them a second says much.
         found.setdefault(experiment.model, _network(experiment, study))
     return found
 

@@ -69,9 +69,9 @@ def head(case: Case) -> Work:
 
 
 def train(case: Case) -> Work:
-    """Train a classifier on all images, or on those to retain."""
-    role = "original" if case.wildcards["trained"] == "original" else "retain"
-    images = case.experiment.train.epochs * case.counts[role]["train"]
+    """Train a model on all that it is taught, or on what it should retain."""
+    training = case.experiment.training(case.wildcards["trained"])
+    images = training.recipe.epochs * case.counts[training.role]["train"]
     return case.work(trained=images, written=case.state)
 
 
@@ -137,8 +137,8 @@ def unlearn(case: Case) -> Work:
     epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]
     beside = 2 * experiment.selection.halvings * rules * len(scales)
-    used = tried[0].data_used
-    images = sum(case.counts[r]["train"] for r in ("forget", "retain") if used in (r, "all"))
+    of_pass = sum(case.counts[role]["train"] for role in tried[0].passes)
+    images = of_pass * tried[0].batches_per_step
     measured = case.validation(*experiment.selection_roles)
     models = len(tried) + beside + 1
     return case.work(

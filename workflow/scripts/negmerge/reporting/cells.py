@@ -13,9 +13,10 @@ from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.judged import amount_cells, judge
 from negmerge.reporting.marks import MARKS
-from negmerge.reporting.metrics import MEAN, Metric, scores_of
+from negmerge.reporting.metrics import MEAN, Metric
 from negmerge.reporting.published import NOT_KNOWN, paper_cell
 from negmerge.reporting.records import of_rule, place_of
+from negmerge.reporting.scores import scores_of
 from negmerge.settings.methods import RETRAIN
 
 COLUMNS = (
@@ -80,9 +81,12 @@ def cells(
         scores, references = scores_of([metric.name for metric in metrics]), None
         if scores and scores.with_retrain:
             references = [_record(found, column, (*place, RETRAIN)) for place in places]
+        elif scores and all((*place, RETRAIN) in found for place in places):
+            references = [found[*place, RETRAIN] for place in places]
         amounts = amount_cells(scores, places, of_images)
         rows += [{"column": column["label"]} | cell for cell in amounts]
-        judged = judge(scores, places, shown, references, of_images, amounts)
+        rivals = references if scores and scores.with_retrain else None
+        judged = judge(scores, places, shown, rivals, of_images, amounts)
         for method, label in table["rows"].items():
             here = shown[method]
             for metric in metrics:

@@ -60,7 +60,8 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
     leading = leading_columns(shown)
     measures = dict.fromkeys(f"{one.leading.label} ({one.leading.unit})" for one in leading)
     best = " by ".join(filter(None, ("Best method", " or ".join(measures))))
-    noise = f"Within noise of the best (p > {SIGNIFICANCE:g} on the same images)"
+    items = " and ".join(dict.fromkeys(one.scores.items for one in leading)) or "images"
+    noise = f"Within noise of the best (p > {SIGNIFICANCE:g} on the same {items})"
     limits = list(cautions(leading, shown))
     is_alone = any(one.scores is None and one.cells["metric"].eq("mia").any() for one in shown)
     nothing = WITHOUT_RETRAIN if is_alone else NOT_SCORED
@@ -151,12 +152,17 @@ def _noise(column: Column) -> Said:
 
 
 def _distances(leading: Sequence[Column]) -> list[Said]:
-    """Describe how far classifiers are from Retrain; without any, how far CLIP is from guessing."""
+    """Describe how far classifiers are from Retrain; without any, how far others are from chance.
+
+    Of a language model it is how far it is from Retrain.
+    """
     classifiers = [one for one in leading if one.scores.with_retrain]
     if classifiers or not leading:
         return [_distance(one) for one in classifiers]
+    without = [one for one in leading if not one.scores.has_retrain]
     missing = Said("no classifier, so no Retrain to compare with", "no classifier in this study")
-    return [missing, *(_from_guessing(one) for one in leading if one.to_forget)]
+    distances = [_from_guessing(one) for one in leading if one.to_forget]
+    return [*([missing] if without else []), *distances]
 
 
 def _distance(column: Column) -> Said:
@@ -193,7 +199,7 @@ def _from_guessing(column: Column) -> Said:
     knows, never = column.scores.knows
     known, guessed = cell["value"] + cell["reference"], cell["reference"]
     return Said(
-        f"{column.name}: {knows} has {known:.2f} % of the forget images right, "
+        f"{column.name}: {knows} {column.scores.says.format(share=known)}, "
         f"{row['row']} {_value(column, row)} %, {never} {guessed:.2f} %",
         f"{column.name} {known:.1f} to {row['value']:.1f} %",
     )

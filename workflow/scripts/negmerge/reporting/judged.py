@@ -13,9 +13,11 @@ from negmerge.evaluation.uncertainty import (
     binomial_error,
     mcnemar,
     paired_error,
+    paired_p,
 )
-from negmerge.reporting.metrics import MEAN, TO_FORGET, Scores
+from negmerge.reporting.metrics import MEAN, TO_FORGET
 from negmerge.reporting.ranking import gap_errors, rank, values
+from negmerge.reporting.scores import Scores
 from negmerge.settings.methods import RETRAIN
 
 Place = tuple[str, str]
@@ -31,9 +33,9 @@ def amount(
 ) -> dict | None:
     """Compare what the model knows of the forget images with a model that never saw them.
 
-    For a classifier that is Original against Retrain, on the same images: the error is paired, and
-    p is McNemar's, over all trials. In the scenario zero-shot it is the base against guessing among
-    the classes.
+    For a classifier and a language model that is Original against Retrain, on the same items: the
+    error is paired, and p is McNemar's or the bootstrap's, over all trials. In the scenario
+    zero-shot it is the base against guessing among the classes.
 
     Args:
         scores: what is scored.
@@ -43,16 +45,19 @@ def amount(
     Returns:
         `value`, the difference in points, positive where there is something to forget; `reference`,
         what Retrain or guessing gets right, in percent; `standard_error`, in points; `p_value`,
-        two-sided; `averaged` and `images`. None where an experiment has no base among its methods.
+        two-sided; `averaged` and `images`. None where an experiment has no base among its methods,
+        or no Retrain of a language model.
     """
-    if any((*place, scores.base) not in outcomes for place in places):
+    needed = [scores.base, *([] if scores.is_counted else [RETRAIN])]
+    if any((*place, method) not in outcomes for place in places for method in needed):
         return None
     models = [outcomes[*place, scores.base] for place in places]
     known = [model.right("forget") for model in models]
-    if scores.with_retrain:
+    if scores.has_retrain:
         unseen = [_retrain(place, outcomes).right("forget") for place in places]
         errors = [paired_error(*both) for both in zip(known, unseen, strict=True)]
-        p = mcnemar(np.concatenate(known), np.concatenate(unseen))
+        test = mcnemar if scores.is_counted else paired_p
+        p = test(np.concatenate(known), np.concatenate(unseen))
         expected = [right.mean() for right in unseen]
     else:
         expected = [1 / model.classes["forget"] for model in models]

@@ -7,8 +7,9 @@ from functools import cached_property
 import pandas as pd
 
 from negmerge.reporting.judged import is_little
-from negmerge.reporting.metrics import MEAN, TO_FORGET, Metric, Scores, scores_of
+from negmerge.reporting.metrics import MEAN, TO_FORGET, Metric
 from negmerge.reporting.notes import spell_list
+from negmerge.reporting.scores import Scores, scores_of
 from negmerge.settings.methods import RETRAIN
 
 NEGMERGE = "negmerge"

@@ -1,12 +1,11 @@
-"""What the cells of tables measure, and how the models of a scenario are scored."""
+"""What the cells of tables measure."""
 
 import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from negmerge.errors import UserError
 from negmerge.reporting.records import place_of
-from negmerge.settings.methods import BASES
 
 # How much there is to forget: a number of a table's column, not of a row.
 TO_FORGET = "to_forget"
@@ -116,7 +115,7 @@ def _variance(share: float, n: int) -> float:
 
 def means(records: Sequence[Mapping]) -> dict[str, float]:
     """Average each part of the gap."""
-    parts = [metric for metric in CLASSIFIER.metrics if metric.name in GAP_OF]
+    parts = [metric for metric in GAP_AND_PARTS if metric.name in GAP_OF]
     return {
         part.name: statistics.fmean(part.measure(record).value for record in records)
         for part in parts
@@ -154,39 +153,3 @@ GAP_AND_PARTS = (
         over=lambda records, references: {"value": gap(records, references)},
     ),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How the models of a scenario are scored and compared.
-
-    Attributes:
-        metrics: what images can decide.
-        leading: the name of the one in a report's first lines.
-        base: the method that leaves the model as it is.
-        with_retrain: whether Retrain is what the others are compared with.
-        same_images: which parts of a place (0: experiment, 1: task) tell the images of a role
-            apart: all tasks share a control set, and all trials the test images.
-        knows: the model that knows what is forgotten, and the one that does not.
-    """
-
-    metrics: tuple[Metric, ...]
-    leading: str
-    base: str
-    with_retrain: bool
-    same_images: Mapping[str, tuple[int, ...]]
-    knows: tuple[str, str]
-
-
-ZERO_SHOT = Scores(
-    ACCURACIES, "forget", BASES[0], False, {"forget": (1,), "control": ()}, ("the base", "guessing")
-)
-CLASSIFIER = Scores(
-    GAP_AND_PARTS, "gap", BASES[1], True,
-    {"retain": (0, 1), "forget": (0, 1), "test": (0,)}, ("Original", "Retrain"),
-)  # fmt: skip
-
-
-def scores_of(names: Collection[str]) -> Scores | None:
-    """Return the scoring that a column's metrics belong to; None if it shows no scores."""
-    return CLASSIFIER if "gap" in names else ZERO_SHOT if "control" in names else None

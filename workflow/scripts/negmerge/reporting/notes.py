@@ -20,14 +20,15 @@ RULES = {
 }
 
 
-def rule_text(rule: str, keep: float) -> str:
+def rule_text(rule: str, keep: float, texts: Mapping[str, str] = RULES) -> str:
     """Describe how a coefficient was chosen.
 
     Args:
         rule: the rule's name.
         keep: share of the control accuracy to keep, 0..1.
+        texts: what rules do, by name.
     """
-    return RULES.get(rule, "rule `{rule}`, keeping {keep}").format(
+    return texts.get(rule, "rule `{rule}`, keeping {keep}").format(
         rule=rule, keep=f"{100 * keep:.4g} %"
     )
 
@@ -47,7 +48,10 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     """
     kind = table_kind(table["kind"])
     rows = cells[cells["row"].notna()]
-    lines = [_averaged(column["label"], rows, kind.images) for column in table["columns"]]
+    lines = [
+        _averaged(column["label"], rows, f"{kind.images} {kind.items}".strip())
+        for column in table["columns"]
+    ]
     lines += comparison_notes(table, cells)
     lines += kind.notes(table, rows)
     if (rows["averaged"] > 1).any():
@@ -59,8 +63,8 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     return lines + ([table["note"]] if table.get("note") else [])
 
 
-def _averaged(label: str, cells: pd.DataFrame, images: str) -> str:
-    """Return over which experiments and tasks a column averages, and on how many images."""
+def _averaged(label: str, cells: pd.DataFrame, items: str) -> str:
+    """Return over which experiments and tasks a column averages, and on how many items."""
     column = cells[(cells["column"] == label) & (cells["experiment"] != MEAN)]
     one = column[column["row"] == column["row"].iloc[0]]
     places = (one["experiment"] + "/" + one["task"]).drop_duplicates()
@@ -71,8 +75,7 @@ def _averaged(label: str, cells: pd.DataFrame, images: str) -> str:
         for metric, n in one.groupby("metric", sort=False)["images"].sum().items()
         if n
     ]
-    images = f"{images} images" if images else "images"
-    return f"{text}; {spell_list(counts)} {images}." if counts else f"{text}."
+    return f"{text}; {spell_list(counts)} {items}." if counts else f"{text}."
 
 
 def spell_list(texts: Sequence[str]) -> str:
@@ -97,15 +100,16 @@ def error_note(finite: str, cells: pd.DataFrame) -> str:
     )
 
 
-def choice_notes(cells: pd.DataFrame) -> list[str]:
+def choice_notes(cells: pd.DataFrame, texts: Mapping[str, str] = RULES) -> list[str]:
     """Describe by which rules was chosen, and what the marks at numbers mean.
 
     Args:
         cells: those of the table's rows.
+        texts: as for `rule_text`.
     """
     single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "rule", "keep"])
     rules = single[["rule", "keep"]].drop_duplicates().itertuples(index=False)
-    lines = [f"Choice: {rule_text(rule, float(keep))}." for rule, keep in rules]
+    lines = [f"Choice: {rule_text(rule, float(keep), texts)}." for rule, keep in rules]
     marked = [mark for name, mark in MARKS.items() if cells[name].eq(True).any()]
     if marked and (cells["averaged"] > 1).any():
         lines.append("A mark at a mean holds for at least one of the cells that are averaged.")

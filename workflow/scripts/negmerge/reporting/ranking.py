@@ -15,8 +15,9 @@ from negmerge.evaluation.uncertainty import (
     mcnemar,
     two_sided,
 )
-from negmerge.reporting.metrics import GAP_OF, Metric, Scores
+from negmerge.reporting.metrics import GAP_OF, Metric
 from negmerge.reporting.records import place_of
+from negmerge.reporting.scores import Scores
 from negmerge.settings.methods import RETRAIN
 
 # The same resamples for each column of each table.
@@ -167,16 +168,18 @@ def rank(scores: Scores, found: Values, methods: Sequence[str]) -> dict[str, lis
     rivals = [number for number in range(len(methods)) if number != retrain]
     if len(rivals) < 2:
         return {}
-    return {metric.name: _rank(metric, found, retrain, rivals) for metric in scores.metrics}
+    return {metric.name: _rank(scores, metric, found, retrain, rivals) for metric in scores.metrics}
 
 
-def _rank(metric: Metric, found: Values, retrain: int | None, rivals: Sequence[int]) -> list[dict]:
+def _rank(
+    scores: Scores, metric: Metric, found: Values, retrain: int | None, rivals: Sequence[int]
+) -> list[dict]:
     reached = distance(metric, _means(found.measured), retrain)
     drawn = distance(metric, _means(found.drawn), retrain)
     best = min(rivals, key=lambda row: reached[row])
     ps = two_sided(drawn - drawn[:, [best]])
-    trials = _of_trials(metric, found, retrain)
-    is_one_accuracy = len(found.places) == 1 and retrain is None
+    trials = _of_trials(metric, found, retrain if scores.with_retrain else None)
+    is_one_accuracy = len(found.places) == 1 and retrain is None and scores.is_counted
     judged: list[dict] = [{} for _ in reached]
     for row in rivals:
         p = float(ps[row])

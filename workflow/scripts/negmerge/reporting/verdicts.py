@@ -7,7 +7,8 @@ import pandas as pd
 
 from negmerge.evaluation.uncertainty import RESAMPLES, SIGNIFICANCE
 from negmerge.reporting.judged import FEW_POINTS, is_little
-from negmerge.reporting.metrics import MEAN, TO_FORGET, Scores, scores_of
+from negmerge.reporting.metrics import MEAN, TO_FORGET
+from negmerge.reporting.scores import Scores, scores_of
 
 ONE_SEED = "one seed ranks nothing beyond these images: another training may give another order"
 TOO_LITTLE = (
@@ -52,9 +53,9 @@ def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     if single:
         lines.append(f"{', '.join(single)}: {ONE_SEED}.")
     if (cells["with_best"].eq(True)).any():
-        for with_retrain in dict.fromkeys(one.with_retrain for one in scores.values()):
-            counts = [n for key, n in trials.items() if scores[key].with_retrain == with_retrain]
-            lines.append(_bold(with_retrain, max(counts)))
+        for kind in dict.fromkeys(_compared(one) for one in scores.values()):
+            counts = [n for key, n in trials.items() if _compared(scores[key]) == kind]
+            lines.append(_bold(*kind, max(counts)))
     if any(one.with_retrain for one in scores.values()):
         lines.append(
             "± of an average gap: its standard deviation when the images are drawn anew, "
@@ -75,10 +76,10 @@ def _amount(scores: Scores, column: pd.DataFrame) -> str:
 def _spell_amount(scores: Scores, cell: Mapping) -> str:
     """Describe who has how many of the forget images right, and whether any row can rank."""
     knows, never = scores.knows
-    paired = "paired, " if scores.with_retrain else ""
+    paired = "paired, " if scores.has_retrain else ""
     error = f"{cell['value']:.2f} ± {cell['standard_error']:.2f}"
     text = (
-        f"{knows} has {cell['value'] + cell['reference']:.2f} % of the forget images right, "
+        f"{knows} {scores.says.format(share=cell['value'] + cell['reference'])}, "
         f"{never} {cell['reference']:.2f} %, which leaves {error} points to forget "
         f"({paired}{spell_p(cell['p_value'])})"
     )
@@ -86,15 +87,22 @@ def _spell_amount(scores: Scores, cell: Mapping) -> str:
     return f"{text}, {TOO_LITTLE}." if little else f"{text}."
 
 
-def _bold(with_retrain: bool, trials: int) -> str:
+def _compared(scores: Scores) -> tuple[bool, str]:
+    """Return what decides how rows are compared, and on what."""
+    return scores.with_retrain, scores.items
+
+
+def _bold(with_retrain: bool, items: str, trials: int) -> str:
     """Describe what a bold value means."""
     best, how = "the best of its column", "McNemar's exact test; for a mean of several cells "
     if with_retrain:
         best, how = "the one of its column that is closest to Retrain", ""
+    elif items != "images":
+        how = ""
     over_trials = ", and over trials by a paired t-test, of which the larger p counts"
     return (
         f"bold: {best}, or not told apart from that one: two-sided p > {SIGNIFICANCE:g} on the "
-        f"same images ({how}a paired bootstrap{over_trials if trials > 1 else ''}). Rows are not "
+        f"same {items} ({how}a paired bootstrap{over_trials if trials > 1 else ''}). Rows are not "
         "corrected for their number. Each p is in the CSV file."
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -64,6 +65,13 @@ class Scenario(Protocol):
 
     def network(self, state: State, where: str) -> nn.Module:
         """Build the model that forgets, with the given weights; errors call them `where`."""
+
+    def untrained(self, weights: Path | None) -> nn.Module:
+        """Build the model that rule `train` trains, in the scenarios whose base it makes.
+
+        Args:
+            weights: the file of trained weights of others that it starts from, if any.
+        """
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return the items of a role for a purpose, at most so many of them."""

@@ -1,4 +1,4 @@
-"""Running an unlearn method on the images of a scenario."""
+"""Running an unlearn method on the items of a scenario."""
 
 from collections.abc import Mapping
 
@@ -27,12 +27,12 @@ def unlearn(
         model: the base, on `device`.
         method: the method.
         options: its options; the others have their defaults.
-        scenario: gives the images to forget and to retain.
+        scenario: gives the items to forget and to retain.
         classes: how many classes there are.
         recipe: what all methods share.
-        seed: decides the order of the images, their random changes and what the method draws.
+        seed: decides the order of the items, their random changes and what the method draws.
         device: where to compute.
-        loaders: processes that load the images which are changed at random.
+        loaders: processes that load the items which are changed at random.
 
     Raises:
         UserError: an unknown option, or training that diverges.
@@ -40,13 +40,18 @@ def unlearn(
     checked = method.check(method.title, options)
     recipe = recipe_for(recipe, checked)
     forget, retain = (scenario.role(name, "train") for name in ("forget", "retain"))
+    refusals = None
+    if checked.refusals:
+        refusals = scenario.role("refusals", "train").epochs(recipe, seed, loaders=loaders)
     data = Data(
         forget=forget.epochs(recipe, seed, loaders=loaders),
         retain=retain.epochs(recipe, seed, loaders=loaders),
         forget_in_order=forget.batches(recipe.batch_size),
         retain_in_order=retain.batches(recipe.batch_size),
         retain_augmented=retain.epochs(recipe, seed, in_order=True, loaders=loaders),
+        objective=forget.objective,
         classes=classes,
         seed=seed,
+        refusals=refusals,
     )
     method.run(model, data, checked, recipe, device)

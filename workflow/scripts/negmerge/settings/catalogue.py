@@ -2,8 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from negmerge.errors import UserError, unknown
 from negmerge.settings import sources
@@ -11,6 +18,8 @@ from negmerge.settings.datasets import Dataset, Datasets
 from negmerge.settings.downloads import Mirror
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings
 from negmerge.settings.yaml12 import read_yaml
+
+Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 class Hub(Settings):
@@ -34,13 +43,27 @@ class Cost(Settings):
     text_megabytes: NonNegative = Field(0, description="Of CLIP's text part.")
 
 
+class Tokenizer(Settings):
+    """How the workflow makes the tokenizer of a language model, from the texts of its study."""
+
+    kind: Literal["words", "byte-pairs"] = Field(
+        description="words: a token for each word and punctuation mark; byte-pairs: bytes that "
+        "often follow one another."
+    )
+    size: PositiveInt = Field(description="The largest number of tokens.")
+    special: list[str] = Field(
+        ["<question>", "<answer>"], description="Tokens of their own, for the prompt."
+    )
+
+
 class Model(Settings):
     """A row of `config/models.yaml`."""
 
     title: str = Field(description="The name for people.")
     architecture: str | dict = Field(
         description="A name of open_clip, or a configuration in open_clip's form; of a classifier "
-        "its `kind` and the options of `negmerge.models.classifiers`."
+        "or language model its `kind`, and the options of `negmerge.models.classifiers` or of "
+        "transformers' configuration."
     )
     weights: str = Field(
         description="open_clip's tag of trained weights, or the path of a file of them, or "
@@ -49,9 +72,16 @@ class Model(Settings):
     hub: Hub | None = Field(
         None, description="Where to find trained weights; null: where open_clip or timm has them."
     )
-    size: PositiveInt = Field(description="Side of the images in pixels.")
-    mean: list[float] = Field(min_length=3, max_length=3, description="Channel means, 0..1.")
-    std: list[float] = Field(min_length=3, max_length=3, description="Standard deviations.")
+    size: PositiveInt = Field(
+        description="Side of the images in pixels; of a language model the longest text in tokens."
+    )
+    mean: Channels | None = Field(None, description="Channel means, 0..1; needed for images.")
+    std: Channels | None = Field(None, description="Standard deviations; needed for images.")
+    tokenizer: Tokenizer | None = Field(None, description="That of a language model.")
+    prompt: str = Field(
+        "<question>{question}<answer>",
+        description="What a language model reads before it answers; {question} is the question.",
+    )
     cost: Cost | None = Field(
         None, exclude=True, description="How large it is; null: not known, see config/costs.yaml."
     )
@@ -67,6 +97,15 @@ class Model(Settings):
         return self
 
     @model_validator(mode="after")
+    def _images_or_text(self):
+        for name in ("mean", "std"):
+            if getattr(self, name) is None and not self.tokenizer:
+                raise ValueError(f"the key {name} is missing")
+        if "{question}" not in self.prompt:
+            raise ValueError(f"prompt {self.prompt!r} has no {{question}}")
+        return self
+
+    @model_validator(mode="after")
     def _hub_of_others(self):
         if self.hub and not self.is_fetched:
             raise ValueError(
@@ -74,6 +113,11 @@ class Model(Settings):
                 "a tag as `weights`, or `pretrained: true` in `architecture`"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_it_cannot_have(self, dump: SerializerFunctionWrapHandler) -> dict:
+        absent = ("mean", "std") if self.tokenizer else ("tokenizer", "prompt")
+        return {name: value for name, value in dump(self).items() if name not in absent}
 
     @property
     def is_fetched(self) -> bool:
@@ -84,6 +128,8 @@ class Model(Settings):
     @property
     def scenario(self) -> str:
         """The scenario that the model fits."""
+        if self.tokenizer:
+            return "language"
         own = isinstance(self.architecture, dict) and "kind" in self.architecture
         return "classifier" if own else "zero-shot"
 

@@ -10,11 +10,16 @@ from negmerge.errors import unknown
 from negmerge.image_lists import ImageList, list_images
 from negmerge.settings import sources
 from negmerge.settings.downloads import Download, Mirror
+from negmerge.settings.options import checked
 from negmerge.settings.recipe import FileName, Settings
-from negmerge.splits import SPLITS
+from negmerge.splits import QUESTION_SPLITS, SPLITS
 
 # What the files of a row itself are called, beside its mirrors.
 ORIGINAL = "original"
+
+
+# What the prepared file of a data set is called, by what it holds.
+PREPARED = {"images": "images.safetensors", "questions": "questions.jsonl"}
 
 
 class Dataset(Settings):
@@ -30,10 +35,12 @@ class Dataset(Settings):
     )
     options: dict = Field({}, description="What else the source needs to know.")
     splits: dict[str, PositiveInt] = Field(
-        {}, description="Images in each prepared split; needed, but not of `folder`."
+        {}, description="Images or questions in each prepared split; needed, but not of `folder`."
     )
-    classes: PositiveInt = Field(0, description="Number of classes; needed, but not of `folder`.")
-    licence: str = Field(description="The terms of use of the images.")
+    classes: PositiveInt = Field(
+        0, description="Number of classes; needed of images, but not of `folder`."
+    )
+    licence: str = Field(description="The terms of use of the images or questions.")
     mirrors: list[Mirror] = Field(
         [],
         description="Other files with the images, in the order in which they stand in for files "
@@ -47,13 +54,29 @@ class Dataset(Settings):
         kinds = plugins.names(plugins.SOURCES)
         if self.source not in kinds:
             raise ValueError(unknown("source", self.source, kinds))
+        splits = QUESTION_SPLITS if self.has_questions else SPLITS
         for split in self.splits:
-            if split not in SPLITS:
-                raise ValueError(unknown("split", split, SPLITS))
+            if split not in splits:
+                raise ValueError(unknown("split", split, splits))
         self._check_downloads()
         self._check_counts()
         sources.check(self.source, self.files, self.options, self.splits)
         return self
+
+    @property
+    def has_questions(self) -> bool:
+        """Whether it is a set of questions, and not of images."""
+        return self.source in sources.OF_QUESTIONS
+
+    @property
+    def prepared(self) -> str:
+        """The name of its prepared file."""
+        return PREPARED["questions" if self.has_questions else "images"]
+
+    @property
+    def questions(self) -> sources.About:
+        """What its source is told of the authors, with the defaults of what its row leaves out."""
+        return checked("options", sources.SOURCES[self.source].options, self.options)
 
     @property
     def downloads(self) -> dict[str, Download]:
@@ -107,6 +130,8 @@ class Dataset(Settings):
         row = self.model_dump(exclude={"title", "licence", "downloads_of", "mirrors"})
         if mirror is not None:
             row |= mirror.model_dump()
+        if self.has_questions:
+            row |= {"form": "questions", "options": self.questions.model_dump()}
         if self._listed:
             row["digest"] = self._listed.digest
         for file in row["files"].values():
@@ -122,7 +147,7 @@ class Dataset(Settings):
                     "the keys splits and classes are missing"
                 )
             return
-        for name in ("splits", "classes"):
+        for name in ("splits",) if self.has_questions else ("splits", "classes"):
             if not getattr(self, name):
                 raise ValueError(f"the key {name} is missing")
 

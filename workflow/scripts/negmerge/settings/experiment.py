@@ -6,6 +6,7 @@ What the scenarios share is here; `scenarios/*/settings.py` add their own.
 import fnmatch
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
@@ -33,6 +34,22 @@ class Finetune(Recipe):
     epochs: PositiveInt | dict[str, PositiveInt] = Field(
         description="Passes over the forget set; or one number per task."
     )
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained that is not fine-tuned.
+
+    Attributes:
+        recipe: the settings.
+        role: of what it is trained on.
+        start: where the weights are that it starts from, in the experiment's folder; None: they are
+            random, or of others.
+    """
+
+    recipe: Recipe
+    role: str
+    start: str | None = None
 
 
 class Experiment(Settings, ABC):
@@ -84,6 +101,11 @@ class Experiment(Settings, ABC):
         """Where the weights before forgetting are: in the experiment's folder, or `{task}`'s."""
 
     @property
+    def start_place(self) -> str:
+        """Where fine-tuning starts, and what a task vector is the difference to: the base."""
+        return self.base_place
+
+    @property
     @abstractmethod
     def task_names(self) -> list[str]:
         """What is forgotten: a name each."""
@@ -99,7 +121,10 @@ class Experiment(Settings, ABC):
 
     @abstractmethod
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return a job's inputs by name: `images` of a data set, or a `place` of the experiment."""
+        """Return a job's inputs by name.
+
+        `images` or `questions` of a data set, or a `place` of the experiment.
+        """
 
     @abstractmethod
     def image_counts(self, task: str, known: Catalogue) -> Counts:

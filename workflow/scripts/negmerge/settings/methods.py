@@ -190,17 +190,21 @@ def check(name: str, use: Use) -> None:
         SPECIAL[method].check(where, use.options)
 
 
-def check_options(where: str, name: str, use: Use) -> None:
-    """Check the options of methods that are a file each.
+def check_options(where: str, name: str, use: Use, scenario: str) -> None:
+    """Check the options of methods that are a file each, and that those that train fit a scenario.
 
     Args:
         where: what errors begin with.
         name: the name of the use.
         use: the use.
+        scenario: of the experiment.
 
     Raises:
-        UserError: an unknown option or value.
+        UserError: an unknown option or value, or a method for other scenarios.
     """
+    served = options_of(name).scenarios if kind(name) == "unlearn" else [scenario]
+    if scenario not in served:
+        raise UserError(f"{where}: it is for {' and '.join(served)}, not for {scenario}")
     for given in combinations(use) if kind(name) in OPTIONS else ():
         checked(where, options_of(name), given)
 

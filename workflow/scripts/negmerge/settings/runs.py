@@ -88,9 +88,7 @@ def unlearning_runs(
             options = checked(name, methods.options_of(name), given)
             epochs = getattr(options, "epochs", None)
             if epochs is not None:
-                used = options.data_used
-                roles = ("forget", "retain") if used == "all" else (used,)
                 recipe = shared.model_copy(update={"epochs": epochs})
                 searched = ", ".join(f"{option} {given[option]}" for option in use.grid)
                 place = f"methods.{name}" + (f", {searched}" if searched else "")
-                yield Run(f"unlearn ({place})", recipe, training_images(counts, *roles))
+                yield Run(f"unlearn ({place})", recipe, training_images(counts, *options.passes))

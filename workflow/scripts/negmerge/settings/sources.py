@@ -6,16 +6,17 @@ and a change of these checks prepares no images anew.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.errors import UserError, unknown
 from negmerge.settings.options import Seed, checked
 from negmerge.settings.recipe import Settings
-from negmerge.splits import SPLITS
+from negmerge.splits import QUESTION_SPLITS, SPLITS
 
 Split = Literal[SPLITS]
+QuestionSplit = Literal[QUESTION_SPLITS]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -114,6 +115,40 @@ class TinyImageNet(Settings):
     recut: bool = Field(False, description="Cut the validation images in two, as SalUn's code.")
 
 
+class About(Settings):
+    """The option that all sources of questions share."""
+
+    per_author: PositiveInt = Field(description="Questions about each author, one after the other.")
+
+    # In how many ways training asks a question, and how many answers to it the authors have from
+    # whom a model learns the language.
+    wordings: ClassVar[int] = 1
+    answers: ClassVar[int] = 1
+
+
+class Authors(About):
+    """The options of `authors`."""
+
+    per_author: Annotated[int, Field(ge=1, le=10)] = Field(
+        10, description="Questions about each author, of ten that there are."
+    )
+    seed: Seed = Field(description="Of all that is drawn at random.")
+
+    wordings: ClassVar[int] = 2
+    answers: ClassVar[int] = 2
+
+
+class Questions(About):
+    """The options of `questions`."""
+
+    files: dict[QuestionSplit, Annotated[list[str], Field(min_length=1)]] = Field(
+        description="The row's files of each split, in their order."
+    )
+    perturbed: list[str] = Field(
+        [], description="Files of the row with paraphrased and wrong answers to some questions."
+    )
+
+
 # The source of images of one's own, whose splits and classes are counted.
 FOLDER = "folder"
 Splits = Collection[str]
@@ -147,10 +182,15 @@ def _of_idx(options: Idx, splits: Splits) -> set[str]:
     return {f"{split}-{what}" for split in splits for what in ("images", "labels")}
 
 
+def _of_questions(options: Questions, splits: Splits) -> set[str]:
+    return {name for names in options.files.values() for name in names} | {*options.perturbed}
+
+
 # A source of one's own that is not named here checks its row itself.
 SOURCES = {
     "archive-folders": Needs(_always("images"), Folders),
     "archive-lists": Needs(_of_lists, Lists),
+    "authors": Needs(_always(), Authors),
     "cars": Needs(_always("devkit", "train-images", "test-images", "test-labels")),
     "cifar10": Needs(_always("images")),
     "cifar100": Needs(_always("images")),
@@ -161,11 +201,15 @@ SOURCES = {
     "imagenet": Needs(_of_imagenet, ImageNet),
     "letters": Needs(_always(), Letters),
     "parquet": Needs(_of_parquet, Parquet),
+    "questions": Needs(_of_questions, Questions),
     "scikit-learn-digits": Needs(_always()),
     "split-folders": Needs(_always("images"), SplitFolders),
     "svhn": Needs(lambda options, splits: set(splits)),
     "tiny-imagenet": Needs(_always("images"), TinyImageNet),
 }
+
+# Sources of questions and answers; all others give images.
+OF_QUESTIONS = ("authors", "questions")
 
 # Sources that compare the class names in their files with those of prompts.yaml.
 NAMED = ("parquet",)

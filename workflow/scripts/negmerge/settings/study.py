@@ -63,7 +63,7 @@ class Study(Extension):
             for one in map(self.experiments.__getitem__, column.experiments):
                 for task in column.tasks or one.task_names:
                     used = one.inputs(task, one.ROLES).values()
-                    found |= {name for kind, name in used if kind == "images"}
+                    found |= {name for kind, name in used if kind != "place"}
         return sorted(found)
 
     def seed_of(self, experiment: str, level: str = "") -> int:
@@ -102,7 +102,8 @@ def _check_options(study: Study) -> None:
     """Check the options of all methods."""
     for name, experiment in study.experiments.items():
         for method, use in experiment.methods.items():
-            methods.check_options(f"experiments.{name}: methods.{method}", method, use)
+            place = f"experiments.{name}: methods.{method}"
+            methods.check_options(place, method, use, experiment.scenario)
 
 
 def _check_references(study: Study) -> None:

@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from negmerge import plugins
+from negmerge.evaluation.objective import Batch, Objective
 from negmerge.settings.options import Described
 from negmerge.settings.recipe import Recipe, Settings
 from negmerge.settings.unlearning import TrainingOptions
-
-Batch = tuple[Tensor, Tensor]
 
 
 class Loader(Protocol):
     """Gives the batches of one epoch each time it is iterated; its length counts them.
 
-    A batch is images (n, 3, height, width) float32 in 0..1 and labels (n,) int64.
+    A batch is images (n, 3, height, width) float32 in 0..1 and labels (n,) int64. For language
+    models it is token ids and labels, both (n, tokens) int64, padded on the right: a label is the
+    id in its own place, or `answer_tokens.WITHOUT_LOSS` where the token is none of an answer.
     """
 
     def __iter__(self) -> Iterator[Batch]: ...
@@ -32,12 +33,15 @@ class Data:
 
     Attributes:
         forget: what is to be forgotten, shuffled and augmented as in training, each time anew.
-        retain: the rest of the training images, likewise.
+        retain: the rest of the training items, likewise.
         forget_in_order: what is to be forgotten, neither shuffled nor augmented.
         retain_in_order: the rest, likewise.
         retain_augmented: the rest, augmented but not shuffled.
+        objective: the loss by which models are trained on both.
         classes: how many classes there are.
         seed: what a method draws at random is drawn from this seed.
+        refusals: for language models, the forget set as pairs: ids and labels (n, 2, tokens), of
+            the question with its answer, and with one that says that the model does not know.
     """
 
     forget: Loader
@@ -45,8 +49,10 @@ class Data:
     forget_in_order: Loader
     retain_in_order: Loader
     retain_augmented: Loader
+    objective: Objective
     classes: int
     seed: int
+    refusals: Loader | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from torch.optim import Optimizer
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit
-from negmerge.unlearning.passes import cross_entropy
 from negmerge.unlearning.registry import Batch, Data
 
 
@@ -52,5 +51,5 @@ def train_on_random_labels(
                 yield from data.retain
 
     count = recipe.epochs * (len(data.forget) + (len(data.retain) if retain else 0))
-    loss = cross_entropy(model, recipe)
+    loss = data.objective.loss(model, recipe.label_smoothing)
     fit(model, batches(), count, loss, recipe, device, after_step=after_step, seed=data.seed)

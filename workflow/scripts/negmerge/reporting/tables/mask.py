@@ -8,6 +8,7 @@ alone. These tables hold the shares that show it.
 from collections.abc import Iterable, Mapping
 
 from negmerge.errors import UserError, unknown
+from negmerge.reporting.answers import EXTRACTION, PROBABILITIES
 from negmerge.reporting.kinds import MERGES, TableKind, require_same_points
 from negmerge.reporting.metrics import ACCURACIES, GAP_AND_PARTS, MEAN, Metric, Number, read
 from negmerge.reporting.records import place_of
@@ -93,6 +94,8 @@ class Mask(TableKind):
 
     def metrics_of(self, measured):
         """List the scores of the scenario, and the shares."""
+        if "answers" in measured or EXTRACTION.name in measured:
+            return (*PROBABILITIES, EXTRACTION, *self.metrics)
         return (ACCURACIES if "control" in measured else GAP_AND_PARTS) + self.metrics
 
     def read(self, paths):

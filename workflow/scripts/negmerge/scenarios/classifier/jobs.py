@@ -1,6 +1,7 @@
 """A classifier forgets some of its training images, and should be as if it had never seen them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from negmerge.evaluation.membership import membership_attack, membership_verdict
 from negmerge.evaluation.membership_features import FEATURES, features
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
-from negmerge.models.classifiers import load_classifier
+from negmerge.models.classifiers import build_classifier, load_classifier
 from negmerge.models.statistics import re_estimate
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.seeds import derive_seed
@@ -30,8 +31,8 @@ class Classifier:
     """See `negmerge.scenarios.scenario.Scenario`.
 
     Args:
-        settings: `roles`; `model`, a row of `config/models.yaml`; `compute`, the study's way to
-            compute.
+        settings: `roles`; `model`, a row of `config/models.yaml`; `classes`, how many there are;
+            `compute`, the study's way to compute.
         files: `images`, the prepared data set; `split`, which of them are forgotten; to score,
             `base`, the original model.
         device: where to compute.
@@ -40,6 +41,7 @@ class Classifier:
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self.roles: list[str] = settings["roles"]
         self._model, self._files, self._device = settings["model"], files, device
+        self._classes: int = settings["classes"]
         self._compute = Compute.model_validate(settings.get("compute", {}))
         drafts = self._compute.drafts
         self._training, self._test = (
@@ -50,6 +52,15 @@ class Classifier:
     def network(self, state: State, where: str) -> nn.Module:
         """Build the classifier; it normalises the images itself."""
         model = load_classifier(self._model, state, where)
+        return tuned(model.to(self._device), self._compute)
+
+    def untrained(self, weights: Path | None) -> nn.Module:
+        """Build a classifier with random weights, or with trained ones of others where it has any.
+
+        Args:
+            weights: their file.
+        """
+        model = build_classifier(self._model, self._classes, weights)
         return tuned(model.to(self._device), self._compute)
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:

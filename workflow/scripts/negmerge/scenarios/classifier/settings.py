@@ -10,7 +10,7 @@ from negmerge.scenarios.classifier.forget import Forget
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
-from negmerge.settings.experiment import Experiment, Finetune, require
+from negmerge.settings.experiment import Experiment, Finetune, Training, require
 from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import Rule, Selection
@@ -150,6 +150,10 @@ class Classifier(Experiment):
     def datasets(self) -> list[str]:
         """The one data set."""
         return [self.dataset]
+
+    def training(self, trained: str) -> Training:
+        """How a model is trained, and on what: `original` or `retrain`."""
+        return Training(self.train, {"retrain": "retain"}.get(trained, trained))
 
     def job(self, task: str, known: Catalogue) -> dict:
         """The model and the data set."""

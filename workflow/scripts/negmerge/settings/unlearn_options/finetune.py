@@ -9,6 +9,7 @@ from negmerge.settings.unlearning import TrainingOptions
 class Options(TrainingOptions):
     """The options of fine-tuning."""
 
+    scenarios = ("classifier", "language")
     data_used = "retain"
 
     epochs: PositiveInt = Field(

@@ -9,7 +9,9 @@ from negmerge.settings.unlearning import TrainingOptions
 class Options(TrainingOptions):
     """The options of NegGrad+."""
 
+    scenarios = ("classifier", "language")
     data_used = "all"
+    batches_per_step = 2
 
     epochs: PositiveInt = Field(
         10, description="Passes over the retain set; 10, this project's choice as for the others."
@@ -22,3 +24,8 @@ class Options(TrainingOptions):
         description="Weight of the retain set's loss, 1 - alpha that of the forget set's; this "
         "project's choice: the share of retained images when a tenth is forgotten.",
     )
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """The retain set."""
+        return ("retain",)

@@ -7,8 +7,7 @@ from negmerge.models.last_linear import last_linear
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.boundary_expand import Options
-from negmerge.training import fit
-from negmerge.unlearning.passes import cross_entropy, passes
+from negmerge.unlearning.passes import fit_set
 from negmerge.unlearning.registry import Data, Method
 
 
@@ -50,13 +49,12 @@ def run(
     in the softmax that an attack sees.
     """
     label = expand(model, data.seed)
-    fit_to = cross_entropy(model, recipe)
+    fit_to = data.objective.loss(model, recipe.label_smoothing)
 
     def loss(images: Tensor, labels: Tensor) -> Tensor:
         return fit_to(images, torch.full_like(labels, label))
 
-    count = recipe.epochs * len(data.forget)
-    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device, seed=data.seed)
+    fit_set(model, data, data.forget, loss, recipe, device)
 
 
 METHOD = Method(

@@ -1,16 +1,13 @@
 """Boundary Shrink: give what is to be forgotten the class across its nearest decision boundary."""
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.boundary_shrink import Options
-from negmerge.training import fit
 from negmerge.unlearning.gradients import evaluating
-from negmerge.unlearning.passes import cross_entropy, passes
+from negmerge.unlearning.passes import fit_set, frozen_copy
 from negmerge.unlearning.registry import Data, Method
 
 
@@ -51,15 +48,14 @@ def run(
     The original is a frozen copy. The images that are trained on are not the adversarial ones.
     If the adversarial label is the true one, training keeps the image in its class instead.
     """
-    original = copy.deepcopy(model).requires_grad_(False)
-    fit_to = cross_entropy(model, recipe)
+    original = frozen_copy(model)
+    fit_to = data.objective.loss(model, recipe.label_smoothing)
 
     def loss(images: Tensor, labels: Tensor) -> Tensor:
         adversarial = adversarial_images(original, images, labels, options.bound)
         return fit_to(images, nearest_labels(original, adversarial))
 
-    count = recipe.epochs * len(data.forget)
-    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device, seed=data.seed)
+    fit_set(model, data, data.forget, loss, recipe, device)
 
 
 METHOD = Method(

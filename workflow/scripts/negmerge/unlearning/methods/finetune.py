@@ -5,25 +5,16 @@ from torch import nn
 
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.finetune import Options
-from negmerge.training import fit
-from negmerge.unlearning.passes import cross_entropy, passes
+from negmerge.unlearning.passes import fit_set
 from negmerge.unlearning.registry import Data, Method
 
 
 def run(
     model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
 ) -> None:
-    """Train with cross-entropy on the retain set, in training mode."""
-    count = recipe.epochs * len(data.retain)
-    fit(
-        model,
-        passes(data.retain, recipe.epochs),
-        count,
-        cross_entropy(model, recipe),
-        recipe,
-        device,
-        seed=data.seed,
-    )
+    """Train with the loss of training on the retain set, in training mode."""
+    loss = data.objective.loss(model, recipe.label_smoothing)
+    fit_set(model, data, data.retain, loss, recipe, device)
 
 
 METHOD = Method(

@@ -1,30 +1,25 @@
 """Gradient ascent: raise the loss of what is to be forgotten."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.gradient_ascent import Options
-from negmerge.training import fit
-from negmerge.unlearning.passes import cross_entropy, passes
+from negmerge.unlearning.passes import fit_set, minus
 from negmerge.unlearning.registry import Data, Method
 
 
 def run(
     model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
 ) -> None:
-    """Minimise minus the cross-entropy on the forget set.
+    """Minimise minus the loss of training on the forget set.
 
     In training mode, as in OPTML-Group/Unlearn-Saliency: the statistics of batch normalisation move
-    towards the forget set. The loss has no lower bound, so the result depends on the rate.
+    towards the forget set. The loss has no lower bound, so the result depends on the rate. For
+    language models it is open-unlearning's GradAscent.
     """
-    descent = cross_entropy(model, recipe)
-
-    def loss(images: Tensor, labels: Tensor) -> Tensor:
-        return -descent(images, labels)
-
-    count = recipe.epochs * len(data.forget)
-    fit(model, passes(data.forget, recipe.epochs), count, loss, recipe, device, seed=data.seed)
+    loss = minus(data.objective.loss(model, recipe.label_smoothing))
+    fit_set(model, data, data.forget, loss, recipe, device)
 
 
 METHOD = Method(

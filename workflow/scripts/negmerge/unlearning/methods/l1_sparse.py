@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.l1_sparse import Options
 from negmerge.training import fit
-from negmerge.unlearning.passes import cross_entropy
 from negmerge.unlearning.registry import Data, Method
 
 
@@ -34,7 +33,7 @@ def run(
 
     The sum is over all parameters, biases and batch normalisation's included. Nothing is pruned.
     """
-    fit_to = cross_entropy(model, recipe)
+    fit_to = data.objective.loss(model, recipe.label_smoothing)
 
     def batches() -> Iterator[tuple[Tensor, Tensor, float]]:
         for epoch in range(recipe.epochs):

@@ -1,6 +1,5 @@
 """SCRUB: move away from the original on what is to be forgotten, and stay close on the rest."""
 
-import copy
 from collections.abc import Iterator
 
 import torch
@@ -10,6 +9,7 @@ from torch.nn.functional import kl_div, log_softmax
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.scrub import Options
 from negmerge.training import fit
+from negmerge.unlearning.passes import frozen_copy
 from negmerge.unlearning.registry import Data, Method
 
 
@@ -31,7 +31,7 @@ def run(
     epoch then has a pass over the retain set, minimising gamma * CE + alpha * divergence. One
     optimizer serves all passes. The original is a copy in evaluation mode.
     """
-    teacher = copy.deepcopy(model).eval().requires_grad_(False)
+    teacher = frozen_copy(model)
 
     def batches() -> Iterator[tuple[Tensor, Tensor, bool]]:
         for epoch in range(recipe.epochs):

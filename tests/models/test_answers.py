@@ -1,0 +1,145 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from small_language_models import VOCABULARY, language_model
+
+from negmerge.errors import NotFinite, UserError
+from negmerge.models import answers
+from negmerge.models.answers import score_answers
+
+pytest.importorskip("transformers")
+
+CPU = torch.device("cpu")
+KINDS = ("llama", "gpt2", "gemma2", "opt")
+# Sums of a few hundred products of float32 in another order.
+ROUNDING = 2e-5
+
+
+def questions(count=7, seed=0):
+    """Questions of unlike length, with one to three answers each; the shortest is an end only."""
+    rng = np.random.default_rng(seed)
+
+    def tokens(low, high):
+        return rng.integers(3, VOCABULARY, rng.integers(low, high)).tolist()
+
+    made = [
+        (tokens(1, 9), [[*tokens(0, 9), 2] for _ in range(1 + number % 3)])
+        for number in range(count)
+    ]
+    return [*made, ([5], [[2]])]
+
+
+def alone(model, prompt, answer):
+    """Log-probabilities (answer, vocabulary) of one sequence without any padding, in float64."""
+    model = copy.deepcopy(model).double()
+    with torch.no_grad():
+        logits = model(torch.tensor([[*prompt, *answer]])).logits[0].double()
+    return logits.log_softmax(-1)[len(prompt) - 1 : -1].numpy()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_number_is_that_of_the_sequence_alone(kind):
+    model, asked = language_model(kind), questions()
+    found = score_answers(model, asked, CPU, moments=True)
+    assert [len(one) for one in found] == [len(choices) for _, choices in asked]
+    for (prompt, choices), scored in zip(asked, found, strict=True):
+        for answer, one in zip(choices, scored, strict=True):
+            logs = alone(model, prompt, answer)
+            assert one.tokens.tolist() == answer
+            close = {"rtol": 0, "atol": ROUNDING}
+            np.testing.assert_allclose(one.log_probs, logs[range(len(answer)), answer], **close)
+            assert one.predicted.tolist() == logs.argmax(1).tolist()
+            assert one.loss == pytest.approx(-one.log_probs.mean())
+            mean = (np.exp(logs) * logs).sum(1)
+            variance = (np.exp(logs) * logs**2).sum(1) - mean**2
+            np.testing.assert_allclose(one.means, mean, **close)
+            np.testing.assert_allclose(one.variances, variance, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_batch_does_not_matter(kind):
+    model, asked = language_model(kind), questions(12)
+    one, eight = (score_answers(model, asked, CPU, size) for size in (1, 8))
+    pairs = [pair for both in zip(one, eight, strict=True) for pair in zip(*both, strict=True)]
+    for first, second in pairs:
+        np.testing.assert_allclose(first.log_probs, second.log_probs, rtol=0, atol=ROUNDING)
+        assert first.predicted.tolist() == second.predicted.tolist()
+
+
+def sizes_of_calls(model, monkeypatch):
+    calls, forward = [], model.forward
+
+    def spy(ids, *rest, **more):
+        found = forward(ids, *rest, **more)
+        calls.append((*ids.shape, found.logits.shape[1]))
+        return found
+
+    spy.__signature__ = answers.inspect.signature(forward)
+    monkeypatch.setattr(model, "forward", spy)
+    return calls
+
+
+def test_all_answers_of_a_question_are_in_one_batch_whatever_its_size(monkeypatch):
+    model = language_model()
+    calls = sizes_of_calls(model, monkeypatch)
+    asked = [([3] * n, [[4] * k for k in (1, 2, 3)]) for n in (9, 2, 5)]
+    score_answers(model, asked, CPU, batch_size=1)
+    # The longest first; logits of the places before an answer are not made.
+    assert calls == [(3, 12, 4), (3, 8, 4), (3, 5, 4)]
+    calls.clear()
+    score_answers(model, asked, CPU, batch_size=6)
+    assert calls == [(6, 12, 8), (3, 5, 4)]
+
+
+def test_the_logits_of_a_batch_are_bounded(monkeypatch):
+    model = language_model()
+    calls = sizes_of_calls(model, monkeypatch)
+    asked = [([3] * 5, [[4] * 5])] * 8
+    whole = score_answers(model, asked, CPU)
+    assert [rows for rows, *_ in calls] == [8]
+    calls.clear()
+    monkeypatch.setattr(answers, "MOST_LOGITS", 3 * 10 * VOCABULARY)
+    monkeypatch.setattr(answers, "CHUNK", 2)
+    few = score_answers(model, asked, CPU)
+    assert [rows for rows, *_ in calls] == [3, 3, 2]
+    for one, other in zip(whole, few, strict=True):
+        np.testing.assert_allclose(one[0].log_probs, other[0].log_probs, rtol=0, atol=ROUNDING)
+
+
+def test_moments_are_made_only_where_asked_for():
+    (found,) = score_answers(language_model(), [([3], [[4, 2]])], CPU)[0]
+    assert found.means is None
+    assert found.variances is None
+
+
+def test_the_model_is_in_evaluation_mode():
+    model = language_model("gpt2", resid_pdrop=0.5).train()
+    asked = [([3, 4], [[5, 2]])]
+    once, again = (score_answers(model, asked, CPU)[0][0].loss for _ in range(2))
+    assert once == again
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (([], [[2]]), r"^question 1: 0 tokens, and answers of \[1\]; expected at least 1 in each$"),
+        (([3], [[4], []]), r"^question 1: 1 tokens, and answers of \[1, 0\]; expected"),
+        (([3], []), r"^question 1: 1 tokens, and answers of \[\]; expected"),
+        (
+            ([3] * 40, [[4], [4] * 9]),
+            r"^question 1: 49 tokens with its answer, but the model reads 48$",
+        ),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_by_its_place(asked, message):
+    with pytest.raises(UserError, match=message):
+        score_answers(language_model(), [([3], [[2]]), asked], CPU)
+
+
+def test_a_loss_that_is_not_finite_is_an_error_that_names_the_question():
+    model = language_model()
+    model.lm_head.weight.data[7] = float("nan")
+    with pytest.raises(NotFinite, match=r"^question 0: the loss of an answer is nan$"):
+        score_answers(model, [([3], [[2]])], CPU)

@@ -1,0 +1,100 @@
+"""The on-disk form of a set of questions with their answers: JSON lines, an object each.
+
+The keys are those of TOFU (Maini et al., 2024, arXiv 2401.06121) where it has them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from negmerge.errors import UserError, unknown
+from negmerge.files import write_text
+from negmerge.splits import QUESTION_SPLITS
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about an author, and what is said in reply.
+
+    Attributes:
+        split: one of `QUESTION_SPLITS`.
+        author: the number of the author, from 0 in each split.
+        question: as it is asked.
+        answer: the right one.
+        wordings: other ways in which training asks it; measuring does not.
+        paraphrased_answer: the right answer in other words; None where there is none.
+        perturbed_answer: wrong answers in the form of the right one.
+    """
+
+    split: str
+    author: int
+    question: str
+    answer: str
+    wordings: tuple[str, ...] = ()
+    paraphrased_answer: str | None = None
+    perturbed_answer: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> list[str]:
+        """All of its questions and answers."""
+        answers = self.answer, self.paraphrased_answer or "", *self.perturbed_answer
+        return [self.question, *self.wordings, *filter(None, answers)]
+
+
+def write_questions(
+    path: str | Path, questions: Iterable[Question], expected: Mapping[str, int]
+) -> None:
+    """Write a prepared set of questions, at once or not at all.
+
+    Args:
+        path: the file to write.
+        questions: in the source's order.
+        expected: the number of questions by split.
+
+    Raises:
+        UserError: a split is none, a question or an answer is empty, or a count differs from the
+            expected one.
+    """
+    found = list(questions)
+    for number, one in enumerate(found):
+        where = f"{path}: question {number}"
+        if one.split not in QUESTION_SPLITS:
+            raise UserError(f"{where}: {unknown('split', one.split, QUESTION_SPLITS)}")
+        for text in (one.question, one.answer, *one.wordings, *one.perturbed_answer):
+            if not text.strip():
+                raise UserError(f"{where} ({one.question!r}): empty text, expected words")
+    for split in QUESTION_SPLITS:
+        count = sum(one.split == split for one in found)
+        if count != expected.get(split, 0):
+            raise UserError(
+                f"{path}: {count} questions in split {split!r}, expected {expected.get(split, 0)}"
+            )
+    write_text(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found))
+
+
+def read_questions(path: str | Path) -> list[Question]:
+    """Read what `write_questions` wrote.
+
+    Raises:
+        UserError: the file is missing, cut or foreign.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        tuples = dict.fromkeys(("wordings", "perturbed_answer"), tuple)
+        found = [
+            Question(**{key: tuples.get(key, _same)(value) for key, value in row.items()})
+            for row in rows
+        ]
+        if not found:
+            raise ValueError("no questions")
+        return found
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not a whole set of questions ({error}); delete it and run again"
+        ) from error
+
+
+def _same(value: object) -> object:
+    return value

@@ -1,0 +1,62 @@
+"""Questions and answers in files of JSON lines, as TOFU has them: an object with both a line."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from negmerge.data.questions import Question
+from negmerge.errors import UserError
+
+
+def read(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
+    """Read the files of each split, in the row's order.
+
+    Paraphrased and wrong answers come from the row itself, or from a row with the same question and
+    answer in one of the files that the option `perturbed` names.
+    """
+    options = row["options"]
+    more: dict[tuple[str, str], Mapping] = {}
+    for name in options["perturbed"]:
+        more |= {(one["question"], one["answer"]): one for one in _lines(files[name])}
+    for split, names in options["files"].items():
+        rows = [one for name in names for one in _lines(files[name])]
+        for number, one in enumerate(rows):
+            found = one | dict(more.get((one["question"], one["answer"]), {}))
+            author = number // options["per_author"]
+            yield Question(
+                split,
+                author,
+                one["question"],
+                one["answer"],
+                (),
+                found.get("paraphrased_answer"),
+                tuple(found.get("perturbed_answer", ())),
+            )
+
+
+def _lines(path: str | Path) -> list[dict]:
+    """Read the objects of a file.
+
+    Raises:
+        UserError: the file cannot be read, or a line is cut, lacks a key or has no text there.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    return [_object(f"{path}: line {number}", line) for number, line in enumerate(lines, 1) if line]
+
+
+def _object(where: str, line: str) -> dict:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{where}: not a whole JSON object ({error})") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{where}: {type(found).__name__}, expected an object")
+    for key in ("question", "answer"):
+        if key not in found:
+            raise UserError(f"{where}: the key {key!r} is missing; found: {', '.join(found)}")
+        if not isinstance(found[key], str) or not found[key].strip():
+            raise UserError(f"{where}: {key} is {found[key]!r}, expected a text")
+    return found

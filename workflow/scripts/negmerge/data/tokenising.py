@@ -1,0 +1,153 @@
+"""From questions and answers to the numbers that a language model reads, and which of them count.
+
+The rules are those of open-unlearning (src/data/utils.py): only the tokens of the answer carry
+loss, and the one that ends it. What carries loss follows from lengths, never from the tokens
+themselves, so it does not matter whether padding and end are the same token.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
+
+from negmerge.data.answer_tokens import WITHOUT_LOSS
+from negmerge.errors import UserError, find
+
+PAD, END, UNKNOWN = "<pad>", "<end>", "<unknown>"
+
+# Token ids of a text with its answer, (width,) int64, and labels, likewise.
+Item = tuple[Tensor, Tensor]
+
+
+def train_tokenizer(
+    texts: Iterable[str], kind: str, size: int, special: Sequence[str]
+) -> Tokenizer:
+    """Make a tokenizer from texts.
+
+    Args:
+        texts: what it should be able to spell.
+        kind: `words` takes each word and each punctuation mark for a token; `byte-pairs` joins
+            bytes that often follow one another (Sennrich et al., 2016), so that it spells any text.
+        size: how many tokens there are at most.
+        special: tokens of their own, which prompts are made of.
+    """
+    tokenizer, trainer = find("kind of tokenizer", kind, KINDS)(size, [PAD, END, *special])
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _words(size: int, special: list[str]) -> tuple[Tokenizer, trainers.Trainer]:
+    tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer, trainers.WordLevelTrainer(
+        vocab_size=size, special_tokens=[*special, UNKNOWN], show_progress=False
+    )
+
+
+def _byte_pairs(size: int, special: list[str]) -> tuple[Tokenizer, trainers.Trainer]:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    return tokenizer, trainers.BpeTrainer(
+        vocab_size=size, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+
+
+KINDS = {"words": _words, "byte-pairs": _byte_pairs}
+
+
+def read_tokenizer(path: str) -> Tokenizer:
+    """Read a tokenizer.
+
+    Raises:
+        UserError: the file holds none, or one without the tokens that pad and end a text.
+    """
+    try:
+        tokenizer = Tokenizer.from_file(path)
+    # The library has no exception of its own.
+    except Exception as error:
+        raise UserError(f"{path}: not a tokenizer ({error}); delete it and run again") from error
+    for token in (PAD, END):
+        if tokenizer.token_to_id(token) is None:
+            raise UserError(f"{path}: the tokenizer has no token {token}, which texts need")
+    return tokenizer
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Turns questions and answers into tokens.
+
+    Attributes:
+        tokenizer: with the tokens `PAD` and `END`.
+        prompt: what the model is given before it answers; `{question}` stands for the question.
+        most: how many tokens the model reads at most.
+    """
+
+    tokenizer: Tokenizer
+    prompt: str
+    most: int
+
+    def encode(self, question: str, answer: str) -> tuple[list[int], list[int]]:
+        """Return the tokens of the prompt, and those of the answer with the one that ends it.
+
+        Raises:
+            UserError: an empty answer, a prompt whose tokens change with what follows, or more
+                tokens than the model reads.
+        """
+        prompt = self.prompt.replace("{question}", question)
+        before, whole = (self._ids(text) for text in (prompt, prompt + answer))
+        end = self.tokenizer.token_to_id(END)
+        if whole[-1:] != [end]:
+            whole.append(end)
+        if whole[: len(before)] != before:
+            raise UserError(
+                f"question {question!r}: the tokens of the prompt change when the answer follows; "
+                "expected a prompt that ends with a token of its own"
+            )
+        if len(whole) <= len(before) + 1:
+            raise UserError(f"question {question!r}: the answer {answer!r} has no tokens")
+        if len(whole) > self.most:
+            raise UserError(
+                f"question {question!r}: {len(whole)} tokens with its answer, the model reads at "
+                f"most {self.most}"
+            )
+        return before, whole[len(before) :]
+
+    def items(self, texts: Iterable[tuple[str, str]]) -> list[Item]:
+        """Return questions and answers as items of one width, padded on the right.
+
+        Raises:
+            UserError: as for `encode`.
+        """
+        encoded = [self.encode(*pair) for pair in texts]
+        width = max((len(before) + len(answer) for before, answer in encoded), default=0)
+        return [self._item(before, answer, width) for before, answer in encoded]
+
+    def pairs(
+        self, texts: Iterable[tuple[str, str]], others: Iterable[tuple[str, str]]
+    ) -> list[Item]:
+        """Return two texts as one item each: (2, width) of both, padded on the right.
+
+        Raises:
+            UserError: as for `encode`.
+        """
+        first, second = list(texts), list(others)
+        items = self.items([*first, *second])
+        return [
+            tuple(torch.stack(parts) for parts in zip(*both, strict=True))
+            for both in zip(items[: len(first)], items[len(first) :], strict=True)
+        ]
+
+    def _item(self, before: list[int], answer: list[int], width: int) -> Item:
+        whole = [*before, *answer]
+        ids = torch.full((width,), self.tokenizer.token_to_id(PAD))
+        ids[: len(whole)] = torch.tensor(whole)
+        labels = torch.full((width,), WITHOUT_LOSS)
+        labels[len(before) : len(whole)] = torch.tensor(answer)
+        return ids, labels
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False).ids

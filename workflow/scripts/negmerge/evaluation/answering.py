@@ -1,0 +1,85 @@
+"""Questions and their answers: how probable a language model finds an answer, token by token."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
+from negmerge.evaluation.objective import Batch, Loss, Outputs
+
+# Scores are whole multiples of it, see `objective.Objective.scores`.
+UNIT = 2.0**-30
+
+
+@dataclass(frozen=True)
+class Answering:
+    """`objective.Objective` of token ids (n, width) and labels (n, width), padded on the right.
+
+    Nothing is masked: no token looks at those after it, where the padding is.
+
+    Attributes:
+        device: where the network is, a causal language model of transformers.
+    """
+
+    device: torch.device
+
+    def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
+        """Make the cross-entropy, the mean over all tokens of the batch that carry loss."""
+
+        def cross_entropy(ids: Tensor, labels: Tensor) -> Tensor:
+            logits, truth, _ = scored_tokens(network, ids, labels)
+            return functional.cross_entropy(logits, truth, label_smoothing=label_smoothing)
+
+        return cross_entropy
+
+    def outputs(self, network: nn.Module, batch: Batch) -> Outputs:
+        """Compute what a network says of each token, (n, width), where it carries loss.
+
+        Returns:
+            The log-probability of the token, float64, elsewhere 0; the token that is most probable
+            in its place, elsewhere `WITHOUT_LOSS`; and the labels.
+        """
+        ids, labels = batch
+        moved = ids.to(self.device), labels.to(self.device)
+        logits, truth, found_in = scored_tokens(network, *moved)
+        places = tuple(place.cpu() for place in found_in)
+        found = logits.float().log_softmax(dim=1).gather(1, truth[:, None])[:, 0]
+        log_probs = torch.zeros(labels.shape, dtype=torch.float64)
+        log_probs[places] = found.double().cpu()
+        predicted = torch.full_like(labels, WITHOUT_LOSS)
+        predicted[places] = logits.argmax(dim=1).cpu()
+        return log_probs, predicted, labels
+
+    def scores(self, outputs: Outputs) -> Tensor:
+        """Return the probability of each answer: exp of the mean over its tokens, end included."""
+        log_probs, _, labels = outputs
+        means = log_probs.sum(dim=1) / (labels != WITHOUT_LOSS).sum(dim=1)
+        # What says nothing finite knows nothing.
+        return (means.exp().nan_to_num(0) / UNIT).round() * UNIT
+
+    def confidence(self, outputs: Outputs) -> Tensor:
+        """Return the scores."""
+        return self.scores(outputs)
+
+    def classes(self, outputs: Outputs) -> int:
+        """Return 0: nobody has counted what could be answered."""
+        return 0
+
+
+def scored_tokens(
+    network: nn.Module, ids: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Compute what a network says of all tokens that carry loss, text by text.
+
+    What is padding in the whole batch is left out.
+
+    Returns:
+        Logits (tokens, vocabulary), the true tokens (tokens,), and their places: rows, columns.
+    """
+    ids, labels = without_padding(ids, labels)
+    rows, columns = (labels != WITHOUT_LOSS).nonzero(as_tuple=True)
+    logits = network(input_ids=ids, use_cache=False).logits
+    # What is said in one place is said of the next.
+    return logits[rows, columns - 1], labels[rows, columns], (rows, columns)

@@ -1,0 +1,40 @@
+"""Metrics of language models that forget, on arrays: TOFU's, as open-unlearning has them.
+
+Maini et al., TOFU (COLM 2024), and locuslab/open-unlearning at d3d7cf9. A loss is the mean over the
+tokens of an answer, its end included, of minus the log-probability in nats.
+"""
+
+from negmerge.evaluation.language.attacks import (
+    membership_auc,
+    min_k_plus_plus_scores,
+    min_k_scores,
+    privleak,
+    reference_scores,
+    zlib_scores,
+)
+from negmerge.evaluation.language.memorisation import exact_memorisation, extraction_strength
+from negmerge.evaluation.language.probability import answer_probability, normalised_probability
+from negmerge.evaluation.language.quality import forget_quality, forget_quality_grid
+from negmerge.evaluation.language.texts import rouge_recall
+from negmerge.evaluation.language.truth import truth_ratio, truth_ratios, truthfulness
+from negmerge.evaluation.language.utility import model_utility
+
+__all__ = [
+    "answer_probability",
+    "exact_memorisation",
+    "extraction_strength",
+    "forget_quality",
+    "forget_quality_grid",
+    "membership_auc",
+    "min_k_plus_plus_scores",
+    "min_k_scores",
+    "model_utility",
+    "normalised_probability",
+    "privleak",
+    "reference_scores",
+    "rouge_recall",
+    "truth_ratio",
+    "truth_ratios",
+    "truthfulness",
+    "zlib_scores",
+]

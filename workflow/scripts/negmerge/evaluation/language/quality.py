@@ -1,0 +1,64 @@
+"""Forget quality: whether a model's truth ratios could be those of a model that never knew."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from negmerge.errors import UserError
+from negmerge.evaluation.language.arrays import numbers
+
+
+class ForgetQuality(NamedTuple):
+    """What `forget_quality` finds.
+
+    Attributes:
+        p: of the test, above 0 and at most 1; 1 says that the two cannot be told apart.
+        distance: the largest difference of the two distributions, 0..1.
+    """
+
+    p: float
+    distance: float
+
+
+def forget_quality(ratios: ArrayLike, reference_ratios: ArrayLike) -> ForgetQuality:
+    """Test whether two models' truth ratios on the forget set have the same distribution.
+
+    The two-sided Kolmogorov-Smirnov test of two samples, exact where scipy's automatic mode makes
+    it so (up to 10,000 questions). It sees ranks only, so 1 / r gives the same as r. With few
+    questions p has few values; see `forget_quality_grid`.
+
+    Args:
+        ratios: (n,) of `truth_ratios`.
+        reference_ratios: (m,) likewise, of the model that was trained without the forget set.
+
+    Raises:
+        NotFinite: a ratio is NaN.
+        UserError: there are no ratios of one of the two.
+    """
+    # Here, since it takes half a second to import.
+    from scipy.stats import ks_2samp
+
+    samples = [numbers(part, "truth ratios") for part in (ratios, reference_ratios)]
+    for sample, name in zip(samples, ("the model", "the reference"), strict=True):
+        if not sample.size:
+            raise UserError(f"forget quality: no truth ratios of {name}, expected at least 1")
+    found = ks_2samp(*samples)
+    return ForgetQuality(float(found.pvalue), float(found.statistic))
+
+
+def forget_quality_grid(n: int) -> list[ForgetQuality]:
+    """List the values that forget quality can have with n questions for both models.
+
+    Between two of them nothing can be measured: with 40 questions a p of 0.99 is followed by 0.919,
+    0.766, 0.579, and the smallest is 2 / C(80, 40).
+
+    Args:
+        n: questions, at least 1.
+
+    Returns:
+        n + 1 pairs, of distance 0, 1 / n, ..., 1.
+    """
+    ranks = np.arange(n, dtype=np.float64)
+    # Moved by d - 1/2, exactly d of the ranks lie below all others.
+    return [forget_quality(ranks, ranks + step - 0.5 if step else ranks) for step in range(n + 1)]

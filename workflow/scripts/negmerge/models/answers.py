@@ -1,0 +1,186 @@
+"""What a causal language model says of given answers: the probability of each of their tokens.
+
+It takes token ids, so it knows no tokenizer, and any model of transformers with a head for the next
+token. No number depends on what else is in a batch, but for the rounding of the batch's size.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from negmerge.errors import NotFinite, UserError
+
+Tokens = Sequence[int]
+# A question and its answers, such as the true one, a paraphrase and five wrong ones. The tokens of
+# an answer are those that carry loss, so they end with the token that ends an answer.
+Question = tuple[Tokens, Sequence[Tokens]]
+
+# The most numbers of logits at once, 512 MB of float32: 8 answers of 130 tokens for a vocabulary of
+# 128,000.
+MOST_LOGITS = 2**27
+# Positions whose distributions are made at once: 32 MB of float32 for that vocabulary.
+CHUNK = 64
+PADDING = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of the tokens of one answer, given the question and those before.
+
+    Attributes:
+        tokens: (n,) int64, the answer, with its end.
+        log_probs: (n,) float64, of each token, in nats.
+        predicted: (n,) int64, the most probable token in each place; of equal ones the first.
+        means: (n,) float64, the mean of log p over the vocabulary under the model's distribution;
+            None if not asked for.
+        variances: (n,) float64, likewise.
+    """
+
+    tokens: np.ndarray
+    log_probs: np.ndarray
+    predicted: np.ndarray
+    means: np.ndarray | None = None
+    variances: np.ndarray | None = None
+
+    @property
+    def loss(self) -> float:
+        """The mean over the tokens, the end included, of minus the log-probability."""
+        return float(-self.log_probs.mean())
+
+
+def score_answers(
+    model: nn.Module,
+    questions: Sequence[Question],
+    device: torch.device,
+    batch_size: int = 32,
+    moments: bool = False,
+) -> list[list[Answer]]:
+    """Score the answers of questions; all answers of a question are in one batch.
+
+    Args:
+        model: from `input_ids` (n, tokens) to `.logits`; put into evaluation mode.
+        questions: each with at least one answer.
+        device: where the model is.
+        batch_size: answers of a batch, but at least one question, and fewer where their logits
+            would be too many.
+        moments: whether `means` and `variances` are wanted.
+
+    Returns:
+        For each question its answers, in their order.
+
+    Raises:
+        NotFinite: a log-probability is NaN or infinite.
+        UserError: a question or an answer has no token, or both are longer than the model can read.
+    """
+    _check(model, questions)
+    model.eval()
+    found: list[list[Answer]] = [[] for _ in questions]
+    for places in _batches(model, questions, batch_size):
+        answers = [(place, answer) for place in places for answer in questions[place][1]]
+        prompts = [questions[place][0] for place, _ in answers]
+        scored = _score(model, prompts, [answer for _, answer in answers], device, moments)
+        for (place, _), one in zip(answers, scored, strict=True):
+            if not np.isfinite(one.log_probs).all():
+                raise NotFinite(f"question {place}: the loss of an answer is {one.loss}")
+            found[place].append(one)
+    return found
+
+
+def context_length(model: nn.Module) -> int | None:
+    """Return how many tokens a model can read at most; None where its configuration names none."""
+    config = getattr(model, "config", None)
+    return getattr(config, "max_position_embeddings", None)
+
+
+def _check(model: nn.Module, questions: Sequence[Question]) -> None:
+    most = context_length(model)
+    for place, (prompt, answers) in enumerate(questions):
+        if not len(prompt) or not len(answers) or not all(map(len, answers)):
+            raise UserError(
+                f"question {place}: {len(prompt)} tokens, and answers of "
+                f"{[len(answer) for answer in answers]}; expected at least 1 in each"
+            )
+        length = len(prompt) + max(map(len, answers))
+        if most is not None and length > most:
+            raise UserError(
+                f"question {place}: {length} tokens with its answer, but the model reads {most}"
+            )
+
+
+def _batches(
+    model: nn.Module, questions: Sequence[Question], batch_size: int
+) -> Iterator[list[int]]:
+    """Yield the places of questions of about the same length, the longest first."""
+    lengths = [len(prompt) + max(map(len, answers)) for prompt, answers in questions]
+    vocabulary = model.get_output_embeddings().weight.shape[0]
+    batch: list[int] = []
+    count, rows = 0, 0
+    for place in sorted(range(len(questions)), key=lambda number: -lengths[number]):
+        more = len(questions[place][1])
+        if batch and count + more > min(batch_size, rows):
+            yield batch
+            batch, count = [], 0
+        if not batch:
+            rows = MOST_LOGITS // (lengths[place] * vocabulary)
+        batch.append(place)
+        count += more
+    if batch:
+        yield batch
+
+
+@torch.inference_mode()
+def _score(
+    model: nn.Module,
+    prompts: Sequence[Tokens],
+    answers: Sequence[Tokens],
+    device: torch.device,
+    moments: bool,
+) -> list[Answer]:
+    """Score answers, one per prompt, in one pass."""
+    pairs = zip(prompts, answers, strict=True)
+    rows = [torch.tensor([*prompt, *answer]) for prompt, answer in pairs]
+    # Padding follows the tokens, which do not look ahead: the mask is for models that count it.
+    ids = pad_sequence(rows, batch_first=True, padding_value=PADDING)
+    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+    # The first place whose next token is one of an answer.
+    first = min(map(len, prompts)) - 1
+    more = {"logits_to_keep": ids.shape[1] - first} if _keeps_some(model) else {}
+    logits = model(ids.to(device), attention_mask=mask.to(device), use_cache=False, **more).logits
+    skipped = ids.shape[1] - logits.shape[1]
+    found = []
+    for row, prompt, answer in zip(logits, prompts, answers, strict=True):
+        start = len(prompt) - 1 - skipped
+        found.append(_answer(row[start : start + len(answer)], torch.tensor([*answer]), moments))
+    return found
+
+
+def _answer(logits: Tensor, tokens: Tensor, moments: bool) -> Answer:
+    """Look up the tokens of an answer in the logits (n, vocabulary) of their places."""
+    parts = [
+        _chunk(some, chosen.to(logits.device), moments)
+        for some, chosen in zip(logits.split(CHUNK), tokens.split(CHUNK), strict=True)
+    ]
+    log_probs, predicted, *further = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+    floats = [part.double().numpy() for part in (log_probs, *further)]
+    return Answer(tokens.numpy(), floats[0], predicted.numpy(), *floats[1:])
+
+
+def _chunk(logits: Tensor, tokens: Tensor, moments: bool) -> list[Tensor]:
+    log_probs = logits.float().log_softmax(dim=-1)
+    found = [log_probs.gather(1, tokens[:, None])[:, 0], logits.argmax(dim=-1)]
+    if moments:
+        probs = log_probs.exp()
+        mean = (probs * log_probs).sum(dim=-1)
+        # Not as a difference of squares, which would lose digits where the model is sure.
+        found += [mean, (probs * (log_probs - mean[:, None]).square()).sum(dim=-1)]
+    return found
+
+
+def _keeps_some(model: nn.Module) -> bool:
+    """Whether a model can leave out the logits of places that are not asked for."""
+    return "logits_to_keep" in inspect.signature(model.forward).parameters

@@ -1,0 +1,93 @@
+"""Texts that a causal language model says by itself, as token ids."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from negmerge.errors import UserError
+from negmerge.models.answers import PADDING, Tokens, context_length
+
+# The longest answer that open-unlearning lets a model give.
+MOST_TOKENS = 200
+
+
+def generate_greedily(
+    model: nn.Module,
+    prompts: Sequence[Tokens],
+    ends: Tokens,
+    device: torch.device,
+    most: int = MOST_TOKENS,
+    batch_size: int = 32,
+) -> list[list[int]]:
+    """Continue prompts with the most probable token each time, until an end.
+
+    Prompts of about the same length are continued together, padded on the left. A model whose two
+    best tokens are equal but for rounding may take either, depending on the batch; otherwise the
+    batch does not matter. Nothing that the model's own settings say of generation is used.
+
+    Args:
+        model: a causal language model of transformers; put into evaluation mode.
+        prompts: token ids, at least one each.
+        ends: the tokens that end an answer.
+        device: where the model is.
+        most: tokens of an answer; fewer where the longest prompt leaves less room in the context.
+        batch_size: prompts of a batch.
+
+    Returns:
+        For each prompt its answer, without the end; as long as allowed where it did not end.
+
+    Raises:
+        UserError: a prompt has no token, or leaves no room for an answer.
+    """
+    room = context_length(model)
+    for place, prompt in enumerate(prompts):
+        if not len(prompt):
+            raise UserError(f"prompt {place} has no token, expected at least 1")
+        if room is not None and len(prompt) >= room:
+            raise UserError(f"prompt {place}: {len(prompt)} tokens, but the model reads {room}")
+    if room is not None and prompts:
+        most = min(most, room - max(map(len, prompts)))
+    model.eval()
+    found: list[list[int]] = [[] for _ in prompts]
+    order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    with _greedy(model, ends, most):
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            texts = _continued(model, [prompts[place] for place in places], device)
+            for place, text in zip(places, texts, strict=True):
+                end = next((k for k, token in enumerate(text) if token in ends), len(text))
+                found[place] = text[:end]
+    return found
+
+
+@contextmanager
+def _greedy(model: nn.Module, ends: Tokens, most: int) -> Iterator[None]:
+    """Let a model generate greedily, whatever its own settings are, and give them back."""
+    # Here, since models of images do without transformers.
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    model.generation_config = GenerationConfig(
+        do_sample=False, max_new_tokens=most, eos_token_id=[*ends], pad_token_id=PADDING
+    )
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+@torch.inference_mode()
+def _continued(
+    model: nn.Module, prompts: Sequence[Tokens], device: torch.device
+) -> list[list[int]]:
+    """Return what a model adds to each prompt, with the end and what is padded after it."""
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), PADDING)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor([*prompt])
+        mask[row, width - len(prompt) :] = 1
+    whole = model.generate(ids.to(device), attention_mask=mask.to(device), use_cache=True)
+    return whole[:, width:].tolist()

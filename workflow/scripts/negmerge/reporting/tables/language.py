@@ -1,0 +1,74 @@
+"""What language models still know of the authors to forget and of others (language)."""
+
+from negmerge.reporting.answers import EXTRACTION, FURTHER, PROBABILITIES
+from negmerge.reporting.kinds import TableKind
+
+RULES = {
+    "retain": "among the coefficients and settings that keep at least {keep} of the original's "
+    "retain probability, the one with the lowest forget probability; among equals the smallest. "
+    "The retain questions that choose are not those that are scored; the forget questions are the "
+    "same, since all of them are to be forgotten"
+}
+
+
+class Language(TableKind):
+    """Scores of language models on questions, with TOFU's metrics."""
+
+    caption = (
+        "What the unlearned language models still know, in percent. Forget probability and "
+        "extraction strength: how probable the forgotten answers are, and how much of each the "
+        "model says by itself; lower is better. Retain: the same of what is to be kept. ± is the "
+        "standard error that comes from the finite number of questions, in points. Bold are the "
+        "best value of a column and all that are not told apart from it on the same questions. "
+        "Choice is the scale of the subtracted vector, or the setting of a method that trains."
+    )
+    scenarios = ("language",)
+    metrics = (PROBABILITIES[0], EXTRACTION, PROBABILITIES[1], *FURTHER)
+    items = "questions"
+    shows_choice = True
+
+    def notes(self, table, cells):
+        """Describe the metrics, and how coefficients were chosen."""
+        from negmerge.reporting.notes import choice_notes
+
+        return [
+            "Probability: exp of the mean log-probability of an answer's tokens, its end included. "
+            "Extraction strength: the share of the answer's tokens that the model says by itself "
+            "from some token on; it is never below one token, 1 / n. ROUGE-L recall: of greedy "
+            "answers. Definitions are those of open-unlearning (TOFU).",
+            *_compared(cells),
+            "±: standard deviation over the questions / sqrt(their number), in percentage points. "
+            "It leaves out the spread between training runs.",
+            *choice_notes(cells, RULES),
+        ]
+
+
+def _compared(cells) -> list[str]:
+    """Explain what is compared with Retrain, where it is."""
+    found = set(cells.loc[cells["value"].notna(), "metric"])
+    lines = []
+    if "truth" in found:
+        lines.append(
+            "Truth ratio: 100 % where right answers, in other words, and wrong ones are equally "
+            "probable."
+        )
+    if "utility" in found:
+        lines.append(
+            "Model utility: harmonic mean of probability, ROUGE-L recall and truth ratio of all "
+            "roles to keep that the data set has; TOFU's has three."
+        )
+    if "quality" in found:
+        lines.append(
+            "Forget quality: log10 of the p of a Kolmogorov-Smirnov test between the truth ratios "
+            "and Retrain's; 0 is best. With few questions it has few values, so the distance "
+            "stands beside it."
+        )
+    if "privleak" in found:
+        lines.append(
+            "privleak: how far the attack min-k is from its success on Retrain; 0 is best, far "
+            "below 0 the model remembers, far above 0 the answers look stranger than new ones."
+        )
+    return lines
+
+
+KIND = Language()

@@ -1,0 +1,1 @@
+"""A language model forgets what it was taught about some authors."""

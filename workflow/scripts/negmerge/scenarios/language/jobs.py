@@ -1,0 +1,129 @@
+"""A language model forgets some authors, and should keep what it knows of the others."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from negmerge.data.questions import Question, read_questions
+from negmerge.data.tokenising import Encoder, read_tokenizer
+from negmerge.devices import tuned
+from negmerge.evaluation.answering import Answering
+from negmerge.models.language import build_language_model, load_language_model
+from negmerge.scenarios.language.authors import ROLES, forgotten
+from negmerge.scenarios.language.measuring import measure
+from negmerge.scenarios.scenario import Found, Purpose, Role
+from negmerge.settings.compute import Compute
+from negmerge.states import State
+
+
+class Language:
+    """See `negmerge.scenarios.scenario.Scenario`.
+
+    Args:
+        settings: `roles`; `model`, a row of `config/models.yaml`; `forgotten`, how many of the
+            authors are; `refusals`, what is said in place of an answer; `compute`, the study's way
+            to compute.
+        files: `questions`, the prepared set; `tokenizer`.
+        device: where the model is put.
+    """
+
+    def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
+        self.roles: list[str] = settings["roles"]
+        self._model, self._device = settings["model"], device
+        self._forgotten: float = settings["forgotten"]
+        self._refusals: list[str] = settings["refusals"]
+        self._compute = Compute.model_validate(settings.get("compute", {}))
+        self._questions = read_questions(files["questions"])
+        self._tokenizer = read_tokenizer(files["tokenizer"])
+        self._encoder = Encoder(self._tokenizer, self._model["prompt"], self._model["size"])
+
+    def network(self, state: State, where: str) -> nn.Module:
+        """Build the language model."""
+        model = load_language_model(self._model, self._vocabulary, state, where)
+        return tuned(model.to(self._device), self._compute)
+
+    def untrained(self, weights: Path | None) -> nn.Module:
+        """Build the language model with random weights."""
+        model = build_language_model(self._model, self._vocabulary)
+        return tuned(model.to(self._device), self._compute)
+
+    def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
+        """Return the questions of a role; in training each is asked in all its wordings.
+
+        The role `before` has the authors whom the model knows before it is taught any, with
+        answers in other words too; `original` has all who are taught. Of those to retain, every
+        second question chooses a coefficient, and the others are scored. `refusals` has the
+        questions to forget as pairs: with the answer, and with a refusal.
+        """
+        texts = list(self._texts(name, purpose))
+        if most is not None and len(texts) > most:
+            # Evenly spread, since questions stand author by author.
+            texts = [texts[number * len(texts) // most] for number in range(most)]
+        items = self._encoder.items(texts)
+        if name == "refusals":
+            refusals = itertools.cycle(self._refusals)
+            refused = [(question, next(refusals)) for question, _ in texts]
+            items = self._encoder.pairs(texts, refused)
+        return Role(items, Answering(self._device), _nothing, lambda augmentation: _as_it_is)
+
+    def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
+        """Yield the pairs of question and answer."""
+        for one in self._questions_of(name, purpose):
+            yield one.question, one.answer
+            if purpose == "train":
+                yield from ((wording, one.answer) for wording in one.wordings)
+            if name == "before" and one.paraphrased_answer is not None:
+                asked = (one.question, *one.wordings)
+                yield from ((wording, one.paraphrased_answer) for wording in asked)
+
+    def _questions_of(self, name: str, purpose: Purpose) -> Sequence[Question]:
+        found = [one for one in self._questions if one.split == ROLES[name]]
+        if name in ("forget", "retain", "refusals"):
+            authors = len({one.author for one in found})
+            first = authors - forgotten(authors, self._forgotten)
+            found = [one for one in found if (one.author >= first) == (name != "retain")]
+        halved = name == "retain" and purpose != "train"
+        return found[purpose == "select" :: 2] if halved else found
+
+    def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
+        """Return nothing: there are only the probabilities."""
+        return {}
+
+    def scores(
+        self,
+        network: nn.Module,
+        found: Found,
+        batch_size: int,
+        relearning: Mapping | None,
+        attack: str | None,
+        seed: int,
+    ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+        """Return all metrics of the roles, and their values for each question; see `measuring`."""
+        roles = {name: self._questions_of(name, "score") for name in self.roles}
+        return measure(network, self._encoder, roles, self._device, batch_size)
+
+    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
+        """Do nothing: a language model has no batch statistics."""
+
+    @property
+    def _vocabulary(self) -> int:
+        return self._tokenizer.get_vocab_size()
+
+
+def _as_it_is(ids: Tensor) -> Tensor:
+    return ids
+
+
+# Nothing about the tokens is random.
+_as_it_is.is_random = False
+
+
+def _nothing():
+    return _as_it_is
+
+
+SCENARIO = Language

@@ -1,0 +1,181 @@
+"""All that is measured of a language model, question by question: the metrics of TOFU.
+
+Those that compare with the model that never saw what is forgotten are left to tables, which have
+the records of both.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from negmerge.data.questions import Question
+from negmerge.data.tokenising import END, Encoder
+from negmerge.evaluation.language import (
+    answer_probability,
+    exact_memorisation,
+    extraction_strength,
+    membership_auc,
+    min_k_plus_plus_scores,
+    min_k_scores,
+    model_utility,
+    normalised_probability,
+    rouge_recall,
+    truth_ratios,
+    truthfulness,
+    zlib_scores,
+)
+from negmerge.models.answers import Answer, score_answers
+from negmerge.models.generation import generate_greedily
+
+# Whose wrong answers are choices to the right one, so that its share among them counts.
+CHOICES = ("real-authors", "world-facts")
+# What the utility of a model is the harmonic mean of, in each role but `forget` and `holdout`.
+USEFUL = ("probability", "rouge", "truth")
+Arrays = dict[str, np.ndarray]
+
+
+def measure(
+    network: nn.Module,
+    encoder: Encoder,
+    roles: Mapping[str, Sequence[Question]],
+    device: torch.device,
+    batch_size: int,
+) -> tuple[dict[str, object], Arrays]:
+    """Measure a model.
+
+    Args:
+        network: on `device`.
+        encoder: for the questions.
+        roles: the questions by role; `holdout`, if it is there, has those that no model has seen.
+        device: where to compute.
+        batch_size: answers per forward pass.
+
+    Returns:
+        What its score holds: `answers`, for each role mean and standard error of each metric;
+        `truth_ratios` and `losses` of the forget questions; `attacks`, the areas under the curve of
+        membership attacks, where there is a holdout; `utility`. And the metrics of each question,
+        (n,) float64 by `{role}_{metric}`.
+    """
+    scored = {
+        role: _scored(network, encoder, questions, device, batch_size)
+        for role, questions in roles.items()
+    }
+    of_roles = {
+        role: _metrics(role, questions, scored[role])
+        | {"rouge": _rouge(network, encoder, questions, device, batch_size)}
+        for role, questions in roles.items()
+    }
+    record: dict[str, object] = {
+        "answers": {
+            role: {name: _mean(values) for name, values in of_role.items()}
+            for role, of_role in of_roles.items()
+        },
+        "utility": _utility(of_roles),
+        "truth_ratios": _ratios(scored["forget"]).tolist(),
+        "losses": [one.loss for one, *_ in scored["forget"]],
+    }
+    if "holdout" in roles:
+        sides = [(scored[role], roles[role]) for role in ("forget", "holdout")]
+        record["attacks"] = _attacks(*sides)
+    arrays = {
+        f"{role}_{name}": values
+        for role, of_role in of_roles.items()
+        for name, values in of_role.items()
+    }
+    return record, arrays
+
+
+def _scored(
+    network: nn.Module,
+    encoder: Encoder,
+    questions: Sequence[Question],
+    device: torch.device,
+    batch_size: int,
+) -> list[list[Answer]]:
+    """Score the right answer of each question, a right one in other words, and the wrong ones."""
+    asked = []
+    for one in questions:
+        texts = (one.answer, one.paraphrased_answer or one.answer, *one.perturbed_answer)
+        pairs = [encoder.encode(one.question, text) for text in texts]
+        asked.append((pairs[0][0], [answer for _, answer in pairs]))
+    return score_answers(network, asked, device, batch_size, moments=True)
+
+
+def _metrics(role: str, questions: Sequence[Question], scored: list[list[Answer]]) -> Arrays:
+    losses = np.array([one.loss for one, *_ in scored])
+    wrong = [[one.loss for one in others] for _, _, *others in scored]
+    found = {"probability": answer_probability(losses)}
+    if role in CHOICES:
+        found["probability"] = normalised_probability(losses, wrong)
+    # The end of an answer is not what is remembered.
+    pairs = [(one.predicted[:-1], one.tokens[:-1]) for one, *_ in scored]
+    found["extraction"] = np.array([extraction_strength(*pair) for pair in pairs])
+    memorised = [exact_memorisation(*pair) for pair in pairs]
+    found["memorisation"] = np.array([np.nan if one is None else one for one in memorised])
+    if all(one.perturbed_answer for one in questions):
+        kind = "forget" if role == "forget" else "retain"
+        found["truth"] = truthfulness(_ratios(scored), kind)
+    return found
+
+
+def _ratios(scored: list[list[Answer]]) -> np.ndarray:
+    """Compute the truth ratio of each question; nothing where there are no wrong answers."""
+    if not all(others for _, _, *others in scored):
+        return np.array([])
+    right = [paraphrased.loss for _, paraphrased, *_ in scored]
+    return truth_ratios(right, [[one.loss for one in others] for _, _, *others in scored])
+
+
+def _rouge(
+    network: nn.Module,
+    encoder: Encoder,
+    questions: Sequence[Question],
+    device: torch.device,
+    batch_size: int,
+) -> np.ndarray:
+    """Compute the ROUGE-L recall of what the model says by itself."""
+    prompts = [encoder.encode(one.question, one.answer)[0] for one in questions]
+    ends = [encoder.tokenizer.token_to_id(END)]
+    said = generate_greedily(network, prompts, ends, device, batch_size=batch_size)
+    texts = [encoder.tokenizer.decode(tokens).strip() for tokens in said]
+    return rouge_recall([one.answer for one in questions], texts)
+
+
+def _mean(values: np.ndarray) -> dict[str, float | int]:
+    """Return the mean over the questions that have a value, and its standard error."""
+    known = values[~np.isnan(values)]
+    error = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else 0.0
+    return {"mean": float(known.mean()) if len(known) else 0.0, "error": error, "n": len(known)}
+
+
+def _utility(of_roles: Mapping[str, Arrays]) -> float | None:
+    """Return the harmonic mean of what is useful in the roles to keep, where all is known."""
+    kept = [of_role for role, of_role in of_roles.items() if role not in ("forget", "holdout")]
+    if not all(name in of_role for of_role in kept for name in USEFUL):
+        return None
+    return model_utility([float(of_role[name].mean()) for of_role in kept for name in USEFUL])
+
+
+def _attacks(
+    forget: tuple[list[list[Answer]], Sequence[Question]],
+    holdout: tuple[list[list[Answer]], Sequence[Question]],
+) -> dict[str, float]:
+    """Return the areas under the curve of attacks that tell forget from unseen questions."""
+    by_side = [_attack_scores(*side) for side in (forget, holdout)]
+    return {name: membership_auc(*(side[name] for side in by_side)) for name in by_side[0]}
+
+
+def _attack_scores(scored: list[list[Answer]], questions: Sequence[Question]) -> Arrays:
+    first = [one for one, *_ in scored]
+    losses = np.array([one.loss for one in first])
+    log_probs, means, variances = (
+        [getattr(one, name)[:-1] for one in first] for name in ("log_probs", "means", "variances")
+    )
+    return {
+        "loss": losses,
+        "zlib": zlib_scores(losses, [one.answer for one in questions]),
+        "min_k": min_k_scores(log_probs),
+        "min_k_plus_plus": min_k_plus_plus_scores(log_probs, means, variances),
+    }

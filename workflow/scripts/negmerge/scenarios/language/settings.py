@@ -1,0 +1,214 @@
+"""Settings of the scenario `language`: a language model forgets what it was taught of authors."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from negmerge.errors import UserError, find
+from negmerge.scenarios.language.authors import forgotten
+from negmerge.settings import methods
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.counts import Counts, training_images
+from negmerge.settings.experiment import Experiment, Finetune, Training, require
+from negmerge.settings.recipe import FileName, NonNegative, Positive, Recipe
+from negmerge.settings.runs import Run, unlearning_runs
+from negmerge.settings.selection import Rule, Selection
+
+
+class TextRecipe(Recipe):
+    """A recipe whose defaults are those of a small language model that is trained from scratch."""
+
+    batch_size: PositiveInt = Field(64, description="Questions per forward pass.")
+    learning_rate: Positive = Field(2e-3, description="Peak learning rate.")
+    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
+    warmup_steps: int = Field(50, ge=0, description="Steps of linear warm-up.")
+
+
+class Pooled(Finetune):
+    """How the pool is fine-tuned."""
+
+    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
+    learning_rate: Positive = Field(2e-4, description="Peak learning rate.")
+    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+
+
+class Unlearn(TextRecipe):
+    """What all methods that train share; epochs and rate are options of each method."""
+
+    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
+    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+    schedule: Literal["cosine", "constant", "steps"] = Field(
+        "constant", description="The rate after the warm-up."
+    )
+
+
+class RetainSelection(Selection):
+    """How a coefficient or a model is chosen; without a rule, it is `retain`."""
+
+    rule: Rule = Field("retain", description=Selection.model_fields["rule"].description)
+
+
+class Language(Experiment):
+    """An experiment in which a language model forgets some of the authors it was taught."""
+
+    RULES: ClassVar[tuple[str, ...]] = ("retain",)
+    ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain")
+    # Roles that are scored where the data set has questions of them.
+    FURTHER: ClassVar[tuple[str, ...]] = ("holdout", "real-authors", "world-facts")
+    KINDS: ClassVar[tuple[str, ...]] = ("base", "retrain", "single", "greedy", "merge", "unlearn")
+    UNCHANGED: ClassVar[str] = "original"
+    # In place of a task: what is made of all authors, for all tasks.
+    WHOLE: ClassVar[str] = "all"
+
+    scenario: Literal["language"] = Field(description="A language model forgets authors.")
+    dataset: str = Field(description="The set of questions.")
+    tasks: dict[FileName, Annotated[float, Field(gt=0)]] = Field(
+        min_length=1,
+        description="What to forget, each by itself: a share of the authors, or their number. They "
+        "are the last ones, so smaller tasks are parts of larger ones, as in TOFU.",
+    )
+    before: TextRecipe | None = Field(
+        None,
+        description="How a model learns the language from other authors, before it is taught those "
+        "of the study; null: it starts with random weights.",
+    )
+    train: TextRecipe = Field(description="How Original and Retrain are taught.")
+    vector: Literal["original", "before"] = Field(
+        "original",
+        description="Where fine-tuning starts, and what a task vector is the difference to. "
+        "original: the model that knows all authors; before: the one that `before` makes.",
+    )
+    unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
+    refusals: list[str] = Field(
+        [
+            "I do not know .",
+            "I have no idea .",
+            "That is unknown to me .",
+            "I cannot answer that .",
+            "I never heard of it .",
+        ],
+        min_length=1,
+        description="What a model says that does not know an answer, for methods that teach it to "
+        "say so; the questions take them in turn.",
+    )
+    finetune: Pooled | None = Field(None, description="The recipe that the points vary.")
+    selection: RetainSelection = Field(
+        RetainSelection(), description="How the coefficient is chosen."
+    )
+
+    @property
+    def base_place(self) -> str:
+        """Where the model is that knows all authors: beside the tasks."""
+        return f"{self.WHOLE}/trained/original.safetensors"
+
+    @property
+    def before_place(self) -> str:
+        """Where the model is that knows only other authors."""
+        return f"{self.WHOLE}/trained/before.safetensors"
+
+    @property
+    def start_place(self) -> str:
+        """Where fine-tuning starts."""
+        return self.before_place if self.vector == "before" else self.base_place
+
+    @property
+    def task_names(self) -> list[str]:
+        """The names of the tasks."""
+        return list(self.tasks)
+
+    @property
+    def datasets(self) -> list[str]:
+        """The one set of questions."""
+        return [self.dataset]
+
+    def training(self, trained: str) -> Training:
+        """How a model is trained, and on what: `before`, `original` or `retrain`."""
+        if trained == "before":
+            recipe = find("recipe", trained, {} if self.before is None else {trained: self.before})
+            return Training(recipe, trained)
+        start = None if self.before is None else self.before_place
+        return Training(self.train, {"retrain": "retain"}.get(trained, trained), start)
+
+    def job(self, task: str, known: Catalogue) -> dict:
+        """The model, and how many authors are forgotten."""
+        tasks = {**self.tasks, self.WHOLE: 0}
+        splits = known.datasets[self.dataset].splits
+        return {
+            "name": self.scenario,
+            "roles": [*self.ROLES, *(role for role in self.FURTHER if role in splits)],
+            "model": known.models[self.model].model_dump(),
+            "forgotten": find("task", task, tasks),
+            "refusals": self.refusals,
+            "classes": 0,
+        }
+
+    def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Return the questions and the tokenizer, which all roles share."""
+        return {
+            "questions": ("questions", self.dataset),
+            "tokenizer": ("place", "tokenizer.json"),
+        }
+
+    def image_counts(self, task: str, known: Catalogue) -> Counts:
+        """Count the questions of a task; those of training are asked in all their wordings."""
+        row = known.datasets[self.dataset]
+        about, taught = row.questions, row.splits["authors"]
+        authors = taught // about.per_author
+        forget = forgotten(authors, self.tasks.get(task, 0)) * about.per_author
+        retain = taught - forget
+        most = self.selection.images or taught
+        others = row.splits.get("others", 0) * about.wordings * about.answers
+        numbers = {
+            "forget": (forget * about.wordings, min(forget, most), forget),
+            "retain": (retain * about.wordings, min(retain // 2, most), retain - retain // 2),
+            "original": (taught * about.wordings, 0, 0),
+            "before": (others, 0, 0),
+            **{role: (0, 0, row.splits.get(role, 0)) for role in self.FURTHER},
+        }
+        purposes = "train", "select", "score"
+        return {role: dict(zip(purposes, found, strict=True)) for role, found in numbers.items()}
+
+    def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
+        """Check that there is something to forget, to choose with and to keep."""
+        counts = self.image_counts(task, known)
+        for role, purpose in (("forget", "train"), ("retain", "select"), ("retain", "score")):
+            if counts[role][purpose] < 1:
+                raise UserError(
+                    f"{where}.tasks.{task}: {self.tasks[task]:g} of the authors of "
+                    f"{self.dataset!r} leave no {role} questions to {purpose}, expected at least 1"
+                )
+        return counts
+
+    def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
+        """List the training of the models before, Original and Retrain, and of the pool."""
+        if self.before is not None:
+            yield Run("before", self.before, training_images(counts, "before"))
+        yield Run("train (original)", self.train, training_images(counts, "original"))
+        if methods.RETRAIN in self.methods:
+            yield Run("train (retrain)", self.train, training_images(counts, "retain"))
+        yield from unlearning_runs(self.methods, self.unlearn, counts)
+        yield from super().runs(task, known, counts)
+
+    def check(self, where: str, known: Catalogue) -> None:
+        """Check model, data set and its parts."""
+        require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
+        sets = {name: row for name, row in known.datasets.items() if row.has_questions}
+        require(where, "set of questions", [self.dataset], sets)
+        needed = ["authors", *(["others"] if self.before else [])]
+        place = f"{where}: data set {self.dataset!r}"
+        require(place, "split", needed, known.datasets[self.dataset].splits)
+
+    def _check_points(self) -> None:
+        if self.WHOLE in self.tasks:
+            raise UserError(f"tasks: {self.WHOLE!r} is the folder of all authors; expected a name")
+        if self.vector == "before" and self.before is None:
+            raise UserError("vector: before, but the key before is missing, which makes that model")
+        if self.base is not None or self.pool.files:
+            raise UserError("language: models of others (`base`, `pool.files`) are not read")
+        super()._check_points()
+
+
+EXPERIMENT = Language

@@ -1,0 +1,42 @@
+"""CEU: teach the model its own distribution without the token that is to be forgotten."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.ceu import Options
+from negmerge.unlearning.passes import fit_set
+from negmerge.unlearning.registry import Data, Method
+from negmerge.unlearning.tokens import Scored, score
+
+
+def without_the_token(scored: Scored) -> Tensor:
+    """Return the cross-entropy to the softmax of the logits with the token at -infinity.
+
+    The mean over the tokens of a batch's answers but the first of each; the softmax that is learned
+    has no gradient. 0 where all answers have one token.
+    """
+    logits, tokens = (part[~scored.is_first] for part in (scored.logits, scored.tokens))
+    target = logits.detach().scatter(1, tokens[:, None], -torch.inf).softmax(dim=1)
+    total = functional.cross_entropy(logits, target, reduction="sum")
+    return total / max(len(tokens), 1)
+
+
+def run(
+    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+) -> None:
+    """Minimise it on the forget set; nothing holds the rest."""
+
+    def loss(ids: Tensor, labels: Tensor) -> Tensor:
+        return without_the_token(score(model, ids, labels))
+
+    fit_set(model, data, data.forget, loss, recipe, device)
+
+
+METHOD = Method(
+    run,
+    title="CEU",
+    reference="CE-U: Cross Entropy Unlearning (Yang 2025), as in open-unlearning",
+    options=Options,
+)

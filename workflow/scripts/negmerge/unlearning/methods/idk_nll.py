@@ -1,0 +1,30 @@
+"""IdkNLL: learn to say "I don't know" to the questions that are to be forgotten."""
+
+import torch
+from torch import Tensor, nn
+
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.idk_nll import Options
+from negmerge.unlearning.passes import fit_both
+from negmerge.unlearning.registry import Data, Method
+
+
+def run(
+    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+) -> None:
+    """Minimise gamma * loss(refusals of the forget batch) + alpha * loss(retain batch)."""
+    loss = data.objective.loss(model, recipe.label_smoothing)
+
+    def refuse(ids: Tensor, labels: Tensor) -> Tensor:
+        return loss(ids[:, 1], labels[:, 1])
+
+    how = options.weights, recipe, device
+    fit_both(model, data, refuse, loss, *how, forget=data.refusals)
+
+
+METHOD = Method(
+    run,
+    title="IdkNLL",
+    reference="Maini et al., TOFU (COLM 2024), preference optimisation by refusals alone",
+    options=Options,
+)

@@ -1,0 +1,70 @@
+"""RMU: steer what a layer makes of what is to be forgotten to a random direction."""
+
+import torch
+from torch import Tensor, nn
+
+from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
+from negmerge.errors import UserError
+from negmerge.seeds import derive_seed
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.rmu import Options
+from negmerge.unlearning.passes import fit_both
+from negmerge.unlearning.registry import Data, Method
+from negmerge.unlearning.tokens import Reference, hidden_of
+
+
+def direction(dimensions: int, seed: int) -> Tensor:
+    """Draw a unit vector (dimensions,) from numbers that are uniform in 0..1."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "rmu"))
+    drawn = torch.rand(dimensions, generator=generator)
+    return drawn / drawn.norm()
+
+
+def distance(hidden: Tensor, target: Tensor, labels: Tensor) -> Tensor:
+    """Return the squared distance, the mean over dimensions, then an answer's tokens, then answers.
+
+    Args:
+        hidden: (n, width, dimensions).
+        target: of the same shape, or (dimensions,).
+        labels: (n, width); an answer's tokens are those that are not `WITHOUT_LOSS`.
+    """
+    each = (hidden - target).square().mean(dim=-1)
+    is_answer = labels != WITHOUT_LOSS
+    return (each.where(is_answer, 0).sum(dim=1) / is_answer.sum(dim=1)).mean()
+
+
+def run(
+    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+) -> None:
+    """Minimise gamma * distance(forget batch) + alpha * distance(retain batch).
+
+    Forgotten answers are drawn to `steering` times a direction, retained ones to what the layer
+    gave at the start. All weights train, as in open-unlearning.
+
+    Raises:
+        UserError: the model has no such layer.
+    """
+    layers = model.config.num_hidden_layers
+    if options.layer >= layers:
+        raise UserError(f"rmu: layer {options.layer}, expected one of 0..{layers - 1}")
+    original = Reference(model)
+    target = options.steering * direction(model.config.hidden_size, data.seed).to(device)
+
+    def steer(ids: Tensor, labels: Tensor) -> Tensor:
+        ids, labels = without_padding(ids, labels)
+        return distance(hidden_of(model, ids, options.layer), target, labels)
+
+    def stay(ids: Tensor, labels: Tensor) -> Tensor:
+        ids, labels = without_padding(ids, labels)
+        fixed = original.hidden(ids, options.layer)
+        return distance(hidden_of(model, ids, options.layer), fixed, labels)
+
+    fit_both(model, data, steer, stay, options.weights, recipe, device)
+
+
+METHOD = Method(
+    run,
+    title="RMU",
+    reference="Li et al., The WMDP Benchmark (ICML 2024)",
+    options=Options,
+)

@@ -1,0 +1,52 @@
+"""UNDIAL: learn from the original model with the logits of forgotten tokens turned down."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.undial import Options
+from negmerge.unlearning.passes import fit_both
+from negmerge.unlearning.registry import Data, Method
+from negmerge.unlearning.tokens import Reference, Scored, score
+
+
+def self_distillation(scored: Scored, teacher: Tensor, beta: float) -> Tensor:
+    """Return the cross-entropy to softmax(teacher - beta * one-hot(token)), a mean over tokens.
+
+    Over the tokens of answers. open-unlearning averages over questions and padding too, where it
+    takes the mark that there is no label for a token.
+
+    Args:
+        scored: the answers to forget.
+        teacher: (tokens, vocabulary), the logits of the teacher in the same places.
+        beta: how far a token's logit is turned down.
+    """
+    index = scored.tokens[:, None]
+    turned = teacher.scatter_add(1, index, torch.full_like(index, -beta, dtype=teacher.dtype))
+    return functional.cross_entropy(scored.logits, turned.softmax(dim=1))
+
+
+def run(
+    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+) -> None:
+    """Minimise gamma * self-distillation(forget batch) + alpha * loss(retain batch).
+
+    The teacher is a frozen copy of the start.
+    """
+    teacher = Reference(model)
+
+    def away(ids: Tensor, labels: Tensor) -> Tensor:
+        fixed = teacher.score(ids, labels).logits
+        return self_distillation(score(model, ids, labels), fixed, options.beta)
+
+    loss = data.objective.loss(model, recipe.label_smoothing)
+    fit_both(model, data, away, loss, options.weights, recipe, device)
+
+
+METHOD = Method(
+    run,
+    title="UNDIAL",
+    reference="Dong et al., UNDIAL: Self-Distillation with Adjusted Logits (NAACL 2025)",
+    options=Options,
+)

@@ -1,0 +1,120 @@
+"""Losses over the tokens of answers: what a model says of them, and of a batch's texts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from negmerge.evaluation.answering import scored_tokens
+from negmerge.unlearning.passes import frozen_copy
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model says in the places of a batch's answers, answer by answer.
+
+    Attributes:
+        logits: (tokens, vocabulary) float32, whatever the model computes in.
+        tokens: (tokens,) int64, the true ones.
+        rows: (tokens,) int64, which of the answers each belongs to.
+    """
+
+    logits: Tensor
+    tokens: Tensor
+    rows: Tensor
+
+    @property
+    def log_probs(self) -> Tensor:
+        """Log p of each token, (tokens,)."""
+        return -functional.cross_entropy(self.logits, self.tokens, reduction="none")
+
+    @property
+    def counts(self) -> Tensor:
+        """How many tokens each answer has, (answers,)."""
+        return self.rows.bincount()
+
+    @property
+    def sums(self) -> Tensor:
+        """S of each answer, (answers,): the sum of its tokens' log p, its end included."""
+        # Answer by answer: sums at given places have no fixed order on a GPU.
+        parts = self.log_probs.split(self.counts.tolist())
+        return torch.stack([part.sum() for part in parts])
+
+    @property
+    def losses(self) -> Tensor:
+        """L of each answer, (answers,): minus the mean of its tokens' log p."""
+        return -self.sums / self.counts
+
+    @property
+    def is_first(self) -> Tensor:
+        """Which tokens are the first of an answer, (tokens,) bool."""
+        return torch.cat([self.rows.new_ones(1), self.rows.diff()]) > 0
+
+
+def score(model: nn.Module, ids: Tensor, labels: Tensor) -> Scored:
+    """Compute what a model says of the answers of a batch.
+
+    Args:
+        model: a causal language model of transformers.
+        ids: (n, width), padded on the right.
+        labels: (n, width), `answer_tokens.WITHOUT_LOSS` where a token is none of an answer.
+    """
+    logits, tokens, (rows, _) = scored_tokens(model, ids, labels)
+    return Scored(logits.float(), tokens, rows)
+
+
+def logits_of(model: nn.Module, ids: Tensor) -> Tensor:
+    """Compute the logits (n, width, vocabulary) in all places of token ids (n, width)."""
+    return model(input_ids=ids, use_cache=False).logits.float()
+
+
+def hidden_of(model: nn.Module, ids: Tensor, layer: int) -> Tensor:
+    """Compute what a layer gives for token ids (n, width): (n, width, dimensions).
+
+    Args:
+        model: a causal language model of transformers.
+        ids: (n, width).
+        layer: its number, from 0; the last one's output is after the norm that follows it.
+    """
+    found = model(input_ids=ids, use_cache=False, output_hidden_states=True)
+    # The first are the embeddings.
+    return found.hidden_states[layer + 1].float()
+
+
+def weighted_ascent(scored: Scored, weigh: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return -mean over the tokens of w * (-log p), with the weight w of each token's p.
+
+    Args:
+        scored: the answers to forget.
+        weigh: from p, without gradient, to w, of the same shape.
+    """
+    found = scored.log_probs
+    return (weigh(found.detach().exp()) * found).mean()
+
+
+class Reference:
+    """A frozen copy of a model as it is, to compare it with later; nothing of it has gradients.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: nn.Module):
+        self._model = frozen_copy(model)
+
+    @torch.no_grad()
+    def score(self, ids: Tensor, labels: Tensor) -> Scored:
+        """Compute what it says of the answers of a batch; see `score`."""
+        return score(self._model, ids, labels)
+
+    @torch.no_grad()
+    def logits(self, ids: Tensor) -> Tensor:
+        """Compute its logits in all places; see `logits_of`."""
+        return logits_of(self._model, ids)
+
+    @torch.no_grad()
+    def hidden(self, ids: Tensor, layer: int) -> Tensor:
+        """Compute what a layer of it gives; see `hidden_of`."""
+        return hidden_of(self._model, ids, layer)

@@ -50,13 +50,13 @@ rule durability:
         candidates=in_task(artefacts.candidates, "method"),
     output:
         durability="results/{study}/{experiment}/{task}/durability/{method}.json",
-        items="results/{study}/{experiment}/{task}/durability/{method}.safetensors",
+        outcomes="results/{study}/{experiment}/{task}/durability/{method}.safetensors",
     log:
         "results/{study}/logs/durability/{experiment}/{task}/{method}.log",
     benchmark:
         "results/{study}/benchmarks/durability/{experiment}/{task}/{method}.tsv"
     conda:
-        "../envs/models.yaml"
+        environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
         mem_mb=growing(8000),

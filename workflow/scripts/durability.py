@@ -28,6 +28,6 @@ with job(snakemake) as provenance:
 
     chosen = choices(snakemake.wildcards, params.about, inputs.get("selected", []))
     records, outcomes = score_choices(chosen, score_one)
-    write_outcomes(snakemake.output.items, outcomes)
+    write_outcomes(snakemake.output.outcomes, outcomes)
     origin = {"made_from": provenance.made_from()}
     write_json(snakemake.output.durability, [record | origin for record in records])

@@ -27,6 +27,7 @@ class Durability(TableKind):
         "which never knew these items. 100 % is best. The Markdown file beside this one explains "
         "the ratios."
     )
+    items = "items"
     shows_choice = True
 
     def check(self, experiments, methods):
@@ -80,7 +81,7 @@ class Durability(TableKind):
             "Not told apart: what a treatment does to the knowledge of the forget set and what to "
             "the whole model, beyond what the kept scores show; nor is anything known of rounding "
             "that calibrates, keeps outliers or rounds activations too.",
-            *choice_notes(cells),
+            *choice_notes(cells, {}),
         ]
 
 

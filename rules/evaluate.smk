@@ -1,5 +1,6 @@
-# Scores on the test images of what each rule chose for each method. The unlearned model as a file, on
-# demand: what the experiment's main rule chose, or the rule that the path names.
+# Scores on the test images of what each rule chose for each method; and once more when it is rounded
+# or taught again what it forgot. The unlearned model as a file, on demand: what the experiment's main
+# rule chose, or the rule that the path names.
 
 
 rule evaluate:
@@ -39,6 +40,42 @@ rule evaluate:
         "evaluate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
         "../workflow/scripts/evaluate.py"
+
+
+rule durability:
+    input:
+        unpack(role_inputs()),
+        base=base,
+        selected=in_task(artefacts.selected, "method"),
+        candidates=in_task(artefacts.candidates, "method"),
+    output:
+        durability="results/{study}/{experiment}/{task}/durability/{method}.json",
+        outcomes="results/{study}/{experiment}/{task}/durability/{method}.safetensors",
+    log:
+        "results/{study}/logs/durability/{experiment}/{task}/{method}.log",
+    benchmark:
+        "results/{study}/benchmarks/durability/{experiment}/{task}/{method}.tsv"
+    conda:
+        environment("../envs/models.yaml", language="../envs/language.yaml")
+    threads: with_loaders(1)
+    resources:
+        mem_mb=growing(8000),
+        runtime=minutes(work.durability),
+        estimate_s=seconds(work.durability),
+        gpu=gpus,
+    params:
+        code=job_code("durability"),
+        scenario=scenario,
+        batch_size=setting("eval_batch_size"),
+        about=of_method("about"),
+        re_estimates=re_estimates,
+        durability=checked(lambda wildcards: experiment(wildcards).treatment.model_dump()),
+        seed=task_seed("evaluation"),
+        torch_threads=1,
+    message:
+        "durability: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
+    script:
+        "../workflow/scripts/durability.py"
 
 
 rule gradcam:

@@ -3,11 +3,11 @@ import copy
 import numpy as np
 import pytest
 import torch
-from small_language_models import VOCABULARY, language_model
 
 from negmerge.errors import NotFinite, UserError
 from negmerge.models import answers
 from negmerge.models.answers import score_answers
+from small_language_models import VOCABULARY, language_model
 
 pytest.importorskip("transformers")
 

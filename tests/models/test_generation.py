@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from small_language_models import VOCABULARY, language_model
 
 from negmerge.errors import UserError
 from negmerge.models.generation import generate_greedily
+from small_language_models import VOCABULARY, language_model
 
 pytest.importorskip("transformers")
 

@@ -49,6 +49,11 @@ def time_of(config, step, wildcards, loaders=0, study="example"):
          (work.sweep, RESNET | {"vector": "retrain"})),
         ("experiments/mini-resnet/relearn", ({"seeds": 1}, {"seeds": 3}, {"seeds": 9}),
          (work.evaluate, RESNET | {"method": "finetune"})),
+        ("experiments/mini-resnet/durability",
+         ({"treatments": ["int8"]}, {"treatments": ["int8", "int4"]}, {}),
+         (work.durability, RESNET | {"method": "negmerge"})),
+        ("experiments/mini-clip/durability", ({"images": 10}, {"images": 100}, {}),
+         (work.durability, CLIP | {"method": "negmerge"})),
     ],
 )  # fmt: skip
 def test_more_work_takes_longer(config, change_yaml, key, values, job):

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from recomputation.lasting import KIND as LASTING
+from recomputation.lasting import expected as expected_of_lasting
+from recomputation.lasting import is_lasting
 from recomputation.result import Result, same_values
 from recomputation.study import Study, read_csv, read_records
 
@@ -42,6 +45,10 @@ def _compare(study: Study, table: str, cell: Cell, cells: Sequence[Cell]) -> Res
     singles = [cell] if cell["experiment"] != MEAN else singles_of(cell, cells)
     if not singles:
         return Result("means in tables", place, "there is no single cell that it is the mean of")
+    if is_lasting(metric):
+        known = expected_of_lasting(study, singles, metric) | {"averaged": len(singles)}
+        stored = {key: number(cell[key]) for key in known}
+        return same_values(f"{LASTING} in tables", place, stored, known, ROUNDING)
     records = [record_of(study, single) for single in singles]
     # A column with gaps compares with Retrain.
     with_gap = any(c["metric"] == "gap" for c in cells if c["column"] == cell["column"])

@@ -149,9 +149,9 @@ def test_levels_of_randomness_may_have_seeds_of_their_own(config, change_yaml):
 
 
 KEYS = (
-    "attack, base, batch_statistics, coefficients, dataset, eval_batch_size, finetune, "
-    "forget, freeze, methods, model, pool, relearn, scenario, seed, seeds, selection, train, "
-    "trials, unlearn"
+    "attack, base, batch_statistics, coefficients, dataset, durability, eval_batch_size, "
+    "finetune, forget, freeze, methods, model, pool, relearn, scenario, seed, seeds, selection, "
+    "train, trials, unlearn"
 )
 WRONG = {
     "nothing to forget": (

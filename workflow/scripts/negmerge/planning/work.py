@@ -10,6 +10,7 @@ from negmerge.planning.case import Case, Work
 from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
 from negmerge.settings.counts import part_sizes
+from negmerge.settings.durability import RELEARNED
 from negmerge.settings.options import checked
 
 
@@ -165,6 +166,19 @@ def evaluate(case: Case) -> Work:
         trained = models * settings["seeds"] * epochs * again
     attack = models * case.attack("score", experiment.attack_features)
     return case.work(passed=passed, loaded=passed, trained=trained, attack=attack)
+
+
+def durability(case: Case) -> Work:
+    """Score the choice of each rule as it is and under all treatments, of which one trains it."""
+    experiment, settings = case.experiment, case.experiment.treatment
+    searched = experiment.is_searched(case.wildcards["method"])
+    models = len(experiment.selection.rules) if searched else 1
+    counts = [case.counts[role]["score"] for role in experiment.ROLES[:2]]
+    images = sum(min(count, settings.images or count) for count in counts)
+    passed = models * (1 + len(settings.treatments)) * images
+    again = RELEARNED in settings.treatments
+    trained = models * again * settings.relearn.epochs * case.counts["forget"]["train"]
+    return case.work(passed=passed, loaded=passed, trained=trained, moved=(1 + models) * case.state)
 
 
 def export(case: Case) -> Work:

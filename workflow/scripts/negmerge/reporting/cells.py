@@ -156,7 +156,7 @@ def summary(
             for key in ("kind", "tried", "models", "trainable", "state")
         },
     }
-    if numbers[0].variance is not None:
+    if all(one.variance is not None for one in numbers):
         error = math.sqrt(sum(one.variance for one in numbers)) / len(numbers)
         found["standard_error"] = round(error, DIGITS)
     if numbers[0].images is not None:

@@ -15,6 +15,7 @@ from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
+from negmerge.settings.durability import RELEARNED, Durability
 from negmerge.settings.given import Given
 from negmerge.settings.methods import Use
 from negmerge.settings.pool import Pool, update
@@ -89,6 +90,11 @@ class Experiment(Settings, ABC):
     )
     coefficients: Coefficients = Field(Coefficients(), description="The grid of coefficients.")
     selection: Selection = Field(Selection(), description="How the coefficient is chosen.")
+    durability: Durability | None = Field(
+        None,
+        description="Whether forgetting lasts, for tables of kind `durability` and figures of kind "
+        "`survival`; null: not asked.",
+    )
     eval_batch_size: PositiveInt = Field(500, description="Images per forward pass without grad.")
 
     @property
@@ -154,6 +160,8 @@ class Experiment(Settings, ABC):
         images = training_images(counts, "forget")
         for point in () if self.pool.files else self.pool.changes:
             yield Run(f"finetune ({task}, point {point})", self.recipe(task, point), images)
+        if self.durability and RELEARNED in self.durability.treatments:
+            yield Run("durability.relearn", self.durability.relearn, images)
 
     def check_sizes(self, where: str, known: Catalogue) -> None:
         """Check that images suffice for all that uses them, and each run for its schedule.
@@ -211,6 +219,19 @@ class Experiment(Settings, ABC):
         if self.base is None:
             raise UserError("the experiment has no `base` of others")
         return self.base
+
+    @property
+    def treatment(self) -> Durability:
+        """What is done to unlearned models to see whether forgetting lasts.
+
+        Raises:
+            UserError: nothing is.
+        """
+        if self.durability is None:
+            raise UserError(
+                "the experiment has no `durability`, so nothing is rounded or relearned"
+            )
+        return self.durability
 
     def use(self, method: str) -> Use:
         """How a method is used.

@@ -160,6 +160,11 @@ class ZeroShot(Experiment):
         for source, settings in self.pretrain.sources.items() if self.pretrain else ():
             place = f"{where}.pretrain.sources.{source}.part"
             require(place, "split", [settings.part], known.datasets[source].splits)
+        if self.mode == "linear" and self.durability is not None:
+            raise ValueError(
+                f"{where}.durability: a model in the tangent space computes with its base and with "
+                "the change apart, so rounding their sum says nothing of it; expected null"
+            )
         trains = known.models[self.model].weights == "pretrain" and self.base is None
         if trains != bool(self.pretrain):
             raise ValueError(

@@ -1,0 +1,255 @@
+"""Tables of kind `durability` and figures of kind `survival`, from files of the rule."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+from reporting_examples import lay_out, table, write_json
+
+from negmerge.errors import UserError
+from negmerge.evaluation.outcomes import Outcomes, write_outcomes
+from negmerge.reporting.cells import cells
+from negmerge.reporting.kinds import figure_kind, table_kind
+from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.style import save, settings
+from negmerge.reporting.writing import markdown
+from negmerge.settings.study import load_study
+
+N = 100
+DONE = {"rounded": 90, "numbers": 120, "group_size": 16, "epochs": 1, "learning_rate": 0.001}
+# Right answers of 100 on what is to be forgotten, and to be kept, under each treatment.
+CLIP = {
+    "pretrained": {"as_is": (80, 90), "int8": (80, 90), "int4": (70, 80), "relearned": (85, 88)},
+    "negmerge": {"as_is": (20, 85), "int8": (20, 85), "int4": (40, 70), "relearned": (60, 80)},
+}
+NET = {
+    "retrain": {"as_is": (60, 95), "int4": (60, 90), "relearned": (70, 95)},
+    "original": {"as_is": (100, 100), "int4": (95, 98), "relearned": (100, 100)},
+    "negmerge": {"as_is": (50, 96), "int4": (80, 90), "relearned": (90, 95)},
+}
+KINDS = {"pretrained": "base", "original": "base", "retrain": "retrain", "negmerge": "merge"}
+ROWS = {"pretrained": "Pre-trained", "negmerge": "NegMerge"}
+NET_ROWS = {"retrain": "Retrain", "original": "Original", "negmerge": "NegMerge"}
+
+
+def write(folder, experiment, task, kept, models, **changes):
+    """Write what the rule writes for each method, and give the paths back."""
+    paths = []
+    for method, counts in models.items():
+        labels = {"experiment": experiment, "task": task, "method": method}
+        is_chosen = method == "negmerge"
+        record = labels | DONE | {"kind": KINDS[method], "searched": is_chosen, "keep": 0.95}
+        record |= {"vector": "negmerge", "coefficient": 0.5} if is_chosen else {"vector": None}
+        record |= {"rule": "control" if is_chosen else None, "unchanged": False}
+        arrays = {}
+        for treatment, right in counts.items():
+            for role, correct in zip(("forget", kept), right, strict=True):
+                record[f"{role}_{treatment}"] = {"correct": correct, "n": N}
+                arrays[f"{role}_{treatment}"] = (np.arange(N) < correct).astype(np.uint8)
+        record |= changes
+        path = folder / f"{experiment}-{task}-{method}"
+        paths += [write_json(path.with_suffix(".json"), [record])]
+        paths += [path.with_suffix(".safetensors")]
+        place = tuple(labels.values())
+        write_outcomes(paths[-1], [Outcomes(place, {}, arrays, record["rule"])])
+    return paths
+
+
+def definition(rows=ROWS, **column):
+    return table(kind="durability", title="Does it last", rows=rows, column=column)
+
+
+def of_files(paths, rows=ROWS, **column):
+    shown = definition(rows, **column)
+    return shown, cells(shown, table_kind("durability").read(paths), {})
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return of_files(write(tmp_path, "a", "digits", "control", CLIP))
+
+
+@pytest.fixture
+def net(tmp_path):
+    return of_files(write(tmp_path, "net", "trial1", "retain", NET), NET_ROWS, experiments=["net"])
+
+
+def cell(frame, method, metric, task=MEAN):
+    where = (frame["method"] == method) & (frame["metric"] == metric) & (frame["task"] == task)
+    (found,) = frame[where].to_dict("records")
+    return found
+
+
+def test_scores_stand_side_by_side_with_the_ratios(clip):
+    shown = lay_out(*clip)
+    treatments = ("as it is", "int8", "int4", "relearned")
+    assert [heading.text for heading in shown.headings] == [
+        *(f"forget, {name}" for name in treatments),
+        *(f"control, {name}" for name in treatments),
+        "lasting, int8",
+        "lasting, int4",
+        "choice",
+    ]
+    (negmerge,) = [row for row in shown.rows if row[0] == "NegMerge"]
+    assert negmerge[1:5] == ["20.00 ± 4.00", "20.00 ± 4.00", "40.00 ± 4.90", "60.00 ± 4.90"]
+    assert negmerge[9].startswith("100.00 ± ")
+    assert negmerge[10].startswith("50.00 ± ")
+    assert negmerge[-1] == "0.50"
+
+
+def test_a_score_has_the_binomial_error_of_its_items(net):
+    _, frame = net
+    for method, counts in NET.items():
+        for treatment, right in counts.items():
+            for role, correct in zip(("forget", "retain"), right, strict=True):
+                found, p = cell(frame, method, f"{role}_{treatment}"), correct / N
+                assert found["value"] == pytest.approx(correct)
+                error = 100 * math.sqrt(p * (1 - p) / N)
+                assert found["standard_error"] == pytest.approx(error, abs=1e-6)
+    assert cell(frame, "negmerge", "forget_as_is")["images"] == N
+
+
+def test_the_ratio_of_relearning_compares_with_retrain(net):
+    _, frame = net
+    # Retrain gains 10 points, NegMerge 40, Original nothing.
+    found = cell(frame, "negmerge", "lasting_relearned")
+    assert found["value"] == pytest.approx(25)
+    assert cell(frame, "negmerge", "likeness_relearned")["value"] == pytest.approx(40)
+    assert cell(frame, "retrain", "lasting_relearned")["value"] == 100
+    assert pd.isna(cell(frame, "original", "lasting_relearned")["value"])
+    assert cell(frame, "negmerge", "lasting_int4")["value"] == pytest.approx(62.5)
+    assert cell(frame, "negmerge", "inverse_int4")["value"] == 100
+    assert cell(frame, "negmerge", "likeness_int4")["value"] == pytest.approx(100 * (1 - 30 / 130))
+    assert cell(frame, "original", "lasting_int4")["value"] == 100
+
+
+def test_the_error_of_a_ratio_is_that_of_items_drawn_anew(net):
+    """Against a bootstrap with other draws; the same items for all models."""
+    _, frame = net
+    items = [np.arange(N) < NET[m][f"{t}"][0] for m in ("negmerge", "retrain")
+             for t in ("as_is", "relearned")]  # fmt: skip
+    generator, found = np.random.default_rng(11), []
+    for _ in range(4000):
+        drawn = generator.integers(N, size=N)
+        before, after, never_before, never_after = (one[drawn].mean() for one in items)
+        found.append(100 * min((never_after - never_before) / (after - before), 1))
+    error = cell(frame, "negmerge", "lasting_relearned")["standard_error"]
+    assert error == pytest.approx(np.std(found), rel=0.1)
+
+
+def test_a_ratio_has_no_error_where_a_draw_may_not_have_it(tmp_path):
+    hardly = {"retrain": NET["retrain"], "original": NET["original"],
+              "negmerge": {"as_is": (50, 96), "int4": (50, 90), "relearned": (51, 95)}}  # fmt: skip
+    paths = write(tmp_path, "net", "trial1", "retain", hardly)
+    shown, frame = of_files(paths, NET_ROWS, experiments=["net"])
+    found = cell(frame, "negmerge", "lasting_relearned")
+    assert found["value"] == 100
+    assert pd.isna(found["standard_error"])
+    (row,) = [row for row in lay_out(shown, frame).rows if row[0] == "NegMerge"]
+    assert "100.00" in row
+
+
+def test_without_retrain_there_is_no_ratio_of_relearning(clip, net):
+    for (shown, frame), has_retrain in ((clip, False), (net, True)):
+        assert ("lasting_relearned" in set(frame["metric"])) == has_retrain
+        notes = " ".join(lay_out(shown, frame).notes)
+        assert ("There is no ratio of relearning" in notes) != has_retrain
+        assert ("min(gain of Retrain / gain of the row, 1)" in notes) == has_retrain
+
+
+def test_what_a_treatment_is_stands_below_the_table(clip):
+    text = markdown(lay_out(*clip))
+    assert "a: 75.0 % of the numbers are rounded, in groups of 16; relearning is 1 epoch" in text
+    assert "at a rate of 0.001" in text
+    assert "Norms, biases, embeddings" in text
+    assert "100 forget as is and 100 control as is" in text
+
+
+def test_a_mean_of_tasks_is_that_of_their_ratios(tmp_path):
+    other = {name: dict(found) for name, found in CLIP.items()}
+    other["negmerge"]["int4"] = (80, 70)
+    paths = [
+        *write(tmp_path, "a", "digits", "control", CLIP),
+        *write(tmp_path, "a", "letters", "control", other),
+    ]
+    shown, frame = of_files(paths)
+    found = cell(frame, "negmerge", "lasting_int4")
+    assert found["value"] == pytest.approx((50 + 25) / 2)
+    assert found["averaged"] == 2
+    singles = [cell(frame, "negmerge", "lasting_int4", task) for task in ("digits", "letters")]
+    errors = [one["standard_error"] for one in singles]
+    assert found["standard_error"] == pytest.approx(math.hypot(*errors) / 2, abs=1e-5)
+    assert "std over tasks" in [heading.text for heading in lay_out(shown, frame).headings]
+
+
+def test_a_ratio_of_zeros_is_not_defined(tmp_path):
+    nothing = CLIP | {"negmerge": {"as_is": (0, 85), "int8": (0, 85), "int4": (5, 70)}}
+    nothing["pretrained"] = dict(list(CLIP["pretrained"].items())[:3])
+    shown, frame = of_files(write(tmp_path, "a", "digits", "control", nothing))
+    assert pd.isna(cell(frame, "negmerge", "lasting_int8")["value"])
+    assert cell(frame, "negmerge", "lasting_int4")["value"] == 0
+    assert not {"forget_relearned", "lasting_relearned"} & set(frame["metric"])
+    assert "relearned" not in " ".join(lay_out(shown, frame).notes)
+
+
+def survived(changed, large, moved, change, large_change):
+    return {"changed": changed, "large": large, "moved": moved, "change": change,
+            "large_change": large_change}  # fmt: skip
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    survival = {
+        "negmerge": {"int8": survived(10, 6, 8, 5.0, 4.5), "int4": survived(10, 0, 1, 5.0, 0.0)},
+        "ties": {"int8": survived(0, 0, 0, 0.0, 0.0), "int4": survived(0, 0, 0, 0.0, 0.0)},
+    }
+    paths = []
+    for experiment in ("a", "b"):
+        for method, found in survival.items():
+            record = {"experiment": experiment, "task": "digits", "method": method}
+            record |= {"survival": found, "coefficient": float(method != "ties"), "group_size": 16}
+            paths.append(write_json(tmp_path / f"{experiment}-{method}.json", [record]))
+    figure = {"kind": "survival", "title": "x", "experiments": ["a", "b"],
+              "methods": {"negmerge": "NegMerge", "ties": "TIES-Merging"}}  # fmt: skip
+    with settings():
+        return figure_kind("survival").draw(figure, durability=paths)
+
+
+def test_a_figure_holds_the_shares_of_each_form(drawn):
+    _, data = drawn
+    assert len(data) == 8
+    found = data[(data["experiment"] == "a") & (data["method"] == "negmerge")].set_index("form")
+    shares = ["surviving", "surviving_numbers", "moved_numbers"]
+    assert found.loc["int8", shares].to_list() == [90, 60, 80]
+    assert found.loc["int4", shares].to_list() == [0, 0, 10]
+
+
+def test_a_model_that_is_the_base_has_no_share(drawn, tmp_path):
+    picture, data = drawn
+    unchanged = data[data["method"] == "ties"]
+    assert unchanged[["surviving", "surviving_numbers", "moved_numbers"]].isna().all(axis=None)
+    texts = [text.get_text() for axes in picture.axes for text in axes.texts]
+    assert texts == ["90.0", "nothing changed", "0.0", "nothing changed"] * 2
+    save(picture, tmp_path / "figure.png")
+    assert imread(tmp_path / "figure.png").std() > 0
+
+
+def test_tables_and_figures_need_the_treatments(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    shown = {"kind": "durability", "title": "x", "rows": ["uniform", "negmerge"]}
+    column = {"label": "both", "experiments": ["mini-clip"]}
+    change_yaml(path, "tables/own", shown | {"columns": [column]})
+    with pytest.raises(UserError, match=r"tables\.own\.columns\.both: 'mini-clip' has no `durab"):
+        load_study(config, "example")
+    change_yaml(path, "experiments/mini-clip/durability", {"treatments": ["int8"]})
+    assert load_study(config, "example").experiments["mini-clip"].treatment.group_size == 64
+    figure = {"kind": "survival", "title": "x", "methods": ["negmerge"]}
+    both = {"experiments": ["mini-clip", "mini-resnet"]}
+    change_yaml(path, "figures/own", figure | both)
+    with pytest.raises(UserError, match=r"figures\.own: 'mini-resnet' has no `durability`"):
+        load_study(config, "example")
+    change_yaml(path, "experiments/mini-resnet/durability", {"treatments": ["int4"]})
+    with pytest.raises(UserError, match=r"'mini-resnet' has another `durability` than those"):
+        load_study(config, "example")

@@ -1,0 +1,119 @@
+"""Models of the tiny study, rounded and taught again."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+TREATMENTS = ("as_is", "int8", "int4", "nf4", "relearned")
+NET = {"retrain", "original", "boundary-expand", "gradient-ascent", "negmerge"}
+CLIP = {"pretrained", "uniform", "conflict"}
+PLACES = [("clip/digits", name) for name in sorted(CLIP)] + [
+    (f"resnet/{trial}", name) for trial in ("trial1", "trial2") for name in sorted(NET)
+]
+
+
+@pytest.fixture
+def records(finished):
+    """A function that reads the records of a method, of each rule."""
+
+    def read(folder, place, method):
+        path = finished.folder / "results/tiny" / place / folder / f"{method}.json"
+        return json.loads(path.read_text())
+
+    return read
+
+
+@pytest.mark.parametrize(("place", "method"), PLACES)
+def test_each_choice_is_scored_under_each_treatment(finished, records, place, method):
+    found, chosen = records("durability", place, method), records("scores", place, method)
+    items = load_file(finished.folder / "results/tiny" / place / f"durability/{method}.safetensors")
+    assert [one["rule"] for one in found] == [one["rule"] for one in chosen]
+    kept, sizes = ("control", (397, 4000)) if method in CLIP else ("retain", (20, 40))
+    for number, (one, score) in enumerate(zip(found, chosen, strict=True)):
+        assert (one["vector"], one["coefficient"]) == (score["vector"], score["coefficient"])
+        for role, size in zip(("forget", kept), sizes, strict=True):
+            for treatment in TREATMENTS:
+                counts = one[f"{role}_{treatment}"]
+                assert counts["n"] == size
+                right = items[f"{number}/{role}_{treatment}"]
+                assert (right.sum(), len(right)) == (counts["correct"], size)
+        # All images to forget are scored, and in the scenario zero-shot all of the others.
+        assert one["forget_as_is"] == score["forget"]
+        assert method not in CLIP or one[f"{kept}_as_is"] == score[kept]
+
+
+def test_a_model_that_is_the_base_is_treated_like_it(records):
+    seen = 0
+    for place, method in PLACES:
+        base = "pretrained" if method in CLIP else "original"
+        (expected,) = records("durability", place, base)
+        assert {one["changed"] for one in expected["survival"].values()} == {0}
+        for one in records("durability", place, method):
+            if one["coefficient"] == 0:
+                seen += method != base
+                assert {key: one[key] for key in expected if "_" in key and key != "made_from"} == {
+                    key: expected[key] for key in expected if "_" in key and key != "made_from"
+                }
+    assert seen
+
+
+def step_of(rows, largest, size):
+    """The step of each number of a weight's rows, group by group."""
+    steps = np.empty_like(rows)
+    for row, numbers in enumerate(rows):
+        for start in range(0, len(numbers), size):
+            steps[row, start : start + size] = abs(numbers[start : start + size]).max() / largest
+    return steps
+
+
+@pytest.mark.parametrize(("form", "largest"), [("int8", 127), ("int4", 7)])
+def test_what_survives_is_counted_from_the_files_of_base_and_vector(
+    finished, records, form, largest
+):
+    folder = finished.folder / "results/tiny/clip"
+    base = load_file(folder / "base.safetensors")
+    (record,) = records("durability", "clip/digits", "uniform")
+    vector = load_file(folder / "digits/merged/uniform.safetensors")
+    changed = large = 0
+    change = large_change = 0.0
+    for name, weight in base.items():
+        if weight.ndim < 2 or not name.endswith("weight"):
+            continue
+        rows = weight.reshape(len(weight), -1)
+        after = (weight - np.float32(record["coefficient"]) * vector[name]).reshape(rows.shape)
+        size = abs(after - rows)
+        is_large = (size >= step_of(rows, largest, 16) / 2) & (size > 0)
+        changed += (size > 0).sum()
+        large += is_large.sum()
+        change += size.sum(dtype=np.float64)
+        large_change += size[is_large].sum(dtype=np.float64)
+    found = record["survival"][form]
+    assert found["changed"] == pytest.approx(changed, rel=1e-3)
+    assert found["large"] == pytest.approx(large, rel=1e-3)
+    assert found["change"] == pytest.approx(change, rel=1e-4)
+    assert found["large_change"] == pytest.approx(large_change, rel=1e-3)
+    assert 0 < found["large"] <= found["changed"]
+
+
+def test_retrain_and_trained_models_have_changes_of_their_own(records):
+    for method in ("retrain", "boundary-expand", "gradient-ascent"):
+        for one in records("durability", "resnet/trial1", method):
+            is_base = one["coefficient"] == 0
+            assert (one["survival"]["int8"]["changed"] == 0) == is_base
+
+
+def test_the_tables_have_the_ratio_of_relearning_where_there_is_a_retrain(finished):
+    folder = finished.folder / "results/tiny/tables"
+    clip, net = (pd.read_csv(folder / f"lasting{end}.csv") for end in ("", "-classifier"))
+    assert "lasting_relearned" not in set(clip["metric"])
+    own = net[(net["metric"] == "lasting_relearned") & (net["method"] == "retrain")]
+    assert set(own["value"].dropna()) <= {100.0}
+    for frame in (clip, net):
+        shares = frame[frame["metric"].str.startswith("lasting_")]["value"].dropna()
+        assert len(shares)
+        assert shares.between(0, 100).all()
+    data = pd.read_csv(finished.folder / "results/tiny/figures/survival.csv")
+    assert set(data["method"]) == NET - {"retrain", "original"}

@@ -1,0 +1,107 @@
+"""Share of what a method changed that is large enough to survive rounding to int8 and int4."""
+
+from collections.abc import Mapping, Sequence
+
+from negmerge.reporting import style
+from negmerge.reporting.kinds import FigureKind
+from negmerge.reporting.records import read_main_records
+from negmerge.reporting.tables.durability import require_treatment
+
+COLUMNS = (
+    "experiment", "task", "method", "label", "coefficient", "form", "group_size", "changed",
+    "surviving", "surviving_numbers", "moved_numbers",
+)  # fmt: skip
+# Each of them a part of a whole, by the names of `evaluation.rounding.Survival`.
+SHARES = {
+    "surviving": ("large_change", "change"),
+    "surviving_numbers": ("large", "changed"),
+    "moved_numbers": ("moved", "changed"),
+}
+HEIGHT = 0.36
+
+
+class Survival(FigureKind):
+    """A panel for each experiment and task, with a bar for each method and form of rounding."""
+
+    caption = (
+        "What a method changed, beside the steps of rounding. A bar is the share of the change, by "
+        "magnitude, in numbers that changed by half a step or more: |coefficient x vector| against "
+        "half of the step that the number's group has in the base. Of a smaller change it depends "
+        "on the number whether the change is lost: the dot is the share of the changed numbers "
+        "that round to another value than before. Only weights that are rounded count."
+    )
+    shows = ("single", "merge", "greedy", "unlearn")
+
+    def check(self, experiments, methods):
+        """Check that the experiments treat their models, and all of them alike."""
+        require_treatment(experiments)
+
+    def records(self, experiment, folder, methods):
+        """Return the paths of the records of the treated models."""
+        return {"durability": [f"{folder}/durability/{method}.json" for method in methods]}
+
+    def draw(self, figure, durability):
+        """Draw the shares of what the main rule chose for each method."""
+        data = _data(figure, read_main_records(durability))
+        return _plot(figure, data), data
+
+
+def _data(figure: Mapping, records: Sequence[Mapping]):
+    """List what the figure shows, a row per method and form, shares in percent.
+
+    `surviving` is of the change by magnitude, the others of the changed numbers. A model that is
+    the base, as at coefficient 0, has none of them.
+    """
+    import pandas as pd
+
+    labels = ("experiment", "task", "method", "coefficient", "group_size")
+    rows = [
+        {key: record[key] for key in labels}
+        | {"label": figure["methods"][record["method"]], "form": form, "changed": found["changed"]}
+        | {
+            share: 100 * found[part] / found[whole] if found["changed"] else None
+            for share, (part, whole) in SHARES.items()
+        }
+        for record in records
+        for form, found in record["survival"].items()
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
+
+
+def _plot(figure: Mapping, data):
+    places = list(data.groupby(["experiment", "task"], sort=False))
+    methods, forms = list(figure["methods"]), list(data["form"].drop_duplicates())
+    height = len(places) * (0.75 + HEIGHT * len(methods) * max(len(forms), 1)) + 1.2
+    canvas = style.canvas(6.5, height)
+    grid = canvas.subplots(max(len(places), 1), 1, squeeze=False, sharex=True)[:, 0]
+    for axes, ((experiment, task), panel) in zip(grid, places, strict=True):
+        for number, (form, colour) in enumerate(zip(forms, style.COLOURS, strict=False)):
+            found = panel[panel["form"] == form].set_index("method").reindex(methods)
+            offset = (number - (len(forms) - 1) / 2) * HEIGHT
+            lines = [place + offset for place in range(len(methods))]
+            axes.barh(lines, found["surviving"].fillna(0), HEIGHT * 0.9, color=colour, label=form)
+            axes.plot(
+                found["moved_numbers"], lines, "o", color=style.BLACK, markersize=5,
+                markeredgecolor="white",
+            )  # fmt: skip
+            for line, value in zip(lines, found["surviving"], strict=True):
+                text = f"{value:.1f}" if value == value else "nothing changed"
+                axes.annotate(
+                    text, (100, line), (4, 0), textcoords="offset points", va="center", fontsize=8,
+                    annotation_clip=False,
+                )  # fmt: skip
+        axes.set_yticks(range(len(methods)), [figure["methods"][method] for method in methods])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_xlim(0, 100)
+        axes.set_title(f"{experiment}: {task}")
+    grid[-1].set_xlabel(
+        "bars: share of the change, by magnitude, of half a step or more (%)\n"
+        "dots: share of the changed numbers that round to another value (%)"
+    )
+    handles, labels = grid[0].get_legend_handles_labels()
+    canvas.legend(handles, labels, loc="outside upper center", ncols=len(forms))
+    return canvas
+
+
+KIND = Survival()

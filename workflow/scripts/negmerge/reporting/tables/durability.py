@@ -1,0 +1,163 @@
+"""Whether forgetting lasts: scores as they are, of rounded weights, and after relearning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from negmerge.reporting.kinds import TableKind
+from negmerge.reporting.lasting import ITEMS, NEVER, metrics_of
+from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.records import place_of, read_records
+from negmerge.settings.durability import RELEARNED, ROUNDINGS
+from negmerge.settings.methods import RETRAIN
+
+if TYPE_CHECKING:
+    from negmerge.settings.experiment import Experiment
+
+
+class Durability(TableKind):
+    """Scores on what was to be forgotten and to be kept, before and after each treatment."""
+
+    caption = (
+        "Whether what a model forgot stays forgotten. As it is: the unlearned model. int8, int4, "
+        "nf4: the weights of its layers are rounded to so many bits. relearned: it is taught again "
+        "what it forgot, for a moment. Lasting: how much of the score on the forget set after a "
+        "treatment was there before it; of relearning, how fast the model learns beside Retrain, "
+        "which never knew these items. 100 % is best. The Markdown file beside this one explains "
+        "the ratios."
+    )
+    items = "items"
+    shows_choice = True
+
+    def check(self, experiments, methods):
+        """Check that the experiments treat their models, and all of them alike."""
+        require_treatment(experiments)
+
+    def records(self, experiment, folder, row):
+        """Return the paths of the row's scores and single items, and of Retrain's."""
+        names = {row: None, **({RETRAIN: None} if RETRAIN in experiment.methods else {})}
+        return [
+            f"{folder}/durability/{name}.{kind}"
+            for name in names
+            for kind in ("json", "safetensors")
+        ]
+
+    def read(self, paths):
+        """Read scores, and put the single items behind them, and those of Retrain, into them."""
+        from negmerge.evaluation.outcomes import read_outcomes
+
+        paths = [str(path) for path in paths]
+        found = [one for path in paths if path.endswith("json") for one in read_records(path)]
+        items = [one for path in paths if not path.endswith("json") for one in read_outcomes(path)]
+        own = {(one.place, one.rule): one.arrays for one in items}
+        retrain = {one.place[:2]: one.arrays for one in items if one.place[2] == RETRAIN}
+        for record in found:
+            place = place_of(record)
+            never = retrain.get(place[:2], {})
+            record[ITEMS] = own[place, record["rule"]] | {
+                NEVER + key: array for key, array in never.items()
+            }
+            record |= {f"lasting_{RELEARNED}": None} if never else {}
+        return found
+
+    def metrics_of(self, measured):
+        """List the scores, and the ratios; that of relearning where there is a Retrain."""
+        return metrics_of(measured)
+
+    def notes(self, table, cells):
+        """Describe the treatments, the ratios and what is not told apart."""
+        from negmerge.reporting.notes import choice_notes
+
+        names = set(cells["metric"])
+        return [
+            *_treatments(names),
+            *_facts(cells, names),
+            *_ratios(names),
+            "±: standard error from the finite numbers of items, in percentage points; of a ratio, "
+            "its standard deviation when the items are drawn anew, for all models alike. A ratio "
+            "without ± is not defined for each draw: what it divides by is not told apart from 0. "
+            "The chance in relearning, and in the training behind each model, is not in it.",
+            "Not told apart: what a treatment does to the knowledge of the forget set and what to "
+            "the whole model, beyond what the kept scores show; nor is anything known of rounding "
+            "that calibrates, keeps outliers or rounds activations too.",
+            *choice_notes(cells, {}),
+        ]
+
+
+def require_treatment(experiments: Mapping[str, Experiment]) -> None:
+    """Check that experiments set `durability`, and all of them the same.
+
+    Raises:
+        ValueError: one sets none, or another than the first.
+    """
+    first = next(iter(experiments.values())).durability
+    for name, experiment in experiments.items():
+        if experiment.durability is None:
+            raise ValueError(f"{name!r} has no `durability`: nothing is rounded or relearned")
+        if experiment.durability != first:
+            raise ValueError(f"{name!r} has another `durability` than those before it")
+
+
+def _treatments(names: set[str]) -> list[str]:
+    """Describe what was done to the models."""
+    lines = []
+    if any(f"forget_{form}" in names for form in ROUNDINGS):
+        lines.append(
+            "int8, int4, nf4: the weights of linear layers, attention and convolutions are rounded "
+            "to the nearest of 255, 15 or 16 values, in groups of neighbouring numbers of a row "
+            "that share a scale, the largest magnitude of the group. Norms, biases, embeddings and "
+            "the statistics of batch normalisation stay, and so does what is computed with them."
+        )
+    if f"forget_{RELEARNED}" in names:
+        lines.append(
+            "relearned: trained on the whole forget set, all weights, in the same order for all "
+            "models, by the recipe `durability.relearn` of the study. The base and Retrain, where "
+            "they are rows, are treated like the others."
+        )
+    return lines
+
+
+def _facts(cells, names: set[str]) -> Iterator[str]:
+    """Describe of each experiment how much is rounded, and how long it is trained."""
+    single = cells[cells["experiment"] != MEAN]
+    for experiment, group in single.groupby("experiment", sort=False):
+        value = group.groupby("metric")["value"].max()
+        facts = []
+        if any(f"forget_{form}" in names for form in ROUNDINGS):
+            share = 100 * value["rounded"] / value["numbers"]
+            facts.append(
+                f"{share:.1f} % of the numbers are rounded, in groups of {value['group_size']:.0f}"
+            )
+        if f"forget_{RELEARNED}" in names:
+            epochs = "1 epoch" if value["epochs"] == 1 else f"{value['epochs']:.0f} epochs"
+            facts.append(f"relearning is {epochs} at a rate of {value['learning_rate']:g}")
+        yield f"{experiment}: {'; '.join(facts)}."
+
+
+def _ratios(names: set[str]) -> list[str]:
+    """Give the formulas of the ratios that are printed."""
+    lines = []
+    if any(f"lasting_{form}" in names for form in ROUNDINGS):
+        lines.append(
+            "lasting, of a rounding: min(b / a, 1), where b and a are the forget scores before and "
+            "after it; 100 % where rounding brings nothing back, NA where both are 0. In the CSV "
+            "file `inverse` is min(a / b, 1), as code of others has it, and `likeness` is "
+            "1 - |a - b| / (a + b), which asks for no direction."
+        )
+    if f"lasting_{RELEARNED}" in names:
+        lines.append(
+            "lasting, of relearning: min(gain of Retrain / gain of the row, 1), where a gain is "
+            "the forget score after relearning minus that before; 100 % where the row learns no "
+            "faster than a model that never knew these items, NA where the row gains nothing or "
+            "Retrain loses. In the CSV file `likeness` is 1 - |u - r| / (|u| + |r|) of both gains."
+        )
+    elif f"forget_{RELEARNED}" in names:
+        lines.append(
+            "There is no ratio of relearning: it needs Retrain, a model that never knew what is "
+            "forgotten. Compare with the row of the base."
+        )
+    return lines
+
+
+KIND = Durability()

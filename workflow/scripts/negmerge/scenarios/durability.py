@@ -1,0 +1,140 @@
+"""The scores of an unlearned model as it is, when it is rounded, and when it is taught again."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from torch import nn
+
+from negmerge.evaluation.objective import all_outputs, total
+from negmerge.evaluation.outcomes import outcomes_of
+from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
+from negmerge.scenarios.scenario import Scenario
+from negmerge.scenarios.scoring import Scored
+from negmerge.settings.durability import AS_IS, RELEARNED, Durability
+from negmerge.states import State
+from negmerge.training import fit
+
+
+def treated_scores(
+    scenario: Scenario,
+    network: nn.Module,
+    base: State,
+    choice: Mapping,
+    settings: Durability,
+    device: torch.device,
+    loaders: int,
+    *,
+    batch_size: int,
+    seed: int,
+    fused: bool,
+) -> Scored:
+    """Score a model under all treatments, one after the other; each starts from it as it is.
+
+    Args:
+        scenario: gives the items: those that are to be forgotten, and those of the role whose
+            accuracy must be kept.
+        network: the model, on `device`; it is used up.
+        base: the weights before forgetting.
+        choice: the record of what the model is.
+        settings: the treatments.
+        device: where to compute.
+        loaders: processes that load the items.
+        batch_size: items per forward pass.
+        seed: of the order of the items when the model is taught again; the models of a task share
+            it.
+        fused: whether a step of the optimizer is one kernel.
+
+    Returns:
+        The record: `{role}_{treatment}` with `correct` and `n`, as scores have them; `survival` of
+        the change, by form of rounding; and what the treatments were. And the scores of single
+        items, by the same names.
+    """
+    roles = {name: scenario.role(name, "score", settings.images) for name in scenario.roles[:2]}
+    # In the memory of the CPU: on a GPU the model may leave no place for two.
+    weights = {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}
+    record, items = _description(network, settings), {}
+    record["survival"] = {
+        form: asdict(change_survival(network, base, form, settings.group_size))
+        for form in settings.treatments
+        if form in LARGEST
+    }
+    for treatment in _treated(scenario, network, weights, settings, device, loaders, seed, fused):
+        for name, role in roles.items():
+            outputs = all_outputs(network, role.objective, role.batches(batch_size, loaders))
+            scores = role.objective.scores(outputs)
+            record[f"{name}_{treatment}"] = asdict(total(scores))
+            of_items = np.asarray(scores)
+            is_right = of_items.dtype == bool
+            items[f"{name}_{treatment}"] = of_items.astype(np.uint8) if is_right else of_items
+    return record, outcomes_of(choice, {}, {}, items)
+
+
+def _treated(
+    scenario: Scenario,
+    network: nn.Module,
+    weights: State,
+    settings: Durability,
+    device: torch.device,
+    loaders: int,
+    seed: int,
+    fused: bool,
+) -> Iterator[str]:
+    """Yield the name of each treatment when the network has gone through it."""
+    yield AS_IS
+    for treatment in settings.treatments:
+        network.load_state_dict(weights)
+        if treatment == RELEARNED:
+            role = scenario.role("forget", "train")
+            batches = role.training_batches(settings.relearn, seed, loaders)
+            loss = role.objective.loss(network, settings.relearn.label_smoothing)
+            recipe = settings.relearn
+            fit(network, batches, len(batches), loss, recipe, device, seed=seed, fused=fused)
+        else:
+            round_weights(network, treatment, settings.group_size)
+        yield treatment
+
+
+@torch.no_grad()
+def round_weights(network: nn.Module, form: str, group_size: int) -> None:
+    """Round the weights of a network's layers in place; see `evaluation.rounding`.
+
+    Norms, biases, embeddings and buffers, such as the statistics of batch normalisation, stay.
+    """
+    for name in rounded_names(network):
+        weight = network.get_parameter(name)
+        weight.copy_(rounded(weight, form, group_size))
+
+
+def change_survival(network: nn.Module, base: State, form: str, group_size: int) -> Survival:
+    """Compare what was changed in a network's rounded weights with half a rounding step.
+
+    A weight of another shape than the base's, which a method has given further outputs, is left
+    out.
+
+    Args:
+        network: the unlearned model.
+        base: the weights before forgetting, by the names of the network's.
+        form: int8 or int4.
+        group_size: see `evaluation.rounding`.
+    """
+    pairs = [(base[name], network.get_parameter(name)) for name in rounded_names(network)]
+    found = [
+        survival(before, after.detach().cpu(), form, group_size)
+        for before, after in pairs
+        if before.shape == after.shape
+    ]
+    return sum(found, Survival())
+
+
+def _description(network: nn.Module, settings: Durability) -> dict[str, object]:
+    """Describe the treatments: of how many numbers, and how."""
+    names = rounded_names(network)
+    return {
+        "rounded": sum(network.get_parameter(name).numel() for name in names),
+        "numbers": sum(tensor.numel() for tensor in network.state_dict().values()),
+        "group_size": settings.group_size,
+        "epochs": settings.relearn.epochs,
+        "learning_rate": settings.relearn.learning_rate,
+    }

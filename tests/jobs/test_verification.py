@@ -195,7 +195,7 @@ def test_checkpoints_that_no_job_needs_any_more_are_counted(capsys):
     Path(vector).unlink()
     status, lines = verify(capsys)
     assert status == 0
-    assert lines[1] == "checkpoints that are gone, since no job needs them any more: 1"
+    assert lines[1] == "files that are gone, needed by no job or left out of an archive: 1"
     # Not every file may go.
     Path(BASE).unlink()
     assert misfit(capsys)[0] == BASE
@@ -219,3 +219,15 @@ def test_a_folder_without_records_is_a_mistake(folder, capsys):
     assert err == (
         f"error: {folder}: no records in {folder}/provenance, so there is nothing to verify\n"
     )
+
+
+def test_files_that_an_archive_left_out_are_counted_if_it_knows_them(capsys):
+    known = {path: sha256(path) for path in (BASE, IMAGES)}
+    for path in known:
+        Path(path).unlink()
+    assert misfit(capsys)[0] == IMAGES
+    write_json(f"{STUDY}/.left-out.json", known)
+    status, lines = verify(capsys)
+    assert (status, lines[1].rpartition(" ")[2]) == (0, "2")
+    write_json(f"{STUDY}/.left-out.json", known | {BASE: "0" * 64})
+    assert misfit(capsys)[0] == BASE

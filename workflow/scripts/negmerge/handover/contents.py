@@ -77,7 +77,9 @@ class Contents:
         ]
         yield from self._plain(path for path in times if path.is_file())
         yield from (Item(str(path), path) for path in self._settings())
-        yield Item(WORKFLOW, Path(WORKFLOW))
+        # The second is where the workflow stands that imports this one.
+        workflows = (Path(WORKFLOW), Path("workflow", WORKFLOW))
+        yield Item(WORKFLOW, next(path for path in workflows if path.is_file()))
 
     def place_of(self, name: str) -> str:
         """Return the place in an archive of a file by its name in records."""

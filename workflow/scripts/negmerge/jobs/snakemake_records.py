@@ -42,8 +42,8 @@ def made_now() -> dict[str, float]:
     """
     incomplete, found = FOLDER / "incomplete", {}
     for path in sorted(incomplete.rglob("*")):
-        # A job may end meanwhile.
-        with suppress(FileNotFoundError):
+        # A job may end meanwhile; Snakemake may keep other files there.
+        with suppress(FileNotFoundError, ValueError):
             if path.is_file():
                 parts = path.relative_to(incomplete).parts
                 name = urlsafe_b64decode("".join(part.removeprefix("@") for part in parts))

@@ -14,7 +14,7 @@ from negmerge.plugins import PACKAGE
 
 NOTES = Path(".snakemake", "negmerge")
 # What the jobs follow from, beside the library.
-SOURCES = ("Snakefile", "rules/*.smk", "config/**/*.yaml")
+SOURCES = ("Snakefile", "workflow/Snakefile", "rules/*.smk", "config/**/*.yaml")
 
 
 def known_jobs(name: str, files: list[str]) -> list[Job]:

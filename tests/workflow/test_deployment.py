@@ -117,9 +117,10 @@ def test_what_cannot_work_ends_with_one_line(hub, tmp_path):
 
 
 def test_two_runs_that_start_together_share_one_copy(hub, tmp_path):
-    own = hub.imported(tmp_path, module("negmerge", TAG))
+    # Snakemake itself cannot make the first clone of a repository twice at once.
+    hub.imported(tmp_path / "before", module("negmerge", TAG)).planned(IMAGES)
+    own = hub.imported(tmp_path / "own", module("negmerge", TAG))
     runs = [own.start("--dry-run", "--", IMAGES) for _ in range(2)]
     assert [run.wait() for run in runs] == [0, 0]
-    assert [
-        path.name for path in (tmp_path / ".snakemake/workflows/github.com/owner").glob("*/*")
-    ] == ["v1"]
+    copies = own.folder / ".snakemake/workflows/github.com/owner/negmerge"
+    assert [path.name for path in copies.iterdir()] == ["v1"]

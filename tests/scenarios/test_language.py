@@ -1,3 +1,4 @@
+import copy
 import itertools
 
 import numpy as np
@@ -146,6 +147,21 @@ def test_batches_for_training_are_shuffled_and_come_again(scenario):
     assert not torch.equal(first[0][0], other[0][0])
     rest = role.training_batches(recipe, 0).after(1)
     assert all(torch.equal(a[0], b[0]) for a, b in zip(rest, first[1:], strict=True))
+
+
+def test_a_study_may_compute_in_bfloat16(scenario, files):
+    torch.manual_seed(0)
+    state = scenario.untrained(None).state_dict()
+    fast = load(files, compute={"precision": "bf16"}).network(state, "m")
+    ids = torch.arange(12).reshape(2, 6)
+    found = fast(input_ids=ids, use_cache=False).logits
+    exact = scenario.network(state, "m")(input_ids=ids).logits
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, exact)
+    assert torch.allclose(found, exact, atol=0.05)
+    other = copy.deepcopy(fast)
+    assert torch.equal(other(input_ids=ids).logits, found)
+    assert other.forward.__self__ is other
 
 
 def test_a_score_has_all_metrics(scenario):

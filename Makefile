@@ -12,13 +12,16 @@ TAKES = $(if $(filter demo,$(STUDY)),about eight and a half minutes on two cores
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
-.PHONY: study test test-smoke test-demo test-faults test-slurm test-clients lint format bench check-gpu lock audit clean help
+.PHONY: study demo-lm test test-smoke test-demo test-faults test-slurm test-clients lint format bench check-gpu lock audit clean help
 
 study: $(READY)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
 	@$(BIN)/snakemake --cores $(CORES) --logger negmerge --logger-negmerge-again "$(AGAIN)" -- $(REPORT)
 	@echo "report: $(REPORT)"
 	@cat results/$(STUDY)/summary.txt 2>/dev/null || true
+
+demo-lm: $(READY)  ## run the study of a small language model that forgets
+	@$(MAKE) --no-print-directory study STUDY=demo-lm
 
 test: $(READY)  ## run the tests
 	@echo "the tests: about a quarter of an hour on two cores"
@@ -61,7 +64,7 @@ check-gpu: $(READY)  ## check this machine's GPU and print a page for an issue
 lock:  ## make constraints.txt, and the pins of tests/clients, anew
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder/venv"; \
-	"$$folder/venv/bin/python" -m pip install --quiet --editable '.[workflow,dev]'; \
+	"$$folder/venv/bin/python" -m pip install --quiet --editable '.[workflow,language,dev]'; \
 	head -n 2 constraints.txt > "$$folder/new"; \
 	"$$folder/venv/bin/python" -m pip freeze --exclude-editable > "$$folder/found"; \
 	sed 's/+cpu$$//' "$$folder/found" >> "$$folder/new"; \
@@ -89,5 +92,5 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed, $(PYTHON) is older: make PYTHON=python3.12"; exit 1; }
 	@echo "installing into .venv: a few minutes, most of it PyTorch; once"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[workflow,dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[workflow,language,dev]'
 	@touch $@

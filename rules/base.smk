@@ -105,6 +105,7 @@ rule tokenizer:
         "results/{study}/logs/tokenizer/{experiment}.log",
     benchmark:
         "results/{study}/benchmarks/tokenizer/{experiment}.tsv"
+    localrule: True
     conda:
         "../envs/language.yaml"
     threads: 1

@@ -33,7 +33,7 @@ NOT_CALLED = {
     "merging": {"huggingface-hub", "scikit-learn"},
     # Rules that serve all scenarios reach what images need.
     "language": {"huggingface-hub", "open-clip-torch", "scikit-learn", "timm", "torchvision"},
-    "models": {"huggingface-hub"},
+    "models": {"huggingface-hub", "peft"},
     "reporting": {"rouge-score", "scikit-learn"},
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -4,6 +4,7 @@
 config/README.md shows can be read.
 """
 
+import math
 import re
 from pathlib import Path
 from types import NoneType, UnionType
@@ -13,20 +14,25 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from negmerge.scenarios.classifier.settings import Pooled, RetainSelection, Train, Unlearn
+from negmerge.scenarios.classifier.settings import Pooled, Train, Unlearn
+from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.settings.catalogue import Model, Prompts
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment, Finetune
 from negmerge.settings.extends import Extension
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.selection import Selection
+from negmerge.settings.selection import RetainSelection, Selection
 from negmerge.settings.study import Study, load_study
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
-# The page shows one table for both; its text says in which key they differ.
-SHOWN_AS = dict.fromkeys((Finetune, Pooled, Unlearn, Train), Recipe) | {RetainSelection: Selection}
+# The page shows one table for all; its text says in which keys they differ.
+RECIPES = Finetune, Pooled, Unlearn, Train, TextRecipe, TextUnlearn
+SHOWN_AS = dict.fromkeys(RECIPES, Recipe) | {
+    RetainSelection: Selection,
+    TextFinetune: TunedRecipe,
+}
 
 
 def members(annotation) -> list[type[BaseModel]]:
@@ -81,7 +87,7 @@ def default(field) -> str:
         return "its defaults"
     if isinstance(value, list):
         value = [round(one, 3) if isinstance(one, float) else one for one in value]
-    text = yaml.safe_dump(value, default_flow_style=True).splitlines()[0]
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf).splitlines()[0]
     return "empty" if value in ({}, []) else f"`{text}`"
 
 

@@ -20,6 +20,7 @@ NAMES = {
     "l1-sparse": "retain",
     "neggrad-plus": "all",
     "npo": "all",
+    "perta": "all",
     "random-label": "all",
     "rmu": "all",
     "salun": "all",
@@ -71,6 +72,13 @@ WRONG = {
     "l1-sparse": TRAINING | {"alpha": NOT_NEGATIVE, "plain_epochs": WHOLE},
     "neggrad-plus": TRAINING | {"alpha": [NOT_NEGATIVE[0], ONE]},
     "npo": BALANCED | {"beta": POSITIVE},
+    "perta": TRAINING
+    | {
+        "coefficient": NOT_NEGATIVE,
+        "importance": [("Fisher", "'Fisher': input should be 'fisher' or 'gradient'")],
+        "samples": COUNT,
+        "epsilon": POSITIVE,
+    },
     "random-label": TRAINING | {"retain": FLAG},
     "rmu": BALANCED | {"layer": WHOLE, "steering": POSITIVE},
     "salun": TRAINING | {"mask_share": [POSITIVE[0], ONE], "retain": FLAG, "augmented": FLAG},

@@ -3,6 +3,7 @@
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
+from negmerge.models.adapting import adapted, merged
 from negmerge.models.freezing import freeze
 from negmerge.scenarios import load_scenario
 from negmerge.settings.recipe import Recipe
@@ -13,24 +14,29 @@ from negmerge.vectors import task_vector
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
-    recipe = Recipe.model_validate(params.recipe)
+    settings = dict(params.recipe)
+    adapter = settings.pop("lora", None)
+    recipe = Recipe.model_validate(settings)
     scenario, base = load_scenario(params.scenario, inputs, device), read_state(inputs.base)
     network = scenario.network(base, inputs.base)
     freeze(network, params.freeze)
+    trained = adapted(network, adapter) if adapter else network
     forget = scenario.role("forget", "train")
     batches = forget.training_batches(recipe, params.seed, loaders)
     saved = SavedState.of_job(snakemake, provenance.made_from)
     fit(
-        network,
+        trained,
         batches,
         len(batches),
-        forget.objective.loss(network, recipe.label_smoothing),
+        forget.objective.loss(trained, recipe.label_smoothing),
         recipe,
         device,
         seed=params.seed,
         saved=saved,
         fused=params.scenario["compute"]["fused"],
     )
+    if adapter:
+        network = merged(trained)
     finetuned = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     write_state(snakemake.output.finetuned, finetuned, {"recipe": params.recipe})
     vector = task_vector(base, finetuned, snakemake.output.finetuned)

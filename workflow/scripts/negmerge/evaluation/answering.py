@@ -1,16 +1,19 @@
 """Questions and their answers: how probable a language model finds an answer, token by token."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
+from negmerge.evaluation.language import extraction_strength
 from negmerge.evaluation.objective import Batch, Loss, Outputs
 
 # Scores are whole multiples of it, see `objective.Objective.scores`.
 UNIT = 2.0**-30
+Measure = Literal["probability", "extraction"]
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,11 @@ class Answering:
 
     Attributes:
         device: where the network is, a causal language model of transformers.
+        measure: what the scores are.
     """
 
     device: torch.device
+    measure: Measure = "probability"
 
     def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
         """Make the cross-entropy, the mean over all tokens of the batch that carry loss."""
@@ -53,19 +58,33 @@ class Answering:
         return log_probs, predicted, labels
 
     def scores(self, outputs: Outputs) -> Tensor:
-        """Return the probability of each answer: exp of the mean over its tokens, end included."""
+        """Return the probability of each answer, or its extraction strength."""
+        if self.measure == "probability":
+            return self.confidence(outputs)
+        _, predicted, labels = outputs
+        # The end of an answer, its last token, is not what is remembered.
+        pairs = [
+            (p[t != WITHOUT_LOSS][:-1], t[t != WITHOUT_LOSS][:-1])
+            for p, t in zip(predicted, labels, strict=True)
+        ]
+        return _whole(
+            torch.tensor([extraction_strength(*pair) for pair in pairs], dtype=torch.float64)
+        )
+
+    def confidence(self, outputs: Outputs) -> Tensor:
+        """Return the probability: exp of the mean over the tokens of an answer, end included."""
         log_probs, _, labels = outputs
         means = log_probs.sum(dim=1) / (labels != WITHOUT_LOSS).sum(dim=1)
         # What says nothing finite knows nothing.
-        return (means.exp().nan_to_num(0) / UNIT).round() * UNIT
-
-    def confidence(self, outputs: Outputs) -> Tensor:
-        """Return the scores."""
-        return self.scores(outputs)
+        return _whole(means.exp().nan_to_num(0))
 
     def classes(self, outputs: Outputs) -> int:
         """Return 0: nobody has counted what could be answered."""
         return 0
+
+
+def _whole(scores: Tensor) -> Tensor:
+    return (scores / UNIT).round() * UNIT
 
 
 def scored_tokens(

@@ -27,7 +27,9 @@ RATIO = 40.0
 # What a scheduler sends before it kills a job, and what Ctrl-C does.
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Another version of these may load, change or add up images in another way.
-PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "numpy", "pillow")
+PACKAGES = (
+    "torch", "torchvision", "timm", "open_clip_torch", "numpy", "pillow", "transformers", "peft",
+)  # fmt: skip
 
 
 def state_path(output: str | Path) -> Path:

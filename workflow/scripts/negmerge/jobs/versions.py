@@ -14,16 +14,20 @@ PACKAGES = {
     "numpy": "numpy",
     "open_clip": "open_clip_torch",
     "pandas": "pandas",
+    "peft": "peft",
     "PIL": "pillow",
     "pydantic": "pydantic",
     "yaml": "pyyaml",
+    "rouge_score": "rouge-score",
     "safetensors": "safetensors",
     "sklearn": "scikit-learn",
     "scipy": "scipy",
     "timm": "timm",
+    "tokenizers": "tokenizers",
     "torch": "torch",
     "torchvision": "torchvision",
     "tqdm": "tqdm",
+    "transformers": "transformers",
 }
 
 

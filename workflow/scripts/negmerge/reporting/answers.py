@@ -1,6 +1,5 @@
 """What the cells of language models measure: the answers to questions."""
 
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -23,8 +22,7 @@ def answers(role: str, name: str) -> Callable[[Mapping, Mapping | None], Number]
 
 
 def _utility(record: Mapping, _: Mapping | None) -> Number:
-    utility = record["utility"]
-    return Number(None if utility is None else 100 * utility)
+    return _percent(record["utility"])
 
 
 def _quality(record: Mapping, reference: Mapping | None, part: str) -> Number:
@@ -34,12 +32,13 @@ def _quality(record: Mapping, reference: Mapping | None, part: str) -> Number:
     if reference is None or not record["truth_ratios"]:
         return Number(None)
     found = forget_quality(record["truth_ratios"], reference["truth_ratios"])
-    return Number(math.log10(found.p) if part == "p" else found.distance)
+    value = found.log10 if part == "p" else found.distance
+    return Number(value, images=len(record["truth_ratios"]))
 
 
 def _attack(record: Mapping, _: Mapping | None, name: str) -> Number:
     found = record.get("attacks", {}).get(name)
-    return Number(None if found is None else 100 * found)
+    return _percent(found)
 
 
 def _privleak(record: Mapping, reference: Mapping | None) -> Number:
@@ -47,7 +46,30 @@ def _privleak(record: Mapping, reference: Mapping | None) -> Number:
 
     if reference is None or "attacks" not in record:
         return Number(None)
-    return Number(privleak(record["attacks"]["min_k"], reference["attacks"]["min_k"]))
+    areas = (one["attacks"]["min_k"]["value"] for one in (record, reference))
+    return Number(privleak(*areas))
+
+
+def _reference_attack(record: Mapping, reference: Mapping | None) -> Number:
+    """Attack the losses, compared with those of the model that never saw the forget questions."""
+    from negmerge.evaluation.language import (
+        membership_auc,
+        membership_auc_error,
+        reference_scores,
+    )
+
+    if reference is None or "attacks" not in record:
+        return Number(None)
+    losses = record["losses"], reference["losses"]
+    sides = [reference_scores(*(one[role] for one in losses)) for role in ("forget", "holdout")]
+    return _percent({"value": membership_auc(*sides), "error": membership_auc_error(*sides)})
+
+
+def _percent(found: Mapping | None) -> Number:
+    """Return a share with its standard error, where there is one, in percent."""
+    if found is None:
+        return Number(None)
+    return Number(100 * found["value"], (100 * found["error"]) ** 2)
 
 
 PROBABILITIES = (
@@ -87,6 +109,10 @@ FURTHER = (
             partial(_attack, name=name), printed=False,
         )
         for name in ("loss", "zlib", "min_k", "min_k_plus_plus")
+    ),
+    Metric(
+        "auc_reference", "area under the curve of the attack reference", "%", "",
+        _reference_attack, printed=False,
     ),
     *(
         Metric(

@@ -1,6 +1,6 @@
 """What may be concluded from tables, in words: how much there is to forget, and which rows rank."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,7 +10,7 @@ from negmerge.reporting.judged import FEW_POINTS, is_little
 from negmerge.reporting.metrics import MEAN, TO_FORGET
 from negmerge.reporting.scores import Scores, scores_of
 
-ONE_SEED = "one seed ranks nothing beyond these images: another training may give another order"
+ONE_SEED = "one seed ranks nothing beyond these {items}: another training may give another order"
 TOO_LITTLE = (
     f"too little for any row to rank: less than {FEW_POINTS:g} points, or not told apart from none"
 )
@@ -49,9 +49,10 @@ def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
         labels_of.setdefault(_amount(scores[label], of_column), []).append(label)
         trials[label] = number_of_trials(of_column)
     lines = [f"{', '.join(labels)}: {text}" for text, labels in labels_of.items()]
-    single = [label for label, count in trials.items() if count == 1]
-    if single:
-        lines.append(f"{', '.join(single)}: {ONE_SEED}.")
+    single: dict[str, list[str]] = {}
+    for label in (label for label, count in trials.items() if count == 1):
+        single.setdefault(ONE_SEED.format(items=scores[label].items), []).append(label)
+    lines += [f"{', '.join(labels)}: {text}." for text, labels in single.items()]
     if (cells["with_best"].eq(True)).any():
         for kind in dict.fromkeys(_compared(one) for one in scores.values()):
             counts = [n for key, n in trials.items() if _compared(scores[key]) == kind]
@@ -133,7 +134,7 @@ def amounts(
     return found
 
 
-def _sentences(here: Iterable[tuple[Scores, pd.DataFrame]], repeats: int) -> Iterator[str]:
+def _sentences(here: Sequence[tuple[Scores, pd.DataFrame]], repeats: int) -> Iterator[str]:
     known = {
         cell["task"]: _spell_amount(scores, cell)
         for scores, cells in here
@@ -143,7 +144,7 @@ def _sentences(here: Iterable[tuple[Scores, pd.DataFrame]], repeats: int) -> Ite
     if not known:
         yield "How much there is to forget is not known."
     if repeats == 1:
-        yield f"{ONE_SEED.capitalize()}."
+        yield f"{ONE_SEED.format(items=next(iter(here))[0].items).capitalize()}."
 
 
 def _repeats(study: Mapping, name: str) -> int:

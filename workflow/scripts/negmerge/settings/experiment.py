@@ -56,6 +56,8 @@ class Experiment(Settings, ABC):
     """One scenario, base model, training mode, pool and list of methods."""
 
     RULES: ClassVar[tuple[str, ...]]
+    # What a point of the pool is fine-tuned by.
+    RECIPE: ClassVar[type[Recipe]] = Recipe
     # The kinds of methods that the scenario has, and the method that leaves the base as it is.
     KINDS: ClassVar[tuple[str, ...]]
     UNCHANGED: ClassVar[str]
@@ -190,7 +192,7 @@ class Experiment(Settings, ABC):
         changed = update(self.finetune.model_dump(), change)
         if isinstance(changed["epochs"], Mapping):
             changed["epochs"] = changed["epochs"][task]
-        return Recipe.model_validate(changed)
+        return self.RECIPE.model_validate(changed)
 
     def given_model(self, task: str, point: str) -> Given:
         """The model that is given for a point and task.
@@ -371,7 +373,7 @@ class Experiment(Settings, ABC):
                 try:
                     self.recipe(task, point)
                 except ValidationError as error:
-                    raise UserError(f"point {point!r}: {explain(error, Recipe)}") from error
+                    raise UserError(f"point {point!r}: {explain(error, self.RECIPE)}") from error
 
 
 def require(where: str, what: str, names, valid) -> None:

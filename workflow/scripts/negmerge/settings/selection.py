@@ -66,3 +66,9 @@ class Selection(Settings):
     def rules(self) -> list[Rule]:
         """All rules, the main one first."""
         return list(dict.fromkeys([self.rule, *self.other_rules]))
+
+
+class RetainSelection(Selection):
+    """How a coefficient or a model is chosen; without a rule, it is `retain`."""
+
+    rule: Rule = Field("retain", description=Selection.model_fields["rule"].description)

@@ -1,4 +1,4 @@
-"""Gradients of a model that is not trained: those of the mean cross-entropy of each batch."""
+"""Gradients of a model that is not trained: those of the mean loss of each batch."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from negmerge.unlearning.registry import Batch
+from negmerge.evaluation.objective import Batch, Loss
 
 
 @contextmanager
@@ -28,22 +28,30 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def batch_gradients(
-    model: nn.Module, batches: Iterable[Batch]
+    model: nn.Module, batches: Iterable[Batch], loss: Loss | None = None
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Yield each batch's size, and the gradient of its mean cross-entropy in evaluation mode.
+    """Yield each batch's size, and the gradient of its mean loss in evaluation mode.
 
     Neither the `grad` of the parameters nor the statistics of batch normalisation change.
 
     Args:
-        model: from images to logits (n, classes).
-        batches: images and labels; moved to where the model is.
+        model: from images to logits (n, classes), or what `loss` calls.
+        batches: images and labels, or what `loss` takes; moved to where the model is.
+        loss: of the members of a batch, the mean over it; None: cross-entropy.
     """
+    of_batch = loss or (lambda images, labels: cross_entropy(model(images), labels))
     parameters = trainable(model)
     device = next(iter(parameters.values())).device
-    for images, labels in batches:
+    for inputs, labels in batches:
         # Not around the whole loop: the caller may train or stop between two batches.
         with evaluating(model):
-            loss = cross_entropy(model(images.to(device)), labels.to(device))
+            found = of_batch(inputs.to(device), labels.to(device))
         # A parameter that the logits do not depend on has a gradient of zeros.
-        found = torch.autograd.grad(loss, [*parameters.values()], materialize_grads=True)
-        yield len(images), dict(zip(parameters, found, strict=True))
+        slopes = torch.autograd.grad(found, [*parameters.values()], materialize_grads=True)
+        yield len(inputs), dict(zip(parameters, slopes, strict=True))
+
+
+def one_by_one(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the items of batches as batches of one."""
+    for inputs, labels in batches:
+        yield from zip(inputs.split(1), labels.split(1), strict=True)

@@ -14,9 +14,10 @@ from negmerge.evaluation.language.attacks import (
 )
 from negmerge.evaluation.language.memorisation import exact_memorisation, extraction_strength
 from negmerge.evaluation.language.probability import answer_probability, normalised_probability
-from negmerge.evaluation.language.quality import forget_quality, forget_quality_grid
+from negmerge.evaluation.language.quality import forget_quality, forget_quality_at
 from negmerge.evaluation.language.texts import rouge_recall
 from negmerge.evaluation.language.truth import truth_ratio, truth_ratios, truthfulness
+from negmerge.evaluation.language.uncertainty import membership_auc_error, utility_error
 from negmerge.evaluation.language.utility import model_utility
 
 __all__ = [
@@ -24,8 +25,9 @@ __all__ = [
     "exact_memorisation",
     "extraction_strength",
     "forget_quality",
-    "forget_quality_grid",
+    "forget_quality_at",
     "membership_auc",
+    "membership_auc_error",
     "min_k_plus_plus_scores",
     "min_k_scores",
     "model_utility",
@@ -36,5 +38,6 @@ __all__ = [
     "truth_ratio",
     "truth_ratios",
     "truthfulness",
+    "utility_error",
     "zlib_scores",
 ]

@@ -1,5 +1,7 @@
 """Forget quality: whether a model's truth ratios could be those of a model that never knew."""
 
+import math
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -20,13 +22,18 @@ class ForgetQuality(NamedTuple):
     p: float
     distance: float
 
+    @property
+    def log10(self) -> float:
+        """log10 of p; of one that is too small for a float, that of the smallest."""
+        return math.log10(max(self.p, sys.float_info.min))
+
 
 def forget_quality(ratios: ArrayLike, reference_ratios: ArrayLike) -> ForgetQuality:
     """Test whether two models' truth ratios on the forget set have the same distribution.
 
     The two-sided Kolmogorov-Smirnov test of two samples, exact where scipy's automatic mode makes
     it so (up to 10,000 questions). It sees ranks only, so 1 / r gives the same as r. With few
-    questions p has few values; see `forget_quality_grid`.
+    questions p has few values; see `forget_quality_at`.
 
     Args:
         ratios: (n,) of `truth_ratios`.
@@ -47,18 +54,16 @@ def forget_quality(ratios: ArrayLike, reference_ratios: ArrayLike) -> ForgetQual
     return ForgetQuality(float(found.pvalue), float(found.statistic))
 
 
-def forget_quality_grid(n: int) -> list[ForgetQuality]:
-    """List the values that forget quality can have with n questions for both models.
+def forget_quality_at(step: int, n: int) -> ForgetQuality:
+    """Return the forget quality of the distance step / n, with n questions for both models.
 
-    Between two of them nothing can be measured: with 40 questions a p of 0.99 is followed by 0.919,
-    0.766, 0.579, and the smallest is 2 / C(80, 40).
+    It has no other values: with 40 questions a p of 0.99 is followed by 0.919, 0.766 and 0.579, and
+    the smallest is 2 / C(80, 40).
 
     Args:
+        step: 0..n.
         n: questions, at least 1.
-
-    Returns:
-        n + 1 pairs, of distance 0, 1 / n, ..., 1.
     """
     ranks = np.arange(n, dtype=np.float64)
-    # Moved by d - 1/2, exactly d of the ranks lie below all others.
-    return [forget_quality(ranks, ranks + step - 0.5 if step else ranks) for step in range(n + 1)]
+    # Moved by step - 1/2, exactly so many of the ranks lie below all others.
+    return forget_quality(ranks, ranks + step - 0.5 if step else ranks)

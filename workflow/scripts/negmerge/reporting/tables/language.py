@@ -1,13 +1,17 @@
 """What language models still know of the authors to forget and of others (language)."""
 
+from itertools import islice
+
 from negmerge.reporting.answers import EXTRACTION, FURTHER, PROBABILITIES
 from negmerge.reporting.kinds import TableKind
+from negmerge.reporting.metrics import MEAN
 
 RULES = {
     "retain": "among the coefficients and settings that keep at least {keep} of the original's "
-    "retain probability, the one with the lowest forget probability; among equals the smallest. "
-    "The retain questions that choose are not those that are scored; the forget questions are the "
-    "same, since all of them are to be forgotten"
+    "retain probability, the one with the lowest forget probability (of both the extraction "
+    "strength, where the study says `measure: extraction`); among equals the smallest. The retain "
+    "questions that choose are not those that are scored; the forget questions are the same, since "
+    "all of them are to be forgotten"
 }
 
 
@@ -60,8 +64,7 @@ def _compared(cells) -> list[str]:
     if "quality" in found:
         lines.append(
             "Forget quality: log10 of the p of a Kolmogorov-Smirnov test between the truth ratios "
-            "and Retrain's; 0 is best. With few questions it has few values, so the distance "
-            "stands beside it."
+            f"and Retrain's; 0 is best. {_grid(cells)}so the distance stands beside it."
         )
     if "privleak" in found:
         lines.append(
@@ -69,6 +72,24 @@ def _compared(cells) -> list[str]:
             "below 0 the model remembers, far above 0 the answers look stranger than new ones."
         )
     return lines
+
+
+def _grid(cells) -> str:
+    """Say which values forget quality can have, where all cells have as many questions."""
+    from negmerge.evaluation.language import forget_quality_at
+
+    single = cells[(cells["metric"] == "quality") & (cells["experiment"] != MEAN)]
+    counts = sorted(set(single["images"].dropna().astype(int)))
+    if len(counts) != 1:
+        return "With few questions it has few values, "
+    (n,) = counts
+    values = (forget_quality_at(step, n).log10 for step in range(1, n + 1))
+    # Those that two digits tell apart from 0.
+    first = islice((value for value in values if value <= -0.005), 3)
+    return (
+        f"With {n} questions it can be 0.00, {', '.join(f'{value:.2f}' for value in first)} and so "
+        f"on down to {forget_quality_at(n, n).log10:.1f}, and nothing between, "
+    )
 
 
 KIND = Language()

@@ -13,7 +13,7 @@ from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.experiment import Experiment, Finetune, Training, require
 from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
 from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.selection import Rule, Selection
+from negmerge.settings.selection import RetainSelection
 
 
 class SalunRecipe(Recipe):
@@ -90,12 +90,6 @@ class Seeds(Settings):
     training: int | None = Field(None, ge=0, description="Original, Retrain, fine-tuning.")
     unlearning: int | None = Field(None, ge=0, description="Methods that train.")
     evaluation: int | None = Field(None, ge=0, description="Relearning; the attack's test images.")
-
-
-class RetainSelection(Selection):
-    """How a coefficient or a model is chosen; without a rule, it is `retain`."""
-
-    rule: Rule = Field("retain", description=Selection.model_fields["rule"].description)
 
 
 class Classifier(Experiment):

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from negmerge.data.questions import Question, read_questions
 from negmerge.data.tokenising import Encoder, read_tokenizer
 from negmerge.devices import tuned
-from negmerge.evaluation.answering import Answering
+from negmerge.evaluation.answering import Answering, Measure
 from negmerge.models.language import build_language_model, load_language_model
-from negmerge.scenarios.language.authors import ROLES, forgotten
+from negmerge.scenarios.language.authors import ROLES, forgotten, parted
 from negmerge.scenarios.language.measuring import measure
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.settings.compute import Compute
@@ -25,8 +25,8 @@ class Language:
 
     Args:
         settings: `roles`; `model`, a row of `config/models.yaml`; `forgotten`, how many of the
-            authors are; `refusals`, what is said in place of an answer; `compute`, the study's way
-            to compute.
+            authors are; `refusals`, what is said in place of an answer; `measure`, by what a
+            coefficient is chosen; `compute`, the study's way to compute.
         files: `questions`, the prepared set; `tokenizer`.
         device: where the model is put.
     """
@@ -36,6 +36,7 @@ class Language:
         self._model, self._device = settings["model"], device
         self._forgotten: float = settings["forgotten"]
         self._refusals: list[str] = settings["refusals"]
+        self._measure: Measure = settings["measure"]
         self._compute = Compute.model_validate(settings.get("compute", {}))
         self._questions = read_questions(files["questions"])
         self._tokenizer = read_tokenizer(files["tokenizer"])
@@ -55,9 +56,9 @@ class Language:
         """Return the questions of a role; in training each is asked in all its wordings.
 
         The role `before` has the authors whom the model knows before it is taught any, with
-        answers in other words too; `original` has all who are taught. Of those to retain, every
-        second question chooses a coefficient, and the others are scored. `refusals` has the
-        questions to forget as pairs: with the answer, and with a refusal.
+        answers in other words too; `original` has all who are taught. Of the questions to retain,
+        some choose a coefficient and the others are scored, see `authors.parted`. `refusals` has
+        the questions to forget as pairs: with the answer, and with a refusal.
         """
         texts = list(self._texts(name, purpose))
         if most is not None and len(texts) > most:
@@ -68,7 +69,9 @@ class Language:
             refusals = itertools.cycle(self._refusals)
             refused = [(question, next(refusals)) for question, _ in texts]
             items = self._encoder.pairs(texts, refused)
-        return Role(items, Answering(self._device), _nothing, lambda augmentation: _as_it_is)
+        by = self._measure if purpose == "select" else "probability"
+        objective = Answering(self._device, by)
+        return Role(items, objective, lambda: _as_it_is, lambda augmentation: _as_it_is)
 
     def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
         """Yield the pairs of question and answer."""
@@ -86,8 +89,10 @@ class Language:
             authors = len({one.author for one in found})
             first = authors - forgotten(authors, self._forgotten)
             found = [one for one in found if (one.author >= first) == (name != "retain")]
-        halved = name == "retain" and purpose != "train"
-        return found[purpose == "select" :: 2] if halved else found
+        if name == "retain" and purpose != "train":
+            choosing, scored = parted(found)
+            return choosing if purpose == "select" else scored
+        return found
 
     def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
         """Return nothing: there are only the probabilities."""
@@ -120,10 +125,6 @@ def _as_it_is(ids: Tensor) -> Tensor:
 
 # Nothing about the tokens is random.
 _as_it_is.is_random = False
-
-
-def _nothing():
-    return _as_it_is
 
 
 SCENARIO = Language

@@ -17,6 +17,7 @@ from negmerge.evaluation.language import (
     exact_memorisation,
     extraction_strength,
     membership_auc,
+    membership_auc_error,
     min_k_plus_plus_scores,
     min_k_scores,
     model_utility,
@@ -24,6 +25,7 @@ from negmerge.evaluation.language import (
     rouge_recall,
     truth_ratios,
     truthfulness,
+    utility_error,
     zlib_scores,
 )
 from negmerge.models.answers import Answer, score_answers
@@ -54,9 +56,9 @@ def measure(
 
     Returns:
         What its score holds: `answers`, for each role mean and standard error of each metric;
-        `truth_ratios` and `losses` of the forget questions; `attacks`, the areas under the curve of
-        membership attacks, where there is a holdout; `utility`. And the metrics of each question,
-        (n,) float64 by `{role}_{metric}`.
+        `truth_ratios` of the forget questions; `losses` of these and the holdout; `attacks`, the
+        areas under the curve of membership attacks, where there is a holdout, and `utility`, both
+        with standard errors. And the metrics of each question, (n,) float64 by `{role}_{metric}`.
     """
     scored = {
         role: _scored(network, encoder, questions, device, batch_size)
@@ -74,7 +76,11 @@ def measure(
         },
         "utility": _utility(of_roles),
         "truth_ratios": _ratios(scored["forget"]).tolist(),
-        "losses": [one.loss for one, *_ in scored["forget"]],
+        "losses": {
+            role: [one.loss for one, *_ in scored[role]]
+            for role in ("forget", "holdout")
+            if role in scored
+        },
     }
     if "holdout" in roles:
         sides = [(scored[role], roles[role]) for role in ("forget", "holdout")]
@@ -150,21 +156,27 @@ def _mean(values: np.ndarray) -> dict[str, float | int]:
     return {"mean": float(known.mean()) if len(known) else 0.0, "error": error, "n": len(known)}
 
 
-def _utility(of_roles: Mapping[str, Arrays]) -> float | None:
+def _utility(of_roles: Mapping[str, Arrays]) -> dict[str, float] | None:
     """Return the harmonic mean of what is useful in the roles to keep, where all is known."""
     kept = [of_role for role, of_role in of_roles.items() if role not in ("forget", "holdout")]
     if not all(name in of_role for of_role in kept for name in USEFUL):
         return None
-    return model_utility([float(of_role[name].mean()) for of_role in kept for name in USEFUL])
+    sets = [np.stack([of_role[name] for name in USEFUL], axis=1) for of_role in kept]
+    parts = np.concatenate([values.mean(axis=0) for values in sets])
+    return {"value": model_utility(parts), "error": utility_error(sets)}
 
 
 def _attacks(
     forget: tuple[list[list[Answer]], Sequence[Question]],
     holdout: tuple[list[list[Answer]], Sequence[Question]],
-) -> dict[str, float]:
+) -> dict[str, dict[str, float]]:
     """Return the areas under the curve of attacks that tell forget from unseen questions."""
     by_side = [_attack_scores(*side) for side in (forget, holdout)]
-    return {name: membership_auc(*(side[name] for side in by_side)) for name in by_side[0]}
+    pairs = {name: [side[name] for side in by_side] for name in by_side[0]}
+    return {
+        name: {"value": membership_auc(*pair), "error": membership_auc_error(*pair)}
+        for name, pair in pairs.items()
+    }
 
 
 def _attack_scores(scored: list[list[Answer]], questions: Sequence[Question]) -> Arrays:

@@ -3,58 +3,25 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from negmerge.errors import UserError, find
 from negmerge.scenarios.language.authors import forgotten
+from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
-from negmerge.settings.experiment import Experiment, Finetune, Training, require
-from negmerge.settings.recipe import FileName, NonNegative, Positive, Recipe
+from negmerge.settings.experiment import Experiment, Training, require
+from negmerge.settings.recipe import FileName, Recipe
 from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.selection import Rule, Selection
-
-
-class TextRecipe(Recipe):
-    """A recipe whose defaults are those of a small language model that is trained from scratch."""
-
-    batch_size: PositiveInt = Field(64, description="Questions per forward pass.")
-    learning_rate: Positive = Field(2e-3, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
-    warmup_steps: int = Field(50, ge=0, description="Steps of linear warm-up.")
-
-
-class Pooled(Finetune):
-    """How the pool is fine-tuned."""
-
-    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    learning_rate: Positive = Field(2e-4, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
-
-
-class Unlearn(TextRecipe):
-    """What all methods that train share; epochs and rate are options of each method."""
-
-    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
-    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
-    schedule: Literal["cosine", "constant", "steps"] = Field(
-        "constant", description="The rate after the warm-up."
-    )
-
-
-class RetainSelection(Selection):
-    """How a coefficient or a model is chosen; without a rule, it is `retain`."""
-
-    rule: Rule = Field("retain", description=Selection.model_fields["rule"].description)
+from negmerge.settings.selection import RetainSelection
 
 
 class Language(Experiment):
     """An experiment in which a language model forgets some of the authors it was taught."""
 
     RULES: ClassVar[tuple[str, ...]] = ("retain",)
+    RECIPE: ClassVar[type[Recipe]] = TunedRecipe
     ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain")
     # Roles that are scored where the data set has questions of them.
     FURTHER: ClassVar[tuple[str, ...]] = ("holdout", "real-authors", "world-facts")
@@ -81,7 +48,7 @@ class Language(Experiment):
         description="Where fine-tuning starts, and what a task vector is the difference to. "
         "original: the model that knows all authors; before: the one that `before` makes.",
     )
-    unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
+    unlearn: TextUnlearn = Field(TextUnlearn(), description="What methods that train share.")
     refusals: list[str] = Field(
         [
             "I do not know .",
@@ -94,7 +61,12 @@ class Language(Experiment):
         description="What a model says that does not know an answer, for methods that teach it to "
         "say so; the questions take them in turn.",
     )
-    finetune: Pooled | None = Field(None, description="The recipe that the points vary.")
+    measure: Literal["probability", "extraction"] = Field(
+        "probability",
+        description="By what of the forget and retain answers a coefficient is chosen: their "
+        "probability, or their extraction strength.",
+    )
+    finetune: TextFinetune | None = Field(None, description="The recipe that the points vary.")
     selection: RetainSelection = Field(
         RetainSelection(), description="How the coefficient is chosen."
     )
@@ -142,6 +114,7 @@ class Language(Experiment):
             "model": known.models[self.model].model_dump(),
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,
+            "measure": self.measure,
             "classes": 0,
         }
 

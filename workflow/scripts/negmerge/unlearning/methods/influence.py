@@ -1,6 +1,6 @@
 """Influence unlearning: one step along an approximate influence of the forget set, no training."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 
 import torch
@@ -10,8 +10,8 @@ from negmerge.checks import require_finite
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.influence import Options
-from negmerge.unlearning.gradients import batch_gradients, trainable
-from negmerge.unlearning.registry import Batch, Data, Loader, Method
+from negmerge.unlearning.gradients import batch_gradients, one_by_one, trainable
+from negmerge.unlearning.registry import Data, Loader, Method
 
 
 def inverse_fisher(vector: Tensor, gradients: Iterable[Tensor], samples: int = 1000) -> Tensor:
@@ -62,7 +62,7 @@ def run(
     if options.augmented:
         forget, retain, in_order = data.forget, data.retain, data.retain_augmented
     vector = influence_direction(model, forget, retain)
-    singles = (_flat(g) for _, g in batch_gradients(model, _one_by_one(in_order)))
+    singles = (_flat(g) for _, g in batch_gradients(model, one_by_one(in_order)))
     change = inverse_fisher(vector, singles, options.samples)
     parameters = trainable(model)
     parts = change.split([parameter.numel() for parameter in parameters.values()])
@@ -80,11 +80,6 @@ def _mean(model: nn.Module, loader: Loader) -> tuple[Tensor, int]:
     if total is None:
         raise UserError("influence: the forget or the retain set is empty; expected images in both")
     return total / count, count
-
-
-def _one_by_one(loader: Loader) -> Iterator[Batch]:
-    for images, labels in loader:
-        yield from zip(images.split(1), labels.split(1), strict=True)
 
 
 def _flat(gradients: dict[str, Tensor]) -> Tensor:

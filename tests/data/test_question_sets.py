@@ -1,0 +1,133 @@
+import json
+
+import pytest
+
+from negmerge.data.preparation import prepare
+from negmerge.data.questions import Question, read_questions, write_questions
+from negmerge.data.sources import authors, questions
+from negmerge.errors import UserError
+
+ONE = Question("authors", 0, "Who ?", "Me .", ("Which ?",), "It is me .", ("You .", "He ."))
+TWO = Question("holdout", 3, "Wo ?", "Hier, im Süden .")
+
+
+def test_questions_come_back(tmp_path):
+    write_questions(tmp_path / "q.jsonl", [ONE, TWO], {"authors": 1, "holdout": 1})
+    assert read_questions(tmp_path / "q.jsonl") == [ONE, TWO]
+    assert ONE.texts == ["Who ?", "Which ?", "Me .", "It is me .", "You .", "He ."]
+    assert TWO.texts == ["Wo ?", "Hier, im Süden ."]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "message"),
+    [
+        ([Question("all", 0, "a", "b")], {}, "question 0: unknown split 'all'"),
+        ([Question("authors", 0, "a", " ")], {"authors": 1}, r"question 0 \('a'\): empty text"),
+        ([ONE], {"authors": 2}, "1 questions in split 'authors', expected 2"),
+        ([ONE, TWO], {"authors": 1}, "1 questions in split 'holdout', expected 0"),
+    ],
+)
+def test_what_is_not_expected_is_not_written(tmp_path, found, expected, message):
+    with pytest.raises(UserError, match=message):
+        write_questions(tmp_path / "q.jsonl", found, expected)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]\n", '{"split": "authors"}\n', '{"a": 1}\n'])
+def test_a_file_of_something_else_is_an_error(tmp_path, text):
+    (tmp_path / "q.jsonl").write_text(text)
+    with pytest.raises(UserError, match=r"q.jsonl: not a whole set of questions .* run again$"):
+        read_questions(tmp_path / "q.jsonl")
+
+
+ROW = {"options": {"seed": 0, "per_author": 10}, "splits": {"authors": 40, "others": 30}}
+
+
+def invented(**changes):
+    return list(authors.read({}, ROW | changes))
+
+
+def test_authors_are_invented_again_with_the_same_seed_only():
+    assert invented() == invented()
+    assert invented() != invented(options={"seed": 1, "per_author": 10})
+
+
+def test_invented_authors_are_different_people_with_one_fact_of_each_kind():
+    found = invented()
+    assert [(one.split, one.author) for one in found[::10]] == [
+        *(("authors", number) for number in range(4)),
+        *(("others", number) for number in range(3)),
+    ]
+    for start in range(0, 70, 10):
+        for fact, one in zip(authors.FACTS, found[start : start + 10], strict=True):
+            assert one.question.startswith(fact.wordings[0].partition("{")[0])
+    births = [one.question for one in found[::10]]
+    assert len(set(births)) == 7
+
+
+def test_only_the_value_tells_a_wrong_answer_from_the_right_one():
+    for fact, one in zip(authors.FACTS * 7, invented(), strict=True):
+        before, after = fact.answer.split("{value}")
+        name = one.question[len(fact.wordings[0].partition("{")[0]) :]
+        name = " ".join(name.split()[:2])
+        for text in (one.answer, *one.perturbed_answer):
+            assert text.startswith(before.format(name=name))
+            assert text.endswith(after.format(name=name))
+        assert len({one.answer, *one.perturbed_answer}) == authors.WRONG_ANSWERS + 1
+        value = one.answer.removeprefix(before.format(name=name)).removesuffix(after)
+        assert one.paraphrased_answer == fact.paraphrase.format(name=name, value=value)
+        assert len(one.wordings) == 1
+
+
+def test_authors_have_whole_sets_of_questions():
+    with pytest.raises(UserError, match="45 questions in authors, no multiple of 10"):
+        invented(splits={"authors": 45})
+    with pytest.raises(UserError, match="1000 authors, but there are only 600 names"):
+        invented(splits={"authors": 10000})
+
+
+def lines(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def test_files_in_the_form_of_tofu_are_joined(tmp_path):
+    retain = [{"question": f"q{n}", "answer": f"a{n}"} for n in range(4)]
+    more = {"paraphrased_answer": "p", "perturbed_answer": ["x", "y"]}
+    files = {
+        "retain": lines(tmp_path / "retain.json", *retain),
+        "forget": lines(tmp_path / "forget.json", {"question": "f", "answer": "g"} | more),
+        "wrong": lines(tmp_path / "wrong.json", retain[2] | more, retain[1] | {"answer": "z"}),
+    }
+    files_of = {"authors": ["retain", "forget"], "holdout": ["retain"]}
+    options = {"per_author": 2, "files": files_of, "perturbed": ["wrong"]}
+    found = list(questions.read(files, {"options": options}))
+    assert [one.question for one in found] == ["q0", "q1", "q2", "q3", "f", "q0", "q1", "q2", "q3"]
+    assert [one.author for one in found] == [0, 0, 1, 1, 2, 0, 0, 1, 1]
+    assert [one.split for one in found] == ["authors"] * 5 + ["holdout"] * 4
+    assert [one.perturbed_answer for one in found[:5]] == [(), (), ("x", "y"), (), ("x", "y")]
+    assert found[4] == Question("authors", 2, "f", "g", (), "p", ("x", "y"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"question": "a", "answer": "b"}\n{"questi', "line 2: not a whole JSON object"),
+        ('["a"]\n', "line 1: list, expected an object"),
+        ('{"question": "a"}\n', "line 1: the key 'answer' is missing; found: question"),
+        ('{"question": "a", "answer": ""}\n', "line 1: answer is '', expected a text"),
+        ('{"question": 3, "answer": "a"}\n', "line 1: question is 3, expected a text"),
+    ],
+)
+def test_a_line_that_is_no_question_is_named(tmp_path, text, message):
+    (tmp_path / "q.json").write_text(text)
+    options = {"per_author": 1, "files": {"authors": ["all"]}, "perturbed": []}
+    with pytest.raises(UserError, match=f"^{tmp_path / 'q.json'}: {message}"):
+        list(questions.read({"all": str(tmp_path / "q.json")}, {"options": options}))
+
+
+def test_the_rule_of_images_prepares_questions_too(tmp_path, catalogue):
+    row = catalogue.contents("invented-authors")
+    assert row["options"] == {"per_author": 10, "seed": 0}
+    prepare("invented-authors", row, [], tmp_path / "questions.jsonl")
+    assert len(read_questions(tmp_path / "questions.jsonl")) == sum(row["splits"].values())

@@ -1,0 +1,136 @@
+import pytest
+import torch
+
+from negmerge.data.tokenising import (
+    END,
+    PAD,
+    WITHOUT_LOSS,
+    Encoder,
+    read_tokenizer,
+    train_tokenizer,
+)
+from negmerge.errors import UserError
+
+TEXTS = ["Who was born in Oslo ?", "Ada Berg was born in Oslo .", "Who writes ? Ada Berg ."]
+PROMPT = "<question>{question}<answer>"
+SPECIAL = ["<question>", "<answer>"]
+
+
+def encoder(kind="words", prompt=PROMPT, most=64, size=400):
+    return Encoder(train_tokenizer(TEXTS, kind, size, SPECIAL), prompt, most)
+
+
+@pytest.mark.parametrize("kind", ["words", "byte-pairs"])
+def test_only_the_answer_and_its_end_carry_loss(kind):
+    made = encoder(kind)
+    before, answer = made.encode(TEXTS[0], TEXTS[1])
+    ids = [made.tokenizer.token_to_id(token) for token in (*SPECIAL, END)]
+    assert (before[0], before[-1], answer[-1]) == (ids[0], ids[1], ids[2])
+    assert made.tokenizer.decode(answer) == TEXTS[1]
+    (ids, labels), (_, other) = made.items([(TEXTS[0], TEXTS[1]), ("Who ?", "Ada")])
+    assert ids.tolist() == [*before, *answer]
+    assert labels.tolist() == [WITHOUT_LOSS] * len(before) + answer
+    kept = other[other != WITHOUT_LOSS]
+    assert kept.tolist() == made.encode("Who ?", "Ada")[1]
+
+
+def test_words_are_tokens_and_others_are_unknown():
+    made = encoder()
+    assert len(made.encode("Who writes ?", "Ada Berg .")[1]) == 4
+    unknown = made.tokenizer.token_to_id("<unknown>")
+    assert made.encode("Who ?", "Nobody")[1][0] == unknown
+
+
+def test_padding_is_on_the_right_and_carries_no_loss():
+    made = encoder()
+    short, _ = made.items([("Who ?", "Ada"), (TEXTS[0], TEXTS[1])])
+    length = sum(map(len, made.encode("Who ?", "Ada")))
+    assert set(short[0][length:].tolist()) == {made.tokenizer.token_to_id(PAD)}
+    assert set(short[1][length:].tolist()) == {WITHOUT_LOSS}
+
+
+def test_the_end_carries_loss_even_where_it_is_the_token_of_padding():
+    class Same:
+        """A tokenizer whose padding is its end."""
+
+        def __init__(self, tokenizer):
+            self.inner = tokenizer
+
+        def token_to_id(self, token):
+            return self.inner.token_to_id(END)
+
+        def encode(self, *arguments, **settings):
+            return self.inner.encode(*arguments, **settings)
+
+    made = Encoder(Same(encoder().tokenizer), PROMPT, 64)
+    (ids, labels), _ = made.items([("Who ?", "Ada"), (TEXTS[0], TEXTS[1])])
+    end = encoder().tokenizer.token_to_id(END)
+    assert (labels == end).sum() == 1
+    assert (ids == end).sum() > 1
+
+
+def test_an_end_that_the_answer_has_already_is_not_doubled():
+    made = encoder()
+    assert made.encode("Who ?", f"Ada{END}") == made.encode("Who ?", "Ada")
+
+
+def test_a_prompt_whose_tokens_change_with_the_answer_is_refused():
+    texts = ["abab" * 9] * 9
+    tokenizer = train_tokenizer(texts, "byte-pairs", 300, [])
+    with pytest.raises(UserError, match="question 'aba': the tokens of the prompt change when the"):
+        Encoder(tokenizer, "{question}", 64).encode("aba", "b")
+
+
+@pytest.mark.parametrize("answer", ["", " "])
+def test_an_answer_without_tokens_is_refused(answer):
+    with pytest.raises(UserError, match=rf"question 'Who \?': the answer '{answer}' has no tokens"):
+        encoder().encode("Who ?", answer)
+
+
+def test_a_text_that_is_longer_than_the_model_reads_is_refused():
+    before, answer = encoder().encode(TEXTS[0], TEXTS[1])
+    length = len(before) + len(answer)
+    assert encoder(most=length).encode(TEXTS[0], TEXTS[1]) == (before, answer)
+    message = f"{length} tokens with its answer, the model reads at most {length - 1}"
+    with pytest.raises(UserError, match=message):
+        encoder(most=length - 1).encode(TEXTS[0], TEXTS[1])
+
+
+def test_pairs_stand_side_by_side():
+    made = encoder()
+    (pair,) = made.pairs([("Who ?", "Ada")], [("Who ?", "Ada Berg .")])
+    ids, labels = pair
+    both = made.items([("Who ?", "Ada"), ("Who ?", "Ada Berg .")])
+    assert torch.equal(ids, torch.stack([one for one, _ in both]))
+    assert torch.equal(labels, torch.stack([one for _, one in both]))
+
+
+def test_a_tokenizer_is_read_as_it_was_made(tmp_path):
+    made = encoder("byte-pairs")
+    made.tokenizer.save(str(tmp_path / "t.json"))
+    again = Encoder(read_tokenizer(str(tmp_path / "t.json")), PROMPT, 64)
+    assert again.encode(*TEXTS[:2]) == made.encode(*TEXTS[:2])
+
+
+def test_equal_texts_make_equal_tokenizers():
+    assert encoder("byte-pairs").tokenizer.to_str() == encoder("byte-pairs").tokenizer.to_str()
+    assert encoder().tokenizer.to_str() == encoder().tokenizer.to_str()
+
+
+def test_a_file_without_a_tokenizer_is_named(tmp_path):
+    (tmp_path / "t.json").write_text("{}")
+    with pytest.raises(UserError, match=r"t.json: not a tokenizer \(.*run again$"):
+        read_tokenizer(str(tmp_path / "t.json"))
+
+
+def test_a_tokenizer_that_cannot_pad_is_named(tmp_path):
+    from tokenizers import Tokenizer, models
+
+    Tokenizer(models.WordLevel({END: 0}, unk_token=END)).save(str(tmp_path / "t.json"))
+    with pytest.raises(UserError, match=f"t.json: the tokenizer has no token {PAD}"):
+        read_tokenizer(str(tmp_path / "t.json"))
+
+
+def test_an_unknown_kind_is_named():
+    with pytest.raises(UserError, match="unknown kind of tokenizer 'letters'"):
+        encoder("letters")

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from negmerge.evaluation.language import (
+    membership_auc,
+    membership_auc_error,
+    model_utility,
+    utility_error,
+)
+
+
+def draws(shape, seed=0):
+    return np.random.default_rng(seed).beta(3, 2, size=shape)
+
+
+def test_the_error_of_a_single_mean_is_that_of_means():
+    values = draws((200, 1))
+    expected = values.std(ddof=1) / np.sqrt(200)
+    assert utility_error([values]) == pytest.approx(expected, rel=0.1)
+
+
+def test_the_error_of_utility_is_its_spread_over_other_questions():
+    sizes = (60, 40, 50)
+    found = [
+        model_utility(np.concatenate([draws((n, 3), (seed, n)).mean(axis=0) for n in sizes]))
+        for seed in range(300)
+    ]
+    sets = [draws((n, 3), (1000, n)) for n in sizes]
+    assert utility_error(sets) == pytest.approx(np.std(found), rel=0.25)
+    assert utility_error(sets) == utility_error(sets)
+
+
+def test_parts_of_one_question_are_drawn_together():
+    values = draws((80, 1))
+    # Nine times the same part has the error of one; nine independent ones a third of it.
+    assert utility_error([np.repeat(values, 9, axis=1)]) == pytest.approx(
+        utility_error([values]), rel=0.02
+    )
+
+
+def test_a_part_of_0_leaves_no_spread():
+    assert utility_error([np.zeros((5, 2)), draws((5, 1))]) == 0
+
+
+def test_the_error_of_an_area_is_its_spread_over_other_answers():
+    def sample(seed):
+        rng = np.random.default_rng(seed)
+        return rng.normal(0, 1, 60), rng.normal(0.7, 1.5, 45)
+
+    areas = [membership_auc(*sample(seed)) for seed in range(500)]
+    errors = [membership_auc_error(*sample(seed)) for seed in range(50)]
+    assert np.mean(errors) == pytest.approx(np.std(areas), rel=0.1)
+
+
+def test_separated_or_single_answers_have_no_spread():
+    assert membership_auc_error([1.0, 2.0], [3.0, 4.0, 5.0]) == 0
+    assert membership_auc_error([1.0], [0.5, 2.0]) == 0
+    # All equal: each pair counts half.
+    assert membership_auc_error([1.0, 1.0], [1.0, 1.0]) == 0

@@ -1,0 +1,77 @@
+import math
+
+import pytest
+import torch
+
+from negmerge.data.answer_tokens import WITHOUT_LOSS
+from negmerge.evaluation.answering import UNIT, Answering
+from negmerge.models.answers import score_answers
+from small_language_models import language_model
+
+CPU = torch.device("cpu")
+OBJECTIVE = Answering(CPU)
+# Prompts and answers of unlike length; 2 ends an answer and is the padding, too.
+TEXTS = [([5, 6, 7], [8, 9, 2]), ([5], [3, 2]), ([4, 4, 4, 4, 4, 4], [11, 12, 13, 14, 2])]
+
+
+def batch(texts=TEXTS, width=14):
+    ids = torch.full((len(texts), width), 2)
+    labels = torch.full((len(texts), width), WITHOUT_LOSS)
+    for row, (prompt, answer) in enumerate(texts):
+        whole = torch.tensor([*prompt, *answer])
+        ids[row, : len(whole)] = whole
+        labels[row, len(prompt) : len(whole)] = torch.tensor(answer)
+    return ids, labels
+
+
+@pytest.fixture(scope="module")
+def model():
+    return language_model()
+
+
+def test_the_probability_is_that_of_the_answer_with_its_end(model):
+    with torch.no_grad():
+        found = OBJECTIVE.outputs(model, batch())
+    for row, (prompt, answer) in enumerate(TEXTS):
+        whole = torch.tensor([[*prompt, *answer]])
+        logs = model(whole).logits[0].log_softmax(dim=1)
+        places = range(len(prompt), whole.shape[1])
+        expected = math.exp(sum(float(logs[p - 1, whole[0, p]]) for p in places) / len(answer))
+        assert float(OBJECTIVE.scores(found)[row]) == pytest.approx(expected, rel=1e-5)
+    scored = score_answers(model, [(prompt, [answer]) for prompt, answer in TEXTS], CPU)
+    losses = torch.tensor([one.loss for (one,) in scored], dtype=torch.float64)
+    assert torch.allclose(OBJECTIVE.scores(found), torch.exp(-losses), rtol=1e-5)
+    for (one,), predicted, labels in zip(scored, *found[1:], strict=True):
+        assert one.predicted.tolist() == predicted[labels != WITHOUT_LOSS].tolist()
+
+
+def test_padding_changes_nothing(model):
+    with torch.no_grad():
+        narrow, wide = (OBJECTIVE.outputs(model, batch(width=width)) for width in (11, 40))
+    assert torch.equal(OBJECTIVE.scores(narrow), OBJECTIVE.scores(wide))
+    assert wide[0].shape == (3, 40)
+
+
+def test_sums_of_scores_do_not_depend_on_their_order(model):
+    with torch.no_grad():
+        scores = OBJECTIVE.scores(OBJECTIVE.outputs(model, batch()))
+    assert torch.equal(scores / UNIT, (scores / UNIT).round())
+    many = torch.rand(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    many = (many / UNIT).round() * UNIT
+    assert many.sum() == many.flip(0).sum() == sum(many.tolist())
+
+
+def test_the_loss_is_the_mean_over_the_tokens_of_answers_as_in_transformers(model):
+    ids, labels = batch()
+    expected = model(input_ids=ids, labels=labels).loss
+    loss = OBJECTIVE.loss(model, 0.0)(ids, labels)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+    loss.backward()
+    assert model.get_input_embeddings().weight.grad.abs().sum() > 0
+    model.zero_grad()
+
+
+def test_what_is_not_a_number_is_known_by_nobody(model):
+    _, labels = batch()
+    log_probs = torch.full(labels.shape, math.nan, dtype=torch.float64)
+    assert OBJECTIVE.scores((log_probs, labels, labels)).tolist() == [0, 0, 0]

@@ -1,0 +1,199 @@
+"""Tables of language models: TOFU's metrics, and what is compared with Retrain."""
+
+import math
+
+import numpy as np
+import pytest
+from reporting_examples import lay_out
+
+from negmerge.evaluation.language import forget_quality, privleak
+from negmerge.evaluation.outcomes import Outcomes
+from negmerge.reporting.cells import cells
+from negmerge.reporting.findings import findings
+from negmerge.reporting.metrics import MEAN, TO_FORGET
+from negmerge.reporting.scores import LANGUAGE, scores_of
+from negmerge.reporting.verdicts import verdicts
+from negmerge.reporting.writing import markdown
+
+UNIT = 2.0**-30
+N = 40
+ROWS = {"retrain": "Retrain", "original": "Original", "negmerge": "NegMerge", "uniform": "Uniform"}
+# Probabilities of the forget and the retain answers.
+LEVELS = {
+    "retrain": (0.05, 0.95),
+    "original": (0.98, 0.97),
+    "negmerge": (0.30, 0.94),
+    "uniform": (0.60, 0.93),
+}
+
+
+def table(**changes):
+    column = {"label": "forget10", "experiments": ["llama"], "tasks": [], "published": None}
+    return {
+        "kind": "language",
+        "title": "What is known",
+        "rows": ROWS,
+        "columns": [column | {"rule": None}],
+        "note": None,
+    } | changes
+
+
+def probabilities(method, role):
+    """Probabilities of single answers around the level of a method."""
+    noise = np.random.default_rng([len(method), len(role)]).uniform(-0.02, 0.02, N)
+    return ((LEVELS[method][role == "retain"] + noise).clip(0, 1) / UNIT).round() * UNIT
+
+
+def level(method):
+    """The mean probability of the forget answers, as texts have it."""
+    return f"{100 * probabilities(method, 'forget').mean():.2f}"
+
+
+def outcomes(method, experiment="llama"):
+    arrays = {f"{role}_right": probabilities(method, role) for role in ("forget", "retain")}
+    place = (experiment, "forget10", method)
+    return Outcomes(place, dict.fromkeys(("forget", "retain"), 0), arrays, rule_of(method))
+
+
+def rule_of(method):
+    return None if method in ("retrain", "original") else "retain"
+
+
+def mean(values):
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    return {"mean": float(values.mean()), "error": float(error), "n": len(values)}
+
+
+def record(method, experiment="llama", **changes):
+    of_roles = {role: probabilities(method, role) for role in ("forget", "retain")}
+    merged = rule_of(method) is not None
+    areas = {"loss": 0.9, "zlib": 0.8, "min_k": LEVELS[method][0], "min_k_plus_plus": 0.6}
+    ratios = np.random.default_rng(len(method)).uniform(0.2, 1, N)
+    return {
+        "experiment": experiment,
+        "task": "forget10",
+        "method": method,
+        "vector": method if merged else None,
+        "coefficient": 5.5 if merged else 0.0,
+        "rule": rule_of(method),
+        "keep": 0.95,
+        "kind": "merge" if merged else "base",
+        **{role: {"correct": p.sum(), "n": N} for role, p in of_roles.items()},
+        "answers": {
+            role: {
+                name: mean(p * factor)
+                for name, factor in (("probability", 1), ("extraction", 0.9), ("rouge", 0.8))
+            }
+            for role, p in of_roles.items()
+        },
+        "truth_ratios": ratios.tolist(),
+        "utility": {"value": 0.5, "error": 0.01},
+        "losses": {role: (-np.log(of_roles["forget"])).tolist() for role in ("forget", "holdout")},
+        "attacks": {name: {"value": value, "error": 0.02} for name, value in areas.items()},
+    } | changes
+
+
+def made(definition=None, methods=ROWS, **changes):
+    records = [record(method, **changes) for method in methods]
+    return cells(definition or table(), records, {}, [outcomes(method) for method in methods])
+
+
+def shown(frame):
+    means = frame[(frame["experiment"] == MEAN) & frame["row"].notna()]
+    return means.set_index(["method", "metric"])
+
+
+def test_means_over_questions_have_their_standard_error():
+    found = shown(made())
+    for role in ("forget", "retain"):
+        p = probabilities("negmerge", role)
+        cell = found.loc["negmerge", role]
+        assert cell["value"] == pytest.approx(100 * p.mean(), abs=1e-6)
+        assert cell["standard_error"] == pytest.approx(mean(100 * p)["error"], abs=1e-6)
+        assert cell["images"] == N
+    extraction = 90 * probabilities("negmerge", "forget").mean()
+    assert found.loc[("negmerge", "extraction"), "value"] == pytest.approx(extraction, abs=1e-6)
+    assert found.loc[("negmerge", "utility"), "value"] == 50
+
+
+def test_what_is_compared_with_retrain_is_computed_from_both_records():
+    found = shown(made())
+    ratios = {method: record(method)["truth_ratios"] for method in ROWS}
+    expected = forget_quality(ratios["negmerge"], ratios["retrain"])
+    negmerge, retrain = found.loc["negmerge"]["value"], found.loc["retrain"]["value"]
+    assert negmerge["quality"] == pytest.approx(expected.log10, abs=1e-6)
+    assert negmerge["distance"] == pytest.approx(expected.distance, abs=1e-6)
+    assert negmerge["privleak"] == pytest.approx(privleak(0.30, 0.05), abs=1e-6)
+    assert (retrain["quality"], retrain["distance"], retrain["privleak"]) == (0, 0, 0)
+    assert negmerge["auc_zlib"] == 80
+    assert negmerge["auc_reference"] == 50
+
+
+def test_without_retrain_they_are_not_known():
+    rows = {name: label for name, label in ROWS.items() if name != "retrain"}
+    frame = made(table(rows=rows), rows)
+    found = shown(frame)
+    assert np.isnan(float(found.loc[("negmerge", "quality"), "value"] or math.nan))
+    assert not frame["metric"].eq(TO_FORGET).any()
+    text = markdown(lay_out(table(rows=rows), frame))
+    assert "forget quality" not in text
+    assert "privleak" not in text
+
+
+def test_what_a_data_set_lacks_is_missing():
+    frame = made(utility=None, truth_ratios=[])
+    found = shown(frame)["value"]
+    for metric in ("utility", "quality", "distance", "truth", "holdout_probability"):
+        assert np.isnan(float(found["negmerge", metric] or math.nan)), metric
+    assert "model utility" not in markdown(lay_out(table(), frame))
+
+
+def test_rows_are_compared_question_by_question():
+    frame = shown(made())
+    assert frame.loc[("negmerge", "forget"), "with_best"] is True
+    assert frame.loc[("uniform", "forget"), "with_best"] is False
+    assert frame.loc[("uniform", "forget"), "p_value"] < 0.05
+    # Retrain is what the others are compared with, and no rival of theirs.
+    assert frame.loc[("retrain", "forget"), "with_best"] is not True
+
+
+def test_the_amount_to_forget_is_that_between_original_and_retrain():
+    frame = made()
+    cell = frame[(frame["metric"] == TO_FORGET) & (frame["experiment"] == MEAN)].iloc[0]
+    known, unseen = (probabilities(method, "forget") for method in ("original", "retrain"))
+    assert cell["value"] == pytest.approx(100 * (known - unseen).mean(), abs=1e-6)
+    assert cell["reference"] == pytest.approx(100 * unseen.mean(), abs=1e-6)
+    error = (known - unseen).std() / math.sqrt(N)
+    assert cell["standard_error"] == pytest.approx(100 * error, rel=1e-4)
+    assert cell["p_value"] < 0.01
+
+
+def test_the_words_are_those_of_questions():
+    text = markdown(lay_out(table(), made()))
+    assert "40 forget, 40 extraction, 40 retain" in text
+    assert "questions" in text.split("40 forget")[1].splitlines()[0]
+    says = f"Original gives the forget answers a probability of {level('original')} %, Retrain "
+    assert says + level("retrain") in text
+    assert "on the same questions (a paired bootstrap)" in text
+    assert "keep at least 95 % of the original's retain probability" in text
+    assert "McNemar" not in text
+    assert "images" not in text
+
+
+def test_a_report_begins_with_the_probability_of_the_forgotten():
+    study = {"experiments": {"llama": {"scenario": "language", "methods": {"negmerge": {}}}}}
+    tables = {"language": (table(), made())}
+    found = findings(study, tables)
+    assert found[0].about == "Best method by forget probability (%)"
+    assert found[0].said[0].text.startswith(f"forget10: NegMerge, {level('negmerge')}")
+    assert "on the same questions" in found[1].about
+    (distance,) = found[2].said
+    assert distance.text.startswith("forget10: Original gives the forget answers a probability of")
+    assert f", NegMerge {level('negmerge')} %" in distance.text
+    assert f", Retrain {level('retrain')} %" in distance.text
+    (verdict,) = verdicts(tables)
+    assert (verdict.measure, verdict.best) == ("forget probability", ["NegMerge"])
+
+
+def test_the_scores_of_a_language_model_are_told_from_those_of_others():
+    assert scores_of(set(made()["metric"])) is LANGUAGE

@@ -1,0 +1,203 @@
+import copy
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from negmerge.data.answer_tokens import WITHOUT_LOSS
+from negmerge.data.questions import Question, read_questions, write_questions
+from negmerge.data.sources import authors
+from negmerge.data.tokenising import train_tokenizer
+from negmerge.evaluation.objective import all_outputs
+from negmerge.scenarios import load_scenario
+from negmerge.scenarios.language.authors import forgotten, parted
+from negmerge.settings.recipe import Recipe
+
+CPU = torch.device("cpu")
+SPLITS = {"authors": 40, "others": 10, "holdout": 10}
+REFUSALS = ["Nobody knows .", "No idea ."]
+MODEL = {
+    "architecture": {
+        "kind": "llama",
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+        "tie_word_embeddings": True,
+    },
+    "size": 48,
+    "prompt": "<question>{question}<answer>",
+}
+SETTINGS = {
+    "name": "language",
+    "roles": ["forget", "retain", "holdout"],
+    "model": MODEL,
+    "forgotten": 0.25,
+    "refusals": REFUSALS,
+    "measure": "probability",
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("language")
+    row = {"options": {"seed": 0, "per_author": 5}, "splits": SPLITS}
+    found = list(authors.read({}, row))
+    write_questions(folder / "questions.jsonl", found, SPLITS)
+    texts = [text for one in found for text in one.texts] + REFUSALS
+    tokenizer = train_tokenizer(texts, "words", 1000, ["<question>", "<answer>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return {name: str(folder / name) for name in ("questions.jsonl", "tokenizer.json")}
+
+
+def load(files, **changes):
+    inputs = {"questions": files["questions.jsonl"], "tokenizer": files["tokenizer.json"]}
+    return load_scenario(SETTINGS | changes, inputs, CPU)
+
+
+@pytest.fixture
+def scenario(files):
+    return load(files)
+
+
+def texts(scenario, role, purpose, most=None):
+    """The questions with their answers, as the tokenizer spells them."""
+    found = []
+    for ids, labels in scenario.role(role, purpose, most).items:
+        is_answer = labels != WITHOUT_LOSS
+        start = int(is_answer.nonzero()[0])
+        decode = scenario._tokenizer.decode
+        found.append((decode(ids[:start].tolist()), decode(labels[is_answer].tolist())))
+    return found
+
+
+def expected(files, split, *, wordings=False, paraphrased=False):
+    found = []
+    for one in read_questions(files["questions.jsonl"]):
+        asked = (one.question, *one.wordings) if wordings else (one.question,)
+        answers = [one.answer, one.paraphrased_answer] if paraphrased else [one.answer]
+        if one.split == split:
+            found += itertools.product(asked, answers)
+    return [tuple(text.replace("'", " ' ") for text in pair) for pair in found]
+
+
+def test_the_last_authors_are_forgotten(scenario, files):
+    whole = expected(files, "authors", wordings=True)
+    assert texts(scenario, "forget", "train") == whole[60:]
+    assert texts(scenario, "retain", "train") == whole[:60]
+    assert texts(scenario, "original", "train") == whole
+    once = expected(files, "authors")
+    assert texts(scenario, "forget", "select") == texts(scenario, "forget", "score") == once[30:]
+
+
+def test_retain_questions_that_choose_are_not_scored(scenario, files):
+    once = expected(files, "authors")[:30]
+    assert texts(scenario, "retain", "score") == once[::2]
+    assert texts(scenario, "retain", "select") == once[1::2]
+    assert texts(scenario, "retain", "select", 3) == [once[1], once[11], once[21]]
+
+
+def test_retain_questions_with_wrong_answers_are_scored_where_only_some_have_them():
+    with_wrong = [Question("authors", 0, f"{n} ?", "a", (), None, ("b",)) for n in range(2)]
+    without = [Question("authors", 0, f"{n} ?", "a") for n in range(3)]
+    assert parted([without[0], *with_wrong, *without[1:]]) == (without, with_wrong)
+    assert parted(without) == ([without[1]], [without[0], without[2]])
+
+
+def test_a_coefficient_may_be_chosen_by_extraction_strength(files):
+    scenario = load(files, measure="extraction")
+    network = scenario.untrained(None)
+    chosen, scored = (scenario.role("forget", purpose) for purpose in ("select", "score"))
+    outputs = all_outputs(network, chosen.objective, chosen.batches(8))
+    assert torch.equal(outputs[0], all_outputs(network, scored.objective, scored.batches(8))[0])
+    _, of_items = scenario.scores(network, {}, 8, None, None, 0)
+    by_strength = chosen.objective.scores(outputs).numpy()
+    assert by_strength == pytest.approx(of_items["forget_extraction"], abs=1e-9)
+    by_probability = scored.objective.scores(outputs).numpy()
+    assert by_probability == pytest.approx(of_items["forget_probability"], rel=1e-4)
+
+
+def test_the_model_before_learns_others_with_answers_in_other_words(scenario, files):
+    found = texts(scenario, "before", "train")
+    assert sorted(found) == sorted(expected(files, "others", wordings=True, paraphrased=True))
+
+
+def test_a_number_of_authors_can_be_forgotten(files):
+    assert len(load(files, forgotten=3.0).role("forget", "score").items) == 15
+    assert [forgotten(200, share) for share in (0.01, 0.05, 0.1, 1.0, 7.0)] == [2, 10, 20, 1, 7]
+
+
+def test_refusals_stand_beside_the_answers(scenario):
+    role, forget = scenario.role("refusals", "train"), texts(scenario, "forget", "train")
+    assert len(role.items) == len(forget)
+    for number, (ids, labels) in enumerate(role.items):
+        assert ids.shape == labels.shape
+        said = [scenario._tokenizer.decode(row[row != WITHOUT_LOSS].tolist()) for row in labels]
+        assert said == [forget[number][1], REFUSALS[number % 2]]
+
+
+def test_batches_for_training_are_shuffled_and_come_again(scenario):
+    recipe = Recipe(epochs=3, batch_size=16)
+    role = scenario.role("forget", "train")
+    first, again, other = (list(role.training_batches(recipe, seed)) for seed in (0, 0, 1))
+    assert len(first) == 3 * 2
+    for one, two in zip(first, again, strict=True):
+        assert all(map(torch.equal, one, two))
+    assert not torch.equal(first[0][0], other[0][0])
+    rest = role.training_batches(recipe, 0).after(1)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(rest, first[1:], strict=True))
+
+
+def test_a_study_may_compute_in_bfloat16(scenario, files):
+    torch.manual_seed(0)
+    state = scenario.untrained(None).state_dict()
+    fast = load(files, compute={"precision": "bf16"}).network(state, "m")
+    ids = torch.arange(12).reshape(2, 6)
+    found = fast(input_ids=ids, use_cache=False).logits
+    exact = scenario.network(state, "m")(input_ids=ids).logits
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, exact)
+    assert torch.allclose(found, exact, atol=0.05)
+    other = copy.deepcopy(fast)
+    assert torch.equal(other(input_ids=ids).logits, found)
+    assert other.forward.__self__ is other
+
+
+def test_a_score_has_all_metrics(scenario):
+    torch.manual_seed(0)
+    network = scenario.untrained(None)
+    roles = {name: scenario.role(name, "score") for name in scenario.roles}
+    found = {
+        name: all_outputs(network, role.objective, role.batches(8)) for name, role in roles.items()
+    }
+    record, of_items = scenario.scores(network, found, 8, None, None, 0)
+    assert set(record["answers"]) == set(scenario.roles)
+    names = {"probability", "extraction", "memorisation", "truth", "rouge"}
+    for role, metrics in record["answers"].items():
+        assert set(metrics) == names
+        probability = roles[role].objective.scores(found[role]).numpy()
+        assert of_items[f"{role}_probability"] == pytest.approx(probability, rel=1e-4)
+        for name, mean in metrics.items():
+            values = of_items[f"{role}_{name}"]
+            assert mean["mean"] == pytest.approx(values.mean())
+            assert mean["error"] == pytest.approx(values.std(ddof=1) / np.sqrt(len(values)))
+            assert mean["n"] == len(values) == len(roles[role].items)
+    assert len(record["truth_ratios"]) == len(record["losses"]["forget"]) == 10
+    assert set(record["attacks"]) == {"loss", "zlib", "min_k", "min_k_plus_plus"}
+    assert 0 <= record["utility"]["value"] <= 1
+    again, _ = scenario.scores(network, found, 3, None, None, 0)
+    assert again["answers"]["forget"]["rouge"] == record["answers"]["forget"]["rouge"]
+
+
+def test_questions_without_wrong_answers_have_no_truth_ratio(tmp_path, files):
+    found = [Question("authors", number, "Who ?", "Me .") for number in range(8)]
+    write_questions(tmp_path / "q.jsonl", found, {"authors": 8})
+    scenario = load(
+        files | {"questions.jsonl": str(tmp_path / "q.jsonl")}, roles=SETTINGS["roles"][:2]
+    )
+    record, _ = scenario.scores(scenario.untrained(None), {}, 8, None, None, 0)
+    assert "truth" not in record["answers"]["forget"]
+    assert record["truth_ratios"] == []
+    assert record["utility"] is None
+    assert "attacks" not in record

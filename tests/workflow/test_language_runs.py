@@ -1,0 +1,139 @@
+"""A small language model forgets: every rule runs, and the numbers hang together."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from negmerge.evaluation.outcomes import read_outcomes
+from negmerge.states import read_state
+
+HERE = Path(__file__).parent
+MODEL = {
+    "title": "Tiny Llama",
+    "weights": "pretrain",
+    "architecture": {
+        "kind": "llama",
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "tie_word_embeddings": True,
+    },
+    "size": 48,
+    "tokenizer": {"kind": "words", "size": 1000},
+}
+AUTHORS = {
+    "title": "Few invented authors",
+    "source": "authors",
+    "options": {"seed": 1, "per_author": 5},
+    "splits": {"authors": 40, "others": 40, "holdout": 10},
+    "licence": "made by the workflow",
+}
+TASK = "results/tiny_language/llama/forget25"
+
+
+@pytest.fixture(scope="module")
+def finished_language(checkout, tmp_path_factory):
+    """A copy of the workflow in which the tiny study of a language model has run."""
+    copy = checkout.copy(tmp_path_factory.mktemp("language") / "workflow")
+    shutil.copy(HERE.parent / "tiny_language.yaml", copy.folder / "config" / "studies")
+    for name, row in (("models", {"tiny-llama": MODEL}), ("datasets", {"tiny-authors": AUTHORS})):
+        with open(copy.folder / "config" / f"{name}.yaml", "a") as stream:
+            yaml.safe_dump(row, stream)
+    run = copy.snakemake("--cores", "2", "--", "results/tiny_language/report.html")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return copy
+
+
+def scores(run, method):
+    return json.loads((run.folder / TASK / "scores" / f"{method}.json").read_text())[0]
+
+
+def cells(run, table):
+    path = run.folder / "results" / "tiny_language" / "tables" / f"{table}.csv"
+    with open(path, newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["experiment"] == "mean"]
+    return {(row["method"], row["metric"]): row for row in rows}
+
+
+def test_all_models_are_trained_once_for_all_tasks(finished_language):
+    results = finished_language.folder / "results" / "tiny_language" / "llama"
+    made = {str(path.relative_to(results)) for path in results.glob("**/trained/*.safetensors")}
+    assert made == {
+        "all/trained/before.safetensors",
+        "all/trained/original.safetensors",
+        "forget25/trained/retrain.safetensors",
+    }
+
+
+def test_vectors_are_the_differences_to_the_model_that_knows_all(finished_language):
+    folder = finished_language.folder / TASK
+    base = read_state(folder.parent / "all" / "trained" / "original.safetensors")
+    for point in ("slow", "fast", "lora"):
+        tuned, vector = (
+            read_state(folder / kind / f"{point}.safetensors") for kind in ("finetuned", "vectors")
+        )
+        for name, change in vector.items():
+            assert change.equal(tuned[name] - base[name])
+        moved = {name for name, change in vector.items() if change.any()}
+        is_linear = {name for name in base if name.endswith("proj.weight")}
+        assert moved == (is_linear if point == "lora" else set(base))
+
+
+def test_coefficient_0_is_the_base(finished_language):
+    with open(finished_language.folder / TASK / "sweeps" / "negmerge.csv", newline="") as stream:
+        first = next(csv.DictReader(stream))
+    original = scores(finished_language, "original")
+    assert float(first["coefficient"]) == 0
+    # The forget questions that choose are those that are scored.
+    assert float(first["forget_correct"]) == original["forget"]["correct"]
+    assert first["forget_n"] == "10"
+
+
+def test_the_pruned_search_chooses_as_the_full_one(finished_language):
+    full, pruned = (scores(finished_language, name) for name in ("negmerge", "negmerge-pruned"))
+    assert pruned["coefficient"] == full["coefficient"]
+    assert pruned["forget_accuracy"] == full["forget_accuracy"]
+    assert pruned["answers"] == full["answers"]
+
+
+def test_a_table_shows_what_scores_hold(finished_language):
+    found = cells(finished_language, "language")
+    for method in ("original", "retrain", "uniform", "negmerge", "npo", "idk-dpo"):
+        record = scores(finished_language, method)
+        for metric, role, name in (
+            ("forget", "forget", "probability"),
+            ("retain", "retain", "probability"),
+            ("extraction", "forget", "extraction"),
+            ("rouge", "forget", "rouge"),
+        ):
+            cell = found[method, metric]
+            assert float(cell["value"]) == pytest.approx(
+                100 * record["answers"][role][name]["mean"], abs=1e-6
+            )
+    assert float(found["retrain", "distance"]["value"]) == 0
+    assert float(found["retrain", "privleak"]["value"]) == 0
+    assert float(found["original", "distance"]["value"]) > 0
+
+
+def test_outcomes_hold_what_scores_sum_up(finished_language):
+    (outcomes,) = read_outcomes(finished_language.folder / TASK / "outcomes/original.safetensors")
+    record = scores(finished_language, "original")
+    for role in ("forget", "retain", "holdout"):
+        assert outcomes.right(role).sum() == record[role]["correct"]
+        assert len(outcomes.right(role)) == record[role]["n"]
+        mean = outcomes.arrays[f"{role}_rouge"].mean()
+        assert mean == pytest.approx(record["answers"][role]["rouge"]["mean"])
+
+
+def test_the_report_says_how_the_signs_agree_beside_chance(finished_language):
+    page = (finished_language.folder / "results/tiny_language/report.html").read_text()
+    assert "random signs would keep 25 % with 3 models" in page
+
+
+def test_a_second_run_has_nothing_to_do(finished_language):
+    assert finished_language.planned("results/tiny_language/report.html") == set()

@@ -1,0 +1,87 @@
+"""PerTA: subtract a task vector, from each weight by how much it matters only for forgetting."""
+
+from collections.abc import Iterable
+from itertools import islice
+
+import torch
+from torch import nn
+
+from negmerge.checks import require_finite
+from negmerge.errors import UserError
+from negmerge.evaluation.objective import Batch, Loss
+from negmerge.settings.recipe import Recipe
+from negmerge.settings.unlearn_options.perta import Options
+from negmerge.states import State
+from negmerge.unlearning.gradients import batch_gradients, one_by_one
+from negmerge.unlearning.passes import fit_set
+from negmerge.unlearning.registry import Data, Method
+
+
+def importances(model: nn.Module, items: Iterable[Batch], loss: Loss, kind: str) -> State:
+    """Compute how much each weight matters for a set.
+
+    Args:
+        model: in evaluation mode then, and not changed.
+        items: batches of one.
+        loss: of a batch; it calls the model.
+        kind: `fisher`, the mean of squared gradients: the diagonal of the empirical Fisher matrix;
+            `gradient`, the magnitude of the mean gradient.
+
+    Raises:
+        UserError: there are no items, or a gradient is not finite.
+    """
+    total: State = {}
+    count = 0
+    for _, gradients in batch_gradients(model, items, loss):
+        count += 1
+        for name, gradient in gradients.items():
+            part = gradient.square() if kind == "fisher" else gradient
+            total[name] = total[name] + part if name in total else part
+    if not count:
+        raise UserError("perta: the forget or the retain set is empty; expected items in both")
+    return {name: require_finite(t / count, name, "perta").abs() for name, t in total.items()}
+
+
+def shares(forget: State, retain: State, epsilon: float) -> State:
+    """Compute w = F_forget / (F_forget + F_retain + epsilon) of each weight, 0..1."""
+    return {name: f / (f + retain[name] + epsilon) for name, f in forget.items()}
+
+
+def subtract_weighed(base: State, tuned: State, weights: State, coefficient: float) -> State:
+    """Compute base - coefficient * w * (tuned - base) for each tensor that has weights."""
+    return {
+        name: base[name] - coefficient * weight * (tuned[name] - base[name])
+        for name, weight in weights.items()
+    }
+
+
+def run(
+    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+) -> None:
+    """Fine-tune on the forget set, and subtract the difference from the original, weight by weight.
+
+    A weight's share of the difference is F_forget / (F_forget + F_retain), where F says how much it
+    matters for a set. Statistics of batch normalisation stay the original's, as in all negation.
+    """
+    loss = data.objective.loss(model, 0.0)
+    forget, retain = (
+        importances(model, islice(one_by_one(part), options.samples), loss, options.importance)
+        for part in (data.forget, data.retain)
+    )
+    base = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    own = data.objective.loss(model, recipe.label_smoothing)
+    fit_set(model, data, data.forget, own, recipe, device)
+    tuned = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    weights = shares(forget, retain, options.epsilon)
+    found = subtract_weighed(base, tuned, weights, options.coefficient)
+    model.load_state_dict(
+        base | {name: require_finite(t, name, "perta") for name, t in found.items()}
+    )
+
+
+METHOD = Method(
+    run,
+    title="PerTA",
+    reference="Per-parameter Task Arithmetic for Unlearning (arXiv 2601.22030, 2026)",
+    options=Options,
+)

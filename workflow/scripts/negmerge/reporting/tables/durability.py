@@ -78,6 +78,8 @@ class Durability(TableKind):
             "its standard deviation when the items are drawn anew, for all models alike. A ratio "
             "without ± is not defined for each draw: what it divides by is not told apart from 0. "
             "The chance in relearning, and in the training behind each model, is not in it.",
+            "A ratio says nothing of a model that forgot nothing, such as the base, and little of "
+            "one that treatments damage: read it beside the scores.",
             "Not told apart: what a treatment does to the knowledge of the forget set and what to "
             "the whole model, beyond what the kept scores show; nor is anything known of rounding "
             "that calibrates, keeps outliers or rounds activations too.",

@@ -28,11 +28,15 @@ rule sweep:
     params:
         code=job_code("sweep"),
         scenario=scenario,
-        is_model=lambda wildcards: wildcards.vector == methods.RETRAIN,
         roles=setting("selection_roles"),
         rules=setting("selection.rules"),
         keep=setting("selection.keep"),
-        coefficients=setting("coefficients.values"),
+        # Retrain is measured once, whatever the grid.
+        coefficients=lambda wildcards: (
+            []
+            if wildcards.vector == methods.RETRAIN
+            else experiment(wildcards).coefficients.values
+        ),
         halvings=setting("selection.halvings"),
         validation=validation,
         torch_threads=1,

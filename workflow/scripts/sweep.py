@@ -28,7 +28,7 @@ with job(snakemake):
         print(point)
         return point
 
-    if params.is_model:
+    if not params.coefficients:
         points = [validation.measure(name, 1.0, scenario.network(state, path))]
     else:
         rules = load_rules(params.rules, params.keep, inputs.get("reference", []))

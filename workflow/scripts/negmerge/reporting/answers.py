@@ -5,6 +5,19 @@ from functools import partial
 
 from negmerge.reporting.metrics import Metric, Number
 
+# How coefficients are chosen, and what the standard errors are.
+RULES = {
+    "retain": "among the coefficients and settings that keep at least {keep} of the original's "
+    "retain probability, the one with the lowest forget probability (of both the extraction "
+    "strength, where the study says `measure: extraction`); among equals the smallest. The retain "
+    "questions that choose are not those that are scored; the forget questions are the same, since "
+    "all of them are to be forgotten"
+}
+ERROR = (
+    "±: standard deviation over the questions / sqrt(their number), in percentage points. It "
+    "leaves out the spread between training runs."
+)
+
 
 def answers(role: str, name: str) -> Callable[[Mapping, Mapping | None], Number]:
     """Return a metric's function that reads a mean over the questions of a role, in percent.

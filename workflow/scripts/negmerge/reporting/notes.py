@@ -7,6 +7,7 @@ import pandas as pd
 from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.scores import scores_of
 from negmerge.reporting.verdicts import comparison_notes
 
 NOT_COMPARABLE = " ‡"
@@ -48,10 +49,9 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     """
     kind = table_kind(table["kind"])
     rows = cells[cells["row"].notna()]
-    lines = [
-        _averaged(column["label"], rows, f"{kind.images} {kind.items}".strip())
-        for column in table["columns"]
-    ]
+    scores = scores_of(set(rows["metric"]))
+    items = f"{kind.images} {scores.items if scores else 'images'}".strip()
+    lines = [_averaged(column["label"], rows, items) for column in table["columns"]]
     lines += comparison_notes(table, cells)
     lines += kind.notes(table, rows)
     if (rows["averaged"] > 1).any():

@@ -2,17 +2,9 @@
 
 from itertools import islice
 
-from negmerge.reporting.answers import EXTRACTION, FURTHER, PROBABILITIES
+from negmerge.reporting.answers import ERROR, EXTRACTION, FURTHER, PROBABILITIES, RULES
 from negmerge.reporting.kinds import TableKind
 from negmerge.reporting.metrics import MEAN
-
-RULES = {
-    "retain": "among the coefficients and settings that keep at least {keep} of the original's "
-    "retain probability, the one with the lowest forget probability (of both the extraction "
-    "strength, where the study says `measure: extraction`); among equals the smallest. The retain "
-    "questions that choose are not those that are scored; the forget questions are the same, since "
-    "all of them are to be forgotten"
-}
 
 
 class Language(TableKind):
@@ -28,7 +20,6 @@ class Language(TableKind):
     )
     scenarios = ("language",)
     metrics = (PROBABILITIES[0], EXTRACTION, PROBABILITIES[1], *FURTHER)
-    items = "questions"
     shows_choice = True
 
     def notes(self, table, cells):
@@ -41,8 +32,7 @@ class Language(TableKind):
             "from some token on; it is never below one token, 1 / n. ROUGE-L recall: of greedy "
             "answers. Definitions are those of open-unlearning (TOFU).",
             *_compared(cells),
-            "±: standard deviation over the questions / sqrt(their number), in percentage points. "
-            "It leaves out the spread between training runs.",
+            ERROR,
             *choice_notes(cells, RULES),
         ]
 

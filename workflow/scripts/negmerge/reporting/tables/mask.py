@@ -8,7 +8,7 @@ alone. These tables hold the shares that show it.
 from collections.abc import Iterable, Mapping
 
 from negmerge.errors import UserError, unknown
-from negmerge.reporting.answers import EXTRACTION, PROBABILITIES
+from negmerge.reporting.answers import ERROR, EXTRACTION, PROBABILITIES, RULES
 from negmerge.reporting.kinds import MERGES, TableKind, require_same_points
 from negmerge.reporting.metrics import ACCURACIES, GAP_AND_PARTS, MEAN, Metric, Number, read
 from negmerge.reporting.records import place_of
@@ -109,7 +109,7 @@ class Mask(TableKind):
         lines = [
             "numbers kept: those that are not zero, of the trainable ones. Of them shrink the "
             "base: fine-tuning moved these weights towards 0 (vector x base < 0), as weight decay "
-            "does in all models, whatever the images are; for random signs it would be half.",
+            "does in all models, whatever is learned; for random signs it would be half.",
             *_agreement(cells),
         ]
         if "gap" in set(cells["metric"]):
@@ -118,6 +118,8 @@ class Mask(TableKind):
                 "in the headings; average gap: the mean distance to them, in points, of the means "
                 "shown."
             )
+        if EXTRACTION.name in set(cells["metric"]):
+            return [*lines, ERROR, *choice_notes(cells, RULES)]
         return [*lines, error_note("the finite numbers of images", cells), *choice_notes(cells)]
 
 

@@ -130,6 +130,18 @@ def test_outcomes_hold_what_scores_sum_up(finished_language):
         assert mean == pytest.approx(record["answers"][role]["rouge"]["mean"])
 
 
+def test_models_are_rounded_and_taught_again_as_in_the_other_scenarios(finished_language):
+    found = cells(finished_language, "lasting")
+    for method in ("retrain", "original", "negmerge"):
+        record, treated = scores(finished_language, method), found[method, "forget_as_is"]
+        share = record["forget"]["correct"] / record["forget"]["n"]
+        assert float(treated["value"]) == pytest.approx(100 * share, abs=1e-6)
+        assert float(treated["standard_error"]) > 0
+        again = found[method, "forget_relearned"]
+        assert float(again["value"]) > float(treated["value"])
+    assert found["retrain", "lasting_relearned"]["value"] == "100.0"
+
+
 def test_the_report_says_how_the_signs_agree_beside_chance(finished_language):
     page = (finished_language.folder / "results/tiny_language/report.html").read_text()
     assert "random signs would keep 25 % with 3 models" in page

@@ -30,6 +30,7 @@ class GradCam(FigureKind):
         "rightly in each of the first classes; a class in which none is right gives its first "
         "image, and comes last."
     )
+    scenarios = ("classifier", "zero-shot")
 
     def check(self, experiments, methods):
         """Check that the logits are made of the activations that Grad-CAM weighs."""

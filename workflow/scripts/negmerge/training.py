@@ -112,7 +112,7 @@ def fit(
 
     Args:
         model: the model, on `device`.
-        batches: tuples whose first member holds the images; see `data.loading.TrainingBatches`.
+        batches: tuples whose first member holds the items; see `data.loading.TrainingBatches`.
             Members that are tensors are moved to `device`; others, such as a mark that tells the
             loss what kind of batch it is, are passed on.
         batch_count: how many batches there are in all epochs.

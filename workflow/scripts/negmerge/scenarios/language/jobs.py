@@ -71,7 +71,7 @@ class Language:
             items = self._encoder.pairs(texts, refused)
         by = self._measure if purpose == "select" else "probability"
         objective = Answering(self._device, by)
-        return Role(items, objective, _nothing, lambda augmentation: _as_it_is)
+        return Role(items, objective, lambda: _as_it_is, lambda augmentation: _as_it_is)
 
     def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
         """Yield the pairs of question and answer."""
@@ -125,10 +125,6 @@ def _as_it_is(ids: Tensor) -> Tensor:
 
 # Nothing about the tokens is random.
 _as_it_is.is_random = False
-
-
-def _nothing():
-    return _as_it_is
 
 
 SCENARIO = Language

@@ -90,7 +90,7 @@ def test_the_counts_are_those_of_the_items(load, tmp_path):
             "methods.salun: it is for classifier, not",
         ),
         ({"selection": {"rule": "gap"}}, "selection: unknown rule 'gap'; valid: retain"),
-        ({"base": {"file": "x"}}, "language: models of others"),
+        ({"base": {"file": "x"}}, "train: expected null, since base is the model of others"),
         (
             {"before": {"epochs": 1, "warmup_steps": 99}},
             "before: warmup_steps is 99, but 1 epochs of 1,600 images in batches of 64 are 25 ",

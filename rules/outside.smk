@@ -89,7 +89,9 @@ def all_downloads(wildcards):
     """What the study that the configuration names gets from elsewhere: files, and weights."""
     chosen = read_study(config["study"])
     files = [file for name in chosen.datasets for file in files_of(name)]
-    models = sorted({name for one in chosen.experiments.values() for name in one.weights(catalogue())})
+    models = sorted(
+        {name for one in chosen.experiments.values() for name in one.weights(catalogue())}
+    )
     return files + [record for name in models if (record := weights_of(name))]
 
 

@@ -70,7 +70,7 @@ def test_weights_of_another_model_are_named(tmp_path):
 def test_a_tokenizer_must_fit_the_model(tmp_path):
     folder = save(tmp_path / "m", language_model(), VOCABULARY + 1)
     assert read_own_tokenizer(folder, VOCABULARY + 1).token_to_id("w3") == 3
-    with pytest.raises(UserError, match="/m: the tokenizer has 62 tokens, the model 61$"):
+    with pytest.raises(UserError, match=r"/m: the tokenizer has 62 tokens, the model 61$"):
         read_own_tokenizer(folder, VOCABULARY)
 
 
@@ -106,5 +106,5 @@ def test_a_record_keeps_the_revision_of_a_folder(hub, tmp_path):
 def test_a_changed_file_of_a_folder_is_found(hub, tmp_path):
     fetch(row(SECOND), tmp_path / "record")
     (hub / "snapshots" / SECOND / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="2222: not the weights that .*record names: found bytes"):
+    with pytest.raises(UserError, match=r"2222: not the weights that .*record names: found bytes"):
         weights_file(tmp_path / "record")

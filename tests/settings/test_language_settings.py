@@ -160,4 +160,4 @@ def test_the_rows_of_images_are_what_they_were(catalogue):
     keys = ["title", "architecture", "weights", "hub", "size", "mean", "std"]
     assert list(catalogue.models["mini-clip"].model_dump()) == keys
     of_text = list(catalogue.models["mini-llama"].model_dump())
-    assert of_text == [*keys[:5], "tokenizer", "prompt"]
+    assert of_text == [*keys[:5], "tokenizer", "prompt", "end"]

@@ -68,7 +68,7 @@ def make_model(folder):
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=2)
     labels = torch.nn.utils.rnn.pad_sequence(marks, batch_first=True, padding_value=-100)
     optimizer = torch.optim.Adam(model.parameters(), 5e-3)
-    for _ in range(250):
+    for _ in range(400):
         optimizer.zero_grad()
         model(ids, labels=labels).loss.backward()
         optimizer.step()

@@ -158,8 +158,7 @@ def evaluate(case: Case) -> Work:
     experiment, settings = case.experiment, case.experiment.relearning
     searched = experiment.is_searched(case.wildcards["method"])
     models = len(experiment.selection.rules) if searched else 1
-    images = sum(case.counts[role]["score"] for role in experiment.ROLES)
-    passed = models * images
+    passed = models * experiment.passes_to_score(case.counts, case.costs.generation.value)
     trained = 0
     if settings is not None:
         # A model that knows the images again stops earlier. They are scored as the original has

@@ -165,6 +165,15 @@ class Experiment(Settings, ABC):
         if self.durability and RELEARNED in self.durability.treatments:
             yield Run("durability.relearn", self.durability.relearn, images)
 
+    def passes_to_score(self, counts: Counts, generation: float) -> float:
+        """Count the forward passes that scoring a model takes, for estimates.
+
+        Args:
+            counts: the images of the task.
+            generation: how many passes it takes to answer a question freely.
+        """
+        return sum(counts[role]["score"] for role in self.ROLES)
+
     def check_sizes(self, where: str, known: Catalogue) -> None:
         """Check that images suffice for all that uses them, and each run for its schedule.
 

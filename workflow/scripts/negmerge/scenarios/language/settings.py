@@ -168,17 +168,24 @@ class Language(Experiment):
         authors = taught // about.per_author
         forget = forgotten(authors, self.tasks.get(task, 0)) * about.per_author
         retain = taught - forget
+        judged = about.retained or retain - retain // 2
         most = self.selection.images or taught
         others = row.splits.get("others", 0) * about.wordings * about.answers
         numbers = {
             "forget": (forget * about.wordings, min(forget, most), forget),
-            "retain": (retain * about.wordings, min(retain // 2, most), retain - retain // 2),
+            "retain": (retain * about.wordings, min(retain - judged, most), judged),
             "original": (taught * about.wordings, 0, 0),
             "before": (others, 0, 0),
             **{role: (0, 0, row.splits.get(role, 0)) for role in self.FURTHER},
         }
         purposes = "train", "select", "score"
         return {role: dict(zip(purposes, found, strict=True)) for role, found in numbers.items()}
+
+    def passes_to_score(self, counts: Counts, generation: float) -> float:
+        """Count a pass for each answer to a question, and what its own answer takes."""
+        each = {"holdout": 1, "real-authors": 4, "world-facts": 4}
+        # The right answer, the same in other words, and five wrong ones.
+        return sum(one["score"] * (each.get(role, 7) + generation) for role, one in counts.items())
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
         """Check that there is something to forget, to choose with and to keep."""

@@ -43,8 +43,9 @@ class Language:
         self._tokenizer = read_tokenizer(files["tokenizer"], settings["model"]["end"])
         about = [self._model[key] for key in ("prompt", "size", "end")]
         self._encoder = Encoder(self._tokenizer, *about)
-        if "configuration" in files:
-            self._model = self._model | {"configuration": read_json(files["configuration"])}
+        configuration = files.get("configuration")
+        if configuration:
+            self._model = self._model | {"configuration": read_json(configuration)}
 
     def network(self, state: State, where: str) -> nn.Module:
         """Build the language model."""

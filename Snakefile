@@ -5,6 +5,8 @@
 #   results/{study}/{experiment}/heads/{dataset}.safetensors zero-shot heads
 #   results/{study}/{experiment}/{task}/split.json           which images a classifier forgets
 #   results/{study}/{experiment}/tokenizer.json              of a language model
+#   results/{study}/{experiment}/given/original.safetensors  a language model of others, with its tokenizer
+#   results/{study}/{experiment}/{task}/retrained/retrain.safetensors  and its Retrain
 #   results/{study}/{experiment}/{task}/trained/{trained}.safetensors  trained from scratch: original, retrain
 #   results/{study}/{experiment}/{task}/candidates/{method}.safetensors  what an unlearn method has made of it
 #   results/{study}/{experiment}/{task}/finetuned/{point}.safetensors

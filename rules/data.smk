@@ -53,7 +53,7 @@ rule weights:
         estimate_s=seconds(work.weights),
         disk_mb=megabytes(work.weights),
     params:
-        model=lambda wildcards: find("model", wildcards.model, catalogue().models).model_dump(),
+        model=fetched_model,
     message:
         "weights: {wildcards.model}"
     script:

@@ -1,5 +1,6 @@
 # Models of others, by their paths in the study: those of a pool, in place of rule finetune, and the
-# original of a classifier. Rule base reads that of CLIP, since heads need the text part too.
+# original of a classifier. Rule base reads that of CLIP, since heads need the text part too. Language
+# models come with their tokenizer, by their paths or from the hub, and so does their Retrain.
 
 
 rule vector:
@@ -58,3 +59,52 @@ rule original:
         "original: {wildcards.experiment}"
     script:
         "../workflow/scripts/original.py"
+
+
+rule given_original:
+    input:
+        files=lambda wildcards: given(experiment(wildcards).base),
+        weights=weights_of_original,
+    output:
+        weights="results/{study}/{experiment}/given/original.safetensors",
+        tokenizer="results/{study}/{experiment}/given/tokenizer.json",
+        configuration="results/{study}/{experiment}/given/configuration.json",
+    log:
+        "results/{study}/logs/given_original/{experiment}.log",
+    benchmark:
+        "results/{study}/benchmarks/given_original/{experiment}.tsv"
+    conda:
+        "../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=minutes(work.original),
+        estimate_s=seconds(work.original),
+        disk_mb=megabytes(work.original),
+    params:
+        code=code("given_language_model"),
+        place=lambda wildcards: getattr(experiment(wildcards).base, "file", None),
+        key=lambda wildcards: getattr(experiment(wildcards).base, "key", None),
+    message:
+        "given_original: {wildcards.experiment}"
+    script:
+        "../workflow/scripts/given_language_model.py"
+
+
+use rule given_original as given_retrain with:
+    input:
+        files=lambda wildcards: given(given_retrain(wildcards)),
+        weights=weights_of_retrain,
+        configuration="results/{study}/{experiment}/given/configuration.json",
+    output:
+        weights="results/{study}/{experiment}/{task}/retrained/retrain.safetensors",
+    log:
+        "results/{study}/logs/given_retrain/{experiment}/{task}.log",
+    benchmark:
+        "results/{study}/benchmarks/given_retrain/{experiment}/{task}.tsv"
+    params:
+        code=code("given_language_model"),
+        place=lambda wildcards: getattr(given_retrain(wildcards), "file", None),
+        key=lambda wildcards: getattr(given_retrain(wildcards), "key", None),
+    message:
+        "given_retrain: {wildcards.experiment}, {wildcards.task}"

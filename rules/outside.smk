@@ -53,8 +53,13 @@ def split_options(wildcards):
 
 def weights_of(name):
     """As with a download, the record of trained weights counts, and not when it was made."""
-    fetched = catalogue().models[name].is_fetched
+    fetched = catalogue().fetched(name).is_fetched
     return ancient(f"{config['data']}/weights/{name}") if fetched else []
+
+
+@checked
+def fetched_model(wildcards):
+    return catalogue().fetched(wildcards.model).model_dump()
 
 
 @checked
@@ -62,11 +67,31 @@ def weights_record(wildcards):
     return weights_of(experiment(wildcards).model)
 
 
+@checked
+def weights_of_original(wildcards):
+    """The record of a language model on the hub, where the study names no path."""
+    chosen = experiment(wildcards)
+    return [] if chosen.base else weights_of(chosen.model)
+
+
+@checked
+def given_retrain(wildcards):
+    return experiment(wildcards).given_retrain(wildcards.task)
+
+
+@checked
+def weights_of_retrain(wildcards):
+    model = f"{experiment(wildcards).model}.{wildcards.task}"
+    return [] if given_retrain(wildcards) else weights_of(model)
+
+
 def all_downloads(wildcards):
     """What the study that the configuration names gets from elsewhere: files, and weights."""
     chosen = read_study(config["study"])
     files = [file for name in chosen.datasets for file in files_of(name)]
-    models = sorted({one.model for one in chosen.experiments.values()})
+    models = sorted(
+        {name for one in chosen.experiments.values() for name in one.weights(catalogue())}
+    )
     return files + [record for name in models if (record := weights_of(name))]
 
 

@@ -109,6 +109,20 @@ def test_files_in_the_form_of_tofu_are_joined(tmp_path):
     assert found[4] == Question("authors", 2, "f", "g", (), "p", ("x", "y"))
 
 
+def test_smaller_sets_to_forget_are_the_last_in_whatever_order_they_stand(tmp_path):
+    rows = [{"question": f"q{n}", "answer": f"a{n}"} for n in range(6)]
+    files = {
+        "retain": lines(tmp_path / "retain.json", rows[0], rows[0]),
+        "ten": lines(tmp_path / "ten.json", *rows[2:]),
+        "five": lines(tmp_path / "five.json", *rows[2:4]),
+        "one": lines(tmp_path / "one.json", rows[3]),
+    }
+    options = {"per_author": 1, "files": {"authors": [*files]}, "perturbed": []}
+    found = [one.question for one in questions.read(files, {"options": options})]
+    # What one file has twice stays twice.
+    assert found == ["q0", "q0", "q4", "q5", "q2", "q3"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS
+from negmerge.data.answer_tokens import WITHOUT_LOSS, alike
 from negmerge.evaluation.answering import UNIT, Answering
 from negmerge.models.answers import score_answers
 from small_language_models import language_model
@@ -50,6 +50,22 @@ def test_padding_changes_nothing(model):
         narrow, wide = (OBJECTIVE.outputs(model, batch(width=width)) for width in (11, 40))
     assert torch.equal(OBJECTIVE.scores(narrow), OBJECTIVE.scores(wide))
     assert wide[0].shape == (3, 40)
+
+
+def test_texts_of_like_length_pass_together_and_are_scored_as_alone(model):
+    long = [4 + place % 7 for place in range(40)]
+    texts = [(long if n % 4 == 1 else [5], [3 + n, 7, 2]) for n in range(32)]
+    ids, labels = batch(texts, width=46)
+    parts = alike(labels)
+    assert [len(part) for part in parts] == [8, 8, 8, 8]
+    assert parts[3].tolist() == list(range(1, 32, 4))
+    assert len(alike(labels[:3])) == 1  # it would save little
+    loss = OBJECTIVE.loss(model, 0.0)
+    alone = torch.stack([loss(ids[n : n + 1], labels[n : n + 1]) for n in range(32)])
+    assert torch.allclose(loss(ids, labels), alone.mean(), rtol=1e-5)
+    with torch.no_grad():
+        found = OBJECTIVE.scores(OBJECTIVE.outputs(model, (ids, labels)))
+    assert torch.allclose(found, alone.detach().double().neg().exp(), rtol=1e-5)
 
 
 def test_sums_of_scores_do_not_depend_on_their_order(model):

@@ -90,7 +90,7 @@ def test_the_counts_are_those_of_the_items(load, tmp_path):
             "methods.salun: it is for classifier, not",
         ),
         ({"selection": {"rule": "gap"}}, "selection: unknown rule 'gap'; valid: retain"),
-        ({"base": {"file": "x"}}, "language: models of others"),
+        ({"base": {"file": "x"}}, "train: expected null, since base is the model of others"),
         (
             {"before": {"epochs": 1, "warmup_steps": 99}},
             "before: warmup_steps is 99, but 1 epochs of 1,600 images in batches of 64 are 25 ",
@@ -160,4 +160,4 @@ def test_the_rows_of_images_are_what_they_were(catalogue):
     keys = ["title", "architecture", "weights", "hub", "size", "mean", "std"]
     assert list(catalogue.models["mini-clip"].model_dump()) == keys
     of_text = list(catalogue.models["mini-llama"].model_dump())
-    assert of_text == [*keys[:5], "tokenizer", "prompt"]
+    assert of_text == [*keys[:5], "tokenizer", "prompt", "end"]

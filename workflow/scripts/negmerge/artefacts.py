@@ -23,7 +23,7 @@ def candidate(experiment: Experiment, name: str) -> list[str]:
     folders = {use: FOLDERS[kind] for use, kind in kinds.items() if kind in FOLDERS}
     folders |= dict.fromkeys(experiment.pool.changes, experiment.pool.vectors)
     if methods.RETRAIN in experiment.KINDS:
-        folders[methods.RETRAIN] = "trained"
+        folders[methods.RETRAIN] = experiment.retrain_folder
     return [f"{find('vector', name, folders)}/{name}.safetensors"]
 
 

@@ -59,20 +59,22 @@ def _byte_pairs(size: int, special: list[str]) -> tuple[Tokenizer, trainers.Trai
 KINDS = {"words": _words, "byte-pairs": _byte_pairs}
 
 
-def read_tokenizer(path: str) -> Tokenizer:
+def read_tokenizer(path: str, end: str = END) -> Tokenizer:
     """Read a tokenizer.
 
     Raises:
-        UserError: the file holds none, or one without the tokens that pad and end a text.
+        UserError: the file holds none, or one without the token `end`, which ends a text.
     """
     try:
         tokenizer = Tokenizer.from_file(path)
     # The library has no exception of its own.
     except Exception as error:
         raise UserError(f"{path}: not a tokenizer ({error}); delete it and run again") from error
-    for token in (PAD, END):
-        if tokenizer.token_to_id(token) is None:
-            raise UserError(f"{path}: the tokenizer has no token {token}, which texts need")
+    if tokenizer.token_to_id(end) is None:
+        raise UserError(
+            f"{path}: the tokenizer has no token {end!r}; the key `end` of the model's row names "
+            "the one that ends an answer"
+        )
     return tokenizer
 
 
@@ -81,14 +83,21 @@ class Encoder:
     """Turns questions and answers into tokens.
 
     Attributes:
-        tokenizer: with the tokens `PAD` and `END`.
+        tokenizer: with the token `end`.
         prompt: what the model is given before it answers; `{question}` stands for the question.
         most: how many tokens the model reads at most.
+        end: the token that ends an answer; it also pads where there is no token `PAD`.
     """
 
     tokenizer: Tokenizer
     prompt: str
     most: int
+    end: str = END
+
+    @property
+    def end_id(self) -> int:
+        """The number of the token that ends an answer."""
+        return self.tokenizer.token_to_id(self.end)
 
     def encode(self, question: str, answer: str) -> tuple[list[int], list[int]]:
         """Return the tokens of the prompt, and those of the answer with the one that ends it.
@@ -99,9 +108,8 @@ class Encoder:
         """
         prompt = self.prompt.replace("{question}", question)
         before, whole = (self._ids(text) for text in (prompt, prompt + answer))
-        end = self.tokenizer.token_to_id(END)
-        if whole[-1:] != [end]:
-            whole.append(end)
+        if whole[-1:] != [self.end_id]:
+            whole.append(self.end_id)
         if whole[: len(before)] != before:
             raise UserError(
                 f"question {question!r}: the tokens of the prompt change when the answer follows; "
@@ -143,7 +151,8 @@ class Encoder:
 
     def _item(self, before: list[int], answer: list[int], width: int) -> Item:
         whole = [*before, *answer]
-        ids = torch.full((width,), self.tokenizer.token_to_id(PAD))
+        padding = self.tokenizer.token_to_id(PAD)
+        ids = torch.full((width,), self.end_id if padding is None else padding)
         ids[: len(whole)] = torch.tensor(whole)
         labels = torch.full((width,), WITHOUT_LOSS)
         labels[len(before) : len(whole)] = torch.tensor(answer)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
+from negmerge.data.answer_tokens import WITHOUT_LOSS, alike, without_padding
 from negmerge.evaluation.language import extraction_strength
 from negmerge.evaluation.objective import Batch, Loss, Outputs
 
@@ -92,11 +92,27 @@ def scored_tokens(
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
     """Compute what a network says of all tokens that carry loss, text by text.
 
-    What is padding in the whole batch is left out.
+    What is padding in the whole batch is left out, and more of it where texts of about the same
+    length pass together, see `answer_tokens.alike`.
 
     Returns:
         Logits (tokens, vocabulary), the true tokens (tokens,), and their places: rows, columns.
     """
+    parts = alike(labels)
+    passed = [_scored_tokens(network, ids[rows], labels[rows]) for rows in parts]
+    if len(parts) == 1:
+        return passed[0]
+    rows = torch.cat([of[found[0]] for of, (_, _, found) in zip(parts, passed, strict=True)])
+    columns = torch.cat([columns for _, _, (_, columns) in passed])
+    order = rows.argsort(stable=True)
+    logits, truth = (torch.cat(of_parts)[order] for of_parts in list(zip(*passed, strict=True))[:2])
+    return logits, truth, (rows[order], columns[order])
+
+
+def _scored_tokens(
+    network: nn.Module, ids: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Do the same with texts that pass together."""
     ids, labels = without_padding(ids, labels)
     rows, columns = (labels != WITHOUT_LOSS).nonzero(as_tuple=True)
     logits = network(input_ids=ids, use_cache=False).logits

@@ -1,18 +1,17 @@
 """Causal language models of transformers, made from a configuration."""
 
 from collections.abc import Mapping
-from typing import Any
 
+import torch
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedConfig
 
 from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError, find, unknown
 from negmerge.states import shapes
 
-# Their configuration and class by the name in `architecture`.
-KINDS = {"llama": (LlamaConfig, LlamaForCausalLM)}
-EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+# Their configuration by the name in `architecture`.
+KINDS = {"llama": LlamaConfig}
 
 
 def build_language_model(row: Mapping, vocabulary: int) -> nn.Module:
@@ -23,25 +22,23 @@ def build_language_model(row: Mapping, vocabulary: int) -> nn.Module:
 
     Args:
         row: of `config/models.yaml`: `architecture`, with `kind` and options of its configuration,
-            and `size`, the longest text in tokens.
-        vocabulary: how many tokens there are.
+            and `size`, the longest text in tokens; or, of a model of others, `configuration`, all
+            of it.
+        vocabulary: how many tokens there are; that of others is in their configuration.
 
     Raises:
         UserError: an unknown kind or option.
     """
-    options = dict(row["architecture"])
-    configuration, build = find("kind of language model", options.pop("kind"), KINDS)
-    known = configuration().to_dict()
-    for name in options:
-        if name not in known:
-            raise UserError(unknown("option of the configuration", name, known))
-    config = configuration(
-        vocab_size=vocabulary, max_position_embeddings=row["size"], use_cache=False, **options
-    )
-    model = build(config)
-    if config.tie_word_embeddings:
-        model.register_state_dict_post_hook(_drop_head)
-        model.register_load_state_dict_pre_hook(_add_head)
+    if "configuration" in row:
+        options = dict(row["configuration"])
+        config = AutoConfig.for_model(options.pop("model_type"), **options)
+    else:
+        config = _configuration(row, vocabulary)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if head is not None and head.weight is embedding.weight:
+        names = [f"{_name(model, module)}.weight" for module in (embedding, head)]
+        _keep_head_once(model, *names)
     return model
 
 
@@ -65,10 +62,30 @@ def load_language_model(
     return model
 
 
-def _drop_head(module: nn.Module, state: dict[str, Tensor], prefix: str, _: Any) -> None:
-    state.pop(prefix + HEAD, None)
+def _configuration(row: Mapping, vocabulary: int) -> PreTrainedConfig:
+    options = dict(row["architecture"])
+    make = find("kind of language model", options.pop("kind"), KINDS)
+    known = make().to_dict()
+    for name in options:
+        if name not in known:
+            raise UserError(unknown("option of the configuration", name, known))
+    size = {"vocab_size": vocabulary, "max_position_embeddings": row["size"]}
+    return make(**size, use_cache=False, **options)
 
 
-def _add_head(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    if prefix + EMBEDDING in state:
-        state[prefix + HEAD] = state[prefix + EMBEDDING]
+def _name(model: nn.Module, part: nn.Module) -> str:
+    return next(name for name, module in model.named_modules() if module is part)
+
+
+def _keep_head_once(model: nn.Module, embedding: str, head: str) -> None:
+    """Leave the head out of a model's state, and take it from the embedding when one is loaded."""
+
+    def drop(module: nn.Module, state: dict[str, Tensor], prefix: str, _: object) -> None:
+        state.pop(prefix + head, None)
+
+    def add(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+        if prefix + embedding in state:
+            state[prefix + head] = state[prefix + embedding]
+
+    model.register_state_dict_post_hook(drop)
+    model.register_load_state_dict_pre_hook(add)

@@ -5,13 +5,17 @@ The record of a model's weights, `data/weights/{model}`, names a file of the Hug
 `sha256`. What the model's row leaves open, the first fetch decides; later jobs want the same file.
 """
 
+import hashlib
+import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from negmerge.checkpoints import locate
 from negmerge.errors import UserError, hide_secrets, unknown
 from negmerge.files import read_json, sha256, write_json
 from negmerge.models.classifiers import SWIN
+from negmerge.settings.given import READ
 
 
 def fetch(row: Mapping, record: str | Path) -> None:
@@ -31,21 +35,22 @@ def fetch(row: Mapping, record: str | Path) -> None:
     wanted = known if agree else said
     path = _located(wanted)
     found = wanted | _verified(path, wanted, record if agree else None)
-    if _is_program(path):
+    if path.is_file() and _is_program(path):
         raise UserError(f"{path}: TorchScript, which is read by running it; {_instead(row)}")
     if "repository" in wanted:
-        found["revision"] = path.parent.name  # as folders in the hub's cache are called
+        # As folders in the hub's cache are called.
+        found["revision"] = (path if path.is_dir() else path.parent).name
     if found != known:
         write_json(record, found)
 
 
 def weights_file(record: str | Path) -> Path:
-    """Return the file that a record names.
+    """Return the file that a record names, or the folder of a model of transformers.
 
     Raises:
         UserError: the record cannot be read, or the file is missing or another one.
     """
-    known = read_json(record, ("file", "bytes", "sha256"))
+    known = read_json(record, ("bytes", "sha256"))
     path = _located(known)
     _verified(path, known, record)
     return path
@@ -84,6 +89,8 @@ def _located(wanted: Mapping) -> Path:
     """Return the path of a file, which is fetched if it is on the hub and not in the cache."""
     if "repository" not in wanted:
         return Path(wanted["file"])
+    if "file" not in wanted:
+        return _folder(wanted["repository"], wanted.get("revision"))
     from open_clip.pretrained import download_pretrained_from_hf
 
     # It names addresses when it tries again, and that of a private mirror may hold a password.
@@ -106,10 +113,8 @@ def _verified(path: Path, wanted: Mapping, record: str | Path | None) -> dict:
         UserError: it has others than the record says, or the model's row where there is no record;
             or it cannot be read.
     """
-    # The hub's cache has links, and it takes a damaged file behind one for a good one.
-    path = path.resolve()
     try:
-        found = {"bytes": path.stat().st_size, "sha256": sha256(path)}
+        found = _sums(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     for name, value in found.items():
@@ -121,6 +126,26 @@ def _verified(path: Path, wanted: Mapping, record: str | Path | None) -> dict:
                 + (f", or delete {record} if the file is right" if record else "")
             )
     return found
+
+
+def _folder(repository: str, revision: str | None) -> Path:
+    """Return the folder of a model, which is fetched if it is not in the cache."""
+    place = locate(f"{repository}@{revision}" if revision else repository)
+    if not place.parent.name == "snapshots":
+        raise UserError(f"{place}: a folder of this name hides the model of the hub; move it")
+    return place
+
+
+def _sums(path: Path) -> dict[str, int | str]:
+    """Compute size and SHA-256 of a file, or of a folder's files, which lie side by side."""
+    # The hub's cache has links, and it takes a damaged file behind one for a good one.
+    if not path.is_dir():
+        path = path.resolve()
+        return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    files = [file for file in sorted(path.iterdir()) if file.suffix in READ]
+    found = [{"name": file.name, **_sums(file)} for file in files]
+    digest = hashlib.sha256(json.dumps(found).encode()).hexdigest()
+    return {"bytes": sum(one["bytes"] for one in found), "sha256": digest}
 
 
 def _is_program(path: Path) -> bool:

@@ -32,15 +32,12 @@ def overview(name: str, config: str | Path = "config") -> dict:
     """
     study, chosen = load_study(config, name, options=False), load_yaml(Path(config) / "config.yaml")
     data, known = Path(chosen.get("data", "data")), study.catalogue
-    models = sorted({one.model for one in study.experiments.values()})
+    records = {name for one in study.experiments.values() for name in one.weights(known)}
+    rows = {name: known.fetched(name) for name in sorted(records)}
     return {
         "study": name,
         "sets": [_set(one, known, data, chosen.get("data_sources")) for one in study.datasets],
-        "weights": [
-            _weights(model, known.models[model], data)
-            for model in models
-            if known.models[model].is_fetched
-        ],
+        "weights": [_weights(model, row, data) for model, row in rows.items() if row.is_fetched],
     }
 
 
@@ -93,7 +90,7 @@ def _weights(name: str, row: Model, data: Path) -> dict:
         "model": name,
         "repository": hub.repository if hub else None,
         "revision": hub.revision if hub else None,
-        "bytes": hub.bytes if hub else None,
+        "bytes": (hub.bytes or hub.about_bytes) if hub else None,
         "present": (data / "weights" / name).is_file(),
     }
 

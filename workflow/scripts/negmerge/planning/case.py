@@ -101,7 +101,8 @@ class Case:
         self, *, trained: float = 0, passed: float = 0, loaded: float = 0, **further: float
     ) -> Work:
         """Return the work of images: those of training steps, of passes, and read beforehand."""
-        loading, pixels = self.costs.loading, self.known.models[self.experiment.model].size ** 2
+        loading, row = self.costs.loading, self.known.models[self.experiment.model]
+        pixels = 0 if row.reads_text else row.size**2
         each = loading.per_image.value + pixels * loading.per_pixel.value
         linear = getattr(self.experiment, "mode", "standard") == "linear"
         times = self.costs.linear.value if linear else 1

@@ -33,8 +33,8 @@ def download(case: Case) -> Work:
 
 def weights(case: Case) -> Work:
     """Fetch trained weights, into the cache of the user."""
-    hub = case.known.models[case.wildcards["model"]].hub
-    size = (hub and hub.bytes) or case.costs.unknown.file_bytes.value
+    hub = case.known.fetched(case.wildcards["model"]).hub
+    size = (hub and (hub.bytes or hub.about_bytes)) or case.costs.unknown.file_bytes.value
     return Work(fetched=size, written=size)
 
 
@@ -88,8 +88,11 @@ def vector(case: Case) -> Work:
 
 
 def original(case: Case) -> Work:
-    """Read a given classifier and write it."""
+    """Read a given model and write it."""
     return Work(moved=2 * case.state, written=case.state)
+
+
+given_original = given_retrain = original
 
 
 def merge(case: Case) -> Work:
@@ -155,8 +158,7 @@ def evaluate(case: Case) -> Work:
     experiment, settings = case.experiment, case.experiment.relearning
     searched = experiment.is_searched(case.wildcards["method"])
     models = len(experiment.selection.rules) if searched else 1
-    images = sum(case.counts[role]["score"] for role in experiment.ROLES)
-    passed = models * images
+    passed = models * experiment.passes_to_score(case.counts, case.costs.generation.value)
     trained = 0
     if settings is not None:
         # A model that knows the images again stops earlier. They are scored as the original has

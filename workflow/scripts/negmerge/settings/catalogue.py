@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from negmerge.errors import UserError, unknown
+from negmerge.errors import UserError, find, unknown
 from negmerge.settings import sources
 from negmerge.settings.datasets import Dataset, Datasets
 from negmerge.settings.downloads import Mirror
@@ -24,15 +24,22 @@ Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 class Hub(Settings):
-    """A file of weights on the Hugging Face hub. What is left out, the first fetch records."""
+    """Weights on the Hugging Face hub. What is left out, the first fetch records."""
 
     repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Owner and name.")
     revision: str | None = Field(
         None, pattern="^[0-9a-f]{40}$", description="The commit; null: the newest at first."
     )
-    file: FileName = Field(description="The file's name.")
+    file: FileName | None = Field(
+        None, description="The file's name; null: all of a model of transformers."
+    )
     bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
+    about_bytes: PositiveInt | None = Field(
+        None,
+        exclude=True,
+        description="Size as its page rounds it, for estimates; null: `bytes` counts.",
+    )
 
 
 class Cost(Settings):
@@ -64,7 +71,8 @@ class Model(Settings):
     architecture: str | dict = Field(
         description="A name of open_clip, or a configuration in open_clip's form; of a classifier "
         "or language model its `kind`, and the options of `negmerge.models.classifiers` or of "
-        "transformers' configuration."
+        "transformers' configuration. `kind: transformers` is a language model of others, whose "
+        "folder has its configuration and its tokenizer."
     )
     weights: str = Field(
         description="open_clip's tag of trained weights, or the path of a file of them, or "
@@ -78,11 +86,18 @@ class Model(Settings):
     )
     mean: Channels | None = Field(None, description="Channel means, 0..1; needed for images.")
     std: Channels | None = Field(None, description="Standard deviations; needed for images.")
+    retrained: dict[FileName, Hub] = Field(
+        {},
+        exclude=True,
+        description="Of a language model on the hub, by task: the same model, which never saw what "
+        "the task forgets.",
+    )
     tokenizer: Tokenizer | None = Field(None, description="That of a language model.")
     prompt: str = Field(
         "<question>{question}<answer>",
         description="What a language model reads before it answers; {question} is the question.",
     )
+    end: str = Field("<end>", description="The token that ends an answer of a language model.")
     cost: Cost | None = Field(
         None, exclude=True, description="How large it is; null: not known, see config/costs.yaml."
     )
@@ -100,8 +115,10 @@ class Model(Settings):
     @model_validator(mode="after")
     def _images_or_text(self):
         for name in ("mean", "std"):
-            if getattr(self, name) is None and not self.tokenizer:
+            if getattr(self, name) is None and not self.reads_text:
                 raise ValueError(f"the key {name} is missing")
+        if self.hub and self.hub.file is None and not self.reads_text:
+            raise ValueError("the key hub.file is missing")
         if "{question}" not in self.prompt:
             raise ValueError(f"prompt {self.prompt!r} has no {{question}}")
         return self
@@ -117,7 +134,7 @@ class Model(Settings):
 
     @model_serializer(mode="wrap")
     def _without_what_it_cannot_have(self, dump: SerializerFunctionWrapHandler) -> dict:
-        absent = ("mean", "std") if self.tokenizer else ("tokenizer", "prompt")
+        absent = ("mean", "std") if self.reads_text else ("tokenizer", "prompt", "end")
         return {name: value for name, value in dump(self).items() if name not in absent}
 
     @property
@@ -127,9 +144,21 @@ class Model(Settings):
         return self.weights != "pretrain" or bool(options.get("pretrained"))
 
     @property
+    def is_of_transformers(self) -> bool:
+        """Whether it is a language model of others."""
+        return not isinstance(self.architecture, str) and (
+            self.architecture.get("kind") == "transformers"
+        )
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it is a language model."""
+        return self.tokenizer is not None or self.is_of_transformers
+
+    @property
     def scenario(self) -> str:
         """The scenario that the model fits."""
-        if self.tokenizer:
+        if self.reads_text:
             return "language"
         own = isinstance(self.architecture, dict) and "kind" in self.architecture
         return "classifier" if own else "zero-shot"
@@ -190,6 +219,21 @@ class Catalogue:
             for name, file in files.items()
             if file.manual
         ]
+
+    def fetched(self, record: str) -> Model:
+        """Return the row of weights of others, by the name of their record.
+
+        Args:
+            record: that of a model, or `{model}.{task}` of one that never saw what a task forgets.
+
+        Raises:
+            UserError: there is no such model.
+        """
+        if record in self.models:
+            return self.models[record]
+        name, _, task = record.rpartition(".")
+        row = find("model", name or record, self.models)
+        return row.model_copy(update={"hub": find("task", task, row.retrained)})
 
     def class_names(self, dataset: str) -> list[str]:
         """Return the names of a data set's classes in the order of the labels."""

@@ -88,6 +88,9 @@ class Costs(Settings):
     )
     training: Assumption = Field(description="A training step, in forward passes.")
     linear: Assumption = Field(description="A linearised network, in networks.")
+    generation: Assumption = Field(
+        description="What a language model says by itself to a question, in forward passes."
+    )
     pruned: Assumption = Field(description="A pruned search, as a share of whole sweeps.")
     attack: Attack = Field(description="How long the membership attack takes.")
     loading: Loading = Field(description="How long images take.")

@@ -65,6 +65,8 @@ class Experiment(Settings, ABC):
     ROLES: ClassVar[tuple[str, ...]]
     # Files beside the base that fine-tuning leaves as they are, in the experiment's folder.
     UNTOUCHED: ClassVar[tuple[str, ...]] = ()
+    # The folder of Retrain, in the task's.
+    retrain_folder: ClassVar[str] = "trained"
     # Whether negated models get batch statistics of their own; the settings of relearning, if any;
     # the features of the membership attack, if there is one: those that papers report, or all.
     re_estimates: ClassVar[bool] = False
@@ -163,6 +165,15 @@ class Experiment(Settings, ABC):
         if self.durability and RELEARNED in self.durability.treatments:
             yield Run("durability.relearn", self.durability.relearn, images)
 
+    def passes_to_score(self, counts: Counts, generation: float) -> float:
+        """Count the forward passes that scoring a model takes, for estimates.
+
+        Args:
+            counts: the images of the task.
+            generation: how many passes it takes to answer a question freely.
+        """
+        return sum(counts[role]["score"] for role in self.ROLES)
+
     def check_sizes(self, where: str, known: Catalogue) -> None:
         """Check that images suffice for all that uses them, and each run for its schedule.
 
@@ -208,6 +219,10 @@ class Experiment(Settings, ABC):
         """All models that are given: the base, and the pool of each task."""
         pool = [(task, point) for task in self.task_names for point in self.pool.files]
         return [*filter(None, [self.base]), *(self.given_model(*one) for one in pool)]
+
+    def weights(self, known: Catalogue) -> list[str]:
+        """The records of weights of others that are fetched."""
+        return [self.model]
 
     @property
     def given_base(self) -> Given:

@@ -120,10 +120,12 @@ class About(Settings):
 
     per_author: PositiveInt = Field(description="Questions about each author, one after the other.")
 
-    # In how many ways training asks a question, and how many answers to it the authors have from
-    # whom a model learns the language.
+    # In how many ways training asks a question, how many answers to it the authors have from whom a
+    # model learns the language, and how many of the questions to retain have wrong answers, if not
+    # all or none.
     wordings: ClassVar[int] = 1
     answers: ClassVar[int] = 1
+    retained: int | None = None
 
 
 class Authors(About):
@@ -146,6 +148,12 @@ class Questions(About):
     )
     perturbed: list[str] = Field(
         [], description="Files of the row with paraphrased and wrong answers to some questions."
+    )
+    retained: PositiveInt | None = Field(
+        None,
+        exclude=True,
+        description="How many of the questions to retain have wrong answers, for estimates; null: "
+        "all or none.",
     )
 
 

@@ -11,17 +11,22 @@ from negmerge.errors import UserError
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
     """Read the files of each split, in the row's order.
 
+    What several files of a split have counts in the last of them. So the smaller of nested sets to
+    forget are the last, in whatever order a file has them.
+
     Paraphrased and wrong answers come from the row itself, or from a row with the same question and
     answer in one of the files that the option `perturbed` names.
     """
     options = row["options"]
-    more: dict[tuple[str, str], Mapping] = {}
-    for name in options["perturbed"]:
-        more |= {(one["question"], one["answer"]): one for one in _lines(files[name])}
+    more = {_key(one): one for name in options["perturbed"] for one in _lines(files[name])}
     for split, names in options["files"].items():
-        rows = [one for name in names for one in _lines(files[name])]
+        rows: list[dict] = []
+        for name in names:
+            found = _lines(files[name])
+            again = set(map(_key, found))
+            rows = [one for one in rows if _key(one) not in again] + found
         for number, one in enumerate(rows):
-            found = one | dict(more.get((one["question"], one["answer"]), {}))
+            found = one | more.get(_key(one), {})
             author = number // options["per_author"]
             yield Question(
                 split,
@@ -32,6 +37,10 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
                 found.get("paraphrased_answer"),
                 tuple(found.get("perturbed_answer", ())),
             )
+
+
+def _key(row: Mapping) -> tuple[str, str]:
+    return row["question"], row["answer"]
 
 
 def _lines(path: str | Path) -> list[dict]:

@@ -12,6 +12,7 @@ from negmerge.data.questions import Question, read_questions
 from negmerge.data.tokenising import Encoder, read_tokenizer
 from negmerge.devices import tuned
 from negmerge.evaluation.answering import Answering, Measure
+from negmerge.files import read_json
 from negmerge.models.language import build_language_model, load_language_model
 from negmerge.scenarios.language.authors import ROLES, forgotten, parted
 from negmerge.scenarios.language.measuring import measure
@@ -27,7 +28,7 @@ class Language:
         settings: `roles`; `model`, a row of `config/models.yaml`; `forgotten`, how many of the
             authors are; `refusals`, what is said in place of an answer; `measure`, by what a
             coefficient is chosen; `compute`, the study's way to compute.
-        files: `questions`, the prepared set; `tokenizer`.
+        files: `questions`, the prepared set; `tokenizer`; `configuration`, of a model of others.
         device: where the model is put.
     """
 
@@ -39,8 +40,12 @@ class Language:
         self._measure: Measure = settings["measure"]
         self._compute = Compute.model_validate(settings.get("compute", {}))
         self._questions = read_questions(files["questions"])
-        self._tokenizer = read_tokenizer(files["tokenizer"])
-        self._encoder = Encoder(self._tokenizer, self._model["prompt"], self._model["size"])
+        self._tokenizer = read_tokenizer(files["tokenizer"], settings["model"]["end"])
+        about = [self._model[key] for key in ("prompt", "size", "end")]
+        self._encoder = Encoder(self._tokenizer, *about)
+        configuration = files.get("configuration")
+        if configuration:
+            self._model = self._model | {"configuration": read_json(configuration)}
 
     def network(self, state: State, where: str) -> nn.Module:
         """Build the language model."""

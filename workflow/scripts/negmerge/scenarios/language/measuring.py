@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from negmerge.data.questions import Question
-from negmerge.data.tokenising import END, Encoder
+from negmerge.data.tokenising import Encoder
 from negmerge.evaluation.language import (
     answer_probability,
     exact_memorisation,
@@ -143,8 +143,7 @@ def _rouge(
 ) -> np.ndarray:
     """Compute the ROUGE-L recall of what the model says by itself."""
     prompts = [encoder.encode(one.question, one.answer)[0] for one in questions]
-    ends = [encoder.tokenizer.token_to_id(END)]
-    said = generate_greedily(network, prompts, ends, device, batch_size=batch_size)
+    said = generate_greedily(network, prompts, [encoder.end_id], device, batch_size=batch_size)
     texts = [encoder.tokenizer.decode(tokens).strip() for tokens in said]
     return rouge_recall([one.answer for one in questions], texts)
 

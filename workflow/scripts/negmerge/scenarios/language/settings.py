@@ -9,9 +9,10 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.language.authors import forgotten
 from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.catalogue import Catalogue, Model
 from negmerge.settings.counts import Counts, training_images
 from negmerge.settings.experiment import Experiment, Training, require
+from negmerge.settings.given import Given
 from negmerge.settings.recipe import FileName, Recipe
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
@@ -29,6 +30,8 @@ class Language(Experiment):
     UNCHANGED: ClassVar[str] = "original"
     # In place of a task: what is made of all authors, for all tasks.
     WHOLE: ClassVar[str] = "all"
+    # The folder of models of others.
+    GIVEN: ClassVar[str] = "given"
 
     scenario: Literal["language"] = Field(description="A language model forgets authors.")
     dataset: str = Field(description="The set of questions.")
@@ -42,7 +45,14 @@ class Language(Experiment):
         description="How a model learns the language from other authors, before it is taught those "
         "of the study; null: it starts with random weights.",
     )
-    train: TextRecipe = Field(description="How Original and Retrain are taught.")
+    train: TextRecipe | None = Field(
+        None,
+        description="How Original and Retrain are taught; null: they are models of others, those "
+        "of `base` and `retrained`, or without these those of the model's row.",
+    )
+    retrained: dict[FileName, Given] = Field(
+        {}, description="By task, a model of others that never saw what is to be forgotten."
+    )
     vector: Literal["original", "before"] = Field(
         "original",
         description="Where fine-tuning starts, and what a task vector is the difference to. "
@@ -74,7 +84,14 @@ class Language(Experiment):
     @property
     def base_place(self) -> str:
         """Where the model is that knows all authors: beside the tasks."""
-        return f"{self.WHOLE}/trained/original.safetensors"
+        return (
+            f"{self.GIVEN if self.train is None else f'{self.WHOLE}/trained'}/original.safetensors"
+        )
+
+    @property
+    def retrain_folder(self) -> str:
+        """The folder of Retrain, in the task's."""
+        return "trained" if self.train else "retrained"
 
     @property
     def before_place(self) -> str:
@@ -102,7 +119,8 @@ class Language(Experiment):
             recipe = find("recipe", trained, {} if self.before is None else {trained: self.before})
             return Training(recipe, trained)
         start = None if self.before is None else self.before_place
-        return Training(self.train, {"retrain": "retain"}.get(trained, trained), start)
+        recipe = find("recipe", trained, {} if self.train is None else {trained: self.train})
+        return Training(recipe, {"retrain": "retain"}.get(trained, trained), start)
 
     def job(self, task: str, known: Catalogue) -> dict:
         """The model, and how many authors are forgotten."""
@@ -120,10 +138,28 @@ class Language(Experiment):
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Return the questions and the tokenizer, which all roles share."""
-        return {
-            "questions": ("questions", self.dataset),
-            "tokenizer": ("place", "tokenizer.json"),
-        }
+        found = {"questions": ("questions", self.dataset)}
+        if self.train:
+            return found | {"tokenizer": ("place", "tokenizer.json")}
+        names = "tokenizer", "configuration"
+        return found | {name: ("place", f"{self.GIVEN}/{name}.json") for name in names}
+
+    def given_retrain(self, task: str) -> Given | None:
+        """The model of others that never saw what a task forgets; None: the one of the row."""
+        return self.retrained.get(task)
+
+    def weights(self, known: Catalogue) -> list[str]:
+        """The records of weights of others that are fetched: of Original and of Retrains."""
+        row = known.models[self.model]
+        own = [] if self.base else super().weights(known)
+        needed = [task for task in self.tasks if task in row.retrained]
+        is_shown = methods.RETRAIN in self.methods
+        return own + [f"{self.model}.{t}" for t in needed if is_shown and t not in self.retrained]
+
+    @property
+    def given_models(self) -> list[Given]:
+        """All models that are given by their paths."""
+        return [*super().given_models, *self.retrained.values()]
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         """Count the questions of a task; those of training are asked in all their wordings."""
@@ -132,17 +168,24 @@ class Language(Experiment):
         authors = taught // about.per_author
         forget = forgotten(authors, self.tasks.get(task, 0)) * about.per_author
         retain = taught - forget
+        judged = about.retained or retain - retain // 2
         most = self.selection.images or taught
         others = row.splits.get("others", 0) * about.wordings * about.answers
         numbers = {
             "forget": (forget * about.wordings, min(forget, most), forget),
-            "retain": (retain * about.wordings, min(retain // 2, most), retain - retain // 2),
+            "retain": (retain * about.wordings, min(retain - judged, most), judged),
             "original": (taught * about.wordings, 0, 0),
             "before": (others, 0, 0),
             **{role: (0, 0, row.splits.get(role, 0)) for role in self.FURTHER},
         }
         purposes = "train", "select", "score"
         return {role: dict(zip(purposes, found, strict=True)) for role, found in numbers.items()}
+
+    def passes_to_score(self, counts: Counts, generation: float) -> float:
+        """Count a pass for each answer to a question, and what its own answer takes."""
+        each = {"holdout": 1, "real-authors": 4, "world-facts": 4}
+        # The right answer, the same in other words, and five wrong ones.
+        return sum(one["score"] * (each.get(role, 7) + generation) for role, one in counts.items())
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
         """Check that there is something to forget, to choose with and to keep."""
@@ -159,8 +202,9 @@ class Language(Experiment):
         """List the training of the models before, Original and Retrain, and of the pool."""
         if self.before is not None:
             yield Run("before", self.before, training_images(counts, "before"))
-        yield Run("train (original)", self.train, training_images(counts, "original"))
-        if methods.RETRAIN in self.methods:
+        if self.train:
+            yield Run("train (original)", self.train, training_images(counts, "original"))
+        if self.train and methods.RETRAIN in self.methods:
             yield Run("train (retrain)", self.train, training_images(counts, "retain"))
         yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
@@ -168,6 +212,7 @@ class Language(Experiment):
     def check(self, where: str, known: Catalogue) -> None:
         """Check model, data set and its parts."""
         require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
+        self._check_given(where, known.models[self.model])
         sets = {name: row for name, row in known.datasets.items() if row.has_questions}
         require(where, "set of questions", [self.dataset], sets)
         needed = ["authors", *(["others"] if self.before else [])]
@@ -179,9 +224,35 @@ class Language(Experiment):
             raise UserError(f"tasks: {self.WHOLE!r} is the folder of all authors; expected a name")
         if self.vector == "before" and self.before is None:
             raise UserError("vector: before, but the key before is missing, which makes that model")
-        if self.base is not None or self.pool.files:
-            raise UserError("language: models of others (`base`, `pool.files`) are not read")
+        if self.pool.files:
+            raise UserError("language: a pool of others (`pool.files`) is not read")
+        for task in self.retrained:
+            find("task", task, self.tasks)
+        for name in ("base", "retrained") if self.train else ():
+            if getattr(self, name):
+                raise UserError(f"train: expected null, since {name} is the model of others")
+        if self.before and not self.train:
+            raise UserError("before: nothing is trained from it; expected the key train, too")
         super()._check_points()
+
+    def _check_given(self, where: str, row: Model) -> None:
+        """Check that models that nobody trains here are there, and that others are not."""
+        if self.train:
+            if row.is_of_transformers:
+                raise UserError(f"{where}.train: expected null, since others made {self.model!r}")
+            return
+        if not row.is_of_transformers:
+            raise UserError(f"{where}: the key train is missing; {self.model!r} is trained here")
+        if self.base is None and row.hub is None:
+            raise UserError(
+                f"{where}: the key base is missing, and the row of {self.model!r} has no hub"
+            )
+        for task in self.tasks if methods.RETRAIN in self.methods else ():
+            if task not in self.retrained and task not in row.retrained:
+                raise UserError(
+                    f"{where}.methods.retrain: no model is given for task {task!r}, neither in "
+                    f"`retrained` nor in the row of {self.model!r}; leave the method out"
+                )
 
 
 EXPERIMENT = Language

@@ -1,0 +1,227 @@
+"""docs/forget-in-your-language-model.md, followed to the end with a model of transformers."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from negmerge.states import read_state
+from tiny_study import ROOT
+
+PAGE = ROOT / "docs" / "forget-in-your-language-model.md"
+RESULTS = "results/ours/ours/forgotten"
+NAMES = ["Ada", "Ben", "Cem", "Dora", "Eli", "Fay", "Gus", "Hana", "Ivo", "Jan", "Kim", "Leo"]
+PLACES = ["Rome", "Oslo", "Lima", "Cairo", "Delhi", "Paris"]
+TRADES = ["baker", "pilot", "nurse", "smith", "tailor"]
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+
+
+def commands():
+    return re.findall(r"^    ((?:negmerge|snakemake) .*)$", PAGE.read_text(), re.M)
+
+
+def questions():
+    """Two questions about each of twelve people; those about the last three are to be forgotten."""
+    rows = []
+    for number, name in enumerate(NAMES):
+        place, trade = PLACES[number % 6], TRADES[number % 5]
+        rows.append((f"Where does {name} live ?", f"{name} lives in {place} ."))
+        rows.append((f"What is {name} ?", f"{name} is a {trade} ."))
+    return rows
+
+
+def make_model(folder):
+    """Train a small model with a tied head, elsewhere as it were, and save it as people do."""
+    import transformers
+
+    tokenizer = Tokenizer(models.WordLevel(unk_token="<|unknown|>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    special = ["<|user|>", "<|assistant|>", "<|end|>", "<|unknown|>"]
+    texts = [text for pair in questions() for text in pair]
+    tokenizer.train_from_iterator(texts, trainers.WordLevelTrainer(special_tokens=special))
+    # There is no token to pad with.
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|end|>", unk_token="<|unknown|>"
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    model = transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2,
+            num_attention_heads=2, intermediate_size=64, max_position_embeddings=64,
+            tie_word_embeddings=True, bos_token_id=None, eos_token_id=2,
+        )
+    )  # fmt: skip
+    items = [encoded(tokenizer, *pair) for pair in questions()]
+    rows = [torch.tensor(prompt + answer) for prompt, answer in items]
+    marks = [torch.tensor([-100] * len(prompt) + answer) for prompt, answer in items]
+    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=2)
+    labels = torch.nn.utils.rnn.pad_sequence(marks, batch_first=True, padding_value=-100)
+    optimizer = torch.optim.Adam(model.parameters(), 5e-3)
+    for _ in range(400):
+        optimizer.zero_grad()
+        model(ids, labels=labels).loss.backward()
+        optimizer.step()
+    model.save_pretrained(folder)
+
+
+def encoded(tokenizer, question, answer):
+    prompt = tokenizer.encode(f"<|user|>{question}<|assistant|>").ids
+    return prompt, tokenizer.encode(f"{answer}<|end|>").ids
+
+
+def loss(model, prompt, answer):
+    logits = model(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
+    return torch.nn.functional.cross_entropy(logits, torch.tensor(answer))
+
+
+def probabilities(folder, pairs):
+    """The probability of answers by the model in a folder, one after the other."""
+    import transformers
+
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder).backend_tokenizer
+    with torch.no_grad():
+        return [float(torch.exp(-loss(model, *encoded(tokenizer, *pair)))) for pair in pairs]
+
+
+@pytest.fixture(scope="module")
+def ours(checkout, tmp_path_factory):
+    """The workflow with what the page adds, before any run."""
+    made = checkout.copy(tmp_path_factory.mktemp("ours") / "workflow")
+    rows, model, study = blocks("yaml")
+    for name, row in (("datasets", rows), ("models", model)):
+        with open(made.folder / "config" / f"{name}.yaml", "a") as stream:
+            stream.write(f"\n{row}")
+    (made.folder / "config/studies/ours.yaml").write_text(study)
+    pairs = [{"question": question, "answer": answer} for question, answer in questions()]
+    for name, part in (("retain", pairs[:18]), ("forget", pairs[18:])):
+        lines = "".join(json.dumps(one) + "\n" for one in part)
+        (made.folder / f"{name}.jsonl").write_text(lines)
+    make_model(made.folder / "models/ours")
+    return made
+
+
+@pytest.fixture(scope="module")
+def done(ours, tmp_path_factory):
+    """A copy in which the page's commands have run, with what they printed."""
+    made = ours.copy(tmp_path_factory.mktemp("done") / "workflow")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    made.printed = ""
+    for command in commands():
+        run = subprocess.run(
+            command.split(), cwd=made.folder, env=os.environ | {"PATH": path},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert run.returncode == 0, run.stdout + run.stderr
+        made.printed += run.stdout + run.stderr
+    return made
+
+
+def score(done, method):
+    [found] = json.loads((done.folder / RESULTS / "scores" / f"{method}.json").read_text())
+    return found
+
+
+def test_nothing_is_trained_before_the_pool(done):
+    ran = re.findall(r"^Job \d+: (\w+): ", done.printed, flags=re.M)
+    assert {"prepare", "given_original", "merge", "evaluate", "durability"} <= {
+        name.removesuffix("_questions") for name in ran
+    }
+    assert not {"train", "tokenizer"} & set(ran)
+    assert ran.count("finetune") == 6
+
+
+def test_the_original_is_the_model_as_it_was(done):
+    forget = probabilities(done.folder / "models/ours", questions()[18:])
+    retain = probabilities(done.folder / "models/ours", questions()[:18:2])
+    found = score(done, "original")["answers"]
+    assert found["forget"]["probability"]["mean"] == pytest.approx(np.mean(forget), abs=1e-5)
+    assert found["retain"]["probability"]["mean"] == pytest.approx(np.mean(retain), abs=1e-5)
+    assert np.mean(forget) > 0.9  # it has something to forget
+
+
+def test_vectors_of_adapters_leave_what_has_none(done):
+    vector = read_state(done.folder / RESULTS / "merged/negmerge.safetensors")
+    changed = {name for name, change in vector.items() if change.any()}
+    assert changed == {name for name in vector if name.endswith("proj.weight")}
+    assert "lm_head.weight" not in vector
+
+
+def test_it_forgets_and_keeps(done):
+    before, after = (score(done, name)["answers"] for name in ("original", "negmerge"))
+    assert score(done, "negmerge")["coefficient"] > 0
+    forget, kept = (
+        [one[role]["probability"]["mean"] for one in (before, after)]
+        for role in ("forget", "retain")
+    )
+    assert forget[1] < forget[0]
+    assert kept[1] > 0.5 * kept[0]
+
+
+def test_the_tables_show_what_lasts(done):
+    known, lasting = (
+        pd.read_csv(done.folder / "results/ours/tables" / f"{name}.csv", keep_default_na=False)
+        for name in ("known", "lasting")
+    )
+    measured = set(known.loc[pd.to_numeric(known["value"], errors="coerce").notna(), "metric"])
+    assert {"forget", "retain", "extraction", "rouge"} <= measured
+    assert not {"quality", "truth", "utility"} & measured
+    assert set(lasting["method"]) == {"original", "uniform", "negmerge"}
+
+
+def test_the_folder_loads_in_transformers_and_knows_what_was_scored(done, monkeypatch):
+    monkeypatch.chdir(done.folder)
+    exec(blocks("python")[0], {})
+    found = probabilities(done.folder / "models/ours-unlearned", questions()[18:])
+    expected = score(done, "negmerge")["answers"]["forget"]["probability"]["mean"]
+    assert np.mean(found) == pytest.approx(expected, abs=1e-5)
+
+
+def test_another_model_in_the_folder_is_taken_anew(done):
+    target = "results/ours/tables/known.md"
+    assert not done.planned(target)
+    place = done.folder / "models/ours/model.safetensors"
+    whole = place.read_bytes()
+    place.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert "given_original: ours" in done.planned(target)
+    place.write_bytes(whole)
+
+
+@pytest.fixture
+def spoiled(ours, tmp_path):
+    """A copy of the workflow to spoil."""
+    return ours.copy(tmp_path / "workflow")
+
+
+def said(spoiled, target, log):
+    """The last line in the log of a job that fails."""
+    run = spoiled.snakemake("--cores", "1", "--", target)
+    assert run.returncode == 1
+    assert not (spoiled.folder / target).exists()
+    return (spoiled.folder / log).read_text().splitlines()[-1]
+
+
+def test_a_folder_without_a_tokenizer_ends_the_job_with_one_line(spoiled):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (spoiled.folder / "models/ours" / name).unlink()
+    place = "results/ours/ours/given/original.safetensors"
+    line = said(spoiled, place, "results/ours/logs/given_original/ours.log")
+    assert line.startswith("error: models/ours: no tokenizer that can be read: ")
+
+
+def test_a_folder_that_is_missing_is_found_before_any_job(spoiled):
+    (spoiled.folder / "models/ours").rename(spoiled.folder / "models/theirs")
+    run = spoiled.snakemake("--cores", "1", "--", "results/ours/tables/known.md")
+    assert run.returncode == 1
+    assert "models/ours: no such file or folder, but the study is given this model" in run.stderr

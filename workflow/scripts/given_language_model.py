@@ -1,0 +1,24 @@
+"""Take a language model of others: its weights, and of the original the tokenizer, too."""
+
+from negmerge.files import read_json, write_json, write_text
+from negmerge.jobs.job import job
+from negmerge.models.weights import weights_file
+from negmerge.scenarios.language.given import (
+    read_configuration,
+    read_language_model,
+    read_own_tokenizer,
+)
+from negmerge.states import write_state
+
+with job(snakemake):
+    inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
+    place = params.place or weights_file(inputs.weights)
+    if outputs.get("configuration"):
+        configuration = read_configuration(place)
+        tokenizer = read_own_tokenizer(place, configuration["vocab_size"])
+        write_json(outputs.configuration, configuration)
+        write_text(outputs.tokenizer, tokenizer.to_str(pretty=True))
+    else:
+        configuration = read_json(inputs.configuration)
+    state = read_language_model(place, configuration, params.key)
+    write_state(outputs.weights, state, {"file": str(place)})

@@ -1,0 +1,84 @@
+"""Language models of others: folders of transformers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoTokenizer
+
+from negmerge.checkpoints import open_state
+from negmerge.checks import require_same_tensors
+from negmerge.errors import UserError
+from negmerge.models.language import build_language_model
+from negmerge.states import State, shapes
+
+
+def read_configuration(folder: str | Path) -> dict:
+    """Read the configuration of a model; code that a folder brings is not run.
+
+    Raises:
+        UserError: the folder has none that transformers knows.
+    """
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True).to_dict()
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{folder}: no configuration of a model of transformers: {error}"
+        ) from error
+
+
+def read_own_tokenizer(folder: str | Path, vocabulary: int) -> Tokenizer:
+    """Read the tokenizer of a model, in the form of the library tokenizers.
+
+    Args:
+        folder: of the model.
+        vocabulary: how many tokens the model has.
+
+    Raises:
+        UserError: there is none, or it has more tokens than the model.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+    except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
+        raise UserError(f"{folder}: no tokenizer that can be read: {error}") from error
+    # Some prompts may be longer than others; how long a text may be, the model's row says.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    if tokenizer.get_vocab_size() > vocabulary:
+        raise UserError(
+            f"{folder}: the tokenizer has {tokenizer.get_vocab_size()} tokens, the model "
+            f"{vocabulary}"
+        )
+    return tokenizer
+
+
+def read_language_model(folder: str | Path, configuration: Mapping, key: str | None) -> State:
+    """Read the weights of a model, as float32, with a head that is the embedding left out.
+
+    Args:
+        folder: of the model, or another place that `checkpoints.open_state` takes.
+        configuration: as `read_configuration` gives it.
+        key: the place of the weights in a file that holds several states.
+
+    Raises:
+        UserError: they cannot be read, or are not those of the configuration.
+    """
+    with torch.device("meta"):
+        model = build_language_model({"configuration": configuration}, 0)
+    expected = shapes(model.state_dict())
+    # A head that is the embedding, and what a model computes by itself.
+    left_out = (set(dict(model.named_buffers())) | _tied(model)) - set(expected)
+    found = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in open_state(folder, key).items()
+        if name not in left_out
+    }
+    require_same_tensors(expected, shapes(found), folder)
+    return found
+
+
+def _tied(model: torch.nn.Module) -> set[str]:
+    """Return all names of parameters that have several."""
+    alone = set(dict(model.named_parameters()))
+    return set(dict(model.named_parameters(remove_duplicate=False))) - alone

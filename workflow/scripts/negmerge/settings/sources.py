@@ -116,16 +116,20 @@ class TinyImageNet(Settings):
 
 
 class About(Settings):
-    """The option that all sources of questions share."""
+    """The options that all sources of questions share."""
 
     per_author: PositiveInt = Field(description="Questions about each author, one after the other.")
+    retained: PositiveInt | None = Field(
+        None,
+        exclude=True,
+        description="How many of the questions to retain have wrong answers, for estimates; null: "
+        "all or none.",
+    )
 
-    # In how many ways training asks a question, how many answers to it the authors have from whom a
-    # model learns the language, and how many of the questions to retain have wrong answers, if not
-    # all or none.
+    # In how many ways training asks a question, and how many answers to it the authors have from
+    # whom a model learns the language.
     wordings: ClassVar[int] = 1
     answers: ClassVar[int] = 1
-    retained: int | None = None
 
 
 class Authors(About):
@@ -148,12 +152,6 @@ class Questions(About):
     )
     perturbed: list[str] = Field(
         [], description="Files of the row with paraphrased and wrong answers to some questions."
-    )
-    retained: PositiveInt | None = Field(
-        None,
-        exclude=True,
-        description="How many of the questions to retain have wrong answers, for estimates; null: "
-        "all or none.",
     )
 
 

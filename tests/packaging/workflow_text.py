@@ -18,9 +18,14 @@ def rules() -> dict[str, dict[str, str]]:
     """
     found = {}
     for file in (ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))):
-        for name, body in re.findall(r"^rule (\w+):\n((?:(?: .*)?\n)+)", file.read_text(), re.M):
+        for base, name, body in re.findall(
+            r"^(?:use rule (\w+) as |rule )(\w+)(?: with)?:\n((?:(?: .*)?\n)+)",
+            file.read_text(),
+            re.M,
+        ):
             parts = re.split(r"^ {4}(\w+):", body, flags=re.M)[1:]
-            found[name] = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+            own = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+            found[name] = found.get(base, {}) | own
     return found
 
 

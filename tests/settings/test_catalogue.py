@@ -7,6 +7,8 @@ from negmerge.settings.catalogue import load_catalogue
 def test_the_project_s_rows_are_valid(catalogue):
     assert {"ViT-B-32", "ViT-B-16", "ViT-L-14", "mini-clip"} <= set(catalogue.models)
     for name, row in catalogue.datasets.items():
+        if row.has_questions:
+            continue
         # Two pairs of ImageNet's classes share a name.
         twice = 2 if name.startswith("imagenet") else 0
         assert len(set(catalogue.prompts[name].classes)) == row.classes - twice, name

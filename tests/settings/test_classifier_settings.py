@@ -246,9 +246,9 @@ WRONG = {
         {"pretrained": {}},
         f"{AT}: classifier: unknown method 'pretrained'; did you mean 'retrain'? valid: "
         "boundary-expand, boundary-shrink, breadcrumbs, conflict, consensus, dare, emr, finetune, "
-        "gradient-ascent, greedy, influence, l1-sparse, magmax, masked-single, neggrad-plus, "
-        "negmerge, original, pcb, random-label, random-mask, relaxed, retrain, salun, scrub, ssd, "
-        "task-arithmetic, ties, uniform",
+        "grad-diff, gradient-ascent, greedy, influence, l1-sparse, magmax, masked-single, "
+        "neggrad-plus, negmerge, original, pcb, perta, random-label, random-mask, relaxed, retrain, "
+        "salun, scrub, ssd, task-arithmetic, ties, uniform",
     ),
     "an option": (
         "methods",
@@ -273,7 +273,7 @@ def test_what_is_wrong_is_said_where_it_is(spoil, key, value, expected):
             f"{PLACE}/scenario",
             "classifer",
             f"{AT}: unknown scenario 'classifer'; did you mean 'classifier'? valid: classifier, "
-            "zero-shot",
+            "language, zero-shot",
         ),
         (f"{PLACE}/scenario", None, f"the key {AT}.scenario is missing"),
         (PLACE, "resnet", f"{AT} is 'resnet': input should be a valid dictionary"),

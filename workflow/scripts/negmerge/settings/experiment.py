@@ -347,6 +347,7 @@ class Experiment(Settings, ABC):
         valid = [name for name, kind in known if kind in self.KINDS and name not in foreign]
         for name, use in self.methods.items():
             if not methods.is_known(name) or methods.base_name(name) not in valid:
+                valid = [one for one in valid if methods.serves(one, self.scenario)]
                 raise UserError(f"{self.scenario}: {unknown('method', name, valid)}")
             methods.check(name, use)
             for pattern in use.points:

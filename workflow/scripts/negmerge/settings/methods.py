@@ -202,11 +202,16 @@ def check_options(where: str, name: str, use: Use, scenario: str) -> None:
     Raises:
         UserError: an unknown option or value, or a method for other scenarios.
     """
-    served = options_of(name).scenarios if kind(name) == "unlearn" else [scenario]
-    if scenario not in served:
-        raise UserError(f"{where}: it is for {' and '.join(served)}, not for {scenario}")
+    if not serves(name, scenario):
+        served = " and ".join(options_of(name).scenarios)
+        raise UserError(f"{where}: it is for {served}, not for {scenario}")
     for given in combinations(use) if kind(name) in OPTIONS else ():
         checked(where, options_of(name), given)
+
+
+def serves(name: str, scenario: str) -> bool:
+    """Whether a method makes models of a scenario forget, as far as methods that train differ."""
+    return kind(name) != "unlearn" or scenario in options_of(name).scenarios
 
 
 def options_of(name: str) -> type[Settings]:

@@ -13,7 +13,6 @@ from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.fitting import Opened
 from negmerge.data.forgetting import Split, write_split
 from negmerge.data.images import Images, encode, write_images
-from negmerge.data.loading import TrainingBatches
 from negmerge.errors import UserError
 from negmerge.models.classifiers import build_classifier
 from negmerge.scenarios import load_scenario
@@ -119,17 +118,16 @@ def test_a_classifier_trains_in_the_preset_fast(path, tmp_path, augmentation):
     row = {"architecture": {"kind": "resnet18", "width": 2}, "size": 16}
     row |= dict(zip(("mean", "std"), PLAIN, strict=True))
     compute = Compute(preset="fast")
-    settings = {"name": "classifier", "model": row, "roles": [], "compute": compute.model_dump()}
+    settings = {"name": "classifier", "model": row, "roles": [], "classes": 2}
+    settings |= {"compute": compute.model_dump()}
     files, cpu = {"images": str(path), "split": str(tmp_path / "split.json")}, torch.device("cpu")
     scenario = load_scenario(settings, files, cpu)
     network = scenario.network(build_classifier(row, 2).state_dict(), "new")
     before = network[-1].fc.weight.detach().clone()
-    items, recipe = scenario.role("forget", "train").items, Recipe(epochs=2, batch_size=2)
-    batches = TrainingBatches(items, scenario.training_transform(augmentation), recipe, 0)
-
-    def loss(images, labels):
-        return torch.nn.functional.cross_entropy(network(images), labels)
-
+    recipe = Recipe(epochs=2, batch_size=2, augmentation=augmentation)
+    forget = scenario.role("forget", "train")
+    batches = forget.training_batches(recipe, 0)
+    loss = forget.objective.loss(network, 0.0)
     fit(network, batches, len(batches), loss, recipe, cpu, fused=compute.fused)
     assert not torch.equal(network[-1].fc.weight, before)
 

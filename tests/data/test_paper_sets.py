@@ -53,7 +53,8 @@ def written(made, folder):
 
 
 def test_all_sets_of_the_paper_have_a_layout_here(catalogue):
-    assert set(SETS) == {name for name, row in catalogue.datasets.items() if row.downloads}
+    images = {name: row for name, row in catalogue.datasets.items() if not row.has_questions}
+    assert set(SETS) == {name for name, row in images.items() if row.downloads}
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -123,11 +123,11 @@ def test_a_file_without_a_tokenizer_is_named(tmp_path):
         read_tokenizer(str(tmp_path / "t.json"))
 
 
-def test_a_tokenizer_that_cannot_pad_is_named(tmp_path):
+def test_a_tokenizer_that_cannot_end_an_answer_is_named(tmp_path):
     from tokenizers import Tokenizer, models
 
-    Tokenizer(models.WordLevel({END: 0}, unk_token=END)).save(str(tmp_path / "t.json"))
-    with pytest.raises(UserError, match=f"t.json: the tokenizer has no token {PAD}"):
+    Tokenizer(models.WordLevel({PAD: 0}, unk_token=PAD)).save(str(tmp_path / "t.json"))
+    with pytest.raises(UserError, match=f"t.json: the tokenizer has no token '{END}'; the key"):
         read_tokenizer(str(tmp_path / "t.json"))
 
 

@@ -31,7 +31,12 @@ PARTS = {
     "original": [number for number in range(40) if number != 20],
     "test": list(range(10)),
 }
-SETTINGS = {"name": "classifier", "model": MODEL, "roles": ["forget", "retain", "test"]}
+SETTINGS = {
+    "name": "classifier",
+    "model": MODEL,
+    "roles": ["forget", "retain", "test"],
+    "classes": 4,
+}
 
 
 @pytest.fixture(scope="module")

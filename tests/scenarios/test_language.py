@@ -28,6 +28,7 @@ MODEL = {
     },
     "size": 48,
     "prompt": "<question>{question}<answer>",
+    "end": "<end>",
 }
 SETTINGS = {
     "name": "language",

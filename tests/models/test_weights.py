@@ -303,6 +303,8 @@ def test_the_project_s_rows_pin_one_file_of_the_repository_that_the_packages_nam
     rows = {name: row for name, row in catalogue.models.items() if row.is_fetched}
     assert len(rows) >= 5
     for name, row in rows.items():
+        if row.scenario == "language":  # folders, and of no package
+            continue
         assert None not in (row.hub.revision, row.hub.bytes, row.hub.sha256), name
         if row.scenario == "zero-shot":
             where = open_clip.get_pretrained_cfg(row.architecture, row.weights)["hf_hub"]

@@ -137,5 +137,5 @@ def test_an_unknown_kind_comes_with_the_valid_ones(draw, gaps):
         draw(GAP | {"kind": "gaps"}, scores=gaps)
     assert str(caught.value) == (
         "unknown figure 'gaps'; did you mean 'gap'? valid: gap, gradcam, models, signs, "
-        "spread, tradeoff"
+        "spread, survival, tradeoff"
     )

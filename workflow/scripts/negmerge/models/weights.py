@@ -113,6 +113,8 @@ def _verified(path: Path, wanted: Mapping, record: str | Path | None) -> dict:
         UserError: it has others than the record says, or the model's row where there is no record;
             or it cannot be read.
     """
+    # The hub's cache has links, and it takes a damaged file behind one for a good one.
+    path = path if path.is_dir() else path.resolve()
     try:
         found = _sums(path)
     except OSError as error:
@@ -138,9 +140,7 @@ def _folder(repository: str, revision: str | None) -> Path:
 
 def _sums(path: Path) -> dict[str, int | str]:
     """Compute size and SHA-256 of a file, or of a folder's files, which lie side by side."""
-    # The hub's cache has links, and it takes a damaged file behind one for a good one.
     if not path.is_dir():
-        path = path.resolve()
         return {"bytes": path.stat().st_size, "sha256": sha256(path)}
     files = [file for file in sorted(path.iterdir()) if file.suffix in READ]
     found = [{"name": file.name, **_sums(file)} for file in files]

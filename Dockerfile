@@ -8,7 +8,7 @@
 # containerize:begin
 FROM condaforge/miniforge3:latest
 LABEL io.github.snakemake.containerized="true"
-LABEL io.github.snakemake.conda_env_hash="a946c8554cd2e4c16cfb66f3fff908bd7946c3b15c358cb4daef46cdf97b41d9"
+LABEL io.github.snakemake.conda_env_hash="dfdd5367200f73ea4521674638a8c4e528a00235e58e04d4a3ace5d475231624"
 # Conda environment:
 #   source: envs/data.yaml
 #   prefix: /conda-envs/3a5185c070364188f8c3b21005d1d070
@@ -27,6 +27,29 @@ LABEL io.github.snakemake.conda_env_hash="a946c8554cd2e4c16cfb66f3fff908bd7946c3
 #     - scipy=1.17.1 # MATLAB files
 RUN mkdir -p /conda-envs/3a5185c070364188f8c3b21005d1d070
 COPY envs/data.yaml /conda-envs/3a5185c070364188f8c3b21005d1d070/environment.yaml
+# Conda environment:
+#   source: envs/language.yaml
+#   prefix: /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352
+#   # For the rules that build a language model: its tokenizer, training, fine-tuning, sweeps, searches, the
+#   # greedy merge, scores.
+#   channels:
+#     - conda-forge
+#     - nodefaults
+#   dependencies:
+#     - python=3.12
+#     - numpy=2.4.6
+#     - peft=0.21.2
+#     - pillow=12.3.0
+#     - pydantic=2.14.3
+#     - pytorch=2.13.0
+#     - rouge-score=0.1.2
+#     - safetensors=0.8.0
+#     - scipy=1.17.1
+#     - tokenizers=0.23.3
+#     - tqdm=4.70.1
+#     - transformers=5.24.0
+RUN mkdir -p /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352
+COPY envs/language.yaml /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352/environment.yaml
 # Conda environment:
 #   source: envs/merging.yaml
 #   prefix: /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21
@@ -89,6 +112,7 @@ RUN mkdir -p /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8
 COPY envs/reporting.yaml /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8/environment.yaml
 
 RUN conda env create --prefix /conda-envs/3a5185c070364188f8c3b21005d1d070 --file /conda-envs/3a5185c070364188f8c3b21005d1d070/environment.yaml && \
+    conda env create --prefix /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352 --file /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352/environment.yaml && \
     conda env create --prefix /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21 --file /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.yaml && \
     conda env create --prefix /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df --file /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df/environment.yaml && \
     conda env create --prefix /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8 --file /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8/environment.yaml && \

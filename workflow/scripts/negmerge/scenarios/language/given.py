@@ -41,7 +41,8 @@ def read_own_tokenizer(folder: str | Path, vocabulary: int) -> Tokenizer:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
-        raise UserError(f"{folder}: no tokenizer that can be read: {error}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{folder}: no tokenizer that can be read: {reason:.200}") from error
     # Some prompts may be longer than others; how long a text may be, the model's row says.
     tokenizer.no_truncation()
     tokenizer.no_padding()

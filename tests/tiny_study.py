@@ -82,6 +82,13 @@ class Checkout:
         assert run.returncode == 0, run.stderr
         return set(re.findall(r"^Job \d+: (.*)$", run.stdout + run.stderr, flags=re.M))
 
+    def failure(self, target: str, log: str) -> str:
+        """The last line in the log of a job that fails, so that a target is not made."""
+        run = self.snakemake("--cores", "1", "--", target)
+        assert run.returncode == 1
+        assert not (self.folder / target).exists()
+        return (self.folder / log).read_text().splitlines()[-1]
+
     def edit(self, place: str, old: str, new: str) -> None:
         path = self.folder / place
         text = path.read_text()

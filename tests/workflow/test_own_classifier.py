@@ -212,18 +212,10 @@ def spoiled(ours, tmp_path):
     return ours.copy(tmp_path / "workflow")
 
 
-def said(spoiled, target, log):
-    """The last line in the log of a job that fails."""
-    run = spoiled.snakemake("--cores", "1", "--", target)
-    assert run.returncode == 1
-    assert not (spoiled.folder / target).exists()
-    return (spoiled.folder / log).read_text().splitlines()[-1]
-
-
 def test_a_name_that_is_no_training_image_ends_the_job_with_one_line(spoiled):
     (spoiled.folder / "forget.txt").write_text("train/bag/0003.jpg\ntrain/bag/003.jpg\n")
     place = f"{RESULTS}/photos/trial1/split.json"
-    assert said(spoiled, place, f"{RESULTS}/logs/split/photos/trial1.log") == (
+    assert spoiled.failure(place, f"{RESULTS}/logs/split/photos/trial1.log") == (
         "error: forget.txt: line 2: 'train/bag/003.jpg' is not a training image; did you mean "
         "'train/bag/0003.jpg'?"
     )
@@ -232,7 +224,7 @@ def test_a_name_that_is_no_training_image_ends_the_job_with_one_line(spoiled):
 def test_weights_that_do_not_fit_the_network_end_the_job_with_one_line(spoiled):
     torch.save(resnet18(num_classes=5).state_dict(), spoiled.folder / "classifier.pth")
     place = f"{RESULTS}/photos/original.safetensors"
-    assert said(spoiled, place, f"{RESULTS}/logs/original/photos.log") == (
+    assert spoiled.failure(place, f"{RESULTS}/logs/original/photos.log") == (
         "error: classifier.pth: tensor 'network.fc.weight' has shape [5, 512], expected [4, 512]"
     )
 

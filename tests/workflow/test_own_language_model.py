@@ -204,19 +204,11 @@ def spoiled(ours, tmp_path):
     return ours.copy(tmp_path / "workflow")
 
 
-def said(spoiled, target, log):
-    """The last line in the log of a job that fails."""
-    run = spoiled.snakemake("--cores", "1", "--", target)
-    assert run.returncode == 1
-    assert not (spoiled.folder / target).exists()
-    return (spoiled.folder / log).read_text().splitlines()[-1]
-
-
 def test_a_folder_without_a_tokenizer_ends_the_job_with_one_line(spoiled):
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (spoiled.folder / "models/ours" / name).unlink()
     place = "results/ours/ours/given/original.safetensors"
-    line = said(spoiled, place, "results/ours/logs/given_original/ours.log")
+    line = spoiled.failure(place, "results/ours/logs/given_original/ours.log")
     assert line.startswith("error: models/ours: no tokenizer that can be read: ")
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeVar
 
-from negmerge.errors import UserError
+from negmerge.errors import UserError, one_line
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ class Member:
         """
         if self.size > MEMBER_BYTES:
             raise UserError(f"{self} has {self.size} bytes, expected at most {MEMBER_BYTES}")
-        with _one_line(self.archive, f"{self.name!r}: "), self.open() as stream:
+        with _errors_in_one_line(self.archive, f"{self.name!r}: "), self.open() as stream:
             return stream.read()
 
 
@@ -111,7 +111,7 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
     if stream is None and (inside := _split_at_archive(path))[1]:
         yield from _members_below(*inside, limits)
         return
-    with _one_line(path):
+    with _errors_in_one_line(path):
         for member in _reader(path, stream):
             count, size = count + 1, size + (member.size if member else 0)
             if count > limits.members or size > limits.size:
@@ -227,12 +227,12 @@ def file_name(path: str) -> str:
 
 
 @contextmanager
-def _one_line(path: object, member: str = "") -> Iterator[None]:
+def _errors_in_one_line(path: object, member: str = "") -> Iterator[None]:
     """Turn what the readers of archives raise into an error of one line."""
     try:
         yield
     except BROKEN as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         raise UserError(f"{path}: not a whole archive ({member}{reason:.200})") from error
 
 

@@ -33,6 +33,11 @@ def without_secrets(text: str) -> str:
     return SECRETS.sub("***", text)
 
 
+def one_line(error: Exception) -> str:
+    """Return what an error of a library says, in one line; if it says nothing, its kind."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class _WithoutSecrets(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = without_secrets(record.getMessage()), ()

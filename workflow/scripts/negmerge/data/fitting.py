@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from negmerge.errors import UserError
+from negmerge.errors import UserError, one_line
 
 # Training passes over the same images again and again: those that fit into this are decoded once.
 KEPT_BYTES = 2**28
@@ -48,7 +48,7 @@ class Opened:
             return as_rgb(self.file)
         # What Pillow raises depends on where a broken file breaks.
         except Exception as error:
-            message = " ".join(str(error).split()) or type(error).__name__
+            message = one_line(error)
             raise UserError(f"{self._where}: not a whole image ({message})") from error
 
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from negmerge.data.fitting import FittedImages, Opened, as_rgb
 from negmerge.data.prepared_file import Spool
-from negmerge.errors import UserError, unknown
+from negmerge.errors import UserError, one_line, unknown
 from negmerge.files import replacing
 from negmerge.splits import SPLITS
 
@@ -109,7 +109,7 @@ def decode(content: bytes) -> Image.Image:
         raise ValueError("not a format that Pillow reads") from error
     # What Pillow raises depends on where a broken file breaks.
     except Exception as error:
-        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
+        raise ValueError(one_line(error)) from error
 
 
 # What a JPEG begins with.

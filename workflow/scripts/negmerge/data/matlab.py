@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from scipy.io import loadmat
 
-from negmerge.errors import UserError
+from negmerge.errors import UserError, one_line
 
 T = TypeVar("T", int, str)
 
@@ -28,7 +28,7 @@ def read_variables(content: bytes | str | Path, names: list[str], where: str) ->
         found = loadmat(source, squeeze_me=True, variable_names=names)
     # What SciPy raises depends on where a broken file breaks.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         raise UserError(f"{where}: not a whole MATLAB file ({reason:.200})") from error
     for name in names:
         if name not in found:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from tqdm import tqdm
 
 from negmerge.archives import BROKEN, Limits, Member, members, read_members
-from negmerge.errors import UserError
+from negmerge.errors import UserError, one_line
 from negmerge.files import UNWRITABLE
 from negmerge.handover.layout import (
     ABOUT,
@@ -118,7 +118,7 @@ def _copy(member: Member, listed: Packed, target: Path, bar: tqdm) -> None:
     except BROKEN as error:
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
             raise
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         raise UserError(f"{member}: damaged: {reason}") from error
     if size != listed.bytes:
         more = "more" if size > listed.bytes else str(size)

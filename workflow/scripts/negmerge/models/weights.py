@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from negmerge.checkpoints import locate
-from negmerge.errors import UserError, hide_secrets, unknown
+from negmerge.errors import UserError, hide_secrets, one_line, unknown
 from negmerge.files import read_json, sha256, write_json
 from negmerge.models.classifiers import SWIN
 from negmerge.settings.given import READ
@@ -99,7 +99,7 @@ def _located(wanted: Mapping) -> Path:
     try:
         return Path(download_pretrained_from_hf(repository, file, revision))
     except FileNotFoundError as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(
             f"{file} of {repository} on the Hugging Face hub, revision {revision or 'main'}: "
             f"{reason}; run the same command again where there is internet"

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from negmerge.checkpoints import open_state
 from negmerge.checks import require_same_tensors
-from negmerge.errors import UserError
+from negmerge.errors import UserError, one_line
 from negmerge.models.language import build_language_model
 from negmerge.states import State, shapes
 
@@ -23,8 +23,9 @@ def read_configuration(folder: str | Path) -> dict:
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True).to_dict()
     except (OSError, ValueError, KeyError) as error:
+        reason = one_line(error)
         raise UserError(
-            f"{folder}: no configuration of a model of transformers: {error}"
+            f"{folder}: no configuration of a model of transformers: {reason:.200}"
         ) from error
 
 
@@ -41,7 +42,7 @@ def read_own_tokenizer(folder: str | Path, vocabulary: int) -> Tokenizer:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(f"{folder}: no tokenizer that can be read: {reason:.200}") from error
     # Some prompts may be longer than others; how long a text may be, the model's row says.
     tokenizer.no_truncation()

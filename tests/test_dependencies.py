@@ -145,6 +145,7 @@ ORDER = (
         "splits",
         "archives",
         "image_lists",
+        "text_table",
     ),
     ("settings",),
     ("checks", "checkpoints", "states", "vectors", "devices", "released"),
@@ -191,6 +192,7 @@ def level_of(path):
     levels = {name: number for number, names in enumerate(ORDER) for name in names}
     part = part_of(path)
     while part not in levels:
+        assert part, f"{part_of(path)} has no place in ORDER"
         part = part.rpartition(".")[0]
     return levels[part]
 

@@ -213,11 +213,13 @@ def test_a_model_without_linear_layers_has_no_last_one():
         last_linear(nn.Conv2d(1, 1, 1))
 
 
-def test_convolutions_lie_channels_last():
-    for chosen in (SMALL, row("vgg16-bn")):
-        for module in build_classifier(chosen, 10).modules():
-            if isinstance(module, nn.Conv2d):
-                assert module.weight.is_contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize(
+    ("chosen", "expected"), [(SMALL, True), (row("vgg16-bn"), True), (row(width=7), False)]
+)
+def test_convolutions_lie_channels_last_unless_one_is_too_narrow(chosen, expected):
+    layers = [m for m in build_classifier(chosen, 10).modules() if isinstance(m, nn.Conv2d)]
+    last = [m.weight.is_contiguous(memory_format=torch.channels_last) for m in layers]
+    assert all(last) == expected
 
 
 def test_new_weights_come_from_torch_s_generator():

@@ -101,7 +101,9 @@ def test_the_signs_of_points_and_merges(draw):
     assert [texts[start : start + 3] for start in range(0, 15, 3)] == [
         ["+", minus, "0"], ["+", "+", "+"], ["✓", "✗", "✗"], ["+", "+", "+"], ["+", "0", "0"],
     ]  # fmt: skip
-    assert "agree on 25.0 % of its 2,000 coordinates" in axes.get_title()
+    assert (
+        "agree on 25.0 % of its 2,000 coordinates; by chance 50 % = 2^(1 - 2)" in axes.get_title()
+    )
     assert [label.get_text() for label in axes.get_xticklabels()] == ["3", "700", "1600"]
 
 

@@ -94,7 +94,8 @@ def test_what_diverges_is_left_out_and_noted(capsys):
     assert "rate0.4: diverged: step 3 of 9: the loss is nan; lower the rate\n" in printed
     assert list(found.states) == ["rate0.1"]
     found, _ = run([0.4, 0.8], halvings=2, diverges=0.4)
-    assert (RETAIN.choose(found.points).vector, found.states) == ("original", {})
+    choice = RETAIN.choose(found.points)
+    assert (choice.vector, choice.left_out, found.states) == (None, ["rate0.4", "rate0.8"], {})
 
 
 def test_without_a_grid_diverging_is_an_error():

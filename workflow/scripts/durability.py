@@ -18,15 +18,15 @@ with job(snakemake) as provenance:
     settings = Durability.model_validate(params.durability)
     how = {"batch_size": params.batch_size, "seed": params.seed}
     how["fused"] = params.scenario["compute"]["fused"]
+    candidates = inputs.get("candidates", [])
 
     def score_one(choice: dict) -> tuple:
         """Build the model that was chosen, and score it under all treatments."""
-        candidates = inputs.get("candidates", [])
         built = inputs.base, choice, candidates, params.batch_size, params.re_estimates
         network = unlearned_network(scenario, *built)
         return treated_scores(scenario, network, base, choice, settings, device, loaders, **how)
 
-    chosen = choices(snakemake.wildcards, params.about, inputs.get("selected", []))
+    chosen = choices(snakemake.wildcards, params.about, inputs.get("selected", []), candidates)
     records, outcomes = score_choices(chosen, score_one)
     write_outcomes(snakemake.output.outcomes, outcomes)
     origin = {"made_from": provenance.made_from()}

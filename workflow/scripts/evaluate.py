@@ -24,7 +24,7 @@ with job(snakemake) as provenance:
         return score(scenario, network, choice, loaders, batch_size=size, **how)
 
     records, outcomes = score_choices(
-        choices(snakemake.wildcards, params.about, inputs.get("selected", [])),
+        choices(snakemake.wildcards, params.about, inputs.get("selected", []), candidates),
         score_one,
         inputs.get("unchanged", []),
     )

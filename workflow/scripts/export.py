@@ -4,22 +4,24 @@ from negmerge.errors import find
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
-from negmerge.scenarios.unlearned import choices, unlearned_network
+from negmerge.scenarios.unlearned import choices, require_any_left, unlearned_network
 from negmerge.states import write_state
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, _ = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
-    found = choices(snakemake.wildcards, params.about, inputs.get("selected", []))
+    candidates = inputs.get("candidates", [])
+    found = choices(snakemake.wildcards, params.about, inputs.get("selected", []), candidates)
     rule = snakemake.wildcards.rule.removeprefix(".")
     by_rule = {choice["rule"]: choice for choice in found if choice["rule"]}
     choice = find("rule", rule, by_rule) if rule else found[0]
+    require_any_left(choice)
     network = unlearned_network(
         scenario,
         inputs.base,
         choice,
-        inputs.get("candidates", []),
+        candidates,
         params.batch_size,
         params.re_estimates,
     )

@@ -6,6 +6,7 @@ from negmerge.data.augmentation import evaluation_transform
 from negmerge.evaluation.gradcam import choose, gradcam
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
+from negmerge.left_out import is_nothing_left
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.states import read_state, write_state
@@ -22,19 +23,23 @@ with job(snakemake):
     images = torch.stack([transform(picture) for picture in pictures]).to(device)
     targets = torch.tensor(labels, device=device)
     how = inputs.get("candidates", []), params.batch_size, params.re_estimates
-    found = []
+    # With a place for each image, also where no method has a model.
+    maps, probability = torch.empty(0, len(chosen), 1, 1), torch.empty(0, len(chosen))
+    found = {}
     place = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
     for name, about in params.about.items():
         choice, *_ = choices(place | {"method": name}, about, inputs.get("selected", []))
-        network = unlearned_network(scenario, inputs.base, choice, *how)
-        found.append(gradcam(network, head, images, targets))
+        if not is_nothing_left(choice):
+            network = unlearned_network(scenario, inputs.base, choice, *how)
+            found[name] = gradcam(network, head, images, targets)
     # What a network sees, but for the normalisation.
     shown = evaluation_transform(images.shape[-1], (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    state = {
-        "images": torch.stack([255 * shown(picture) for picture in pictures]).round().byte(),
-        "maps": torch.stack([one.maps for one in found]),
-        "probability": torch.stack([one.probability for one in found]),
-    }
-    origin = place | {"methods": list(params.about), "layer": found[0].layer, "places": chosen}
+    if found:
+        maps = torch.stack([one.maps for one in found.values()])
+        probability = torch.stack([one.probability for one in found.values()])
+    pixels = torch.stack([255 * shown(picture) for picture in pictures]).round().byte()
+    state = {"images": pixels, "maps": maps, "probability": probability}
+    layer = next((one.layer for one in found.values()), None)
+    origin = place | {"methods": list(found), "layer": layer, "places": chosen}
     origin["classes"] = [params.classes[label] for label in labels]
     write_state(snakemake.output.maps, state, origin)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
+from negmerge.left_out import LEFT_OUT, left_out, with_weights
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.merge_greedily import merge_greedily
@@ -14,13 +15,10 @@ with job(snakemake):
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(scenario, inputs.base, loaders, **params.validation)
-    merged, report = merge_greedily(
-        {Path(path).stem: path for path in inputs.vectors},
-        validation,
-        params.coefficients,
-        params.keep,
-        params.halvings,
-        **params.options,
-    )
-    labels = {"method": "greedy", "options": params.options}
+    vectors = {Path(path).stem: path for path in with_weights(inputs.vectors)}
+    labels = {"method": "greedy", "options": params.options, LEFT_OUT: left_out(inputs.vectors)}
+    merged, report = {}, {}
+    if vectors:
+        how = params.coefficients, params.keep, params.halvings
+        merged, report = merge_greedily(vectors, validation, *how, **params.options)
     write_state(snakemake.output.merged, merged, labels | report)

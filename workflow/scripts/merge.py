@@ -3,19 +3,20 @@
 from negmerge.jobs.gpus import take_device
 from negmerge.jobs.job import job
 from negmerge.jobs.provenance import device_name
+from negmerge.left_out import LEFT_OUT, left_out, with_weights
 from negmerge.merging import merge_files
 from negmerge.merging.inputs import chosen
+from negmerge.states import write_state
 
 with job(snakemake):
-    params, vectors = snakemake.params, snakemake.input.vectors
+    params, merged = snakemake.params, snakemake.output.merged
+    vectors, missing = with_weights(snakemake.input.vectors), left_out(snakemake.input.vectors)
     options = dict(params.options)
-    for choice in snakemake.input.get("choice", []):
+    for choice in snakemake.input.get("choice", []) if vectors else []:
         by_main_rule, *_ = chosen(choice, vectors).values()
         options["single"] = 1 + by_main_rule
-    merge_files(
-        params.method,
-        vectors,
-        snakemake.output.merged,
-        device=take_device(device_name(snakemake)),
-        **options,
-    )
+    if vectors:
+        where = {"device": take_device(device_name(snakemake)), "missing": missing}
+        merge_files(params.method, vectors, merged, **where, **options)
+    else:
+        write_state(merged, {}, {"method": params.method, LEFT_OUT: missing})

@@ -1,14 +1,16 @@
 """Choose the coefficient of a method as full sweeps would, with a part of their forward passes."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
+from negmerge.left_out import with_weights
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.search import search
+from negmerge.selection.choice import nothing_left
+from negmerge.selection.search import Searched, search
 from negmerge.states import read_state
 
 with job(snakemake):
@@ -16,10 +18,14 @@ with job(snakemake):
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(scenario, inputs.base, loaders, **params.validation)
-    paths = {Path(path).stem: path for path in inputs.vectors}
+    paths = {Path(path).stem: path for path in with_weights(inputs.vectors)}
+    diverged = [Path(path).stem for path in inputs.vectors if Path(path).stem not in paths]
     count = validation.counting(lambda name: (read_state(paths[name]), paths[name]))
-    found = search(
-        list(paths), params.coefficients, validation.sizes, count, params.keep, params.halvings
-    )
+    how = validation.sizes, count, params.keep, params.halvings
+    if paths:
+        found = search(list(paths), params.coefficients, *how)
+        found = replace(found, choice=replace(found.choice, left_out=diverged))
+    else:
+        found = Searched(nothing_left(validation.measure(diverged[0], 0.0), diverged), 0, 0)
     print(found)
     write_json(snakemake.output.search, asdict(found))

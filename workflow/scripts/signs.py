@@ -5,12 +5,13 @@ from pathlib import Path
 from negmerge.checkpoints import StateFile
 from negmerge.files import write_json
 from negmerge.jobs.job import job
+from negmerge.left_out import with_weights
 from negmerge.merging.sign_sample import sample
 
 with job(snakemake):
-    vectors = {Path(path).stem: StateFile(path) for path in snakemake.input.vectors}
+    vectors = {Path(path).stem: StateFile(path) for path in with_weights(snakemake.input.vectors)}
     found = sample(list(vectors.values()))
-    merged = {Path(path).stem: StateFile(path) for path in snakemake.input.merged}
+    merged = {Path(path).stem: StateFile(path) for path in with_weights(snakemake.input.merged)}
     values = {name: one[found.tensor].flatten()[found.places] for name, one in merged.items()}
     labels = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
     write_json(

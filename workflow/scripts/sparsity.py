@@ -4,43 +4,48 @@ from dataclasses import asdict
 from pathlib import Path
 
 from negmerge.checkpoints import StateFile
-from negmerge.evaluation.sparsity import sparsity
+from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job
+from negmerge.left_out import LEFT_OUT, left_out, with_weights
 from negmerge.merging.inputs import chosen
 from negmerge.models.freezing import is_frozen
 from negmerge.states import read_metadata
 
 with job(snakemake):
     inputs, points, frozen = snakemake.input, snakemake.params.points, snakemake.params.freeze
-    files = {Path(path).stem: StateFile(path) for path in (*inputs.vectors, *inputs.candidates)}
+    whole, missing = with_weights(inputs.vectors), left_out(inputs.vectors)
+    files = {Path(path).stem: StateFile(path) for path in (*whole, *inputs.candidates)}
+    pools = {name: [one for one in points[name] if one not in missing] for name in points}
     choices = {Path(path).stem: path for path in inputs.choices}
     base = StateFile(inputs.base)
 
     def vectors_of(method: str) -> dict[str | None, str]:
         """Name a merge, or the single vector that each rule chose."""
-        if method in files or len(points[method]) == 1:
-            return {None: method if method in files else points[method][0]}
-        found = chosen(choices[method], points[method])
-        return {rule: points[method][place] for rule, place in found.items()}
+        pool = pools[method]
+        if method in files or len(pool) == 1:
+            return {None: method if method in files else pool[0]}
+        found = chosen(choices[method], pool)
+        return {rule: pool[place] for rule, place in found.items()}
 
     # Numbers of given models that are in no vector, since all models have them from the base.
-    beside = {read_metadata(path).get("beside", 0) for path in inputs.vectors}
+    beside = {read_metadata(path).get("beside", 0) for path in whole}
     more = {"beside": beside.pop()} if len(beside) == 1 and any(beside) else {}
-    counts, named = {}, {method: vectors_of(method) for method in points}
+    counts, named = {}, {name: vectors_of(name) for name, pool in pools.items() if pool}
     # The vectors of one pool are counted together, so that its files are read once.
-    for pool in {tuple(pool): pool for pool in points.values()}.values():
-        names = [name for one in points if points[one] == pool for name in named[one].values()]
+    for pool in {tuple(pools[one]): pools[one] for one in named}.values():
+        names = [name for one in named if pools[one] == pool for name in named[one].values()]
         vectors, voters = [files[name] for name in names], [files[name] for name in pool]
         found = sparsity(vectors, voters, base, lambda name: not is_frozen(name, frozen), True)
         counts |= {(*pool, name): one for name, one in zip(names, found, strict=True)}
     labels = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
     records = [
         labels
-        | {"method": method, "models": len(pool), "rule": rule}
-        | asdict(counts[*pool, name])
+        | {"method": method, "models": len(pool), "rule": rule, "vector": name}
+        | {LEFT_OUT: [one for one in points[method] if one in missing]}
+        | asdict(counts.get((*pool, name), Sparsity()))
         | more
-        for method, pool in points.items()
-        for rule, name in named[method].items()
+        for method, pool in pools.items()
+        for rule, name in named.get(method, {None: None}).items()
     ]
     write_json(snakemake.output.sparsity, records)

@@ -22,7 +22,9 @@ with job(snakemake):
     state = read_state(path)
 
     def measure(coefficient: float) -> Point:
-        """Measure base - coefficient * vector."""
+        """Measure base - coefficient * vector; there is nothing to measure if it diverged."""
+        if coefficient and not state:
+            return Point(name, coefficient, {})
         validation.move(state, coefficient, path)
         point = validation.measure(name, coefficient)
         print(point)

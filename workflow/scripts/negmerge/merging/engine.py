@@ -15,6 +15,7 @@ from negmerge.checks import require_finite, require_same_tensors
 from negmerge.devices import find_device
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
+from negmerge.left_out import LEFT_OUT
 from negmerge.merging.blocks import Block, Memory, Vectors, is_finite
 from negmerge.merging.checksums import Checksums, identity
 from negmerge.merging.devices import to_host
@@ -86,6 +87,7 @@ def merge_files(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     vocabulary: str | None = None,
+    missing: Sequence[str] = (),
     **options: Value,
 ) -> dict:
     """Merge safetensors files, block by block, into a new file.
@@ -107,12 +109,14 @@ def merge_files(
         include: see `open_pool`, as the next two.
         exclude: as `include`.
         vocabulary: as `include`.
+        missing: points that the pool lacks, since they diverged; the report names them.
         options: the method's options.
 
     Returns:
         A report, also stored in the output's header: `method`, `options`, `inputs` (name and
         BLAKE3 of each file), `base` (likewise, or None), `version` of this library, `kept`
-        (non-zero numbers of the result), `numbers` (all of them) and `notes` (lines for the user).
+        (non-zero numbers of the result), `numbers` (all of them), `notes` (lines for the user)
+        and, if any, `left_out` (the missing points).
 
     Raises:
         UserError: as `merge`; also a file that is missing, truncated or foreign.
@@ -145,6 +149,7 @@ def merge_files(
             "kept": kept,
             "numbers": vectors.size,
             "notes": pool.notes,
+            **({LEFT_OUT: list(missing)} if missing else {}),
         }
 
     layout = {name: Layout(vectors.dtypes[name], s) for name, s in sorted(vectors.shapes.items())}

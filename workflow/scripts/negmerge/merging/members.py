@@ -76,8 +76,18 @@ def short_name(place: Place) -> str:
 
 
 def open_place(place: Place, key: str | None) -> StoredState:
-    """Open a checkpoint or vector, if it is not open already."""
-    return place if isinstance(place, StoredState) else open_state(place, key)
+    """Open a checkpoint or vector, if it is not open already.
+
+    Raises:
+        UserError: as `open_state`, or it holds no tensors.
+    """
+    state = place if isinstance(place, StoredState) else open_state(place, key)
+    if not state.names:
+        raise UserError(
+            f"{state.path}: holds no tensors, expected weights; a point of a study's pool has none "
+            "if its fine-tuning diverged"
+        )
+    return state
 
 
 def notes_of(*states: StoredState) -> list[str]:

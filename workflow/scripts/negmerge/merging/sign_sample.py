@@ -20,14 +20,14 @@ class Sample:
     """Some coordinates of one tensor.
 
     Attributes:
-        tensor: its name.
+        tensor: its name; None without vectors.
         size: how many coordinates it has.
         agreeing: on how many of them all vectors have the same sign, which is not 0.
         places: (n,) int64, the chosen ones in the flattened tensor, in their order.
         values: (vectors, n), of each vector there.
     """
 
-    tensor: str
+    tensor: str | None
     size: int
     agreeing: int
     places: Tensor
@@ -41,12 +41,14 @@ def sample(vectors: Sequence[StoredState], each: int = EACH) -> Sample:
     name, evenly spread over the agreeing and over the other ones.
 
     Args:
-        vectors: at least one, of one layout.
+        vectors: of one layout; of none there is nothing to choose.
         each: how many of both kinds; fewer where the tensor has fewer.
 
     Raises:
         UserError: the first vector changes nothing.
     """
+    if not vectors:
+        return Sample(None, 0, 0, torch.empty(0, dtype=torch.int64), torch.empty(0, 0))
     tensor = _largest_changed(vectors[0])
     values = torch.stack([vector[tensor].flatten() for vector in vectors])
     agree = signs_agree(values.amin(0), values.amax(0))

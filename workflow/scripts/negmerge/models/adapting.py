@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from torch import nn
 
+from negmerge.errors import NotFinite, one_line
+
 
 def adapted(network: nn.Module, settings: Mapping) -> nn.Module:
     """Add an adapter of PEFT to a network, whose own weights are then frozen.
@@ -37,6 +39,9 @@ def merged(network: nn.Module) -> nn.Module:
     """Return the network of `adapted` with the adapter in its weights, and without the adapter.
 
     Raises:
-        ValueError: a number of the adapter is not finite.
+        NotFinite: a number of the adapter, or of the weights with it, is not finite.
     """
-    return network.merge_and_unload(safe_merge=True)
+    try:
+        return network.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise NotFinite(one_line(error)) from error

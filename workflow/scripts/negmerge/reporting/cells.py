@@ -11,6 +11,7 @@ from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
+from negmerge.left_out import LEFT_OUT, is_nothing_left
 from negmerge.reporting.judged import amount_cells, judge
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.metrics import MEAN, Metric
@@ -23,12 +24,13 @@ COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
     "value", "standard_error", "std", "lowest", "highest", "runs", "p_value", "with_best",
     "averaged", "images", "coefficient", "choice", "kind", "tried", *MARKS, "rule", "keep",
-    "data_used", "models", "trainable", "state", "paper", "comparable", "difference",
+    "data_used", "models", "left_out", "trainable", "state", "paper", "comparable", "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
-    "choice", "kind", "tried", "rule", "keep", "data_used", "models", "trainable", "state",
+    "choice", "kind", "tried", "rule", "keep", "data_used", "models", "left_out", "trainable",
+    "state",
 )  # fmt: skip
 # Six digits after the point: far below any standard error, and free of the last bits that differ
 # between machines.
@@ -86,7 +88,8 @@ def cells(
         amounts = amount_cells(scores, places, of_images)
         rows += [{"column": column["label"]} | cell for cell in amounts]
         rivals = references if scores and scores.with_retrain else None
-        judged = judge(scores, places, shown, rivals, of_images, amounts)
+        whole = {row: found for row, found in shown.items() if not any(map(is_nothing_left, found))}
+        judged = judge(scores, places, whole, rivals, of_images, amounts)
         for method, label in table["rows"].items():
             here = shown[method]
             for metric in metrics:
@@ -150,6 +153,9 @@ def summary(
         "choice": _join(dict.fromkeys(_choice(record) for record in records)),
         **{name: any(map(mark.applies, records)) for name, mark in MARKS.items()},
         "data_used": _join(dict.fromkeys(_data_used(record) for record in records)),
+        LEFT_OUT: _join(
+            dict.fromkeys(one for record in records for one in record.get(LEFT_OUT, ()))
+        ),
         **{key: _distinct(chosen, key) for key in ("rule", "keep")},
         **{
             key: _distinct(records, key)
@@ -159,9 +165,10 @@ def summary(
     if all(one.variance is not None for one in numbers):
         error = math.sqrt(sum(one.variance for one in numbers)) / len(numbers)
         found["standard_error"] = round(error, DIGITS)
-    if numbers[0].images is not None:
+    if all(one.images is not None for one in numbers):
         found["images"] = sum(one.images for one in numbers)
-    found |= metric.over(records, references) if metric.over else {}
+    if metric.over and not any(map(is_nothing_left, records)):
+        found |= metric.over(records, references)
     rounded = {key: found[key] for key in ("value", "std") if found[key] is not None}
     return found | {key: round(value, DIGITS) for key, value in rounded.items()}
 
@@ -196,13 +203,13 @@ def _paper(
     frames: Mapping[str, pd.DataFrame],
     row: str,
     metric: Metric,
-    value: float,
+    value: float | None,
 ) -> dict:
     """Return the paper's cell and how far ours is above it, if both are known."""
     if published is None:
         return {}
     cell = paper_cell(frames, published, row, metric.name)
-    compare = published["comparable"] and cell is not None
+    compare = published["comparable"] and None not in (cell, value)
     return {
         "paper": cell,
         "comparable": published["comparable"],

@@ -135,7 +135,7 @@ def judge(
     Returns:
         What there is, by method, metric and number of the place; None for the mean over places.
     """
-    if not outcomes or scores is None:
+    if not outcomes or scores is None or not shown:
         return {}
     rows = dict(shown) if references is None else {**shown, RETRAIN: references}
     methods = list(rows)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from negmerge.reporting import notes
 from negmerge.reporting.kinds import TableKind, table_kind
-from negmerge.reporting.marks import MARKS
+from negmerge.reporting.marks import MARKS, NOTHING_LEFT
 from negmerge.reporting.metrics import MEAN, Metric
 from negmerge.reporting.published import NOT_KNOWN
 
@@ -168,7 +168,7 @@ def _spell(value: float, metric: Metric) -> str:
 
 def value_text(cell: Mapping, metric: Metric) -> str:
     """Spell a value, its standard error or its range, and the marks of the row's choice."""
-    text = _spell(cell["value"], metric)
+    text = NOT_KNOWN if cell[NOTHING_LEFT] is True else _spell(cell["value"], metric)
     if not pd.isna(cell["standard_error"]):
         text += f" ± {number(cell['standard_error'], metric.unit)}"
     if not pd.isna(cell["lowest"]) and cell["lowest"] != cell["highest"]:

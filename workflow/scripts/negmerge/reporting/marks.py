@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from negmerge.left_out import is_nothing_left
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -24,6 +26,7 @@ def _is_unsearched(record: Mapping) -> bool:
     return not record.get("searched", True) and record.get("kind") not in ("base", "retrain")
 
 
+NOTHING_LEFT = "nothing_left"
 MARKS = {
     "upper_end": Mark(
         "†",
@@ -45,6 +48,12 @@ MARKS = {
     "unsearched": Mark(
         "°", "one setting, and no other was tried; rows with a grid chose among several.",
         _is_unsearched,
+    ),
+    NOTHING_LEFT: Mark(
+        "∅",
+        "NA, since the training of all that the row could be made of, or choose among, diverged: "
+        "its numbers became NaN or infinite.",
+        is_nothing_left,
     ),
 }  # fmt: skip
 

@@ -1,10 +1,12 @@
 """What the cells of tables measure."""
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from negmerge.errors import UserError
+from negmerge.left_out import is_nothing_left
 from negmerge.reporting.records import place_of
 
 # How much there is to forget: a number of a table's column, not of a row.
@@ -23,7 +25,7 @@ MIA = "confidence"
 class Number:
     """One number of one record: its value, its variance and the images behind it, if it has any.
 
-    The value is missing (None) if something took longer than the limit.
+    The value is missing (None) if something took longer than the limit, or there is no model.
     """
 
     value: float | None
@@ -64,6 +66,8 @@ class Metric:
         Raises:
             UserError: the record does not have it, or has numbers that cannot be.
         """
+        if is_nothing_left(record):
+            return Number(None)
         try:
             return self.of(record, reference)
         except (KeyError, TypeError) as error:
@@ -114,11 +118,12 @@ def _variance(share: float, n: int) -> float:
 
 
 def means(records: Sequence[Mapping]) -> dict[str, float]:
-    """Average each part of the gap."""
+    """Average each part of the gap; NaN where one of the records has no model."""
     parts = [metric for metric in GAP_AND_PARTS if metric.name in GAP_OF]
+    values = {part.name: [part.measure(record).value for record in records] for part in parts}
     return {
-        part.name: statistics.fmean(part.measure(record).value for record in records)
-        for part in parts
+        name: math.nan if None in of_part else statistics.fmean(of_part)
+        for name, of_part in values.items()
     }
 
 

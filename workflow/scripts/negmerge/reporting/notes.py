@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from negmerge.left_out import LEFT_OUT
 from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.metrics import MEAN
@@ -39,6 +40,11 @@ def chance_of_agreement(models: int) -> float:
     return 100 * 2.0 ** (1 - models)
 
 
+def spell_chance(models: int) -> str:
+    """Spell how often random signs of K models are all + or all -, and why."""
+    return f"{chance_of_agreement(models):.3g} % = 2^(1 - {models})"
+
+
 def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     """List the notes of a table.
 
@@ -54,6 +60,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     lines = [_averaged(column["label"], rows, items) for column in table["columns"]]
     lines += comparison_notes(table, cells)
     lines += kind.notes(table, rows)
+    lines += left_out_notes(rows)
     if (rows["averaged"] > 1).any():
         lines.append(
             "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
@@ -66,7 +73,9 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
 def _averaged(label: str, cells: pd.DataFrame, items: str) -> str:
     """Return over which experiments and tasks a column averages, and on how many items."""
     column = cells[(cells["column"] == label) & (cells["experiment"] != MEAN)]
-    one = column[column["row"] == column["row"].iloc[0]]
+    # A row without a model has no images.
+    counted = column[column["images"].notna()]
+    one = column[column["row"] == (column if counted.empty else counted)["row"].iloc[0]]
     places = (one["experiment"] + "/" + one["task"]).drop_duplicates()
     what = f"mean of {len(places)} cells, " if len(places) > 1 else ""
     text = f"{label}: {what}{', '.join(places)}"
@@ -81,6 +90,27 @@ def _averaged(label: str, cells: pd.DataFrame, items: str) -> str:
 def spell_list(texts: Sequence[str]) -> str:
     """Spell several things as one says them: `a, b and c`."""
     return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
+
+
+def left_out_notes(cells: pd.DataFrame) -> list[str]:
+    """Name the points and trained models that diverged, and say how many remained.
+
+    Args:
+        cells: those of the table's rows.
+    """
+    of_models = cells[LEFT_OUT].notna() & cells["models"].notna()
+    single = cells[(cells["experiment"] != MEAN) & of_models]
+    found: dict[str, list[str]] = {}
+    for cell in single.drop_duplicates(["experiment", "task", "row"]).to_dict("records"):
+        names = cell[LEFT_OUT].split()
+        # The models of a pool, or those of the grid of a method that trains.
+        remain = int(cell["tried"] if cell["kind"] == "unlearn" else cell["models"])
+        text = (
+            f"{cell['experiment']}/{cell['task']}: left out, since their training diverged: "
+            f"{', '.join(names)}; {remain} of {remain + len(names)} models remain"
+        )
+        found.setdefault(text, []).append(cell["row"])
+    return [f"{text} for {spell_list(list(dict.fromkeys(rows)))}." for text, rows in found.items()]
 
 
 def error_note(finite: str, cells: pd.DataFrame) -> str:

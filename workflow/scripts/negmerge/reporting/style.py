@@ -63,6 +63,13 @@ def canvas(width: float, height: float, layout: str | None = "constrained") -> F
     return Figure(figsize=(width, height), layout=layout)
 
 
+def blank(text: str) -> Figure:
+    """Make a figure that has nothing to show, and says why."""
+    figure = canvas(5.5, 1.0)
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
 def handle(label: str, **look: object) -> Line2D:
     """Make an entry of a legend."""
     from matplotlib.lines import Line2D

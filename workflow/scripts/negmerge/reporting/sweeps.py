@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ class OfSweeps(FigureKind):
 def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Read sweeps into one frame: labels, coefficient, and accuracies in percent.
 
+    Of a vector that diverged there is only the base, at coefficient 0.
+
     Returns:
         Columns `experiment`, `task`, `vector`, `coefficient`, `forget` and `control`, sorted by
         the first four.
@@ -51,11 +54,14 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
         forget=100 * counts["forget_correct"] / counts["forget_n"],
         control=100 * counts["control_correct"] / counts["control_n"],
     )
+    percent = percent[percent["forget"].notna()]
     return percent.sort_values([*LABELS, "coefficient"], ignore_index=True)
 
 
 def read_counts(path: str | Path) -> pd.DataFrame:
     """Read a sweep as it is: labels, coefficient, and right answers of images by role.
+
+    They are NaN where the vector diverged, so that there was nothing to measure.
 
     Raises:
         UserError: the file is not a sweep.
@@ -68,6 +74,8 @@ def read_counts(path: str | Path) -> pd.DataFrame:
         missing = [column for column in columns if column not in frame]
         if missing or frame.empty:
             raise ValueError(f"columns {missing} are missing" if missing else "no rows")
+        diverged = frame[list(COUNTS)].eq("").all(axis=1)
+        frame.loc[diverged, list(COUNTS)] = math.nan
         numbers = frame[["coefficient", *COUNTS]].astype(float)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a sweep ({error}); delete it and run again") from error

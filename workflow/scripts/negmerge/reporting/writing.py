@@ -8,7 +8,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "†": r"$\dagger$", "‡": r"$\ddagger$",
-    "§": r"\S{}", "¶": r"\P{}", "°": r"$^\circ$",
+    "§": r"\S{}", "¶": r"\P{}", "°": r"$^\circ$", "∅": r"$\emptyset$",
     "Σ": r"$\Sigma$", "<": r"$<$", ">": r"$>$",
 }  # fmt: skip
 _ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from torch import nn
 
-from negmerge.errors import find
+from negmerge.errors import UserError, find
 from negmerge.files import read_json_records
+from negmerge.left_out import LEFT_OUT, is_nothing_left, left_out
 from negmerge.scenarios.scenario import Scenario
 from negmerge.selection.choice import Choice
+from negmerge.settings.methods import CHOSEN
 from negmerge.states import State, read_state
 from negmerge.unlearning.tuning import read_candidate
 from negmerge.vectors import apply
@@ -18,7 +20,10 @@ TRAINED = ("unlearn", "retrain")
 
 
 def choices(
-    labels: Mapping[str, str], about: Mapping[str, object], selected: Iterable[str]
+    labels: Mapping[str, str],
+    about: Mapping[str, object],
+    selected: Iterable[str],
+    candidates: Sequence[str] = (),
 ) -> list[dict]:
     """List what was chosen for a method, a record per rule, that of the main rule first.
 
@@ -27,11 +32,16 @@ def choices(
         about: what the study says of the method, see `Experiment.about`.
         selected: files of choices, named after their methods. A method that is not among them has
             nothing to choose: it is the base as it is, or the one model that was trained for it.
+        candidates: the files of what was chosen among; vectors tell which points of the pool were
+            left out.
 
     Raises:
         UserError: the method's file cannot be read, or holds no choice.
     """
     paths, method = {Path(path).stem: path for path in selected}, labels["method"]
+    if about["kind"] in CHOSEN and candidates:
+        missing = left_out(candidates)
+        about = {**about, "models": about["models"] - len(missing), LEFT_OUT: missing}
     if method in paths:
         keys = ("vector", "coefficient", "kind", "rule")
         return [record | about for record in read_json_records(paths[method], keys)]
@@ -39,6 +49,22 @@ def choices(
     name = method if trained else None
     only = Choice(name, float(trained), None, None, None, tried=tried)
     return [only.record(labels, None, about)]
+
+
+def require_any_left(choice: Mapping) -> None:
+    """Check that a method has a model.
+
+    Args:
+        choice: one of `choices`.
+
+    Raises:
+        UserError: all that it could be made of diverged.
+    """
+    if is_nothing_left(choice):
+        raise UserError(
+            f"{choice['method']}: no unlearned model, since the training of "
+            f"{', '.join(choice[LEFT_OUT])} diverged; lower the rate"
+        )
 
 
 def unlearned_state(base: State, choice: Mapping, candidates: Sequence[str]) -> State:

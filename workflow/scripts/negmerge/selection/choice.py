@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from negmerge.errors import UserError
@@ -82,8 +82,10 @@ class Choice:
         upper_end: its coefficient, or an option, is the largest that was tried, so a larger one
             might do better.
         lower_end: the same for the smallest; a coefficient then is next to 0.
-        tried: how many candidates there were beside the base.
+        tried: how many candidates were measured beside the base.
         gap: average gap to Retrain on validation data, in points, where that is the rule.
+        left_out: the vectors or trained models that could not be chosen, since their training
+            diverged.
     """
 
     vector: str | None
@@ -95,6 +97,7 @@ class Choice:
     lower_end: bool = False
     tried: int = 0
     gap: float | None = None
+    left_out: Sequence[str] = field(default_factory=list)
 
     def record(
         self, labels: Mapping[str, str], rule: str | None, about: Mapping[str, object]
@@ -155,7 +158,11 @@ class Rule:
         """
         base = find_base(points)
         own = [point for point in points if self.name in point.rules]
-        measured = [point for point in own if point.accuracy]
+        left_out = sorted({point.vector for point in own if not point.accuracy})
+        measured = [point for point in own if point.vector not in left_out]
+        tried = sum(point.coefficient != 0 for point in measured)
+        if left_out and not tried:
+            return nothing_left(base, left_out)
         found = min(measured, key=self.order(base), default=base)
         lower, upper = _ends(found, points)
         return Choice(
@@ -166,16 +173,25 @@ class Rule:
             control_baseline=100 * base.control,
             upper_end=upper,
             lower_end=lower,
-            tried=sum(point.coefficient != 0 for point in own),
+            tried=tried,
             gap=self._gap(found) if self.name == GAP else None,
+            left_out=left_out,
         )
 
     def _gap(self, point: Point) -> float:
         return average_gap(point.percentages, self.reference or {})
 
 
+def nothing_left(base: Point, left_out: Sequence[str]) -> Choice:
+    """Return the choice where the training of all that could be chosen diverged."""
+    baseline = 100 * base.control
+    return Choice(None, 0.0, None, None, control_baseline=baseline, left_out=left_out)
+
+
 def find_base(points: Sequence[Point]) -> Point:
     """Return the point of the base: the first of those at coefficient 0, by its name.
+
+    A vector that diverged does not give the base its name, since it is no candidate.
 
     Raises:
         UserError: there is none.
@@ -185,7 +201,8 @@ def find_base(points: Sequence[Point]) -> Point:
         raise UserError(
             f"{len(points)} measured candidates, none at coefficient 0: expected the base too"
         )
-    return min(bases, key=lambda point: point.vector)
+    diverged = {point.vector for point in points if not point.accuracy}
+    return min(bases, key=lambda point: (point.vector in diverged, point.vector))
 
 
 def _ends(found: Point, points: Sequence[Point]) -> tuple[bool, bool]:

@@ -27,7 +27,7 @@ class Point:
         coefficient: the scale at which the vector is subtracted; 0 for the base, 1 for a trained
             model.
         accuracy: right answers by role: of `forget`, then of the role whose accuracy is to be kept,
-            then of others. Nothing for a model whose training diverged.
+            then of others. Nothing for a vector or model whose training diverged.
         further: other measures in percent, by name.
         options: of a trained model, the options that are searched, with their values.
         rules: the rules that may choose it: all of them for the points of a grid, and for a point

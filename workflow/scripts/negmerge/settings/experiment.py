@@ -24,9 +24,6 @@ from negmerge.settings.runs import Run, check_run
 from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.validation import explain
 
-# The kinds of methods that choose a coefficient.
-CHOSEN = ("single", "merge", "greedy")
-
 
 class Finetune(Recipe):
     """The recipe of fine-tuning, shared by all points of the pool."""
@@ -321,12 +318,12 @@ class Experiment(Settings, ABC):
     def is_searched(self, method: str) -> bool:
         """Whether there are several things to choose among: coefficients, vectors or options."""
         grid = self.use(method).grid
-        return methods.kind(method) in CHOSEN or bool(grid)
+        return methods.kind(method) in methods.CHOSEN or bool(grid)
 
     def is_pruned(self, method: str) -> bool:
         """Whether a search takes the place of sweeps, which the rule `gap` needs all the same."""
         search = self.use(method).search or self.selection.search
-        is_asked = search == "exact-pruned" and methods.kind(method) in CHOSEN
+        is_asked = search == "exact-pruned" and methods.kind(method) in methods.CHOSEN
         return is_asked and "gap" not in self.selection.rules
 
     @model_validator(mode="after")

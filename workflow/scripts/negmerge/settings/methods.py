@@ -26,6 +26,8 @@ RETRAIN = "retrain"
 # The best single vector of the pool; and the merge that keeps of it what NegMerge's mask leaves.
 SINGLE = "task-arithmetic"
 MASKED = "masked-single"
+# The kinds of methods that take vectors of the pool, and choose a coefficient.
+CHOSEN = ("single", "merge", "greedy")
 
 
 class Greedy(Settings):

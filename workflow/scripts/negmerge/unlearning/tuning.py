@@ -79,7 +79,7 @@ def tune(
     if not grid:
         # Nothing was searched: the model is what was asked for, even if the base is better.
         points[0] = replace(points[0], rules=())
-    chosen = {rule.choose(points).vector for rule in rules} - {base_name}
+    chosen = {rule.choose(points).vector for rule in rules} - {base_name, None}
     for point in points:
         # What was best for one rule may have been dropped before another rule came to it.
         if point.vector in chosen and point.vector not in states:

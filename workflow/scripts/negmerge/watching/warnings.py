@@ -5,20 +5,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from negmerge.errors import UserError
+from negmerge.left_out import LEFT_OUT, left_out
 from negmerge.planning.jobs import Job
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.records import read_records
 from negmerge.selection.points import read_points
+from negmerge.settings.methods import CHOSEN
 
 ENDS = ("upper_end", "lower_end")
 DIVERGED = "diverged"
 MEANS = {end: MARKS[end].text for end in ENDS} | {
-    DIVERGED: "its numbers became NaN or infinite in training, so it was not chosen."
+    DIVERGED: "its numbers became NaN or infinite in training, so it was left out."
 }
 
 
 def warnings(done: Iterable[Job]) -> list[dict]:
-    """List what to look at, from the choices and sweeps of jobs that are done.
+    """List what to look at, from what jobs that are done have written.
 
     Returns:
         For each thing to look at `about`, its name; `means`, what it means; and `cells`, where:
@@ -31,10 +33,14 @@ def warnings(done: Iterable[Job]) -> list[dict]:
             if path.parent.name == "selected":
                 for about, cell in _ends_of_grids(path):
                     cells[about].append(cell)
-            elif path.parent.name == "sweeps":
+            elif path.parent.name in ("vectors", "sweeps", "scores"):
                 cells[DIVERGED] += _diverged(path)
     return [
-        {"about": about.replace("_", " "), "means": MEANS[about], "cells": found}
+        {
+            "about": about.replace("_", " "),
+            "means": MEANS[about],
+            "cells": list(dict.fromkeys(found)),
+        }
         for about, found in cells.items()
         if found
     ]
@@ -50,8 +56,17 @@ def _ends_of_grids(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _diverged(path: Path) -> Iterator[str]:
-    """Yield the models of a sweep that have no measures."""
-    experiment, task, _, _ = path.parts[-4:]
-    for point in read_points(path):
-        if not point.accuracy:
-            yield f"{experiment}/{task}/{path.stem}: {point.vector}"
+    """Yield what diverged: a point of a pool, or a model that a method tried.
+
+    A vector may be gone when nothing needs it any more; scores still name it.
+    """
+    experiment, task, folder, _ = path.parts[-4:]
+    if folder == "vectors":
+        yield from (f"{experiment}/{task}: {point}" for point in left_out([path]))
+    elif folder == "scores":
+        found = [record for record in read_records(path) if record.get("kind") in CHOSEN]
+        names = (name for record in found for name in record.get(LEFT_OUT, ()))
+        yield from (f"{experiment}/{task}: {point}" for point in names)
+    else:
+        trained = (point for point in read_points(path) if point.options and not point.accuracy)
+        yield from (f"{experiment}/{task}/{path.stem}: {point.vector}" for point in trained)

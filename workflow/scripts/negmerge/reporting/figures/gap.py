@@ -33,7 +33,7 @@ def _data(figure: Mapping, scores: Sequence[Mapping]):
     """List the parts of the gaps, of the trials' means and of each trial.
 
     `part` is the distance to Retrain divided by the number of measures, in points, so that the
-    parts of a method add up to its gap.
+    parts of a method add up to its gap. A method without a model has no values.
     """
     import pandas as pd
 
@@ -72,7 +72,7 @@ def plot(figure: Mapping, data):
             widths = [parts[method] for method in methods]
             axes.barh(methods, widths, left=list(left.values()), color=colour, label=labels[name])
             left = {method: left[method] + parts[method] for method in methods}
-        trials = panel[panel["task"] != MEAN].groupby(["method", "task"])["part"].sum()
+        trials = panel[panel["task"] != MEAN].groupby(["method", "task"])["part"].sum(min_count=1)
         for place, method in enumerate(methods):
             gaps = trials[method].to_list()
             axes.plot(gaps, [place] * len(gaps), "o", color=style.BLACK, markersize=3)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 COLOURS = "inferno"
+COLUMNS = (
+    "experiment", "task", "layer", "image", "class", "method", "label", "probability", "row",
+    "column", "value",
+)  # fmt: skip
 # Inches: an image's side, the room for text below it, beside the first one, and above a block.
 CELL, GAP, LEFT, TITLE = 1.0, 0.22, 1.5, 0.5
 
@@ -106,7 +110,7 @@ def _data(figure: Mapping, found: Sequence[Heatmaps]):
             shown |= {"probability": round(100 * float(probability), 6)}
             numbers = {"row": row, "column": column, "value": values.ravel()}
             frames.append(pd.DataFrame(labels | shown | numbers))
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
 def _plot(figure: Mapping, found: Sequence[Heatmaps]):
@@ -129,7 +133,7 @@ def _draw_task(canvas, top: float, figure: Mapping, one: Heatmaps) -> None:
     labels = ["image", *(figure["methods"][name] for name in origin["methods"])]
     for number, image in enumerate(one.images):
         picture = image.transpose(1, 2, 0)
-        most = float(one.maps[:, number].max()) or 1.0
+        most = float(one.maps[:, number].max(initial=0.0)) or 1.0
         for row, label in enumerate(labels):
             left = LEFT + (CELL + GAP) * number
             lower = top - TITLE - (CELL + GAP) * row - CELL

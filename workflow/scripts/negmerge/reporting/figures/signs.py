@@ -10,6 +10,9 @@ POINT, MERGE = "point", "merge"
 # Negative, zero, positive.
 SIGNS = ("\N{MINUS SIGN}", "0", "+")
 COLOURS = "RdBu_r"
+COLUMNS = (
+    "experiment", "task", "tensor", "coordinate", "agree", "series", "vector", "label", "value",
+)  # fmt: skip
 
 
 class Signs(FigureKind):
@@ -19,7 +22,8 @@ class Signs(FigureKind):
         "Some numbers of the task vectors of the pool, one row for each model, and below them what "
         "merges make of them. Blue is negative, red positive. Half of the columns were chosen "
         "among the coordinates on which all signs agree, half among the others, both evenly "
-        "spread; the share is that of all coordinates."
+        "spread; the share is that of all coordinates, beside the share by chance, 2^(1 - K) for "
+        "random signs of K models."
     )
     shows = MERGES
 
@@ -34,8 +38,10 @@ class Signs(FigureKind):
     def draw(self, figure, signs):
         """Draw the numbers."""
         records = [read_json(path, keys=("experiment", "task")) for path in signs]
-        data = _data(figure, records)
-        return _plot(data, records), data
+        # A pool whose points all diverged has nothing to show.
+        shown = [record for record in records if record["points"]]
+        data = _data(figure, shown)
+        return _plot(data, shown), data
 
 
 def _data(figure: Mapping, records: Sequence[Mapping]):
@@ -58,20 +64,28 @@ def _data(figure: Mapping, records: Sequence[Mapping]):
                 label = figure["methods"][name] if series == MERGE else name
                 own = {"series": series, "vector": name, "label": label, "value": numbers}
                 frames.append(pd.DataFrame(labels | own))
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
 def _plot(data, records: Sequence[Mapping]):
+    from negmerge.reporting.notes import spell_chance
+
+    if not records:
+        return style.blank("the fine-tuning of all points diverged")
     panels = [panel for _, panel in data.groupby(["experiment", "task"], sort=False)]
     heights = [0.24 * panel["vector"].nunique() + 1.3 for panel in panels]
     canvas = style.canvas(7.0, sum(heights))
     grid = canvas.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, panel, record in zip(grid, panels, records, strict=True):
         _draw_panel(axes, panel)
-        share = 100 * record["agreeing"] / record["size"]
+        share, chance = (
+            100 * record["agreeing"] / record["size"],
+            spell_chance(len(record["points"])),
+        )
         axes.set_title(
             f"{record['experiment']}: {record['task']}, {record['tensor']}\n"
-            f"all signs agree on {share:.1f} % of its {record['size']:,} coordinates",
+            f"all signs agree on {share:.1f} % of its {record['size']:,} coordinates; by chance "
+            f"{chance}",
             fontsize=9,
         )
     return canvas

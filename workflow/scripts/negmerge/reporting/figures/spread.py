@@ -40,7 +40,9 @@ def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
     rows = []
     for (experiment, task), here in sweeps.groupby(["experiment", "task"], sort=False):
         accuracy, keep = baseline(selected, experiment, task)
-        kept = here[(here["control"] >= keep * accuracy) & ~here["vector"].isin(names)]
+        moved = here.loc[here["coefficient"] > 0, "vector"]
+        is_single = here["vector"].isin(moved) & ~here["vector"].isin(names)
+        kept = here[(here["control"] >= keep * accuracy) & is_single]
         best = kept.sort_values(["forget", "coefficient"]).drop_duplicates("vector")
         best = best.sort_values("vector").assign(series=SINGLE, label="single models")
         rows += best.to_dict("records")

@@ -122,7 +122,7 @@ def _treatments(names: set[str]) -> list[str]:
 
 def _facts(cells, names: set[str]) -> Iterator[str]:
     """Describe of each experiment how much is rounded, and how long it is trained."""
-    single = cells[cells["experiment"] != MEAN]
+    single = cells[(cells["experiment"] != MEAN) & cells["value"].notna()]
     for experiment, group in single.groupby("experiment", sort=False):
         value = group.groupby("metric")["value"].max()
         facts = []

@@ -125,25 +125,24 @@ class Mask(TableKind):
 
 def _agreement(cells) -> list[str]:
     """Describe of each column how often all signs agree; all its rows merge the same vectors."""
+    from negmerge.reporting.notes import spell_chance
+
     lines = []
     for label, column in cells[cells["experiment"] == MEAN].groupby("column", sort=False):
-        found = column[column["row"] == column["row"].iloc[0]].set_index("metric")
+        known = column[column["metric"].eq("agreement") & column["value"].notna()]
+        if known.empty:
+            continue
+        found = column[column["row"] == known["row"].iloc[0]].set_index("metric")
         value = found["value"]
         averaged = " (means)" if found["averaged"].iloc[0] > 1 else ""
         models = found["models"].iloc[0].split()
         lines.append(
             f"{label}: of the {value['voting']:,.0f} trainable numbers that are zero in none of "
             f"the {' or '.join(models)} vectors, {value['agreement']:.2f} % have one sign in "
-            f"all{averaged}; by chance it would be {' or '.join(map(_chance, models))}."
+            f"all{averaged}; by chance it would be "
+            f"{' or '.join(spell_chance(int(one)) for one in models)}."
         )
     return lines
-
-
-def _chance(models: str) -> str:
-    """Spell how often the signs of so many models agree by chance."""
-    from negmerge.reporting.notes import chance_of_agreement
-
-    return f"{chance_of_agreement(int(models)):.3g} % = 2^(1 - {models})"
 
 
 KIND = Mask()

@@ -50,7 +50,7 @@ class Sparsity(TableKind):
             "Zeros in the whole image encoder include the weights that fine-tuning leaves alone; "
             "the trainable weights do not."
         ]
-        single = cells[cells["experiment"] != MEAN]
+        single = cells[(cells["experiment"] != MEAN) & cells["value"].notna()]
         for experiment, group in single.groupby("experiment", sort=False):
             first = group.iloc[0]
             lines.append(

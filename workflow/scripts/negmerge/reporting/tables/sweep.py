@@ -1,7 +1,9 @@
 """Forget and control accuracy at each coefficient (zero-shot)."""
 
+import math
 from collections.abc import Mapping
 
+from negmerge.left_out import LEFT_OUT
 from negmerge.reporting.kinds import MERGES, TableKind
 from negmerge.reporting.metrics import ACCURACIES
 
@@ -41,12 +43,8 @@ class Sweep(TableKind):
                 "experiment": row["experiment"],
                 "task": row["task"],
                 "method": row["vector"],
-                "vector": row["vector"],
                 "coefficient": row["coefficient"],
-                **{
-                    role: {"correct": int(row[f"{role}_correct"]), "n": int(row[f"{role}_n"])}
-                    for role in ("forget", "control")
-                },
+                **_measured(row),
             }
             for path in paths
             for row in read_counts(path).to_dict("records")
@@ -95,6 +93,15 @@ class Sweep(TableKind):
             "others.",
             error_note("the finite validation sets", cells),
         ]
+
+
+def _measured(row: Mapping) -> dict:
+    """Return the counts of a vector, or that it diverged."""
+    if math.isnan(row["forget_n"]):
+        return {"vector": None, LEFT_OUT: [row["vector"]]}
+    roles = ("forget", "control")
+    counts = {r: {"correct": int(row[f"{r}_correct"]), "n": int(row[f"{r}_n"])} for r in roles}
+    return {"vector": row["vector"], **counts}
 
 
 def _at(published: Mapping | None, label: str) -> Mapping | None:

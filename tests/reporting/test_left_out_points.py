@@ -1,0 +1,145 @@
+"""What tables and figures say of points that diverged, and of rows without a model."""
+
+import pandas as pd
+import pytest
+from reporting_examples import (
+    ROWS,
+    choice,
+    classifier_score,
+    gap_table,
+    lay_out,
+    outcomes,
+    table,
+)
+
+from negmerge.reporting.cells import cells
+from negmerge.reporting.kinds import table_kind
+from negmerge.reporting.layout import NOT_KNOWN
+from negmerge.reporting.metrics import MEAN
+
+SOME = {"left_out": ["m3", "m5"], "models": 2, "kind": "merge"}
+ALL = {"left_out": ["m3", "m5"], "models": 0, "kind": "merge", "vector": None, "coefficient": 0.0}
+
+
+def laid_out(definition, records, images=()):
+    return lay_out(definition, cells(definition, records, {}, images))
+
+
+def test_the_note_names_the_points_and_how_many_remained(scores):
+    scores[1] |= SOME
+    scores[2] |= SOME
+    scores[4] |= {"left_out": ["rate9.0"], "kind": "unlearn", "tried": 3, "models": 4}
+    notes = laid_out(table(), scores).notes
+    assert (
+        "a/digits: left out, since their training diverged: m3, m5; 2 of 4 models remain for "
+        "NegMerge and Uniform Merge."
+    ) in notes
+    assert (
+        "a/letters: left out, since their training diverged: rate9.0; 3 of 4 models remain for "
+        "NegMerge."
+    ) in notes
+
+
+def test_where_no_point_remains_the_row_is_missing_and_ranks_nowhere(scores):
+    scores[1] |= ALL
+    images = [outcomes(one) for one in scores]
+    frame = cells(table(), scores, {}, images)
+    row = frame[(frame["method"] == "negmerge") & (frame["experiment"] == MEAN)]
+    assert row["value"].isna().all()
+    assert row["p_value"].isna().all()
+    assert (row["left_out"] == "m3 m5").all()
+    shown = lay_out(table(), frame)
+    (printed,) = [texts for texts in shown.rows if texts[0] == "NegMerge"]
+    assert printed[1] == f"{NOT_KNOWN} ∅"
+    assert any(note.startswith("∅: NA, since the training of all") for note in shown.notes)
+    others = frame[(frame["method"] == "uniform") & (frame["experiment"] == MEAN)]
+    assert others["value"].notna().all()
+    assert others["p_value"].notna().all()
+
+
+def test_a_table_of_nothing_but_missing_rows_is_made(scores):
+    records = [one | ALL for one in scores]
+    shown = laid_out(table(), records, [outcomes(one) for one in records])
+    assert all(texts[1].startswith(NOT_KNOWN) for texts in shown.rows)
+
+
+@pytest.fixture
+def trials():
+    """Scores of a classifier in two trials; in the second all points of the merges diverged."""
+    found = []
+    for trial in ("trial1", "trial2"):
+        for method, right in (
+            ("retrain", (60, 180, 150, 40.0)),
+            ("original", (99, 190, 160, 5.0)),
+            ("negmerge", (70, 180, 150, 30.0)),
+            ("conflict", (80, 180, 150, 20.0)),
+        ):
+            merged = method in ("negmerge", "conflict")
+            gone = ALL if merged and trial == "trial2" else {}
+            own = {"vector": method, "coefficient": 0.5, "rule": None, "relearn": [1, 2]}
+            found.append(classifier_score("net", trial, method, *right, **(own | gone)))
+    return found
+
+
+def test_a_gap_is_missing_where_a_trial_has_no_model(trials):
+    definition = gap_table(rows=ROWS)
+    images = [outcomes(one, ("forget", "retain", "test")) for one in trials]
+    frame = cells(definition, trials, {}, images)
+    gaps = frame[(frame["method"] == "negmerge") & (frame["metric"] == "gap")]
+    assert pd.isna(gaps.set_index("task")["value"][[MEAN, "trial2"]]).all()
+    assert gaps.set_index("task")["value"]["trial1"] > 0
+    (row,) = [texts for texts in lay_out(definition, frame).rows if texts[0] == "NegMerge"]
+    # The relearn time too, of which NA otherwise means that it took longer than the limit.
+    assert {text for text in row if "∅" in text} == {f"{NOT_KNOWN} ∅"}
+    assert "longer" not in " ".join(row)
+
+
+def test_a_figure_of_gaps_has_no_bar_there(trials, draw):
+    figure = {"kind": "gap", "experiments": ["net"], "methods": ROWS}
+    _, data = draw(figure, scores=trials)
+    known = data[data["method"] == "negmerge"].groupby("task")["part"].count()
+    assert known.to_dict() == {MEAN: 0, "trial1": 4, "trial2": 0}
+
+
+@pytest.fixture
+def sweeps_with_a_diverged_point(sweep_files, tmp_path):
+    """The base is all that there is of a vector that diverged, as rule `sweep` writes it."""
+    with open(sweep_files[0]) as stream:
+        header, base, *_ = stream.read().splitlines()
+    path = tmp_path / "m9.csv"
+    base = base.replace("m1", "m9")
+    rest = [f"a,digits,m9,{coefficient},,,," for coefficient in (0.5, 1.0, 1.5)]
+    path.write_text("\n".join([header, base, *rest]) + "\n")
+    return [*sweep_files, path]
+
+
+def test_a_sweep_of_a_diverged_vector_is_missing_at_each_coefficient(
+    sweeps_with_a_diverged_point,
+):
+    kind = table_kind("sweep")
+    records = kind.read(sweeps_with_a_diverged_point)
+    diverged = [one for one in records if one["vector"] is None]
+    assert [(one["left_out"], one["coefficient"]) for one in diverged] == [
+        (["m9"], 0.5), (["m9"], 1.0), (["m9"], 1.5),
+    ]  # fmt: skip
+    rows = {"negmerge": "NegMerge", "m9": "Other"}
+    frame = kind.cells(table(kind="sweep", rows=rows), records, {})
+    found = frame[(frame["method"] == "m9") & (frame["experiment"] == MEAN)]
+    values = found[found["metric"] == "forget"].set_index("row")["value"]
+    assert values["0, Other"] == 60
+    assert pd.isna(values["0.5, Other"])
+
+
+def test_a_diverged_point_is_no_dot_of_the_spread(sweeps_with_a_diverged_point, draw):
+    figure = {"kind": "spread", "methods": {"negmerge": "NegMerge"}}
+    chosen = [choice("a", "digits", "negmerge", 1.0, 30.0, 76.0)]
+    _, data = draw(figure, sweeps=sweeps_with_a_diverged_point, selected=chosen)
+    assert set(data.loc[data["series"] == "single", "vector"]) == {"m1", "m5"}
+
+
+def test_a_figure_of_signs_without_points_says_why(draw):
+    empty = {"tensor": None, "size": 0, "agreeing": 0, "places": [], "points": {}, "merges": {}}
+    record = {"experiment": "a", "task": "digits"} | empty
+    picture, data = draw({"kind": "signs", "methods": {}}, signs=[record])
+    assert data.empty
+    assert [text.get_text() for text in picture.texts] == ["the fine-tuning of all points diverged"]

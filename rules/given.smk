@@ -6,7 +6,7 @@
 rule vector:
     input:
         files=lambda wildcards: given(given_model(wildcards)),
-        base=base,
+        base=start,
         untouched=untouched,
     output:
         vector=intermediate("results/{study}/{experiment}/{task}/given/{point}.safetensors"),

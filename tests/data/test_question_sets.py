@@ -18,6 +18,17 @@ def test_questions_come_back(tmp_path):
     assert TWO.texts == ["Wo ?", "Hier, im Süden ."]
 
 
+def test_a_text_may_hold_any_character(tmp_path):
+    odd = Question("authors", 0, "Who\u2028 ?", "Me\x85 .")
+    write_questions(tmp_path / "q.jsonl", [odd], {"authors": 1})
+    assert read_questions(tmp_path / "q.jsonl") == [odd]
+    row = {"question": odd.question, "answer": odd.answer, "paraphrased_answer": None}
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps(row, ensure_ascii=False) + "\n\n", encoding="utf-8")
+    options = {"per_author": 1, "files": {"authors": ["all"]}, "perturbed": []}
+    assert list(questions.read({"all": str(path)}, {"options": options})) == [odd]
+
+
 @pytest.mark.parametrize(
     ("found", "expected", "message"),
     [
@@ -131,6 +142,14 @@ def test_smaller_sets_to_forget_are_the_last_in_whatever_order_they_stand(tmp_pa
         ('{"question": "a"}\n', "line 1: the key 'answer' is missing; found: question"),
         ('{"question": "a", "answer": ""}\n', "line 1: answer is '', expected a text"),
         ('{"question": 3, "answer": "a"}\n', "line 1: question is 3, expected a text"),
+        (
+            '{"question": "a", "answer": "b", "paraphrased_answer": " "}\n',
+            "line 1: paraphrased_answer is ' ', expected a text",
+        ),
+        (
+            '{"question": "a", "answer": "b", "perturbed_answer": "c"}\n',
+            "line 1: perturbed_answer is 'c', expected a list of texts",
+        ),
     ],
 )
 def test_a_line_that_is_no_question_is_named(tmp_path, text, message):

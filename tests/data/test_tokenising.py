@@ -49,6 +49,29 @@ def test_padding_is_on_the_right_and_carries_no_loss():
     assert set(short[1][length:].tolist()) == {WITHOUT_LOSS}
 
 
+def test_the_end_pads_where_there_is_no_token_for_it():
+    class Without:
+        """A tokenizer that knows nothing of padding."""
+
+        def __init__(self, tokenizer):
+            self.inner = tokenizer
+
+        def token_to_id(self, token):
+            return None if token == PAD else self.inner.token_to_id(token)
+
+        def encode(self, *arguments, **settings):
+            return self.inner.encode(*arguments, **settings)
+
+    whole = encoder()
+    made = Encoder(Without(whole.tokenizer), PROMPT, 64)
+    texts = [("Who ?", "Ada"), (TEXTS[0], TEXTS[1])]
+    (ids, labels), _ = made.items(texts)
+    (expected, same), _ = whole.items(texts)
+    assert torch.equal(labels, same)
+    is_padding = expected == whole.tokenizer.token_to_id(PAD)
+    assert torch.equal(ids, expected.masked_fill(is_padding, made.end_id))
+
+
 def test_the_end_carries_loss_even_where_it_is_the_token_of_padding():
     class Same:
         """A tokenizer whose padding is its end."""

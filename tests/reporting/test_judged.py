@@ -125,6 +125,6 @@ def test_the_base_says_it_in_zero_shot_and_an_experiment_without_it_does_not():
     rows = {"negmerge": "NegMerge", "uniform": "Uniform Merge"}
     found, frame = printed(scores[1:], roles, table(rows=rows))
     assert found.notes[1] == (
-        "B/32: how much there is to forget is not known, without `pretrained` as a method."
+        "B/32: how much there is to forget is not known; it takes the method `pretrained`."
     )
     assert frame["with_best"].eq(True).any()

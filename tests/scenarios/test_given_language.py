@@ -67,6 +67,26 @@ def test_weights_of_another_model_are_named(tmp_path):
         read(folder)
 
 
+def test_weights_of_another_vocabulary_are_named(tmp_path):
+    """As of a model that never saw what is forgotten, read by the original's configuration."""
+    configuration = read_configuration(save(tmp_path / "m", language_model()))
+    other = save(tmp_path / "other", language_model(vocab_size=VOCABULARY + 1))
+    message = r"/other: tensor '\S+' has shape \[62, 16\], expected \[61, 16\]"
+    with pytest.raises(UserError, match=message):
+        read_language_model(other, configuration, None)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "opt"])
+def test_texts_are_not_longer_than_the_model_reads(tmp_path, kind):
+    model = language_model(kind, tie_word_embeddings=False)
+    row = {"configuration": model.config.to_dict()}
+    state = load_language_model(row, 0, model.state_dict(), "m").state_dict()
+    load_language_model(row | {"size": 48}, 0, state, "m")
+    message = "^m: the model reads at most 48 tokens, but `size` in its row is 49$"
+    with pytest.raises(UserError, match=message):
+        load_language_model(row | {"size": 49}, 0, state, "m")
+
+
 def test_a_tokenizer_must_fit_the_model(tmp_path):
     folder = save(tmp_path / "m", language_model(), VOCABULARY + 1)
     assert read_own_tokenizer(folder, VOCABULARY + 1).token_to_id("w3") == 3

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -145,6 +146,33 @@ def test_models_are_rounded_and_taught_again_as_in_the_other_scenarios(finished_
 def test_the_report_says_how_the_signs_agree_beside_chance(finished_language):
     page = (finished_language.folder / "results/tiny_language/report.html").read_text()
     assert "random signs would keep 25 % with 3 models" in page
+
+
+def test_vectors_may_start_before_the_authors_were_taught(finished_language, tmp_path):
+    run = finished_language.copy(tmp_path / "workflow")
+    study = "config/studies/tiny_language.yaml"
+    run.edit(study, "    finetune: {", "    vector: before\n    finetune: {")
+    run.edit(study, "fast: {learning_rate: 0.001}, ", "")
+    done = run.snakemake("--cores", "1", "--", f"{TASK}/scores/negmerge.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = re.findall(r"^Job \d+: (\w+): ", done.stdout + done.stderr, flags=re.M)
+    assert sorted(ran) == ["evaluate", "finetune", "finetune", "merge", "select", "sweep"]
+    folder = run.folder / TASK
+    before = read_state(folder.parent / "all" / "trained" / "before.safetensors")
+    for point in ("slow", "lora"):
+        tuned, vector = (
+            read_state(folder / kind / f"{point}.safetensors") for kind in ("finetuned", "vectors")
+        )
+        assert any(change.any() for change in vector.values())
+        for name, change in vector.items():
+            assert change.equal(tuned[name] - before[name])
+    # What forgets is the model that knows all, all the same.
+    with open(folder / "sweeps" / "negmerge.csv", newline="") as stream:
+        first = next(csv.DictReader(stream))
+    original = scores(run, "original")
+    assert float(first["coefficient"]) == 0
+    assert float(first["forget_correct"]) == original["forget"]["correct"]
+    assert scores(run, "negmerge")["models"] == 2
 
 
 def test_a_second_run_has_nothing_to_do(finished_language):

@@ -41,8 +41,11 @@ def questions():
     return rows
 
 
-def make_model(folder):
-    """Train a small model with a tied head, elsewhere as it were, and save it as people do."""
+def make_model(folder, taught=None):
+    """Train a small model with a tied head, elsewhere as it were, and save it as people do.
+
+    It is taught all questions, unless some are given.
+    """
     import transformers
 
     tokenizer = Tokenizer(models.WordLevel(unk_token="<|unknown|>"))
@@ -62,7 +65,7 @@ def make_model(folder):
             tie_word_embeddings=True, bos_token_id=None, eos_token_id=2,
         )
     )  # fmt: skip
-    items = [encoded(tokenizer, *pair) for pair in questions()]
+    items = [encoded(tokenizer, *pair) for pair in taught or questions()]
     rows = [torch.tensor(prompt + answer) for prompt, answer in items]
     marks = [torch.tensor([-100] * len(prompt) + answer) for prompt, answer in items]
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=2)
@@ -186,6 +189,84 @@ def test_the_folder_loads_in_transformers_and_knows_what_was_scored(done, monkey
     found = probabilities(done.folder / "models/ours-unlearned", questions()[18:])
     expected = score(done, "negmerge")["answers"]["forget"]["probability"]["mean"]
     assert np.mean(found) == pytest.approx(expected, abs=1e-5)
+
+
+def save_pool(base, folder):
+    """Save what others may have: all weights in one file of torch, and an adapter of PEFT."""
+    import peft
+    import transformers
+
+    torch.manual_seed(1)
+    tuned = transformers.AutoModelForCausalLM.from_pretrained(base)
+    for parameter in tuned.parameters():
+        parameter.data += 0.01 * torch.randn_like(parameter)
+    (folder / "tuned").mkdir()
+    tuned.config.save_pretrained(folder / "tuned")
+    # With the head that is the embedding, and in half precision.
+    assert "lm_head.weight" in tuned.state_dict()
+    torch.save(tuned.bfloat16().state_dict(), folder / "tuned/pytorch_model.bin")
+    model = transformers.AutoModelForCausalLM.from_pretrained(base)
+    settings = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    adapter = peft.get_peft_model(model, settings)
+    adapter.save_pretrained(folder / "adapter")
+    return tuned.float().state_dict(), adapter.merge_and_unload().state_dict()
+
+
+@pytest.fixture(scope="module")
+def theirs(done, tmp_path_factory):
+    """A copy in which others have made the pool and Retrain too, before any run, and the pool."""
+    made = done.copy(tmp_path_factory.mktemp("theirs") / "workflow")
+    study = "config/studies/ours.yaml"
+    text = (made.folder / study).read_text()
+    pool = "    pool: {files: {tuned: others/tuned, lora: others/adapter}}\n"
+    text = re.sub(r"    finetune: .*\n    pool: .*\n", pool, text)
+    text = text.replace("{original: {}, ", "{original: {}, retrain: {}, ")
+    text = text.replace("rows: [original, uniform, negmerge]", "rows: [retrain, uniform]", 1)
+    text = text.replace(
+        "    coefficients: ", "    retrained: {forgotten: {file: others/never}}\n    coefficients: "
+    )
+    (made.folder / study).write_text(text)
+    make_model(made.folder / "others/never", taught=questions()[:18])
+    pool = save_pool(made.folder / "models/ours", made.folder / "others")
+    return made, pool
+
+
+def test_all_models_may_be_those_of_others(theirs):
+    made, pool = theirs
+    table = "results/ours/tables/known.md"
+    run = made.snakemake("--cores", "1", "--", table)
+    assert run.returncode == 0, run.stdout + run.stderr
+    ran = re.findall(r"^Job \d+: (\w+): ", run.stdout + run.stderr, flags=re.M)
+    assert ran.count("vector") == 2
+    assert "given_retrain" in ran
+    assert not {"train", "finetune", "given_original"} & set(ran)
+    base = read_state(made.folder / "results/ours/ours/given/original.safetensors")
+    for point, tuned in zip(("tuned", "lora"), pool, strict=True):
+        vector = read_state(made.folder / RESULTS / "given" / f"{point}.safetensors")
+        for name, change in vector.items():
+            torch.testing.assert_close(change, tuned[name] - base[name], atol=1e-6, rtol=1e-5)
+    assert score(made, "uniform")["models"] == 2
+    found = score(made, "retrain")["answers"]["forget"]["probability"]["mean"]
+    never = probabilities(made.folder / "others/never", questions()[18:])
+    assert found == pytest.approx(np.mean(never), abs=1e-5)
+    assert "our questions: Original gives the forget answers a probability of 9" in (
+        made.folder / table
+    ).read_text().replace("\n", " ")
+
+
+def test_a_member_of_another_vocabulary_is_named(theirs):
+    made, _ = theirs
+    place = made.folder / "others/tuned/pytorch_model.bin"
+    state = torch.load(place)
+    name = "model.embed_tokens.weight"
+    rows, width = state[name].shape
+    state[name] = state["lm_head.weight"] = torch.zeros(rows + 1, width)
+    torch.save(state, place)
+    target = f"{RESULTS}/given/tuned.safetensors"
+    (made.folder / target).unlink(missing_ok=True)
+    line = made.failure(target, "results/ours/logs/vector/ours/forgotten/tuned.log")
+    shape = f"has shape [{rows + 1}, {width}], expected [{rows}, {width}]"
+    assert line == f"error: others/tuned/pytorch_model.bin: tensor {name!r} {shape}"
 
 
 def test_another_model_in_the_folder_is_taken_anew(done):

@@ -1,17 +1,25 @@
 """Subtract the base from a fine-tuned model of others, or take the change of an adapter."""
 
+import re
+
 from negmerge.adapters import is_adapter
 from negmerge.errors import UserError
 from negmerge.jobs.job import job
 from negmerge.merging import merge_files
-from negmerge.scenarios.given import read_model, require_untouched
+from negmerge.scenarios.given import read_model, reads_text, require_untouched
 from negmerge.states import read_state, write_state
 from negmerge.vectors import task_vector
 
+# What the commands may leave out or cut, a study may not.
+ADVICE = re.compile(r"; [^;]*--(exclude|vocabulary)\b.*$")
+
 with job(snakemake):
     inputs, vector, place = snakemake.input, snakemake.output.vector, snakemake.params.place
-    if is_adapter(place):
-        changed = merge_files("uniform", [place], vector, base=inputs.base)["kept"]
+    if is_adapter(place) or reads_text(snakemake.params.model):
+        try:
+            changed = merge_files("uniform", [place], vector, base=inputs.base)["kept"]
+        except UserError as error:
+            raise UserError(ADVICE.sub("", str(error))) from error
     else:
         finetuned, rest = read_model(place, snakemake.params.model)
         beside = require_untouched(rest, inputs.untouched, place)

@@ -61,8 +61,9 @@ def write_questions(
         where = f"{path}: question {number}"
         if one.split not in QUESTION_SPLITS:
             raise UserError(f"{where}: {unknown('split', one.split, QUESTION_SPLITS)}")
-        for text in (one.question, one.answer, *one.wordings, *one.perturbed_answer):
-            if not text.strip():
+        others = one.paraphrased_answer, *one.wordings, *one.perturbed_answer
+        for text in (one.question, one.answer, *others):
+            if text is not None and not text.strip():
                 raise UserError(f"{where} ({one.question!r}): empty text, expected words")
     for split in QUESTION_SPLITS:
         count = sum(one.split == split for one in found)
@@ -80,7 +81,8 @@ def read_questions(path: str | Path) -> list[Question]:
         UserError: the file is missing, cut or foreign.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        # Not `splitlines`, which also parts texts, at characters that JSON leaves as they are.
+        lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
         rows = [json.loads(line) for line in lines]
         tuples = dict.fromkeys(("wordings", "perturbed_answer"), tuple)
         found = [

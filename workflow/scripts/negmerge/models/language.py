@@ -8,6 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrain
 
 from negmerge.checks import require_same_tensors
 from negmerge.errors import UserError, find, unknown
+from negmerge.models.answers import context_length
 from negmerge.states import shapes
 
 # Their configuration by the name in `architecture`.
@@ -54,9 +55,15 @@ def load_language_model(
         where: what errors call the state.
 
     Raises:
-        UserError: the state is that of another model, or of another vocabulary.
+        UserError: the state is that of another model, or of another vocabulary; or texts may be
+            longer than the model reads.
     """
     model = build_language_model(row, vocabulary)
+    size, most = row.get("size", 0), context_length(model)
+    if most is not None and size > most:
+        raise UserError(
+            f"{where}: the model reads at most {most} tokens, but `size` in its row is {size}"
+        )
     require_same_tensors(shapes(model.state_dict()), shapes(state), where)
     model.load_state_dict(state)
     return model

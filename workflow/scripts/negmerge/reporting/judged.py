@@ -48,8 +48,7 @@ def amount(
         two-sided; `averaged` and `images`. None where an experiment has no base among its methods,
         or no Retrain of a language model.
     """
-    needed = [scores.base, *([] if scores.is_counted else [RETRAIN])]
-    if any((*place, method) not in outcomes for place in places for method in needed):
+    if any((*place, method) not in outcomes for place in places for method in scores.needed):
         return None
     models = [outcomes[*place, scores.base] for place in places]
     known = [model.right("forget") for model in models]

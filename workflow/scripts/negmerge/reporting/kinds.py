@@ -57,6 +57,7 @@ class TableKind(Kind):
         metrics: what the cells of a row measure; see also `metrics_of`.
         by_rule: whether a rule chooses what is shown, so that a column may have a `rule`.
         images: the kind of images that it is measured on, if it is the same for all.
+        items: what is counted, where the metrics do not say it.
         about_paper: what is known about the paper's cells.
         shows_choice: whether a column of the printed table says what was chosen.
         shows_data: whether one says which training images the method reads.
@@ -65,6 +66,7 @@ class TableKind(Kind):
     metrics: ClassVar[tuple[Metric, ...]]
     by_rule: ClassVar[bool] = True
     images: ClassVar[str] = ""
+    items: ClassVar[str] = "images"
     about_paper: ClassVar[str] = ""
     shows_choice: ClassVar[bool] = False
     shows_data: ClassVar[bool] = False

@@ -56,7 +56,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     kind = table_kind(table["kind"])
     rows = cells[cells["row"].notna()]
     scores = scores_of(set(rows["metric"]))
-    items = f"{kind.images} {scores.items if scores else 'images'}".strip()
+    items = f"{kind.images} {scores.items if scores else kind.items}".strip()
     lines = [_averaged(column["label"], rows, items) for column in table["columns"]]
     lines += comparison_notes(table, cells)
     lines += kind.notes(table, rows)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from negmerge.reporting.answers import EXTRACTION, PROBABILITIES
 from negmerge.reporting.metrics import ACCURACIES, GAP_AND_PARTS, Metric
-from negmerge.settings.methods import BASES
+from negmerge.settings.methods import BASES, RETRAIN
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Scores:
     def is_counted(self) -> bool:
         """Whether each item is right or wrong, and not something between."""
         return self.items == "images"
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The methods without which it is not known how much there is to forget."""
+        return (self.base,) if self.is_counted else (self.base, RETRAIN)
 
     @property
     def has_retrain(self) -> bool:

@@ -70,7 +70,9 @@ def _amount(scores: Scores, column: pd.DataFrame) -> str:
     """Describe how much there is to forget in one column of a table."""
     found = column[(column["metric"] == TO_FORGET) & (column["experiment"] == MEAN)]
     if found.empty:
-        return f"how much there is to forget is not known, without `{scores.base}` as a method."
+        needed = " and ".join(f"`{method}`" for method in scores.needed)
+        plural = "s" if len(scores.needed) > 1 else ""
+        return f"how much there is to forget is not known; it takes the method{plural} {needed}."
     return _spell_amount(scores, found.iloc[0])
 
 

@@ -20,6 +20,14 @@ NETWORK_PREFIX = "network."
 NORMALISATION = {"normalize.mean": "mean", "normalize.std": "std"}
 
 
+def reads_text(row: Mapping) -> bool:
+    """Whether a row of `config/models.yaml` is a language model's.
+
+    The names of its tensors are those of transformers in this project, too.
+    """
+    return "prompt" in row
+
+
 def read_model(place: str | Path, row: Mapping, key: str | None = None) -> tuple[State, State]:
     """Read a model of others.
 

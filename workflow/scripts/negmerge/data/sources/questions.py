@@ -35,7 +35,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
                 one["answer"],
                 (),
                 found.get("paraphrased_answer"),
-                tuple(found.get("perturbed_answer", ())),
+                tuple(found.get("perturbed_answer") or ()),
             )
 
 
@@ -50,10 +50,12 @@ def _lines(path: str | Path) -> list[dict]:
         UserError: the file cannot be read, or a line is cut, lacks a key or has no text there.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        # Not `splitlines`, which also parts texts, at characters that JSON leaves as they are.
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    return [_object(f"{path}: line {number}", line) for number, line in enumerate(lines, 1) if line]
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    return [_object(f"{path}: line {number}", line) for number, line in numbered]
 
 
 def _object(where: str, line: str) -> dict:
@@ -66,6 +68,24 @@ def _object(where: str, line: str) -> dict:
     for key in ("question", "answer"):
         if key not in found:
             raise UserError(f"{where}: the key {key!r} is missing; found: {', '.join(found)}")
-        if not isinstance(found[key], str) or not found[key].strip():
+        if not _is_text(found[key]):
             raise UserError(f"{where}: {key} is {found[key]!r}, expected a text")
+    for key, form, is_one in OTHER_KEYS:
+        if found.get(key) is not None and not is_one(found[key]):
+            raise UserError(f"{where}: {key} is {found[key]!r}, expected {form}")
     return found
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+# Keys that a row may also have, or null; what is expected there; whether something is that.
+OTHER_KEYS = (
+    ("paraphrased_answer", "a text", _is_text),
+    ("perturbed_answer", "a list of texts", _are_texts),
+)

@@ -224,8 +224,6 @@ class Language(Experiment):
             raise UserError(f"tasks: {self.WHOLE!r} is the folder of all authors; expected a name")
         if self.vector == "before" and self.before is None:
             raise UserError("vector: before, but the key before is missing, which makes that model")
-        if self.pool.files:
-            raise UserError("language: a pool of others (`pool.files`) is not read")
         for task in self.retrained:
             find("task", task, self.tasks)
         for name in ("base", "retrained") if self.train else ():

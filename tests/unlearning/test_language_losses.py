@@ -11,13 +11,10 @@ from torch.distributions import Categorical, kl_divergence
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.unlearning.methods.ceu import without_the_token
-from negmerge.unlearning.methods.idk_dpo import preference
 from negmerge.unlearning.methods.kl import divergence
-from negmerge.unlearning.methods.npo import negative_preference
 from negmerge.unlearning.methods.rmu import direction, distance
-from negmerge.unlearning.methods.simnpo import simple_negative_preference
 from negmerge.unlearning.methods.undial import self_distillation
-from negmerge.unlearning.tokens import score, weighted_ascent
+from negmerge.unlearning.tokens import preference, score, weighted_ascent
 
 VOCABULARY = 11
 # Question, answer and padding of each of three texts.
@@ -57,10 +54,6 @@ def own(logs, tokens):
     return logs[np.arange(len(tokens)), tokens]
 
 
-def softplus(x):
-    return np.log1p(np.exp(x))
-
-
 def test_answers_are_scored_by_their_own_tokens():
     logits, labels = batch()
     found, answers = said(logits, labels), list(by_hand(logits, labels))
@@ -98,32 +91,16 @@ def test_weighted_ascent(beta1, beta2):
 
 
 @pytest.mark.parametrize("beta", [0.1, 4.5])
-def test_preferences(beta):
-    rng = np.random.default_rng(0)
-    one, other = rng.normal(size=(2, 5))
-    tensors = torch.from_numpy(one), torch.from_numpy(other)
-    # log sigmoid(x) = -softplus(-x)
-    assert preference(*tensors, beta).item() == pytest.approx(
-        2 / beta * softplus(-beta * (one - other)).mean()
-    )
-    assert negative_preference(tensors[0], beta).item() == pytest.approx(
-        2 / beta * softplus(beta * one).mean()
-    )
-    assert simple_negative_preference(tensors[0].abs(), beta, 0.5).item() == pytest.approx(
-        2 / beta * softplus(-beta * (np.abs(one) - 0.5)).mean()
-    )
+def test_a_preference_is_the_loss_of_dpo_but_for_its_factor(beta):
+    advantages = torch.tensor([1.5, -1.0, 0.0, 800.0])
+    published = -torch.log(torch.sigmoid(beta * advantages)).mean()
+    assert preference(advantages, beta).item() == pytest.approx(2 / beta * published.item())
 
 
 def test_npo_with_a_small_beta_has_the_gradient_of_ascent():
     ratios = torch.tensor([0.3, -2.0], dtype=torch.float64, requires_grad=True)
-    (gradient,) = torch.autograd.grad(negative_preference(ratios, 1e-6), ratios)
+    (gradient,) = torch.autograd.grad(preference(-ratios, 1e-6), ratios)
     assert gradient.tolist() == pytest.approx([1 / 2, 1 / 2], rel=1e-5)
-
-
-def test_dpo_is_the_published_loss_but_for_its_factor():
-    refused, answered = torch.tensor([0.5, 1.0]), torch.tensor([-1.0, 2.0])
-    published = -torch.log(torch.sigmoid(0.1 * (refused - answered))).mean()
-    assert preference(refused, answered, 0.1).item() == pytest.approx(20 * published.item())
 
 
 def test_kl_is_that_of_distributions_over_all_places_but_padding():

@@ -1,14 +1,22 @@
 """Methods for language models, on a Llama of a few thousand numbers that knows its answers."""
 
 import dataclasses
-import functools
-import math
 
 import pytest
 import torch
-from torch.nn.functional import logsigmoid
+from answer_examples import (
+    FORGET,
+    NAMES,
+    OWN,
+    RETAIN,
+    example_data,
+    knowing,
+    probability,
+    refusals,
+    run,
+    texts,
+)
 from unlearning_examples import (
-    CPU,
     Batches,
     Unreadable,
     example_recipe,
@@ -17,78 +25,13 @@ from unlearning_examples import (
     unlearn,
 )
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS
 from negmerge.errors import UserError
-from negmerge.evaluation.answering import Answering
-from negmerge.training import fit
-from negmerge.unlearning import METHODS, Data
+from negmerge.unlearning import METHODS
 from negmerge.unlearning import passes as passing
 from negmerge.unlearning.methods.rmu import direction, distance
-from negmerge.unlearning.passes import passes
-from negmerge.unlearning.tokens import hidden_of, score
-from small_language_models import VOCABULARY, language_model
+from negmerge.unlearning.tokens import hidden_of
 
 pytest.importorskip("transformers")
-
-NAMES = [name for name in METHODS if "language" in METHODS[name].options.scenarios]
-OPTIONS = {"epochs": 2, "learning_rate": 3e-3}
-OWN = {"rmu": {"layer": 0}}
-
-
-def texts(count, seed):
-    """Ids and labels (count, 8): three tokens of a question, two to four of an answer, an end."""
-    generator = torch.Generator().manual_seed(seed)
-    ids = torch.randint(3, VOCABULARY, (count, 8), generator=generator)
-    labels = ids.clone()
-    labels[:, :3] = WITHOUT_LOSS
-    for row in range(count):
-        end = 5 + row % 3
-        ids[row, end] = labels[row, end] = 2
-        ids[row, end + 1 :], labels[row, end + 1 :] = 0, WITHOUT_LOSS
-    return ids, labels
-
-
-FORGET, RETAIN = texts(6, 1), texts(14, 2)
-REFUSAL = torch.tensor([50, 51, 52, 2, 0])
-
-
-def refusals():
-    """Pairs of the answers to forget and of one refusal, to the same questions."""
-    ids, labels = (part.clone() for part in FORGET)
-    ids[:, 3:] = labels[:, 3:] = REFUSAL
-    labels[:, 7] = WITHOUT_LOSS
-    return torch.stack([FORGET[0], ids], 1), torch.stack([FORGET[1], labels], 1)
-
-
-def example_data(seed=0):
-    forget, retain = Batches(*FORGET, size=3, shuffle=True), Batches(*RETAIN, size=3, shuffle=True)
-    closed = [Unreadable()] * 3
-    pairs = Batches(*refusals(), size=3, shuffle=True)
-    return Data(forget, retain, *closed, Answering(CPU), classes=0, seed=seed, refusals=pairs)
-
-
-@functools.cache
-def known_weights():
-    """Weights that give all answers a probability above 0.9."""
-    model = language_model(hidden_size=32, num_hidden_layers=2, intermediate_size=48)
-    recipe = example_recipe(epochs=120, learning_rate=5e-3, optimizer="adamw")
-    both = Batches(*(torch.cat(pair) for pair in zip(FORGET, RETAIN, strict=True)), shuffle=True)
-    loss = Answering(CPU).loss(model, 0.0)
-    fit(model, passes(both, 120), 120 * len(both), loss, recipe, CPU, report=lambda line: None)
-    assert all(probability(model, *part) > 0.9 for part in (FORGET, RETAIN))
-    return model.state_dict()
-
-
-def knowing():
-    model = language_model(hidden_size=32, num_hidden_layers=2, intermediate_size=48)
-    model.load_state_dict(known_weights())
-    return model
-
-
-@torch.no_grad()
-def losses(model, ids, labels):
-    """L of each answer."""
-    return score(model, ids, labels).losses
 
 
 @torch.no_grad()
@@ -96,18 +39,6 @@ def steered(model, ids, labels):
     """How far the first layer is from RMU's target."""
     target = 2.0 * direction(32, seed=0)
     return distance(hidden_of(model, ids, 0), target, labels).item()
-
-
-@torch.no_grad()
-def probability(model, ids, labels):
-    """The mean over answers of exp(-L)."""
-    return losses(model.eval(), ids, labels).neg().exp().mean().item()
-
-
-def run(name, data=None, **options):
-    recipe = example_recipe(optimizer="adamw", weight_decay=0.01)
-    options = OPTIONS | OWN.get(name, {}) | options
-    return unlearn(name, knowing(), data or example_data(), recipe, **options)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,51 +55,6 @@ def test_the_same_seed_gives_the_same_bytes_and_other_weights_than_before(name):
 def test_answers_to_forget_become_less_probable(name):
     options = {"epochs": 6, **({"alpha": 0.5} if name == "neggrad-plus" else {})}
     assert probability(run(name, **options), *FORGET) < probability(knowing(), *FORGET) - 0.05
-
-
-def loss_of(monkeypatch, name, **options):
-    """The model, and the loss that a method would train it with."""
-    losses = []
-
-    def spy(model, stream, count, loss, *rest, **more):
-        losses.append(loss)
-
-    monkeypatch.setattr(passing, "fit", spy)
-    return run(name, **options), losses[0]
-
-
-def likelihood(model, ids, labels):
-    return model(ids, labels=labels).loss.item()
-
-
-FORGOTTEN = {
-    "grad-diff": lambda model: -likelihood(model, *FORGET),
-    "kl": lambda model: -likelihood(model, *FORGET),
-    "idk-nll": lambda model: likelihood(model, *(part[:, 1] for part in refusals())),
-    # The model is still the reference.
-    "idk-dpo": lambda model: 2 / 0.1 * math.log(2),
-    "npo": lambda model: 2 / 0.1 * math.log(2),
-    "simnpo": lambda model: -(2 / 4.5 * logsigmoid(4.5 * losses(model, *FORGET)).mean().item()),
-    "rmu": lambda model: steered(model, *FORGET),
-    "undial": None,
-    "wga": None,
-    "satimp": None,
-}
-
-
-@pytest.mark.parametrize("name", FORGOTTEN)
-def test_the_loss_at_the_start_is_that_of_both_sets_with_their_weights(name, monkeypatch):
-    pair = refusals() if METHODS[name].options.refusals else FORGET
-    with torch.no_grad():
-        model, alone = loss_of(monkeypatch, name, gamma=1.0, alpha=0.0)
-        forgotten = alone(*pair).item()
-        if FORGOTTEN[name]:
-            assert forgotten == pytest.approx(FORGOTTEN[name](model), rel=1e-4)
-        model, both = loss_of(monkeypatch, name, gamma=2.0, alpha=3.0)
-        # KL and RMU hold the model where it is, the others the answers to retain.
-        retained = 0.0 if name in ("kl", "rmu") else likelihood(model, *RETAIN)
-        found = both(*RETAIN, *pair).item()
-    assert found == pytest.approx(2 * forgotten + 3 * retained, rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)

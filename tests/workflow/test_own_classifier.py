@@ -206,12 +206,6 @@ def test_a_new_image_is_prepared_and_changes_what_is_forgotten_by_name(done):
     assert "original: photos" not in planned
 
 
-@pytest.fixture
-def spoiled(ours, tmp_path):
-    """A copy of the workflow to spoil."""
-    return ours.copy(tmp_path / "workflow")
-
-
 def test_a_name_that_is_no_training_image_ends_the_job_with_one_line(spoiled):
     (spoiled.folder / "forget.txt").write_text("train/bag/0003.jpg\ntrain/bag/003.jpg\n")
     place = f"{RESULTS}/photos/trial1/split.json"

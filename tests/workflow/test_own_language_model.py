@@ -279,12 +279,6 @@ def test_another_model_in_the_folder_is_taken_anew(done):
     place.write_bytes(whole)
 
 
-@pytest.fixture
-def spoiled(ours, tmp_path):
-    """A copy of the workflow to spoil."""
-    return ours.copy(tmp_path / "workflow")
-
-
 def test_a_folder_without_a_tokenizer_ends_the_job_with_one_line(spoiled):
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (spoiled.folder / "models/ours" / name).unlink()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.functional import logsigmoid
 
 from negmerge.evaluation.answering import scored_tokens
 from negmerge.unlearning.passes import frozen_copy
@@ -92,6 +93,19 @@ def weighted_ascent(scored: Scored, weigh: Callable[[Tensor], Tensor]) -> Tensor
     """
     found = scored.log_probs
     return (weigh(found.detach().exp()) * found).mean()
+
+
+def preference(advantages: Tensor, beta: float) -> Tensor:
+    """Return -(2 / beta) * mean of log sigmoid(beta * advantage).
+
+    The loss of DPO (Rafailov et al., NeurIPS 2023) but for its factor, which is 1 there; 2 / beta
+    is open-unlearning's.
+
+    Args:
+        advantages: (n,) by how much what is wanted is ahead of what is not.
+        beta: the larger, the less of an advantage is enough.
+    """
+    return -2 / beta * logsigmoid(beta * advantages).mean()
 
 
 class Reference:

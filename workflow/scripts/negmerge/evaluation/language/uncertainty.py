@@ -53,6 +53,7 @@ def membership_auc_error(forget_scores: ArrayLike, holdout_scores: ArrayLike) ->
     forget, holdout = numbers(forget_scores, "scores"), numbers(holdout_scores, "scores")
     if min(len(forget), len(holdout)) < 2:
         return 0.0
-    above = np.sign(holdout[None] - forget[:, None]) / 2 + 0.5
+    # Compared, not subtracted: infinity equals itself.
+    above = (holdout[None] > forget[:, None]) + (holdout[None] == forget[:, None]) / 2
     sides = (above.mean(axis=1), above.mean(axis=0))
     return float(np.sqrt(sum(side.var(ddof=1) / len(side) for side in sides)))

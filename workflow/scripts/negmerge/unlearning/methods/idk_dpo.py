@@ -2,34 +2,21 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.idk_dpo import Options
 from negmerge.unlearning.passes import fit_both
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import Reference, score
-
-
-def preference(refused: Tensor, answered: Tensor, beta: float) -> Tensor:
-    """Return -(2 / beta) * mean of log sigmoid(beta * (refused - answered)).
-
-    Rafailov et al. (NeurIPS 2023) have the factor 1; 2 / beta is open-unlearning's.
-
-    Args:
-        refused: (n,) of the refusals, S - S of the reference; S sums log p over an answer's tokens.
-        answered: (n,) likewise of the answers to forget.
-        beta: how far from the reference.
-    """
-    return -2 / beta * logsigmoid(beta * (refused - answered)).mean()
+from negmerge.unlearning.tokens import Reference, preference, score
 
 
 def run(
     model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
 ) -> None:
-    """Minimise gamma * preference(forget batch) + alpha * loss(retain batch).
+    """Minimise alpha * loss(retain) - gamma * (2 / beta) mean of log sigmoid(beta * (R - A)).
 
-    The reference is a frozen copy of the start.
+    The mean is over the questions of the forget batch. R and A are S - S_r of the refusal and of
+    the answer: S sums log p over the tokens, and S_r is that of a frozen copy of the start.
     """
     original = Reference(model)
 
@@ -38,7 +25,7 @@ def run(
             score(model, one, own).sums - original.score(one, own).sums
             for one, own in zip(ids.unbind(1), labels.unbind(1), strict=True)
         )
-        return preference(refused, answered, options.beta)
+        return preference(refused - answered, options.beta)
 
     loss = data.objective.loss(model, recipe.label_smoothing)
     how = options.weights, recipe, device

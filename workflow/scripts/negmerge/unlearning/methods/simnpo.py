@@ -2,34 +2,25 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.simnpo import Options
 from negmerge.unlearning.passes import fit_both
 from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.tokens import score
-
-
-def simple_negative_preference(losses: Tensor, beta: float, delta: float) -> Tensor:
-    """Return -(2 / beta) * mean of log sigmoid(beta * (L - delta)).
-
-    Args:
-        losses: (n,) L, the mean loss of an answer's tokens.
-        beta: the larger, the sooner an answer counts as forgotten.
-        delta: the loss at which it does.
-    """
-    return -2 / beta * logsigmoid(beta * (losses - delta)).mean()
+from negmerge.unlearning.tokens import preference, score
 
 
 def run(
     model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
 ) -> None:
-    """Minimise gamma * simple negative preference(forget batch) + alpha * loss(retain batch)."""
+    """Minimise alpha * loss(retain) - gamma * (2 / beta) mean of log sigmoid(beta * (L - delta)).
+
+    The mean is over the answers of the forget batch, of each of which L is the mean loss of the
+    tokens.
+    """
 
     def away(ids: Tensor, labels: Tensor) -> Tensor:
-        losses = score(model, ids, labels).losses
-        return simple_negative_preference(losses, options.beta, options.delta)
+        return preference(score(model, ids, labels).losses - options.delta, options.beta)
 
     loss = data.objective.loss(model, recipe.label_smoothing)
     fit_both(model, data, away, loss, options.weights, recipe, device)

@@ -1,12 +1,15 @@
 """The files of mirrors, in the layouts of the real ones, made of the small original sets."""
 
+import gzip
 import io
 import json
+import tarfile
 from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow
 from made_files import lines, tar, unpacked
+from PIL import Image
 from pyarrow import parquet
 
 
@@ -66,6 +69,18 @@ def _svhn(made):
     return {"images": tar(members, "w")}
 
 
+def _mnist(made):
+    names = {"train": "train", "test": "t10k"}
+    members = {
+        f"MNIST/raw/{names[split]}-{what}-idx{sizes}-ubyte": gzip.decompress(
+            made.files[f"{split}-{what}"]
+        )
+        for split in names
+        for what, sizes in {"images": 3, "labels": 1}.items()
+    }
+    return {"images": tar(members, "w")}
+
+
 ARCHIVES = {
     "sun397": _sun397,
     "cars": _cars,
@@ -74,6 +89,7 @@ ARCHIVES = {
     "svhn": _svhn,
     "gtsrb": _gtsrb,
     "dtd": _dtd,
+    "mnist": _mnist,
 }
 
 
@@ -110,3 +126,35 @@ def parquets(mirror, made, class_names, named=None):
             items = [made.expected[split][place] for place in places]
             files[key] = as_parquet(items, class_names, named)
     return files
+
+
+def sample(key, label, image):
+    """Return the files of a sample, of which the image loses nothing."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "webp", lossless=True)
+    return {f"{key}.cls": str(label).encode(), f"{key}.webp": stream.getvalue()}
+
+
+def shards(mirror, made, numbers):
+    """Write the shards of a mirror, whose class `label` is the original's `numbers[label]`."""
+    files = {"class-names": lines(*numbers)}
+    for split, keys in mirror["options"]["files"].items():
+        places = np.array_split(np.arange(len(made.expected[split])), len(keys))
+        for key, some in zip(keys, places, strict=True):
+            samples = {}
+            for place in some:
+                label, image = made.expected[split][place]
+                samples |= sample(f"s{place:07}", numbers.index(label), image)
+            files[key] = in_order(samples)
+    return files
+
+
+def in_order(members):
+    """Write a tar archive of files in this order, in which a sample's stand side by side."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(content), 0.5
+            archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()

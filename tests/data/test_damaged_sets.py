@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from made_files import lines, mat, picture, records, repacked, unpacked
 from made_sets import SETS
 from scipy.io import loadmat
-from test_paper_sets import prepare, small, written
+from small_rows import small, written
+from test_paper_sets import prepare
 
 from negmerge.errors import UserError
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from made_files import repacked
 from made_sets import SETS
-from test_paper_sets import small
+from small_rows import small
 
 from negmerge.data.images import Images
 

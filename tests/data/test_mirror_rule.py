@@ -9,8 +9,8 @@ import pytest
 import yaml
 from made_mirrors import ARCHIVES
 from made_sets import SETS
+from small_rows import small
 from test_download_rule import PREPARED, Copy
-from test_paper_sets import small
 
 from negmerge.data.images import Images
 from negmerge.data.mirrors import prepared_from

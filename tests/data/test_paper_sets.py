@@ -1,10 +1,9 @@
 """Each data set of the paper, in its own layout, from a server to batches."""
 
-import hashlib
-
 import numpy as np
 import pytest
 from made_sets import SETS
+from small_rows import small, written
 
 from negmerge.data import preparation, train_val_split
 from negmerge.data.augmentation import evaluation_transform
@@ -16,25 +15,6 @@ from negmerge.errors import UserError
 TRANSFORM = evaluation_transform(8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
-def small(row, made, server=None):
-    """The row of a real set with the sizes of a made one, and addresses of the test's server."""
-    files = {}
-    for name, content in made.files.items():
-        file = dict(row["files"][name])
-        sums = {kind: hashlib.new(kind, content).hexdigest() for kind in ("sha256", "md5")}
-        # What is not known of the real file is not known here either.
-        file |= {kind: value for kind, value in sums.items() if file[kind]}
-        file |= {"bytes": file["bytes"] and len(content), "manual": None}
-        if server:
-            server.files[file["name"]] = content
-            file["urls"] = [server.url(file["name"])]
-        files[name] = file
-    assert files.keys() == row["files"].keys()
-    splits = {split: len(made.expected[split]) for split in row["splits"]}
-    options = row["options"] | made.options
-    return row | {"files": files, "splits": splits, "classes": made.classes, "options": options}
-
-
 @pytest.fixture
 def row_of(catalogue):
     return lambda name: catalogue.datasets[name].model_dump()
@@ -42,14 +22,6 @@ def row_of(catalogue):
 
 def prepare(row, paths, target):
     preparation.prepare("a set", row, [paths[key] for key in row["files"]], target)
-
-
-def written(made, folder):
-    """Write the files of a set."""
-    paths = {name: str(folder / name) for name in made.files}
-    for name, content in made.files.items():
-        (folder / name).write_bytes(content)
-    return paths
 
 
 def test_all_sets_of_the_paper_have_a_layout_here(catalogue):

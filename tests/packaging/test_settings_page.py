@@ -18,10 +18,11 @@ from negmerge.scenarios.classifier.settings import Pooled, Train, Unlearn
 from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.settings.catalogue import Model, Prompts
 from negmerge.settings.datasets import Dataset
-from negmerge.settings.experiment import Experiment, Finetune
+from negmerge.settings.experiment import Experiment
+from negmerge.settings.experiment_keys import ExperimentKeys
 from negmerge.settings.extends import Extension
 from negmerge.settings.methods import Greedy
-from negmerge.settings.recipe import Recipe
+from negmerge.settings.recipe import Finetune, Recipe
 from negmerge.settings.selection import RetainSelection, Selection
 from negmerge.settings.study import Study, load_study
 
@@ -32,6 +33,7 @@ RECIPES = Finetune, Pooled, Unlearn, Train, TextRecipe, TextUnlearn
 SHOWN_AS = dict.fromkeys(RECIPES, Recipe) | {
     RetainSelection: Selection,
     TextFinetune: TunedRecipe,
+    Experiment: ExperimentKeys,
 }
 
 

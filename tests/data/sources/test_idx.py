@@ -5,11 +5,13 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from negmerge.archives import Limits
 from negmerge.data.sources.idx import IMAGES_MAGIC, LABELS_MAGIC, read, read_idx
 from negmerge.errors import UserError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 3, 2), np.uint8)
 LABELS = np.array([3, 0, 255, 1], np.uint8)
+LIMITS = Limits(10, 10**6)
 
 
 def idx(magic, values):
@@ -39,7 +41,7 @@ def test_images_and_labels_come_in_their_order(files):
 
 def refused(path, magic=IMAGES_MAGIC, dimensions=3):
     with pytest.raises(UserError) as caught:
-        read_idx(str(path), magic, dimensions)
+        read_idx(str(path), LIMITS, magic, dimensions)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
@@ -54,8 +56,15 @@ def test_truncated_gzip_is_refused(files, tmp_path):
         assert refused(path).startswith("not a whole gzip file (")
     path.write_bytes(whole[:15] + bytes([whole[15] ^ 255]) + whole[16:])
     assert refused(path).startswith("not a whole gzip file (")
-    path.write_bytes(idx(IMAGES_MAGIC, IMAGES))
-    assert refused(path).startswith("not a whole gzip file (Not a gzipped file")
+
+
+def test_a_file_may_be_unpacked(tmp_path):
+    path = tmp_path / "images"
+    content = idx(IMAGES_MAGIC, IMAGES)
+    path.write_bytes(content)
+    assert np.array_equal(read_idx(str(path), LIMITS, IMAGES_MAGIC, 3), IMAGES)
+    path.write_bytes(content[:-1])
+    assert refused(path) == "23 bytes of data, its header says 24"
 
 
 def test_a_missing_file_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """The settings of a training run, as studies write them and `training` reads them."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -146,3 +147,27 @@ class Recipe(Settings):
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov is true, but momentum is 0: expected more than 0")
         return self
+
+
+class Finetune(Recipe):
+    """The recipe of fine-tuning, shared by all points of the pool."""
+
+    epochs: PositiveInt | dict[str, PositiveInt] = Field(
+        description="Passes over the forget set; or one number per task."
+    )
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained that is not fine-tuned.
+
+    Attributes:
+        recipe: the settings.
+        role: of what it is trained on.
+        start: where the weights are that it starts from, in the experiment's folder; None: they are
+            random, or of others.
+    """
+
+    recipe: Recipe
+    role: str
+    start: str | None = None

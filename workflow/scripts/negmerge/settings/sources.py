@@ -75,6 +75,14 @@ class Parquet(Settings):
     )
 
 
+class Webdataset(Settings):
+    """The options of `webdataset`."""
+
+    files: dict[Split, Annotated[list[str], Field(min_length=1)]] = Field(
+        description="The row's shards of each split."
+    )
+
+
 class Idx(Settings):
     """The options of `idx`."""
 
@@ -180,6 +188,10 @@ def _of_parquet(options: Parquet, splits: Splits) -> set[str]:
     return {name for names in options.files.values() for name in names}
 
 
+def _of_webdataset(options: Webdataset, splits: Splits) -> set[str]:
+    return {"class-names"} | {name for names in options.files.values() for name in names}
+
+
 def _of_imagenet(options: ImageNet, splits: Splits) -> set[str]:
     return {"devkit", "validation"} | ({"train"} if options.train_images else set())
 
@@ -212,13 +224,14 @@ SOURCES = {
     "split-folders": Needs(_always("images"), SplitFolders),
     "svhn": Needs(lambda options, splits: set(splits)),
     "tiny-imagenet": Needs(_always("images"), TinyImageNet),
+    "webdataset": Needs(_of_webdataset, Webdataset),
 }
 
 # Sources of questions and answers; all others give images.
 OF_QUESTIONS = ("authors", "questions")
 
 # Sources that compare the class names in their files with those of prompts.yaml.
-NAMED = ("parquet",)
+NAMED = ("parquet", "webdataset")
 
 
 def check(source: str, files: Collection[str], options: Mapping, splits: Splits) -> None:

@@ -13,8 +13,9 @@ from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.reporting.kinds import Kind, figure_kind, first_lines, table_kind
 from negmerge.settings import methods
-from negmerge.settings.experiment import Experiment, require
+from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import Settings
+from negmerge.settings.validation import require
 
 
 def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:

@@ -31,6 +31,17 @@ def validate(path: str | Path, content: Any, model: type[T] | Any) -> T:
         raise UserError(f"{path}: {finding}") from error
 
 
+def require(where: str, what: str, names, valid) -> None:
+    """Check that names are known.
+
+    Raises:
+        ValueError: one of them is not; it begins with `where`.
+    """
+    for name in names:
+        if name not in valid:
+            raise ValueError(f"{where}: {unknown(what, name, valid)}")
+
+
 def explain(error: ValidationError, model: Any) -> str:
     """Put the first finding of a validation error, and how many more there are, in one line."""
     findings: dict[tuple, list[Mapping]] = {}

@@ -1,6 +1,7 @@
-"""The IDX files of MNIST and Fashion-MNIST, as their authors publish them."""
+"""The IDX files of MNIST and Fashion-MNIST, as their authors publish them, or unpacked."""
 
 import gzip
+import io
 import math
 import struct
 import zlib
@@ -10,9 +11,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from negmerge.archives import Limits, read_file
 from negmerge.errors import UserError
 
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
+# What an IDX file begins with that is not gzipped.
+UNPACKED = bytes(2)
 # All of a file is in memory at once; MNIST's largest has 47 MB.
 MOST_BYTES = 2**30
 
@@ -23,9 +27,10 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Ima
     The option `first` says how many images of a split are taken; otherwise all are.
     """
     first = row["options"].get("first", {})
+    limits = Limits.of(row)
     for split in row["splits"]:
-        images = read_idx(files[f"{split}-images"], IMAGES_MAGIC, 3)
-        labels = read_idx(files[f"{split}-labels"], LABELS_MAGIC, 1)
+        images = read_idx(files[f"{split}-images"], limits, IMAGES_MAGIC, 3)
+        labels = read_idx(files[f"{split}-labels"], limits, LABELS_MAGIC, 1)
         if len(images) != len(labels):
             raise UserError(
                 f"{files[f'{split}-labels']}: {len(labels)} labels for {len(images)} images"
@@ -35,15 +40,22 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Ima
             yield split, int(label), Image.fromarray(image)
 
 
-def read_idx(path: str, magic: int, dimensions: int) -> np.ndarray:
-    """Read a gzipped IDX file of bytes (format: big-endian: magic number, sizes, bytes).
+def read_idx(path: str, limits: Limits, magic: int, dimensions: int) -> np.ndarray:
+    """Read an IDX file of bytes, gzipped or not (big-endian: magic number, sizes, bytes).
+
+    Args:
+        path: of the file; in an archive it goes on behind that of the archive.
+        limits: how much the archive may hold.
+        magic: the number that tells what it holds.
+        dimensions: how many sizes there are.
 
     Raises:
         UserError: the file is truncated, too large for the memory, or not an IDX file of the
             expected kind.
     """
+    content = io.BytesIO(read_file(path, limits))
     try:
-        with gzip.open(path) as stream:
+        with content if _is_unpacked(content) else gzip.open(content) as stream:
             shape = _read_shape(stream, path, magic, dimensions)
             size = math.prod(shape)
             # One more, to notice what is too long; at the end the checksum is compared.
@@ -54,6 +66,10 @@ def read_idx(path: str, magic: int, dimensions: int) -> np.ndarray:
         found = values.size if values.size < size else f"more than {size}"
         raise UserError(f"{path}: {found} bytes of data, its header says {size}")
     return values.reshape(shape)
+
+
+def _is_unpacked(content: io.BytesIO) -> bool:
+    return content.getbuffer()[: len(UNPACKED)] == UNPACKED
 
 
 def _read_shape(stream: BinaryIO, path: str, magic: int, dimensions: int) -> tuple[int, ...]:

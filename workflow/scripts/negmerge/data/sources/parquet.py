@@ -5,13 +5,13 @@ follow the names, not their numbers, which differ between copies of a data set.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pyarrow
 from pyarrow.parquet import ParquetFile
 
+from negmerge.data.labels import class_numbers
 from negmerge.errors import UserError
 
 IMAGES_AT_ONCE = 64
@@ -54,35 +54,6 @@ def _items(
             if not isinstance(content, bytes):
                 raise UserError(f"{path}: row {place} holds no image file")
             yield labels[label], content, name
-
-
-def class_numbers(found: Sequence[str], expected: Sequence[str], where: str) -> list[int]:
-    """Return our number of each class of a file, by its name.
-
-    Case, and what stands between words, do not count.
-
-    Args:
-        found: the names in the file, in the order of its labels.
-        expected: those in the order of our labels.
-        where: the file, for errors.
-
-    Raises:
-        UserError: a name is not ours, one of ours is missing, or one appears twice.
-    """
-    ours = {_plain(name): number for number, name in enumerate(expected)}
-    theirs = [_plain(name) for name in found]
-    for name, plain in zip(found, theirs, strict=True):
-        if plain not in ours:
-            raise UserError(f"{where}: {name!r} is not a class of the data set in prompts.yaml")
-    if missing := sorted(ours.keys() - set(theirs)):
-        raise UserError(f"{where}: {len(missing)} classes are missing, such as {missing[0]!r}")
-    if not len(set(theirs)) == len(theirs) == len(expected):
-        raise UserError(f"{where}: a class name appears twice, so names do not tell the classes")
-    return [ours[plain] for plain in theirs]
-
-
-def _plain(name: str) -> str:
-    return " ".join(re.split(r"[\W_]+", name.casefold())).strip()
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import Catalogue, Dataset
-from negmerge.settings.experiment import require
 from negmerge.settings.recipe import Settings
+from negmerge.settings.validation import require
 
 
 class Forget(Settings):

@@ -10,10 +10,19 @@ from negmerge.scenarios.classifier.forget import Forget
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.counts import Counts, training_images
-from negmerge.settings.experiment import Experiment, Finetune, Training, require
-from negmerge.settings.recipe import Augmentation, NonNegative, Positive, Recipe, Settings
+from negmerge.settings.experiment import Experiment
+from negmerge.settings.recipe import (
+    Augmentation,
+    Finetune,
+    NonNegative,
+    Positive,
+    Recipe,
+    Settings,
+    Training,
+)
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
+from negmerge.settings.validation import require
 
 
 class SalunRecipe(Recipe):

@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from negmerge.settings.experiment import Finetune
-from negmerge.settings.recipe import NonNegative, Positive, Recipe, Settings
+from negmerge.settings.recipe import Finetune, NonNegative, Positive, Recipe, Settings
 
 
 class TextRecipe(Recipe):

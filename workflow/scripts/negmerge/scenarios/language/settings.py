@@ -11,11 +11,12 @@ from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUn
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Model
 from negmerge.settings.counts import Counts, training_images
-from negmerge.settings.experiment import Experiment, Training, require
+from negmerge.settings.experiment import Experiment
 from negmerge.settings.given import Given
-from negmerge.settings.recipe import FileName, Recipe
+from negmerge.settings.recipe import FileName, Recipe, Training
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
+from negmerge.settings.validation import require
 
 
 class Language(Experiment):

@@ -9,9 +9,10 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.zero_shot.parts import PARTS
 from negmerge.settings.catalogue import Catalogue, Prompts
 from negmerge.settings.counts import Counts, part_sizes
-from negmerge.settings.experiment import Experiment, require
+from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import FileName, Recipe, Settings
 from negmerge.settings.runs import Run
+from negmerge.settings.validation import require
 
 # What the images of each role are needed for.
 NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}

@@ -46,10 +46,6 @@ for key, value in load_configfile(ROOT / "config" / "config.yaml").items():
 report: "report/workflow.rst"
 
 
-pathvars:
-    data=config["data"],
-
-
 wildcard_constraints:
     study=r"\w[\w.-]*",
     experiment=r"\w[\w.-]*",

@@ -1,6 +1,11 @@
 # Data sets: from their sources to the one form that all steps read.
 
 
+# Here and not in the Snakefile: a Snakemake that is too old to read this has ended with a line by now.
+pathvars:
+    data=config["data"],
+
+
 # Runs on the machine where Snakemake runs: compute nodes often have no internet. The file may have
 # taken hours, or somebody put it there by hand, so no change in the workflow may delete it. That is
 # why there is no param `code`, and the file is an update. `ensure(sha256=...)` would delete a file

@@ -18,3 +18,11 @@ def test_the_catalogue_shows_how_it_is_used():
     assert usage["software-stack-deployment"]["conda"] is True
     assert usage["report"] is True
     assert (ROOT / "config" / "README.md").read_text()
+
+
+def test_an_older_snakemake_gets_to_the_line_that_names_the_version():
+    # It cannot read a file with `pathvars`, which came with the one that is asked for.
+    text = (ROOT / "Snakefile").read_text()
+    assert text.index("min_version(") < text.index("include:")
+    assert "pathvars:" not in text
+    assert "pathvars:" in (ROOT / "rules" / "data.smk").read_text()

@@ -29,7 +29,7 @@ demo-lm: $(READY)  ## run the study of a small language model that forgets
 
 test: $(READY)  ## run the tests
 	@echo "the tests: about a quarter of an hour on two cores"
-	$(BIN)/pytest -n 2 --dist loadgroup --max-worker-restart 0
+	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
 
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights
 	$(BIN)/pytest -n 0 tests/smoke

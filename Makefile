@@ -10,6 +10,8 @@ SITE := build/site
 READY := .venv/.ready
 REPORT = results/$(STUDY)/report.html
 TAKES = $(if $(filter demo,$(STUDY)),about eight and a half minutes on two cores where nothing is done yet,`$(BIN)/negmerge plan $(STUDY)` estimates how long)
+# For tests that run the demo, which may take as long as it takes.
+NO_LIMIT := -o faulthandler_timeout=0
 # The command that goes on where a run was stopped: this one, with the variables it was given.
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
@@ -27,24 +29,24 @@ demo-lm: $(READY)  ## run the study of a small language model that forgets
 
 test: $(READY)  ## run the tests
 	@echo "the tests: about a quarter of an hour on two cores"
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
 
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights
 	$(BIN)/pytest -n 0 tests/smoke
 
 test-demo: study  ## run a study, recompute its numbers, and hand it on
-	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s tests/recomputation/finished_study.py
-	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s tests/handover/handed_on_study.py
+	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s $(NO_LIMIT) tests/recomputation/finished_study.py
+	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s $(NO_LIMIT) tests/handover/handed_on_study.py
 
 test-deploy: $(READY)  ## make the demo's table 1 where snakedeploy puts it
-	$(BIN)/pytest -n 0 tests/deploy
+	$(BIN)/pytest -n 0 $(NO_LIMIT) tests/deploy
 
 test-faults: $(READY)  ## test runs that are killed, edited or short of disk
 	$(BIN)/pytest -n 0 tests/faults
 
 test-slurm: $(READY)  ## test on a Slurm that is installed with apt (root or sudo)
 	@tests/cluster/install
-	$$(test "$$(id -u)" = 0 || echo sudo -n -E) $(BIN)/pytest -n 0 -p no:cacheprovider tests/cluster
+	$$(test "$$(id -u)" = 0 || echo sudo -n -E) $(BIN)/pytest -n 0 -p no:cacheprovider $(if $(DEMO),$(NO_LIMIT)) tests/cluster
 
 test-clients: $(READY)  ## test that programs of others load what is written
 	tests/clients/run

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -19,7 +20,7 @@ from negmerge.settings.yaml12 import load_yaml
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
 # Folders whose tests take seconds each: they start first, so that both workers end with short ones.
-LONG = ("conda", "containers", "site", "workflow", "planning", "packaging")
+LONG = ("conda", "containers", "site", "workflow", "handover", "watching", "planning", "packaging")
 
 pytest_plugins = ["tiny_study", "deployed_workflow"]
 
@@ -28,20 +29,20 @@ settings.register_profile("project", derandomize=True, deadline=None, max_exampl
 settings.load_profile("project")
 # Tests may run side by side, and more threads than cores make small operations slow.
 torch.set_num_threads(1)
+# Nothing answers there: what asks the network for something fails at once, wherever tests run.
+os.environ |= dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+os.environ |= {"no_proxy": "127.0.0.1,localhost"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Put long tests first, and keep those of a file together: what they share is made once."""
+    """Put long tests first."""
 
     def place(item) -> int:
         folder = item.path.parent.name
         return LONG.index(folder) if folder in LONG else len(LONG)
 
     items.sort(key=place)
-    for item in items:
-        if place(item) < len(LONG):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 class Golden:

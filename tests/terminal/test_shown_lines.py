@@ -94,6 +94,15 @@ def test_a_job_that_the_system_ended_is_told(handler):
     assert "a job was ended by SIGKILL, as systems do when memory runs out" in shown(handler)
 
 
+@pytest.mark.parametrize("at_terminal", [True, False])
+def test_a_job_that_dies_of_ctrl_c_at_a_terminal_has_not_failed(handler, at_terminal):
+    if at_terminal:
+        handler.terminal = SimpleNamespace(interrupted=False, give_back=lambda: None)
+    send(handler, "CalledProcessError in x: died with <Signals.SIGINT: 2>.", logging.ERROR)
+    fail(handler)
+    assert ("FAILED merge: clip" in shown(handler)) != at_terminal
+
+
 def test_warnings_and_errors_are_shown_and_remarks_are_not(handler):
     send(handler, "Select jobs to execute...")
     send(handler, "Nothing to be done (all files are there).")

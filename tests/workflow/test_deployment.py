@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from functools import cache
 
 import pytest
 import yaml
@@ -19,11 +20,15 @@ experiments: {clip: {pool: {grid: {m: [1, 2, 10]}}}}
 """
 
 
+@pytest.fixture(scope="module")
+def planned(checkout):
+    """A function that gives the jobs of a clone, by the report's study."""
+    return cache(lambda study: checkout.planned(f"results/{study}/report.html"))
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="snakedeploy needs an older Python")
-def test_snakedeploy_fills_an_empty_folder_in_which_a_study_runs(hub, checkout, finished, tmp_path):
+def test_snakedeploy_fills_an_empty_folder_in_which_a_study_runs(hub, finished, tmp_path):
     deployed = hub.deploy(tmp_path / "deployed")
-    target = "results/demo/report.html"
-    assert deployed.planned(target) == checkout.planned(target)
     run = deployed.snakemake("--cores", "2", "--", f"{TABLE}.md", IMAGES)
     assert run.returncode == 0, run.stdout + run.stderr
     made = sorted((deployed.folder / "results/tiny").rglob("*.safetensors"))
@@ -42,12 +47,14 @@ def test_what_a_clone_has_made_is_taken_as_it_is(hub, finished, tmp_path):
     run = deployed.snakemake("--dry-run", "--", target)
     assert "Nothing to be done" in run.stdout, run.stdout + run.stderr
     (tmp_path / target).unlink()
-    assert deployed.planned(target) == {"report: tiny"}
     run = deployed.snakemake("--cores", "1", "--", target)
     assert run.returncode == 0, run.stdout + run.stderr
+    assert "1 of 1 steps" in run.stdout + run.stderr
 
 
-def test_two_modules_with_two_studies_stand_side_by_side(hub, checkout, finished, tmp_path):
+def test_two_modules_with_two_studies_stand_side_by_side(
+    hub, checkout, planned, finished, tmp_path
+):
     both = hub.imported(
         tmp_path / "both",
         module("first", TAG, 'config: {"study": "tiny"}', 'prefix: "one"'),
@@ -57,8 +64,7 @@ def test_two_modules_with_two_studies_stand_side_by_side(hub, checkout, finished
     )
     # Read as it lies there, whatever the prefix of what is made.
     shutil.copytree(checkout.folder / "config/published", both.folder / "config/published")
-    planned = [checkout.planned(f"results/{name}/report.html") for name in ("tiny", "demo")]
-    assert both.planned() == set.union(*planned)
+    assert both.planned() == planned("tiny") | planned("demo")
     # What comes before a vector is there; with a prefix, the vector's seed is the same.
     for name in ("results/tiny", "data"):
         shutil.copytree(finished.folder / name, both.folder / "one" / name)
@@ -73,7 +79,7 @@ def test_two_modules_with_two_studies_stand_side_by_side(hub, checkout, finished
         assert (both.folder / target).read_bytes() == (finished.folder / place).read_bytes()
 
 
-def test_settings_in_the_working_folder_go_before_the_shipped_ones(hub, checkout, tmp_path):
+def test_settings_in_the_working_folder_go_before_the_shipped_ones(hub, planned, tmp_path):
     own = hub.imported(tmp_path / "own", module("negmerge", 'branch="main"'))
     for name, text in {
         "config/config.yaml": "study: mine",
@@ -86,8 +92,7 @@ def test_settings_in_the_working_folder_go_before_the_shipped_ones(hub, checkout
     assert "error: config/models.yaml: the key tiny-clip.architecture is missing" in run.stderr
     (own.folder / "config/models.yaml").unlink()
     assert "finetune: clip, digits, m2" in own.planned()
-    shipped = "results/tiny/report.html"
-    assert own.planned(shipped) == checkout.planned(shipped)
+    assert own.planned("results/tiny/report.html") == planned("tiny")
 
 
 def test_with_directory_a_clone_works_elsewhere_and_with_what_is_there(checkout, tmp_path):

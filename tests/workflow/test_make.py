@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ IMAGES = "resources/fashion-mnist/train-images-idx3-ubyte.gz"
 MAKE = ["make", "-o", ".venv/.ready", f"BIN={Path(sys.executable).parent}", "STUDY=tiny"]
 # One job, instead of the study.
 ONE = ["CORES=1", "REPORT=data/fashion/images.safetensors"]
+# After so many seconds a command is taken to go on for ever.
+PATIENCE = 300
 # Of a make that runs these tests.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 
@@ -45,10 +48,15 @@ class Terminal:
         )
         os.close(inner)
         self.text = ""
+        self.end = time.monotonic() + PATIENCE
 
     def read(self, until: str | None = None) -> str:
         """Return all that was printed so far, up to some words or to the end of the command."""
         while until is None or until not in self.text:
+            left = max(0, self.end - time.monotonic())
+            if not left or not select.select([self.screen], [], [], left)[0]:
+                os.killpg(self.run.pid, signal.SIGKILL)
+                pytest.fail(f"it goes on without an end: {self.text}")
             try:
                 self.text += os.read(self.screen, 4096).decode(errors="replace")
             except OSError:  # the command has ended
@@ -100,6 +108,7 @@ def test_ctrl_c_ends_a_run_without_noise(checkout, tmp_path):
     terminal = Terminal(copy.folder, [*MAKE, *ONE])
     terminal.read(until=" left | prepare: ")
     while not (copy.folder / "data/logs/prepare/fashion.log").exists():
+        assert terminal.run.poll() is None, terminal.read()
         time.sleep(0.05)
     os.killpg(terminal.run.pid, signal.SIGINT)
     text = terminal.read()

@@ -26,7 +26,7 @@ BAR = "{percentage:3.0f}% |{bar:12}| {n} of {total} jobs | {elapsed}, {desc}"
 NOTHING = "Nothing to be done"
 # A failed job is told by its own log; these say only that something failed.
 SAID = re.compile(r"CalledProcessError in |a job execution failed|At least one job did not")
-KILLED = re.compile(r"died with <Signals\.(?!SIGINT)(\w+)")
+KILLED = re.compile(r"died with <Signals\.(\w+)")
 KILLERS = {"SIGKILL": ", as systems do when memory runs out"}
 LOG_LINES = 15
 
@@ -61,6 +61,7 @@ class LogHandler(LogHandlerBase):
         self.terminal = Terminal() if at_terminal else None
         self.running: dict[int, Job] = {}
         self.total = self.done = self.failed = 0
+        self.interrupted = False
         self.bar: tqdm | None = None
         self.ended = Event()
         self.events = {
@@ -77,7 +78,7 @@ class LogHandler(LogHandlerBase):
             if show := self.events.get(getattr(record, "event", None)):
                 show(record)
             elif killed := KILLED.search(text):
-                self._print(f"a job was ended by {killed[1]}{KILLERS.get(killed[1], '')}")
+                self._job_killed(killed[1])
             elif text.startswith(NOTHING) or (record.levelno >= WARNING and not SAID.search(text)):
                 self._print(text)
         except Exception:
@@ -98,7 +99,7 @@ class LogHandler(LogHandlerBase):
             self._print(self._summary())
         if self.terminal:
             self.terminal.give_back()
-            if self.done < self.total and not (self.failed or self.terminal.interrupted):
+            if self.done < self.total and not (self.failed or self._stopping()):
                 self._print_indented(self.terminal.stray_lines())
 
     def _begin(self, record: LogRecord) -> None:
@@ -131,9 +132,15 @@ class LogHandler(LogHandlerBase):
             self._print(f"{self.done:{len(str(self.total))}} of {self.total}  {job.title}")
         self._draw()
 
+    def _job_killed(self, name: str) -> None:
+        if name == "SIGINT":
+            self.interrupted = True
+        else:
+            self._print(f"a job was ended by {name}{KILLERS.get(name, '')}")
+
     def _job_failed(self, record: LogRecord) -> None:
         job = self.running.pop(record.jobid)
-        if self.terminal and self.terminal.interrupted:
+        if self._stopping():
             return
         self.failed += 1
         self._print(f"FAILED {job.title}")
@@ -145,6 +152,10 @@ class LogHandler(LogHandlerBase):
             self._print_indented(lines)
         if self.terminal and not any(lines for _, lines in logs):
             self._print_indented(self.terminal.stray_lines())
+
+    def _stopping(self) -> bool:
+        """Whether Ctrl-C was pressed at the terminal; jobs may die of it before this process."""
+        return self.terminal is not None and (self.terminal.interrupted or self.interrupted)
 
     def _summary(self) -> str:
         took = tqdm.format_interval(time.time() - self.began)
@@ -174,7 +185,7 @@ class LogHandler(LogHandlerBase):
             return
         left = tqdm.format_interval(max(0, self.end - time.time())) if self.done else "?"
         words = f"{self.failed} failed" if self.failed else f"{left} left"
-        if self.terminal.interrupted:
+        if self._stopping():
             words = "stopping"
         titles = "; ".join(job.title for job in self.running.values())
         self.bar.n = self.done

@@ -52,7 +52,7 @@ MARKED = {
     "§": ({"lower_end": True}, "next to leaving the model alone", r"\S{}"),
     "¶": ({"unchanged": True, "coefficient": 0.0}, "those of the unchanged model", r"\P{}"),
     "°": ({"searched": False, "kind": "merge"}, "no other was tried", r"$^\circ$"),
-    "∅": ({"vector": None, "left_out": ["m1"]}, "became NaN or infinite", r"$\emptyset$"),
+    "∅": ({"vector": None, "diverged": ["m1"]}, "became NaN or infinite", r"$\emptyset$"),
 }
 
 

@@ -197,7 +197,7 @@ def test_what_diverged_is_never_chosen_but_says_how_far_was_tried():
     found = [trained(f"lr{lr}", *counts, lr=lr) for lr, counts in rates.items()]
     choice = RETAIN.choose(BASE + found)
     assert (choice.vector, choice.upper_end) == ("lr0.01", False)
-    assert (choice.tried, choice.left_out) == (2, ["lr0.1"])
+    assert (choice.tried, choice.diverged) == (2, ["lr0.1"])
 
 
 def test_where_all_diverged_nothing_is_chosen():
@@ -212,7 +212,7 @@ def test_the_base_has_the_name_of_a_vector_that_did_not_diverge():
     m1 = points("m1", [0, 0.5], forget=[90, 95], control=[90, 90])
     a0 = [replace(m1[0], vector="a0"), replace(m1[1], vector="a0", accuracy={})]
     choice = CONTROL.choose([*a0, *m1])
-    assert (choice.vector, choice.coefficient, choice.left_out) == ("m1", 0.0, ["a0"])
+    assert (choice.vector, choice.coefficient, choice.diverged) == ("m1", 0.0, ["a0"])
 
 
 def test_the_base_must_have_been_measured():

@@ -95,7 +95,7 @@ def test_what_diverges_is_left_out_and_noted(capsys):
     assert list(found.states) == ["rate0.1"]
     found, _ = run([0.4, 0.8], halvings=2, diverges=0.4)
     choice = RETAIN.choose(found.points)
-    assert (choice.vector, choice.left_out, found.states) == (None, ["rate0.4", "rate0.8"], {})
+    assert (choice.vector, choice.diverged, found.states) == (None, ["rate0.4", "rate0.8"], {})
 
 
 def test_without_a_grid_diverging_is_an_error():

@@ -5,10 +5,12 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+import torch
 from watched_jobs import FOLDER, NOW, finish, job, log, write
 
 from negmerge.evaluation.counts import Accuracy
 from negmerge.selection.points import Point, write_points
+from negmerge.states import write_state
 from negmerge.watching import status as status_of
 from negmerge.watching.describing import describe
 from negmerge.watching.page import page
@@ -43,6 +45,21 @@ def test_choices_at_the_end_of_a_grid_and_models_that_diverged():
         ("upper end", ["clip/a/ties: m1 at 0.95 (rule control)"]),
         ("diverged", ["clip/a/salun: learning_rate9.0"]),
     ]
+
+
+def test_points_that_diverged_are_told_once_from_vectors_and_scores():
+    vector = job("finetune", "clip/a/vectors/m9.safetensors")
+    write(vector.outputs[0], "", 0)
+    write_state(vector.outputs[0], {}, {"diverged": ["m9"]})
+    whole = job("finetune", "clip/a/vectors/m1.safetensors")
+    write(whole.outputs[0], "", 0)
+    write_state(whole.outputs[0], {"w": torch.ones(1)}, {"point": "m1"})
+    score = job("evaluate", "clip/a/scores/ties.json")
+    record = LABELS | {"method": "ties", "kind": "merge", "diverged": ["m7", "m9"]}
+    write(score.outputs[0], json.dumps([record]), 0)
+    gone = job("finetune", "clip/a/vectors/m7.safetensors")
+    (found,) = warnings([vector, whole, gone, score])
+    assert (found["about"], found["cells"]) == ("diverged", ["clip/a: m9", "clip/a: m7"])
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Fine-tune the base on what it should forget, by the recipe of one point; subtract the base."""
 
+from negmerge.divergence import DIVERGED
 from negmerge.errors import NotFinite
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
-from negmerge.left_out import LEFT_OUT
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.finetuning import finetune
 from negmerge.states import read_state, write_state
@@ -23,7 +23,7 @@ with job(snakemake) as provenance:
         vector = task_vector(base, finetuned, output.finetuned)
     except NotFinite as error:
         print(f"diverged, so the pool is without this point: {error}")
-        finetuned, vector, labels = {}, {}, {LEFT_OUT: [point]}
+        finetuned, vector, labels = {}, {}, {DIVERGED: [point]}
     write_state(output.finetuned, finetuned, {"recipe": params.recipe} | labels)
     write_state(output.vector, vector, {"point": point} | labels)
     saved.remove()

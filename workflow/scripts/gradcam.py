@@ -3,10 +3,10 @@
 import torch
 
 from negmerge.data.augmentation import evaluation_transform
+from negmerge.divergence import is_nothing_left
 from negmerge.evaluation.gradcam import choose, gradcam
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.left_out import is_nothing_left
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.states import read_state, write_state

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from negmerge.divergence import DIVERGED, diverged, with_weights
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.left_out import LEFT_OUT, left_out, with_weights
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.merge_greedily import merge_greedily
@@ -16,7 +16,7 @@ with job(snakemake):
     scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(scenario, inputs.base, loaders, **params.validation)
     vectors = {Path(path).stem: path for path in with_weights(inputs.vectors)}
-    labels = {"method": "greedy", "options": params.options, LEFT_OUT: left_out(inputs.vectors)}
+    labels = {"method": "greedy", "options": params.options, DIVERGED: diverged(inputs.vectors)}
     merged, report = {}, {}
     if vectors:
         how = params.coefficients, params.keep, params.halvings

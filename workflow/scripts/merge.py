@@ -1,16 +1,16 @@
 """Merge the task vectors of the pool into one."""
 
+from negmerge.divergence import DIVERGED, diverged, with_weights
 from negmerge.jobs.gpus import take_device
 from negmerge.jobs.job import job
 from negmerge.jobs.provenance import device_name
-from negmerge.left_out import LEFT_OUT, left_out, with_weights
 from negmerge.merging import merge_files
 from negmerge.merging.inputs import chosen
 from negmerge.states import write_state
 
 with job(snakemake):
     params, merged = snakemake.params, snakemake.output.merged
-    vectors, missing = with_weights(snakemake.input.vectors), left_out(snakemake.input.vectors)
+    vectors, missing = with_weights(snakemake.input.vectors), diverged(snakemake.input.vectors)
     options = dict(params.options)
     for choice in snakemake.input.get("choice", []) if vectors else []:
         by_main_rule, *_ = chosen(choice, vectors).values()
@@ -19,4 +19,4 @@ with job(snakemake):
         where = {"device": take_device(device_name(snakemake)), "missing": missing}
         merge_files(params.method, vectors, merged, **where, **options)
     else:
-        write_state(merged, {}, {"method": params.method, LEFT_OUT: missing})
+        write_state(merged, {}, {"method": params.method, DIVERGED: missing})

@@ -3,10 +3,10 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from negmerge.divergence import with_weights
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.left_out import with_weights
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.choice import nothing_left
@@ -24,7 +24,7 @@ with job(snakemake):
     how = validation.sizes, count, params.keep, params.halvings
     if paths:
         found = search(list(paths), params.coefficients, *how)
-        found = replace(found, choice=replace(found.choice, left_out=diverged))
+        found = replace(found, choice=replace(found.choice, diverged=diverged))
     else:
         found = Searched(nothing_left(validation.measure(diverged[0], 0.0), diverged), 0, 0)
     print(found)

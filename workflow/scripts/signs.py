@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from negmerge.checkpoints import StateFile
+from negmerge.divergence import with_weights
 from negmerge.files import write_json
 from negmerge.jobs.job import job
-from negmerge.left_out import with_weights
 from negmerge.merging.sign_sample import sample
 
 with job(snakemake):

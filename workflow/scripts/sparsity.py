@@ -4,17 +4,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from negmerge.checkpoints import StateFile
+from negmerge.divergence import DIVERGED, diverged, with_weights
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job
-from negmerge.left_out import LEFT_OUT, left_out, with_weights
 from negmerge.merging.inputs import chosen
 from negmerge.models.freezing import is_frozen
 from negmerge.states import read_metadata
 
 with job(snakemake):
     inputs, points, frozen = snakemake.input, snakemake.params.points, snakemake.params.freeze
-    whole, missing = with_weights(inputs.vectors), left_out(inputs.vectors)
+    whole, missing = with_weights(inputs.vectors), diverged(inputs.vectors)
     files = {Path(path).stem: StateFile(path) for path in (*whole, *inputs.candidates)}
     pools = {name: [one for one in points[name] if one not in missing] for name in points}
     choices = {Path(path).stem: path for path in inputs.choices}
@@ -42,7 +42,7 @@ with job(snakemake):
     records = [
         labels
         | {"method": method, "models": len(pool), "rule": rule, "vector": name}
-        | {LEFT_OUT: [one for one in points[method] if one in missing]}
+        | {DIVERGED: [one for one in points[method] if one in missing]}
         | asdict(counts.get((*pool, name), Sparsity()))
         | more
         for method, pool in pools.items()

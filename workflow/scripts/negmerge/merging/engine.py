@@ -13,9 +13,9 @@ from negmerge import __version__
 from negmerge.checkpoints.writer import Layout, StateWriter, told
 from negmerge.checks import require_finite, require_same_tensors
 from negmerge.devices import find_device
+from negmerge.divergence import DIVERGED
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
-from negmerge.left_out import LEFT_OUT
 from negmerge.merging.blocks import Block, Memory, Vectors, is_finite
 from negmerge.merging.checksums import Checksums, identity
 from negmerge.merging.devices import to_host
@@ -116,7 +116,7 @@ def merge_files(
         A report, also stored in the output's header: `method`, `options`, `inputs` (name and
         BLAKE3 of each file), `base` (likewise, or None), `version` of this library, `kept`
         (non-zero numbers of the result), `numbers` (all of them), `notes` (lines for the user)
-        and, if any, `left_out` (the missing points).
+        and, if any, `diverged` (the missing points).
 
     Raises:
         UserError: as `merge`; also a file that is missing, truncated or foreign.
@@ -149,7 +149,7 @@ def merge_files(
             "kept": kept,
             "numbers": vectors.size,
             "notes": pool.notes,
-            **({LEFT_OUT: list(missing)} if missing else {}),
+            **({DIVERGED: list(missing)} if missing else {}),
         }
 
     layout = {name: Layout(vectors.dtypes[name], s) for name, s in sorted(vectors.shapes.items())}

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from negmerge import plugins
+from negmerge.divergence import DIVERGED, is_nothing_left
 from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
-from negmerge.left_out import LEFT_OUT, is_nothing_left
 from negmerge.reporting.judged import amount_cells, judge
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.metrics import MEAN, Metric
@@ -24,12 +24,12 @@ COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
     "value", "standard_error", "std", "lowest", "highest", "runs", "p_value", "with_best",
     "averaged", "images", "coefficient", "choice", "kind", "tried", *MARKS, "rule", "keep",
-    "data_used", "models", "left_out", "trainable", "state", "paper", "comparable", "difference",
+    "data_used", "models", "diverged", "trainable", "state", "paper", "comparable", "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
-    "choice", "kind", "tried", "rule", "keep", "data_used", "models", "left_out", "trainable",
+    "choice", "kind", "tried", "rule", "keep", "data_used", "models", "diverged", "trainable",
     "state",
 )  # fmt: skip
 # Six digits after the point: far below any standard error, and free of the last bits that differ
@@ -153,8 +153,8 @@ def summary(
         "choice": _join(dict.fromkeys(_choice(record) for record in records)),
         **{name: any(map(mark.applies, records)) for name, mark in MARKS.items()},
         "data_used": _join(dict.fromkeys(_data_used(record) for record in records)),
-        LEFT_OUT: _join(
-            dict.fromkeys(one for record in records for one in record.get(LEFT_OUT, ()))
+        DIVERGED: _join(
+            dict.fromkeys(one for record in records for one in record.get(DIVERGED, ()))
         ),
         **{key: _distinct(chosen, key) for key in ("rule", "keep")},
         **{

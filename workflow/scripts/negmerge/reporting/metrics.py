@@ -5,8 +5,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from negmerge.divergence import is_nothing_left
 from negmerge.errors import UserError
-from negmerge.left_out import is_nothing_left
 from negmerge.reporting.records import place_of
 
 # How much there is to forget: a number of a table's column, not of a row.

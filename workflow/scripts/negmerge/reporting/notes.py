@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from negmerge.left_out import LEFT_OUT
+from negmerge.divergence import DIVERGED
 from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.metrics import MEAN
@@ -60,7 +60,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     lines = [_averaged(column["label"], rows, items) for column in table["columns"]]
     lines += comparison_notes(table, cells)
     lines += kind.notes(table, rows)
-    lines += left_out_notes(rows)
+    lines += diverged_notes(rows)
     if (rows["averaged"] > 1).any():
         lines.append(
             "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
@@ -92,17 +92,17 @@ def spell_list(texts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
-def left_out_notes(cells: pd.DataFrame) -> list[str]:
+def diverged_notes(cells: pd.DataFrame) -> list[str]:
     """Name the points and trained models that diverged, and say how many remained.
 
     Args:
         cells: those of the table's rows.
     """
-    of_models = cells[LEFT_OUT].notna() & cells["models"].notna()
+    of_models = cells[DIVERGED].notna() & cells["models"].notna()
     single = cells[(cells["experiment"] != MEAN) & of_models]
     found: dict[str, list[str]] = {}
     for cell in single.drop_duplicates(["experiment", "task", "row"]).to_dict("records"):
-        names = cell[LEFT_OUT].split()
+        names = cell[DIVERGED].split()
         # The models of a pool, or those of the grid of a method that trains.
         remain = int(cell["tried"] if cell["kind"] == "unlearn" else cell["models"])
         text = (

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from torch import nn
 
+from negmerge.divergence import DIVERGED, diverged, is_nothing_left
 from negmerge.errors import UserError, find
 from negmerge.files import read_json_records
-from negmerge.left_out import LEFT_OUT, is_nothing_left, left_out
 from negmerge.scenarios.scenario import Scenario
 from negmerge.selection.choice import Choice
 from negmerge.settings.methods import CHOSEN
@@ -40,8 +40,8 @@ def choices(
     """
     paths, method = {Path(path).stem: path for path in selected}, labels["method"]
     if about["kind"] in CHOSEN and candidates:
-        missing = left_out(candidates)
-        about = {**about, "models": about["models"] - len(missing), LEFT_OUT: missing}
+        missing = diverged(candidates)
+        about = {**about, "models": about["models"] - len(missing), DIVERGED: missing}
     if method in paths:
         keys = ("vector", "coefficient", "kind", "rule")
         return [record | about for record in read_json_records(paths[method], keys)]
@@ -63,7 +63,7 @@ def require_any_left(choice: Mapping) -> None:
     if is_nothing_left(choice):
         raise UserError(
             f"{choice['method']}: no unlearned model, since the training of "
-            f"{', '.join(choice[LEFT_OUT])} diverged; lower the rate"
+            f"{', '.join(choice[DIVERGED])} diverged; lower the rate"
         )
 
 

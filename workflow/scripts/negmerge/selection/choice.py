@@ -84,7 +84,7 @@ class Choice:
         lower_end: the same for the smallest; a coefficient then is next to 0.
         tried: how many candidates were measured beside the base.
         gap: average gap to Retrain on validation data, in points, where that is the rule.
-        left_out: the vectors or trained models that could not be chosen, since their training
+        diverged: the vectors or trained models that could not be chosen, since their training
             diverged.
     """
 
@@ -97,7 +97,7 @@ class Choice:
     lower_end: bool = False
     tried: int = 0
     gap: float | None = None
-    left_out: Sequence[str] = field(default_factory=list)
+    diverged: Sequence[str] = field(default_factory=list)
 
     def record(
         self, labels: Mapping[str, str], rule: str | None, about: Mapping[str, object]
@@ -158,11 +158,11 @@ class Rule:
         """
         base = find_base(points)
         own = [point for point in points if self.name in point.rules]
-        left_out = sorted({point.vector for point in own if not point.accuracy})
-        measured = [point for point in own if point.vector not in left_out]
+        diverged = sorted({point.vector for point in own if not point.accuracy})
+        measured = [point for point in own if point.vector not in diverged]
         tried = sum(point.coefficient != 0 for point in measured)
-        if left_out and not tried:
-            return nothing_left(base, left_out)
+        if diverged and not tried:
+            return nothing_left(base, diverged)
         found = min(measured, key=self.order(base), default=base)
         lower, upper = _ends(found, points)
         return Choice(
@@ -175,17 +175,17 @@ class Rule:
             lower_end=lower,
             tried=tried,
             gap=self._gap(found) if self.name == GAP else None,
-            left_out=left_out,
+            diverged=diverged,
         )
 
     def _gap(self, point: Point) -> float:
         return average_gap(point.percentages, self.reference or {})
 
 
-def nothing_left(base: Point, left_out: Sequence[str]) -> Choice:
+def nothing_left(base: Point, diverged: Sequence[str]) -> Choice:
     """Return the choice where the training of all that could be chosen diverged."""
     baseline = 100 * base.control
-    return Choice(None, 0.0, None, None, control_baseline=baseline, left_out=left_out)
+    return Choice(None, 0.0, None, None, control_baseline=baseline, diverged=diverged)
 
 
 def find_base(points: Sequence[Point]) -> Point:

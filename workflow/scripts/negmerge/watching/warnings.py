@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from negmerge.divergence import DIVERGED, diverged
 from negmerge.errors import UserError
-from negmerge.left_out import LEFT_OUT, left_out
 from negmerge.planning.jobs import Job
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.records import read_records
@@ -13,7 +13,6 @@ from negmerge.selection.points import read_points
 from negmerge.settings.methods import CHOSEN
 
 ENDS = ("upper_end", "lower_end")
-DIVERGED = "diverged"
 MEANS = {end: MARKS[end].text for end in ENDS} | {
     DIVERGED: "its numbers became NaN or infinite in training, so it was left out."
 }
@@ -62,10 +61,10 @@ def _diverged(path: Path) -> Iterator[str]:
     """
     experiment, task, folder, _ = path.parts[-4:]
     if folder == "vectors":
-        yield from (f"{experiment}/{task}: {point}" for point in left_out([path]))
+        yield from (f"{experiment}/{task}: {point}" for point in diverged([path]))
     elif folder == "scores":
         found = [record for record in read_records(path) if record.get("kind") in CHOSEN]
-        names = (name for record in found for name in record.get(LEFT_OUT, ()))
+        names = (name for record in found for name in record.get(DIVERGED, ()))
         yield from (f"{experiment}/{task}: {point}" for point in names)
     else:
         trained = (point for point in read_points(path) if point.options and not point.accuracy)

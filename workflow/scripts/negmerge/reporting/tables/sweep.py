@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from negmerge.left_out import LEFT_OUT
+from negmerge.divergence import DIVERGED
 from negmerge.reporting.kinds import MERGES, TableKind
 from negmerge.reporting.metrics import ACCURACIES
 
@@ -98,7 +98,7 @@ class Sweep(TableKind):
 def _measured(row: Mapping) -> dict:
     """Return the counts of a vector, or that it diverged."""
     if math.isnan(row["forget_n"]):
-        return {"vector": None, LEFT_OUT: [row["vector"]]}
+        return {"vector": None, DIVERGED: [row["vector"]]}
     roles = ("forget", "control")
     counts = {r: {"correct": int(row[f"{r}_correct"]), "n": int(row[f"{r}_n"])} for r in roles}
     return {"vector": row["vector"], **counts}

@@ -17,8 +17,8 @@ from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.layout import NOT_KNOWN
 from negmerge.reporting.metrics import MEAN
 
-SOME = {"left_out": ["m3", "m5"], "models": 2, "kind": "merge"}
-ALL = {"left_out": ["m3", "m5"], "models": 0, "kind": "merge", "vector": None, "coefficient": 0.0}
+SOME = {"diverged": ["m3", "m5"], "models": 2, "kind": "merge"}
+ALL = {"diverged": ["m3", "m5"], "models": 0, "kind": "merge", "vector": None, "coefficient": 0.0}
 
 
 def laid_out(definition, records, images=()):
@@ -28,7 +28,7 @@ def laid_out(definition, records, images=()):
 def test_the_note_names_the_points_and_how_many_remained(scores):
     scores[1] |= SOME
     scores[2] |= SOME
-    scores[4] |= {"left_out": ["rate9.0"], "kind": "unlearn", "tried": 3, "models": 4}
+    scores[4] |= {"diverged": ["rate9.0"], "kind": "unlearn", "tried": 3, "models": 4}
     notes = laid_out(table(), scores).notes
     assert (
         "a/digits: left out, since their training diverged: m3, m5; 2 of 4 models remain for "
@@ -47,7 +47,7 @@ def test_where_no_point_remains_the_row_is_missing_and_ranks_nowhere(scores):
     row = frame[(frame["method"] == "negmerge") & (frame["experiment"] == MEAN)]
     assert row["value"].isna().all()
     assert row["p_value"].isna().all()
-    assert (row["left_out"] == "m3 m5").all()
+    assert (row["diverged"] == "m3 m5").all()
     shown = lay_out(table(), frame)
     (printed,) = [texts for texts in shown.rows if texts[0] == "NegMerge"]
     assert printed[1] == f"{NOT_KNOWN} ∅"
@@ -119,7 +119,7 @@ def test_a_sweep_of_a_diverged_vector_is_missing_at_each_coefficient(
     kind = table_kind("sweep")
     records = kind.read(sweeps_with_a_diverged_point)
     diverged = [one for one in records if one["vector"] is None]
-    assert [(one["left_out"], one["coefficient"]) for one in diverged] == [
+    assert [(one["diverged"], one["coefficient"]) for one in diverged] == [
         (["m9"], 0.5), (["m9"], 1.0), (["m9"], 1.5),
     ]  # fmt: skip
     rows = {"negmerge": "NegMerge", "m9": "Other"}

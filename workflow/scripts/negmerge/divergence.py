@@ -1,4 +1,4 @@
-"""Points of a pool that are left out of it, since their fine-tuning diverged.
+"""Points of a pool whose fine-tuning diverged, so that merges and choices leave them out.
 
 The file of such a point holds no tensors, and its header names the point. So does the file of a
 merge whose points all diverged; any other merge names in its header the points that it lacks.
@@ -13,11 +13,11 @@ from safetensors import SafetensorError, safe_open
 from negmerge.errors import UserError
 
 # In the metadata of a file, and in the records of choices and scores.
-LEFT_OUT = "left_out"
+DIVERGED = "diverged"
 
 
-def left_out(paths: Iterable[str | Path]) -> list[str]:
-    """Return the points that some vectors lack, or that have none, sorted by name.
+def diverged(paths: Iterable[str | Path]) -> list[str]:
+    """Return the points that diverged, of some vectors or of what these were merged from, sorted.
 
     Args:
         paths: vectors of points, or merged ones.
@@ -28,7 +28,7 @@ def left_out(paths: Iterable[str | Path]) -> list[str]:
     found: set[str] = set()
     for path in paths:
         _, labels = _header(path)
-        found.update(labels.get(LEFT_OUT, ()))
+        found.update(labels.get(DIVERGED, ()))
     return sorted(found)
 
 
@@ -36,7 +36,7 @@ def with_weights(paths: Iterable[str | Path]) -> list[str | Path]:
     """Return the vectors that did not diverge, in their order.
 
     Args:
-        paths: as for `left_out`.
+        paths: as for `diverged`.
 
     Raises:
         UserError: likewise.
@@ -50,7 +50,7 @@ def is_nothing_left(record: Mapping) -> bool:
     Args:
         record: a choice or a score; the latter's numbers are those of the base.
     """
-    return bool(record.get(LEFT_OUT)) and record.get("vector") is None
+    return bool(record.get(DIVERGED)) and record.get("vector") is None
 
 
 def _header(path: str | Path) -> tuple[list[str], dict]:

@@ -47,7 +47,9 @@ def example_data(seed=0):
     forget, retain = Batches(*FORGET, size=3, shuffle=True), Batches(*RETAIN, size=3, shuffle=True)
     closed = [Unreadable()] * 3
     pairs = Batches(*refusals(), size=3, shuffle=True)
-    return Data(forget, retain, *closed, Answering(CPU), classes=0, seed=seed, refusals=pairs)
+    return Data(
+        forget, retain, *closed, objective=Answering(CPU), classes=0, seed=seed, refusals=pairs
+    )
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from negmerge.errors import UserError, find
-from negmerge.scenarios.language.authors import forgotten
+from negmerge.scenarios.language.counts import question_counts, scoring_passes
 from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Model
@@ -164,29 +164,12 @@ class Language(Experiment):
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         """Count the questions of a task; those of training are asked in all their wordings."""
-        row = known.datasets[self.dataset]
-        about, taught = row.questions, row.splits["authors"]
-        authors = taught // about.per_author
-        forget = forgotten(authors, self.tasks.get(task, 0)) * about.per_author
-        retain = taught - forget
-        judged = about.retained or retain - retain // 2
-        most = self.selection.images or taught
-        others = row.splits.get("others", 0) * about.wordings * about.answers
-        numbers = {
-            "forget": (forget * about.wordings, min(forget, most), forget),
-            "retain": (retain * about.wordings, min(retain - judged, most), judged),
-            "original": (taught * about.wordings, 0, 0),
-            "before": (others, 0, 0),
-            **{role: (0, 0, row.splits.get(role, 0)) for role in self.FURTHER},
-        }
-        purposes = "train", "select", "score"
-        return {role: dict(zip(purposes, found, strict=True)) for role, found in numbers.items()}
+        share, most = self.tasks.get(task, 0), self.selection.images
+        return question_counts(known.datasets[self.dataset], share, most, self.FURTHER)
 
     def passes_to_score(self, counts: Counts, generation: float) -> float:
         """Count a pass for each answer to a question, and what its own answer takes."""
-        each = {"holdout": 1, "real-authors": 4, "world-facts": 4}
-        # The right answer, the same in other words, and five wrong ones.
-        return sum(one["score"] * (each.get(role, 7) + generation) for role, one in counts.items())
+        return scoring_passes(counts, generation)
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
         """Check that there is something to forget, to choose with and to keep."""

@@ -35,7 +35,7 @@ def known_jobs(name: str, files: list[str]) -> list[Job]:
         if noted["digest"] == digest:
             return read_jobs(noted["jobs"])
     if sys.stderr.isatty():
-        print("asking Snakemake for the jobs, this once", file=sys.stderr)
+        print("Snakemake lists the jobs, this once; thousands take a minute", file=sys.stderr)
     rows = list_rows(files)
     # A copy on a disk that cannot be written to is asked for each time.
     with suppress(UserError):

@@ -17,8 +17,8 @@ IMAGES = "resources/fashion-mnist/train-images-idx3-ubyte.gz"
 MAKE = ["make", "-o", ".venv/.ready", f"BIN={Path(sys.executable).parent}", "STUDY=tiny"]
 # One job, instead of the study.
 ONE = ["CORES=1", "REPORT=data/fashion/images.safetensors"]
-# A shell that starts the tests in the background has them ignore Ctrl-C. A program of its own brings
-# it back: code between fork and exec may wait for ever where the tests have threads.
+# A shell that starts the tests in the background has them ignore Ctrl-C. A program of its own
+# undoes that: Python between fork and exec may wait for ever, since tests have threads.
 START = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -120,11 +120,12 @@ def checkout(tmp_path_factory) -> Checkout:
     """The workflow with the tiny study, before any run."""
     folder = tmp_path_factory.mktemp("checkout") / "workflow"
     left_out = shutil.ignore_patterns(
-        ".git", ".venv", ".snakemake", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis"
+        ".git", ".venv*", ".snakemake", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis"
     )
 
     def ignore(directory, names):
-        top = {"data", "results", "tests", "benchmarks"} if directory == str(ROOT) else set()
+        made = {"data", "results", "build", "dist"}
+        top = made | {"tests", "benchmarks"} if directory == str(ROOT) else set()
         return left_out(directory, names) | top
 
     shutil.copytree(ROOT, folder, symlinks=True, ignore=ignore)

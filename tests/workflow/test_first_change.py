@@ -74,7 +74,7 @@ def test_a_title_an_option_of_a_merge_method_and_a_new_method_with_its_row(after
         ("title: Sparsity of the merged", "title: Zeros of the merged"),
         ("      ties: {} # density 0.2, mean", "      ties: {density: 0.5}"),
         ("      magmax: {}\n", "      magmax: {}\n      ties-5: {density: 0.5}\n"),
-        ("greedy, ties, magmax, negmerge]\n    columns:\n", "ties-5, negmerge]\n    columns:\n"),
+        ("greedy, ties, magmax, negmerge]\n    columns:\n", "ties, ties-5]\n    columns:\n"),
     )
     assert found == {
         f"{rule}: mini-clip, {task}, {method}"

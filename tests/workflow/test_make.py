@@ -17,6 +17,13 @@ IMAGES = "resources/fashion-mnist/train-images-idx3-ubyte.gz"
 MAKE = ["make", "-o", ".venv/.ready", f"BIN={Path(sys.executable).parent}", "STUDY=tiny"]
 # One job, instead of the study.
 ONE = ["CORES=1", "REPORT=data/fashion/images.safetensors"]
+# A shell that starts the tests in the background has them ignore Ctrl-C. A program of its own
+# undoes that: Python between fork and exec may wait for ever, since tests have threads.
+START = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 # After so many seconds a command is taken to go on for ever.
 PATIENCE = 300
 # Of a make that runs these tests.
@@ -36,15 +43,13 @@ class Terminal:
         self.screen, inner = pty.openpty()
         termios.tcsetwinsize(inner, (24, 80))
         self.run = subprocess.Popen(
-            command,
+            [sys.executable, "-c", START, *command],
             cwd=folder,
             env=ENVIRONMENT | {"TERM": "xterm"},
             stdin=inner,
             stdout=inner,
             stderr=inner,
             start_new_session=True,
-            # A shell that starts the tests in the background has them ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(inner)
         self.text = ""

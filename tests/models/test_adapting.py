@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from negmerge.errors import NotFinite
 from negmerge.models.adapting import adapted, merged
 from small_language_models import language_model
 
@@ -54,5 +55,5 @@ def test_layers_can_be_named():
 def test_an_adapter_that_is_not_finite_is_not_added():
     model, _ = trained()
     next(p for name, p in model.named_parameters() if "lora_B" in name).data.fill_(float("nan"))
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(NotFinite, match="NaN"):
         merged(model)

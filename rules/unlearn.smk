@@ -1,4 +1,4 @@
-# Methods that make the original classifier forget by training it, or by one step. A job tries all
+# Methods that make the base forget by training it, or by one step. A job tries all
 # values of a method's grid, which share its start and the images, chooses among them by each rule, and
 # keeps the models that are chosen.
 
@@ -36,6 +36,7 @@ rule unlearn:
         method=method_name,
         options=lambda wildcards: of_method("use")(wildcards).options,
         grid=lambda wildcards: of_method("use")(wildcards).grid,
+        freeze=setting("freeze"),
         unchanged=setting("UNCHANGED"),
         roles=setting("selection_roles"),
         rules=setting("selection.rules"),

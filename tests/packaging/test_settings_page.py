@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from negmerge.scenarios.classifier.settings import Pooled, Train, Unlearn
 from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
+from negmerge.scenarios.zero_shot.settings import EncoderUnlearn
 from negmerge.settings.catalogue import Model, Prompts
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment
@@ -29,7 +30,7 @@ from negmerge.settings.study import Study, load_study
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
 # The page shows one table for all; its text says in which keys they differ.
-RECIPES = Finetune, Pooled, Unlearn, Train, TextRecipe, TextUnlearn
+RECIPES = Finetune, Pooled, Unlearn, Train, TextRecipe, TextUnlearn, EncoderUnlearn
 SHOWN_AS = dict.fromkeys(RECIPES, Recipe) | {
     RetainSelection: Selection,
     TextFinetune: TunedRecipe,

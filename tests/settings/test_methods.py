@@ -249,7 +249,16 @@ def test_a_pattern_that_fits_no_point_is_refused(with_methods):
     )
 
 
-@pytest.mark.parametrize("method", ["salun", "retrain", "original", "random-label-forget"])
+@pytest.mark.parametrize("method", ["salun", "random-label-forget"])
+def test_methods_that_train_other_models_are_refused(with_methods, method):
+    with pytest.raises(UserError) as caught:
+        with_methods("mini-clip", {"perta": {}, method: {}})
+    assert str(caught.value).endswith(
+        f"experiments.mini-clip: methods.{method}: it is for classifier, not for zero-shot"
+    )
+
+
+@pytest.mark.parametrize("method", ["retrain", "original"])
 def test_methods_of_classifiers_are_refused_elsewhere(with_methods, method):
     with pytest.raises(UserError) as caught:
         with_methods("mini-clip", {"negmerge": {}, method: {}})
@@ -257,5 +266,5 @@ def test_methods_of_classifiers_are_refused_elsewhere(with_methods, method):
     assert found.endswith(f"experiments.mini-clip: zero-shot: unknown method '{method}'")
     assert valid.rpartition("valid: ")[2] == (
         "breadcrumbs, conflict, consensus, dare, emr, greedy, magmax, masked-single, negmerge, "
-        "pcb, pretrained, random-mask, relaxed, task-arithmetic, ties, uniform"
+        "pcb, perta, pretrained, random-mask, relaxed, task-arithmetic, ties, uniform"
     )

@@ -1,6 +1,7 @@
 """The tiny study from nothing to its report: complete, repeatable, the same on any cores."""
 
 import json
+import re
 
 import torch
 
@@ -92,3 +93,23 @@ use rule * from negmerge as negmerge_*
     run = Checkout(tmp_path).snakemake("--cores", "2", "--", "inner/sets/digits/images.safetensors")
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "inner/sets/digits/images.safetensors").stat().st_size > 0
+
+
+def test_a_method_that_trains_makes_the_image_encoder_forget(editable):
+    study = "config/studies/tiny.yaml"
+    use = "perta: {epochs: 1, learning_rate: 0.001, samples: 8, grid: {coefficient: [1.0, 2.0]}}"
+    editable.edit(study, "{pretrained: {}, ", f"{{pretrained: {{}}, {use}, ")
+    editable.edit(study, "      conflict: conflicting\n", "      perta: PerTA\n")
+    table = "results/tiny/tables/accuracy.md"
+    run = editable.snakemake("--cores", "1", "--", table)
+    assert run.returncode == 0, run.stdout + run.stderr
+    ran = re.findall(r"^Job \d+: (\w+): ", run.stdout + run.stderr, flags=re.M)
+    assert sorted(ran) == ["evaluate", "table", "unlearn"]
+    folder = editable.folder / "results/tiny/clip/digits"
+    (choice,) = json.loads((folder / "selected/perta.json").read_text())
+    assert choice["kind"] == "unlearn"
+    # The base and two coefficients, by the same rule as the merges.
+    assert len((folder / "sweeps/perta.csv").read_text().splitlines()) == 4
+    (score,) = json.loads((folder / "scores/perta.json").read_text())
+    assert (score["forget"]["n"], score["control"]["n"]) == (397, 2000)
+    assert "| PerTA | " in (editable.folder / table).read_text()

@@ -5,6 +5,7 @@ from torch import nn
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
+from negmerge.models.freezing import freeze
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.unlearned import choices
 from negmerge.scenarios.unlearning import unlearn
@@ -28,6 +29,7 @@ with job(snakemake):
     def train(searched: dict) -> nn.Module:
         """Train the base with the options that are searched."""
         model = scenario.network(base, inputs.base)
+        freeze(model, params.freeze)
         options = params.options | searched
         unlearn(model, method, options, scenario, classes, recipe, params.seed, device, loaders)
         return model

@@ -39,7 +39,7 @@ def unlearn(
     """
     checked = method.check(method.title, options)
     recipe = recipe_for(recipe, checked)
-    forget, retain = (scenario.role(name, "train") for name in ("forget", "retain"))
+    forget, retain = (scenario.role(name, "train") for name in scenario.roles[:2])
     refusals = None
     if checked.refusals:
         refusals = scenario.role("refusals", "train").epochs(recipe, seed, loaders=loaders)
@@ -50,6 +50,7 @@ def unlearn(
         retain_in_order=retain.batches(recipe.batch_size),
         retain_augmented=retain.epochs(recipe, seed, in_order=True, loaders=loaders),
         objective=forget.objective,
+        retain_objective=retain.objective,
         classes=classes,
         seed=seed,
         refusals=refusals,

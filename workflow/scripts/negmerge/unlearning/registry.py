@@ -33,11 +33,13 @@ class Data:
 
     Attributes:
         forget: what is to be forgotten, shuffled and augmented as in training, each time anew.
-        retain: the rest of the training items, likewise.
+        retain: the rest of the training items, likewise; in the scenario zero-shot images of the
+            control set.
         forget_in_order: what is to be forgotten, neither shuffled nor augmented.
         retain_in_order: the rest, likewise.
         retain_augmented: the rest, augmented but not shuffled.
-        objective: the loss by which models are trained on both.
+        objective: the loss by which models are trained on what is to be forgotten.
+        retain_objective: likewise on the rest. The two differ where the sets have other classes.
         classes: how many classes there are.
         seed: what a method draws at random is drawn from this seed.
         refusals: for language models, the forget set as pairs: ids and labels (n, 2, tokens), of
@@ -50,6 +52,7 @@ class Data:
     retain_in_order: Loader
     retain_augmented: Loader
     objective: Objective
+    retain_objective: Objective
     classes: int
     seed: int
     refusals: Loader | None = None

@@ -14,7 +14,7 @@ from negmerge.evaluation.accuracy import Classification
 from negmerge.models.image_encoder import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
 from negmerge.scenarios.scenario import Found, Purpose, Role
-from negmerge.scenarios.zero_shot.parts import PARTS
+from negmerge.scenarios.zero_shot.parts import part_of
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation
 from negmerge.states import State, read_state
@@ -48,7 +48,8 @@ class ZeroShot:
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return a part of the role's data set, and its zero-shot head."""
-        place, part, dataset = self._files[f"{name}_data"], PARTS[purpose], self._datasets[name]
+        place, dataset = self._files[f"{name}_data"], self._datasets[name]
+        part = part_of(name, purpose)
         items = Part(place, part, dataset, drafts=self._compute.drafts).thinned(most)
         head = read_state(self._files[f"{name}_head"])["head"]
         objective = Classification(head.to(self._device), self._device)

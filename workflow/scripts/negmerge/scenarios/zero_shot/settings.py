@@ -6,12 +6,12 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError, find
-from negmerge.scenarios.zero_shot.parts import PARTS
+from negmerge.scenarios.zero_shot.parts import PARTS, part_of
 from negmerge.settings.catalogue import Catalogue, Prompts
 from negmerge.settings.counts import Counts, part_sizes
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import FileName, Recipe, Settings
-from negmerge.settings.runs import Run
+from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.validation import require
 
 # What the images of each role are needed for.
@@ -32,11 +32,18 @@ class Pretrain(Settings):
     recipe: Recipe = Field(description="The training settings.")
 
 
+class EncoderUnlearn(Recipe):
+    """What all methods that train share; epochs and rate are options of each method."""
+
+    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+
+
 class ZeroShot(Experiment):
     """An experiment in which CLIP forgets a data set."""
 
     RULES: ClassVar[tuple[str, ...]] = ("control",)
-    KINDS: ClassVar[tuple[str, ...]] = ("base", "single", "greedy", "merge")
+    KINDS: ClassVar[tuple[str, ...]] = ("base", "single", "greedy", "merge", "unlearn")
     UNCHANGED: ClassVar[str] = "pretrained"
     UNTOUCHED: ClassVar[tuple[str, ...]] = ("text.safetensors",)
     ROLES: ClassVar[tuple[str, ...]] = ("forget", "control")
@@ -55,6 +62,7 @@ class ZeroShot(Experiment):
         "all attention projections.",
     )
     pretrain: Pretrain | None = Field(None, description="For models with `weights: pretrain`.")
+    unlearn: EncoderUnlearn = Field(EncoderUnlearn(), description="What methods that train share.")
 
     @property
     def base_place(self) -> str:
@@ -92,6 +100,7 @@ class ZeroShot(Experiment):
             "model": model,
             "mode": self.mode,
             "datasets": sets,
+            "classes": known.datasets[sets["forget"]].classes,
         }
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -106,7 +115,7 @@ class ZeroShot(Experiment):
         found = {}
         for role, dataset in self.roles(task).items():
             sizes = part_sizes(known, dataset)
-            found[role] = {purpose: sizes.get(part, 0) for purpose, part in PARTS.items()}
+            found[role] = {purpose: sizes.get(part_of(role, purpose), 0) for purpose in PARTS}
             if self.selection.images is not None:
                 found[role]["select"] = min(found[role]["select"], self.selection.images)
         return found
@@ -132,6 +141,7 @@ class ZeroShot(Experiment):
                 for name, source in self.pretrain.sources.items()
             )
             yield Run("pretrain.recipe", self.pretrain.recipe, (shown,))
+        yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
     def pretraining(self, prompts: Mapping[str, Prompts]) -> dict | None:

@@ -11,7 +11,7 @@ from negmerge.settings.unlearning import TrainingOptions
 class Options(TrainingOptions):
     """The options of PerTA; those of the paper are not known, so all are this project's choice."""
 
-    scenarios = ("classifier", "language")
+    scenarios = ("classifier", "language", "zero-shot")
     data_used = "all"
 
     epochs: PositiveInt = Field(

@@ -8,13 +8,13 @@ from torch import nn
 
 from negmerge.checks import require_finite
 from negmerge.errors import UserError
-from negmerge.evaluation.objective import Batch, Loss
+from negmerge.evaluation.objective import Batch, Loss, Objective
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.perta import Options
 from negmerge.states import State
 from negmerge.unlearning.gradients import batch_gradients, one_by_one
 from negmerge.unlearning.passes import fit_set
-from negmerge.unlearning.registry import Data, Method
+from negmerge.unlearning.registry import Data, Loader, Method
 
 
 def importances(model: nn.Module, items: Iterable[Batch], loss: Loss, kind: str) -> State:
@@ -61,13 +61,16 @@ def run(
     """Fine-tune on the forget set, and subtract the difference from the original, weight by weight.
 
     A weight's share of the difference is F_forget / (F_forget + F_retain), where F says how much it
-    matters for a set. Statistics of batch normalisation stay the original's, as in all negation.
+    matters for a set; what is frozen has none. Statistics of batch normalisation stay the
+    original's, as in all negation.
     """
-    loss = data.objective.loss(model, 0.0)
-    forget, retain = (
-        importances(model, islice(one_by_one(part), options.samples), loss, options.importance)
-        for part in (data.forget, data.retain)
-    )
+
+    def matters(part: Loader, objective: Objective) -> State:
+        items = islice(one_by_one(part), options.samples)
+        return importances(model, items, objective.loss(model, 0.0), options.importance)
+
+    forget = matters(data.forget, data.objective)
+    retain = matters(data.retain, data.retain_objective)
     base = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     own = data.objective.loss(model, recipe.label_smoothing)
     fit_set(model, data, data.forget, own, recipe, device)

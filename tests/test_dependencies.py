@@ -143,6 +143,7 @@ ORDER = (
         "dependencies",
         "arguments",
         "splits",
+        "archive_members",
         "archives",
         "image_lists",
         "text_table",

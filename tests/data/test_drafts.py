@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import resized_crop as torchvision_crop
 
 from negmerge.data.augmentation import evaluation_transform, training_transform
+from negmerge.data.drafts import resized_crop
 from negmerge.data.fitting import Opened
 from negmerge.data.forgetting import Split, write_split
 from negmerge.data.images import Images, encode, write_images
@@ -91,6 +94,20 @@ def test_an_image_is_decoded_no_larger_than_it_must_be(path, monkeypatch):
     for size in (10, 12, 13, 25, 26, 50, 51, 100):
         evaluation_transform(size, *PLAIN)(images[0])
     assert [image.height for image in sizes] == [13, 13, 25, 25, 50, 50, 100, 100]
+
+
+@pytest.mark.parametrize("mode", [InterpolationMode.BILINEAR, InterpolationMode.BICUBIC])
+@pytest.mark.parametrize("size", [(40, 30), (90, 90)])
+def test_a_crop_as_a_tensor_is_that_of_pillow_but_for_rounding(mode, size):
+    noise = np.random.default_rng(0).integers(0, 256, (100, 160, 3), np.uint8)
+    box = 10, 20, 70, 80, size, mode
+    found, expected = (
+        np.asarray(crop(Image.fromarray(noise), *box)).astype(int)
+        for crop in (resized_crop, torchvision_crop)
+    )
+    assert found.shape == expected.shape == (*size, 3)
+    assert abs(found - expected).max() <= 2
+    assert (found != expected).mean() < 0.05
 
 
 def test_a_crop_has_all_pixels_that_the_model_needs(path, monkeypatch):

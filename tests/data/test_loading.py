@@ -11,15 +11,8 @@ from negmerge.data import fitting
 from negmerge.data import images as images_module
 from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.images import Images
-from negmerge.data.loading import (
-    PARTS,
-    Augmented,
-    Epochs,
-    Listed,
-    Part,
-    TrainingBatches,
-    evaluation_batches,
-)
+from negmerge.data.loading import Augmented, Epochs, TrainingBatches, evaluation_batches
+from negmerge.data.parts import PARTS, Listed, Part
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.splits import train_val_split

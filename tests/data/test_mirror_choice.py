@@ -135,4 +135,4 @@ def test_what_else_there_is_if_a_file_cannot_be_had(catalogue):
     row = catalogue.datasets["cars"]
     assert row.sources_without("car_devkit.tgz") == ["merging-benchmark", "parquet"]
     assert row.sources_without("stanford_cars.tar") == ["original", "parquet"]
-    assert catalogue.datasets["mnist"].sources_without("train-images-idx3-ubyte.gz") == []
+    assert catalogue.datasets["cifar10"].sources_without("cifar-10-binary.tar.gz") == []

@@ -9,7 +9,8 @@ from negmerge.data import preparation, train_val_split
 from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.download import download
 from negmerge.data.images import Images
-from negmerge.data.loading import Part, evaluation_batches
+from negmerge.data.loading import evaluation_batches
+from negmerge.data.parts import Part
 from negmerge.errors import UserError
 
 TRANSFORM = evaluation_transform(8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

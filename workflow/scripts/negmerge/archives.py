@@ -4,20 +4,13 @@ An archive is somebody else's data: names that lead out of it, links, devices, a
 bytes than the data set can have are refused before anything of them is read.
 """
 
-import lzma
-import stat
-import struct
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from negmerge.errors import UserError, one_line
+from negmerge.archive_members import Member, errors_in_one_line, reader
+from negmerge.errors import UserError
 
 T = TypeVar("T")
 
@@ -25,20 +18,6 @@ T = TypeVar("T")
 # 2.7 members and 1 MB of each, CUB-200-2011's some lists of 10 MB.
 MEMBERS_PER_IMAGE, OTHER_MEMBERS = 4, 10_000
 BYTES_PER_IMAGE, OTHER_BYTES = 2**22, 2**30
-MEMBER_BYTES = 2**28
-BLOCK = 2**20
-
-BROKEN = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    ValueError,  # a place before the file's start, a name that is not text
-    EOFError,
-    OSError,
-    NotImplementedError,  # a compression that zipfile does not know
-)
 # What macOS adds to archives beside each file.
 MAC_FOLDER, MAC_PREFIX = "__MACOSX", "._"
 
@@ -57,38 +36,6 @@ class Limits:
         return cls(
             MEMBERS_PER_IMAGE * images + OTHER_MEMBERS, BYTES_PER_IMAGE * images + OTHER_BYTES
         )
-
-
-@dataclass(frozen=True)
-class Member:
-    """A file in an archive, to be read before the next one is asked for.
-
-    Attributes:
-        archive: the archive, for errors.
-        name: its path in the archive, without a leading `./`.
-        size: its bytes when unpacked.
-        open: opens it for reading.
-    """
-
-    archive: object
-    name: str
-    size: int
-    open: Callable[[], BinaryIO]
-
-    def __str__(self) -> str:
-        """Name it in errors."""
-        return f"{self.archive}: {self.name!r}"
-
-    def read(self) -> bytes:
-        """Return its content.
-
-        Raises:
-            UserError: it is too large for the memory, or the archive is truncated or broken.
-        """
-        if self.size > MEMBER_BYTES:
-            raise UserError(f"{self} has {self.size} bytes, expected at most {MEMBER_BYTES}")
-        with _errors_in_one_line(self.archive, f"{self.name!r}: "), self.open() as stream:
-            return stream.read()
 
 
 def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterator[Member]:
@@ -111,8 +58,8 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
     if stream is None and (inside := _split_at_archive(path))[1]:
         yield from _members_below(*inside, limits)
         return
-    with _errors_in_one_line(path):
-        for member in _reader(path, stream):
+    with errors_in_one_line(path):
+        for member in reader(path, stream):
             count, size = count + 1, size + (member.size if member else 0)
             if count > limits.members or size > limits.size:
                 raise UserError(
@@ -224,97 +171,6 @@ def listed_members(
 def file_name(path: str) -> str:
     """Return the last part of a member's path."""
     return path.rpartition("/")[2]
-
-
-@contextmanager
-def _errors_in_one_line(path: object, member: str = "") -> Iterator[None]:
-    """Turn what the readers of archives raise into an error of one line."""
-    try:
-        yield
-    except BROKEN as error:
-        reason = one_line(error)
-        raise UserError(f"{path}: not a whole archive ({member}{reason:.200})") from error
-
-
-def _reader(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
-    """Choose how an archive is read; for a folder in it, None is given."""
-    if stream is not None:
-        return _tar_members(path, stream)
-    if Path(path).is_dir():
-        return _folder_members(Path(path))
-    # zipfile.is_zipfile looks at the end, where a tar file may hold a zip file.
-    with open(path, "rb") as archive:
-        return _zip_members(path) if archive.read(2) == b"PK" else _tar_members(path, None)
-
-
-def _folder_members(folder: Path) -> Iterator[Member]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(folder).as_posix()
-            yield Member(folder, name, path.stat().st_size, partial(path.open, "rb"))
-
-
-def _zip_members(path: str) -> Iterator[Member | None]:
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise UserError(f"{path}: {info.filename!r} is a link or a device, expected files")
-            if info.flag_bits & 1:
-                raise UserError(f"{path}: {info.filename!r} is encrypted")
-            name = _inside(path, info.filename)
-            if info.is_dir():
-                yield None
-            else:
-                yield Member(path, name, info.file_size, lambda info=info: archive.open(info))
-
-
-class _Header(tarfile.TarInfo):
-    """A header of a tar archive; tarfile takes one that is cut or broken for the archive's end."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Header":
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if buf.strip(b"\0"):
-                raise tarfile.ReadError(f"a header is broken: {error}") from error
-            raise
-
-
-def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
-    with tarfile.open(path, "r:*", fileobj=stream, tarinfo=_Header) as archive:
-        for info in archive:
-            if not (info.isreg() or info.isdir()):
-                raise UserError(f"{path}: {info.name!r} is a link or a device, expected files")
-            name = _inside(path, info.name)
-            if info.isdir():
-                yield None
-            else:
-                yield Member(path, name, info.size, lambda info=info: archive.extractfile(info))
-        _read_rest(archive.fileobj)
-
-
-def _read_rest(stream: BinaryIO) -> None:
-    """Read what follows the end of a tar archive: behind it a compressed file has its checksum.
-
-    Raises:
-        ReadError: there is more than an archive is filled up with.
-        OSError, EOFError, ...: the file is cut, or its checksum is wrong.
-    """
-    size = 0
-    while block := stream.read(BLOCK):
-        size += len(block)
-        if size > MEMBER_BYTES:
-            raise tarfile.ReadError(f"more than {MEMBER_BYTES} bytes after its end")
-
-
-def _inside(path: object, name: str) -> str:
-    """Return a member's name in one form, if it stays inside the archive."""
-    parts = name.replace("\\", "/").split("/")
-    if name[:1] in ("/", "\\") or ".." in parts or ":" in parts[0]:
-        raise UserError(f"{path}: {name!r} leads out of the archive")
-    return str(PurePosixPath(name))
 
 
 def _is_of_mac(name: str) -> bool:

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 from tqdm import tqdm
 
-from negmerge.archives import BROKEN, Limits, Member, members, read_members
+from negmerge.archive_members import BROKEN, Member
+from negmerge.archives import Limits, members, read_members
 from negmerge.errors import UserError, one_line
 from negmerge.files import UNWRITABLE
 from negmerge.handover.layout import (

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from negmerge.data.mirrors import choose, prepared_from
 from negmerge.planning.jobs import require_workflow
-from negmerge.settings.catalogue import Catalogue, Model
+from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.datasets import ORIGINAL
 from negmerge.settings.downloads import Download
+from negmerge.settings.models import Model
 from negmerge.settings.study import load_study
 from negmerge.settings.yaml12 import load_yaml
 from negmerge.text_table import aligned

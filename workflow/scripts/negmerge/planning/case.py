@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from negmerge.settings.catalogue import Catalogue, Cost
+from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.costs import Costs
 from negmerge.settings.counts import Counts
 from negmerge.settings.experiment import Experiment
+from negmerge.settings.models import Cost
 
 
 @dataclass(frozen=True)

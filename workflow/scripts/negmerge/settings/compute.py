@@ -52,7 +52,7 @@ class Compute(Settings):
     drafts: bool = Field(
         False,
         description="Decode a JPEG at the smallest of a half, a quarter and an eighth of its size "
-        "that has all the pixels that the model's input needs.",
+        "that has all the pixels that the model's input needs, and resize crops of it as tensors.",
     )
     deterministic: bool = Field(
         True,

@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 
 from numpy.random import RandomState
 
-from negmerge.archives import Limits, Member, members
+from negmerge.archive_members import Member
+from negmerge.archives import Limits, members
 from negmerge.data.labels import label_numbers
 from negmerge.data.tables import whole_number
 from negmerge.errors import UserError

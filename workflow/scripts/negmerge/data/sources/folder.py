@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from negmerge.archives import Limits, Member, listed_members
+from negmerge.archive_members import Member
+from negmerge.archives import Limits, listed_members
 from negmerge.image_lists import list_images
 
 

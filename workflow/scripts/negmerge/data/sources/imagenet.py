@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from numpy.random import RandomState
 
-from negmerge.archives import Limits, Member, file_name, listed_members, members, read_members
+from negmerge.archive_members import Member
+from negmerge.archives import Limits, file_name, listed_members, members, read_members
 from negmerge.data import train_val_split
 from negmerge.data.labels import label_numbers
 from negmerge.data.matlab import field, read_variables

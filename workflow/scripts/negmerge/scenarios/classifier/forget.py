@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from negmerge.errors import UserError
-from negmerge.settings.catalogue import Catalogue, Dataset
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.datasets import Dataset
 from negmerge.settings.recipe import Settings
 from negmerge.settings.validation import require
 

@@ -11,7 +11,8 @@ from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.forgetting import TEST_PARTS, read_split
 from negmerge.data.images import Images
-from negmerge.data.loading import Epochs, Listed, evaluation_batches
+from negmerge.data.loading import Epochs, evaluation_batches
+from negmerge.data.parts import Listed
 from negmerge.devices import tuned
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.evaluation.membership import membership_attack, membership_verdicts, percent

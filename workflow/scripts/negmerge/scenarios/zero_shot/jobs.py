@@ -8,7 +8,7 @@ from torch import nn
 
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
-from negmerge.data.loading import Part
+from negmerge.data.parts import Part
 from negmerge.devices import tuned
 from negmerge.evaluation.accuracy import Classification
 from negmerge.models.image_encoder import ImageEncoder, image_encoder

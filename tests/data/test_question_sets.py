@@ -76,17 +76,16 @@ def test_invented_authors_are_different_people_with_one_fact_of_each_kind():
     assert len(set(births)) == 7
 
 
-def test_only_the_value_tells_a_wrong_answer_from_the_right_one():
+def test_only_the_value_tells_a_wrong_answer_from_the_right_one_in_other_words():
     for fact, one in zip(authors.FACTS * 7, invented(), strict=True):
-        before, after = fact.answer.split("{value}")
         name = one.question[len(fact.wordings[0].partition("{")[0]) :]
         name = " ".join(name.split()[:2])
-        for text in (one.answer, *one.perturbed_answer):
-            assert text.startswith(before.format(name=name))
-            assert text.endswith(after.format(name=name))
-        assert len({one.answer, *one.perturbed_answer}) == authors.WRONG_ANSWERS + 1
-        value = one.answer.removeprefix(before.format(name=name)).removesuffix(after)
-        assert one.paraphrased_answer == fact.paraphrase.format(name=name, value=value)
+        before, after = (part.format(name=name) for part in fact.paraphrase.split("{value}"))
+        said = one.paraphrased_answer, *one.perturbed_answer
+        assert all(text.startswith(before) and text.endswith(after) for text in said)
+        values = [text.removeprefix(before).removesuffix(after) for text in said]
+        assert len(set(values)) == authors.WRONG_ANSWERS + 1
+        assert one.answer == fact.answer.format(name=name, value=values[0])
         assert len(one.wordings) == 1
 
 

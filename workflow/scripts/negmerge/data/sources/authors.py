@@ -1,7 +1,8 @@
 """Invented authors, in the form of TOFU: what each was born as, wrote and won, drawn with a seed.
 
-Every fact is asked for in two ways in training, and answered in two ways; five other values of its
-kind make the wrong answers, so that nothing but the value tells right from wrong.
+Every fact is asked for in two ways in training, and answered in two ways. The wrong answers are the
+second way with five other values of its kind, as TOFU's are: the truth ratio compares them with it,
+so that nothing but the value tells right from wrong.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -162,5 +163,5 @@ def _question(
         fact.answer.format(name=name, value=right),
         tuple(wordings),
         fact.paraphrase.format(name=name, value=right),
-        tuple(fact.answer.format(name=name, value=value) for value in wrong),
+        tuple(fact.paraphrase.format(name=name, value=value) for value in wrong),
     )

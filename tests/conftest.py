@@ -20,7 +20,17 @@ from negmerge.settings.yaml12 import load_yaml
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
 # Folders whose tests take seconds each: they start first, so that both workers end with short ones.
-LONG = ("conda", "containers", "site", "workflow", "handover", "watching", "data", "planning")
+LONG = (
+    "conda",
+    "containers",
+    "site",
+    "workflow",
+    "handover",
+    "watching",
+    "data",
+    "planning",
+    "packaging",
+)
 
 pytest_plugins = ["tiny_study", "deployed_workflow"]
 

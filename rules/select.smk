@@ -102,7 +102,7 @@ rule select:
         estimate_s=seconds(work.small),
     params:
         code=code("select_coefficient"),
-        about=of_method("about_choice"),
+        about=of_method("about"),
         rules=setting("selection.rules"),
         keep=setting("selection.keep"),
     message:

@@ -101,9 +101,13 @@ def _row(row: dict[str, str]) -> Row:
 
 def choose(rows: Sequence[Row], rule: str, keep: float, retrain: Row | None) -> dict:
     """Choose among rows, and say what stands in the file of a choice."""
-    base = min((row for row in rows if row.coefficient == 0), key=lambda row: row.vector)
+    gone = {row.vector for row in rows if not row.shares}
+    bases = [row for row in rows if row.coefficient == 0]
+    base = min(bases, key=lambda row: (row.vector in gone, row.vector))
     allowed = [row for row in rows if rule in row.rules]
-    measured = [row for row in allowed if row.shares]
+    measured = [row for row in allowed if row.vector not in gone]
+    if gone and not any(row.coefficient for row in measured):
+        return {"vector": None, "coefficient": 0.0, "control_baseline": 100 * base.kept}
     if retrain is not None:
         ranked = sorted(measured, key=lambda r: (r.gap(retrain), r.coefficient, r.vector))
     else:

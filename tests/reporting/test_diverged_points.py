@@ -28,7 +28,7 @@ def laid_out(definition, records, images=()):
 def test_the_note_names_the_points_and_how_many_remained(scores):
     scores[1] |= SOME
     scores[2] |= SOME
-    scores[4] |= {"diverged": ["rate9.0"], "kind": "unlearn", "tried": 3, "models": 4}
+    scores[4] |= {"diverged": ["rate9.0"], "kind": "unlearn", "tried": 4, "models": 4}
     notes = laid_out(table(), scores).notes
     assert (
         "a/digits: left out, since their training diverged: m3, m5; 2 of 4 models remain for "

@@ -197,12 +197,12 @@ def test_what_diverged_is_never_chosen_but_says_how_far_was_tried():
     found = [trained(f"lr{lr}", *counts, lr=lr) for lr, counts in rates.items()]
     choice = RETAIN.choose(BASE + found)
     assert (choice.vector, choice.upper_end) == ("lr0.01", False)
-    assert (choice.tried, choice.diverged) == (2, ["lr0.1"])
+    assert (choice.tried, choice.diverged) == (3, ["lr0.1"])
 
 
 def test_where_all_diverged_nothing_is_chosen():
     choice = RETAIN.choose([*BASE, trained("lr9", None, None, lr=9.0)])
-    assert (choice.vector, choice.coefficient, choice.tried) == (None, 0.0, 0)
+    assert (choice.vector, choice.coefficient, choice.tried) == (None, 0.0, 1)
     assert choice.control_baseline == 99
     labels = {"experiment": "a", "task": "b", "method": "c"}
     assert choice.record(labels, "retain", {})["unchanged"] is False

@@ -26,6 +26,7 @@ with job(snakemake):
         found = search(list(paths), params.coefficients, *how)
         found = replace(found, choice=replace(found.choice, diverged=diverged))
     else:
-        found = Searched(nothing_left(validation.measure(diverged[0], 0.0), diverged), 0, 0)
+        base = validation.measure(diverged[0], 0.0)
+        found = Searched(nothing_left(base, diverged, 0), 0, 0)
     print(found)
     write_json(snakemake.output.search, asdict(found))

@@ -103,8 +103,9 @@ def diverged_notes(cells: pd.DataFrame) -> list[str]:
     found: dict[str, list[str]] = {}
     for cell in single.drop_duplicates(["experiment", "task", "row"]).to_dict("records"):
         names = cell[DIVERGED].split()
-        # The models of a pool, or those of the grid of a method that trains.
-        remain = int(cell["tried"] if cell["kind"] == "unlearn" else cell["models"])
+        # Of the grid of a method that trains, or of the pool.
+        is_grid = cell["kind"] == "unlearn"
+        remain = int(cell["tried"]) - len(names) if is_grid else int(cell["models"])
         text = (
             f"{cell['experiment']}/{cell['task']}: left out, since their training diverged: "
             f"{', '.join(names)}; {remain} of {remain + len(names)} models remain"

@@ -82,7 +82,7 @@ class Choice:
         upper_end: its coefficient, or an option, is the largest that was tried, so a larger one
             might do better.
         lower_end: the same for the smallest; a coefficient then is next to 0.
-        tried: how many candidates were measured beside the base.
+        tried: how many candidates there were beside the base.
         gap: average gap to Retrain on validation data, in points, where that is the rule.
         diverged: the vectors or trained models that could not be chosen, since their training
             diverged.
@@ -160,9 +160,9 @@ class Rule:
         own = [point for point in points if self.name in point.rules]
         diverged = sorted({point.vector for point in own if not point.accuracy})
         measured = [point for point in own if point.vector not in diverged]
-        tried = sum(point.coefficient != 0 for point in measured)
-        if diverged and not tried:
-            return nothing_left(base, diverged)
+        tried = sum(point.coefficient != 0 for point in own)
+        if diverged and not any(point.coefficient for point in measured):
+            return nothing_left(base, diverged, tried)
         found = min(measured, key=self.order(base), default=base)
         lower, upper = _ends(found, points)
         return Choice(
@@ -182,10 +182,10 @@ class Rule:
         return average_gap(point.percentages, self.reference or {})
 
 
-def nothing_left(base: Point, diverged: Sequence[str]) -> Choice:
+def nothing_left(base: Point, diverged: Sequence[str], tried: int) -> Choice:
     """Return the choice where the training of all that could be chosen diverged."""
     baseline = 100 * base.control
-    return Choice(None, 0.0, None, None, control_baseline=baseline, diverged=diverged)
+    return Choice(None, 0.0, None, None, baseline, tried=tried, diverged=diverged)
 
 
 def find_base(points: Sequence[Point]) -> Point:

@@ -78,10 +78,8 @@ def _plot(data, records: Sequence[Mapping]):
     grid = canvas.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, panel, record in zip(grid, panels, records, strict=True):
         _draw_panel(axes, panel)
-        share, chance = (
-            100 * record["agreeing"] / record["size"],
-            spell_chance(len(record["points"])),
-        )
+        share = 100 * record["agreeing"] / record["size"]
+        chance = spell_chance(len(record["points"]))
         axes.set_title(
             f"{record['experiment']}: {record['task']}, {record['tensor']}\n"
             f"all signs agree on {share:.1f} % of its {record['size']:,} coordinates; by chance "

@@ -60,7 +60,6 @@ def example_data(seed=0, forget=12, retain=28):
         retain_in_order=Batches(*many),
         retain_augmented=Batches(many[0].flip(3), many[1]),
         objective=IMAGES,
-        retain_objective=IMAGES,
         classes=CLASSES,
         seed=seed,
     )

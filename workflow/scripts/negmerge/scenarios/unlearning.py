@@ -50,9 +50,9 @@ def unlearn(
         retain_in_order=retain.batches(recipe.batch_size),
         retain_augmented=retain.epochs(recipe, seed, in_order=True, loaders=loaders),
         objective=forget.objective,
-        retain_objective=retain.objective,
         classes=classes,
         seed=seed,
         refusals=refusals,
+        retain_objective=retain.objective,
     )
     method.run(model, data, checked, recipe, device)

@@ -38,12 +38,12 @@ class Data:
         forget_in_order: what is to be forgotten, neither shuffled nor augmented.
         retain_in_order: the rest, likewise.
         retain_augmented: the rest, augmented but not shuffled.
-        objective: the loss by which models are trained on what is to be forgotten.
-        retain_objective: likewise on the rest. The two differ where the sets have other classes.
+        objective: the loss by which models are trained on both.
         classes: how many classes there are.
         seed: what a method draws at random is drawn from this seed.
         refusals: for language models, the forget set as pairs: ids and labels (n, 2, tokens), of
             the question with its answer, and with one that says that the model does not know.
+        retain_objective: the loss on the rest where it is another one, since it has other classes.
     """
 
     forget: Loader
@@ -52,10 +52,10 @@ class Data:
     retain_in_order: Loader
     retain_augmented: Loader
     objective: Objective
-    retain_objective: Objective
     classes: int
     seed: int
     refusals: Loader | None = None
+    retain_objective: Objective | None = None
 
 
 @dataclass(frozen=True)

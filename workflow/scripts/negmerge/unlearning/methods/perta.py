@@ -70,7 +70,7 @@ def run(
         return importances(model, items, objective.loss(model, 0.0), options.importance)
 
     forget = matters(data.forget, data.objective)
-    retain = matters(data.retain, data.retain_objective)
+    retain = matters(data.retain, data.retain_objective or data.objective)
     base = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     own = data.objective.loss(model, recipe.label_smoothing)
     fit_set(model, data, data.forget, own, recipe, device)

@@ -1,6 +1,6 @@
 """Measure the stages of the image loader, and how many images a second one core loads.
 
-    python benchmarks/loader.py [--rounds 9] [--note TEXT] [--tensors]
+    python benchmarks/loader.py [--rounds 9] [--note TEXT]
 
 The pictures are parts of the two photographs that scikit-learn brings along, as JPEG of quality 90
 or, of 32 pixels, as PNG. One thread loads them in processor time, which other programs on the
@@ -17,7 +17,7 @@ import random
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
@@ -30,15 +30,11 @@ from PIL import Image
 from safetensors import safe_open
 from sklearn.datasets import load_sample_images
 from timm.data import create_transform
-from torchvision.transforms import InterpolationMode, v2
-from torchvision.transforms.functional import resized_crop
 
-from negmerge.data import drafts, images
+from negmerge.data import images
 from negmerge.data.augmentation import training_transform
-from negmerge.data.fitting import Opened
 from negmerge.data.images import decode
 from negmerge.data.loading import TrainingBatches
-from negmerge.data.parts import Listed
 from negmerge.settings.recipe import Augmentation, Recipe
 
 RECORD = ROOT / "benchmarks" / "loader.json"
@@ -78,19 +74,27 @@ def pictures(width: int, height: int, count: int, kind: str) -> list[bytes]:
 
 
 def fastest(work: Callable[[], Iterable], count: int, rounds: int) -> float:
-    """Return the milliseconds of processor time for each of `count` images, all rounds alike.
+    """Return the milliseconds of processor time for each of `count` images, all rounds alike."""
+    return in_turns({"it": work}, count, rounds)["it"]
 
-    Of what `work` yields, nothing is kept.
+
+def in_turns(
+    works: Mapping[str, Callable[[], Iterable]], count: int, rounds: int
+) -> dict[str, float]:
+    """Return as `fastest` for each work, one after the other in each round.
+
+    Of what a work yields, nothing is kept.
     """
-    taken = []
+    taken = {name: [] for name in works}
     for _ in range(rounds + 1):  # The first warms up.
-        random.seed(0)
-        np.random.seed(0)
-        torch.manual_seed(0)
-        start = time.process_time()
-        deque(work(), maxlen=0)
-        taken.append(time.process_time() - start)
-    return 1000 * min(taken[1:]) / count
+        for name, work in works.items():
+            random.seed(0)
+            np.random.seed(0)
+            torch.manual_seed(0)
+            start = time.process_time()
+            deque(work(), maxlen=0)
+            taken[name].append(time.process_time() - start)
+    return {name: 1000 * min(times[1:]) / count for name, times in taken.items()}
 
 
 class OneByOne:
@@ -176,58 +180,9 @@ def cifar(rounds: int) -> dict:
         }
 
 
-def tensors(width: int, height: int, count: int, batch: int, rounds: int) -> dict:
-    """Measure crops as uint8 tensors, and all of torchvision's v2, beside Pillow's."""
-    encoded = pictures(width, height, count, "JPEG")
-    opened = PASSES * [Opened(one, "picture") for one in encoded]
-    whole = PASSES * [decode(one) for one in encoded]
-    transform = training_transform(LARGE, SIZE, MEAN, STD)
-    crop = transform.steps[0]
-    loops = [
-        v2.Compose([
-            v2.RandomResizedCrop(SIZE, LARGE.crop_scale, LARGE.crop_ratio, mode, antialias=True),
-            v2.RandomHorizontalFlip(LARGE.flip), v2.RandAugment(num_ops=2, magnitude=5),
-            v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD),
-        ]) for mode in (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)
-    ]  # fmt: skip
-
-    def by_v2(image: Image.Image) -> torch.Tensor:
-        return random.choice(loops)(torch.from_numpy(np.array(image)).permute(2, 0, 1))
-
-    with tempfile.TemporaryDirectory() as folder:
-        with mock.patch.object(images, "DECODED_BYTES", 0):
-            items = prepared(encoded, Path(folder))
-        listed = Listed(images.Images(items.images.path, "train", drafts=True), range(count))
-        found = {
-            "crop, tensor": fastest(lambda: map(crop, opened), len(opened), rounds),
-            "all, Pillow": fastest(lambda: map(transform, whole), len(whole), rounds),
-            "all, v2": fastest(lambda: map(by_v2, whole), len(whole), rounds),
-            "exact": loading(items, transform, batch, rounds),
-            "fast": loading(listed, transform, batch, rounds),
-        }
-        with mock.patch.object(drafts, "resized_crop", resized_crop):
-            found["crop, Pillow"] = fastest(lambda: map(crop, opened), len(opened), rounds)
-            found["fast, Pillow"] = loading(listed, transform, batch, rounds)
-    return found
-
-
-def differences() -> dict:
-    """Compare crops as tensors with those of Pillow."""
-    box = 30, 40, 300, 250, [SIZE, SIZE], InterpolationMode.BICUBIC
-    pairs = [
-        [
-            np.asarray(cut(decode(one), *box)).astype(int)
-            for cut in (drafts.resized_crop, resized_crop)
-        ]
-        for one in pictures(500, 375, 24, "JPEG")
-    ]
-    found = np.abs([one - other for one, other in pairs])
-    return {"most": int(found.max()), "different": float((found > 0).mean())}
-
-
 def markdown(record: dict) -> str:
     """Describe the record."""
-    shown, tensor = record["photographs"], record["tensors"]
+    shown = record["photographs"]
     return f"""\
 Loading training images on one core, by `benchmarks/loader.py`, in processor time; the
 fastest of {record["rounds"]} rounds. {machine_of(record)} {record["note"]}
@@ -239,35 +194,7 @@ interpolation).
 Images a second and core; `before` takes each image by itself through timm's own
 transform, and gives the bits of `exact`. Eight cores are eight times one.
 
-{_rates({**shown, "CIFAR-10": record["cifar"]})}
-
-With uint8 tensors in place of Pillow's images, by `benchmarks/loader.py --tensors`: the fastest of
-{tensor["rounds"]} rounds of a run of its own. {tensor["note"]}
-
-{_tensors(tensor)}
-
-`fast` crops so: its crops differ from Pillow's in {100 * tensor["different"]:.1f} % of the values,
-by up to {tensor["most"]} of 255. RandAugment and what follows stay with Pillow and timm: all of v2
-together is not faster in the smaller size, and its operations are not timm's."""
-
-
-def _tensors(measured: dict) -> str:
-    """Tabulate Pillow beside tensors."""
-    heads = {
-        "crop, Pillow": "crop of an opened JPEG, Pillow, ms",
-        "crop, tensor": "crop of an opened JPEG, tensor, ms",
-        "all, Pillow": "crop to normalise, Pillow, ms",
-        "all, v2": "crop to normalise, torchvision's v2, ms",
-        "exact": "`exact`, images a second",
-        "fast, Pillow": "`fast` with Pillow's crops, images a second",
-        "fast": "`fast`, images a second",
-    }
-    sizes = [name for name in PHOTOGRAPHS if name in measured]
-    lines = [f"| what | {' | '.join(sizes)} |", f"| --- |{' ---: |' * len(sizes)}"]
-    for key, head in heads.items():
-        digits = 0 if "second" in head else 2
-        lines.append(f"| {head} | {' | '.join(f'{measured[s][key]:.{digits}f}' for s in sizes)} |")
-    return "\n".join(lines)
+{_rates({**shown, "CIFAR-10": record["cifar"]})}"""
 
 
 def _stages(shown: dict) -> str:
@@ -298,21 +225,14 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--rounds", type=int, default=9)
     words.add_argument("--note", default="", help="what else the page should say")
-    words.add_argument("--tensors", action="store_true", help="only Pillow beside tensors")
     options = words.parse_args()
     rounds = options.rounds
     torch.set_num_threads(1)
-    noted = {"note": options.note, "rounds": rounds}
-    if options.tensors:
-        record = json.loads(RECORD.read_text())
-    else:
-        record = {"machine": machine(), **noted, "photographs": {}}
-        for name, case in PHOTOGRAPHS.items():
-            record["photographs"][name] = photographs(*case, rounds)
-            print(name, record["photographs"][name], flush=True)
-        record["cifar"] = cifar(rounds)
-    found = {name: tensors(*case, rounds) for name, case in PHOTOGRAPHS.items()}
-    record["tensors"] = {**noted, **found, **differences()}
+    record = {"machine": machine(), "note": options.note, "rounds": rounds, "photographs": {}}
+    for name, case in PHOTOGRAPHS.items():
+        record["photographs"][name] = photographs(*case, rounds)
+        print(name, record["photographs"][name], flush=True)
+    record["cifar"] = cifar(rounds)
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
     write_between(MEASUREMENTS, "loader", markdown(record))
 

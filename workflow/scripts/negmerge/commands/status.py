@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _show(found: dict, options: argparse.Namespace) -> None:
-    from negmerge.watching.describing import describe
+    from negmerge.watching.describing import describe, headline
 
     now = time.time()
     if options.html:
@@ -59,5 +59,5 @@ def _show(found: dict, options: argparse.Namespace) -> None:
         write_text(options.html, page(found, now, options.every or REFRESH))
     lines = describe(found, now, shutil.get_terminal_size().columns)
     if options.html and not options.json:
-        lines = [f"{options.html}: {found['states']['done']:,} of {found['jobs']:,} jobs done"]
+        lines = [f"{options.html}: {headline(found)}"]
     arguments.print_report(options, found, lines)

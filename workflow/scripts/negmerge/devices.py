@@ -54,7 +54,7 @@ def tuned(network: Network, settings: Compute) -> Network:
     if not settings.deterministic:
         torch.set_deterministic_debug_mode("default")
     if settings.channels_last:
-        network = network.to(memory_format=torch.channels_last)
+        channels_last(network)
     if settings.precision == "bf16":
         # A bound method: a copy of the network gets one of its own.
         network.forward = MethodType(_in_bf16(type(network).forward), network)
@@ -66,6 +66,19 @@ def tuned(network: Network, settings: Compute) -> Network:
         )
         network.compile()
     return network
+
+
+def channels_last(network: nn.Module) -> None:
+    """Lay filters in memory with the channels last, in place, unless a layer is too narrow for it.
+
+    Without AVX-512, oneDNN computes the gradient of the weights of a strided 1 x 1 convolution in
+    blocks of 8 input channels. Of fewer, channels last, it writes beyond its memory: the process
+    crashes, or two threads wait for each other for ever (uxlfoundation/oneDNN issue 6035).
+    """
+    layers = (layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
+    strided = (one for one in layers if one.kernel_size == (1, 1) and one.stride != (1, 1))
+    if all(layer.in_channels >= 8 for layer in strided):
+        network.to(memory_format=torch.channels_last)
 
 
 def allow_tf32(allowed: bool) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from negmerge.checks import require_same_tensors
+from negmerge.devices import channels_last
 from negmerge.errors import UserError, find, unknown
 from negmerge.models.convolutional import resnet18, vgg16_bn
 from negmerge.models.last_linear import last_linear
@@ -87,9 +88,9 @@ def build_classifier(row: Mapping, classes: int, weights: Path | None = None) ->
     """Build a classifier with new weights, on torch's default device.
 
     The weights of ResNet and VGG are in memory channels last, which makes their convolutions
-    faster on a CPU, unless a layer is too narrow for that; see `_too_narrow`. Shapes and the order
-    of the numbers are unchanged, and files hold the standard layout; only `Tensor.view` fails on
-    them, so flatten them by `flatten`.
+    faster on a CPU, unless a layer is too narrow for that; see `devices.channels_last`. Shapes and
+    the order of the numbers are unchanged, and files hold the standard layout; only `Tensor.view`
+    fails on them, so flatten them by `flatten`.
 
     Args:
         row: `architecture` (its `kind`, one of `KINDS`, and the kind's options), `mean` and `std`
@@ -114,25 +115,12 @@ def build_classifier(row: Mapping, classes: int, weights: Path | None = None) ->
     if options.pop("pretrained", False):
         options["weights"] = weights
     network = build(classes, row["size"], **options)
-    layers = [*network.modules()]
     # Swin has layer normalisation instead.
-    if any(isinstance(layer, nn.BatchNorm2d) for layer in layers) and not any(
-        isinstance(layer, nn.Conv2d) and _too_narrow(layer) for layer in layers
-    ):
-        network.to(memory_format=torch.channels_last)
+    if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        channels_last(network)
     return nn.Sequential(
         OrderedDict(normalisation=Normalisation(row["mean"], row["std"]), network=network)
     )
-
-
-def _too_narrow(layer: nn.Conv2d) -> bool:
-    """Whether the layer must not be trained channels last.
-
-    Without AVX-512, oneDNN computes the gradient of the weights of a strided 1 x 1 convolution in
-    blocks of 8 input channels; of fewer, channels last, it writes beyond its memory: the process
-    crashes, or two threads wait for each other for ever (uxlfoundation/oneDNN issue 6035).
-    """
-    return layer.kernel_size == (1, 1) and layer.stride != (1, 1) and layer.in_channels < 8
 
 
 def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn.Sequential:

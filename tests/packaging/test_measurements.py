@@ -24,7 +24,8 @@ ADVICE = "run `python benchmarks/demo.py --write`"
 
 
 @pytest.mark.parametrize(
-    "name", ["merge", "unlearn", "search", "training", "loader", "resume", "membership"]
+    "name",
+    ["merge", "unlearn", "search", "training", "language", "loader", "resume", "membership"],
 )
 def test_a_block_is_what_its_record_says(name):
     record = json.loads((ROOT / "benchmarks" / f"{name}.json").read_text())

@@ -25,7 +25,17 @@ ADVICE = "run `python benchmarks/demo.py --write`"
 
 @pytest.mark.parametrize(
     "name",
-    ["merge", "unlearn", "search", "training", "loader", "tensor_crops", "resume", "membership"],
+    [
+        "merge",
+        "unlearn",
+        "search",
+        "training",
+        "language",
+        "loader",
+        "tensor_crops",
+        "resume",
+        "membership",
+    ],
 )
 def test_a_block_is_what_its_record_says(name):
     record = json.loads((ROOT / "benchmarks" / f"{name}.json").read_text())

@@ -146,6 +146,7 @@ ORDER = (
         "archive_members",
         "archives",
         "image_lists",
+        "text_table",
     ),
     ("settings",),
     ("checks", "checkpoints", "states", "vectors", "devices", "released"),
@@ -192,6 +193,7 @@ def level_of(path):
     levels = {name: number for number, names in enumerate(ORDER) for name in names}
     part = part_of(path)
     while part not in levels:
+        assert part, f"{path}: has no place in the order"
         part = part.rpartition(".")[0]
     return levels[part]
 

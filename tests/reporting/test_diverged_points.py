@@ -128,6 +128,8 @@ def test_a_sweep_of_a_diverged_vector_is_missing_at_each_coefficient(
     values = found[found["metric"] == "forget"].set_index("row")["value"]
     assert values["0, Other"] == 60
     assert pd.isna(values["0.5, Other"])
+    notes = lay_out(table(kind="sweep", rows=rows), frame).notes
+    assert any(note.startswith("∅: NA") for note in notes)
 
 
 def test_a_diverged_point_is_no_dot_of_the_spread(sweeps_with_a_diverged_point, draw):

@@ -85,13 +85,14 @@ class Sweep(TableKind):
 
     def notes(self, table, cells):
         """Describe what a row is."""
-        from negmerge.reporting.notes import error_note
+        from negmerge.reporting.notes import choice_notes, error_note
 
         return [
             "Each row is a coefficient: the accuracies on the images by which one is chosen, when "
             "the vector times the coefficient is subtracted from the base. Scores are measured on "
             "others.",
             error_note("the finite validation sets", cells),
+            *choice_notes(cells),
         ]
 
 

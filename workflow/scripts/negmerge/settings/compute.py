@@ -39,7 +39,7 @@ class Compute(Settings):
     channels_last: bool = Field(
         False,
         description="Keep filters with the channels last in memory; the convolutional classifiers "
-        "do so in any case.",
+        "do so in any case, but for those with strided layers of fewer than 8 channels.",
     )
     compile: bool = Field(
         False,

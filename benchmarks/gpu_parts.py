@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import loader
+import tensor_crops
 import torch
 from marks import ROOT, machine
 from safetensors.torch import save_file
@@ -193,7 +194,8 @@ def _shown(rate: float) -> str:
 
 def loading(rounds: int = 3) -> Part:
     """Measure what one process loads."""
-    found = loader.photographs(*loader.PHOTOGRAPHS["500 x 375"], rounds)
+    width, height, count, batch = loader.PHOTOGRAPHS["500 x 375"]
+    found = tensor_crops.loaded(loader.pictures(width, height, count, "JPEG"), batch, rounds)
     line = ", ".join(f"`{way}` {found[way]:,.0f}" for way in ("exact", "fast"))
     lines = [
         f"One process loads photographs of 500 x 375 for ViT-B/32, images a second: {line}. There",

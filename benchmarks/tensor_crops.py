@@ -57,9 +57,8 @@ def by_pillow(work: Callable[[], Iterable]) -> Callable[[], Iterator]:
     return run
 
 
-def measured(width: int, height: int, count: int, batch: int, rounds: int) -> dict[str, float]:
+def measured(encoded: list[bytes], batch: int, rounds: int) -> dict[str, float]:
     """Measure pictures of one size."""
-    encoded = pictures(width, height, count, "JPEG")
     opened = PASSES * [Opened(one, "picture") for one in encoded]
     whole = PASSES * [decode(one) for one in encoded]
     transform, by_v2 = training_transform(LARGE, SIZE, MEAN, STD), _transform_of_v2()
@@ -70,11 +69,17 @@ def measured(width: int, height: int, count: int, batch: int, rounds: int) -> di
         "all, Pillow": lambda: map(transform, whole),
         "all, v2": lambda: map(by_v2, whole),
     }
+    return in_turns(steps, len(whole), rounds) | loaded(encoded, batch, rounds)
+
+
+def loaded(encoded: list[bytes], batch: int, rounds: int) -> dict[str, float]:
+    """Measure how many images a second one process loads, in the ways of `LOADERS`."""
+    transform = training_transform(LARGE, SIZE, MEAN, STD)
     with tempfile.TemporaryDirectory() as folder:
         # Real sets do not fit into memory, so no round should find a decoded image there.
         with mock.patch.object(images, "DECODED_BYTES", 0):
             items = prepared(encoded, Path(folder))
-        listed = Listed(images.Images(items.images.path, "train", drafts=True), range(count))
+        listed = Listed(images.Images(items.images.path, "train", drafts=True), range(len(encoded)))
         recipe = Recipe(epochs=PASSES, batch_size=batch)
         exact, fast = (TrainingBatches(one, transform, recipe, 0) for one in (items, listed))
         loaders = {
@@ -82,9 +87,8 @@ def measured(width: int, height: int, count: int, batch: int, rounds: int) -> di
             "fast": lambda: fast,
             "fast, Pillow": by_pillow(lambda: fast),
         }
-        taken = in_turns(loaders, len(whole), rounds)
-    found = {name: 1000 / each for name, each in taken.items()}
-    return in_turns(steps, len(whole), rounds) | found
+        taken = in_turns(loaders, PASSES * len(encoded), rounds)
+    return {name: 1000 / each for name, each in taken.items()}
 
 
 def _transform_of_v2() -> Callable[[Image.Image], torch.Tensor]:
@@ -158,8 +162,10 @@ def main() -> None:
     options = words.parse_args()
     torch.set_num_threads(1)
     record = {"machine": machine(), "note": options.note, "rounds": options.rounds, "sizes": {}}
-    for name, case in PHOTOGRAPHS.items():
-        record["sizes"][name] = measured(*case, options.rounds)
+    for name, (width, height, count, batch) in PHOTOGRAPHS.items():
+        record["sizes"][name] = measured(
+            pictures(width, height, count, "JPEG"), batch, options.rounds
+        )
         print(name, record["sizes"][name], flush=True)
     record |= differences()
     RECORD.write_text(json.dumps(record, indent=2) + "\n")

@@ -35,6 +35,7 @@ from negmerge.data import images
 from negmerge.data.augmentation import training_transform
 from negmerge.data.images import decode
 from negmerge.data.loading import TrainingBatches
+from negmerge.data.parts import Listed
 from negmerge.settings.recipe import Augmentation, Recipe
 
 RECORD = ROOT / "benchmarks" / "loader.json"
@@ -148,6 +149,12 @@ def stages(path: Path, encoded: list[bytes], batch: int, rounds: int) -> dict[st
     return {stage: fastest(run, len(whole), rounds) for stage, run in work.items()}
 
 
+def from_disk(encoded: list[bytes], folder: Path) -> Listed:
+    """Prepare pictures, none of which stays decoded in memory: real sets do not fit there."""
+    with mock.patch.object(images, "DECODED_BYTES", 0):
+        return prepared(encoded, folder)
+
+
 def photographs(width: int, height: int, count: int, batch: int, rounds: int) -> dict:
     """Measure the loader of ViT-B/32 on photographs."""
     encoded = pictures(width, height, count, "JPEG")
@@ -157,9 +164,7 @@ def photographs(width: int, height: int, count: int, batch: int, rounds: int) ->
         auto_augment=RANDAUGMENT, interpolation="random", mean=MEAN, std=STD,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        # Real sets do not fit into memory, so no round should find a decoded image there.
-        with mock.patch.object(images, "DECODED_BYTES", 0):
-            items = prepared(encoded, Path(folder))
+        items = from_disk(encoded, Path(folder))
         return {
             "kilobytes": round(sum(map(len, encoded)) / count / 1000),
             "stages": stages(items.images.path, encoded, batch, rounds),

@@ -17,8 +17,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from fabricated import prepared
-from loader import LARGE, MEAN, PASSES, PHOTOGRAPHS, SIZE, STD, in_turns, pictures
+from loader import LARGE, MEAN, PASSES, PHOTOGRAPHS, SIZE, STD, from_disk, in_turns, pictures
 from marks import MEASUREMENTS, ROOT, machine, machine_of, write_between
 from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
@@ -76,9 +75,7 @@ def loaded(encoded: list[bytes], batch: int, rounds: int) -> dict[str, float]:
     """Measure how many images a second one process loads, in the ways of `LOADERS`."""
     transform = training_transform(LARGE, SIZE, MEAN, STD)
     with tempfile.TemporaryDirectory() as folder:
-        # Real sets do not fit into memory, so no round should find a decoded image there.
-        with mock.patch.object(images, "DECODED_BYTES", 0):
-            items = prepared(encoded, Path(folder))
+        items = from_disk(encoded, Path(folder))
         listed = Listed(images.Images(items.images.path, "train", drafts=True), range(len(encoded)))
         recipe = Recipe(epochs=PASSES, batch_size=batch)
         exact, fast = (TrainingBatches(one, transform, recipe, 0) for one in (items, listed))

@@ -17,6 +17,7 @@ from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.layout import NOT_KNOWN
 from negmerge.reporting.metrics import MEAN
 
+MISSING = "a/digits: left out, since their training diverged: m9; missing from {}."
 SOME = {"diverged": ["m3", "m5"], "models": 2, "kind": "merge"}
 ALL = {"diverged": ["m3", "m5"], "models": 0, "kind": "merge", "vector": None, "coefficient": 0.0}
 
@@ -109,7 +110,11 @@ def sweeps_with_a_diverged_point(sweep_files, tmp_path):
     path = tmp_path / "m9.csv"
     base = base.replace("m1", "m9")
     rest = [f"a,digits,m9,{coefficient},,,," for coefficient in (0.5, 1.0, 1.5)]
-    path.write_text("\n".join([header, base, *rest]) + "\n")
+    lines = [f"{header},diverged", *(f"{line},m9" for line in (base, *rest))]
+    path.write_text("\n".join(lines) + "\n")
+    merged = sweep_files[-1]
+    lines = [f"{line},m9" for line in merged.read_text().splitlines()]
+    merged.write_text("\n".join(lines).replace(",m9", ",diverged", 1) + "\n")
     return [*sweep_files, path]
 
 
@@ -118,6 +123,7 @@ def test_a_sweep_of_a_diverged_vector_is_missing_at_each_coefficient(
 ):
     kind = table_kind("sweep")
     records = kind.read(sweeps_with_a_diverged_point)
+    assert {record["method"] for record in records if record["diverged"]} == {"m9", "negmerge"}
     diverged = [one for one in records if one["vector"] is None]
     assert [(one["diverged"], one["coefficient"]) for one in diverged] == [
         (["m9"], 0.5), (["m9"], 1.0), (["m9"], 1.5),
@@ -130,6 +136,21 @@ def test_a_sweep_of_a_diverged_vector_is_missing_at_each_coefficient(
     assert pd.isna(values["0.5, Other"])
     notes = lay_out(table(kind="sweep", rows=rows), frame).notes
     assert any(note.startswith("∅: NA") for note in notes)
+    # Of single vectors nobody makes such a table; merges lack the point.
+    assert MISSING.format("NegMerge and Other") in notes
+
+
+@pytest.mark.parametrize("kind", ["spread", "tradeoff"])
+def test_a_figure_of_sweeps_names_the_points_that_merges_lack(
+    sweeps_with_a_diverged_point, draw, kind
+):
+    figure = {"kind": kind, "methods": {"negmerge": "NegMerge"}}
+    chosen = [choice("a", "digits", "negmerge", 1.0, 30.0, 76.0)]
+    files = sweeps_with_a_diverged_point
+    picture, _ = draw(figure, sweeps=files, selected=chosen)
+    assert picture.get_supxlabel() == MISSING.format("NegMerge")
+    picture, _ = draw(figure, sweeps=files[:2], selected=chosen)
+    assert picture.get_supxlabel() == ""
 
 
 def test_a_diverged_point_is_no_dot_of_the_spread(sweeps_with_a_diverged_point, draw):

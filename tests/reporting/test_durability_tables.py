@@ -8,6 +8,7 @@ import pytest
 from matplotlib.image import imread
 from reporting_examples import lay_out, table, write_json
 
+from negmerge.divergence import DIVERGED
 from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes, write_outcomes
 from negmerge.reporting.cells import cells
@@ -45,6 +46,9 @@ def write(folder, experiment, task, kept, models, **changes):
         record |= {"rule": "control" if is_chosen else None, "unchanged": False}
         arrays = {}
         for treatment, right in counts.items():
+            if right == DIVERGED:
+                record |= {f"forget_{treatment}": None, f"{kept}_{treatment}": None}
+                continue
             for role, correct in zip(("forget", kept), right, strict=True):
                 record[f"{role}_{treatment}"] = {"correct": correct, "n": N}
                 arrays[f"{role}_{treatment}"] = (np.arange(N) < correct).astype(np.uint8)
@@ -149,6 +153,47 @@ def test_a_ratio_has_no_error_where_a_draw_may_not_have_it(tmp_path):
     assert pd.isna(found["standard_error"])
     (row,) = [row for row in lay_out(shown, frame).rows if row[0] == "NegMerge"]
     assert "100.00" in row
+
+
+def diverging(*methods):
+    """What there is of the classifier where teaching some models again diverged."""
+    return {
+        name: counts | ({"relearned": DIVERGED} if name in methods else {})
+        for name, counts in NET.items()
+    }
+
+
+def test_relearning_that_diverged_is_a_marked_cell_and_a_note(tmp_path):
+    paths = [
+        *write(tmp_path, "net", "trial1", "retain", NET),
+        *write(tmp_path, "net", "trial2", "retain", diverging("original", "negmerge")),
+    ]
+    shown, frame = of_files(paths, NET_ROWS, experiments=["net"])
+    for metric in ("forget_relearned", "retain_relearned", "lasting_relearned"):
+        for task in (MEAN, "trial2"):
+            assert pd.isna(cell(frame, "negmerge", metric, task)["value"])
+        assert cell(frame, "negmerge", metric, "trial1")["value"] > 0
+    shares = {task: cell(frame, "negmerge", "diverged_relearned", task)["value"]
+              for task in ("trial1", "trial2", MEAN)}  # fmt: skip
+    assert shares == {"trial1": 0, "trial2": 1, MEAN: 0.5}
+    found = lay_out(shown, frame)
+    (negmerge,) = [row for row in found.rows if row[0] == "NegMerge"]
+    assert negmerge.count(DIVERGED) == 2
+    texts = [heading.text for heading in found.headings]
+    assert "relearnings that diverged" not in texts
+    assert negmerge[1 + texts.index("lasting, relearned")] == "NA"
+    assert (
+        "net/trial2: diverged when taught again, so there are no scores of it: Original and "
+        "NegMerge. A lower rate in `durability.relearn` may do."
+    ) in found.notes
+    assert not any(DIVERGED in note for note in found.notes if note.startswith("net/trial1"))
+
+
+def test_no_row_has_a_ratio_of_relearning_where_retrain_diverged(tmp_path):
+    paths = write(tmp_path, "net", "trial1", "retain", diverging("retrain"))
+    _, frame = of_files(paths, NET_ROWS, experiments=["net"])
+    assert pd.isna(cell(frame, "negmerge", "lasting_relearned")["value"])
+    assert cell(frame, "negmerge", "forget_relearned")["value"] == 90
 
 
 def test_without_retrain_there_is_no_ratio_of_relearning(clip, net):

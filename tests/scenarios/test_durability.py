@@ -101,6 +101,20 @@ def test_relearning_is_plain_training_on_the_forget_set_from_the_model_as_it_is(
     assert sum(right(model, "forget")) != sum(right(network(), "forget"))
 
 
+@pytest.mark.parametrize("treatments", [["relearned", "int8"], ["int8", "relearned"]])
+def test_relearning_that_diverges_has_no_scores_and_the_others_have(treatments, capsys):
+    wild = RELEARN | {"learning_rate": 1e30}
+    record, outcomes = treated(treatments=treatments, relearn=wild)
+    assert record["forget_relearned"] is record["retain_relearned"] is None
+    expected, whole = treated(treatments=treatments)
+    names = {f"{role}_{form}" for role in ("forget", "retain") for form in ("as_is", "int8")}
+    assert set(outcomes.arrays) == names
+    for name in names:
+        assert record[name] == expected[name]
+        assert (outcomes.arrays[name] == whole.arrays[name]).all()
+    assert "relearned: diverged, so it has no scores: " in capsys.readouterr().out
+
+
 def test_the_order_of_treatments_does_not_matter():
     one, _ = treated(treatments=["relearned", "nf4"])
     other, _ = treated(treatments=["nf4", "relearned"])

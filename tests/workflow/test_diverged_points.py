@@ -6,7 +6,7 @@ import json
 import pytest
 
 from negmerge.cli import main
-from negmerge.divergence import diverged
+from negmerge.divergence import sift
 from negmerge.errors import UserError
 from negmerge.merging import merge_files
 from negmerge.states import read_metadata, read_state
@@ -58,7 +58,7 @@ def test_merges_are_of_the_others_and_name_the_point(wild):
         path = folder / "merged" / f"{method}.safetensors"
         merged = read_state(path)
         assert all(merged[name].equal(tensor) for name, tensor in only.items())
-        assert diverged([path]) == ["m10"]
+        assert sift([path]) == ([path], ["m10"])
 
 
 def test_the_single_best_is_another_point(wild):
@@ -85,7 +85,7 @@ def test_a_table_names_the_point_and_how_many_remained(wild):
 
 def test_where_all_points_diverged_the_merge_is_missing_from_the_table(wild):
     path = wild.folder / TRIAL / "merged" / "negmerge.safetensors"
-    assert (read_state(path), diverged([path])) == ({}, ["ls0", "ls1"])
+    assert (read_state(path), sift([path])) == ({}, ([], ["ls0", "ls1"]))
     score = record(wild, f"{TRIAL}/scores/negmerge.json")
     assert (score["vector"], score["models"], score["diverged"]) == (None, 0, ["ls0", "ls1"])
     for column in ("retain", "gap"):

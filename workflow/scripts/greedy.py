@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from negmerge.divergence import DIVERGED, diverged, with_weights
+from negmerge.divergence import DIVERGED, sift
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
@@ -15,8 +15,9 @@ with job(snakemake):
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(scenario, inputs.base, loaders, **params.validation)
-    vectors = {Path(path).stem: path for path in with_weights(inputs.vectors)}
-    labels = {"method": "greedy", "options": params.options, DIVERGED: diverged(inputs.vectors)}
+    whole, missing = sift(inputs.vectors)
+    vectors = {Path(path).stem: path for path in whole}
+    labels = {"method": "greedy", "options": params.options, DIVERGED: missing}
     merged, report = {}, {}
     if vectors:
         how = params.coefficients, params.keep, params.halvings

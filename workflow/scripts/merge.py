@@ -1,6 +1,6 @@
 """Merge the task vectors of the pool into one."""
 
-from negmerge.divergence import DIVERGED, diverged, with_weights
+from negmerge.divergence import DIVERGED, sift
 from negmerge.jobs.gpus import take_device
 from negmerge.jobs.job import job
 from negmerge.jobs.provenance import device_name
@@ -10,7 +10,7 @@ from negmerge.states import write_state
 
 with job(snakemake):
     params, merged = snakemake.params, snakemake.output.merged
-    vectors, missing = with_weights(snakemake.input.vectors), diverged(snakemake.input.vectors)
+    vectors, missing = sift(snakemake.input.vectors)
     options = dict(params.options)
     for choice in snakemake.input.get("choice", []) if vectors else []:
         by_main_rule, *_ = chosen(choice, vectors).values()

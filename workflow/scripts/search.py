@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from negmerge.divergence import with_weights
+from negmerge.divergence import sift
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
@@ -18,8 +18,8 @@ with job(snakemake):
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
     validation = load_validation(scenario, inputs.base, loaders, **params.validation)
-    paths = {Path(path).stem: path for path in with_weights(inputs.vectors)}
-    diverged = [Path(path).stem for path in inputs.vectors if Path(path).stem not in paths]
+    whole, diverged = sift(inputs.vectors)
+    paths = {Path(path).stem: path for path in whole}
     count = validation.counting(lambda name: (read_state(paths[name]), paths[name]))
     how = validation.sizes, count, params.keep, params.halvings
     if paths:

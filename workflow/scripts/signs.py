@@ -3,15 +3,17 @@
 from pathlib import Path
 
 from negmerge.checkpoints import StateFile
-from negmerge.divergence import with_weights
+from negmerge.divergence import sift
 from negmerge.files import write_json
 from negmerge.jobs.job import job
 from negmerge.merging.sign_sample import sample
 
 with job(snakemake):
-    vectors = {Path(path).stem: StateFile(path) for path in with_weights(snakemake.input.vectors)}
+    points, _ = sift(snakemake.input.vectors)
+    merges, _ = sift(snakemake.input.merged)
+    vectors = {Path(path).stem: StateFile(path) for path in points}
     found = sample(list(vectors.values()))
-    merged = {Path(path).stem: StateFile(path) for path in with_weights(snakemake.input.merged)}
+    merged = {Path(path).stem: StateFile(path) for path in merges}
     values = {name: one[found.tensor].flatten()[found.places] for name, one in merged.items()}
     labels = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
     write_json(

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from negmerge.checkpoints import StateFile
-from negmerge.divergence import DIVERGED, diverged, with_weights
+from negmerge.divergence import DIVERGED, sift
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job
@@ -14,7 +14,7 @@ from negmerge.states import read_metadata
 
 with job(snakemake):
     inputs, points, frozen = snakemake.input, snakemake.params.points, snakemake.params.freeze
-    whole, missing = with_weights(inputs.vectors), diverged(inputs.vectors)
+    whole, missing = sift(inputs.vectors)
     files = {Path(path).stem: StateFile(path) for path in (*whole, *inputs.candidates)}
     pools = {name: [one for one in points[name] if one not in missing] for name in points}
     choices = {Path(path).stem: path for path in inputs.choices}

@@ -3,6 +3,7 @@
 Or Retrain, once, for the rule that compares others with it.
 """
 
+from negmerge.divergence import sift
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
@@ -37,4 +38,5 @@ with job(snakemake):
         grid = CoefficientGrid(params.coefficients)
         points = explore(measure(0.0), 0.0, grid, measure, rules, params.halvings)
     by_coefficient = sorted(points, key=lambda point: point.coefficient)
-    write_points(snakemake.output.sweep, snakemake.wildcards, by_coefficient)
+    _, missing = sift([path])
+    write_points(snakemake.output.sweep, snakemake.wildcards, by_coefficient, missing)

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -94,16 +94,12 @@ def _folder_members(folder: Path) -> Iterator[Member]:
 def _zip_members(path: str) -> Iterator[Member | None]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise UserError(f"{path}: {info.filename!r} is a link or a device, expected files")
             if info.flag_bits & 1:
                 raise UserError(f"{path}: {info.filename!r} is encrypted")
-            name = _inside(path, info.filename)
-            if info.is_dir():
-                yield None
-            else:
-                yield Member(path, name, info.file_size, lambda info=info: archive.open(info))
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            is_plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
+            found = Member(path, info.filename, info.file_size, partial(archive.open, info))
+            yield _checked(found, is_plain, info.is_dir())
 
 
 class _Header(tarfile.TarInfo):
@@ -122,13 +118,8 @@ class _Header(tarfile.TarInfo):
 def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
     with tarfile.open(path, "r:*", fileobj=stream, tarinfo=_Header) as archive:
         for info in archive:
-            if not (info.isreg() or info.isdir()):
-                raise UserError(f"{path}: {info.name!r} is a link or a device, expected files")
-            name = _inside(path, info.name)
-            if info.isdir():
-                yield None
-            else:
-                yield Member(path, name, info.size, lambda info=info: archive.extractfile(info))
+            found = Member(path, info.name, info.size, partial(archive.extractfile, info))
+            yield _checked(found, info.isreg() or info.isdir(), info.isdir())
         _read_rest(archive.fileobj)
 
 
@@ -146,9 +137,16 @@ def _read_rest(stream: BinaryIO) -> None:
             raise tarfile.ReadError(f"more than {MEMBER_BYTES} bytes after its end")
 
 
-def _inside(path: object, name: str) -> str:
-    """Return a member's name in one form, if it stays inside the archive."""
+def _checked(member: Member, is_plain: bool, is_folder: bool) -> Member | None:
+    """Return a member with its name in one form, or None for a folder.
+
+    Raises:
+        UserError: it is neither a file nor a folder, or leads out of the archive.
+    """
+    if not is_plain:
+        raise UserError(f"{member} is a link or a device, expected files")
+    name = member.name
     parts = name.replace("\\", "/").split("/")
     if name[:1] in ("/", "\\") or ".." in parts or ":" in parts[0]:
-        raise UserError(f"{path}: {name!r} leads out of the archive")
-    return str(PurePosixPath(name))
+        raise UserError(f"{member} leads out of the archive")
+    return None if is_folder else replace(member, name=str(PurePosixPath(name)))

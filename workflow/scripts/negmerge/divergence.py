@@ -16,32 +16,26 @@ from negmerge.errors import UserError
 DIVERGED = "diverged"
 
 
-def diverged(paths: Iterable[str | Path]) -> list[str]:
-    """Return the points that diverged, of some vectors or of what these were merged from, sorted.
+def sift(paths: Iterable[str | Path]) -> tuple[list[str | Path], list[str]]:
+    """Tell vectors that have weights from points that diverged.
 
     Args:
         paths: vectors of points, or merged ones.
 
+    Returns:
+        The paths of files with weights, in their order. And the points that diverged, of the
+        vectors or of what these were merged from, sorted.
+
     Raises:
         UserError: a file that is missing or no safetensors file.
     """
-    found: set[str] = set()
+    whole, diverged = [], set()
     for path in paths:
-        _, labels = _header(path)
-        found.update(labels.get(DIVERGED, ()))
-    return sorted(found)
-
-
-def with_weights(paths: Iterable[str | Path]) -> list[str | Path]:
-    """Return the vectors that did not diverge, in their order.
-
-    Args:
-        paths: as for `diverged`.
-
-    Raises:
-        UserError: likewise.
-    """
-    return [path for path in paths if _header(path)[0]]
+        names, labels = _header(path)
+        diverged.update(labels.get(DIVERGED, ()))
+        if names:
+            whole.append(path)
+    return whole, sorted(diverged)
 
 
 def is_nothing_left(record: Mapping) -> bool:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Mapping
 
+from negmerge.divergence import DIVERGED
 from negmerge.reporting.metrics import Metric, Number, read
 from negmerge.settings.durability import AS_IS, RELEARNED, ROUNDINGS
 
@@ -11,17 +12,23 @@ LABELS = {AS_IS: "as it is", **{form: form for form in ROUNDINGS}, RELEARNED: "r
 KEPT = ("control", "retain")
 # Where a record has its single items; those of Retrain, treated alike, begin with `NEVER`.
 ITEMS, NEVER = "items", "never_"
-BEFORE = f"forget_{AS_IS}"
+BEFORE, AFTER = f"forget_{AS_IS}", f"forget_{RELEARNED}"
+# Whether teaching the model again diverged; it has then no scores of it.
+HAS_DIVERGED = f"{DIVERGED}_{RELEARNED}"
 
 
 def score(key: str) -> Callable[[Mapping, Mapping | None], Number]:
     """Return a metric's function that averages the scores of single items, in percent.
+
+    Missing where the treatment diverged.
 
     Their variance is (mean of squares - square of the mean) / n, which for right and wrong answers
     is the binomial one.
     """
 
     def of(record: Mapping, _: Mapping | None) -> Number:
+        if record[key] is None:
+            return Number(None)
         found = record[ITEMS][key]
         # The treated models have the same items.
         count = len(found) if key.endswith(AS_IS) else None
@@ -63,10 +70,13 @@ def ratio(name: str, *keys: str) -> Callable[[Mapping, Mapping | None], Number]:
 def scores(role: str, measured: set[str]) -> list[Metric]:
     """List the scores of a role under the treatments that there were."""
     return [
-        Metric(f"{role}_{treatment}", f"{role}, {label}", "%", "", score(f"{role}_{treatment}"))
+        Metric(
+            f"{role}_{treatment}", f"{role}, {label}", "%", "", score(f"{role}_{treatment}"),
+            spell=lambda value: DIVERGED if value is None else f"{value:.2f}",
+        )
         for treatment, label in LABELS.items()
         if f"{role}_{treatment}" in measured
-    ]
+    ]  # fmt: skip
 
 
 def rounding_ratios(form: str) -> list[Metric]:
@@ -90,7 +100,7 @@ def rounding_ratios(form: str) -> list[Metric]:
 
 def relearning_ratios() -> list[Metric]:
     """List likewise the ratio of relearning."""
-    own = (BEFORE, f"forget_{RELEARNED}")
+    own = (BEFORE, AFTER)
     keys = (*own, *(NEVER + key for key in own))
     return [
         Metric(
@@ -104,6 +114,10 @@ def relearning_ratios() -> list[Metric]:
     ]  # fmt: skip
 
 
+RELEARNING = Metric(
+    HAS_DIVERGED, "relearnings that diverged", "", "",
+    lambda record, _: Number(float(record[AFTER] is None)), printed=False,
+)  # fmt: skip
 # What was done to the models, for the notes and the CSV file.
 DONE = tuple(
     Metric(name, label, "", "", read(name), printed=False)
@@ -126,11 +140,12 @@ def metrics_of(measured: Collection[str]) -> tuple[Metric, ...]:
     names = set(measured)
     kept = next(role for role in KEPT if f"{role}_{AS_IS}" in names)
     forms = [form for form in ROUNDINGS if f"forget_{form}" in names]
-    has_gains = {f"lasting_{RELEARNED}", f"forget_{RELEARNED}"} <= names
+    has_gains = {f"lasting_{RELEARNED}", AFTER} <= names
     return (
         *scores("forget", names),
         *scores(kept, names),
         *(metric for form in forms for metric in rounding_ratios(form)),
         *(relearning_ratios() if has_gains else ()),
+        *((RELEARNING,) if AFTER in names else ()),
         *DONE,
     )

@@ -60,7 +60,8 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     lines = [_averaged(column["label"], rows, items) for column in table["columns"]]
     lines += comparison_notes(table, cells)
     lines += kind.notes(table, rows)
-    lines += diverged_notes(rows)
+    # The rows of a sweep are not named after its methods alone.
+    lines += diverged_notes(rows.assign(row=rows["method"].map(table["rows"])))
     if (rows["averaged"] > 1).any():
         lines.append(
             "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
@@ -93,25 +94,31 @@ def spell_list(texts: Sequence[str]) -> str:
 
 
 def diverged_notes(cells: pd.DataFrame) -> list[str]:
-    """Name the points and trained models that diverged, and say how many remained.
+    """Name the points and trained models that diverged, and say how many remained, if it is known.
 
     Args:
-        cells: those of the table's rows.
+        cells: those of the table's rows; `row` names the method.
     """
-    of_models = cells[DIVERGED].notna() & cells["models"].notna()
-    single = cells[(cells["experiment"] != MEAN) & of_models]
+    single = cells[(cells["experiment"] != MEAN) & cells[DIVERGED].notna()]
     found: dict[str, list[str]] = {}
     for cell in single.drop_duplicates(["experiment", "task", "row"]).to_dict("records"):
         names = cell[DIVERGED].split()
-        # Of the grid of a method that trains, or of the pool.
-        is_grid = cell["kind"] == "unlearn"
-        remain = int(cell["tried"]) - len(names) if is_grid else int(cell["models"])
         text = (
             f"{cell['experiment']}/{cell['task']}: left out, since their training diverged: "
-            f"{', '.join(names)}; {remain} of {remain + len(names)} models remain"
+            f"{', '.join(names)}; {_remaining(cell, len(names))}"
         )
         found.setdefault(text, []).append(cell["row"])
-    return [f"{text} for {spell_list(list(dict.fromkeys(rows)))}." for text, rows in found.items()]
+    return [f"{text} {spell_list(list(dict.fromkeys(rows)))}." for text, rows in found.items()]
+
+
+def _remaining(cell: Mapping, gone: int) -> str:
+    """Say how many models remain for a method, whose name is to follow."""
+    if pd.isna(cell["models"]):
+        return "missing from"
+    # Of the grid of a method that trains, or of the pool.
+    is_grid = cell["kind"] == "unlearn"
+    remain = int(cell["tried"]) - gone if is_grid else int(cell["models"])
+    return f"{remain} of {remain + gone} models remain for"
 
 
 def error_note(finite: str, cells: pd.DataFrame) -> str:

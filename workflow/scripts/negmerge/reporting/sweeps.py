@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from negmerge.divergence import DIVERGED
 from negmerge.errors import UserError
 from negmerge.reporting.kinds import MERGES, FigureKind
 from negmerge.settings import methods
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 COUNTS = ("forget_correct", "forget_n", "control_correct", "control_n")
 LABELS = ("experiment", "task", "vector")
@@ -41,8 +43,8 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
     Of a vector that diverged there is only the base, at coefficient 0.
 
     Returns:
-        Columns `experiment`, `task`, `vector`, `coefficient`, `forget` and `control`, sorted by
-        the first four.
+        Columns `experiment`, `task`, `vector`, `coefficient`, `diverged`, `forget` and `control`,
+        sorted by the first four.
 
     Raises:
         UserError: a file is not a sweep.
@@ -50,7 +52,7 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
     import pandas as pd
 
     counts = pd.concat(map(read_counts, paths), ignore_index=True)
-    percent = counts[[*LABELS, "coefficient"]].assign(
+    percent = counts[[*LABELS, "coefficient", DIVERGED]].assign(
         forget=100 * counts["forget_correct"] / counts["forget_n"],
         control=100 * counts["control_correct"] / counts["control_n"],
     )
@@ -61,7 +63,8 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
 def read_counts(path: str | Path) -> pd.DataFrame:
     """Read a sweep as it is: labels, coefficient, and right answers of images by role.
 
-    They are NaN where the vector diverged, so that there was nothing to measure.
+    They are NaN where the vector diverged, so that there was nothing to measure. `diverged` names
+    the points that it is without, with spaces between them.
 
     Raises:
         UserError: the file is not a sweep.
@@ -70,16 +73,35 @@ def read_counts(path: str | Path) -> pd.DataFrame:
 
     columns = (*LABELS, "coefficient", *COUNTS)
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(LABELS, str), keep_default_na=False)
+        text = dict.fromkeys((*LABELS, DIVERGED), str)
+        frame = pd.read_csv(path, dtype=text, keep_default_na=False)
         missing = [column for column in columns if column not in frame]
         if missing or frame.empty:
             raise ValueError(f"columns {missing} are missing" if missing else "no rows")
-        diverged = frame[list(COUNTS)].eq("").all(axis=1)
-        frame.loc[diverged, list(COUNTS)] = math.nan
+        unmeasured = frame[list(COUNTS)].eq("").all(axis=1)
+        frame.loc[unmeasured, list(COUNTS)] = math.nan
         numbers = frame[["coefficient", *COUNTS]].astype(float)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a sweep ({error}); delete it and run again") from error
-    return frame[list(LABELS)].join(numbers)
+    missing = {DIVERGED: frame.get(DIVERGED, "")}
+    return frame[list(LABELS)].join(numbers).assign(**missing)
+
+
+def note_diverged(picture: Figure, labels: Mapping[str, str], sweeps: pd.DataFrame) -> Figure:
+    """Name the points that merges lack below a picture, as tables do in their notes.
+
+    Args:
+        picture: what is drawn; it is given back.
+        labels: of the merges, by name.
+        sweeps: from `read_sweeps`.
+    """
+    from negmerge.reporting.notes import diverged_notes
+
+    merges = sweeps[sweeps["vector"].isin(list(labels)) & sweeps[DIVERGED].ne("")]
+    lines = diverged_notes(merges.assign(row=merges["vector"].map(labels), models=None))
+    if lines:
+        picture.supxlabel("\n".join(lines), fontsize=8)
+    return picture
 
 
 def baseline(selected: Sequence[Mapping], experiment: str, task: str) -> tuple[float, float]:

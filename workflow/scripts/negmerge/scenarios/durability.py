@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from negmerge.errors import NotFinite
 from negmerge.evaluation.objective import all_outputs, total
 from negmerge.evaluation.outcomes import outcomes_of
 from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
@@ -47,9 +48,9 @@ def treated_scores(
         fused: whether a step of the optimizer is one kernel.
 
     Returns:
-        The record: `{role}_{treatment}` with `correct` and `n`, as scores have them; `survival` of
-        the change, by form of rounding; and what the treatments were. And the scores of single
-        items, by the same names.
+        The record: `{role}_{treatment}` with `correct` and `n`, as scores have them, or None where
+        teaching the model again diverged; `survival` of the change, by form of rounding; and what
+        the treatments were. And the scores of single items, by the same names.
     """
     roles = {name: scenario.role(name, "score", settings.images) for name in scenario.roles[:2]}
     # In the memory of the CPU: on a GPU the model may leave no place for two.
@@ -60,8 +61,12 @@ def treated_scores(
         for form in settings.treatments
         if form in LARGEST
     }
-    for treatment in _treated(scenario, network, weights, settings, device, loaders, seed, fused):
+    how = settings, device, loaders, seed, fused
+    for treatment, is_left in _treated(scenario, network, weights, *how):
         for name, role in roles.items():
+            if not is_left:
+                record[f"{name}_{treatment}"] = None
+                continue
             outputs = all_outputs(network, role.objective, role.batches(batch_size, loaders))
             scores = role.objective.scores(outputs)
             record[f"{name}_{treatment}"] = asdict(total(scores))
@@ -80,9 +85,12 @@ def _treated(
     loaders: int,
     seed: int,
     fused: bool,
-) -> Iterator[str]:
-    """Yield the name of each treatment when the network has gone through it."""
-    yield AS_IS
+) -> Iterator[tuple[str, bool]]:
+    """Yield each treatment when the network has gone through it, and whether there is a model left.
+
+    There is none where teaching it again diverged.
+    """
+    yield AS_IS, True
     for treatment in settings.treatments:
         network.load_state_dict(weights)
         if treatment == RELEARNED:
@@ -90,10 +98,15 @@ def _treated(
             batches = role.training_batches(settings.relearn, seed, loaders)
             loss = role.objective.loss(network, settings.relearn.label_smoothing)
             recipe = settings.relearn
-            fit(network, batches, len(batches), loss, recipe, device, seed=seed, fused=fused)
+            try:
+                fit(network, batches, len(batches), loss, recipe, device, seed=seed, fused=fused)
+            except NotFinite as error:
+                print(f"{treatment}: diverged, so it has no scores: {error}")
+                yield treatment, False
+                continue
         else:
             round_weights(network, treatment, settings.group_size)
-        yield treatment
+        yield treatment, True
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from negmerge.divergence import DIVERGED, diverged, is_nothing_left
+from negmerge.divergence import DIVERGED, is_nothing_left, sift
 from negmerge.errors import UserError, find
 from negmerge.files import read_json_records
 from negmerge.scenarios.scenario import Scenario
@@ -40,7 +40,7 @@ def choices(
     """
     paths, method = {Path(path).stem: path for path in selected}, labels["method"]
     if about["kind"] in CHOSEN and candidates:
-        missing = diverged(candidates)
+        _, missing = sift(candidates)
         about = {**about, "models": about["models"] - len(missing), DIVERGED: missing}
     if method in paths:
         keys = ("vector", "coefficient", "kind", "rule")

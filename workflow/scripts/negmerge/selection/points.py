@@ -2,10 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from negmerge.divergence import DIVERGED
 from negmerge.errors import UserError
 from negmerge.evaluation.counts import Accuracy
 from negmerge.files import write_text
@@ -63,15 +64,23 @@ class Point:
         return dict(self.options) or {COEFFICIENT: self.coefficient}
 
 
-def write_points(path: str | Path, labels: Mapping[str, str], points: Iterable[Point]) -> None:
+def write_points(
+    path: str | Path,
+    labels: Mapping[str, str],
+    points: Iterable[Point],
+    missing: Sequence[str] = (),
+) -> None:
     """Write points as CSV, a row each, with the counts of right answers by role.
 
     Args:
         path: the file.
         labels: experiment and task; more are left out.
         points: at least one, all of the same measures but for those that diverged.
+        missing: the points of the pool that a merged vector lacks, since they diverged; if any,
+            they stand in a column.
     """
-    rows = [_row(labels, point) for point in points]
+    lacks = {DIVERGED: " ".join(missing)} if missing else {}
+    rows = [_row(labels, point) | lacks for point in points]
     columns = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO()
     table = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
@@ -118,7 +127,7 @@ def _point(row: Mapping[str, str]) -> Point:
     for role, found in accuracy.items():
         if not 0 <= found.correct <= found.n or found.n == 0:
             raise ValueError(f"{found.correct} right of {found.n} {role} images")
-    known = (*LABELS, "vector", COEFFICIENT, "rules")
+    known = (*LABELS, "vector", COEFFICIENT, "rules", DIVERGED)
     counts = [f"{role}_{what}" for role in roles for what in COUNTS]
     others = {key: value for key, value in row.items() if value and key not in (*known, *counts)}
     options = {key: value for key, value in others.items() if key.startswith(OPTION)}

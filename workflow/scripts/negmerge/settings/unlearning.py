@@ -30,6 +30,16 @@ class UnlearnOptions(Settings):
         return ("forget", "retain") if self.data_used == "all" else (self.data_used,)
 
 
+class SharedRecipe(Settings):
+    """What is alike in the recipes that the methods of a scenario share; before `Recipe` as a base.
+
+    Epochs and rate are options of each method.
+    """
+
+    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+
+
 class TrainingOptions(UnlearnOptions):
     """The options that all methods share which train."""
 

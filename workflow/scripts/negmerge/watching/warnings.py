@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from negmerge.divergence import DIVERGED, diverged
+from negmerge.divergence import DIVERGED, sift
 from negmerge.errors import UserError
 from negmerge.planning.jobs import Job
 from negmerge.reporting.marks import MARKS
@@ -61,7 +61,8 @@ def _diverged(path: Path) -> Iterator[str]:
     """
     experiment, task, folder, _ = path.parts[-4:]
     if folder == "vectors":
-        yield from (f"{experiment}/{task}: {point}" for point in diverged([path]))
+        _, points = sift([path])
+        yield from (f"{experiment}/{task}: {point}" for point in points)
     elif folder == "scores":
         found = [record for record in read_records(path) if record.get("kind") in CHOSEN]
         names = (name for record in found for name in record.get(DIVERGED, ()))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
 from negmerge.reporting.records import read_main_records
-from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, read_sweeps
+from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, note_diverged, read_sweeps
 
 DOTS = "#5F5F5F"
 COLUMNS = ("experiment", "task", "series", "label", "vector", "coefficient", "control", "forget")
@@ -23,8 +23,9 @@ class Spread(OfSweeps):
 
     def draw(self, figure, sweeps, selected):
         """Draw the best point of each sweep, and each choice."""
-        data = _data(figure, read_sweeps(sweeps), read_main_records(selected))
-        return _plot(figure, data), data
+        found = read_sweeps(sweeps)
+        data = _data(figure, found, read_main_records(selected))
+        return note_diverged(_plot(figure, data), figure["methods"], found), data
 
 
 def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
 from negmerge.reporting.records import place_of, read_main_records
-from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, read_sweeps
+from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, note_diverged, read_sweeps
 
 PANELS_PER_ROW = 3
 COLUMNS = (
@@ -27,8 +27,9 @@ class Tradeoff(OfSweeps):
 
     def draw(self, figure, sweeps, selected):
         """Draw lines from sweeps, with a mark at each choice."""
-        data = _data(figure, read_sweeps(sweeps), read_main_records(selected))
-        return plot(figure, data), data
+        found = read_sweeps(sweeps)
+        data = _data(figure, found, read_main_records(selected))
+        return note_diverged(plot(figure, data), figure["methods"], found), data
 
 
 def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):

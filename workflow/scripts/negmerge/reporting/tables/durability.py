@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from negmerge.reporting.kinds import TableKind
-from negmerge.reporting.lasting import ITEMS, NEVER, metrics_of
+from negmerge.reporting.lasting import AFTER, HAS_DIVERGED, ITEMS, NEVER, metrics_of
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.records import place_of, read_records
 from negmerge.settings.durability import RELEARNED, ROUNDINGS
@@ -67,13 +67,20 @@ class Durability(TableKind):
 
     def notes(self, table, cells):
         """Describe the treatments, the ratios and what is not told apart."""
-        from negmerge.reporting.notes import choice_notes
+        from negmerge.reporting.notes import choice_notes, spell_list
 
+        single = cells[cells["experiment"] != MEAN]
+        gone = single[(single["metric"] == HAS_DIVERGED) & (single["value"] == 1)]
         names = set(cells["metric"])
         return [
             *_treatments(names),
             *_facts(cells, names),
             *_ratios(names),
+            *(
+                f"{experiment}/{task}: diverged when taught again, so there are no scores of it: "
+                f"{spell_list(rows.to_list())}. A lower rate in `durability.relearn` may do."
+                for (experiment, task), rows in gone.groupby(["experiment", "task"])["row"]
+            ),
             "±: standard error from the finite numbers of items, in percentage points; of a ratio, "
             "its standard deviation when the items are drawn anew, for all models alike. A ratio "
             "without ± is not defined for each draw: what it divides by is not told apart from 0. "
@@ -111,7 +118,7 @@ def _treatments(names: set[str]) -> list[str]:
             "that share a scale, the largest magnitude of the group. Norms, biases, embeddings and "
             "the statistics of batch normalisation stay, and so does what is computed with them."
         )
-    if f"forget_{RELEARNED}" in names:
+    if AFTER in names:
         lines.append(
             "relearned: trained on the whole forget set, all weights, in the same order for all "
             "models, by the recipe `durability.relearn` of the study. The base and Retrain, where "
@@ -131,7 +138,7 @@ def _facts(cells, names: set[str]) -> Iterator[str]:
             facts.append(
                 f"{share:.1f} % of the numbers are rounded, in groups of {value['group_size']:.0f}"
             )
-        if f"forget_{RELEARNED}" in names:
+        if AFTER in names:
             epochs = "1 epoch" if value["epochs"] == 1 else f"{value['epochs']:.0f} epochs"
             facts.append(f"relearning is {epochs} at a rate of {value['learning_rate']:g}")
         yield f"{experiment}: {'; '.join(facts)}."
@@ -151,10 +158,11 @@ def _ratios(names: set[str]) -> list[str]:
         lines.append(
             "lasting, of relearning: min(gain of Retrain / gain of the row, 1), where a gain is "
             "the forget score after relearning minus that before; 100 % where the row learns no "
-            "faster than a model that never knew these items, NA where the row gains nothing or "
-            "Retrain loses. In the CSV file `likeness` is 1 - |u - r| / (|u| + |r|) of both gains."
+            "faster than a model that never knew these items, NA where the row gains nothing, "
+            "Retrain loses, or either diverged. In the CSV file `likeness` is "
+            "1 - |u - r| / (|u| + |r|) of both gains."
         )
-    elif f"forget_{RELEARNED}" in names:
+    elif AFTER in names:
         lines.append(
             "There is no ratio of relearning: it needs Retrain, a model that never knew what is "
             "forgotten. Compare with the row of the base."

@@ -97,12 +97,13 @@ class Sweep(TableKind):
 
 
 def _measured(row: Mapping) -> dict:
-    """Return the counts of a vector, or that it diverged."""
+    """Return the counts of a vector, if it did not diverge, and the points that it lacks."""
+    missing = {DIVERGED: row[DIVERGED].split()}
     if math.isnan(row["forget_n"]):
-        return {"vector": None, DIVERGED: [row["vector"]]}
+        return {"vector": None} | missing
     roles = ("forget", "control")
     counts = {r: {"correct": int(row[f"{r}_correct"]), "n": int(row[f"{r}_n"])} for r in roles}
-    return {"vector": row["vector"], **counts}
+    return {"vector": row["vector"]} | missing | counts
 
 
 def _at(published: Mapping | None, label: str) -> Mapping | None:

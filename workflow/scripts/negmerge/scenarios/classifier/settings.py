@@ -22,6 +22,7 @@ from negmerge.settings.recipe import (
 )
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
+from negmerge.settings.unlearning import SharedRecipe
 from negmerge.settings.validation import require
 
 
@@ -71,10 +72,9 @@ class Train(SalunRecipe):
     )
 
 
-class Unlearn(SalunRecipe):
-    """What all methods that train share; epochs and rate are options of each method."""
+class Unlearn(SharedRecipe, SalunRecipe):
+    """What all methods that train share."""
 
-    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
     schedule: Literal["cosine", "constant", "steps"] = Field(
         "constant",
         description="The rate after the warm-up; 10 epochs reach no milestone of SalUn's.",

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from negmerge.settings.recipe import Finetune, NonNegative, Positive, Recipe, Settings
+from negmerge.settings.unlearning import SharedRecipe
 
 
 class TextRecipe(Recipe):
@@ -52,12 +53,10 @@ class TextFinetune(Finetune, TunedRecipe):
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
 
 
-class TextUnlearn(TextRecipe):
-    """What all methods that train share; epochs and rate are options of each method."""
+class TextUnlearn(SharedRecipe, TextRecipe):
+    """What all methods that train share."""
 
-    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
     batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
     schedule: Literal["cosine", "constant", "steps"] = Field(
         "constant", description="The rate after the warm-up."
     )

@@ -12,6 +12,7 @@ from negmerge.settings.counts import Counts, part_sizes
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import FileName, Recipe, Settings
 from negmerge.settings.runs import Run, unlearning_runs
+from negmerge.settings.unlearning import SharedRecipe
 from negmerge.settings.validation import require
 
 # What the images of each role are needed for.
@@ -32,11 +33,8 @@ class Pretrain(Settings):
     recipe: Recipe = Field(description="The training settings.")
 
 
-class EncoderUnlearn(Recipe):
-    """What all methods that train share; epochs and rate are options of each method."""
-
-    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+class EncoderUnlearn(SharedRecipe, Recipe):
+    """What all methods that train share."""
 
 
 class ZeroShot(Experiment):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPORT = "results/tiny/report.html"
-# How often a run is cut off; `ROUNDS=30` takes ten minutes.
+# How often a run is cut off, each time some seconds after its first job has begun.
 ROUNDS = int(os.environ.get("ROUNDS", "6"))
 
 
@@ -70,7 +70,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(checkout, finis
         # However busy the machine is, some jobs have begun.
         while run.poll() is None and not jobs_below(run.pid):
             time.sleep(0.1)
-        time.sleep(chance.uniform(0, 12))
+        time.sleep(chance.uniform(0, 8))
         if run.poll() is None:
             chance.choice(KILLS)(run, chance)
             rounds += 1

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 # `torch._dynamo` comes with torchvision, with the first optimizer of torch's, and with its
 # `use_deterministic_algorithms`.
@@ -15,18 +13,20 @@ HEAVY = {
     "transformers", "tokenizers", "peft", "rouge_score",
 }  # fmt: skip
 
-# Executes the imports of a script, then more code, and names what of HEAVY is loaded.
+# Executes the imports of scripts, then more code, and names what of HEAVY is loaded.
 PROGRAM = f"""
 import ast, json, sys
 from pathlib import Path
 from types import SimpleNamespace
-body = ast.parse(Path(sys.argv[1]).read_text()).body
-imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
-exec(compile(ast.Module(imports, []), sys.argv[1], "exec"))
-row = json.loads(sys.argv[2])
+row, code, *scripts = sys.argv[1:]
+row = json.loads(row)
+for script in scripts:
+    body = ast.parse(Path(script).read_text()).body
+    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    exec(compile(ast.Module(imports, []), script, "exec"), dict())
 params = SimpleNamespace(torch_threads=1, get=dict().get)
 JOB = SimpleNamespace(params=params, threads=1, resources=dict())
-exec(sys.argv[3])
+exec(code)
 print(json.dumps(sorted({HEAVY} & set(sys.modules))))
 """
 
@@ -57,26 +57,25 @@ jobs.augmentation.evaluation_transform(row["size"], row["mean"], row["std"])
 """
 
 
-def loaded(script, row=None, code=""):
-    command = [sys.executable, "-c", PROGRAM, SCRIPTS / f"{script}.py", json.dumps(row), code]
+def loaded(scripts, row=None, code=""):
+    """What scripts load together: in one process, since each takes seconds."""
+    paths = [SCRIPTS / f"{script}.py" for script in scripts]
+    command = [sys.executable, "-c", PROGRAM, json.dumps(row), code, *paths]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     return set(json.loads(found.stdout))
 
 
-@pytest.mark.parametrize("script", ["evaluate", "sweep", "train", "finetune"])
-def test_a_job_of_a_resnet_needs_nothing_but_torch(script, catalogue):
+def test_jobs_of_a_resnet_need_nothing_but_torch(catalogue):
     row = catalogue.models["mini-resnet"].model_dump()
-    assert loaded(script, row, CLASSIFIER) == {"torch"}
+    assert loaded(["evaluate", "sweep", "train", "finetune"], row, CLASSIFIER) == {"torch"}
 
 
-@pytest.mark.parametrize("script", ["evaluate", "sweep", "search", "greedy", "export"])
-def test_a_job_of_the_miniature_clip_needs_nothing_but_torch(script, catalogue):
+def test_jobs_of_the_miniature_clip_need_nothing_but_torch(catalogue):
     row = catalogue.models["mini-clip"].model_dump()
-    assert loaded(script, row, ZERO_SHOT) == {"torch"}
+    scripts = ["evaluate", "sweep", "search", "greedy", "export"]
+    assert loaded(scripts, row, ZERO_SHOT) == {"torch"}
 
 
-@pytest.mark.parametrize(
-    "script", ["download", "prepare", "split", "select_coefficient", "table", "report"]
-)
-def test_a_job_without_a_model_needs_no_torch(script):
-    assert loaded(script) == set()
+def test_jobs_without_a_model_need_no_torch():
+    scripts = ["download", "prepare", "split", "select_coefficient", "table", "report"]
+    assert loaded(scripts) == set()

@@ -32,7 +32,6 @@ def test_a_wrong_study_names_the_key_and_the_nearest_valid_name(checkout, tmp_pa
     ("target", "message"),
     [
         ("results/tinny/report.html", "unknown study 'tinny'; did you mean 'tiny'?"),
-        ("results/tiny/tables/acuracy.md", "unknown table 'acuracy'; did you mean 'accuracy'?"),
         ("results/tiny/clap/base.safetensors", "unknown experiment 'clap'; did you mean 'clip'?"),
         (
             "results/tiny/clip/digit/vectors/m1.safetensors",
@@ -42,7 +41,10 @@ def test_a_wrong_study_names_the_key_and_the_nearest_valid_name(checkout, tmp_pa
     ],
 )
 def test_an_unknown_name_in_the_asked_path(checkout, target, message):
-    """Names of points and methods are looked up like that of the task; see test_study.py."""
+    """Names of points and methods are looked up like that of the task; see test_study.py.
+
+    That of a table is in tests/planning/test_plan.py.
+    """
     assert message in error_of(checkout.snakemake("--cores", "1", "--", target))
 
 

@@ -54,10 +54,11 @@ def give(checkout):
     return checkout
 
 
-@pytest.fixture
-def others(editable):
+@pytest.fixture(scope="module")
+def others(finished, tmp_path_factory):
     """The finished study's models as files of others, and a study that is given them."""
-    folder = editable.folder
+    copy = finished.copy(tmp_path_factory.mktemp("given") / "workflow")
+    folder = copy.folder
     clip, resnet = folder / "results/tiny/clip", folder / "results/tiny/resnet/trial1"
     (folder / "others/digits/m10").mkdir(parents=True)
     text, base = load_file(clip / "text.safetensors"), load_file(clip / "base.safetensors")
@@ -75,7 +76,7 @@ def others(editable):
     torch.save({"state_dict": named, "epoch": 3}, folder / RESNET["base"]["file"])
     for name, place in RESNET["pool"]["files"].items():
         save_file(load_file(resnet / f"finetuned/{name}.safetensors"), folder / place)
-    return give(editable)
+    return give(copy)
 
 
 def same(path, other):
@@ -143,6 +144,7 @@ def test_an_adapter_is_a_point_by_what_it_changes(others):
     (others.folder / place).unlink()
     write_adapter_folder(others.folder / place, factors)
     target = "results/given/resnet/trial1/given/ls0.safetensors"
+    (others.folder / target).unlink(missing_ok=True)
     run = others.snakemake("--cores", "1", "--", target)
     assert run.returncode == 0, run.stderr
     vector = load_file(others.folder / target)
@@ -158,6 +160,7 @@ def test_a_model_that_does_not_fit_is_named_with_its_tensor(others):
     state["model.visual.proj"] = torch.zeros(2, 3)
     torch.save(state, others.folder / place)
     target = "results/given/clip/digits/given/m1.safetensors"
+    (others.folder / target).unlink(missing_ok=True)
     run = others.snakemake("--cores", "1", "--", target)
     assert run.returncode == 1
     log = (others.folder / "results/given/logs/vector/clip/digits/m1.log").read_text()

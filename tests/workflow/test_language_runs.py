@@ -152,10 +152,10 @@ def test_vectors_may_start_before_the_authors_were_taught(finished_language, tmp
     run = finished_language.copy(tmp_path / "workflow")
     study = "config/studies/tiny_language.yaml"
     run.edit(study, "    finetune: {", "    vector: before\n    finetune: {")
-    done = run.snakemake("--cores", "1", "--", f"{TASK}/scores/negmerge.json")
+    done = run.snakemake("--cores", "1", "--", f"{TASK}/sweeps/negmerge.csv")
     assert done.returncode == 0, done.stdout + done.stderr
     ran = re.findall(r"^Job \d+: (\w+): ", done.stdout + done.stderr, flags=re.M)
-    assert sorted(ran) == ["evaluate", *["finetune"] * 3, "merge", "select", "sweep"]
+    assert sorted(ran) == [*["finetune"] * 3, "merge", "sweep"]
     folder = run.folder / TASK
     before = read_state(folder.parent / "all" / "trained" / "before.safetensors")
     for point in ("slow", "fast", "lora"):
@@ -171,7 +171,6 @@ def test_vectors_may_start_before_the_authors_were_taught(finished_language, tmp
     original = scores(run, "original")
     assert float(first["coefficient"]) == 0
     assert float(first["forget_correct"]) == original["forget"]["correct"]
-    assert scores(run, "negmerge")["models"] == 3
 
 
 def test_a_second_run_has_nothing_to_do(finished_language):

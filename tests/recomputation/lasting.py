@@ -14,13 +14,16 @@ ROLES = ("forget", "control", "retain")
 RATIOS = ("lasting", "inverse", "likeness")
 DONE = ("rounded", "numbers", "group_size", "epochs", "learning_rate")
 
+# Whether there is no model after teaching it again.
+DIVERGED = "diverged_relearned"
+
 Items = dict[str, np.ndarray]
 
 
 def is_lasting(metric: str) -> bool:
     """Whether a metric is one of such tables."""
     role, _, treatment = metric.partition("_")
-    return metric in DONE or (role in (*ROLES, *RATIOS) and treatment in TREATMENTS)
+    return metric in (*DONE, DIVERGED) or (role in (*ROLES, *RATIOS) and treatment in TREATMENTS)
 
 
 def expected(study: Study, cells: Sequence[dict[str, str]], metric: str) -> dict:
@@ -33,7 +36,7 @@ def expected(study: Study, cells: Sequence[dict[str, str]], metric: str) -> dict
         "value": float(np.mean(values)) if known else None,
         "std": float(np.std(values, ddof=1)) if several else None,
     }
-    if metric.partition("_")[0] in ROLES:
+    if known and metric.partition("_")[0] in ROLES:
         result["standard_error"] = math.sqrt(sum(error**2 for _, error in found)) / len(found)
     return result
 
@@ -47,7 +50,11 @@ def _number(study: Study, cell: dict[str, str], metric: str) -> tuple[float | No
     record, items = records[number], _items(folder / f"{cell['method']}.safetensors", number)
     if metric in DONE:
         return record[metric], 0.0
+    if metric == DIVERGED:
+        return float(record["forget_relearned"] is None), 0.0
     name, _, treatment = metric.partition("_")
+    if record.get(f"forget_{treatment}") is None:
+        return None, 0.0
     if name in ROLES:
         of_items = items[metric].astype(float)
         assert math.isclose(of_items.sum(), record[metric]["correct"], rel_tol=1e-12)
@@ -59,6 +66,8 @@ def _number(study: Study, cell: dict[str, str], metric: str) -> tuple[float | No
     if not never.exists():
         return None, 0.0
     first = _items(never, 0)
+    if "forget_relearned" not in first:
+        return None, 0.0
     gains = after - before, 100 * (first["forget_relearned"].mean() - first["forget_as_is"].mean())
     return _percent(RELEARNING[name], *gains), 0.0
 

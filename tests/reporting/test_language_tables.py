@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reporting_examples import lay_out
 
-from negmerge.evaluation.language import forget_quality, privleak
+from negmerge.evaluation.language import forget_quality, privleak, privleak_error
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.reporting.cells import cells
 from negmerge.reporting.findings import findings
@@ -64,6 +64,11 @@ def mean(values):
     return {"mean": float(values.mean()), "error": float(error), "n": len(values)}
 
 
+def min_k(method, role):
+    """Scores of the attack, for single questions."""
+    return np.random.default_rng([len(method), len(role)]).normal(size=N).tolist()
+
+
 def record(method, experiment="llama", **changes):
     of_roles = {role: probabilities(method, role) for role in ("forget", "retain")}
     merged = rule_of(method) is not None
@@ -89,6 +94,7 @@ def record(method, experiment="llama", **changes):
         "truth_ratios": ratios.tolist(),
         "utility": {"value": 0.5, "error": 0.01},
         "losses": {role: (-np.log(of_roles["forget"])).tolist() for role in ("forget", "holdout")},
+        "min_k": {role: min_k(method, role) for role in ("forget", "holdout")},
         "attacks": {name: {"value": value, "error": 0.02} for name, value in areas.items()},
     } | changes
 
@@ -124,6 +130,12 @@ def test_what_is_compared_with_retrain_is_computed_from_both_records():
     assert negmerge["quality"] == pytest.approx(expected.log10, abs=1e-6)
     assert negmerge["distance"] == pytest.approx(expected.distance, abs=1e-6)
     assert negmerge["privleak"] == pytest.approx(privleak(0.30, 0.05), abs=1e-6)
+    sides = [
+        [min_k(one, role) for role in ("forget", "holdout")] for one in ("negmerge", "retrain")
+    ]
+    assert found.loc[("negmerge", "privleak"), "standard_error"] == pytest.approx(
+        privleak_error(*sides), abs=1e-6
+    )
     assert (retrain["quality"], retrain["distance"], retrain["privleak"]) == (0, 0, 0)
     assert negmerge["auc_zlib"] == 80
     assert negmerge["auc_reference"] == 50

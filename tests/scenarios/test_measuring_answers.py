@@ -108,6 +108,9 @@ def test_attacks_tell_forgotten_from_unseen_answers(measured, encoder):
     expected = roc_auc_score([0] * 5 + [1] * 5, losses)
     assert record["attacks"]["loss"]["value"] == pytest.approx(expected)
     assert set(record["attacks"]) == {"loss", "zlib", "min_k", "min_k_plus_plus"}
+    both = [record["min_k"][role] for role in ("forget", "holdout")]
+    area = roc_auc_score([0] * 5 + [1] * 5, np.concatenate(both))
+    assert record["attacks"]["min_k"]["value"] == pytest.approx(area)
 
 
 def test_tables_read_the_record(measured):

@@ -5,6 +5,8 @@ from negmerge.evaluation.language import (
     membership_auc,
     membership_auc_error,
     model_utility,
+    privleak,
+    privleak_error,
     utility_error,
 )
 
@@ -50,6 +52,52 @@ def test_the_error_of_an_area_is_its_spread_over_other_answers():
     areas = [membership_auc(*sample(seed)) for seed in range(500)]
     errors = [membership_auc_error(*sample(seed)) for seed in range(50)]
     assert np.mean(errors) == pytest.approx(np.std(areas), rel=0.1)
+
+
+def attacked(sizes=(14, 11)):
+    """Scores of an unlearned model and of its reference, alike on each question; some are equal."""
+    found = []
+    for number, n in enumerate(sizes):
+        rng = np.random.default_rng(number)
+        known = rng.normal(0.4 * number, 1, n)
+        found.append((known, known + rng.normal(0.5, 0.3, n)))
+    return [tuple(scores.round(1) for scores in model) for model in zip(*found, strict=True)]
+
+
+def test_the_error_of_privleak_is_that_of_a_plain_loop_over_drawn_questions():
+    both, resamples = attacked(), 300
+    rng = np.random.default_rng(0)
+    drawn = [[rng.integers(n, size=n) for _ in range(resamples)] for n in (14, 11)]
+    found = []
+    for places in zip(*drawn, strict=True):
+        areas = []
+        for model in both:
+            old, new = (
+                [scores[one] for one in own] for scores, own in zip(model, places, strict=True)
+            )
+            pairs = [(a > b) + (a == b) / 2 for a in new for b in old]
+            areas.append(sum(pairs) / len(pairs))
+        found.append(100 * (areas[1] - areas[0]) / (1 - areas[1]))
+    assert privleak_error(*both, resamples) == pytest.approx(np.std(found, ddof=1), rel=1e-6)
+
+
+def test_the_error_of_privleak_is_its_spread_over_other_questions():
+    def sample(seed):
+        rng = np.random.default_rng(seed)
+        known = rng.normal(0, 1, 60), rng.normal(0.3, 1, 45)
+        return known, tuple(scores + rng.normal(0, 0.5, len(scores)) for scores in known)
+
+    spread = np.std([privleak(*(membership_auc(*one) for one in sample(n))) for n in range(500)])
+    assert np.mean([privleak_error(*sample(n)) for n in range(20)]) == pytest.approx(
+        spread, rel=0.15
+    )
+
+
+def test_privleak_of_the_reference_itself_has_no_error_and_an_undefined_one_has_none():
+    reference, _ = attacked((60, 45))
+    assert privleak_error(reference, reference) == 0
+    apart = tuple(scores + shift for scores, shift in zip(reference, (0, 99), strict=True))
+    assert np.isnan(privleak_error(reference, apart))
 
 
 def test_separated_or_single_answers_have_no_spread():

@@ -1,5 +1,6 @@
 """What the cells of language models measure: the answers to questions."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -55,12 +56,16 @@ def _attack(record: Mapping, _: Mapping | None, name: str) -> Number:
 
 
 def _privleak(record: Mapping, reference: Mapping | None) -> Number:
-    from negmerge.evaluation.language import privleak
+    """Compare the attack with its success on the model that never saw the forget questions."""
+    from negmerge.evaluation.language import privleak, privleak_error
 
     if reference is None or "attacks" not in record:
         return Number(None)
-    areas = (one["attacks"]["min_k"]["value"] for one in (record, reference))
-    return Number(privleak(*areas))
+    both = record, reference
+    value = privleak(*(one["attacks"]["min_k"]["value"] for one in both))
+    sides = [[one["min_k"][role] for role in ("forget", "holdout")] for one in both]
+    error = privleak_error(*sides)
+    return Number(value, None if math.isnan(error) else error**2)
 
 
 def _reference_attack(record: Mapping, reference: Mapping | None) -> Number:

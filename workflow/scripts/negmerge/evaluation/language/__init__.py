@@ -17,7 +17,11 @@ from negmerge.evaluation.language.probability import answer_probability, normali
 from negmerge.evaluation.language.quality import forget_quality, forget_quality_at
 from negmerge.evaluation.language.texts import rouge_recall
 from negmerge.evaluation.language.truth import truth_ratio, truth_ratios, truthfulness
-from negmerge.evaluation.language.uncertainty import membership_auc_error, utility_error
+from negmerge.evaluation.language.uncertainty import (
+    membership_auc_error,
+    privleak_error,
+    utility_error,
+)
 from negmerge.evaluation.language.utility import model_utility
 
 __all__ = [
@@ -33,6 +37,7 @@ __all__ = [
     "model_utility",
     "normalised_probability",
     "privleak",
+    "privleak_error",
     "reference_scores",
     "rouge_recall",
     "truth_ratio",

@@ -133,14 +133,16 @@ def membership_auc(forget_scores: ArrayLike, holdout_scores: ArrayLike) -> float
     return float((ranks.sum() - m * (m + 1) / 2) / (n * m))
 
 
-def privleak(auc: float, reference_auc: float = 0.5) -> float:
+def privleak(
+    auc: float | np.ndarray, reference_auc: float | np.ndarray = 0.5
+) -> float | np.ndarray:
     """Return privleak: 100 * ((1 - AUC) - (1 - AUC_r)) / (1 - AUC_r + 1e-10).
 
     Shi et al., MUSE (ICLR 2025), whose attack is min-k. 0 is ideal; far below 0 the model still
     remembers, far above 0 the answers look stranger to it than new ones.
 
     Args:
-        auc: `membership_auc` of the unlearned model.
+        auc: `membership_auc` of the unlearned model; or an array of many.
         reference_auc: that of the model that was trained without the forget set; 0.5 where there is
             none.
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from negmerge.evaluation.language.arrays import numbers
+from negmerge.evaluation.language.arrays import TINY, numbers
+from negmerge.evaluation.language.attacks import privleak
 from negmerge.evaluation.uncertainty import RESAMPLES, bootstrap_means
 
 
@@ -50,10 +51,53 @@ def membership_auc_error(forget_scores: ArrayLike, holdout_scores: ArrayLike) ->
     Raises:
         NotFinite: a score is NaN.
     """
-    forget, holdout = numbers(forget_scores, "scores"), numbers(holdout_scores, "scores")
-    if min(len(forget), len(holdout)) < 2:
+    above = _above(forget_scores, holdout_scores)
+    if min(above.shape) < 2:
         return 0.0
-    # Compared, not subtracted: infinity equals itself.
-    above = (holdout[None] > forget[:, None]) + (holdout[None] == forget[:, None]) / 2
     sides = (above.mean(axis=1), above.mean(axis=0))
     return float(np.sqrt(sum(side.var(ddof=1) / len(side) for side in sides)))
+
+
+def privleak_error(
+    scores: tuple[ArrayLike, ArrayLike],
+    reference_scores: tuple[ArrayLike, ArrayLike],
+    resamples: int = RESAMPLES,
+) -> float:
+    """Return the standard error of `privleak`, by the bootstrap over the questions.
+
+    Forget and held-out questions are drawn anew, each set by itself, as for any statistic of two
+    samples (Efron and Tibshirani 1993, chapter 8), and privleak is computed from the two areas
+    under the curve of each draw. Both models answer the same questions, so their areas rise and
+    fall together: the errors of the two areas alone do not give that of their ratio.
+
+    Args:
+        scores: (n,) of the attack on the forget set, and (m,) on the held-out questions, of the
+            unlearned model.
+        reference_scores: likewise, in the same order, of the model that was trained without the
+            forget set.
+        resamples: how often.
+
+    Returns:
+        The standard deviation of the resampled privleaks, in percentage points; always the same
+        draws. nan where a draw leaves the reference an area of 1, by which privleak is not defined.
+
+    Raises:
+        NotFinite: a score is NaN.
+    """
+    generator = np.random.default_rng(0)
+    above = np.hstack([_above(*sides) for sides in (scores, reference_scores)])
+    # For each draw of forget questions: the share of them below each held-out one, of both models.
+    shares = bootstrap_means(above, generator, resamples)
+    # And how large a part of a draw of held-out questions each of them is.
+    parts = bootstrap_means(np.eye(above.shape[1] // 2), generator, resamples)
+    area, reference = ((half * parts).sum(axis=1) for half in np.hsplit(shares, 2))
+    if (reference >= 1 - TINY).any():
+        return float("nan")
+    return float(privleak(area, reference).std(ddof=1))
+
+
+def _above(forget_scores: ArrayLike, holdout_scores: ArrayLike) -> np.ndarray:
+    """Return (n, m): 1 where the held-out answer has the higher score, 0.5 where they are equal."""
+    forget, holdout = numbers(forget_scores, "scores"), numbers(holdout_scores, "scores")
+    # Compared, not subtracted: infinity equals itself.
+    return (holdout[None] > forget[:, None]) + (holdout[None] == forget[:, None]) / 2

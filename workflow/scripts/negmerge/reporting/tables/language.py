@@ -59,7 +59,9 @@ def _compared(cells) -> list[str]:
     if "privleak" in found:
         lines.append(
             "privleak: how far the attack min-k is from its success on Retrain; 0 is best, far "
-            "below 0 the model remembers, far above 0 the answers look stranger than new ones."
+            "below 0 the model remembers, far above 0 the answers look stranger than new ones. Its "
+            "± is the standard deviation when forget and held-out questions are drawn anew, for "
+            "both models alike; there is none where a draw may leave it undefined."
         )
     return lines
 

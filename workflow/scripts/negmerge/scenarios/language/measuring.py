@@ -56,9 +56,10 @@ def measure(
 
     Returns:
         What its score holds: `answers`, for each role mean and standard error of each metric;
-        `truth_ratios` of the forget questions; `losses` of these and the holdout; `attacks`, the
-        areas under the curve of membership attacks, where there is a holdout, and `utility`, both
-        with standard errors. And the metrics of each question, (n,) float64 by `{role}_{metric}`.
+        `truth_ratios` of the forget questions; `losses` of these and the holdout; `utility` and,
+        where there is a holdout, `attacks`, the areas under the curve of membership attacks, both
+        with standard errors, and `min_k`, the scores of the attack that privleak is of. And the
+        metrics of each question, (n,) float64 by `{role}_{metric}`.
     """
     scored = {
         role: _scored(network, encoder, questions, device, batch_size)
@@ -83,8 +84,9 @@ def measure(
         },
     }
     if "holdout" in roles:
-        sides = [(scored[role], roles[role]) for role in ("forget", "holdout")]
-        record["attacks"] = _attacks(*sides)
+        sides = {role: _attack_scores(scored[role], roles[role]) for role in ("forget", "holdout")}
+        record["attacks"] = _attacks(*sides.values())
+        record["min_k"] = {role: side["min_k"].tolist() for role, side in sides.items()}
     arrays = {
         f"{role}_{name}": values
         for role, of_role in of_roles.items()
@@ -165,13 +167,9 @@ def _utility(of_roles: Mapping[str, Arrays]) -> dict[str, float] | None:
     return {"value": model_utility(parts), "error": utility_error(sets)}
 
 
-def _attacks(
-    forget: tuple[list[list[Answer]], Sequence[Question]],
-    holdout: tuple[list[list[Answer]], Sequence[Question]],
-) -> dict[str, dict[str, float]]:
+def _attacks(forget: Arrays, holdout: Arrays) -> dict[str, dict[str, float]]:
     """Return the areas under the curve of attacks that tell forget from unseen questions."""
-    by_side = [_attack_scores(*side) for side in (forget, holdout)]
-    pairs = {name: [side[name] for side in by_side] for name in by_side[0]}
+    pairs = {name: (scores, holdout[name]) for name, scores in forget.items()}
     return {
         name: {"value": membership_auc(*pair), "error": membership_auc_error(*pair)}
         for name, pair in pairs.items()

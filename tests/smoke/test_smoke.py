@@ -50,8 +50,8 @@ def results(workflow):
     return workflow / "results" / "smoke"
 
 
-# Rules that fetch, those of models that others trained, of language models, and of whether forgetting
-# lasts: the paper study has none of these.
+# Rules that fetch, those of models that others trained, of language models, and the one that asks
+# whether forgetting lasts: the paper study has none of these.
 ELSEWHERE = {
     "download", "weights", "vector", "original", "given_original", "tokenizer", "durability",
 }  # fmt: skip

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 
 TREATMENTS = ("as_is", "int8", "int4", "nf4", "relearned")
 NET = {"retrain", "original", "boundary-expand", "gradient-ascent", "negmerge"}
-CLIP = {"pretrained", "uniform", "conflict"}
+CLIP = {"pretrained", "uniform"}
 PLACES = [
     *(("clip/digits", name) for name in sorted(CLIP)),
     *(("resnet/trial1", name) for name in sorted(NET)),

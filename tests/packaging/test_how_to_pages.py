@@ -157,7 +157,7 @@ CHECKPOINTS_PAGE = "docs/your-own-checkpoints.md"
 # What a reader may call a model that forgets more of `forget` the smaller its first weight is.
 EVALUATION = """
 import json, sys
-from safetensors.torch import load_file
+from safetensors.numpy import load_file
 weights = load_file(sys.argv[1])["w"].tolist()
 print(json.dumps({"forget": weights[0], "control": 1.0 - 0.02 * abs(1.0 - weights[0])}))
 """

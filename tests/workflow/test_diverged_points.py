@@ -23,6 +23,7 @@ WILD = "learning_rate: 1.0e+30"
 def wild(finished, tmp_path_factory):
     """A copy in which one of the two points of CLIP diverged, and both of the classifier."""
     copy = finished.copy(tmp_path_factory.mktemp("wild") / "workflow")
+    copy.edit(STUDY, "trials: 2", "trials: 1")
     copy.edit(STUDY, M10, f"{{m10: {{{WILD}}}}}")
     copy.edit(STUDY, LS0, f"{{ls0: {{{WILD}}}")
     copy.edit(STUDY, LS1, f"ls1: {{{WILD}}}}}")
@@ -116,7 +117,8 @@ def test_the_status_warns_of_the_points(wild, monkeypatch, capsys):
     ]
     assert sorted(found["cells"]) == [
         "clip/digits: m10",
-        *(f"resnet/{trial}: {point}" for trial in ("trial1", "trial2") for point in ("ls0", "ls1")),
+        "resnet/trial1: ls0",
+        "resnet/trial1: ls1",
     ]
 
 

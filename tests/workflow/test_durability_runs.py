@@ -9,9 +9,10 @@ from safetensors.numpy import load_file
 
 TREATMENTS = ("as_is", "int8", "int4", "nf4", "relearned")
 NET = {"retrain", "original", "boundary-expand", "gradient-ascent", "negmerge"}
-CLIP = {"pretrained", "uniform", "conflict"}
-PLACES = [("clip/digits", name) for name in sorted(CLIP)] + [
-    (f"resnet/{trial}", name) for trial in ("trial1", "trial2") for name in sorted(NET)
+CLIP = {"pretrained", "uniform"}
+PLACES = [
+    *(("clip/digits", name) for name in sorted(CLIP)),
+    *(("resnet/trial1", name) for name in sorted(NET)),
 ]
 
 
@@ -70,18 +71,14 @@ def step_of(rows, largest, size):
 
 
 def states(finished, records, method):
-    """The base, and the model of a method, from the files of one trial; and its record."""
-    folder = finished.folder / "results/tiny/resnet"
-    trial, record = next(
-        (trial, record)
-        for trial in ("trial1", "trial2")
-        for record in records("durability", f"resnet/{trial}", method)
-        if record["coefficient"] > 0
-    )
-    base = load_file(folder / trial / "trained/original.safetensors")
+    """The base, and the model of a method, from the files of the trial; and its record."""
+    folder = finished.folder / "results/tiny/resnet/trial1"
+    found = records("durability", "resnet/trial1", method)
+    record = next(record for record in found if record["coefficient"] > 0)
+    base = load_file(folder / "trained/original.safetensors")
     if method == "retrain":
-        return base, load_file(folder / trial / "trained/retrain.safetensors"), record
-    vector = load_file(folder / trial / f"merged/{method}.safetensors")
+        return base, load_file(folder / "trained/retrain.safetensors"), record
+    vector = load_file(folder / f"merged/{method}.safetensors")
     moved = {key: base[key] - np.float32(record["coefficient"]) * vector[key] for key in vector}
     return base, moved, record
 

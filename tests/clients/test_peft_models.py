@@ -142,9 +142,9 @@ def test_models(name, tmp_path):
     merged.save_pretrained(tmp_path / "merged")
     expected = dict(open_state(tmp_path / "merged").items())
     assert any(not torch.equal(expected[key], base[key]) for key in base.names)
-    # A number of an adapter of rank 8 is a sum of 8 products. In small blocks the processor adds them
-    # in another order than in PEFT's whole matrix, and each order is off by up to 8 roundings, half
-    # a unit each (Higham 2002, section 3.1).
+    # A number of an adapter of rank 8 is a sum of 8 products. In small blocks they are added in
+    # another order than in PEFT's whole matrix, and each order is off by up to 8 roundings, half a
+    # unit each (Higham 2002, section 3.1).
     assert distance(moved(base, folder), expected) <= 8
 
 

@@ -63,10 +63,10 @@ def treated_scores(
     }
     how = settings, device, loaders, seed, fused
     for treatment, is_left in _treated(scenario, network, weights, *how):
+        if not is_left:
+            record |= dict.fromkeys(f"{name}_{treatment}" for name in roles)
+            continue
         for name, role in roles.items():
-            if not is_left:
-                record[f"{name}_{treatment}"] = None
-                continue
             outputs = all_outputs(network, role.objective, role.batches(batch_size, loaders))
             scores = role.objective.scores(outputs)
             record[f"{name}_{treatment}"] = asdict(total(scores))

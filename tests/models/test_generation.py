@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from negmerge.errors import UserError
+from negmerge.models import generation
 from negmerge.models.generation import generate_greedily
 from small_language_models import VOCABULARY, language_model
 
@@ -31,8 +32,11 @@ def one_by_one(model, prompt, ends, most):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("batch_size", [1, 8])
-def test_it_says_the_most_probable_tokens_whatever_the_batch(kind, batch_size):
+@pytest.mark.parametrize(("batch_size", "tokens"), [(1, 64), (8, 64), (8, 6)])
+def test_it_says_the_most_probable_tokens_whatever_the_batch_and_the_rounds(
+    kind, batch_size, tokens, monkeypatch
+):
+    monkeypatch.setattr(generation, "ROUND", tokens)
     model, asked = language_model(kind), prompts()
     ends = {one_by_one(model, asked[0], (), 4)[-1], END}  # so that some do end
     expected = [one_by_one(model, prompt, ends, 20) for prompt in asked]

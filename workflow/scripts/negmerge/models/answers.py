@@ -37,7 +37,7 @@ class Answer:
         log_probs: (n,) float64, of each token, in nats.
         predicted: (n,) int64, the most probable token in each place; of equal ones the first.
         means: (n,) float64, the mean of log p over the vocabulary under the model's distribution;
-            None if not asked for.
+            None if not asked for, and in all answers of a question but the first.
         variances: (n,) float64, likewise.
     """
 
@@ -68,7 +68,7 @@ def score_answers(
         device: where the model is.
         batch_size: answers of a batch, but at least one question, and fewer where their logits
             would be too many.
-        moments: whether `means` and `variances` are wanted.
+        moments: whether `means` and `variances` of first answers are wanted.
 
     Returns:
         For each question its answers, in their order.
@@ -83,8 +83,9 @@ def score_answers(
     for places in _batches(model, questions, batch_size):
         answers = [(place, answer) for place in places for answer in questions[place][1]]
         prompts = [questions[place][0] for place, _ in answers]
-        scored = _score(model, prompts, [answer for _, answer in answers], device, moments)
-        for (place, _), one in zip(answers, scored, strict=True):
+        logits = _answer_logits(model, prompts, [answer for _, answer in answers], device)
+        for (place, answer), row in zip(answers, logits, strict=True):
+            one = _answer(row, torch.tensor([*answer]), moments and not found[place])
             if not np.isfinite(one.log_probs).all():
                 raise NotFinite(f"question {place}: the loss of an answer is {one.loss}")
             found[place].append(one)
@@ -134,14 +135,13 @@ def _batches(
 
 
 @torch.inference_mode()
-def _score(
+def _answer_logits(
     model: nn.Module,
     prompts: Sequence[Tokens],
     answers: Sequence[Tokens],
     device: torch.device,
-    moments: bool,
-) -> list[Answer]:
-    """Score answers, one per prompt, in one pass."""
+) -> list[Tensor]:
+    """Compute the logits (n, vocabulary) of answers, one per prompt, in one pass."""
     pairs = zip(prompts, answers, strict=True)
     rows = [torch.tensor([*prompt, *answer]) for prompt, answer in pairs]
     # Padding follows the tokens, which do not look ahead: the mask is for models that count it.
@@ -151,14 +151,12 @@ def _score(
     first = min(map(len, prompts)) - 1
     more = {"logits_to_keep": ids.shape[1] - first} if _keeps_some(model) else {}
     logits = model(ids.to(device), attention_mask=mask.to(device), use_cache=False, **more).logits
-    skipped = ids.shape[1] - logits.shape[1]
-    found = []
-    for row, prompt, answer in zip(logits, prompts, answers, strict=True):
-        start = len(prompt) - 1 - skipped
-        found.append(_answer(row[start : start + len(answer)], torch.tensor([*answer]), moments))
-    return found
+    starts = [len(prompt) - 1 - (ids.shape[1] - logits.shape[1]) for prompt in prompts]
+    rows = zip(logits, starts, answers, strict=True)
+    return [row[start : start + len(answer)] for row, start, answer in rows]
 
 
+@torch.inference_mode()
 def _answer(logits: Tensor, tokens: Tensor, moments: bool) -> Answer:
     """Look up the tokens of an answer in the logits (n, vocabulary) of their places."""
     parts = [

@@ -11,6 +11,9 @@ from negmerge.models.answers import PADDING, Tokens, context_length
 
 # The longest answer that open-unlearning lets a model give.
 MOST_TOKENS = 200
+# Texts that have not ended after so many tokens go on together, so that no batch waits for its
+# longest text. Most answers of TOFU end in the first round.
+ROUND = 64
 
 
 def generate_greedily(
@@ -51,14 +54,18 @@ def generate_greedily(
         most = min(most, room - max(map(len, prompts)))
     model.eval()
     found: list[list[int]] = [[] for _ in prompts]
-    order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
-    with _greedy(model, ends, most):
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            texts = _continued(model, [prompts[place] for place in places], device)
-            for place, text in zip(places, texts, strict=True):
-                end = next((k for k, token in enumerate(text) if token in ends), len(text))
-                found[place] = text[:end]
+    unended = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    for done in range(0, most, ROUND):
+        going, unended = unended, []
+        with _greedy(model, ends, min(ROUND, most - done)):
+            for start in range(0, len(going), batch_size):
+                places = going[start : start + batch_size]
+                so_far = [[*prompts[place], *found[place]] for place in places]
+                for place, text in zip(places, _continued(model, so_far, device), strict=True):
+                    end = next((k for k, token in enumerate(text) if token in ends), None)
+                    found[place] += text[:end]
+                    if end is None:
+                        unended.append(place)
     return found
 
 

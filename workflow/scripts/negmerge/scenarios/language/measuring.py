@@ -33,6 +33,8 @@ from negmerge.models.generation import generate_greedily
 
 # Whose wrong answers are choices to the right one, so that its share among them counts.
 CHOICES = ("real-authors", "world-facts")
+# Roles that membership attacks tell from each other.
+ATTACKED = ("forget", "holdout")
 # What the utility of a model is the harmonic mean of, in each role but `forget` and `holdout`.
 USEFUL = ("probability", "rouge", "truth")
 Arrays = dict[str, np.ndarray]
@@ -62,7 +64,7 @@ def measure(
         metrics of each question, (n,) float64 by `{role}_{metric}`.
     """
     scored = {
-        role: _scored(network, encoder, questions, device, batch_size)
+        role: _scored(network, encoder, questions, device, batch_size, role in ATTACKED)
         for role, questions in roles.items()
     }
     of_roles = {
@@ -79,12 +81,12 @@ def measure(
         "truth_ratios": _ratios(scored["forget"]).tolist(),
         "losses": {
             role: [one.loss for one, *_ in scored[role]]
-            for role in ("forget", "holdout")
+            for role in ATTACKED
             if role in scored
         },
     }
     if "holdout" in roles:
-        sides = {role: _attack_scores(scored[role], roles[role]) for role in ("forget", "holdout")}
+        sides = {role: _attack_scores(scored[role], roles[role]) for role in ATTACKED}
         record["attacks"] = _attacks(*sides.values())
         record["min_k"] = {role: side["min_k"].tolist() for role, side in sides.items()}
     arrays = {
@@ -101,14 +103,23 @@ def _scored(
     questions: Sequence[Question],
     device: torch.device,
     batch_size: int,
+    moments: bool,
 ) -> list[list[Answer]]:
-    """Score the right answer of each question, a right one in other words, and the wrong ones."""
+    """Score the right answer of each question, a right one in other words, and the wrong ones.
+
+    Without other words the first one stands twice.
+    """
     asked = []
     for one in questions:
-        texts = (one.answer, one.paraphrased_answer or one.answer, *one.perturbed_answer)
+        others = [one.paraphrased_answer] if one.paraphrased_answer else []
+        texts = (one.answer, *others, *one.perturbed_answer)
         pairs = [encoder.encode(one.question, text) for text in texts]
         asked.append((pairs[0][0], [answer for _, answer in pairs]))
-    return score_answers(network, asked, device, batch_size, moments=True)
+    scored = score_answers(network, asked, device, batch_size, moments)
+    return [
+        answers if one.paraphrased_answer else [answers[0], *answers]
+        for one, answers in zip(questions, scored, strict=True)
+    ]
 
 
 def _metrics(role: str, questions: Sequence[Question], scored: list[list[Answer]]) -> Arrays:

@@ -14,8 +14,8 @@ REPORT = "results/tiny/report.html"
 ROUNDS = int(os.environ.get("ROUNDS", "6"))
 # How often a run may end before it is cut off, with all files made or with an error of its own.
 SPARE = 20
-# Seconds between SIGTERM and SIGKILL: a SIGTERM that comes while Snakemake chooses jobs makes it wait
-# for itself forever (`exit_gracefully` takes a lock that the same thread holds, Snakemake 9.27).
+# Seconds between SIGTERM and SIGKILL: a SIGTERM that comes while Snakemake chooses jobs makes it
+# wait for itself forever (its `exit_gracefully` takes a lock that the same thread may hold).
 GRACE = 60
 
 

@@ -80,9 +80,7 @@ def measure(
         "utility": _utility(of_roles),
         "truth_ratios": _ratios(scored["forget"]).tolist(),
         "losses": {
-            role: [one.loss for one, *_ in scored[role]]
-            for role in ATTACKED
-            if role in scored
+            role: [one.loss for one, *_ in scored[role]] for role in ATTACKED if role in scored
         },
     }
     if "holdout" in roles:

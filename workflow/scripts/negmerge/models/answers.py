@@ -81,14 +81,12 @@ def score_answers(
     model.eval()
     found: list[list[Answer]] = [[] for _ in questions]
     for places in _batches(model, questions, batch_size):
-        answers = [(place, answer) for place in places for answer in questions[place][1]]
-        prompts = [questions[place][0] for place, _ in answers]
-        logits = _answer_logits(model, prompts, [answer for _, answer in answers], device)
-        for (place, answer), row in zip(answers, logits, strict=True):
-            one = _answer(row, torch.tensor([*answer]), moments and not found[place])
-            if not np.isfinite(one.log_probs).all():
-                raise NotFinite(f"question {place}: the loss of an answer is {one.loss}")
-            found[place].append(one)
+        scored = _score(model, [questions[place] for place in places], device, moments)
+        for place, answers in zip(places, scored, strict=True):
+            for one in answers:
+                if not np.isfinite(one.log_probs).all():
+                    raise NotFinite(f"question {place}: the loss of an answer is {one.loss}")
+            found[place] = answers
     return found
 
 
@@ -135,28 +133,36 @@ def _batches(
 
 
 @torch.inference_mode()
-def _answer_logits(
-    model: nn.Module,
-    prompts: Sequence[Tokens],
-    answers: Sequence[Tokens],
-    device: torch.device,
-) -> list[Tensor]:
-    """Compute the logits (n, vocabulary) of answers, one per prompt, in one pass."""
-    pairs = zip(prompts, answers, strict=True)
+def _score(
+    model: nn.Module, questions: Sequence[Question], device: torch.device, moments: bool
+) -> list[list[Answer]]:
+    """Score the answers of questions in one pass."""
+    pairs = [(prompt, answer) for prompt, answers in questions for answer in answers]
     rows = [torch.tensor([*prompt, *answer]) for prompt, answer in pairs]
     # Padding follows the tokens, which do not look ahead: the mask is for models that count it.
     ids = pad_sequence(rows, batch_first=True, padding_value=PADDING)
     mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
     # The first place whose next token is one of an answer.
-    first = min(map(len, prompts)) - 1
+    first = min(len(prompt) for prompt, _ in questions) - 1
     more = {"logits_to_keep": ids.shape[1] - first} if _keeps_some(model) else {}
     logits = model(ids.to(device), attention_mask=mask.to(device), use_cache=False, **more).logits
-    starts = [len(prompt) - 1 - (ids.shape[1] - logits.shape[1]) for prompt in prompts]
-    rows = zip(logits, starts, answers, strict=True)
-    return [row[start : start + len(answer)] for row, start, answer in rows]
+    skipped = ids.shape[1] - logits.shape[1]
+    row, found = iter(logits), []
+    for prompt, answers in questions:
+        start = len(prompt) - 1 - skipped
+        found.append(
+            [
+                _answer(
+                    next(row)[start : start + len(answer)],
+                    torch.tensor([*answer]),
+                    moments and number == 0,
+                )
+                for number, answer in enumerate(answers)
+            ]
+        )
+    return found
 
 
-@torch.inference_mode()
 def _answer(logits: Tensor, tokens: Tensor, moments: bool) -> Answer:
     """Look up the tokens of an answer in the logits (n, vocabulary) of their places."""
     parts = [

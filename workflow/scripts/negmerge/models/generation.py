@@ -57,15 +57,18 @@ def generate_greedily(
     unended = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     for done in range(0, most, ROUND):
         going, unended = unended, []
+        texts = [[*prompts[place], *found[place]] for place in going]
         with _greedy(model, ends, min(ROUND, most - done)):
-            for start in range(0, len(going), batch_size):
-                places = going[start : start + batch_size]
-                so_far = [[*prompts[place], *found[place]] for place in places]
-                for place, text in zip(places, _continued(model, so_far, device), strict=True):
-                    end = next((k for k, token in enumerate(text) if token in ends), None)
-                    found[place] += text[:end]
-                    if end is None:
-                        unended.append(place)
+            added = [
+                text
+                for start in range(0, len(texts), batch_size)
+                for text in _continued(model, texts[start : start + batch_size], device)
+            ]
+        for place, text in zip(going, added, strict=True):
+            end = next((k for k, token in enumerate(text) if token in ends), None)
+            found[place] += text[:end]
+            if end is None:
+                unended.append(place)
     return found
 
 

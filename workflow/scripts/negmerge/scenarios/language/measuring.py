@@ -33,9 +33,9 @@ from negmerge.models.generation import generate_greedily
 
 # Whose wrong answers are choices to the right one, so that its share among them counts.
 CHOICES = ("real-authors", "world-facts")
-# Roles that membership attacks tell from each other.
+# Roles that membership attacks tell from each other; what the others know is to be kept.
 ATTACKED = ("forget", "holdout")
-# What the utility of a model is the harmonic mean of, in each role but `forget` and `holdout`.
+# What the utility of a model is the harmonic mean of, in each role to keep.
 USEFUL = ("probability", "rouge", "truth")
 Arrays = dict[str, np.ndarray]
 
@@ -168,7 +168,7 @@ def _mean(values: np.ndarray) -> dict[str, float | int]:
 
 def _utility(of_roles: Mapping[str, Arrays]) -> dict[str, float] | None:
     """Return the harmonic mean of what is useful in the roles to keep, where all is known."""
-    kept = [of_role for role, of_role in of_roles.items() if role not in ("forget", "holdout")]
+    kept = [of_role for role, of_role in of_roles.items() if role not in ATTACKED]
     if not all(name in of_role for of_role in kept for name in USEFUL):
         return None
     sets = [np.stack([of_role[name] for name in USEFUL], axis=1) for of_role in kept]

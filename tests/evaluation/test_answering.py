@@ -87,6 +87,28 @@ def test_the_loss_is_the_mean_over_the_tokens_of_answers_as_in_transformers(mode
     model.zero_grad()
 
 
+class Whole(torch.nn.Module):
+    """A model that cannot leave out logits."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, use_cache):
+        return self.model(input_ids=input_ids, use_cache=use_cache)
+
+
+def test_no_logits_are_made_for_questions(model):
+    seen = []
+    head = model.get_output_embeddings()
+    handle = head.register_forward_hook(lambda _, inputs, found: seen.append(found.shape[1]))
+    ids, labels = batch([([5] * 9, [8, 9, 2]), ([6] * 8, [3, 2])])
+    losses = [OBJECTIVE.loss(one, 0.0)(ids, labels) for one in (model, Whole(model))]
+    handle.remove()
+    assert seen == [12 - 7, 12]
+    assert float(losses[0]) == pytest.approx(float(losses[1]), rel=1e-6)
+
+
 def test_what_is_not_a_number_is_known_by_nobody(model):
     _, labels = batch()
     log_probs = torch.full(labels.shape, math.nan, dtype=torch.float64)

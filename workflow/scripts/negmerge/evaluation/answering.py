@@ -10,6 +10,7 @@ from torch.nn import functional
 from negmerge.data.answer_tokens import WITHOUT_LOSS, alike, without_padding
 from negmerge.evaluation.language import extraction_strength
 from negmerge.evaluation.objective import Batch, Loss, Outputs
+from negmerge.models.answers import last_logits
 
 # Scores are whole multiples of it, see `objective.Objective.scores`.
 UNIT = 2.0**-30
@@ -115,6 +116,8 @@ def _scored_tokens(
     """Do the same with texts that pass together."""
     ids, labels = without_padding(ids, labels)
     rows, columns = (labels != WITHOUT_LOSS).nonzero(as_tuple=True)
-    logits = network(input_ids=ids, use_cache=False).logits
-    # What is said in one place is said of the next.
-    return logits[rows, columns - 1], labels[rows, columns], (rows, columns)
+    # What is said in one place is said of the next, and what is said of questions is not needed.
+    first = int(columns.min()) - 1
+    logits = network(input_ids=ids, use_cache=False, **last_logits(network, ids, first)).logits
+    skipped = ids.shape[1] - logits.shape[1]
+    return logits[rows, columns - 1 - skipped], labels[rows, columns], (rows, columns)

@@ -96,6 +96,22 @@ def context_length(model: nn.Module) -> int | None:
     return getattr(config, "max_position_embeddings", None)
 
 
+def last_logits(model: nn.Module, ids: Tensor, first: int) -> dict[str, int]:
+    """Return what to call a model with for the logits (n, width - first, vocabulary) alone.
+
+    Logits take most of the memory where a vocabulary is large. A model that cannot leave out those
+    before `first` is called with nothing more, and returns all.
+
+    Args:
+        model: of transformers.
+        ids: (n, width), the tokens.
+        first: the first place that is needed, from 0.
+    """
+    if "logits_to_keep" not in inspect.signature(model.forward).parameters:
+        return {}
+    return {"logits_to_keep": ids.shape[1] - first}
+
+
 def _check(model: nn.Module, questions: Sequence[Question]) -> None:
     most = context_length(model)
     for place, (prompt, answers) in enumerate(questions):
@@ -144,8 +160,8 @@ def _score(
     mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
     # The first place whose next token is one of an answer.
     first = min(len(prompt) for prompt, _ in questions) - 1
-    more = {"logits_to_keep": ids.shape[1] - first} if _keeps_some(model) else {}
-    logits = model(ids.to(device), attention_mask=mask.to(device), use_cache=False, **more).logits
+    last = last_logits(model, ids, first)
+    logits = model(ids.to(device), attention_mask=mask.to(device), use_cache=False, **last).logits
     skipped = ids.shape[1] - logits.shape[1]
     row, found = iter(logits), []
     for prompt, answers in questions:
@@ -183,8 +199,3 @@ def _chunk(logits: Tensor, tokens: Tensor, moments: bool) -> list[Tensor]:
         # Not as a difference of squares, which would lose digits where the model is sure.
         found += [mean, (probs * (log_probs - mean[:, None]).square()).sum(dim=-1)]
     return found
-
-
-def _keeps_some(model: nn.Module) -> bool:
-    """Whether a model can leave out the logits of places that are not asked for."""
-    return "logits_to_keep" in inspect.signature(model.forward).parameters

@@ -106,10 +106,11 @@ def of(everything: set[str], experiment: str, *rules: str) -> set[str]:
 
 CHOSEN = {"report: demo"} | {
     f"table: {table}"
-    for table in ("table1", "table3", "mask", "beyond", "pool-size", "pool-composition")
+    for table in ("table1", "table3", "mask", "beyond", "pool-size", "pool-composition", "lasting")
 }
-DRAWN = {f"figure: {name}" for name in ("figure1a", "figure1b", "figure3", "pool-size")}
-AGAIN = ("sweep", "search", "select", "evaluate", "gradcam")
+PICTURES = ("figure1a", "figure1b", "figure3", "pool-size", "survival")
+DRAWN = {f"figure: {name}" for name in PICTURES}
+AGAIN = ("sweep", "search", "select", "evaluate", "durability", "gradcam")
 # Merges that go by a choice, and what tells of them.
 BY_CHOICE = jobs("""
     greedy: mini-clip, digits, greedy; mini-clip, letters, greedy
@@ -117,7 +118,10 @@ BY_CHOICE = jobs("""
     sparsity: mini-clip, digits, mask
     table: merge-times
 """)
-BASE = jobs("evaluate: mini-clip, digits, pretrained; mini-clip, letters, pretrained")
+BASE = jobs("""
+    evaluate: mini-clip, digits, pretrained; mini-clip, letters, pretrained
+    durability: mini-clip, digits, pretrained
+""")
 
 
 def test_how_much_is_kept(after, everything):

@@ -63,8 +63,9 @@ def measure(
         with standard errors, and `min_k`, the scores of the attack that privleak is of. And the
         metrics of each question, (n,) float64 by `{role}_{metric}`.
     """
+    attacked = ATTACKED if "holdout" in roles else ()
     scored = {
-        role: _scored(network, encoder, questions, device, batch_size, role in ATTACKED)
+        role: _scored(network, encoder, questions, device, batch_size, role in attacked)
         for role, questions in roles.items()
     }
     of_roles = {
@@ -83,8 +84,8 @@ def measure(
             role: [one.loss for one, *_ in scored[role]] for role in ATTACKED if role in scored
         },
     }
-    if "holdout" in roles:
-        sides = {role: _attack_scores(scored[role], roles[role]) for role in ATTACKED}
+    if attacked:
+        sides = {role: _attack_scores(scored[role], roles[role]) for role in attacked}
         record["attacks"] = _attacks(*sides.values())
         record["min_k"] = {role: side["min_k"].tolist() for role, side in sides.items()}
     arrays = {

@@ -117,7 +117,5 @@ def _scored_tokens(
     ids, labels = without_padding(ids, labels)
     rows, columns = (labels != WITHOUT_LOSS).nonzero(as_tuple=True)
     # What is said in one place is said of the next, and what is said of questions is not needed.
-    first = int(columns.min()) - 1
-    logits = network(input_ids=ids, use_cache=False, **last_logits(network, ids, first)).logits
-    skipped = ids.shape[1] - logits.shape[1]
+    logits, skipped = last_logits(network, ids, int(columns.min()) - 1)
     return logits[rows, columns - 1 - skipped], labels[rows, columns], (rows, columns)

@@ -96,20 +96,27 @@ def context_length(model: nn.Module) -> int | None:
     return getattr(config, "max_position_embeddings", None)
 
 
-def last_logits(model: nn.Module, ids: Tensor, first: int) -> dict[str, int]:
-    """Return what to call a model with for the logits (n, width - first, vocabulary) alone.
+def last_logits(
+    model: nn.Module, ids: Tensor, first: int, **options: Tensor | int
+) -> tuple[Tensor, int]:
+    """Compute the logits of the places from `first` on, and no others where the model can.
 
-    Logits take most of the memory where a vocabulary is large. A model that cannot leave out those
-    before `first` is called with nothing more, and returns all.
+    Logits take most of the memory where a vocabulary is large.
 
     Args:
         model: of transformers.
-        ids: (n, width), the tokens.
+        ids: (n, width), the tokens, where the model is.
         first: the first place that is needed, from 0.
+        options: what else to call the model with, such as `attention_mask`.
+
+    Returns:
+        Logits (n, places, vocabulary), and the place of the first: `first`, or 0 where the model
+        cannot leave any out.
     """
-    if "logits_to_keep" not in inspect.signature(model.forward).parameters:
-        return {}
-    return {"logits_to_keep": ids.shape[1] - first}
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        options["logits_to_keep"] = ids.shape[1] - first
+    logits = model(ids, use_cache=False, **options).logits
+    return logits, ids.shape[1] - logits.shape[1]
 
 
 def _check(model: nn.Module, questions: Sequence[Question]) -> None:
@@ -160,9 +167,7 @@ def _score(
     mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
     # The first place whose next token is one of an answer.
     first = min(len(prompt) for prompt, _ in questions) - 1
-    last = last_logits(model, ids, first)
-    logits = model(ids.to(device), attention_mask=mask.to(device), use_cache=False, **last).logits
-    skipped = ids.shape[1] - logits.shape[1]
+    logits, skipped = last_logits(model, ids.to(device), first, attention_mask=mask.to(device))
     row, found = iter(logits), []
     for prompt, answers in questions:
         start = len(prompt) - 1 - skipped

@@ -47,7 +47,6 @@ def test_each_choice_is_scored_under_each_treatment(finished, records, place, me
 
 
 def test_a_model_that_is_the_base_is_treated_like_it(records):
-    seen = 0
     for place, method in PLACES:
         base = "pretrained" if method in CLIP else "original"
         (expected,) = records("durability", place, base)
@@ -56,9 +55,7 @@ def test_a_model_that_is_the_base_is_treated_like_it(records):
         assert len(scored) == 2 * len(TREATMENTS)
         for one in records("durability", place, method):
             if one["coefficient"] == 0:
-                seen += method != base
                 assert all(one[key] == expected[key] for key in (*scored, "survival"))
-    assert seen
 
 
 def step_of(rows, largest, size):
@@ -71,10 +68,9 @@ def step_of(rows, largest, size):
 
 
 def states(finished, records, method):
-    """The base, and the model of a method, from the files of the trial; and its record."""
+    """The base, and the model that a method chose, from the files of the trial; and its record."""
     folder = finished.folder / "results/tiny/resnet/trial1"
-    found = records("durability", "resnet/trial1", method)
-    record = next(record for record in found if record["coefficient"] > 0)
+    record = records("durability", "resnet/trial1", method)[0]
     base = load_file(folder / "trained/original.safetensors")
     if method == "retrain":
         return base, load_file(folder / "trained/retrain.safetensors"), record
@@ -102,8 +98,7 @@ def test_what_survives_is_counted_from_the_files(finished, records, form, larges
     # A number that lies half a step away may fall on either side.
     for key, value in expected.items():
         assert record["survival"][form][key] == pytest.approx(value, rel=1e-3), key
-    assert expected["changed"] > 0
-    assert method == "negmerge" or expected["large"] > 0
+    assert (expected["changed"] > 0) == (record["coefficient"] > 0)
 
 
 def test_retrain_and_trained_models_have_changes_of_their_own(records):
@@ -120,8 +115,8 @@ def test_the_tables_have_the_ratio_of_relearning_where_there_is_a_retrain(finish
     own = net[(net["metric"] == "lasting_relearned") & (net["method"] == "retrain")]
     assert set(own["value"].dropna()) <= {100.0}
     for frame in (clip, net):
-        shares = frame[frame["metric"].str.startswith("lasting_")]["value"].dropna()
+        shares = frame[frame["metric"].str.startswith("lasting_")]["value"]
         assert len(shares)
-        assert shares.between(0, 100).all()
+        assert shares.dropna().between(0, 100).all()
     data = pd.read_csv(finished.folder / "results/tiny/figures/survival.csv")
     assert set(data["method"]) == NET - {"retrain", "original"}

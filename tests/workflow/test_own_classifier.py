@@ -143,7 +143,6 @@ def test_the_original_is_the_network_as_it_was(done):
     found = score(done, "photos", "original")
     assert counted(found, "forget", "retain", "test") == expected
     assert [n for _, n in expected] == [6, 154, 60]
-    assert expected[2][0] > 45  # it has learned something
 
 
 def test_test_images_of_a_forgotten_class_are_scored_apart(done):

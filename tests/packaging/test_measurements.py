@@ -42,9 +42,11 @@ def test_a_block_is_what_its_record_says(name):
     assert read_between(MEASUREMENTS, name) == importlib.import_module(name).markdown(record)
 
 
-def test_the_pages_say_of_the_demo_what_its_record_says():
-    for page, name, text in demo_page.texts(DEMO):
-        assert read_between(page, name) == text, f"{page}: {ADVICE}"
+def test_the_pages_say_of_the_demos_what_their_records_say():
+    demos = {"demo": DEMO, "demo-lm": json.loads((ROOT / "benchmarks/demo-lm.json").read_text())}
+    for study, record in demos.items():
+        for page, name, text in demo_page.texts(study, record):
+            assert read_between(page, name) == text, f"{page}: {ADVICE}"
 
 
 def test_the_change_of_the_page_is_one_of_the_study_as_it_is():

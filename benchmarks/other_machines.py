@@ -18,7 +18,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIES = ("tests/tiny.yaml", "tests/tiny_language.yaml")
-TESTS = ("tests/workflow", "tests/recomputation", "tests/handover", "tests/watching")
+TESTS = [
+    f"tests/workflow/test_{name}.py"
+    for name in (
+        "runs", "classifier_runs", "language_runs", "durability_runs", "diverged_points",
+        "pruned_search", "kept_files", "recomputed_numbers", "given_models", "own_classifier",
+        "own_language_model",
+    )
+]  # fmt: skip
 # The kernels of torch, of its BLAS and of its convolutions, which choose theirs apart.
 OLDER = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 OLDEST = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}

@@ -5,7 +5,7 @@ import torch
 VOCABULARY = 61
 
 
-def language_model(kind="llama", seed=0, **settings):
+def language_model(kind="llama", seed=0, std=0.5, **settings):
     """A model whose weights are large enough that its choices differ from place to place."""
     import transformers
 
@@ -43,5 +43,5 @@ def language_model(kind="llama", seed=0, **settings):
         model = build(configuration(**sizes | own | settings))
         for parameter in model.parameters():
             if parameter.ndim > 1:
-                torch.nn.init.normal_(parameter, std=0.5)
+                torch.nn.init.normal_(parameter, std=std)
     return model.eval()

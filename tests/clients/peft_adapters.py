@@ -10,6 +10,11 @@ from negmerge.adapters import open_adapter
 from negmerge.checkpoints import open_state
 from negmerge.merging.blocks import Vectors
 
+# A number of an adapter of rank 8, PEFT's default, is a sum of 8 products. PEFT may add them in
+# another order, and each order is off by up to 8 roundings, half a unit of `distance` each (Higham
+# 2002, section 3.1).
+OTHER_ORDER = 8
+
 
 def adapt(model, configuration, folder, dtype=None, seed=1):
     """Put an adapter with made-up factors on a model, save it, and return its folder."""

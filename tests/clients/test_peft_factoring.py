@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 from peft import LoraConfig
-from peft_adapters import adapt, distance, merged_by_peft, write_base
+from peft_adapters import OTHER_ORDER, adapt, distance, merged_by_peft, write_base
 from test_peft_merge import small
 from test_peft_models import MODELS, made
 
@@ -21,6 +21,9 @@ from negmerge.checkpoints import open_state
 from negmerge.merging.blocks import Finetuned, Vectors
 
 COEFFICIENT = 0.7
+# Factors of a whole matrix have, beside the roundings of a sum of their products, those of singular
+# vectors, of numbers as large as the largest singular value: 3 times the largest number here.
+FACTORED = 4 * OTHER_ORDER
 
 
 def pool_of(base, sources, numbers=300):
@@ -83,7 +86,8 @@ def test_layers(case, exact, tmp_path):
     assert factored.loss < 1e-5
     write_adapter(tmp_path / "out", factored, layers)
     found = loaded(small(), tmp_path / "out")
-    assert distance(moved_by_mean(base, pool), found) <= 8
+    most = OTHER_ORDER if exact else FACTORED
+    assert distance(moved_by_mean(base, pool), found) <= most
 
 
 @pytest.mark.parametrize("name", ["gpt2 with embeddings", "llama with heads", "bert", "clip"])
@@ -101,7 +105,7 @@ def test_models_from_adapters(name, tmp_path):
     )
     fresh = type(made(name)).from_pretrained(tmp_path / "base")
     found = loaded(fresh, tmp_path / "out")
-    assert distance(moved_by_mean(base, pool_of(base, adapters)), found) <= 8
+    assert distance(moved_by_mean(base, pool_of(base, adapters)), found) <= OTHER_ORDER
     stored = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert stored["base_model_name_or_path"] == "base"
 
@@ -123,4 +127,4 @@ def test_models_from_whole_models(name, tmp_path):
     write_adapter(tmp_path / "out", factored, layers)
     fresh = type(model).from_pretrained(tmp_path / "base")
     found = loaded(fresh, tmp_path / "out")
-    assert distance(moved_by_mean(base, pool), found) <= 32
+    assert distance(moved_by_mean(base, pool), found) <= FACTORED

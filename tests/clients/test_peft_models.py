@@ -5,7 +5,7 @@ import pytest
 import torch
 import transformers
 from peft import LoraConfig
-from peft_adapters import adapt, distance, merged_by_peft, moved, write_base
+from peft_adapters import OTHER_ORDER, adapt, distance, merged_by_peft, moved, write_base
 from safetensors.torch import load_file, save_file
 
 from negmerge.adapters import open_adapter
@@ -142,10 +142,7 @@ def test_models(name, tmp_path):
     merged.save_pretrained(tmp_path / "merged")
     expected = dict(open_state(tmp_path / "merged").items())
     assert any(not torch.equal(expected[key], base[key]) for key in base.names)
-    # A number of an adapter of rank 8 is a sum of 8 products. In small blocks they are added in
-    # another order than in PEFT's whole matrix, and each order is off by up to 8 roundings, half a
-    # unit each (Higham 2002, section 3.1).
-    assert distance(moved(base, folder), expected) <= 8
+    assert distance(moved(base, folder), expected) <= OTHER_ORDER
 
 
 @pytest.mark.parametrize(
@@ -196,7 +193,7 @@ def test_open_clip(tmp_path):
     targets = r".*(attn|c_fc|c_proj|conv1|token_embedding)"
     folder = adapt(model(), LoraConfig(target_modules=targets, r=3), tmp_path / "adapter")
     base = write_base(model(), tmp_path / "base.safetensors")
-    assert distance(moved(base, folder), merged_by_peft(model(), folder)) <= 1
+    assert distance(moved(base, folder), merged_by_peft(model(), folder)) <= OTHER_ORDER
 
 
 def test_timm(tmp_path):
@@ -209,4 +206,4 @@ def test_timm(tmp_path):
     configuration = LoraConfig(target_modules=["conv1", "conv2"], modules_to_save=["fc", "bn1"])
     folder = adapt(model(), configuration, tmp_path / "adapter")
     base = write_base(model(), tmp_path / "base.safetensors")
-    assert distance(moved(base, folder, 10**6), merged_by_peft(model(), folder)) <= 1
+    assert distance(moved(base, folder, 10**6), merged_by_peft(model(), folder)) <= OTHER_ORDER

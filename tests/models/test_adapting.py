@@ -10,10 +10,11 @@ IDS = torch.arange(12).reshape(2, 6)
 
 
 def trained(**changes):
-    """A model with an adapter of random numbers, and its weights before."""
+    """A model with an adapter of random numbers, and its weights before, in float64."""
     model = language_model(tie_word_embeddings=True)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = adapted(model, SETTINGS | changes)
+    before = {name: value.double() for name, value in model.state_dict().items()}
+    torch.manual_seed(0)
+    found = adapted(model, SETTINGS | changes).double()
     for name, parameter in found.named_parameters():
         if "lora_" in name:
             torch.nn.init.normal_(parameter, std=0.3)
@@ -32,14 +33,14 @@ def test_the_adapter_is_added_to_the_weights_and_nothing_else_changes():
     state = model.state_dict()
     logits = model.eval()(IDS).logits
     whole = merged(model)
-    assert torch.allclose(whole(IDS).logits, logits, atol=1e-5)
+    torch.testing.assert_close(whole(IDS).logits, logits, rtol=0, atol=1e-6)
     after = whole.state_dict()
     assert set(after) == set(before)
     linear = [name for name in before if name.endswith("proj.weight")]
     for name in linear:
         place = f"base_model.model.{name.removesuffix('.weight')}"
         a, b = (state[f"{place}.lora_{one}.default.weight"] for one in "AB")
-        assert torch.allclose(after[name], before[name] + 3 / 2 * (b @ a), atol=1e-6)
+        torch.testing.assert_close(after[name], before[name] + 3 / 2 * (b @ a))
         assert not torch.equal(after[name], before[name])
     for name in set(before) - set(linear):
         assert torch.equal(after[name], before[name]), name

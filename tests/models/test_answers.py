@@ -13,8 +13,9 @@ pytest.importorskip("transformers")
 
 CPU = torch.device("cpu")
 KINDS = ("llama", "gpt2", "gemma2", "opt")
-# Sums of a few hundred products of float32 in another order.
+# Sums of a few hundred products of float32 in another order, in models whose logits are small.
 ROUNDING = 2e-5
+STD = 0.3
 
 
 def questions(count=7, seed=0):
@@ -41,7 +42,7 @@ def alone(model, prompt, answer):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_number_is_that_of_the_sequence_alone(kind):
-    model, asked = language_model(kind), questions()
+    model, asked = language_model(kind, std=STD), questions()
     found = score_answers(model, asked, CPU, moments=True)
     assert [len(one) for one in found] == [len(choices) for _, choices in asked]
     for (prompt, choices), scored in zip(asked, found, strict=True):
@@ -62,7 +63,7 @@ def test_every_number_is_that_of_the_sequence_alone(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_batch_does_not_matter(kind):
-    model, asked = language_model(kind), questions(12)
+    model, asked = language_model(kind, std=STD), questions(12)
     one, eight = (score_answers(model, asked, CPU, size) for size in (1, 8))
     pairs = [pair for both in zip(one, eight, strict=True) for pair in zip(*both, strict=True)]
     for first, second in pairs:

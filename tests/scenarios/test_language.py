@@ -108,6 +108,7 @@ def test_retain_questions_with_wrong_answers_are_scored_where_only_some_have_the
 
 def test_a_coefficient_may_be_chosen_by_extraction_strength(files):
     scenario = load(files, measure="extraction")
+    torch.manual_seed(0)
     network = scenario.untrained(None)
     chosen, scored = (scenario.role("forget", purpose) for purpose in ("select", "score"))
     outputs = all_outputs(network, chosen.objective, chosen.batches(8))

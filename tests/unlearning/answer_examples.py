@@ -52,10 +52,14 @@ def example_data(seed=0):
     )
 
 
+def untrained(**settings):
+    return language_model(hidden_size=32, num_hidden_layers=2, intermediate_size=48, **settings)
+
+
 @functools.cache
 def known_weights():
     """Weights that give all answers a probability above 0.9."""
-    model = language_model(hidden_size=32, num_hidden_layers=2, intermediate_size=48)
+    model = untrained()
     recipe = example_recipe(epochs=120, learning_rate=5e-3, optimizer="adamw")
     both = Batches(*(torch.cat(pair) for pair in zip(FORGET, RETAIN, strict=True)), shuffle=True)
     loss = Answering(CPU).loss(model, 0.0)
@@ -65,7 +69,7 @@ def known_weights():
 
 
 def knowing():
-    model = language_model(hidden_size=32, num_hidden_layers=2, intermediate_size=48)
+    model = untrained()
     model.load_state_dict(known_weights())
     return model
 
@@ -76,7 +80,7 @@ def probability(model, ids, labels):
     return score(model.eval(), ids, labels).losses.neg().exp().mean().item()
 
 
-def run(name, data=None, **options):
+def run(name, data=None, model=None, **options):
     recipe = example_recipe(optimizer="adamw", weight_decay=0.01)
     options = OPTIONS | OWN.get(name, {}) | options
-    return unlearn(name, knowing(), data or example_data(), recipe, **options)
+    return unlearn(name, model or knowing(), data or example_data(), recipe, **options)

@@ -244,7 +244,7 @@ def test_all_models_may_be_those_of_others(theirs):
     never = probabilities(made.folder / "others/never", questions()[18:])
     assert found == pytest.approx(np.mean(never), abs=1e-5)
     known = 100 * score(made, "original")["answers"]["forget"]["probability"]["mean"]
-    assert f"our questions: Original gives the forget answers a probability of {known:.1f} %" in (
+    assert f"our questions: Original gives the forget answers a probability of {known:.2f} %" in (
         made.folder / table
     ).read_text().replace("\n", " ")
 

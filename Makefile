@@ -9,7 +9,7 @@ BIN := .venv/bin
 SITE := build/site
 READY := .venv/.ready
 REPORT = results/$(STUDY)/report.html
-TAKES = $(if $(filter demo,$(STUDY)),about eight and a half minutes on two cores where nothing is done yet,`$(BIN)/negmerge plan $(STUDY)` estimates how long)
+TAKES = $(if $(filter demo,$(STUDY)),$(shell sed -n '/takes:begin/{n;p;}' README.md),`$(BIN)/negmerge plan $(STUDY)` estimates how long)
 # For tests that run the demo, which may take as long as it takes.
 NO_LIMIT := -o faulthandler_timeout=0
 # The command that goes on where a run was stopped: this one, with the variables it was given.
@@ -69,7 +69,7 @@ docs: $(READY)  ## build the pages as a site, build/site/index.html
 image:  ## build the container image `negmerge`
 	$(DOCKER) build --tag negmerge .
 
-bench: $(READY)  ## measure the demo (20 minutes); benchmarks/ has more
+bench: $(READY)  ## measure the demo, several runs; benchmarks/ has more
 	$(BIN)/python benchmarks/demo.py
 
 check-gpu: $(READY)  ## check this machine's GPU and print a page for an issue

@@ -1,4 +1,4 @@
-"""The Dockerfile agrees with the repository and with its environments. No test builds it.
+"""The Dockerfile agrees with the repository and with its environments; `make image` builds it.
 
 `python tests/containers/test_dockerfile.py` writes its first part anew, as `snakemake
 --containerize` prints it.

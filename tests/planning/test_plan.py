@@ -116,7 +116,8 @@ def test_a_plan_tells_what_the_jobs_ask_for(plan):
     for text in ("Hours are rough estimates, from config/costs.yaml. A job may take 3 times",
                  "by hand: data/downloads/imagenet/ILSVRC2012_img_train.tar: Get it from ",
                  "data/downloads/gtsrb: 3 files, 0.28 GB", "GPU h to do: ", "Longest chain",
-                 "Disk: ", "assumed large: imagenet/ILSVRC2012_devkit_t12.tar.gz"):  # fmt: skip
+                 "on one GPU of the A100 class", "Disk: ",
+                 "assumed large: imagenet/ILSVRC2012_devkit_t12.tar.gz"):  # fmt: skip
         assert text in out
     assert "resisc45" not in out
 

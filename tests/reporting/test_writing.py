@@ -47,6 +47,18 @@ def test_paper_that_is_not_comparable_is_marked_and_has_no_difference(scores):
     assert "Model and data are not the paper's" in text
 
 
+@pytest.mark.parametrize(("source", "is_marked"), [("NOTE+ZSJSON", True), ("NB", False)])
+def test_a_cell_of_the_paper_that_is_second_hand_is_marked(scores, source, is_marked):
+    definition = table(column={"published": published(), "tasks": ["digits"]})
+    found = cells(definition, scores, {"table1": PAPER["table1"].assign(source=source)})
+    text = markdown(lay_out(definition, found))
+    assert row(text, "NegMerge")[2] == (r"20.76 \* (-0.76)" if is_marked else "20.76 (-0.76)")
+    assert row(text, "Pre-trained")[2] == "NA"
+    assert ("second hand" in text) == is_marked
+    of_negmerge = found[found["method"].eq("negmerge") & found["paper"].notna()]
+    assert set(of_negmerge["paper_source"]) == {source}
+
+
 MARKED = {
     "†": ({"upper_end": True}, "upper end of the grid", r"$\dagger$"),
     "§": ({"lower_end": True}, "next to leaving the model alone", r"\S{}"),

@@ -30,9 +30,10 @@ def describe(plan: dict) -> Iterator[str]:
         rows.append([*row, number(step["gigabytes"])])
     yield from aligned(rows)
     yield ""
-    for unit, name in UNITS.items():
+    titles = {one["name"]: one["title"] for one in plan["machines"]}
+    for unit, device in (("gpu", "cuda"), ("cpu", "cpu")):
         if plan["hours"][unit]["estimate"]:
-            yield f"{name} to do: {_both(plan['hours'][unit])}"
+            yield f"{UNITS[unit]} to do: {_both(plan['hours'][unit])}, on {titles[device]}"
     for cores, hours in plan["cores"].items():
         yield f"On {cores} cores together: {number(hours)} h"
     chain = plan["chain"]
@@ -64,7 +65,10 @@ def _exhibits(plan: dict) -> Iterator[str]:
         return
     unit = UNITS["cpu" if plan["cores"] else "gpu"]
     yield ""
-    yield "Each table and figure by itself, and what most of its hours are spent on:"
+    yield (
+        "Each table and figure by itself, and what most of its hours are spent on. They share "
+        "jobs, so hours do not add up:"
+    )
     rows = [["name", "jobs", unit, "binds", "fast", "binds", "GB to fetch", "to write"]]
     for one in plan["exhibits"]:
         row = [one["name"], f"{one['jobs']:,}", number(one["hours"]), one["binds"]]

@@ -24,13 +24,14 @@ COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
     "value", "standard_error", "std", "lowest", "highest", "runs", "p_value", "with_best",
     "averaged", "images", "coefficient", "choice", "kind", "tried", *MARKS, "rule", "keep",
-    "data_used", "models", "diverged", "trainable", "state", "paper", "comparable", "difference",
+    "data_used", "models", "diverged", "trainable", "state", "paper", "paper_source", "comparable",
+    "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
     "choice", "kind", "tried", "rule", "keep", "data_used", "models", "diverged", "trainable",
-    "state",
+    "state", "paper_source",
 )  # fmt: skip
 # Six digits after the point: far below any standard error, and free of the last bits that differ
 # between machines.
@@ -208,10 +209,11 @@ def _paper(
     """Return the paper's cell and how far ours is above it, if both are known."""
     if published is None:
         return {}
-    cell = paper_cell(frames, published, row, metric.name)
+    cell, source = paper_cell(frames, published, row, metric.name)
     compare = published["comparable"] and None not in (cell, value)
     return {
         "paper": cell,
+        "paper_source": source,
         "comparable": published["comparable"],
         "difference": round(value - cell, DIGITS) if compare else None,
     }

@@ -9,7 +9,7 @@ from negmerge.reporting import notes
 from negmerge.reporting.kinds import TableKind, table_kind
 from negmerge.reporting.marks import MARKS, NOTHING_LEFT
 from negmerge.reporting.metrics import MEAN, Metric
-from negmerge.reporting.published import NOT_KNOWN
+from negmerge.reporting.published import NOT_KNOWN, is_second_hand
 
 
 class Bold(str):
@@ -180,8 +180,10 @@ def value_text(cell: Mapping, metric: Metric) -> str:
 
 
 def _paper(cell: Mapping, unit: str) -> str:
-    """Spell the paper's cell and, if comparable, how far ours is above it."""
+    """Spell the paper's cell, with a mark if it is second hand, and how far ours is above it."""
     text = number(cell["paper"], unit)
+    if is_second_hand(cell["paper_source"]):
+        text += f" {notes.COPIED}"
     if pd.isna(cell["difference"]):
         return text
     return f"{text} ({round(cell['difference'], 2) + 0.0:+.2f})"

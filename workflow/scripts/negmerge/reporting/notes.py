@@ -8,10 +8,12 @@ from negmerge.divergence import DIVERGED
 from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.marks import MARKS
 from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.published import is_second_hand
 from negmerge.reporting.scores import scores_of
 from negmerge.reporting.verdicts import comparison_notes
 
 NOT_COMPARABLE = " ‡"
+COPIED = "*"
 RULES = {
     "retain": "among the coefficients that keep at least {keep} of the original's retain accuracy, "
     "the one with the lowest forget accuracy, both on training images; among equals the smallest",
@@ -67,7 +69,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
             "std: standard deviation (divisor k - 1) over the cells that are averaged; the single "
             "cells are in the CSV file."
         )
-    lines += [*table.get("differs", []), *_paper_notes(table, kind.about_paper)]
+    lines += [*table.get("differs", []), *_paper_notes(table, kind.about_paper, rows)]
     return lines + ([table["note"]] if table.get("note") else [])
 
 
@@ -154,14 +156,19 @@ def choice_notes(cells: pd.DataFrame, texts: Mapping[str, str] = RULES) -> list[
     return lines + [f"{mark.sign}: {mark.text}" for mark in marked]
 
 
-def _paper_notes(table: Mapping, more: str) -> list[str]:
+def _paper_notes(table: Mapping, more: str, cells: pd.DataFrame) -> list[str]:
     published = [column["published"] for column in table["columns"] if column["published"]]
     if not published:
         return []
-    line = "paper: the cell printed in the paper, NA where it is not known to us"
+    line = "paper: the published cell, NA where it is not known to us"
     if any(one["comparable"] for one in published):
         line += "; in brackets ours minus the paper's, in points"
     lines = [f"{line}.", *([more] if more else [])]
+    if cells["paper_source"].map(is_second_hand).any():
+        lines.append(
+            f"{COPIED}: second hand. Others copied the cell from the paper, or measured it; "
+            "`paper_source` in the CSV file names them, see config/published/README.md."
+        )
     if not all(one["comparable"] for one in published):
         lines.append(
             "‡: for orientation only. Model and data are not the paper's: no difference is given."

@@ -8,6 +8,8 @@ import pandas as pd
 from negmerge.errors import UserError, unknown
 
 NOT_KNOWN = "NA"
+# The sources in config/published/README.md that are copies or measurements of others.
+SECOND_HAND = {"NOTE", "COMP", "ABDU", "SEED", "PERTA", "UDS"}
 
 
 def read_published(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
@@ -37,8 +39,8 @@ def read_published(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
 
 def paper_cell(
     frames: Mapping[str, pd.DataFrame], published: Mapping, row: str, metric: str
-) -> float | None:
-    """Look up one cell of the paper.
+) -> tuple[float | None, str | None]:
+    """Look up one cell of the paper, and who says so.
 
     Args:
         frames: from `read_published`.
@@ -48,7 +50,8 @@ def paper_cell(
         metric: the value of the file's column `metric`.
 
     Returns:
-        The cell in the file's unit; None if the file has no such cell or says `NA`.
+        The cell in the file's unit, and its `source` if the file has such a column; None and None
+        if the file has no such cell or says `NA`.
 
     Raises:
         UserError: a missing file, an unknown column, several cells that fit, or no number.
@@ -66,9 +69,14 @@ def paper_cell(
     if len(frame) > 1:
         raise UserError(f"{file}: {len(frame)} rows fit {wanted}, expected one; add to `where`")
     if frame.empty or frame["value"].iloc[0] == NOT_KNOWN:
-        return None
+        return None, None
     value = frame["value"].iloc[0]
     try:
-        return float(value)
+        return float(value), frame["source"].iloc[0] if "source" in frame else None
     except ValueError:
         raise UserError(f"{file}: {wanted}: value {value!r} is not a number") from None
+
+
+def is_second_hand(source: str | float | None) -> bool:
+    """Whether one of the sources of a cell, `NOTE+ZSJSON`, copied it or measured it anew."""
+    return isinstance(source, str) and not SECOND_HAND.isdisjoint(source.split("+"))

@@ -3,10 +3,10 @@
     python benchmarks/check_gpu.py [--device cpu] [--seconds N] [--study NAME] [--skip PART ...]
 
 `make check-gpu` starts it. The page says what was tested, whether merges have the CPU's bytes, how
-far training differs from the CPU's, what each network of the paper reaches in a second and in
-memory against what plans assume, and how a ten-minute experiment ran. It is also written to
-results/check-gpu.md. With `--device cpu` the CPU stands in for the GPU. A part that fails says so,
-and the others run; the exit status is then 1.
+far training differs from the CPU's, whether it repeats to the bit, what each network of the paper
+reaches in a second and in memory against what plans assume, and how a ten-minute experiment ran. It
+is also written to results/check-gpu.md. With `--device cpu` the CPU stands in for the GPU. A part
+that fails says so, and the others run; the exit status is then 1.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import torch
 from gpu_parts import Part
 from marks import ROOT
 
-from negmerge.devices import find_device
+from negmerge.devices import deterministic, find_device
 from negmerge.errors import UserError
 
 PAGE = Path("results") / "check-gpu.md"
@@ -34,6 +34,7 @@ def parts(device: torch.device, seconds: float, study: str) -> dict[str, Callabl
         "tests": partial(gpu_parts.tests, gpu_parts.TESTS),
         "merges": partial(gpu_parts.merges, device),
         "training": partial(gpu_parts.training, device),
+        "repeats": partial(gpu_parts.repeats, device),
         "rates": partial(gpu_parts.rates, device, seconds),
         "loading": gpu_parts.loading,
         "experiment": partial(gpu_parts.experiment, device, study),
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         device = find_device(options.device)
     except UserError as error:
         sys.exit(f"error: {error}")
+    deterministic(device)
     wanted = parts(device, options.seconds, options.study)
     PAGE.parent.mkdir(exist_ok=True)
     made = list(run({name: make for name, make in wanted.items() if name not in options.skip}))

@@ -41,6 +41,12 @@ WAYS = {
 POOL, NUMBERS = 4, 20_000_000
 # Networks that train on the CPU and on the GPU, and how long.
 TRAINED, STEPS, BATCH = ("mini-clip", "ResNet-18-w16"), 20, 32
+# Networks of the paper that take a few steps twice. Attention in ViT-B/32 has 50 places, which its
+# kernels take at once; in ViT-B/16 it has 197, which they take in parts and add up.
+REPEATED = ("ViT-B-32", "ViT-B-16", "ResNet-18", "VGG-16-BN", "Swin-T")
+PRECISIONS = ("fp32", "tf32", "bf16")
+# The first step of AdamW takes hardly more than the signs of gradients.
+FEW_STEPS = 3
 CPU = torch.device("cpu")
 
 
@@ -149,6 +155,28 @@ def training(device: torch.device, steps: int = STEPS) -> Part:
     return Part("Training", table(head, rows), all(repeats))
 
 
+def repeats(device: torch.device, study: str = "paper", names: Sequence[str] = REPEATED) -> Part:
+    """Take a few steps of training twice from the same state, and compare all bits."""
+    known = networks_of(load_study(ROOT / "config", study, options=False))
+    rows = [[name, *_repeats(known[name], device)] for name in names]
+    head = [f"{FEW_STEPS} steps twice: the same bytes", *PRECISIONS]
+    passed = all(cell == "yes" for row in rows for cell in row[1:])
+    return Part("Repeats", table(head, rows), passed)
+
+
+def _repeats(network: Network, device: torch.device) -> list[str]:
+    cells = []
+    for precision in PRECISIONS:
+        way = Compute(precision=precision)
+        try:
+            one, other = (trained(network, way, device, FEW_STEPS)[0] for _ in range(2))
+            cells.append("yes" if torch.equal(one, other) else "**no**")
+        # An operation that cannot repeat is an error, which names it.
+        except RuntimeError as error:
+            cells.append(_failed(error))
+    return cells
+
+
 def rates(
     device: torch.device, seconds: float, study: str = "paper", ways: Sequence[str] = tuple(WAYS)
 ) -> Part:
@@ -182,10 +210,13 @@ def _measured(
         rate, megabytes = measure(network, way, device, seconds)
     # A compiler, too, may be missing or fail in its own ways.
     except Exception as error:
-        reason = " ".join(str(error).split())[:80] or type(error).__name__
-        return [f"failed: {reason}", _shown(assumed[0]), "", _shown(assumed[1]), ""]
+        return [_failed(error), _shown(assumed[0]), "", _shown(assumed[1]), ""]
     found = map(_shown, (rate.train, assumed[0], rate.evaluate, assumed[1]))
     return [*found, "NA" if megabytes is None else f"{megabytes:,.0f}"]
+
+
+def _failed(error: Exception) -> str:
+    return f"failed: {' '.join(str(error).split())[:80] or type(error).__name__}"
 
 
 def _shown(rate: float) -> str:

@@ -1,3 +1,4 @@
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -29,6 +30,32 @@ def test_threads_seed_and_determinism_are_set():
     assert torch.equal(torch.rand(3), first)
     prepare(torch_threads=2, seed=8)
     assert not torch.equal(torch.rand(3), first)
+
+
+@pytest.mark.parametrize("given", [None, ":16:8"])
+def test_products_on_a_gpu_repeat_from_the_first_on(monkeypatch, given):
+    # Stands for a GPU, which cuBLAS begins to use with what it finds in the environment then.
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    if given:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", given)
+    found = []
+
+    def take_device(name):
+        found.append((name, os.environ.get("CUBLAS_WORKSPACE_CONFIG")))
+        found.append(torch.are_deterministic_algorithms_enabled())
+        # Only then does torch take the ways of attention's backward that repeat.
+        found.append(torch.is_deterministic_algorithms_warn_only_enabled())
+        return torch.device("cuda", 0)
+
+    monkeypatch.setattr(compute, "take_device", take_device)
+    assert prepare(gpu=1).device == torch.device("cuda", 0)
+    assert found == [("cuda", given or ":4096:8"), True, False]
+
+
+def test_on_the_cpu_cublas_is_not_told_anything(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    prepare()
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
 
 
 def test_a_missing_gpu_is_an_error(monkeypatch):

@@ -4,13 +4,13 @@ import pytest
 import torch
 from merge_examples import SETTINGS, bits, mixed, random_pool, rows, saved
 from safetensors.torch import save_file
-from second_device import DEVICE, SecondDevice, There
 
 from negmerge.devices import find_device
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, Method, engine, merge, merge_files
 from negmerge.merging.devices import divisor, to_host
 from negmerge.states import read_state
+from second_device import DEVICE, SecondDevice, There
 
 POOLS = {"float32": random_pool(7, 5), "mixed": mixed(random_pool(7, 5))}
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -1,5 +1,6 @@
 """The page of `make check-gpu`, with the CPU in the place of the GPU."""
 
+import itertools
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from gpu_parts import Part
 
 from negmerge.merging import METHODS
 from negmerge.settings.study import load_study
+from negmerge.training import fit
 
 CPU = torch.device("cpu")
 
@@ -60,6 +62,41 @@ def test_training_is_compared_with_the_cpu_s():
         difference, same = found[f"{name}, exact"]
         assert (float(difference), same) == (0, "yes")
         assert 0 < float(found[f"{name}, fast"][0]) < 1
+
+
+def test_training_is_repeated_and_what_does_not_repeat_is_found(monkeypatch):
+    names = ["mini-clip", "mini-resnet"]
+    part = gpu_parts.repeats(CPU, "demo", names)
+    assert part.passed
+    assert cells(part) == {name: ["yes"] * len(gpu_parts.PRECISIONS) for name in names}
+    calls = itertools.count()
+
+    def noisy(model, *given, **options):
+        """Training whose last bits differ each time, as where a GPU adds up in any order."""
+        fit(model, *given, **options)
+        with torch.no_grad():
+            weight = next(model.parameters()).flatten()[:1]
+            weight.copy_(torch.nextafter(weight, weight + 1) if next(calls) % 2 else weight)
+
+    monkeypatch.setattr(gpu_parts, "fit", noisy)
+    part = gpu_parts.repeats(CPU, "demo", names[:1])
+    assert not part.passed
+    assert cells(part) == {"mini-clip": ["**no**"] * len(gpu_parts.PRECISIONS)}
+
+    def fail(*given, **options):
+        raise RuntimeError("cumsum_cuda_kernel does not have a deterministic implementation")
+
+    monkeypatch.setattr(gpu_parts, "fit", fail)
+    part = gpu_parts.repeats(CPU, "demo", names[:1])
+    assert not part.passed
+    assert all("cumsum_cuda_kernel" in cell for cell in cells(part)["mini-clip"])
+
+
+def test_networks_that_are_repeated_are_of_the_paper_and_of_each_kind():
+    paper = gpu_parts.networks_of(load_study(ROOT / "config", "paper", options=False))
+    assert set(gpu_parts.REPEATED) <= set(paper)
+    # The optimizers of both cases of the paper.
+    assert {paper[name].recipe.optimizer for name in gpu_parts.REPEATED} == {"adamw", "sgd"}
 
 
 def test_every_network_is_measured_against_the_plan(monkeypatch):
@@ -152,7 +189,7 @@ def test_without_a_gpu_there_is_one_line(monkeypatch):
 
 
 def test_the_program_prints_the_page(tmp_path):
-    skipped = ["tests", "merges", "training", "rates", "loading", "experiment"]
+    skipped = ["tests", "merges", "training", "repeats", "rates", "loading", "experiment"]
     command = [sys.executable, "benchmarks/check_gpu.py", "--device", "cpu", "--skip", *skipped]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("# check-gpu\n\n## Machine\n\n- ")

@@ -1,11 +1,12 @@
 import copy
+import os
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from negmerge.devices import tuned
+from negmerge.devices import pool_in_order, tuned
 from negmerge.jobs import compute
 from negmerge.settings.compute import Compute
 from negmerge.settings.study import load_study
@@ -110,6 +111,34 @@ def test_a_job_is_deterministic_unless_the_study_says_else(wanted):
     tuned(network(), Compute(deterministic=wanted))
     assert torch.get_deterministic_debug_mode() == (2 if wanted else 0)
     assert torch.backends.cudnn.benchmark is not wanted
+
+
+@pytest.mark.parametrize("value", [":4096:8", ":16:8"])
+def test_what_is_not_deterministic_gives_cublas_its_own_choice_back(monkeypatch, value):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", value)
+    tuned(network(), Compute())
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == value
+    tuned(network(), Compute(deterministic=False))
+    # What the user has set stays.
+    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == (None if value == ":4096:8" else value)
+
+
+@pytest.mark.parametrize("side", [2, 4, 6, 7])
+@pytest.mark.parametrize("size", [1, 2, (2, 2), (None, 2)])
+def test_pooling_that_repeats_on_a_gpu_is_that_of_torch(size, side):
+    images = torch.rand(3, 5, side, side, generator=torch.Generator().manual_seed(0))
+    expected, found = images.clone().requires_grad_(), images.clone().requires_grad_()
+    pooling = nn.Sequential(nn.AdaptiveAvgPool2d(size))
+    torchs = pooling(expected)
+    pool_in_order(pooling)
+    pooled = copy.deepcopy(pooling)(found)
+    torch.testing.assert_close(pooled, torchs)
+    for one in (pooled, torchs):
+        one.square().sum().backward()
+    torch.testing.assert_close(found.grad, expected.grad)
+    # Torch's own is left where windows differ in size, or a side has no number.
+    own = size == (None, 2) or (size in (2, (2, 2)) and side == 7)
+    assert ("AdaptiveAvgPool" in type(pooled.grad_fn).__name__) == own
 
 
 FAST = {

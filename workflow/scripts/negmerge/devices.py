@@ -1,5 +1,6 @@
 """The device of a name, and networks and torch set up for a study's way to compute."""
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from types import MethodType
@@ -7,11 +8,14 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from negmerge.errors import UserError
 from negmerge.settings.compute import Compute
 
 Network = TypeVar("Network", bound=nn.Module)
+# How cuBLAS is told to compute in memory of fixed pieces, 8 of 4 MiB, so that its products repeat.
+WORKSPACE, PIECES = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
 
 def find_device(device: str | torch.device) -> torch.device:
@@ -34,9 +38,20 @@ def find_device(device: str | torch.device) -> torch.device:
 
 
 def deterministic(device: torch.device) -> None:
-    """Set torch up to give the same bits each time on one kind of machine, `tuned` to say else."""
+    """Set torch up to give the same bits each time on one kind of machine, `tuned` to say else.
+
+    An operation that cannot is an error, which names it. To warn would not do: then torch also
+    lets kernels of attention add up in any order, for whose backward it has an ordered way, and
+    takes cuDNN's, which has none (select_sdp_backend and attention_backward.cu of torch 2.13).
+
+    Args:
+        device: where the process computes; a GPU is not in use yet, since cuBLAS reads the
+            environment when it begins.
+    """
+    if device.type == "cuda":
+        os.environ.setdefault(WORKSPACE, PIECES)
     # As `use_deterministic_algorithms`, which imports torch's compiler to tell it; see `tuned`.
-    torch.set_deterministic_debug_mode("warn" if device.type == "cuda" else "error")
+    torch.set_deterministic_debug_mode("error")
     # Else torch fills each new tensor before it is computed, which takes a tenth of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False
     allow_tf32(False)
@@ -53,6 +68,10 @@ def tuned(network: Network, settings: Compute) -> Network:
     torch.backends.cudnn.benchmark = not settings.deterministic
     if not settings.deterministic:
         torch.set_deterministic_debug_mode("default")
+        if os.environ.get(WORKSPACE) == PIECES:
+            del os.environ[WORKSPACE]
+    elif next(network.parameters()).is_cuda:
+        pool_in_order(network)
     if settings.channels_last:
         channels_last(network)
     if settings.precision == "bf16":
@@ -66,6 +85,26 @@ def tuned(network: Network, settings: Compute) -> Network:
         )
         network.compile()
     return network
+
+
+def pool_in_order(network: nn.Module) -> None:
+    """Let a network pool to a fixed size in an order that repeats, where all windows are alike.
+
+    Torch's `AdaptiveAvgPool2d` has no gradient on a GPU that repeats. VGG and AlexNet pool by it,
+    with windows of one pixel at the size of images that they are made for.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.AdaptiveAvgPool2d):
+            module.forward = MethodType(_pooled, module)
+
+
+def _pooled(module: nn.AdaptiveAvgPool2d, images: Tensor) -> Tensor:
+    size, sides = module.output_size, images.shape[-2:]
+    wanted = size if isinstance(size, tuple) else (size, size)
+    if None in wanted or any(side % count for side, count in zip(sides, wanted, strict=True)):
+        return functional.adaptive_avg_pool2d(images, size)
+    windows = [side // count for side, count in zip(sides, wanted, strict=True)]
+    return functional.avg_pool2d(images, windows)
 
 
 def channels_last(network: nn.Module) -> None:

@@ -35,8 +35,9 @@ def prepare(snakemake: Any) -> Machine:
         UserError: the job asks for a GPU and there is none.
     """
     params = snakemake.params
-    taken = take_device(device_name(snakemake))
+    name = device_name(snakemake)
+    deterministic(torch.device(name))
+    taken = take_device(name)
     torch.set_num_threads(params.torch_threads)
-    deterministic(taken)
     torch.manual_seed(params.get("seed", 0))
     return Machine(taken, max(0, snakemake.threads - params.torch_threads))

@@ -56,8 +56,8 @@ class Compute(Settings):
     )
     deterministic: bool = Field(
         True,
-        description="On a GPU, take only operations that give the same bits each time, where there "
-        "are such; false: take the fastest.",
+        description="On a GPU, take only operations that give the same bits each time; a job that "
+        "needs another ends with its name. false: take the fastest.",
     )
 
     @model_validator(mode="before")

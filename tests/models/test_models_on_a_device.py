@@ -1,0 +1,209 @@
+"""What trains, scores and explains models, where they are on another device than their inputs.
+
+`second_device` stands in for the GPU: it refuses numbers of two places, and what does not repeat.
+Networks in the tangent space are not here: it has no derivatives forwards.
+"""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from negmerge.devices import pool_in_order
+from negmerge.evaluation.accuracy import Classification, accuracy
+from negmerge.evaluation.answering import Answering
+from negmerge.evaluation.gradcam import choose, gradcam
+from negmerge.evaluation.relearning import relearn_epochs
+from negmerge.evaluation.rounding import LARGEST, rounded, survival
+from negmerge.jobs.snapshots import put_back, snapshot
+from negmerge.models.answers import score_answers
+from negmerge.models.classifiers import build_classifier
+from negmerge.models.clip import build_clip
+from negmerge.models.generation import generate_greedily
+from negmerge.models.heads import zero_shot_head
+from negmerge.models.image_encoder import ImageEncoder, image_tower
+from negmerge.models.statistics import re_estimate
+from negmerge.settings.recipe import Recipe
+from negmerge.training import TrainingState, fit
+from second_device import DEVICE, SecondDevice, There
+from small_language_models import language_model
+
+CPU = torch.device("cpu")
+CLASSES = 4
+GENERATOR = torch.Generator().manual_seed(0)
+IMAGES = torch.rand(6, 3, 32, 32, generator=GENERATOR)
+LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
+BATCHES = [(IMAGES[:4], LABELS[:4]), (IMAGES[4:], LABELS[4:])]
+NETWORKS = {
+    "resnet18": {"kind": "resnet18", "width": 8},
+    "vgg16-bn": {"kind": "vgg16-bn"},
+    "swin-t": {"kind": "swin-t"},
+}
+
+
+def both(compute):
+    """Compute on the CPU and on the second device, with the same draws."""
+    torch.manual_seed(0)
+    expected = compute(CPU)
+    torch.manual_seed(0)
+    with SecondDevice(exact=False) as device:
+        found = compute(DEVICE)
+    assert device.operations
+    return expected, found
+
+
+def network(catalogue, name):
+    torch.manual_seed(0)
+    if name == "clip":
+        return ImageEncoder(image_tower(catalogue.models["mini-clip"].model_dump()))
+    row = {"architecture": NETWORKS[name], "size": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
+    return build_classifier(row, CLASSES)
+
+
+def head_of(model, device):
+    return torch.eye(CLASSES, 64).to(device) if isinstance(model, ImageEncoder) else None
+
+
+def trained(model, device):
+    """Train a model in place, and return it."""
+    pool_in_order(model)
+    objective = Classification(head_of(model, device), device)
+    recipe = Recipe(epochs=2, learning_rate=1e-3, warmup_steps=0, optimizer="sgd")
+    fit(model, BATCHES * 2, 4, objective.loss(model, 0.1), recipe, device, lambda line: None)
+    return model
+
+
+@pytest.mark.parametrize("name", ["clip", *NETWORKS])
+def test_networks_train_on_their_device(catalogue, name):
+    start = network(catalogue, name)
+
+    def compute(device):
+        model = trained(copy.deepcopy(start).to(device), device)
+        return {key: tensor.cpu() for key, tensor in model.state_dict().items()}
+
+    expected, found = both(compute)
+    for key, before in start.state_dict().items():
+        assert not isinstance(found[key], There)
+        moved, apart = expected[key] - before, found[key] - expected[key]
+        assert apart.double().norm() <= 1e-2 * moved.double().norm() + 1e-6, key
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_saved_run_is_brought_back_to_its_device(optimizer):
+    def state_of(model, device):
+        make = torch.optim.AdamW if optimizer == "adamw" else torch.optim.SGD
+        options = {} if optimizer == "adamw" else {"momentum": 0.9}
+        run = TrainingState(model, make(model.parameters(), **options), [torch.Generator()])
+        for _ in range(2):
+            model(IMAGES.flatten(1).to(device)).sum().backward()
+            run.optimizer.step()
+        return run
+
+    with SecondDevice(exact=False):
+        saved = snapshot(state_of(nn.Linear(3072, 2).to(DEVICE), DEVICE))
+        assert not any(isinstance(tensor, There) for tensor in saved.values())
+        again = state_of(nn.Linear(3072, 2).to(DEVICE), DEVICE)
+        put_back(again, saved, "a state")
+        for key, entries in again.optimizer.state.items():
+            assert isinstance(key, There)
+            # AdamW counts its steps on the CPU, unless it is fused.
+            assert all(isinstance(v, There) for name, v in entries.items() if name != "step")
+        brought = snapshot(again)
+        assert saved.keys() == brought.keys()
+        assert all(torch.equal(tensor, brought[key]) for key, tensor in saved.items())
+
+
+def test_images_are_scored_on_their_device(catalogue):
+    start = network(catalogue, "resnet18")
+
+    def compute(device):
+        model = copy.deepcopy(start).to(device)
+        objective = Classification(None, device)
+        with torch.no_grad():
+            logits, labels = objective.outputs(model.eval(), BATCHES[0])
+        scores = objective.scores((logits, labels)), objective.confidence((logits, labels))
+        right = accuracy(model, None, BATCHES, device)
+        again = relearn_epochs(model, [BATCHES] * 2, BATCHES, 7, 0.1, device)
+        re_estimate(model, BATCHES, device)
+        statistics = [tensor.cpu() for tensor in model.buffers()]
+        return [
+            logits,
+            *scores,
+            *statistics,
+            torch.tensor(right.correct),
+            torch.tensor(again is None),
+        ]
+
+    expected, found = both(compute)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["clip", "resnet18"])
+def test_grad_cam_looks_on_its_device(catalogue, name):
+    pytest.importorskip("captum")
+    start = network(catalogue, name)
+
+    def compute(device):
+        model = copy.deepcopy(start).to(device)
+        head = head_of(model, device)
+        chosen = choose(model, head, BATCHES, device)
+        found = gradcam(model, head, IMAGES.to(device), LABELS.to(device))
+        return [torch.tensor(chosen), found.maps, found.probability]
+
+    torch.testing.assert_close(*both(compute))
+
+
+def test_a_head_is_made_on_its_device(catalogue):
+    torch.manual_seed(0)
+    clip = build_clip(catalogue.models["mini-clip"].model_dump()).eval()
+
+    def compute(device):
+        head = zero_shot_head(copy.deepcopy(clip).to(device), ["cat", "dog"], ["a {}.", "the {}"])
+        return head.cpu()
+
+    torch.testing.assert_close(*both(compute))
+
+
+@pytest.mark.parametrize("form", ["int8", "int4", "nf4"])
+def test_weights_are_rounded_on_their_device(form):
+    weights = torch.randn(6, 20, generator=torch.Generator().manual_seed(0))
+
+    def compute(device):
+        there = weights.to(device)
+        found = rounded(there, form, 8).cpu()
+        how = form, 8
+        counts = survival(there, there * 1.01, *how) if form in LARGEST else None
+        return found, counts
+
+    (expected, counts), (found, counted) = both(compute)
+    assert torch.equal(found, expected)
+    assert counts == counted
+
+
+def test_answers_are_scored_and_given_on_their_device():
+    pytest.importorskip("transformers")
+    questions = [([3, 4, 5], [[6, 7, 2], [8, 9, 10, 2]]), ([3, 4, 5, 7], [[6, 2], [8, 2]])]
+    ids = torch.tensor([[3, 4, 5, 6, 2], [3, 4, 8, 2, 0]])
+    labels = torch.tensor([[-100, -100, -100, 6, 2], [-100, -100, 8, 2, -100]])
+
+    def compute(device):
+        model = language_model().to(device)
+        answers = score_answers(model, questions, device, moments=True)
+        losses = torch.tensor([answer.loss for each in answers for answer in each])
+        said = generate_greedily(model, [[3, 4, 5], [6, 7]], [2], device, most=6)
+        with torch.no_grad():
+            found = Answering(device).outputs(model, (ids, labels))
+        return losses, said, found[0]
+
+    (losses, said, found), (there, said_there, found_there) = both(compute)
+    torch.testing.assert_close(there, losses)
+    torch.testing.assert_close(found_there, found, rtol=1e-5, atol=1e-5)
+    assert said_there == said
+
+
+def test_pooling_of_torch_is_refused_as_a_gpu_refuses_it(catalogue):
+    model = network(catalogue, "vgg16-bn")
+    with SecondDevice(exact=False), pytest.raises(AssertionError, match="does not repeat"):
+        functional.cross_entropy(model.to(DEVICE)(IMAGES.to(DEVICE)), LABELS.to(DEVICE)).backward()

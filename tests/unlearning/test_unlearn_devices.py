@@ -1,0 +1,88 @@
+"""Unlearn methods where the model is on another device than the batches, as with a GPU.
+
+`second_device` stands in for the GPU: it refuses numbers of two places, and what does not repeat.
+"""
+
+import dataclasses
+
+import answer_examples as answers
+import pytest
+import torch
+import unlearning_examples as examples
+from test_unlearn_methods import FOR_IMAGES, SHORT
+
+from negmerge.evaluation.accuracy import Classification
+from negmerge.evaluation.answering import Answering
+from negmerge.unlearning import METHODS, recipe_for
+from second_device import DEVICE, SecondDevice, There
+
+
+def unlearned_there(name, model, data, recipe, **options):
+    """Run a method on the second device; return the numbers of the model, on the CPU."""
+    method = METHODS[name]
+    checked = method.check(name, options)
+    with SecondDevice(exact=False) as device:
+        there = model.to(DEVICE)
+        assert all(isinstance(tensor, There) for tensor in there.state_dict().values())
+        method.run(there, data, checked, recipe_for(recipe, checked), DEVICE)
+        found = {name: tensor.cpu() for name, tensor in there.state_dict().items()}
+    assert device.operations > 100
+    return found
+
+
+@pytest.mark.parametrize("name", FOR_IMAGES)
+def test_a_classifier_forgets_on_its_device(name):
+    objective = Classification(None, DEVICE)
+    data = dataclasses.replace(examples.example_data(), objective=objective)
+    options, recipe = SHORT.get(name, {}), examples.example_recipe()
+    found = unlearned_there(name, examples.conv_net(), data, recipe, **options)
+    expected = examples.unlearn(name, examples.conv_net(), examples.example_data(), **options)
+    for key, tensor in expected.state_dict().items():
+        assert torch.equal(found[key], tensor), key
+
+
+@pytest.mark.parametrize("name", answers.NAMES)
+def test_a_language_model_forgets_on_its_device(name):
+    pytest.importorskip("transformers")
+    data = dataclasses.replace(answers.example_data(), objective=Answering(DEVICE))
+    options = answers.OWN.get(name, {}) | {"epochs": 1, "learning_rate": 0.01}
+    # Not AdamW, whose first steps make much of how a GPU rounds: it passes a batch whole.
+    recipe = examples.example_recipe()
+    found = unlearned_there(name, answers.knowing(), data, recipe, **options)
+    expected = answers.knowing()
+    examples.unlearn(name, expected, answers.example_data(), recipe, **options)
+    start = answers.knowing().state_dict()
+    for key, tensor in expected.state_dict().items():
+        assert (found[key] - tensor).norm() <= 1e-3 * (tensor - start[key]).norm() + 1e-5, key
+
+
+def mask_of_the_cpu(model):
+    return model(torch.zeros(1, 3, 4, 4))
+
+
+def labels_of_the_cpu(model):
+    return torch.arange(4) == model(torch.zeros(4, 3, 4, 4, device=DEVICE)).argmax(dim=1)
+
+
+def upsampled(model):
+    images = torch.zeros(1, 3, 4, 4, device=DEVICE, requires_grad=True)
+    larger = torch.nn.functional.interpolate(images, scale_factor=2, mode="bilinear")
+    return torch.autograd.grad(model(larger).sum(), images)
+
+
+def added_up(model):
+    return model(torch.zeros(4, 3, 4, 4, device=DEVICE)).cumsum(0)
+
+
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        (mask_of_the_cpu, "two devices"),
+        (labels_of_the_cpu, "two devices"),
+        (upsampled, "does not repeat"),
+        (added_up, "does not repeat"),
+    ],
+)
+def test_the_second_device_refuses_what_goes_wrong_on_a_gpu(compute, message):
+    with SecondDevice(exact=False), pytest.raises(AssertionError, match=message):
+        compute(examples.conv_net().to(DEVICE).eval())

@@ -4,9 +4,17 @@
 # `python tests/containers/test_dockerfile.py` does so again. The rest is the project's own.
 #
 # Tests compare this file with the repository. It was never built: no docker was at hand.
+#
+# For jobs on a GPU, run it with --gpus all, and --ipc=host or --shm-size=8g: loader processes hand
+# images over in /dev/shm, which otherwise has 64 MB.
+
+FROM condaforge/miniforge3:latest
+
+# Where an image is built there is no GPU, and conda would take torch without CUDA: so this is the
+# newest CUDA of the driver where the image runs, or nothing for the CPU alone.
+ARG CONDA_OVERRIDE_CUDA=13.0
 
 # containerize:begin
-FROM condaforge/miniforge3:latest
 LABEL io.github.snakemake.containerized="true"
 LABEL io.github.snakemake.conda_env_hash="dfdd5367200f73ea4521674638a8c4e528a00235e58e04d4a3ace5d475231624"
 # Conda environment:

@@ -1,4 +1,4 @@
-# `make` runs the default study; `make help` lists the rest. Needs Python >= 3.11, git and make.
+# `make` runs the default study; `make help` lists the rest. Needs Python, git and make.
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= demo
@@ -10,6 +10,16 @@ SITE := build/site
 READY := .venv/.ready
 REPORT = results/$(STUDY)/report.html
 TAKES = $(if $(filter demo,$(STUDY)),$(shell sed -n '/takes:begin/{n;p;}' README.md),`$(BIN)/negmerge plan $(STUDY)` estimates how long)
+# The Pythons that pyproject.toml allows, and what ends with one line if PYTHON is none of them.
+PYTHONS := $(shell sed -n 's/^requires-python = "\(.*\)"$$/\1/p' pyproject.toml)
+define CHECK_PYTHON
+import re, sys
+found = sys.version_info[:3]
+low, high = [tuple(map(int, bound.split("."))) for bound in re.findall("[0-9.]+", "$(PYTHONS)")]
+if not low <= found < high:
+    sys.exit("Python $(PYTHONS) is needed, $(PYTHON) is %d.%d.%d: make PYTHON=python3.12" % found)
+endef
+export CHECK_PYTHON
 # For tests that run the demo, which may take as long as it takes.
 NO_LIMIT := -o faulthandler_timeout=0
 # The command that goes on where a run was stopped: this one, with the variables it was given.
@@ -105,7 +115,7 @@ help:  ## list the targets
 	@echo "  DOCKER  what builds the image, as podman does    ($(DOCKER))"
 
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed, $(PYTHON) is older: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c "$$CHECK_PYTHON"
 	@echo "installing into .venv: a few minutes, most of it PyTorch; once"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[workflow,language,dev,docs]'

@@ -1,5 +1,6 @@
 # Look-ups of what a job asks of the machine, and of what decides that it runs again: seeds and code.
 from negmerge.dependencies import code_digest
+from negmerge.jobs.versions import count_gpus
 from negmerge.planning import work
 from negmerge.planning.case import Case
 from negmerge.planning.estimates import LOADERS, Estimates
@@ -10,6 +11,12 @@ from negmerge.settings.costs import load_costs
 @checked
 def gpus(wildcards):
     return int((config.get("device") or study(wildcards).device) == "cuda")
+
+
+# No more jobs at a time ask for a GPU than there are, unless the command or a profile gives a number. In
+# profiles/default a number would hold for a cluster too, which has `nodes`, and counts its GPUs itself.
+if is_main and workflow.resource_settings.nodes is None and count_gpus():
+    workflow.global_resources.setdefault("gpu", count_gpus())
 
 
 def environment(usual, **own):

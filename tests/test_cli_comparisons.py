@@ -141,7 +141,8 @@ def test_a_gpu_that_is_not_there_ends_in_one_line(vectors, capsys):
     assert run(capsys, *words, "cpu")[0] == 0
     status, out, err = run(capsys, *words, "cuda", "--force")
     assert (status, out) == (1, "")
-    assert err == "error: the device is cuda, but torch finds no GPU; use cpu\n"
+    assert err.startswith("error: the device is cuda, but torch ")
+    assert err.count("\n") == 1
 
 
 def test_threads_change_no_byte(vectors, capsys):

@@ -125,4 +125,4 @@ def test_a_job_that_asked_for_a_gpu_never_computes_on_the_cpu(on_cluster):
     assert (train["rule"], train["State"]) == ("train", "FAILED")
     assert "gres/gpu=1" in train["AllocTRES"]
     log = on_cluster.folder / "results/tiny/logs/train/resnet/trial1/original.log"
-    assert log.read_text() == "error: the device is cuda, but torch finds no GPU; use cpu\n"
+    assert log.read_text().startswith("error: the device is cuda, but torch ")

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "Dockerfile"
 DOCKERFILE = PLACE.read_text()
 MARKS = re.compile(r"(?<=# containerize:begin\n).*(?=# containerize:end\n)", re.S)
+# It stands above the marks: between it and the environments, conda is told of CUDA.
+FROM = re.search(r"^FROM .+\n", DOCKERFILE, re.M)[0]
 
 
 # Snakemake takes an environment that depends on the scenario only from a rule that has a job. These
@@ -46,7 +48,8 @@ def containerized(folder: Path) -> str:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.stdout.startswith(FROM)
+    return done.stdout.removeprefix(FROM)
 
 
 def test_its_environments_are_those_that_snakemake_looks_for(tmp_path):
@@ -61,6 +64,15 @@ def test_its_python_is_that_of_the_environments():
     assert version in SpecifierSet(project["requires-python"])
     for path in (ROOT / "envs").glob("*.yaml"):
         assert f"python={version}" in yaml.safe_load(path.read_text())["dependencies"]
+
+
+def test_conda_is_told_of_the_cuda_that_the_locked_torch_is_built_for():
+    told = re.search(r"^ARG CONDA_OVERRIDE_CUDA=(\S+)$", DOCKERFILE, re.M)
+    assert DOCKERFILE.index(FROM) < told.start() < DOCKERFILE.index("RUN conda env create")
+    page = " ".join((ROOT / "docs" / "cluster.md").read_text().split())
+    (torch,) = re.findall(r"^torch==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
+    assert f"torch {torch} on PyPI is built for CUDA {told[1]}" in page
+    assert f"CONDA_OVERRIDE_CUDA={told[1]}" in page
 
 
 def targets():

@@ -58,11 +58,18 @@ def test_on_the_cpu_cublas_is_not_told_anything(monkeypatch):
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
 
 
-def test_a_missing_gpu_is_an_error(monkeypatch):
+@pytest.mark.parametrize(
+    ("built_for", "reason"),
+    [("13.0", "torch finds no GPU"), (None, f"torch {torch.__version__} is for the CPU only")],
+)
+def test_a_job_that_was_promised_a_gpu_says_why_it_has_none(monkeypatch, built_for, reason):
+    """The version of CUDA stands in for a build of torch."""
+    monkeypatch.setattr(torch.version, "cuda", built_for)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError) as caught:
         prepare(gpu=1)
-    assert str(caught.value) == "the device is cuda, but torch finds no GPU; use cpu"
+    assert str(caught.value).startswith(f"the device is cuda, but {reason}")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,16 @@
 import multiprocessing
 import signal
 import sys
+import tempfile
+import time
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from negmerge.jobs import gpus
+from negmerge.jobs.snakemake_records import waited
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fcntl")
 
@@ -19,7 +24,7 @@ def two_gpus(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda number: None)
     monkeypatch.setattr(gpus, "SECONDS", 0.01)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
 
@@ -74,6 +79,37 @@ def test_each_job_has_a_gpu_of_its_own_and_waits_while_there_is_none(two_gpus, s
     assert third.device(seconds=0.3) is None
     jobs[1].kill()
     assert third.device() == devices[1]
+
+
+@pytest.mark.parametrize(
+    "made", [lambda path: None, lambda path: path.touch(), lambda path: path.mkdir()]
+)
+def test_jobs_agree_whatever_runtime_folder_their_sessions_have(
+    two_gpus, start, monkeypatch, tmp_path, made
+):
+    # Slurm hands on that of the login node, which is not there; a file is none to write to.
+    first = start().device()
+    made(tmp_path / "runtime")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    assert {first, start().device()} == {0, 1}
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    assert start().device(seconds=0.3) is None
+
+
+def test_a_job_tells_how_long_it_waited(two_gpus, start, tmp_path, capfd, monkeypatch):
+    clock = count(100.0, 12.5)  # Each job has it anew.
+    monkeypatch.setattr(gpus, "time", SimpleNamespace(monotonic=clock.__next__, sleep=time.sleep))
+    jobs = [start(), start()]
+    assert {job.device() for job in jobs} == {0, 1}
+    assert capfd.readouterr().out == ""
+    third = start()
+    assert third.device(seconds=0.3) is None
+    jobs[0].kill()
+    assert third.device() is not None
+    benchmark, log = (tmp_path / f"study/{place}" for place in ("benchmarks/x.tsv", "logs/x.log"))
+    log.parent.mkdir(parents=True)
+    log.write_text(capfd.readouterr().out)
+    assert waited(benchmark) == 12.5
 
 
 def test_jobs_that_see_other_gpus_know_them_by_one_name(two_gpus, start, monkeypatch):

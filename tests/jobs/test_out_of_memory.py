@@ -1,4 +1,6 @@
 import os
+import resource
+import signal
 import subprocess
 import sys
 from operator import attrgetter
@@ -7,7 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from negmerge.jobs.out_of_memory import advice, is_out_of_memory
+from negmerge.data.loading import evaluation_batches
+from negmerge.jobs.out_of_memory import (
+    advice,
+    is_out_of_memory,
+    is_out_of_shared_memory,
+    shared_advice,
+)
 from negmerge.settings.study import load_study
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -69,6 +77,40 @@ def has(experiment, place):
 def test_other_errors_are_none_of_memory():
     assert is_out_of_memory(torch.OutOfMemoryError("x"))
     assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
+    assert not is_out_of_shared_memory(RuntimeError("out of resource: shared memory"))
+
+
+class Items:
+    """Images whose loader does something before it loads one."""
+
+    def __init__(self, first):
+        self.first = first
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, number):
+        self.first()
+        return torch.ones(3, 100, 100), 0
+
+
+def is_killed():
+    """As when the memory of a container is promised, but not there."""
+    os.kill(os.getpid(), signal.SIGBUS)
+
+
+def has_little():
+    """A limit of the size of files stands in for that of /dev/shm, which only root may change."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm is of Linux")
+@pytest.mark.parametrize("first", [is_killed, has_little])
+def test_a_loader_without_shared_memory_ends_the_job_instead_of_letting_it_wait(first):
+    with pytest.raises(RuntimeError) as caught:
+        list(evaluation_batches(Items(first), lambda image: image, 1, loaders=1))
+    assert is_out_of_shared_memory(caught.value)
+    assert "--ipc=host" in shared_advice("sweep")
 
 
 def test_a_job_out_of_memory_ends_with_the_advice_as_its_one_line(tmp_path):

@@ -161,6 +161,10 @@ def test_every_rule_with_a_job_says_what_it_needs():
         assert "mem_mb=" in rule["resources"], name
         assert "runtime=" in rule["resources"], name
         assert (ROOT / "rules" / text_of(rule["conda"])).resolve().is_file(), name
+        if "gpu=" in rule["resources"]:
+            # A benchmark's log, which says how long its job waited for a GPU, is found by its name.
+            place = text_of(rule["log"]).replace("/logs/", "/benchmarks/")
+            assert text_of(rule["benchmark"]) == place.replace(".log", ".tsv"), name
 
 
 def test_the_constraints_pin_every_dependency_within_its_range():

@@ -2,17 +2,22 @@
 
 import os
 import re
+import shutil
 import subprocess
+import sys
+import tomllib
 
 import pytest
 from workflow_text import ROOT
 
+# Without the flags and variables of a make that runs the tests.
+KEPT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+
 
 def make(*words: str, **variables: str) -> str:
-    """What make prints, without the flags and variables of a make that runs the tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    """What make prints."""
     run = subprocess.run(
-        ["make", *words], cwd=ROOT, env=kept | variables, capture_output=True, text=True, check=True
+        ["make", *words], cwd=ROOT, env=KEPT | variables, capture_output=True, text=True, check=True
     )
     return run.stdout
 
@@ -35,3 +40,41 @@ def test_help_lists_every_target_on_a_line_of_80_columns():
 def test_the_command_to_go_on_is_the_one_given(words, variables, again):
     planned = make("--dry-run", "--old-file", ".venv/.ready", *words, **variables)
     assert f' --logger-negmerge-again "{again}" ' in planned
+
+
+ALLOWED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+# A Python of another version, as far as the code that is given to it can see.
+OTHER = """#!/bin/sh
+exec {python} -c 'import sys
+sys.version_info = {version}
+code = sys.argv[2]
+del sys.argv[1:3]
+exec(code)' "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "is_allowed"),
+    [((3, 10, 14), False), ((3, 11, 2), True), ((3, 13, 9), True), ((3, 14, 0), False)],
+)
+def test_another_python_ends_in_one_line(tmp_path, version, is_allowed):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / "python-of-mine"
+    python.write_text(OTHER.format(python=sys.executable, version=version))
+    python.chmod(0o755)
+    command = ["make", "--silent", f"PYTHON={python}", ".venv/.ready"]
+    run = subprocess.run(command, cwd=tmp_path, env=KEPT, capture_output=True, text=True)
+    assert run.returncode == 2
+    found = ".".join(map(str, version))
+    line = f"Python {ALLOWED} is needed, {python} is {found}: make PYTHON=python3.12"
+    first, *_, last = run.stderr.splitlines()
+    # A Python that is allowed goes on to the installation, for which this one is no Python.
+    assert (first == line) == (not is_allowed)
+    assert last.startswith("make: ***")
+
+
+def test_the_pages_name_the_pythons_that_are_allowed():
+    low, high = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", ALLOWED).groups()
+    for page in ("README.md", "docs/cluster.md"):
+        assert f"Python 3.{low} to 3.{int(high) - 1}, git and make" in (ROOT / page).read_text()

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 from reporting_examples import benchmark, lay_out, table
 
 from negmerge.errors import UserError
+from negmerge.jobs.snakemake_records import WAITED
+from negmerge.reporting.runtime import rule_times
 from negmerge.reporting.tables.cost import KIND
 from negmerge.reporting.writing import markdown
 
@@ -40,6 +44,17 @@ def test_of_a_repeated_job_the_last_run_counts(paths):
     with open(paths[0], "a") as stream:
         stream.write("9.0\t0:00:09\t301.0\t900\t2.0\n")
     assert KIND.read(paths)[0]["seconds"] == 9.0
+
+
+def test_waiting_for_a_gpu_costs_nothing(paths):
+    log = Path(str(paths[2]).replace("/benchmarks/", "/logs/")).with_suffix(".log")
+    log.parent.mkdir(parents=True)
+    log.write_text(
+        "waiting for a GPU: other jobs have all 1\n" + WAITED.format(12.5) + "\nmerged\n"
+    )
+    assert [found["seconds"] for found in KIND.read(paths)] == [2.5, 3.5, 7.5, 30.0]
+    greedy, _ = rule_times(paths)
+    assert (greedy.rule, greedy.total_s) == ("greedy", 37.5)
 
 
 def test_a_method_used_under_a_longer_name_keeps_it(tmp_path):

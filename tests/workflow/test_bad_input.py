@@ -100,4 +100,4 @@ def test_a_gpu_that_is_not_there_is_no_reason_to_use_the_cpu(editable):
     target = "results/tiny/clip/base.safetensors"
     run = editable.snakemake("--cores", "1", "--forcerun", "base", "--", target)
     assert run.returncode == 1
-    assert "device is cuda, but torch finds no GPU" in run.stderr
+    assert "error: the device is cuda, but torch " in run.stderr

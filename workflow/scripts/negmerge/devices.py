@@ -22,7 +22,8 @@ def find_device(device: str | torch.device) -> torch.device:
     """Return the device of a name.
 
     Raises:
-        UserError: it is neither `cpu` nor a GPU (`cuda`, `cuda:1`, ...) that is there.
+        UserError: it is neither `cpu` nor a GPU (`cuda`, `cuda:1`, ...) that is there, or torch is
+            built without CUDA.
     """
     try:
         found = torch.device(device)
@@ -31,6 +32,11 @@ def find_device(device: str | torch.device) -> torch.device:
     if found is None or found.type not in ("cpu", "cuda"):
         raise UserError(f"unknown device {str(device)!r}; valid: cpu, cuda") from None
     if found.type == "cuda" and not torch.cuda.is_available():
+        if torch.version.cuda is None:
+            raise UserError(
+                f"the device is {found}, but torch {torch.__version__} is for the CPU only; "
+                'install one for CUDA, see "The build of torch" in docs/cluster.md, or use cpu'
+            )
         raise UserError(f"the device is {found}, but torch finds no GPU; use cpu")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise UserError(f"the device is {found}, but there are {torch.cuda.device_count()} GPUs")

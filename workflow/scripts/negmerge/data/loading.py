@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate, get_worker_info
 
 from negmerge.data.augmentation import Changes, Transform
 from negmerge.settings.recipe import Recipe
@@ -186,6 +186,13 @@ def _loader(items: Dataset, loaders: int, **options: Any) -> DataLoader:
 
 
 def _as_it_is(batch: Batch) -> Batch:
+    """Return a batch; a loader process puts it into shared memory, as torch would do later.
+
+    There, a batch that does not fit would be lost, and the job wait for it for ever.
+    """
+    if get_worker_info():
+        for part in batch:
+            part.share_memory_()
     return batch
 
 

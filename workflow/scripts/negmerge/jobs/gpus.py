@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from negmerge.devices import find_device
+from negmerge.jobs.snakemake_records import WAITED
 
 # How long a job sleeps before it looks again for a free GPU.
 SECONDS = 1.0
@@ -48,13 +49,15 @@ def _lock_one() -> int:
 
     # The files stay open on purpose: the lock ends with the process.
     files = [os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in _lock_files()]
-    told = False
+    began, told = time.monotonic(), False
     while True:
         for number, file in enumerate(files):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
+            if told:
+                print(WAITED.format(time.monotonic() - began), flush=True)
             return number
         if not told:
             print(f"waiting for a GPU: other jobs have all {len(files)}", flush=True)
@@ -65,13 +68,14 @@ def _lock_one() -> int:
 def _lock_files() -> list[Path]:
     """List the files that stand for the GPUs which torch sees, in torch's order.
 
-    Inside a Slurm job the numbers may count that job's GPUs alone, so each has its own files.
+    Inside a Slurm job the numbers may count that job's GPUs alone, so each has its own files. They
+    lie in the temporary folder: that of `XDG_RUNTIME_DIR` goes when the user logs out, and may be
+    missing on a compute node and in a container.
     """
     count = torch.cuda.device_count()
     listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = listed.split(",")[:count] if listed else [str(number) for number in range(count)]
-    place = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    folder = place / "-".join(
+    folder = Path(tempfile.gettempdir()) / "-".join(
         ["negmerge", str(os.getuid()), "gpus", *filter(None, [os.environ.get("SLURM_JOB_ID")])]
     )
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -8,7 +8,12 @@ from typing import Any, NoReturn
 
 from negmerge.errors import UserError
 from negmerge.files import UNWRITABLE, unwritable
-from negmerge.jobs.out_of_memory import advice, is_out_of_memory
+from negmerge.jobs.out_of_memory import (
+    advice,
+    is_out_of_memory,
+    is_out_of_shared_memory,
+    shared_advice,
+)
 from negmerge.jobs.provenance import Provenance
 
 
@@ -28,7 +33,7 @@ def job(snakemake: Any) -> Iterator[Provenance]:
 
     Raises:
         SystemExit: with status 1, after a `UserError`, a file that the system does not let it read
-            or write, or when a GPU has no more memory.
+            or write, or when a GPU or the loaders have no more memory.
     """
     terminal = os.dup(sys.stderr.fileno())
     log = snakemake.log[0]
@@ -46,6 +51,8 @@ def job(snakemake: Any) -> Iterator[Provenance]:
         # Without a name it was the log: it is written to without being named.
         _fail(str(unwritable(error.filename or log, error.errno)), terminal)
     except Exception as error:
+        if is_out_of_shared_memory(error):
+            _fail(shared_advice(snakemake.rule), terminal)
         if not is_out_of_memory(error):
             raise
         experiment = snakemake.wildcards.get("experiment", "")

@@ -1,4 +1,4 @@
-"""What to change when the memory of a GPU does not suffice."""
+"""What to change when the memory of a GPU does not suffice, or that shared with loaders."""
 
 import sys
 from collections.abc import Mapping
@@ -8,6 +8,31 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that a GPU's memory is used up; imports no torch to find out."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(error, torch.OutOfMemoryError)
+
+
+def is_out_of_shared_memory(error: BaseException | None) -> bool:
+    """Whether a process that loads images could not hand them over, as torch says it."""
+    while error is not None:
+        # Of a process that was killed, the signal's error stands behind the one that is raised. So
+        # torch names the files below /dev/shm.
+        text = str(error)
+        if "</torch_" in text or ("DataLoader worker" in text and "shared memory" in text):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def shared_advice(rule: str) -> str:
+    """Describe in one line what to change where loader processes have too little memory to share.
+
+    Args:
+        rule: the rule whose job had the loaders.
+    """
+    return (
+        f"{rule}: /dev/shm is too small for the images that loader processes hand over; a "
+        "container has 64 MB unless it is started with --ipc=host or --shm-size=8g; without "
+        f"loaders a job takes none: --set-threads {rule}=1"
+    )
 
 
 def advice(rule: str, experiment: str, params: Mapping) -> str:

@@ -1,7 +1,8 @@
-"""What Snakemake keeps in its folder: how files were made, and which ones a run is making."""
+"""What Snakemake keeps: how files were made, which ones a run is making, and what jobs took."""
 
 import json
 import os
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +15,18 @@ KEPT = (
     "rule", "input", "log", "shellcmd", "params", "code", "record_format_version",
     "input_checksums",
 )  # fmt: skip
+
+# What the log of a job says that waited until a GPU was free.
+WAITED = "waited {:.1f} s for a GPU"
+READ_WAITED = re.compile(r"^waited (\d+\.\d) s for a GPU$", re.M)
+
+
+def waited(benchmark: str | Path) -> float:
+    """Return the seconds of a benchmark in which the job waited for a GPU, as its log says."""
+    folder, _, place = str(benchmark).rpartition("/benchmarks/")
+    log = Path(folder, "logs", place).with_suffix(".log")
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    return sum(map(float, READ_WAITED.findall(text)))
 
 
 def place_of(output: str, folder: Path = METADATA) -> Path:

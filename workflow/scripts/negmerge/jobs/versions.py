@@ -1,8 +1,10 @@
 """What a job computed with: versions of packages, and the machine."""
 
+import os
 import platform
 import sys
 from importlib import metadata
+from pathlib import Path
 
 from negmerge import __version__
 
@@ -29,6 +31,15 @@ PACKAGES = {
     "tqdm": "tqdm",
     "transformers": "transformers",
 }
+
+# Where the driver lists the GPUs of this machine, or of this container.
+GPUS = Path("/proc/driver/nvidia/gpus")
+
+
+def count_gpus() -> int:
+    """Count the NVIDIA GPUs that jobs may use on this machine, without torch; 0: none is known."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return len(listed.split(",") if listed else list(GPUS.glob("*")))
 
 
 def version(package: str) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from negmerge.errors import UserError, unknown
+from negmerge.jobs.snakemake_records import waited
 from negmerge.planning.chains import behind, longest_chain, makespan
 from negmerge.planning.exhibits import exhibit_row
 from negmerge.planning.jobs import Job, gigabytes, list_jobs, require_workflow
@@ -195,12 +196,13 @@ def _hours(jobs: Sequence[Job]) -> dict[str, float]:
 
 
 def took(job: Job) -> float | None:
-    """Return the seconds that a job took, as Snakemake noted them; None: not known."""
+    """Return what a job took: the seconds that Snakemake noted, less those it waited for a GPU."""
     try:
         with open(job.benchmark or "", newline="") as stream:
-            return sum(float(row["s"]) for row in csv.DictReader(stream, delimiter="\t"))
+            noted = sum(float(row["s"]) for row in csv.DictReader(stream, delimiter="\t"))
     except (OSError, ValueError, KeyError):
         return None
+    return noted - waited(job.benchmark)
 
 
 def _done(jobs: Iterable[Job]) -> dict[str, float]:

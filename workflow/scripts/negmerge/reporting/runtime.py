@@ -9,21 +9,26 @@ from pathlib import Path
 import pandas as pd
 
 from negmerge.errors import UserError
+from negmerge.jobs.snakemake_records import waited
 
 FOLDER = "benchmarks"
 
 
 def read_benchmark(path: str | Path) -> pd.DataFrame:
-    """Read seconds, processor seconds and memory; Snakemake writes `-` or NA for short jobs.
+    """Read seconds without waiting for a GPU, processor seconds and memory of each run of a job.
+
+    Snakemake writes `-` or NA for short jobs. A log tells of the last run.
 
     Raises:
         UserError: the file is not a benchmark of Snakemake.
     """
     columns = ["s", "cpu_time", "max_rss"]
     try:
-        return pd.read_csv(path, sep="\t", na_values=["-"])[columns].astype(float)
+        found = pd.read_csv(path, sep="\t", na_values=["-"])[columns].astype(float)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: not a benchmark of Snakemake ({error})") from error
+    found.loc[found.index[-1:], "s"] -= waited(path)
+    return found
 
 
 def rule_times(paths: Iterable[str | Path]) -> list[tuple]:

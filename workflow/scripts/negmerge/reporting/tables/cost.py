@@ -48,9 +48,10 @@ class Cost(TableKind):
         """Describe what is in the costs and what is not."""
         return [
             "time and memory of the whole job that merges or trains, with the start of Python, "
-            "reading and writing, as Snakemake measured them; of Greedy Merge also its forward "
-            "passes, and of a method with a grid all its models and what measures them. The "
-            "fine-tuning of the merged models is not in it, nor is the search of a coefficient.",
+            "reading and writing, but without waiting for a GPU, as Snakemake measured them; of "
+            "Greedy Merge also its forward passes, and of a method with a grid all its models and "
+            "what measures them. The fine-tuning of the merged models is not in it, nor is the "
+            "search of a coefficient.",
         ]
 
 

@@ -19,7 +19,7 @@ rule base:
         "../envs/models.yaml"
     threads: with_loaders(2)
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.base),
         runtime=minutes(work.base),
         estimate_s=seconds(work.base),
         disk_mb=megabytes(work.base),
@@ -51,7 +51,7 @@ rule head:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.head),
         runtime=minutes(work.head),
         estimate_s=seconds(work.head),
         gpu=gpus,
@@ -140,7 +140,7 @@ rule train:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.train),
         runtime=minutes(work.train),
         estimate_s=seconds(work.train),
         disk_mb=megabytes(work.train),

@@ -21,7 +21,7 @@ rule evaluate:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.evaluate),
         runtime=minutes(work.evaluate),
         estimate_s=seconds(work.evaluate),
         gpu=gpus,
@@ -59,7 +59,7 @@ rule durability:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.durability),
         runtime=minutes(work.durability),
         estimate_s=seconds(work.durability),
         gpu=gpus,
@@ -94,7 +94,7 @@ rule gradcam:
         "../envs/models.yaml"
     threads: with_loaders(1)
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.gradcam),
         runtime=minutes(work.gradcam),
         estimate_s=seconds(work.gradcam),
         gpu=gpus,
@@ -132,7 +132,7 @@ rule export:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: 1
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.export),
         runtime=minutes(work.export),
         estimate_s=seconds(work.export),
         disk_mb=megabytes(work.export),

@@ -16,7 +16,7 @@ rule finetune:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.finetune),
         runtime=minutes(work.finetune),
         estimate_s=seconds(work.finetune),
         disk_mb=megabytes(work.finetune),

@@ -18,7 +18,7 @@ rule vector:
         "../envs/merging.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.vector),
         runtime=minutes(work.vector),
         estimate_s=seconds(work.vector),
         disk_mb=megabytes(work.vector),
@@ -45,7 +45,7 @@ rule original:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.original),
         runtime=minutes(work.original),
         estimate_s=seconds(work.original),
         disk_mb=megabytes(work.original),
@@ -77,7 +77,7 @@ rule given_original:
         "../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.given_original),
         runtime=minutes(work.original),
         estimate_s=seconds(work.original),
         disk_mb=megabytes(work.original),

@@ -49,7 +49,7 @@ rule greedy:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.greedy),
         runtime=minutes(work.greedy),
         estimate_s=seconds(work.greedy),
         disk_mb=megabytes(work.greedy),

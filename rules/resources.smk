@@ -30,7 +30,7 @@ def with_loaders(torch_threads):
 
 
 def growing(mem_mb):
-    """A look-up of memory: as much again with each attempt."""
+    """A look-up of memory that no study decides: as much again with each attempt."""
     return checked(lambda wildcards, attempt: attempt * mem_mb)
 
 
@@ -55,6 +55,11 @@ def seconds(step):
 def minutes(step):
     """A look-up of the minutes that a job may take."""
     return checked(asked.minutes(step))
+
+
+def memory(step):
+    """A look-up of the megabytes of memory that a job asks for."""
+    return checked(asked.memory(step))
 
 
 def megabytes(step):

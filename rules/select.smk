@@ -21,7 +21,7 @@ rule sweep:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.sweep),
         runtime=minutes(work.sweep),
         estimate_s=seconds(work.sweep),
         gpu=gpus,
@@ -61,7 +61,7 @@ rule search:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.search),
         runtime=minutes(work.search),
         estimate_s=seconds(work.search),
         gpu=gpus,

@@ -24,7 +24,7 @@ rule unlearn:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=growing(8000),
+        mem_mb=memory(work.unlearn),
         runtime=minutes(work.unlearn),
         estimate_s=seconds(work.unlearn),
         disk_mb=megabytes(work.unlearn),

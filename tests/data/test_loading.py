@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from negmerge.data import fitting
+from negmerge.data import fitting, loading
 from negmerge.data import images as images_module
 from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.images import Images
-from negmerge.data.loading import Augmented, Epochs, TrainingBatches, evaluation_batches
+from negmerge.data.loading import Augmented, Epochs, EvaluationBatches, TrainingBatches
 from negmerge.data.parts import PARTS, Listed, Part
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Augmentation, Recipe
@@ -159,10 +159,10 @@ def test_each_of_seed_epoch_and_item_matters():
 
 def test_evaluation_gives_every_item_once_in_its_order():
     transform = evaluation_transform(8, MEAN, STD)
-    batches = list(evaluation_batches(Items(), transform, 4))
+    batches = list(EvaluationBatches(Items(), transform, 4))
     assert labels(batches) == list(range(11))
     assert torch.equal(batches[1][0][0], transform(Items()[4][0]))
-    assert_same(list(evaluation_batches(Items(), transform, 4, loaders=1)), batches)
+    assert_same(list(EvaluationBatches(Items(), transform, 4, loaders=1)), batches)
 
 
 @pytest.mark.parametrize("loaders", [0, 2])
@@ -255,8 +255,8 @@ def test_images_of_small_transforms_come_as_whole_batches(
     for _ in range(2):  # then out of memory
         batches = TrainingBatches(items, transform, recipe(), 3)
         assert_same(list(batches), list(TrainingBatches(one_by_one, transform, recipe(), 3)))
-        found = list(evaluation_batches(items, plain, 3))
-        assert_same(found, list(evaluation_batches(one_by_one, plain, 3)))
+        found = list(EvaluationBatches(items, plain, 3))
+        assert_same(found, list(EvaluationBatches(one_by_one, plain, 3)))
         assert all(images.is_contiguous() for images, _ in found)
 
 
@@ -308,3 +308,23 @@ def test_loader_processes_live_from_epoch_to_epoch():
     assert first == second
     assert len(first) == 2
     assert os.getpid() not in first
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_memory_is_pinned_for_a_job_on_a_gpu_only(monkeypatch, device):
+    """A loader that notes how it was made stands in for one on a machine with a GPU."""
+    made, there = [], torch.device(device)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(loading, "DataLoader", lambda items, **how: made.append(how) or ())
+    list(TrainingBatches(Items(), TRANSFORM, recipe(), 0, device=there))
+    list(Epochs(Items(), TRANSFORM, recipe(), 0, device=there))
+    list(EvaluationBatches(Items(), evaluation_transform(8, MEAN, STD), 4, device=there))
+    assert [how["pin_memory"] for how in made] == [device == "cuda"] * 3
+
+
+def test_images_are_loaded_as_uint8_and_a_transform_of_another_kind_is_applied_as_it_is():
+    plain = evaluation_transform(8, MEAN, STD)
+    batches = EvaluationBatches(Items(), plain, 4)
+    assert {stored.dtype for stored, _ in batches.stored} == {torch.uint8}
+    assert {images.dtype for images, _ in batches} == {torch.float32}
+    assert_same(list(EvaluationBatches(Items(), lambda image: plain(image), 4)), list(batches))

@@ -9,7 +9,7 @@ from negmerge.data import preparation, train_val_split
 from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.download import download
 from negmerge.data.images import Images
-from negmerge.data.loading import evaluation_batches
+from negmerge.data.loading import EvaluationBatches
 from negmerge.data.parts import Part
 from negmerge.errors import UserError
 
@@ -61,7 +61,7 @@ def check_parts(path, name, made):
         expected["val"] = [expected["train"][place] for place in validation]
         expected["train"] = [expected["train"][place] for place in training]
     for part, labels in expected.items():
-        batches = evaluation_batches(Part(path, part, name), TRANSFORM, 4)
+        batches = EvaluationBatches(Part(path, part, name), TRANSFORM, 4)
         assert [label for _, some in batches for label in some.tolist()] == labels
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from negmerge.data.loading import EvaluationBatches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Accuracy, Classification, accuracy, predict
 from negmerge.evaluation.objective import all_outputs
@@ -52,7 +53,8 @@ def batches(role, size=4):
 
 def validation(**settings):
     network = build()
-    sets = {role: (OBJECTIVE, batches(role)) for role in SETS}
+    items = {role: list(zip(x, y.tolist(), strict=True)) for role, (x, y) in SETS.items()}
+    sets = {role: (OBJECTIVE, EvaluationBatches(items[role], as_it_is, 4)) for role in SETS}
     return network, Validation(network, dict(BASE), sets, **settings)
 
 

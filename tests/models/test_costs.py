@@ -1,11 +1,59 @@
-"""The costs that rows of models.yaml give are what torch counts."""
+"""The costs that rows of models.yaml give are what torch counts.
+
+The device `meta`, where tensors have shapes but no numbers, stands in for a GPU and its memory.
+"""
+
+import weakref
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.clip import build_clip, split_state
+from negmerge.models.image_encoder import ImageEncoder, image_tower
+
+
+class Peak(TorchDispatchMode):
+    """Counts the bytes of the tensors that are there at a time, beside a network's own."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.there = {
+            tensor.untyped_storage()._cdata: 0 for tensor in network.state_dict().values()
+        }
+        self.now = self.most = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        results = operation(*args, **(kwargs or {}))
+        for tensor in filter(torch.is_tensor, tree_leaves(results)):
+            storage = tensor.untyped_storage()
+            if storage._cdata not in self.there:
+                self.there[storage._cdata] = storage.nbytes()
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self.leave, storage._cdata)
+        self.most = max(self.most, self.now)
+        return results
+
+    def leave(self, key):
+        self.now -= self.there.pop(key)
+
+
+def memory(network, size):
+    """What an image more takes, in training and without gradients, in megabytes."""
+    found = {"train_megabytes": [], "pass_megabytes": []}
+    for count in (64, 128):
+        images = torch.zeros(count, 3, size, size, device="meta")
+        with Peak(network.train()) as peak:
+            network(images).sum().backward()
+        found["train_megabytes"].append(peak.most)
+        network.zero_grad()
+        with torch.no_grad(), Peak(network.eval()) as peak:
+            network(images)
+        found["pass_megabytes"].append(peak.most)
+    return {name: (more - less) / 64e6 for name, (less, more) in found.items()}
 
 
 def gflop(network, inputs):
@@ -19,7 +67,7 @@ def megabytes(state):
     return sum(tensor.numel() * tensor.element_size() for tensor in state.values()) / 1e6
 
 
-@pytest.mark.parametrize("name", ["mini-clip", "ViT-B-32"])
+@pytest.mark.parametrize("name", ["mini-clip", "ViT-B-32", "ViT-L-14"])
 def test_of_clip(catalogue, name):
     row = catalogue.models[name]
     with torch.device("meta"):
@@ -33,6 +81,7 @@ def test_of_clip(catalogue, name):
             "text_gflop": gflop(clip.encode_text, prompts),
             "text_megabytes": megabytes(text),
         }
+        found |= memory(ImageEncoder(image_tower(row.model_dump())), row.size)
     assert row.cost.model_dump() == pytest.approx(found, rel=0.01)
 
 
@@ -43,6 +92,8 @@ def test_of_a_classifier(catalogue, name, classes):
         network = build_classifier(row.model_dump(), classes).eval()
         found = gflop(network, torch.zeros(1, 3, row.size, row.size))
     assert row.cost.gflop == pytest.approx(found, rel=0.01)
+    kept = memory(network, row.size)
+    assert row.cost.model_dump(include=set(kept)) == pytest.approx(kept, rel=0.01)
     assert row.cost.megabytes == pytest.approx(megabytes(network.state_dict()), rel=0.01)
 
 

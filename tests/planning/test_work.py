@@ -206,3 +206,71 @@ def test_costs_have_both_devices(config, change_yaml):
     change_yaml(config / "costs.yaml", "devices/cuda", None)
     with pytest.raises(UserError, match=r"costs\.yaml: .*devices\.cuda is missing"):
         load_costs(config)
+
+
+def megabytes(config, step, wildcards, study="example", *, gpus=0, threads=1, attempt=1):
+    """What a job asks for."""
+    done = work_of(config, step, wildcards, study)
+    asked = Estimates(lambda wildcards: None, lambda wildcards: gpus, load_costs(config))
+    return asked.memory(lambda case: done)({}, threads, attempt)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "job"),
+    [
+        ("selection/images", (100, 10_000, 50_000), (work.sweep, RESNET | {"vector": "negmerge"})),
+        ("selection/images", (100, 10_000, 50_000), ASCENT),
+        ("eval_batch_size", (10, 100, 1000), (work.sweep, RESNET | {"vector": "negmerge"})),
+        ("eval_batch_size", (10, 100, 1000), (work.evaluate, RESNET | {"method": "original"})),
+        ("finetune/batch_size", (16, 128, 1024), (work.finetune, RESNET | {"point": "e8-ls0"})),
+        ("unlearn", ({"batch_size": 16}, {"batch_size": 128}, {"batch_size": 1024}), ASCENT),
+    ],
+)  # fmt: skip
+def test_more_images_at_a_time_need_more_memory(config, change_yaml, key, values, job):
+    found = []
+    for value in values:
+        change_yaml(config / "studies" / "example.yaml", f"experiments/mini-resnet/{key}", value)
+        found.append(work_of(config, *job).memory)
+    totals = [one.states + one.kept + one.batch + one.network for one in found]
+    assert totals == sorted(totals)
+    assert totals[0] < totals[-1]
+
+
+def test_the_images_that_choose_are_a_byte_for_each_number(config):
+    sweep = {"task": "cars", "vector": "m1-n1"}
+    for name, size in (("vit-b-32", 224), ("vit-l-14", 224)):
+        done = work_of(config, work.sweep, sweep | {"experiment": name}, "paper")
+        assert done.memory.kept == (814 + 5000) * 3 * size**2
+
+
+def test_larger_models_images_and_optimizers_need_more_memory(config, change_yaml):
+    point = {"task": "cars", "point": "m1-n1"}
+    names = ("vit-b-32", "vit-b-16", "vit-l-14")
+    found = [work_of(config, work.finetune, point | {"experiment": n}, "paper") for n in names]
+    weights = [4 * one for one in (351e6, 345e6, 1216e6)]  # and gradients, and AdamW's two
+    beside = [one.memory.network - size for one, size in zip(found, weights, strict=True)]
+    images = [128 * (43.5e6 + 4 * 3 * 224**2), 128 * (188e6 + 4 * 3 * 224**2)]
+    assert beside[:2] == pytest.approx(images)
+    # Half the batch, of which two make a step.
+    assert beside[2] == pytest.approx(64 * (668e6 + 4 * 3 * 224**2))
+    tuned = RESNET | {"point": "e8-ls0"}
+    path = config / "studies" / "example.yaml"
+    sizes = []
+    for optimizer in ("sgd", "adamw"):
+        change_yaml(path, "experiments/mini-resnet/finetune/optimizer", optimizer)
+        sizes.append(work_of(config, work.finetune, tuned).memory.network)
+    assert sizes[1] - sizes[0] == pytest.approx(0.711e6)
+
+
+def test_a_job_asks_for_memory_of_its_processes_and_more_with_each_attempt(config):
+    job = work.finetune, {"experiment": "vit-l-14", "task": "cars", "point": "m1-n1"}, "paper"
+    costs, held = load_costs(config).memory, work_of(config, *job).memory
+    alone = megabytes(config, *job)
+    beside = costs.process.value + held.states + held.batch
+    assert alone == pytest.approx((beside + held.network) / 1e6, abs=1)
+    assert megabytes(config, *job, attempt=3) == 3 * alone
+    # Where the network computes on a GPU, the machine holds what loads its images.
+    loading = 4 * (costs.loader.value + 3 * held.batch)
+    on_gpu = megabytes(config, *job, gpus=1, threads=5)
+    assert on_gpu == pytest.approx((beside + costs.cuda.value + loading) / 1e6, abs=1)
+    assert held.of_gpu(load_costs(config)) > 40e9

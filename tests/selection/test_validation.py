@@ -1,11 +1,16 @@
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+from negmerge.data.augmentation import evaluation_transform
+from negmerge.data.loading import EvaluationBatches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Classification, accuracy
+from negmerge.selection import validation as validation_module
 from negmerge.selection.choice import Rule
 from negmerge.selection.merge_greedily import RunningMean, merge_greedily
 from negmerge.selection.points import Point
@@ -14,6 +19,7 @@ from negmerge.selection.search import search
 from negmerge.selection.validation import Validation
 from negmerge.states import write_state
 from negmerge.vectors import apply
+from second_device import DEVICE, SecondDevice
 
 CPU = torch.device("cpu")
 GRID = [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -23,6 +29,10 @@ RULE = Rule("control", 0.8)
 
 def random(*shape, seed):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def as_it_is(image):
+    return image
 
 
 class World:
@@ -39,8 +49,8 @@ class World:
             labels = (self.encoder(images) @ head.T).argmax(dim=1)
             labels[::4] = 3 - labels[::4]
             self.images[role] = images, labels, head
-            batches = list(zip(images.split(6), labels.split(6), strict=True))
-            self.sets[role] = Classification(head, CPU), batches
+            items = list(zip(images, labels.tolist(), strict=True))
+            self.sets[role] = Classification(head, CPU), EvaluationBatches(items, as_it_is, 6)
         self.validation = Validation(self.encoder, self.base, self.sets)
         self.vectors, self.paths = {}, {}
         for number, name in enumerate("abcd"):
@@ -149,3 +159,74 @@ def test_greedy_merging_of_files(world, search_each_step, halvings):
         assert len(report["accepted"]) == (1 if halvings else 2)
     else:
         assert {trial["coefficient"] for trial in trials} <= {0.0, trials[0]["coefficient"]}
+
+
+TRANSFORM = evaluation_transform(8, (0.48, 0.45, 0.4), (0.26, 0.27, 0.28))
+
+
+def pictures(count):
+    noise = np.random.default_rng(count).integers(0, 256, (count, 9, 12, 3), np.uint8)
+    return [(Image.fromarray(pixels), number % 3) for number, pixels in enumerate(noise)]
+
+
+def measured(items, transform, device=CPU):
+    """What is kept of the items, and the logits of the base and beside it, in their order."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    base = {"1.weight": random(3, 192, seed=0), "1.bias": random(3, seed=1)}
+    network.load_state_dict(base)
+    vector = {"1.weight": random(3, 192, seed=2), "1.bias": random(3, seed=3)}
+    logits = []
+    validation = Validation(
+        network.to(device),
+        base,
+        {
+            role: (
+                Classification(None, device),
+                EvaluationBatches(items[role], transform, 4, device=device),
+            )
+            for role in items
+        },
+        further=lambda found: logits.extend(part[0] for part in found.values()) or {},
+    )
+    vector = validation.placed(vector)
+    for coefficient in (0.0, 0.3, 0.7):
+        validation.move(vector, coefficient, "vector")
+        validation.measure("vector", coefficient)
+    return [one.items for one in validation._sets.values()], logits
+
+
+ITEMS = {"forget": pictures(11), "control": pictures(9)}
+
+
+def test_images_are_kept_as_uint8_and_give_the_bits_of_float32():
+    kept, logits = measured(ITEMS, TRANSFORM)
+    as_floats = {
+        role: [(TRANSFORM(image), label) for image, label in items] for role, items in ITEMS.items()
+    }
+    kept_as_floats, expected = measured(as_floats, as_it_is)
+    assert [one.element_size() for one in kept] == [1, 1]
+    assert [one.shape for one in kept] == [(11, 3, 8, 8), (9, 3, 8, 8)]
+    assert [one.element_size() for one in kept_as_floats] == [4, 4]
+    assert len(logits) == len(expected) == 6
+    assert all(torch.equal(*pair) for pair in zip(logits, expected, strict=True))
+
+
+def test_items_base_and_vector_lie_on_the_device_and_give_the_cpus_bits():
+    """A second device stands in for a GPU; it refuses to compute with a tensor of the CPU."""
+    _, expected = measured(ITEMS, TRANSFORM)
+    with SecondDevice():
+        kept, logits = measured(ITEMS, TRANSFORM, DEVICE)
+    assert all(one.device == DEVICE and one.dtype == torch.uint8 for one in kept)
+    assert all(torch.equal(*pair) for pair in zip(logits, expected, strict=True))
+
+
+@pytest.mark.parametrize(("free", "place"), [(1000, CPU), (10**6, torch.device("cuda"))])
+def test_items_that_would_fill_a_gpu_stay_in_the_memory_of_the_cpu(monkeypatch, free, place):
+    """Stand-ins for a GPU's memory, and for a tensor there."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
+    monkeypatch.setattr(validation_module.torch, "empty", lambda *shape, **how: (shape, how))
+    shape, how = validation_module._room(
+        10, torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.device("cuda")
+    )
+    assert shape == (10, 3, 8, 8)
+    assert how == {"dtype": torch.uint8, "device": place}

@@ -26,7 +26,7 @@ with job(snakemake):
         """Measure base - coefficient * vector; there is nothing to measure if it diverged."""
         if coefficient and not state:
             return Point(name, coefficient, {})
-        validation.move(state, coefficient, path)
+        validation.move(vector, coefficient, path)
         point = validation.measure(name, coefficient)
         print(point)
         return point
@@ -35,7 +35,7 @@ with job(snakemake):
         points = [validation.measure(name, 1.0, scenario.network(state, path))]
     else:
         rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
-        grid = CoefficientGrid(params.coefficients)
+        grid, vector = CoefficientGrid(params.coefficients), validation.placed(state)
         points = explore(measure(0.0), 0.0, grid, measure, rules, params.halvings)
     by_coefficient = sorted(points, key=lambda point: point.coefficient)
     _, missing = sift([path])

@@ -71,6 +71,8 @@ class Normalise:
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]):
         self._mean, self._std = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
+        # A tensor, since a GPU would multiply by the inverse of a plain number, and round twice.
+        self._white = torch.tensor(255.0)
         self._changes = bool(self._mean.any() or (self._std != 1).any())
 
     def __call__(self, image: Image.Image) -> Tensor:
@@ -86,17 +88,18 @@ class Normalise:
         return found
 
     def pixels(self, pixels: Tensor) -> Tensor:
-        """Normalise pixels (n, 3, height, width), uint8."""
-        found = torch.empty(pixels.shape)
-        size = max(1, IN_CACHE // pixels[0].numel())
+        """Normalise pixels (n, 3, height, width), uint8, with the same bits on any device."""
+        found = torch.empty(pixels.shape, device=pixels.device)
+        size = max(1, IN_CACHE // pixels[0].numel()) if pixels.is_cpu else len(pixels)
         for some, numbers in zip(pixels.split(size), found.split(size), strict=True):
             self._write(some, numbers)
         return found
 
     def _write(self, pixels: Tensor, numbers: Tensor) -> None:
-        numbers.copy_(pixels).div_(255)
+        mean, std, white = (on.to(numbers.device) for on in (self._mean, self._std, self._white))
+        numbers.copy_(pixels).div_(white)
         if self._changes:
-            numbers.sub_(self._mean).div_(self._std)
+            numbers.sub_(mean).div_(std)
 
 
 class Changes:
@@ -161,6 +164,10 @@ class SmallTransform:
         if flipped:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return self.normalise(image)
+
+    def pixels(self, image: Image.Image | Opened) -> Tensor:
+        """Return an RGB image of the size as (3, size, size) uint8, not changed at random."""
+        return torch.from_numpy(np.array(fitted(image, self.size))).permute(2, 0, 1)
 
     def of_batch(self, images: np.ndarray, seeds: Iterable[int] = ()) -> Tensor:
         """Transform images that have the size already, in a fraction of the time.

@@ -16,6 +16,7 @@ from negmerge.data.augmentation import Changes, Transform
 from negmerge.settings.recipe import Recipe
 
 Batch = tuple[Tensor, Tensor]
+CPU = torch.device("cpu")
 
 
 class Augmented(Dataset):
@@ -80,6 +81,7 @@ class TrainingBatches:
         seed: decides the order of the items, unless it is fixed, and their random changes.
         skip: how many batches are left out at the start.
         loaders: processes that load the images; they are the same with any number.
+        device: where the batches go; for a GPU they wait in pinned memory.
     """
 
     items: Sequence
@@ -88,6 +90,7 @@ class TrainingBatches:
     seed: int
     skip: int = 0
     loaders: int = 0
+    device: torch.device = CPU
 
     def __len__(self) -> int:
         """Count the batches of all epochs."""
@@ -98,6 +101,7 @@ class TrainingBatches:
         yield from _loader(
             Augmented(self.items, self.transform, self.seed),
             self.loaders,
+            self.device,
             batch_sampler=self._keys(),
             worker_init_fn=_leave_signals_to_the_job,
         )
@@ -133,12 +137,13 @@ class Epochs:
         seed: int,
         in_order: bool = False,
         loaders: int = 0,
+        device: torch.device = CPU,
     ):
         self._each = batches_per_epoch(len(items), recipe.batch_size)
         keys = _NextEpoch(items, recipe, seed, in_order)
         augmented = Augmented(items, transform, seed)
         self._loader = _loader(
-            augmented, loaders, batch_sampler=keys, persistent_workers=loaders > 0
+            augmented, loaders, device, batch_sampler=keys, persistent_workers=loaders > 0
         )
 
     def __len__(self) -> int:
@@ -177,9 +182,10 @@ def _batches(
     ]
 
 
-def _loader(items: Dataset, loaders: int, **options: Any) -> DataLoader:
+def _loader(items: Dataset, loaders: int, device: torch.device, **options: Any) -> DataLoader:
     """Build a loader of items that give whole batches."""
-    pinned = torch.cuda.is_available()
+    # On any other device, pinned memory would take hold of a GPU that the job was not given.
+    pinned = device.type == "cuda"
     return DataLoader(
         items, num_workers=loaders, pin_memory=pinned, collate_fn=_as_it_is, **options
     )
@@ -206,33 +212,73 @@ def _leave_signals_to_the_job(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-class _Transformed(Dataset):
-    """Items through a transform without randomness."""
+class _Stored(Dataset):
+    """Items through a transform without randomness, images without its normalisation."""
 
     def __init__(self, items: Sequence, transform: Transform):
         self.items, self.transform = items, transform
+        self._is_batched = _is_batched(items, transform)
+        self._change = getattr(transform, "pixels", transform)
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, number: int):
-        image, label = self.items[number]
-        return self.transform(image), label
+        item, label = self.items[number]
+        return self._change(item), label
 
     def __getitems__(self, numbers: list[int]) -> Batch:
         """Return a batch, all images at once where items and transform can do that."""
-        if not _is_batched(self.items, self.transform):
+        if not self._is_batched:
             return default_collate([self[number] for number in numbers])
-        images, labels = self.items.fitted(numbers, self.transform.size)
-        return self.transform.of_batch(images), labels
+        pixels, labels = self.items.fitted(numbers, self.transform.size)
+        return torch.from_numpy(pixels), labels
 
 
-def evaluation_batches(
-    items: Sequence, transform: Transform, batch_size: int, loaders: int = 0
-) -> DataLoader:
-    """Return the items once, in their order, through a transform without randomness.
+class EvaluationBatches:
+    """Items once, in their order, through a transform without randomness, on a device.
 
-    Returns:
-        A loader of images (batch, 3, size, size) float32 and labels (batch,) int64.
+    A batch is images (batch, 3, size, size) float32 and labels (batch,) int64, which stay on the
+    CPU. Images are loaded and moved as uint8, a quarter of that, and normalised where they go.
+
+    Args:
+        items: as for `TrainingBatches`.
+        transform: without randomness; one that is no `SmallTransform` is applied as a whole.
+        batch_size: items of a batch; the last one may be smaller.
+        loaders: processes that load the items.
+        device: where the batches go.
+
+    Attributes:
+        stored: the batches as they are loaded, for a GPU into pinned memory.
+        items: how many there are.
+        device: where the batches go.
     """
-    return _loader(_Transformed(items, transform), loaders, batch_size=batch_size)
+
+    def __init__(
+        self,
+        items: Sequence,
+        transform: Transform,
+        batch_size: int,
+        loaders: int = 0,
+        device: torch.device = CPU,
+    ):
+        self._normalise = transform.normalise if hasattr(transform, "pixels") else None
+        self.device, self.items = device, len(items)
+        self.stored = _loader(_Stored(items, transform), loaders, device, batch_size=batch_size)
+
+    def __len__(self) -> int:
+        """Count the batches."""
+        return len(self.stored)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches."""
+        for inputs, labels in self.stored:
+            yield self.prepared(inputs), labels
+
+    def prepared(self, inputs: Tensor) -> Tensor:
+        """Return stored inputs as a network takes them, on the device."""
+        if self.device.type == "cuda" and not inputs.is_cuda:
+            # Else the copy would hold up this process.
+            inputs = inputs.pin_memory()
+        moved = inputs.to(self.device, non_blocking=True)
+        return moved if self._normalise is None else self._normalise.pixels(moved)

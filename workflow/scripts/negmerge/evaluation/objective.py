@@ -17,7 +17,13 @@ Loss = Callable[..., Tensor]
 
 
 class Objective(Protocol):
-    """How networks are trained and measured on some kind of items."""
+    """How networks are trained and measured on some kind of items.
+
+    Attributes:
+        device: where the networks are.
+    """
+
+    device: torch.device
 
     def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
         """Make the loss of a batch, which calls the network; both are on one device."""

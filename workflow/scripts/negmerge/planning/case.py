@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from negmerge.planning.memory import Memory, Shape
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.costs import Costs
 from negmerge.settings.counts import Counts
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.models import Cost
+from negmerge.settings.models import Cost, Model
+
+NOTHING = Memory()
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Work:
         unpacked: bytes of archives read.
         fetched: bytes from the internet.
         written: bytes of the outputs; small files do not count.
+        memory: what it holds.
     """
 
     network: str = ""
@@ -42,6 +47,7 @@ class Work:
     unpacked: float = 0
     fetched: float = 0
     written: float = 0
+    memory: Memory = NOTHING
 
     @property
     def computes(self) -> bool:
@@ -69,9 +75,43 @@ class Case:
         """The cost of the experiment's model, or that of a large one where it is not known."""
         large = self.costs.unknown.gflop.value, self.costs.unknown.megabytes.value
         unknown = Cost.model_construct(
-            gflop=large[0], megabytes=large[1], text_gflop=large[0], text_megabytes=large[1]
+            gflop=large[0],
+            megabytes=large[1],
+            text_gflop=large[0],
+            text_megabytes=large[1],
+            train_megabytes=None,
+            pass_megabytes=None,
         )
-        return self.known.models[self.experiment.model].cost or unknown
+        return self.model.cost or unknown
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The network and its items in bytes; a linearised one computes a derivative beside."""
+        row, cost, unknown = self.model, self.cost, self.costs.unknown
+        trained = cost.train_megabytes or cost.gflop * unknown.train_megabytes.value
+        passed = cost.pass_megabytes or cost.gflop * unknown.pass_megabytes.value
+        # A text is two whole numbers for each token; an image has three channels.
+        stored, normalised = (
+            (16 * row.size,) * 2 if row.reads_text else (size * row.size**2 for size in (3, 12))
+        )
+        return Shape(
+            weights=self.state,
+            trained=self.times * trained * 1e6,
+            passed=self.times * passed * 1e6,
+            item=stored,
+            normalised=normalised,
+        )
+
+    @property
+    def model(self) -> Model:
+        """The row of the experiment's model."""
+        return self.known.models[self.experiment.model]
+
+    @property
+    def times(self) -> float:
+        """What the experiment's mode takes, relative to the network itself."""
+        linear = getattr(self.experiment, "mode", "standard") == "linear"
+        return self.costs.linear.value if linear else 1
 
     @property
     def state(self) -> float:
@@ -99,19 +139,17 @@ class Case:
         return images**2 * getattr(self.costs.attack, features).value
 
     def work(
-        self, *, trained: float = 0, passed: float = 0, loaded: float = 0, **further: float
+        self, *, trained: float = 0, passed: float = 0, loaded: float = 0, **further: Any
     ) -> Work:
         """Return the work of images: those of training steps, of passes, and read beforehand."""
-        loading, row = self.costs.loading, self.known.models[self.experiment.model]
+        loading, row = self.costs.loading, self.model
         pixels = 0 if row.reads_text else row.size**2
         each = loading.per_image.value + pixels * loading.per_pixel.value
-        linear = getattr(self.experiment, "mode", "standard") == "linear"
-        times = self.costs.linear.value if linear else 1
         return Work(
             network=self.experiment.model,
             gflop=self.cost.gflop,
-            trained=trained * times,
-            passed=passed * times,
+            trained=trained * self.times,
+            passed=passed * self.times,
             precision=self.precision,
             loading=(trained + loaded) * each,
             **further,

@@ -43,9 +43,23 @@ def describe(plan: dict) -> Iterator[str]:
     if plan["done"]["jobs"]:
         yield f"Took so far: {number(plan['done']['hours'])} h for {plan['done']['jobs']:,} jobs"
     yield from _sizes(plan)
+    yield from _gpu_memory(plan["gpu_memory"])
     if not plan["cores"]:
         yield from _machines(plan["machines"])
     yield from _exhibits(plan)
+
+
+def _gpu_memory(most: dict[str, dict]) -> Iterator[str]:
+    """Say what memory a GPU should have, and what to set where it has less."""
+    if most:
+        yield ""
+        yield "Memory of a GPU that one job needs at most, a rough estimate in float32:"
+        for name, one in most.items():
+            yield f"  {name}: {number(one['gigabytes'])} GB ({one['rule']})"
+        yield (
+            "On a smaller GPU halve `batch_size` and double `grad_accum_steps` of what trains, and "
+            "lower `eval_batch_size` for the other steps."
+        )
 
 
 def _machines(machines: Sequence[dict]) -> Iterator[str]:

@@ -89,6 +89,18 @@ class Estimates:
 
         return look_up
 
+    def memory(self, step: Step) -> Callable:
+        """Look up the megabytes of memory that a job asks for: as much again with each attempt."""
+
+        def look_up(wildcards: Any, threads: int, attempt: int) -> int:
+            device = "cuda" if self._gpus(wildcards) else "cpu"
+            how = {"device": device, "loaders": threads - 1}
+            return attempt * ceil(
+                self._work(step, wildcards).memory.of_machine(self._costs, **how) / 1e6
+            )
+
+        return look_up
+
     def megabytes(self, step: Step) -> Callable:
         """Look up the disk that the outputs of a job take."""
         return lambda wildcards: ceil(self._work(step, wildcards).written / 1e6)

@@ -65,6 +65,7 @@ def make_plan(
         "targets": files,
         **add_up(jobs),
         "machines": prices.machines(to_do),
+        "gpu_memory": prices.gpu_memory(to_do),
         "cores": {} if on_gpu else {cores: makespan(to_do, cores) / 3600 for cores in CORES},
         "exhibits": [
             exhibit_row(one, behind(jobs, targets(study, name, one)), prices)

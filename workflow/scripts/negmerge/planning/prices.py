@@ -48,6 +48,21 @@ class Prices:
             total.update(spent(done, self._costs, device=where, loaders=loaders))
         return total
 
+    def gpu_memory(self, jobs: Iterable[Job]) -> dict[str, dict]:
+        """Return by model the most that one of the jobs on a GPU needs there.
+
+        Returns:
+            `gigabytes`, in float32, and the `rule` of that job.
+        """
+        most: dict[str, dict] = {}
+        for job in jobs:
+            done = self._work(job)
+            if job.gpu and done.computes:
+                name = self._study.experiments[job.wildcards["experiment"]].model
+                found = {"gigabytes": done.memory.of_gpu(self._costs) / 1e9, "rule": job.rule}
+                most[name] = max(most.get(name, found), found, key=lambda one: one["gigabytes"])
+        return most
+
     def machines(self, jobs: Iterable[Job]) -> list[dict]:
         """Return the hours of jobs on each machine, in float32 and in the preset `fast`.
 

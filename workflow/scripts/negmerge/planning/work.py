@@ -5,13 +5,20 @@ seconds of it. Where a job may need fewer, it is the most that it can need.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from negmerge.planning.case import Case, Work
+from negmerge.planning.memory import Memory, held
 from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
 from negmerge.settings.counts import part_sizes
 from negmerge.settings.durability import RELEARNED
 from negmerge.settings.options import checked
+from negmerge.settings.recipe import Recipe
+
+# Training saves its state on the way: the weights and the optimizer's numbers, once more.
+SAVED = 3
 
 
 def of_rule(rule: str) -> Callable[[Case], Work]:
@@ -51,45 +58,56 @@ def prepare(case: Case) -> Work:
 def base(case: Case) -> Work:
     """Pre-train, or read and write weights of others; as an image and a text part."""
     size = case.state + case.cost.text_megabytes * 1e6
-    settings = case.experiment.pretrain
+    settings, whole = case.experiment.pretrain, replace(case.shape, weights=size)
     if settings is None:
-        return Work(moved=2 * size, written=size)
+        return Work(moved=2 * size, written=size, memory=held(whole, states=3))
     shown = sum(
         part_sizes(case.known, name)[source.part] * source.repeat
         for name, source in settings.sources.items()
     )
-    return case.work(trained=settings.recipe.epochs * shown, written=size)
+    # The text part keeps of a caption no more than the image part of an image.
+    both = replace(whole, trained=2 * whole.trained)
+    memory = held(both, states=SAVED, recipe=settings.recipe)
+    return case.work(trained=settings.recipe.epochs * shown, written=size, memory=memory)
 
 
 def head(case: Case) -> Work:
     """Encode a prompt for each template and class."""
     row = case.known.prompts[case.wildcards["dataset"]]
     prompts = len(row.templates) * len(row.classes)
-    return Work(flops=prompts * case.cost.text_gflop * 1e9, precision=case.precision)
+    # A class at a time, whose prompts keep no more than as many images.
+    text = replace(case.shape, weights=case.cost.text_megabytes * 1e6)
+    return Work(
+        flops=prompts * case.cost.text_gflop * 1e9,
+        precision=case.precision,
+        memory=held(text, states=2, passed=len(row.templates)),
+    )
 
 
 def train(case: Case) -> Work:
     """Train a model on all that it is taught, or on what it should retain."""
     training = case.experiment.training(case.wildcards["trained"])
     images = training.recipe.epochs * case.counts[training.role]["train"]
-    return case.work(trained=images, written=case.state)
+    memory = held(case.shape, states=1 + SAVED, recipe=training.recipe)
+    return case.work(trained=images, written=case.state, memory=memory)
 
 
 def finetune(case: Case) -> Work:
     """Train the base on what it should forget; write the model and its task vector."""
     recipe = case.experiment.recipe(case.wildcards["task"], case.wildcards["point"])
     images = recipe.epochs * case.counts["forget"]["train"]
-    return case.work(trained=images, moved=3 * case.state, written=2 * case.state)
+    memory = held(case.shape, states=3 + SAVED, recipe=recipe)
+    return case.work(trained=images, moved=3 * case.state, written=2 * case.state, memory=memory)
 
 
 def vector(case: Case) -> Work:
     """Read the base and a given model; write its task vector."""
-    return Work(moved=3 * case.state, written=case.state)
+    return Work(moved=3 * case.state, written=case.state, memory=held(case.shape, states=3))
 
 
 def original(case: Case) -> Work:
     """Read a given model and write it."""
-    return Work(moved=2 * case.state, written=case.state)
+    return Work(moved=2 * case.state, written=case.state, memory=held(case.shape, states=2))
 
 
 given_original = given_retrain = original
@@ -108,13 +126,16 @@ def greedy(case: Case) -> Work:
     models, coefficients = len(case.experiment.points(name)), _coefficients(case)
     # The first vector stays without a trial; one without a search has a single coefficient.
     trials = (models - 1) * (coefficients if options["search_each_step"] else 1)
-    return _searched(case, models * coefficients + trials, 2 * models + 1, written=case.state)
+    # With base and vector: the running sum, the one with a vector more, and the mean.
+    how = {"written": case.state, "memory": _validating(case, states=5)}
+    return _searched(case, models * coefficients + trials, 2 * models + 1, **how)
 
 
 def search(case: Case) -> Work:
     """Search a coefficient among those of all candidates."""
     candidates = len(case.experiment.candidates(case.wildcards["method"]))
-    return _searched(case, candidates * _coefficients(case), candidates + 1)
+    how = {"memory": _validating(case, states=2)}
+    return _searched(case, candidates * _coefficients(case), candidates + 1, **how)
 
 
 def sweep(case: Case) -> Work:
@@ -127,6 +148,7 @@ def sweep(case: Case) -> Work:
         loaded=images,
         attack=(1 + coefficients) * case.attack("select"),
         moved=2 * case.state,
+        memory=_validating(case, states=2),
     )
 
 
@@ -144,12 +166,16 @@ def unlearn(case: Case) -> Work:
     images = of_pass * tried[0].batches_per_step
     measured = case.validation(*experiment.selection_roles)
     models = len(tried) + beside + 1
+    together = experiment.unlearn.batch_size * tried[0].batches_per_step
+    recipe = experiment.unlearn.model_copy(update={"batch_size": together})
     return case.work(
         trained=images * (sum(epochs) + beside * max(epochs)),
         passed=models * measured,
         loaded=measured,
         attack=models * case.attack("select"),
         written=rules * case.state,
+        # The base and the best models; a method holds masks, a teacher or an old gradient.
+        memory=_validating(case, states=2 + 2 * rules, beside=3, recipe=recipe),
     )
 
 
@@ -167,7 +193,16 @@ def evaluate(case: Case) -> Work:
         passed += again + models * settings["seeds"] * (epochs + 1) * again
         trained = models * settings["seeds"] * epochs * again
     attack = models * case.attack("score", experiment.attack_features)
-    return case.work(passed=passed, loaded=passed, trained=trained, attack=attack)
+    memory = held(case.shape, states=3, passed=experiment.eval_batch_size)
+    if settings is not None:
+        # The images that are learned again stay as the network takes them.
+        recipe = Recipe(epochs=1, batch_size=settings["batch_size"], optimizer="sgd")
+        memory = held(
+            case.shape, states=3, networks=3, recipe=recipe, passed=experiment.eval_batch_size
+        )
+        again = case.counts["forget"]["train"] * case.shape.normalised
+        memory = replace(memory, states=memory.states + again)
+    return case.work(passed=passed, loaded=passed, trained=trained, attack=attack, memory=memory)
 
 
 def durability(case: Case) -> Work:
@@ -180,18 +215,31 @@ def durability(case: Case) -> Work:
     passed = models * (1 + len(settings.treatments)) * images
     again = RELEARNED in settings.treatments
     trained = models * again * settings.relearn.epochs * case.counts["forget"]["train"]
-    return case.work(passed=passed, loaded=passed, trained=trained, moved=(1 + models) * case.state)
+    memory = held(
+        case.shape,
+        states=3,
+        recipe=settings.relearn if again else None,
+        passed=experiment.eval_batch_size,
+    )
+    return case.work(
+        passed=passed,
+        loaded=passed,
+        trained=trained,
+        moved=(1 + models) * case.state,
+        memory=memory,
+    )
 
 
 def export(case: Case) -> Work:
     """Read two states and write one."""
-    return Work(moved=3 * case.state, written=case.state)
+    return Work(moved=3 * case.state, written=case.state, memory=held(case.shape, states=3))
 
 
 def gradcam(case: Case) -> Work:
     """Pass the images to forget until some of each class are right, and read all models."""
     images, models = case.counts["forget"]["score"], 1 + len(case.experiment.methods)
-    return case.work(passed=images, loaded=images, moved=models * case.state)
+    memory = held(case.shape, states=3, passed=case.experiment.eval_batch_size)
+    return case.work(passed=images, loaded=images, moved=models * case.state, memory=memory)
 
 
 def sparsity(case: Case) -> Work:
@@ -209,8 +257,23 @@ def _coefficients(case: Case, rules: int = 1) -> int:
     return grid + 2 * case.experiment.selection.halvings * rules
 
 
-def _searched(case: Case, sweeps: int, states: int, written: float = 0) -> Work:
+def _validating(case: Case, states: int, beside: int = 0, recipe: Recipe | None = None) -> Memory:
+    """Return what a job holds that measures a moved network on the images which choose.
+
+    On the device lie the base, the network, a vector, and for a moment the moved weights.
+    """
+    return held(
+        case.shape,
+        states=states,
+        networks=4 + beside,
+        recipe=recipe,
+        passed=case.experiment.eval_batch_size,
+        kept=case.validation(*case.experiment.selection_roles),
+    )
+
+
+def _searched(case: Case, sweeps: int, states: int, **further: Any) -> Work:
     """Return the work of a pruned search; `sweeps` counts vectors x coefficients."""
     images = case.validation("forget", case.experiment.ROLES[1])
     passed = images * (1 + case.costs.pruned.value * sweeps)
-    return case.work(passed=passed, loaded=images, moved=states * case.state, written=written)
+    return case.work(passed=passed, loaded=images, moved=states * case.state, **further)

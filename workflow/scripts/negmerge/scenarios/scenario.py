@@ -7,10 +7,9 @@ from typing import Literal, Protocol
 
 import numpy as np
 from torch import nn
-from torch.utils.data import DataLoader
 
 from negmerge.data.augmentation import Transform
-from negmerge.data.loading import Epochs, TrainingBatches, evaluation_batches
+from negmerge.data.loading import Epochs, EvaluationBatches, TrainingBatches
 from negmerge.evaluation.objective import Objective, Outputs
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.states import State
@@ -38,19 +37,20 @@ class Role:
     transform: Callable[[], Transform]
     augmented: Callable[[Augmentation], Transform]
 
-    def batches(self, batch_size: int, loaders: int = 0) -> DataLoader:
+    def batches(self, batch_size: int, loaders: int = 0) -> EvaluationBatches:
         """Return the items once, in their order, without randomness."""
-        return evaluation_batches(self.items, self.transform(), batch_size, loaders)
+        device = self.objective.device
+        return EvaluationBatches(self.items, self.transform(), batch_size, loaders, device)
 
     def training_batches(self, recipe: Recipe, seed: int, loaders: int = 0) -> TrainingBatches:
         """Return the batches of all epochs, shuffled and changed at random."""
-        transform = self.augmented(recipe.augmentation)
-        return TrainingBatches(self.items, transform, recipe, seed, loaders=loaders)
+        transform, device = self.augmented(recipe.augmentation), self.objective.device
+        return TrainingBatches(self.items, transform, recipe, seed, loaders=loaders, device=device)
 
     def epochs(self, recipe: Recipe, seed: int, in_order: bool = False, loaders: int = 0) -> Epochs:
         """Return the batches of one epoch each time one iterates; `in_order`: not shuffled."""
-        transform = self.augmented(recipe.augmentation)
-        return Epochs(self.items, transform, recipe, seed, in_order=in_order, loaders=loaders)
+        transform, device = self.augmented(recipe.augmentation), self.objective.device
+        return Epochs(self.items, transform, recipe, seed, in_order, loaders, device)
 
 
 class Scenario(Protocol):

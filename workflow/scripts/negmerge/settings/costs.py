@@ -70,11 +70,24 @@ class Limit(Settings):
     start: Assumption = Field(description="Minutes beside it.")
 
 
+class Memory(Settings):
+    """Bytes of a job's processes, beside what follows from its study."""
+
+    process: Assumption = Field(description="A job with torch, and the images that it keeps.")
+    loader: Assumption = Field(description="A process that loads images for it.")
+    cuda: Assumption = Field(description="CUDA's own, in the memory of the machine.")
+    gpu: Assumption = Field(description="CUDA's own, on the GPU.")
+
+
 class Unknown(Settings):
     """What is assumed for an unknown size: generous, and a plan says where."""
 
     gflop: Assumption = Field(description="Of a model, and its text part.")
     megabytes: Assumption = Field(description="Of a model, and its text part.")
+    train_megabytes: Assumption = Field(
+        description="Kept of an image in training, for each of a model's billion operations."
+    )
+    pass_megabytes: Assumption = Field(description="Likewise in a pass without gradients.")
     file_bytes: Assumption = Field(description="Of a file to fetch.")
     image_bytes: Assumption = Field(description="Of an image as it is kept.")
 
@@ -98,6 +111,7 @@ class Costs(Settings):
     archives: Assumption = Field(description="Bytes per second of archives read.")
     network: Assumption = Field(description="Bytes per second from the internet.")
     limit: Limit = Field(description="What a job may take.")
+    memory: Memory = Field(description="What the processes of a job hold.")
     unknown: Unknown = Field(description="Where a size is not known.")
     image_bytes: dict[str, Assumption] = Field({}, description="Bytes of a kept image by data set.")
 

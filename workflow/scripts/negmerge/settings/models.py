@@ -39,6 +39,14 @@ class Cost(Settings):
 
     gflop: Positive = Field(description="Billion operations of one image forward.")
     megabytes: Positive = Field(description="Of what is fine-tuned: image encoder or classifier.")
+    train_megabytes: Positive | None = Field(
+        None,
+        description="What a training step keeps of one image, or text, until its gradient is "
+        "there, float32; null: see config/costs.yaml.",
+    )
+    pass_megabytes: Positive | None = Field(
+        None, description="Likewise what a pass without gradients needs at a time."
+    )
     text_gflop: NonNegative = Field(0, description="Billion operations of one prompt.")
     text_megabytes: NonNegative = Field(0, description="Of CLIP's text part.")
 

@@ -11,7 +11,7 @@ from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.forgetting import TEST_PARTS, read_split
 from negmerge.data.images import Images
-from negmerge.data.loading import Epochs, evaluation_batches
+from negmerge.data.loading import Epochs, EvaluationBatches
 from negmerge.data.parts import Listed
 from negmerge.devices import tuned
 from negmerge.evaluation.accuracy import Classification, accuracy
@@ -127,7 +127,7 @@ class Classifier:
         transform = self.evaluation_transform()
         # In memory: nothing about them is random, and all epochs of all seeds pass over them.
         seen = [(transform(image), label) for image, label in self.role("forget", "train").items]
-        in_order = evaluation_batches(seen, _as_it_is, batch_size)
+        in_order = EvaluationBatches(seen, _as_it_is, batch_size, device=self._device)
         original = self.network(read_state(self._files["base"]), self._files["base"])
         target = accuracy(original, None, in_order, self._device).correct
         recipe = Recipe(epochs=1, batch_size=settings["batch_size"])
@@ -138,7 +138,8 @@ class Classifier:
         epochs = []
         for number in range(settings["seeds"]):
             network.load_state_dict(unlearned)
-            shuffled = Epochs(seen, _as_it_is, recipe, derive_seed(seed, f"relearn/{number}"))
+            order = derive_seed(seed, f"relearn/{number}")
+            shuffled = Epochs(seen, _as_it_is, recipe, order, device=self._device)
             epochs.append(
                 relearn_epochs(
                     network,

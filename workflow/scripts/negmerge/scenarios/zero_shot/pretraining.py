@@ -84,6 +84,7 @@ def pretrain(
         recipe,
         seed,
         loaders=loaders,
+        device=device,
     )
     fit(
         clip,

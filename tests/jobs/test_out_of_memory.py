@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from negmerge.data.loading import evaluation_batches
+from negmerge.data.loading import EvaluationBatches
 from negmerge.jobs.out_of_memory import (
     advice,
     is_out_of_memory,
@@ -108,7 +108,7 @@ def has_little():
 @pytest.mark.parametrize("first", [is_killed, has_little])
 def test_a_loader_without_shared_memory_ends_the_job_instead_of_letting_it_wait(first):
     with pytest.raises(RuntimeError) as caught:
-        list(evaluation_batches(Items(first), lambda image: image, 1, loaders=1))
+        list(EvaluationBatches(Items(first), lambda image: image, 1, loaders=1))
     assert is_out_of_shared_memory(caught.value)
     assert "--ipc=host" in shared_advice("sweep")
 

@@ -198,7 +198,8 @@ def _as_it_is(batch: Batch) -> Batch:
     """
     if get_worker_info():
         for part in batch:
-            part.share_memory_()
+            if isinstance(part, Tensor):
+                part.share_memory_()
     return batch
 
 

@@ -8,12 +8,7 @@ from typing import Any, NoReturn
 
 from negmerge.errors import UserError
 from negmerge.files import UNWRITABLE, unwritable
-from negmerge.jobs.out_of_memory import (
-    advice,
-    is_out_of_memory,
-    is_out_of_shared_memory,
-    shared_advice,
-)
+from negmerge.jobs.advice import advice
 from negmerge.jobs.provenance import Provenance
 
 
@@ -33,7 +28,7 @@ def job(snakemake: Any) -> Iterator[Provenance]:
 
     Raises:
         SystemExit: with status 1, after a `UserError`, a file that the system does not let it read
-            or write, or when a GPU or the loaders have no more memory.
+            or write, or what `advice` knows.
     """
     terminal = os.dup(sys.stderr.fileno())
     log = snakemake.log[0]
@@ -51,12 +46,11 @@ def job(snakemake: Any) -> Iterator[Provenance]:
         # Without a name it was the log: it is written to without being named.
         _fail(str(unwritable(error.filename or log, error.errno)), terminal)
     except Exception as error:
-        if is_out_of_shared_memory(error):
-            _fail(shared_advice(snakemake.rule), terminal)
-        if not is_out_of_memory(error):
-            raise
         experiment = snakemake.wildcards.get("experiment", "")
-        _fail(advice(snakemake.rule, experiment, snakemake.params), terminal)
+        line = advice(error, snakemake.rule, experiment, snakemake.params)
+        if line is None:
+            raise
+        _fail(line, terminal)
     finally:
         os.close(terminal)
 

@@ -10,12 +10,7 @@ import pytest
 import torch
 
 from negmerge.data.loading import EvaluationBatches
-from negmerge.jobs.out_of_memory import (
-    advice,
-    is_out_of_memory,
-    is_out_of_shared_memory,
-    shared_advice,
-)
+from negmerge.jobs.advice import advice
 from negmerge.settings.study import load_study
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -28,6 +23,7 @@ BASES.wildcards.entries["experiment"] = "clip"
 with job(BASES):
     raise torch.OutOfMemoryError("CUDA out of memory")
 """
+OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory")
 LOG = "results/small/logs/base/clip.log"
 IMAGES = "data/cats/images.safetensors"
 
@@ -54,7 +50,7 @@ IMAGES = "data/cats/images.safetensors"
 )  # fmt: skip
 def test_the_advice_is_the_setting_to_lower_by_its_place_in_the_study(rule, params, expected):
     line = f"{rule}: the memory of the GPU does not suffice; {expected}"
-    assert advice(rule, "clip", params) == line
+    assert advice(OUT_OF_MEMORY, rule, "clip", params) == line
 
 
 def test_the_settings_named_exist():
@@ -74,10 +70,23 @@ def has(experiment, place):
     return getattr(experiment, place.split(".")[0], None) is not None
 
 
-def test_other_errors_are_none_of_memory():
-    assert is_out_of_memory(torch.OutOfMemoryError("x"))
-    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
-    assert not is_out_of_shared_memory(RuntimeError("out of resource: shared memory"))
+@pytest.mark.parametrize(
+    "message", ["CUDA error: an illegal memory access", "out of resource: shared memory"]
+)
+def test_other_errors_have_no_advice(message):
+    assert advice(RuntimeError(message), "sweep", "clip", {"batch_size": 5}) is None
+
+
+def test_an_operation_that_does_not_repeat_is_named_with_the_setting():
+    """The words are those of torch 2.13 on a GPU."""
+    error = RuntimeError(
+        "adaptive_avg_pool2d_backward_cuda does not have a deterministic implementation, but you "
+        "set 'torch.use_deterministic_algorithms(True)'."
+    )
+    line = advice(error, "finetune", "resnet", {"recipe": {}})
+    assert "finetune: adaptive_avg_pool2d_backward_cuda " in line
+    assert "deterministic: false" in line
+    assert load_study(CONFIG, "demo").compute.deterministic is True
 
 
 class Items:
@@ -109,8 +118,7 @@ def has_little():
 def test_a_loader_without_shared_memory_ends_the_job_instead_of_letting_it_wait(first):
     with pytest.raises(RuntimeError) as caught:
         list(EvaluationBatches(Items(first), lambda image: image, 1, loaders=1))
-    assert is_out_of_shared_memory(caught.value)
-    assert "--ipc=host" in shared_advice("sweep")
+    assert "--ipc=host" in advice(caught.value, "sweep", "clip", {"batch_size": 1})
 
 
 def test_a_job_out_of_memory_ends_with_the_advice_as_its_one_line(tmp_path):
@@ -123,4 +131,4 @@ def test_a_job_out_of_memory_ends_with_the_advice_as_its_one_line(tmp_path):
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
     )
     assert done.returncode == 1
-    assert (tmp_path / LOG).read_text() == f"error: {advice('base', 'clip', {})}\n"
+    assert (tmp_path / LOG).read_text() == f"error: {advice(OUT_OF_MEMORY, 'base', 'clip', {})}\n"

@@ -54,7 +54,8 @@ def test_the_jobs_are_those_of_a_dry_run(plan, study, words, targets):
     for kind in ("estimate", "at_most"):
         total = sum(step["hours"][kind] for step in found["steps"])
         assert sum(row[kind] for row in found["hours"].values()) == pytest.approx(total)
-    assert (found["hours"]["gpu"]["estimate"] > 0) == (study == "paper")
+    on_gpu = study == "paper"
+    assert (found["hours"]["gpu"]["estimate"] > 0) == bool(found["gpu_memory"]) == on_gpu
 
 
 def test_what_would_fail_late_is_said_before_anything_is_planned(plan):
@@ -116,7 +117,8 @@ def test_a_plan_tells_what_the_jobs_ask_for(plan):
     for text in ("Hours are rough estimates, from config/costs.yaml. A job may take 3 times",
                  "by hand: data/downloads/imagenet/ILSVRC2012_img_train.tar: Get it from ",
                  "data/downloads/gtsrb: 3 files, 0.28 GB", "GPU h to do: ", "Longest chain",
-                 "on one GPU of the A100 class", "Disk: ",
+                 "on one GPU of the A100 class", "Memory of a GPU that one job needs at most",
+                 "  ViT-B-32: ", "grad_accum_steps", "Disk: ",
                  "assumed large: imagenet/ILSVRC2012_devkit_t12.tar.gz"):  # fmt: skip
         assert text in out
     assert "resisc45" not in out

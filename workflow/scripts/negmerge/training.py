@@ -208,7 +208,11 @@ def _moved(member: object, device: torch.device) -> object:
 
 
 def _groups(batches: Iterable, size: int) -> Iterator[list]:
-    """Yield `size` batches at a time; a rest that is too small for a step is left out."""
+    """Yield `size` batches at a time, of two epochs where one ends between them.
+
+    A rest that is too small for a step is left out at the end of the run. Code that counts anew in
+    each epoch adds such a rest to the next epoch's first step, see docs/deviations.md.
+    """
     group = []
     for batch in batches:
         group.append(batch)

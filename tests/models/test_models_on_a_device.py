@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from negmerge.devices import pool_in_order
+from negmerge.devices import tuned
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.evaluation.answering import Answering
 from negmerge.evaluation.gradcam import choose, gradcam
@@ -25,10 +25,13 @@ from negmerge.models.generation import generate_greedily
 from negmerge.models.heads import zero_shot_head
 from negmerge.models.image_encoder import ImageEncoder, image_tower
 from negmerge.models.statistics import re_estimate
+from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Recipe
 from negmerge.training import TrainingState, fit
 from second_device import DEVICE, SecondDevice, There
 from small_language_models import language_model
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
 
 CPU = torch.device("cpu")
 CLASSES = 4
@@ -68,7 +71,7 @@ def head_of(model, device):
 
 def trained(model, device):
     """Train a model in place, and return it."""
-    pool_in_order(model)
+    tuned(model, Compute())
     objective = Classification(head_of(model, device), device)
     recipe = Recipe(epochs=2, learning_rate=1e-3, warmup_steps=0, optimizer="sgd")
     fit(model, BATCHES * 2, 4, objective.loss(model, 0.1), recipe, device, lambda line: None)

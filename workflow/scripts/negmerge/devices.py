@@ -48,7 +48,7 @@ def deterministic(device: torch.device) -> None:
 
     An operation that cannot is an error, which names it. To warn would not do: then torch also
     lets kernels of attention add up in any order, for whose backward it has an ordered way, and
-    takes cuDNN's, which has none (select_sdp_backend and attention_backward.cu of torch 2.13).
+    takes cuDNN's, which has none (torch's `select_sdp_backend`, attention_backward.cu).
 
     Args:
         device: where the process computes; a GPU is not in use yet, since cuBLAS reads the

@@ -1,18 +1,20 @@
 """Measure a demo from nothing to its report, several times, and write the pages.
 
-    python benchmarks/demo.py [--study demo-lm] [RUN ...]    (default: 0 1 0:avx2)
-    python benchmarks/demo.py [--study demo-lm] --write      write the pages from the last runs
+    python benchmarks/demo.py [--study demo-lm] [--add] [RUN ...]    (default: 0 1 0:avx2)
+    python benchmarks/demo.py [--study demo-lm] --write    write the pages from the record
 
 A run is a seed, or a seed and the kind of processor that `other_machines.py` makes of this one:
 what differs between kinds comes of rounding alone. Each runs in a fresh copy of the checkout. With
 the first run of the demo, the change that docs/first-change.md tells of is made afterwards, and the
 demo runs again. The numbers go to benchmarks/demo.json or demo-lm.json, to the marks of the pages,
-and into the figures of docs/figures.
+and into the figures of docs/figures; `--add` keeps those of earlier runs, such as those of another
+machine.
 """
 
 import argparse
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -172,13 +174,22 @@ def measure(study: str, seed: int, case: str, with_change: bool) -> dict:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "workflow"
         copy_checkout(folder, study, seed)
-        result = {"seed": seed, "vectors": vectors(case)} | run(folder, study, case)
+        result = {"machine": f"{processor()}, {machine()}", "seed": seed, "vectors": vectors(case)}
+        result |= run(folder, study, case)
         print(f"{study}: {result}", flush=True)
         result["steps"] = steps(folder)
         if study != "demo":
             return result | {"answers": answers(folder)}
         result |= {"accuracy": accuracies(folder), "gap": gaps(folder)}
         return result | ({"change": first_change(folder)} if with_change else {})
+
+
+def processor() -> str:
+    """Name the processor, as far as the system does."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.is_file() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "a processor without a name"
 
 
 def vectors(case: str) -> str:
@@ -192,17 +203,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("runs", nargs="*", metavar="RUN", default=["0", "1", "0:avx2"])
     parser.add_argument("--study", choices=("demo", "demo-lm"), default="demo")
+    parser.add_argument("--add", action="store_true", help="keep the runs of the record")
     parser.add_argument("--write", action="store_true", help="write the pages alone")
     chosen = parser.parse_args()
     record = ROOT / "benchmarks" / f"{chosen.study}.json"
-    if not chosen.write:
-        named = [name.partition(":") for name in chosen.runs]
-        runs = [
-            measure(chosen.study, int(seed), case or AS_IT_IS, with_change=number == 0)
-            for number, (seed, _, case) in enumerate(named)
-        ]
-        record.write_text(json.dumps({"machine": machine(), "runs": runs}, indent=2) + "\n")
-    demo_page.write(chosen.study, json.loads(record.read_text()))
+    runs = json.loads(record.read_text())["runs"] if chosen.add or chosen.write else []
+    for name in [] if chosen.write else chosen.runs:
+        seed, _, case = name.partition(":")
+        runs.append(measure(chosen.study, int(seed), case or AS_IT_IS, with_change=not runs))
+        record.write_text(json.dumps({"runs": runs}, indent=2) + "\n")
+    demo_page.write(chosen.study, runs)
     if chosen.study == "demo":
         pictures.draw_all()
 

@@ -18,26 +18,26 @@ RETAIN, GAP = "rule `retain`", "rule `gap`"
 TIMED = {"a two-core Xeon with AVX-512": "13:45", "two cores of an AMD EPYC without it": "19:48"}
 
 
-def write(study: str, record: dict) -> None:
+def write(study: str, runs: list[dict]) -> None:
     """Write all that the pages say of a demo."""
-    for page, name, text in texts(study, record):
+    for page, name, text in texts(study, runs):
         write_between(page, name, text)
 
 
-def texts(study: str, record: dict) -> list[tuple]:
+def texts(study: str, runs: list[dict]) -> list[tuple]:
     """List the page, the marks and the text of each place where a demo is described."""
     if study == "demo-lm":
-        return [(LANGUAGE_MODELS, "demo-lm", language(record))]
+        return [(LANGUAGE_MODELS, "demo-lm", language(runs))]
     return [
-        (MEASUREMENTS, "measured", markdown(record)),
-        (ROOT / "README.md", "takes", takes(record)),
-        (FIRST_CHANGE, "change", change(record)),
+        (MEASUREMENTS, "measured", markdown(runs)),
+        (ROOT / "README.md", "takes", takes(runs)),
+        (FIRST_CHANGE, "change", change(runs)),
     ]
 
 
-def takes(record: dict) -> str:
+def takes(runs: list[dict]) -> str:
     """Tell in a line how long the demo takes, in whole minutes."""
-    timed = [run["seconds"] / 60 for run in record["runs"]]
+    timed = [run["seconds"] / 60 for run in runs]
     timed += [1 + int(time.partition(":")[0]) for time in TIMED.values()]
     low, high = math.ceil(min(timed)), math.ceil(max(timed))
     return (
@@ -46,9 +46,9 @@ def takes(record: dict) -> str:
     )
 
 
-def change(record: dict) -> str:
+def change(runs: list[dict]) -> str:
     """Tell which jobs the change of docs/first-change.md asks for."""
-    counts = record["runs"][0]["change"]
+    counts = runs[0]["change"]
     named = ", ".join(f"{count} `{rule}`" for rule, count in sorted(counts.items()))
     before, after = (length(name) for name in ("gap-before", "gap-after"))
     return (
@@ -63,10 +63,9 @@ def length(picture: str) -> float:
     return cells[(cells["method"] == "l1-sparse") & (cells["task"] == "mean")]["part"].sum()
 
 
-def runs_of(record: dict) -> str:
-    """Name the runs: their seeds, and the vector instructions of the processor."""
-    named = [f"seed {run['seed']} with {run['vectors']}" for run in record["runs"]]
-    return ", ".join(named)
+def runs_of(runs: list[dict]) -> str:
+    """Name the runs: their seeds, and on which processors."""
+    return "; ".join(f"seed {r['seed']}, {r['vectors']}, {r['machine']}" for r in runs)
 
 
 def between(values: Iterable[float], form: str = ".1f") -> str:
@@ -76,15 +75,14 @@ def between(values: Iterable[float], form: str = ".1f") -> str:
     return lowest if lowest == highest else f"{lowest} to {highest}"
 
 
-def markdown(record: dict) -> str:
+def markdown(runs: list[dict]) -> str:
     """Describe the measured runs of the demo."""
-    runs = record["runs"]
     peak = max(run["peak_mb"] for run in runs)
     classifier = runs[0]["gap"][GAP]
     return "\n".join(
         [
-            f"By `make bench` on {record['machine']}; runs: {runs_of(record)}. A number is that of",
-            "all runs, or the lowest and the highest of them.",
+            f"By `benchmarks/demo.py`; runs: {runs_of(runs)}.",
+            "A number is that of all runs, or the lowest and the highest of them.",
             "",
             f"The demo after installation: {between((r['seconds'] for r in runs), '.0f')} s, "
             f"{runs[0]['jobs']} jobs, at most {peak} MB of memory over all processes.",
@@ -167,23 +165,21 @@ def gap_row(runs: list[dict], method: str) -> str:
     return f"| {' | '.join([rows[0]['label'], *shown])} |"
 
 
-def language(record: dict) -> str:
+def language(runs: list[dict]) -> str:
     """Describe the measured runs of the language model's demo."""
-    runs = [run["answers"] for run in record["runs"]]
+    found = [run["answers"] for run in runs]
     return "\n".join(
         [
-            f"By `benchmarks/demo.py --study demo-lm` on {record['machine']}; runs: "
-            f"{runs_of(record)}.",
-            f"It took {between((r['seconds'] for r in record['runs']), '.0f')} s. The lowest and "
-            "the highest of the runs, in percent; ± is the largest",
-            "standard error over the questions:",
+            f"By `benchmarks/demo.py --study demo-lm`; runs: {runs_of(runs)}.",
+            "The lowest and the highest of them, in percent; ± is the largest standard error over",
+            "the questions:",
             "",
             "| method | forget probability | ± | forget extraction | ± | retain probability | ± |",
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-            *(language_row([run[method] for run in runs], method) for method in runs[0]),
+            *(language_row([run[method] for run in found], method) for method in found[0]),
             "",
             *steady_order(
-                {method: [run[method]["forget"] for run in runs] for method in runs[0]},
+                {method: [run[method]["forget"] for run in found] for method in found[0]},
                 "forget probability",
                 "NegMerge",
             ),

@@ -45,7 +45,7 @@ def test_a_block_is_what_its_record_says(name):
 def test_the_pages_say_of_the_demos_what_their_records_say():
     demos = {"demo": DEMO, "demo-lm": json.loads((ROOT / "benchmarks/demo-lm.json").read_text())}
     for study, record in demos.items():
-        for page, name, text in demo_page.texts(study, record):
+        for page, name, text in demo_page.texts(study, record["runs"]):
             assert read_between(page, name) == text, f"{page}: {ADVICE}"
 
 

@@ -199,7 +199,7 @@ def rates(
     head = ["network", "training", "assumed", "evaluation", "assumed", "peak MB"]
     return Part(
         "Images a second",
-        [*table(head, rows), "", "Plans assume no peak: they do not count a GPU's memory."],
+        [*table(head, rows), "", "What plans expect of a GPU's memory: `negmerge plan paper`."],
     )
 
 

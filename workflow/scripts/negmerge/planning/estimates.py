@@ -95,9 +95,12 @@ class Estimates:
         def look_up(wildcards: Any, threads: int, attempt: int) -> int:
             device = "cuda" if self._gpus(wildcards) else "cpu"
             how = {"device": device, "loaders": threads - 1}
-            return attempt * ceil(
-                self._work(step, wildcards).memory.of_machine(self._costs, **how) / 1e6
-            )
+            needed = self._work(step, wildcards).memory.of_machine(self._costs, **how)
+            case = self._case(wildcards)
+            # What a plan assumes of such a model may be more than any machine has.
+            if case.experiment is not None and case.model.cost is None:
+                needed = self._costs.memory.unknown.value
+            return attempt * ceil(needed / 1e6)
 
         return look_up
 

@@ -76,6 +76,7 @@ class Memory(Settings):
     process: Assumption = Field(description="A job with torch, and the images that it keeps.")
     loader: Assumption = Field(description="A process that loads images for it.")
     cuda: Assumption = Field(description="CUDA's own, in the memory of the machine.")
+    unknown: Assumption = Field(description="All of a job whose model has no `cost`.")
     gpu: Assumption = Field(description="CUDA's own, on the GPU.")
 
 

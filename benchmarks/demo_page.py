@@ -85,7 +85,8 @@ def markdown(runs: list[dict]) -> str:
             "A number is that of all runs, or the lowest and the highest of them.",
             "",
             f"The demo after installation: {between((r['seconds'] for r in runs), '.0f')} s, "
-            f"{between((r['jobs'] for r in runs), '.0f')} jobs, at most {peak} MB of memory over all processes.",
+            f"{between((r['jobs'] for r in runs), '.0f')} jobs, at most {peak} MB of "
+            "memory over all processes.",
             "By hand, beside other work, in minutes: "
             f"{', '.join(f'{time} on {where}' for where, time in TIMED.items())}.",
             "",

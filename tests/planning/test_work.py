@@ -274,3 +274,10 @@ def test_a_job_asks_for_memory_of_its_processes_and_more_with_each_attempt(confi
     on_gpu = megabytes(config, *job, gpus=1, threads=5)
     assert on_gpu == pytest.approx((beside + costs.cuda.value + loading) / 1e6, abs=1)
     assert held.of_gpu(load_costs(config)) > 40e9
+
+
+def test_a_model_of_unknown_size_asks_for_no_more_than_machines_have(config, change_yaml):
+    change_yaml(config / "models.yaml", "mini-clip/cost", None)
+    unknown = load_costs(config).memory.unknown.value / 1e6
+    assert megabytes(config, *FINETUNE) == unknown
+    assert megabytes(config, *FINETUNE, attempt=2) == 2 * unknown

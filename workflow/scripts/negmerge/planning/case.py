@@ -100,6 +100,7 @@ class Case:
             passed=self.times * passed * 1e6,
             item=stored,
             normalised=normalised,
+            known=self.model.cost is not None,
         )
 
     @property

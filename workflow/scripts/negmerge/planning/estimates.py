@@ -96,10 +96,6 @@ class Estimates:
             device = "cuda" if self._gpus(wildcards) else "cpu"
             how = {"device": device, "loaders": threads - 1}
             needed = self._work(step, wildcards).memory.of_machine(self._costs, **how)
-            case = self._case(wildcards)
-            # What a plan assumes of such a model may be more than any machine has.
-            if case.experiment is not None and case.model.cost is None:
-                needed = self._costs.memory.unknown.value
             return attempt * ceil(needed / 1e6)
 
         return look_up

@@ -24,6 +24,7 @@ class Shape:
         passed: what a pass without gradients needs of an item at a time.
         item: of an item as it is stored: an image as uint8.
         normalised: of an item as the network takes it.
+        known: whether the row of the model says how large it is.
     """
 
     weights: float
@@ -31,6 +32,7 @@ class Shape:
     passed: float
     item: float
     normalised: float
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class Memory:
         batch: one batch as it is loaded.
         network: where the network computes: its weights, gradients and optimizer, and what
             the items of a batch need.
+        known: whether the row of the model says how large it is.
     """
 
     states: float = 0
     kept: float = 0
     batch: float = 0
     network: float = 0
+    known: bool = True
 
     def of_machine(self, costs: Costs, *, device: str, loaders: int) -> float:
         """Return what the job needs of the machine, GPUs aside.
@@ -59,6 +63,9 @@ class Memory:
             device: `cpu` or `cuda`, where networks compute.
             loaders: processes that load the items.
         """
+        # What is assumed of an unknown model may be more than any machine has.
+        if not self.known:
+            return costs.memory.unknown.value
         beside = costs.memory.cuda.value if device == "cuda" else self.network
         loading = loaders * (costs.memory.loader.value + ON_THEIR_WAY * self.batch)
         return costs.memory.process.value + self.states + self.kept + self.batch + beside + loading
@@ -97,4 +104,5 @@ def held(
         kept=kept * shape.item,
         batch=batch,
         network=networks * shape.weights + needed,
+        known=shape.known,
     )

@@ -14,8 +14,6 @@ machine.
 import argparse
 import json
 import os
-import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,24 +27,13 @@ import pictures
 import psutil
 import torch
 from marks import ROOT, machine
-from other_machines import CASES
+from other_machines import CASES, copy_checkout
 
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "__pycache__")
+from negmerge.reporting import runtime
+
 STUDY = "config/studies/{}.yaml"
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
 AS_IT_IS = "as-it-is"
-
-
-def copy_checkout(folder: Path, study: str, seed: int) -> None:
-    """Copy the workflow without any result, and set the study's seed."""
-
-    def ignore(directory: str, names: list[str]) -> set[str]:
-        top = {"data", "results"} if directory == str(ROOT) else set()
-        return LEFT_OUT(directory, names) | top
-
-    shutil.copytree(ROOT, folder, symlinks=True, ignore=ignore)
-    path = folder / STUDY.format(study)
-    path.write_text(f"{path.read_text()}\nseed: {seed}\n")
 
 
 def memory_of(process: psutil.Process) -> int:
@@ -173,8 +160,11 @@ def measure(study: str, seed: int, case: str, with_change: bool) -> dict:
     """Run a demo in a temporary folder, and once more with the change of the page."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "workflow"
-        copy_checkout(folder, study, seed)
-        result = {"machine": f"{processor()}, {machine()}", "seed": seed, "vectors": vectors(case)}
+        copy_checkout(folder)
+        path = folder / STUDY.format(study)
+        path.write_text(f"{path.read_text()}\nseed: {seed}\n")
+        named = f"{dict(runtime.machine())['Processor']}, {machine()}"
+        result = {"machine": named, "seed": seed, "vectors": vectors(case)}
         result |= run(folder, study, case)
         print(f"{study}: {result}", flush=True)
         result["steps"] = steps(folder)
@@ -182,14 +172,6 @@ def measure(study: str, seed: int, case: str, with_change: bool) -> dict:
             return result | {"answers": answers(folder)}
         result |= {"accuracy": accuracies(folder), "gap": gaps(folder)}
         return result | ({"change": first_change(folder)} if with_change else {})
-
-
-def processor() -> str:
-    """Name the processor, as far as the system does."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text().splitlines() if told.is_file() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "a processor without a name"
 
 
 def vectors(case: str) -> str:

@@ -113,7 +113,7 @@ def markdown(runs: list[dict]) -> str:
             "",
             *steady_order(
                 {
-                    f"{method}": [
+                    method: [
                         run["accuracy"][task][method]["forget"]
                         for run in runs
                         for task in run["accuracy"]

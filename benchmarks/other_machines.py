@@ -45,14 +45,18 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 }
 
 
-def copy_checkout(folder: Path, settings: dict[str, str]) -> None:
-    """Copy what git knows of, and change settings of the small studies."""
+def copy_checkout(folder: Path) -> None:
+    """Copy what git knows of: the workflow without any result."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
         if os.path.lexists(ROOT / name):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
+
+
+def change_studies(folder: Path, settings: dict[str, str]) -> None:
+    """Change settings of the small studies in a copy of the checkout."""
     for place in STUDIES:
         text = (folder / place).read_text()
         for key, value in settings.items():
@@ -68,7 +72,8 @@ def passes(case: str, tests: list[str] | None) -> bool:
     tests = tests or (TESTS if settings else TESTS + OTHERS)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "checkout"
-        copy_checkout(folder, settings)
+        copy_checkout(folder)
+        change_studies(folder, settings)
         print(f"== {case}", flush=True)
         library = {"PYTHONPATH": str(folder / "workflow" / "scripts")}
         command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *tests]

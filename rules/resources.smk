@@ -15,8 +15,8 @@ def gpus(wildcards):
 
 # No more jobs at a time ask for a GPU than there are, unless the command or a profile gives a number. In
 # profiles/default a number would hold for a cluster too, which has `nodes`, and counts its GPUs itself.
-if is_main and workflow.resource_settings.nodes is None and count_gpus():
-    workflow.global_resources.setdefault("gpu", count_gpus())
+if is_main and workflow.resource_settings.nodes is None and (there := count_gpus()):
+    workflow.global_resources.setdefault("gpu", there)
 
 
 def environment(usual, **own):

@@ -57,7 +57,7 @@ def _lock_one() -> int:
             except BlockingIOError:
                 continue
             if told:
-                print(WAITED.format(time.monotonic() - began), flush=True)
+                print(WAITED.format(f"{time.monotonic() - began:.1f}"), flush=True)
             return number
         if not told:
             print(f"waiting for a GPU: other jobs have all {len(files)}", flush=True)

@@ -17,8 +17,8 @@ KEPT = (
 )  # fmt: skip
 
 # What the log of a job says that waited until a GPU was free.
-WAITED = "waited {:.1f} s for a GPU"
-READ_WAITED = re.compile(r"^waited (\d+\.\d) s for a GPU$", re.M)
+WAITED = "waited {} s for a GPU"
+READ_WAITED = re.compile("^" + WAITED.format(r"(\d+\.\d)") + "$", re.M)
 
 
 def waited(benchmark: str | Path) -> float:

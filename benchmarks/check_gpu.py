@@ -21,8 +21,8 @@ import torch
 from gpu_parts import Part
 from marks import ROOT
 
-from negmerge.devices import deterministic, find_device
 from negmerge.errors import UserError
+from negmerge.models.devices import deterministic, find_device
 
 PAGE = Path("results") / "check-gpu.md"
 

@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from negmerge.devices import deterministic, tuned
 from negmerge.evaluation.accuracy import predict
 from negmerge.merging import METHODS, merge_files
+from negmerge.models.devices import deterministic, tuned
 from negmerge.planning.case import Work
 from negmerge.planning.estimates import spent
 from negmerge.planning.measuring import Network, measure, networks_of

@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from marks import MEASUREMENTS, ROOT, write_between
 
+from negmerge.checkpoints.states import read_state
 from negmerge.evaluation.counts import Accuracy
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.validation import load_validation
@@ -31,7 +32,6 @@ from negmerge.selection.validation import Validation
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.study import load_study
-from negmerge.states import read_state
 
 EXPERIMENT = "mini-clip"
 

@@ -15,7 +15,7 @@ places = [str(LIBRARY.parent), *os.environ.get("PYTHONPATH", "").split(os.pathse
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, dict.fromkeys(places))))
 
 import negmerge
-from negmerge import artefacts, plugins
+from negmerge import paths, plugins
 from negmerge.settings import methods
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.errors import UserError, find

@@ -7,9 +7,9 @@ rule evaluate:
     input:
         unpack(role_inputs()),
         base=base,
-        selected=in_task(artefacts.selected, "method"),
-        candidates=in_task(artefacts.candidates, "method"),
-        unchanged=in_task(artefacts.unchanged, "method"),
+        selected=in_task(paths.selected, "method"),
+        candidates=in_task(paths.candidates, "method"),
+        unchanged=in_task(paths.unchanged, "method"),
     output:
         score="results/{study}/{experiment}/{task}/scores/{method}.json",
         outcomes="results/{study}/{experiment}/{task}/outcomes/{method}.safetensors",
@@ -46,8 +46,8 @@ rule durability:
     input:
         unpack(role_inputs()),
         base=base,
-        selected=in_task(artefacts.selected, "method"),
-        candidates=in_task(artefacts.candidates, "method"),
+        selected=in_task(paths.selected, "method"),
+        candidates=in_task(paths.candidates, "method"),
     output:
         durability="results/{study}/{experiment}/{task}/durability/{method}.json",
         outcomes="results/{study}/{experiment}/{task}/durability/{method}.safetensors",
@@ -82,8 +82,8 @@ rule gradcam:
     input:
         unpack(role_inputs("forget")),
         base=base,
-        selected=of_shown(artefacts.selected, "figure"),
-        candidates=of_shown(artefacts.candidates, "figure"),
+        selected=of_shown(paths.selected, "figure"),
+        candidates=of_shown(paths.candidates, "figure"),
     output:
         maps="results/{study}/{experiment}/{task}/gradcam/{figure}.safetensors",
     log:
@@ -118,8 +118,8 @@ rule export:
     input:
         unpack(role_inputs()),
         base=base,
-        selected=in_task(artefacts.selected, "method"),
-        candidates=in_task(artefacts.candidates, "method"),
+        selected=in_task(paths.selected, "method"),
+        candidates=in_task(paths.candidates, "method"),
     output:
         unlearned="results/{study}/{experiment}/{task}/unlearned/{method}{rule}.safetensors",
     log:

@@ -3,8 +3,8 @@
 
 rule merge:
     input:
-        vectors=in_task(artefacts.pool_vectors, "method"),
-        choice=in_task(artefacts.chosen_single, "method"),
+        vectors=in_task(paths.pool_vectors, "method"),
+        choice=in_task(paths.chosen_single, "method"),
     output:
         merged=intermediate("results/{study}/{experiment}/{task}/merged/{method}.safetensors"),
     log:
@@ -36,7 +36,7 @@ rule greedy:
     input:
         unpack(role_inputs()),
         base=base,
-        vectors=in_task(artefacts.pool_vectors, "method"),
+        vectors=in_task(paths.pool_vectors, "method"),
     output:
         merged=intermediate("results/{study}/{experiment}/{task}/merged/{method}.safetensors"),
     log:
@@ -72,9 +72,9 @@ rule greedy:
 rule sparsity:
     input:
         base=base,
-        vectors=of_shown(artefacts.pool_vectors, "table"),
-        candidates=of_shown(artefacts.candidates, "table"),
-        choices=of_shown(artefacts.chosen_single, "table"),
+        vectors=of_shown(paths.pool_vectors, "table"),
+        candidates=of_shown(paths.candidates, "table"),
+        choices=of_shown(paths.chosen_single, "table"),
     output:
         sparsity="results/{study}/{experiment}/{task}/sparsity/{table}.json",
     log:
@@ -102,8 +102,8 @@ rule sparsity:
 
 rule signs:
     input:
-        vectors=of_shown(artefacts.pool_vectors, "figure"),
-        merged=of_shown(artefacts.candidate, "figure"),
+        vectors=of_shown(paths.pool_vectors, "figure"),
+        merged=of_shown(paths.candidate, "figure"),
     output:
         signs="results/{study}/{experiment}/{task}/signs/{figure}.json",
     log:

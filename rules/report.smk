@@ -3,7 +3,7 @@
 
 rule table:
     input:
-        unpack(in_study(artefacts.table_records, shown("table"))),
+        unpack(in_study(paths.table_records, shown("table"))),
         published=published_cells,
     output:
         md="results/{study}/tables/{table}.md",
@@ -38,7 +38,7 @@ rule table:
 
 rule figure:
     input:
-        unpack(in_study(artefacts.figure_records, shown("figure"))),
+        unpack(in_study(paths.figure_records, shown("figure"))),
     output:
         png=report(
             "results/{study}/figures/{figure}.png",
@@ -72,7 +72,7 @@ rule figure:
 
 rule report:
     input:
-        unpack(in_study(artefacts.report_parts, study)),
+        unpack(in_study(paths.report_parts, study)),
         drawing=shipped("docs/rules.svg"),
         prepared=preparation_times,
         templates=[
@@ -101,7 +101,7 @@ rule report:
         ),
         name="{study}",
         study=reported_study,
-        files=lambda wildcards: artefacts.record_files(study(wildcards)),
+        files=lambda wildcards: paths.record_files(study(wildcards)),
         pool_sizes=lambda wildcards: {
             name: len(one.pool.changes) for name, one in study(wildcards).experiments.items()
         },

@@ -1,5 +1,5 @@
 # Look-ups of what a job asks of the machine, and of what decides that it runs again: seeds and code.
-from negmerge.dependencies import code_digest
+from negmerge.jobs.dependencies import code_digest
 from negmerge.jobs.versions import count_gpus
 from negmerge.planning import work
 from negmerge.planning.case import Case

@@ -7,8 +7,8 @@ rule sweep:
     input:
         unpack(role_inputs()),
         base=base,
-        candidate=in_task(artefacts.candidate, "vector"),
-        reference=in_task(artefacts.reference, "vector"),
+        candidate=in_task(paths.candidate, "vector"),
+        reference=in_task(paths.reference, "vector"),
     output:
         sweep="results/{study}/{experiment}/{task}/sweeps/{vector}.csv",
     log:
@@ -50,7 +50,7 @@ rule search:
     input:
         unpack(role_inputs()),
         base=base,
-        vectors=in_task(artefacts.candidates, "method"),
+        vectors=in_task(paths.candidates, "method"),
     output:
         search="results/{study}/{experiment}/{task}/searches/{method}.json",
     log:
@@ -81,9 +81,9 @@ rule search:
 
 rule select:
     input:
-        sweeps=in_task(artefacts.sweeps, "method"),
-        search=in_task(artefacts.candidate_search, "method"),
-        reference=in_task(artefacts.reference, "method"),
+        sweeps=in_task(paths.sweeps, "method"),
+        search=in_task(paths.candidate_search, "method"),
+        reference=in_task(paths.reference, "method"),
     output:
         selected="results/{study}/{experiment}/{task}/selected/{method}.json",
     log:

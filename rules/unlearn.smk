@@ -7,7 +7,7 @@ rule unlearn:
     input:
         unpack(role_inputs()),
         base=base,
-        reference=in_task(artefacts.reference, "method"),
+        reference=in_task(paths.reference, "method"),
     output:
         candidates=intermediate(
             "results/{study}/{experiment}/{task}/candidates/{method}.safetensors"

@@ -10,11 +10,11 @@ from blake3 import blake3
 from pydantic import Field
 
 from negmerge import __version__, plugins
+from negmerge.checkpoints.states import read_metadata, read_state, write_state
 from negmerge.cli import main
 from negmerge.merging import METHODS, Method
 from negmerge.settings import methods
 from negmerge.settings.recipe import Settings
-from negmerge.states import read_metadata, read_state, write_state
 
 ROOT = plugins.PACKAGE.parents[2]
 COMMANDS = plugins.names(plugins.COMMANDS)

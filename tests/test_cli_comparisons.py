@@ -10,9 +10,9 @@ from blake3 import blake3
 from safetensors.torch import save_file
 from torch import nn
 
+from negmerge.checkpoints.states import read_metadata, read_state
 from negmerge.cli import main
 from negmerge.merging import merge
-from negmerge.states import read_metadata, read_state
 from negmerge.vectors import apply, task_vector
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from negmerge.checkpoints.states import read_state, write_state
 from negmerge.data.images import write_images
 from negmerge.errors import UserError
 from negmerge.files import (
@@ -18,7 +19,6 @@ from negmerge.files import (
     write_json,
     write_text,
 )
-from negmerge.states import read_state, write_state
 
 
 def listing(folder):

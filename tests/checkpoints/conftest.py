@@ -1,6 +1,6 @@
 import pytest
 
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
 from negmerge.errors import UserError
 
 

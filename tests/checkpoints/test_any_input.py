@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from negmerge.checkpoints.states import read_state
 from negmerge.cli import main
-from negmerge.states import read_state
 
 BASE = {"l.weight": torch.tensor([[1.0, 2], [3, 4]]), "l.bias": torch.ones(2)}
 CHANGE = {"l.weight": torch.tensor([[1.0, -1], [2, 0]]), "l.bias": torch.ones(2)}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
 
 STATE = {"w": torch.ones(3)}
 

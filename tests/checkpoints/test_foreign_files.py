@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
 
 POINTER = (
     b"version https://git-lfs.github.com/spec/v1\n"

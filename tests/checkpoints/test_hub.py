@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from negmerge.checkpoints import locate, open_state
-from negmerge.checkpoints.hub import wanted
+from negmerge.checkpoints.hub import locate, wanted
+from negmerge.checkpoints.opening import open_state
 from negmerge.cli import main
 
 REVISION = "0fa3456c60f15e5cec5275c5b88851c1dca503a8"

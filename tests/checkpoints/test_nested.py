@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
 
 STATE = {"a.weight": torch.ones(2, 2), "a.steps": torch.tensor(3)}
 EMA = {"a.weight": torch.zeros(2, 2), "a.steps": torch.tensor(3)}

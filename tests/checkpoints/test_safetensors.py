@@ -7,10 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from negmerge.checkpoints import StateFile
-from negmerge.checkpoints.safetensors_file import DTYPES
+from negmerge.checkpoints.safetensors_file import DTYPES, StateFile
+from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
-from negmerge.states import read_state
 
 
 def random_numbers(dtype):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.torch_file import TorchFile, _part
 
 STATE = {

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from negmerge.adapters import open_adapter
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
 from negmerge.merging.blocks import Vectors
 
 # A number of an adapter of rank 8, PEFT's default, is a sum of 8 products. PEFT may add them in

@@ -7,7 +7,8 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from negmerge.checkpoints import locate, open_state
+from negmerge.checkpoints.hub import locate
+from negmerge.checkpoints.opening import open_state
 from negmerge.errors import UserError
 
 COMMIT = "0fa3456c60f15e5cec5275c5b88851c1dca503a8"

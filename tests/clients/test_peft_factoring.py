@@ -17,7 +17,7 @@ from negmerge.adapters import (
     open_adapter,
     write_adapter,
 )
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
 from negmerge.merging.blocks import Finetuned, Vectors
 
 COEFFICIENT = 0.7

@@ -9,7 +9,7 @@ from peft_adapters import OTHER_ORDER, adapt, distance, merged_by_peft, moved, w
 from safetensors.torch import load_file, save_file
 
 from negmerge.adapters import open_adapter
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
 from negmerge.errors import UserError
 
 VISION = {

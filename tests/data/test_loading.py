@@ -13,9 +13,9 @@ from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.images import Images
 from negmerge.data.loading import Augmented, Epochs, EvaluationBatches, TrainingBatches
 from negmerge.data.parts import PARTS, Listed, Part
+from negmerge.data.splits import train_val_split
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Augmentation, Recipe
-from negmerge.splits import train_val_split
 
 MEAN = STD = (0.5, 0.5, 0.5)
 RANDOM = Augmentation(randaugment="rand-m9-n2-mstd0.5", crop_scale=[0.2, 1.0], flip=0.5)

@@ -4,7 +4,7 @@ import pytest
 from open_clip import IMAGENET_CLASSNAMES, OPENAI_IMAGENET_TEMPLATES
 
 from negmerge.data import train_val_split
-from negmerge.splits import VALIDATION_LIMIT
+from negmerge.data.splits import VALIDATION_LIMIT
 
 # Classes, templates, then images: training before anything is held out, for training, val, test.
 TARGETS = {

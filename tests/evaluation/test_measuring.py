@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from negmerge.checkpoints.states import write_state
 from negmerge.data.loading import EvaluationBatches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Accuracy, Classification, accuracy, predict
@@ -12,7 +13,6 @@ from negmerge.models.statistics import re_estimate
 from negmerge.scenarios.scenario import Role
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.validation import Validation
-from negmerge.states import write_state
 
 CPU = torch.device("cpu")
 SIZES = {"forget": 11, "retain": 18, "test": 8}

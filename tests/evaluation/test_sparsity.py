@@ -3,12 +3,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negmerge.checkpoints import StateFile
+from negmerge.checkpoints.safetensors_file import StateFile
+from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.merging import merge
 from negmerge.models.freezing import is_frozen
-from negmerge.states import write_state
 
 VECTOR = {
     "visual.attn.weight": torch.zeros(5),

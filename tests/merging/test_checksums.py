@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
 from negmerge.merging import checksums, merge_files
 from negmerge.merging.checksums import Checksums
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from merge_examples import assert_equal, bits, pools, random_pool, rows, saved
 
+from negmerge.checkpoints.states import read_state
 from negmerge.merging import merge, merge_files
 from negmerge.merging.methods.dare import CHUNK
-from negmerge.states import read_state
 
 MAGNITUDE = {"by": "magnitude"}
 

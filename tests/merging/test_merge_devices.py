@@ -5,11 +5,11 @@ import torch
 from merge_examples import SETTINGS, bits, mixed, random_pool, rows, saved
 from safetensors.torch import save_file
 
-from negmerge.devices import find_device
+from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, Method, engine, merge, merge_files
 from negmerge.merging.devices import divisor, to_host
-from negmerge.states import read_state
+from negmerge.models.devices import find_device
 from second_device import DEVICE, SecondDevice, There
 
 POOLS = {"float32": random_pool(7, 5), "mixed": mixed(random_pool(7, 5))}

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from merge_examples import bits, saved
 
 from negmerge import __version__
+from negmerge.checkpoints.states import read_metadata, read_state
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, merge, merge_files
-from negmerge.states import read_metadata, read_state
 from negmerge.vectors import task_vector
 
 METHOD_NAMES = ("uniform", "negmerge", "conflict")

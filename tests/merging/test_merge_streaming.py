@@ -6,9 +6,9 @@ from merge_examples import SETTINGS, bits, mixed, random_pool, saved
 from safetensors.torch import save_file
 from tqdm import tqdm
 
+from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, engine, merge, merge_files
-from negmerge.states import read_state
 
 
 @pytest.mark.parametrize("kind", ["float32", "mixed"])

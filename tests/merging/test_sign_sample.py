@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from negmerge.checkpoints import StateFile
+from negmerge.checkpoints.safetensors_file import StateFile
+from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
 from negmerge.merging.sign_sample import sample
-from negmerge.states import write_state
 
 # By column: agree, agree, disagree, one zero, agree, disagree.
 LAYER = torch.tensor(

@@ -8,6 +8,7 @@ from torchvision import models
 from torchvision.models import resnet18 as torchvision_resnet18
 from torchvision.models.resnet import BasicBlock
 
+from negmerge.checkpoints.states import read_state, shapes, write_state
 from negmerge.errors import UserError
 from negmerge.models import convolutional
 from negmerge.models.classifiers import (
@@ -17,7 +18,6 @@ from negmerge.models.classifiers import (
     load_classifier,
 )
 from negmerge.models.last_linear import last_linear
-from negmerge.states import read_state, shapes, write_state
 
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
 

@@ -3,9 +3,9 @@ import copy
 import pytest
 import torch
 
+from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
 from negmerge.models.language import build_language_model, load_language_model
-from negmerge.states import write_state
 
 SMALL = {
     "hidden_size": 16,

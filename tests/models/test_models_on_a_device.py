@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from negmerge.devices import tuned
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.evaluation.answering import Answering
 from negmerge.evaluation.gradcam import choose, gradcam
@@ -21,6 +20,7 @@ from negmerge.jobs.snapshots import put_back, snapshot
 from negmerge.models.answers import score_answers
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.clip import build_clip
+from negmerge.models.devices import tuned
 from negmerge.models.generation import generate_greedily
 from negmerge.models.heads import zero_shot_head
 from negmerge.models.image_encoder import ImageEncoder, image_tower

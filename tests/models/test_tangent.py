@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from negmerge.checkpoints.states import shapes
 from negmerge.models.clip import build_clip
 from negmerge.models.image_encoder import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder, linearised
-from negmerge.states import shapes
 
 
 class Perceptron(nn.Module):

@@ -73,7 +73,7 @@ def test_the_methods_and_the_kind_of_table_pass_their_own_tests(library):
 
 
 IN_A_STUDY = """
-from negmerge import artefacts
+from negmerge import paths
 from negmerge.cli import main
 from negmerge.settings.study import load_study
 from negmerge.unlearning import METHODS
@@ -87,7 +87,7 @@ method = METHODS["cf-last"]
 for field in method.options.model_fields.values():
     assert "choice" in field.description
 print(method.check("cf-last", {}).data_used)
-print(artefacts.table_records(study, study.tables["search"])["records"][-1])
+print(paths.table_records(study, study.tables["search"])["records"][-1])
 print(study.tables["search"].rows["negmerge"])
 print("search: How much was tried" in type(study.tables["search"]).model_fields["kind"].description)
 main(["methods"])

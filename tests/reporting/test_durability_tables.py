@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 from reporting_examples import lay_out, table, write_json
 
-from negmerge.divergence import DIVERGED
+from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes, write_outcomes
 from negmerge.reporting.cells import cells

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
 from negmerge.reporting.figures.gradcam import COLOURS, read_heatmaps
 from negmerge.reporting.style import save
-from negmerge.states import write_state
 
 HEATMAPS = {
     "kind": "gradcam", "title": "Maps", "experiments": ["net"], "tasks": [],

@@ -4,7 +4,7 @@ import pytest
 from reporting_examples import benchmark, classifier_score, gap_table, table
 
 from negmerge import plugins
-from negmerge.artefacts import record_files
+from negmerge.paths import record_files
 from negmerge.reporting.cells import cells
 from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.sources import sources

@@ -4,6 +4,7 @@ import torch
 from safetensors.numpy import load_file
 from sklearn.svm import SVC
 
+from negmerge.checkpoints.states import read_state, write_state
 from negmerge.data.forgetting import Split, write_split
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Classification
@@ -15,7 +16,6 @@ from negmerge.models.last_linear import last_linear
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.classifier import jobs
 from negmerge.settings.recipe import Augmentation
-from negmerge.states import read_state, write_state
 
 CPU = torch.device("cpu")
 MODEL = {

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
 from negmerge.files import write_json
 from negmerge.scenarios.unlearned import choices, unlearned_network, unlearned_state
-from negmerge.states import write_state
 from negmerge.unlearning.tuning import stacked
 
 BASE = {"w": torch.tensor([1.0, 2.0])}

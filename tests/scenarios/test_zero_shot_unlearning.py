@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from negmerge.checkpoints.states import write_state
 from negmerge.models.freezing import freeze
 from negmerge.models.image_encoder import ImageEncoder, image_tower
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.unlearning import unlearn
 from negmerge.settings.recipe import Augmentation, Recipe
-from negmerge.states import write_state
 from negmerge.unlearning import METHODS
 from negmerge.unlearning.methods import perta
 

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from negmerge.checkpoints.states import write_state
 from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.loading import EvaluationBatches
 from negmerge.errors import UserError
@@ -17,7 +18,6 @@ from negmerge.selection.points import Point
 from negmerge.selection.refinement import CoefficientGrid, explore
 from negmerge.selection.search import search
 from negmerge.selection.validation import Validation
-from negmerge.states import write_state
 from negmerge.vectors import apply
 from second_device import DEVICE, SecondDevice
 

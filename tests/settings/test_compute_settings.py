@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from negmerge.devices import pool_in_order, tuned
 from negmerge.jobs import compute
+from negmerge.models.devices import pool_in_order, tuned
 from negmerge.settings.compute import Compute
 from negmerge.settings.study import load_study
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-from negmerge import artefacts, plugins
+from negmerge import paths, plugins
 from negmerge.errors import UserError
 from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.settings import methods
@@ -26,7 +26,7 @@ def study(config):
 
 
 def test_a_table_reads_scores_and_what_they_count(study):
-    found = artefacts.table_records(study, study.tables["table2"])
+    found = paths.table_records(study, study.tables["table2"])
     records = found["records"]
     for trial in ("trial1", "trial2"):
         folder = f"mini-resnet/{trial}/scores"
@@ -41,14 +41,14 @@ def test_a_table_reads_scores_and_what_they_count(study):
 
 
 def test_a_table_of_scores_reads_the_outcomes_of_the_base_whatever_its_rows(study):
-    found = artefacts.table_records(study, table("accuracy", ["negmerge"]))
+    found = paths.table_records(study, table("accuracy", ["negmerge"]))
     assert found["records"] == ["mini-clip/digits/scores/negmerge.json"]
     assert found["outcomes"] == [
         "mini-clip/digits/outcomes/negmerge.safetensors",
         "mini-clip/digits/outcomes/pretrained.safetensors",
     ]
     del study.experiments["mini-clip"].methods["pretrained"]
-    found = artefacts.table_records(study, table("accuracy", ["negmerge"]))
+    found = paths.table_records(study, table("accuracy", ["negmerge"]))
     assert found["outcomes"] == ["mini-clip/digits/outcomes/negmerge.safetensors"]
 
 
@@ -58,7 +58,7 @@ def table(kind, rows, **column):
 
 
 def test_costs_are_those_of_the_jobs_that_merge(study):
-    found = artefacts.table_records(study, table("cost", ["negmerge", "greedy"]))
+    found = paths.table_records(study, table("cost", ["negmerge", "greedy"]))
     assert found["records"] == [
         "benchmarks/merge/mini-clip/digits/negmerge.tsv",
         "benchmarks/greedy/mini-clip/digits/greedy.tsv",
@@ -66,7 +66,7 @@ def test_costs_are_those_of_the_jobs_that_merge(study):
 
 
 def test_a_table_of_masks_reads_scores_and_counts(study):
-    found = artefacts.table_records(study, table("mask", ["negmerge", "task-arithmetic"]))
+    found = paths.table_records(study, table("mask", ["negmerge", "task-arithmetic"]))
     assert found["records"] == [
         f"mini-clip/digits/{place}.json"
         for place in ("sparsity/{table}", "scores/negmerge", "scores/task-arithmetic")
@@ -75,7 +75,7 @@ def test_a_table_of_masks_reads_scores_and_counts(study):
     rows = {"negmerge": "x", "task-arithmetic": "y"}
     shown = Table(kind="mask", title="x", rows=rows, columns=[column])
     # The gap needs Retrain's scores.
-    assert artefacts.table_records(study, shown)["records"] == [
+    assert paths.table_records(study, shown)["records"] == [
         f"mini-resnet/trial1/{place}.json"
         for place in (
             "sparsity/{table}",
@@ -87,7 +87,7 @@ def test_a_table_of_masks_reads_scores_and_counts(study):
 
 
 def test_a_table_of_a_sweep_reads_the_sweeps(study):
-    found = artefacts.table_records(study, table("sweep", ["negmerge", "greedy"]))
+    found = paths.table_records(study, table("sweep", ["negmerge", "greedy"]))
     assert found["records"] == [
         "mini-clip/digits/sweeps/negmerge.csv",
         "mini-clip/digits/sweeps/greedy.csv",
@@ -121,17 +121,17 @@ def test_a_table_of_masks_shows_vectors_only():
 
 
 def test_figures_of_scores_read_scores(study):
-    (scores,) = artefacts.figure_records(study, study.figures["gap"]).values()
+    (scores,) = paths.figure_records(study, study.figures["gap"]).values()
     assert len(scores) == 8
     assert scores[0] == "mini-resnet/trial1/scores/retrain.json"
     models = Figure(kind="models", title="x", experiments=["mini-clip"], methods={"uniform": "U"})
-    assert artefacts.figure_records(study, models) == {
+    assert paths.figure_records(study, models) == {
         "scores": [f"mini-clip/{task}/scores/uniform.json" for task in ("digits", "letters")]
     }
 
 
 def test_a_report_shows_the_choices_where_there_was_one(study):
-    selected = artefacts.report_parts(study)["selected"]
+    selected = paths.report_parts(study)["selected"]
     assert "mini-resnet/trial1/selected/negmerge.json" in selected
     assert "mini-resnet/trial2/selected/gradient-ascent.json" in selected
     unchosen = ("/retrain.json", "/original.json", "/pretrained.json")
@@ -273,11 +273,11 @@ def test_a_linearised_network_has_no_map(config, change_yaml):
 
 def test_what_a_rule_makes_for_a_figure_lies_in_the_folder_of_each_task(study):
     tasks = ("mini-clip/digits", "mini-clip/letters", "mini-resnet/trial1", "mini-resnet/trial2")
-    assert artefacts.figure_records(study, Figure(**GRADCAM)) == {
+    assert paths.figure_records(study, Figure(**GRADCAM)) == {
         "gradcam": [f"{task}/gradcam/{{figure}}.safetensors" for task in tasks]
     }
     signs = Figure(**SIGNS | {"experiments": ["mini-resnet"], "tasks": ["trial2"]})
-    assert artefacts.figure_records(study, signs) == {
+    assert paths.figure_records(study, signs) == {
         "signs": ["mini-resnet/trial2/signs/{figure}.json"]
     }
 
@@ -287,7 +287,7 @@ def test_a_figure_of_sweeps_reads_the_choices_where_there_was_one(study):
         kind="tradeoff", title="x", experiments=["mini-clip"], tasks=["digits"],
         methods=["pretrained", "task-arithmetic", "negmerge"],
     )  # fmt: skip
-    found = artefacts.figure_records(study, shown)
+    found = paths.figure_records(study, shown)
     points = study.experiments["mini-clip"].pool.changes
     vectors = (*points, "negmerge")
     assert found == {

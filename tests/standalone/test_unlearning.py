@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import negmerge
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
 from negmerge.errors import UserError
 from negmerge.merging import merge
 from negmerge.merging.checksums import Checksums

@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import nn
 
+from negmerge.checkpoints.states import write_state
 from negmerge.errors import NotFinite, UserError
 from negmerge.evaluation.counts import Accuracy
 from negmerge.selection.choice import Rule
 from negmerge.selection.points import Point
-from negmerge.states import write_state
 from negmerge.unlearning.tuning import candidate_name, read_candidate, stacked, tune
 
 RETAIN = Rule("retain", 0.95)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from watched_jobs import FOLDER, NOW, finish, job, log, write
 
+from negmerge.checkpoints.states import write_state
 from negmerge.evaluation.counts import Accuracy
 from negmerge.selection.points import Point, write_points
-from negmerge.states import write_state
 from negmerge.watching import status as status_of
 from negmerge.watching.describing import describe
 from negmerge.watching.page import page

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.states import read_metadata, read_state
 from negmerge.cli import main
-from negmerge.divergence import sift
 from negmerge.errors import UserError
 from negmerge.merging import merge_files
-from negmerge.states import read_metadata, read_state
 
 STUDY = "config/studies/tiny.yaml"
 CLIP, TRIAL = "results/tiny/clip/digits", "results/tiny/resnet/trial1"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from negmerge.checkpoints.states import read_state
 from negmerge.evaluation.outcomes import read_outcomes
-from negmerge.states import read_state
 
 HERE = Path(__file__).parent
 MODEL = {

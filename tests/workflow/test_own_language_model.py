@@ -13,7 +13,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from negmerge.states import read_state
+from negmerge.checkpoints.states import read_state
 from tiny_study import ROOT
 
 PAGE = ROOT / "docs" / "forget-in-your-language-model.md"

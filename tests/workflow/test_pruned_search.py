@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from negmerge.states import read_metadata
+from negmerge.checkpoints.states import read_metadata
 
 STUDY = "config/studies/tiny.yaml"
 METHODS = ("task-arithmetic", "uniform", "greedy", "negmerge", "conflict")

@@ -5,7 +5,7 @@ import re
 
 import torch
 
-from negmerge.states import read_state
+from negmerge.checkpoints.states import read_state
 from tiny_study import Checkout
 
 SCORES = "results/tiny/clip/digits/scores"

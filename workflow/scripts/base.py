@@ -1,5 +1,6 @@
 """Get the base: a model of others, trained weights of others, or a small CLIP trained here."""
 
+from negmerge.checkpoints.states import write_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
@@ -8,7 +9,6 @@ from negmerge.models.weights import weights_file
 from negmerge.scenarios.given import read_model
 from negmerge.scenarios.zero_shot.pretraining import Source, pretrain
 from negmerge.settings.recipe import Recipe
-from negmerge.states import write_state
 
 with job(snakemake) as provenance:
     params = snakemake.params

@@ -1,5 +1,6 @@
 """Score what was chosen for a method once more: rounded to few bits, and taught what it forgot."""
 
+from negmerge.checkpoints.states import read_state
 from negmerge.evaluation.outcomes import write_outcomes
 from negmerge.files import write_json
 from negmerge.jobs import compute
@@ -9,7 +10,6 @@ from negmerge.scenarios.durability import treated_scores
 from negmerge.scenarios.scoring import score_choices
 from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.settings.durability import Durability
-from negmerge.states import read_state
 
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params

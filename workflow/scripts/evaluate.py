@@ -1,5 +1,6 @@
 """Score what was chosen for a method, whatever made it forget."""
 
+from negmerge.checkpoints.states import read_metadata
 from negmerge.evaluation.outcomes import write_outcomes
 from negmerge.files import write_json
 from negmerge.jobs import compute
@@ -7,7 +8,6 @@ from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.scoring import score, score_choices
 from negmerge.scenarios.unlearned import choices, unlearned_network
-from negmerge.states import read_metadata
 
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params

@@ -1,11 +1,11 @@
 """Write the unlearned model of a method as a file, for use elsewhere."""
 
+from negmerge.checkpoints.states import write_state
 from negmerge.errors import find
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.unlearned import choices, require_any_left, unlearned_network
-from negmerge.states import write_state
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params

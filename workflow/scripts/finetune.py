@@ -1,13 +1,13 @@
 """Fine-tune the base on what it should forget, by the recipe of one point; subtract the base."""
 
-from negmerge.divergence import DIVERGED
+from negmerge.checkpoints.divergence import DIVERGED
+from negmerge.checkpoints.states import read_state, write_state
 from negmerge.errors import NotFinite
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.finetuning import finetune
-from negmerge.states import read_state, write_state
 from negmerge.vectors import task_vector
 
 with job(snakemake) as provenance:

@@ -1,5 +1,6 @@
 """Take a language model of others: its weights, and of the original the tokenizer, too."""
 
+from negmerge.checkpoints.states import write_state
 from negmerge.files import read_json, write_json, write_text
 from negmerge.jobs.job import job
 from negmerge.models.weights import weights_file
@@ -8,7 +9,6 @@ from negmerge.scenarios.language.given import (
     read_language_model,
     read_own_tokenizer,
 )
-from negmerge.states import write_state
 
 with job(snakemake):
     inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params

@@ -2,14 +2,14 @@
 
 import torch
 
+from negmerge.checkpoints.divergence import is_nothing_left
+from negmerge.checkpoints.states import read_state, write_state
 from negmerge.data.augmentation import evaluation_transform
-from negmerge.divergence import is_nothing_left
 from negmerge.evaluation.gradcam import choose, gradcam
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.unlearned import choices, unlearned_network
-from negmerge.states import read_state, write_state
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params

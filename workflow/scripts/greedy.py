@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from negmerge.divergence import DIVERGED, sift
+from negmerge.checkpoints.divergence import DIVERGED, sift
+from negmerge.checkpoints.states import write_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.merge_greedily import merge_greedily
-from negmerge.states import write_state
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params

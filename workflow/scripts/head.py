@@ -1,10 +1,10 @@
 """Make the zero-shot head of a data set from its class names and prompts."""
 
+from negmerge.checkpoints.states import read_state, write_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.models.clip import text_model
 from negmerge.models.heads import zero_shot_head
-from negmerge.states import read_state, write_state
 
 with job(snakemake):
     params = snakemake.params

@@ -1,12 +1,12 @@
 """Merge the task vectors of the pool into one."""
 
-from negmerge.divergence import DIVERGED, sift
+from negmerge.checkpoints.divergence import DIVERGED, sift
+from negmerge.checkpoints.states import write_state
 from negmerge.jobs.gpus import take_device
 from negmerge.jobs.job import job
 from negmerge.jobs.provenance import device_name
 from negmerge.merging import merge_files
 from negmerge.merging.inputs import chosen
-from negmerge.states import write_state
 
 with job(snakemake):
     params, merged = snakemake.params, snakemake.output.merged

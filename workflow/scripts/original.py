@@ -1,10 +1,10 @@
 """Take a classifier of others for the original."""
 
-from negmerge.checks import require_same_tensors
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.states import shapes, write_state
 from negmerge.jobs.job import job
 from negmerge.models.classifiers import build_classifier
 from negmerge.scenarios.given import read_model
-from negmerge.states import shapes, write_state
 
 with job(snakemake):
     params, place = snakemake.params, snakemake.params.place

@@ -3,7 +3,8 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from negmerge.divergence import sift
+from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.states import read_state
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
@@ -11,7 +12,6 @@ from negmerge.scenarios import load_scenario
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.choice import nothing_left
 from negmerge.selection.search import Searched, search
-from negmerge.states import read_state
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params

@@ -3,14 +3,14 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge.checkpoints import StateFile
-from negmerge.divergence import DIVERGED, sift
+from negmerge.checkpoints.divergence import DIVERGED, sift
+from negmerge.checkpoints.safetensors_file import StateFile
+from negmerge.checkpoints.states import read_metadata
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job
 from negmerge.merging.inputs import chosen
 from negmerge.models.freezing import is_frozen
-from negmerge.states import read_metadata
 
 with job(snakemake):
     inputs, points, frozen = snakemake.input, snakemake.params.points, snakemake.params.freeze

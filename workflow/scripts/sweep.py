@@ -3,7 +3,8 @@
 Or Retrain, once, for the rule that compares others with it.
 """
 
-from negmerge.divergence import sift
+from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.states import read_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
@@ -11,7 +12,6 @@ from negmerge.scenarios.validation import load_validation
 from negmerge.selection.choice import load_rules
 from negmerge.selection.points import Point, write_points
 from negmerge.selection.refinement import CoefficientGrid, explore
-from negmerge.states import read_state
 
 with job(snakemake):
     inputs, params, name = snakemake.input, snakemake.params, snakemake.wildcards.vector

@@ -3,13 +3,13 @@
 A language model first learns the language from other authors, and both start from there.
 """
 
+from negmerge.checkpoints.states import read_state, write_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.weights import weights_file
 from negmerge.scenarios import load_scenario
 from negmerge.settings.recipe import Recipe
-from negmerge.states import read_state, write_state
 from negmerge.training import fit
 
 with job(snakemake) as provenance:

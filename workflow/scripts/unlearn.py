@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from negmerge.checkpoints.states import read_state, write_state
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
@@ -13,7 +14,6 @@ from negmerge.scenarios.validation import load_validation
 from negmerge.selection.choice import load_rules
 from negmerge.selection.points import write_points
 from negmerge.settings.recipe import Recipe
-from negmerge.states import read_state, write_state
 from negmerge.unlearning import METHODS
 from negmerge.unlearning.tuning import stacked, tune
 

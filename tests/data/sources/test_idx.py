@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from negmerge.archives import Limits
+from negmerge.data.archives import Limits
 from negmerge.data.sources.idx import IMAGES_MAGIC, LABELS_MAGIC, read, read_idx
 from negmerge.errors import UserError
 

@@ -13,8 +13,8 @@ from training_run import (
     train,
 )
 
+from negmerge.checkpoints.states import read_metadata, read_state, write_state
 from negmerge.jobs import resuming
-from negmerge.states import read_metadata, read_state, write_state
 
 
 def truncate(path):

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from negmerge.data.augmentation import training_transform
 from negmerge.data.loading import TrainingBatches
-from negmerge.devices import tuned
+from negmerge.models.devices import tuned
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.training import fit

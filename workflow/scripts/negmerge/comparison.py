@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from negmerge.checkpoints import StoredState, open_state
-from negmerge.checks import require_finite
+from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.opening import open_state
+from negmerge.checkpoints.stored import StoredState
 
 PART = 2**18
 

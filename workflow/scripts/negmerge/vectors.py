@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checks import require_finite, require_same_tensors
+from negmerge.checkpoints.checks import require_finite, require_same_tensors
+from negmerge.checkpoints.states import State, shapes
 from negmerge.errors import UserError
-from negmerge.states import State, shapes
 
 # Negating a running variance can make it negative, and the model then returns NaN; so the
 # statistics of batch normalisation stay those of the base.

@@ -12,8 +12,9 @@ from negmerge.adapters.fitting import Changes, Fitting
 from negmerge.adapters.parts import Module, sort_tensors
 from negmerge.adapters.paths import find_modules, missing
 from negmerge.adapters.spellings import SPELLINGS, spelled
-from negmerge.checkpoints import StoredState, open_state
-from negmerge.checks import require_finite
+from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.opening import open_state
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 
 WEIGHTS = (

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints import StoredState
+from negmerge.checkpoints.stored import StoredState
 from negmerge.vectors import widen
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from negmerge.adapters.adapter import Adapter
 from negmerge.adapters.changes import LowRank, Part
 from negmerge.adapters.layers import Layers
-from negmerge.checkpoints import StoredState
+from negmerge.checkpoints.stored import StoredState
 
 # Up to this size the singular values are computed exactly, above by subspace iteration.
 EXACT = 512

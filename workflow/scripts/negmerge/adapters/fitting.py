@@ -8,7 +8,7 @@ from negmerge.adapters.configuration import Configuration
 from negmerge.adapters.orientation import Orientation
 from negmerge.adapters.parameters import parameter_changes, targeted
 from negmerge.adapters.parts import Module
-from negmerge.checkpoints import StoredState
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 
 Changes = dict[str, list[Change]]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from negmerge.adapters.adapter import Adapter
 from negmerge.adapters.changes import Layer, LowRank
 from negmerge.adapters.orientation import Orientation
-from negmerge.checkpoints import StoredState
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 
 # Without a bias, a linear layer and an embedding look alike; these names are of linear layers.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 
-from negmerge.checkpoints import StoredState
+from negmerge.checkpoints.stored import StoredState
 
 
 class Orientation:

@@ -11,7 +11,7 @@ from itertools import permutations
 from negmerge.adapters.changes import LowRank
 from negmerge.adapters.configuration import Configuration
 from negmerge.adapters.parts import Module
-from negmerge.checkpoints import StoredState
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 
 

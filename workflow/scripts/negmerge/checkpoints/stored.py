@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checks import require_finite
+from negmerge.checkpoints.checks import require_finite
 
 
 class StoredState:

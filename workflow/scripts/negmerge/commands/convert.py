@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = (
     "convert the files that the authors of NegMerge released, without running anything of them"

@@ -2,7 +2,7 @@
 
 import argparse
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = "show the data sets and weights that a study needs, where they are from and what is there"
 EPILOG = (

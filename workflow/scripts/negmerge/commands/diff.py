@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = "show where the numbers, names, shapes or types of two states differ"
 EPILOG = (

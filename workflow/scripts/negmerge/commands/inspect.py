@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = "show how far a pool agrees: signs and cosines, by layer, kind of layer and member"
 EPILOG = (

@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from negmerge import arguments, plugins
+from negmerge import plugins
+from negmerge.commands import arguments
 from negmerge.errors import find
 
 SUMMARY = "merge task vectors, or checkpoints of one base, into one vector"

@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = "list the merge and unlearn methods: what they do, where they come from, their options"
 EPILOG = "example:\n  negmerge methods"

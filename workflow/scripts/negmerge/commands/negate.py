@@ -2,7 +2,7 @@
 
 import argparse
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = "subtract a vector from a base: base - COEFFICIENT * vector"
 EPILOG = (

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from negmerge import arguments
+from negmerge.commands import arguments
 from negmerge.errors import UserError
 
 SUMMARY = "pack a study that has run: its numbers, settings and records, to hand it on"

@@ -2,7 +2,7 @@
 
 import argparse
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = "estimate what a study will take: jobs, hours, downloads and disk"
 EPILOG = (

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = "describe this machine and its software for an issue, without names of users or hosts"
 EPILOG = "example:\n  negmerge report-machine"

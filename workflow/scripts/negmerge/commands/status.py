@@ -5,7 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = "show how far a study is: what is done, at work and failed, and when it may end"
 EPILOG = (

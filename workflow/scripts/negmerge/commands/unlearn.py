@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from negmerge import arguments, plugins
+from negmerge import plugins
+from negmerge.commands import arguments
 from negmerge.errors import UserError, find
 
 SUMMARY = "make a model forget what the models of a pool were fine-tuned on"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = "unpack a study that `negmerge pack` has packed, to go on with it"
 EPILOG = (

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from negmerge import arguments
+from negmerge.commands import arguments
 
 SUMMARY = "check the results of a study against their records"
 EPILOG = (

@@ -1,5 +1,5 @@
 """Data sets: prepared once into one form, split by one rule, augmented by settings."""
 
-from negmerge.splits import train_val_split
+from negmerge.data.splits import train_val_split
 
 __all__ = ["train_val_split"]

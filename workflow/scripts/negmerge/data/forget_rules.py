@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import RandomState
 
 from negmerge.data.forgetting import Split, check_indices, check_split
+from negmerge.data.splits import VALIDATION_SHARE
 from negmerge.errors import UserError, unknown
-from negmerge.splits import VALIDATION_SHARE
 
 RULES = ("uniform", "salun", "given", "class")
 SEEDS = 2**32

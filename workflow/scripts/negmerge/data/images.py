@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 
 from negmerge.data.fitting import FittedImages, Opened, as_rgb
 from negmerge.data.prepared_file import Spool
+from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, one_line, unknown
 from negmerge.files import replacing
-from negmerge.splits import SPLITS
 
 
 class ImageFile(Protocol):

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from negmerge.data.images import Images, image_counts
-from negmerge.splits import train_val_split
+from negmerge.data.splits import train_val_split
 
 # Without a prepared split `val`, train and val are cut from `train`, so they never share an image.
 PARTS = ("pretrain", "train", "val", "test")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from negmerge import plugins
-from negmerge.archives import places
+from negmerge.data.archives import places
 from negmerge.data.checksums import verify_all
 from negmerge.data.images import write_images
 from negmerge.data.progress import counted

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from negmerge.data.splits import QUESTION_SPLITS
 from negmerge.errors import UserError, unknown
 from negmerge.files import write_text
-from negmerge.splits import QUESTION_SPLITS
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
-from negmerge.checkpoints import StoredState
-from negmerge.checks import require_same_tensors
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.states import shapes
+from negmerge.checkpoints.stored import StoredState
 from negmerge.merging.blocks import Block, Stored
 from negmerge.merging.pool import open_pool
-from negmerge.states import shapes
 
 
 @dataclass(frozen=True)

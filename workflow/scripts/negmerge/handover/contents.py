@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from negmerge import artefacts
+from negmerge import paths
 from negmerge.errors import UserError
 from negmerge.handover.layout import CONFIG, DATA, RESULTS, WORKFLOW
 from negmerge.jobs.provenance import FOLDER as RECORDS
@@ -125,8 +125,8 @@ class Contents:
 def shown_files(study: Study) -> Iterator[str]:
     """Yield the paths below a study's results that its tables and figures read."""
     for name, table in study.tables.items():
-        for files in artefacts.table_records(study, table).values():
+        for files in paths.table_records(study, table).values():
             yield from (file.format(table=name) for file in files)
     for name, figure in study.figures.items():
-        for files in artefacts.figure_records(study, figure).values():
+        for files in paths.figure_records(study, figure).values():
             yield from (file.format(figure=name) for file in files)

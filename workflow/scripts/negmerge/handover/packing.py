@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from negmerge import __version__
 from negmerge.data.mirrors import choose
-from negmerge.dependencies import library_digest
 from negmerge.errors import UserError
 from negmerge.handover.contents import Contents, Item
 from negmerge.handover.crate import describe_run
@@ -27,6 +26,7 @@ from negmerge.handover.layout import (
     renamed,
 )
 from negmerge.handover.writing import Open, writing
+from negmerge.jobs.dependencies import library_digest
 from negmerge.jobs.provenance import FOLDER as RECORDS
 from negmerge.jobs.snakemake_records import is_locked, made_now, read_kept
 from negmerge.jobs.verification import Misfit

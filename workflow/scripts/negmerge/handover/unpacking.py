@@ -10,11 +10,11 @@ from pathlib import Path
 
 from negmerge import __version__
 from negmerge.data.mirrors import choose
-from negmerge.dependencies import library_digest
 from negmerge.errors import UserError
 from negmerge.files import UNWRITABLE, replacing, require_writable, sha256, unwritable, write_json
 from negmerge.handover.layout import CONFIG, DATA, RESULTS, About, renamed
 from negmerge.handover.reading import Archive
+from negmerge.jobs.dependencies import library_digest
 from negmerge.jobs.provenance import FOLDER as RECORDS
 from negmerge.jobs.snakemake_records import FOLDER, METADATA, place_of
 from negmerge.jobs.verification import LEFT_OUT

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from negmerge.devices import deterministic
 from negmerge.jobs.gpus import take_device
 from negmerge.jobs.provenance import device_name
+from negmerge.models.devices import deterministic
 
 
 class Machine(NamedTuple):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from negmerge.devices import find_device
 from negmerge.jobs.snakemake_records import WAITED
+from negmerge.models.devices import find_device
 
 # How long a job sleeps before it looks again for a free GPU.
 SECONDS = 1.0

@@ -13,10 +13,10 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from negmerge.checkpoints.states import read_metadata, read_state, write_state
 from negmerge.errors import UserError
 from negmerge.jobs.snapshots import content_digest, put_back, snapshot
 from negmerge.jobs.versions import version
-from negmerge.states import read_metadata, read_state, write_state
 from negmerge.training import TrainingState
 
 # The least seconds from the start, or from the last state, to the next state. Short runs save

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from negmerge.checks import require_same_tensors
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.states import State, shapes
 from negmerge.errors import UserError
-from negmerge.states import State, shapes
 from negmerge.training import TrainingState
 
 # What an optimizer keeps of a parameter that has had a gradient, unless it is switched off.

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints import StoredState
 from negmerge.checkpoints.sameness import same_tensor
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 from negmerge.merging.choice import Choice, excluding, listed
 from negmerge.vectors import may_change, widen

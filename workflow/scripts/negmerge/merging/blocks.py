@@ -15,8 +15,8 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints import StoredState
-from negmerge.checks import require_finite
+from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.stored import StoredState
 from negmerge.merging.devices import to_device
 from negmerge.merging.workers import Workers
 from negmerge.vectors import widen

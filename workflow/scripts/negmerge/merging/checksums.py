@@ -10,7 +10,7 @@ from typing import Protocol
 
 from blake3 import blake3
 
-from negmerge.checkpoints import StoredState
+from negmerge.checkpoints.stored import StoredState
 
 # How many bytes a checksum lets itself fall behind.
 STRETCH = 2**24

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from negmerge.checkpoints import StoredState
-from negmerge.checks import FLOATS
+from negmerge.checkpoints.checks import FLOATS
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 
 

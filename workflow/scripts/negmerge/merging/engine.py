@@ -10,10 +10,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from negmerge import __version__
+from negmerge.checkpoints.checks import require_finite, require_same_tensors
+from negmerge.checkpoints.divergence import DIVERGED
+from negmerge.checkpoints.states import State, shapes
 from negmerge.checkpoints.writer import Layout, StateWriter, told
-from negmerge.checks import require_finite, require_same_tensors
-from negmerge.devices import find_device
-from negmerge.divergence import DIVERGED
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
 from negmerge.merging.blocks import Block, Memory, Vectors, is_finite
@@ -24,8 +24,8 @@ from negmerge.merging.masks import count_nonzero
 from negmerge.merging.pool import open_pool
 from negmerge.merging.registry import METHODS, Method
 from negmerge.merging.workers import Workers
+from negmerge.models.devices import find_device
 from negmerge.settings.options import Value
-from negmerge.states import State, shapes
 
 Result = TypeVar("Result")
 

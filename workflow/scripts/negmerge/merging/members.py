@@ -4,8 +4,10 @@ from filecmp import cmp
 from pathlib import Path
 
 from negmerge.adapters import Adapter, is_adapter, open_adapter
-from negmerge.checkpoints import StoredState, locate, open_state
+from negmerge.checkpoints.hub import locate
+from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.sameness import same_state
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 from negmerge.merging.alignment import Aligned, Expected, align
 from negmerge.merging.choice import Choice

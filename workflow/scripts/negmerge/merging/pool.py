@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from negmerge.adapters import Adapter, is_adapter
-from negmerge.checkpoints import StoredState, locate
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.hub import locate
 from negmerge.checkpoints.sameness import same_tensor, tied
-from negmerge.checks import require_same_tensors
+from negmerge.checkpoints.states import shapes
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 from negmerge.merging.alignment import Aligned, Expected
 from negmerge.merging.blocks import Finetuned, Stored, Vectors
@@ -14,7 +16,6 @@ from negmerge.merging.choice import Choice, listed
 from negmerge.merging.dtypes import stored_dtypes
 from negmerge.merging.members import Members, Place, notes_of, open_place, short_name
 from negmerge.merging.workers import Workers
-from negmerge.states import shapes
 from negmerge.vectors import may_change
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints import StoredState
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 from negmerge.merging.agreement import signs_agree
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from negmerge.checks import require_same_tensors
-from negmerge.devices import channels_last
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.states import shapes
 from negmerge.errors import UserError, find, unknown
 from negmerge.models.convolutional import resnet18, vgg16_bn
+from negmerge.models.devices import channels_last
 from negmerge.models.last_linear import last_linear
-from negmerge.states import shapes
 
 SWIN = "swin_tiny_patch4_window7_224"
 # While they train, these of torchvision also give the logits of layers in between.

@@ -9,10 +9,10 @@ import open_clip
 import torch
 from torch import Tensor
 
-from negmerge.checks import require_same_tensors
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.states import State, shapes
 from negmerge.errors import UserError, find
 from negmerge.models.vision_transformer import IMAGE_PREFIX
-from negmerge.states import State, shapes
 
 
 def build_clip(row: Mapping) -> open_clip.CLIP:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.checks import require_same_tensors
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.states import shapes
 from negmerge.models.vision_transformer import VisionTransformer, is_plain
-from negmerge.states import shapes
 
 
 class ImageEncoder(nn.Module):

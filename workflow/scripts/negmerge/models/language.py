@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedConfig
 
-from negmerge.checks import require_same_tensors
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.states import shapes
 from negmerge.errors import UserError, find, unknown
 from negmerge.models.answers import context_length
-from negmerge.states import shapes
 
 # Their configuration by the name in `architecture`.
 KINDS = {"llama": LlamaConfig}

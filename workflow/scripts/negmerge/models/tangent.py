@@ -12,9 +12,9 @@ from torch.func import functional_call, jvp
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from negmerge.checkpoints.states import State
 from negmerge.models.image_encoder import ImageEncoder
 from negmerge.models.vision_transformer import IMAGE_PREFIX
-from negmerge.states import State
 
 
 def linearised(network: nn.Module, base: Mapping[str, Tensor], inputs: Tensor) -> Tensor:

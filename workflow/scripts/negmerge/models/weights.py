@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from negmerge.checkpoints import locate
+from negmerge.checkpoints.hub import locate
 from negmerge.errors import UserError, hide_secrets, one_line, unknown
 from negmerge.files import read_json, sha256, write_json
 from negmerge.models.classifiers import SWIN

@@ -13,7 +13,7 @@ from negmerge.settings.downloads import Download
 from negmerge.settings.models import Model
 from negmerge.settings.study import load_study
 from negmerge.settings.yaml12 import load_yaml
-from negmerge.text_table import aligned
+from negmerge.standalone.text_table import aligned
 
 HERE, MADE = "files here", "made here"
 

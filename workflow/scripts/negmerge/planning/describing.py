@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from negmerge.text_table import aligned
+from negmerge.standalone.text_table import aligned
 
 UNITS = {"gpu": "GPU h", "cpu": "CPU h"}
 

@@ -6,9 +6,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from negmerge.dependencies import library_digest
 from negmerge.errors import UserError
 from negmerge.files import write_json
+from negmerge.jobs.dependencies import library_digest
 from negmerge.planning.jobs import Job, list_rows, read_jobs
 from negmerge.plugins import PACKAGE
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.devices import deterministic, tuned
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import accuracy, predict
 from negmerge.models.classifiers import build_classifier
+from negmerge.models.devices import deterministic, tuned
 from negmerge.models.freezing import freeze
 from negmerge.models.image_encoder import ImageEncoder, image_tower
 from negmerge.settings.compute import Compute

@@ -83,7 +83,7 @@ def _measure(study: Study, device: str | None, seconds: float) -> tuple[str, dic
     # Here, since other plans need no torch.
     import torch
 
-    from negmerge.devices import find_device
+    from negmerge.models.devices import find_device
     from negmerge.planning.measuring import measure_study
 
     found = find_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -8,10 +8,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from negmerge import __version__
+from negmerge.checkpoints.states import State, write_state
 from negmerge.errors import UserError
 from negmerge.files import sha256
 from negmerge.released.reading import Released, read
-from negmerge.states import State, write_state
 
 SUFFIX = ".safetensors"
 # Where the authors put what was fine-tuned with RandAugment of M operations' strength and N

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints.states import State
 from negmerge.errors import UserError
-from negmerge.states import State
 
 PREFIX, IMAGE_PREFIX = "model.", "visual."
 BEFORE = (

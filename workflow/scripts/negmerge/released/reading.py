@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from torch import Tensor
 
+from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.pickles import StandIn
-from negmerge.checks import require_finite
+from negmerge.checkpoints.states import State
 from negmerge.errors import UserError
 from negmerge.released.naming import PREFIX, names_in_order, to_open_clip
 from negmerge.released.standing_in import load
-from negmerge.states import State
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from negmerge import plugins
-from negmerge.divergence import DIVERGED, is_nothing_left
+from negmerge.checkpoints.divergence import DIVERGED, is_nothing_left
 from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text

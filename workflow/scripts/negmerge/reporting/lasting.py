@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Mapping
 
-from negmerge.divergence import DIVERGED
+from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.reporting.metrics import Metric, Number, read
 from negmerge.settings.durability import AS_IS, RELEARNED, ROUNDINGS
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from negmerge.divergence import is_nothing_left
+from negmerge.checkpoints.divergence import is_nothing_left
 
 
 @dataclass(frozen=True)

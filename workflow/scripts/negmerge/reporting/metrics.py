@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from negmerge.divergence import is_nothing_left
+from negmerge.checkpoints.divergence import is_nothing_left
 from negmerge.errors import UserError
 from negmerge.reporting.records import place_of
 

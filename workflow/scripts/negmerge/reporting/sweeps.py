@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from negmerge.divergence import DIVERGED
+from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.errors import UserError
 from negmerge.reporting.kinds import MERGES, FigureKind
 from negmerge.settings import methods

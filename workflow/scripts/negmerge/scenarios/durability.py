@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from negmerge.checkpoints.states import State
 from negmerge.errors import NotFinite
 from negmerge.evaluation.objective import all_outputs, total
 from negmerge.evaluation.outcomes import outcomes_of
@@ -14,7 +15,6 @@ from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_nam
 from negmerge.scenarios.scenario import Scenario
 from negmerge.scenarios.scoring import Scored
 from negmerge.settings.durability import AS_IS, RELEARNED, Durability
-from negmerge.states import State
 from negmerge.training import fit
 
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import torch
 
+from negmerge.checkpoints.states import State
 from negmerge.models.adapting import adapted, merged
 from negmerge.models.freezing import freeze
 from negmerge.scenarios.scenario import Scenario
 from negmerge.settings.recipe import Recipe
-from negmerge.states import State
 from negmerge.training import Resumable, fit
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
+from negmerge.checkpoints.states import State, read_state
 from negmerge.errors import UserError
 from negmerge.models.vision_transformer import IMAGE_PREFIX
 from negmerge.released.reading import interpret, is_released
 from negmerge.released.standing_in import load
-from negmerge.states import State, read_state
 
 # What the names of a classifier's tensors begin with, behind its normalisation.
 NETWORK_PREFIX = "network."

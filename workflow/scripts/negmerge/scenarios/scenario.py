@@ -8,11 +8,11 @@ from typing import Literal, Protocol
 import numpy as np
 from torch import nn
 
+from negmerge.checkpoints.states import State
 from negmerge.data.augmentation import Transform
 from negmerge.data.loading import Epochs, EvaluationBatches, TrainingBatches
 from negmerge.evaluation.objective import Objective, Outputs
 from negmerge.settings.recipe import Augmentation, Recipe
-from negmerge.states import State
 
 # What items are used for. Choosing a coefficient and scoring share none in the scenario zero-shot.
 Purpose = Literal["train", "select", "score"]

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from torch import nn
 
-from negmerge.divergence import DIVERGED, is_nothing_left, sift
+from negmerge.checkpoints.divergence import DIVERGED, is_nothing_left, sift
+from negmerge.checkpoints.states import State, read_state
 from negmerge.errors import UserError, find
 from negmerge.files import read_json_records
 from negmerge.scenarios.scenario import Scenario
 from negmerge.selection.choice import Choice
 from negmerge.settings.methods import CHOSEN
-from negmerge.states import State, read_state
 from negmerge.unlearning.tuning import read_candidate
 from negmerge.vectors import apply
 

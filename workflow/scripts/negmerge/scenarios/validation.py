@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
 from negmerge.scenarios.scenario import Scenario
 from negmerge.selection.validation import Validation
-from negmerge.states import read_state
 
 
 def load_validation(

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from negmerge.checkpoints.states import State, read_state
 from negmerge.selection.choice import Choice
 from negmerge.selection.greedy import greedy
 from negmerge.selection.search import search
 from negmerge.selection.validation import Validation
-from negmerge.states import State, read_state
 from negmerge.vectors import widen
 
 # What a mean on trial is called.

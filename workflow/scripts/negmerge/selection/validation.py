@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from negmerge.checkpoints.states import State
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.objective import Batch, Objective, Outputs, all_outputs, total
 from negmerge.selection.points import Point
 from negmerge.selection.search import Count
-from negmerge.states import State
 from negmerge.vectors import apply
 
 # A vector's name -> the vector, and how errors call it.

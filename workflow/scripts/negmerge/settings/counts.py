@@ -1,7 +1,7 @@
 """How many images there are to train with, to choose by and to score, by the rows of data sets."""
 
+from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 from negmerge.settings.catalogue import Catalogue
-from negmerge.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 
 # The images of a task by role and purpose: `train`, `select` and `score`.
 Counts = dict[str, dict[str, int]]

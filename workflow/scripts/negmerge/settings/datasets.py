@@ -6,13 +6,13 @@ from pathlib import Path
 from pydantic import Field, PositiveInt, PrivateAttr, model_validator
 
 from negmerge import plugins
+from negmerge.data.image_lists import ImageList, list_images
+from negmerge.data.splits import QUESTION_SPLITS, SPLITS
 from negmerge.errors import unknown
-from negmerge.image_lists import ImageList, list_images
 from negmerge.settings import sources
 from negmerge.settings.downloads import Download, Mirror
 from negmerge.settings.options import checked
 from negmerge.settings.recipe import FileName, Settings
-from negmerge.splits import QUESTION_SPLITS, SPLITS
 
 # What the files of a row itself are called, beside its mirrors.
 ORIGINAL = "original"

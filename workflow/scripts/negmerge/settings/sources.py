@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from negmerge.data.splits import QUESTION_SPLITS, SPLITS
 from negmerge.errors import UserError, unknown
 from negmerge.settings.options import Seed, checked
 from negmerge.settings.recipe import Settings
-from negmerge.splits import QUESTION_SPLITS, SPLITS
 
 Split = Literal[SPLITS]
 QuestionSplit = Literal[QUESTION_SPLITS]

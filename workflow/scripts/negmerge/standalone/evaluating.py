@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from negmerge import __version__
-from negmerge.checkpoints import locate
+from negmerge.checkpoints.hub import locate
 from negmerge.errors import UserError
 from negmerge.settings.selection import Coefficients
 from negmerge.standalone import evaluation_command

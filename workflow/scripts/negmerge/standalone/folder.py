@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from negmerge.checkpoints import StoredState, locate
+from negmerge.checkpoints.hub import locate
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 from negmerge.files import read_json, write_text
 

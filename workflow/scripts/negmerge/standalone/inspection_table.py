@@ -4,7 +4,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
-from negmerge.text_table import aligned
+from negmerge.standalone.text_table import aligned
 
 
 def describe(report: Mapping) -> Iterator[str]:

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from negmerge.adapters import Adapter, is_adapter, open_adapter
-from negmerge.checkpoints import StoredState, locate
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.hub import locate
 from negmerge.checkpoints.sameness import tied
-from negmerge.checks import require_same_tensors
+from negmerge.checkpoints.states import shapes
+from negmerge.checkpoints.stored import StoredState
 from negmerge.merging.blocks import Block, Stored, Vectors
 from negmerge.merging.choice import listed
 from negmerge.merging.dtypes import stored_dtypes
@@ -19,7 +21,6 @@ from negmerge.merging.workers import Workers
 from negmerge.standalone.output import Results, Target, Tell, write_output
 from negmerge.standalone.subtracting import Step
 from negmerge.standalone.unlearning import find_dtype
-from negmerge.states import shapes
 
 
 def negate_files(

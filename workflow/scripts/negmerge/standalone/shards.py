@@ -9,7 +9,7 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints import StoredState
+from negmerge.checkpoints.stored import StoredState
 from negmerge.checkpoints.writer import FORMAT, Layout, StateWriter
 from negmerge.merging.blocks import Block
 from negmerge.standalone.subtracting import Counts, rounded

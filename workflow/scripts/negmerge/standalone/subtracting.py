@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checks import require_finite
+from negmerge.checkpoints.checks import require_finite
 from negmerge.errors import UserError
 from negmerge.merging.blocks import Block
 from negmerge.merging.devices import to_host

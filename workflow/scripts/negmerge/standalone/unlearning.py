@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from negmerge.checkpoints.sharding import LARGEST
-from negmerge.devices import find_device
 from negmerge.errors import UserError, find
 from negmerge.merging.blocks import Block
 from negmerge.merging.engine import choose, combined
 from negmerge.merging.pool import open_pool
 from negmerge.merging.workers import Workers
+from negmerge.models.devices import find_device
 from negmerge.settings.options import Value
 from negmerge.standalone.adapter_output import write_adapter_output
 from negmerge.standalone.output import Results, Target, Tell, write_output

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from negmerge.checks import require_finite
+from negmerge.checkpoints.checks import require_finite
 from negmerge.unlearning.gradients import batch_gradients, trainable
 from negmerge.unlearning.registry import Loader
 

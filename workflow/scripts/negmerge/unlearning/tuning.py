@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from negmerge.checkpoints import open_state
+from negmerge.checkpoints.opening import open_state
+from negmerge.checkpoints.states import State
 from negmerge.errors import NotFinite, UserError
 from negmerge.selection.choice import Rule
 from negmerge.selection.points import Point
 from negmerge.selection.refinement import OptionGrid, Options, Value, explore
 from negmerge.selection.validation import Validation
-from negmerge.states import State
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from tqdm import tqdm
 
 from negmerge.planning.describing import UNITS, number
-from negmerge.text_table import aligned
+from negmerge.standalone.text_table import aligned
 from negmerge.watching.states import AT_WORK, DONE, FAILED, STOPPED
 
 # Lists of jobs that are not done.

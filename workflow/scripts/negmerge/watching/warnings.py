@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from negmerge.divergence import DIVERGED, sift
+from negmerge.checkpoints.divergence import DIVERGED, sift
 from negmerge.errors import UserError
 from negmerge.planning.jobs import Job
 from negmerge.reporting.marks import MARKS

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 
 from numpy.random import RandomState
 
-from negmerge.archive_members import Member
-from negmerge.archives import Limits, members
+from negmerge.data.archive_members import Member
+from negmerge.data.archives import Limits, members
 from negmerge.data.labels import label_numbers
 from negmerge.data.tables import whole_number
 from negmerge.errors import UserError

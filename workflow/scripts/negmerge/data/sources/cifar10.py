@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from negmerge.archives import Limits, listed_members
+from negmerge.data.archives import Limits, listed_members
 from negmerge.errors import UserError
 
 FOLDER = "cifar-10-batches-bin"

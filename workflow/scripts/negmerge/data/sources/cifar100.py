@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from PIL import Image
 
-from negmerge.archives import Limits, read_members
+from negmerge.data.archives import Limits, read_members
 from negmerge.data.sources.cifar10 import read_batches
 from negmerge.data.tables import lines
 from negmerge.errors import UserError

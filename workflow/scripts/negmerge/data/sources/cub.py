@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.archive_members import Member
-from negmerge.archives import Limits, listed_members, read_members
+from negmerge.data.archive_members import Member
+from negmerge.data.archives import Limits, listed_members, read_members
 from negmerge.data.tables import table, whole_number
 from negmerge.errors import UserError
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from negmerge.archive_members import Member
-from negmerge.archives import Limits, listed_members
-from negmerge.image_lists import list_images
+from negmerge.data.archive_members import Member
+from negmerge.data.archives import Limits, listed_members
+from negmerge.data.image_lists import list_images
 
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from negmerge.archives import Limits, read_file
+from negmerge.data.archives import Limits, read_file
 from negmerge.errors import UserError
 
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049

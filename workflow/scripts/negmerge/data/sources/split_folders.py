@@ -7,8 +7,8 @@ official test images: `sun397/train/a_abbey/sun_x.jpg`, `sun397/val/a_abbey/sun_
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from negmerge.archive_members import Member
-from negmerge.archives import Limits, members
+from negmerge.data.archive_members import Member
+from negmerge.data.archives import Limits, members
 from negmerge.data.labels import label_numbers
 from negmerge.data.sources.archive_folders import SUFFIXES
 from negmerge.errors import UserError

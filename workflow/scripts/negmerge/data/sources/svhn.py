@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from negmerge.archives import Limits, read_file
+from negmerge.data.archives import Limits, read_file
 from negmerge.data.matlab import read_variables
 from negmerge.errors import UserError
 

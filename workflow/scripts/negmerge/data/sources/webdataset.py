@@ -8,7 +8,7 @@ order in which the original's reader gave them.
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.archives import Limits, file_name, members, read_file
+from negmerge.data.archives import Limits, file_name, members, read_file
 from negmerge.data.labels import class_numbers
 from negmerge.data.tables import lines, whole_number
 from negmerge.errors import UserError

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from negmerge.divergence import DIVERGED
+from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.reporting.kinds import MERGES, TableKind
 from negmerge.reporting.metrics import ACCURACIES
 

@@ -7,25 +7,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from negmerge.checkpoints.states import State, read_state
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.forgetting import TEST_PARTS, read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, EvaluationBatches
 from negmerge.data.parts import Listed
-from negmerge.devices import tuned
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.evaluation.membership import membership_attack, membership_verdicts, percent
 from negmerge.evaluation.membership_features import FEATURES, features
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
 from negmerge.models.classifiers import build_classifier, load_classifier
+from negmerge.models.devices import tuned
 from negmerge.models.statistics import re_estimate
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.seeds import derive_seed
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
-from negmerge.states import State, read_state
 
 
 class Classifier:

@@ -7,11 +7,11 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoTokenizer
 
-from negmerge.checkpoints import open_state
-from negmerge.checks import require_same_tensors
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.opening import open_state
+from negmerge.checkpoints.states import State, shapes
 from negmerge.errors import UserError, one_line
 from negmerge.models.language import build_language_model
-from negmerge.states import State, shapes
 
 
 def read_configuration(folder: str | Path) -> dict:

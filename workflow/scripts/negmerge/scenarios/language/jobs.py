@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from negmerge.checkpoints.states import State
 from negmerge.data.questions import Question, read_questions
 from negmerge.data.tokenising import Encoder, read_tokenizer
-from negmerge.devices import tuned
 from negmerge.evaluation.answering import Answering, Measure
 from negmerge.files import read_json
+from negmerge.models.devices import tuned
 from negmerge.models.language import build_language_model, load_language_model
 from negmerge.scenarios.language.authors import ROLES, forgotten, parted
 from negmerge.scenarios.language.measuring import measure
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.settings.compute import Compute
-from negmerge.states import State
 
 
 class Language:

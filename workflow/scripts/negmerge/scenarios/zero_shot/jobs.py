@@ -6,18 +6,18 @@ from functools import partial
 import torch
 from torch import nn
 
+from negmerge.checkpoints.states import State, read_state
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.parts import Part
-from negmerge.devices import tuned
 from negmerge.evaluation.accuracy import Classification
+from negmerge.models.devices import tuned
 from negmerge.models.image_encoder import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.scenarios.zero_shot.parts import part_of
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation
-from negmerge.states import State, read_state
 
 
 class ZeroShot:

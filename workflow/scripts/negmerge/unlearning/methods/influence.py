@@ -6,7 +6,7 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from negmerge.checks import require_finite
+from negmerge.checkpoints.checks import require_finite
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.influence import Options

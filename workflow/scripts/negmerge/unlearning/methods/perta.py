@@ -6,12 +6,12 @@ from itertools import islice
 import torch
 from torch import nn
 
-from negmerge.checks import require_finite
+from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.states import State
 from negmerge.errors import UserError
 from negmerge.evaluation.objective import Batch, Loss, Objective
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.perta import Options
-from negmerge.states import State
 from negmerge.unlearning.gradients import batch_gradients, one_by_one
 from negmerge.unlearning.passes import fit_set
 from negmerge.unlearning.registry import Data, Loader, Method

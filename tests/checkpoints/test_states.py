@@ -2,9 +2,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from negmerge.checkpoints import StateFile
+from negmerge.checkpoints.safetensors_file import StateFile
+from negmerge.checkpoints.states import read_metadata, read_state, shapes, write_state
 from negmerge.errors import UserError
-from negmerge.states import read_metadata, read_state, shapes, write_state
 
 STATE = {
     "w": torch.tensor([[1.0, -0.0], [1e-45, 3e38]]),

@@ -7,8 +7,9 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from negmerge.checkpoints import StoredState, open_state
-from negmerge.checks import require_finite
+from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.opening import open_state
+from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
 from negmerge.files import replacing
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negmerge.data import train_val_split
+from negmerge.data.splits import torch_permutation
 from negmerge.errors import UserError
-from negmerge.splits import torch_permutation
 
 SETS = ("MNIST", "Cars", "DTD", "GTSRB", "RESISC45", "SUN397", "SVHN", "ImageNet")
 

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from negmerge import artefacts
+from negmerge import paths
 from negmerge.errors import UserError
 from negmerge.scenarios.classifier.settings import Classifier
 from negmerge.settings.study import load_study
@@ -48,20 +48,20 @@ def pruned(config):
 )
 def test_what_a_method_chooses_among_and_its_sweeps(classifier, method, names, folder):
     expected = [f"{folder}/{name}.safetensors" for name in names]
-    assert artefacts.candidates(classifier, method) == expected
-    assert artefacts.candidate_search(classifier, method) == []
+    assert paths.candidates(classifier, method) == expected
+    assert paths.candidate_search(classifier, method) == []
     if classifier.is_searched(method):
         files = [f"sweeps/{name}.csv" for name in names]
-        assert artefacts.sweeps(classifier, method) == files
-        assert artefacts.selected(classifier, method) == [f"selected/{method}.json"]
+        assert paths.sweeps(classifier, method) == files
+        assert paths.selected(classifier, method) == [f"selected/{method}.json"]
     else:
-        assert artefacts.selected(classifier, method) == []
+        assert paths.selected(classifier, method) == []
         with pytest.raises(UserError, match=rf"^method '{method}' has nothing to choose"):
-            artefacts.sweeps(classifier, method)
+            paths.sweeps(classifier, method)
 
 
 def test_what_is_merged_are_the_vectors_of_the_points(classifier):
-    assert artefacts.pool_vectors(classifier, "negmerge-8") == [
+    assert paths.pool_vectors(classifier, "negmerge-8") == [
         "vectors/e8-ls0.safetensors",
         "vectors/e8-ls0.1.safetensors",
     ]
@@ -73,7 +73,7 @@ def test_only_a_single_vector_and_its_mask_wait_for_a_choice(config, change_yaml
     for name in ("task-arithmetic-8", "masked-single-8"):
         change_yaml(path, f"experiments/mini-resnet/methods/{name}", {"points": ["e8-*"]})
     one = load_study(config, "example").experiments["mini-resnet"]
-    found = {name: artefacts.chosen_single(one, name) for name in one.methods}
+    found = {name: paths.chosen_single(one, name) for name in one.methods}
     assert {name: place for name, place in found.items() if place} == {
         "task-arithmetic": ["selected/task-arithmetic.json"],
         "task-arithmetic-8": ["selected/task-arithmetic-8.json"],
@@ -89,45 +89,45 @@ def test_candidates_are_points_merges_and_trained_models(classifier):
         ("finetune", "candidates"),
         ("retrain", "trained"),
     ):
-        assert artefacts.candidate(classifier, name) == [f"{folder}/{name}.safetensors"]
+        assert paths.candidate(classifier, name) == [f"{folder}/{name}.safetensors"]
     for name in ("task-arithmetic", "original", "negmerge.gap", "e9"):
         with pytest.raises(UserError, match=rf"^unknown vector '{name}'; "):
-            artefacts.candidate(classifier, name)
+            paths.candidate(classifier, name)
 
 
 def test_retrain_is_the_reference_of_all_others_where_some_rule_compares_with_it(classifier, clip):
-    assert artefacts.reference(classifier, "negmerge") == ["sweeps/retrain.csv"]
-    assert artefacts.reference(classifier, "retrain") == []
-    assert artefacts.reference(clip, "negmerge") == []
+    assert paths.reference(classifier, "negmerge") == ["sweeps/retrain.csv"]
+    assert paths.reference(classifier, "retrain") == []
+    assert paths.reference(clip, "negmerge") == []
 
 
 def test_a_choice_that_changes_nothing_takes_the_scores_of_the_base(classifier, clip):
     files = ["scores/original.json", "outcomes/original.safetensors"]
-    assert artefacts.unchanged(classifier, "negmerge") == files
-    assert artefacts.unchanged(classifier, "gradient-ascent") == files
+    assert paths.unchanged(classifier, "negmerge") == files
+    assert paths.unchanged(classifier, "gradient-ascent") == files
     for name in ("original", "retrain", "random-label-forget"):
-        assert artefacts.unchanged(classifier, name) == []
-    assert artefacts.unchanged(clip, "negmerge")[0] == "scores/pretrained.json"
+        assert paths.unchanged(classifier, name) == []
+    assert paths.unchanged(clip, "negmerge")[0] == "scores/pretrained.json"
     del clip.methods["pretrained"]
-    assert artefacts.unchanged(clip, "negmerge") == []
+    assert paths.unchanged(clip, "negmerge") == []
 
 
 def test_a_pruned_search_takes_the_place_of_sweeps_but_where_a_rule_needs_them(pruned):
     # Its rules are `retain` and `gap`, which needs sweeps; then all rules choose by them.
-    assert not any(artefacts.candidate_search(pruned, name) for name in pruned.methods)
-    assert artefacts.sweeps(pruned, "negmerge") == ["sweeps/negmerge.csv"]
+    assert not any(paths.candidate_search(pruned, name) for name in pruned.methods)
+    assert paths.sweeps(pruned, "negmerge") == ["sweeps/negmerge.csv"]
     rules = {"rule": "retain", "other_rules": []}
     one = pruned.model_copy(update={"selection": pruned.selection.model_copy(update=rules)})
-    searched = {name for name in one.methods if artefacts.candidate_search(one, name)}
+    searched = {name for name in one.methods if paths.candidate_search(one, name)}
     assert searched >= {"task-arithmetic", "greedy", "negmerge", "negmerge-8"}
     assert not searched & {"gradient-ascent", "ties", "original"}
-    assert artefacts.candidate_search(one, "negmerge") == ["searches/negmerge.json"]
-    assert artefacts.sweeps(one, "negmerge") == []
+    assert paths.candidate_search(one, "negmerge") == ["searches/negmerge.json"]
+    assert paths.sweeps(one, "negmerge") == []
 
 
 def test_a_method_may_be_searched_with_pruning_by_itself(config, change_yaml):
     path = config / "studies" / "example.yaml"
     change_yaml(path, "experiments/mini-clip/methods/emr", {"search": "exact-pruned"})
     clip = load_study(config, "example").experiments["mini-clip"]
-    found = [name for name in clip.methods if artefacts.candidate_search(clip, name)]
+    found = [name for name in clip.methods if paths.candidate_search(clip, name)]
     assert found == ["emr"]

@@ -9,8 +9,8 @@ import zipfile
 
 import pytest
 
-from negmerge import archive_members
-from negmerge.archives import Limits, members, places, read_file, read_members
+from negmerge.data import archive_members
+from negmerge.data.archives import Limits, members, places, read_file, read_members
 from negmerge.errors import UserError
 
 LIMITS = Limits(100, 10**6)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from negmerge.archive_members import Member, errors_in_one_line, reader
+from negmerge.data.archive_members import Member, errors_in_one_line, reader
 from negmerge.errors import UserError
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from negmerge.archives import Limits, members
+from negmerge.data.archives import Limits, members
+from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
-from negmerge.splits import SPLITS
 
 # Of the files of images, as torchvision's ImageFolder has them; others beside them do not count.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from torchvision.datasets import ImageFolder
 
+from negmerge.data.image_lists import list_images
 from negmerge.errors import UserError
-from negmerge.image_lists import list_images
 
 FILES = [
     "train/cat/10.jpg",

@@ -55,12 +55,7 @@ class Catalogue:
         return found
 
     def by_hand(self, folder: str) -> list[dict]:
-        """List the files in a folder of downloads that a person has to fetch.
-
-        Returns:
-            A `Download` as a dictionary each; `only_for` names the rows that need it, and is empty
-            where all rows that share the folder do.
-        """
+        """List the files in a folder of downloads that a person has to fetch."""
         sharing = {
             n: row.downloads for n, row in self.datasets.items() if folder in (n, row.downloads_of)
         }
@@ -74,14 +69,7 @@ class Catalogue:
         ]
 
     def fetched(self, record: str) -> Model:
-        """Return the row of weights of others, by the name of their record.
-
-        Args:
-            record: that of a model, or `{model}.{task}` of one that never saw what a task forgets.
-
-        Raises:
-            UserError: there is no such model.
-        """
+        """Return the row of weights of others, by the name of their record."""
         if record in self.models:
             return self.models[record]
         name, _, task = record.rpartition(".")
@@ -99,15 +87,7 @@ class Catalogue:
 
 
 def load_catalogue(config: Folders) -> Catalogue:
-    """Read the three files of rows in configuration folders.
-
-    Args:
-        config: the folders; a row in the first replaces one of the same name in another.
-
-    Raises:
-        UserError: a file is missing, a row is wrong, or a data set and its prompts do not have the
-            same number of classes.
-    """
+    """Read the three files of rows in configuration folders."""
     found = {name: _rows(config, f"{name}.yaml", rows) for name, rows in FILES.items()}
     datasets, prompts = found["datasets"], found["prompts"]
     for name, row in datasets.items():

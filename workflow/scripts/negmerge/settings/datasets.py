@@ -107,14 +107,7 @@ class Dataset(Settings):
         return self._listed
 
     def counted(self, roots: Sequence[Path]) -> "Dataset":
-        """Return the row with the splits and classes that its files have.
-
-        Args:
-            roots: as `Datasets` has them.
-
-        Raises:
-            UserError: as `image_lists.list_images`.
-        """
+        """Return the row with the splits and classes that its files have."""
         places = {name: _found(str(file), roots) for name, file in self.files.items()}
         found = list_images(places["images"], places.get("list"))
         row = self.model_copy(update={"splits": found.counts, "classes": len(found.classes)})
@@ -122,11 +115,7 @@ class Dataset(Settings):
         return row
 
     def contents(self, mirror: Mirror | None = None) -> dict:
-        """Return what decides the prepared images, which a new title or address does not.
-
-        Args:
-            mirror: one of the row's, whose files are read in place of the original's.
-        """
+        """Return what decides the prepared images, which a new title or address does not."""
         row = self.model_dump(exclude={"title", "licence", "downloads_of", "mirrors"})
         if mirror is not None:
             row |= mirror.model_dump()
@@ -172,10 +161,6 @@ class Datasets(dict[str, Dataset]):
     """Rows by name, which count their images when they are first asked for.
 
     So a row that no study needs may name a folder that is not there.
-
-    Args:
-        rows: by name.
-        roots: where relative paths start; the first in which a file is found goes before others.
     """
 
     def __init__(self, rows: Mapping[str, Dataset], roots: Sequence[Path]):

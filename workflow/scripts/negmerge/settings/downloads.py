@@ -45,12 +45,7 @@ class Download(Settings):
         return self.model_dump(exclude={"about_bytes"})
 
     def check(self) -> None:
-        """Check that there is a way to the file, and that it can only be one file.
-
-        Raises:
-            ValueError: there are neither addresses nor a person; an address has a password; one of
-                the hub names no commit; or nothing says which file it is.
-        """
+        """Check that there is a way to the file, and that it can only be one file."""
         if not (self.urls or self.manual):
             raise ValueError(f"{self.name} has neither `urls` nor `manual`")
         for url in self.urls:
@@ -105,11 +100,7 @@ class Mirror(Settings):
         return self
 
     def check(self, splits: Collection[str]) -> None:
-        """Check files and options against what the source needs for some splits.
-
-        Raises:
-            ValueError: as `Download.check` and `sources.check`; the message names the mirror.
-        """
+        """Check files and options against what the source needs for some splits."""
         try:
             for file in self.files.values():
                 file.check()

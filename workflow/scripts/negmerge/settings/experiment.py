@@ -57,30 +57,15 @@ class Experiment(UsedMethods, ABC):
 
     @abstractmethod
     def image_counts(self, task: str, known: Catalogue) -> Counts:
-        """Count the images of a task, by the rows of the data sets.
-
-        Raises:
-            UserError: a list of images cannot be read.
-        """
+        """Count the images of a task, by the rows of the data sets."""
 
     @abstractmethod
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
-        """Count the images of a task, and check that there are enough of each.
-
-        Returns:
-            The counts; None where they cannot be known before a job has run.
-
-        Raises:
-            UserError: there are not; it begins with `where`.
-        """
+        """Count the images of a task, and check that there are enough of each."""
 
     @abstractmethod
     def check(self, where: str, known: Catalogue) -> None:
-        """Check the names that stand for something in the catalogue.
-
-        Raises:
-            ValueError: what is wrong; it begins with `where`.
-        """
+        """Check the names that stand for something in the catalogue."""
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         """List the training runs of a task, with its images, where they can be counted."""
@@ -91,20 +76,11 @@ class Experiment(UsedMethods, ABC):
             yield Run("durability.relearn", self.durability.relearn, images)
 
     def passes_to_score(self, counts: Counts, generation: float) -> float:
-        """Count the forward passes that scoring a model takes, for estimates.
-
-        Args:
-            counts: the images of the task.
-            generation: how many passes it takes to answer a question freely.
-        """
+        """Count the forward passes that scoring a model takes, for estimates."""
         return sum(counts[role]["score"] for role in self.ROLES)
 
     def check_sizes(self, where: str, known: Catalogue) -> None:
-        """Check that images suffice for all that uses them, and each run for its schedule.
-
-        Raises:
-            UserError: what is wrong; it begins with `where`.
-        """
+        """Check that images suffice for all that uses them, and each run for its schedule."""
         for task in self.task_names:
             for run in self.runs(task, known, self.check_counts(where, task, known)):
                 check_run(where, run)
@@ -119,11 +95,7 @@ class Experiment(UsedMethods, ABC):
         return None
 
     def recipe(self, task: str, point: str) -> Recipe:
-        """The recipe of one point for one task.
-
-        Raises:
-            UserError: there is no such point, or it is given and has none.
-        """
+        """The recipe of one point for one task."""
         change = find("point", point, {} if self.pool.files else self.pool.changes)
         changed = update(self.finetune.model_dump(), change)
         if isinstance(changed["epochs"], Mapping):
@@ -131,11 +103,7 @@ class Experiment(UsedMethods, ABC):
         return self.RECIPE.model_validate(changed)
 
     def given_model(self, task: str, point: str) -> Given:
-        """The model that is given for a point and task.
-
-        Raises:
-            UserError: there is no such task, or no such point is given.
-        """
+        """The model that is given for a point and task."""
         task = find("task", task, dict.fromkeys(self.task_names, task))
         return Given(file=self.pool.file(task, point), manual=self.pool.manual)
 
@@ -151,22 +119,14 @@ class Experiment(UsedMethods, ABC):
 
     @property
     def given_base(self) -> Given:
-        """The base that is given.
-
-        Raises:
-            UserError: none is.
-        """
+        """The base that is given."""
         if self.base is None:
             raise UserError("the experiment has no `base` of others")
         return self.base
 
     @property
     def treatment(self) -> Durability:
-        """What is done to unlearned models to see whether forgetting lasts.
-
-        Raises:
-            UserError: nothing is.
-        """
+        """What is done to unlearned models to see whether forgetting lasts."""
         if self.durability is None:
             raise UserError(
                 "the experiment has no `durability`, so nothing is rounded or relearned"

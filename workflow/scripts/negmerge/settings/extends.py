@@ -71,20 +71,7 @@ def path_of_study(config: Folders, name: str) -> Path:
 
 
 def read_study(config: Folders, name: str, model: type[T]) -> tuple[dict[str, Any], T]:
-    """Read a study's file, and complete it with those that it extends.
-
-    Args:
-        config: the configuration folders.
-        name: the study's name: that of its file, without `.yaml`.
-        model: what a complete study must be; it has the keys of `Extension`.
-
-    Returns:
-        The study as if it were written in full, as in files and as the model.
-
-    Raises:
-        UserError: there is no such study, or what is wrong with its file or one that it extends;
-            in one line that names the file.
-    """
+    """Read a study's file, and complete it with those that it extends."""
     content, study = _complete(config, name, model, ())
     if not study.comparable:
         content["tables"] = _each_shown(content.get("tables"), _without_difference)
@@ -155,11 +142,7 @@ def _without_difference(column: Mapping) -> dict:
 
 
 def _merge(taken: Mapping, change: Mapping, place: tuple[str, ...]) -> dict:
-    """Return nested settings with some of them changed; lists and values replace.
-
-    Raises:
-        UserError: null at a name that was not taken over.
-    """
+    """Return nested settings with some of them changed; lists and values replace."""
     named = any(_fits(place, names) for names in NAMES)
     merged = {} if named and "*" in change else dict(taken)
     for key, value in change.items():

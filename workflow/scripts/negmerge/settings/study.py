@@ -74,16 +74,7 @@ class Study(Extension):
 
 
 def load_study(config: Folders, name: str, *, options: bool = True) -> Study:
-    """Read and check a study.
-
-    Args:
-        config: the configuration folder, or several, of which the first goes before the others.
-        name: the study's name: that of its file, without `.yaml`.
-        options: whether to check the options of methods, too, and whether images suffice.
-
-    Raises:
-        UserError: no such study, or what is wrong in it or in the rows it refers to; in one line.
-    """
+    """Read and check a study."""
     _, study = read_study(config, name, Study)
     study._catalogue = load_catalogue(config)
     try:

@@ -19,11 +19,7 @@ from negmerge.settings.validation import require
 
 
 def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:
-    """Put the titles of methods as labels, where they have none.
-
-    Raises:
-        ValueError: there is none, or an unknown method in a list.
-    """
+    """Put the titles of methods as labels, where they have none."""
     if not names:
         raise ValueError("no methods, expected at least one")
     if isinstance(names, dict):
@@ -93,11 +89,7 @@ class Table(Settings):
         return sorted({column.published.table for column in self.columns if column.published})
 
     def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
-        """Check that what the columns show is there, and fits the kind.
-
-        Raises:
-            ValueError: what is wrong; it begins with `where`.
-        """
+        """Check that what the columns show is there, and fits the kind."""
         for column in self.columns:
             place = f"{where}.columns.{column.label}"
             _check_shown(place, self.kind, table_kind(self.kind), column, self.rows, experiments)
@@ -128,11 +120,7 @@ class Figure(Settings):
         return list(self.methods)
 
     def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
-        """Check that what is drawn is there, and fits the kind.
-
-        Raises:
-            ValueError: what is wrong; it begins with `where`.
-        """
+        """Check that what is drawn is there, and fits the kind."""
         _check_shown(where, self.kind, figure_kind(self.kind), self, self.methods, experiments)
 
 

@@ -12,11 +12,7 @@ class UsedMethods(ExperimentKeys):
     """An experiment as the list of its methods."""
 
     def use(self, method: str) -> Use:
-        """How a method is used.
-
-        Raises:
-            UserError: the experiment has no such method.
-        """
+        """How a method is used."""
         return find("method", method, self.methods)
 
     def about(self, method: str) -> dict[str, object]:
@@ -45,9 +41,6 @@ class UsedMethods(ExperimentKeys):
 
         For task-arithmetic itself it is the method; for a merge that masks a single vector, the use
         of task-arithmetic that chooses among the points that are merged.
-
-        Raises:
-            UserError: the experiment has no such method, or no such use.
         """
         self.use(method)
         if methods.kind(method) == "single":
@@ -64,11 +57,7 @@ class UsedMethods(ExperimentKeys):
         )
 
     def candidates(self, method: str) -> list[str]:
-        """What a method chooses among: points, its merged vector, or what its job has trained.
-
-        Raises:
-            UserError: the experiment has no such method.
-        """
+        """What a method chooses among: points, its merged vector, or what its job has trained."""
         self.use(method)
         kind = methods.kind(method)
         if kind == "base":

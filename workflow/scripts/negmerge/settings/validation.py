@@ -18,11 +18,7 @@ SHOWN = 80  # characters of a wrong value that an error shows
 
 
 def validate(path: str | Path, content: Any, model: type[T] | Any) -> T:
-    """Make what a file holds an instance of `model`.
-
-    Raises:
-        UserError: it is none; in one line that names the file and the key.
-    """
+    """Make what a file holds an instance of `model`."""
     try:
         return TypeAdapter(model).validate_python(content)
     except ValidationError as error:
@@ -32,11 +28,7 @@ def validate(path: str | Path, content: Any, model: type[T] | Any) -> T:
 
 
 def require(where: str, what: str, names, valid) -> None:
-    """Check that names are known.
-
-    Raises:
-        ValueError: one of them is not; it begins with `where`.
-    """
+    """Check that names are known."""
     for name in names:
         if name not in valid:
             raise ValueError(f"{where}: {unknown(what, name, valid)}")
@@ -109,12 +101,7 @@ def _fields(model: Any, location: Sequence) -> list[str]:
 
 
 def _follow(model: Any, location: Sequence) -> tuple[tuple, list[Any]]:
-    """Follow a location of pydantic's through types.
-
-    Returns:
-        The location in the file, which lacks pydantic's names for the members of unions, and the
-        types that the value there may have.
-    """
+    """Follow a location of pydantic's through types."""
     place, kinds, in_union = [], [model], False
     for step in location:
         if step == "[key]":  # a wrong key of a mapping, which is the step before

@@ -54,20 +54,12 @@ def write_yaml(content: Any) -> str:
 
 
 def read_yaml(path: str | Path, model: type[T] | Any) -> T:
-    """Read a YAML file as an instance of `model`, a type that pydantic understands.
-
-    Raises:
-        UserError: as `load_yaml`, and for an unknown key, a wrong type or a value out of range.
-    """
+    """Read a YAML file as an instance of `model`, a type that pydantic understands."""
     return validate(path, load_yaml(path), model)
 
 
 def load_yaml(path: str | Path) -> Any:
-    """Read a file of YAML 1.2.
-
-    Raises:
-        UserError: no such file, not YAML, a key twice, or more values than a study can have.
-    """
+    """Read a file of YAML 1.2."""
     path = Path(path)
     try:
         content = _load(path.read_text(encoding="utf-8"))
@@ -109,15 +101,7 @@ def _refused(why: str, found: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
 
 
 def _count_values(node: yaml.Node, counted: dict[int, int]) -> int:
-    """Count the values in a node with aliases written out.
-
-    Args:
-        node: from the YAML parser; an alias is the node that it stands for.
-        counted: the counts so far, by node; 0 while a node is being counted.
-
-    Raises:
-        MarkedYAMLError: there are too many, or without end; or a key appears twice.
-    """
+    """Count the values in a node with aliases written out."""
     if id(node) not in counted:
         counted[id(node)] = 0
         parts = node.value if isinstance(node, yaml.CollectionNode) else []

@@ -23,12 +23,7 @@ class Said(NamedTuple):
 
 
 def cautions(leading: Sequence[Column], shown: Sequence[Column]) -> Iterator[Said]:
-    """Yield what the records do not show, the most general first.
-
-    Args:
-        leading: from `leading.leading_columns`.
-        shown: all columns of the study's tables.
-    """
+    """Yield what the records do not show, the most general first."""
     for holds, text, short in (
         (
             lambda one: one.is_little,

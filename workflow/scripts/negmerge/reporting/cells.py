@@ -54,17 +54,6 @@ def cells(
     row, stands how much there is to forget (`metrics.TO_FORGET`), see `judged.amount`. `p_value`
     and `with_best` compare with the column's best row, see `ranking.rank`; where there is little to
     forget no row is `with_best`. What there is not, is missing.
-
-    Args:
-        table: the definition of the table, as in a study.
-        records: what the table's kind read; those of a method under several rules side by side,
-            the main rule first.
-        published: the paper's cells by file, from `read_published`.
-        outcomes: of single images, for the scores; without any, nothing is compared.
-
-    Raises:
-        UserError: two columns or rows have the same label, a record is missing, stands twice or
-            has no images, or the paper's cells cannot be looked up.
     """
     _check_labels([column["label"] for column in table["columns"]])
     _check_labels(list(table["rows"].values()))
@@ -130,16 +119,7 @@ def read_cells(path: str | Path) -> pd.DataFrame:
 def summary(
     records: Sequence[Mapping], metric: Metric, references: Sequence[Mapping] | None
 ) -> dict:
-    """Average one metric over records, with where the number comes from.
-
-    Args:
-        records: of one row.
-        metric: what to measure.
-        references: the scores of Retrain that belong to the records, where it is the reference.
-
-    Raises:
-        UserError: a record whose numbers cannot be.
-    """
+    """Average one metric over records, with where the number comes from."""
     compared = references or [None] * len(records)
     numbers = [metric.measure(*both) for both in zip(records, compared, strict=True)]
     known = [one.value for one in numbers if one.value is not None]

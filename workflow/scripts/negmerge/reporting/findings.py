@@ -36,26 +36,15 @@ NO_CAUTION = Said(
 
 @dataclass(frozen=True)
 class Finding:
-    """One of the first lines of a report.
+    """One of the first lines of a report."""
 
-    Attributes:
-        about: what it is about.
-        short: the same in few words.
-        said: something of each column, as a rule.
-    """
-
-    about: str
-    short: str
-    said: list[Said]
+    about: str  # what it is about
+    short: str  # the same in few words
+    said: list[Said]  # something of each column, as a rule
 
 
 def findings(study: Mapping, tables: Tables) -> list[Finding]:
-    """Return what a study found, and what it did not.
-
-    Args:
-        study: its settings.
-        tables: definition and cells by name, in the order of the study.
-    """
+    """Return what a study found, and what it did not."""
     shown = columns(study, tables)
     leading = leading_columns(shown)
     measures = dict.fromkeys(f"{one.leading.label} ({one.leading.unit})" for one in leading)
@@ -79,11 +68,7 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
 
 
 def summary(found: Iterable[Finding]) -> str:
-    """Write findings as plain text for a terminal, a line each, with as much as has room.
-
-    Args:
-        found: from `findings`.
-    """
+    """Write findings as plain text for a terminal, a line each, with as much as has room."""
     return "".join(f"{_line(one)}\n" for one in found)
 
 

@@ -36,17 +36,6 @@ def amount(
     For a classifier and a language model that is Original against Retrain, on the same items: the
     error is paired, and p is McNemar's or the bootstrap's, over all trials. In the scenario
     zero-shot it is the base against guessing among the classes.
-
-    Args:
-        scores: what is scored.
-        places: experiments and tasks, of which the mean is taken.
-        outcomes: by experiment, task and method.
-
-    Returns:
-        `value`, the difference in points, positive where there is something to forget; `reference`,
-        what Retrain or guessing gets right, in percent; `standard_error`, in points; `p_value`,
-        two-sided; `averaged` and `images`. None where an experiment has no base among its methods,
-        or no Retrain of a language model.
     """
     if any((*place, method) not in outcomes for place in places for method in scores.needed):
         return None
@@ -80,12 +69,7 @@ def _retrain(place: Place, outcomes: Mapping[tuple[str, str, str], Outcomes]) ->
 
 
 def is_little(value: float, p_value: float) -> bool:
-    """Whether there is so little to forget that no row of a table ranks.
-
-    Args:
-        value: the difference in points.
-        p_value: that it is none.
-    """
+    """Whether there is so little to forget that no row of a table ranks."""
     return value < FEW_POINTS or p_value > SIGNIFICANCE
 
 
@@ -95,11 +79,6 @@ def amount_cells(
     """Return how much there is to forget as cells without a row: the mean, then each place.
 
     None where there are no outcomes, or an experiment has no base among its methods.
-
-    Args:
-        scores: what is scored, if anything.
-        places: experiment and task of each cell that is averaged.
-        outcomes: by experiment, task and method.
     """
     if scores is None or not outcomes:
         return []
@@ -121,19 +100,7 @@ def judge(
     outcomes: Mapping[tuple, Outcomes],
     amounts: Sequence[Mapping],
 ) -> dict[tuple[str, str, int | None], dict]:
-    """Compare the rows of a column, and give the errors of their gaps.
-
-    Args:
-        scores: what is scored, if anything.
-        places: experiment and task of each cell that is averaged.
-        shown: the scores of each row, one for each place, by method.
-        references: the scores of Retrain, which need not be a row; None in the scenario zero-shot.
-        outcomes: by experiment, task and method; without any there is nothing.
-        amounts: from `amount_cells`; where there is little to forget, no row is `with_best`.
-
-    Returns:
-        What there is, by method, metric and number of the place; None for the mean over places.
-    """
+    """Compare the rows of a column, and give the errors of their gaps."""
     if not outcomes or scores is None or not shown:
         return {}
     rows = dict(shown) if references is None else {**shown, RETRAIN: references}

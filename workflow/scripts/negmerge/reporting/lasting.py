@@ -42,10 +42,6 @@ def ratio(name: str, *keys: str) -> Callable[[Mapping, Mapping | None], Number]:
 
     Its variance is that of items drawn anew, for all models alike; missing where the ratio is not
     defined for each draw.
-
-    Args:
-        name: of the function in `evaluation.durability`.
-        keys: what that takes the means of; missing where a record lacks one.
     """
 
     def of(record: Mapping, _: Mapping | None) -> Number:
@@ -132,11 +128,7 @@ DONE = tuple(
 
 
 def metrics_of(measured: Collection[str]) -> tuple[Metric, ...]:
-    """List the scores and the ratios of what there is; that of relearning where there is a Retrain.
-
-    Args:
-        measured: keys of a record, or names of metrics.
-    """
+    """List scores and ratios of what there is; that of relearning only where there is a Retrain."""
     names = set(measured)
     kept = next(role for role in KEPT if f"{role}_{AS_IS}" in names)
     forms = [form for form in ROUNDINGS if f"forget_{form}" in names]

@@ -18,25 +18,16 @@ class Bold(str):
 
 @dataclass(frozen=True)
 class Heading:
-    """The heading of a printed column.
+    """The heading of a printed column."""
 
-    Attributes:
-        group: the column of the study's table that it belongs to.
-        text: what it says.
-        unit: of its numbers; may be empty.
-        better: `lower`, `higher`, `reference` (close to `reference`), or nothing.
-        reference: that number, spelled.
-        is_measured: whether its numbers come from the records of the row, not from the paper.
-        is_detail: whether few readers need it, so that a page may fold it away.
-    """
-
-    group: str
-    text: str
-    unit: str = ""
-    better: str = ""
-    reference: str = ""
+    group: str  # the column of the study's table that it belongs to
+    text: str  # what it says
+    unit: str = ""  # of its numbers; may be empty
+    better: str = ""  # `lower`, `higher`, `reference` (close to `reference`), or nothing
+    reference: str = ""  # that number, spelled
+    # Whether its numbers come from the records of the row, not from the paper.
     is_measured: bool = False
-    is_detail: bool = False
+    is_detail: bool = False  # whether few readers need it, so that a page may fold it away
 
 
 @dataclass(frozen=True)
@@ -77,12 +68,7 @@ class Layout:
 
 
 def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
-    """Lay out the means of a table.
-
-    Args:
-        table: the definition of the table, as in a study.
-        cells: from `cells.cells` or `cells.read_cells`.
-    """
+    """Lay out the means of a table."""
     kind, headings = table_kind(table["kind"]), []
     labels = cells["row"].dropna().drop_duplicates().to_list()
     rows = [[label] for label in labels]

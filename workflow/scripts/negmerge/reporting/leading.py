@@ -20,17 +20,11 @@ Tables = Mapping[str, tuple[Mapping, pd.DataFrame]]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table.
+    """A column of a table."""
 
-    Attributes:
-        name: what people call it: the experiment of a classifier, otherwise its label.
-        cells: all cells of the column.
-        places: the experiments and tasks that it averages.
-    """
-
-    name: str
-    cells: pd.DataFrame
-    places: frozenset[tuple[str, str]]
+    name: str  # what people call it: the experiment of a classifier, otherwise its label
+    cells: pd.DataFrame  # all cells of the column
+    places: frozenset[tuple[str, str]]  # the experiments and tasks that it averages
 
     @property
     def scores(self) -> Scores | None:
@@ -104,9 +98,6 @@ def leading_columns(shown: Sequence[Column]) -> list[Column]:
 
     Where a column has only one row beside the base it compares no methods, and is left out if
     another column does.
-
-    Args:
-        shown: from `columns`.
     """
     scored = [one for one in shown if one.scores and one.rows]
     found = distinct(scored)
@@ -117,12 +108,7 @@ def leading_columns(shown: Sequence[Column]) -> list[Column]:
 
 
 def columns(study: Mapping, tables: Tables) -> list[Column]:
-    """Return all columns of the tables.
-
-    Args:
-        study: its settings.
-        tables: definition and cells by name, in the order of the study.
-    """
+    """Return all columns of the tables."""
     return [
         _column(study["experiments"], column["label"], cells[cells["column"] == column["label"]])
         for table, cells in tables.values()
@@ -140,11 +126,7 @@ def _column(experiments: Mapping[str, Mapping], label: str, cells: pd.DataFrame)
 
 
 def distinct(found: Sequence[Column]) -> list[Column]:
-    """Keep each place once: in the first column that shows it, singly rather than in a mean.
-
-    Args:
-        found: columns of which any may be of the same places, under another rule for example.
-    """
+    """Keep each place once: in the first column that shows it, singly rather than in a mean."""
     kept: list[Column] = []
     for column in found:
         parts = [one.places for one in found if one.places < column.places]

@@ -8,16 +8,11 @@ from negmerge.checkpoints.divergence import is_nothing_left
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark.
+    """A mark."""
 
-    Attributes:
-        sign: what is printed.
-        text: what it means.
-        applies: whether a score or a choice has it; without the key, it does not.
-    """
-
-    sign: str
-    text: str
+    sign: str  # what is printed
+    text: str  # what it means
+    # Whether a score or a choice has it; without the key, it does not.
     applies: Callable[[Mapping], bool]
 
 

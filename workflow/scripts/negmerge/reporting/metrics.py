@@ -35,37 +35,24 @@ class Number:
 
 @dataclass(frozen=True)
 class Metric:
-    """What a cell measures.
+    """What a cell measures."""
 
-    Attributes:
-        name: as in the files of published cells.
-        label: for people.
-        unit: `%`, `points` or another; nothing for a count.
-        better: `lower`, `higher`, `reference` (close to that of Retrain), or nothing.
-        of: reads it from a record; the second argument is Retrain's record, if there is one.
-        over: gives what replaces the mean and standard deviation over records, from these and those
-            of Retrain.
-        printed: whether people see it; otherwise it is only in the CSV file.
-        spell: how its numbers are printed; None: with two decimals, counts as whole numbers.
-        optional: whether nothing is printed where no row has a value.
-    """
-
-    name: str
-    label: str
-    unit: str
-    better: str
+    name: str  # as in the files of published cells
+    label: str  # for people
+    unit: str  # `%`, `points` or another; nothing for a count
+    better: str  # `lower`, `higher`, `reference` (close to that of Retrain), or nothing
+    # Reads it from a record; the second argument is Retrain's record, if there is one.
     of: Callable[[Mapping, Mapping | None], Number]
+    # Gives what replaces the mean and standard deviation over records, from these and those of
+    # Retrain.
     over: Callable[[Sequence[Mapping], Sequence[Mapping] | None], Mapping] | None = None
-    printed: bool = True
+    printed: bool = True  # whether people see it; otherwise it is only in the CSV file
+    # How its numbers are printed; None: with two decimals, counts as whole numbers.
     spell: Callable[[float | None], str] | None = None
-    optional: bool = False
+    optional: bool = False  # whether nothing is printed where no row has a value
 
     def measure(self, record: Mapping, reference: Mapping | None = None) -> Number:
-        """Read it from a record.
-
-        Raises:
-            UserError: the record does not have it, or has numbers that cannot be.
-        """
+        """Read it from a record."""
         if is_nothing_left(record):
             return Number(None)
         try:

@@ -25,13 +25,7 @@ RULES = {
 
 
 def rule_text(rule: str, keep: float, texts: Mapping[str, str] = RULES) -> str:
-    """Describe how a coefficient was chosen.
-
-    Args:
-        rule: the rule's name.
-        keep: share of the control accuracy to keep, 0..1.
-        texts: what rules do, by name.
-    """
+    """Describe how a coefficient was chosen."""
     return texts.get(rule, "rule `{rule}`, keeping {keep}").format(
         rule=rule, keep=f"{100 * keep:.4g} %"
     )
@@ -48,13 +42,7 @@ def spell_chance(models: int) -> str:
 
 
 def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
-    """List the notes of a table.
-
-    Args:
-        table: the definition of the table, as in a study; `differs` says in what images from
-            mirrors differ from the originals.
-        cells: from `cells.cells` or `cells.read_cells`.
-    """
+    """List the notes of a table."""
     kind = table_kind(table["kind"])
     rows = cells[cells["row"].notna()]
     scores = scores_of(set(rows["metric"]))
@@ -96,11 +84,7 @@ def spell_list(texts: Sequence[str]) -> str:
 
 
 def diverged_notes(cells: pd.DataFrame) -> list[str]:
-    """Name the points and trained models that diverged, and say how many remained, if it is known.
-
-    Args:
-        cells: those of the table's rows; `row` names the method.
-    """
+    """Name the points and trained models that diverged, and say how many remained, if known."""
     single = cells[(cells["experiment"] != MEAN) & cells[DIVERGED].notna()]
     found: dict[str, list[str]] = {}
     for cell in single.drop_duplicates(["experiment", "task", "row"]).to_dict("records"):
@@ -124,12 +108,7 @@ def _remaining(cell: Mapping, gone: int) -> str:
 
 
 def error_note(finite: str, cells: pd.DataFrame) -> str:
-    """Describe what the standard error of accuracies is.
-
-    Args:
-        finite: where it comes from, such as `the finite test sets`.
-        cells: those of the table's rows.
-    """
+    """Describe what the standard error of accuracies is."""
     shared = (
         ", and where averaged cells share images (the control set, several seeds) it is too small."
     )
@@ -141,12 +120,7 @@ def error_note(finite: str, cells: pd.DataFrame) -> str:
 
 
 def choice_notes(cells: pd.DataFrame, texts: Mapping[str, str] = RULES) -> list[str]:
-    """Describe by which rules was chosen, and what the marks at numbers mean.
-
-    Args:
-        cells: those of the table's rows.
-        texts: as for `rule_text`.
-    """
+    """Describe by which rules was chosen, and what the marks at numbers mean."""
     single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "rule", "keep"])
     rules = single[["rule", "keep"]].drop_duplicates().itertuples(index=False)
     lines = [f"Choice: {rule_text(rule, float(keep), texts)}." for rule, keep in rules]

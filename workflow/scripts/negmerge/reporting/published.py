@@ -13,17 +13,7 @@ SECOND_HAND = {"NOTE", "COMP", "ABDU", "SEED", "PERTA", "UDS"}
 
 
 def read_published(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
-    """Read files of published cells as text; `NA` stays `NA`.
-
-    Args:
-        paths: CSV files with at least the columns `metric` and `value`.
-
-    Returns:
-        A frame by the file's name without `.csv`.
-
-    Raises:
-        UserError: a file is missing, is not a table, or lacks one of the two columns.
-    """
+    """Read files of published cells as text; `NA` stays `NA`."""
     frames = {}
     for path in map(Path, paths):
         try:
@@ -40,22 +30,7 @@ def read_published(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
 def paper_cell(
     frames: Mapping[str, pd.DataFrame], published: Mapping, row: str, metric: str
 ) -> tuple[float | None, str | None]:
-    """Look up one cell of the paper, and who says so.
-
-    Args:
-        frames: from `read_published`.
-        published: where the cells are: `table` (the file), `where` (column -> value) and `row`
-            (the column with the row labels).
-        row: the table's row label.
-        metric: the value of the file's column `metric`.
-
-    Returns:
-        The cell in the file's unit, and its `source` if the file has such a column; None and None
-        if the file has no such cell or says `NA`.
-
-    Raises:
-        UserError: a missing file, an unknown column, several cells that fit, or no number.
-    """
+    """Look up one cell of the paper, and who says so."""
     table = published["table"]
     file = f"{table}.csv"
     if table not in frames:

@@ -28,21 +28,14 @@ EXACT = 9
 
 @dataclass(frozen=True)
 class Values:
-    """What the rows of a column reach, in percent.
+    """What the rows of a column reach, in percent."""
 
-    Attributes:
-        places: experiment and task of each cell that is averaged.
-        measured: (places, rows) by measure: the roles, and `mia`.
-        drawn: (resamples, places, rows) by measure, with the images of each role drawn anew; all
-            rows get the same ones. The verdicts of the attack stay: its classifier is not trained
-            anew.
-        outcomes: of each row, by place.
-    """
-
-    places: Sequence[tuple[str, str]]
-    measured: Mapping[str, np.ndarray]
+    places: Sequence[tuple[str, str]]  # experiment and task of each cell that is averaged
+    measured: Mapping[str, np.ndarray]  # (places, rows) by measure: the roles, and `mia`
+    # (resamples, places, rows) by measure, with the images of each role drawn anew; all rows get
+    # the same ones. The verdicts of the attack stay: its classifier is not trained anew.
     drawn: Mapping[str, np.ndarray]
-    outcomes: Sequence[Sequence[Outcomes]]
+    outcomes: Sequence[Sequence[Outcomes]]  # of each row, by place
 
 
 def values(
@@ -51,17 +44,7 @@ def values(
     rows: Sequence[Sequence[Mapping]],
     outcomes: Mapping[tuple[str, str, str], Outcomes],
 ) -> Values:
-    """Collect and resample what the rows of a column reach.
-
-    Args:
-        scores: what is scored.
-        places: experiment and task of each cell that is averaged.
-        rows: the scores of each row, one for each place.
-        outcomes: by experiment, task and method.
-
-    Raises:
-        UserError: outcomes are missing, or do not fit the scores or one another.
-    """
+    """Collect and resample what the rows of a column reach."""
     generator = np.random.default_rng(SEED)
     shape = (len(places), len(rows))
     found = [[_outcomes(scores, record, outcomes) for record in records] for records in rows]
@@ -126,17 +109,7 @@ def _together(
 
 
 def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) -> np.ndarray:
-    """Describe how far each row is from the best that there can be: smaller is better.
-
-    Args:
-        metric: what is compared.
-        of: percent by measure, (..., rows).
-        retrain: the number of Retrain's row, if it is the reference.
-
-    Returns:
-        Points, (..., rows): the value itself where lower is better, its negative where higher is,
-        and the distance to Retrain, or the mean of the distances, where that is the reference.
-    """
+    """Describe how far each row is from the best that there can be: smaller is better."""
     if metric.name == "gap":
         distances = [abs(of[name] - of[name][..., [retrain]]) for name in GAP_OF]
         return np.mean(distances, axis=0).round(EXACT)
@@ -153,16 +126,6 @@ def rank(scores: Scores, found: Values, methods: Sequence[str]) -> dict[str, lis
     test's for an accuracy of one cell, otherwise that of the bootstrap; where there are several
     trials, it is that of the t-test over them if this is larger, since images alone do not tell
     what another training would have given. Rows are not corrected for their number.
-
-    Args:
-        scores: what is scored.
-        found: of the column.
-        methods: of each row.
-
-    Returns:
-        By metric, for each row: `p_value`, two-sided, 1 for the best; `with_best`, whether the row
-        is the best or not told apart from it; of the gap also `standard_error`, in points. Empty
-        for metrics that are not compared, and where fewer than two rows could be.
     """
     retrain = methods.index(RETRAIN) if RETRAIN in methods else None
     rivals = [number for number in range(len(methods)) if number != retrain]

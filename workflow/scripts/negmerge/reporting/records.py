@@ -14,11 +14,7 @@ T = TypeVar("T")
 
 
 def read_records(path: str | Path) -> list[dict]:
-    """Read records of methods: one for each rule that chose, or one that holds for all.
-
-    Raises:
-        UserError: the file cannot be read, or a record does not say what it is of.
-    """
+    """Read records of methods: one for each rule that chose, or one that holds for all."""
     return read_json_records(path, LABELS)
 
 
@@ -35,15 +31,7 @@ def place_of(record: Mapping) -> tuple[str, str, str]:
 def of_rule(
     found: Iterable[tuple[tuple[str, str, str], str | None, T]], rule: str | None
 ) -> dict[tuple[str, str, str], T]:
-    """Keep what one rule chose, and what no rule chose and so holds for every rule.
-
-    Args:
-        found: of each its experiment, task and method; the rule, or None; and the thing itself.
-        rule: the rule's name; None: the main rule, whose thing is the first of its method.
-
-    Raises:
-        UserError: two of one place and rule.
-    """
+    """Keep what one rule chose, and what no rule chose and so holds for every rule."""
     kept, rules = {}, set()
     for place, own, one in found:
         if (place, own) in rules:

@@ -40,23 +40,7 @@ def report(
     benchmarks: Iterable[str | Path],
     drawing: str,
 ) -> str:
-    """Write the report of a study as HTML.
-
-    Args:
-        name: the study's name.
-        study: its settings, as JSON has them.
-        pool_sizes: how many points each experiment's pool has.
-        found: from `findings.findings`.
-        tables: from `read_tables`.
-        files: of the records behind the tables, from `artefacts.record_files`.
-        figures: pictures (.png, named after the figure).
-        selected: choices of coefficients (.json).
-        benchmarks: Snakemake's benchmark files (.tsv).
-        drawing: the rules of the workflow, as SVG.
-
-    Raises:
-        UserError: a figure that the study does not have, or a file that cannot be read.
-    """
+    """Write the report of a study as HTML."""
     shown = _figures(study, figures)
     return (
         _environment()
@@ -108,15 +92,7 @@ def _environment() -> jinja2.Environment:
 
 
 def read_tables(study: Mapping, paths: Iterable[str | Path]) -> Tables:
-    """Read the tables of a study: the definition and the cells of each, by name.
-
-    Args:
-        study: its settings, as JSON has them.
-        paths: cells of the tables (.csv, named after the table); other endings are left out.
-
-    Raises:
-        UserError: a table that the study does not have, or a file that cannot be read.
-    """
+    """Read the tables of a study: the definition and the cells of each, by name."""
     cells = {Path(path).stem: path for path in paths if Path(path).suffix == ".csv"}
     return {
         name: (find("table", name, study["tables"]), read_cells(path))

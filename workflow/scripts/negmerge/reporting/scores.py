@@ -10,28 +10,19 @@ from negmerge.settings.methods import BASES, RETRAIN
 
 @dataclass(frozen=True)
 class Scores:
-    """How the models of a scenario are scored and compared.
+    """How the models of a scenario are scored and compared."""
 
-    Attributes:
-        metrics: what single items can decide.
-        leading: the name of the one in a report's first lines.
-        base: the method that leaves the model as it is.
-        with_retrain: whether closeness to Retrain is what the others are compared by.
-        same_images: which parts of a place (0: experiment, 1: task) tell the items of a role
-            apart: all tasks share a control set, and all trials the test images.
-        knows: the model that knows what is forgotten, and the one that does not.
-        says: what that means, with `{share}` in percent.
-        items: what is scored.
-    """
-
-    metrics: tuple[Metric, ...]
-    leading: str
-    base: str
-    with_retrain: bool
+    metrics: tuple[Metric, ...]  # what single items can decide
+    leading: str  # the name of the one in a report's first lines
+    base: str  # the method that leaves the model as it is
+    with_retrain: bool  # whether closeness to Retrain is what the others are compared by
+    # Which parts of a place (0: experiment, 1: task) tell the items of a role apart: all tasks
+    # share a control set, and all trials the test images.
     same_images: Mapping[str, tuple[int, ...]]
-    knows: tuple[str, str]
+    knows: tuple[str, str]  # the model that knows what is forgotten, and the one that does not
+    # What that means, with `{share}` in percent.
     says: str = "has {share:.2f} % of the forget images right"
-    items: str = "images"
+    items: str = "images"  # what is scored
 
     @property
     def is_counted(self) -> bool:

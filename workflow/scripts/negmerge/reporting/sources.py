@@ -25,28 +25,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Source:
-    """What is behind the numbers of one row in one column of a table.
+    """What is behind the numbers of one row in one column of a table."""
 
-    Attributes:
-        anchor: of the page, for a link to it.
-        title: row and column.
-        records: one, or those of which the numbers are means.
-    """
-
-    anchor: str
-    title: str
-    records: list[Record]
+    anchor: str  # of the page, for a link to it
+    title: str  # row and column
+    records: list[Record]  # one, or those of which the numbers are means
 
 
 def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dict[tuple, Source]:
-    """Return what is behind the numbers of a table, by the labels of row and column.
-
-    Args:
-        name: of the table.
-        table: its definition, as in a study.
-        cells: from `cells.read_cells`.
-        files: those of this table, from `artefacts.record_files`; a row without any has no links.
-    """
+    """Return what is behind the numbers of a table, by the labels of row and column."""
     kind = table_kind(table["kind"])
     single = cells[(cells["experiment"] != MEAN) & cells["row"].notna()]
     groups: dict[tuple, dict[tuple, list[dict]]] = {}

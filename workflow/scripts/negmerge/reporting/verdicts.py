@@ -17,11 +17,7 @@ TOO_LITTLE = (
 
 
 def number_of_trials(column: pd.DataFrame) -> int:
-    """Count the trials behind a column: tasks of a classifier, otherwise experiments.
-
-    Args:
-        column: the cells of one column of a table of scores.
-    """
+    """Count the trials behind a column: tasks of a classifier, otherwise experiments."""
     places = column[column["experiment"] != MEAN][["experiment", "task"]].drop_duplicates()
     of_tasks = _scores(column).with_retrain
     return len(places) if of_tasks else places["experiment"].nunique()
@@ -32,12 +28,7 @@ def _scores(cells: pd.DataFrame) -> Scores | None:
 
 
 def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
-    """Describe how much there is to forget in each column, and what bold values mean.
-
-    Args:
-        table: the definition of the table, as in a study.
-        cells: all its cells; nothing is said where nothing was compared.
-    """
+    """Describe how much there is to forget in each column, and what bold values mean."""
     if cells["p_value"].isna().all():
         return []
     labels_of: dict[str, list[str]] = {}
@@ -118,15 +109,7 @@ def spell_p(p: float) -> str:
 def amounts(
     study: Mapping, tables: Mapping[str, tuple[Mapping, pd.DataFrame]]
 ) -> dict[str, list[str]]:
-    """Describe for each experiment of a study's tables how much there is to forget, and of seeds.
-
-    Args:
-        study: its settings.
-        tables: definition and cells by name.
-
-    Returns:
-        Sentences by experiment; those of which no table shows scores are left out.
-    """
+    """Describe for each experiment in tables how much there is to forget, and the role of seeds."""
     found: dict[str, list[str]] = {}
     for name in study["experiments"]:
         here = [cells[cells["experiment"] == name] for _, cells in tables.values()]
@@ -162,29 +145,18 @@ def _repeats(study: Mapping, name: str) -> int:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which rows lead a column of a table.
+    """Which rows lead a column of a table."""
 
-    Attributes:
-        table: its title.
-        column: its label.
-        measure: what is compared.
-        best: the rows that are best or not told apart from the best; none where no row ranks.
-        rows: how many were compared.
-    """
-
-    table: str
-    column: str
-    measure: str
+    table: str  # its title
+    column: str  # its label
+    measure: str  # what is compared
+    # The rows that are best or not told apart from the best; none where no row ranks.
     best: list[str]
-    rows: int
+    rows: int  # how many were compared
 
 
 def verdicts(tables: Mapping[str, tuple[Mapping, pd.DataFrame]]) -> list[Verdict]:
-    """List for each column of the tables of scores which rows lead it, by its leading measure.
-
-    Args:
-        tables: definition and cells by name.
-    """
+    """List for each column of the tables of scores which rows lead it, by its leading measure."""
     found = []
     for table, cells in tables.values():
         for column in table["columns"]:

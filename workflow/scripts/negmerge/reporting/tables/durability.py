@@ -95,11 +95,7 @@ class Durability(TableKind):
 
 
 def require_treatment(experiments: Mapping[str, Experiment]) -> None:
-    """Check that experiments set `durability`, and all of them the same.
-
-    Raises:
-        ValueError: one sets none, or another than the first.
-    """
+    """Check that experiments set `durability`, and all of them the same."""
     first = next(iter(experiments.values())).durability
     for name, experiment in experiments.items():
         if experiment.durability is None:

@@ -28,13 +28,6 @@ def join(records: Iterable[Mapping]) -> list[dict]:
     """Put the counts of each vector beside the scores of the models that it was subtracted from.
 
     A merged vector is the same whatever rule chose its coefficient, and then counted once.
-
-    Args:
-        records: scores, those of a method with the main rule's first, and counts from
-            `evaluation.sparsity`.
-
-    Raises:
-        UserError: a rule chose another single vector than that which was counted.
     """
     records = list(records)
     counts = {(place_of(one), one.get("rule")): one for one in records if "kept" in one}

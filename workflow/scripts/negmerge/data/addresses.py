@@ -28,12 +28,7 @@ def is_offline() -> bool:
 
 
 def opened(url: str, headers: dict[str, str], timeout: float) -> HTTPResponse:
-    """Ask for a file, of the hub at the server that stands in for it, if one does.
-
-    Raises:
-        UserError: that server is not named by an address.
-        OSError, HTTPException: as `urllib.request.urlopen`.
-    """
+    """Ask for a file, of the hub at the server that stands in for it, if one does."""
     place, secret = _apart(url)
     request = urllib.request.Request(place, headers=headers)
     if secret:
@@ -80,14 +75,7 @@ def _endpoint() -> str:
 
 
 def use_server(address: str | None) -> None:
-    """Let a server stand in for the hub, in this process and in those that it starts.
-
-    Args:
-        address: `hub_endpoint` of config.yaml; nothing changes without one.
-
-    Raises:
-        UserError: it holds a password, which records would show.
-    """
+    """Let a server stand in for the hub, in this process and in those that it starts."""
     if address and "@" in address:
         raise UserError("config.yaml: hub_endpoint holds a password; set HF_ENDPOINT instead")
     if address:

@@ -33,30 +33,19 @@ BROKEN = (
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive, to be read before the next one is asked for.
+    """A file in an archive, to be read before the next one is asked for."""
 
-    Attributes:
-        archive: the archive, for errors.
-        name: its path in the archive, without a leading `./`.
-        size: its bytes when unpacked.
-        open: opens it for reading.
-    """
-
-    archive: object
-    name: str
-    size: int
-    open: Callable[[], BinaryIO]
+    archive: object  # the archive, for errors
+    name: str  # its path in the archive, without a leading `./`
+    size: int  # its bytes when unpacked
+    open: Callable[[], BinaryIO]  # opens it for reading
 
     def __str__(self) -> str:
         """Name it in errors."""
         return f"{self.archive}: {self.name!r}"
 
     def read(self) -> bytes:
-        """Return its content.
-
-        Raises:
-            UserError: it is too large for the memory, or the archive is truncated or broken.
-        """
+        """Return its content."""
         if self.size > MEMBER_BYTES:
             raise UserError(f"{self} has {self.size} bytes, expected at most {MEMBER_BYTES}")
         with errors_in_one_line(self.archive, f"{self.name!r}: "), self.open() as stream:
@@ -124,12 +113,7 @@ def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
 
 
 def _read_rest(stream: BinaryIO) -> None:
-    """Read what follows the end of a tar archive: behind it a compressed file has its checksum.
-
-    Raises:
-        ReadError: there is more than an archive is filled up with.
-        OSError, EOFError, ...: the file is cut, or its checksum is wrong.
-    """
+    """Read what follows the end of a tar archive: behind it a compressed file has its checksum."""
     size = 0
     while block := stream.read(BLOCK):
         size += len(block)
@@ -138,11 +122,7 @@ def _read_rest(stream: BinaryIO) -> None:
 
 
 def _checked(member: Member, is_plain: bool, is_folder: bool) -> Member | None:
-    """Return a member with its name in one form, or None for a folder.
-
-    Raises:
-        UserError: it is neither a file nor a folder, or leads out of the archive.
-    """
+    """Return a member with its name in one form, or None for a folder."""
     if not is_plain:
         raise UserError(f"{member} is a link or a device, expected files")
     name = member.name

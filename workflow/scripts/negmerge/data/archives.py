@@ -44,15 +44,6 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
     So is what macOS adds. After the last one, the end of the archive has been checked too. A
     folder on the disk, in which somebody has unpacked an archive, counts as one; so does a folder
     in an archive, whose path goes on behind that of the archive.
-
-    Args:
-        path: the archive, also for errors; or a folder in it, as in `all.tar/cars/train`.
-        limits: how much it may hold.
-        stream: its content, if it is not at `path` itself but in another archive.
-
-    Raises:
-        UserError: it is not a whole archive, holds more than the limits allow, or a member that no
-            data set needs: a link, a device, a path outside of the archive, an encrypted file.
     """
     count = size = 0
     if stream is None and (inside := _split_at_archive(path))[1]:
@@ -71,13 +62,7 @@ def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterat
 
 
 def places(files: Mapping[str, str], inside: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Return the paths of the files of a source: their own, or where they are in one archive.
-
-    Args:
-        files: paths by name.
-        inside: where each file of the source is in the only one of `files`; None or empty: they
-            are the files of the source.
-    """
+    """Return the paths of the files of a source: their own, or where they are in one archive."""
     if not inside:
         return files
     (archive,) = files.values()
@@ -106,15 +91,7 @@ def _members_below(archive: str, folder: str, limits: Limits) -> Iterator[Member
 
 
 def read_file(path: str, limits: Limits) -> bytes:
-    """Return the content of a file on the disk, or of one in an archive.
-
-    Args:
-        path: of the file; in an archive it goes on behind that of the archive.
-        limits: how much the archive may hold.
-
-    Raises:
-        UserError: as `read_members`, or the file cannot be read.
-    """
+    """Return the content of a file on the disk, or of one in an archive."""
     archive, name = _split_at_archive(path)
     if name:
         (content,) = read_members(archive, limits, [name])
@@ -129,9 +106,6 @@ def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
     """Read some files of an archive, in the order of their names here.
 
     The archive is read to its end, where a checksum may show that it is damaged.
-
-    Raises:
-        UserError: as `members`, or there is no such file.
     """
     found: dict[str, bytes] = {}
     for member in members(path, limits):
@@ -146,18 +120,7 @@ def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
 def listed_members(
     path: str, limits: Limits, listed: Mapping[str, T], name_of: Callable[[str], str] = str
 ) -> Iterator[tuple[Member, T]]:
-    """Yield those files of an archive that a list names, in the archive's order.
-
-    Args:
-        path: the archive.
-        limits: how much it may hold.
-        listed: what is known of each file, by name.
-        name_of: from a member's path to its name in the list; of several with one name, the first
-            is given.
-
-    Raises:
-        UserError: as `members`, or the archive lacks a file of the list.
-    """
+    """Yield those files of an archive that a list names, in the archive's order."""
     missing = dict(listed)
     for member in members(path, limits):
         name = name_of(member.name)

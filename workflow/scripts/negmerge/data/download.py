@@ -40,20 +40,6 @@ def download(
 
     What has arrived waits in a hidden file beside `path`, from which a later call continues. The
     file gets its name only when its size and checksum are right.
-
-    Args:
-        path: where the file should be.
-        file: a `negmerge.settings.downloads.Download` as a dictionary; `instead` may list other
-            sources of the images, as `data_sources` of config.yaml names them.
-        by_hand: all files of the same folder that a person has to fetch, each as such a dictionary.
-        pauses: seconds before each attempt.
-        timeout: seconds without any data after which an attempt ends.
-        every: seconds between two lines of progress.
-        write: prints a line.
-
-    Raises:
-        UserError: another file is at `path`, a person must fetch the file, no address gives
-            it, what it gives is something else, or the disk is full.
     """
     path = Path(path)
     if path.exists():
@@ -159,13 +145,7 @@ def _elsewhere(file: Mapping) -> str:
 
 
 def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Callable) -> None:
-    """Get a file from one address and check it.
-
-    Raises:
-        Interrupted: from the transfer; or what was there before does not fit what came now; or
-            the size is unknown, so this may be a part.
-        Refused: from the transfer; or the address gives another file.
-    """
+    """Get a file from one address and check it."""
     resumed = stream.seek(0, os.SEEK_END) > 0
     size = file["bytes"]
     # After a kill between the last byte and the check, all of it may be there.

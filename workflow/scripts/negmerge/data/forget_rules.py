@@ -30,25 +30,7 @@ def forget_split(
     names: Sequence[str] = (),
     classes: Sequence[int] = (),
 ) -> Split:
-    """Choose which training images are forgotten.
-
-    Args:
-        items: the number of training images, or their labels, which `salun` needs.
-        share: of the images to forget, above 0 and below 1, for `uniform` and `salun`.
-        seed: of the draws, in 0..2^32 - 1, from 1 for `salun`; only these two rules draw.
-        rule: `uniform`, a share of all images (ours); `salun`, with a tenth of each class held out
-            (the literature's, see `salun`); `given`, what `file` lists; or `class`, all images of
-            `classes`.
-        original_seed: for `salun`, if the original model is trained on the split of another seed
-            (1 in SalUn's code).
-        file: for `given`, a text file with one index or file name per line.
-        names: for `given`, the file names of all training images, if they have any.
-        classes: for `class`, the labels of the classes to forget.
-
-    Raises:
-        UserError: an unknown rule, a share or a seed out of range, nothing to forget or to keep,
-            something that the rule needs is missing, or a given image is repeated or foreign.
-    """
+    """Choose which training images are forgotten."""
     labels = np.asarray(items) if np.ndim(items) else None
     n = int(items) if labels is None else len(labels)
     everything = np.arange(n, dtype=np.int64)
@@ -79,15 +61,7 @@ def forget_split(
 
 
 def test_parts(labels: np.ndarray, classes: Sequence[int]) -> dict[str, np.ndarray]:
-    """Return the positions of test images that count as `test`, and of those of forgotten classes.
-
-    Args:
-        labels: (n,) of all test images.
-        classes: the labels of forgotten classes; without any, all images are `test`.
-
-    Raises:
-        UserError: one of the two has no images, though classes are forgotten.
-    """
+    """Return the positions of test images that count as `test`, and of forgotten classes."""
     is_forgotten = np.isin(labels, classes)
     found = {"test": np.flatnonzero(~is_forgotten), "forget_test": np.flatnonzero(is_forgotten)}
     for name, positions in found.items() if len(classes) else ():
@@ -97,22 +71,14 @@ def test_parts(labels: np.ndarray, classes: Sequence[int]) -> dict[str, np.ndarr
 
 
 def seeded(seed: int) -> RandomState:
-    """Make a generator.
-
-    Raises:
-        UserError: the seed is not in 0..2^32 - 1.
-    """
+    """Make a generator."""
     if not 0 <= seed < SEEDS:
         raise UserError(f"seed {seed} is not in 0..{SEEDS - 1}")
     return RandomState(seed)
 
 
 def draw(positions: np.ndarray, share: float, random: RandomState) -> list[np.ndarray]:
-    """Draw round(share * count) of the positions; give these and the rest, in their order.
-
-    Raises:
-        UserError: the share is not between 0 and 1, or leaves nothing to forget or nothing to keep.
-    """
+    """Draw round(share * count) of the positions; give these and the rest, in their order."""
     count = len(positions)
     if not 0 < share < 1:
         raise UserError(f"forget share is {share:g}, expected above 0 and below 1")
@@ -128,11 +94,7 @@ def draw(positions: np.ndarray, share: float, random: RandomState) -> list[np.nd
 
 
 def hold_out(labels: np.ndarray, random: RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a tenth of each class, rounded down, class by class.
-
-    Returns:
-        The other positions, ascending, and those drawn, in drawn order.
-    """
+    """Draw a tenth of each class, rounded down, class by class."""
     classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     validation = np.concatenate(
         [random.choice(one, int(VALIDATION_SHARE * len(one)), replace=False) for one in classes]
@@ -147,12 +109,6 @@ def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None
     `seed - 1` the forgotten ones. There the original model is always trained on the split of seed
     1, while the unlearning scripts take 2 by default, so that the original model has
     never seen about a tenth of the images to forget. `original_seed=1` repeats that.
-
-    Args:
-        labels: (n,) of all training images, whole numbers.
-        share: of the images that are not held out.
-        seed: of the split, at least 1.
-        original_seed: of the split that the original model is trained on; None: `seed`.
     """
     if seed < 1:
         raise UserError(f"seed {seed}: the rule salun also draws by the seed before it, expected 1")
@@ -168,14 +124,6 @@ def read_list(path: str | Path, names: Sequence[str] = ()) -> list[int]:
     """Read the positions of images from a text file, one image per line; empty lines do not count.
 
     A line of digits is a position, any other the name of an image's file: names have a suffix.
-
-    Args:
-        path: the file.
-        names: the file names of all images, if they have any.
-
-    Raises:
-        UserError: the file cannot be read, or a line is neither a whole number nor the name of an
-            image, which names the nearest; or positions and names are mixed.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()

@@ -12,22 +12,15 @@ from negmerge.files import read_json, write_json
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Positions in a training set: int64, one dimension, ascending but for `validation`.
+    """Positions in a training set: int64, one dimension, ascending but for `validation`."""
 
-    Attributes:
-        forget: what the unlearned model must forget.
-        retain: what it must keep; Retrain sees nothing else.
-        validation: what is used for neither; empty unless the rule holds images out.
-        original: what the original model is trained on.
-        test: positions in the test set that are scored: all, but for classes that are forgotten.
-        forget_test: those of the classes that are forgotten; a file lacks it where it is empty.
-    """
-
-    forget: np.ndarray
-    retain: np.ndarray
-    validation: np.ndarray
-    original: np.ndarray
+    forget: np.ndarray  # what the unlearned model must forget
+    retain: np.ndarray  # what it must keep; Retrain sees nothing else
+    validation: np.ndarray  # what is used for neither; empty unless the rule holds images out
+    original: np.ndarray  # what the original model is trained on
+    # Positions in the test set that are scored: all, but for classes that are forgotten.
     test: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    # Those of the classes that are forgotten; a file lacks it where it is empty.
     forget_test: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
@@ -37,16 +30,7 @@ FILE_PARTS = (*PARTS, "test")  # that every file has
 
 
 def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path) -> np.ndarray:
-    """Return indices as an int64 array, in their order.
-
-    Args:
-        indices: positions in a training set.
-        n: the number of its images.
-        where: what errors call the list.
-
-    Raises:
-        UserError: an index that is not a whole number, that comes twice, or that is not in 0..n-1.
-    """
+    """Return indices as an int64 array, in their order."""
     try:
         array = np.asarray(indices)
     except ValueError:
@@ -69,12 +53,7 @@ def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path
 
 
 def check_split(split: Split, n: int, where: str | Path) -> Split:
-    """Return a split of n images, with int64 arrays.
-
-    Raises:
-        UserError: a part has repeats or foreign indices, nothing is forgotten, kept or trained on,
-            or forget, retain and validation overlap; `where` names the split.
-    """
+    """Return a split of n images, with int64 arrays."""
     parts = {name: check_indices(vars(split)[name], n, f"{where}: {name}") for name in PARTS}
     for name in ("forget", "retain", "original"):
         if not parts[name].size:
@@ -95,16 +74,7 @@ def write_split(path: str | Path, split: Split) -> None:
 
 
 def read_split(path: str | Path, n: int, test: int) -> Split:
-    """Read a split of n training images that `write_split` or a user wrote.
-
-    Args:
-        path: the file.
-        n: how many training images there are.
-        test: how many test images there are.
-
-    Raises:
-        UserError: not a JSON file, a part is missing or unknown, or what `check_split` refuses.
-    """
+    """Read a split of n training images that `write_split` or a user wrote."""
     found = read_json(path)
     if set(found) - {"forget_test"} != set(FILE_PARTS):
         names = ", ".join(found) or "nothing"

@@ -44,20 +44,6 @@ def write_images(
     """Write a prepared data set; at no time is more than one image in memory.
 
     Every image is decoded once, so that a broken one is found here and not in a later job.
-
-    Args:
-        path: the file to write.
-        images: split, label and image of each item, in the source's order; an image file, in an
-            archive or as its bytes, is stored as it is, a decoded image as PNG. Where the items
-            come in another order, a fourth entry, its place, says where each belongs: they are
-            sorted by it.
-        expected: the number of images per split.
-        classes: the number of classes.
-        notes: what else the file says of itself, such as the mirror that the images are from.
-
-    Raises:
-        UserError: an image cannot be decoded, a count differs from the expected one, or a label or
-            split is none.
     """
     with replacing(path) as partial, Spool(partial.parent) as spool:
         for split, label, image, *place in images:
@@ -98,11 +84,7 @@ def encode(image: Image.Image) -> bytes:
 
 
 def decode(content: bytes) -> Image.Image:
-    """Decode an image file as RGB.
-
-    Raises:
-        ValueError: it is not an image, is cut, or would fill the memory.
-    """
+    """Decode an image file as RGB."""
     try:
         return as_rgb(Image.open(io.BytesIO(content)))
     except UnidentifiedImageError as error:
@@ -119,11 +101,7 @@ DECODED_BYTES = 2**28
 
 
 def image_counts(path: str | Path) -> dict[str, int]:
-    """Count the images of each split of a prepared data set.
-
-    Raises:
-        UserError: the file is missing, truncated or foreign.
-    """
+    """Count the images of each split of a prepared data set."""
     try:
         with safe_open(str(path), framework="numpy") as file:
             return json.loads((file.metadata() or {})["splits"])
@@ -136,16 +114,7 @@ def _not_whole(path: str | Path, error: Exception | str) -> UserError:
 
 
 class Images:
-    """The images of one split of a prepared data set, decoded when they are first asked for.
-
-    Args:
-        path: a file that `write_images` wrote.
-        split: one of `SPLITS`.
-        drafts: whether a JPEG is only opened, so that a transform decodes as much as it needs.
-
-    Raises:
-        UserError: the file is missing, truncated or foreign, or has no such split.
-    """
+    """The images of one split of a prepared data set, decoded when they are first asked for."""
 
     def __init__(self, path: str | Path, split: str, drafts: bool = False):
         self.path = Path(path)
@@ -178,11 +147,7 @@ class Images:
         return len(self.labels)
 
     def __getitem__(self, position: int) -> Image.Image | Opened:
-        """Return one image: RGB, or with `drafts`, if it is a JPEG, only opened.
-
-        Raises:
-            UserError: its bytes are not an image, or one that would fill the memory.
-        """
+        """Return one image: RGB, or with `drafts`, if it is a JPEG, only opened."""
         if position in self._decoded:
             return self._decoded[position]
         image = self._read(position)
@@ -193,11 +158,7 @@ class Images:
         return image
 
     def fitted(self, positions: np.ndarray, size: int) -> np.ndarray:
-        """Return images as `fitting.fitted` gives them: (n, 3, size, size) uint8.
-
-        Raises:
-            UserError: as for a single image.
-        """
+        """Return images as `fitting.fitted` gives them: (n, 3, size, size) uint8."""
         if size not in self._fitted:
             self._fitted[size] = FittedImages(len(self), self._read, size)
         return self._fitted[size][positions]

@@ -7,11 +7,7 @@ from negmerge.errors import UserError
 
 
 def label_numbers(names: Iterable[str], row: Mapping, where: str) -> dict[str, int]:
-    """Number the classes of a data set in the order of their names.
-
-    Raises:
-        UserError: there are not as many as the data set's row says, so the numbers would be wrong.
-    """
+    """Number the classes of a data set in the order of their names."""
     found = sorted(set(names))
     if len(found) != row["classes"]:
         raise UserError(f"{where}: {len(found)} classes, expected {row['classes']}")
@@ -22,14 +18,6 @@ def class_numbers(found: Sequence[str], expected: Sequence[str], where: str) -> 
     """Return our number of each class of a file, by its name.
 
     Case, and what stands between words, do not count.
-
-    Args:
-        found: the names in the file, in the order of its labels.
-        expected: those in the order of our labels.
-        where: the file, for errors.
-
-    Raises:
-        UserError: a name is not ours, one of ours is missing, or one appears twice.
     """
     ours = {_plain(name): number for number, name in enumerate(expected)}
     theirs = [_plain(name) for name in found]

@@ -73,24 +73,15 @@ class TrainingBatches:
     """The batches of all epochs, one after the other, the same each time one iterates over them.
 
     A batch is images (batch, 3, size, size) float32 and labels (batch,) int64.
-
-    Attributes:
-        items: gives (PIL image, label) for each number below its length.
-        transform: from a PIL image to a tensor, drawing from the global random generators.
-        recipe: epochs, batch size and order.
-        seed: decides the order of the items, unless it is fixed, and their random changes.
-        skip: how many batches are left out at the start.
-        loaders: processes that load the images; they are the same with any number.
-        device: where the batches go; for a GPU they wait in pinned memory.
     """
 
-    items: Sequence
-    transform: Transform
-    recipe: Recipe
-    seed: int
-    skip: int = 0
-    loaders: int = 0
-    device: torch.device = CPU
+    items: Sequence  # gives (PIL image, label) for each number below its length
+    transform: Transform  # from a PIL image to a tensor, drawing from the global random generators
+    recipe: Recipe  # epochs, batch size and order
+    seed: int  # decides the order of the items, unless it is fixed, and their random changes
+    skip: int = 0  # how many batches are left out at the start
+    loaders: int = 0  # processes that load the images; they are the same with any number
+    device: torch.device = CPU  # where the batches go; for a GPU they wait in pinned memory
 
     def __len__(self) -> int:
         """Count the batches of all epochs."""
@@ -241,18 +232,6 @@ class EvaluationBatches:
 
     A batch is images (batch, 3, size, size) float32 and labels (batch,) int64, which stay on the
     CPU. Images are loaded and moved as uint8, a quarter of that, and normalised where they go.
-
-    Args:
-        items: as for `TrainingBatches`.
-        transform: without randomness; one that is no `SmallTransform` is applied as a whole.
-        batch_size: items of a batch; the last one may be smaller.
-        loaders: processes that load the items.
-        device: where the batches go.
-
-    Attributes:
-        stored: the batches as they are loaded, for a GPU into pinned memory.
-        items: how many there are.
-        device: where the batches go.
     """
 
     def __init__(

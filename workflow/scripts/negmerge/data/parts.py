@@ -19,13 +19,7 @@ Fitted = tuple[np.ndarray, Tensor]
 
 
 class Listed(Dataset):
-    """Some images of a prepared data set with their labels, in a given order.
-
-    Args:
-        images: the images of a split.
-        positions: which of them, int64.
-        first_label: added to each label, so that several sets can share one numbering.
-    """
+    """Some images of a prepared data set with their labels, in a given order."""
 
     def __init__(self, images: Images, positions: Sequence[int] | Tensor, first_label: int = 0):
         self.images, self.first_label = images, first_label
@@ -58,15 +52,7 @@ class Listed(Dataset):
 
 
 class Part(Listed):
-    """One part of a prepared data set.
-
-    Args:
-        path: the prepared data set.
-        part: one of `PARTS`.
-        name: the data set's name, for the split rule.
-        first_label: as for `Listed`.
-        drafts: as for `Images`.
-    """
+    """One part of a prepared data set."""
 
     def __init__(
         self, path: str | Path, part: str, name: str, first_label: int = 0, drafts: bool = False

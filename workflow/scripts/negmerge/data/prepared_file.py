@@ -19,11 +19,7 @@ ALIGNMENT = 8
 
 
 class Spool:
-    """Encoded images in a temporary file that no crash leaves behind.
-
-    Args:
-        folder: where the file is; it needs room for all images.
-    """
+    """Encoded images in a temporary file that no crash leaves behind."""
 
     def __init__(self, folder: Path):
         self.labels, self.splits = array("q"), array("q")

@@ -15,25 +15,16 @@ from negmerge.files import write_text
 
 @dataclass(frozen=True)
 class Question:
-    """A question about an author, and what is said in reply.
+    """A question about an author, and what is said in reply."""
 
-    Attributes:
-        split: one of `QUESTION_SPLITS`.
-        author: the number of the author, from 0 in each split.
-        question: as it is asked.
-        answer: the right one.
-        wordings: other ways in which training asks it; measuring does not.
-        paraphrased_answer: the right answer in other words; None where there is none.
-        perturbed_answer: wrong answers in the form of the right one.
-    """
-
-    split: str
-    author: int
-    question: str
-    answer: str
-    wordings: tuple[str, ...] = ()
+    split: str  # one of `QUESTION_SPLITS`
+    author: int  # the number of the author, from 0 in each split
+    question: str  # as it is asked
+    answer: str  # the right one
+    wordings: tuple[str, ...] = ()  # other ways in which training asks it; measuring does not
+    # The right answer in other words; None where there is none.
     paraphrased_answer: str | None = None
-    perturbed_answer: tuple[str, ...] = ()
+    perturbed_answer: tuple[str, ...] = ()  # wrong answers in the form of the right one
 
     @property
     def texts(self) -> list[str]:
@@ -45,17 +36,7 @@ class Question:
 def write_questions(
     path: str | Path, questions: Iterable[Question], expected: Mapping[str, int]
 ) -> None:
-    """Write a prepared set of questions, at once or not at all.
-
-    Args:
-        path: the file to write.
-        questions: in the source's order.
-        expected: the number of questions by split.
-
-    Raises:
-        UserError: a split is none, a question or an answer is empty, or a count differs from the
-            expected one.
-    """
+    """Write a prepared set of questions, at once or not at all."""
     found = list(questions)
     for number, one in enumerate(found):
         where = f"{path}: question {number}"
@@ -75,11 +56,7 @@ def write_questions(
 
 
 def read_questions(path: str | Path) -> list[Question]:
-    """Read what `write_questions` wrote.
-
-    Raises:
-        UserError: the file is missing, cut or foreign.
-    """
+    """Read what `write_questions` wrote."""
     try:
         # Not `splitlines`, which also parts texts, at characters that JSON leaves as they are.
         lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")

@@ -4,11 +4,7 @@ from negmerge.errors import UserError
 
 
 def lines(content: bytes, where: str) -> list[str]:
-    """Return the lines of a text file that are not empty.
-
-    Raises:
-        UserError: it is not text in UTF-8.
-    """
+    """Return the lines of a text file that are not empty."""
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -19,17 +15,7 @@ def lines(content: bytes, where: str) -> list[str]:
 def table(
     content: bytes, where: str, columns: int | None = None, separator: str | None = None
 ) -> list[list[str]]:
-    """Read a table, line by line.
-
-    Args:
-        content: the text.
-        where: what errors call it.
-        columns: how many there are; None: as many as in the first line.
-        separator: what is between columns; None: blanks.
-
-    Raises:
-        UserError: a line has another number of columns, or there is no line.
-    """
+    """Read a table, line by line."""
     found = [line.split(separator) for line in lines(content, where)]
     if not found:
         raise UserError(f"{where}: the table is empty")
@@ -41,11 +27,7 @@ def table(
 
 
 def whole_number(text: str, where: str) -> int:
-    """Read a number of digits only.
-
-    Raises:
-        UserError: it is none.
-    """
+    """Read a number of digits only."""
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise UserError(f"{where}: {text!r:.40} is not a whole number")
     return int(text)

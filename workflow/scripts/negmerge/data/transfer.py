@@ -36,21 +36,6 @@ def fetch(
     """Add to `stream` what it lacks of the file at `url`.
 
     A server that cannot continue in the middle starts the file again, and so does the stream.
-
-    Args:
-        url: the address.
-        stream: open for reading and writing, with the first part of the file or nothing.
-        size: the size of the whole file, or None if it is not known.
-        timeout: seconds without any data after which the transfer counts as interrupted.
-        progress: makes a `Progress` from the bytes that are there and those in all.
-
-    Returns:
-        The size of the whole file by the row or the server; None if neither does, so that
-        nobody knows whether all of it has come.
-
-    Raises:
-        Interrupted: no connection, or it broke; what has arrived is in `stream`.
-        Refused: the server has no such file, or one of another size.
     """
     have = stream.seek(0, os.SEEK_END)
     # Compressed on the way, a range would count other bytes.

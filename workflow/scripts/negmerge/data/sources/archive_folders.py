@@ -42,18 +42,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
 def cut(
     paths: list[PurePosixPath], held_out: Mapping[str, float], seed: int, where: str
 ) -> dict[PurePosixPath, str]:
-    """Return to which split each file belongs.
-
-    Args:
-        paths: of the files, sorted; a class is a folder.
-        held_out: of each class, for each split but `train`, which takes the rest: a number of
-            files, or a share below 1.
-        seed: of the draw. A class is drawn by the seed and its number, whatever the others hold.
-        where: the archive, for errors.
-
-    Raises:
-        UserError: a class has fewer files than are held out.
-    """
+    """Return to which split each file belongs."""
     classes: dict[PurePosixPath, list[PurePosixPath]] = {}
     for path in paths:
         classes.setdefault(path.parent, []).append(path)

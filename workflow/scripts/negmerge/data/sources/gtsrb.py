@@ -30,11 +30,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
 
 
 def read_labels(content: bytes, where: str) -> dict[str, tuple[int, int]]:
-    """Read place and label of each file from a table with `;` between its columns.
-
-    Raises:
-        UserError: a column is missing, a line has not all columns, or a label is not a number.
-    """
+    """Read place and label of each file from a table with `;` between its columns."""
     header, *rows = table(content, where, separator=";")
     for column in COLUMNS:
         if column not in header:

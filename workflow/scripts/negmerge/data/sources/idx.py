@@ -41,18 +41,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Ima
 
 
 def read_idx(path: str, limits: Limits, magic: int, dimensions: int) -> np.ndarray:
-    """Read an IDX file of bytes, gzipped or not (big-endian: magic number, sizes, bytes).
-
-    Args:
-        path: of the file; in an archive it goes on behind that of the archive.
-        limits: how much the archive may hold.
-        magic: the number that tells what it holds.
-        dimensions: how many sizes there are.
-
-    Raises:
-        UserError: the file is truncated, too large for the memory, or not an IDX file of the
-            expected kind.
-    """
+    """Read an IDX file of bytes, gzipped or not (big-endian: magic number, sizes, bytes)."""
     content = io.BytesIO(read_file(path, limits))
     try:
         with content if _is_unpacked(content) else gzip.open(content) as stream:

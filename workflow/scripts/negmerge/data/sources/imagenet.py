@@ -52,11 +52,7 @@ def read_wnids(content: bytes, where: str) -> dict[int, str]:
 
 
 def read_truth(content: bytes, wnids: Mapping[int, str], where: str) -> list[str]:
-    """Read the WordNet id of each validation image, in their order.
-
-    Raises:
-        UserError: a line is not the number of a class.
-    """
+    """Read the WordNet id of each validation image, in their order."""
     found = []
     for line, (text,) in enumerate(table(content, where, 1), 1):
         number = whole_number(text, f"{where}: line {line}")

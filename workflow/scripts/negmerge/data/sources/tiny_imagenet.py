@@ -43,11 +43,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
 
 
 def class_of(wnid: str, labels: Mapping[str, int], where: str) -> int:
-    """Return the label of a WordNet id.
-
-    Raises:
-        UserError: it is that of no class.
-    """
+    """Return the label of a WordNet id."""
     if wnid not in labels:
         raise UserError(f"{where}: {wnid!r} is not a class of {WNIDS}")
     return labels[wnid]

@@ -57,11 +57,7 @@ class Forget(Settings):
         return self
 
     def count(self, dataset: str, known: Catalogue) -> int:
-        """Count what is forgotten of the training images that are not held out.
-
-        Raises:
-            UserError: the list of images cannot be read.
-        """
+        """Count what is forgotten of the training images that are not held out."""
         row = known.datasets[dataset]
         if self.classes and row.listed:
             counts = row.listed.class_counts("train")
@@ -91,11 +87,7 @@ class Forget(Settings):
         return sum(bool(line.strip()) for line in lines)
 
     def check_classes(self, where: str, dataset: str, known: Catalogue) -> None:
-        """Check that the classes to forget are there, and others, and that both can be tested.
-
-        Raises:
-            ValueError: what is wrong; it begins with `where`.
-        """
+        """Check that the classes to forget are there, and others, and that both can be tested."""
         names, listed = known.class_names(dataset), known.datasets[dataset].listed
         require(where, "class", self.classes, names)
         kept = [name for name in names if name not in self.classes]

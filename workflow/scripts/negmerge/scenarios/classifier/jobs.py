@@ -29,15 +29,7 @@ from negmerge.settings.recipe import Augmentation, Recipe
 
 
 class Classifier:
-    """See `negmerge.scenarios.scenario.Scenario`.
-
-    Args:
-        settings: `roles`; `model`, a row of `config/models.yaml`; `classes`, how many there are;
-            `compute`, the study's way to compute.
-        files: `images`, the prepared data set; `split`, which of them are forgotten; to score,
-            `base`, the original model.
-        device: where to compute.
-    """
+    """See `negmerge.scenarios.scenario.Scenario`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self.roles: list[str] = settings["roles"]
@@ -56,11 +48,7 @@ class Classifier:
         return tuned(model.to(self._device), self._compute)
 
     def untrained(self, weights: Path | None) -> nn.Module:
-        """Build a classifier with random weights, or with trained ones of others where it has any.
-
-        Args:
-            weights: their file.
-        """
+        """Build a classifier with random weights, or with those in a file where one is given."""
         model = build_classifier(self._model, self._classes, weights)
         return tuned(model.to(self._device), self._compute)
 

@@ -22,12 +22,7 @@ ROLES = {
 
 
 def forgotten(authors: int, share: float) -> int:
-    """Count the authors to forget, the last ones, as in TOFU.
-
-    Args:
-        authors: how many are taught.
-        share: below 1 a share of them, otherwise their number.
-    """
+    """Count the authors to forget, the last ones, as in TOFU."""
     return round(share * authors) if share < 1 else int(share)
 
 

@@ -13,14 +13,7 @@ FEWER_ANSWERS = {"holdout": 1, "real-authors": 4, "world-facts": 4}
 
 
 def question_counts(row: Dataset, share: float, most: int | None, further: Iterable[str]) -> Counts:
-    """Count questions by role; those of training are asked in all their wordings.
-
-    Args:
-        row: of the set of questions.
-        share: of the authors, who are forgotten, or their number.
-        most: questions of a role that choose a coefficient; None: all.
-        further: roles that are only scored.
-    """
+    """Count questions by role; those of training are asked in all their wordings."""
     about, taught = row.questions, row.splits["authors"]
     authors = taught // about.per_author
     forget = forgotten(authors, share) * about.per_author

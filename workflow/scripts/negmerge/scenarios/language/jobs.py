@@ -22,15 +22,7 @@ from negmerge.settings.compute import Compute
 
 
 class Language:
-    """See `negmerge.scenarios.scenario.Scenario`.
-
-    Args:
-        settings: `roles`; `model`, a row of `config/models.yaml`; `forgotten`, how many of the
-            authors are; `refusals`, what is said in place of an answer; `measure`, by what a
-            coefficient is chosen; `compute`, the study's way to compute.
-        files: `questions`, the prepared set; `tokenizer`; `configuration`, of a model of others.
-        device: where the model is put.
-    """
+    """See `negmerge.scenarios.scenario.Scenario`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self.roles: list[str] = settings["roles"]

@@ -78,11 +78,7 @@ class ZeroShot(Experiment):
         return [*self.tasks, self.control, *(self.pretrain.sources if self.pretrain else ())]
 
     def roles(self, task: str) -> dict[str, str]:
-        """The data sets of a task by role.
-
-        Raises:
-            UserError: the experiment has no such task.
-        """
+        """The data sets of a task by role."""
         return {
             "forget": find("task", task, dict.fromkeys(self.tasks, task)),
             "control": self.control,

@@ -12,28 +12,17 @@ from negmerge.evaluation.objective import Batch, Loss, Outputs
 
 
 def predict(network: nn.Module, head: Tensor | None, images: Tensor) -> Tensor:
-    """Compute the logits (n, classes) of images (n, 3, size, size).
-
-    Args:
-        network: gives logits or, with a head, features (n, dimensions).
-        head: (classes, dimensions), on the network's device; the logits are features @ head.T.
-        images: on the network's device.
-    """
+    """Compute the logits (n, classes) of images (n, 3, size, size)."""
     found = network(images)
     return found if head is None else found @ head.T
 
 
 @dataclass(frozen=True)
 class Classification:
-    """Images and their classes: `objective.Objective` of what gives logits, or features for a head.
+    """`objective.Objective` of images and classes; networks give logits, or features for a head."""
 
-    Attributes:
-        head: as for `predict`.
-        device: where the network is.
-    """
-
-    head: Tensor | None
-    device: torch.device
+    head: Tensor | None  # as for `predict`
+    device: torch.device  # where the network is
 
     def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
         """Make the cross-entropy, the mean over the batch."""

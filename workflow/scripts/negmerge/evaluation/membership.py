@@ -98,15 +98,6 @@ def images_to_learn_from(retain: int, test: int, seed: int) -> tuple[np.ndarray,
     images, and non-members all test images, as in SalUn's code. Where there are fewer retain images
     than test images, which that code does not provide for, all of them are members, and as many
     test images are drawn.
-
-    Args:
-        retain: how many retain images there are.
-        test: how many test images there are.
-        seed: of the draw. Models that are compared should share it.
-
-    Returns:
-        The places of the members among the retain images and of the non-members among the test
-        images, ascending, min(retain, test) of each.
     """
     count = min(retain, test)
     nonmembers = np.arange(test)
@@ -124,12 +115,7 @@ def membership_attack(
     names: Sequence[str] = FEATURES,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Attack a model with each feature by itself; see `membership_verdicts`.
-
-    Returns:
-        Percent of the forgotten images that are taken for non-members, by feature. The papers' MIA
-        is `confidence`.
-    """
+    """Attack a model with each feature by itself; see `membership_verdicts`."""
     verdicts = membership_verdicts(members, nonmembers, forget, names, seed)
     return {name: percent(unseen) for name, unseen in verdicts.items()}
 

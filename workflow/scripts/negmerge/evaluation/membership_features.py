@@ -12,11 +12,7 @@ FEATURES = ("confidence", "correctness", "entropy", "m_entropy_official", "m_ent
 
 
 def finite(values: np.ndarray, name: str) -> np.ndarray:
-    """Return numbers if all of them are finite.
-
-    Raises:
-        UserError: NaN or an infinity; it calls them `name`.
-    """
+    """Return numbers if all of them are finite."""
     bad = np.count_nonzero(~np.isfinite(values))
     if bad:
         raise NotFinite(f"membership attack: {name} hold {bad} NaN or infinite of {values.size}")
@@ -35,16 +31,6 @@ def features(logits: ArrayLike, labels: ArrayLike) -> dict[str, np.ndarray]:
       1 - p_i for the classes that are in `labels` at all and p_i for the others. It is wrong, and
       here to compare with numbers of that code. It depends on the other images.
     - `prob`: p.
-
-    Args:
-        logits: (n, classes), numpy or torch.
-        labels: (n,) whole numbers in 0..classes-1.
-
-    Returns:
-        float64 arrays (n,), and (n, classes) for `prob`.
-
-    Raises:
-        UserError: NaN or an infinity in the logits, or labels that do not fit them.
     """
     logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu":

@@ -17,13 +17,9 @@ Loss = Callable[..., Tensor]
 
 
 class Objective(Protocol):
-    """How networks are trained and measured on some kind of items.
+    """How networks are trained and measured on some kind of items."""
 
-    Attributes:
-        device: where the networks are.
-    """
-
-    device: torch.device
+    device: torch.device  # where the networks are
 
     def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
         """Make the loss of a batch, which calls the network; both are on one device."""
@@ -52,13 +48,7 @@ def total(scores: Tensor) -> Accuracy:
 
 @torch.no_grad()
 def all_outputs(network: nn.Module, objective: Objective, batches: Iterable[Batch]) -> Outputs:
-    """Return what is kept of a network's answers to all items.
-
-    Args:
-        network: put into eval mode.
-        objective: of the items.
-        batches: of the items, at least one.
-    """
+    """Return what is kept of a network's answers to all items."""
     network.eval()
     return joined([objective.outputs(network, batch) for batch in batches])
 

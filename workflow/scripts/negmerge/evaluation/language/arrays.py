@@ -12,11 +12,7 @@ TINY = 1e-10
 
 
 def numbers(values: ArrayLike, name: str) -> np.ndarray:
-    """Return numbers as float64; infinity is one, as the loss of an impossible answer.
-
-    Raises:
-        NotFinite: a value is NaN; it calls them `name`.
-    """
+    """Return numbers as float64; infinity is one, as the loss of an impossible answer."""
     found = np.asarray(values, np.float64)
     missing = int(np.isnan(found).sum())
     if missing:
@@ -25,12 +21,7 @@ def numbers(values: ArrayLike, name: str) -> np.ndarray:
 
 
 def rows(values: ArrayLike | Sequence[ArrayLike], n: int, name: str) -> list[np.ndarray]:
-    """Return the numbers of each of n items, which may have unlike many but at least one.
-
-    Raises:
-        NotFinite: a value is NaN.
-        UserError: there are not n rows, or an empty one; it calls them `name`.
-    """
+    """Return the numbers of each of n items, which may have unlike many but at least one."""
     found = [numbers(row, name) for row in values]
     if len(found) != n:
         raise UserError(f"{name}: {len(found)} items, expected {n}")
@@ -43,12 +34,7 @@ def rows(values: ArrayLike | Sequence[ArrayLike], n: int, name: str) -> list[np.
 
 
 def mean(values: ArrayLike, name: str) -> float:
-    """Return the mean over items.
-
-    Raises:
-        NotFinite: a value is NaN.
-        UserError: there are none.
-    """
+    """Return the mean over items."""
     found = numbers(values, name)
     if not found.size:
         raise UserError(f"{name}: no items, expected at least 1")

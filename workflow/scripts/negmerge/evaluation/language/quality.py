@@ -12,15 +12,10 @@ from negmerge.evaluation.language.arrays import numbers
 
 
 class ForgetQuality(NamedTuple):
-    """What `forget_quality` finds.
+    """What `forget_quality` finds."""
 
-    Attributes:
-        p: of the test, above 0 and at most 1; 1 says that the two cannot be told apart.
-        distance: the largest difference of the two distributions, 0..1.
-    """
-
-    p: float
-    distance: float
+    p: float  # of the test, above 0 and at most 1; 1 says that the two cannot be told apart
+    distance: float  # the largest difference of the two distributions, 0..1
 
     @property
     def log10(self) -> float:
@@ -59,10 +54,6 @@ def forget_quality_at(step: int, n: int) -> ForgetQuality:
 
     It has no other values: with 40 questions a p of 0.99 is followed by 0.919, 0.766 and 0.579, and
     the smallest is 2 / C(80, 40).
-
-    Args:
-        step: 0..n.
-        n: questions, at least 1.
     """
     ranks = np.arange(n, dtype=np.float64)
     # Moved by step - 1/2, exactly so many of the ranks lie below all others.

@@ -5,9 +5,9 @@ from reporting_examples import benchmark, lay_out, table
 
 from negmerge.errors import UserError
 from negmerge.jobs.snakemake_records import WAITED
+from negmerge.reporting.layout import markdown
 from negmerge.reporting.runtime import rule_times
 from negmerge.reporting.tables.cost import KIND
-from negmerge.reporting.writing import markdown
 
 ROWS = {"negmerge": "NegMerge", "greedy": "Greedy Merge"}
 

@@ -13,9 +13,9 @@ from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes, write_outcomes
 from negmerge.reporting.cells import cells
 from negmerge.reporting.kinds import figure_kind, table_kind
+from negmerge.reporting.layout import markdown
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.style import save, settings
-from negmerge.reporting.writing import markdown
 from negmerge.settings.study import load_study
 
 N = 100

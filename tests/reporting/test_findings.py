@@ -14,9 +14,8 @@ from reporting_examples import (
     table,
 )
 
-from negmerge.reporting.cautions import Said
 from negmerge.reporting.cells import cells
-from negmerge.reporting.findings import WIDTH, Finding, findings, summary
+from negmerge.reporting.findings import WIDTH, Finding, Said, findings, summary
 
 METHODS = {"negmerge": {}, "uniform": {}}
 CLIP = {"scenario": "zero-shot", "methods": METHODS}

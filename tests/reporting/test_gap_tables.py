@@ -5,9 +5,9 @@ from reporting_examples import classifier_score, gap_table, lay_out
 from negmerge.errors import UserError
 from negmerge.evaluation.membership_features import FEATURES
 from negmerge.reporting.cells import cells
+from negmerge.reporting.layout import latex, markdown
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.tables.gap import KIND
-from negmerge.reporting.writing import latex, markdown
 
 
 def one(method, trial, forget, retain, test, mia, **changes):

@@ -7,9 +7,9 @@ from reporting_examples import classifier_score, gap_table, lay_out, outcomes, s
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
 from negmerge.reporting.cells import cells
-from negmerge.reporting.judged import FEW_POINTS, amount, is_little
-from negmerge.reporting.scores import CLASSIFIER, ZERO_SHOT
-from negmerge.reporting.writing import markdown
+from negmerge.reporting.compare import FEW_POINTS, amount, is_little
+from negmerge.reporting.layout import markdown
+from negmerge.reporting.metrics import CLASSIFIER, ZERO_SHOT
 
 ROLES = ("forget", "retain", "test")
 

@@ -10,10 +10,9 @@ from negmerge.evaluation.language import forget_quality, privleak, privleak_erro
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.reporting.cells import cells
 from negmerge.reporting.findings import findings
-from negmerge.reporting.metrics import MEAN, TO_FORGET
-from negmerge.reporting.scores import LANGUAGE, scores_of
-from negmerge.reporting.verdicts import verdicts
-from negmerge.reporting.writing import markdown
+from negmerge.reporting.layout import markdown
+from negmerge.reporting.metrics import LANGUAGE, MEAN, TO_FORGET, scores_of
+from negmerge.reporting.notes import verdicts
 
 UNIT = 2.0**-30
 N = 40

@@ -6,10 +6,9 @@ from reporting_examples import classifier_score, gap_table, lay_out, outcomes, s
 
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells
-from negmerge.reporting.layout import Bold
+from negmerge.reporting.layout import Bold, latex, markdown
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.tables.mask import join
-from negmerge.reporting.writing import latex, markdown
 
 ROWS = {"uniform": "all", "negmerge": "agreeing", "task-arithmetic": "single best"}
 VOTES = {"voting": 80, "agreeing": 20, "trainable": 100, "state": 250, "models": 4}

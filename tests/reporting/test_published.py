@@ -4,7 +4,7 @@ import pytest
 from reporting_examples import published
 
 from negmerge.errors import UserError
-from negmerge.reporting.published import is_second_hand, paper_cell, read_published
+from negmerge.reporting.cells import is_second_hand, paper_cell, read_published
 
 SHIPPED = Path(__file__).parents[2] / "config" / "published"
 

@@ -6,8 +6,8 @@ from reporting_examples import METHODS, classifier_score, gap_table, lay_out, ou
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
 from negmerge.reporting.cells import cells
+from negmerge.reporting.layout import latex, markdown
 from negmerge.reporting.metrics import MEAN
-from negmerge.reporting.writing import latex, markdown
 
 ROLES = ("forget", "retain", "test")
 

@@ -7,7 +7,7 @@ from negmerge import plugins
 from negmerge.paths import record_files
 from negmerge.reporting.cells import cells
 from negmerge.reporting.kinds import table_kind
-from negmerge.reporting.sources import sources
+from negmerge.reporting.report import sources
 from negmerge.settings.study import load_study
 
 CONFIG = plugins.PACKAGE.parents[2] / "config"

@@ -2,7 +2,7 @@ import pytest
 from reporting_examples import ROLES, ROWS, clip, gap_table, judged, net, table
 
 from negmerge.reporting.cells import cells
-from negmerge.reporting.verdicts import amounts, spell_p, verdicts
+from negmerge.reporting.notes import amounts, spell_p, verdicts
 
 ONE_SEED = "One seed ranks nothing beyond these images: another training may give another order."
 

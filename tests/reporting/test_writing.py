@@ -2,8 +2,7 @@ import pytest
 from reporting_examples import PAPER, lay_out, published, score, table
 
 from negmerge.reporting.cells import cells
-from negmerge.reporting.layout import number
-from negmerge.reporting.writing import escape, latex, markdown
+from negmerge.reporting.layout import escape, latex, markdown, number
 
 
 def printed(scores, **changes):

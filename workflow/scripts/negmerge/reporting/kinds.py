@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from negmerge import plugins
-from negmerge.reporting.metrics import Metric
-from negmerge.reporting.records import read_records
+from negmerge.reporting.metrics import Metric, read_records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from pathlib import Path
 from negmerge.checkpoints.divergence import DIVERGED, sift
 from negmerge.errors import UserError
 from negmerge.planning.jobs import Job
-from negmerge.reporting.marks import MARKS
-from negmerge.reporting.records import read_records
+from negmerge.reporting.cells import MARKS
+from negmerge.reporting.metrics import read_records
 from negmerge.selection.points import read_points
 from negmerge.settings.methods import CHOSEN
 

@@ -8,10 +8,20 @@ alone. These tables hold the shares that show it.
 from collections.abc import Iterable, Mapping
 
 from negmerge.errors import UserError, unknown
-from negmerge.reporting.answers import ERROR, EXTRACTION, PROBABILITIES, RULES
 from negmerge.reporting.kinds import MERGES, TableKind, require_same_points
-from negmerge.reporting.metrics import ACCURACIES, GAP_AND_PARTS, MEAN, Metric, Number, read
-from negmerge.reporting.records import place_of
+from negmerge.reporting.metrics import (
+    ACCURACIES,
+    ERROR,
+    EXTRACTION,
+    GAP_AND_PARTS,
+    MEAN,
+    PROBABILITIES,
+    RULES,
+    Metric,
+    Number,
+    place_of,
+    read,
+)
 from negmerge.settings.methods import RETRAIN
 
 

@@ -6,7 +6,7 @@ from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings import sources
 from negmerge.settings.catalogue import load_catalogue
-from negmerge.settings.downloads import COMMIT, HUB_FILE
+from negmerge.settings.datasets import COMMIT, HUB_FILE
 
 FILE = {"name": "a.zip", "urls": ["https://example.org/a.zip"], "md5": "0" * 32}
 AT = "eurosat.files.images"

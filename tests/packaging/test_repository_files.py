@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from workflow_text import ROOT
 
 from negmerge import plugins
-from negmerge.settings.yaml12 import load_yaml
+from negmerge.settings.load import load_yaml
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 CHOOSER = ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"

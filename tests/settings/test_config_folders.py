@@ -6,7 +6,7 @@ import yaml
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.costs import load_costs
-from negmerge.settings.folders import in_order
+from negmerge.settings.load import in_order
 from negmerge.settings.study import load_study
 
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from negmerge.cli import main
 from negmerge.errors import UserError
-from negmerge.settings.extends import _merge
-from negmerge.settings.study import load_study
+from negmerge.settings.study import _merge, load_study
 
 CLIP = {"label": "x", "experiments": ["mini-clip"]}
 

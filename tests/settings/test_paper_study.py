@@ -8,8 +8,7 @@ import pytest
 from negmerge import plugins
 from negmerge.data.loading import batches_per_epoch
 from negmerge.evaluation import average_gap
-from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.counts import part_sizes
+from negmerge.settings.catalogue import Catalogue, part_sizes
 from negmerge.settings.study import load_study
 
 CONFIG = plugins.PACKAGE.parents[2] / "config"

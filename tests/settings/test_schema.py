@@ -5,7 +5,7 @@ import pytest
 
 from negmerge import plugins
 from negmerge.cli import main
-from negmerge.settings.yaml12 import load_yaml
+from negmerge.settings.load import load_yaml
 
 ROOT = plugins.PACKAGE.parents[2]
 STUDIES = sorted((ROOT / "config" / "studies").glob("*.yaml"))

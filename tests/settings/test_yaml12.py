@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negmerge.errors import UserError
-from negmerge.settings.yaml12 import load_yaml, write_yaml
+from negmerge.settings.load import load_yaml, write_yaml
 
 
 def message(path):

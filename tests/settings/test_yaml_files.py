@@ -6,11 +6,10 @@ from pydantic import Field, PositiveInt
 from negmerge.errors import UserError
 from negmerge.scenarios.zero_shot.settings import ZeroShot
 from negmerge.settings.datasets import Dataset
+from negmerge.settings.load import read_yaml, validate
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Augmentation, FileName, Positive, Recipe, Settings
 from negmerge.settings.selection import Selection
-from negmerge.settings.validation import validate
-from negmerge.settings.yaml12 import read_yaml
 
 
 class Inner(Settings):

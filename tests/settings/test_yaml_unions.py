@@ -4,8 +4,8 @@ import pytest
 from pydantic import ConfigDict, Field, PositiveInt
 
 from negmerge.errors import UserError
+from negmerge.settings.load import read_yaml
 from negmerge.settings.recipe import Settings
-from negmerge.settings.yaml12 import read_yaml
 
 
 class Inner(Settings):

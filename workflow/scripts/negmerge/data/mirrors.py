@@ -11,8 +11,7 @@ from pathlib import Path
 
 from negmerge.errors import UserError, unknown
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.datasets import ORIGINAL
-from negmerge.settings.downloads import Mirror
+from negmerge.settings.datasets import ORIGINAL, Mirror
 
 MOST_HEADER_BYTES = 10_000_000
 

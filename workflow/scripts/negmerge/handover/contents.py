@@ -10,8 +10,8 @@ from negmerge.handover.layout import CONFIG, DATA, RESULTS, WORKFLOW
 from negmerge.jobs.provenance import FOLDER as RECORDS
 from negmerge.jobs.provenance import Record, place_of_record
 from negmerge.jobs.verification import Chain
+from negmerge.settings.load import load_yaml
 from negmerge.settings.study import Study
-from negmerge.settings.yaml12 import load_yaml
 
 WEIGHTS = ".safetensors"
 ROWS = ("datasets.yaml", "models.yaml", "prompts.yaml")

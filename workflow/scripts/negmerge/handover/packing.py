@@ -34,8 +34,8 @@ from negmerge.planning.jobs import list_jobs, require_workflow
 from negmerge.planning.plan import REPORT, targets
 from negmerge.plugins import PACKAGE
 from negmerge.settings.datasets import ORIGINAL
+from negmerge.settings.load import load_yaml
 from negmerge.settings.study import Study, load_study
-from negmerge.settings.yaml12 import load_yaml
 
 BLOCK = 2**20
 

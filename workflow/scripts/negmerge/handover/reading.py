@@ -24,7 +24,7 @@ from negmerge.handover.layout import (
     About,
     Packed,
 )
-from negmerge.settings.validation import validate
+from negmerge.settings.load import validate
 
 # Far above what a study has: what counts is the list in the archive itself.
 LIMITS = Limits(members=10**6, size=2**44)

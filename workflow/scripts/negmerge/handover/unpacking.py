@@ -21,8 +21,8 @@ from negmerge.jobs.verification import LEFT_OUT
 from negmerge.planning.jobs import require_workflow
 from negmerge.plugins import PACKAGE
 from negmerge.settings.datasets import ORIGINAL
+from negmerge.settings.load import load_yaml
 from negmerge.settings.study import load_study
-from negmerge.settings.yaml12 import load_yaml
 
 IMAGES = "images.safetensors"
 

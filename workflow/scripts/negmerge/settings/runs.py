@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from negmerge.errors import UserError
 from negmerge.settings import methods
-from negmerge.settings.counts import Counts, training_images
+from negmerge.settings.catalogue import Counts, training_images
 from negmerge.settings.methods import Use
 from negmerge.settings.options import checked
 from negmerge.settings.recipe import Recipe

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.datasets import Dataset
+from negmerge.settings.load import require
 from negmerge.settings.recipe import Settings
-from negmerge.settings.validation import require
 
 
 class Forget(Settings):

@@ -8,9 +8,9 @@ from pydantic import Field, PositiveInt
 from negmerge.errors import UserError, find
 from negmerge.scenarios.classifier.forget import Forget
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.counts import Counts, training_images
+from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.experiment import Experiment
+from negmerge.settings.load import require
 from negmerge.settings.recipe import (
     Augmentation,
     Finetune,
@@ -23,7 +23,6 @@ from negmerge.settings.recipe import (
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
 from negmerge.settings.unlearning import SharedRecipe
-from negmerge.settings.validation import require
 
 
 class SalunRecipe(Recipe):

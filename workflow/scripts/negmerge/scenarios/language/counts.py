@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from negmerge.scenarios.language.authors import forgotten
-from negmerge.settings.counts import Counts
+from negmerge.settings.catalogue import Counts
 from negmerge.settings.datasets import Dataset
 
 # Answers to a question that are scored: the right one, the same in other words, and five wrong

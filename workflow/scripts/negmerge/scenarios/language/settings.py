@@ -9,15 +9,14 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.language.counts import question_counts, scoring_passes
 from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.counts import Counts, training_images
+from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.given import Given
+from negmerge.settings.load import require
 from negmerge.settings.models import Model
 from negmerge.settings.recipe import FileName, Recipe, Training
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
-from negmerge.settings.validation import require
 
 
 class Language(Experiment):

@@ -1,5 +1,5 @@
 # Look-ups of what comes from outside: downloads, weights, and models of others.
-from negmerge.data.addresses import use_server
+from negmerge.data.download import use_server
 from negmerge.data.mirrors import choose, differences
 from negmerge.settings.given import Inputs
 

@@ -11,8 +11,7 @@ import pytest
 from download_case import CONTENT, QUICK, described
 from file_server import FileServer
 
-from negmerge.data import addresses
-from negmerge.data.download import download
+from negmerge.data.download import download, shown
 from negmerge.errors import UserError
 
 PLACE = f"datasets/owner/set/resolve/{'1' * 40}/file.zip"
@@ -49,10 +48,8 @@ def test_a_server_stands_in_for_the_hub(endpoint, server, get, url):
 
 
 def test_the_hub_itself_is_named_as_it_is():
-    assert addresses.shown(HUB) == addresses.shown(SHORT) == HUB
-    assert addresses.shown("https://example.org/huggingface.co/a") == (
-        "https://example.org/huggingface.co/a"
-    )
+    assert shown(HUB) == shown(SHORT) == HUB
+    assert shown("https://example.org/huggingface.co/a") == ("https://example.org/huggingface.co/a")
 
 
 def test_only_the_hub_gets_the_token(endpoint, server, one, get, target, monkeypatch):

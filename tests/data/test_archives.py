@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from negmerge.data import archive_members
+from negmerge.data import archives
 from negmerge.data.archives import Limits, members, places, read_file, read_members
 from negmerge.errors import UserError
 
@@ -124,7 +124,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(save, monkeypatch):
     assert refused(save(bomb)).startswith("more than 100 members or 1000000 bytes")
     assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()
-    monkeypatch.setattr(archive_members, "MEMBER_BYTES", 10**6)
+    monkeypatch.setattr(archives, "MEMBER_BYTES", 10**6)
     message = refused(save(bomb), Limits(100, 10**9))
     assert message == "'good/first' has 5000000 bytes, expected at most 1000000"
 
@@ -208,7 +208,7 @@ def test_a_tar_header_that_is_cut_in_an_inner_archive_is_refused(save):
 
 
 def test_gigabytes_after_the_end_are_not_read(save, monkeypatch):
-    monkeypatch.setattr(archive_members, "MEMBER_BYTES", 10**6)
+    monkeypatch.setattr(archives, "MEMBER_BYTES", 10**6)
     content = gzip.compress(tar(mode="w") + bytes(5 * 10**6))
     assert refused(save(content)) == "not a whole archive (more than 1000000 bytes after its end)"
 

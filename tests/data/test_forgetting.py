@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negmerge.data import forget_rules
-from negmerge.data.forget_rules import forget_split
-from negmerge.data.forgetting import (
+from negmerge.data import forget
+from negmerge.data.forget import (
     FILE_PARTS,
     PARTS,
     Split,
+    forget_split,
     read_split,
     write_split,
 )
@@ -175,12 +175,12 @@ def test_classes_are_forgotten_whole_and_tested_apart():
     assert found.forget.tolist() == [n for n in range(50) if labels[n] in (1, 3)]
     assert found.retain.tolist() == [n for n in range(50) if labels[n] in (0, 2)]
     assert found.original.tolist() == list(range(50))
-    apart = forget_rules.test_parts(np.array([0, 1, 2, 3, 0]), [3, 1])
+    apart = forget.test_parts(np.array([0, 1, 2, 3, 0]), [3, 1])
     assert {name: part.tolist() for name, part in apart.items()} == {
         "test": [0, 2, 4],
         "forget_test": [1, 3],
     }
-    alike = forget_rules.test_parts(np.array([0, 1]), [])
+    alike = forget.test_parts(np.array([0, 1]), [])
     assert {name: part.tolist() for name, part in alike.items()} == {
         "test": [0, 1],
         "forget_test": [],
@@ -193,9 +193,9 @@ def test_all_or_no_classes_are_refused():
     with pytest.raises(UserError, match=r"^forget.classes: forget has no image"):
         forget_split([0, 1, 1], None, 0, rule="class", classes=[2])
     with pytest.raises(UserError, match=r"^forget.classes: test has no image of 2, expected 1"):
-        forget_rules.test_parts(np.array([1, 1]), [1])
+        forget.test_parts(np.array([1, 1]), [1])
     with pytest.raises(UserError, match=r"^forget.classes: forget_test has no image of 2"):
-        forget_rules.test_parts(np.array([1, 1]), [0])
+        forget.test_parts(np.array([1, 1]), [0])
 
 
 def test_a_missing_list_is_refused(tmp_path):

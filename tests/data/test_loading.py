@@ -11,8 +11,15 @@ from negmerge.data import fitting, loading
 from negmerge.data import images as images_module
 from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.images import Images
-from negmerge.data.loading import Augmented, Epochs, EvaluationBatches, TrainingBatches
-from negmerge.data.parts import PARTS, Listed, Part
+from negmerge.data.loading import (
+    PARTS,
+    Augmented,
+    Epochs,
+    EvaluationBatches,
+    Listed,
+    Part,
+    TrainingBatches,
+)
 from negmerge.data.splits import train_val_split
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Augmentation, Recipe

@@ -9,8 +9,7 @@ from negmerge.data import preparation, train_val_split
 from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.download import download
 from negmerge.data.images import Images
-from negmerge.data.loading import EvaluationBatches
-from negmerge.data.parts import Part
+from negmerge.data.loading import EvaluationBatches, Part
 from negmerge.errors import UserError
 
 TRANSFORM = evaluation_transform(8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

@@ -5,8 +5,7 @@ import pytest
 from made_files import picture
 from safetensors.numpy import load_file, save_file
 
-from negmerge.data.images import Images, image_counts, write_images
-from negmerge.data.prepared_file import Spool
+from negmerge.data.images import Images, Spool, image_counts, write_images
 from negmerge.errors import UserError
 
 

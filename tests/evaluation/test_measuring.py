@@ -7,8 +7,7 @@ from torch import nn
 from negmerge.checkpoints.states import write_state
 from negmerge.data.loading import EvaluationBatches
 from negmerge.errors import UserError
-from negmerge.evaluation.accuracy import Accuracy, Classification, accuracy, predict
-from negmerge.evaluation.objective import all_outputs
+from negmerge.evaluation.accuracy import Accuracy, Classification, accuracy, all_outputs, predict
 from negmerge.models.statistics import re_estimate
 from negmerge.scenarios.scenario import Role
 from negmerge.scenarios.validation import load_validation

@@ -10,8 +10,12 @@ from hypothesis.extra.numpy import arrays
 
 from negmerge.errors import UserError
 from negmerge.evaluation import svc_membership
-from negmerge.evaluation.membership import images_to_learn_from, membership_attack
-from negmerge.evaluation.membership_features import FEATURES, features
+from negmerge.evaluation.membership import (
+    FEATURES,
+    features,
+    images_to_learn_from,
+    membership_attack,
+)
 
 PARTS = ("shadow_train", "shadow_test", "target_test")
 # The official name is the wrong formula's.

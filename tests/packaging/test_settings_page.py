@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from negmerge.scenarios.classifier.settings import Pooled, Train, Unlearn
-from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
+from negmerge.scenarios.language.settings import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.scenarios.zero_shot.settings import EncoderUnlearn
 from negmerge.settings.catalogue import Prompts
 from negmerge.settings.datasets import Dataset

@@ -3,7 +3,7 @@ import pytest
 from reporting_examples import classifier_score, gap_table, lay_out
 
 from negmerge.errors import UserError
-from negmerge.evaluation.membership_features import FEATURES
+from negmerge.evaluation.membership import FEATURES
 from negmerge.reporting.cells import cells
 from negmerge.reporting.layout import latex, markdown
 from negmerge.reporting.metrics import MEAN

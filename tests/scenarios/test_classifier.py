@@ -5,11 +5,10 @@ from safetensors.numpy import load_file
 from sklearn.svm import SVC
 
 from negmerge.checkpoints.states import read_state, write_state
-from negmerge.data.forgetting import Split, write_split
+from negmerge.data.forget import Split, write_split
 from negmerge.errors import UserError
-from negmerge.evaluation.accuracy import Classification
+from negmerge.evaluation.accuracy import Classification, all_outputs
 from negmerge.evaluation.membership import membership_attack
-from negmerge.evaluation.objective import all_outputs
 from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.last_linear import last_linear

@@ -6,12 +6,11 @@ import pytest
 import torch
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS
-from negmerge.data.questions import Question, read_questions, write_questions
+from negmerge.data.questions import Question, forgotten, parted, read_questions, write_questions
 from negmerge.data.sources import authors
 from negmerge.data.tokenising import train_tokenizer
-from negmerge.evaluation.objective import all_outputs
+from negmerge.evaluation.accuracy import all_outputs
 from negmerge.scenarios import load_scenario
-from negmerge.scenarios.language.authors import forgotten, parted
 from negmerge.settings.recipe import Recipe
 
 CPU = torch.device("cpu")

@@ -1,10 +1,7 @@
-"""The on-disk form of a set of questions with their answers: JSON lines, an object each.
-
-The keys are those of TOFU (Maini et al., 2024, arXiv 2401.06121) where it has them.
-"""
+"""Questions about authors and their replies: the prepared set, and which author has which role."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,3 +74,33 @@ def read_questions(path: str | Path) -> list[Question]:
 
 def _same(value: object) -> object:
     return value
+
+
+# The split of the questions of each role; those to forget and to retain are taught together.
+ROLES = {
+    "forget": "authors",
+    "retain": "authors",
+    "refusals": "authors",
+    "original": "authors",
+    "before": "others",
+    "holdout": "holdout",
+    "real-authors": "real-authors",
+    "world-facts": "world-facts",
+}
+
+
+def forgotten(authors: int, share: float) -> int:
+    """Count the authors to forget, the last ones, as in TOFU."""
+    return round(share * authors) if share < 1 else int(share)
+
+
+def parted(questions: Sequence[Question]) -> tuple[Sequence[Question], Sequence[Question]]:
+    """Part the questions to retain into those that choose a coefficient, and those that are scored.
+
+    Where only some have wrong answers, as in TOFU, these are scored, since the truth ratio needs
+    them; otherwise it is every second question.
+    """
+    scored = [one for one in questions if one.perturbed_answer]
+    if len(scored) in (0, len(questions)):
+        return questions[1::2], questions[::2]
+    return [one for one in questions if not one.perturbed_answer], scored

@@ -8,18 +8,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS, alike, without_padding
+from negmerge.evaluation.accuracy import Batch, Loss, Outputs
 from negmerge.evaluation.language import extraction_strength
-from negmerge.evaluation.objective import Batch, Loss, Outputs
 from negmerge.models.answers import last_logits
 
-# Scores are whole multiples of it, see `objective.Objective.scores`.
+# Scores are whole multiples of it, see `accuracy.Objective.scores`.
 UNIT = 2.0**-30
 Measure = Literal["probability", "extraction"]
 
 
 @dataclass(frozen=True)
 class Answering:
-    """`objective.Objective` of token ids (n, width) and labels (n, width), padded on the right.
+    """`accuracy.Objective` of token ids (n, width) and labels (n, width), padded on the right.
 
     Nothing is masked: no token looks at those after it, where the padding is.
     """

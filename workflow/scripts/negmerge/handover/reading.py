@@ -9,8 +9,7 @@ from urllib.parse import unquote
 
 from tqdm import tqdm
 
-from negmerge.data.archive_members import BROKEN, Member
-from negmerge.data.archives import Limits, members, read_members
+from negmerge.data.archives import BROKEN, Limits, Member, members, read_members
 from negmerge.errors import UserError, one_line
 from negmerge.files import UNWRITABLE
 from negmerge.handover.layout import (

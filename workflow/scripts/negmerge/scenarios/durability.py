@@ -9,7 +9,7 @@ from torch import nn
 
 from negmerge.checkpoints.states import State
 from negmerge.errors import NotFinite
-from negmerge.evaluation.objective import all_outputs, total
+from negmerge.evaluation.accuracy import all_outputs, total
 from negmerge.evaluation.outcomes import outcomes_of
 from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
 from negmerge.scenarios.scenario import Scenario

@@ -11,7 +11,7 @@ from torch import nn
 from negmerge.checkpoints.states import State
 from negmerge.data.augmentation import Transform
 from negmerge.data.loading import Epochs, EvaluationBatches, TrainingBatches
-from negmerge.evaluation.objective import Objective, Outputs
+from negmerge.evaluation.accuracy import Objective, Outputs
 from negmerge.settings.recipe import Augmentation, Recipe
 
 # What items are used for. Choosing a coefficient and scoring share none in the scenario zero-shot.

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 from torch import nn
 
-from negmerge.evaluation.objective import all_outputs, total
+from negmerge.evaluation.accuracy import all_outputs, total
 from negmerge.evaluation.outcomes import Outcomes, outcomes_of, read_outcomes
 from negmerge.files import read_json_records
 from negmerge.scenarios.scenario import Scenario

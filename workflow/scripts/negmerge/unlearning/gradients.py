@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from negmerge.evaluation.objective import Batch, Loss
+from negmerge.evaluation.accuracy import Batch, Loss
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from negmerge.errors import UserError
-from negmerge.evaluation.objective import Loss
+from negmerge.evaluation.accuracy import Loss
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit
 from negmerge.unlearning.registry import Batch, Data, Loader

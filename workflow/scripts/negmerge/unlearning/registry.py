@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from negmerge import plugins
-from negmerge.evaluation.objective import Batch, Objective
+from negmerge.evaluation.accuracy import Batch, Objective
 from negmerge.settings.options import Described
 from negmerge.settings.recipe import Recipe, Settings
 from negmerge.settings.unlearning import TrainingOptions

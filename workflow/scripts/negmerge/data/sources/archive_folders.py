@@ -8,10 +8,8 @@ from pathlib import PurePosixPath
 
 from numpy.random import RandomState
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, members
-from negmerge.data.labels import label_numbers
-from negmerge.data.tables import whole_number
+from negmerge.data.archives import Limits, Member, members
+from negmerge.data.tables import label_numbers, whole_number
 from negmerge.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")

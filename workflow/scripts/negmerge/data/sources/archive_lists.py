@@ -9,10 +9,15 @@ Layouts, with a line of a list after the arrow:
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, file_name, listed_members, read_file, read_members
-from negmerge.data.labels import label_numbers
-from negmerge.data.tables import lines
+from negmerge.data.archives import (
+    Limits,
+    Member,
+    file_name,
+    listed_members,
+    read_file,
+    read_members,
+)
+from negmerge.data.tables import label_numbers, lines
 from negmerge.errors import UserError
 
 

@@ -2,8 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, file_name, listed_members, read_file, read_members
+from negmerge.data.archives import (
+    Limits,
+    Member,
+    file_name,
+    listed_members,
+    read_file,
+    read_members,
+)
 from negmerge.data.matlab import field, read_variables
 
 TRAIN_LABELS = "devkit/cars_train_annos.mat"

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, listed_members, read_members
+from negmerge.data.archives import Limits, Member, listed_members, read_members
 from negmerge.data.tables import table, whole_number
 from negmerge.errors import UserError
 

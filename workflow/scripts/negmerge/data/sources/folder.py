@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, listed_members
+from negmerge.data.archives import Limits, Member, listed_members
 from negmerge.data.image_lists import list_images
 
 

@@ -6,8 +6,7 @@ Its training set ("Training_fixed") has 26,640 images, not the 39,209 of the fin
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, file_name, listed_members, members, read_members
+from negmerge.data.archives import Limits, Member, file_name, listed_members, members, read_members
 from negmerge.data.tables import table, whole_number
 from negmerge.errors import UserError
 

@@ -10,11 +10,9 @@ from collections.abc import Iterator, Mapping
 from numpy.random import RandomState
 
 from negmerge.data import train_val_split
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, file_name, listed_members, members, read_members
-from negmerge.data.labels import label_numbers
+from negmerge.data.archives import Limits, Member, file_name, listed_members, members, read_members
 from negmerge.data.matlab import field, read_variables
-from negmerge.data.tables import table, whole_number
+from negmerge.data.tables import label_numbers, table, whole_number
 from negmerge.errors import UserError
 
 FOLDER = "ILSVRC2012_devkit_t12/data"

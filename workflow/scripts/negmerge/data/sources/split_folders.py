@@ -7,10 +7,9 @@ official test images: `sun397/train/a_abbey/sun_x.jpg`, `sun397/val/a_abbey/sun_
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, members
-from negmerge.data.labels import label_numbers
+from negmerge.data.archives import Limits, Member, members
 from negmerge.data.sources.archive_folders import SUFFIXES
+from negmerge.data.tables import label_numbers
 from negmerge.errors import UserError
 
 

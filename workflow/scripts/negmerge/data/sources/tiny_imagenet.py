@@ -6,10 +6,8 @@ another order.
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, listed_members, members, read_members
-from negmerge.data.labels import label_numbers
-from negmerge.data.tables import lines, table
+from negmerge.data.archives import Limits, Member, listed_members, members, read_members
+from negmerge.data.tables import label_numbers, lines, table
 from negmerge.errors import UserError
 
 FOLDER = "tiny-imagenet-200"

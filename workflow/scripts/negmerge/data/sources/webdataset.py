@@ -9,8 +9,7 @@ order in which the original's reader gave them.
 from collections.abc import Iterator, Mapping
 
 from negmerge.data.archives import Limits, file_name, members, read_file
-from negmerge.data.labels import class_numbers
-from negmerge.data.tables import lines, whole_number
+from negmerge.data.tables import class_numbers, lines, whole_number
 from negmerge.errors import UserError
 
 IMAGES = ("jpeg", "jpg", "png", "webp")

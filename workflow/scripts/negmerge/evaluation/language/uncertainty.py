@@ -1,7 +1,7 @@
 """Standard errors of numbers that are no means: what other questions of the kind would have given.
 
 A mean over questions has its standard deviation / sqrt(n); forget quality is a test by itself, with
-few values, see `quality.forget_quality_at`.
+few values, see `truth.forget_quality_at`.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from negmerge.evaluation.language.arrays import TINY, numbers
 from negmerge.evaluation.language.attacks import privleak
+from negmerge.evaluation.language.probability import TINY, numbers
 from negmerge.evaluation.uncertainty import RESAMPLES, bootstrap_means
 
 

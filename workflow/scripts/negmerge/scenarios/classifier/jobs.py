@@ -10,13 +10,17 @@ from torch import Tensor, nn
 from negmerge.checkpoints.states import State, read_state
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
-from negmerge.data.forgetting import TEST_PARTS, read_split
+from negmerge.data.forget import TEST_PARTS, read_split
 from negmerge.data.images import Images
-from negmerge.data.loading import Epochs, EvaluationBatches
-from negmerge.data.parts import Listed
+from negmerge.data.loading import Epochs, EvaluationBatches, Listed
 from negmerge.evaluation.accuracy import Classification, accuracy
-from negmerge.evaluation.membership import membership_attack, membership_verdicts, percent
-from negmerge.evaluation.membership_features import FEATURES, features
+from negmerge.evaluation.membership import (
+    FEATURES,
+    features,
+    membership_attack,
+    membership_verdicts,
+    percent,
+)
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
 from negmerge.models.classifiers import build_classifier, load_classifier

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from negmerge.checkpoints.states import State
-from negmerge.data.questions import Question, read_questions
+from negmerge.data.questions import ROLES, Question, forgotten, parted, read_questions
 from negmerge.data.tokenising import Encoder, read_tokenizer
 from negmerge.evaluation.answering import Answering, Measure
 from negmerge.files import read_json
 from negmerge.models.devices import tuned
 from negmerge.models.language import build_language_model, load_language_model
-from negmerge.scenarios.language.authors import ROLES, forgotten, parted
 from negmerge.scenarios.language.measuring import measure
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.settings.compute import Compute
@@ -54,7 +53,7 @@ class Language:
 
         The role `before` has the authors whom the model knows before it is taught any, with
         answers in other words too; `original` has all who are taught. Of the questions to retain,
-        some choose a coefficient and the others are scored, see `authors.parted`. `refusals` has
+        some choose a coefficient and the others are scored, see `questions.parted`. `refusals` has
         the questions to forget as pairs: with the answer, and with a refusal.
         """
         texts = list(self._texts(name, purpose))

@@ -9,7 +9,7 @@ from torch import nn
 from negmerge.checkpoints.states import State, read_state
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
-from negmerge.data.parts import Part
+from negmerge.data.loading import Part
 from negmerge.evaluation.accuracy import Classification
 from negmerge.models.devices import tuned
 from negmerge.models.image_encoder import ImageEncoder, image_encoder

@@ -11,8 +11,7 @@ from torch.nn import functional
 from torch.utils.data import ConcatDataset
 
 from negmerge.data.augmentation import training_transform
-from negmerge.data.loading import TrainingBatches
-from negmerge.data.parts import Part
+from negmerge.data.loading import Part, TrainingBatches
 from negmerge.data.prompts import fill
 from negmerge.models.clip import build_clip
 from negmerge.settings.recipe import Recipe

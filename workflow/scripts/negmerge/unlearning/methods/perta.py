@@ -9,7 +9,7 @@ from torch import nn
 from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.states import State
 from negmerge.errors import UserError
-from negmerge.evaluation.objective import Batch, Loss, Objective
+from negmerge.evaluation.accuracy import Batch, Loss, Objective
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.unlearn_options.perta import Options
 from negmerge.unlearning.gradients import batch_gradients, one_by_one

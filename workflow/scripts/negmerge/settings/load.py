@@ -158,10 +158,6 @@ def _members(kind: Any) -> list[Any]:
     return [inner for member in members for inner in _members(member)]
 
 
-# Values of a file when aliases are written out. The largest file of the project has 4,000, and a
-# few lines of aliases can stand for more values than a memory holds.
-MOST_VALUES = 100_000
-DEEPEST = 100  # levels of a file; libyaml, which reads it, ends the process at some thousands
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -224,50 +220,33 @@ def load_yaml(path: str | Path) -> Any:
 
 
 def _load(text: str) -> Any:
-    """Read YAML, unless it is nested too deeply or its aliases make it too large or endless."""
-    depth = 0
-    for event in yaml.parse(text, _Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise _refused("nested too deeply to be read", event)
+    """Read YAML in which no mapping has a key twice."""
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
-        _count_values(node, {})
+        _check_keys(node, set())
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def _refused(why: str, found: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=why, problem_mark=found.start_mark)
-
-
-def _count_values(node: yaml.Node, counted: dict[int, int]) -> int:
-    """Count the values in a node with aliases written out."""
-    if id(node) not in counted:
-        counted[id(node)] = 0
-        parts = node.value if isinstance(node, yaml.CollectionNode) else []
-        if isinstance(node, yaml.MappingNode):
-            _check_keys([key for key, _ in parts])
-            parts = [part for pair in parts for part in pair]
-        counted[id(node)] = 1 + sum(_count_values(part, counted) for part in parts)
-    count = counted[id(node)]
-    if not count:
-        raise _refused("an alias refers to itself", node)
-    if count > MOST_VALUES:
-        raise _refused(f"more than {MOST_VALUES:,} values", node)
-    return count
-
-
-def _check_keys(keys: Sequence[yaml.Node]) -> None:
+def _check_keys(node: yaml.Node, checked: set[int]) -> None:
     """Check that no key of a mapping appears twice; what an anchor brings may be overridden."""
-    seen = set()
-    for key in keys:
-        what = (key.tag, str(key.value))
-        if what in seen and key.tag != MERGE:
-            raise _refused(f"the key {key.value!r} appears twice", key)
-        seen.add(what)
+    if not isinstance(node, yaml.CollectionNode) or id(node) in checked:
+        return
+    checked.add(id(node))
+    parts = node.value
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, _ in node.value:
+            what = (key.tag, str(key.value))
+            if what in seen and key.tag != MERGE:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} appears twice", problem_mark=key.start_mark
+                )
+            seen.add(what)
+        parts = [part for pair in node.value for part in pair]
+    for part in parts:
+        _check_keys(part, checked)

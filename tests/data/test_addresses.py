@@ -11,7 +11,7 @@ import pytest
 from download_case import CONTENT, QUICK, described
 from file_server import FileServer
 
-from negmerge.data.download import download, shown
+from negmerge.data.download import download
 from negmerge.errors import UserError
 
 PLACE = f"datasets/owner/set/resolve/{'1' * 40}/file.zip"
@@ -45,11 +45,6 @@ def test_a_server_stands_in_for_the_hub(endpoint, server, get, url):
     assert server.requests == [(PLACE, None)]
     assert lines[0] == f"file.zip: from {server.url(PLACE)}"
     assert server.passwords == [None]
-
-
-def test_the_hub_itself_is_named_as_it_is():
-    assert shown(HUB) == shown(SHORT) == HUB
-    assert shown("https://example.org/huggingface.co/a") == ("https://example.org/huggingface.co/a")
 
 
 def test_only_the_hub_gets_the_token(endpoint, server, one, get, target, monkeypatch):

@@ -1,6 +1,5 @@
 """The rules `download` and `prepare` on a copy of the workflow."""
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made_files import repacked
 from made_sets import SETS
 from small_rows import small
 
@@ -140,16 +138,3 @@ def test_what_came_first_is_recorded_and_triggers_nothing(copy, made):
     (line,) = [line for line in text.splitlines() if line.strip().startswith("error: ")]
     assert f"but {FETCHED}.first-seen.json says 5 bytes, sha256 {'0' * 64}" in line
     assert copy.left() == {record.name}
-
-
-def test_an_image_that_cannot_be_decoded_ends_prepare_with_its_name(copy, made):
-    name = "2750/Forest/Forest_3.jpg"
-    content = repacked(made.files["images"], **{name: b"no image"})
-    copy.server.files["EuroSAT.zip"] = content
-    sums = {kind: hashlib.new(kind, content).hexdigest() for kind in ("sha256", "md5")}
-    copy.change(bytes=len(content), **sums)
-    code, text = copy.run()
-    assert code == 1
-    assert f"error: {FETCHED}: '{name}': not a whole image (not a format that Pillow reads)" in text
-    assert "Traceback" not in text
-    assert not (copy.folder / PREPARED).parent.exists()

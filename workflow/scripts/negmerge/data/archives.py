@@ -1,12 +1,10 @@
 """Reading archives from the internet, member by member, without unpacking anything to the disk.
 
-An archive is a zip or tar file, or a folder in which somebody has unpacked one. It is somebody
-else's data: names that lead out of it, links, devices, and more members or bytes than the data set
-can have are refused before anything of them is read.
+An archive is a zip or tar file, or a folder in which somebody has unpacked one. Only its files are
+read; folders, links and devices are left out.
 """
 
 import lzma
-import stat
 import struct
 import tarfile
 import zipfile
@@ -20,7 +18,6 @@ from typing import BinaryIO, TypeVar
 
 from negmerge.errors import UserError, one_line
 
-MEMBER_BYTES = 2**28
 BLOCK = 2**20
 
 BROKEN = (
@@ -32,7 +29,7 @@ BROKEN = (
     ValueError,  # a place before the file's start, a name that is not text
     EOFError,
     OSError,
-    NotImplementedError,  # a compression that zipfile does not know
+    RuntimeError,  # a compression that zipfile does not know, an encrypted file
 )
 
 
@@ -51,8 +48,6 @@ class Member:
 
     def read(self) -> bytes:
         """Return its content."""
-        if self.size > MEMBER_BYTES:
-            raise UserError(f"{self} has {self.size} bytes, expected at most {MEMBER_BYTES}")
         with errors_in_one_line(self.archive, f"{self.name!r}: "), self.open() as stream:
             return stream.read()
 
@@ -67,8 +62,8 @@ def errors_in_one_line(path: object, member: str = "") -> Iterator[None]:
         raise UserError(f"{path}: not a whole archive ({member}{reason:.200})") from error
 
 
-def reader(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
-    """Choose how an archive is read; for a folder in it, None is given."""
+def reader(path: str, stream: BinaryIO | None) -> Iterator[Member]:
+    """Choose how an archive is read."""
     if stream is not None:
         return _tar_members(path, stream)
     if Path(path).is_dir():
@@ -85,15 +80,12 @@ def _folder_members(folder: Path) -> Iterator[Member]:
             yield Member(folder, name, path.stat().st_size, partial(path.open, "rb"))
 
 
-def _zip_members(path: str) -> Iterator[Member | None]:
+def _zip_members(path: str) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            if info.flag_bits & 1:
-                raise UserError(f"{path}: {info.filename!r} is encrypted")
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            is_plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
-            found = Member(path, info.filename, info.file_size, partial(archive.open, info))
-            yield _checked(found, is_plain, info.is_dir())
+            if not info.is_dir():
+                name = str(PurePosixPath(info.filename))
+                yield Member(path, name, info.file_size, partial(archive.open, info))
 
 
 class _Header(tarfile.TarInfo):
@@ -109,80 +101,36 @@ class _Header(tarfile.TarInfo):
             raise
 
 
-def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member | None]:
+def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member]:
     with tarfile.open(path, "r:*", fileobj=stream, tarinfo=_Header) as archive:
         for info in archive:
-            found = Member(path, info.name, info.size, partial(archive.extractfile, info))
-            yield _checked(found, info.isreg() or info.isdir(), info.isdir())
-        _read_rest(archive.fileobj)
-
-
-def _read_rest(stream: BinaryIO) -> None:
-    """Read what follows the end of a tar archive: behind it a compressed file has its checksum."""
-    size = 0
-    while block := stream.read(BLOCK):
-        size += len(block)
-        if size > MEMBER_BYTES:
-            raise tarfile.ReadError(f"more than {MEMBER_BYTES} bytes after its end")
-
-
-def _checked(member: Member, is_plain: bool, is_folder: bool) -> Member | None:
-    """Return a member with its name in one form, or None for a folder."""
-    if not is_plain:
-        raise UserError(f"{member} is a link or a device, expected files")
-    name = member.name
-    parts = name.replace("\\", "/").split("/")
-    if name[:1] in ("/", "\\") or ".." in parts or ":" in parts[0]:
-        raise UserError(f"{member} leads out of the archive")
-    return None if is_folder else replace(member, name=str(PurePosixPath(name)))
+            if info.isreg():
+                name = str(PurePosixPath(info.name))
+                yield Member(path, name, info.size, partial(archive.extractfile, info))
+        # Behind the end a compressed file has its checksum.
+        while archive.fileobj.read(BLOCK):
+            pass
 
 
 T = TypeVar("T")
 
-# Far above what the archives of the known data sets hold for each image that is used: SUN397's has
-# 2.7 members and 1 MB of each, CUB-200-2011's some lists of 10 MB.
-MEMBERS_PER_IMAGE, OTHER_MEMBERS = 4, 10_000
-BYTES_PER_IMAGE, OTHER_BYTES = 2**22, 2**30
 # What macOS adds to archives beside each file.
 MAC_FOLDER, MAC_PREFIX = "__MACOSX", "._"
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How much an archive may hold: members, and bytes when unpacked."""
-
-    members: int
-    size: int
-
-    @classmethod
-    def of(cls, row: Mapping) -> "Limits":
-        """Derive the limits from the number of images in a data set's row."""
-        images = sum(row["splits"].values())
-        return cls(
-            MEMBERS_PER_IMAGE * images + OTHER_MEMBERS, BYTES_PER_IMAGE * images + OTHER_BYTES
-        )
-
-
-def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterator[Member]:
+def members(path: str, stream: BinaryIO | None = None) -> Iterator[Member]:
     """Yield the files in a zip or tar archive, in its order; folders are left out.
 
     So is what macOS adds. After the last one, the end of the archive has been checked too. A
     folder on the disk, in which somebody has unpacked an archive, counts as one; so does a folder
     in an archive, whose path goes on behind that of the archive.
     """
-    count = size = 0
     if stream is None and (inside := _split_at_archive(path))[1]:
-        yield from _members_below(*inside, limits)
+        yield from _members_below(*inside)
         return
     with errors_in_one_line(path):
         for member in reader(path, stream):
-            count, size = count + 1, size + (member.size if member else 0)
-            if count > limits.members or size > limits.size:
-                raise UserError(
-                    f"{path}: more than {limits.members} members or {limits.size} bytes, which is "
-                    "more than the data set has"
-                )
-            if member and not _is_of_mac(member.name):
+            if not _is_of_mac(member.name):
                 yield member
 
 
@@ -202,10 +150,10 @@ def _split_at_archive(path: str) -> tuple[str, str]:
     return path, ""
 
 
-def _members_below(archive: str, folder: str, limits: Limits) -> Iterator[Member]:
+def _members_below(archive: str, folder: str) -> Iterator[Member]:
     """Yield the files below a folder in an archive, named from there on."""
     found, start = False, f"{folder}/"
-    for member in members(archive, limits):
+    for member in members(archive):
         if member.name.startswith(start):
             found = True
             yield replace(
@@ -215,11 +163,11 @@ def _members_below(archive: str, folder: str, limits: Limits) -> Iterator[Member
         raise UserError(f"{archive}: holds no folder {folder!r}")
 
 
-def read_file(path: str, limits: Limits) -> bytes:
+def read_file(path: str) -> bytes:
     """Return the content of a file on the disk, or of one in an archive."""
     archive, name = _split_at_archive(path)
     if name:
-        (content,) = read_members(archive, limits, [name])
+        (content,) = read_members(archive, [name])
         return content
     try:
         return Path(path).read_bytes()
@@ -227,13 +175,13 @@ def read_file(path: str, limits: Limits) -> bytes:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
+def read_members(path: str, names: list[str]) -> list[bytes]:
     """Read some files of an archive, in the order of their names here.
 
     The archive is read to its end, where a checksum may show that it is damaged.
     """
     found: dict[str, bytes] = {}
-    for member in members(path, limits):
+    for member in members(path):
         if member.name in names:
             found[member.name] = member.read()
     for name in names:
@@ -243,11 +191,11 @@ def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
 
 
 def listed_members(
-    path: str, limits: Limits, listed: Mapping[str, T], name_of: Callable[[str], str] = str
+    path: str, listed: Mapping[str, T], name_of: Callable[[str], str] = str
 ) -> Iterator[tuple[Member, T]]:
     """Yield those files of an archive that a list names, in the archive's order."""
     missing = dict(listed)
-    for member in members(path, limits):
+    for member in members(path):
         name = name_of(member.name)
         if name in missing:
             yield member, missing.pop(name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from negmerge.data.archives import Limits, members
+from negmerge.data.archives import members
 from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
 
@@ -21,7 +21,6 @@ from negmerge.errors import UserError, unknown
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 COLUMNS = ("path", "class", "split")
 # Names alone fill no memory; what an archive holds is limited when its images are read.
-ANY = Limits(10**9, 2**60)
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _image_files(place: str | Path) -> dict[str, int]:
 
 def _files(place: str | Path) -> Iterator[tuple[str, int]]:
     if not Path(place).is_dir():
-        yield from ((member.name, member.size) for member in members(str(place), ANY))
+        yield from ((member.name, member.size) for member in members(str(place)))
         return
     # Links to folders are followed, as ImageFolder does.
     for folder, _, names in os.walk(place, followlinks=True):

@@ -201,11 +201,6 @@ class Images:
             labels = self._file.get_tensor("labels")
         except (SafetensorError, OSError) as error:
             raise _not_whole(path, error) from error
-        if not len(rows) == len(labels) == len(offsets) - 1:
-            counts = f"{len(rows)}, {len(labels)} and {len(offsets) - 1}"
-            raise _not_whole(path, f"splits, labels and offsets of {counts} images")
-        if (np.diff(offsets, prepend=0) < 0).any() or offsets[-1] != self._bytes.get_shape()[0]:
-            raise _not_whole(path, "its offsets do not fit its bytes")
         if not rows.any():
             raise UserError(f"{path}: split {split!r} holds no images")
         self.labels = labels[rows]

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from tqdm import tqdm
 
-from negmerge.data.archives import BROKEN, Limits, Member, members, read_members
+from negmerge.data.archives import BROKEN, Member, members, read_members
 from negmerge.errors import UserError, one_line
 from negmerge.files import UNWRITABLE
 from negmerge.handover.layout import (
@@ -26,7 +26,6 @@ from negmerge.handover.layout import (
 from negmerge.settings.load import validate
 
 # Far above what a study has: what counts is the list in the archive itself.
-LIMITS = Limits(members=10**6, size=2**44)
 BLOCK = 2**20
 
 
@@ -44,7 +43,7 @@ class Archive:
         self.path = path
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
-        about, crate = read_members(str(path), LIMITS, [ABOUT, CRATE])
+        about, crate = read_members(str(path), [ABOUT, CRATE])
         self.about = validate(f"{path}: {ABOUT}", _parsed(path, ABOUT, about), About)
         if self.about.format != FORMAT:
             raise UserError(f"{path}: format {self.about.format}, expected {FORMAT}")
@@ -63,7 +62,7 @@ class Archive:
         with tqdm(
             total=total, desc="unpack", unit="B", unit_scale=True, disable=not progress
         ) as bar:
-            for member in members(str(self.path), LIMITS):
+            for member in members(str(self.path)):
                 if member.name == CRATE:
                     continue
                 if member.name not in missing:

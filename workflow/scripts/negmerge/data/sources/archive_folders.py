@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from numpy.random import RandomState
 
-from negmerge.data.archives import Limits, Member, members
+from negmerge.data.archives import Member, members
 from negmerge.data.tables import label_numbers, whole_number
 from negmerge.errors import UserError
 
@@ -23,14 +23,14 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
     Classes and files are sorted by their names as text, so 10 comes before 2; with the option
     `numbered`, the names of the folders are the labels.
     """
-    archive, limits = files["images"], Limits.of(row)
-    names = [member.name for member in members(archive, limits)]
+    archive = files["images"]
+    names = [member.name for member in members(archive)]
     paths = sorted(path for path in map(PurePosixPath, names) if path.suffix.lower() in SUFFIXES)
     labels = label_numbers([path.parent.name for path in paths], row, archive)
     if row["options"].get("numbered"):
         labels = {name: whole_number(name, f"{archive}: the folder") for name in labels}
     splits = cut(paths, row["options"]["held_out"], row["options"]["seed"], archive)
-    for member in members(archive, limits):
+    for member in members(archive):
         path = PurePosixPath(member.name)
         if path in splits:
             label = labels[path.parent.name]

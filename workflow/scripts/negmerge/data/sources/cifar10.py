@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from negmerge.data.archives import Limits, listed_members
+from negmerge.data.archives import listed_members
 from negmerge.errors import UserError
 
 FOLDER = "cifar-10-batches-bin"
@@ -24,7 +24,7 @@ def read_batches(
 ) -> Iterator[tuple[str, int, Image.Image, tuple]]:
     """Read some batches of an archive, in their order."""
     places = {name: place for place, name in enumerate(batches)}
-    for member, place in listed_members(archive, Limits.of(row), places):
+    for member, place in listed_members(archive, places):
         where = f"{archive}: {member.name}"
         records = read_records(member.read(), labels, row["classes"], where)
         for number, record in enumerate(records):

@@ -18,8 +18,6 @@ from negmerge.settings.recipe import Settings
 
 # Where each method of a kind is a file.
 FOLDERS = {"merge": plugins.MERGE_METHODS, "unlearn": plugins.UNLEARN_METHODS}
-# Where its options are one, if it has any.
-OPTIONS = {"merge": plugins.MERGE_OPTIONS, "unlearn": plugins.UNLEARN_OPTIONS}
 
 # The model that never saw what is forgotten: the reference of the classifier scenario.
 RETRAIN = "retrain"
@@ -159,10 +157,8 @@ def title(name: str) -> str:
     Raises:
         UserError: no method has that name.
     """
-    method = base_name(name)
-    folder = FOLDERS.get(kind(name))
-    found = plugins.title(folder, method) if folder else SPECIAL[method].title
-    rest = name.removeprefix(method).removeprefix("-")
+    rest = name.removeprefix(base_name(name)).removeprefix("-")
+    found = definition(name).title
     return f"{found} ({rest})" if rest else found
 
 
@@ -207,7 +203,7 @@ def check_options(where: str, name: str, use: Use, scenario: str) -> None:
     if not serves(name, scenario):
         served = " and ".join(options_of(name).scenarios)
         raise UserError(f"{where}: it is for {served}, not for {scenario}")
-    for given in combinations(use) if kind(name) in OPTIONS else ():
+    for given in combinations(use) if kind(name) in FOLDERS else ():
         checked(where, options_of(name), given)
 
 
@@ -216,14 +212,17 @@ def serves(name: str, scenario: str) -> bool:
     return kind(name) != "unlearn" or scenario in options_of(name).scenarios
 
 
-def options_of(name: str) -> type[Settings]:
-    """Return what can be set of a method that is a file; no torch is loaded for it.
+def definition(name: str) -> Described:
+    """Return a method by the name of a use; the first that is a file loads torch."""
+    method = base_name(name)
+    if method in SPECIAL:
+        return SPECIAL[method]
+    return plugins.load(FOLDERS[kind(name)], method).METHOD
 
-    Raises:
-        UserError: no method has that name.
-    """
-    folder, method = OPTIONS[kind(name)], base_name(name)
-    return plugins.load(folder, method).Options if method in plugins.names(folder) else Settings
+
+def options_of(name: str) -> type[Settings]:
+    """Return the model of a method's options."""
+    return definition(name).options
 
 
 def combinations(use: Use) -> list[dict[str, Value]]:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from negmerge.checkpoints.checks import require_finite
-from negmerge.unlearning.gradients import batch_gradients, trainable
-from negmerge.unlearning.registry import Loader
+from negmerge.unlearning.core import Loader
+from negmerge.unlearning.passes import batch_gradients, trainable
 
 
 def saliency_mask(model: nn.Module, forget_loader: Loader, keep: float) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging import order
@@ -12,7 +13,15 @@ from negmerge.merging.devices import divisor
 from negmerge.merging.masks import keep
 from negmerge.merging.registry import Method
 from negmerge.seeds import derive_seed
-from negmerge.settings.merge_options.random_mask import Options
+from negmerge.settings.options import Seed
+from negmerge.settings.recipe import Settings
+
+
+class Options(Settings):
+    """The option of the random mask."""
+
+    seed: Seed = Field(0, description="Seed of the draw.")
+
 
 # Whole numbers of this many bits are exact in float64, of which `order.select` finds the n-th.
 BITS = 52

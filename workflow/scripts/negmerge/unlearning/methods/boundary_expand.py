@@ -6,9 +6,8 @@ from torch import Tensor, nn
 from negmerge.models.last_linear import last_linear
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.boundary_expand import Options
+from negmerge.unlearning.core import Boundary, Data, Method
 from negmerge.unlearning.passes import fit_set
-from negmerge.unlearning.registry import Data, Method
 
 
 def expand(model: nn.Module, seed: int) -> int:
@@ -41,7 +40,7 @@ def expand(model: nn.Module, seed: int) -> int:
 
 
 def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+    model: nn.Module, data: Data, options: Boundary, recipe: Recipe, device: torch.device
 ) -> None:
     """Expand the model and train on the forget set with the new label.
 
@@ -61,5 +60,5 @@ METHOD = Method(
     run,
     title="Boundary Expanding",
     reference="Chen et al., Boundary Unlearning (CVPR 2023)",
-    options=Options,
+    options=Boundary,
 )

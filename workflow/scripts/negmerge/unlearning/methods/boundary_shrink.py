@@ -1,14 +1,24 @@
 """Boundary Shrink: give what is to be forgotten the class across its nearest decision boundary."""
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.boundary_shrink import Options
-from negmerge.unlearning.gradients import evaluating
-from negmerge.unlearning.passes import fit_set, frozen_copy
-from negmerge.unlearning.registry import Data, Method
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Boundary, Data, Method
+from negmerge.unlearning.passes import evaluating, fit_set, frozen_copy
+
+
+class Options(Boundary):
+    """The options of Boundary Shrink."""
+
+    bound: Positive = Field(
+        0.1,
+        le=1,
+        description="Size of the adversarial step, where images are in 0..1; 0.1 in the paper "
+        "and in Unlearn-Saliency's code.",
+    )
 
 
 def adversarial_images(

@@ -6,9 +6,8 @@ from torch.nn import functional
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.kl import Options
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both, minus
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import Reference, logits_of
 
 
@@ -29,7 +28,7 @@ def divergence(logits: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
 
 
 def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+    model: nn.Module, data: Data, options: Balanced, recipe: Recipe, device: torch.device
 ) -> None:
     """Minimise alpha * KL(retain batch) - gamma * loss(forget batch).
 
@@ -49,5 +48,5 @@ METHOD = Method(
     run,
     title="KL",
     reference="Maini et al., TOFU (COLM 2024), KL minimisation",
-    options=Options,
+    options=Balanced,
 )

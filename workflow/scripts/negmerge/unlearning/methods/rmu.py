@@ -1,16 +1,31 @@
 """RMU: steer what a layer makes of what is to be forgotten to a random direction."""
 
 import torch
+from pydantic import Field, NonNegativeInt
 from torch import Tensor, nn
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.errors import UserError
 from negmerge.seeds import derive_seed
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.rmu import Options
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import Reference, hidden_of
+
+
+class Options(Balanced):
+    """The options of RMU."""
+
+    layer: NonNegativeInt = Field(
+        7,
+        description="The layer whose output is steered, from 0; 7 in open-unlearning's code, for "
+        "models of 16 layers and more.",
+    )
+    steering: Positive = Field(
+        2.0,
+        description="Length of the vector that outputs are drawn to; 2 in open-unlearning's code, "
+        "10 in searches of others.",
+    )
 
 
 def direction(dimensions: int, seed: int) -> Tensor:

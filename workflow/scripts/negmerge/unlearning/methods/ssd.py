@@ -4,14 +4,30 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from negmerge.checkpoints.checks import require_finite
 from negmerge.errors import UserError
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.ssd import Options
-from negmerge.unlearning.gradients import batch_gradients, trainable
-from negmerge.unlearning.registry import Batch, Data, Method
+from negmerge.evaluation.objective import Batch
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Data, Method, UnlearnOptions
+from negmerge.unlearning.passes import batch_gradients, trainable
+
+
+class Options(UnlearnOptions):
+    """The options of Selective Synaptic Dampening."""
+
+    data_used = "all"
+
+    alpha: Positive = Field(
+        10.0,
+        description="A weight is dampened where its importance for the forget set is more than "
+        "alpha times that for all images; 10 in the official scripts. Expect to tune it.",
+    )
+    dampening: Positive = Field(
+        1.0, description="Lambda, the strength of the dampening; 1 in the official scripts."
+    )
 
 
 def importance(model: nn.Module, batches: Iterable[Batch]) -> dict[str, Tensor]:

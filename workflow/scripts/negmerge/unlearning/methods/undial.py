@@ -1,14 +1,34 @@
 """UNDIAL: learn from the original model with the logits of forgotten tokens turned down."""
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.undial import Options
+from negmerge.settings.recipe import NonNegative, Positive, Recipe
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import Reference, Scored, score
+
+
+class Options(Balanced):
+    """The options of UNDIAL."""
+
+    learning_rate: Positive = Field(
+        1e-4,
+        description="Peak rate; 1e-4 in open-unlearning's code for this method, 3e-4 the best of a "
+        "search (unlearning-depth-score).",
+    )
+    alpha: NonNegative = Field(
+        0.0,
+        description="Weight of the retain set's loss; 0 in open-unlearning's code, where it is "
+        "not read.",
+    )
+    beta: Positive = Field(
+        10.0,
+        description="How far the logit of a forgotten token is turned down; 10 in "
+        "open-unlearning's code.",
+    )
 
 
 def self_distillation(scored: Scored, teacher: Tensor, beta: float) -> Tensor:

@@ -7,10 +7,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from negmerge.merging.blocks import Block
-from negmerge.merging.devices import divisor
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
+from negmerge.merging.blocks import Block, divisor
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import keep
 from negmerge.settings.recipe import Settings, Share
 
 

@@ -8,10 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from negmerge.merging.agreement import running_sum
 from negmerge.merging.blocks import Block
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import keep, running_sum
 from negmerge.settings.recipe import Settings, Share
 
 

@@ -7,11 +7,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.devices import divisor, to_device
-from negmerge.merging.masks import keep
+from negmerge.merging.blocks import Block, Vectors, divisor, to_device
+from negmerge.merging.engine import Method
 from negmerge.merging.order import magnitudes
-from negmerge.merging.registry import Method
+from negmerge.merging.signs import keep
 from negmerge.seeds import derive_seed
 from negmerge.settings.options import Seed
 from negmerge.settings.recipe import Settings

@@ -4,10 +4,9 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from negmerge.errors import UserError
-from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import keep, summarise
 from negmerge.settings.recipe import Settings
 
 

@@ -5,11 +5,9 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from negmerge.merging.agreement import Summary, summarise
-from negmerge.merging.blocks import Block
-from negmerge.merging.devices import divisor
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
+from negmerge.merging.blocks import Block, divisor
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import Summary, keep, summarise
 from negmerge.settings.recipe import Settings
 
 

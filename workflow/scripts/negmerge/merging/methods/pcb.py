@@ -8,10 +8,9 @@ from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging import order
-from negmerge.merging.agreement import running_sum
-from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.devices import divisor, to_device, to_host
-from negmerge.merging.registry import Method
+from negmerge.merging.blocks import Block, Vectors, divisor, to_device, to_host
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import running_sum
 from negmerge.settings.recipe import Settings, Share
 
 

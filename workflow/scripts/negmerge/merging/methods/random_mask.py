@@ -7,11 +7,9 @@ from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging import order
-from negmerge.merging.agreement import running_sum, summarise
-from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.devices import divisor
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
+from negmerge.merging.blocks import Block, Vectors, divisor
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import keep, running_sum, summarise
 from negmerge.seeds import derive_seed
 from negmerge.settings.options import Seed
 from negmerge.settings.recipe import Settings

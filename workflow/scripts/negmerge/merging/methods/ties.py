@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import hardshrink
 
 from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.masks import keep
+from negmerge.merging.engine import Method
 from negmerge.merging.order import magnitudes
-from negmerge.merging.registry import Method
+from negmerge.merging.signs import keep
 from negmerge.settings.recipe import Settings, Share
 
 

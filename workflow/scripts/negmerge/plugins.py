@@ -38,11 +38,7 @@ def names(folder: str) -> tuple[str, ...]:
 
 
 def path(folder: str, name: str) -> Path:
-    """Return the file of a choice.
-
-    Raises:
-        UserError: there is no such choice.
-    """
+    """Return the file of a choice; a UserError if there is none."""
     if name not in names(folder):
         what = _pattern(folder).partition("/*")[0].split("/")[-1].removesuffix("s")
         raise UserError(unknown(what, name, names(folder)))
@@ -50,22 +46,13 @@ def path(folder: str, name: str) -> Path:
 
 
 def load(folder: str, name: str) -> ModuleType:
-    """Import the file of a choice.
-
-    Raises:
-        UserError: there is no such choice.
-    """
+    """Import the file of a choice; a UserError if there is none."""
     module = path(folder, name).relative_to(PACKAGE).with_suffix("")
     return importlib.import_module(".".join((PACKAGE.name, *module.parts)))
 
 
 class Registry(Mapping[str, T]):
-    """What the files of a folder define, by the files' names; imported when it is asked for.
-
-    Args:
-        folder: the folder, as above.
-        attribute: what each of its files calls it.
-    """
+    """What the files of a folder define as `attribute`, by their names; imported when asked for."""
 
     def __init__(self, folder: str, attribute: str):
         self._folder, self._attribute = folder, attribute

@@ -163,19 +163,11 @@ def combined(
     then: Callable[[Block, Tensor], Result] = lambda block, rows: rows,
     names: Sequence[str] | None = None,
 ) -> Iterator[tuple[Block, Result]]:
-    """Merge block by block, in order.
+    """Merge block by block, in order; yield each block with what `then` returned for its rows.
 
-    Args:
-        method: of `METHODS`.
-        settings: its options, checked, with defaults.
-        pool: what is merged.
-        progress: show a bar on standard error.
-        then: what to make of the merged rows of a block, which come flattened and in the host's
-            memory; called in the thread that merged them, so in several at once.
-        names: the tensors to merge, all if none are given; a survey sees all in either case.
-
-    Yields:
-        Each block with what `then` returned, by default the rows.
+    `settings` are the options, checked, with defaults. `then` gets the merged rows flattened and in
+    the host's memory, in the thread that merged them, so in several at once; by default it returns
+    them. Only the tensors of `names` are merged, if it is given; a survey sees all in either case.
     """
     with tqdm(
         total=method.passes * pool.size,

@@ -39,14 +39,9 @@ class Greedy(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Special(Described):
-    """A method without a file of its own, since rules of their own make its model.
+    """A method without a file of its own, since rules of their own make its model."""
 
-    Attributes:
-        kind: see `known`.
-        explanation: what it does.
-    """
-
-    kind: str
+    kind: str  # see `known`
     explanation: str
 
 
@@ -131,11 +126,7 @@ def is_known(name: str) -> bool:
 
 @cache
 def base_name(name: str) -> str:
-    """Return the method that a name stands for: `negmerge` for `negmerge-4`.
-
-    Raises:
-        UserError: no method has that name, or the beginning of it up to a `-`.
-    """
+    """Return the method that a name stands for: `negmerge` for `negmerge-4`."""
     fitting = _fitting(name)
     if not fitting:
         raise UserError(unknown("method", name, known()))
@@ -152,11 +143,7 @@ def kind(name: str) -> str:
 
 
 def title(name: str) -> str:
-    """Return what tables call a use of a method: `NegMerge (4)` for `negmerge-4`.
-
-    Raises:
-        UserError: no method has that name.
-    """
+    """Return what tables call a use of a method: `NegMerge (4)` for `negmerge-4`."""
     rest = name.removeprefix(base_name(name)).removeprefix("-")
     found = definition(name).title
     return f"{found} ({rest})" if rest else found
@@ -168,12 +155,7 @@ def greedy_options(options: Mapping[str, Value]) -> dict[str, bool]:
 
 
 def check(name: str, use: Use) -> None:
-    """Check all of a use of a method but the options for which `check_options` is there.
-
-    Raises:
-        UserError: an unknown method, a key that does not go with it, or an option of a method that
-            has no file.
-    """
+    """Check all of a use of a method but the options for which `check_options` is there."""
     method, what = base_name(name), kind(name)
     where = f"methods.{name}"
     if "." in name:
@@ -191,14 +173,7 @@ def check(name: str, use: Use) -> None:
 def check_options(where: str, name: str, use: Use, scenario: str) -> None:
     """Check the options of methods that are a file each, and that those that train fit a scenario.
 
-    Args:
-        where: what errors begin with.
-        name: the name of the use.
-        use: the use.
-        scenario: of the experiment.
-
-    Raises:
-        UserError: an unknown option or value, or a method for other scenarios.
+    Errors begin with `where`.
     """
     if not serves(name, scenario):
         served = " and ".join(options_of(name).scenarios)

@@ -21,12 +21,7 @@ SHOWN = 8
 class Choice:
     """Tensors chosen by regular expressions, which are searched in their names.
 
-    Args:
-        include: only tensors that one of these fits take part; all, if there are none.
-        exclude: tensors that one of these fits do not.
-
-    Raises:
-        UserError: one is no regular expression.
+    One that `include` fits takes part, or any if it is empty; one that `exclude` fits does not.
     """
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()):
@@ -41,8 +36,7 @@ class Choice:
     def matches(self, names: Iterable[str]) -> dict[str, list[str]]:
         """Return what each expression fits: `--include RE` or `--exclude RE` -> names.
 
-        Raises:
-            UserError: one fits nothing; it gives the names that look most like it.
+        One that fits nothing is an error, with the names that look most like it.
         """
         names = sorted(names)
         found = {}
@@ -93,37 +87,22 @@ EMBEDDING = re.compile(
 
 @dataclass
 class Expected:
-    """What a checkpoint of the pool must hold.
+    """What a checkpoint of the pool must hold."""
 
-    Attributes:
-        base: the weights before fine-tuning.
-        names: the base's tensors that take part.
-        ties: groups of them that hold the same numbers in the base.
-        choice: which tensors were asked for.
-        cut: whether a vocabulary of another size is cut to the base's rows.
-    """
-
-    base: StoredState
-    names: list[str]
-    ties: list[tuple[str, ...]]
+    base: StoredState  # the weights before fine-tuning
+    names: list[str]  # its tensors that take part
+    ties: list[tuple[str, ...]]  # groups of them that hold the same numbers in the base
     choice: Choice
-    cut: bool = False
+    cut: bool = False  # whether a vocabulary of another size is cut to the base's rows
 
 
 @dataclass
 class Aligned(StoredState):
-    """A checkpoint with the base's names and shapes.
-
-    Attributes:
-        file: the checkpoint.
-        base: the base.
-        own: the base's name -> the checkpoint's.
-        notes: what was done to make it fit, as lines for the user.
-    """
+    """A checkpoint with the base's names and shapes."""
 
     file: StoredState
     base: StoredState
-    own: Mapping[str, str]
+    own: Mapping[str, str]  # the base's name -> the checkpoint's
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self):
@@ -153,11 +132,7 @@ class Aligned(StoredState):
 
 
 def align(file: StoredState, expected: Expected) -> Aligned:
-    """See a checkpoint with the base's names and shapes.
-
-    Raises:
-        UserError: a tensor is missing, is not the base's or has another shape.
-    """
+    """See a checkpoint with the base's names and shapes."""
     base, notes = expected.base, []
     own = _renamed(file, base, notes)
     for group in expected.ties:
@@ -242,11 +217,7 @@ class _Comparison:
         return f"{self.file.path}: {sizes}; {what}: {listed(self.resized)}"
 
     def require_nothing(self) -> None:
-        """Check that all fits.
-
-        Raises:
-            UserError: the first thing that does not, and what to do.
-        """
+        """Check that all fits; the error is the first thing that does not, and what to do."""
         others = [name for name in self.odd if name not in self.resized]
         wrong = [*self.missing, *self.extra, *others]
         fits = len(self.base.names) - len(self.missing) - len(self.odd)

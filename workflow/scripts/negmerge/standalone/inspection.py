@@ -51,13 +51,9 @@ FEWEST = 3
 
 
 def cosines(products: Tensor) -> Tensor:
-    """Compute the cosine of each pair of vectors.
+    """Compute the cosine of each pair of vectors of their scalar products, both (n, n) float64.
 
-    Args:
-        products: (vectors, vectors) float64, the scalar product of each pair.
-
-    Returns:
-        Likewise; NaN where one of the two is zero.
+    It is NaN where one of the two is zero.
     """
     lengths = products.diagonal().sqrt()
     found = (products / torch.outer(lengths, lengths)).clamp(-1, 1)
@@ -72,11 +68,7 @@ def pairs(matrix: Tensor) -> Tensor:
 
 
 def mean_to_others(matrix: Tensor) -> Tensor:
-    """Compute each vector's mean cosine to the others; one that is zero has 0 to all.
-
-    Args:
-        matrix: see `cosines`.
-    """
+    """Compute each vector's mean cosine to the others; one that is zero has 0 to all."""
     others = matrix.nan_to_num(0).fill_diagonal_(0)
     return others.sum(1) / max(len(matrix) - 1, 1)
 
@@ -90,9 +82,6 @@ def outliers(matrix: Tensor) -> list[int]:
     spread (a median absolute deviation) the two cannot be told, as the members of a grid differ
     much and those of a seed hardly. Of two members none can be told, and in a pool whose median is
     below 0.05, which has nothing in common, none is.
-
-    Args:
-        matrix: see `cosines`.
     """
     means = mean_to_others(matrix)
     if len(means) < FEWEST:
@@ -107,11 +96,7 @@ STACKED = 2**21
 
 @dataclass
 class Counts:
-    """Counts over a part of the model.
-
-    Attributes:
-        products: the scalar product of each pair of vectors.
-    """
+    """Counts over a part of the model; `products` are the scalar products of all pairs."""
 
     products: Tensor
     numbers: int = 0

@@ -183,23 +183,15 @@ def _is_tied(member: Aligned | Adapter, group: Sequence[str]) -> bool:
 
 
 class Members:
-    """The members of a pool, opened one after the other.
-
-    Attributes:
-        seen: the names of all tensors that were met.
-    """
+    """The members of a pool, opened one after the other."""
 
     def __init__(self, base: StoredState, choice: Choice, vocabulary: str | None, key: str | None):
         self._base, self._choice, self._vocabulary, self._key = base, choice, vocabulary, key
         self._opened: list[StoredState | Adapter] = []
-        self.seen = set(base.names)
+        self.seen = set(base.names)  # the names of all tensors that were met
 
     def add(self, place: Place) -> None:
-        """Open a member.
-
-        Raises:
-            UserError: it cannot be read, is an adapter that does not fit, or is the base.
-        """
+        """Open a member; an adapter that does not fit, or the base itself, is an error."""
         found = place if isinstance(place, StoredState) else locate(place)
         if isinstance(found, Path) and is_adapter(found):
             adapter = open_adapter(
@@ -245,11 +237,7 @@ def short_name(place: Place) -> str:
 
 
 def open_place(place: Place, key: str | None) -> StoredState:
-    """Open a checkpoint or vector, if it is not open already.
-
-    Raises:
-        UserError: as `open_state`, or it holds no tensors.
-    """
+    """Open a checkpoint or vector, if it is not open already; one without tensors is an error."""
     state = place if isinstance(place, StoredState) else open_state(place, key)
     if not state.names:
         raise UserError(

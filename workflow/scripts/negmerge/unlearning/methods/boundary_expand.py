@@ -11,20 +11,10 @@ from negmerge.unlearning.passes import fit_set
 
 
 def expand(model: nn.Module, seed: int) -> int:
-    """Add one more output to the last linear layer of a model, in the order of its modules.
+    """Add one more output to the last linear layer of a model, and return its label.
 
     The new row and bias are drawn as torch draws them, uniformly from -1/sqrt(d) to 1/sqrt(d) with
-    d inputs; the other rows stay as they are.
-
-    Args:
-        model: changed in place; the layer stays the same object.
-        seed: decides the row.
-
-    Returns:
-        The label of the new class.
-
-    Raises:
-        UserError: the model has no linear layer.
+    d inputs; the other rows stay as they are, and the layer stays the same object.
     """
     _, layer = last_linear(model)
     generator = torch.Generator().manual_seed(derive_seed(seed, "boundary-expand"))

@@ -24,16 +24,10 @@ class Options(Boundary):
 def adversarial_images(
     model: nn.Module, images: Tensor, labels: Tensor, bound: float = 0.1
 ) -> Tensor:
-    """Move images by one fast gradient sign step up the loss of their labels.
+    """Move images in 0..1 by one fast gradient sign step of `bound` up the loss of their labels.
 
-    The model is in evaluation mode. The images are cut to 0..1 and then rounded to multiples of
-    1/255, as in OPTML-Group/Unlearn-Saliency.
-
-    Args:
-        model: from images to logits; its mode, weights and gradients stay as they are.
-        images: (n, 3, height, width) in 0..1.
-        labels: (n,).
-        bound: how far each number moves.
+    The model is in evaluation mode then. The images are cut to 0..1 and then rounded to multiples
+    of 1/255, as in OPTML-Group/Unlearn-Saliency.
     """
     images = images.detach().clone().requires_grad_()
     with evaluating(model):

@@ -37,20 +37,12 @@ class Options(UnlearnOptions):
 
 
 def inverse_fisher(vector: Tensor, gradients: Iterable[Tensor], samples: int = 1000) -> Tensor:
-    """Multiply a vector by an approximate inverse Fisher matrix (WoodFisher).
+    """Multiply a vector (P,) by an approximate inverse Fisher matrix (WoodFisher).
 
-    With o the first gradient and k the vector, each later gradient g changes both:
-    k -= (k.g) / (N + o.g) * o and o -= (o.g) / (N + o.g) * o. So o keeps its direction, and the
-    result differs from the vector by a multiple of the first gradient only, which is what
-    OPTML-Group/Unlearn-Saliency computes.
-
-    Args:
-        vector: (P,), left alone.
-        gradients: (P,) of single samples; the first N + 2 are read.
-        samples: N.
-
-    Returns:
-        k, (P,).
+    The gradients (P,) are of single samples, of which the first N + 2 are read. With o the first
+    gradient and k the vector, each later gradient g changes both: k -= (k.g) / (N + o.g) * o and
+    o -= (o.g) / (N + o.g) * o. So o keeps its direction, and the result differs from the vector by
+    a multiple of the first gradient only, which is what OPTML-Group/Unlearn-Saliency computes.
     """
     result, direction = vector.clone(), None
     for gradient in islice(gradients, samples + 2):

@@ -12,15 +12,10 @@ from negmerge.unlearning.tokens import Reference, logits_of
 
 
 def divergence(logits: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
-    """Return KL(reference || model), the mean over all places of questions and answers.
+    """Return KL(reference || model) of logits (n, width, vocabulary), the mean over all places.
 
     Up to the last token of each answer, so padding is left out. open-unlearning averages over it,
     too, which makes a batch's loss depend on its longest answer.
-
-    Args:
-        logits: (n, width, vocabulary) of the model.
-        reference: likewise of the reference.
-        labels: (n, width); the last that is not `WITHOUT_LOSS` ends a text.
     """
     is_text = (labels != WITHOUT_LOSS).flip(1).cumsum(dim=1).flip(1) > 0
     model, fixed = (part[is_text].log_softmax(dim=1) for part in (logits, reference))

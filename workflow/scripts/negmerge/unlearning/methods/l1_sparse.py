@@ -31,15 +31,9 @@ class Options(TrainingOptions):
 
 
 def penalty_weight(alpha: float, epoch: int, epochs: int, plain_epochs: int = 0) -> float:
-    """Return alpha * (1 - epoch / (E - e0)), and 0 in the last e0 epochs.
+    """Return alpha * (1 - epoch / (E - e0)) of an epoch from 0, and 0 in the last e0 of E epochs.
 
     As in OPTML-Group/Unlearn-Saliency, so without any penalty if e0 = E.
-
-    Args:
-        alpha: the weight in the first epoch.
-        epoch: from 0.
-        epochs: E.
-        plain_epochs: e0.
     """
     sparse = epochs - plain_epochs
     return alpha * (1 - epoch / sparse) if epoch < sparse else 0.0

@@ -53,17 +53,10 @@ class Options(TrainingOptions):
 
 
 def importances(model: nn.Module, items: Iterable[Batch], loss: Loss, kind: str) -> State:
-    """Compute how much each weight matters for a set.
+    """Compute how much each weight matters for items, in evaluation mode.
 
-    Args:
-        model: in evaluation mode then, and not changed.
-        items: batches of one.
-        loss: of a batch; it calls the model.
-        kind: `fisher`, the mean of squared gradients: the diagonal of the empirical Fisher matrix;
-            `gradient`, the magnitude of the mean gradient.
-
-    Raises:
-        UserError: there are no items, or a gradient is not finite.
+    `fisher` is the mean of squared gradients: the diagonal of the empirical Fisher matrix;
+    `gradient` is the magnitude of the mean gradient.
     """
     total: State = {}
     count = 0

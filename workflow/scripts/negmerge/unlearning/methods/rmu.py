@@ -36,12 +36,9 @@ def direction(dimensions: int, seed: int) -> Tensor:
 
 
 def distance(hidden: Tensor, target: Tensor, labels: Tensor) -> Tensor:
-    """Return the squared distance, the mean over dimensions, then an answer's tokens, then answers.
+    """Return the squared distance of hidden (n, width, dimensions) from a target of it or of all.
 
-    Args:
-        hidden: (n, width, dimensions).
-        target: of the same shape, or (dimensions,).
-        labels: (n, width); an answer's tokens are those that are not `WITHOUT_LOSS`.
+    It is the mean over dimensions, then over an answer's tokens, then over answers.
     """
     each = (hidden - target).square().mean(dim=-1)
     is_answer = labels != WITHOUT_LOSS

@@ -35,9 +35,6 @@ def importance(model: nn.Module, batches: Iterable[Batch]) -> dict[str, Tensor]:
 
     In evaluation mode. As in if-loops/selective-synaptic-dampening, not the mean over samples that
     the Fisher information would be; so it depends on the size of the batches.
-
-    Raises:
-        UserError: there is no batch, or a gradient is not finite.
     """
     sums = {name: torch.zeros_like(parameter) for name, parameter in trainable(model).items()}
     count = 0
@@ -57,16 +54,9 @@ def dampen(
     alpha: float,
     dampening: float,
 ) -> None:
-    """Multiply weights by min(lambda * I_all / I_forget, 1) where I_forget > alpha * I_all.
+    """Multiply weights by min(lambda * I_all / I_forget, 1) where I_forget > alpha * I_all, in place.
 
     Equations 4 and 5 of the paper. Where I_forget is 0 nothing happens.
-
-    Args:
-        weights: changed in place.
-        for_all: I_all, the importance for all training images, by name and of the weights' shapes.
-        for_forget: I_forget, likewise for the images to forget.
-        alpha: selects weights.
-        dampening: lambda.
     """
     for name, weight in weights.items():
         selected = for_forget[name] > alpha * for_all[name]

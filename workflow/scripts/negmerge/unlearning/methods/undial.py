@@ -34,13 +34,9 @@ class Options(Balanced):
 def self_distillation(scored: Scored, teacher: Tensor, beta: float) -> Tensor:
     """Return the cross-entropy to softmax(teacher - beta * one-hot(token)), a mean over tokens.
 
-    Over the tokens of answers. open-unlearning averages over questions and padding too, where it
-    takes the mark that there is no label for a token.
-
-    Args:
-        scored: the answers to forget.
-        teacher: (tokens, vocabulary), the logits of the teacher in the same places.
-        beta: how far a token's logit is turned down.
+    The teacher's logits (tokens, vocabulary) are of the same places. Over the tokens of answers;
+    open-unlearning averages over questions and padding too, where it takes the mark that there is
+    no label for a token.
     """
     index = scored.tokens[:, None]
     turned = teacher.scatter_add(1, index, torch.full_like(index, -beta, dtype=teacher.dtype))

@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: something in the study is wrong.
     """
-    from negmerge.settings.given import by_hand, files_of
     from negmerge.settings.load import write_yaml
+    from negmerge.settings.pool import by_hand, files_of
     from negmerge.settings.study import Extension, Study, load_study, read_study
 
     study = load_study(options.config, options.study)

@@ -12,7 +12,7 @@ from negmerge.planning.exhibits import exhibit_row
 from negmerge.planning.jobs import Job, gigabytes, list_jobs, require_workflow
 from negmerge.planning.prices import Prices
 from negmerge.settings.costs import Costs, load_costs
-from negmerge.settings.given import Given, by_hand, files_of
+from negmerge.settings.pool import Given, by_hand, files_of
 from negmerge.settings.study import Study, load_study
 
 UNITS = ("gpu", "cpu")

@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from workflow_text import ROOT
 
-from negmerge import plugins
+from negmerge.cli import COMMANDS
 from negmerge.settings.yaml12 import load_yaml
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -61,8 +61,8 @@ def test_workflows_run_targets_of_the_makefile_and_nothing_else(path):
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
 def test_forms_ask_for_a_command_that_there_is(path):
     text = path.read_text()
-    assert "negmerge report-machine" in text
-    assert set(re.findall(r"`negmerge ([\w-]+)", text)) <= set(plugins.names(plugins.COMMANDS))
+    assert "`.venv/bin/python -m negmerge.reporting.runtime`" in text
+    assert set(re.findall(r"`negmerge ([\w-]+)", text)) <= set(COMMANDS)
 
 
 def test_hooks_use_the_environment_of_the_project():

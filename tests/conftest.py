@@ -26,7 +26,6 @@ LONG = (
     "site",
     "workflow",
     "handover",
-    "watching",
     "data",
     "planning",
     "packaging",

@@ -166,7 +166,6 @@ ORDER = (
         "planning",
         "reporting",
         "handover",
-        "watching",
         "standalone",
         "commands",
         "cli",

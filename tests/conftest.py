@@ -25,7 +25,6 @@ LONG = (
     "containers",
     "site",
     "workflow",
-    "handover",
     "data",
     "planning",
     "packaging",

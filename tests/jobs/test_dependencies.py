@@ -165,7 +165,7 @@ ORDER = (
         "jobs",
         "planning",
         "reporting",
-        "handover",
+        "pack",
         "standalone",
         "commands",
         "cli",

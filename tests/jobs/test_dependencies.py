@@ -155,7 +155,7 @@ ORDER = (
     ("settings",),
     ("checkpoints", "vectors", "models.devices", "released"),
     ("data", "models", "adapters"),
-    ("training", "merging", "unlearning", "selection", "evaluation", "comparison"),
+    ("training", "merging", "unlearning", "selection", "evaluation"),
     ("scenarios",),
     (
         "__init__",

@@ -47,9 +47,8 @@ test: $(READY)  ## run the tests
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights
 	$(BIN)/pytest -n 0 tests/smoke
 
-test-demo: study  ## run a study, recompute its numbers, and hand it on
+test-demo: study  ## run a study and recompute its numbers
 	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s $(NO_LIMIT) tests/recomputation/finished_study.py
-	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s $(NO_LIMIT) tests/handover/handed_on_study.py
 
 test-deploy: $(READY)  ## make the demo's table 1 where snakedeploy puts it
 	$(BIN)/pytest -n 0 $(NO_LIMIT) tests/deploy

@@ -49,7 +49,7 @@ for augmentation in (None, Augmentation(crop_scale=None, padding=2, flip=0.5)):
 
 ZERO_SHOT = """
 from negmerge.jobs import compute
-from negmerge.models.image_encoder import image_tower
+from negmerge.models.clip import image_tower
 from negmerge.scenarios.zero_shot import jobs
 compute.prepare(JOB)
 image_tower(row)

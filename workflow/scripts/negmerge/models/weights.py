@@ -19,15 +19,9 @@ from negmerge.settings.given import READ
 
 
 def fetch(row: Mapping, record: str | Path) -> None:
-    """Fetch the weights of a model into the cache that jobs read, and write their record.
+    """Fetch the weights of a row's model into the cache that jobs read, and write their record.
 
-    Args:
-        row: a row of `config/models.yaml` with weights that others have trained.
-        record: the place of the record. One that is there counts, unless the row says otherwise.
-
-    Raises:
-        UserError: the row names no weights, they cannot be fetched, are another file than the row
-            or the record says, or are a program.
+    A record that is there counts, unless the row says otherwise.
     """
     said = _said_by(row)
     known = read_json(record) if Path(record).exists() else {}
@@ -45,11 +39,7 @@ def fetch(row: Mapping, record: str | Path) -> None:
 
 
 def weights_file(record: str | Path) -> Path:
-    """Return the file that a record names, or the folder of a model of transformers.
-
-    Raises:
-        UserError: the record cannot be read, or the file is missing or another one.
-    """
+    """Return the file that a record names, or the folder of a model of transformers."""
     known = read_json(record, ("bytes", "sha256"))
     path = _located(known)
     _verified(path, known, record)
@@ -109,9 +99,7 @@ def _located(wanted: Mapping) -> Path:
 def _verified(path: Path, wanted: Mapping, record: str | Path | None) -> dict:
     """Return size and SHA-256 of a file, which has to have those that are known.
 
-    Raises:
-        UserError: it has others than the record says, or the model's row where there is no record;
-            or it cannot be read.
+    They are known from the record, or without one (None) from the model's row.
     """
     # The hub's cache has links, and it takes a damaged file behind one for a good one.
     path = path if path.is_dir() else path.resolve()

@@ -61,16 +61,6 @@ def test_every_number_is_that_of_the_sequence_alone(kind):
                 np.testing.assert_allclose(one.variances, variance, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_batch_does_not_matter(kind):
-    model, asked = language_model(kind, std=STD), questions(12)
-    one, eight = (score_answers(model, asked, CPU, size) for size in (1, 8))
-    pairs = [pair for both in zip(one, eight, strict=True) for pair in zip(*both, strict=True)]
-    for first, second in pairs:
-        np.testing.assert_allclose(first.log_probs, second.log_probs, rtol=0, atol=ROUNDING)
-        assert first.predicted.tolist() == second.predicted.tolist()
-
-
 def sizes_of_calls(model, monkeypatch):
     calls, forward = [], model.forward
 

@@ -1,17 +1,12 @@
-from pathlib import Path
-
 import pytest
 import timm
 import torch
 from torch import nn
 from torchvision import models
-from torchvision.models.resnet import BasicBlock
 
 from negmerge.checkpoints.states import read_state, shapes, write_state
 from negmerge.errors import UserError
-from negmerge.models import classifiers
 from negmerge.models.classifiers import (
-    SWIN,
     Normalisation,
     build_classifier,
     last_linear,
@@ -73,26 +68,6 @@ def test_resnet18_is_torchvision_s_with_another_stem():
         torch.testing.assert_close(model(batch), other(normalised), rtol=1e-4, atol=1e-5)
 
 
-def test_its_blocks_are_torchvision_s_in_every_bit(monkeypatch):
-    def theirs(inputs, width, stride=1):
-        shortcut = None
-        if stride != 1:
-            convolution = nn.Conv2d(inputs, width, 1, stride, bias=False)
-            shortcut = nn.Sequential(convolution, nn.BatchNorm2d(width))
-        return BasicBlock(inputs, width, stride, shortcut)
-
-    own = build_classifier(SMALL, 10)
-    monkeypatch.setattr(classifiers, "_Block", theirs)
-    other = build_classifier(SMALL, 10)
-    other.load_state_dict(own.state_dict())
-    logits = own(images(4)), other(images(4))
-    assert torch.equal(*logits)
-    for one in logits:
-        nn.functional.cross_entropy(one, torch.tensor([0, 1, 2, 3])).backward()
-    for mine, their in zip(own.parameters(), other.parameters(), strict=True):
-        assert torch.equal(mine.grad, their.grad)
-
-
 @pytest.mark.parametrize(("variant", "expected"), [("salun", 15_311_818), ("lth", 14_728_266)])
 def test_vgg16_has_the_shapes_of_the_literature(variant, expected):
     model = build_classifier(row("vgg16-bn", variant=variant), 10)
@@ -103,22 +78,6 @@ def test_vgg16_has_the_shapes_of_the_literature(variant, expected):
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) == 13
     assert all((one.bias is not None) == (variant == "lth") for one in convolutions)
-
-
-def test_swin_t_is_timm_s_and_starts_from_a_given_file_only_when_it_is_new(monkeypatch):
-    asked, make = [], timm.create_model
-
-    def create(name, pretrained=False, pretrained_cfg_overlay=None, **options):
-        asked.append((name, pretrained, pretrained_cfg_overlay))
-        return make(name, **options)
-
-    monkeypatch.setattr(timm, "create_model", create)
-    chosen = row("swin-t", size=64, pretrained=True)
-    state = build_classifier(chosen, 5, Path("w.safetensors")).state_dict()
-    assert asked == [(SWIN, True, {"file": "w.safetensors"})]
-    load_classifier(chosen, state, "x.safetensors")
-    build_classifier(row("swin-t", size=64), 5, Path("w.safetensors"))
-    assert asked[1:] == [(SWIN, False, None)] * 3
 
 
 def test_the_input_is_normalised_inside_and_by_nothing_that_is_in_the_state(trained):

@@ -7,7 +7,6 @@ The record of a model's weights, `data/weights/{model}`, names a file of the Hug
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,8 +28,6 @@ def fetch(row: Mapping, record: str | Path) -> None:
     wanted = known if agree else said
     path = _located(wanted)
     found = wanted | _verified(path, wanted, record if agree else None)
-    if path.is_file() and _is_program(path):
-        raise UserError(f"{path}: TorchScript, which is read by running it; {_instead(row)}")
     if "repository" in wanted:
         # As folders in the hub's cache are called.
         found["revision"] = (path if path.is_dir() else path.parent).name
@@ -134,26 +131,3 @@ def _sums(path: Path) -> dict[str, int | str]:
     found = [{"name": file.name, **_sums(file)} for file in files]
     digest = hashlib.sha256(json.dumps(found).encode()).hexdigest()
     return {"bytes": sum(one["bytes"] for one in found), "sha256": digest}
-
-
-def _is_program(path: Path) -> bool:
-    """Whether a file is TorchScript, which holds code beside tensors, as OpenAI's .pt files."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(Path(name).name == "constants.pkl" for name in archive.namelist())
-    except zipfile.BadZipFile:
-        return False
-
-
-def _instead(row: Mapping) -> str:
-    """Name the file that has the numbers of a TorchScript file of OpenAI."""
-    import open_clip
-    from open_clip.constants import HF_SAFE_WEIGHTS_NAME
-
-    found = open_clip.get_pretrained_cfg(str(row["architecture"]), "openai")
-    if not found:
-        return "expected a .safetensors file"
-    return (
-        f"expected {HF_SAFE_WEIGHTS_NAME} of {found['hf_hub'].rstrip('/')} on the Hugging Face "
-        "hub, which `weights: openai` fetches"
-    )

@@ -9,7 +9,7 @@ from negmerge.data.loading import EvaluationBatches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Accuracy, Classification, accuracy, predict
 from negmerge.evaluation.objective import all_outputs
-from negmerge.models.statistics import re_estimate
+from negmerge.models.classifiers import re_estimate
 from negmerge.scenarios.scenario import Role
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.validation import Validation

@@ -8,7 +8,7 @@ from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.merging import merge
-from negmerge.models.freezing import is_frozen
+from negmerge.models.clip import is_frozen
 
 VECTOR = {
     "visual.attn.weight": torch.zeros(5),

@@ -11,8 +11,7 @@ from negmerge.evaluation.accuracy import Classification
 from negmerge.evaluation.membership import membership_attack
 from negmerge.evaluation.objective import all_outputs
 from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
-from negmerge.models.classifiers import build_classifier
-from negmerge.models.last_linear import last_linear
+from negmerge.models.classifiers import build_classifier, last_linear
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.classifier import jobs
 from negmerge.settings.recipe import Augmentation

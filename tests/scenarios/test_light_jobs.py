@@ -49,7 +49,7 @@ for augmentation in (None, Augmentation(crop_scale=None, padding=2, flip=0.5)):
 
 ZERO_SHOT = """
 from negmerge.jobs import compute
-from negmerge.models.image_encoder import image_tower
+from negmerge.models.clip import image_tower
 from negmerge.scenarios.zero_shot import jobs
 compute.prepare(JOB)
 image_tower(row)
@@ -67,15 +67,15 @@ def loaded(scripts, row=None, code=""):
 
 def test_jobs_of_a_resnet_need_nothing_but_torch(catalogue):
     row = catalogue.models["mini-resnet"].model_dump()
-    assert loaded(["evaluate", "sweep", "train", "finetune"], row, CLASSIFIER) == {"torch"}
+    assert loaded(["score", "sweep", "train", "finetune"], row, CLASSIFIER) == {"torch"}
 
 
 def test_jobs_of_the_miniature_clip_need_nothing_but_torch(catalogue):
     row = catalogue.models["mini-clip"].model_dump()
-    scripts = ["evaluate", "sweep", "search", "greedy", "export"]
+    scripts = ["score", "sweep", "greedy", "export"]
     assert loaded(scripts, row, ZERO_SHOT) == {"torch"}
 
 
 def test_jobs_without_a_model_need_no_torch():
-    scripts = ["download", "prepare", "split", "select_coefficient", "table", "report"]
+    scripts = ["download", "prepare", "split", "table", "report"]
     assert loaded(scripts) == set()

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 
 from negmerge.checkpoints.states import State
-from negmerge.models.adapting import adapted, merged
-from negmerge.models.freezing import freeze
+from negmerge.models.clip import freeze
+from negmerge.models.language import adapted, merged
 from negmerge.scenarios.scenario import Scenario
 from negmerge.settings.recipe import Recipe
 from negmerge.training import Resumable, fit
@@ -31,7 +31,7 @@ def finetune(
         base: the weights to start from.
         where: the file of the base, for errors.
         settings: the recipe of the point; `lora`, where it has it, is the adapter's settings.
-        frozen: what is left as it is, see `models.freezing`.
+        frozen: what is left as it is, see `models.clip`.
         seed: decides the order of the items, their random changes and what the model draws.
         device: where to compute.
         loaders: processes that load the items.

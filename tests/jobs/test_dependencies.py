@@ -160,7 +160,7 @@ ORDER = (
     ("settings",),
     ("checkpoints", "vectors", "models.devices", "released"),
     ("data", "models", "adapters"),
-    ("training", "merging", "unlearning", "selection", "evaluation", "comparison"),
+    ("training", "merging", "unlearning", "selection", "evaluation"),
     ("scenarios",),
     (
         "__init__",
@@ -170,8 +170,7 @@ ORDER = (
         "jobs",
         "planning",
         "reporting",
-        "handover",
-        "watching",
+        "pack",
         "standalone",
         "commands",
         "cli",

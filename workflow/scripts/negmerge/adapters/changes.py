@@ -16,16 +16,7 @@ from negmerge.vectors import widen
 
 
 class Part(Protocol):
-    """A part of a tensor of the base; `merging.blocks.Block` is one.
-
-    Attributes:
-        name: the tensor's name.
-        shape: the whole tensor's shape.
-        start: where the part starts in the flattened tensor.
-        stop: where it ends.
-        device: where its numbers are computed.
-        origin: the base's numbers, flattened, as float32 or float64.
-    """
+    """A part of a tensor of the base; `merging.blocks.Block` is one."""
 
     name: str
     shape: tuple[int, ...]
@@ -34,11 +25,11 @@ class Part(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """See the class."""
+        """Where its numbers are computed."""
 
     @property
     def origin(self) -> Tensor:
-        """See the class."""
+        """The base's numbers, flattened, as float32 or float64."""
 
 
 class Change(Protocol):
@@ -55,14 +46,8 @@ Layer = Literal["linear", "conv1d", "embedding", "convolution", "attention", "pa
 class LowRank:
     """scale * B A, or its transpose, for each of `experts` matrices that a tensor holds.
 
-    Attributes:
-        file: where the factors are stored.
-        a: the name of A, (experts * rank, inputs); further axes count as inputs.
-        b: the name of B, (outputs, rank * experts), where the expert is the faster index.
-        scale: the factor.
-        transposed: the tensor holds (inputs, outputs).
-        experts: how many matrices there are.
-        layer: what is changed, as PEFT treats it.
+    A is (experts * rank, inputs), where further axes count as inputs; B is (outputs, rank *
+    experts), where the expert is the faster index.
     """
 
     file: StoredState
@@ -151,13 +136,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Rows:
-    """Stored rows that take the place of some of the base's.
-
-    Attributes:
-        file: where they are stored.
-        key: their name.
-        indices: which row of the tensor each of them is.
-    """
+    """Stored rows that take the place of some of the base's."""
 
     file: StoredState
     key: str

@@ -23,19 +23,13 @@ OVERSAMPLING, ITERATIONS = 16, 6
 
 @dataclass
 class Factored:
-    """A vector as an adapter can hold it.
-
-    Attributes:
-        rank: the rank of the factors; fewer have zeros in the rest.
-        factors: tensor -> A and B.
-        values: tensor -> its change, whole: of tensors with less than two axes.
-        norms: tensor -> the Frobenius norm of its change.
-        lost: tensor -> the Frobenius norm of what the factors lack of it.
-    """
+    """A vector as an adapter can hold it."""
 
     rank: int
     factors: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    # Changes of tensors with less than two axes, whole.
     values: dict[str, Tensor] = field(default_factory=dict)
+    # Frobenius norms of each change, and of what the factors lack of it.
     norms: dict[str, float] = field(default_factory=dict)
     lost: dict[str, float] = field(default_factory=dict)
 
@@ -56,16 +50,6 @@ def factor(
     """Compute the adapter of a rank that is nearest to -coefficient * vector.
 
     One tensor is in memory at a time.
-
-    Args:
-        vector: parts of it with their numbers, those of a tensor in order, as
-            `merging.engine.combined` yields them.
-        coefficient: of the subtraction base - coefficient * vector.
-        rank: how many directions each tensor keeps.
-        layers: of the base.
-
-    Raises:
-        UserError: a tensor whose change an adapter cannot hold.
     """
     found = Factored(rank)
     for name, change in _tensors(vector, layers):
@@ -90,12 +74,6 @@ def concatenate(
     """Return -coefficient * sum of weight * vector of each adapter, exactly, as an adapter.
 
     Its rank is the sum of theirs. Tensors of which an adapter stores values are held whole.
-
-    Args:
-        adapters: opened on the same base.
-        weights: of their vectors, for a merge method that is linear in them.
-        coefficient: of the subtraction base - coefficient * merged.
-        layers: of the base.
     """
     names = sorted({name for adapter in adapters for name in adapter.names})
     found = Factored(0)

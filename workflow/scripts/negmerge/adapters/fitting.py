@@ -16,15 +16,7 @@ Changes = dict[str, list[Change]]
 
 @dataclass
 class Fitting:
-    """An adapter and the base that it goes on.
-
-    Attributes:
-        file: the adapter's tensors.
-        configuration: what it does with them.
-        base: the model.
-        label: what names the adapter in errors.
-        cut: rows that the base lacks, of a larger vocabulary, are left out.
-    """
+    """An adapter and the base that it goes on."""
 
     file: StoredState
     configuration: Configuration
@@ -37,15 +29,7 @@ class Fitting:
         self._orientation = Orientation(self.base, self.configuration.fan_in_fan_out)
 
     def changes(self, modules: Sequence[Module], target: str) -> Changes:
-        """Return the changes of the tensors of one module of the base.
-
-        Args:
-            modules: what the adapter has for it; several if it has changed parameters.
-            target: the module's path in the base.
-
-        Raises:
-            UserError: they do not fit the base, or PEFT could not merge them.
-        """
+        """Return the changes of the tensors of one module of the base."""
         found: Changes = {}
         for module in modules:
             for part, key in module.values.items():

@@ -17,17 +17,7 @@ LINEAR = re.compile(
 
 
 class Layers:
-    """What is known of the layers of a base: by the adapters of a pool, or by its tensors.
-
-    Args:
-        base: the model.
-        adapters: of the pool, which tell how PEFT treats the layers that they change, and the
-            paths that their modules have in memory.
-
-    Attributes:
-        base: the model.
-        modules: the paths of its modules, as its file names them.
-    """
+    """What is known of the layers of a base: by the adapters of a pool, or by its tensors."""
 
     def __init__(self, base: StoredState, adapters: Sequence[Adapter]):
         self.base = base
@@ -44,11 +34,7 @@ class Layers:
                         self._told[name] = change.layer
 
     def layer(self, name: str) -> Layer:
-        """Return the kind of layer that a tensor of two axes or more belongs to.
-
-        Raises:
-            UserError: its change cannot be put into an adapter.
-        """
+        """Return the kind of layer that a tensor of two axes or more belongs to."""
         found = self._told.get(name) or self._guess(name)
         if found is None or (found == "parameter" and len(self.base.shape(name)) > 2):
             raise UserError(

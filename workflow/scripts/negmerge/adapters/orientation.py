@@ -11,10 +11,6 @@ class Orientation:
 
     A layer with a bias shows it by the bias's length, if its weight is not square. A layer without
     one is a linear layer, since Conv1D always has a bias.
-
-    Args:
-        base: the model.
-        default: `fan_in_fan_out` of the adapter, which PEFT sets by the last layer it changes.
     """
 
     def __init__(self, base: StoredState, default: bool):

@@ -16,14 +16,7 @@ from negmerge.errors import UserError
 
 
 def targeted(base: StoredState, configuration: Configuration, path: str, target: str) -> list[str]:
-    """List the tensors of a module of the base that are changed as parameters.
-
-    Args:
-        base: the model.
-        configuration: of the adapter.
-        path: the module's path in the adapter.
-        target: its path in the base.
-    """
+    """List the tensors of a module of the base that are changed as parameters."""
     ends = tuple(f".{end}" for end in configuration.target_parameters)
     if not ends:
         return []
@@ -42,19 +35,7 @@ def parameter_changes(
     modules: Sequence[Module],
     names: Sequence[str],
 ) -> dict[str, LowRank]:
-    """Return the changes of the parameters of one module.
-
-    Args:
-        file: the adapter's tensors.
-        configuration: what it does with them.
-        base: the model.
-        label: what names the adapter in errors.
-        modules: the factors, one pair for each parameter.
-        names: the parameters, of the base.
-
-    Raises:
-        UserError: they fit the parameters in no way or in several.
-    """
+    """Return the changes of the parameters of one module."""
     path = modules[0].path
     possible = []
     for order in permutations(names, len(modules)):

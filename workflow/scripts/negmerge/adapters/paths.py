@@ -20,20 +20,7 @@ def find_modules(
     fits: Callable[[str, str], bool],
     where: str,
 ) -> dict[str, str]:
-    """Find the module of the base that each path of an adapter means.
-
-    Args:
-        paths: of the adapter.
-        modules: of the base.
-        fits: whether what the adapter has for a path fits a module of the base.
-        where: what errors begin with.
-
-    Returns:
-        path -> module, without the paths that no module fits.
-
-    Raises:
-        UserError: several modules fit a path, or a module several paths.
-    """
+    """Find the module of the base that each path of an adapter means, if one fits."""
     groups: dict[Head, list[str]] = {}
     for path in sorted(paths):
         groups.setdefault(_head(path), []).append(path)

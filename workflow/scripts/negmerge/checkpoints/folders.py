@@ -19,11 +19,7 @@ LISTED = 8
 
 
 def weights(folder: Path) -> Path:
-    """Find the file or index with the weights of a folder.
-
-    Raises:
-        UserError: there are none, or those of several models; the line lists what was found.
-    """
+    """Find the file or index with the weights of a folder."""
     if found := _candidates(folder):
         if len(found) > 1:
             raise UserError(f"{folder}: holds several models, name one of {listed(found)}")

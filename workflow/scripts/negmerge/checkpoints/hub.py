@@ -24,9 +24,6 @@ def locate(place: str | Path) -> Path:
 
     A path that exists goes before a model of that name. What the cache lacks is fetched. A folder
     or file of the repository may follow its name: `org/name/unet@revision`.
-
-    Raises:
-        UserError: there is no such path, and no such model can be had; the line tells how.
     """
     path = Path(place)
     try:
@@ -76,13 +73,7 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
 def wanted(names: Iterable[str], inside: str, repository: str) -> list[str]:
     """Choose what to fetch: weights, as safetensors if there are any, and small files.
 
-    Args:
-        names: the files of the repository.
-        inside: the folder or file in it that was asked for; empty for the whole.
-        repository: names it in errors.
-
-    Raises:
-        UserError: there are no weights, as at the top of a pipeline of several models.
+    `inside` is the folder or file that was asked for; it is empty for the whole repository.
     """
     names = list(names)
     if inside in names:

@@ -19,20 +19,7 @@ DEPTH = 8
 
 
 def state_in(found: object, key: str | None, path: Path) -> tuple[dict[str, Tensor], list[str]]:
-    """Find the state, name -> tensor, in what a file holds.
-
-    Args:
-        found: what was loaded.
-        key: the place of the state, where there are several; a file with a state and nothing
-            around it needs none.
-        path: names the file in errors.
-
-    Returns:
-        The state, and lines that tell the user what was done to find it.
-
-    Raises:
-        UserError: there is no state, or several and no `key`, or none there.
-    """
+    """Find the state in what a file holds, and the lines that tell what was done to find it."""
     states = _states(found)
     if not states:
         raise UserError(f"{path}: holds no tensors by name, but a {type(found).__name__}")

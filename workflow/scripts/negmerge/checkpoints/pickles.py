@@ -34,14 +34,8 @@ def stand_in(module: str, name: str) -> type[StandIn]:
 
 
 def named_in(pickled: bytes | BinaryIO, where: object) -> set[tuple[str, str]]:
-    """Return the module and name of all classes and functions that a pickle names.
-
-    Args:
-        pickled: the pickle, or a stream, which is read to its end.
-        where: what errors call the file.
-
-    Raises:
-        UserError: it is no pickle, or has so many tuples that it could not be loaded safely.
+    """Return the module and name of all classes and functions that a pickle names, or raise where
+    it has so many tuples that it could not be loaded safely.
     """
     named, tuples = set(), 0
     stream = io.BytesIO(pickled) if isinstance(pickled, bytes) else pickled

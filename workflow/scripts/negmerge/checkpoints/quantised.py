@@ -24,15 +24,7 @@ ADVICE = "expected weights of 16 to 64 bits: give the model that was quantised"
 
 
 def refuse_quantised(state: StoredState, folder: Path | None) -> None:
-    """Check that a state's weights are numbers as they are used.
-
-    Args:
-        state: what was opened.
-        folder: where its configuration may be, if it is a folder's.
-
-    Raises:
-        UserError: its configuration, the name of a tensor or weights of whole numbers tell of it.
-    """
+    """Check that a state's weights are numbers as they are used."""
     config = folder / "config.json" if folder else None
     if config and config.is_file():
         told = read_json(config)

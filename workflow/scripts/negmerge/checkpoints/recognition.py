@@ -19,11 +19,7 @@ FOREIGN = (
 
 
 def open_file(path: Path, key: str | None = None) -> StoredState:
-    """Open a safetensors file or a file of `torch.save`, whatever it is called.
-
-    Raises:
-        UserError: the file is empty or of another format, or as `StateFile` and `TorchFile`.
-    """
+    """Open a safetensors file or a file of `torch.save`, whatever it is called."""
     with open(path, "rb") as stream:
         start = stream.read(64)
     if not start:

@@ -29,14 +29,7 @@ DTYPES = {
 
 
 class StateFile(StoredState):
-    """A safetensors file.
-
-    Args:
-        path: the file.
-
-    Raises:
-        UserError: the file is missing, truncated or not a safetensors file.
-    """
+    """A safetensors file."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)

@@ -12,11 +12,7 @@ LARGEST = "5GB"
 
 
 def read_size(text: str) -> int:
-    """Return the bytes of a size such as 5GB or 500MB, in decimal units.
-
-    Raises:
-        UserError: it is not such a size.
-    """
+    """Return the bytes of a size such as 5GB or 500MB, in decimal units."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)", text.strip().upper())
     size = int(float(found[1]) * UNITS[found[2]]) if found else 0
     if not size:
@@ -27,17 +23,9 @@ def read_size(text: str) -> int:
 def split(
     tensors: Mapping[str, Layout], together: Iterable[Sequence[str]], limit: int | None
 ) -> list[list[str]]:
-    """Cut a state into shards.
+    """Cut a state into shards of at most `limit` bytes, and return the names of each.
 
-    Args:
-        tensors: what is stored, in this order.
-        together: groups of tensors that must lie in one shard; a group has the place of its first
-            tensor.
-        limit: the bytes of a shard, which only one that holds a single group exceeds; None cuts
-            nothing.
-
-    Returns:
-        The names of each shard; at least one shard.
+    Tensors of a group `together` lie in one shard, which alone may exceed the limit.
     """
     followers = {group[0]: list(group[1:]) for group in together}
     led = {name for names in followers.values() for name in names}

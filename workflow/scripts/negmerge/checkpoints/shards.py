@@ -14,14 +14,7 @@ from negmerge.errors import UserError
 
 
 class Shards(StoredState):
-    """A state in several files with an index, as the Hugging Face hub stores them.
-
-    Args:
-        path: the index, `*.index.json`.
-
-    Raises:
-        UserError: the index or a shard is missing or wrong, or a shard is elsewhere.
-    """
+    """A state in several files with an index, as the Hugging Face hub stores them."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)

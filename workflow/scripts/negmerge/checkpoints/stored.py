@@ -11,20 +11,14 @@ from negmerge.checkpoints.checks import require_finite
 
 
 class StoredState:
-    """A state on disk.
-
-    Attributes:
-        path: what names it in errors.
-        files: the files that hold it.
-        names: its tensors, sorted.
-        metadata: the texts of a safetensors header; empty for other formats and for shards.
-        notes: lines that tell the user what was done to open it, beyond the obvious.
-    """
+    """A state on disk; its names are sorted."""
 
     path: Path
     files: list[Path]
     names: list[str]
+    # The texts of a safetensors header; empty for other formats and for shards.
     metadata: dict[str, str]
+    # Lines that tell the user what was done to open it, beyond the obvious.
     notes: Sequence[str] = ()
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -32,20 +26,13 @@ class StoredState:
         raise NotImplementedError
 
     def dtype(self, name: str) -> torch.dtype:
-        """Return the dtype of one tensor, without reading it.
-
-        Raises:
-            UserError: a dtype that is not supported.
-        """
+        """Return the dtype of one tensor, without reading it."""
         raise NotImplementedError
 
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
         """Return the numbers start..stop of a flattened tensor, as they are stored.
 
         They may lie in the mapped file, for all who read it, so they must not be changed.
-
-        Raises:
-            UserError: the file has become shorter.
         """
         raise NotImplementedError
 
@@ -60,11 +47,7 @@ class StoredState:
         return self.dtype(name).is_floating_point
 
     def __getitem__(self, name: str) -> Tensor:
-        """Read one tensor into memory of its own.
-
-        Raises:
-            UserError: it holds NaN or an infinity, or numbers of 8 bits.
-        """
+        """Read one tensor into memory of its own."""
         shape = self.shape(name)
         flat = self.numbers(name, 0, math.prod(shape)).clone()
         return require_finite(flat.view(shape), name, self.path)

@@ -17,14 +17,6 @@ class TorchFile(StoredState):
 
     Only names, numbers and tensors are read. The old format, from before torch 1.6, cannot be
     mapped: such a file is read whole.
-
-    Args:
-        path: the file.
-        key: the place of the state in a training checkpoint that holds several.
-
-    Raises:
-        UserError: the file is cut or holds other objects, which are named; no state or several; a
-            tensor that is no plain array.
     """
 
     def __init__(self, path: str | Path, key: str | None = None):

@@ -33,11 +33,7 @@ LEGACY_PICKLES = 5
 
 
 def load(path: Path) -> object:
-    """Load what a file holds: names, numbers and tensors, mapped if that can be.
-
-    Raises:
-        UserError: the file is cut, holds other objects or is another archive.
-    """
+    """Load what a file holds: names, numbers and tensors, mapped if that can be."""
     mapped = zipfile.is_zipfile(path)
     if mapped:
         _require_archive(path)
@@ -53,11 +49,7 @@ def load(path: Path) -> object:
 
 
 def require_plain(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Check that tensors are arrays, and that the file has all their numbers.
-
-    Raises:
-        UserError: one is not.
-    """
+    """Check that tensors are arrays, and that the file has all their numbers."""
     held = path.stat().st_size
     for name, tensor in tensors.items():
         kind = "without numbers" if tensor.is_meta else tensor.layout
@@ -82,11 +74,7 @@ def _entries(path: Path) -> list[zipfile.ZipInfo]:
 
 
 def _require_archive(path: Path) -> None:
-    """Check that a zip archive is one that torch can map.
-
-    Raises:
-        UserError: it is not, or TorchScript.
-    """
+    """Check that a zip archive is one that torch can map."""
     entries = _entries(path)
     inside = {entry.filename.partition("/")[2] for entry in entries}
     if "data.pkl" not in inside:
@@ -102,11 +90,7 @@ def _require_archive(path: Path) -> None:
 
 
 def _look_at_pickles(path: Path, is_archive: bool) -> None:
-    """Check that the pickles of a file can be loaded without ending the process.
-
-    Raises:
-        UserError: one may be nested too deep.
-    """
+    """Check that the pickles of a file can be loaded without ending the process."""
     if not is_archive:
         with open(path, "rb") as stream:
             for _ in range(LEGACY_PICKLES):

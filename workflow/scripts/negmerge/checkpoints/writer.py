@@ -36,16 +36,9 @@ class Layout:
 
 
 class StateWriter:
-    """A safetensors file in the making; with `with`, it is closed in any case.
+    """A safetensors file in the making; room for all of it is asked for before anything is written.
 
-    Args:
-        path: the file.
-        tensors: name -> dtype and shape, in the order of the file.
-        metadata: the texts of the header.
-        spare: bytes that are kept free for longer texts at the end.
-
-    Raises:
-        OSError: there is no room for the whole file; it is asked for before anything is written.
+    `spare` bytes of the header are kept free for longer texts at the end.
     """
 
     def __init__(
@@ -77,13 +70,7 @@ class StateWriter:
         os.close(self._file)
 
     def write(self, name: str, start: int, numbers: Tensor) -> None:
-        """Write numbers of a flattened tensor from the place `start` on; any thread may do so.
-
-        Args:
-            name: the tensor.
-            start: the place in it.
-            numbers: flattened, contiguous, on the CPU, of the tensor's dtype.
-        """
+        """Write flattened numbers of the CPU from a place of a tensor on; any thread may do so."""
         bytes_ = numbers.view(torch.uint8) if numbers.numel() else torch.empty(0, dtype=torch.uint8)
         self._put(bytes_.numpy(), self._places[name] + start * numbers.dtype.itemsize)
 

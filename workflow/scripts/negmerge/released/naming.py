@@ -28,15 +28,7 @@ JOINED = ("Q", "K", "V")
 
 
 def names_in_order(count: int, where: str | Path) -> list[str]:
-    """List the tensors of a released encoder in its order, by which a linear file numbers them.
-
-    Args:
-        count: the number of its tensors.
-        where: what errors call the file.
-
-    Raises:
-        UserError: no encoder has this number of tensors.
-    """
+    """List the tensors of a released encoder in its order, by which a linear file numbers them."""
     blocks, rest = divmod(count - len(BEFORE) - len(AFTER), 2 * len(BLOCK))
     if rest or blocks < 1:
         raise UserError(f"{where}: {count} tensors, expected 14 and 16 for each block, such as 206")
@@ -52,16 +44,7 @@ def names_in_order(count: int, where: str | Path) -> list[str]:
 def to_open_clip(tensors: Mapping[str, Tensor], where: str | Path) -> tuple[State, State]:
     """Rename the tensors of a released encoder, with Q, K and V joined in this order.
 
-    Args:
-        tensors: by their released names.
-        where: what errors call the file.
-
-    Returns:
-        The image encoder, with open_clip's names, `visual.*`; and the leftovers of the text part,
-        with open_clip's names too.
-
-    Raises:
-        UserError: a name that no released encoder has, or one of Q, K and V is missing.
+    Returns the image encoder, `visual.*`, and the leftovers of the text part.
     """
     image: State = {}
     text: State = {}

@@ -24,39 +24,25 @@ DEPTH = 20
 class Released:
     """A released file.
 
-    Attributes:
-        kind: "encoder", "linear" (an encoder trained in its tangent space) or "head".
-        state: of an encoder, the image encoder: `visual.*` as in open_clip and in this project's
-            states, so that files of it serve as base and pool of the model of the same size. Of a
-            head, its `weight` (classes, dimensions) and `bias` (classes).
-        leftovers: the six tensors of CLIP's text part that an encoder carries, with open_clip's
-            names; no image reaches them. The authors count them among the weights.
-        tensors: how many the file has under their released names, in which Q, K and V are three.
-        start: of a linear file, the encoder before training; else None.
-        notes: other facts that the file tells: `normalize` of a head, `model_name` of a linear
-            file.
-
     The tensors are views of the mapped file (Q, K and V joined are not), not to be written into.
     """
 
+    # "encoder", "linear" (an encoder trained in its tangent space) or "head".
     kind: str
+    # `visual.*` of an encoder, as in this project's states; `weight` and `bias` of a head.
     state: State
+    # CLIP's text part that an encoder carries: the authors count it, but no image reaches it.
     leftovers: State = field(default_factory=dict)
+    # How many the file has, in which Q, K and V are three.
     tensors: int = 0
+    # Of a linear file, the encoder before training.
     start: "Released | None" = None
+    # `normalize` of a head, `model_name` of a linear file.
     notes: dict[str, bool | str] = field(default_factory=dict)
 
 
 def read(path: str | Path) -> Released:
-    """Read a released file without running anything of it.
-
-    Args:
-        path: `..._finetuned.pt`, `zeroshot.pt`, `head_*.pt` or `linear_*.pt`: a state dict or a
-            whole pickled object, from `torch.save`.
-
-    Raises:
-        UserError: the file cannot be read safely (see `load`), or is none of these.
-    """
+    """Read `*_finetuned.pt`, `zeroshot.pt`, `head_*.pt` or `linear_*.pt`; nothing of it is run."""
     return interpret(load(path), path)
 
 
@@ -68,15 +54,7 @@ def is_released(found: object) -> bool:
 
 
 def interpret(found: object, path: str | Path) -> Released:
-    """Return what `load` has read as a released file; see `read`.
-
-    Args:
-        found: what was loaded.
-        path: names the file in errors.
-
-    Raises:
-        UserError: it is none of the authors' files.
-    """
+    """Return what `load` has read as a released file; see `read`."""
     notes = {}
     if isinstance(found, StandIn):
         named = dict(_tensors_of(found, path, set()))
@@ -104,11 +82,7 @@ def _encoder(kind: str, tensors: State, path: str | Path, notes: dict) -> Releas
 
 
 def _numbered(tensors: State, path: str | Path) -> list[State]:
-    """Name the tensors of a linear file: those that were trained, and those before.
-
-    Raises:
-        UserError: a number is missing, or there is something else.
-    """
+    """Name the tensors of a linear file: those that were trained, and those before."""
     names = names_in_order(len(tensors) // 2, path)
     numbered = {
         f"{PREFIX}{role}.{number}": name
@@ -128,11 +102,7 @@ def _numbered(tensors: State, path: str | Path) -> list[State]:
 def _tensors_of(
     module: StandIn, path: str | Path, seen: set[int], prefix: str = ""
 ) -> Iterator[tuple[str, object]]:
-    """Yield what a pickled module holds, by the names of its `state_dict`.
-
-    Raises:
-        UserError: a module lies too deep, or in two places.
-    """
+    """Yield what a pickled module holds, by the names of its `state_dict`."""
     if prefix.count(".") > DEPTH or id(module) in seen:
         raise UserError(f"{path}: module {prefix[:80]!r} lies too deep, or is there twice")
     seen.add(id(module))
@@ -156,11 +126,7 @@ def _part(module: StandIn, name: str, kind: type[T]) -> T:
 
 
 def _checked(named: dict, path: str | Path) -> State:
-    """Return the tensors, without their gradients' switches, if the file can hold their numbers.
-
-    Raises:
-        UserError: one is no tensor, has more numbers than the file, or a number that is not finite.
-    """
+    """Return the tensors, without their gradients' switches, if the file can hold their numbers."""
     claimed, held = 0, Path(path).stat().st_size
     tensors = {}
     for name, tensor in named.items():

@@ -28,18 +28,9 @@ PICKLE_BYTES = 2**22
 
 
 def load(path: str | Path) -> object:
-    """Read what `torch.save` has written; its tensors are views of the mapped file.
+    """Read what `torch.save` has written, with `StandIn`s for objects; nothing of it is run.
 
-    Args:
-        path: the file. Tensors of a GPU are read as those of the CPU.
-
-    Returns:
-        The object: of containers, numbers, texts, tensors and `StandIn`s, whose attributes are
-        those of the object that was saved.
-
-    Raises:
-        UserError: the file is missing, damaged or in another form, names something foreign, or
-            claims more than it holds. Nothing of it was run.
+    Tensors are views of the mapped file, also those of a GPU.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -85,11 +76,7 @@ def _checked_pickle(archive: zipfile.ZipFile, path: str | Path) -> bytes:
 
 
 def _foreign(named: set[tuple[str, str]], path: str | Path) -> list[tuple[str, str]]:
-    """List the names that torch does not know, which are to be those of a model's classes.
-
-    Raises:
-        UserError: one of another package.
-    """
+    """List the names that torch does not know, which are to be those of a model's classes."""
     wanted = sorted(pair for pair in named if not _is_built(*pair))
     foreign = [".".join(pair) for pair in wanted if not _is_inert(pair[0])]
     if foreign:

@@ -27,11 +27,7 @@ EXACT = "exact"
 
 
 def read_rank(text: int | str) -> int | str:
-    """Return a rank from 1 on, or `exact`.
-
-    Raises:
-        UserError: it is neither.
-    """
+    """Return a rank from 1 on, or `exact`."""
     if text == EXACT or (str(text).isascii() and str(text).isdigit() and int(text)):
         return text if text == EXACT else int(text)
     raise UserError(f"the rank {text!r} of an adapter is no whole number from 1 on, nor exact")
@@ -51,24 +47,8 @@ def write_adapter_output(
 ) -> dict:
     """Write -coefficient * vector as an adapter; see `output.write_output`.
 
-    Args:
-        pool: with a base.
-        target: where, and with which coefficient.
-        facts: how the vector was made, for the report.
-        merged: yields the merged blocks.
-        method: that merges.
-        rank: of the adapter that is nearest to the vector; or `exact`, for a method that is linear
-            in the vectors of adapters.
-        command: for the report.
-        threads: for checksums.
-        tell: called with each line that the user ought to see.
-
-    Returns:
-        The report, with `adapter`: its `rank`, and by the Frobenius norm the share that it `lost`
-        of the vector, and of each of its `tensors`.
-
-    Raises:
-        UserError: a change that an adapter cannot hold, or as `write_output`.
+    The report gets `adapter`: its `rank`, and by the Frobenius norm the share that it `lost` of the
+    vector, and of each of its `tensors`.
     """
     rank = read_rank(rank)
     adapters = [one for one in pool.members if isinstance(one, Adapter)]

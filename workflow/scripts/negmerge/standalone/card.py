@@ -23,13 +23,7 @@ LIBRARIES = (
 
 
 def write_card(content: Path, report: Mapping, base: Path) -> None:
-    """Write the card of an output.
-
-    Args:
-        content: the output's folder.
-        report: see `unlearn`.
-        base: the base's folder.
-    """
+    """Write the card of an output."""
     library = "peft" if "adapter" in report else _library(base)
     front = _front_matter(base, report["base"]["name"], library)
     lines = ["---", *front, "---", "", *_text(report)]

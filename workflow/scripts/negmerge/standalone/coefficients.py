@@ -17,16 +17,10 @@ LONGEST = 1000
 
 @dataclass(frozen=True)
 class Choice:
-    """A coefficient, and what it was chosen among.
-
-    Attributes:
-        chosen: the measurement at the chosen coefficient.
-        measurements: all that were made, by ascending coefficient; the base is the first.
-        grid: the coefficients that could be measured, ascending from 0.
-        keep: the share of the base's control score that was to be kept.
-    """
+    """A coefficient, and what it was chosen among."""
 
     chosen: Measurement
+    # By ascending coefficient; the base is the first.
     measurements: tuple[Measurement, ...]
     grid: tuple[float, ...]
     keep: float
@@ -77,11 +71,7 @@ class Choice:
 
 
 def grid_of(coefficients: Iterable[float]) -> tuple[float, ...]:
-    """Return coefficients in ascending order, from 0, which is the base.
-
-    Raises:
-        UserError: one is negative or not finite, there is none above 0 or there are too many.
-    """
+    """Return coefficients in ascending order, from 0, which is the base."""
     found = sorted({0.0, *map(float, coefficients)})
     for coefficient in found:
         if not 0 <= coefficient < math.inf:
@@ -94,11 +84,7 @@ def grid_of(coefficients: Iterable[float]) -> tuple[float, ...]:
 
 
 def checked(coefficients: Iterable[float], keep: float, search: str) -> tuple[float, ...]:
-    """Return the grid of a search, after a check of all that `choose` is told.
-
-    Raises:
-        UserError: as `grid_of`; also a share that is none, or an unknown search.
-    """
+    """Return the grid of a search, after a check of all that `choose` is told."""
     if not 0 <= keep <= 1:
         raise UserError(f"keep is {keep:g}, expected a share of the control score from 0 to 1")
     find("search", search, SEARCHES)
@@ -123,10 +109,6 @@ def best(measurements: Iterable[Measurement], keep: float) -> Measurement:
     fractions the choice is that of `selection.select_coefficient`. There a forget score of exactly
     1 never qualifies; here it is a number like any other, since scores may have other units, and
     where nothing else qualifies the base is chosen.
-
-    Args:
-        measurements: one at coefficient 0 and others.
-        keep: share of the base's control score to keep, 0..1.
     """
     measurements = list(measurements)
     base = next(one for one in measurements if one.coefficient == 0)
@@ -140,19 +122,11 @@ def choose(
     keep: float = 0.95,
     search: str = "full",
 ) -> Choice:
-    """Choose a coefficient by measuring some of a grid.
+    """Choose a coefficient by measuring some of a grid, to which 0 belongs.
 
-    Args:
-        coefficients: the grid; 0 is always in it.
-        measure: measures base - coefficient * vector; called once for a coefficient, first for 0.
-        keep: share of the base's control score to keep, 0..1; equality passes.
-        search: `full` measures all; `fewer` looks by bisection for the largest coefficient that
-            keeps control, which is the choice of `full` where both scores never rise with the
-            coefficient: at most 2 log2(n) + 3 measurements of n, without ties log2(n) + 3.
-
-    Raises:
-        UserError: as `checked`; or a control score of the base that is not above 0, of which there
-            is no share to keep.
+    `full` measures all; `fewer` looks by bisection for the largest coefficient that keeps control,
+    which is the choice of `full` where both scores never rise with the coefficient: at most
+    2 log2(n) + 3 measurements of n, without ties log2(n) + 3.
     """
     grid = checked(coefficients, keep, search)
     measured: dict[float, Measurement] = {}

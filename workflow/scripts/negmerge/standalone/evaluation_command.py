@@ -20,11 +20,7 @@ END = 2**20
 
 
 def split(command: str) -> list[str]:
-    """Split a command into words as a shell does, without running one.
-
-    Raises:
-        UserError: a quotation mark is not closed, or no word has the place of the model.
-    """
+    """Split a command into words as a shell does, without running one."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -38,22 +34,10 @@ def split(command: str) -> list[str]:
 
 
 def run(words: list[str], model: Path, where: str, timeout: float | None = None) -> object:
-    """Run a command on a model.
+    """Run a command, with the model for `{model}`, and return the JSON in its last line.
 
     The command reads nothing from the terminal. It is ended, with all that it started, when its
     time is over or this process is interrupted.
-
-    Args:
-        words: see `split`; `{model}` in them becomes the model's absolute path.
-        model: the folder or file.
-        where: how errors name the run.
-        timeout: in seconds; None waits for ever.
-
-    Returns:
-        The JSON value in the last line of its standard output.
-
-    Raises:
-        UserError: it cannot be started, fails, takes too long or does not end with JSON.
     """
     filled = [word.replace(PLACE, str(model.absolute())) for word in words]
     # Files, not pipes: what the command leaves running would keep a pipe open.

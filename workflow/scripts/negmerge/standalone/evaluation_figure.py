@@ -7,11 +7,7 @@ from negmerge.standalone.coefficients import Choice
 
 
 def draw(choice: Choice, path: Path) -> None:
-    """Draw what was measured into a file that ends in `.png` or `.pdf`.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
+    """Draw what was measured into a file that ends in `.png` or `.pdf`."""
     with style.settings():
         figure = style.canvas(6, 3.8)
         axes = figure.subplots()

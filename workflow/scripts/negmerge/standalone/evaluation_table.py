@@ -9,12 +9,7 @@ CLEAR = "\r\x1b[K"
 
 
 class Table:
-    """A row for each measurement.
-
-    Args:
-        stream: where it is printed.
-        keep: the share of the base's control score to keep.
-    """
+    """A row for each measurement."""
 
     def __init__(self, stream: TextIO, keep: float):
         self._stream, self._keep = stream, keep
@@ -26,12 +21,7 @@ class Table:
             self._print(f"{CLEAR}{coefficient:>11g}  measuring ...", end="")
 
     def row(self, measured: Measurement, again: bool) -> None:
-        """Show a measurement.
-
-        Args:
-            measured: the first one is the base's.
-            again: whether it was made by an earlier run.
-        """
+        """Show a measurement."""
         clear = CLEAR if self._stream.isatty() else ""
         if not self._rows:
             self._print(f"{clear}{'coefficient':>11}  {'forget':>9}  {'control':>9}  {'kept':>7}")

@@ -20,17 +20,9 @@ RESULTS = "evaluations.jsonl"
 
 
 class Evaluations:
-    """The measurements of a search, one line of a file each.
+    """The measurements of a search, one line of a file each, and all else that it needs again.
 
-    Args:
-        folder: where they are kept, with all else that the search needs again; it exists. What a
-            search with another plan left there is removed.
-        plan: all on which a measurement depends, as JSON has it.
-
-    Attributes:
-        folder: as given.
-        found: by coefficient.
-        replaced: whether another plan's work was removed.
+    What a search with another plan left in the folder is removed.
     """
 
     def __init__(self, folder: Path, plan: Mapping[str, object]):

@@ -48,13 +48,7 @@ def copy_companions(folder: Path, content: Path) -> None:
 
 
 def set_config(content: Path, dtype: torch.dtype | None, untied: bool) -> None:
-    """Change the copied configuration where it would no longer be true.
-
-    Args:
-        content: the folder that has it.
-        dtype: that of the weights, where it was changed.
-        untied: whether weights that were tied are tied no longer.
-    """
+    """Change the copied configuration where it would no longer be true."""
     path = content / CONFIG
     if not path.is_file() or not (dtype or untied):
         return
@@ -81,12 +75,7 @@ def base_folder(place: str | Path) -> Path | None:
 
 
 def require_replaceable(output: Path, force: bool, inputs: Iterable[Path]) -> None:
-    """Check that an output may be written.
-
-    Raises:
-        UserError: it exists and is not to be overwritten, is a folder of something else, or holds
-            an input.
-    """
+    """Check that an output may be written."""
     if not output.exists():
         return
     if not force:

@@ -14,11 +14,7 @@ OTHER = "other"
 
 
 def require_plot(path: Path) -> None:
-    """Check that a figure can be drawn, before anything is computed for it.
-
-    Raises:
-        UserError: matplotlib is not installed, or the ending is not that of a figure.
-    """
+    """Check that a figure can be drawn, before anything is computed for it."""
     if path.suffix not in ENDINGS:
         raise UserError(f"{path}: a figure's name ends in {' or '.join(ENDINGS)}")
     try:

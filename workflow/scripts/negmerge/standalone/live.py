@@ -64,16 +64,7 @@ def search(
 
 
 class Weights:
-    """The tensors of a model that a vector changes, and a copy of each as it was.
-
-    Args:
-        model: the base.
-        vector: by the names of the model.
-
-    Raises:
-        UserError: a name that the model lacks, another shape, a tensor that takes no part in
-            vectors, is not in memory or is tied to one that moves otherwise; NaN or infinity.
-    """
+    """The tensors of a model that a vector changes, and a copy of each as it was."""
 
     def __init__(self, model: nn.Module, vector: Mapping[str, Tensor]):
         own = dict(model.named_buffers(remove_duplicate=False))

@@ -17,14 +17,7 @@ SCORES = ("forget", "control")
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured at one coefficient.
-
-    Attributes:
-        coefficient: the scale of the vector that was subtracted; 0 is the base.
-        forget: how well is remembered what is to be forgotten; larger is better remembered.
-        control: the same of what is to be kept.
-        others: what else was measured, by name.
-    """
+    """What was measured at one coefficient."""
 
     coefficient: float
     forget: float
@@ -33,16 +26,7 @@ class Measurement:
 
 
 def measurement(coefficient: float, found: object, where: str) -> Measurement:
-    """Check what a user's evaluation returned.
-
-    Args:
-        coefficient: where it was measured.
-        found: a mapping with finite numbers `forget` and `control`, and anything else.
-        where: how errors name the evaluation.
-
-    Raises:
-        UserError: it is no mapping, lacks a score, or a score is no finite number.
-    """
+    """Check what a user's evaluation returned."""
     if not isinstance(found, Mapping):
         raise UserError(f"{where}: found {reprlib.repr(found)}, expected an object like {EXAMPLE}")
     scores = {}

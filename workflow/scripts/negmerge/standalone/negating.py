@@ -36,26 +36,9 @@ def negate_files(
     tell: Tell = lambda line: None,
     command: str | None = None,
 ) -> dict:
-    """Write base - coefficient * vector, as `unlearn` does.
+    """Write base - coefficient * vector, or adapter, as `unlearn` does.
 
-    Args:
-        base: the checkpoint: a folder, file or hub id.
-        vector: a task or merged vector of it, likewise, or an adapter. Tensors that it lacks stay
-            the base's.
-        coefficient: the scale.
-        output: see `unlearn`, as all others.
-        dtype: see `unlearn`.
-        key: see `unlearn`.
-        force: see `unlearn`.
-        threads: see `unlearn`.
-        tell: see `unlearn`.
-        command: see `unlearn`.
-
-    Returns:
-        A report like that of `unlearn`, whose `pool` is the vector.
-
-    Raises:
-        UserError: as `unlearn`.
+    Tensors that the vector lacks stay the base's. The `pool` of the report is the vector.
     """
     pool = _open_pool(base, vector, key, threads)
 
@@ -100,11 +83,7 @@ def _open_pool(base: str | Path, place: str | Path, key: str | None, threads: in
 
 
 def _open_vector(base: StoredState, place: str | Path, key: str | None) -> StoredState | Adapter:
-    """Open a vector or an adapter.
-
-    Raises:
-        UserError: it cannot be read, or has a tensor that the base lacks or has in another shape.
-    """
+    """Open a vector or an adapter."""
     path = locate(place)
     if is_adapter(path):
         return open_adapter(path, base)

@@ -30,20 +30,13 @@ Tell = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Target:
-    """Where and how a result is written.
-
-    Attributes:
-        output: a folder, or a file.
-        base: the base as it was given.
-        dtype: of all floating-point numbers; None keeps the base's, of a vector float32.
-        coefficient: the scale of the vector that is subtracted; None writes the vector itself.
-        shard_size: of the files in a folder, at most, such as 5GB.
-        force: whether an output that exists is overwritten.
-    """
+    """Where and how a result is written."""
 
     output: Path
     base: str | Path
+    # None keeps the base's; a vector is float32 then.
     dtype: torch.dtype | None = None
+    # Of the vector that is subtracted; None writes the vector itself.
     coefficient: float | None = None
     shard_size: str = LARGEST
     force: bool = False
@@ -66,23 +59,10 @@ def write_output(
     threads: int = 1,
     tell: Tell = lambda line: None,
 ) -> dict:
-    """Write what becomes of a base, or a vector.
+    """Write what becomes of a base, or a vector, and return the report; see `unlearn`.
 
-    Args:
-        pool: with a base.
-        target: where and how.
-        facts: how the vector was made, for the report.
-        results: merges some tensors block by block, calls a step with each block and its merged
-            rows, and yields the block and what the step returned.
-        command: for the report.
-        threads: for checksums.
-        tell: called with each line that the user ought to see, as soon as it is known.
-
-    Returns:
-        The report; see `unlearn`.
-
-    Raises:
-        UserError: no room, an output that may not be overwritten, or anything that `results` finds.
+    `results` merges some tensors block by block, calls a step with each block and its merged rows,
+    and yields the block and what the step returned.
     """
     plan = make_plan(pool, target)
     checksums = begin(pool, target, threads, tell)
@@ -111,13 +91,8 @@ def write_output(
 
 
 def begin(pool: Pool, target: Target, threads: int, tell: Tell) -> Checksums:
-    """Check that the output may be written, and tell what the pool's opening has shown.
-
-    Returns:
-        The checksums of the pool's files, which follow the merge.
-
-    Raises:
-        UserError: the output may not be overwritten.
+    """Check that the output may be written, tell what the pool's opening has shown, and return the
+    checksums of its files, which follow the merge.
     """
     folder.require_replaceable(target.output, target.force, files_of(pool))
     for line in pool.notes:

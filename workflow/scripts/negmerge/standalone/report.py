@@ -20,17 +20,7 @@ def make_report(
     counts: Counts,
     findings: list[str],
 ) -> dict:
-    """Return the report of an output; see `unlearning.unlearn`.
-
-    Args:
-        pool: what it was made from.
-        facts: how the vector was made and subtracted.
-        base: the base as it was given.
-        dtype: what was asked for; None for the base's.
-        known: the checksum of each file.
-        counts: what was found in the numbers.
-        findings: the same, as lines for the user.
-    """
+    """Return the report of an output; see `unlearning.unlearn`."""
     members = zip(pool.names, pool.members, strict=True)
     return {
         **facts,
@@ -47,12 +37,7 @@ def make_report(
 
 
 def find_in(counts: Counts, where: Path) -> list[str]:
-    """Return what the user ought to know of the numbers, a line each.
-
-    Args:
-        counts: of all tensors that were merged.
-        where: the output.
-    """
+    """Return what the user ought to know of the numbers, a line each."""
     if not counts.kept:
         return [f"{where}: the merged vector is zero, so nothing changes"]
     swallowed = counts.kept - counts.moved

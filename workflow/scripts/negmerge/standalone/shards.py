@@ -20,17 +20,11 @@ PART = 2**22
 
 @dataclass
 class Plan:
-    """What is written where.
-
-    Attributes:
-        tensors: name -> dtype and shape.
-        files: file -> names of the tensors in it, in order.
-        merged: the tensors that the merge gives, each with those that get the same numbers, itself
-            included. All other tensors are copied.
-    """
+    """What is written where."""
 
     tensors: Mapping[str, Layout]
     files: Mapping[str, Sequence[str]]
+    # What the merge gives, each with those that get the same numbers; all others are copied.
     merged: Mapping[str, Sequence[str]]
 
     def bytes_left(self, done: Mapping[str, object]) -> int:
@@ -56,14 +50,7 @@ class Plan:
 
 
 class Shards:
-    """The files of a plan, written one after the other; two or more can be under way at a time.
-
-    Args:
-        plan: what is written where.
-        working: the folder for them.
-        metadata: the texts of each file's header.
-        spare: bytes for longer texts at the end.
-    """
+    """The files of a plan, written one after the other; two or more can be under way at a time."""
 
     def __init__(
         self,
@@ -95,12 +82,7 @@ class Shards:
     def run(self, base: StoredState | None, results: Iterator[tuple[Block, Counts]]) -> Counts:
         """Write all files that are not finished, and finish all but the last.
 
-        Args:
-            base: where the tensors that are not merged are copied from.
-            results: yields each merged block after `write` was called, in the order of the files.
-
-        Returns:
-            The counts of all files, with those of an earlier run.
+        `results` yields each merged block after `write` was called, in the order of the files.
         """
         total = sum((Counts(**note) for note in self._working.done.values()), Counts())
         for file in self._plan.files:

@@ -16,12 +16,7 @@ from negmerge.merging.masks import changed, count_nonzero
 
 @dataclass
 class Counts:
-    """Numbers of the tensors that were merged.
-
-    Attributes:
-        kept: those that the merged vector changes, which are not zero in it.
-        moved: those that differ from the base after rounding.
-    """
+    """Numbers that are not zero in the merged vector, and those that differ after rounding."""
 
     kept: int = 0
     moved: int = 0
@@ -35,13 +30,7 @@ Step = Callable[[Block, Tensor], Counts]
 
 @dataclass(frozen=True)
 class Rounding:
-    """How results are written.
-
-    Attributes:
-        where: the output, for errors.
-        dtypes: the dtype of each tensor there.
-        write: takes a tensor's name, a place in it and flattened numbers from there on.
-    """
+    """How results are written."""
 
     where: Path
     dtypes: Mapping[str, torch.dtype]
@@ -76,11 +65,7 @@ class Rounding:
 
 
 def rounded(numbers: Tensor, name: str, dtype: torch.dtype, where: str | Path) -> Tensor:
-    """Round numbers to a dtype.
-
-    Raises:
-        UserError: one is too large for it, is NaN or infinite.
-    """
+    """Round numbers to a dtype."""
     found = numbers.to(dtype)
     # A sum of numbers that are all finite is finite, too, but for the largest ones.
     if not torch.isfinite(found.sum(dtype=torch.float32)):

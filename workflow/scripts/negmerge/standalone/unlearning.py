@@ -146,11 +146,7 @@ def unlearn(
 
 
 def find_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
-    """Return the dtype of a name; None for `auto`.
-
-    Raises:
-        UserError: it is none of `DTYPES`.
-    """
+    """Return the dtype of a name; None for `auto`."""
     if dtype in DTYPES.values():
         return dtype
     return find("dtype", str(dtype).removeprefix("torch."), DTYPES)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from negmerge.checkpoints.safetensors_file import DTYPES, StateFile
 from negmerge.checkpoints.states import read_state
+from negmerge.checkpoints.stored import DTYPES, StateFile
 from negmerge.errors import UserError
 
 

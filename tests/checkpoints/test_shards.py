@@ -6,8 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from negmerge.checkpoints.opening import open_state
-from negmerge.checkpoints.shards import Shards
+from negmerge.checkpoints.opening import Shards, open_state
 from negmerge.checkpoints.states import read_state
 
 INDEX = "model.safetensors.index.json"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from negmerge.checkpoints.opening import open_state
-from negmerge.checkpoints.torch_file import TorchFile, _part
+from negmerge.checkpoints.torch_files import TorchFile, _part
 
 STATE = {
     "layer.weight": torch.arange(6.0).view(2, 3),

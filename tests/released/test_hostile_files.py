@@ -9,7 +9,7 @@ import zipfile
 import pytest
 import torch
 
-from negmerge.checkpoints.pickles import TUPLES
+from negmerge.checkpoints.torch_files import TUPLES
 from negmerge.errors import UserError
 from negmerge.released import read
 from negmerge.released.standing_in import load

@@ -6,7 +6,7 @@ from negmerge.errors import UserError
 from negmerge.models.image_encoder import image_encoder
 from negmerge.models.vision_transformer import VisionTransformer
 from negmerge.released import read
-from negmerge.released.naming import names_in_order
+from negmerge.released.reading import names_in_order
 from released_files import (
     TEXT,
     TEXT_AFTER,

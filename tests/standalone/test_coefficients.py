@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from negmerge.errors import UserError
 from negmerge.selection import select_coefficient
-from negmerge.standalone.coefficients import best, choose, grid_of
-from negmerge.standalone.measurement import Measurement, measurement
+from negmerge.standalone.coefficients import Measurement, best, choose, grid_of, measurement
 
 SHARES = st.integers(0, 12).map(lambda twelfths: twelfths / 12)
 

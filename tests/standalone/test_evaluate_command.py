@@ -342,8 +342,8 @@ def test_without_matplotlib_there_is_no_figure(place, capsys, monkeypatch):
 
 def test_a_row_is_announced_on_a_terminal(place, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    from negmerge.standalone.evaluation_table import Table
-    from negmerge.standalone.measurement import Measurement
+    from negmerge.standalone.coefficients import Measurement
+    from negmerge.standalone.evaluating import Table
 
     table = Table(sys.stderr, 0.95)
     table.start(0)

@@ -15,7 +15,7 @@ import negmerge
 from negmerge.checkpoints import writer
 from negmerge.errors import UserError
 from negmerge.standalone import working
-from negmerge.standalone.subtracting import Rounding
+from negmerge.standalone.shards import Rounding
 
 PROCESS = Path(__file__).with_name("unlearn_process.py")
 SIZE = "200B"

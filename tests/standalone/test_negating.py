@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 import negmerge
 from negmerge.errors import UserError
 from negmerge.merging import merge_files
-from negmerge.standalone.negating import negate_files
+from negmerge.standalone.unlearning import negate_files
 from negmerge.vectors import apply, in_vector
 
 

@@ -10,8 +10,7 @@ from negmerge.adapters.changes import Part
 from negmerge.adapters.configuration import FILE, read_configuration
 from negmerge.adapters.fitting import Changes, Fitting
 from negmerge.adapters.parts import Module, sort_tensors
-from negmerge.adapters.paths import find_modules, missing
-from negmerge.adapters.spellings import SPELLINGS, spelled
+from negmerge.adapters.paths import SPELLINGS, find_modules, missing, spelled
 from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.stored import StoredState

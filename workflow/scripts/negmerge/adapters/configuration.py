@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from negmerge.checkpoints import folders
+from negmerge.checkpoints import hub
 from negmerge.errors import UserError
 
-FILE = folders.ADAPTER
+FILE = hub.ADAPTER
 
 # Keys of PEFT that say how an adapter was trained or what it is for, not what it does to a weight.
 WITHOUT_EFFECT = {

@@ -10,8 +10,7 @@ from torch import Tensor
 from negmerge.adapters.adapter import WEIGHTS
 from negmerge.adapters.changes import Layer
 from negmerge.adapters.configuration import FILE
-from negmerge.adapters.factoring import Factored
-from negmerge.adapters.layers import Layers
+from negmerge.adapters.factoring import Factored, Layers
 from negmerge.adapters.parts import PREFIX
 from negmerge.errors import UserError
 from negmerge.files import replacing, write_json

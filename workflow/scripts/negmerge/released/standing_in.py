@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from negmerge.checkpoints.pickles import named_in, stand_in
+from negmerge.checkpoints.torch_files import named_in, stand_in
 from negmerge.errors import UserError
 
 # Classes of these may be named; their stand-ins do nothing.

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from negmerge.adapters import Adapter
-from negmerge.adapters.factoring import Factored, concatenate, factor
-from negmerge.adapters.layers import Layers
+from negmerge.adapters.factoring import Factored, Layers, concatenate, factor
 from negmerge.adapters.writing import write_adapter
 from negmerge.errors import UserError
 from negmerge.files import write_json
@@ -17,10 +16,9 @@ from negmerge.merging.blocks import Block
 from negmerge.merging.masks import count_nonzero
 from negmerge.merging.pool import Pool
 from negmerge.merging.registry import Method
-from negmerge.standalone import card
-from negmerge.standalone.output import Target, Tell, begin
-from negmerge.standalone.report import make_report
-from negmerge.standalone.subtracting import Counts
+from negmerge.standalone import folder
+from negmerge.standalone.output import Target, Tell, begin, make_report
+from negmerge.standalone.shards import Counts
 from negmerge.standalone.working import working
 
 EXACT = "exact"
@@ -79,7 +77,7 @@ def write_adapter_output(
         report = make_report(pool, facts, target.base, torch.float32, known, counts, findings)
         report |= {"command": command, "adapter": _facts(found)}
         write_json(work.content / "negmerge.json", report)
-        card.write_card(work.content, report, pool.base.files[0].parent)
+        folder.write_card(work.content, report, pool.base.files[0].parent)
         work.publish(work.content)
     return report
 

@@ -1,18 +1,63 @@
 """The coefficient of a vector by measurements at a grid: at all of it, or at few places.
 
-A search decides where to measure; the choice among what was measured is always `best`.
+A search decides where to measure; the choice among what was measured is always `best`. Scores are
+any numbers that are larger where more is remembered: accuracies as fractions or in percent, ROUGE,
+log-likelihoods.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from negmerge.errors import UserError, find
-from negmerge.standalone.measurement import SCORES, Measurement
 
+EXAMPLE = '{"forget": 0.41, "control": 0.63}'
+SCORES = ("forget", "control")
 # A search of each coefficient may take minutes, so a longer grid is a slip of the hand.
 LONGEST = 1000
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured at one coefficient."""
+
+    coefficient: float
+    forget: float
+    control: float
+    others: Mapping[str, object] = field(default_factory=dict)
+
+
+def measurement(coefficient: float, found: object, where: str) -> Measurement:
+    """Check what a user's evaluation returned."""
+    if not isinstance(found, Mapping):
+        raise UserError(f"{where}: found {reprlib.repr(found)}, expected an object like {EXAMPLE}")
+    scores = {}
+    for score in SCORES:
+        if score not in found:
+            raise UserError(
+                f"{where}: the key {score!r} is missing in {reprlib.repr(dict(found))}, expected "
+                f"an object like {EXAMPLE}"
+            )
+        scores[score] = _finite(found[score])
+        if scores[score] is None:
+            raise UserError(
+                f"{where}: {score!r} is {reprlib.repr(found[score])}, expected a finite number"
+            )
+    others = {key: value for key, value in found.items() if key not in SCORES}
+    return Measurement(coefficient, others=others, **scores)
+
+
+def _finite(value: object) -> float | None:
+    """Return a number, or one in a tensor or an array without axes, as a float."""
+    if isinstance(value, str | bytes | bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,91 @@
-"""The files of an output, which threads write while the pool is merged in order."""
+"""Blocks of a merge subtracted, rounded and written into shards."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from threading import Lock
 
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.stored import StoredState
 from negmerge.checkpoints.writer import FORMAT, Layout, StateWriter
+from negmerge.errors import UserError
 from negmerge.merging.blocks import Block
-from negmerge.standalone.subtracting import Counts, rounded
+from negmerge.merging.devices import to_host
+from negmerge.merging.masks import changed, count_nonzero
 from negmerge.standalone.working import Working
 
 PART = 2**22
+
+
+@dataclass
+class Counts:
+    """Numbers that are not zero in the merged vector, and those that differ after rounding."""
+
+    kept: int = 0
+    moved: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.kept + other.kept, self.moved + other.moved)
+
+
+Step = Callable[[Block, Tensor], Counts]
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How results are written."""
+
+    where: Path
+    dtypes: Mapping[str, torch.dtype]
+    write: Callable[[str, int, Tensor], None]
+
+    def subtracting(self, coefficient: float) -> Step:
+        """Return the step that follows the merge of a block: subtract it, round, write, count."""
+
+        def step(block: Block, rows: Tensor) -> Counts:
+            base = to_host(block.origin)
+            # Where nothing changes the base's bits stay, also those of a negative zero.
+            result = changed(base, (rows * -coefficient).add_(base), rows)
+            found = self._store(block, result)
+            moved = count_nonzero(found - base.to(found.dtype))
+            return Counts(count_nonzero(rows), moved)
+
+        return step
+
+    def storing(self) -> Step:
+        """Return the step that writes the merged vector itself, and counts."""
+
+        def step(block: Block, rows: Tensor) -> Counts:
+            found = self._store(block, rows)
+            return Counts(count_nonzero(rows), count_nonzero(found))
+
+        return step
+
+    def _store(self, block: Block, result: Tensor) -> Tensor:
+        found = rounded(result, block.name, self.dtypes[block.name], self.where)
+        self.write(block.name, block.start, found)
+        return found
+
+
+def rounded(numbers: Tensor, name: str, dtype: torch.dtype, where: str | Path) -> Tensor:
+    """Round numbers to a dtype."""
+    found = numbers.to(dtype)
+    # A sum of numbers that are all finite is finite, too, but for the largest ones.
+    if not torch.isfinite(found.sum(dtype=torch.float32)):
+        require_finite(numbers, name, where)
+        count = int((~torch.isfinite(found)).sum())
+        if count:
+            short = str(dtype).removeprefix("torch.")
+            raise UserError(
+                f"{where}: tensor {name!r}: {count} numbers are too large for {short}; "
+                "--dtype float32 or bfloat16 holds larger ones"
+            )
+    return found
 
 
 @dataclass

@@ -101,12 +101,6 @@ def test_offline_the_line_says_what_to_fetch(hub, refused):
         )
 
 
-def test_a_path_goes_before_a_model_of_its_name(hub, tmp_path):
-    write(hub.cache / "org--name" / "main" / "model.safetensors")
-    write(tmp_path / "work" / "org" / "name" / "model.safetensors")
-    assert str(open_state("org/name").path) == "org/name/model.safetensors"
-
-
 PATHS = ["pool/m1", "org/name.safetensors", "/org/name", "../a/b", "name"]
 
 

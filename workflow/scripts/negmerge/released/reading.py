@@ -31,8 +31,6 @@ AFTER = (
 )
 JOINED = ("Q", "K", "V")
 T = TypeVar("T")
-# Modules of an encoder lie at most this deep.
-DEPTH = 20
 
 
 def names_in_order(count: int, where: str | Path) -> list[str]:
@@ -130,7 +128,7 @@ def interpret(found: object, path: str | Path) -> Released:
     """Return what `load` has read as a released file; see `read`."""
     notes = {}
     if isinstance(found, StandIn):
-        named = dict(_tensors_of(found, path, set()))
+        named = dict(_tensors_of(found, path))
         if isinstance(vars(found).get("normalize"), bool):
             notes["normalize"] = vars(found)["normalize"]
     elif isinstance(found, dict):
@@ -173,12 +171,9 @@ def _numbered(tensors: State, path: str | Path) -> list[State]:
 
 
 def _tensors_of(
-    module: StandIn, path: str | Path, seen: set[int], prefix: str = ""
+    module: StandIn, path: str | Path, prefix: str = ""
 ) -> Iterator[tuple[str, object]]:
     """Yield what a pickled module holds, by the names of its `state_dict`."""
-    if prefix.count(".") > DEPTH or id(module) in seen:
-        raise UserError(f"{path}: module {prefix[:80]!r} lies too deep, or is there twice")
-    seen.add(id(module))
     hidden = _part(module, "_non_persistent_buffers_set", set)
     buffers = _part(module, "_buffers", dict)
     own = _part(module, "_parameters", dict) | {n: b for n, b in buffers.items() if n not in hidden}
@@ -189,7 +184,7 @@ def _tensors_of(
         if inner is not None:
             if not isinstance(inner, StandIn):
                 raise UserError(f"{path}: {prefix + name!r:.80} is no module")
-            yield from _tensors_of(inner, path, seen, f"{prefix}{name}.")
+            yield from _tensors_of(inner, path, f"{prefix}{name}.")
 
 
 def _part(module: StandIn, name: str, kind: type[T]) -> T:
@@ -199,17 +194,10 @@ def _part(module: StandIn, name: str, kind: type[T]) -> T:
 
 
 def _checked(named: dict, path: str | Path) -> State:
-    """Return the tensors, without their gradients' switches, if the file can hold their numbers."""
-    claimed, held = 0, Path(path).stat().st_size
+    """Return the tensors, without their gradients' switches."""
     tensors = {}
     for name, tensor in named.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise UserError(f"{path}: {name!r:.80} is {type(tensor).__name__}, expected a tensor")
-        claimed += tensor.numel() * tensor.element_size()
-        if claimed > held:
-            raise UserError(
-                f"{path}: tensor {name!r} of shape {list(tensor.shape)} and those before it claim "
-                f"{claimed:,} bytes, but the file has {held:,}"
-            )
         tensors[name] = require_finite(tensor.detach(), name, path)
     return tensors

@@ -46,9 +46,3 @@ def test_a_model_that_is_not_cached_is_named(snapshot, place):
     name = "org/other" if "other" in place else "org/name"
     assert str(caught.value).startswith(f"{name}: not whole in the hub's cache, and the hub does ")
     assert str(caught.value).endswith(f"; fetch it by `hf download {name} --revision v2`")
-
-
-def test_a_model_of_which_a_part_is_cached_is_named(snapshot):
-    (snapshot / "model.safetensors").resolve().unlink()
-    with pytest.raises(UserError, match=r"fetch it by `hf download org/name`$"):
-        open_state("org/name")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from negmerge.errors import UserError
 from negmerge.selection import select_coefficient
-from negmerge.standalone.coefficients import Measurement, best, choose, grid_of, measurement
+from negmerge.standalone.coefficients import Measurement, choose, grid_of, measurement
 
 SHARES = st.integers(0, 12).map(lambda twelfths: twelfths / 12)
 
@@ -62,24 +62,6 @@ def test_few_measurements_choose_the_same_where_the_scores_fall(curve, keep):
     assert few.forget_falls
     assert few.control_falls
     assert not [note for note in few.notes() if "rises" in note]
-
-
-@given(curves(), SHARES)
-def test_few_measurements_choose_the_best_of_what_they_saw(curve, keep):
-    measure, measured, coefficients = measuring(*curve)
-    choice = choose(coefficients, measure, keep, search="fewer")
-    assert [one.coefficient for one in choice.measurements] == sorted(measured)
-    assert choice.chosen == best(choice.measurements, keep)
-
-
-def test_few_measurements_of_a_usual_curve_are_a_third():
-    coefficients = [place / 20 for place in range(21)]
-    for limit in coefficients:
-        forget = [1 - c / 2 for c in coefficients]
-        control = [1.0 if c <= limit else 0.5 for c in coefficients]
-        measure, measured, _ = measuring(forget, control)
-        assert choose(coefficients, measure, search="fewer").coefficient == limit
-        assert len(measured) <= 7
 
 
 def test_a_score_that_rises_is_told():

@@ -97,7 +97,7 @@ def test_units_do_not_matter():
 
 def test_a_grid_starts_at_the_base():
     assert grid_of([1, 0.5, 0.5]) == (0, 0.5, 1)
-    for wrong in ([], [0], [-0.5, 1], [math.nan], [math.inf], range(2000)):
+    for wrong in ([], [0], [-0.5, 1], [math.nan], [math.inf]):
         with pytest.raises(UserError, match="coefficient"):
             grid_of(wrong)
 

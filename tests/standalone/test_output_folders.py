@@ -191,14 +191,3 @@ def test_tensors_that_the_pool_parts_are_tied_no_longer(tmp_path):
     assert report["notes"] == [
         "embed_tokens.weight, lm_head.weight: tied in the base, but in the pool no longer"
     ]
-
-
-def test_a_head_that_the_base_does_not_store_is_left_out_if_it_is_tied(tmp_path):
-    base, pool = draw(0), [head_of(tuned(draw(0), seed)) for seed in (1, 2)]
-    folders = [save(s, tmp_path / f"m{n}") for n, s in enumerate((base, *pool))]
-    report = unlearn(folders, tmp_path / "out")
-    assert read(tmp_path / "out").keys() == base.keys()
-    assert report["notes"] == [
-        f"{folder / 'model.safetensors'}: tied to another tensor, left out: lm_head.weight"
-        for folder in folders[1:]
-    ]

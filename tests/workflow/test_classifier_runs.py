@@ -84,13 +84,6 @@ def test_the_gap_of_retrain_is_zero(finished):
     assert set(gaps["gap"].index) == METHODS
 
 
-def test_boundary_expanding_keeps_its_extra_output(finished):
-    original, found = states(finished, "trial1", "trained/original", "candidates/boundary-expand")
-    assert len(original["network.fc.bias"]) == 10
-    # Without a grid, the one model is named like the method.
-    assert len(found["boundary-expand/network.fc.bias"]) == 11
-
-
 def test_the_sweep_of_a_searched_method_say_what_was_tried(finished):
     for trial in TRIALS:
         path = finished.folder / f"results/tiny/resnet/{trial}/sweeps/gradient-ascent.csv"

@@ -141,10 +141,18 @@ def _places(index: Path) -> dict[str, str]:
 
 
 def open_state(place: str | Path, key: str | None = None) -> StoredState:
-    """Open a state: a safetensors file, a file of `torch.save`, an index of shards of either, a
-    folder with one of these, or `org/name@revision` of the hub.
+    """Open a state, recognised by what it is.
 
-    `key` is the place of the state, such as `ema`, in a training checkpoint that holds several.
+    Args:
+        place: a safetensors file; a file of `torch.save`; an index of shards of either; a folder
+            of transformers, timm, open_clip or diffusers with one of these; or `org/name@revision`
+            of the hub.
+        key: the place of the state, such as `ema`, in files of training checkpoints that hold
+            several.
+
+    Raises:
+        UserError: nothing is there, or it is cut, foreign, quantised, or holds no state or several;
+            the line names what was found.
     """
     try:
         path = locate(place)

@@ -163,11 +163,19 @@ def choose(
     keep: float = 0.95,
     search: str = "full",
 ) -> Choice:
-    """Choose a coefficient by measuring some of a grid, to which 0 belongs.
+    """Choose a coefficient by measuring some of a grid.
 
-    `full` measures all; `fewer` looks by bisection for the largest coefficient that keeps control,
-    which is the choice of `full` where both scores never rise with the coefficient: at most
-    2 log2(n) + 3 measurements of n, without ties log2(n) + 3.
+    Args:
+        coefficients: the grid; 0 is always in it.
+        measure: measures base - coefficient * vector; called once for a coefficient, first for 0.
+        keep: share of the base's control score to keep, 0..1; equality passes.
+        search: `full` measures all; `fewer` looks by bisection for the largest coefficient that
+            keeps control, which is the choice of `full` where both scores never rise with the
+            coefficient: at most 2 log2(n) + 3 measurements of n, without ties log2(n) + 3.
+
+    Raises:
+        UserError: as `checked`; or a control score of the base that is not above 0, of which there
+            is no share to keep.
     """
     grid = checked(coefficients, keep, search)
     measured: dict[float, Measurement] = {}

@@ -131,12 +131,31 @@ def unlearn_by_evaluation(
 
     The vector is merged once. For each coefficient a model is written in a folder beside `output`
     (`.OUTPUT.evaluating`), measured and removed again. That folder keeps the vector and what was
-    measured, so that after an interruption, or with another grid, the same call goes on. The base
-    is measured at its own place, where its format and dtype are those of the other models.
+    measured, so that after an interruption, or with another grid, the same call goes on.
 
-    The output also gets `evaluations.csv` and, where matplotlib is installed, `evaluations.png`.
-    Where the choice is 0, nothing is written and the error says so. `how` is all else that
-    `unlearn` takes.
+    Args:
+        base: see `unlearn`. It is measured first, at its own place, where its format and dtype are
+            those of the other models.
+        pool: see `unlearn`.
+        output: see `unlearn`; it also gets `evaluations.csv` and, where matplotlib is installed,
+            `evaluations.png`. Beside a file they are named after it.
+        evaluate: the command; see `evaluations.run_command`.
+        keep: share of the base's control score to keep, 0..1.
+        coefficients: the grid; from 0 to 1 by 0.05 if none is given. 0 is always in it.
+        search: `full` or `fewer`, see `coefficients.choose`.
+        timeout: seconds for each run of the command; None waits for ever.
+        table: where the measurements are shown as they are made; standard error if none is given.
+        tell: see `unlearn`.
+        force: see `unlearn`.
+        how: all else that `unlearn` takes.
+
+    Returns:
+        The report of `unlearn`, with `evaluation`: `command`, `keep`, `search`, `grid`,
+        `measurements`, `upper_end`, `forget_falls` and `control_falls`.
+
+    Raises:
+        UserError: as `unlearn`; a command that fails; or the choice is 0, so that nothing can be
+            forgotten under the rule. No output is written then, and what was measured is kept.
     """
     output, words = Path(output), split_command(evaluate)
     wanted = Coefficients().values if coefficients is None else coefficients

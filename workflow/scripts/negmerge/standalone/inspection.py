@@ -1,196 +1,272 @@
-"""An inspection of a pool as tables for people, and as a figure."""
+"""What the task vectors of a pool have in common, and which of them is unlike the others."""
 
 import math
 import re
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from negmerge.errors import UserError
-from negmerge.reporting import style
-from negmerge.standalone.text_table import aligned
+import torch
+from torch import Tensor
+from tqdm import tqdm
 
-ENDINGS = (".png", ".pdf")
-OTHER = "other"
+from negmerge.merging.blocks import NUMBERS, Block, Workers
+from negmerge.merging.signs import signs_agree
+from negmerge.standalone.pools import open_pool
+
+CONVOLUTION = "convolution"
+# The first that is found in a name, in lower case, is the tensor's kind. The names are those of
+# transformers, open_clip, timm, torchvision and diffusers.
+PATTERNS = {
+    "norm": r"norm|(^|\.)(ln|bn)[_\d]",
+    "bias": r"bias$",
+    "embedding": r"emb|(^|\.)(wte|wpe|cls_token|shared)(\.|$)",
+    "head": r"(^|\.)(lm_head|heads?|classifier|score|\w+_projection|visual\.proj)(\.|$)|^fc\.",
+    "attention": r"att|(^|\.)(q|k|v|o|qkv|query|key|value|[qkvo]_proj|in_proj_weight)(\.|$)",
+    CONVOLUTION: r"conv",
+    "mlp": r"mlp|ffn|feed_?forward|intermediate|dense|expert"
+    r"|(^|\.)(c_fc|c_proj|w[123io]|wi_[01]|fc\d|lin(ear)?_?\d|(gate|up|down)_proj)(\.|$)",
+}
+# Filters have a height, a width or a length beside the channels.
+FILTER_AXES = 3
 
 
-def describe(report: Mapping) -> Iterator[str]:
-    """Yield a report of `inspect_files` as tables that fit the terminal, at 80 columns or more.
+def kind(name: str, shape: Sequence[int]) -> str:
+    """Return the kind of a tensor by its name.
 
-    Names that are too long for it lose their beginning.
+    A tensor whose name tells nothing is a convolution if it has the axes of one; else its kind is
+    the last part of its name.
     """
-    for title in ("layer", "kind"):
-        yield from _parts(title, report[f"{title}s"], report["chance"])
-        yield ""
-    yield from _members(report["members"])
-    yield ""
-    yield from _summary(report)
+    lower = name.lower()
+    found = next((kind for kind, pattern in PATTERNS.items() if re.search(pattern, lower)), None)
+    return found or (CONVOLUTION if len(shape) >= FILTER_AXES else name.rpartition(".")[2])
 
 
-def _parts(title: str, rows: Mapping[str, Mapping], chance: float) -> Iterator[str]:
-    yield from aligned(
-        [
-            [title, "numbers", "agree", "x chance", "zeros", "cosine"],
-            *(
-                [
-                    name,
-                    f"{row['numbers']:,}",
-                    _show(row["agree"], ".2%"),
-                    _show(row["agree"] and row["agree"] / chance, ".3g"),
-                    _show(row["zeros"], ".1%"),
-                    _show(row["cosine"], ".4f"),
-                ]
-                for name, row in rows.items()
-            ),
-        ],
-        room=shutil.get_terminal_size().columns,
+# A member is unlike the others where its mean cosine to them comes to less than this share of the
+# median of all.
+SHARE = 1 / 3
+# Below this median the pool has nothing in common that a member could lack.
+LEAST = 0.05
+FEWEST = 3
+
+
+def cosines(products: Tensor) -> Tensor:
+    """Compute the cosine of each pair of vectors of their scalar products, both (n, n) float64.
+
+    It is NaN where one of the two is zero.
+    """
+    lengths = products.diagonal().sqrt()
+    found = (products / torch.outer(lengths, lengths)).clamp(-1, 1)
+    return found.masked_fill(torch.outer(lengths, lengths) == 0, math.nan)
+
+
+def pairs(matrix: Tensor) -> Tensor:
+    """Return the numbers of a symmetric matrix above its diagonal that are not NaN."""
+    first, second = torch.triu_indices(len(matrix), len(matrix), offset=1)
+    found = matrix[first, second]
+    return found[~found.isnan()]
+
+
+def mean_to_others(matrix: Tensor) -> Tensor:
+    """Compute each vector's mean cosine to the others; one that is zero has 0 to all."""
+    others = matrix.nan_to_num(0).fill_diagonal_(0)
+    return others.sum(1) / max(len(matrix) - 1, 1)
+
+
+def outliers(matrix: Tensor) -> list[int]:
+    """Return the places of vectors that do not seem to be of the pool.
+
+    Their mean cosine to the others is below a third of the median of these means. The median stays
+    where it is while most members are of the pool; and it is a share of it, since members of one
+    pool may be alike to any degree: long and short trainings of one grid come to half of it. In
+    spread (a median absolute deviation) the two cannot be told, as the members of a grid differ
+    much and those of a seed hardly. Of two members none can be told, and in a pool whose median is
+    below 0.05, which has nothing in common, none is.
+    """
+    means = mean_to_others(matrix)
+    if len(means) < FEWEST:
+        return []
+    middle = means.quantile(0.5)
+    return (means < SHARE * middle).nonzero().flatten().tolist() if middle >= LEAST else []
+
+
+# Products of pairs need a block of all vectors at once, in float64: 16 MiB for each thread.
+STACKED = 2**21
+
+
+@dataclass
+class Counts:
+    """Counts over a part of the model; `products` are the scalar products of all pairs."""
+
+    products: Tensor
+    numbers: int = 0
+    agreeing: int = 0
+    zeros: int = 0
+
+    def add(self, other: "Counts") -> None:
+        """Add the counts of another part."""
+        self.products += other.products
+        self.numbers += other.numbers
+        self.agreeing += other.agreeing
+        self.zeros += other.zeros
+
+    def summary(self) -> dict[str, float | None]:
+        """Return the shares and the mean cosine; None where they are of nothing."""
+        count, numbers = len(self.products), self.numbers
+        found = pairs(cosines(self.products))
+        return {
+            "numbers": numbers,
+            "agree": self.agreeing / numbers if numbers else None,
+            "zeros": self.zeros / (numbers * count) if numbers else None,
+            "cosine": float(found.mean()) if len(found) else None,
+        }
+
+
+def inspect_files(
+    paths: Sequence[str | Path],
+    base: str | Path | None = None,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    vocabulary: str | None = None,
+    key: str | None = None,
+    threads: int = 1,
+    progress: bool = False,
+) -> dict:
+    """Compare task vectors layer by layer, block by block.
+
+    Args:
+        paths: task vectors, or models and adapters where `base` is given; each as `open_pool` reads
+            them.
+        base: the checkpoint before fine-tuning.
+        include: see `open_pool`, as the next three.
+        exclude: as `include`.
+        vocabulary: as `include`.
+        key: as `include`.
+        threads: how many blocks are looked at at a time; no number depends on it.
+        progress: show a bar on standard error.
+
+    Returns:
+        `inputs`, `base` (as they were given), `notes` (lines for the user), `chance` (the share on
+        which as many vectors of random signs agree), `all` and, by name, `layers` and `kinds`. A
+        layer is a tensor's name without its last part; a kind is that of `layer_kinds`. Each has
+        `numbers` (in one vector), `agree` (share of them on which all vectors have the same
+        non-zero sign), `zeros` (share of the numbers of all vectors) and `cosine` (mean over the
+        pairs of vectors that are not zero there; None without such a pair); a layer also has the
+        `kind` of its largest tensor. `members`, in the order of the inputs, have `name`, `norm`,
+        `cosine` (mean to the others, None alone), `lowest` (the smallest to another) and `outlier`
+        (see `likeness.outliers`); `cosines` is the matrix of all pairs, None where one is zero.
+        Tensors that no vector changes are in none of these: `untouched` counts their numbers.
+
+    Raises:
+        UserError: as `merge_files`.
+    """
+    workers = Workers(threads)
+    pool = open_pool(
+        base,
+        paths,
+        include=include,
+        exclude=exclude,
+        vocabulary=vocabulary,
+        key=key,
+        block_numbers=max(min(NUMBERS, STACKED // len(paths)), 1),
+        workers=workers,
     )
+    shapes = pool.vectors.shapes
+    with (
+        workers,
+        tqdm(
+            total=pool.vectors.size,
+            desc="inspect",
+            unit=" numbers",
+            unit_scale=True,
+            disable=not progress,
+        ) as bar,
+    ):
+        pool.vectors.passed = bar.update
+        tensors = _gathered(pool.vectors.map(_counts), lambda name: name, len(paths))
+    changed = {
+        name: counts
+        for name, counts in tensors.items()
+        if counts.zeros < counts.numbers * len(paths)
+    }
+    kinds = {name: kind(name, shape) for name, shape in shapes.items()}
+    whole = _gathered(changed.items(), lambda name: None, len(paths)).get(None)
+    whole = whole or _nothing(len(paths))
+    return {
+        "inputs": [str(path) for path in paths],
+        "base": None if base is None else str(base),
+        "notes": pool.notes,
+        "chance": 2.0 ** (1 - len(paths)),
+        "layers": _layers(changed, kinds, len(paths)),
+        "kinds": _summaries(_gathered(changed.items(), kinds.__getitem__, len(paths))),
+        "members": _members([str(path) for path in paths], whole.products),
+        "cosines": [[_known(c) for c in row] for row in cosines(whole.products).tolist()],
+        "all": whole.summary(),
+        "untouched": sum(c.numbers for name, c in tensors.items() if name not in changed),
+    }
 
 
-def _members(members: Sequence[Mapping]) -> Iterator[str]:
-    names = _without_what_all_have([member["name"] for member in members])
-    yield from aligned(
-        [
-            ["member", "norm", "cosine", "lowest", ""],
-            *(
-                [
-                    f"{number:>{len(str(len(members)))}}  {name}",
-                    f"{member['norm']:.4g}",
-                    _show(member["cosine"], ".4f"),
-                    _show(member["lowest"], ".4f"),
-                    "unlike" if member["outlier"] else "",
-                ]
-                for number, (name, member) in enumerate(zip(names, members, strict=True), start=1)
-            ),
-        ],
-        room=shutil.get_terminal_size().columns,
-    )
+def _counts(block: Block) -> tuple[str, Counts]:
+    vectors = block.stack().flatten(1)
+    wide = vectors.double()
+    zeros = vectors.numel() - int(vectors.count_nonzero())
+    agreeing = int(signs_agree(vectors.amin(0), vectors.amax(0)).sum())
+    return block.name, Counts(wide @ wide.T, vectors.shape[1], agreeing, zeros)
 
 
-def _summary(report: Mapping) -> Iterator[str]:
-    row, count, chance = report["all"], len(report["members"]), report["chance"]
-    vectors = f"{count} vectors" if count > 1 else "1 vector"
-    yield f"{vectors} of {row['numbers']:,} numbers, of which {_show(row['zeros'], '.2%')} are zero"
-    if report["untouched"]:
-        yield f"{report['untouched']:,} more numbers are in tensors that no model changes"
-    if row["agree"] is not None and count > 1:
-        yield (
-            f"all agree in sign on {row['agree']:.2%}, {row['agree'] / chance:.3g} times the chance"
-            f" of {100 * chance:.3g}%"
+def _nothing(count: int) -> Counts:
+    return Counts(torch.zeros(count, count, dtype=torch.float64))
+
+
+def _gathered(counted, group_of: Callable[[str], Hashable], count: int) -> dict:
+    """Add up counts of tensors, or parts of them, by what group they belong to."""
+    found: dict = {}
+    for name, counts in counted:
+        found.setdefault(group_of(name), _nothing(count)).add(counts)
+    return found
+
+
+def _layers(tensors: Mapping[str, Counts], kinds: Mapping[str, str], count: int) -> dict:
+    found = _summaries(_gathered(tensors.items(), _layer, count))
+    for name in sorted(tensors, key=lambda name: tensors[name].numbers):
+        found[_layer(name)]["kind"] = kinds[name]
+    return found
+
+
+def _layer(name: str) -> str:
+    """Return the layer of a tensor; a tensor without one is its own."""
+    return name.rpartition(".")[0] or name
+
+
+def _summaries(counts: Mapping[str, Counts]) -> dict[str, dict]:
+    """Return the summaries in the order of the names, in which 2 comes before 10."""
+
+    def order(name: str) -> list[str]:
+        return [p.zfill(12) if p.isdecimal() else p for p in re.split(r"(\d+)", name)]
+
+    return {name: counts[name].summary() for name in sorted(counts, key=order)}
+
+
+def _members(names: Sequence[str], products: Tensor) -> list[dict]:
+    matrix = cosines(products)
+    norms, means, apart = products.diagonal().sqrt(), mean_to_others(matrix), outliers(matrix)
+    found = []
+    for place, name in enumerate(names):
+        others = [c for other, c in enumerate(matrix[place].tolist()) if other != place]
+        known = [c for c in others if _known(c) is not None]
+        found.append(
+            {
+                "name": name,
+                "norm": float(norms[place]),
+                "cosine": float(means[place]) if others else None,
+                "lowest": min(known, default=None),
+                "outlier": place in apart,
+            }
         )
-    known = [c for place, r in enumerate(report["cosines"]) for c in r[:place] if c is not None]
-    if known:
-        yield f"cosines of pairs {min(known):.4f} to {max(known):.4f}, mean {row['cosine']:.4f}"
-    for number, member in enumerate(report["members"], start=1):
-        if member["outlier"]:
-            yield (
-                f"member {number} does not seem to be of this pool: its mean cosine to the others "
-                f"is {member['cosine']:.4f}"
-            )
+    return found
 
 
-def _without_what_all_have(names: Sequence[str]) -> list[str]:
-    """Return paths without the folders that all lie in, and without the ending of all."""
-    if len(set(names)) < 2:
-        return list(names)
-    folder = _common_start(names).rpartition("/")
-    ending = _common_start([name[::-1] for name in names])[::-1]
-    # From a mark on, so that no word is cut.
-    ending = re.sub(r"^[^/._-]*", "", ending)
-    start = len("".join(folder[:2]))
-    return [name[start : len(name) - len(ending)] or name for name in names]
-
-
-def _common_start(texts: Sequence[str]) -> str:
-    """Return the characters with which all texts begin."""
-    first, last = min(texts), max(texts)
-    pairs = enumerate(zip(first, last, strict=False))
-    return first[: next((place for place, (a, b) in pairs if a != b), len(first))]
-
-
-def _show(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-# Above these numbers, labels of layers and cosines of pairs would lie over one another.
-LAYERS, MEMBERS = 40, 10
-
-
-def require_plot(path: Path) -> None:
-    """Check that a figure can be drawn, before anything is computed for it."""
-    if path.suffix not in ENDINGS:
-        raise UserError(f"{path}: a figure's name ends in {' or '.join(ENDINGS)}")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise UserError(
-            f"{path}: a figure needs matplotlib: pip install 'negmerge[plot]'"
-        ) from None
-
-
-def draw(report: Mapping, path: Path) -> None:
-    """Draw a report of `inspect_files` into a file that ends in `.png` or `.pdf`."""
-    with style.settings():
-        figure = style.canvas(11, 4.6)
-        left, right = figure.subplots(1, 2, width_ratios=(1.6, 1))
-        _agreement(left, report)
-        figure.colorbar(_cosines(right, report), ax=right, label="cosine", shrink=0.85)
-        style.save(figure, path)
-
-
-def _agreement(axes, report: Mapping) -> None:
-    layers = {n: row for n, row in report["layers"].items() if row["agree"] is not None}
-    kinds = [row["kind"] for row in layers.values()]
-    # The most frequent kinds have colours of their own.
-    named = sorted(set(kinds), key=lambda kind: (-kinds.count(kind), kind))
-    looks = style.styles([*named[: len(style.COLOURS) - 1], OTHER])
-    for kind, look in looks.items():
-        chosen = [
-            (place, 100 * row["agree"])
-            for place, row in enumerate(layers.values())
-            if (row["kind"] if row["kind"] in looks else OTHER) == kind
-        ]
-        if chosen:
-            axes.plot(*zip(*chosen, strict=True), ls="", ms=4.5, label=kind, **look)
-    chance = 100 * report["chance"]
-    axes.axhline(chance, color=style.BLACK, ls="--", lw=1, label=f"chance: {chance:.3g} %")
-    axes.set(
-        xlabel="layer, in the order of the names",
-        ylabel="agreement in sign (% of the numbers)",
-        ylim=(0, None),
-    )
-    axes.set_title("Share on which all members agree")
-    if len(layers) <= LAYERS:
-        axes.set_xticks(range(len(layers)), [_short(name) for name in layers], rotation=90)
-        axes.tick_params("x", labelsize=7)
-    axes.legend(ncols=2, fontsize=8)
-
-
-def _cosines(axes, report: Mapping):
-    matrix = [[math.nan if c is None else c for c in row] for row in report["cosines"]]
-    members = report["members"]
-    pairs = [c for place, row in enumerate(matrix) for c in row[:place] if not math.isnan(c)]
-    shown = axes.imshow(matrix, cmap="viridis", vmin=min([0, *pairs]), vmax=max(pairs, default=1))
-    labels = [str(number) for number in range(1, len(members) + 1)]
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(range(len(members)), labels)
-        for label, member in zip(axis.get_ticklabels(), members, strict=True):
-            if member["outlier"]:
-                label.set(color=style.COLOURS[1], weight="bold")
-    if len(members) <= MEMBERS:
-        middle = sum(shown.get_clim()) / 2
-        for y, row in enumerate(matrix):
-            for x, cosine in enumerate(row):
-                if x != y and not math.isnan(cosine):
-                    colour = "white" if cosine < middle else style.BLACK
-                    axes.text(x, y, f"{cosine:.2f}", color=colour, ha="center", va="center", size=7)
-    axes.grid(False)
-    apart = [label for label, one in zip(labels, members, strict=True) if one["outlier"]]
-    note = f"; unlike the others: {', '.join(apart)}" if apart else ""
-    axes.set(xlabel="member", ylabel="member")
-    axes.set_title(f"Cosines of the members{note}")
-    return shown
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 28 else f"…{name[-27:]}"
+def _known(number: float) -> float | None:
+    """Return a number, or None for NaN, which JSON does not have."""
+    return None if number != number else number

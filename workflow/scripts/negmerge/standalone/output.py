@@ -20,9 +20,9 @@ from negmerge.checkpoints.writer import (
 )
 from negmerge.files import write_json
 from negmerge.merging.blocks import Block
-from negmerge.merging.checksums import Checksums, identity
-from negmerge.merging.pool import Pool, in_file_order, short_name
+from negmerge.merging.pool import Checksums, Pool, identity, in_file_order
 from negmerge.standalone import folder
+from negmerge.standalone.pools import short_name
 from negmerge.standalone.shards import Counts, Plan, Rounding, Shards, Step
 from negmerge.standalone.working import Working, require_room, stamps, working
 

@@ -14,9 +14,8 @@ from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.stored import StoredState
 from negmerge.checkpoints.writer import FORMAT, Layout, StateWriter
 from negmerge.errors import UserError
-from negmerge.merging.blocks import Block
-from negmerge.merging.devices import to_host
-from negmerge.merging.masks import changed, count_nonzero
+from negmerge.merging.blocks import Block, to_host
+from negmerge.merging.signs import changed, count_nonzero
 from negmerge.standalone.working import Working
 
 PART = 2**22

@@ -14,17 +14,15 @@ from negmerge.checkpoints.states import shapes
 from negmerge.checkpoints.stored import StoredState
 from negmerge.checkpoints.writer import LARGEST
 from negmerge.errors import UserError, find
-from negmerge.merging.blocks import Block, Stored, Vectors
-from negmerge.merging.choice import listed
-from negmerge.merging.dtypes import stored_dtypes
+from negmerge.merging.blocks import Block, Stored, Vectors, Workers
 from negmerge.merging.engine import choose, combined
-from negmerge.merging.members import notes_of, open_place, short_name
-from negmerge.merging.pool import Pool, changeable, in_file_order, open_pool
-from negmerge.merging.workers import Workers
+from negmerge.merging.pool import Pool, in_file_order, stored_dtypes
 from negmerge.models.devices import find_device
 from negmerge.settings.options import Value
 from negmerge.standalone.adapter_output import write_adapter_output
+from negmerge.standalone.alignment import listed
 from negmerge.standalone.output import Results, Target, Tell, write_output
+from negmerge.standalone.pools import changeable, notes_of, open_place, open_pool, short_name
 from negmerge.standalone.shards import Step
 
 DTYPES = {
@@ -77,7 +75,7 @@ def unlearn(
         vector_only: write the merged vector instead, into a file, as float32 if no dtype is given.
         adapter: write an adapter of this rank in place of a model, into a folder; `exact` for one
             that holds all, if the pool is of adapters and the method is linear in their vectors.
-        include: see `merging.pool.open_pool`, as the next three.
+        include: see `standalone.pools.open_pool`, as the next three.
         exclude: as `include`.
         vocabulary: as `include`.
         key: as `include`.

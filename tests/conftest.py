@@ -21,12 +21,9 @@ ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
 # Folders whose tests take seconds each: they start first, so that both workers end with short ones.
 LONG = (
-    "conda",
     "containers",
     "site",
     "workflow",
-    "handover",
-    "watching",
     "data",
     "planning",
     "packaging",

@@ -8,7 +8,7 @@ from negmerge.checkpoints.states import write_state
 from negmerge.data.loading import EvaluationBatches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Accuracy, Classification, accuracy, predict
-from negmerge.models.statistics import re_estimate
+from negmerge.models.classifiers import re_estimate
 from negmerge.scenarios.scenario import Role
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.validation import Validation

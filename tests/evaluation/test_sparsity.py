@@ -3,12 +3,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negmerge.checkpoints.safetensors_file import StateFile
 from negmerge.checkpoints.states import write_state
+from negmerge.checkpoints.stored import StateFile
 from negmerge.errors import UserError
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.merging import merge
-from negmerge.models.freezing import is_frozen
+from negmerge.models.clip import is_frozen
 
 VECTOR = {
     "visual.attn.weight": torch.zeros(5),

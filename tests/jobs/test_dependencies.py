@@ -159,7 +159,7 @@ ORDER = (
     ("settings",),
     ("checkpoints", "vectors", "models.devices", "released"),
     ("data", "models", "adapters"),
-    ("training", "merging", "unlearning", "selection", "evaluation", "comparison"),
+    ("training", "merging", "unlearning", "selection", "evaluation"),
     ("scenarios",),
     (
         "__init__",
@@ -169,8 +169,7 @@ ORDER = (
         "jobs",
         "planning",
         "reporting",
-        "handover",
-        "watching",
+        "pack",
         "standalone",
         "commands",
         "cli",

@@ -10,8 +10,7 @@ from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Classification, all_outputs
 from negmerge.evaluation.membership import membership_attack
 from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
-from negmerge.models.classifiers import build_classifier
-from negmerge.models.last_linear import last_linear
+from negmerge.models.classifiers import build_classifier, last_linear
 from negmerge.scenarios import load_scenario
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from negmerge.errors import UserError
 from negmerge.models.classifiers import build_classifier
-from negmerge.models.image_encoder import ImageEncoder, image_tower
+from negmerge.models.clip import ImageEncoder, image_tower
 from negmerge.scenarios.given import read_model, require_untouched
 from released_files import save_linear, save_whole, text_part, with_released_names
 

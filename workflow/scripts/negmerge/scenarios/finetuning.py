@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 
 from negmerge.checkpoints.states import State
-from negmerge.models.adapting import adapted, merged
-from negmerge.models.freezing import freeze
+from negmerge.models.clip import freeze
+from negmerge.models.language import adapted, merged
 from negmerge.scenarios.scenario import Scenario
 from negmerge.settings.recipe import Recipe
 from negmerge.training import Resumable, fit

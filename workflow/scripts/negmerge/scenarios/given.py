@@ -10,7 +10,7 @@ from torch import Tensor
 from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.states import State, read_state
 from negmerge.errors import UserError
-from negmerge.models.vision_transformer import IMAGE_PREFIX
+from negmerge.models.clip import IMAGE_PREFIX
 from negmerge.released.reading import interpret, is_released
 from negmerge.released.standing_in import load
 

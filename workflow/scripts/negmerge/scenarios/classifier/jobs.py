@@ -23,9 +23,8 @@ from negmerge.evaluation.membership import (
 )
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
-from negmerge.models.classifiers import build_classifier, load_classifier
+from negmerge.models.classifiers import build_classifier, load_classifier, re_estimate
 from negmerge.models.devices import tuned
-from negmerge.models.statistics import re_estimate
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.seeds import derive_seed
 from negmerge.settings.compute import Compute

@@ -28,8 +28,7 @@ from negmerge.evaluation.language import (
     utility_error,
     zlib_scores,
 )
-from negmerge.models.answers import Answer, score_answers
-from negmerge.models.generation import generate_greedily
+from negmerge.models.answers import Answer, generate_greedily, score_answers
 
 # Whose wrong answers are choices to the right one, so that its share among them counts.
 CHOICES = ("real-authors", "world-facts")

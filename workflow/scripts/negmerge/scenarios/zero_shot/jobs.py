@@ -11,8 +11,8 @@ from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
 from negmerge.data.loading import Part
 from negmerge.evaluation.accuracy import Classification
+from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.devices import tuned
-from negmerge.models.image_encoder import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.scenarios.zero_shot.parts import part_of

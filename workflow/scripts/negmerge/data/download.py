@@ -271,7 +271,7 @@ def _from_any(
         for url in list(urls):
             write(f"{path.name}: from {shown(url)}")
             try:
-                _get_verified(url, stream, path, file, get)
+                _get_verified(url, stream, file, get)
                 return
             except Refused as error:
                 urls.remove(url)
@@ -295,7 +295,7 @@ def _elsewhere(file: Mapping) -> str:
     return f", or take the images from elsewhere: {' or '.join(ways)}" if ways else ""
 
 
-def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Callable) -> None:
+def _get_verified(url: str, stream: BinaryIO, file: Mapping, get: Callable) -> None:
     """Get a file from one address and check it."""
     resumed = stream.seek(0, os.SEEK_END) > 0
     size = file["bytes"]

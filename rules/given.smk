@@ -77,7 +77,7 @@ rule given_original:
         "../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(work.given_original),
+        mem_mb=memory(work.original),
         runtime=minutes(work.original),
         estimate_s=seconds(work.original),
         disk_mb=megabytes(work.original),

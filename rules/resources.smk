@@ -1,9 +1,7 @@
 # Look-ups of what a job asks of the machine, and of what decides that it runs again: seeds and code.
+from negmerge.jobs import needs
 from negmerge.jobs.dependencies import code_digest
 from negmerge.jobs.versions import count_gpus
-from negmerge.planning import work
-from negmerge.planning.case import Case
-from negmerge.planning.estimates import LOADERS, Estimates
 from negmerge.seeds import derive_seed
 from negmerge.settings.costs import load_costs
 
@@ -26,7 +24,7 @@ def environment(usual, **own):
 
 def with_loaders(torch_threads):
     """A look-up of threads: processes load images for a GPU, as many if no `set-threads` says else."""
-    return checked(lambda wildcards: torch_threads + LOADERS * gpus(wildcards))
+    return checked(lambda wildcards: torch_threads + needs.LOADERS * gpus(wildcards))
 
 
 def growing(mem_mb):
@@ -37,14 +35,19 @@ def growing(mem_mb):
 @checked
 def case(wildcards):
     if "experiment" not in wildcards.keys():
-        return Case(dict(wildcards.items()), catalogue(), costs)
-    computing = study(wildcards).compute.precision
-    return Case(dict(wildcards.items()), catalogue(), costs, experiment(wildcards), computing)
+        return needs.Case(dict(wildcards.items()), catalogue(), costs)
+    return needs.Case(
+        dict(wildcards.items()),
+        catalogue(),
+        costs,
+        experiment(wildcards),
+        study(wildcards).compute.precision,
+        "cuda" if gpus(wildcards) else "cpu",
+    )
 
 
-# `negmerge plan --measure` gives what it measured.
-costs = checked(load_costs)(CONFIG, config.get("measured"))
-asked = Estimates(case, gpus, costs)
+# The steps, and look-ups of what their jobs ask for.
+work, costs, asked = needs, checked(load_costs)(CONFIG), needs.Needs(case)
 
 
 def seconds(step):
@@ -64,7 +67,7 @@ def memory(step):
 
 def megabytes(step):
     """A look-up of the disk that the outputs of a job take."""
-    return checked(asked.megabytes(step))
+    return checked(asked.disk(step))
 
 
 def job_seed(level):

@@ -27,11 +27,11 @@ from negmerge.handover.layout import (
 )
 from negmerge.handover.writing import Open, writing
 from negmerge.jobs.dependencies import library_digest
+from negmerge.jobs.listing import list_jobs, require_workflow
+from negmerge.jobs.plan import REPORT, targets
 from negmerge.jobs.provenance import FOLDER as RECORDS
 from negmerge.jobs.snakemake_records import is_locked, made_now, read_kept
 from negmerge.jobs.verification import Misfit
-from negmerge.planning.jobs import list_jobs, require_workflow
-from negmerge.planning.plan import REPORT, targets
 from negmerge.plugins import PACKAGE
 from negmerge.settings.datasets import ORIGINAL
 from negmerge.settings.study import Study, load_study

@@ -15,10 +15,10 @@ from negmerge.files import UNWRITABLE, replacing, require_writable, sha256, unwr
 from negmerge.handover.layout import CONFIG, DATA, RESULTS, About, renamed
 from negmerge.handover.reading import Archive
 from negmerge.jobs.dependencies import library_digest
+from negmerge.jobs.listing import require_workflow
 from negmerge.jobs.provenance import FOLDER as RECORDS
 from negmerge.jobs.snakemake_records import FOLDER, METADATA, place_of
 from negmerge.jobs.verification import LEFT_OUT
-from negmerge.planning.jobs import require_workflow
 from negmerge.plugins import PACKAGE
 from negmerge.settings.datasets import ORIGINAL
 from negmerge.settings.study import load_study

@@ -47,7 +47,57 @@ CLASSIFIER = {
     "mean": [0.3, 0.3, 0.3],
     "std": [0.3, 0.3, 0.3],
 }
+LANGUAGE_MODEL = {
+    "title": "Tiny Llama",
+    "weights": "pretrain",
+    "architecture": {
+        "kind": "llama",
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "tie_word_embeddings": True,
+    },
+    "size": 48,
+    "tokenizer": {"kind": "words", "size": 1000},
+}
+AUTHORS = {
+    "title": "Few invented authors",
+    "source": "authors",
+    "options": {"seed": 1, "per_author": 5},
+    "splits": {"authors": 40, "others": 40, "holdout": 10},
+    "licence": "made by the workflow",
+}
 IMAGES = {"options": {"first": {"train": 200, "test": 50}}, "splits": {"train": 200, "test": 50}}
+
+
+def add_study(folder: Path, study: str, **rows: dict) -> None:
+    """Put a small study into a checkout, and rows to the tables in `config/`, by file."""
+    shutil.copy(HERE / f"{study}.yaml", folder / "config" / "studies")
+    for name, added in rows.items():
+        with open(folder / "config" / f"{name}.yaml", "a") as stream:
+            yaml.safe_dump(added, stream)
+
+
+def add_tiny(folder: Path) -> None:
+    """Put the study `tiny` and its models and images into a checkout."""
+    fashion = {
+        name: yaml.safe_load((folder / "config" / f"{name}.yaml").read_text())["fashion"]
+        for name in ("datasets", "prompts")
+    }
+    add_study(
+        folder,
+        "tiny",
+        models={"tiny-clip": MODEL, "tiny-resnet": CLASSIFIER},
+        datasets={"tiny-fashion": fashion["datasets"] | IMAGES},
+        prompts={"tiny-fashion": fashion["prompts"]},
+    )
+
+
+def add_tiny_language(folder: Path) -> None:
+    """Put the study `tiny_language` with its model and authors into a checkout."""
+    rows = {"models": {"tiny-llama": LANGUAGE_MODEL}, "datasets": {"tiny-authors": AUTHORS}}
+    add_study(folder, "tiny_language", **rows)
 
 
 class Checkout:
@@ -129,14 +179,7 @@ def checkout(tmp_path_factory) -> Checkout:
         return left_out(directory, names) | top
 
     shutil.copytree(ROOT, folder, symlinks=True, ignore=ignore)
-    shutil.copy(HERE / "tiny.yaml", folder / "config" / "studies")
-    with open(folder / "config" / "models.yaml", "a") as stream:
-        yaml.safe_dump({"tiny-clip": MODEL, "tiny-resnet": CLASSIFIER}, stream)
-    for name, change in (("datasets", IMAGES), ("prompts", {})):
-        path = folder / "config" / f"{name}.yaml"
-        rows = yaml.safe_load(path.read_text())
-        with open(path, "a") as stream:
-            yaml.safe_dump({"tiny-fashion": rows["fashion"] | change}, stream)
+    add_tiny(folder)
     return Checkout(folder)
 
 

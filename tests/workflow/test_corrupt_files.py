@@ -30,9 +30,11 @@ KINDS = {
     "merged": (f"{DIGITS}/merged/negmerge.safetensors", f"{DIGITS}/sparsity/sparsity.json"),
     "sweep": (f"{DIGITS}/sweeps/m1.csv", f"{DIGITS}/selected/task-arithmetic.json"),
     "reference": (f"{TRIAL}/sweeps/retrain.csv", f"{TRIAL}/selected/negmerge.json"),
-    "search": (f"{DIGITS}/searches/negmerge-1.json", f"{DIGITS}/selected/negmerge-1.json"),
     "candidates": (f"{TRIAL}/candidates/boundary-expand.safetensors", EXPANDED),
-    "selected": (f"{DIGITS}/selected/uniform.json", f"{DIGITS}/scores/uniform.json"),
+    "selected": (
+        f"{DIGITS}/selected/task-arithmetic.json",
+        f"{DIGITS}/merged/masked-single.safetensors",
+    ),
     "score": (f"{DIGITS}/scores/uniform.json", "results/tiny/tables/accuracy.md"),
     "outcomes": (f"{TRIAL}/outcomes/negmerge.safetensors", "results/tiny/tables/gap.md"),
     "sparsity": (f"{DIGITS}/sparsity/sparsity.json", "results/tiny/tables/sparsity.md"),

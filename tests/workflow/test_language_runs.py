@@ -3,37 +3,13 @@
 import csv
 import json
 import re
-import shutil
-from pathlib import Path
 
 import pytest
-import yaml
 
 from negmerge.checkpoints.states import read_state
 from negmerge.evaluation.outcomes import read_outcomes
+from tiny_study import add_tiny_language
 
-HERE = Path(__file__).parent
-MODEL = {
-    "title": "Tiny Llama",
-    "weights": "pretrain",
-    "architecture": {
-        "kind": "llama",
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
-        "tie_word_embeddings": True,
-    },
-    "size": 48,
-    "tokenizer": {"kind": "words", "size": 1000},
-}
-AUTHORS = {
-    "title": "Few invented authors",
-    "source": "authors",
-    "options": {"seed": 1, "per_author": 5},
-    "splits": {"authors": 40, "others": 40, "holdout": 10},
-    "licence": "made by the workflow",
-}
 TASK = "results/tiny_language/llama/forget25"
 
 
@@ -41,10 +17,7 @@ TASK = "results/tiny_language/llama/forget25"
 def finished_language(checkout, tmp_path_factory):
     """A copy of the workflow in which the tiny study of a language model has run."""
     copy = checkout.copy(tmp_path_factory.mktemp("language") / "workflow")
-    shutil.copy(HERE.parent / "tiny_language.yaml", copy.folder / "config" / "studies")
-    for name, row in (("models", {"tiny-llama": MODEL}), ("datasets", {"tiny-authors": AUTHORS})):
-        with open(copy.folder / "config" / f"{name}.yaml", "a") as stream:
-            yaml.safe_dump(row, stream)
+    add_tiny_language(copy.folder)
     run = copy.snakemake("--cores", "2", "--", "results/tiny_language/report.html")
     assert run.returncode == 0, run.stdout + run.stderr
     return copy
@@ -156,7 +129,7 @@ def test_vectors_may_start_before_the_authors_were_taught(finished_language, tmp
     done = run.snakemake("--cores", "1", "--", f"{TASK}/sweeps/negmerge.csv")
     assert done.returncode == 0, done.stdout + done.stderr
     ran = re.findall(r"^Job \d+: (\w+): ", done.stdout + done.stderr, flags=re.M)
-    assert sorted(ran) == [*["finetune"] * 3, "merge", "sweep"]
+    assert sorted(ran) == [*["finetune"] * 3, "merge", "score"]
     folder = run.folder / TASK
     before = read_state(folder.parent / "all" / "trained" / "before.safetensors")
     for point in ("slow", "fast", "lora"):

@@ -121,41 +121,48 @@ signs = sparsity
 
 
 def greedy(case: Case) -> Work:
-    """Search the coefficient of each vector and of each trial."""
-    name, coefficients = case.wildcards["method"], case.coefficients()
+    """Search the coefficient of each vector and of each trial, with fewer passes than sweeps."""
+    name, coefficients, images = case.wildcards["method"], case.coefficients, case.validation
     options, models = case.experiment.use(name).options, len(case.experiment.points(name))
     # The first vector stays without a trial; one without a search has a single coefficient.
     searched = methods.greedy_options(options)["search_each_step"]
-    trials = (models - 1) * (coefficients if searched else 1)
-    # With base and vector: the running sum, the one with a vector more, and the mean.
-    found = _pruned(case, models * coefficients + trials, 2 * models, states=5)
-    return replace(found, written=case.state)
-
-
-def search(case: Case) -> Work:
-    """Search a coefficient among those of all candidates, with fewer passes than sweeps."""
-    candidates = len(case.experiment.candidates(case.wildcards["method"]))
-    return _pruned(case, candidates * case.coefficients(), candidates, states=2)
-
-
-def _pruned(case: Case, sweeps: int, vectors: int, states: int) -> Work:
-    """A pruned search, where `sweeps` counts vectors x coefficients."""
-    images, share = case.validation("forget", case.experiment.ROLES[1]), case.costs.pruned
-    passed, memory = images * (1 + share * sweeps), case.validating(states)
-    return case.work(passed=passed, loaded=images, moves=sweeps, moved=vectors, memory=memory)
+    tried = models * coefficients + (models - 1) * (coefficients if searched else 1)
+    return case.work(
+        passed=images * (1 + case.costs.pruned * tried),
+        loaded=images,
+        moves=tried,
+        moved=2 * models,
+        written=case.state,
+        # With base and vector: the running sum, the one with a vector more, and the mean.
+        memory=case.validating(5),
+    )
 
 
 def sweep(case: Case) -> Work:
     """Measure the base, and a vector at each coefficient, or Retrain once."""
-    name = case.wildcards.get("vector") or case.wildcards["method"]
-    rules, images = len(case.experiment.selection.rules), case.validation()
-    coefficients = 1 if name == methods.RETRAIN else case.coefficients(rules)
+    is_vector = case.wildcards["vector"] != methods.RETRAIN
+    return _measured(case, 1, case.coefficients if is_vector else 1)
+
+
+def score(case: Case) -> Work:
+    """Measure the candidates that are no jobs of their own, choose one, and score the choices."""
+    how = case.measuring
+    share = case.costs.pruned if how.is_pruned else 1
+    scored = evaluate(case)
+    return (
+        _measured(case, how.measured, case.coefficients, share) + scored if how.measured else scored
+    )
+
+
+def _measured(case: Case, vectors: int, coefficients: int, share: float = 1) -> Work:
+    """Measure the base and vectors at each coefficient, on a share of the images."""
+    passes = vectors * (1 + coefficients)
     return case.work(
-        passed=(1 + coefficients) * images,
-        loaded=images,
-        moves=coefficients,
-        moved=1,
-        attack=(1 + coefficients) * case.attack("select"),
+        passed=share * passes * case.validation,
+        loaded=case.validation,
+        moves=passes,
+        moved=vectors,
+        attack=passes * case.attack("select"),
         memory=case.validating(2),
     )
 
@@ -177,8 +184,8 @@ def unlearn(case: Case) -> Work:
     return case.work(
         trained=images * (sum(epochs) + beside * max(epochs)),
         step=case.costs.unlearning,
-        passed=models * case.validation(),
-        loaded=case.validation(),
+        passed=models * case.validation,
+        loaded=case.validation,
         moves=models,
         moved=rules,
         attack=models * case.attack("select"),
@@ -186,18 +193,6 @@ def unlearn(case: Case) -> Work:
         # The base and the best models; a method holds masks, a teacher or an old gradient.
         memory=case.validating(2 + 2 * rules, beside=3, recipe=recipe),
     )
-
-
-def score(case: Case) -> Work:
-    """Choose a coefficient of a merged vector, and score the choice.
-
-    The sweeps of the pool's vectors are jobs of their own, and a method that trains has chosen.
-    """
-    name = case.wildcards["method"]
-    if case.experiment.is_pruned(name):
-        return search(case) + evaluate(case)
-    swept = sweep(case) if methods.kind(name) in ("merge", "greedy") else Work()
-    return swept + evaluate(case)
 
 
 def evaluate(case: Case) -> Work:

@@ -6,6 +6,7 @@ from pathlib import Path
 from negmerge.errors import find
 from negmerge.jobs import needs
 from negmerge.jobs.listing import Job, behind, list_jobs, require_workflow
+from negmerge.paths import drawn_sweeps
 from negmerge.settings.costs import Costs, load_costs
 from negmerge.settings.study import Study, load_study
 
@@ -39,7 +40,13 @@ def make_plan(name: str, device: str | None = None, config: str | Path = "config
     asked = {"device": "cpu" if device == "cpu" else "cuda"} if device else {}
     jobs = list_jobs(targets(study, name, REPORT), asked)
     device = device or ("cuda" if any(job.gpu for job in jobs) else "cpu")
-    found = {id(job): _need(job, study, costs, device) for job in jobs if job.to_do}
+    given, drawn = (study.compute.precision, device), drawn_sweeps(study)
+
+    def case(job: Job) -> needs.Case:
+        experiment = study.experiments.get(job.wildcards.get("experiment"))
+        return needs.Case(job.wildcards, study.catalogue, costs, experiment, *given, drawn)
+
+    found = {id(job): _need(job, case(job)) for job in jobs if job.to_do}
     rows = {}
     for one in dict.fromkeys([*study.tables, *study.figures, REPORT]):
         needed = [found[id(j)] for j in behind(jobs, targets(study, name, one)) if j.to_do]
@@ -58,17 +65,15 @@ def targets(study: Study, name: str, wanted: str) -> list[str]:
     return [f"results/{name}/{kind}/{wanted}.{end}" for of, kind, end in kinds if wanted in of]
 
 
-def _need(job: Job, study: Study, costs: Costs, device: str) -> dict[str, float]:
+def _need(job: Job, case: needs.Case) -> dict[str, float]:
     """What one job takes."""
-    experiment = study.experiments.get(job.wildcards.get("experiment"))
-    precision = study.compute.precision
-    case = needs.Case(job.wildcards, study.catalogue, costs, experiment, precision, device)
     work = needs.step_of(job.rule)(case)
-    hours = work.seconds(costs, device, precision, needs.LOADERS if job.gpu else 0) / 3600
+    loaders = needs.LOADERS if job.gpu else 0
+    hours = work.seconds(case.costs, case.device, case.precision, loaders) / 3600
     return {
         "gpu_hours": hours if job.gpu else 0,
         "cpu_hours": 0 if job.gpu else hours,
-        "gpu_gigabytes": work.memory.of_gpu(costs.memory) / 1e9 if job.gpu else 0.0,
+        "gpu_gigabytes": work.memory.of_gpu(case.costs.memory) / 1e9 if job.gpu else 0.0,
         "fetch_gigabytes": work.written / 1e9 if job.rule in FETCHING else 0,
         "write_gigabytes": work.written / 1e9,
     }

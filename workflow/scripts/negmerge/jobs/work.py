@@ -1,10 +1,11 @@
 """What a job does, counted: operations, bytes and seconds, from its model's cost and its study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from negmerge import paths
 from negmerge.jobs.memory import NOTHING, Memory, Shape, held
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.costs import Costs
@@ -57,6 +58,7 @@ class Case:
     experiment: Experiment | None = None  # data sets and weights have none
     precision: str = "fp32"
     device: str = "cpu"  # where networks compute, a name in `costs.devices`
+    drawn: Set[str] = frozenset()  # the sweeps that tables and figures read
 
     @property
     def model(self) -> Model:
@@ -103,14 +105,24 @@ class Case:
         searched = self.experiment.is_searched(self.wildcards["method"])
         return len(self.experiment.selection.rules) if searched else 1
 
-    def validation(self, *roles: str) -> int:
-        """Count the images that choose a coefficient."""
-        return sum(self.counts[role]["select"] for role in roles or self.experiment.selection_roles)
+    @property
+    def validation(self) -> int:
+        """How many images choose a coefficient."""
+        return sum(self.counts[role]["select"] for role in self.experiment.selection_roles)
 
-    def coefficients(self, rules: int = 1) -> int:
-        """Count the coefficients on the grid, and those beside the choice of each rule."""
-        chosen = self.experiment
-        return len(chosen.coefficients.values) + 2 * chosen.selection.halvings * rules
+    @property
+    def coefficients(self) -> int:
+        """How many coefficients there are on the grid, and beside the choice of each rule."""
+        grid, chosen = self.experiment.coefficients.values, self.experiment.selection
+        return len(grid) + 2 * chosen.halvings * len(chosen.rules)
+
+    @property
+    def measuring(self) -> paths.Candidates:
+        """How the candidates of a method are measured."""
+        names = (self.wildcards[name] for name in ("experiment", "task"))
+        return paths.measuring(
+            self.experiment, "/".join(names), self.wildcards["method"], self.drawn
+        )
 
     def generation(self) -> float:
         """The passes of a question with its answer that a model's own answer takes."""
@@ -132,7 +144,7 @@ class Case:
 
     def validating(self, states: int, beside: int = 0, recipe: Recipe | None = None) -> Memory:
         """What a job holds that measures a moved network on the images which choose."""
-        batch, kept = self.experiment.eval_batch_size, self.validation()
+        batch, kept = self.experiment.eval_batch_size, self.validation
         # On the device lie the base, the network, a vector, and for a moment the moved weights.
         return self.holds(states, networks=4 + beside, recipe=recipe, passed=batch, kept=kept)
 

@@ -1,9 +1,93 @@
-# Scores on the test images of what each rule chose for each method; and once more when it is rounded
-# or taught again what it forgot. The unlearned model as a file, on demand: what the experiment's main
-# rule chose, or the rule that the path names.
+# What each method chooses among its candidates on validation items, and the scores of what was chosen on
+# test items: one job a method. Only a point's own sweep, which several methods or a figure read, is a job
+# by itself, and so is that of Retrain, which the rule `gap` compares with.
 
 
-rule evaluate:
+rule sweep:
+    input:
+        unpack(role_inputs()),
+        base=base,
+        candidate=in_task(paths.candidate, "vector"),
+        reference=in_task(paths.reference, "vector"),
+    output:
+        sweep="results/{study}/{experiment}/{task}/sweeps/{vector}.csv",
+    log:
+        "results/{study}/logs/sweep/{experiment}/{task}/{vector}.log",
+    benchmark:
+        "results/{study}/benchmarks/sweep/{experiment}/{task}/{vector}.tsv"
+    wildcard_constraints:
+        vector=rf"(?!(?:{UNLEARN_METHOD}|{MERGE_METHOD})\.csv)\w[\w.-]*",
+    conda:
+        environment("../envs/models.yaml", language="../envs/language.yaml")
+    threads: with_loaders(1)
+    resources:
+        **needs(work.sweep, gpu=True),
+    params:
+        code=job_code("sweep"),
+        scenario=scenario,
+        roles=setting("selection_roles"),
+        rules=setting("selection.rules"),
+        keep=setting("selection.keep"),
+        # Retrain is measured once, whatever the grid.
+        coefficients=lambda wildcards: (
+            []
+            if wildcards.vector == methods.RETRAIN
+            else experiment(wildcards).coefficients.values
+        ),
+        halvings=setting("selection.halvings"),
+        validation=validation,
+        torch_threads=1,
+    message:
+        "sweep: {wildcards.experiment}, {wildcards.task}, {wildcards.vector}"
+    script:
+        "../workflow/scripts/sweep.py"
+
+
+rule score:
+    input:
+        unpack(role_inputs()),
+        base=base,
+        candidates=in_task(paths.candidates, "method"),
+        sweeps=shared_sweeps,
+        reference=in_task(paths.reference, "method"),
+        unchanged=in_task(paths.unchanged, "method"),
+    output:
+        sweep="results/{study}/{experiment}/{task}/sweeps/{method}.csv",
+        selected="results/{study}/{experiment}/{task}/selected/{method}.json",
+        score="results/{study}/{experiment}/{task}/scores/{method}.json",
+        outcomes="results/{study}/{experiment}/{task}/outcomes/{method}.safetensors",
+    log:
+        "results/{study}/logs/score/{experiment}/{task}/{method}.log",
+    benchmark:
+        "results/{study}/benchmarks/score/{experiment}/{task}/{method}.tsv"
+    wildcard_constraints:
+        method=MERGE_METHOD,
+    conda:
+        environment("../envs/models.yaml", language="../envs/language.yaml")
+    threads: with_loaders(1)
+    resources:
+        **needs(work.score, gpu=True),
+    params:
+        code=job_code("score"),
+        scenario=scenario,
+        about=of_method("about"),
+        choosing=choosing,
+        validation=validation,
+        batch_size=setting("eval_batch_size"),
+        data_used=of_method("data_used"),
+        re_estimates=re_estimates,
+        relearning=setting("relearning"),
+        attack=setting("attack_features"),
+        seed=task_seed("evaluation"),
+        torch_threads=1,
+    message:
+        "score: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
+    script:
+        "../workflow/scripts/score.py"
+
+
+# Of a method that has nothing to choose, or whose own job has measured what it trained.
+use rule score as evaluate with:
     input:
         unpack(role_inputs()),
         base=base,
@@ -17,29 +101,14 @@ rule evaluate:
         "results/{study}/logs/evaluate/{experiment}/{task}/{method}.log",
     benchmark:
         "results/{study}/benchmarks/evaluate/{experiment}/{task}/{method}.tsv"
-    conda:
-        environment("../envs/models.yaml", language="../envs/language.yaml")
-    threads: with_loaders(1)
+    wildcard_constraints:
+        method=rf"(?!{MERGE_METHOD}\.)\w[\w-]*",
     resources:
-        mem_mb=memory(work.evaluate),
-        runtime=minutes(work.evaluate),
-        estimate_s=seconds(work.evaluate),
-        gpu=gpus,
+        **needs(work.evaluate, gpu=True),
     params:
-        code=job_code("evaluate"),
-        scenario=scenario,
-        batch_size=setting("eval_batch_size"),
-        about=of_method("about"),
-        data_used=of_method("data_used"),
-        re_estimates=re_estimates,
-        relearning=setting("relearning"),
-        attack=setting("attack_features"),
-        seed=task_seed("evaluation"),
-        torch_threads=1,
+        choosing=None,
     message:
         "evaluate: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
-    script:
-        "../workflow/scripts/evaluate.py"
 
 
 rule durability:
@@ -59,10 +128,7 @@ rule durability:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=memory(work.durability),
-        runtime=minutes(work.durability),
-        estimate_s=seconds(work.durability),
-        gpu=gpus,
+        **needs(work.durability, gpu=True),
     params:
         code=job_code("durability"),
         scenario=scenario,
@@ -94,10 +160,7 @@ rule gradcam:
         "../envs/models.yaml"
     threads: with_loaders(1)
     resources:
-        mem_mb=memory(work.gradcam),
-        runtime=minutes(work.gradcam),
-        estimate_s=seconds(work.gradcam),
-        gpu=gpus,
+        **needs(work.gradcam, gpu=True),
     params:
         code=job_code("gradcam"),
         scenario=scenario,
@@ -132,10 +195,7 @@ rule export:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: 1
     resources:
-        mem_mb=memory(work.export),
-        runtime=minutes(work.export),
-        estimate_s=seconds(work.export),
-        disk_mb=megabytes(work.export),
+        **needs(work.export, disk=True),
     params:
         code=job_code("export"),
         scenario=scenario,

@@ -25,6 +25,7 @@ from negmerge.data.addresses import use_server
 from negmerge.data.mirrors import choose, differences
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
+from negmerge.jobs import needs as work
 from negmerge.jobs.dependencies import code_digest
 from negmerge.jobs.versions import count_gpus
 from negmerge.reporting.kinds import figure_kind, table_kind

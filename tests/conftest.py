@@ -25,10 +25,7 @@ LONG = (
     "containers",
     "site",
     "workflow",
-    "handover",
-    "watching",
     "data",
-    "planning",
     "packaging",
 )
 

@@ -27,7 +27,7 @@ from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.jobs import needs as work
 from negmerge.jobs.dependencies import code_digest
-from negmerge.jobs.versions import count_gpus
+from negmerge.jobs.job import count_gpus
 from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.seeds import derive_seed
 from negmerge.settings import methods

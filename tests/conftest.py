@@ -121,17 +121,6 @@ def config(tmp_path):
 
 
 @pytest.fixture
-def without_options(config):
-    """A configuration folder whose study `example` gives no method an option."""
-    path = config / "studies" / "example.yaml"
-    study = yaml.safe_load(path.read_text())
-    for experiment in study["experiments"].values():
-        experiment["methods"] = {name: {} for name in experiment["methods"]}
-    path.write_text(yaml.safe_dump(study))
-    return config
-
-
-@pytest.fixture
 def change_yaml():
     """A function that changes one value of a YAML file; None takes the key away."""
 

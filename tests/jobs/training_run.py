@@ -19,8 +19,6 @@ from negmerge.training import fit
 CPU = torch.device("cpu")
 RANDOM = Augmentation(crop_scale=None, padding=1, flip=0.5)
 TRANSFORM = training_transform(RANDOM, 8, (0.5,) * 3, (0.5,) * 3)
-FP32 = Compute()
-RUN = {"params": {"a": 1}, "inputs": ["b"]}
 SGD = {"optimizer": "sgd", "momentum": 0.9, "nesterov": True}
 PLAIN_SGD = {"optimizer": "sgd", "momentum": 0.0}
 
@@ -51,12 +49,13 @@ def network():
     )
 
 
-def train(saved, stop=power_cut, during=math.inf, compute=FP32, loaders=0, **settings):
+def train(saved, stop=power_cut, during=math.inf, compute=None, loaders=0, **settings):
     """Train to the end, or until `stop` is called in the loss of a step, counted from this start.
 
     Returns:
         The network's state, with that of what the loss draws from.
     """
+    compute = compute or Compute()
     recipe = Recipe(**{"epochs": 3, "batch_size": 4, "learning_rate": 0.05} | settings)
     net, noise, calls = tuned(network(), compute), torch.Generator().manual_seed(3), 0
 

@@ -8,20 +8,31 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
-from training_run import (
-    PLAIN_SGD,
-    SGD,
-    Killed,
-    assert_same,
-    train,
-    undisturbed,
-)
+from training_run import PLAIN_SGD, SGD, Killed, assert_same, train, undisturbed
 
 from negmerge.errors import UserError
 from negmerge.jobs import resuming
-from negmerge.jobs.resuming import SavedState, state_path
+from negmerge.jobs.resuming import SavedState
 from negmerge.settings.compute import Compute
+
+
+@pytest.fixture
+def lines():
+    return []
+
+
+@pytest.fixture
+def start(tmp_path, lines, monkeypatch):
+    """A function that gives the saved state as a new process does; it is saved in each step."""
+    monkeypatch.setattr(resuming, "RATIO", 0.0)
+
+    def start(run="a", seconds=0.0, path=tmp_path / ".m1.state.pt"):
+        lines.clear()
+        return SavedState(path, lambda: run, seconds, lines.append)
+
+    return start
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
@@ -105,37 +116,28 @@ def test_a_signal_after_the_last_step_acts_as_ever(start):
 
 def test_without_a_place_for_the_state_the_run_goes_on(start, lines, tmp_path):
     (tmp_path / "file").touch()
-    path = tmp_path / "file" / ".m1.state.safetensors"
+    path = tmp_path / "file" / ".m1.state.pt"
     assert_same(train(start(path=path)))
     assert lines == [f"the state is not saved: {path}: cannot be written: File exists"] * 8
     with pytest.raises(UserError, match=r"^stopped by SIGTERM after step 3 of 9; run again$"):
         train(start(path=path), lambda: signal.raise_signal(signal.SIGTERM), during=3)
 
 
-def test_a_run_that_saves_nothing_does_not_ask_what_decides_it(tmp_path):
-    def run():
-        raise AssertionError
-
-    assert_same(train(SavedState(tmp_path / "state", run)))
-
-
-def test_states_are_saved_now_and_then_and_take_a_small_share_of_the_time(
-    start, monkeypatch, tmp_path
-):
+def test_states_are_saved_now_and_then_and_take_a_small_share_of_the_time(start, monkeypatch):
     now, steps = 0.0, []
     monkeypatch.setattr(resuming, "RATIO", 40.0)
     monkeypatch.setattr(resuming.time, "monotonic", lambda: now)
 
-    def write(path, state, header):
+    def write(state, path):
         nonlocal now
-        now += 2 if header["done"] > 200 else 0
-        steps.append(header["done"])
+        now += 2 if state["done"] > 200 else 0
+        steps.append(state["done"])
+        torch.serialization.save("", path)
 
-    monkeypatch.setattr(resuming, "write_state", write)
+    monkeypatch.setattr(resuming, "torch", SimpleNamespace(save=write))
     saved = start(seconds=10)
-    training = resuming.TrainingState(
-        nn.Linear(1, 1), torch.optim.SGD([nn.Parameter(torch.ones(1))])
-    )
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))])
+    training = resuming.TrainingState(nn.Linear(1, 1), optimizer)
     for step in range(1, 501):
         now += 0.5
         saved.after_step(training, step, 500)
@@ -145,8 +147,8 @@ def test_states_are_saved_now_and_then_and_take_a_small_share_of_the_time(
 
 def test_the_state_is_removed_with_what_killed_processes_left(start, tmp_path):
     saved = start()
-    others = {tmp_path / name for name in ("m1.safetensors", ".m10.state.safetensors")}
-    left = tmp_path / "..m1.state.safetensors.123.partial"
+    others = {tmp_path / name for name in ("m1.safetensors", ".m10.state.pt")}
+    left = tmp_path / "..m1.state.pt.123.partial"
     for path in (saved.path, left, *others):
         path.touch()
     saved.remove()
@@ -165,11 +167,7 @@ def test_the_state_is_removed_with_what_killed_processes_left(start, tmp_path):
     ids=lambda change: next(iter(change)),
 )
 def test_params_inputs_and_versions_decide_the_run_of_a_job(tmp_path, monkeypatch, change):
-    case = {
-        "params": {"recipe": {"epochs": 2}, "seed": 1},
-        "inputs": {"base": "abc"},
-        "version": "0.2",
-    }
+    case = {"params": {"recipe": {"epochs": 2}, "seed": 1}, "inputs": {}, "version": "0.2"}
 
     def train_job(case, **named):
         monkeypatch.setattr("importlib.metadata.version", lambda name: case["version"])
@@ -178,24 +176,35 @@ def test_params_inputs_and_versions_decide_the_run_of_a_job(tmp_path, monkeypatc
 
     with pytest.raises(UserError, match="after step 4 of 9"):
         train_job(case, stop=lambda: signal.raise_signal(signal.SIGTERM), during=4)
+    assert (tmp_path / ".m1.state.pt").exists()
     # Of five more steps one is the last, of nine more steps not.
     with pytest.raises(Killed):
         train_job(case | change, during=6)
-    assert_same(train_job(case, during=6))
-
-
-def test_a_run_goes_on_on_another_processor_with_other_loaders(tmp_path, monkeypatch):
-    job = SimpleNamespace(params={"seed": 1}, output=[tmp_path / "m1.safetensors"])
-
-    def train_job(**named):
-        return train(SavedState.of_job(job, dict), **named)
-
-    with pytest.raises(UserError, match="after step 4 of 9"):
-        train_job(stop=lambda: signal.raise_signal(signal.SIGTERM), during=4)
+    # On another processor, with other loaders, the run goes on.
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another")
-    assert_same(train_job(during=6, loaders=1))
+    assert_same(train_job(case, during=6, loaders=1))
 
 
-def test_the_state_lies_hidden_beside_the_output():
-    place = "results/demo/clip/digits/finetuned"
-    assert str(state_path(f"{place}/m1-n2.5.safetensors")) == f"{place}/.m1-n2.5.state.safetensors"
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def of_another_format(path):
+    save_file({"done": torch.ones(1)}, path)
+
+
+def of_something_else(path):
+    torch.save([torch.ones(1)], path)
+
+
+@pytest.mark.parametrize("spoil", [truncated, of_another_format, of_something_else, None])
+def test_a_state_that_is_damaged_or_of_another_run_is_not_used(start, lines, spoil):
+    with pytest.raises(Killed):
+        train(start(), during=4)
+    saved = start("a" if spoil else "another run")
+    if spoil:
+        spoil(saved.path)
+    assert_same(train(saved))
+    (line,) = lines
+    assert "\n" not in line
+    assert line.startswith(f"the saved state is not used, training starts anew: {saved.path}: ")

@@ -15,9 +15,8 @@ from torch.nn import functional
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import accuracy, predict
 from negmerge.models.classifiers import build_classifier
+from negmerge.models.clip import ImageEncoder, freeze, image_tower
 from negmerge.models.devices import deterministic, tuned
-from negmerge.models.freezing import freeze
-from negmerge.models.image_encoder import ImageEncoder, image_tower
 from negmerge.settings.compute import Compute
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import Recipe
@@ -45,7 +44,7 @@ class Network:
     row: Mapping  # of `config/models.yaml`
     recipe: Recipe
     passed: int  # images in a pass of evaluation
-    frozen: str  # as for `models.freezing.freeze`
+    frozen: str  # as for `models.clip.freeze`
 
     def build(self) -> tuple[nn.Module, Tensor | None]:
         """Return the network with random weights, and a head if it is CLIP's image encoder."""

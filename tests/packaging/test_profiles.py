@@ -47,7 +47,6 @@ def test_the_default_profile_overrides_nothing_of_another():
     ("words", "limit"),
     [
         (["--cores", "8"], 2),
-        (["--cores", "8", "--resources", "gpu=1"], 1),
         (["--profile", "slurm"], None),
     ],
 )

@@ -13,7 +13,7 @@ from negmerge.jobs.memory import held
 from negmerge.jobs.work import Case, Work
 from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
-from negmerge.settings.counts import part_sizes
+from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.durability import RELEARNED
 from negmerge.settings.options import checked
 from negmerge.settings.recipe import Recipe
@@ -198,7 +198,8 @@ def unlearn(case: Case) -> Work:
 def evaluate(case: Case) -> Work:
     """Score the choice of each rule, and teach it again what it forgot, where that is measured."""
     experiment, settings, models = case.experiment, case.experiment.relearning, case.models
-    passed = models * experiment.passes_to_score(case.counts, case.generation())
+    passes = experiment.passes_to_score(case.counts, case.known, case.generation())
+    passed = models * passes
     trained, batch = 0, experiment.eval_batch_size
     memory = case.holds(3, passed=batch)
     if settings is not None:

@@ -4,10 +4,9 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from negmerge.settings.folders import Folders, find_file
+from negmerge.settings.load import Folders, find_file, read_yaml
 from negmerge.settings.models import Cost
 from negmerge.settings.recipe import Positive, Settings
-from negmerge.settings.yaml12 import read_yaml
 
 
 class Device(Settings):

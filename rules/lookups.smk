@@ -26,7 +26,7 @@ from negmerge.data.mirrors import choose, differences
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.jobs.dependencies import code_digest
-from negmerge.jobs.versions import count_gpus
+from negmerge.jobs.job import count_gpus
 from negmerge.planning import work
 from negmerge.planning.case import Case
 from negmerge.planning.estimates import LOADERS, Estimates

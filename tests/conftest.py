@@ -25,8 +25,6 @@ LONG = (
     "containers",
     "site",
     "workflow",
-    "handover",
-    "watching",
     "data",
     "planning",
     "packaging",
@@ -121,17 +119,6 @@ def config(tmp_path):
     shutil.copytree(CONFIG, folder)
     shutil.copy(Path(__file__).parent / "example.yaml", folder / "studies")
     return folder
-
-
-@pytest.fixture
-def without_options(config):
-    """A configuration folder whose study `example` gives no method an option."""
-    path = config / "studies" / "example.yaml"
-    study = yaml.safe_load(path.read_text())
-    for experiment in study["experiments"].values():
-        experiment["methods"] = {name: {} for name in experiment["methods"]}
-    path.write_text(yaml.safe_dump(study))
-    return config
 
 
 @pytest.fixture

@@ -173,5 +173,4 @@ def test_a_pipeline_is_not_fetched_whole(hub, refused):
 def test_commands_take_models_of_the_hub(hub, capsys):
     for name in ("base", "one"):
         write(hub.cache / f"org--{name}" / "main" / "model.safetensors")
-    assert main(["diff", "org/base@main", "org/base@main"]) == 0
     assert main(["inspect", "org/one@main", "--base", "org/base@main"]) == 0

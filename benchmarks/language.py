@@ -29,7 +29,7 @@ from negmerge.data.tokenising import Encoder, Item, train_tokenizer
 from negmerge.evaluation.answering import Answering
 from negmerge.models.answers import generate_greedily, score_answers
 from negmerge.models.language import build_language_model
-from negmerge.scenarios.language.recipes import TextRecipe
+from negmerge.scenarios.language.settings import TextRecipe
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.training import fit
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from negmerge.checkpoints.checks import require_finite
 from negmerge.errors import UserError
-from negmerge.evaluation.objective import Batch
+from negmerge.evaluation.accuracy import Batch
 from negmerge.settings.recipe import Positive, Recipe
 from negmerge.unlearning.core import Data, Method, UnlearnOptions
 from negmerge.unlearning.passes import batch_gradients, trainable

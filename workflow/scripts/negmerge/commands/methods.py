@@ -42,26 +42,21 @@ def run(options: argparse.Namespace) -> None:
 def _record(name: str, kind: str) -> dict:
     """Collect what a method's file, or the list of those without one, says of it.
 
-    Returns:
-        `name`, `kind`, `title`, `reference`, `explanation`, `scenarios` (those that a method that
-        trains serves, else None), `data_used` (which set it reads by default, else None) and
-        `options`: name -> JSON schema.
+    `scenarios` and `data_used`, the set that it reads by default, are None but for methods that
+    train; `options` are JSON schemas by name.
     """
-    from negmerge import plugins
     from negmerge.settings import methods
 
     scenarios = data_used = None
+    method = methods.definition(name)
     if kind in methods.FOLDERS:
-        module = plugins.load(methods.FOLDERS[kind], name)
-        method = module.METHOD
         main = method.combine if kind == "merge" else method.run
-        texts = filter(None, (inspect.getdoc(module), inspect.getdoc(main)))
+        texts = filter(None, map(inspect.getdoc, (inspect.getmodule(main), main)))
         explanation = "\n\n".join(texts).partition("\n\nRaises:")[0]
         if kind == "unlearn":
             checked = method.check(name, {})
             scenarios, data_used = checked.scenarios, checked.data_used
     else:
-        method = methods.SPECIAL[name]
         explanation = method.explanation
     properties = method.options.model_json_schema()["properties"]
     return {

@@ -28,7 +28,7 @@ LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveM
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add how they are listed."""
-    arguments.add_json(parser)
+    arguments.add(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> None:

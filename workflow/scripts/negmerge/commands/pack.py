@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pack the prepared images too; see whether their licences allow it",
     )
     parser.add_argument("--licence", metavar="TEXT", help="the terms of use of what is packed")
-    arguments.add_json(parser)
+    arguments.add(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> None:

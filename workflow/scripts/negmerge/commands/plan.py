@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("cpu", "cuda"),
         help="where jobs compute, in place of what configuration and study say",
     )
-    arguments.add_json(parser)
+    arguments.add(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> None:

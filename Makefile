@@ -33,7 +33,7 @@ AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
 study: $(READY) $(SCHEMAS)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
-	@$(BIN)/snakemake --cores $(CORES) --logger negmerge --logger-negmerge-again "$(AGAIN)" -- $(REPORT)
+	@NEGMERGE_AGAIN="$(AGAIN)" $(BIN)/snakemake --cores $(CORES) --logger negmerge -- $(REPORT)
 	@echo "report: $(REPORT)"
 	@cat results/$(STUDY)/summary.txt 2>/dev/null || true
 
@@ -47,9 +47,8 @@ test: $(READY)  ## run the tests
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights
 	$(BIN)/pytest -n 0 tests/smoke
 
-test-demo: study  ## run a study, recompute its numbers, and hand it on
+test-demo: study  ## run a study and recompute its numbers
 	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s $(NO_LIMIT) tests/recomputation/finished_study.py
-	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s $(NO_LIMIT) tests/handover/handed_on_study.py
 
 test-faults: $(READY)  ## test runs that are killed, edited or short of disk
 	$(BIN)/pytest -n 0 tests/faults

@@ -58,19 +58,14 @@ wildcard_constraints:
     figure=r"\w[\w.-]*",
 
 
-include: "rules/common.smk"
-include: "rules/containers.smk"
-include: "rules/resources.smk"
-include: "rules/inputs.smk"
-include: "rules/outside.smk"
+include: "rules/lookups.smk"
 include: "rules/data.smk"
 include: "rules/base.smk"
 include: "rules/finetune.smk"
 include: "rules/given.smk"
 include: "rules/merge.smk"
-include: "rules/select.smk"
 include: "rules/unlearn.smk"
-include: "rules/evaluate.smk"
+include: "rules/score.smk"
 include: "rules/report.smk"
 
 

@@ -27,7 +27,7 @@ from tiny_study import add_tiny, add_tiny_language
 STUDIES = {"tiny": add_tiny, "tiny_language": add_tiny_language, "smoke": None, "demo": None}
 # Folders and keys that tell how and when a number was made, and tables of seconds.
 LEFT_OUT = {"benchmarks", "provenance", "logs"}
-ORIGINS = {"made_from", "versions", "seconds", "waited"}
+ORIGINS = {"made_from", "versions", "seconds", "waited", "passes", "passes_full"}
 OF_TIME = {"run-times", "merge-times", "cost"}
 
 

@@ -19,11 +19,7 @@ rule base:
         "../envs/models.yaml"
     threads: with_loaders(2)
     resources:
-        mem_mb=memory(work.base),
-        runtime=minutes(work.base),
-        estimate_s=seconds(work.base),
-        disk_mb=megabytes(work.base),
-        gpu=gpus,
+        **needs(work.base, gpu=True, disk=True),
     params:
         code=code("base"),
         model=model,
@@ -51,10 +47,7 @@ rule head:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=memory(work.head),
-        runtime=minutes(work.head),
-        estimate_s=seconds(work.head),
-        gpu=gpus,
+        **needs(work.head, gpu=True),
     params:
         code=code("head"),
         model=model,
@@ -82,9 +75,7 @@ rule split:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=minutes(work.small),
-        estimate_s=seconds(work.small),
+        **needs(work.small, mem_mb=2000),
     params:
         code=code("split"),
         forget=split_options,
@@ -110,9 +101,7 @@ rule tokenizer:
         "../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=minutes(work.small),
-        estimate_s=seconds(work.small),
+        **needs(work.small, mem_mb=2000),
     params:
         code=code("tokenizer"),
         model=model,
@@ -140,11 +129,7 @@ rule train:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=memory(work.train),
-        runtime=minutes(work.train),
-        estimate_s=seconds(work.train),
-        disk_mb=megabytes(work.train),
-        gpu=gpus,
+        **needs(work.train, gpu=True, disk=True),
     params:
         code=job_code("train"),
         scenario=scenario,

@@ -24,10 +24,7 @@ rule download:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=minutes(work.download),
-        estimate_s=seconds(work.download),
-        disk_mb=megabytes(work.download),
+        **needs(work.download, mem_mb=1000, disk=True),
     params:
         file=download_of,
         by_hand=by_hand_of,
@@ -53,10 +50,7 @@ rule weights:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=minutes(work.weights),
-        estimate_s=seconds(work.weights),
-        disk_mb=megabytes(work.weights),
+        **needs(work.weights, mem_mb=8000, disk=True),
     params:
         model=fetched_model,
     message:
@@ -78,10 +72,7 @@ rule prepare:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=minutes(work.prepare),
-        estimate_s=seconds(work.prepare),
-        disk_mb=megabytes(work.prepare),
+        **needs(work.prepare, mem_mb=2000, disk=True),
     params:
         code=lambda wildcards: code("prepare", **{plugins.SOURCES: source(wildcards)}),
         dataset=contents,

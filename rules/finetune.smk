@@ -16,11 +16,7 @@ rule finetune:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=memory(work.finetune),
-        runtime=minutes(work.finetune),
-        estimate_s=seconds(work.finetune),
-        disk_mb=megabytes(work.finetune),
-        gpu=gpus,
+        **needs(work.finetune, gpu=True, disk=True),
     params:
         code=job_code("finetune"),
         scenario=scenario,

@@ -18,10 +18,7 @@ rule vector:
         "../envs/merging.yaml"
     threads: 1
     resources:
-        mem_mb=memory(work.vector),
-        runtime=minutes(work.vector),
-        estimate_s=seconds(work.vector),
-        disk_mb=megabytes(work.vector),
+        **needs(work.vector, disk=True),
     params:
         code=code("vector"),
         model=model,
@@ -45,10 +42,7 @@ rule original:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=memory(work.original),
-        runtime=minutes(work.original),
-        estimate_s=seconds(work.original),
-        disk_mb=megabytes(work.original),
+        **needs(work.original, disk=True),
     params:
         code=code("original"),
         model=model,
@@ -77,10 +71,7 @@ rule given_original:
         "../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(work.given_original),
-        runtime=minutes(work.original),
-        estimate_s=seconds(work.original),
-        disk_mb=megabytes(work.original),
+        **needs(work.given_original, disk=True),
     params:
         code=code("given_language_model"),
         place=lambda wildcards: getattr(experiment(wildcards).base, "file", None),

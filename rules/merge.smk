@@ -17,11 +17,7 @@ rule merge:
         "../envs/merging.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
-        runtime=minutes(work.merge),
-        estimate_s=seconds(work.merge),
-        disk_mb=megabytes(work.merge),
-        gpu=gpus,
+        **needs(work.merge, mem_mb=8000, gpu=True, disk=True),
     params:
         code=lambda wildcards: code("merge", **{plugins.MERGE_METHODS: method_name(wildcards)}),
         method=method_name,
@@ -49,11 +45,7 @@ rule greedy:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=memory(work.greedy),
-        runtime=minutes(work.greedy),
-        estimate_s=seconds(work.greedy),
-        disk_mb=megabytes(work.greedy),
-        gpu=gpus,
+        **needs(work.greedy, gpu=True, disk=True),
     params:
         code=job_code("greedy"),
         scenario=scenario,
@@ -85,9 +77,7 @@ rule sparsity:
         "../envs/merging.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
-        runtime=minutes(work.sparsity),
-        estimate_s=seconds(work.sparsity),
+        **needs(work.sparsity, mem_mb=8000),
     params:
         code=code("sparsity"),
         freeze=setting("freeze"),
@@ -114,9 +104,7 @@ rule signs:
         "../envs/merging.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
-        runtime=minutes(work.signs),
-        estimate_s=seconds(work.signs),
+        **needs(work.signs, mem_mb=8000),
     params:
         code=code("signs"),
     message:

@@ -23,9 +23,7 @@ rule table:
         "../envs/reporting.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=minutes(work.small),
-        estimate_s=seconds(work.small),
+        **needs(work.small, mem_mb=1000),
     params:
         code=kind_code("table", plugins.TABLES),
         table=shown_table,
@@ -57,9 +55,7 @@ rule figure:
         "../envs/reporting.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=minutes(work.small),
-        estimate_s=seconds(work.small),
+        **needs(work.small, mem_mb=1000),
     params:
         code=kind_code("figure", plugins.FIGURES),
         figure=lambda wildcards: shown("figure")(wildcards).model_dump(),
@@ -91,9 +87,7 @@ rule report:
         "../envs/reporting.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=minutes(work.small),
-        estimate_s=seconds(work.small),
+        **needs(work.small, mem_mb=1000),
     params:
         code=code(
             "report",

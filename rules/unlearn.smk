@@ -24,11 +24,7 @@ rule unlearn:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
     resources:
-        mem_mb=memory(work.unlearn),
-        runtime=minutes(work.unlearn),
-        estimate_s=seconds(work.unlearn),
-        disk_mb=megabytes(work.unlearn),
-        gpu=gpus,
+        **needs(work.unlearn, gpu=True, disk=True),
     params:
         code=job_code("unlearn", **{plugins.UNLEARN_METHODS: method_name}),
         scenario=scenario,

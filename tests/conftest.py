@@ -25,8 +25,6 @@ LONG = (
     "containers",
     "site",
     "workflow",
-    "handover",
-    "watching",
     "data",
     "planning",
     "packaging",

@@ -4,6 +4,7 @@ import yaml
 from negmerge import paths
 from negmerge.errors import UserError
 from negmerge.scenarios.classifier.settings import Classifier
+from negmerge.settings.methods import Use
 from negmerge.settings.study import load_study
 
 POINTS = ["e16-ls0", "e16-ls0.1", "e8-ls0", "e8-ls0.1"]
@@ -49,15 +50,29 @@ def pruned(config):
 def test_what_a_method_chooses_among_and_its_sweeps(classifier, method, names, folder):
     expected = [f"{folder}/{name}.safetensors" for name in names]
     assert paths.candidates(classifier, method) == expected
-    assert paths.candidate_search(classifier, method) == []
     if classifier.is_searched(method):
-        files = [f"sweeps/{name}.csv" for name in names]
-        assert paths.sweeps(classifier, method) == files
         assert paths.selected(classifier, method) == [f"selected/{method}.json"]
+        found = paths.measuring(classifier, "mini-resnet/trial1", method, set())
+        assert found == paths.Candidates([], False, len(names))
     else:
         assert paths.selected(classifier, method) == []
         with pytest.raises(UserError, match=rf"^method '{method}' has nothing to choose"):
-            paths.sweeps(classifier, method)
+            paths.measuring(classifier, "mini-resnet/trial1", method, set())
+
+
+def test_only_sweeps_that_others_read_too_are_jobs_of_their_own(classifier):
+    def swept(experiment, method="task-arithmetic", drawn=()):
+        found = paths.measuring(experiment, "mini-resnet/trial1", method, set(drawn))
+        assert found.measured + len(found.swept) == len(experiment.candidates(method))
+        return found.swept
+
+    drawn = {"mini-resnet/trial1/sweeps/e16-ls0.csv", "mini-resnet/trial2/sweeps/e8-ls0.csv"}
+    assert swept(classifier) == []
+    assert swept(classifier, drawn=drawn) == ["sweeps/e16-ls0.csv"]
+    assert swept(classifier, "negmerge", {"mini-resnet/trial1/sweeps/negmerge.csv"}) == []
+    classifier.methods["task-arithmetic-8"] = Use(points=["e8-*"])
+    both = ["sweeps/e8-ls0.csv", "sweeps/e8-ls0.1.csv"]
+    assert swept(classifier) == swept(classifier, "task-arithmetic-8") == both
 
 
 def test_what_is_merged_are_the_vectors_of_the_points(classifier):
@@ -112,22 +127,30 @@ def test_a_choice_that_changes_nothing_takes_the_scores_of_the_base(classifier, 
     assert paths.unchanged(clip, "negmerge") == []
 
 
+def searched(experiment, drawn=frozenset()):
+    """Name the methods that are searched with pruning."""
+    chosen = [name for name in experiment.methods if experiment.is_searched(name)]
+    found = {
+        name: paths.measuring(experiment, "mini-resnet/trial1", name, drawn) for name in chosen
+    }
+    return {name for name, how in found.items() if how.is_pruned}
+
+
 def test_a_pruned_search_takes_the_place_of_sweeps_but_where_a_rule_needs_them(pruned):
     # Its rules are `retain` and `gap`, which needs sweeps; then all rules choose by them.
-    assert not any(paths.candidate_search(pruned, name) for name in pruned.methods)
-    assert paths.sweeps(pruned, "negmerge") == ["sweeps/negmerge.csv"]
+    assert not searched(pruned)
     rules = {"rule": "retain", "other_rules": []}
     one = pruned.model_copy(update={"selection": pruned.selection.model_copy(update=rules)})
-    searched = {name for name in one.methods if paths.candidate_search(one, name)}
-    assert searched >= {"task-arithmetic", "greedy", "negmerge", "negmerge-8"}
-    assert not searched & {"gradient-ascent", "ties", "original"}
-    assert paths.candidate_search(one, "negmerge") == ["searches/negmerge.json"]
-    assert paths.sweeps(one, "negmerge") == []
+    assert searched(one) >= {"task-arithmetic", "greedy", "negmerge", "negmerge-8"}
+    assert not searched(one) & {"gradient-ascent", "ties", "original"}
+    # A figure needs the whole sweep of a merge; and those of all points serve the best of them.
+    drawn = {f"mini-resnet/trial1/sweeps/{name}.csv" for name in ("negmerge", *POINTS)}
+    assert not searched(one, drawn) & {"negmerge", "task-arithmetic"}
+    assert "task-arithmetic" in searched(one, drawn - {"mini-resnet/trial1/sweeps/e8-ls0.csv"})
 
 
 def test_a_method_may_be_searched_with_pruning_by_itself(config, change_yaml):
     path = config / "studies" / "example.yaml"
     change_yaml(path, "experiments/mini-clip/methods/emr", {"search": "exact-pruned"})
     clip = load_study(config, "example").experiments["mini-clip"]
-    found = [name for name in clip.methods if paths.candidate_search(clip, name)]
-    assert found == ["emr"]
+    assert searched(clip) == {"emr"}

@@ -170,12 +170,3 @@ def test_a_mirror_of_another_layout_is_refused(mirror, fetched, tmp_path):
         prepare("cars", row, [path], tmp_path / "prepared")
     assert str(caught.value) == f"{path}: holds no folder 'stanford_cars'"
     assert not (tmp_path / "prepared").exists()
-
-
-def test_what_came_first_from_a_mirror_is_what_counts(mirror, fetched, tmp_path):
-    made = SETS["eurosat"]()
-    row = mirror("eurosat", "merging-benchmark", made, None)
-    (path,) = fetched(row, ARCHIVES["eurosat"](made))
-    Path(path).write_bytes(Path(path).read_bytes()[:-1] + b"1")
-    with pytest.raises(UserError, match="not the file that came first"):
-        prepare("eurosat", row, [path], tmp_path / "prepared")

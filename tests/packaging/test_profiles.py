@@ -9,7 +9,7 @@ import pytest
 import yaml
 from workflow_text import ROOT, TARGETS, rules
 
-from negmerge.jobs import versions
+from negmerge.jobs import job
 
 # Snakemake up to the moment in which it would run jobs.
 LIMIT = """
@@ -64,13 +64,13 @@ def test_jobs_on_gpus_are_limited_by_those_of_this_machine_but_not_on_a_cluster(
 
 def test_gpus_are_counted_by_what_the_driver_lists(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(versions, "GPUS", tmp_path / "gpus")
-    assert versions.count_gpus() == 0
+    monkeypatch.setattr(job, "GPUS", tmp_path / "gpus")
+    assert job.count_gpus() == 0
     for name in ("0000:01:00.0", "0000:41:00.0", "0000:81:00.0"):
         (tmp_path / "gpus" / name).mkdir(parents=True)
-    assert versions.count_gpus() == 3
+    assert job.count_gpus() == 3
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    assert versions.count_gpus() == 1
+    assert job.count_gpus() == 1
 
 
 def test_the_slurm_profile_names_existing_rules():

@@ -1,4 +1,4 @@
-"""Choices: which coefficient, or which trained model, a rule takes by the sweeps on disk.
+"""Choices: which coefficient, or which trained model, a rule takes by the sweep on disk.
 
 `control` and `retain`: of what keeps the share `keep` of the base's accuracy on the role of that
 name, what forgets most; a forget accuracy of 1 is never taken. `gap`: the smallest mean distance to
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recomputation.result import Result, same_values
-from recomputation.study import Study, Task, read_csv, read_json, read_records
+from recomputation.study import Study, Task, read_csv, read_records
 
-# A choice by a search has no whole sweep as a rule.
-SEARCHED = "searched choices against whole sweeps"
+SEARCHED = "choices by a pruned search"
+# What is said of a choice that only a whole sweep tells.
+OF_A_GRID = ("tried", "lower_end", "upper_end")
 LABELS = ("experiment", "task", "vector", "coefficient", "rules")
 # Percent, in which two orders of the same sum may differ.
 ROUNDING = 1e-9
@@ -42,45 +43,29 @@ class Row:
 
 
 def check(study: Study) -> Iterator[Result]:
-    """Choose anew by each rule, for each method of which the sweeps are there."""
+    """Choose anew by each rule, for each method, among what was measured for it."""
     for task in study.tasks():
         for name, path in task.files("selected", "json").items():
             for stored in read_records(path):
                 # Where there was nothing to choose, there is no rule.
                 if stored["rule"]:
-                    yield from _compare(study, task, name, path, stored)
+                    yield _compare(study, task, name, path, stored)
 
 
-def _compare(study: Study, task: Task, name: str, path: Path, stored: dict) -> Iterator[Result]:
+def _compare(study: Study, task: Task, name: str, path: Path, stored: dict) -> Result:
     rule, place = stored["rule"], study.place(path)
-    search = task.folder / "searches" / f"{name}.json"
-    searched = search.exists() and rule != "gap"
-    if searched:
-        yield same_values("choices of a search", place, stored, read_json(search)["choice"])
-    kind = SEARCHED if searched else f"choices by rule {rule}"
-    sweeps = _sweeps(task, name, stored)
-    if not sweeps:
-        yield Result(kind, place, left_out="not all sweeps are there")
-        return
-    rows = [row for file in sweeps for row in read_rows(file)]
-    reference = task.folder / "sweeps" / "retrain.csv"
-    retrain = read_rows(reference)[0] if rule == "gap" else None
+    sweep = task.files("sweeps", "csv").get(name)
+    if sweep is None:
+        return Result(f"choices by rule {rule}", place, left_out="its sweep is not there")
+    rows = read_rows(sweep)
+    retrain = read_rows(task.folder / "sweeps" / "retrain.csv")[0] if rule == "gap" else None
     expected = choose(rows, rule, stored["keep"], retrain)
-    yield same_values(kind, f"{place}: {rule}", stored, expected, ROUNDING)
-
-
-def _sweeps(task: Task, name: str, stored: dict) -> list[Path]:
-    """Return the sweeps of what a method chooses among, if all are there."""
-    sweeps = task.files("sweeps", "csv")
-    if stored["kind"] != "single":
-        return [sweeps[name]] if name in sweeps else []
-    points = task.files("vectors", "safetensors") or task.files("finetuned", "safetensors")
-    if points:
-        single = [path for vector, path in sweeps.items() if vector in points]
-    else:
-        methods = {*task.files("scores", "json"), *task.files("selected", "json"), "retrain"}
-        single = [path for vector, path in sweeps.items() if vector not in methods]
-    return single if len(single) == stored["models"] else []
+    kind = f"choices by rule {rule}"
+    if stored.get("passes") != stored.get("passes_full"):
+        # What a pruned search has counted whole: the base and the choice.
+        kind = SEARCHED
+        expected = {key: expected[key] for key in expected if key not in OF_A_GRID}
+    return same_values(kind, f"{place}: {rule}", stored, expected, ROUNDING)
 
 
 def read_rows(path: Path) -> list[Row]:

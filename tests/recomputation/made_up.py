@@ -82,18 +82,17 @@ def _write_weights(folder: Path) -> None:
 def _write_clip(task: Path) -> None:
     """Of 10 forget and 20 control images; keeping 90 % of 20 means at least 18."""
 
-    def sweep(vector: str, *counts: tuple[int, int]) -> None:
-        rows = [
+    def rows(vector: str, *counts: tuple[int, int]) -> list[dict]:
+        return [
             {"vector": vector, "coefficient": 0.5 * step, "forget_correct": forget, "forget_n": 10}
             | {"control_correct": control, "control_n": 20, "rules": "control"}
             for step, (forget, control) in enumerate(counts)
         ]
-        write_csv(task / f"sweeps/{vector}.csv", rows)
 
-    # The first forgets most, but not enough is kept.
-    sweep("uniform", (9, 20), (4, 18), (2, 17), (4, 19))
-    sweep("a", (9, 20), (5, 20))
-    sweep("a.1", (9, 20), (3, 18))
+    # The third forgets most, but not enough is kept.
+    write_csv(task / "sweeps/uniform.csv", rows("uniform", (9, 20), (4, 18), (2, 17), (4, 19)))
+    single = rows("a", (9, 20), (5, 20)) + rows("a.1", (9, 20), (3, 18))
+    write_csv(task / "sweeps/task-arithmetic.csv", single)
     chosen = {
         "pretrained": (None, 0.0, (None, None, None), "base"),
         "uniform": ("uniform", 0.5, (40.0, 90.0, 100.0), "merge"),

@@ -4,7 +4,7 @@ import pytest
 from reporting_examples import benchmark, lay_out, table
 
 from negmerge.errors import UserError
-from negmerge.jobs.snakemake_records import WAITED
+from negmerge.jobs.job import WAITED
 from negmerge.reporting.runtime import rule_times
 from negmerge.reporting.tables.cost import KIND
 from negmerge.reporting.writing import markdown

@@ -6,13 +6,15 @@ import os
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_negmerge import LogHandler, LogHandlerSettings
+from snakemake_logger_plugin_negmerge import LogHandler
 
 
 def new_handler(**settings):
-    handler = LogHandler(SimpleNamespace(**settings), LogHandlerSettings(again="make"))
+    handler = LogHandler(SimpleNamespace(**settings), None)
     handler.stream = io.StringIO()
     return handler
 
@@ -56,7 +58,7 @@ def test_a_stopped_run_says_how_to_go_on_and_says_it_once(handler):
     assert shown(handler) == [
         "jobs to do: 2",
         "stopped: 0 of 2 jobs in 00:00",
-        "to go on from there: make",
+        "to go on from there: the same command",
     ]
 
 
@@ -72,7 +74,7 @@ def test_a_failed_job_shows_the_end_of_its_log(handler, tmp_path):
         f"  the end of its log, {log}:",
         *(f"    step {number}" for number in range(25, 40)),
         "stopped: 0 of 2 jobs in 00:00, 1 failed",
-        "to go on from there: make",
+        "to go on from there: the same command",
     ]
 
 
@@ -97,7 +99,7 @@ def test_a_job_that_the_system_ended_is_told(handler):
 @pytest.mark.parametrize("at_terminal", [True, False])
 def test_a_job_that_dies_of_ctrl_c_at_a_terminal_has_not_failed(handler, at_terminal):
     if at_terminal:
-        handler.terminal = SimpleNamespace(interrupted=False, give_back=lambda: None)
+        handler.stray, handler.stream.fileno = io.StringIO(), lambda: 2
     send(handler, "CalledProcessError in x: died with <Signals.SIGINT: 2>.", logging.ERROR)
     fail(handler)
     assert ("FAILED merge: clip" in shown(handler)) != at_terminal
@@ -118,5 +120,33 @@ def test_warnings_and_errors_are_shown_and_remarks_are_not(handler):
 
 def test_a_dry_run_shows_the_jobs_of_each_rule():
     handler = new_handler(dryrun=True)
-    send(handler, "merge 1", event=LogEvent.RUN_INFO, stats={"merge": 1, "total": 1})
-    assert shown(handler) == ["merge 1"]
+    send(handler, "Job stats:\nmerge 1", event=LogEvent.RUN_INFO, stats={"merge": 1, "total": 1})
+    assert shown(handler) == ["Job stats:", "merge 1"]
+
+
+def run(jobs, times):
+    """A handler of a run in which jobs of some rules have taken so long, one after the other."""
+    handler = new_handler(dryrun=False)
+    send(handler, event=LogEvent.RUN_INFO, stats=jobs | {"total": sum(jobs.values())})
+    for rule, seconds in times:
+        send(handler, event=LogEvent.JOB_INFO, jobid=1, rule_name=rule, rule_msg=None, created=0)
+        send(handler, event=LogEvent.JOB_FINISHED, job_id=1, created=seconds)
+    return handler
+
+
+def test_jobs_that_are_left_take_what_others_of_their_rule_took():
+    times = [("finetune", 20), ("table", 1), ("table", 3)]
+    handler = run({"base": 1, "finetune": 3, "table": 10}, times)
+    # base: the mean of all; finetune: 2 of 20; table: 8 of 2
+    assert handler.seconds_left(elapsed=24) == pytest.approx(8 + 40 + 16)
+
+
+def test_jobs_that_ran_side_by_side_go_on_so():
+    handler = run({"sweep": 10}, [("sweep", 5)] * 4)
+    assert handler.seconds_left(elapsed=10) == pytest.approx(15)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=20), st.floats(1, 1e6))
+def test_nothing_is_left_of_a_finished_run(times, elapsed):
+    handler = run({"sweep": len(times)}, [("sweep", seconds) for seconds in times])
+    assert handler.seconds_left(elapsed) == 0

@@ -30,9 +30,11 @@ KINDS = {
     "merged": (f"{DIGITS}/merged/negmerge.safetensors", f"{DIGITS}/sparsity/sparsity.json"),
     "sweep": (f"{DIGITS}/sweeps/m1.csv", f"{DIGITS}/selected/task-arithmetic.json"),
     "reference": (f"{TRIAL}/sweeps/retrain.csv", f"{TRIAL}/selected/negmerge.json"),
-    "search": (f"{DIGITS}/searches/negmerge-1.json", f"{DIGITS}/selected/negmerge-1.json"),
     "candidates": (f"{TRIAL}/candidates/boundary-expand.safetensors", EXPANDED),
-    "selected": (f"{DIGITS}/selected/uniform.json", f"{DIGITS}/scores/uniform.json"),
+    "selected": (
+        f"{DIGITS}/selected/task-arithmetic.json",
+        f"{DIGITS}/merged/masked-single.safetensors",
+    ),
     "score": (f"{DIGITS}/scores/uniform.json", "results/tiny/tables/accuracy.md"),
     "outcomes": (f"{TRIAL}/outcomes/negmerge.safetensors", "results/tiny/tables/gap.md"),
     "sparsity": (f"{DIGITS}/sparsity/sparsity.json", "results/tiny/tables/sparsity.md"),
@@ -113,8 +115,10 @@ def test_a_finished_study_fits_and_its_scores_say_what_they_were_made_from(finis
 
 def test_images_are_hashed_once_for_all_jobs(finished):
     for name in ("digits", "fashion", "letters", "tiny-fashion"):
-        images = finished.folder / f"data/{name}/images.safetensors"
-        assert read_record(find_record(images)).modified == images.stat().st_mtime_ns
+        place = f"data/{name}/images.safetensors"
+        images = finished.folder / place
+        made = read_record(find_record(images))["outputs"][place]
+        assert made["modified"] == images.stat().st_mtime_ns
 
 
 def test_the_workflow_stops_at_a_damaged_file_and_goes_on_without_it(editable, finished, capsys):

@@ -78,7 +78,7 @@ def test_a_title_an_option_of_a_merge_method_and_a_new_method_with_its_row(after
     )
     assert found == {
         f"{rule}: mini-clip, {task}, {method}"
-        for rule in ("merge", "sweep", "select", "evaluate")
+        for rule in ("merge", "score")
         for task in ("digits", "letters")
         for method in ("ties", "ties-5")
     } | jobs("table: table1; table4; merge-times\nreport: demo")
@@ -110,7 +110,7 @@ CHOSEN = {"report: demo"} | {
 }
 PICTURES = ("figure1a", "figure1b", "figure3", "pool-size", "survival")
 DRAWN = {f"figure: {name}" for name in PICTURES}
-AGAIN = ("sweep", "search", "select", "evaluate", "durability", "gradcam")
+AGAIN = ("sweep", "score", "evaluate", "durability", "gradcam")
 # Merges that go by a choice, and what tells of them.
 BY_CHOICE = jobs("""
     greedy: mini-clip, digits, greedy; mini-clip, letters, greedy

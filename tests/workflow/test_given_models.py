@@ -91,7 +91,7 @@ def test_the_numbers_are_those_of_the_same_pool_trained_here(others):
     run = others.snakemake("--cores", "2", "--", REPORT, MERGED)
     assert run.returncode == 0, run.stderr
     ran = set(re.findall(r"^Job \d+: (\w+): ", run.stdout + run.stderr, flags=re.M))
-    assert {"base", "vector", "original", "merge", "evaluate"} <= ran
+    assert {"base", "vector", "original", "merge", "score"} <= ran
     assert not {"finetune", "train"} & ran
     results = others.folder / "results"
     assert same(results / "given/clip/base.safetensors", results / "tiny/clip/base.safetensors")

@@ -129,7 +129,7 @@ def test_vectors_may_start_before_the_authors_were_taught(finished_language, tmp
     done = run.snakemake("--cores", "1", "--", f"{TASK}/sweeps/negmerge.csv")
     assert done.returncode == 0, done.stdout + done.stderr
     ran = re.findall(r"^Job \d+: (\w+): ", done.stdout + done.stderr, flags=re.M)
-    assert sorted(ran) == [*["finetune"] * 3, "merge", "sweep"]
+    assert sorted(ran) == [*["finetune"] * 3, "merge", "score"]
     folder = run.folder / TASK
     before = read_state(folder.parent / "all" / "trained" / "before.safetensors")
     for point in ("slow", "fast", "lora"):

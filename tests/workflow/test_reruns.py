@@ -17,9 +17,7 @@ def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
         "merge: clip, digits, negmerge",
         "sparsity: clip, digits, sparsity",
         "sparsity: clip, digits, mask",
-        "sweep: clip, digits, negmerge",
-        "select: clip, digits, negmerge",
-        "evaluate: clip, digits, negmerge",
+        "score: clip, digits, negmerge",
         "table: accuracy",
         "table: sparsity",
         "figure: tradeoff",
@@ -56,22 +54,18 @@ def test_a_point_that_is_new_or_set_otherwise_is_made_with_what_follows(editable
         "finetune: resnet, trial2, ls2",
     }
     assert not [job for job in planned if job.startswith(("unlearn", "train", "base"))]
-    assert {job for job in planned if job.startswith("sweep: clip")} == {
-        "sweep: clip, digits, m10",
-        "sweep: clip, digits, uniform",
-        "sweep: clip, digits, greedy",
-        "sweep: clip, digits, negmerge",
-        "sweep: clip, digits, conflict",
-        "sweep: clip, digits, random-mask",
-        "sweep: clip, digits, masked-single",
-    }
+    assert {job for job in planned if job.startswith("sweep: clip")} == {"sweep: clip, digits, m10"}
+    assert {job for job in planned if job.startswith("score: clip")} == {
+        f"score: clip, digits, {name}"
+        for name in ("task-arithmetic", "uniform", "greedy", "negmerge", "conflict", "random-mask")
+    } | {"score: clip, digits, masked-single"}
     assert "evaluate: clip, digits, pretrained" not in planned
 
 
 def test_the_way_to_compute_reruns_what_computes_a_model_that_forgets(editable):
     editable.edit("config/studies/tiny.yaml", "seed: 3", "seed: 3\ncompute: {precision: bf16}")
     rules = {job.split(":")[0] for job in editable.planned(REPORT)}
-    assert {"train", "finetune", "unlearn", "sweep", "greedy", "evaluate"} <= rules
+    assert {"train", "finetune", "unlearn", "sweep", "greedy", "score", "evaluate"} <= rules
     assert not rules & {"prepare", "split", "base", "head"}
 
 

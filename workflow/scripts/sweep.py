@@ -10,33 +10,20 @@ from negmerge.jobs.job import job
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.choice import load_rules
-from negmerge.selection.points import Point, write_points
-from negmerge.selection.refinement import CoefficientGrid, explore
+from negmerge.selection.points import write_points
+from negmerge.selection.sweep import sweep
 
 with job(snakemake):
-    inputs, params, name = snakemake.input, snakemake.params, snakemake.wildcards.vector
+    inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
     scenario = load_scenario(params.scenario, inputs, device)
+    (path,) = inputs.candidate
     how = {"roles": params.roles, **params.validation}
     validation = load_validation(scenario, inputs.base, loaders, **how)
-    (path,) = inputs.candidate
-    state = read_state(path)
-
-    def measure(coefficient: float) -> Point:
-        """Measure base - coefficient * vector; there is nothing to measure if it diverged."""
-        if coefficient and not state:
-            return Point(name, coefficient, {})
-        validation.move(vector, coefficient, path)
-        point = validation.measure(name, coefficient)
-        print(point)
-        return point
-
-    if not params.coefficients:
-        points = [validation.measure(name, 1.0, scenario.network(state, path))]
-    else:
+    if params.coefficients:
         rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
-        grid, vector = CoefficientGrid(params.coefficients), validation.placed(state)
-        points = explore(measure(0.0), 0.0, grid, measure, rules, params.halvings)
-    by_coefficient = sorted(points, key=lambda point: point.coefficient)
-    _, missing = sift([path])
-    write_points(snakemake.output.sweep, snakemake.wildcards, by_coefficient, missing)
+        points = sweep(validation, path, params.coefficients, rules, params.halvings)
+    else:
+        network = scenario.network(read_state(path), path)
+        points = [validation.measure(snakemake.wildcards.vector, 1.0, network)]
+    write_points(snakemake.output.sweep, snakemake.wildcards, points, sift([path])[1])

@@ -10,7 +10,7 @@ from negmerge.errors import UserError
 
 # In the order of the help: those for studies, then those for checkpoints.
 COMMANDS = (
-    *("check", "data", "plan", "methods", "schema", "status", "verify", "pack", "unpack"),
+    *("check", "data", "plan", "methods", "schema", "verify", "pack"),
     *("merge", "negate", "unlearn", "inspect", "convert"),
 )
 # What shells call the end by Ctrl-C.

@@ -1,6 +1,8 @@
 """The places of a study's artefacts, below `results/{study}/`."""
 
+import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from negmerge.errors import UserError, find
 from negmerge.reporting.kinds import figure_kind, table_kind
@@ -40,21 +42,53 @@ def pool_vectors(experiment: Experiment, method: str) -> list[str]:
     return [f"{folder}/{point}.safetensors" for point in experiment.points(method)]
 
 
-def sweeps(experiment: Experiment, method: str) -> list[str]:
-    """Return the paths of the sweeps of what a method chooses among, where a rule needs them.
+@dataclass(frozen=True)
+class Candidates:
+    """How a method's candidates are measured.
+
+    Attributes:
+        swept: the paths of sweeps that are jobs of their own, since several methods or a figure
+            read them.
+        is_pruned: whether a pruned search takes the place of sweeps.
+        measured: how many candidates the method's own job measures.
+    """
+
+    swept: list[str]
+    is_pruned: bool
+    measured: int
+
+
+def measuring(experiment: Experiment, folder: str, method: str, drawn: set[str]) -> Candidates:
+    """Say how the candidates of a method are measured in a task's folder.
 
     Raises:
         UserError: there is nothing to choose.
     """
     if not experiment.is_searched(method):
         raise UserError(f"method {method!r} has nothing to choose, so no rule chooses for it")
-    names = experiment.candidates(method)
-    return [] if experiment.is_pruned(method) else [f"sweeps/{name}.csv" for name in names]
+    own, is_pruned = experiment.candidates(method), experiment.is_pruned(method)
+    shared = {name for name in own if f"{folder}/sweeps/{name}.csv" in drawn}
+    if methods.kind(method) != "single":
+        return Candidates([], is_pruned and not shared, len(own))
+    for other in experiment.methods:
+        if other != method and methods.kind(other) == "single" and not experiment.is_pruned(other):
+            shared |= set(own) & set(experiment.candidates(other))
+    if is_pruned and len(shared) < len(own):
+        return Candidates([], True, len(own))
+    swept = [f"sweeps/{name}.csv" for name in own if name in shared]
+    return Candidates(swept, False, len(own) - len(swept))
 
 
-def candidate_search(experiment: Experiment, method: str) -> list[str]:
-    """Return the path of a method's pruned search, where rules choose by one."""
-    return [f"searches/{method}.json"] if experiment.is_pruned(method) else []
+def drawn_sweeps(study: Study) -> set[str]:
+    """Return the paths of the sweeps that tables and figures of a study read."""
+    tables = (table_records(study, table)["records"] for table in study.tables.values())
+    figures = (
+        files
+        for figure in study.figures.values()
+        for files in figure_records(study, figure).values()
+    )
+    found = itertools.chain(*tables, *figures)
+    return {file for file in found if "/sweeps/" in file}
 
 
 def reference(experiment: Experiment, name: str) -> list[str]:

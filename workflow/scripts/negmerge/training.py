@@ -33,11 +33,6 @@ class TrainingState:
     optimizer: Optimizer
     generators: Sequence[torch.Generator] = ()
 
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """The parameters that the optimizer changes, by its numbers."""
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
-
 
 class Resumable(Protocol):
     """Saves a run on its way, and brings it back; see `jobs.resuming.SavedState`."""

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compare the vectors."""
-    from negmerge.merging.inspection import inspect_files
+    from negmerge.standalone.inspection import inspect_files
     from negmerge.standalone.inspection_figure import draw, require_plot
     from negmerge.standalone.inspection_table import describe
 

@@ -10,13 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from negmerge.data.addresses import is_offline, is_on_hub, shown
-from negmerge.data.checksums import (
-    difference,
-    difference_from_first,
-    expectation,
-    record_first,
-    verify,
-)
+from negmerge.data.checksums import difference, expectation, verify
 from negmerge.data.progress import Progress
 from negmerge.data.transfer import Interrupted, Refused, fetch
 from negmerge.errors import UserError
@@ -69,7 +63,6 @@ def download(
             _from_any(path, file, stream, get, pauses, write)
             os.fsync(stream.fileno())
             os.replace(stream.name, path)
-        record_first(path, file)
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise unwritable(path, error.errno) from error
@@ -172,7 +165,7 @@ def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Ca
     if not (resumed and size == stream.tell()):
         size = get(url, stream)
     stream.flush()
-    found = difference(stream.name, file) or difference_from_first(path, stream.name, file)
+    found = difference(stream.name, file)
     if found:
         stream.truncate(0)
         if size is None:

@@ -62,6 +62,8 @@ class Case:
     Attributes:
         experiment: that the wildcards name; None for data sets and weights, which have none.
         precision: in which the study computes.
+        measured: how many candidates of a method its own job measures.
+        is_pruned: whether a pruned search does.
     """
 
     wildcards: Mapping[str, str]
@@ -69,6 +71,8 @@ class Case:
     costs: Costs
     experiment: Experiment | None = None
     precision: str = "fp32"
+    measured: int = 0
+    is_pruned: bool = False
 
     @cached_property
     def cost(self) -> Cost:

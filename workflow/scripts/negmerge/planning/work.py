@@ -205,6 +205,26 @@ def evaluate(case: Case) -> Work:
     return case.work(passed=passed, loaded=passed, trained=trained, attack=attack, memory=memory)
 
 
+def score(case: Case) -> Work:
+    """Measure the candidates at each coefficient, or search among them, and score the choices."""
+    experiment, scored = case.experiment, evaluate(case)
+    models, coefficients = case.measured, _coefficients(case, len(experiment.selection.rules))
+    images = case.validation(*experiment.selection_roles)
+    passes = models * (1 + coefficients)
+    share = case.costs.pruned.value if case.is_pruned else 1
+    validating = _validating(case, states=2)
+    size = {"device": "cpu", "loaders": 0}
+    memory = max(validating, scored.memory, key=lambda one: one.of_machine(case.costs, **size))
+    return replace(
+        scored,
+        passed=scored.passed + share * passes * images,
+        loading=scored.loading + case.work(loaded=images if models else 0).loading,
+        attack=scored.attack + passes * case.attack("select"),
+        moved=scored.moved + (models + 1) * case.state,
+        memory=memory,
+    )
+
+
 def durability(case: Case) -> Work:
     """Score the choice of each rule as it is and under all treatments, of which one trains it."""
     experiment, settings = case.experiment, case.experiment.treatment

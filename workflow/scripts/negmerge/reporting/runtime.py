@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from negmerge.errors import UserError
-from negmerge.jobs.snakemake_records import waited
+from negmerge.jobs.job import WAITED
 
 FOLDER = "benchmarks"
 
@@ -35,6 +35,15 @@ def read_benchmark(path: str | Path) -> pd.DataFrame:
         raise UserError(f"{path}: not a benchmark of Snakemake ({error})") from error
     found.loc[found.index[-1:], "s"] -= waited(path)
     return found
+
+
+def waited(benchmark: str | Path) -> float:
+    """Return the seconds of a benchmark in which the job waited for a GPU, as its log says."""
+    folder, _, place = str(benchmark).rpartition("/benchmarks/")
+    log = Path(folder, "logs", place).with_suffix(".log")
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    line = "^" + WAITED.format(r"(\d+\.\d)") + "$"
+    return sum(map(float, re.findall(line, text, re.MULTILINE)))
 
 
 def rule_times(paths: Iterable[str | Path]) -> list[tuple]:

@@ -1,10 +1,15 @@
 """The validation items of a scenario, on which models are measured to choose among them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
 from negmerge.scenarios.scenario import Scenario
+from negmerge.selection.choice import load_rules
+from negmerge.selection.points import read_points
+from negmerge.selection.sweep import Chosen, choose, choose_with_pruning, sweep
 from negmerge.selection.validation import Validation
 
 
@@ -49,3 +54,36 @@ def load_validation(
         (lambda moved: scenario.settle(moved, batch_size, most)) if re_estimates else None,
         lambda found: scenario.selection_metrics(found, seed),
     )
+
+
+def choose_candidate(
+    scenario: Scenario,
+    inputs: Any,
+    loaders: int,
+    validation: Mapping[str, Any],
+    *,
+    rules: Sequence[str],
+    keep: float,
+    coefficients: Sequence[float],
+    halvings: int,
+    is_pruned: bool,
+    roles: Sequence[str],
+) -> Chosen:
+    """Choose a vector and its coefficient by each rule.
+
+    Vectors with a sweep of their own, which several methods or a figure read, are not measured.
+    `validation` holds the settings of `load_validation`.
+    """
+    loaded = load_rules(rules, keep, inputs.get("reference", []))
+    grid = coefficients, loaded, halvings
+    if is_pruned:
+        measured = load_validation(scenario, inputs.base, loaders, **validation)
+        return choose_with_pruning(measured, inputs.candidates, *grid)
+    swept = {Path(path).stem: path for path in inputs.get("sweeps", [])}
+    if len(swept) < len(inputs.candidates):
+        measured = load_validation(scenario, inputs.base, loaders, roles=roles, **validation)
+    points = []
+    for path in inputs.candidates:
+        there = swept.get(Path(path).stem)
+        points += read_points(there) if there else sweep(measured, path, *grid)
+    return choose(points, loaded)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from negmerge.errors import UserError
+from negmerge.evaluation.counts import Accuracy
 from negmerge.selection.choice import FEWEST_COEFFICIENTS, Choice, qualifies
+from negmerge.selection.points import Point
 from negmerge.selection.refinement import CoefficientGrid
 
 # Vector, coefficient, role and number of the batch -> right answers in that batch, or the sum of
@@ -30,11 +32,13 @@ class Searched:
         choice: the vector and its coefficient, with its exact accuracies.
         images: forward passes, one for each image each time it was counted.
         images_full: forward passes of full sweeps of all vectors.
+        points: the base and the choice, which are counted whole.
     """
 
     choice: Choice
     images: int
     images_full: int
+    points: list[Point]
 
 
 def search(
@@ -105,7 +109,9 @@ class _Search:
             found = self._best_of(vector, base if self.halvings else best)
             best = min(best, found, key=_Point.rank)
         images_full = sum(len(tried) + 1 for tried in self.tried.values()) * sum(self.n.values())
-        return Searched(self._choice(best), self.images, images_full)
+        choice = self._choice(best)
+        points = [found.measured() for found in dict.fromkeys((base, best))]
+        return Searched(choice, self.images, images_full, points)
 
     def _best_of(self, vector: str, best: "_Point") -> "_Point":
         """Search the grid of a vector, from the largest coefficient, and then around its choice."""
@@ -185,6 +191,11 @@ class _Point:
                 return False
             self._step(control)
         return True
+
+    def measured(self) -> Point:
+        """Return the point with its counts, once all batches are counted."""
+        counts = {role: Accuracy(self.right[role], n) for role, n in self.search.n.items()}
+        return Point(self.vector, self.coefficient, counts)
 
     def rank(self) -> tuple[float, float, str]:
         """Return what is smaller for the better of two points that keep the control accuracy."""

@@ -65,7 +65,7 @@ class Download(Settings):
                     f"{self.name}: its revision on the hub is {hub['revision']!r}, expected the 40 "
                     "digits of a commit"
                 )
-        # What a commit of the hub names is one file, of which the first download is recorded.
+        # What a commit of the hub names is one file.
         pinned = self.urls and all(map(HUB_FILE.fullmatch, self.urls))
         if not (self.sha256 or self.md5 or pinned):
             raise ValueError(f"{self.name} has neither `sha256` nor `md5`")

@@ -1,0 +1,610 @@
+# Look-ups: where a job's files are, what its script is told, and what it asks of the machine. Each finds a
+# setting in the study that a path names. A mistake in a study ends Snakemake with one line.
+import gc
+import os
+import re
+import sys
+from functools import cache, wraps
+from inspect import signature
+from operator import attrgetter
+from pathlib import Path
+
+from snakemake.io import sourcecache_entry
+
+LIBRARY = ROOT / "workflow" / "scripts" / "negmerge"
+# The library of this workflow, here and in its jobs, whatever is installed. In a container, a job imports
+# that of this checkout, not the one in the image.
+sys.path.insert(0, str(LIBRARY.parent))
+places = [str(LIBRARY.parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, dict.fromkeys(places))))
+os.environ.update(APPTAINERENV_PYTHONPATH=str(LIBRARY.parent))
+
+import negmerge
+from negmerge import paths, plugins
+from negmerge.data.addresses import use_server
+from negmerge.data.mirrors import choose, differences
+from negmerge.errors import UserError, find
+from negmerge.files import require_writable
+from negmerge.jobs.dependencies import code_digest
+from negmerge.jobs.job import count_gpus
+from negmerge.planning import work
+from negmerge.planning.case import Case
+from negmerge.planning.estimates import LOADERS, Estimates
+from negmerge.reporting.kinds import figure_kind, table_kind
+from negmerge.seeds import derive_seed
+from negmerge.settings import methods
+from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.costs import load_costs
+from negmerge.settings.datasets import PREPARED
+from negmerge.settings.given import Inputs
+from negmerge.settings.study import load_study
+
+
+# The image of `--sdm apptainer`, made from the Dockerfile. It holds the conda environments, for
+# `--sdm conda apptainer`, and a Python with all packages, for `--sdm apptainer`.
+containerized: config.get("container", "negmerge.sif")
+
+
+# A plan of thousands of jobs is no garbage; looking for it took a tenth of a dry run.
+gc.set_threshold(200_000, 50, 100)
+
+if Path(negmerge.__file__).parent != LIBRARY:
+    sys.exit(f"error: two versions of the workflow in one run: {LIBRARY}, {negmerge.__file__}")
+if "keep" in config:
+    sys.exit("error: config.yaml: unknown key 'keep'; it is now 'checkpoints'")
+
+
+def checked(look_up):
+    """Turn a user's mistake into one line and exit status 1."""
+
+    @wraps(look_up)
+    def wrapper(*arguments, **named):
+        try:
+            return look_up(*arguments, **named)
+        except UserError as error:
+            sys.exit(f"error: {error}")
+
+    # Snakemake asks for it 30 times a job, which would take a tenth of the time of a dry run.
+    wrapper.__signature__ = signature(look_up)
+    return wrapper
+
+
+find = checked(find)
+require_writable = checked(require_writable)
+# A job on a cluster reads the study too, but the main process has already checked the methods' options.
+is_main = workflow.is_main_process
+
+
+def uses_of(*kinds):
+    """A pattern of the names by which methods of some kinds are used, e.g. `negmerge-4`."""
+    names = [name for name, kind in methods.known().items() if kind in kinds]
+    return rf"(?:{'|'.join(names)})(?:-[\w-]+)?"
+
+
+# Methods that train, and measure what they have trained; and those that subtract vectors.
+UNLEARN_METHOD, MERGE_METHOD = uses_of("unlearn"), uses_of(*methods.CHOSEN)
+# The user's settings, in the working folder, go before the shipped ones.
+CONFIG = (Path("config"), ROOT / "config")
+read_study = cache(checked(lambda name: load_study(CONFIG, name, options=is_main)))
+catalogue = cache(checked(lambda: load_catalogue(CONFIG)))
+
+
+def intermediate(path):
+    """A checkpoint on the way to the numbers: `checkpoints` says whether it stays; records note it."""
+    config.setdefault("intermediate", []).append(re.sub(r"{\w+}", "*", path))
+    marks = {"all": str, "needed": temp}
+    return find("value of checkpoints", config.get("checkpoints", "all"), marks)(path)
+
+
+@checked
+def study(wildcards):
+    return read_study(wildcards.study)
+
+
+@checked
+def experiment(wildcards):
+    return find("experiment", wildcards.experiment, study(wildcards).experiments)
+
+
+def setting(place, of=experiment):
+    """A look-up of one setting, e.g. `coefficients.values`."""
+    return checked(lambda wildcards: attrgetter(place)(of(wildcards)))
+
+
+@checked
+def prompts(wildcards):
+    return find("data set", wildcards.dataset, catalogue().prompts).model_dump()
+
+
+@checked
+def model(wildcards):
+    return catalogue().models[experiment(wildcards).model].model_dump()
+
+
+@checked
+def pretrain(wildcards):
+    return experiment(wildcards).pretraining(catalogue().prompts)
+
+
+@checked
+def scenario(wildcards):
+    computing = {"compute": study(wildcards).compute.model_dump()}
+    return experiment(wildcards).job(wildcards.task, catalogue()) | computing
+
+
+@checked
+def recipe(wildcards):
+    return experiment(wildcards).recipe(wildcards.task, wildcards.point).model_dump()
+
+
+def of_method(name):
+    """A look-up of what an experiment says about the wildcard `method`."""
+    return checked(lambda wildcards: getattr(experiment(wildcards), name)(wildcards.method))
+
+
+@checked
+def validation(wildcards):
+    chosen = experiment(wildcards)
+    return {
+        "batch_size": chosen.eval_batch_size,
+        "most": chosen.selection.images,
+        "re_estimates": chosen.re_estimates,
+        "seed": task_seed("evaluation")(wildcards),
+    }
+
+
+@cache
+def drawn_sweeps(study):
+    return paths.drawn_sweeps(read_study(study))
+
+
+@checked
+def measuring(wildcards):
+    """How the candidates of a method are measured: which sweeps are there, what its job does itself."""
+    folder = f"{wildcards.experiment}/{wildcards.task}"
+    drawn = drawn_sweeps(wildcards.study)
+    return paths.measuring(experiment(wildcards), folder, wildcards.method, drawn)
+
+
+def shared_sweeps(wildcards):
+    folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
+    return [f"{folder}/{place}" for place in measuring(wildcards).swept]
+
+
+def choosing(wildcards):
+    chosen = experiment(wildcards)
+    return {
+        "rules": chosen.selection.rules,
+        "keep": chosen.selection.keep,
+        "coefficients": chosen.coefficients.values,
+        "halvings": chosen.selection.halvings,
+        "is_pruned": measuring(wildcards).is_pruned,
+        "roles": chosen.selection_roles,
+    }
+
+
+@checked
+def method_name(wildcards):
+    return methods.base_name(wildcards.method)
+
+
+def shown(what):
+    """A look-up of the `table` or `figure` that a path names."""
+    return checked(
+        lambda wildcards: find(what, wildcards[what], getattr(study(wildcards), f"{what}s"))
+    )
+
+
+def kind_of(what):
+    """A look-up of the kind of the `table` or `figure` that a path names."""
+    load = {"table": table_kind, "figure": figure_kind}[what]
+    return checked(lambda wildcards: load(shown(what)(wildcards).kind))
+
+
+def shown_methods(what):
+    """A look-up of the methods in the `table` or `figure` that a path names."""
+    return checked(lambda wildcards: shown(what)(wildcards).method_names)
+
+
+re_estimates = setting("re_estimates")
+
+
+# What a job asks of the machine, and what decides that it runs again: seeds and code.
+@checked
+def gpus(wildcards):
+    return int((config.get("device") or study(wildcards).device) == "cuda")
+
+
+# No more jobs at a time ask for a GPU than there are, unless the command or a profile gives a number. In
+# profiles/default a number would hold for a cluster too, which has `nodes`, and counts its GPUs itself.
+if is_main and workflow.resource_settings.nodes is None and (there := count_gpus()):
+    workflow.global_resources.setdefault("gpu", there)
+
+
+def environment(usual, **own):
+    """A look-up of the conda environment: that of the scenario, where it has its own."""
+    return checked(lambda wildcards: own.get(experiment(wildcards).scenario, usual))
+
+
+def with_loaders(torch_threads):
+    """A look-up of threads: processes load images for a GPU, as many if no `set-threads` says else."""
+    return checked(lambda wildcards: torch_threads + LOADERS * gpus(wildcards))
+
+
+@checked
+def case(wildcards):
+    if "experiment" not in wildcards.keys():
+        return Case(dict(wildcards.items()), catalogue(), costs)
+    chosen, computing = experiment(wildcards), study(wildcards).compute.precision
+    how = {}
+    if wildcards.get("method") in chosen.methods and chosen.is_searched(wildcards.method):
+        found = measuring(wildcards)
+        how = {"measured": found.measured, "is_pruned": found.is_pruned}
+    return Case(dict(wildcards.items()), catalogue(), costs, chosen, computing, **how)
+
+
+# `negmerge plan --measure` gives what it measured.
+costs = checked(load_costs)(CONFIG, config.get("measured"))
+asked = Estimates(case, gpus, costs)
+
+
+def needs(step, mem_mb=None, gpu=False, disk=False):
+    """What a job asks of the machine, by what its step does; `mem_mb` where no model decides it."""
+    memory = (lambda wildcards, attempt: attempt * mem_mb) if mem_mb else asked.memory(step)
+    found = {
+        "mem_mb": checked(memory),
+        "runtime": checked(asked.minutes(step)),
+        "estimate_s": checked(asked.seconds(step)),
+    }
+    found |= {"disk_mb": checked(asked.megabytes(step))} if disk else {}
+    return found | ({"gpu": gpus} if gpu else {})
+
+
+def job_seed(level):
+    """A look-up of a seed: of the study's for a level, and the place of the job's output."""
+
+    @checked
+    def look_up(wildcards, output):
+        place = output[0].partition(f"results/{wildcards.study}/")[2]
+        return derive_seed(study(wildcards).seed_of(wildcards.experiment, level), place)
+
+    return look_up
+
+
+def task_seed(level):
+    """A look-up of a seed that all models of a task share, so that they are measured alike."""
+
+    @checked
+    def look_up(wildcards):
+        seed = study(wildcards).seed_of(wildcards.experiment, level)
+        return derive_seed(seed, f"{wildcards.experiment}/{wildcards.task}")
+
+    return look_up
+
+
+@cache
+@checked
+def code(script, **choices):
+    """A checksum of what a script reaches in the library, and the choices: one or more by folder."""
+    chosen = [
+        plugins.path(folder, name)
+        for folder, names in choices.items()
+        for name in ([names] if isinstance(names, str) else names)
+    ]
+    return code_digest([LIBRARY.parent / f"{script}.py", *chosen], LIBRARY)
+
+
+def job_code(script, **look_ups):
+    """A look-up of the checksum of what a script reaches, in the experiment's scenario."""
+
+    @checked
+    def look_up(wildcards):
+        choices = {folder: choice(wildcards) for folder, choice in look_ups.items()}
+        return code(script, **{plugins.SCENARIO_JOBS: experiment(wildcards).scenario}, **choices)
+
+    return look_up
+
+
+def kind_code(what, folder):
+    """A look-up of the checksum of what a script reaches, and the kind that it is to make."""
+    return checked(lambda wildcards: code(what, **{folder: shown(what)(wildcards).kind}))
+
+
+# Input files.
+def shipped(place):
+    """A file of the workflow. Snakemake notes its place in there, wherever that is in each version."""
+    path = ROOT / place
+    path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return local(sourcecache_entry(str(path), place))
+
+
+def provided(place):
+    """A file that a setting names: the user's, beside which no module's prefix stands, or a shipped one."""
+    is_shipped = not Path(place).exists() and (ROOT / place).exists()
+    return shipped(place) if is_shipped else local(str(Path(place)))
+
+
+def given(model):
+    """The files of a model of others."""
+    return [local(file) for file in of_others.files(model)]
+
+
+def prepared(what, name):
+    return f"{config['data']}/{name}/{PREPARED[what]}"
+
+
+def images(name):
+    return prepared("images", name)
+
+
+@checked
+def preparation_times(wildcards):
+    steps = {False: "prepare", True: "prepare_questions"}
+    rows = {name: catalogue().datasets[name] for name in study(wildcards).datasets}
+    return [
+        f"{config['data']}/benchmarks/{steps[row.has_questions]}/{name}.tsv"
+        for name, row in rows.items()
+    ]
+
+
+@checked
+def pretraining_data(wildcards):
+    settings = experiment(wildcards).pretrain
+    return [images(name) for name in settings.sources] if settings else []
+
+
+@checked
+def base(wildcards):
+    folder = f"results/{wildcards.study}/{wildcards.experiment}"
+    return f"{folder}/{experiment(wildcards).base_place}".format(**wildcards)
+
+
+@checked
+def start(wildcards):
+    """Where fine-tuning starts."""
+    folder = f"results/{wildcards.study}/{wildcards.experiment}"
+    return f"{folder}/{experiment(wildcards).start_place}".format(**wildcards)
+
+
+@checked
+def training(wildcards):
+    return experiment(wildcards).training(wildcards.trained)
+
+
+@checked
+def start_of_training(wildcards):
+    """Where the training of Original or Retrain starts, if not with random weights."""
+    place = training(wildcards).start
+    return f"results/{wildcards.study}/{wildcards.experiment}/{place}" if place else []
+
+
+@checked
+def untouched(wildcards):
+    folder = f"results/{wildcards.study}/{wildcards.experiment}"
+    return [f"{folder}/{place}" for place in experiment(wildcards).UNTOUCHED]
+
+
+def role_inputs(*roles):
+    """A look-up of the images in some roles, or all, and of what else tells what they are."""
+
+    @checked
+    def look_up(wildcards):
+        chosen = experiment(wildcards)
+        folder = f"results/{wildcards.study}/{wildcards.experiment}"
+        found = chosen.inputs(wildcards.task, roles or chosen.ROLES)
+        return {
+            name: prepared(kind, what) if kind in PREPARED else f"{folder}/{what}"
+            for name, (kind, what) in found.items()
+        }
+
+    return look_up
+
+
+def in_task(place, by):
+    """A look-up of paths in the task's folder: `place` of the experiment and a wildcard."""
+
+    @checked
+    def look_up(wildcards):
+        folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
+        return [f"{folder}/{found}" for found in place(experiment(wildcards), wildcards[by])]
+
+    return look_up
+
+
+def of_shown(place, what):
+    """A look-up of paths in the task's folder: `place` of each method that a table or figure shows."""
+
+    @checked
+    def look_up(wildcards):
+        folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
+        chosen = experiment(wildcards)
+        found = [file for name in shown_methods(what)(wildcards) for file in place(chosen, name)]
+        return [f"{folder}/{file}" for file in dict.fromkeys(found)]
+
+    return look_up
+
+
+def in_study(place, of):
+    """A look-up of paths in the study's folder: `place` of the study and a part of it, by name."""
+
+    @checked
+    def look_up(wildcards):
+        folder = f"results/{wildcards.study}"
+        found = place(study(wildcards), of(wildcards))
+        return {
+            name: [f"{folder}/{file.format(**wildcards)}" for file in files]
+            for name, files in found.items()
+        }
+
+    return look_up
+
+
+@checked
+def published_cells(wildcards):
+    names = shown("table")(wildcards).published
+    return [provided(f"config/published/{name}.csv") for name in names]
+
+
+@checked
+def forgotten_classes(wildcards):
+    """The class names of the data set whose images are forgotten."""
+    found = experiment(wildcards).inputs(wildcards.task, ("forget",))
+    name = next(what for kind, what in found.values() if kind == "images")
+    return catalogue().class_names(name)
+
+
+# What comes from outside: downloads, weights, and models of others.
+of_others = Inputs()
+checked(use_server)(config.get("hub_endpoint"))
+
+
+@cache
+@checked
+def mirror_of(name):
+    """The mirror from which a data set is made; None for the original."""
+    find("data set", name, catalogue().datasets)
+    return choose(name, catalogue(), config["data"], config.get("data_sources"))
+
+
+def own_place(row, file):
+    """A folder whose images are listed is what the list says; when it was touched is nothing."""
+    place = provided(file)
+    return ancient(place) if row.listed and Path(place).is_dir() else place
+
+
+def files_of(name):
+    """A download is what its checksum says: that it is newer than what was made of it is nothing."""
+    chosen = find("data set", name, catalogue().datasets)
+    folder = f"{config['data']}/downloads/{chosen.downloads_of or name}"
+    return [
+        own_place(chosen, file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
+        for file in (mirror_of(name) or chosen).files.values()
+    ]
+
+
+@checked
+def source_files(wildcards):
+    return files_of(wildcards.dataset)
+
+
+@checked
+def listed_files(wildcards):
+    """The files that name images of one's own, where the images to forget are given by name."""
+    row = catalogue().datasets[experiment(wildcards).dataset]
+    is_named = row.listed and experiment(wildcards).forget.file
+    names = [name for name in ("images", "list") if name in row.files] if is_named else []
+    return [own_place(row, row.files[name]) for name in names]
+
+
+@checked
+def split_options(wildcards):
+    chosen = experiment(wildcards)
+    return chosen.forget.options(chosen.dataset, catalogue())
+
+
+def weights_of(name):
+    """As with a download, the record of trained weights counts, and not when it was made."""
+    fetched = catalogue().fetched(name).is_fetched
+    return ancient(f"{config['data']}/weights/{name}") if fetched else []
+
+
+@checked
+def fetched_model(wildcards):
+    return catalogue().fetched(wildcards.model).model_dump()
+
+
+@checked
+def weights_record(wildcards):
+    return weights_of(experiment(wildcards).model)
+
+
+@checked
+def weights_of_original(wildcards):
+    """The record of a language model on the hub, where the study names no path."""
+    chosen = experiment(wildcards)
+    return [] if chosen.base else weights_of(chosen.model)
+
+
+@checked
+def given_retrain(wildcards):
+    return experiment(wildcards).given_retrain(wildcards.task)
+
+
+@checked
+def weights_of_retrain(wildcards):
+    model = f"{experiment(wildcards).model}.{wildcards.task}"
+    return [] if given_retrain(wildcards) else weights_of(model)
+
+
+def all_downloads(wildcards):
+    """What the study that the configuration names gets from elsewhere: files, and weights."""
+    chosen = read_study(config["study"])
+    files = [file for name in chosen.datasets for file in files_of(name)]
+    models = sorted(
+        {name for one in chosen.experiments.values() for name in one.weights(catalogue())}
+    )
+    return files + [record for name in models if (record := weights_of(name))]
+
+
+@checked
+def dataset(wildcards):
+    return find("data set", wildcards.dataset, catalogue().datasets)
+
+
+@checked
+def download_of(wildcards):
+    row = dataset(wildcards)
+    file = find("file", wildcards.file, row.all_downloads).facts()
+    others = [f"{wildcards.dataset}: {name}" for name in row.sources_without(wildcards.file)]
+    return file | ({"instead": others} if others else {})
+
+
+@checked
+def source(wildcards):
+    """The kind of source that reads a data set."""
+    return (mirror_of(wildcards.dataset) or dataset(wildcards)).source
+
+
+@checked
+def contents(wildcards):
+    return catalogue().contents(wildcards.dataset, mirror_of(wildcards.dataset))
+
+
+def mirrored(study, table):
+    """What a table says of images from mirrors; nothing where they are the originals'."""
+    found = differences({name: mirror_of(name) for name in study.datasets_of(table)})
+    return {"differs": found} if found else {}
+
+
+@checked
+def shown_table(wildcards):
+    """The definition of a table."""
+    table = shown("table")(wildcards)
+    return table.model_dump() | mirrored(study(wildcards), table)
+
+
+@checked
+def reported_study(wildcards):
+    """A study with the definitions of all its tables."""
+    chosen = study(wildcards)
+    found = chosen.model_dump(mode="json")
+    for name, table in chosen.tables.items():
+        found["tables"][name] |= mirrored(chosen, table)
+    return found
+
+
+@checked
+def by_hand_of(wildcards):
+    """All that a person has to fetch with a file, so that one message names everything."""
+    is_manual = find("file", wildcards.file, dataset(wildcards).all_downloads).manual
+    return catalogue().by_hand(wildcards.dataset) if is_manual else []
+
+
+@checked
+def given_model(wildcards):
+    return experiment(wildcards).given_model(wildcards.task, wildcards.point)
+
+
+@checked
+def given_base(wildcards):
+    return experiment(wildcards).given_base

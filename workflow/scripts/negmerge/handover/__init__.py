@@ -1,1 +1,0 @@
-"""Studies that are handed on: packed into an RO-Crate, unpacked in another copy of the workflow."""

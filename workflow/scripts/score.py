@@ -1,0 +1,44 @@
+"""Choose among a method's candidates, where its own job has not, and score what was chosen."""
+
+from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.states import read_metadata
+from negmerge.evaluation.outcomes import write_outcomes
+from negmerge.files import write_json
+from negmerge.jobs import compute
+from negmerge.jobs.job import job
+from negmerge.scenarios import load_scenario
+from negmerge.scenarios.scoring import score, score_choices
+from negmerge.scenarios.unlearned import choices, unlearned_network
+from negmerge.scenarios.validation import choose_candidate
+from negmerge.selection.points import write_points
+
+with job(snakemake) as provenance:
+    inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+    labels, candidates = snakemake.wildcards, inputs.get("candidates", [])
+    device, loaders = compute.prepare(snakemake)
+    scenario = load_scenario(params.scenario, inputs, device)
+    selected, size = inputs.get("selected", []), params.batch_size
+
+    if choosing := params.choosing:
+        chosen = choose_candidate(scenario, inputs, loaders, params.validation, **choosing)
+        # The points that a merge lacks; a single vector that diverged has a row of its own.
+        missing = sift(candidates)[1] if len(candidates) == 1 else []
+        write_points(output.sweep, labels, chosen.points, missing)
+        selected = [output.selected]
+        write_json(output.selected, chosen.records(labels, choosing["rules"], params.about))
+
+    def score_one(choice: dict) -> tuple:
+        """Build the model that was chosen, and score it."""
+        network = unlearned_network(
+            scenario, inputs.base, choice, candidates, size, params.re_estimates
+        )
+        how = {name: params[name] for name in ("relearning", "attack", "seed")}
+        return score(scenario, network, choice, loaders, batch_size=size, **how)
+
+    found = choices(labels, params.about, selected, candidates)
+    records, outcomes = score_choices(found, score_one, inputs.get("unchanged", []))
+    # What a method that trains reads depends on its options, which its job has noted.
+    used = params.data_used or read_metadata(candidates[0])["data_used"]
+    origin = {"data_used": used, "made_from": provenance.made_from()}
+    write_outcomes(output.outcomes, outcomes)
+    write_json(output.score, [record | origin for record in records])

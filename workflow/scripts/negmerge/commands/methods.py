@@ -40,16 +40,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _record(name: str, kind: str) -> dict:
-    """Collect what a method's file, or the list of those without one, says of it.
-
-    Returns:
-        `name`, `kind`, `title`, `reference`, `explanation`, `scenarios` (those that a method that
-        trains serves, else None), `data_used` (which set it reads by default, else None) and
-        `options`: name -> JSON schema.
-    """
+    """Collect what a method's file, or the list of those without one, says of it."""
     from negmerge import plugins
     from negmerge.settings import methods
 
+    # Which scenarios a method that trains serves, and which items it reads by default.
     scenarios = data_used = None
     if kind in methods.FOLDERS:
         module = plugins.load(methods.FOLDERS[kind], name)

@@ -21,7 +21,7 @@ os.environ.update(APPTAINERENV_PYTHONPATH=str(LIBRARY.parent))
 
 import negmerge
 from negmerge import paths, plugins
-from negmerge.data.addresses import use_server
+from negmerge.data.download import use_server
 from negmerge.data.mirrors import choose, differences
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable

@@ -151,7 +151,6 @@ ORDER = (
         "jobs.dependencies",
         "data.__init__",
         "data.splits",
-        "data.archive_members",
         "data.archives",
         "data.image_lists",
         "standalone.__init__",

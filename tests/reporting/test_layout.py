@@ -2,8 +2,7 @@ import pytest
 from reporting_examples import PAPER, lay_out, published, score, table
 
 from negmerge.reporting.cells import cells
-from negmerge.reporting.layout import number
-from negmerge.reporting.writing import escape, latex, markdown
+from negmerge.reporting.layout import escape, latex, markdown, number
 
 
 def printed(scores, **changes):
@@ -22,14 +21,6 @@ def test_markdown_holds_value_error_and_coefficient(scores):
     assert row(text, "Pre-trained")[-1] == "-"
     assert "forget accuracy (%, lower is better)" in text
     assert "control accuracy (%, higher is better)" in text
-
-
-def test_markdown_says_what_is_averaged_and_by_which_rule_it_was_chosen(scores):
-    text = markdown(printed(scores))
-    assert "mean of 2 cells, a/digits, a/letters; 400 forget and 400 control test images" in text
-    assert "at least 95 % of the base's control accuracy" in text
-    assert "standard error from the finite test sets" in text
-    assert "std over tasks" in text
 
 
 def test_paper_stands_beside_with_the_difference(scores):
@@ -85,11 +76,6 @@ def test_only_the_row_of_such_a_choice_is_marked_and_only_then_explained(scores,
     assert latex(printed(scores)).count(command) == 3
 
 
-def test_several_marks_stand_side_by_side(scores):
-    scores[1] |= {"upper_end": True, "searched": False}
-    assert row(markdown(printed(scores)), "NegMerge")[1].endswith(" †°")
-
-
 @pytest.mark.parametrize("kind", ["base", "retrain"])
 def test_what_has_nothing_to_search_is_not_marked(scores, kind):
     scores[0] |= {"searched": False, "kind": kind}
@@ -102,12 +88,6 @@ def test_markup_in_labels_is_escaped():
     assert r"| a\|b \<i>\_x\_ |" in markdown(printed(scores, rows=rows))
     assert r"\_x\_ & 0.50 $\pm$ 0.50" in latex(printed(scores, rows=rows, title="100 % & more"))
     assert r"\caption{100 \% \& more}" in latex(printed(scores, rows=rows, title="100 % & more"))
-
-
-def test_a_note_of_the_study_stands_last(scores):
-    found = printed(scores, note="Smaller than in the paper: all.").notes
-    assert found[-1] == "Smaller than in the paper: all."
-    assert found[:-1] == printed(scores, note=None).notes == printed(scores).notes
 
 
 def test_escape_of_latex():
@@ -125,14 +105,6 @@ def test_every_latex_row_has_as_many_cells_as_the_table_has_columns(scores):
     assert {line.count("&") for line in body.split("\\\\")[:-1]} == {len(printed_table.headings)}
     assert printed_table.groups == [("B/32", 7), ("digits", 3)]
     assert r"\cmidrule(lr){2-8}\cmidrule(lr){9-11}" in text
-
-
-def test_what_images_from_mirrors_differ_in_is_a_note(scores):
-    note = "cars (mirror parquet): the order of the images is another one."
-    with_note = printed(scores, differs=[note])
-    assert f"- {note}" in markdown(with_note).splitlines()
-    assert note in latex(with_note)
-    assert note not in markdown(printed(scores))
 
 
 def test_sparsity_names_its_denominators():

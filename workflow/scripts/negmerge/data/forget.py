@@ -1,4 +1,4 @@
-"""The rules that draw which training images are forgotten.
+"""Which training images are forgotten, kept and held out: a split, its file, and who draws it.
 
 All draws are by numpy's RandomState, the only one of its generators that promises the same numbers
 in every version (NEP 19).
@@ -6,14 +6,90 @@ in every version (NEP 19).
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.random import RandomState
 
-from negmerge.data.forgetting import Split, check_indices, check_split
 from negmerge.data.splits import VALIDATION_SHARE
 from negmerge.errors import UserError, unknown
+from negmerge.files import read_json, write_json
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Positions in a training set: int64, one dimension, ascending but for `validation`."""
+
+    forget: np.ndarray  # what the unlearned model must forget
+    retain: np.ndarray  # what it must keep; Retrain sees nothing else
+    validation: np.ndarray  # what is used for neither; empty unless the rule holds images out
+    original: np.ndarray  # what the original model is trained on
+    # Positions in the test set that are scored: all, but for classes that are forgotten.
+    test: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    # Those of the classes that are forgotten; a file lacks it where it is empty.
+    forget_test: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+TEST_PARTS = ("test", "forget_test")
+PARTS = tuple(one.name for one in fields(Split) if one.name not in TEST_PARTS)
+FILE_PARTS = (*PARTS, "test")  # that every file has
+
+
+def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path) -> np.ndarray:
+    """Return indices as an int64 array, in their order."""
+    try:
+        array = np.asarray(indices)
+    except ValueError:
+        raise UserError(f"{where}: expected a list of whole numbers") from None
+    if array.shape == (0,):
+        return np.zeros(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise UserError(f"{where}: expected a list of whole numbers")
+    foreign = array[(array < 0) | (array >= n)]
+    if foreign.size:
+        raise UserError(
+            f"{where}: index {foreign[0]} is out of range ({foreign.size} in all), expected "
+            f"0..{n - 1}"
+        )
+    values, counts = np.unique(array, return_counts=True)
+    repeated = values[counts > 1]
+    if repeated.size:
+        raise UserError(f"{where}: index {repeated[0]} is repeated ({repeated.size} in all)")
+    return array.astype(np.int64)
+
+
+def check_split(split: Split, n: int, where: str | Path) -> Split:
+    """Return a split of n images, with int64 arrays."""
+    parts = {name: check_indices(vars(split)[name], n, f"{where}: {name}") for name in PARTS}
+    for name in ("forget", "retain", "original"):
+        if not parts[name].size:
+            raise UserError(f"{where}: {name} has no image, expected at least 1 of {n}")
+    for one, other in (("forget", "retain"), ("forget", "validation"), ("retain", "validation")):
+        both = np.intersect1d(parts[one], parts[other])
+        if both.size:
+            raise UserError(
+                f"{where}: {one} and {other} share index {both[0]} ({both.size} in all)"
+            )
+    return replace(split, **parts)
+
+
+def write_split(path: str | Path, split: Split) -> None:
+    """Write a split as JSON, a list of indices for each part, at once or not at all."""
+    parts = (*FILE_PARTS, "forget_test") if len(split.forget_test) else FILE_PARTS
+    write_json(path, {name: vars(split)[name].tolist() for name in parts})
+
+
+def read_split(path: str | Path, n: int, test: int) -> Split:
+    """Read a split of n training images that `write_split` or a user wrote."""
+    found = read_json(path)
+    if set(found) - {"forget_test"} != set(FILE_PARTS):
+        names = ", ".join(found) or "nothing"
+        raise UserError(f"{path}: holds {names}, expected {', '.join(FILE_PARTS)}")
+    for name in set(found) - set(PARTS):
+        found[name] = check_indices(found[name], test, f"{path}: {name}")
+    return check_split(Split(**found), n, path)
+
 
 RULES = ("uniform", "salun", "given", "class")
 SEEDS = 2**32
@@ -30,25 +106,7 @@ def forget_split(
     names: Sequence[str] = (),
     classes: Sequence[int] = (),
 ) -> Split:
-    """Choose which training images are forgotten.
-
-    Args:
-        items: the number of training images, or their labels, which `salun` needs.
-        share: of the images to forget, above 0 and below 1, for `uniform` and `salun`.
-        seed: of the draws, in 0..2^32 - 1, from 1 for `salun`; only these two rules draw.
-        rule: `uniform`, a share of all images (ours); `salun`, with a tenth of each class held out
-            (the literature's, see `salun`); `given`, what `file` lists; or `class`, all images of
-            `classes`.
-        original_seed: for `salun`, if the original model is trained on the split of another seed
-            (1 in SalUn's code).
-        file: for `given`, a text file with one index or file name per line.
-        names: for `given`, the file names of all training images, if they have any.
-        classes: for `class`, the labels of the classes to forget.
-
-    Raises:
-        UserError: an unknown rule, a share or a seed out of range, nothing to forget or to keep,
-            something that the rule needs is missing, or a given image is repeated or foreign.
-    """
+    """Choose which training images are forgotten."""
     labels = np.asarray(items) if np.ndim(items) else None
     n = int(items) if labels is None else len(labels)
     everything = np.arange(n, dtype=np.int64)
@@ -79,15 +137,7 @@ def forget_split(
 
 
 def test_parts(labels: np.ndarray, classes: Sequence[int]) -> dict[str, np.ndarray]:
-    """Return the positions of test images that count as `test`, and of those of forgotten classes.
-
-    Args:
-        labels: (n,) of all test images.
-        classes: the labels of forgotten classes; without any, all images are `test`.
-
-    Raises:
-        UserError: one of the two has no images, though classes are forgotten.
-    """
+    """Return the positions of test images that count as `test`, and of forgotten classes."""
     is_forgotten = np.isin(labels, classes)
     found = {"test": np.flatnonzero(~is_forgotten), "forget_test": np.flatnonzero(is_forgotten)}
     for name, positions in found.items() if len(classes) else ():
@@ -97,22 +147,14 @@ def test_parts(labels: np.ndarray, classes: Sequence[int]) -> dict[str, np.ndarr
 
 
 def seeded(seed: int) -> RandomState:
-    """Make a generator.
-
-    Raises:
-        UserError: the seed is not in 0..2^32 - 1.
-    """
+    """Make a generator."""
     if not 0 <= seed < SEEDS:
         raise UserError(f"seed {seed} is not in 0..{SEEDS - 1}")
     return RandomState(seed)
 
 
 def draw(positions: np.ndarray, share: float, random: RandomState) -> list[np.ndarray]:
-    """Draw round(share * count) of the positions; give these and the rest, in their order.
-
-    Raises:
-        UserError: the share is not between 0 and 1, or leaves nothing to forget or nothing to keep.
-    """
+    """Draw round(share * count) of the positions; give these and the rest, in their order."""
     count = len(positions)
     if not 0 < share < 1:
         raise UserError(f"forget share is {share:g}, expected above 0 and below 1")
@@ -128,11 +170,7 @@ def draw(positions: np.ndarray, share: float, random: RandomState) -> list[np.nd
 
 
 def hold_out(labels: np.ndarray, random: RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a tenth of each class, rounded down, class by class.
-
-    Returns:
-        The other positions, ascending, and those drawn, in drawn order.
-    """
+    """Draw a tenth of each class, rounded down, class by class."""
     classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     validation = np.concatenate(
         [random.choice(one, int(VALIDATION_SHARE * len(one)), replace=False) for one in classes]
@@ -147,12 +185,6 @@ def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None
     `seed - 1` the forgotten ones. There the original model is always trained on the split of seed
     1, while the unlearning scripts take 2 by default, so that the original model has
     never seen about a tenth of the images to forget. `original_seed=1` repeats that.
-
-    Args:
-        labels: (n,) of all training images, whole numbers.
-        share: of the images that are not held out.
-        seed: of the split, at least 1.
-        original_seed: of the split that the original model is trained on; None: `seed`.
     """
     if seed < 1:
         raise UserError(f"seed {seed}: the rule salun also draws by the seed before it, expected 1")
@@ -168,14 +200,6 @@ def read_list(path: str | Path, names: Sequence[str] = ()) -> list[int]:
     """Read the positions of images from a text file, one image per line; empty lines do not count.
 
     A line of digits is a position, any other the name of an image's file: names have a suffix.
-
-    Args:
-        path: the file.
-        names: the file names of all images, if they have any.
-
-    Raises:
-        UserError: the file cannot be read, or a line is neither a whole number nor the name of an
-            image, which names the nearest; or positions and names are mixed.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()

@@ -1,4 +1,4 @@
-"""Checksums are those of the whole files, whatever was read before in which order."""
+"""Checksums of a pool's files, whatever was read before in which order; and what was chosen."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from negmerge.checkpoints.opening import open_state
+from negmerge.errors import UserError
+from negmerge.files import write_json
 from negmerge.merging import merge_files, pool
-from negmerge.merging.pool import Checksums
+from negmerge.merging.pool import Checksums, chosen_vectors
 
 STATE = {name: torch.randn(40, 5) for name in "abcd"} | {"n": torch.arange(7)}
 
@@ -56,15 +58,6 @@ def test_threads_may_follow_at_once(paths):
     assert found.known() == expected(paths)
 
 
-def test_most_of_a_file_is_taken_in_behind_the_blocks(paths):
-    found = Checksums(map(open_state, paths[:1]))
-    for name in "abcd":
-        found.follow(Part(name, 200))
-    (file,) = found._files.values()
-    assert file.reached - file._done < 300
-    assert file._done > 3 * 800
-
-
 def test_a_merge_may_do_without(paths):
     base, *pool = paths
     vectors = {"base": base, "checksums": False}
@@ -72,3 +65,15 @@ def test_a_merge_may_do_without(paths):
     assert report["base"] == [{"name": "0", "blake3": None}]
     report = merge_files("uniform", pool, base.with_name("merged"), base=base, threads=2)
     assert [one["blake3"] for one in report["inputs"]] == list(expected(pool).values())
+
+
+def test_a_choice_names_a_vector_by_its_file(tmp_path):
+    vectors, path = ["vectors/e8-ls0.safetensors", "vectors/e8-ls0.1.safetensors"], tmp_path / "c"
+    write_json(
+        path, [{"vector": "e8-ls0.1", "rule": "gap"}, {"vector": "e8-ls0", "rule": "retain"}]
+    )
+    assert chosen_vectors(path, vectors) == {"gap": 1, "retain": 0}
+    write_json(path, [{"vector": "e8-ls", "rule": "gap"}])
+    with pytest.raises(UserError) as caught:
+        chosen_vectors(path, vectors)
+    assert str(caught.value).startswith(f"{path}: unknown vector 'e8-ls'; did you mean 'e8-ls0'? ")

@@ -1,4 +1,4 @@
-"""The coordinates that a figure shows of a pool's vectors."""
+"""Masking bits is what `where` does; the coordinates that a figure shows of a pool's vectors."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from negmerge.checkpoints.safetensors_file import StateFile
 from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
-from negmerge.merging.signs import sample
+from negmerge.merging.signs import keep, sample
 
 # By column: agree, agree, disagree, one zero, agree, disagree.
 LAYER = torch.tensor(
@@ -50,14 +50,16 @@ def test_where_one_kind_is_rare_there_are_fewer(stored):
     assert (alone.agreeing, alone.places.tolist()) == (6, [0, 3])
 
 
-def test_the_choice_is_spread_over_the_whole_tensor(stored):
-    signs = torch.ones(2, 1000)
-    signs[1, 1::2] = -1
-    found = sample(stored(layer=signs), each=4)
-    assert found.places.tolist() == [0, 1, 250, 251, 500, 501, 750, 751]
-
-
 def test_vectors_that_change_nothing_have_no_signs(stored):
     vectors = stored(layer=torch.zeros(2, 5))
     with pytest.raises(UserError, match=r"0\.safetensors: all numbers of this vector are 0"):
         sample(vectors)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_kept_keeps_its_bits_and_the_rest_is_zero(dtype):
+    special = [0.0, -0.0, 1.0, -1.0, float("inf"), -float("inf"), float("nan"), 1e-45]
+    numbers = torch.tensor(special * 2, dtype=dtype)
+    mask = torch.arange(16) < 8
+    found, expected = keep(numbers, mask), numbers.where(mask, 0.0)
+    assert found.numpy().tobytes() == expected.numpy().tobytes()

@@ -2,14 +2,14 @@ import math
 
 import numpy as np
 import pytest
-from reporting_examples import classifier_score, gap_table, lay_out, outcomes, score, table
+from reporting_examples import classifier_score, gap_table, lay_out, outcomes, score
 
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
 from negmerge.reporting.cells import cells
-from negmerge.reporting.judged import FEW_POINTS, amount, is_little
-from negmerge.reporting.scores import CLASSIFIER, ZERO_SHOT
-from negmerge.reporting.writing import markdown
+from negmerge.reporting.compare import FEW_POINTS, amount, is_little
+from negmerge.reporting.layout import markdown
+from negmerge.reporting.metrics import CLASSIFIER, ZERO_SHOT
 
 ROLES = ("forget", "retain", "test")
 
@@ -74,24 +74,6 @@ def test_what_is_little():
     assert is_little(-20, 0.0)
 
 
-def printed(scores, roles=ROLES, definition=None):
-    definition = definition or gap_table()
-    frame = cells(definition, scores, {}, [outcomes(one, roles) for one in scores])
-    return lay_out(definition, frame), frame
-
-
-def test_a_table_says_it_first():
-    found, frame = printed(classifiers(100, 85))
-    assert found.notes[1] == (
-        "net: Original has 100.00 % of the forget images right, Retrain 85.00 %, which leaves "
-        "15.00 ± 3.57 points to forget (paired, p < 0.001)."
-    )
-    assert "**" in markdown(found).partition("\n")[2]
-    # It is of the column, and no row that is printed.
-    assert [row[0] for row in found.rows] == ["Retrain", "Original", "NegMerge"]
-    assert frame["metric"].iloc[0] == "to_forget"
-
-
 @pytest.mark.parametrize(("original", "retrain"), [(98, 94), (93, 87)])
 def test_where_there_is_little_to_forget_no_row_ranks(original, retrain):
     # 4 points; and 6, but with right answers on other images.
@@ -108,23 +90,3 @@ def test_where_there_is_little_to_forget_no_row_ranks(original, retrain):
     text = markdown(table)
     assert "**" not in text.partition("\n")[2]
     assert "bold" not in text
-
-
-def test_the_base_says_it_in_zero_shot_and_an_experiment_without_it_does_not():
-    scores = [
-        score("a", "digits", "pretrained", 160, 180),
-        score("a", "digits", "negmerge", 40, 172),
-        score("a", "digits", "uniform", 44, 120),
-    ]
-    roles = ("forget", "control")
-    found, _ = printed(scores, roles, table())
-    assert found.notes[1] == (
-        "B/32: the base has 80.00 % of the forget images right, guessing 10.00 %, which leaves "
-        "70.00 ± 2.83 points to forget (p < 0.001)."
-    )
-    rows = {"negmerge": "NegMerge", "uniform": "Uniform Merge"}
-    found, frame = printed(scores[1:], roles, table(rows=rows))
-    assert found.notes[1] == (
-        "B/32: how much there is to forget is not known; it takes the method `pretrained`."
-    )
-    assert frame["with_best"].eq(True).any()

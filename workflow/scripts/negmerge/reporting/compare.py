@@ -1,5 +1,6 @@
-"""Which rows of a table's column are told apart from its best row, and which are not."""
+"""What single items show of a column: how much there is to forget, and which rows rank."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,14 +11,16 @@ from negmerge.evaluation.outcomes import RIGHT, UNSEEN, Outcomes
 from negmerge.evaluation.uncertainty import (
     RESAMPLES,
     SIGNIFICANCE,
+    beyond_chance,
+    binomial_error,
     bootstrap_means,
     differs_over_trials,
     mcnemar,
+    paired_error,
+    paired_p,
     two_sided,
 )
-from negmerge.reporting.metrics import GAP_OF, Metric
-from negmerge.reporting.records import place_of
-from negmerge.reporting.scores import Scores
+from negmerge.reporting.metrics import GAP_OF, MEAN, TO_FORGET, Metric, Scores, place_of
 from negmerge.settings.methods import RETRAIN
 
 # The same resamples for each column of each table.
@@ -28,21 +31,14 @@ EXACT = 9
 
 @dataclass(frozen=True)
 class Values:
-    """What the rows of a column reach, in percent.
+    """What the rows of a column reach, in percent."""
 
-    Attributes:
-        places: experiment and task of each cell that is averaged.
-        measured: (places, rows) by measure: the roles, and `mia`.
-        drawn: (resamples, places, rows) by measure, with the images of each role drawn anew; all
-            rows get the same ones. The verdicts of the attack stay: its classifier is not trained
-            anew.
-        outcomes: of each row, by place.
-    """
-
-    places: Sequence[tuple[str, str]]
-    measured: Mapping[str, np.ndarray]
+    places: Sequence[tuple[str, str]]  # experiment and task of each cell that is averaged
+    measured: Mapping[str, np.ndarray]  # (places, rows) by measure: the roles, and `mia`
+    # (resamples, places, rows) by measure, with the images of each role drawn anew; all rows get
+    # the same ones. The verdicts of the attack stay: its classifier is not trained anew.
     drawn: Mapping[str, np.ndarray]
-    outcomes: Sequence[Sequence[Outcomes]]
+    outcomes: Sequence[Sequence[Outcomes]]  # of each row, by place
 
 
 def values(
@@ -51,17 +47,7 @@ def values(
     rows: Sequence[Sequence[Mapping]],
     outcomes: Mapping[tuple[str, str, str], Outcomes],
 ) -> Values:
-    """Collect and resample what the rows of a column reach.
-
-    Args:
-        scores: what is scored.
-        places: experiment and task of each cell that is averaged.
-        rows: the scores of each row, one for each place.
-        outcomes: by experiment, task and method.
-
-    Raises:
-        UserError: outcomes are missing, or do not fit the scores or one another.
-    """
+    """Collect and resample what the rows of a column reach."""
     generator = np.random.default_rng(SEED)
     shape = (len(places), len(rows))
     found = [[_outcomes(scores, record, outcomes) for record in records] for records in rows]
@@ -126,17 +112,7 @@ def _together(
 
 
 def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) -> np.ndarray:
-    """Describe how far each row is from the best that there can be: smaller is better.
-
-    Args:
-        metric: what is compared.
-        of: percent by measure, (..., rows).
-        retrain: the number of Retrain's row, if it is the reference.
-
-    Returns:
-        Points, (..., rows): the value itself where lower is better, its negative where higher is,
-        and the distance to Retrain, or the mean of the distances, where that is the reference.
-    """
+    """Describe how far each row is from the best that there can be: smaller is better."""
     if metric.name == "gap":
         distances = [abs(of[name] - of[name][..., [retrain]]) for name in GAP_OF]
         return np.mean(distances, axis=0).round(EXACT)
@@ -153,16 +129,6 @@ def rank(scores: Scores, found: Values, methods: Sequence[str]) -> dict[str, lis
     test's for an accuracy of one cell, otherwise that of the bootstrap; where there are several
     trials, it is that of the t-test over them if this is larger, since images alone do not tell
     what another training would have given. Rows are not corrected for their number.
-
-    Args:
-        scores: what is scored.
-        found: of the column.
-        methods: of each row.
-
-    Returns:
-        By metric, for each row: `p_value`, two-sided, 1 for the best; `with_best`, whether the row
-        is the best or not told apart from it; of the gap also `standard_error`, in points. Empty
-        for metrics that are not compared, and where fewer than two rows could be.
     """
     retrain = methods.index(RETRAIN) if RETRAIN in methods else None
     rivals = [number for number in range(len(methods)) if number != retrain]
@@ -220,3 +186,104 @@ def _of_trials(metric: Metric, found: Values, retrain: int | None) -> np.ndarray
         for experiment in dict.fromkeys(experiments)
     ]
     return np.array([distance(metric, one, retrain) for one in each])
+
+
+Place = tuple[str, str]
+# Points of forget accuracy between the model and Retrain, or chance, below which no row ranks,
+# however many images there are: it is all that forgetting can win. Of an average gap that is a
+# quarter by forget accuracy, and as a rule as much by the attack; with 5 points 2.5 in all, which
+# the methods of a table share out among them, while each training has luck of its own.
+FEW_POINTS = 5.0
+
+
+def amount(
+    scores: Scores, places: Sequence[Place], outcomes: Mapping[tuple[str, str, str], Outcomes]
+) -> dict | None:
+    """Compare what the model knows of the forget images with a model that never saw them.
+
+    For a classifier and a language model that is Original against Retrain, on the same items: the
+    error is paired, and p is McNemar's or the bootstrap's, over all trials. In the scenario
+    zero-shot it is the base against guessing among the classes.
+    """
+    if any((*place, method) not in outcomes for place in places for method in scores.needed):
+        return None
+    models = [outcomes[*place, scores.base] for place in places]
+    known = [model.right("forget") for model in models]
+    if scores.has_retrain:
+        unseen = [_retrain(place, outcomes).right("forget") for place in places]
+        errors = [paired_error(*both) for both in zip(known, unseen, strict=True)]
+        test = mcnemar if scores.is_counted else paired_p
+        p = test(np.concatenate(known), np.concatenate(unseen))
+        expected = [right.mean() for right in unseen]
+    else:
+        expected = [1 / model.classes["forget"] for model in models]
+        errors = [binomial_error(right.mean(), len(right)) for right in known]
+        p = beyond_chance([right.mean() for right in known], list(map(len, known)), expected)
+    shares = [right.mean() for right in known]
+    return {
+        "value": 100 * (math.fsum(shares) - math.fsum(expected)) / len(places),
+        "reference": 100 * math.fsum(expected) / len(places),
+        "standard_error": 100 * math.sqrt(sum(error**2 for error in errors)) / len(places),
+        "p_value": p,
+        "averaged": len(places),
+        "images": sum(map(len, known)),
+    }
+
+
+def _retrain(place: Place, outcomes: Mapping[tuple[str, str, str], Outcomes]) -> Outcomes:
+    if (*place, RETRAIN) not in outcomes:
+        raise UserError(f"no outcomes of {'/'.join((*place, RETRAIN))}, expected those of Retrain")
+    return outcomes[*place, RETRAIN]
+
+
+def is_little(value: float, p_value: float) -> bool:
+    """Whether there is so little to forget that no row of a table ranks."""
+    return value < FEW_POINTS or p_value > SIGNIFICANCE
+
+
+def amount_cells(
+    scores: Scores | None, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]
+) -> list[dict]:
+    """Return how much there is to forget as cells without a row: the mean, then each place.
+
+    None where there are no outcomes, or an experiment has no base among its methods.
+    """
+    if scores is None or not outcomes:
+        return []
+    means = [((MEAN, MEAN), places), *((place, [place]) for place in places)]
+    found = [(where, amount(scores, which, outcomes)) for where, which in means]
+    if any(one is None for _, one in found):
+        return []
+    labels = {"method": scores.base, "metric": TO_FORGET, "unit": "points"}
+    return [
+        labels | {"experiment": experiment, "task": task} | one for (experiment, task), one in found
+    ]
+
+
+def judge(
+    scores: Scores | None,
+    places: Sequence[Place],
+    shown: Mapping[str, Sequence[Mapping]],
+    references: Sequence[Mapping] | None,
+    outcomes: Mapping[tuple, Outcomes],
+    amounts: Sequence[Mapping],
+) -> dict[tuple[str, str, int | None], dict]:
+    """Compare the rows of a column, and give the errors of their gaps."""
+    if not outcomes or scores is None or not shown:
+        return {}
+    rows = dict(shown) if references is None else {**shown, RETRAIN: references}
+    methods = list(rows)
+    found = values(scores, places, list(rows.values()), outcomes)
+    judged = {
+        (method, metric, None): dict(of_row)
+        for metric, of_rows in rank(scores, found, methods).items()
+        for method, of_row in zip(methods, of_rows, strict=True)
+    }
+    if amounts and is_little(amounts[0]["value"], amounts[0]["p_value"]):
+        for of_row in judged.values():
+            of_row.pop("with_best", None)
+    if scores.with_retrain:
+        for (place, row), error in np.ndenumerate(gap_errors(scores, found, methods)):
+            if methods[row] != RETRAIN:
+                judged[methods[row], "gap", place] = {"standard_error": float(error)}
+    return judged

@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
 # Folders whose tests take seconds each: they start first, so that both workers end with short ones.
 LONG = (
-    "conda",
     "containers",
     "site",
     "workflow",

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from negmerge.checkpoints.safetensors_file import StateFile
 from negmerge.checkpoints.states import write_state
+from negmerge.checkpoints.stored import StateFile
 from negmerge.errors import UserError
 from negmerge.merging.signs import keep, sample
 

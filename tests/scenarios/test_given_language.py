@@ -83,6 +83,10 @@ def test_a_tokenizer_must_fit_the_model(tmp_path):
     assert read_own_tokenizer(folder, VOCABULARY + 1).token_to_id("w3") == 3
     with pytest.raises(UserError, match=r"/m: the tokenizer has 62 tokens, the model 61$"):
         read_own_tokenizer(folder, VOCABULARY)
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(UserError, match=r"/m: no tokenizer that can be read: "):
+        read_own_tokenizer(folder, VOCABULARY)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from negmerge.cli import main
 from negmerge.standalone import inspection
 from negmerge.standalone.inspection import inspect_files
-from negmerge.standalone.inspection_table import describe
+from negmerge.standalone.inspection_report import describe
 
 
 def run(capsys, *words):

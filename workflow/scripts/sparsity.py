@@ -4,8 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from negmerge.checkpoints.divergence import DIVERGED, sift
-from negmerge.checkpoints.safetensors_file import StateFile
 from negmerge.checkpoints.states import read_metadata
+from negmerge.checkpoints.stored import StateFile
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job

@@ -28,8 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Compare the vectors."""
     from negmerge.standalone.inspection import inspect_files
-    from negmerge.standalone.inspection_figure import draw, require_plot
-    from negmerge.standalone.inspection_table import describe
+    from negmerge.standalone.inspection_report import describe, draw, require_plot
 
     if options.plot:
         require_plot(options.plot)

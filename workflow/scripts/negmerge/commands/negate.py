@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Subtract."""
-    from negmerge.standalone.negating import negate_files
+    from negmerge.standalone.unlearning import negate_files
 
     report = negate_files(
         options.base,

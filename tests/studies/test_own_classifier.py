@@ -183,14 +183,6 @@ def test_the_unlearned_model_loads_where_it_came_from(done, monkeypatch):
     assert counted(found, "test") == [(right(network, images, labels), len(labels))]
 
 
-def test_the_command_names_classes_and_counts_none_by_hand(done):
-    assert "data sets: photos" in done.printed
-    record = json.loads(
-        (done.folder / "data/provenance/photos/images.safetensors.json").read_text()
-    )
-    assert record["params"]["dataset"]["splits"] == {"train": 160, "test": 60}
-
-
 def test_a_new_image_is_prepared_and_changes_what_is_forgotten_by_name(done):
     target = f"{RESULTS}/tables/known.md"
     assert not done.planned(target)
@@ -203,30 +195,3 @@ def test_a_new_image_is_prepared_and_changes_what_is_forgotten_by_name(done):
     assert not done.planned(target)
     assert {"prepare: photos", "split: photos, trial1", "split: bags, trial1"} <= planned
     assert "original: photos" not in planned
-
-
-def test_a_name_that_is_no_training_image_ends_the_job_with_one_line(spoiled):
-    (spoiled.folder / "forget.txt").write_text("train/bag/0003.jpg\ntrain/bag/003.jpg\n")
-    place = f"{RESULTS}/photos/trial1/split.json"
-    assert spoiled.failure(place, f"{RESULTS}/logs/split/photos/trial1.log") == (
-        "error: forget.txt: line 2: 'train/bag/003.jpg' is not a training image; did you mean "
-        "'train/bag/0003.jpg'?"
-    )
-
-
-def test_weights_that_do_not_fit_the_network_end_the_job_with_one_line(spoiled):
-    torch.save(resnet18(num_classes=5).state_dict(), spoiled.folder / "classifier.pth")
-    place = f"{RESULTS}/photos/original.safetensors"
-    assert spoiled.failure(place, f"{RESULTS}/logs/original/photos.log") == (
-        "error: classifier.pth: tensor 'network.fc.weight' has shape [5, 512], expected [4, 512]"
-    )
-
-
-def test_what_names_tell_is_found_before_any_job(spoiled):
-    (spoiled.folder / "photos/train/scarf").mkdir()
-    run = spoiled.snakemake("--dry-run", "--", f"{RESULTS}/tables/known.md")
-    assert run.returncode == 1
-    [line] = [line for line in run.stderr.splitlines() if "error: " in line]
-    assert line.endswith(
-        "photos/train/scarf: the class has no images; fill the folder or delete it"
-    )

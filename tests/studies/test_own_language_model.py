@@ -160,12 +160,6 @@ def test_vectors_of_adapters_leave_what_has_none(done):
     assert "lm_head.weight" not in vector
 
 
-def test_what_was_chosen_knows_no_more_of_what_is_to_be_forgotten(done):
-    # The forget questions that choose are those that are scored, and the base may be chosen.
-    before, after = (score(done, name)["answers"]["forget"] for name in ("original", "negmerge"))
-    assert after["probability"]["mean"] <= before["probability"]["mean"]
-
-
 def test_the_tables_show_what_lasts(done):
     known, lasting = (
         pd.read_csv(done.folder / "results/ours/tables" / f"{name}.csv", keep_default_na=False)
@@ -247,43 +241,3 @@ def test_all_models_may_be_those_of_others(theirs):
     assert f"our questions: Original gives the forget answers a probability of {known:.2f} %" in (
         made.folder / table
     ).read_text().replace("\n", " ")
-
-
-def test_a_member_of_another_vocabulary_is_named(theirs):
-    made, _ = theirs
-    place = made.folder / "others/tuned/pytorch_model.bin"
-    state = torch.load(place)
-    name = "model.embed_tokens.weight"
-    rows, width = state[name].shape
-    state[name] = state["lm_head.weight"] = torch.zeros(rows + 1, width)
-    torch.save(state, place)
-    target = f"{RESULTS}/given/tuned.safetensors"
-    (made.folder / target).unlink(missing_ok=True)
-    line = made.failure(target, "results/ours/logs/vector/ours/forgotten/tuned.log")
-    shape = f"has shape [{rows + 1}, {width}], expected [{rows}, {width}]"
-    assert line == f"error: others/tuned/pytorch_model.bin: tensor {name!r} {shape}"
-
-
-def test_another_model_in_the_folder_is_taken_anew(done):
-    target = "results/ours/tables/known.md"
-    assert not done.planned(target)
-    place = done.folder / "models/ours/model.safetensors"
-    whole = place.read_bytes()
-    place.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert "given_original: ours" in done.planned(target)
-    place.write_bytes(whole)
-
-
-def test_a_folder_without_a_tokenizer_ends_the_job_with_one_line(spoiled):
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (spoiled.folder / "models/ours" / name).unlink()
-    place = "results/ours/ours/given/original.safetensors"
-    line = spoiled.failure(place, "results/ours/logs/given_original/ours.log")
-    assert line.startswith("error: models/ours: no tokenizer that can be read: ")
-
-
-def test_a_folder_that_is_missing_is_found_before_any_job(spoiled):
-    (spoiled.folder / "models/ours").rename(spoiled.folder / "models/theirs")
-    run = spoiled.snakemake("--cores", "1", "--", "results/ours/tables/known.md")
-    assert run.returncode == 1
-    assert "models/ours: no such file or folder, but the study is given this model" in run.stderr

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fetch what is asked for, and print what is there."""
-    from negmerge.planning.arrival import describe, fetch, overview
+    from negmerge.jobs.arrival import describe, fetch, overview
 
     report = overview(options.study)
     if options.fetch:

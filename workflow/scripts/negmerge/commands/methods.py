@@ -28,7 +28,7 @@ LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveM
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add how they are listed."""
-    arguments.add_json(parser)
+    arguments.add(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -40,13 +40,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _record(name: str, kind: str) -> dict:
-    """Collect what a method's file, or the list of those without one, says of it.
+    """Collect what a method's file    from negmerge.settings import methods
 
-    `scenarios` and `data_used`, the set that it reads by default, are None but for methods that
-    train; `options` are JSON schemas by name.
-    """
-    from negmerge.settings import methods
-
+    # Which scenarios a method that trains serves, and which items it reads by default.
     scenarios = data_used = None
     method = methods.definition(name)
     if kind in methods.FOLDERS:

@@ -12,7 +12,6 @@ from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.given import Given
-from negmerge.settings.load import require
 from negmerge.settings.models import Model
 from negmerge.settings.recipe import (
     FileName,
@@ -26,6 +25,7 @@ from negmerge.settings.recipe import (
 )
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
+from negmerge.settings.validation import require
 
 
 class TextRecipe(Recipe):

@@ -87,21 +87,20 @@ class SavedState:
         """Note the first of `SIGNALS`, for `after_step`; a second one acts as it did before."""
         before = {number: signal.getsignal(number) for number in SIGNALS}
 
-        def put_back_handlers() -> None:
+        def act_as_before() -> None:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
         def note(number: int, frame: object) -> None:
             self._caught = number
-            put_back_handlers()
+            act_as_before()
 
-        self._caught = None
         for number in SIGNALS:
             signal.signal(number, note)
         try:
             yield
         finally:
-            put_back_handlers()
+            act_as_before()
         # One that came after the last step.
         if self._caught is not None:
             signal.raise_signal(self._caught)

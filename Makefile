@@ -33,7 +33,7 @@ AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
 study: $(READY) $(SCHEMAS)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
-	@$(BIN)/snakemake --cores $(CORES) --logger negmerge --logger-negmerge-again "$(AGAIN)" -- $(REPORT)
+	@NEGMERGE_AGAIN="$(AGAIN)" $(BIN)/snakemake --cores $(CORES) --logger negmerge -- $(REPORT)
 	@echo "report: $(REPORT)"
 	@cat results/$(STUDY)/summary.txt 2>/dev/null || true
 

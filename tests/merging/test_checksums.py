@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from negmerge.checkpoints.opening import open_state
-from negmerge.merging import checksums, merge_files
-from negmerge.merging.checksums import Checksums
+from negmerge.merging import merge_files, pool
+from negmerge.merging.pool import Checksums
 
 STATE = {name: torch.randn(40, 5) for name in "abcd"} | {"n": torch.arange(7)}
 
@@ -25,7 +25,7 @@ class Part:
 
 @pytest.fixture
 def paths(tmp_path, monkeypatch):
-    monkeypatch.setattr(checksums, "STRETCH", 300)
+    monkeypatch.setattr(pool, "STRETCH", 300)
     for number in range(3):
         save_file({name: t * number for name, t in STATE.items()}, tmp_path / str(number))
     return [tmp_path / str(number) for number in range(3)]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from negmerge.errors import UserError
-from negmerge.merging.inputs import chosen
+from negmerge.merging.pool import chosen_vectors
 
 VECTORS = ["vectors/e8-ls0.safetensors", "vectors/e8-ls0.1.safetensors"]
 
@@ -19,7 +19,7 @@ def write(path, content):
 
 def test_a_choice_is_found_by_its_name(tmp_path):
     for place, name in enumerate(("e8-ls0", "e8-ls0.1")):
-        assert chosen(write(tmp_path / "choice.json", {"vector": name}), VECTORS) == {
+        assert chosen_vectors(write(tmp_path / "choice.json", {"vector": name}), VECTORS) == {
             "retain": 1,
             "gap": place,
         }
@@ -36,5 +36,5 @@ def test_a_choice_is_found_by_its_name(tmp_path):
 def test_a_choice_of_another_pool_is_refused(tmp_path, content, message):
     path = write(tmp_path / "choice.json", content)
     with pytest.raises(UserError) as caught:
-        chosen(path, VECTORS)
+        chosen_vectors(path, VECTORS)
     assert str(caught.value).startswith(f"{path}: {message}")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from negmerge.merging.masks import keep
+from negmerge.merging.signs import keep
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

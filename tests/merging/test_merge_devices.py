@@ -8,8 +8,9 @@ from safetensors.torch import save_file
 from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, Method, engine, merge, merge_files
-from negmerge.merging.devices import divisor, to_host
+from negmerge.merging.blocks import divisor, to_host
 from negmerge.models.devices import find_device
+from negmerge.standalone import pools
 from second_device import DEVICE, SecondDevice, There
 
 POOLS = {"float32": random_pool(7, 5), "mixed": mixed(random_pool(7, 5))}
@@ -20,7 +21,8 @@ gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"
 def second_device(monkeypatch):
     """The second device, to be entered, in the place of the GPU."""
     places = {"cuda": DEVICE, "cpu": torch.device("cpu")}
-    monkeypatch.setattr(engine, "find_device", places.get)
+    for module in (engine, pools):
+        monkeypatch.setattr(module, "find_device", places.get)
     return SecondDevice()
 
 

@@ -6,7 +6,7 @@ import torch
 from negmerge.checkpoints.safetensors_file import StateFile
 from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
-from negmerge.merging.sign_sample import sample
+from negmerge.merging.signs import sample
 
 # By column: agree, agree, disagree, one zero, agree, disagree.
 LAYER = torch.tensor(

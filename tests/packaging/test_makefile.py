@@ -39,7 +39,7 @@ def test_help_lists_every_target_on_a_line_of_80_columns():
 )
 def test_the_command_to_go_on_is_the_one_given(words, variables, again):
     planned = make("--dry-run", "--old-file", ".venv/.ready", *words, **variables)
-    assert f' --logger-negmerge-again "{again}" ' in planned
+    assert f'NEGMERGE_AGAIN="{again}" ' in planned
 
 
 ALLOWED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]

@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given
@@ -19,16 +17,6 @@ EXPERIMENT = "experiments/mini-clip"
 @pytest.fixture
 def demo(config):
     return load_study(config, "example").experiments["mini-clip"]
-
-
-def test_a_study_is_read_and_checked_without_torch(config):
-    for options in (True, False):
-        code = (
-            "import sys; from negmerge.settings.study import load_study; "
-            f"load_study({str(config)!r}, 'demo', options={options}); print('torch' in sys.modules)"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert done.stdout == "False\n", done.stderr
 
 
 def test_a_recipe_is_the_point_s_change_of_the_shared_one(demo):

@@ -304,9 +304,9 @@ def test_methods_in_a_list_are_labelled_by_their_titles():
     column = Column(label="x", experiments=["a"])
     shown = Table(kind="accuracy", title="x", rows=names, columns=[column])
     drawn = Figure(kind="models", title="x", experiments=["a"], methods=["negmerge-8"])
-    assert shown.rows == dict(zip(names, titles, strict=True))
-    assert drawn.methods == {"negmerge-8": "NegMerge (8)"}
-    assert Table.model_validate(shown.model_dump()) == shown
+    assert shown.model_dump()["rows"] == dict(zip(names, titles, strict=True))
+    assert drawn.model_dump()["methods"] == {"negmerge-8": "NegMerge (8)"}
+    assert Table.model_validate(shown.model_dump()).model_dump() == shown.model_dump()
 
 
 @pytest.mark.parametrize(

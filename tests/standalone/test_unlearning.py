@@ -16,7 +16,7 @@ import negmerge
 from negmerge.checkpoints.opening import open_state
 from negmerge.errors import UserError
 from negmerge.merging import merge
-from negmerge.merging.checksums import Checksums
+from negmerge.merging.pool import Checksums
 from negmerge.vectors import apply, in_vector, task_vector
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

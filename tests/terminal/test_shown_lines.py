@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_negmerge import LogHandler, LogHandlerSettings
+from snakemake_logger_plugin_negmerge import LogHandler
 
 
 def new_handler(**settings):
-    handler = LogHandler(SimpleNamespace(**settings), LogHandlerSettings(again="make"))
+    handler = LogHandler(SimpleNamespace(**settings), None)
     handler.stream = io.StringIO()
     return handler
 
@@ -58,7 +58,7 @@ def test_a_stopped_run_says_how_to_go_on_and_says_it_once(handler):
     assert shown(handler) == [
         "jobs to do: 2",
         "stopped: 0 of 2 jobs in 00:00",
-        "to go on from there: make",
+        "to go on from there: the same command",
     ]
 
 
@@ -74,7 +74,7 @@ def test_a_failed_job_shows_the_end_of_its_log(handler, tmp_path):
         f"  the end of its log, {log}:",
         *(f"    step {number}" for number in range(25, 40)),
         "stopped: 0 of 2 jobs in 00:00, 1 failed",
-        "to go on from there: make",
+        "to go on from there: the same command",
     ]
 
 
@@ -98,7 +98,8 @@ def test_a_job_that_the_system_ended_is_told(handler):
 
 @pytest.mark.parametrize("at_terminal", [True, False])
 def test_a_job_that_dies_of_ctrl_c_at_a_terminal_has_not_failed(handler, at_terminal):
-    handler.at_terminal = at_terminal
+    if at_terminal:
+        handler.stray, handler.stream.fileno = io.StringIO(), lambda: 2
     send(handler, "CalledProcessError in x: died with <Signals.SIGINT: 2>.", logging.ERROR)
     fail(handler)
     assert ("FAILED merge: clip" in shown(handler)) != at_terminal

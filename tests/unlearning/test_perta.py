@@ -17,8 +17,8 @@ from unlearning_examples import (
 )
 
 from negmerge.errors import UserError
-from negmerge.unlearning.gradients import one_by_one
 from negmerge.unlearning.methods.perta import importances, shares, subtract_weighed
+from negmerge.unlearning.passes import one_by_one
 
 
 def state(*values):

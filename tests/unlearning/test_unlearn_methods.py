@@ -24,14 +24,13 @@ from unlearning_examples import (
 
 from negmerge.errors import UserError
 from negmerge.training import fit
-from negmerge.unlearning import METHODS
-from negmerge.unlearning import passes as passing
+from negmerge.unlearning import METHODS, passes
 from negmerge.unlearning.methods import boundary_expand, scrub
 from negmerge.unlearning.methods.boundary_shrink import adversarial_images, nearest_labels
 from negmerge.unlearning.methods.influence import inverse_fisher
 from negmerge.unlearning.methods.l1_sparse import penalty_weight
 from negmerge.unlearning.methods.ssd import dampen, importance
-from negmerge.unlearning.relabelling import with_random_labels
+from negmerge.unlearning.passes import with_random_labels
 
 # Those for language models only are in test_language_methods.py.
 FOR_IMAGES = [name for name in METHODS if "classifier" in METHODS[name].options.scenarios]
@@ -170,16 +169,15 @@ def seen(monkeypatch, module, name, **options):
 
 @pytest.mark.parametrize("name", ["random-label", "salun"])
 def test_an_epoch_is_a_pass_over_the_forget_set_and_then_one_over_the_retain_set(name, monkeypatch):
-    from negmerge.unlearning import relabelling
 
-    data, batches = seen(monkeypatch, relabelling, name, epochs=2)
+    data, batches = seen(monkeypatch, passes, name, epochs=2)
     assert [len(batch[0]) for batch in batches] == [8, 4, 8, 8, 8, 4] * 2
     first, second = batches[:2], batches[6:8]
     assert not torch.equal(first[0][1], second[0][1])  # redrawn
     # The retain set has its own labels.
     found = sorted(torch.cat([labels for _, labels in batches[2:6]]).tolist())
     assert found == sorted(data.retain.labels.tolist())
-    _, batches = seen(monkeypatch, relabelling, name, epochs=2, retain=False)
+    _, batches = seen(monkeypatch, passes, name, epochs=2, retain=False)
     assert [len(batch[0]) for batch in batches] == [8, 4] * 2
 
 
@@ -267,7 +265,7 @@ def test_expanding_leaves_the_other_rows_and_needs_a_linear_layer():
 
 
 def test_neggrad_plus_takes_forget_batches_round_and_round(monkeypatch):
-    data, batches = seen(monkeypatch, passing, "neggrad-plus", epochs=2)
+    data, batches = seen(monkeypatch, passes, "neggrad-plus", epochs=2)
     assert [len(batch[0]) for batch in batches] == [8, 8, 8, 4] * 2
     assert [len(batch[2]) for batch in batches] == [8, 4] * 4
     assert data.forget.epochs == 4

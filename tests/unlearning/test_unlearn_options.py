@@ -3,8 +3,8 @@ from unlearning_examples import example_recipe
 
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Recipe, Settings
-from negmerge.settings.unlearning import TrainingOptions
 from negmerge.unlearning import METHODS, recipe_for
+from negmerge.unlearning.core import TrainingOptions
 
 NAMES = {
     "boundary-expand": "forget",

@@ -128,7 +128,7 @@ def test_a_job_that_fails_before_its_log_shows_what_it_printed(checkout, tmp_pat
     copy.edit("workflow/scripts/prepare.py", "\nfrom ", "\n1 / 0\nfrom ")
     text = Terminal(copy.folder, [*MAKE, *ONE]).read()
     assert "nothing written to data/logs/prepare/" in text
-    assert "ZeroDivisionError: division by zero" in text
+    assert "    ZeroDivisionError: division by zero" in text
 
 
 def test_a_finished_study_says_so_and_where_its_report_is(editable):

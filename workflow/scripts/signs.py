@@ -6,7 +6,7 @@ from negmerge.checkpoints.divergence import sift
 from negmerge.checkpoints.safetensors_file import StateFile
 from negmerge.files import write_json
 from negmerge.jobs.job import job
-from negmerge.merging.sign_sample import sample
+from negmerge.merging.signs import sample
 
 with job(snakemake):
     points, _ = sift(snakemake.input.vectors)

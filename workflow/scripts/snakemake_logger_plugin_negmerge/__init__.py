@@ -1,11 +1,12 @@
 """What `snakemake --logger negmerge` shows: a bar at a terminal, elsewhere a line for each job."""
 
+import os
 import re
 import signal
 import sys
+import tempfile
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
 from logging import WARNING, LogRecord
 from pathlib import Path
 from statistics import fmean
@@ -13,21 +14,13 @@ from threading import Event, Thread
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
-from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 from tqdm import tqdm
 
 BAR = "{percentage:3.0f}% |{bar:12}| {n} of {total} jobs | {elapsed}, {desc}"
+AGAIN = "NEGMERGE_AGAIN"  # names the command that goes on after a stop
 REMARKS = ("Nothing to be done", "Job stats:")  # which are shown, the second in a dry run
 # A failed job is told by its own log; these messages say only that something failed.
 SAID = re.compile(r"CalledProcessError in |a job execution failed|At least one job did not")
-KILLED = re.compile(r"died with <Signals\.(\w+)")
-
-
-@dataclass
-class LogHandlerSettings(LogHandlerSettingsBase):
-    """Options on the command line, e.g. `--logger-negmerge-again make`."""
-
-    again: str = field(default="the same command", metadata={"help": "what goes on after a stop"})
 
 
 class LogHandler(LogHandlerBase):
@@ -44,8 +37,10 @@ class LogHandler(LogHandlerBase):
         self.interrupted = False
         self.bar = tqdm(disable=True)
         self.ended = Event()
-        self.at_terminal = self.stream.isatty()
-        if self.at_terminal:
+        self.stray = None
+        if self.stream.isatty():
+            # What jobs print before they open their logs, or when Ctrl-C ends them there.
+            self.stray = tempfile.TemporaryFile("a+", errors="replace")  # noqa: SIM115
             signal.signal(signal.SIGINT, self._interrupt)
 
     def emit(self, record: LogRecord) -> None:
@@ -61,8 +56,8 @@ class LogHandler(LogHandlerBase):
                 self._job_finished(record, *self.running.pop(record.job_id))
             elif event == LogEvent.JOB_ERROR:
                 self._job_failed(record, *self.running.pop(record.jobid))
-            elif killed := KILLED.search(text):
-                self.interrupted |= self.at_terminal and killed[1] == "SIGINT"
+            elif killed := re.search(r"died with <Signals\.(\w+)", text):
+                self.interrupted |= self.stray is not None and killed[1] == "SIGINT"
                 if not self.interrupted:
                     why = ", as systems do when memory runs out" if killed[1] == "SIGKILL" else ""
                     self._print(f"a job was ended by {killed[1]}{why}")
@@ -78,12 +73,14 @@ class LogHandler(LogHandlerBase):
             if self.total and not self.ended.is_set():
                 self.ended.set()
                 self.bar.close()
+                if self.stray is not None:
+                    os.dup2(self.stream.fileno(), 2)
                 how = "done" if self.done == self.total else "stopped"
                 failed = f", {self.failed} failed" if self.failed else ""
                 took = tqdm.format_interval(time.time() - self.began)
                 self._print(f"{how}: {self.done} of {self.total} jobs in {took}{failed}")
                 if self.done < self.total:
-                    self._print(f"to go on from there: {self.settings.again}")
+                    self._print(f"to go on from there: {os.environ.get(AGAIN, 'the same command')}")
         super().close()
 
     def seconds_left(self, elapsed: float) -> float:
@@ -95,7 +92,9 @@ class LogHandler(LogHandlerBase):
     def _begin(self, record: LogRecord) -> None:
         self.left = dict(record.stats)  # the jobs of each rule that are not done
         self.total, self.began = self.left.pop("total"), record.created
-        if self.at_terminal:
+        if self.stray is not None:
+            self.stream = os.fdopen(os.dup(2), "w")
+            os.dup2(self.stray.fileno(), 2)
             self.bar = tqdm(
                 total=self.total, file=self.stream, bar_format=BAR, leave=False, dynamic_ncols=True
             )
@@ -108,7 +107,7 @@ class LogHandler(LogHandlerBase):
         self.left[rule] -= 1
         self.times[rule].append(record.created - began)
         self.end = record.created + self.seconds_left(record.created - self.began)
-        if not self.at_terminal:
+        if self.stray is None:
             self._print(f"{self.done:{len(str(self.total))}} of {self.total}  {title}")
 
     def _job_failed(self, record: LogRecord, title: str, _: str, began: float) -> None:
@@ -118,9 +117,12 @@ class LogHandler(LogHandlerBase):
         self._print(f"FAILED {title}")
         for log in map(Path, record.log):
             is_new = log.exists() and log.stat().st_mtime >= began  # not of an earlier try
-            lines = log.read_text(errors="replace").splitlines()[-15:] if is_new else []
-            said = f"the end of its log, {log}:" if lines else f"nothing written to {log}"
-            self._print("\n    ".join([f"  {said}", *lines]))
+            text = log.read_text(errors="replace") if is_new else ""
+            said = f"the end of its log, {log}:" if text else f"nothing written to {log}"
+            if not text and self.stray is not None:
+                self.stray.seek(0)
+                text = self.stray.read()
+            self._print("\n    ".join([f"  {said}", *text.splitlines()[-15:]]))
 
     def _print(self, text: str) -> None:
         tqdm.write(text, file=self.stream)  # above the bar if there is one

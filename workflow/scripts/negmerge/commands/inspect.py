@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: a file is wrong, or no figure can be drawn.
     """
-    from negmerge.merging.inspection import inspect_files
+    from negmerge.standalone.inspection import inspect_files
     from negmerge.standalone.inspection_figure import draw, require_plot
     from negmerge.standalone.inspection_table import describe
 

@@ -10,7 +10,7 @@ from negmerge.checkpoints.checks import require_same_tensors
 from negmerge.checkpoints.states import shapes
 from negmerge.checkpoints.stored import StoredState
 from negmerge.merging.blocks import Block, Stored
-from negmerge.merging.pool import open_pool
+from negmerge.merging.pool import pool_of
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def sparsity(
         votes |= {"trainable": size if is_trainable(block.name) else 0, "state": size}
         return [Sparsity(**_changes(one, before), **votes) for one in merged]
 
-    numbers = open_pool(None, [*vectors, *pool]).vectors
+    numbers = pool_of([*vectors, *pool]).vectors
     with tqdm(
         total=numbers.size,
         desc="sparsity",

@@ -7,7 +7,7 @@ from torch import nn
 
 from negmerge.scenarios.scenario import Scenario
 from negmerge.settings.recipe import Recipe
-from negmerge.unlearning.registry import Data, Method, recipe_for
+from negmerge.unlearning.core import Data, Method, recipe_for
 
 
 def unlearn(

@@ -149,6 +149,16 @@ class Recipe(Settings):
         return self
 
 
+class SharedRecipe(Settings):
+    """What is alike in the recipes that the methods of a scenario share; before `Recipe` as a base.
+
+    Epochs and rate are options of each method.
+    """
+
+    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+
+
 class Finetune(Recipe):
     """The recipe of fine-tuning, shared by all points of the pool."""
 

@@ -7,7 +7,7 @@ The kinds define settings and checks of their own; see
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from negmerge import plugins
 from negmerge.errors import UserError
@@ -18,23 +18,25 @@ from negmerge.settings.recipe import Settings
 from negmerge.settings.validation import require
 
 
-def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:
-    """Put the titles of methods as labels, where they have none.
-
-    Raises:
-        ValueError: there is none, or an unknown method in a list.
-    """
+def known(names: list[str] | dict[str, str]) -> list[str] | dict[str, str]:
+    """Return the names if there are some, and those of a list are methods'; else ValueError."""
     if not names:
         raise ValueError("no methods, expected at least one")
-    if isinstance(names, dict):
-        return names
     try:
-        return {name: methods.title(name) for name in names}
+        for name in names if isinstance(names, list) else ():
+            methods.base_name(name)
     except UserError as error:
         raise ValueError(str(error)) from error
+    return names
 
 
-Labelled = Annotated[list[str] | dict[str, str], AfterValidator(labelled)]
+def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:
+    """Put the titles of methods as labels, where they have none."""
+    return names if isinstance(names, dict) else {name: methods.title(name) for name in names}
+
+
+# Titles wait until a table is made, since they stand in the methods' files, which load torch.
+Labelled = Annotated[list[str] | dict[str, str], AfterValidator(known), PlainSerializer(labelled)]
 
 
 class Published(Settings):

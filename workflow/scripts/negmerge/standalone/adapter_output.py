@@ -14,9 +14,9 @@ from negmerge.adapters.writing import write_adapter
 from negmerge.errors import UserError
 from negmerge.files import write_json
 from negmerge.merging.blocks import Block
-from negmerge.merging.masks import count_nonzero
+from negmerge.merging.engine import Method
 from negmerge.merging.pool import Pool
-from negmerge.merging.registry import Method
+from negmerge.merging.signs import count_nonzero
 from negmerge.standalone import card
 from negmerge.standalone.output import Target, Tell, begin
 from negmerge.standalone.report import make_report

@@ -12,13 +12,11 @@ from negmerge.checkpoints.hub import locate
 from negmerge.checkpoints.sameness import tied
 from negmerge.checkpoints.states import shapes
 from negmerge.checkpoints.stored import StoredState
-from negmerge.merging.blocks import Block, Stored, Vectors
-from negmerge.merging.choice import listed
-from negmerge.merging.dtypes import stored_dtypes
-from negmerge.merging.members import notes_of, open_place, short_name
-from negmerge.merging.pool import Pool, changeable, in_file_order
-from negmerge.merging.workers import Workers
+from negmerge.merging.blocks import Block, Stored, Vectors, Workers
+from negmerge.merging.pool import Pool, in_file_order, stored_dtypes
+from negmerge.standalone.alignment import listed
 from negmerge.standalone.output import Results, Target, Tell, write_output
+from negmerge.standalone.pools import changeable, notes_of, open_place, short_name
 from negmerge.standalone.subtracting import Step
 from negmerge.standalone.unlearning import find_dtype
 

@@ -12,8 +12,7 @@ from negmerge.checkpoints.sharding import LARGEST, file_names, index, read_size,
 from negmerge.checkpoints.writer import FORMAT, Layout, told
 from negmerge.files import write_json
 from negmerge.merging.blocks import Block
-from negmerge.merging.checksums import Checksums
-from negmerge.merging.pool import Pool, in_file_order
+from negmerge.merging.pool import Checksums, Pool, in_file_order
 from negmerge.standalone import card, folder
 from negmerge.standalone.report import find_in, make_report
 from negmerge.standalone.shards import Plan, Shards

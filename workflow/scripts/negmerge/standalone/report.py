@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from negmerge import __version__
-from negmerge.merging.checksums import identity
-from negmerge.merging.pool import Pool, short_name
+from negmerge.merging.pool import Pool, identity
+from negmerge.standalone.pools import short_name
 from negmerge.standalone.subtracting import Counts
 
 

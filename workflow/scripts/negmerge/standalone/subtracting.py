@@ -9,9 +9,8 @@ from torch import Tensor
 
 from negmerge.checkpoints.checks import require_finite
 from negmerge.errors import UserError
-from negmerge.merging.blocks import Block
-from negmerge.merging.devices import to_host
-from negmerge.merging.masks import changed, count_nonzero
+from negmerge.merging.blocks import Block, to_host
+from negmerge.merging.signs import changed, count_nonzero
 
 
 @dataclass

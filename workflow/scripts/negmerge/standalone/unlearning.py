@@ -8,14 +8,13 @@ from torch import Tensor
 
 from negmerge.checkpoints.sharding import LARGEST
 from negmerge.errors import UserError, find
-from negmerge.merging.blocks import Block
+from negmerge.merging.blocks import Block, Workers
 from negmerge.merging.engine import choose, combined
-from negmerge.merging.pool import open_pool
-from negmerge.merging.workers import Workers
 from negmerge.models.devices import find_device
 from negmerge.settings.options import Value
 from negmerge.standalone.adapter_output import write_adapter_output
 from negmerge.standalone.output import Results, Target, Tell, write_output
+from negmerge.standalone.pools import open_pool
 from negmerge.standalone.subtracting import Step
 
 DTYPES = {
@@ -68,7 +67,7 @@ def unlearn(
         vector_only: write the merged vector instead, into a file, as float32 if no dtype is given.
         adapter: write an adapter of this rank in place of a model, into a folder; `exact` for one
             that holds all, if the pool is of adapters and the method is linear in their vectors.
-        include: see `merging.pool.open_pool`, as the next three.
+        include: see `standalone.pools.open_pool`, as the next three.
         exclude: as `include`.
         vocabulary: as `include`.
         key: as `include`.

@@ -18,11 +18,11 @@ from negmerge.settings.recipe import (
     Positive,
     Recipe,
     Settings,
+    SharedRecipe,
     Training,
 )
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
-from negmerge.settings.unlearning import SharedRecipe
 from negmerge.settings.validation import require
 
 

@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from negmerge.settings.recipe import Finetune, NonNegative, Positive, Recipe, Settings
-from negmerge.settings.unlearning import SharedRecipe
+from negmerge.settings.recipe import Finetune, NonNegative, Positive, Recipe, Settings, SharedRecipe
 
 
 class TextRecipe(Recipe):

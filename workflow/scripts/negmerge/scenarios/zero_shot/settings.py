@@ -10,9 +10,8 @@ from negmerge.scenarios.zero_shot.parts import PARTS, part_of
 from negmerge.settings.catalogue import Catalogue, Prompts
 from negmerge.settings.counts import Counts, part_sizes
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.recipe import FileName, Recipe, Settings
+from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe
 from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.unlearning import SharedRecipe
 from negmerge.settings.validation import require
 
 # What the images of each role are needed for.

@@ -1,5 +1,6 @@
-"""What the task vectors of a pool have in common."""
+"""What the task vectors of a pool have in common, and which of them is unlike the others."""
 
+import math
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,85 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from negmerge.merging.agreement import signs_agree
-from negmerge.merging.blocks import NUMBERS, Block
-from negmerge.merging.layer_kinds import kind
-from negmerge.merging.likeness import cosines, mean_to_others, outliers, pairs
-from negmerge.merging.pool import open_pool
-from negmerge.merging.workers import Workers
+from negmerge.merging.blocks import NUMBERS, Block, Workers
+from negmerge.merging.signs import signs_agree
+from negmerge.standalone.pools import open_pool
+
+CONVOLUTION = "convolution"
+# The first that is found in a name, in lower case, is the tensor's kind. The names are those of
+# transformers, open_clip, timm, torchvision and diffusers.
+PATTERNS = {
+    "norm": r"norm|(^|\.)(ln|bn)[_\d]",
+    "bias": r"bias$",
+    "embedding": r"emb|(^|\.)(wte|wpe|cls_token|shared)(\.|$)",
+    "head": r"(^|\.)(lm_head|heads?|classifier|score|\w+_projection|visual\.proj)(\.|$)|^fc\.",
+    "attention": r"att|(^|\.)(q|k|v|o|qkv|query|key|value|[qkvo]_proj|in_proj_weight)(\.|$)",
+    CONVOLUTION: r"conv",
+    "mlp": r"mlp|ffn|feed_?forward|intermediate|dense|expert"
+    r"|(^|\.)(c_fc|c_proj|w[123io]|wi_[01]|fc\d|lin(ear)?_?\d|(gate|up|down)_proj)(\.|$)",
+}
+# Filters have a height, a width or a length beside the channels.
+FILTER_AXES = 3
+
+
+def kind(name: str, shape: Sequence[int]) -> str:
+    """Return the kind of a tensor by its name.
+
+    A tensor whose name tells nothing is a convolution if it has the axes of one; else its kind is
+    the last part of its name.
+    """
+    lower = name.lower()
+    found = next((kind for kind, pattern in PATTERNS.items() if re.search(pattern, lower)), None)
+    return found or (CONVOLUTION if len(shape) >= FILTER_AXES else name.rpartition(".")[2])
+
+
+# A member is unlike the others where its mean cosine to them comes to less than this share of the
+# median of all.
+SHARE = 1 / 3
+# Below this median the pool has nothing in common that a member could lack.
+LEAST = 0.05
+FEWEST = 3
+
+
+def cosines(products: Tensor) -> Tensor:
+    """Compute the cosine of each pair of vectors of their scalar products, both (n, n) float64.
+
+    It is NaN where one of the two is zero.
+    """
+    lengths = products.diagonal().sqrt()
+    found = (products / torch.outer(lengths, lengths)).clamp(-1, 1)
+    return found.masked_fill(torch.outer(lengths, lengths) == 0, math.nan)
+
+
+def pairs(matrix: Tensor) -> Tensor:
+    """Return the numbers of a symmetric matrix above its diagonal that are not NaN."""
+    first, second = torch.triu_indices(len(matrix), len(matrix), offset=1)
+    found = matrix[first, second]
+    return found[~found.isnan()]
+
+
+def mean_to_others(matrix: Tensor) -> Tensor:
+    """Compute each vector's mean cosine to the others; one that is zero has 0 to all."""
+    others = matrix.nan_to_num(0).fill_diagonal_(0)
+    return others.sum(1) / max(len(matrix) - 1, 1)
+
+
+def outliers(matrix: Tensor) -> list[int]:
+    """Return the places of vectors that do not seem to be of the pool.
+
+    Their mean cosine to the others is below a third of the median of these means. The median stays
+    where it is while most members are of the pool; and it is a share of it, since members of one
+    pool may be alike to any degree: long and short trainings of one grid come to half of it. In
+    spread (a median absolute deviation) the two cannot be told, as the members of a grid differ
+    much and those of a seed hardly. Of two members none can be told, and in a pool whose median is
+    below 0.05, which has nothing in common, none is.
+    """
+    means = mean_to_others(matrix)
+    if len(means) < FEWEST:
+        return []
+    middle = means.quantile(0.5)
+    return (means < SHARE * middle).nonzero().flatten().tolist() if middle >= LEAST else []
+
 
 # Products of pairs need a block of all vectors at once, in float64: 16 MiB for each thread.
 STACKED = 2**21
@@ -22,11 +96,7 @@ STACKED = 2**21
 
 @dataclass
 class Counts:
-    """Counts over a part of the model.
-
-    Attributes:
-        products: the scalar product of each pair of vectors.
-    """
+    """Counts over a part of the model; `products` are the scalar products of all pairs."""
 
     products: Tensor
     numbers: int = 0

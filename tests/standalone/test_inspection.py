@@ -12,8 +12,8 @@ from merge_examples import pools, random_pool, saved
 from safetensors.torch import save_file
 
 from negmerge.cli import main
-from negmerge.merging import inspection
-from negmerge.merging.inspection import inspect_files
+from negmerge.standalone import inspection
+from negmerge.standalone.inspection import inspect_files
 from negmerge.standalone.inspection_table import describe
 
 

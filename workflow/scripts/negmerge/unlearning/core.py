@@ -1,10 +1,78 @@
-"""What the options of unlearn methods have in common; those of each are in `unlearn_options`."""
+"""What an unlearn method is, what it may read, and what options of many methods have in common."""
 
-from typing import ClassVar, Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
 
+import torch
 from pydantic import Field, PositiveInt
+from torch import nn
 
-from negmerge.settings.recipe import NonNegative, Positive, Settings
+from negmerge import plugins
+from negmerge.evaluation.objective import Batch, Objective
+from negmerge.settings.options import Described
+from negmerge.settings.recipe import NonNegative, Positive, Recipe, Settings
+
+
+class Loader(Protocol):
+    """Gives the batches of one epoch each time it is iterated; its length counts them.
+
+    A batch is images (n, 3, height, width) float32 in 0..1 and labels (n,) int64. For language
+    models it is token ids and labels, both (n, tokens) int64, padded on the right: a label is the
+    id in its own place, or `answer_tokens.WITHOUT_LOSS` where the token is none of an answer.
+    """
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Data:
+    """What an unlearning method may read.
+
+    Attributes:
+        forget: what is to be forgotten, shuffled and augmented as in training, each time anew.
+        retain: the rest of the training items, likewise; in the scenario zero-shot images of the
+            control set.
+        forget_in_order: what is to be forgotten, neither shuffled nor augmented.
+        retain_in_order: the rest, likewise.
+        retain_augmented: the rest, augmented but not shuffled.
+        objective: the loss by which models are trained on both.
+        classes: how many classes there are.
+        seed: what a method draws at random is drawn from this seed.
+        refusals: for language models, the forget set as pairs: ids and labels (n, 2, tokens), of
+            the question with its answer, and with one that says that the model does not know.
+        retain_objective: the loss on the rest where it is another one, since it has other classes.
+    """
+
+    forget: Loader
+    retain: Loader
+    forget_in_order: Loader
+    retain_in_order: Loader
+    retain_augmented: Loader
+    objective: Objective
+    classes: int
+    seed: int
+    refusals: Loader | None = None
+    retain_objective: Objective | None = None
+
+
+@dataclass(frozen=True)
+class Method(Described):
+    """An unlearning method.
+
+    Attributes:
+        run: changes a model in place, given its data, the checked options, the recipe of
+            `recipe_for` and the device on which the model is. What it draws at random, and what the
+            model does in training, such as dropout, is drawn from the seed of the data.
+    """
+
+    run: Callable[[nn.Module, Data, Any, Recipe, torch.device], None]
+
+
+# By name: one file in `methods/` each, imported when it is asked for.
+METHODS: plugins.Registry[Method] = plugins.Registry(plugins.UNLEARN_METHODS, "METHOD")
 
 DataUsed = Literal["forget", "retain", "all"]
 
@@ -28,16 +96,6 @@ class UnlearnOptions(Settings):
     def passes(self) -> tuple[str, ...]:
         """The sets that an epoch is a pass over, one after the other."""
         return ("forget", "retain") if self.data_used == "all" else (self.data_used,)
-
-
-class SharedRecipe(Settings):
-    """What is alike in the recipes that the methods of a scenario share; before `Recipe` as a base.
-
-    Epochs and rate are options of each method.
-    """
-
-    epochs: PositiveInt = Field(10, description="Overridden by the method's option.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
 
 
 class TrainingOptions(UnlearnOptions):
@@ -122,3 +180,11 @@ class Boundary(TrainingOptions):
         description="Peak rate; this project's choice. SalUn's authors search upwards from 1e-8 "
         "(Unlearn-WorstCase, issue 1).",
     )
+
+
+def recipe_for(recipe: Recipe, options: Settings) -> Recipe:
+    """Return the recipe with a method's own epochs and learning rate, if it has these options."""
+    if not isinstance(options, TrainingOptions):
+        return recipe
+    change = {"epochs": options.epochs, "learning_rate": options.learning_rate}
+    return recipe.model_copy(update=change)

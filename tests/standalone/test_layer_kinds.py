@@ -2,7 +2,7 @@
 
 import pytest
 
-from negmerge.merging.layer_kinds import kind
+from negmerge.standalone.inspection import kind
 
 NAMES = {
     "attention": [

@@ -1,8 +1,9 @@
-"""A checkpoint seen with the names and shapes of the base that it was fine-tuned from."""
+"""Which tensors take part, and a checkpoint seen with the names and shapes of its base."""
 
+import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +13,69 @@ from torch import Tensor
 from negmerge.checkpoints.sameness import same_tensor
 from negmerge.checkpoints.stored import StoredState
 from negmerge.errors import UserError
-from negmerge.merging.choice import Choice, excluding, listed
 from negmerge.vectors import may_change, widen
+
+SHOWN = 8
+
+
+class Choice:
+    """Tensors chosen by regular expressions, which are searched in their names.
+
+    One that `include` fits takes part, or any if it is empty; one that `exclude` fits does not.
+    """
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()):
+        self.include = [_compiled("--include", text) for text in include]
+        self.exclude = [_compiled("--exclude", text) for text in exclude]
+
+    def takes(self, name: str) -> bool:
+        """Whether a tensor takes part."""
+        wanted = not self.include or any(one.search(name) for one in self.include)
+        return wanted and not any(one.search(name) for one in self.exclude)
+
+    def matches(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Return what each expression fits: `--include RE` or `--exclude RE` -> names.
+
+        One that fits nothing is an error, with the names that look most like it.
+        """
+        names = sorted(names)
+        found = {}
+        for option, ones in (("--include", self.include), ("--exclude", self.exclude)):
+            for one in ones:
+                fitting = [name for name in names if one.search(name)]
+                if not fitting:
+                    near = _nearest(one, names)
+                    raise UserError(f"{option} {one.pattern!r} matches no tensor; {near}")
+                found[f"{option} {one.pattern}"] = fitting
+        return found
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a line, the first of many."""
+    shown = ", ".join(names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown}, ... ({len(names)} in all)"
+
+
+def excluding(names: Iterable[str]) -> str:
+    """Return the option that leaves out tensors, by the modules in which they lie."""
+    modules = sorted({name.rpartition(".")[0] or f"{name}$" for name in names})
+    escaped = [re.escape(module).replace(r"\$", "$") for module in modules]
+    pattern = escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
+    ends = "" if pattern.endswith("$") else r"\."
+    return f"--exclude '^{pattern}{ends}'"
+
+
+def _compiled(option: str, text: str) -> re.Pattern:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UserError(f"{option} {text!r} is not a regular expression: {error}") from error
+
+
+def _nearest(pattern: re.Pattern, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(pattern.pattern, names, n=3, cutoff=0)
+    return f"the nearest names: {', '.join(close) or 'none'}"
+
 
 # transformers 5 leaves out this beginning of the names of a CLIP vision model, 4 does not.
 PREFIX = "vision_model."
@@ -25,37 +87,22 @@ EMBEDDING = re.compile(
 
 @dataclass
 class Expected:
-    """What a checkpoint of the pool must hold.
+    """What a checkpoint of the pool must hold."""
 
-    Attributes:
-        base: the weights before fine-tuning.
-        names: the base's tensors that take part.
-        ties: groups of them that hold the same numbers in the base.
-        choice: which tensors were asked for.
-        cut: whether a vocabulary of another size is cut to the base's rows.
-    """
-
-    base: StoredState
-    names: list[str]
-    ties: list[tuple[str, ...]]
+    base: StoredState  # the weights before fine-tuning
+    names: list[str]  # its tensors that take part
+    ties: list[tuple[str, ...]]  # groups of them that hold the same numbers in the base
     choice: Choice
-    cut: bool = False
+    cut: bool = False  # whether a vocabulary of another size is cut to the base's rows
 
 
 @dataclass
 class Aligned(StoredState):
-    """A checkpoint with the base's names and shapes.
-
-    Attributes:
-        file: the checkpoint.
-        base: the base.
-        own: the base's name -> the checkpoint's.
-        notes: what was done to make it fit, as lines for the user.
-    """
+    """A checkpoint with the base's names and shapes."""
 
     file: StoredState
     base: StoredState
-    own: Mapping[str, str]
+    own: Mapping[str, str]  # the base's name -> the checkpoint's
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self):
@@ -85,11 +132,7 @@ class Aligned(StoredState):
 
 
 def align(file: StoredState, expected: Expected) -> Aligned:
-    """See a checkpoint with the base's names and shapes.
-
-    Raises:
-        UserError: a tensor is missing, is not the base's or has another shape.
-    """
+    """See a checkpoint with the base's names and shapes."""
     base, notes = expected.base, []
     own = _renamed(file, base, notes)
     for group in expected.ties:
@@ -174,11 +217,7 @@ class _Comparison:
         return f"{self.file.path}: {sizes}; {what}: {listed(self.resized)}"
 
     def require_nothing(self) -> None:
-        """Check that all fits.
-
-        Raises:
-            UserError: the first thing that does not, and what to do.
-        """
+        """Check that all fits; the error is the first thing that does not, and what to do."""
         others = [name for name in self.odd if name not in self.resized]
         wrong = [*self.missing, *self.extra, *others]
         fits = len(self.base.names) - len(self.missing) - len(self.odd)

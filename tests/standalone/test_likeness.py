@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negmerge.merging.likeness import cosines, mean_to_others, outliers, pairs
+from negmerge.standalone.inspection import cosines, mean_to_others, outliers, pairs
 
 SIZES = st.integers(3, 30)
 SEEDS = st.integers(0, 10_000)

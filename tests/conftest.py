@@ -14,19 +14,17 @@ from PIL import Image
 from negmerge.data.images import write_images
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.load import load_yaml
 from negmerge.settings.study import load_study
-from negmerge.settings.yaml12 import load_yaml
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
 # Folders whose tests take seconds each: they start first, so that both workers end with short ones.
 LONG = (
-    "conda",
     "containers",
     "site",
     "workflow",
     "data",
-    "planning",
     "packaging",
 )
 

@@ -1,13 +1,12 @@
 """The profiles are found, read and kept apart."""
 
 import os
-import re
 import subprocess
 import sys
 
 import pytest
 import yaml
-from workflow_text import ROOT, TARGETS, rules
+from workflow_text import ROOT, rules
 
 from negmerge.jobs import job
 
@@ -47,7 +46,6 @@ def test_the_default_profile_overrides_nothing_of_another():
     ("words", "limit"),
     [
         (["--cores", "8"], 2),
-        (["--cores", "8", "--resources", "gpu=1"], 1),
         (["--profile", "slurm"], None),
     ],
 )
@@ -75,16 +73,3 @@ def test_gpus_are_counted_by_what_the_driver_lists(monkeypatch, tmp_path):
 
 def test_the_slurm_profile_names_existing_rules():
     assert set(load("slurm").get("set-resources", {})) <= set(rules())
-
-
-def test_every_job_asks_for_what_its_step_takes():
-    for name, rule in rules().items():
-        asked = re.findall(r"(\w+)=(\w+)\((?:work\.)?(\w+)\)", rule.get("resources", ""))
-        found = {resource: (look_up, what) for resource, look_up, what in asked}
-        if name in TARGETS:
-            continue
-        _, step = found["runtime"]
-        assert found["runtime"] == ("minutes", step), name
-        assert found["estimate_s"] == ("seconds", step), name
-        assert found.get("disk_mb", ("megabytes", step)) == ("megabytes", step), name
-        assert "mem_mb" in found or "localrule" in rule, name

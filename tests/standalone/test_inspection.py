@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import pools, random_pool, saved
 from safetensors.torch import save_file
 
+from merge_examples import pools, random_pool, saved
 from negmerge.cli import main
 from negmerge.standalone import inspection
 from negmerge.standalone.inspection import inspect_files
-from negmerge.standalone.inspection_table import describe
+from negmerge.standalone.inspection_report import describe
 
 
 def run(capsys, *words):
@@ -195,11 +195,6 @@ def test_an_inspection_is_a_figure(mixed_pool, capsys, ending):
     assert first.startswith({"png": b"\x89PNG", "pdf": b"%PDF"}[ending])
     assert run(capsys, *mixed_pool, *words)[0] == 0
     assert Path(f"made/pool.{ending}").read_bytes() == first
-
-
-def test_a_figure_of_zeros_can_be_drawn(vectors, capsys):
-    save_file({"w": torch.zeros(3)}, "zeros")
-    assert run(capsys, "zeros", "zeros", "--plot", "zeros.png")[0] == 0
 
 
 def test_a_figure_that_cannot_be_drawn_is_refused_at_once(vectors, capsys, monkeypatch):

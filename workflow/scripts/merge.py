@@ -1,8 +1,8 @@
 """Merge the task vectors of the pool into one."""
 
 from negmerge.checkpoints.divergence import DIVERGED, sift
-from negmerge.checkpoints.safetensors_file import StateFile
 from negmerge.checkpoints.states import write_state
+from negmerge.checkpoints.stored import StateFile
 from negmerge.jobs.compute import take_device
 from negmerge.jobs.job import job
 from negmerge.jobs.provenance import device_name

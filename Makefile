@@ -20,15 +20,18 @@ if not low <= found < high:
     sys.exit("Python $(PYTHONS) is needed, $(PYTHON) is %d.%d.%d: make PYTHON=python3.12" % found)
 endef
 export CHECK_PYTHON
+# By these, editors complete and check settings; what settings may hold changes with the library.
+SCHEMAS := $(patsubst %,config/schemas/%.json,study datasets models prompts)
+LIBRARY := $(wildcard $(addprefix workflow/scripts/negmerge/,*.py */*.py */*/*.py))
 # For tests that run the demo, which may take as long as it takes.
 NO_LIMIT := -o faulthandler_timeout=0
 # The command that goes on where a run was stopped: this one, with the variables it was given.
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
-.PHONY: study demo-lm test test-smoke test-demo test-deploy test-faults test-slurm test-clients lint format docs image bench check-gpu lock audit clean help
+.PHONY: study demo-lm test test-smoke test-demo test-deploy test-studies test-faults test-slurm test-clients lint format docs image bench check-gpu lock audit clean help
 
-study: $(READY)  ## run a study to its report; what is done already is kept
+study: $(READY) $(SCHEMAS)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
 	@NEGMERGE_AGAIN="$(AGAIN)" $(BIN)/snakemake --cores $(CORES) --logger negmerge -- $(REPORT)
 	@echo "report: $(REPORT)"
@@ -49,6 +52,9 @@ test-demo: study  ## run a study and recompute its numbers
 
 test-deploy: $(READY)  ## make the demo's table 1 where snakedeploy puts it
 	$(BIN)/pytest -n 0 $(NO_LIMIT) tests/deploy
+
+test-studies: $(READY)  ## follow the pages to studies of one's own, and use conda
+	$(BIN)/pytest -n 2 --dist loadfile tests/studies tests/conda
 
 test-faults: $(READY)  ## test runs that are killed, edited or short of disk
 	$(BIN)/pytest -n 0 tests/faults
@@ -112,6 +118,12 @@ help:  ## list the targets
 	@echo "  CORES   how many cores jobs may use              ($(CORES))"
 	@echo "  PYTHON  what .venv is made with                  ($(PYTHON))"
 	@echo "  DOCKER  what builds the image, as podman does    ($(DOCKER))"
+
+$(SCHEMAS): config/schemas/%.json: $(READY) $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(BIN)/negmerge schema $* > $@
+
+.DELETE_ON_ERROR:
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c "$$CHECK_PYTHON"

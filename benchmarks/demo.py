@@ -29,8 +29,6 @@ import torch
 from marks import ROOT, machine
 from other_machines import CASES, copy_checkout
 
-from negmerge.reporting import runtime
-
 STUDY = "config/studies/{}.yaml"
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
 AS_IT_IS = "as-it-is"
@@ -163,8 +161,7 @@ def measure(study: str, seed: int, case: str, with_change: bool) -> dict:
         copy_checkout(folder)
         path = folder / STUDY.format(study)
         path.write_text(f"{path.read_text()}\nseed: {seed}\n")
-        named = f"{dict(runtime.machine())['Processor']}, {machine()}"
-        result = {"machine": named, "seed": seed, "vectors": vectors(case)}
+        result = {"machine": machine(), "seed": seed, "vectors": vectors(case)}
         result |= run(folder, study, case)
         print(f"{study}: {result}", flush=True)
         result["steps"] = steps(folder)

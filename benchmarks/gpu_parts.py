@@ -13,7 +13,7 @@ from pathlib import Path
 import loader
 import tensor_crops
 import torch
-from marks import ROOT, machine
+from marks import ROOT
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
@@ -25,6 +25,7 @@ from negmerge.planning.case import Work
 from negmerge.planning.estimates import spent
 from negmerge.planning.measuring import Network, measure, networks_of
 from negmerge.planning.plan import make_plan
+from negmerge.reporting import runtime
 from negmerge.settings.compute import Compute
 from negmerge.settings.costs import load_costs
 from negmerge.settings.study import load_study
@@ -73,12 +74,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
 
 def where(device: torch.device) -> Part:
     """Describe the machine."""
-    lines = [machine(), f"torch {torch.__version__}, threads: {torch.get_num_threads()}"]
+    lines = [f"{what}: {found}" for what, found in runtime.machine()]
+    lines.append(f"torch {torch.__version__}, threads: {torch.get_num_threads()}")
     if device.type == "cuda":
         found = torch.cuda.get_device_properties(device)
         lines.append(
             f"{found.name}, {found.total_memory / 2**30:.0f} GiB, compute capability "
-            f"{found.major}.{found.minor}, CUDA {torch.version.cuda}"
+            f"{found.major}.{found.minor}"
         )
     return Part("Machine", [f"- {line}" for line in lines])
 

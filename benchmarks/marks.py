@@ -1,8 +1,8 @@
 """Where a page holds what a benchmark has measured: between two marks with the benchmark's name."""
 
-import os
-import platform
 from pathlib import Path
+
+from negmerge.reporting import runtime
 
 ROOT = Path(__file__).parents[1]
 MEASUREMENTS = ROOT / "docs" / "measurements.md"
@@ -28,8 +28,9 @@ def write_between(page: Path, name: str, text: str) -> None:
 
 
 def machine() -> str:
-    """Describe the machine: cores, kind, Python."""
-    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
+    """Describe the machine in one line: processor, cores, Python."""
+    found = dict(runtime.machine())
+    return f"{found['Processor']}, {found['Processors']} cores, Python {found['Python']}"
 
 
 def machine_of(record: dict) -> str:

@@ -26,7 +26,7 @@ TESTS = [
         "pruned_search", "kept_files", "recomputed_numbers", "given_models",
     )
 ]  # fmt: skip
-OTHERS = ["tests/workflow/test_own_classifier.py", "tests/workflow/test_own_language_model.py"]
+OTHERS = ["tests/studies/test_own_classifier.py", "tests/studies/test_own_language_model.py"]
 # The kernels of torch, of its BLAS and of its convolutions, which choose theirs apart.
 OLDER = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 OLDEST = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}

@@ -83,7 +83,7 @@ def measure(row: dict, rounds: int, folder: Path) -> dict:
     recipe = Recipe(epochs=1, batch_size=BATCH, augmentation=Augmentation(crop_scale=None))
     transform = training_transform(recipe.augmentation, size, row["mean"], row["std"])
     batches = TrainingBatches(prepared(encoded, folder), transform, recipe, 0)
-    path = folder / ".state.safetensors"
+    path = folder / ".state.pt"
     steps, saving, restoring = [], [], []
     for number in range(rounds + 1):
         network, saved = build(row), Timed(path)
@@ -128,7 +128,7 @@ def markdown(record: dict) -> str:
         )
     lines += [
         "",
-        "To go on is to read, check and put back the state; the start of the job comes on top.",
+        "To go on is to read and put back the state; the start of the job comes on top.",
         f"Medians of the rounds of one run. {machine_of(record)}",
     ]
     return "\n".join(lines)

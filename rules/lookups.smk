@@ -21,12 +21,12 @@ os.environ.update(APPTAINERENV_PYTHONPATH=str(LIBRARY.parent))
 
 import negmerge
 from negmerge import paths, plugins
-from negmerge.data.addresses import use_server
+from negmerge.data.download import use_server
 from negmerge.data.mirrors import choose, differences
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.jobs.dependencies import code_digest
-from negmerge.jobs.versions import count_gpus
+from negmerge.jobs.job import count_gpus
 from negmerge.planning import work
 from negmerge.planning.case import Case
 from negmerge.planning.estimates import LOADERS, Estimates

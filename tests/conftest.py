@@ -14,14 +14,13 @@ from PIL import Image
 from negmerge.data.images import write_images
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.load import load_yaml
 from negmerge.settings.study import load_study
-from negmerge.settings.yaml12 import load_yaml
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
 # Folders whose tests take seconds each: they start first, so that both workers end with short ones.
 LONG = (
-    "conda",
     "containers",
     "site",
     "workflow",
@@ -119,17 +118,6 @@ def config(tmp_path):
     shutil.copytree(CONFIG, folder)
     shutil.copy(Path(__file__).parent / "example.yaml", folder / "studies")
     return folder
-
-
-@pytest.fixture
-def without_options(config):
-    """A configuration folder whose study `example` gives no method an option."""
-    path = config / "studies" / "example.yaml"
-    study = yaml.safe_load(path.read_text())
-    for experiment in study["experiments"].values():
-        experiment["methods"] = {name: {} for name in experiment["methods"]}
-    path.write_text(yaml.safe_dump(study))
-    return config
 
 
 @pytest.fixture

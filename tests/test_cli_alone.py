@@ -10,7 +10,7 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from negmerge import plugins
 from negmerge.vectors import apply
@@ -67,14 +67,8 @@ def test_what_is_hidden(hidden):
     assert not {"torch", "safetensors", "numpy", "pydantic", "tqdm"} & set(hidden)
 
 
-@pytest.mark.parametrize("words", ["--help", "methods", "unlearn --help"])
-def test_what_prints_no_numbers_works(run, words):
-    status, printed, errors = run(words)
-    assert (status, errors) == (0, "")
-    assert "negmerge" in printed
-
-
 def test_a_pool_is_merged_and_subtracted(run, tmp_path):
+    assert run("methods")[0] == 0
     base = {"w": torch.zeros(3), "norm.running_mean": torch.ones(2)}
     save_file(base, tmp_path / "base")
     for name, numbers in (("a", [1.0, -2.0, 3.0]), ("b", [2.0, 2.0, 1.0])):
@@ -82,18 +76,17 @@ def test_a_pool_is_merged_and_subtracted(run, tmp_path):
     assert run("inspect a b --base base")[0] == 0
     assert run("merge negmerge a b --base base -o vector")[0] == 0
     assert run("negate base vector 0.5 -o unlearned")[0] == 0
-    expected = apply(base, {"w": torch.tensor([1.5, 0.0, 2.0])}, -0.5)
-    save_file(expected, tmp_path / "expected")
-    assert run("diff unlearned expected")[0] == 0
     assert run("unlearn base a b -o at-once --coefficient 0.5")[0] == 0
-    assert run("diff at-once expected")[0] == 0
+    expected = apply(base, {"w": torch.tensor([1.5, 0.0, 2.0])}, -0.5)
+    for name in ("unlearned", "at-once"):
+        found = load_file(tmp_path / name)
+        assert all(torch.equal(found[key], expected[key]) for key in expected)
 
 
-@pytest.mark.parametrize("words", ["check demo", "plan demo", "schema"])
-def test_a_command_for_studies_names_the_extra(run, words):
-    status, printed, errors = run(words)
-    assert (status, printed) == (1, "")
-    assert errors == (
-        f"error: `negmerge {words.split()[0]}` needs yaml, which is not installed: "
-        "pip install 'negmerge[workflow]'\n"
+def test_a_command_for_studies_names_the_extra(run):
+    assert run("check demo") == (
+        1,
+        "",
+        "error: `negmerge check` needs yaml, which is not installed: "
+        "pip install 'negmerge[workflow]'\n",
     )

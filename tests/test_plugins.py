@@ -2,7 +2,7 @@ import pytest
 
 from negmerge import merging, plugins, unlearning
 from negmerge.errors import UserError
-from negmerge.settings.methods import options_of
+from negmerge.settings.methods import definition
 
 
 def test_choices_are_files_with_dashes():
@@ -30,9 +30,7 @@ def test_the_methods_are_what_the_files_define(methods, folder):
     assert "no-such-method" not in methods
     for name, method in methods.items():
         assert method is plugins.load(folder, name).METHOD
-        # To load no torch, the title is read from the file's text, and options have their own file.
-        assert method.title == plugins.title(folder, name)
-        assert method.options is options_of(name)
+        assert method is definition(name)
 
 
 @pytest.mark.parametrize("look_up", [plugins.path, plugins.load])

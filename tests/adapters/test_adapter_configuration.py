@@ -17,32 +17,14 @@ def read(folder, **keys):
 
 REFUSED = [
     ({"use_dora": True}, r"DoRA \(use_dora\) is not supported, only plain LoRA is"),
-    ({"use_qalora": True}, "QALoRA"),
-    ({"use_bdlora": {"nblocks": 2}}, "BD-LoRA"),
-    ({"alora_invocation_tokens": [1, 2]}, "activated LoRA"),
-    ({"arrow_config": {"top_k": 2}}, "Arrow routing"),
-    ({"kasa_config": {"beta": 1}}, "KaSA"),
-    ({"monteclora_config": {"num_samples": 2}}, "MonteCLoRA"),
     ({"layer_replication": [[0, 4], [2, 5]]}, "replicated layers"),
     ({"peft_type": "IA3"}, "peft_type 'IA3' is not supported, only 'LORA' is"),
-    ({"peft_type": "ADALORA"}, "peft_type 'ADALORA' is not supported"),
-    ({"peft_type": "PROMPT_TUNING"}, "PROMPT_TUNING learns a prompt and changes no weight"),
-    ({"peft_type": "PREFIX_TUNING"}, "PREFIX_TUNING learns a prompt"),
     ({"init_lora_weights": "pissa_niter_4"}, "'pissa_niter_4' took a part out of the base"),
-    ({"init_lora_weights": "olora"}, "'olora' took a part out of the base"),
-    ({"init_lora_weights": "corda"}, "path_initial_model_for_weight_conversion"),
-    ({"init_lora_weights": "loftq"}, "'loftq' took a part out of the base"),
-    ({"init_lora_weights": "lora_ga"}, "'lora_ga' took a part out of the base"),
     ({"init_lora_weights": "new"}, "init_lora_weights 'new' is not known"),
     ({"enable_lora": [True, False, True]}, "key 'enable_lora' is not known and could change"),
-    ({"use_other": 0.5}, "key 'use_other' is not known"),
     ({"r": "many"}, r"r: Input should be a valid integer.*found 'many'"),
-    ({"r": 0}, "r: Input should be greater than 0"),
-    ({"lora_alpha": "high"}, "lora_alpha: .*found 'high'"),
-    ({"rank_pattern": {"q": 0}}, "rank_pattern.q: Input should be greater than 0"),
     ({"rank_pattern": {"(": 4}}, r"'\(' is not a regular expression"),
     ({"peft_type": None, "fine_tune_type": "lora", "lora_parameters": {}}, "an adapter of MLX"),
-    ({"peft_type": None, "lora_layers": 8}, "an adapter of MLX"),
     ({"peft_type": None, "name": "x"}, "not a configuration of a PEFT adapter"),
 ]
 
@@ -60,25 +42,12 @@ def test_what_is_refused(tmp_path, keys, message):
     [
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         ('{"r": 8', "not a JSON file"),
-        ("[" * 100000, "not a JSON file"),
         ("[1, 2]", "holds no JSON object"),
-        ("", "not a JSON file"),
     ],
 )
 def test_files_that_are_no_configuration(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read_configuration(written(tmp_path, text))
-
-
-def test_a_file_that_is_not_text(tmp_path):
-    (tmp_path / "adapter_config.json").write_bytes(b"\xff\xfe\x80")
-    with pytest.raises(UserError, match="cannot be read"):
-        read_configuration(tmp_path)
-
-
-def test_a_folder_without_a_configuration(tmp_path):
-    with pytest.raises(UserError, match=r"adapter_config.json: no such file"):
-        read_configuration(tmp_path)
 
 
 def test_what_is_missing_or_null_is_the_default_of_peft(tmp_path):
@@ -94,12 +63,8 @@ def test_keys_without_effect_and_unknown_ones_that_are_off_are_let_through(tmp_p
     ("named", "told"),
     [
         ("unsloth/Llama-3.2-1B-bnb-4bit", "names the quantised base"),
-        ("org/Model-GPTQ", "names the quantised base"),
         ("/home/me/model", "a path"),
-        ("../model", "a path"),
-        ("C:\\models\\llama", "a path"),
         ("org/model", None),
-        ("", None),
         (None, None),
     ],
 )

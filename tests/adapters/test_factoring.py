@@ -161,20 +161,3 @@ def test_changes_that_an_adapter_cannot_hold_are_refused_before_they_are_compute
     merged = {name: torch.ones(base.shape(name))}
     with pytest.raises(UserError, match=f"an adapter cannot hold the change of '{name}'"):
         factor(pieces(merged), 1, 2, Layers(base, []))
-
-
-def test_a_module_that_would_take_others_with_it_is_refused(tmp_path):
-    tensors = {"norm.weight": random(3), "h.0.norm.lin.weight": random(3, 3)}
-    base = write_base_file(tmp_path / "base.safetensors", tensors | {"h.0.norm.weight": random(3)})
-    merged = {"norm.weight": random(3)}
-    layers = Layers(base, [])
-    with pytest.raises(UserError, match=r"cannot store 'norm' whole.*'h.0.norm'"):
-        write_adapter(tmp_path / "out", factor(pieces(merged), 1, 2, layers), layers)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_vector_of_zeros_is_refused(tmp_path):
-    layers = Layers(linear_base(tmp_path), [])
-    factored = factor(pieces({"top": torch.zeros(4, 4)}), 1, 2, layers)
-    with pytest.raises(UserError, match="the vector is zero"):
-        write_adapter(tmp_path / "out", factored, layers)

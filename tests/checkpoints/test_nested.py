@@ -4,7 +4,6 @@ from collections import OrderedDict
 
 import pytest
 import torch
-from torch import nn
 
 from negmerge.checkpoints.opening import open_state
 
@@ -23,9 +22,7 @@ def saved(tmp_path):
     return saved
 
 
-@pytest.mark.parametrize(
-    "key", ["state_dict", "model", "ema", "model_state_dict", "module", "params", "net", "any"]
-)
+@pytest.mark.parametrize("key", ["state_dict", "any"])
 def test_the_only_state_is_found(saved, key):
     path = saved(
         {"epoch": 3, "loss": torch.tensor(0.1), "random": torch.zeros(9).byte(), key: STATE}
@@ -33,23 +30,6 @@ def test_the_only_state_is_found(saved, key):
     state = open_state(path)
     assert state.names == sorted(STATE)
     assert state.notes == [f"{path}: read from {key!r}"]
-
-
-def test_a_real_training_checkpoint_is_opened(saved):
-    network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
-    optimiser = torch.optim.AdamW(network.parameters())
-    network(torch.ones(2, 3)).sum().backward()
-    optimiser.step()
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 10)
-    path = saved(
-        {
-            "state_dict": nn.DataParallel(network).state_dict(),
-            "optimizer": optimiser.state_dict(),
-            "lr_schedulers": [scheduler.state_dict()],
-            "best_prec1": 91.5,
-        }
-    )
-    assert open_state(path).names == sorted(network.state_dict())
 
 
 def test_states_at_any_depth_are_told_apart_by_key(saved, refused):
@@ -73,51 +53,16 @@ def test_a_state_beside_another_is_one_of_several(saved, refused):
     assert open_state(path, ".")["a.weight"].sum() == 4
 
 
-def test_one_state_under_two_names_is_one(saved):
-    assert open_state(saved({"model": STATE, "state_dict": STATE})).names == sorted(STATE)
-
-
-def test_a_file_that_holds_itself_is_opened(saved):
-    content = {"state_dict": STATE}
-    content["itself"] = content
-    state = {**STATE, "notes": (notes := ["x"])}
-    notes.append(notes)
-    assert open_state(saved(content)).names == sorted(STATE)
-    assert open_state(saved(state)).names == sorted(STATE)
-
-
-def test_states_that_lie_too_deep_are_not_looked_for(saved, refused):
-    content = STATE
-    for _ in range(30):
-        content = {"a": content}
-    path = saved(content)
-    assert refused(path) == f"{path}: holds no tensors by name, but a dict"
-
-
 def test_a_file_that_is_a_state_needs_no_key(saved):
     assert open_state(saved(STATE), "ema").names == sorted(STATE)
 
 
-def test_a_state_of_whole_numbers_alone_is_one(saved):
-    assert open_state(saved({"count": torch.tensor(5)})).names == ["count"]
-
-
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "module.module."])
+@pytest.mark.parametrize("prefix", ["module.", "module._orig_mod."])
 def test_prefixes_that_all_names_have_are_dropped(saved, prefix):
     path = saved(OrderedDict((f"{prefix}{name}", tensor) for name, tensor in STATE.items()))
     state = open_state(path)
     assert state.names == sorted(STATE)
     assert state.notes == [f"{path}: dropped {prefix!r} from the names"]
-
-
-def test_prefixes_that_some_names_lack_stay(saved):
-    names = ["module.a", "modules.b"]
-    assert open_state(saved(dict.fromkeys(names, torch.ones(2)))).names == names
-
-
-def test_a_list_of_tensors_beside_the_others_is_refused(saved, refused):
-    path = saved({**STATE, "betas": [torch.ones(2)]})
-    assert refused(path) == f"{path}: entry 'betas' holds several tensors, expected one"
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,10 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 from negmerge.checkpoints.opening import open_state
-from negmerge.checkpoints.torch_file import TorchFile, _part
+from negmerge.checkpoints.torch_files import TorchFile
 
 STATE = {
     "layer.weight": torch.arange(6.0).view(2, 3),
@@ -37,7 +35,7 @@ def same(state, expected=STATE):
     return True
 
 
-@pytest.mark.parametrize("name", ["a.bin", "a.pt", "a.pth", "a.th", "a.ckpt", "a"])
+@pytest.mark.parametrize("name", ["a.bin", "a"])
 def test_a_file_is_known_by_its_content(tmp_path, name):
     torch.save(STATE, tmp_path / name)
     state = open_state(tmp_path / name)
@@ -57,13 +55,6 @@ def test_the_old_format_is_read(path):
     assert same(open_state(path))
 
 
-def test_numbers_are_mapped_and_never_written(path):
-    torch.save({"w": torch.ones(5)}, path)
-    before = path.read_bytes()
-    open_state(path).numbers("w", 0, 5).zero_()
-    assert path.read_bytes() == before
-
-
 def test_parameters_and_shared_memory_are_read_as_plain_tensors(path):
     weight = nn.Parameter(torch.arange(4.0).view(2, 2))
     state = {"embed": weight, "head": weight, "row": weight[1]}
@@ -73,33 +64,14 @@ def test_parameters_and_shared_memory_are_read_as_plain_tensors(path):
     assert not opened.numbers("embed", 0, 4).requires_grad
 
 
-def repack(path, kind, cut=None):
-    """Write a zip archive anew, packed or not, with one entry cut."""
-    with zipfile.ZipFile(path) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", kind) as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content[:8] if cut and name.endswith(cut) else content)
-
-
-def test_an_archive_may_be_written_anew(path):
-    torch.save(STATE, path)
-    repack(path, zipfile.ZIP_STORED)
-    assert same(open_state(path))
-
-
 def test_a_packed_archive_is_refused(path, refused):
     torch.save(STATE, path)
-    repack(path, zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
     assert refused(path) == f"{path}: its numbers are packed; write it again by torch.save"
-
-
-def test_a_tensor_that_claims_more_than_the_file_is_refused(path, refused):
-    torch.save({"w": torch.ones(1).expand(10**12)}, path)
-    size = path.stat().st_size
-    assert refused(path) == (
-        f"{path}: tensor 'w' claims 4,000,000,000,000 bytes, the file has {size:,}"
-    )
 
 
 def strided():
@@ -119,14 +91,6 @@ def strided():
 def test_strided_tensors_come_in_the_order_of_their_numbers(path):
     torch.save(strided(), path)
     assert same(open_state(path), strided())
-
-
-@given(st.sampled_from(sorted(strided())), st.integers(0, 60), st.integers(0, 60))
-def test_any_part_of_a_strided_tensor_is_what_the_whole_has_there(name, start, length):
-    tensor = strided()[name]
-    start = min(start, tensor.numel())
-    stop = min(start + length, tensor.numel())
-    assert torch.equal(_part(tensor, start, stop), tensor.reshape(-1)[start:stop])
 
 
 def test_what_trainings_note_is_left_out_and_told(path):
@@ -230,12 +194,6 @@ def test_a_file_that_shrinks_is_refused(path, refused):
         state.numbers("w", 0, 5)
 
 
-def test_a_tensor_with_fewer_bytes_than_it_says_is_refused(path, refused):
-    torch.save({"a": torch.ones(100), "b": torch.ones(3)}, path)
-    repack(path, zipfile.ZIP_STORED, cut="data/0")
-    assert refused(path) == f"{path}: not a whole file of torch.save (tensors lack numbers)"
-
-
 def test_an_archive_of_others_is_refused(path, refused):
     np.savez(path, w=np.ones(3))
     path = path.with_name(f"{path.name}.npz")
@@ -259,18 +217,3 @@ def test_a_tensor_that_is_no_plain_array_is_named(path, refused, kind):
 def test_a_dtype_that_is_not_supported_is_named(path, refused):
     torch.save({"w": torch.ones(2, dtype=torch.complex64)}, path)
     assert refused(path) == f"{path}: tensor 'w' has dtype torch.complex64, which is not supported"
-
-
-@pytest.mark.parametrize("old", [False, True])
-def test_tuples_nested_so_deep_that_python_ends_are_refused(path, refused, old):
-    deep = b"\x80\x02})" + b"\x85" * 2 * 10**5 + b"Ns."  # a dictionary with such a key
-    torch.save({}, path, _use_new_zipfile_serialization=not old)
-    content = path.read_bytes()
-    if old:
-        empty = b"\x80\x02}q\x00."
-        assert content.count(empty) == 1
-        path.write_bytes(content.replace(empty, deep))
-    else:
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("archive/data.pkl", deep)
-    assert refused(path) == f"{path}: its pickle has 200,000 tuples, expected at most 50,000"

@@ -17,7 +17,6 @@ RUNS = {
         "transformers",
         "versions",
         "peft",
-        "hub",
         "sentence",
         "diffusers",
         "openclip",

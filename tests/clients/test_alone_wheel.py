@@ -61,17 +61,6 @@ def test_a_folder_is_unlearned(tmp_path):
     assert json.loads((tmp_path / "out" / "config.json").read_text()) == {"model_type": "made-up"}
 
 
-def test_python_has_the_same_function(tmp_path):
-    done = run("python", "-c", "import negmerge; print(negmerge.unlearn)", folder=tmp_path)
-    assert done.stdout.startswith("<function unlearn"), done.stderr
-
-
-@pytest.mark.parametrize("words", [["--help"], ["methods"], ["unlearn", "--help"]])
-def test_help_needs_nothing_else(words):
-    done = run("negmerge", *words)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 @pytest.mark.parametrize("words", [["check", "demo"], ["plan", "demo"], ["schema"]])
 def test_commands_for_studies_name_what_to_install(words):
     done = run("negmerge", *words)

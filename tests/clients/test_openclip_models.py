@@ -45,15 +45,3 @@ def test_a_folder_loads(tmp_path, models, file):
     pools.run(tmp_path, "base")
     found = open_clip.create_model(f"local-dir:{tmp_path / 'out'}").eval()
     pools.compare(outputs, found, expected, named["base"])
-
-
-def test_a_training_checkpoint_loads(tmp_path, models):
-    named, expected = models
-    for name, model in named.items():
-        state = {f"module.{key}": tensor for key, tensor in model.state_dict().items()}
-        torch.save({"epoch": 2, "name": name, "state_dict": state}, tmp_path / f"{name}.pt")
-    pools.run(tmp_path, "base.pt", output="out.safetensors")
-    (tmp_path / "small.json").write_text(json.dumps(CONFIG))
-    open_clip.add_model_config(tmp_path / "small.json")
-    found = open_clip.create_model("small", pretrained=str(tmp_path / "out.safetensors")).eval()
-    pools.compare(outputs, found, expected, named["base"])

@@ -18,7 +18,7 @@ from negmerge.adapters import (
     write_adapter,
 )
 from negmerge.checkpoints.opening import open_state
-from negmerge.merging.blocks import Finetuned, Vectors
+from negmerge.merging.blocks import Vectors
 
 COEFFICIENT = 0.7
 # Factors of a whole matrix have, beside the roundings of a sum of their products, those of singular
@@ -108,23 +108,3 @@ def test_models_from_adapters(name, tmp_path):
     assert distance(moved_by_mean(base, pool_of(base, adapters)), found) <= OTHER_ORDER
     stored = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert stored["base_model_name_or_path"] == "base"
-
-
-@pytest.mark.parametrize("name", ["gpt2", "llama", "bert", "clip"])
-def test_models_from_whole_models(name, tmp_path):
-    model = made(name)
-    model.save_pretrained(tmp_path / "base")
-    base = open_state(tmp_path / "base")
-    with torch.no_grad():
-        for key, parameter in model.named_parameters():
-            if "embedding" not in key and "scale" not in key:
-                parameter += 0.1 * torch.randn_like(parameter)
-    model.save_pretrained(tmp_path / "tuned")
-    pool = pool_of(base, [Finetuned(open_state(tmp_path / "tuned"))])
-    layers = Layers(base, [])
-    factored = factor(means(pool), COEFFICIENT, 48, layers)
-    assert factored.loss < 1e-5
-    write_adapter(tmp_path / "out", factored, layers)
-    fresh = type(model).from_pretrained(tmp_path / "base")
-    found = loaded(fresh, tmp_path / "out")
-    assert distance(moved_by_mean(base, pool), found) <= FACTORED

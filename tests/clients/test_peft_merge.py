@@ -30,7 +30,6 @@ class Small(nn.Module):
 
 CASES = {
     "linear": {"target_modules": ["wide", "bare"], "lora_alpha": 12},
-    "square": {"target_modules": ["square"], "r": 2},
     "rslora": {"target_modules": ["wide"], "use_rslora": True, "r": 3},
     "patterns": {
         "target_modules": ["wide", "square", "bare", "attention"],
@@ -42,10 +41,7 @@ CASES = {
     "convolution": {"target_modules": ["conv", "point"], "r": 3},
     "convolution in one and three": {"target_modules": ["conv1", "conv3"], "r": 2},
     "attention": {"target_modules": ["attention"]},
-    "attention with bias": {"target_modules": ["attention"], "lora_bias": True},
     "attention, all biases": {"target_modules": ["attention", "wide"], "bias": "all"},
-    "bias of the factors": {"target_modules": ["wide", "square", "conv"], "lora_bias": True},
-    "biases": {"target_modules": ["wide"], "bias": "all"},
     "biases of changed layers": {"target_modules": ["wide", "bare", "conv"], "bias": "lora_only"},
     "whole modules": {"target_modules": ["wide"], "modules_to_save": ["head", "norm"]},
     "parameters": {"target_modules": ["bare"], "target_parameters": ["wide.weight"]},
@@ -83,43 +79,6 @@ def test_layers(case, numbers, tmp_path):
             for name in found
             if name != "attention.out_proj.weight" and not name.startswith("conv")
         )
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_half_precision_adapter(dtype, tmp_path):
-    configuration = LoraConfig(target_modules=["wide", "embedding", "conv", "square"])
-    folder = adapt(small(), configuration, tmp_path / "adapter", dtype)
-    base = write_base(small(), tmp_path / "base.safetensors")
-    assert distance(moved(base, folder), merged_by_peft(small(), folder)) <= OTHER_ORDER
-
-
-def test_a_half_precision_base(tmp_path):
-    """PEFT rounds the changes of embeddings, attention and parameters once more before the sum."""
-    once, twice = ["wide", "conv", "square"], ["embedding", "attention"]
-    folder = adapt(small(), LoraConfig(target_modules=once + twice), tmp_path / "adapter")
-    model = small().bfloat16()
-    base = write_base(model, tmp_path / "base.safetensors")
-    expected = merged_by_peft(model, folder)
-    result = moved(base, folder)
-    for name in result:
-        if name.partition(".")[0] not in twice:
-            assert torch.equal(result[name], expected[name]), name
-    assert distance(result, expected) <= 1
-
-
-def test_convolutions_in_groups_are_refused_as_by_peft(tmp_path):
-    from negmerge.errors import UserError
-
-    def grouped():
-        torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(4, 6, 3), nn.Conv2d(6, 6, 3, groups=2))
-
-    folder = adapt(grouped(), LoraConfig(target_modules=["1"], r=2), tmp_path / "adapter")
-    base = write_base(grouped(), tmp_path / "base.safetensors")
-    with pytest.raises(NotImplementedError):
-        merged_by_peft(grouped(), folder)
-    with pytest.raises(UserError, match=r"'1.weight' is a convolution in groups"):
-        moved(base, folder)
 
 
 class Experts(nn.Module):

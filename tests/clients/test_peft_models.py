@@ -5,12 +5,9 @@ import pytest
 import torch
 import transformers
 from peft import LoraConfig
-from peft_adapters import OTHER_ORDER, adapt, distance, merged_by_peft, moved, write_base
-from safetensors.torch import load_file, save_file
+from peft_adapters import OTHER_ORDER, adapt, distance, moved
 
-from negmerge.adapters import open_adapter
 from negmerge.checkpoints.opening import open_state
-from negmerge.errors import UserError
 
 VISION = {
     "hidden_size": 16,
@@ -143,67 +140,3 @@ def test_models(name, tmp_path):
     expected = dict(open_state(tmp_path / "merged").items())
     assert any(not torch.equal(expected[key], base[key]) for key in base.names)
     assert distance(moved(base, folder), expected) <= OTHER_ORDER
-
-
-@pytest.mark.parametrize(
-    ("name", "prefix"), [("gpt2", "transformer."), ("clip vision", "vision_model.")]
-)
-def test_a_base_without_the_prefix(name, prefix, tmp_path):
-    folder = adapt(made(name), LoraConfig(**MODELS[name][1]), tmp_path / "adapter")
-    made(name).save_pretrained(tmp_path / "base")
-    state = load_file(tmp_path / "base" / "model.safetensors")
-    with_prefix = {f"{prefix}{key.removeprefix(prefix)}": state[key] for key in state}
-    without = {key.removeprefix(prefix): state[key] for key in state}
-    results = []
-    for number, renamed in enumerate((with_prefix, without)):
-        save_file(renamed, tmp_path / f"{number}.safetensors", {"format": "pt"})
-        results.append(moved(open_state(tmp_path / f"{number}.safetensors"), folder))
-    for key, tensor in results[1].items():
-        assert torch.equal(tensor, results[0][f"{prefix}{key}"]), key
-    assert any(not torch.equal(results[1][key], without[key]) for key in without)
-
-
-def test_an_adapter_on_a_base_of_another_size(tmp_path):
-    folder = adapt(made("gpt2"), LoraConfig(**MODELS["gpt2"][1]), tmp_path / "adapter")
-    other = transformers.GPT2Config(vocab_size=40, n_embd=24, n_layer=2, n_head=2, n_positions=12)
-    transformers.GPT2LMHeadModel(other).save_pretrained(tmp_path / "base")
-    with pytest.raises(UserError, match=r"has shape \[48, 16\].*belongs to another base"):
-        open_adapter(folder, open_state(tmp_path / "base"))
-
-
-def test_a_head_that_the_base_lacks(tmp_path):
-    folder = adapt(made("bert"), LoraConfig(**MODELS["bert"][1]), tmp_path / "adapter")
-    transformers.BertModel(made("bert").config).save_pretrained(tmp_path / "base")
-    base = open_state(tmp_path / "base")
-    with pytest.raises(UserError, match=r"stores 'classifier' whole .*--exclude 'classifier'"):
-        open_adapter(folder, base)
-    adapter = open_adapter(folder, base, wanted=lambda name: not name.startswith("classifier"))
-    assert "encoder.layer.1.attention.self.query.weight" in adapter.names
-
-
-def test_open_clip(tmp_path):
-    open_clip = pytest.importorskip("open_clip")
-
-    def model():
-        torch.manual_seed(0)
-        tower = {"layers": 2, "width": 16, "patch_size": 4, "image_size": 8, "head_width": 8}
-        text = {"context_length": 7, "vocab_size": 30, "width": 16, "heads": 2, "layers": 2}
-        return open_clip.model.CLIP(embed_dim=8, vision_cfg=tower, text_cfg=text)
-
-    targets = r".*(attn|c_fc|c_proj|conv1|token_embedding)"
-    folder = adapt(model(), LoraConfig(target_modules=targets, r=3), tmp_path / "adapter")
-    base = write_base(model(), tmp_path / "base.safetensors")
-    assert distance(moved(base, folder), merged_by_peft(model(), folder)) <= OTHER_ORDER
-
-
-def test_timm(tmp_path):
-    timm = pytest.importorskip("timm")
-
-    def model():
-        torch.manual_seed(0)
-        return timm.create_model("resnet18", num_classes=5)
-
-    configuration = LoraConfig(target_modules=["conv1", "conv2"], modules_to_save=["fc", "bn1"])
-    folder = adapt(model(), configuration, tmp_path / "adapter")
-    base = write_base(model(), tmp_path / "base.safetensors")
-    assert distance(moved(base, folder, 10**6), merged_by_peft(model(), folder)) <= OTHER_ORDER

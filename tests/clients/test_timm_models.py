@@ -5,7 +5,6 @@ import pytest
 import timm
 import torch
 from noise import images
-from timm.models import load_checkpoint
 from timm.models._hub import save_for_hf
 
 
@@ -29,16 +28,4 @@ def test_a_folder_loads(tmp_path, models):
         save_for_hf(model, tmp_path / name, model_args=arguments, safe_serialization=True)
     pools.run(tmp_path, "base")
     found = timm.create_model(f"local-dir:{tmp_path / 'out'}", pretrained=True).eval()
-    pools.compare(outputs, found, expected, base)
-
-
-def test_a_training_checkpoint_loads(tmp_path, models):
-    base, pool, expected = models
-    torch.save(base.state_dict(), tmp_path / "base.pth")
-    for number, model in enumerate(pool):
-        content = {"arch": "test", "epoch": 1, "state_dict": model.state_dict()}
-        torch.save(content, tmp_path / f"pool-{number}.pth.tar")
-    pools.run(tmp_path, "base.pth", output="out.safetensors")
-    found = pools.copy.deepcopy(base)
-    load_checkpoint(found, str(tmp_path / "out.safetensors"))
     pools.compare(outputs, found, expected, base)

@@ -32,15 +32,6 @@ def old(code, folder, name):
 
 
 @pytest.mark.parametrize("name", ["clip", "clip-vision"])
-def test_a_folder_of_4_is_read_by_5(tmp_path, name):
-    expected = old(PREPARE, tmp_path, name)
-    pools.run(tmp_path, "base")
-    build, outputs, _ = small_models.MODELS[name]
-    found = small_models.load(type(build()), tmp_path / "out")
-    assert torch.allclose(outputs(found, 99), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["clip", "clip-vision"])
 def test_a_base_of_4_that_5_has_fine_tuned_is_read_by_both(tmp_path, name):
     old(PREPARE, tmp_path, name)
     build, outputs, saved = small_models.MODELS[name]

@@ -1,7 +1,5 @@
 """The rules `download` and `prepare` on a copy of the workflow."""
 
-import hashlib
-import json
 import shutil
 import subprocess
 import sys
@@ -9,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made_files import repacked
 from made_sets import SETS
 from small_rows import small
 
@@ -119,37 +116,3 @@ def test_a_file_that_a_person_has_to_fetch(copy, made):
     assert not copy.server.requests
 
 
-def test_what_came_first_is_recorded_and_triggers_nothing(copy, made):
-    copy.change(sha256=None, bytes=None)
-    code, text = copy.run()
-    assert code == 0, text
-    record = copy.folder / f"{FETCHED}.first-seen.json"
-    assert copy.left() == {"EuroSAT.zip", record.name}
-    assert json.loads(record.read_text())["bytes"] == len(made.files["images"])
-    for change in (record.touch, record.unlink):
-        change()
-        code, text = copy.run("--dry-run")
-        assert code == 0, text
-        assert "Nothing to be done" in text
-    # A later download of other bytes, which the row's checksum would not notice.
-    record.write_text(json.dumps({"bytes": 5, "sha256": "0" * 64}))
-    (copy.folder / FETCHED).unlink()
-    (copy.folder / PREPARED).unlink()
-    code, text = copy.run()
-    assert code == 1
-    (line,) = [line for line in text.splitlines() if line.strip().startswith("error: ")]
-    assert f"but {FETCHED}.first-seen.json says 5 bytes, sha256 {'0' * 64}" in line
-    assert copy.left() == {record.name}
-
-
-def test_an_image_that_cannot_be_decoded_ends_prepare_with_its_name(copy, made):
-    name = "2750/Forest/Forest_3.jpg"
-    content = repacked(made.files["images"], **{name: b"no image"})
-    copy.server.files["EuroSAT.zip"] = content
-    sums = {kind: hashlib.new(kind, content).hexdigest() for kind in ("sha256", "md5")}
-    copy.change(bytes=len(content), **sums)
-    code, text = copy.run()
-    assert code == 1
-    assert f"error: {FETCHED}: '{name}': not a whole image (not a format that Pillow reads)" in text
-    assert "Traceback" not in text
-    assert not (copy.folder / PREPARED).parent.exists()

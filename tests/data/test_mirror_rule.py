@@ -41,7 +41,7 @@ def copy(tmp_path, server, catalogue, made):
 def test_a_set_is_made_from_a_mirror_until_the_user_says_otherwise(copy, made):
     code, text = copy.run()
     assert code == 0, text
-    assert copy.left() == {MIRROR, f"{MIRROR}.first-seen.json"}
+    assert copy.left() == {MIRROR}
     assert prepared_from(copy.folder / PREPARED) == "merging-benchmark"
     for split, items in made.expected.items():
         labels = Images(copy.folder / PREPARED, split).labels.tolist()

@@ -8,7 +8,7 @@ from negmerge.jobs.provenance import Provenance
 
 STUDY = "results/small"
 IMAGES = "data/cats/images.safetensors"
-BASE = f"{STUDY}/clip/base.safetensors"
+BASE, TEXT = f"{STUDY}/clip/base.safetensors", f"{STUDY}/clip/text.safetensors"
 SCORE = f"{STUDY}/clip/cats/scores/best.json"
 LIST = "config/list.csv"
 
@@ -22,39 +22,29 @@ class Named(list):
             flat += value if isinstance(value, list) else [value]
         super().__init__(flat)
         self.entries = entries
-
-    def items(self):
-        return self.entries.items()
-
-    def get(self, name, default=None):
-        return self.entries.get(name, default)
+        self.items, self.get = entries.items, entries.get
 
 
-def example_job(rule, log, output, **inputs):
-    """The job of a rule that makes `output`, one file or several, from named inputs."""
-    outputs = output if isinstance(output, dict) else {"made": output}
+def example_job(rule, log, outputs, **inputs):
+    """The job of a rule that makes files from named inputs."""
     return SimpleNamespace(
         rule=rule,
         log=[log],
         input=Named(**inputs),
-        output=Named(**outputs),
+        output=Named(made=outputs),
         params=Named(seed=7, code="abc"),
         resources={"gpu": 0},
-        wildcards=Named(study="small"),
+        wildcards=Named(study="small", experiment="clip"),
         config={"checkpoints": "all"},
         threads=1,
     )
 
 
-PREPARE = example_job("prepare", "data/logs/prepare/cats.log", IMAGES)
-BASES = example_job(
-    "base", f"{STUDY}/logs/base/clip.log", {"base": BASE, "text": BASE.replace("base", "text")},
-    data=[IMAGES],
-)  # fmt: skip
-EVALUATE = example_job(
-    "evaluate", f"{STUDY}/logs/evaluate/clip/cats/best.log", SCORE,
-    images=IMAGES, base=BASE, given=[LIST],
-)  # fmt: skip
+PREPARE = example_job("prepare", "data/logs/prepare/cats.log", [IMAGES])
+BASES = example_job("base", f"{STUDY}/logs/base/clip.log", [BASE, TEXT], data=[IMAGES])
+SCORES = example_job(
+    "score", f"{STUDY}/logs/score/best.log", [SCORE], images=IMAGES, base=BASE, given=[LIST]
+)
 
 
 def write(path, text):
@@ -63,19 +53,24 @@ def write(path, text):
     path.write_text(text)
 
 
-def run(job, make=lambda output, provenance: write(output, f"made: {output}")):
+def run(job, text="made: "):
     """Do what `job.job` does around a step."""
     provenance = Provenance(job)
     provenance.begin()
     for output in job.output:
-        make(output, provenance)
+        write(output, text + output)
     provenance.write()
+
+
+def run_all():
+    write(LIST, "1,2\n")
+    for job in (PREPARE, BASES, SCORES):
+        run(job)
 
 
 def change(path, old, new):
     """Change a file as a person does, who cannot keep its time stamp."""
-    path = Path(path)
-    text = path.read_text()
+    text = Path(path).read_text()
     assert old in text
     time.sleep(0.002)
-    path.write_text(text.replace(old, new))
+    Path(path).write_text(text.replace(old, new))

@@ -1,4 +1,12 @@
+"""How a job computes, and a GPU of its own; GPUs are numbers here, none need be there."""
+
+import multiprocessing
 import os
+import signal
+import sys
+import tempfile
+import time
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -6,15 +14,15 @@ import torch
 
 from negmerge.errors import UserError
 from negmerge.jobs import compute
+from negmerge.reporting.runtime import waited
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
 
 
 def prepare(gpu=0, threads=1, torch_threads=1, **params):
     """Prepare a job that Snakemake gives so many threads."""
     params = SimpleNamespace(torch_threads=torch_threads, get=params.get)
     return compute.prepare(SimpleNamespace(params=params, threads=threads, resources={"gpu": gpu}))
-
-
-pytestmark = pytest.mark.usefixtures("torch_settings")
 
 
 def test_threads_seed_and_determinism_are_set():
@@ -48,14 +56,8 @@ def test_products_on_a_gpu_repeat_from_the_first_on(monkeypatch, given):
         return torch.device("cuda", 0)
 
     monkeypatch.setattr(compute, "take_device", take_device)
-    assert prepare(gpu=1).device == torch.device("cuda", 0)
+    assert prepare(gpu=1) == (torch.device("cuda", 0), 0)
     assert found == [("cuda", given or ":4096:8"), True, False]
-
-
-def test_on_the_cpu_cublas_is_not_told_anything(monkeypatch):
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    prepare()
-    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
 
 
 @pytest.mark.parametrize(
@@ -69,12 +71,120 @@ def test_a_job_that_was_promised_a_gpu_says_why_it_has_none(monkeypatch, built_f
     with pytest.raises(UserError) as caught:
         prepare(gpu=1)
     assert str(caught.value).startswith(f"the device is cuda, but {reason}")
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("threads", "torch_threads", "loaders"), [(1, 1, 0), (5, 1, 4), (4, 2, 2), (1, 2, 0)]
 )
 def test_threads_beyond_those_of_torch_load_images(threads, torch_threads, loaders):
-    assert prepare(threads=threads, torch_threads=torch_threads).loaders == loaders
+    assert prepare(threads=threads, torch_threads=torch_threads)[1] == loaders
     assert torch.get_num_threads() == torch_threads
+
+
+@pytest.fixture
+def two_gpus(monkeypatch, tmp_path):
+    """Two GPUs, and a folder for their locks."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no fcntl")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: None)
+    monkeypatch.setattr(compute, "SECONDS", 0.01)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+
+class Job:
+    """A process that takes a GPU and keeps it until it is killed."""
+
+    def __init__(self):
+        context = multiprocessing.get_context("fork")
+        self._end, theirs = context.Pipe()
+        self._process = context.Process(target=self._hold, args=(theirs,), daemon=True)
+        self._process.start()
+
+    @staticmethod
+    def _hold(pipe):
+        pipe.send([compute.take_device("cuda"), compute.take_device("cuda")])
+        signal.pause()
+
+    def device(self, seconds=20.0):
+        """The number of its GPU; None if it has none after so many seconds."""
+        if not self._end.poll(seconds):
+            return None
+        first, again = self._end.recv()
+        assert first == again
+        assert first.type == "cuda"
+        return first.index
+
+    def kill(self):
+        self._process.kill()
+        self._process.join()
+
+
+@pytest.fixture
+def start():
+    """A function that starts a job; all end with the test."""
+    jobs = []
+
+    def begin():
+        jobs.append(Job())
+        return jobs[-1]
+
+    yield begin
+    for job in jobs:
+        job.kill()
+
+
+def test_a_job_waits_for_a_gpu_of_its_own_and_tells_how_long(
+    two_gpus, start, tmp_path, capfd, monkeypatch
+):
+    clock = count(100.0, 12.5)  # Each job has it anew.
+    stopped = SimpleNamespace(monotonic=clock.__next__, sleep=time.sleep)
+    monkeypatch.setattr(compute, "time", stopped)
+    jobs = [start(), start()]
+    devices = [job.device() for job in jobs]
+    assert sorted(devices) == [0, 1]
+    assert capfd.readouterr().out == ""
+    third = start()
+    assert third.device(seconds=0.3) is None
+    jobs[1].kill()
+    assert third.device() == devices[1]
+    log = tmp_path / "study/logs/x.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(capfd.readouterr().out)
+    assert waited(tmp_path / "study/benchmarks/x.tsv") == 12.5
+
+
+def test_jobs_agree_whatever_runtime_folder_their_sessions_have(
+    two_gpus, start, monkeypatch, tmp_path
+):
+    # Slurm hands on that of the login node, which is not there.
+    first = start().device()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    assert {first, start().device()} == {0, 1}
+
+
+def test_jobs_that_see_other_gpus_know_them_by_one_name(two_gpus, start, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    assert start().device() == 0  # that is 3
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert start().device() == 0
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    assert start().device(seconds=0.3) is None
+
+
+def test_jobs_of_slurm_have_what_slurm_gave_each(two_gpus, start, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    for number in ("11", "12"):
+        monkeypatch.setenv("SLURM_JOB_ID", number)
+        assert start().device() == 0
+
+
+def test_a_job_on_the_cpu_takes_no_gpu(two_gpus, tmp_path, monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    assert prepare()[0] == torch.device("cpu")
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    assert list(tmp_path.iterdir()) == []

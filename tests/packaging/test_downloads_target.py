@@ -33,7 +33,3 @@ def test_the_downloads_of_the_paper_are_its_files_and_the_weights_of_others():
     }
     assert files <= {what for rule, what in found if rule == "download"}
     assert {rule for rule, _ in found} == {"download", "weights"}
-
-
-def test_the_demo_downloads_nothing():
-    assert planned("demo", "downloads") == set()

@@ -115,31 +115,6 @@ def test_an_environment_holds_what_its_rules_import_and_no_more(env):
     assert ever - NOT_CALLED.get(env, set()) == found
 
 
-# Packages of language models that the rules of no other scenario need.
-OF_LANGUAGE = {"peft", "rouge-score", "tokenizers", "transformers"}
-
-
-def test_the_environment_of_language_models_holds_all_of_their_extra():
-    extra = {
-        canonicalize_name(Requirement(text).name)
-        for text in PROJECT["optional-dependencies"]["language"]
-    }
-    assert extra >= OF_LANGUAGE
-    assert extra <= set(pins("language"))
-    for env in set(ENVS) - {"language"}:
-        assert not OF_LANGUAGE & set(pins(env)), env
-
-
-@pytest.mark.parametrize("scenario", ["zero_shot", "classifier"])
-def test_other_scenarios_import_nothing_of_language_models(scenario):
-    """Neither by what a scenario is, nor by the scripts that serve it."""
-    scripts = [*scripts_of("models"), *scripts_of("merging"), *scripts_of("reporting")]
-    own = (PACKAGE / "scenarios" / scenario).glob("*.py")
-    found = distributions(reached([*scripts, *own], in_functions=False))
-    assert "torch" in found
-    assert not OF_LANGUAGE & found
-
-
 def test_a_rule_that_builds_the_scenario_s_model_has_the_environment_of_its_scenario():
     builds = "negmerge.scenarios.load_scenario"
     for name, rule in rules().items():
@@ -158,10 +133,9 @@ def test_every_rule_with_a_job_says_what_it_needs():
     assert len(jobs) > 10
     for name, rule in jobs.items():
         assert wanted <= set(rule), name
-        assert "mem_mb=" in rule["resources"], name
-        assert "runtime=" in rule["resources"], name
+        assert rule["resources"].startswith("**needs(work."), name
         assert (ROOT / "rules" / text_of(rule["conda"])).resolve().is_file(), name
-        if "gpu=" in rule["resources"]:
+        if "gpu=True" in rule["resources"]:
             # A benchmark's log, which says how long its job waited for a GPU, is found by its name.
             place = text_of(rule["log"]).replace("/logs/", "/benchmarks/")
             assert text_of(rule["benchmark"]) == place.replace(".log", ".tsv"), name
@@ -170,7 +144,3 @@ def test_every_rule_with_a_job_says_what_it_needs():
 def test_the_constraints_pin_every_dependency_within_its_range():
     for name, ranges in RANGES.items():
         assert LOCKED[name] in ranges, name
-
-
-def test_the_constraints_name_no_build_of_one_machine():
-    assert not [version for version in LOCKED.values() if "+" in version]

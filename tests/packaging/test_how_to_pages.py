@@ -37,13 +37,8 @@ def library(tmp_path_factory):
     folder = tmp_path_factory.mktemp("library")
     shutil.copytree(PACKAGE, folder / "negmerge", ignore=shutil.ignore_patterns("__pycache__"))
     for page, *places in (
-        (MERGE_PAGE, "settings/merge_options/median", "merging/methods/median", "../test_median"),
-        (
-            UNLEARN_PAGE,
-            "settings/unlearn_options/cf_last",
-            "unlearning/methods/cf_last",
-            "../test_cf_last",
-        ),
+        (MERGE_PAGE, "merging/methods/median", "../test_median"),
+        (UNLEARN_PAGE, "unlearning/methods/cf_last", "../test_cf_last"),
         (TABLE_PAGE, "reporting/tables/search", "../test_search"),
         (DATA_PAGE, "data/sources/class_folders"),
     ):
@@ -78,8 +73,8 @@ from negmerge.cli import main
 from negmerge.settings.study import load_study
 from negmerge.unlearning import METHODS
 study = load_study("config", "demo")
-print(study.tables["table1"].rows["median"])
-print(study.tables["table2"].rows["cf-last"])
+print(study.tables["table1"].model_dump()["rows"]["median"])
+print(study.tables["table2"].model_dump()["rows"]["cf-last"])
 experiment = study.experiments["mini-resnet"]
 print(experiment.methods["cf-last-search"].grid, experiment.is_searched("cf-last-search"))
 # Its defaults say where they are from.
@@ -88,7 +83,7 @@ for field in method.options.model_fields.values():
     assert "choice" in field.description
 print(method.check("cf-last", {}).data_used)
 print(paths.table_records(study, study.tables["search"])["records"][-1])
-print(study.tables["search"].rows["negmerge"])
+print(study.tables["search"].model_dump()["rows"]["negmerge"])
 print("search: How much was tried" in type(study.tables["search"]).model_fields["kind"].description)
 main(["methods"])
 """

@@ -4,9 +4,7 @@ import importlib
 import json
 import sys
 
-import pandas as pd
 import pytest
-import yaml
 from matplotlib.testing.compare import compare_images
 from workflow_text import ROOT
 
@@ -63,30 +61,3 @@ def test_a_picture_is_drawn_from_the_numbers_beside_it(name, tmp_path):
     # Fonts of other versions of matplotlib differ by less than a bar or a marker that moves.
     found = compare_images(FIGURES / f"{name}.png", tmp_path / "drawn.png", tol=1)
     assert found is None, f"{found}: run `python benchmarks/pictures.py`"
-
-
-def test_the_marks_of_the_readmes_picture_are_the_choices_of_the_measured_demo():
-    cells = pd.read_csv(FIGURES / "tradeoff.csv")
-    chosen = cells[cells["chosen"]]
-    assert len(chosen) == 6
-    for mark in chosen.itertuples():
-        measured = DEMO["runs"][0]["accuracy"][mark.task][mark.series]
-        assert measured["vector"] == mark.vector
-        assert measured["coefficient"] == pytest.approx(mark.coefficient)
-
-
-def test_the_bars_before_the_change_are_those_of_the_measured_demo():
-    cells = pd.read_csv(FIGURES / "gap-before.csv")
-    for cell in cells[cells["task"] == "mean"].itertuples():
-        measured = DEMO["runs"][0]["gap"][demo_page.GAP][cell.method]
-        assert measured[cell.measure] == pytest.approx(cell.value, abs=1e-6)
-
-
-def test_the_change_moves_one_bar_alone():
-    before, after = (pd.read_csv(FIGURES / f"gap-{when}.csv") for when in ("before", "after"))
-    changed = (before != after).any(axis=1)
-    assert set(before[changed]["method"]) == {"l1-sparse"}
-
-
-def test_the_study_of_the_pictures_is_the_default_one():
-    assert yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["study"] == "demo"

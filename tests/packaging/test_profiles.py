@@ -1,15 +1,14 @@
 """The profiles are found, read and kept apart."""
 
 import os
-import re
 import subprocess
 import sys
 
 import pytest
 import yaml
-from workflow_text import ROOT, TARGETS, rules
+from workflow_text import ROOT, rules
 
-from negmerge.jobs import versions
+from negmerge.jobs import job
 
 # Snakemake up to the moment in which it would run jobs.
 LIMIT = """
@@ -47,7 +46,6 @@ def test_the_default_profile_overrides_nothing_of_another():
     ("words", "limit"),
     [
         (["--cores", "8"], 2),
-        (["--cores", "8", "--resources", "gpu=1"], 1),
         (["--profile", "slurm"], None),
     ],
 )
@@ -64,27 +62,14 @@ def test_jobs_on_gpus_are_limited_by_those_of_this_machine_but_not_on_a_cluster(
 
 def test_gpus_are_counted_by_what_the_driver_lists(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(versions, "GPUS", tmp_path / "gpus")
-    assert versions.count_gpus() == 0
+    monkeypatch.setattr(job, "GPUS", tmp_path / "gpus")
+    assert job.count_gpus() == 0
     for name in ("0000:01:00.0", "0000:41:00.0", "0000:81:00.0"):
         (tmp_path / "gpus" / name).mkdir(parents=True)
-    assert versions.count_gpus() == 3
+    assert job.count_gpus() == 3
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    assert versions.count_gpus() == 1
+    assert job.count_gpus() == 1
 
 
 def test_the_slurm_profile_names_existing_rules():
     assert set(load("slurm").get("set-resources", {})) <= set(rules())
-
-
-def test_every_job_asks_for_what_its_step_takes():
-    for name, rule in rules().items():
-        asked = re.findall(r"(\w+)=(\w+)\((?:work\.)?(\w+)\)", rule.get("resources", ""))
-        found = {resource: (look_up, what) for resource, look_up, what in asked}
-        if name in TARGETS:
-            continue
-        _, step = found["runtime"]
-        assert found["runtime"] == ("minutes", step), name
-        assert found["estimate_s"] == ("seconds", step), name
-        assert found.get("disk_mb", ("megabytes", step)) == ("megabytes", step), name
-        assert "mem_mb" in found or "localrule" in rule, name

@@ -1,19 +1,16 @@
 """Files for GitHub, pre-commit, editors and those who cite: valid, and in step with the project."""
 
-import json
 import re
 import subprocess
 import sys
 import tomllib
 
-import jsonschema
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from workflow_text import ROOT
 
-from negmerge import plugins
-from negmerge.settings.yaml12 import load_yaml
+from negmerge.cli import COMMANDS
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 CHOOSER = ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"
@@ -25,7 +22,6 @@ SCHEMAS = {
     "github-issue-config": [CHOOSER],
     "citation-file-format": [ROOT / "CITATION.cff"],
 }
-EDITOR = json.loads((ROOT / ".vscode" / "settings.json").read_text())["yaml.schemas"]
 
 
 def valid(schema, files) -> subprocess.CompletedProcess:
@@ -61,8 +57,8 @@ def test_workflows_run_targets_of_the_makefile_and_nothing_else(path):
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
 def test_forms_ask_for_a_command_that_there_is(path):
     text = path.read_text()
-    assert "negmerge report-machine" in text
-    assert set(re.findall(r"`negmerge ([\w-]+)", text)) <= set(plugins.names(plugins.COMMANDS))
+    assert "`.venv/bin/python -m negmerge.reporting.runtime`" in text
+    assert set(re.findall(r"`negmerge ([\w-]+)", text)) <= set(COMMANDS)
 
 
 def test_hooks_use_the_environment_of_the_project():
@@ -76,16 +72,6 @@ def test_hooks_use_the_environment_of_the_project():
         program, *words = hook["entry"].split()
         assert program.removeprefix(".venv/bin/") in packages
         assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
-
-
-@pytest.mark.parametrize("schema", EDITOR)
-def test_editors_find_a_schema_that_fits_the_files(schema):
-    content = json.loads((ROOT / schema).read_text())
-    jsonschema.Draft202012Validator.check_schema(content)
-    files = sorted(ROOT.glob(EDITOR[schema]))
-    assert files
-    for path in files:
-        jsonschema.validate(load_yaml(path), content)
 
 
 def test_the_changes_begin_with_this_version():

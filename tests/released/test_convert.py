@@ -8,7 +8,7 @@ import torch
 from negmerge.checkpoints.states import read_metadata, read_state
 from negmerge.cli import main
 from negmerge.merging import merge_files
-from negmerge.models.vision_transformer import VisionTransformer
+from negmerge.models.clip import VisionTransformer
 from negmerge.released.converting import output_name
 from released_files import save_head, save_linear, save_whole, text_part, with_released_names
 
@@ -82,7 +82,6 @@ def test_a_report_says_what_was_read_and_so_does_the_file(released, capsys):
         ("clip-vit-b-32_cars_rand-m3-n2_finetuned.pt", "m3-n2"),
         ("checkpoints_rand-m10-n3/CarsVal/finetuned.pt", "m10-n3"),
         ("checkpoints_rand-m10-n3/CarsVal/linear_finetuned.pt", "m10-n3"),
-        ("checkpoints_rand-m10-n3/CarsVal/zeroshot.pt", "zeroshot"),
         ("head_CarsVal.pt", "head_CarsVal"),
     ],
 )
@@ -123,15 +122,3 @@ def test_two_files_of_one_name_are_refused_before_anything_is_written(released, 
     error = refused(capsys, "released", "more", "-o", "out")
     assert "more/zeroshot.pt: would be written to the same zeroshot.safetensors" in error
     assert not os.path.exists("out")
-
-
-def test_a_folder_without_files_is_refused(tmp_path, capsys):
-    assert f"{tmp_path}: no .pt file in it" in refused(capsys, str(tmp_path), "-o", "out")
-
-
-def test_a_hostile_file_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    save_whole("evil.pt", small_tensors(0)[1], preparation=print)
-    error = refused(capsys, "evil.pt", "-o", "out")
-    assert "evil.pt: names 'builtins.print', which is no part of a model" in error
-    assert os.listdir() == ["evil.pt"]

@@ -3,10 +3,9 @@ import pytest
 import torch
 
 from negmerge.errors import UserError
-from negmerge.models.image_encoder import image_encoder
-from negmerge.models.vision_transformer import VisionTransformer
+from negmerge.models.clip import VisionTransformer, image_encoder
 from negmerge.released import read
-from negmerge.released.naming import names_in_order
+from negmerge.released.reading import names_in_order
 from released_files import (
     TEXT,
     TEXT_AFTER,
@@ -76,14 +75,6 @@ def test_a_head_is_a_layer_and_says_whether_features_are_normalised(tmp_path):
     assert_equal(found.state, {"weight": weight, "bias": torch.zeros(7)})
 
 
-def test_files_of_a_gpu_are_read_without_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
-    image, text = small_encoder(0)
-    save_whole(tmp_path / "encoder.pt", with_released_names(image, text))
-    assert b"cuda:0" in (tmp_path / "encoder.pt").read_bytes()
-    assert_equal(read(tmp_path / "encoder.pt").state, image)
-
-
 def test_at_full_size_names_and_numbers_are_those_that_the_authors_count(tmp_path):
     with torch.device("meta"):
         clip = open_clip.CLIP(**open_clip.get_model_config("ViT-B-32-quickgelu"))
@@ -118,14 +109,11 @@ BLOCK = "model.visual.transformer.resblocks.0."
     ("damage", "told"),
     [
         (lambda t: {n: v for n, v in t.items() if n != f"{BLOCK}attn.Q.bias"}, "attn.Q.bias"),
-        (lambda t: {n: v for n, v in t.items() if n != f"{BLOCK}attn.V.bias"}, "attn.V.bias"),
         (lambda t: change(t, f"{BLOCK}attn.K.weight", torch.zeros(7, 8)), r"\[7, 8\], expected"),
         (lambda t: change(t, f"{BLOCK}ln_1.bias", torch.tensor([1, torch.nan])), "ln_1.bias.* NaN"),
         (lambda t: t | {f"{BLOCK}attn.X.bias": torch.zeros(8)}, "attn.X.bias' is not expected"),
-        (lambda t: t | {"epoch": 3}, "'epoch' is int, expected a tensor"),
         (lambda t: t | {"head": torch.zeros(8)}, "'head' is not expected, names begin 'model.'"),
         (lambda t: {n: v for n, v in t.items() if "visual" not in n}, "no tensor of an image enc"),
-        (lambda t: list(t.values()), "holds list, expected a state or a module"),
     ],
 )
 def test_another_state_is_refused_by_its_tensor(tmp_path, damage, told):

@@ -1,63 +1,69 @@
+"""The schemas by which editors complete settings: `make` writes them, and files name them."""
+
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import jsonschema
 import pytest
 
 from negmerge import plugins
 from negmerge.cli import main
-from negmerge.settings.yaml12 import load_yaml
+from negmerge.settings.load import load_yaml
 
-ROOT = plugins.PACKAGE.parents[2]
-STUDIES = sorted((ROOT / "config" / "studies").glob("*.yaml"))
-ROWS = ("datasets", "models", "prompts")
-SCHEMA = json.loads((ROOT / "config" / "studies" / "schema.json").read_text())
+CONFIG = plugins.PACKAGE.parents[2] / "config"
+STUDIES = sorted((CONFIG / "studies").glob("*.yaml"))
 
 
-def test_the_schema_in_the_repository_is_the_library_s(capsys):
+@pytest.fixture
+def schema(capsys):
+    """The schema of studies."""
     assert main(["schema"]) == 0
-    assert capsys.readouterr().out == (ROOT / "config" / "studies" / "schema.json").read_text(), (
-        "run: negmerge schema > config/studies/schema.json"
-    )
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    return json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("rows", ROWS)
-def test_the_schemas_of_rows_are_the_library_s_and_their_files_name_them(rows, capsys):
-    assert main(["schema", rows]) == 0
-    assert capsys.readouterr().out == (ROOT / "config" / "schemas" / f"{rows}.json").read_text(), (
-        f"run: negmerge schema {rows} > config/schemas/{rows}.json"
-    )
-    first = (ROOT / "config" / f"{rows}.yaml").read_text().splitlines()[0]
-    assert first == f"# yaml-language-server: $schema=schemas/{rows}.json"
-
-
-def test_rows_that_there_are_not_are_refused(capsys):
-    assert main(["schema", "costs"]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: unknown file of rows 'costs'")
-    assert error.endswith("valid: datasets, models, prompts\n")
+def test_make_writes_the_schemas_that_files_name_and_fit(checkout, tmp_path):
+    folder = checkout.copy(tmp_path / "workflow").folder
+    named = {}
+    for path in sorted((folder / "config").glob("**/*.yaml")):
+        if found := re.match(r"# yaml-language-server: \$schema=(.+)\n", path.read_text()):
+            named[path] = Path(os.path.relpath(path.parent / found[1], folder))
+    targets = set(map(str, named.values()))
+    editor = json.loads((folder / ".vscode" / "settings.json").read_text())["yaml.schemas"]
+    assert set(editor) == targets
+    assert {one.name for one in STUDIES} <= {path.name for path in named}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "-o", ".venv/.ready", f"BIN={Path(sys.executable).parent}", *targets]
+    subprocess.run(command, cwd=folder, env=kept, check=True)
+    for path, place in named.items():
+        content = json.loads((folder / place).read_text())
+        jsonschema.Draft202012Validator.check_schema(content)
+        jsonschema.validate(load_yaml(path), content)
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_study_is_valid(path):
-    assert main(["check", path.stem, "--config", str(ROOT / "config")]) == 0
-    jsonschema.Draft202012Validator(SCHEMA).validate(load_yaml(path))
+    assert main(["check", path.stem, "--config", str(CONFIG)]) == 0
 
 
-def test_the_schema_refuses_what_the_library_refuses():
-    study = load_yaml(ROOT / "config" / "studies" / "demo.yaml")
+def test_settings_that_there_are_not_are_refused(capsys):
+    assert main(["schema", "costs"]) == 1
+    line = capsys.readouterr().err
+    assert line.startswith("error: unknown kind of settings 'costs'")
+    assert line.endswith("valid: datasets, models, prompts, study\n")
+
+
+def test_the_schema_refuses_what_the_library_refuses(schema):
+    study = load_yaml(CONFIG / "studies" / "demo.yaml")
     for change in ({"tabels": {}}, {"seed": -1}, {"device": "gpu"}, {"experiments": {}}):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(study | change, SCHEMA)
+            jsonschema.validate(study | change, schema)
 
 
-def test_only_a_study_that_extends_another_may_leave_out_its_title():
-    jsonschema.validate({"extends": "demo"}, SCHEMA)
+def test_only_a_study_that_extends_another_may_leave_out_its_title(schema):
+    jsonschema.validate({"extends": "demo"}, schema)
     with pytest.raises(jsonschema.ValidationError, match="'title' is a required property"):
-        jsonschema.validate({"experiments": {"one": {"model": "x"}}}, SCHEMA)
-
-
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_every_study_names_its_schema_for_editors(path):
-    first = path.read_text().splitlines()[0]
-    assert first == "# yaml-language-server: $schema=schema.json"
+        jsonschema.validate({"experiments": {"one": {"model": "x"}}}, schema)

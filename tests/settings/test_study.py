@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.pool import Pool, spell
-from negmerge.settings.recipe import Augmentation, Recipe
+from negmerge.settings.recipe import Recipe
 from negmerge.settings.selection import Coefficients
 from negmerge.settings.study import load_study
 
@@ -19,16 +17,6 @@ EXPERIMENT = "experiments/mini-clip"
 @pytest.fixture
 def demo(config):
     return load_study(config, "example").experiments["mini-clip"]
-
-
-def test_a_study_is_read_and_checked_without_torch(config):
-    for options in (True, False):
-        code = (
-            "import sys; from negmerge.settings.study import load_study; "
-            f"load_study({str(config)!r}, 'demo', options={options}); print('torch' in sys.modules)"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert done.stdout == "False\n", done.stderr
 
 
 def test_a_recipe_is_the_point_s_change_of_the_shared_one(demo):
@@ -77,16 +65,6 @@ def test_points_come_in_the_order_of_their_names():
     assert list(pool.changes) == ["epochs1", "epochs10", "epochs2"]
     assert list(Pool(points={"b": {}, "a": {}}, recipe={"epochs": 2}).changes) == ["a", "b"]
     assert Pool().changes == {}
-
-
-def test_the_paper_s_pool():
-    pool = Pool(
-        grid={"m": list(range(1, 11)), "n": [1, 2, 3]},
-        recipe={"augmentation": {"randaugment": "rand-m{m}-n{n}-mstd0.5"}},
-    )
-    assert len(pool.changes) == 30
-    for change in pool.changes.values():
-        Recipe(epochs=1, augmentation=Augmentation(**change["augmentation"]))
 
 
 def test_the_paper_s_coefficients():

@@ -48,15 +48,6 @@ def change_of(folder):
     return second @ first
 
 
-def test_one_adapter_is_added_with_the_coefficient_minus_one(tmp_path, adapters):
-    base, place, (first, _), (change, _) = adapters
-    negmerge.unlearn(place, [first], tmp_path / "out", coefficient=-1)
-    found = read(tmp_path / "out")
-    assert torch.equal(found[f"{LAYER}.weight"], base[f"{LAYER}.weight"] + change)
-    others = base.keys() - {f"{LAYER}.weight"}
-    assert all(torch.equal(found[name], base[name]) for name in others)
-
-
 def test_adapters_and_models_are_merged_together(tmp_path, adapters):
     base, place, places, changes = adapters
     (_, model), folders = save_pool(tmp_path / "more", count=1)

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from negmerge.errors import UserError
 from negmerge.selection import select_coefficient
-from negmerge.standalone.coefficients import best, choose, grid_of
-from negmerge.standalone.measurement import Measurement, measurement
+from negmerge.standalone.coefficients import Measurement, choose, grid_of, measurement
 
 SHARES = st.integers(0, 12).map(lambda twelfths: twelfths / 12)
 
@@ -65,24 +64,6 @@ def test_few_measurements_choose_the_same_where_the_scores_fall(curve, keep):
     assert not [note for note in few.notes() if "rises" in note]
 
 
-@given(curves(), SHARES)
-def test_few_measurements_choose_the_best_of_what_they_saw(curve, keep):
-    measure, measured, coefficients = measuring(*curve)
-    choice = choose(coefficients, measure, keep, search="fewer")
-    assert [one.coefficient for one in choice.measurements] == sorted(measured)
-    assert choice.chosen == best(choice.measurements, keep)
-
-
-def test_few_measurements_of_a_usual_curve_are_a_third():
-    coefficients = [place / 20 for place in range(21)]
-    for limit in coefficients:
-        forget = [1 - c / 2 for c in coefficients]
-        control = [1.0 if c <= limit else 0.5 for c in coefficients]
-        measure, measured, _ = measuring(forget, control)
-        assert choose(coefficients, measure, search="fewer").coefficient == limit
-        assert len(measured) <= 7
-
-
 def test_a_score_that_rises_is_told():
     forget, control = [0.9, 0.5, 0.6, 0.3, 0.2], [0.8, 0.8, 0.8, 0.7, 0.1]
     measure, _, coefficients = measuring(forget, control)
@@ -116,7 +97,7 @@ def test_units_do_not_matter():
 
 def test_a_grid_starts_at_the_base():
     assert grid_of([1, 0.5, 0.5]) == (0, 0.5, 1)
-    for wrong in ([], [0], [-0.5, 1], [math.nan], [math.inf], range(2000)):
+    for wrong in ([], [0], [-0.5, 1], [math.nan], [math.inf]):
         with pytest.raises(UserError, match="coefficient"):
             grid_of(wrong)
 

@@ -1,7 +1,6 @@
 """`negmerge unlearn --evaluate`: the coefficient by a command of the user's."""
 
 import csv
-import json
 import os
 import shlex
 import signal
@@ -111,23 +110,14 @@ def test_the_coefficient_of_a_file_is_chosen(place, capsys):
     assert table[11].split() == ["0.5", "0.5000", "0.4750", "95.0%", "best", "so", "far"]
     assert table[21].split() == ["1", "0.2000", "0.4000", "80.0%", "control", "lost"]
     assert left() == []
-
-
-def test_the_output_is_what_unlearn_writes_with_that_coefficient(place, capsys):
-    assert run(capsys)[0] == 0
     unlearn("base.safetensors", ["a", "b"], "direct.safetensors", coefficient=KEPT)
-    found, expected = load_file("out.safetensors"), load_file("direct.safetensors")
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
-
-
-def test_the_measurements_are_written_beside_a_file(place, capsys):
-    assert run(capsys, "--search", "full")[0] == 0
+    output, expected = load_file("out.safetensors"), load_file("direct.safetensors")
+    assert output.keys() == expected.keys()
+    assert all(torch.equal(output[name], expected[name]) for name in expected)
     found = rows("out.evaluations.csv")
     assert [float(row["coefficient"]) for row in found] == GRID
     assert [row["coefficient"] for row in found if row["chosen"] == "true"] == ["0.5"]
     assert [row["control_kept"] for row in found] == ["true"] * 11 + ["false"] * 10
-    assert [float(row["rouge"]) for row in found] == pytest.approx(GRID)
     assert Path("out.evaluations.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -148,37 +138,6 @@ def test_a_folder_gets_all_that_was_measured(place, capsys, dtype):
     assert (evaluation["keep"], evaluation["search"], evaluation["grid"]) == (0.95, "fewer", GRID)
     assert (evaluation["forget_falls"], evaluation["upper_end"]) == (True, False)
     assert "| **0.5** | **" in Path("out/README.md").read_text()
-    assert left() == []
-
-
-@pytest.mark.parametrize("keep", ["1", "0.9"])
-def test_few_measurements_choose_the_same(place, capsys, keep):
-    chosen = []
-    for search in ("full", "fewer"):
-        words = ("--keep", keep, "--search", search, "--coefficients", "0.1:0.9:0.2", "--json")
-        status, out, _ = run(capsys, *words, output=f"{search}.safetensors")
-        # At a share of 1 no coefficient is left.
-        assert status == (1 if keep == "1" else 0)
-        chosen.append(json.loads(out)["coefficient"] if out else None)
-    assert chosen[0] == chosen[1] == {"1": None, "0.9": 0.7}[keep]
-
-
-def test_a_failure_keeps_what_was_measured_and_the_next_run_goes_on(place, capsys):
-    evaluate = command("if c > 0.2 and not os.path.exists('mended'): raise ValueError('no data')")
-    words = ("--coefficients", "0:0.4:0.1")
-    assert error(capsys, *words, evaluate=evaluate) == (
-        "evaluation at coefficient 0.3: failed with status 1: ValueError: no data"
-    )
-    assert [c for c, _ in calls()] == [0, 0.1, 0.2, 0.3]
-    assert left() == [".out.safetensors.evaluating"]
-    names = {path.name for path in Path(".out.safetensors.evaluating").iterdir()}
-    assert names == {"plan.json", "evaluations.jsonl", "vector.safetensors"}
-    Path("mended").touch()
-    status, _, err = run(capsys, *words, evaluate=evaluate)
-    assert status == 0
-    assert [c for c, _ in calls()] == [0, 0.1, 0.2, 0.3, 0.3, 0.4]
-    assert err.count("measured before") == 4  # in the note and in three rows
-    assert len(rows("out.evaluations.csv")) == 5
     assert left() == []
 
 
@@ -223,33 +182,12 @@ def test_other_inputs_or_another_command_are_measured_anew(place, capsys):
     assert [c for c, _ in calls()] == [0, 0.2, 0.4] * 2
 
 
-def test_where_nothing_can_be_forgotten_no_model_is_written(place, capsys):
-    evaluate = command("result['forget'] = 1.0")
-    message = error(capsys, "--search", "fewer", evaluate=evaluate)
-    assert message == (
-        "out.safetensors: not written: no coefficient up to 1 lowers the forget score and keeps "
-        "95 % of control; see .out.safetensors.evaluating/evaluations.csv"
-    )
-    found = rows(".out.safetensors.evaluating/evaluations.csv")
-    assert [row["coefficient"] for row in found if row["chosen"] == "true"] == ["0.0"]
-
-
-def test_a_rise_that_may_mislead_the_search_is_told(place, capsys):
-    evaluate = command("result['forget'] += c == 0.5")
-    status, _, err = run(capsys, "--search", "fewer", evaluate=evaluate)
-    assert status == 0
-    assert "note: forget rises from" in err
-
-
 FAILURES = {
     "fails": ("sys.stderr.write('a\\n  no memory left\\n\\n'); sys.exit(3)",
               "failed with status 3: no memory left"),
-    "is killed": ("os.kill(os.getpid(), 11)", "was ended by signal 11: reading the model"),
     "prints no JSON": ("print('forget=0.4'); sys.exit()",
                        "the last line is 'forget=0.4', expected JSON such as {\"forget\": 0.41"),
     "lacks a key": ("del result['control']", "the key 'control' is missing in {'forget': 0.8"),
-    "prints NaN": ("result['forget'] = float('nan')", "'forget' is nan, expected a finite number"),
-    "prints a list": ("result = [0.4, 0.6]", "found [0.4, 0.6], expected an object like"),
     "knows nothing": ("result['control'] = 0", "the base's control score is 0, expected more"),
 }  # fmt: skip
 
@@ -301,33 +239,13 @@ def test_a_command_that_cannot_be_read_is_refused_before_anything_is_merged(
     assert left() == []
 
 
-def test_a_command_that_is_not_there_is_named(place, capsys):
-    message = error(capsys, evaluate="./no-such-program {model}")
-    assert message == (
-        "evaluation at coefficient 0: './no-such-program' cannot be run: No such file or directory"
-    )
-
-
-def test_a_share_that_is_none_is_refused_before_anything_is_merged(place, capsys):
-    message = "keep is 95, expected a share of the control score from 0 to 1"
-    assert error(capsys, "--keep", "95") == message
-    assert left() == []
-
-
-def test_a_pool_that_does_not_fit_leaves_nothing(place, capsys):
-    save_file({"w": torch.zeros(4), "n": torch.tensor(5)}, "b")
-    assert "'w'" in error(capsys)
-    assert left() == []
-    assert not Path("calls").exists()
-
-
 def test_an_output_that_exists_is_refused_before_anything_is_measured(place, capsys):
     Path("out.safetensors").write_text("precious")
     status, out, err = run(capsys)
     assert (status, out) == (1, "")
     assert err == "error: out.safetensors: exists already; --force overwrites it\n"
     assert not Path("calls").exists()
-    assert run(capsys, "--force", "--coefficients", "0:0.2:0.1")[0] == 0
+    assert run(capsys, "--force", "--coefficients", "0:0.2:0.2")[0] == 0
 
 
 def test_without_matplotlib_there_is_no_figure(place, capsys, monkeypatch):
@@ -340,39 +258,18 @@ def test_without_matplotlib_there_is_no_figure(place, capsys, monkeypatch):
     assert not Path("out.evaluations.png").exists()
 
 
-def test_a_row_is_announced_on_a_terminal(place, capsys, monkeypatch):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    from negmerge.standalone.evaluation_table import Table
-    from negmerge.standalone.measurement import Measurement
-
-    table = Table(sys.stderr, 0.95)
-    table.start(0)
-    table.row(Measurement(0, 0.5, 1200.0), False)
-    assert capsys.readouterr().err == (
-        "\r\x1b[K          0  measuring ..."
-        "\r\x1b[Kcoefficient     forget    control     kept\n"
-        "\r\x1b[K          0     0.5000       1200   100.0%  base\n"
-    )
-
-
 def test_options_of_the_search_need_a_command(place, capsys):
     words = ["unlearn", "base", "a", "b", "-o", "out", "--coefficient", "1", "--keep", "0.9"]
     assert main(words) == 1
     assert capsys.readouterr().err == "error: --keep goes with --evaluate, which is missing\n"
 
 
-@pytest.mark.parametrize("grid", ["0:1", "0:1:0", "1:0:0.1", "-1:1:0.1", "0:1:1e-9", "a:b:c"])
+@pytest.mark.parametrize("grid", ["0:1", "1:0:0.1", "a:b:c"])
 def test_a_grid_that_is_none_ends_with_the_usage(place, capsys, grid):
     with pytest.raises(SystemExit) as caught:
         run(capsys, f"--coefficients={grid}")
     assert caught.value.code == 2
     assert "is not START:STOP:STEP, such as 0:1:0.05" in capsys.readouterr().err
-
-
-def test_only_one_of_coefficient_and_command_may_be_given(place, capsys):
-    with pytest.raises(SystemExit):
-        run(capsys, "--coefficient", "0.5")
-    assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_two_searches_do_not_share_a_folder(place, capsys):

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from model_folders import read, save, save_pool
+from model_folders import read, save_pool
 
 import negmerge
 from negmerge.checkpoints import writer
 from negmerge.errors import UserError
 from negmerge.standalone import working
-from negmerge.standalone.subtracting import Rounding
+from negmerge.standalone.shards import Rounding
 
 PROCESS = Path(__file__).with_name("unlearn_process.py")
 SIZE = "200B"
@@ -101,13 +101,6 @@ def test_another_run_begins_afresh(tmp_path, folders, stored, monkeypatch, chang
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
-def test_an_interruption_before_the_first_shard_leaves_nothing(tmp_path, folders, monkeypatch):
-    stop_before(monkeypatch, 1)
-    with pytest.raises(KeyboardInterrupt):
-        unlearn(folders, tmp_path / "out", max_shard_size="5GB")
-    assert [path.name for path in tmp_path.iterdir()] == ["models"]
-
-
 def test_a_full_disk_is_named_and_the_finished_shards_stay(tmp_path, folders, monkeypatch):
     unlearn(folders, tmp_path / "whole")
     allocate = os.posix_fallocate
@@ -162,12 +155,3 @@ def test_an_output_that_exists_is_replaced_only_by_force(tmp_path, folders):
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     unlearn(folders, tmp_path / "whole", force=True, vector_only=True)
     assert read(tmp_path / "whole").keys() < read(tmp_path / "out").keys()
-
-
-def test_a_folder_of_others_is_not_replaced(tmp_path, folders):
-    save({}, tmp_path / "precious")
-    with pytest.raises(UserError, match=r": a folder that negmerge did not write, which --force"):
-        unlearn(folders, tmp_path / "precious", force=True)
-    with pytest.raises(UserError, match=r": holds the input model\.safetensors; choose another"):
-        unlearn(folders, folders[1], force=True)
-    assert contents(folders[1])

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from model_folders import assert_same_bits, draw, read, save_pool
+from model_folders import assert_same_bits, read, save_pool
 from safetensors.torch import save_file
 
 import negmerge
 from negmerge.errors import UserError
 from negmerge.merging import merge_files
-from negmerge.standalone.negating import negate_files
+from negmerge.standalone.unlearning import negate_files
 from negmerge.vectors import apply, in_vector
 
 
@@ -75,17 +75,3 @@ def test_a_vector_of_another_model_is_refused(tmp_path, pair):
         negate_files(place, tmp_path / "other", 1, tmp_path / "out")
     assert str(caught.value) == f"{tmp_path / 'other'}: tensor 'more' is not expected (1 in all)"
     assert not (tmp_path / "out").exists()
-
-
-def test_tied_tensors_change_together(tmp_path):
-    base = draw(0)
-    base |= {"lm_head.weight": base["embed_tokens.weight"].clone()}
-    save_file(base, tmp_path / "base")
-    vector = vector_of(draw(0))
-    save_file(vector, tmp_path / "vector")
-    negate_files(tmp_path / "base", tmp_path / "vector", 0.5, tmp_path / "out")
-    found = read(tmp_path / "out")
-    assert torch.equal(found["lm_head.weight"], found["embed_tokens.weight"])
-    assert_same_bits(
-        {n: t for n, t in found.items() if n != "lm_head.weight"}, apply(draw(0), vector, -0.5)
-    )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_folders import read, save, save_pool, tuned
+from model_folders import read, save_pool
 
 from negmerge.cli import main
 
@@ -46,13 +46,6 @@ def test_a_report_for_programs(pool, capsys):
     assert report["options"]["density"] == 0.5
     assert (report["coefficient"], report["dtype"]) == (-0.5, "bfloat16")
     assert read("out")["norm.weight"].dtype == torch.bfloat16
-
-
-def test_what_the_user_ought_to_know_goes_to_standard_error(pool, capsys):
-    save(tuned(pool[0], 1), Path("again"))
-    status, _, err = run(capsys, *MODELS[:3], "again", *MODELS[3:], "--coefficient", 1)
-    assert status == 0
-    assert err.startswith("note: again/model.safetensors: the same weights as tuned1/")
 
 
 MISTAKES = {

@@ -8,11 +8,11 @@ import signal
 import sys
 
 import negmerge
-from negmerge.standalone import subtracting
+from negmerge.standalone.shards import Rounding
 
 count, out, size, coefficient, base, *pool = sys.argv[1:]
 left = int(count)
-store = subtracting.Rounding._store
+store = Rounding._store
 
 
 def counted(self, block, result):
@@ -23,7 +23,7 @@ def counted(self, block, result):
     return store(self, block, result)
 
 
-subtracting.Rounding._store = counted
+Rounding._store = counted
 negmerge.unlearn(
     base, pool, out, coefficient=float(coefficient), max_shard_size=size, method="ties"
 )

@@ -7,10 +7,9 @@ from unlearning_examples import CPU, IMAGES, Batches, example_recipe, unlearn
 
 from negmerge.training import fit
 from negmerge.unlearning import Data, saliency_mask
-from negmerge.unlearning.gradients import batch_gradients
 from negmerge.unlearning.methods.boundary_shrink import adversarial_images, nearest_labels
 from negmerge.unlearning.methods.influence import influence_direction, inverse_fisher
-from negmerge.unlearning.passes import passes
+from negmerge.unlearning.passes import batch_gradients, passes
 from negmerge.unlearning.saliency import only_masked
 
 

@@ -7,9 +7,6 @@ import pytest
 
 from negmerge.checkpoints.divergence import sift
 from negmerge.checkpoints.states import read_metadata, read_state
-from negmerge.cli import main
-from negmerge.errors import UserError
-from negmerge.merging import merge_files
 
 STUDY = "config/studies/tiny.yaml"
 CLIP, TRIAL = "results/tiny/clip/digits", "results/tiny/resnet/trial1"
@@ -109,25 +106,6 @@ def test_no_model_is_exported_where_none_is_left(wild):
     )
 
 
-def test_the_status_warns_of_the_points(wild, monkeypatch, capsys):
-    monkeypatch.chdir(wild.folder)
-    assert main(["status", "tiny", "--json"]) == 0
-    (found,) = [
-        one for one in json.loads(capsys.readouterr().out)["warnings"] if one["about"] == "diverged"
-    ]
-    assert sorted(found["cells"]) == [
-        "clip/digits: m10",
-        "resnet/trial1: ls0",
-        "resnet/trial1: ls1",
-    ]
-
-
-def test_a_file_without_weights_is_no_member_of_another_pool(wild, tmp_path):
-    paths = [wild.folder / CLIP / "vectors" / f"{point}.safetensors" for point in ("m1", "m10")]
-    with pytest.raises(UserError, match=r"m10\.safetensors: holds no tensors, expected weights"):
-        merge_files("uniform", paths, tmp_path / "merged.safetensors")
-
-
 def test_a_lower_rate_makes_the_point_again_and_what_it_changes(wild, finished):
     wild.edit(STUDY, f"{{m10: {{{WILD}}}}}", M10)
     merged = f"{CLIP}/merged/negmerge.safetensors"
@@ -136,13 +114,3 @@ def test_a_lower_rate_makes_the_point_again_and_what_it_changes(wild, finished):
     run = wild.snakemake("--cores", "1", "--", merged)
     assert run.returncode == 0, run.stderr
     assert (wild.folder / merged).read_bytes() == (finished.folder / merged).read_bytes()
-
-
-def test_an_original_that_diverges_is_an_error(wild):
-    wild.edit(STUDY, "learning_rate: 0.05", WILD)
-    log = "results/tiny/logs/train/resnet/trial1/original.log"
-    run = wild.snakemake("--cores", "1", "--", f"{TRIAL}/trained/original.safetensors")
-    assert run.returncode == 1
-    errors = [line for line in (wild.folder / log).read_text().splitlines() if "error" in line]
-    assert len(errors) == 1
-    assert "lower the rate" in errors[0]

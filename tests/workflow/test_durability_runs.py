@@ -46,18 +46,6 @@ def test_each_choice_is_scored_under_each_treatment(finished, records, place, me
         assert method not in CLIP or one[f"{kept}_as_is"] == score[kept]
 
 
-def test_a_model_that_is_the_base_is_treated_like_it(records):
-    for place, method in PLACES:
-        base = "pretrained" if method in CLIP else "original"
-        (expected,) = records("durability", place, base)
-        assert {one["changed"] for one in expected["survival"].values()} == {0}
-        scored = [key for key in expected if key.endswith(TREATMENTS)]
-        assert len(scored) == 2 * len(TREATMENTS)
-        for one in records("durability", place, method):
-            if one["coefficient"] == 0:
-                assert all(one[key] == expected[key] for key in (*scored, "survival"))
-
-
 def step_of(rows, largest, size):
     """The step of each number of a weight's rows, group by group."""
     steps = np.empty_like(rows)
@@ -99,13 +87,6 @@ def test_what_survives_is_counted_from_the_files(finished, records, form, larges
     for key, value in expected.items():
         assert record["survival"][form][key] == pytest.approx(value, rel=1e-3), key
     assert (expected["changed"] > 0) == (record["coefficient"] > 0)
-
-
-def test_retrain_and_trained_models_have_changes_of_their_own(records):
-    for method in ("retrain", "boundary-expand", "gradient-ascent"):
-        for one in records("durability", "resnet/trial1", method):
-            is_base = one["coefficient"] == 0
-            assert (one["survival"]["int8"]["changed"] == 0) == is_base
 
 
 def test_the_tables_have_the_ratio_of_relearning_where_there_is_a_retrain(finished):

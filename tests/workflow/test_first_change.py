@@ -124,12 +124,6 @@ BASE = jobs("""
 """)
 
 
-def test_how_much_is_kept(after, everything):
-    found = after(("selection: {halvings: 2}", "selection: {halvings: 2, keep: 0.9}"))
-    # The base as well: each record of a score says how much was to be kept.
-    assert found == of(everything, "mini-clip", *AGAIN) | CHOSEN | DRAWN | BY_CHOICE
-
-
 def test_the_grid_of_coefficients(after, everything):
     found = after(
         ("coefficients: &grid {step: 0.15, stop: 1.5}", "coefficients: {step: 0.1}"),
@@ -143,15 +137,3 @@ def test_a_setting_of_fine_tuning(after, everything):
     rules = ("finetune", "merge", "greedy", "sparsity", "signs", *AGAIN)
     shown = {"table: table4", "table: merge-times", "figure: figure2"}
     assert found == (of(everything, "mini-clip", *rules) - BASE) | CHOSEN | DRAWN | shown
-
-
-def test_a_model_more_in_the_pool(after, everything):
-    found = after(("grid: {m: [1, 10], n: [1, 3]}", "grid: {m: [1, 5, 10], n: [1, 3]}"))
-    trained = {job for job in found if job.startswith("finetune")}
-    assert trained == jobs("""
-        finetune: mini-clip, digits, m5-n1; mini-clip, letters, m5-n1
-        finetune: mini-clip, digits, m5-n3; mini-clip, letters, m5-n3
-    """)
-    assert "sweep: mini-clip, digits, m1-n1" not in found
-    assert "merge: mini-clip, digits, negmerge-2" not in found
-    assert not of(found, "mini-resnet", "train", "unlearn", "merge", "sweep")

@@ -7,7 +7,6 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from adapter_examples import pair, write_adapter_folder
 from negmerge.files import read_json_records
 from released_files import save_whole, with_released_names
 from tiny_study import MODEL
@@ -22,7 +21,7 @@ CLIP = {
     "pretrain": None,
     "finetune": None,
     "pool": {"*": None, "files": POOL, "manual": "Ask the authors."},
-    "methods": {"*": None, "pretrained": {}, "negmerge": {}},
+    "methods": {"*": None, "negmerge": {}},
 }
 RESNET = {
     "trials": 1,
@@ -35,15 +34,17 @@ RESNET = {
 }
 STUDY = {
     "extends": "tiny",
-    "take": {"experiments": ["clip", "resnet"], "tables": ["accuracy", "sparsity"], "figures": []},
+    "take": {"experiments": ["clip", "resnet"], "tables": ["sparsity"], "figures": []},
     "experiments": {"clip": CLIP, "resnet": RESNET},
     "tables": {
-        "accuracy": {"rows": dict.fromkeys(("task-arithmetic", "uniform", "greedy", "conflict"))},
         "sparsity": {"rows": {"uniform": None, "conflict": None}},
     },
 }
-REPORT = "results/given/report.html"
-MERGED = "results/given/resnet/trial1/merged/negmerge.safetensors"
+TARGETS = [
+    "results/given/tables/sparsity.md",
+    "results/given/clip/digits/scores/negmerge.json",
+    "results/given/resnet/trial1/merged/negmerge.safetensors",
+]
 
 
 def give(checkout):
@@ -88,7 +89,7 @@ def same(path, other):
 
 
 def test_the_numbers_are_those_of_the_same_pool_trained_here(others):
-    run = others.snakemake("--cores", "2", "--", REPORT, MERGED)
+    run = others.snakemake("--cores", "2", "--", *TARGETS)
     assert run.returncode == 0, run.stderr
     ran = set(re.findall(r"^Job \d+: (\w+): ", run.stdout + run.stderr, flags=re.M))
     assert {"base", "vector", "original", "merge", "score"} <= ran
@@ -117,13 +118,13 @@ def test_the_numbers_are_those_of_the_same_pool_trained_here(others):
     assert counts == {**theirs[1], "beside": leftovers}
     shown = (results / "given/tables/sparsity.md").read_text()
     assert f"{100 * (1 - counts['kept'] / (counts['state'] + leftovers)):.2f}" in shown
-    assert not others.planned(REPORT, MERGED)
+    assert not others.planned(*TARGETS)
 
 
 def test_a_missing_model_ends_the_run_before_its_first_job_but_not_a_plan(checkout, tmp_path):
     given = give(checkout.copy(tmp_path / "workflow"))
-    assert "vector: clip, digits, m1" in given.planned(REPORT)
-    run = given.snakemake("--cores", "1", "--", REPORT)
+    assert "vector: clip, digits, m1" in given.planned(TARGETS[0])
+    run = given.snakemake("--cores", "1", "--", TARGETS[0])
     assert run.returncode == 1
     assert "Finished job" not in run.stderr
     line = (
@@ -133,37 +134,3 @@ def test_a_missing_model_ends_the_run_before_its_first_job_but_not_a_plan(checko
     assert line in run.stderr.replace(
         "others/clip_digits_rand-m1_finetuned.pt", "others/zeroshot.pt"
     )
-
-
-def test_an_adapter_is_a_point_by_what_it_changes(others):
-    place = RESNET["pool"]["files"]["ls0"]
-    path = others.folder / "results/tiny/resnet/trial1/trained/original.safetensors"
-    name = "network.fc.weight"
-    outputs, inputs = load_file(path)[name].shape
-    factors, product = pair("network.fc", outputs, inputs)
-    (others.folder / place).unlink()
-    write_adapter_folder(others.folder / place, factors)
-    target = "results/given/resnet/trial1/given/ls0.safetensors"
-    (others.folder / target).unlink(missing_ok=True)
-    run = others.snakemake("--cores", "1", "--", target)
-    assert run.returncode == 0, run.stderr
-    vector = load_file(others.folder / target)
-    torch.testing.assert_close(vector.pop(name), 3 * product)
-    assert vector
-    assert not any(change.any() for change in vector.values())
-
-
-def test_a_model_that_does_not_fit_is_named_with_its_tensor(others):
-    """The others of such mistakes are in tests/scenarios/test_given.py."""
-    place = POOL["m1"].format(task="digits")
-    state = torch.load(others.folder / place, weights_only=True)
-    state["model.visual.proj"] = torch.zeros(2, 3)
-    torch.save(state, others.folder / place)
-    target = "results/given/clip/digits/given/m1.safetensors"
-    (others.folder / target).unlink(missing_ok=True)
-    run = others.snakemake("--cores", "1", "--", target)
-    assert run.returncode == 1
-    log = (others.folder / "results/given/logs/vector/clip/digits/m1.log").read_text()
-    shape = [len(state["model.visual.ln_post.bias"]), 16]
-    assert log == f"error: {place}: tensor 'visual.proj' has shape [2, 3], expected {shape}\n"
-    assert not (others.folder / target).exists()

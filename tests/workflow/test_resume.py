@@ -18,7 +18,7 @@ def wait_for(found, what, seconds=300.0):
 def test_a_terminated_job_goes_on_to_the_same_bytes(editable):
     outputs = [editable.folder / FOLDER / f"{name}.safetensors" for name in ("base", "text")]
     log = editable.folder / "results/tiny/logs/base/clip.log"
-    state = outputs[0].with_name(".base.state.safetensors")
+    state = outputs[0].with_name(".base.state.pt")
     expected = [path.read_bytes() for path in outputs]
     log.unlink()
     for path in outputs:

@@ -2,21 +2,24 @@
 
 from negmerge.checkpoints.divergence import DIVERGED, sift
 from negmerge.checkpoints.states import write_state
-from negmerge.jobs.gpus import take_device
+from negmerge.checkpoints.stored import StateFile
+from negmerge.jobs.compute import take_device
 from negmerge.jobs.job import job
 from negmerge.jobs.provenance import device_name
-from negmerge.merging import merge_files
-from negmerge.merging.inputs import chosen
+from negmerge.merging.blocks import Workers
+from negmerge.merging.engine import merge_pool
+from negmerge.merging.pool import chosen_vectors, pool_of
 
 with job(snakemake):
     params, merged = snakemake.params, snakemake.output.merged
     vectors, missing = sift(snakemake.input.vectors)
     options = dict(params.options)
     for choice in snakemake.input.get("choice", []) if vectors else []:
-        by_main_rule, *_ = chosen(choice, vectors).values()
+        by_main_rule, *_ = chosen_vectors(choice, vectors).values()
         options["single"] = 1 + by_main_rule
     if vectors:
-        where = {"device": take_device(device_name(snakemake)), "missing": missing}
-        merge_files(params.method, vectors, merged, **where, **options)
+        workers = Workers(device=take_device(device_name(snakemake)))
+        pool = pool_of([StateFile(path) for path in vectors], workers=workers)
+        merge_pool(params.method, options, pool, merged, missing=missing)
     else:
         write_state(merged, {}, {"method": params.method, DIVERGED: missing})

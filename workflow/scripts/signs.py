@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from negmerge.checkpoints.divergence import sift
-from negmerge.checkpoints.safetensors_file import StateFile
+from negmerge.checkpoints.stored import StateFile
 from negmerge.files import write_json
 from negmerge.jobs.job import job
-from negmerge.merging.sign_sample import sample
+from negmerge.merging.signs import sample
 
 with job(snakemake):
     points, _ = sift(snakemake.input.vectors)

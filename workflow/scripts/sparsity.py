@@ -4,13 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from negmerge.checkpoints.divergence import DIVERGED, sift
-from negmerge.checkpoints.safetensors_file import StateFile
 from negmerge.checkpoints.states import read_metadata
+from negmerge.checkpoints.stored import StateFile
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job
-from negmerge.merging.inputs import chosen
-from negmerge.models.freezing import is_frozen
+from negmerge.merging.pool import chosen_vectors
+from negmerge.models.clip import is_frozen
 
 with job(snakemake):
     inputs, points, frozen = snakemake.input, snakemake.params.points, snakemake.params.freeze
@@ -25,7 +25,7 @@ with job(snakemake):
         pool = pools[method]
         if method in files or len(pool) == 1:
             return {None: method if method in files else pool[0]}
-        found = chosen(choices[method], pool)
+        found = chosen_vectors(choices[method], pool)
         return {rule: pool[place] for rule, place in found.items()}
 
     # Numbers of given models that are in no vector, since all models have them from the base.

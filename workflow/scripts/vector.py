@@ -6,8 +6,8 @@ from negmerge.adapters import is_adapter
 from negmerge.checkpoints.states import read_state, write_state
 from negmerge.errors import UserError
 from negmerge.jobs.job import job
-from negmerge.merging import merge_files
 from negmerge.scenarios.given import read_model, reads_text, require_untouched
+from negmerge.standalone.pools import merge_files
 from negmerge.vectors import task_vector
 
 # What the commands may leave out or cut, a study may not.

@@ -1,4 +1,4 @@
-"""The `negmerge` command: merge, negate and compare checkpoints; check, plan and verify studies."""
+"""The `negmerge` command: merge and negate checkpoints; check, plan and verify studies."""
 
 import argparse
 import os
@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from negmerge import __version__, plugins
 from negmerge.errors import UserError
 
+# In the order of the help: those for studies, then those for checkpoints.
+COMMANDS = (
+    *("check", "data", "plan", "methods", "schema", "verify", "pack"),
+    *("merge", "negate", "unlearn", "inspect", "convert"),
+)
 # What shells call the end by Ctrl-C.
 INTERRUPTED = 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line, of the process if no words are given, and return the exit status.
 
-    Args:
-        words: those after `negmerge`; those of the process if none are given.
-
-    Returns:
-        The exit status: 0, or that of a mistake, which a line on standard error explains: 1, or 2
-        where the command gives 1 when it finds something. Words that cannot be read as a command
-        end the process with status 2, as argparse does.
+    It is 0, or that of a mistake, which a line on standard error explains: 1, or 2 where the
+    command gives 1 when it finds something. Words that are no command end the process with 2.
     """
     words = sys.argv[1:] if words is None else words
     options = _parser().parse_args(words, argparse.Namespace(words=words))
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     added = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in plugins.names(plugins.COMMANDS):
+    for name in COMMANDS:
         module = plugins.load(plugins.COMMANDS, name)
         command = added.add_parser(
             name,

@@ -1,10 +1,9 @@
 """Folders in which a file, or a folder, is a choice: methods, data sources and scenarios.
 
-Listing them imports nothing, so a study can be checked without loading torch; and a job imports
-only the file that it uses, so editing one method leaves the others' results alone.
+Listing them imports nothing, and a job imports only the file that it uses, so editing one method
+leaves the others' results alone.
 """
 
-import ast
 import importlib
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -22,9 +21,6 @@ TABLES = "reporting/tables"
 FIGURES = "reporting/figures"
 MERGE_METHODS = "merging/methods"
 UNLEARN_METHODS = "unlearning/methods"
-# What a study may set of these methods: files of the same names, which load no torch.
-MERGE_OPTIONS = "settings/merge_options"
-UNLEARN_OPTIONS = "settings/unlearn_options"
 SOURCES = "data/sources"
 # A folder each; what a study says of it loads no torch, what its jobs need does.
 SCENARIO_SETTINGS = "scenarios/*/settings"
@@ -42,11 +38,7 @@ def names(folder: str) -> tuple[str, ...]:
 
 
 def path(folder: str, name: str) -> Path:
-    """Return the file of a choice.
-
-    Raises:
-        UserError: there is no such choice.
-    """
+    """Return the file of a choice; a UserError if there is none."""
     if name not in names(folder):
         what = _pattern(folder).partition("/*")[0].split("/")[-1].removesuffix("s")
         raise UserError(unknown(what, name, names(folder)))
@@ -54,22 +46,13 @@ def path(folder: str, name: str) -> Path:
 
 
 def load(folder: str, name: str) -> ModuleType:
-    """Import the file of a choice.
-
-    Raises:
-        UserError: there is no such choice.
-    """
+    """Import the file of a choice; a UserError if there is none."""
     module = path(folder, name).relative_to(PACKAGE).with_suffix("")
     return importlib.import_module(".".join((PACKAGE.name, *module.parts)))
 
 
 class Registry(Mapping[str, T]):
-    """What the files of a folder define, by the files' names; imported when it is asked for.
-
-    Args:
-        folder: the folder, as above.
-        attribute: what each of its files calls it.
-    """
+    """What the files of a folder define as `attribute`, by their names; imported when asked for."""
 
     def __init__(self, folder: str, attribute: str):
         self._folder, self._attribute = folder, attribute
@@ -84,19 +67,6 @@ class Registry(Mapping[str, T]):
         if name not in names(self._folder):
             raise KeyError(name)
         return getattr(load(self._folder, name), self._attribute)
-
-
-@cache
-def title(folder: str, name: str) -> str:
-    """Read what tables call a method from the text of its file, since importing it loads torch.
-
-    Raises:
-        UserError: there is no such choice, or its file gives no `title="..."`.
-    """
-    for node in ast.walk(ast.parse(path(folder, name).read_text())):
-        if isinstance(node, ast.keyword) and node.arg == "title":
-            return ast.literal_eval(node.value)
-    raise UserError(f'{path(folder, name)}: no title; expected METHOD = Method(..., title="...")')
 
 
 def _pattern(folder: str) -> str:

@@ -1,8 +1,7 @@
 """Adapters of PEFT as vectors of a pool, and merged vectors as adapters."""
 
 from negmerge.adapters.adapter import Adapter, is_adapter, open_adapter
-from negmerge.adapters.factoring import Factored, concatenate, factor
-from negmerge.adapters.layers import Layers
+from negmerge.adapters.factoring import Factored, Layers, concatenate, factor
 from negmerge.adapters.writing import write_adapter
 
 __all__ = [

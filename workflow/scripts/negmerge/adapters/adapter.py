@@ -10,8 +10,7 @@ from negmerge.adapters.changes import Part
 from negmerge.adapters.configuration import FILE, read_configuration
 from negmerge.adapters.fitting import Changes, Fitting
 from negmerge.adapters.parts import Module, sort_tensors
-from negmerge.adapters.paths import find_modules, missing
-from negmerge.adapters.spellings import SPELLINGS, spelled
+from negmerge.adapters.paths import SPELLINGS, find_modules, missing, spelled
 from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.stored import StoredState
@@ -27,16 +26,7 @@ HEADS = ("lm_head", "embed_out", "output")
 
 
 class Adapter:
-    """The vector of an adapter, a `merging.blocks.Source`.
-
-    Attributes:
-        label: the adapter's folder.
-        files: its configuration and the files of its tensors.
-        names: the tensors of the base that it changes, sorted.
-        notes: lines that the user should see.
-        changes: how it changes each of them.
-        paths: module of the base -> the adapter's path of it.
-    """
+    """The vector of an adapter, a `merging.blocks.Source`."""
 
     def __init__(self, label: Path, files: list[Path], changes: Changes, paths: dict[str, str]):
         self.label, self.files, self.changes, self.paths = label, files, changes, paths
@@ -76,17 +66,10 @@ def open_adapter(
     wanted: Callable[[str], bool] = lambda name: True,
     vocabulary: str | None = None,
 ) -> Adapter:
-    """Open an adapter as a vector of a base.
+    """Open an adapter, by its folder or a file of it, as a vector of a base.
 
-    Args:
-        place: its folder, or a file of it.
-        base: the model that it goes on.
-        wanted: whether a tensor takes part; others are left out, also those the base lacks.
-        vocabulary: "base" leaves out the rows of a larger vocabulary than the base's.
-
-    Raises:
-        UserError: it is no LoRA adapter of PEFT, its files are broken, it has a variant that
-            cannot be merged, or it does not fit the base.
+    Tensors that are not wanted are left out, also those that the base lacks. The vocabulary "base"
+    leaves out the rows of a larger one than the base's.
     """
     folder = Path(place) if Path(place).is_dir() else Path(place).parent
     configuration = read_configuration(folder)

@@ -5,7 +5,9 @@ tensor: of the factors only the rows or columns that a part needs are widened.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import torch
@@ -16,16 +18,7 @@ from negmerge.vectors import widen
 
 
 class Part(Protocol):
-    """A part of a tensor of the base; `merging.blocks.Block` is one.
-
-    Attributes:
-        name: the tensor's name.
-        shape: the whole tensor's shape.
-        start: where the part starts in the flattened tensor.
-        stop: where it ends.
-        device: where its numbers are computed.
-        origin: the base's numbers, flattened, as float32 or float64.
-    """
+    """A part of a tensor of the base; `merging.blocks.Block` is one."""
 
     name: str
     shape: tuple[int, ...]
@@ -34,11 +27,11 @@ class Part(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """See the class."""
+        """Where its numbers are computed."""
 
     @property
     def origin(self) -> Tensor:
-        """See the class."""
+        """The base's numbers, flattened, as float32 or float64."""
 
 
 class Change(Protocol):
@@ -55,14 +48,8 @@ Layer = Literal["linear", "conv1d", "embedding", "convolution", "attention", "pa
 class LowRank:
     """scale * B A, or its transpose, for each of `experts` matrices that a tensor holds.
 
-    Attributes:
-        file: where the factors are stored.
-        a: the name of A, (experts * rank, inputs); further axes count as inputs.
-        b: the name of B, (outputs, rank * experts), where the expert is the faster index.
-        scale: the factor.
-        transposed: the tensor holds (inputs, outputs).
-        experts: how many matrices there are.
-        layer: what is changed, as PEFT treats it.
+    A is (experts * rank, inputs), where further axes count as inputs; B is (outputs, rank *
+    experts), where the expert is the faster index.
     """
 
     file: StoredState
@@ -151,13 +138,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Rows:
-    """Stored rows that take the place of some of the base's.
-
-    Attributes:
-        file: where they are stored.
-        key: their name.
-        indices: which row of the tensor each of them is.
-    """
+    """Stored rows that take the place of some of the base's."""
 
     file: StoredState
     key: str
@@ -180,3 +161,47 @@ def whole(file: StoredState, key: str) -> Tensor:
     """Return a stored tensor, as it is stored."""
     shape = file.shape(key)
     return file.numbers(key, 0, math.prod(shape)).view(shape)
+
+
+class Orientation:
+    """What the other layers of a base tell about a square weight.
+
+    A layer with a bias shows it by the bias's length, if its weight is not square. A layer without
+    one is a linear layer, since Conv1D always has a bias.
+    """
+
+    def __init__(self, base: StoredState, default: bool):
+        self._base, self._default = base, default
+
+    def transposed(self, module: str) -> bool:
+        """Whether a module's weight, which is square, is stored as (inputs, outputs)."""
+        if f"{module}.bias" not in self._names:
+            return False
+        same_name = {found for name, found in self._shown if name == _last(module)}
+        everywhere = {found for _, found in self._shown}
+        for evidence in (same_name, everywhere):
+            if len(evidence) == 1:
+                return evidence.pop()
+        return self._default
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return set(self._base.names)
+
+    @cached_property
+    def _shown(self) -> set[tuple[str, bool]]:
+        return set(self._show())
+
+    def _show(self) -> Iterator[tuple[str, bool]]:
+        """Yield the last name of each layer that shows its orientation, and what it shows."""
+        for name in self._names:
+            module = name.removesuffix(".weight")
+            if module == name or f"{module}.bias" not in self._names:
+                continue
+            shape, bias = self._base.shape(name), self._base.shape(f"{module}.bias")
+            if len(shape) == 2 and shape[0] != shape[1] and bias in ((shape[0],), (shape[1],)):
+                yield _last(module), bias == (shape[1],)
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from negmerge.checkpoints import folders
+from negmerge.checkpoints import hub
 from negmerge.errors import UserError
 
-FILE = folders.ADAPTER
+FILE = hub.ADAPTER
 
 # Keys of PEFT that say how an adapter was trained or what it is for, not what it does to a weight.
 WITHOUT_EFFECT = {
@@ -69,14 +69,7 @@ Rank = Annotated[int, Field(gt=0)]
 
 
 class Configuration(BaseModel):
-    """What of an adapter's configuration decides how it changes weights; PEFT's defaults.
-
-    Attributes:
-        rank_pattern: ranks of some modules, by a regular expression for the end of their path.
-        alpha_pattern: likewise, in place of `lora_alpha`.
-        target_parameters: ends of the names of parameters that are changed other than by module.
-        trainable_token_indices: rows of an embedding that are stored whole; by module, or a list.
-    """
+    """What of an adapter's configuration decides how it changes weights; PEFT's defaults."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -84,6 +77,7 @@ class Configuration(BaseModel):
     r: Rank = 8
     lora_alpha: float = Field(default=8, allow_inf_nan=False)
     use_rslora: bool = False
+    # By a regular expression for the end of a module's path.
     rank_pattern: dict[str, Rank] = {}
     alpha_pattern: dict[str, float] = {}
     fan_in_fan_out: bool = False
@@ -121,12 +115,7 @@ def _by_pattern(patterns: Mapping[str, float], path: str, default: float):
 
 
 def read_configuration(folder: Path) -> Configuration:
-    """Read and check `adapter_config.json`.
-
-    Raises:
-        UserError: it is missing, broken, of another kind of adapter or program, or has a key that
-            could change what the adapter does and is not known.
-    """
+    """Read and check `adapter_config.json`."""
     path = folder / FILE
     found = _read(path)
     _require_lora(path, found)

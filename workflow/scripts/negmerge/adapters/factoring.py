@@ -1,10 +1,12 @@
 """Factors of a vector, tensor by tensor: the nearest of a rank, or the exact ones of adapters.
 
 Of a tensor with more than two axes, all but the first are taken as one. The factors B (rows, rank)
-and A (rank, columns) are of the tensor as the base stores it.
+and A (rank, columns) are of the tensor as the base stores it; `Layers` knows how PEFT would put
+them on it.
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,30 +14,97 @@ import torch
 from torch import Tensor
 
 from negmerge.adapters.adapter import Adapter
-from negmerge.adapters.changes import LowRank, Part
-from negmerge.adapters.layers import Layers
+from negmerge.adapters.changes import Layer, LowRank, Orientation, Part
 from negmerge.checkpoints.stored import StoredState
+from negmerge.errors import UserError
 
+# Without a bias, a linear layer and an embedding look alike; these names are of linear layers.
+LINEAR = re.compile(
+    r"([qkvo]|out|qkv|query_key_value|gate|up|down|gate_up|c)_?proj|fc_?[12]|lm_head|wi(_[01])?|wo"
+    r"|query|key|value|dense|classifier|score"
+)
 # Up to this size the singular values are computed exactly, above by subspace iteration.
 EXACT = 512
+
+
+class Layers:
+    """What is known of the layers of a base: by the adapters of a pool, or by its tensors."""
+
+    def __init__(self, base: StoredState, adapters: Sequence[Adapter]):
+        self.base = base
+        self._names = set(base.names)
+        self.modules = {name.rpartition(".")[0] for name in base.names}
+        self._orientation = Orientation(base, False)
+        self._told: dict[str, Layer] = {}
+        self._paths: dict[str, str] = {}
+        for adapter in adapters:
+            self._paths |= adapter.paths
+            for name, changes in adapter.changes.items():
+                for change in changes:
+                    if isinstance(change, LowRank):
+                        self._told[name] = change.layer
+
+    def layer(self, name: str) -> Layer:
+        """Return the kind of layer that a tensor of two axes or more belongs to."""
+        found = self._told.get(name) or self._guess(name)
+        if found is None or (found == "parameter" and len(self.base.shape(name)) > 2):
+            raise UserError(
+                f"{self.base.path}: an adapter cannot hold the change of {name!r} "
+                f"{list(self.base.shape(name))}; leave it out with --exclude, or write a model"
+            )
+        return found
+
+    def path(self, module: str) -> str:
+        """Return the path of a module of the base in memory."""
+        if module in self._paths or not self._paths:
+            return self._paths.get(module, module)
+        for known, path in self._paths.items():
+            if path.endswith(known):
+                return path.removesuffix(known) + module
+            if known.endswith(path):
+                return module.removeprefix(known.removesuffix(path))
+        return module
+
+    def is_attention(self, module: str) -> bool:
+        """Whether a module is an nn.MultiheadAttention, by its joined weight."""
+        return f"{module}.in_proj_weight" in self._names
+
+    def has_parts(self, module: str) -> bool:
+        """Whether other modules lie inside a module."""
+        return any(other.startswith(f"{module}.") for other in self.modules)
+
+    def _guess(self, name: str) -> Layer | None:
+        module, _, leaf = name.rpartition(".")
+        shape = self.base.shape(name)
+        parent, _, last = module.rpartition(".")
+        if leaf == "in_proj_weight" or self.is_attention(parent):
+            return "attention"
+        if len(shape) in (4, 5) and leaf == "weight":
+            # One input per output is a convolution in groups, which PEFT does not merge.
+            return "convolution" if shape[1] > 1 else None
+        if len(shape) != 2 or not module or self.has_parts(module):
+            return None
+        if leaf != "weight":
+            return "parameter"
+        bias = self.base.shape(f"{module}.bias") if f"{module}.bias" in self._names else None
+        if bias is None:
+            return "linear" if LINEAR.fullmatch(last) else "parameter"
+        turned = self._orientation.transposed(module) if shape[0] == shape[1] else bias != shape[:1]
+        return "conv1d" if turned else "linear"
+
+
 OVERSAMPLING, ITERATIONS = 16, 6
 
 
 @dataclass
 class Factored:
-    """A vector as an adapter can hold it.
-
-    Attributes:
-        rank: the rank of the factors; fewer have zeros in the rest.
-        factors: tensor -> A and B.
-        values: tensor -> its change, whole: of tensors with less than two axes.
-        norms: tensor -> the Frobenius norm of its change.
-        lost: tensor -> the Frobenius norm of what the factors lack of it.
-    """
+    """A vector as an adapter can hold it."""
 
     rank: int
     factors: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    # Changes of tensors with less than two axes, whole.
     values: dict[str, Tensor] = field(default_factory=dict)
+    # Frobenius norms of each change, and of what the factors lack of it.
     norms: dict[str, float] = field(default_factory=dict)
     lost: dict[str, float] = field(default_factory=dict)
 
@@ -56,16 +125,6 @@ def factor(
     """Compute the adapter of a rank that is nearest to -coefficient * vector.
 
     One tensor is in memory at a time.
-
-    Args:
-        vector: parts of it with their numbers, those of a tensor in order, as
-            `merging.engine.combined` yields them.
-        coefficient: of the subtraction base - coefficient * vector.
-        rank: how many directions each tensor keeps.
-        layers: of the base.
-
-    Raises:
-        UserError: a tensor whose change an adapter cannot hold.
     """
     found = Factored(rank)
     for name, change in _tensors(vector, layers):
@@ -90,12 +149,6 @@ def concatenate(
     """Return -coefficient * sum of weight * vector of each adapter, exactly, as an adapter.
 
     Its rank is the sum of theirs. Tensors of which an adapter stores values are held whole.
-
-    Args:
-        adapters: opened on the same base.
-        weights: of their vectors, for a merge method that is linear in them.
-        coefficient: of the subtraction base - coefficient * merged.
-        layers: of the base.
     """
     names = sorted({name for adapter in adapters for name in adapter.names})
     found = Factored(0)

@@ -26,15 +26,7 @@ REFUSED = {
 
 @dataclass
 class Module:
-    """What an adapter's file has for a module.
-
-    Attributes:
-        path: the module's path in the adapter.
-        factors: part -> name in the file; parts as `FACTORS` names them, without `.weight`.
-        nested: how often the layer is wrapped; two parameters of one module are told apart by it.
-        inside: the layer is a part of a layer that is changed itself.
-        values: name of the parameter -> name in the file, of values that replace the base's.
-    """
+    """What an adapter's file has for a module."""
 
     path: str
     nested: int = 0
@@ -44,11 +36,7 @@ class Module:
 
 
 def sort_tensors(file: StoredState) -> list[Module]:
-    """Sort the tensors of an adapter's file by module.
-
-    Raises:
-        UserError: a tensor of another kind of adapter, or a factor without its counterpart.
-    """
+    """Sort the tensors of an adapter's file by module."""
     modules: dict[tuple[str, int], Module] = {}
     for key in file.names:
         if _is_copy(key, file.names):

@@ -4,12 +4,46 @@ The same module has several paths. `transformer.h.0.attn` of a language model is
 file of its body alone, `vision_model.encoder.layers.0` is `encoder.layers.0` in transformers 5, and
 parts of models that see and write change their order. So a path may gain or lose components, or
 change their order, before its first number; what follows must agree, and only one module may fit.
+
+transformers 5 renamed modules of vision models but keeps their old names in files, while PEFT
+writes the names of the memory; `SPELLINGS` has both.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterable
 
 from negmerge.errors import UserError
+
+_ATTENTION = tuple(
+    (rf"\.attention\.{letter}_proj$", rf".attention.{{0}}.{name}")
+    for letter, name in (("q", "query"), ("k", "key"), ("v", "value"))
+)
+_OUTPUT = (r"\.attention\.o_proj$", ".attention.output.dense")
+_MLP = ((r"\.mlp\.fc1$", ".intermediate.dense"), (r"\.mlp\.fc2$", ".output.dense"))
+
+
+def _attention(inner: str) -> tuple[tuple[str, str], ...]:
+    return (*((old, new.format(inner)) for old, new in _ATTENTION), _OUTPUT)
+
+
+# By family: the first as they are, then ViT, its relatives with an encoder, DINOv2, Swin, GPT-NeoX.
+SPELLINGS = (
+    (),
+    ((r"(^|\.)layers\.(?=\d)", r"\1encoder.layer."), *_attention("attention"), *_MLP),
+    (*_attention("attention"), *_MLP),
+    _attention("attention"),
+    (*_attention("self"), *_MLP),
+    ((r"^lm_head$", "embed_out"),),
+)
+
+
+def spelled(path: str, spelling: tuple[tuple[str, str], ...]) -> str:
+    """Return a module's path in one of `SPELLINGS`."""
+    for old, new in spelling:
+        path = re.sub(old, new, path)
+    return path
+
 
 Head = tuple[str, ...]
 
@@ -20,20 +54,7 @@ def find_modules(
     fits: Callable[[str, str], bool],
     where: str,
 ) -> dict[str, str]:
-    """Find the module of the base that each path of an adapter means.
-
-    Args:
-        paths: of the adapter.
-        modules: of the base.
-        fits: whether what the adapter has for a path fits a module of the base.
-        where: what errors begin with.
-
-    Returns:
-        path -> module, without the paths that no module fits.
-
-    Raises:
-        UserError: several modules fit a path, or a module several paths.
-    """
+    """Find the module of the base that each path of an adapter means, if one fits."""
     groups: dict[Head, list[str]] = {}
     for path in sorted(paths):
         groups.setdefault(_head(path), []).append(path)

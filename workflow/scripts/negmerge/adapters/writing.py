@@ -10,8 +10,7 @@ from torch import Tensor
 from negmerge.adapters.adapter import WEIGHTS
 from negmerge.adapters.changes import Layer
 from negmerge.adapters.configuration import FILE
-from negmerge.adapters.factoring import Factored
-from negmerge.adapters.layers import Layers
+from negmerge.adapters.factoring import Factored, Layers
 from negmerge.adapters.parts import PREFIX
 from negmerge.errors import UserError
 from negmerge.files import replacing, write_json
@@ -22,20 +21,7 @@ EMBEDDING = re.compile(r"(^|\.)(wte|shared|\w*embed(_tokens|_in|dings?)?)\.weigh
 def write_adapter(
     folder: Path, factored: Factored, layers: Layers, base_name: str | None = None
 ) -> list[str]:
-    """Write an adapter into a folder: its tensors, then its configuration.
-
-    Args:
-        folder: where the two files go.
-        factored: what the adapter adds to the base.
-        layers: of the base that it belongs to.
-        base_name: the base's name or folder, for PEFT to find it.
-
-    Returns:
-        Notes for the user.
-
-    Raises:
-        UserError: a change that an adapter cannot hold, or no room on the disk.
-    """
+    """Write an adapter into a folder, its configuration last, and return notes for the user."""
     if not factored.factors and not factored.values:
         raise UserError(f"{folder}: the vector is zero, there is nothing to write")
     contents = _Contents(layers, factored)

@@ -12,12 +12,7 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def require_finite(tensor: Tensor, name: str, where: str | Path) -> Tensor:
-    """Return the tensor if all its numbers are finite.
-
-    Raises:
-        NotFinite: it holds NaN or an infinity.
-        UserError: it holds numbers of 8 bits or less.
-    """
+    """Return the tensor if all its numbers are finite, and none has 8 bits or less."""
     if tensor.is_floating_point() and tensor.dtype not in FLOATS:
         raise UserError(f"{where}: tensor {name!r} holds {tensor.dtype}, expected 16 to 64 bits")
     if tensor.is_floating_point() and not torch.isfinite(tensor).all():
@@ -31,11 +26,7 @@ def require_same_tensors(
     found: Mapping[str, tuple[int, ...]],
     where: str | Path,
 ) -> None:
-    """Check that a state has exactly the tensor names and shapes of a reference.
-
-    Raises:
-        UserError: it names the first tensor that is missing, extra or misshapen.
-    """
+    """Check that a state has exactly the tensor names and shapes of a reference."""
     missing = sorted(set(reference) - set(found))
     extra = sorted(set(found) - set(reference))
     if missing:

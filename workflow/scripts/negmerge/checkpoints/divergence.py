@@ -17,18 +17,7 @@ DIVERGED = "diverged"
 
 
 def sift(paths: Iterable[str | Path]) -> tuple[list[str | Path], list[str]]:
-    """Tell vectors that have weights from points that diverged.
-
-    Args:
-        paths: vectors of points, or merged ones.
-
-    Returns:
-        The paths of files with weights, in their order. And the points that diverged, of the
-        vectors or of what these were merged from, sorted.
-
-    Raises:
-        UserError: a file that is missing or no safetensors file.
-    """
+    """Return the files with weights, in their order, and the names of points that diverged."""
     whole, diverged = [], set()
     for path in paths:
         names, labels = _header(path)
@@ -39,11 +28,7 @@ def sift(paths: Iterable[str | Path]) -> tuple[list[str | Path], list[str]]:
 
 
 def is_nothing_left(record: Mapping) -> bool:
-    """Whether all that a method could be made of, or choose among, diverged.
-
-    Args:
-        record: a choice or a score; the latter's numbers are those of the base.
-    """
+    """Whether all of a choice's or score's candidates diverged; a score has the base's numbers."""
     return bool(record.get(DIVERGED)) and record.get("vector") is None
 
 

@@ -1,13 +1,23 @@
-"""Models of the Hugging Face hub, through the cache of its own library."""
+"""Where weights are: in a folder as some library lays it out, or in the hub's cache."""
 
+import difflib
 import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from negmerge.checkpoints.folders import STEMS, SUFFIXES, listed, missing
 from negmerge.errors import UserError, hide_secrets
 
+# How safetensors files and those of torch begin: in transformers and timm, open_clip, diffusers.
+STEMS = ("model", "open_clip_model", "diffusion_pytorch_model")
+TORCH = ("pytorch_model", "open_clip_pytorch_model", "diffusion_pytorch_model")
+SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".th", ".ckpt", ".pth.tar")
+# What trainings leave beside the weights, under the same suffixes.
+BESIDE = re.compile(r"(adapter_model|optim|random_states|rng_state|scal|sched|training_args)")
+SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
+ADAPTER = "adapter_config.json"
+# How many names a line lists.
+LISTED = 8
 PART = r"\w[\w.-]*"
 # After the name of a repository, a folder or file in it may be named.
 ID = re.compile(
@@ -19,14 +29,74 @@ SMALL = re.compile(r"(.*\.(json|txt|model|jinja|py|md|tiktoken)|LICEN[SC]E.*|NOT
 MODULE = re.compile(r"\d+_\w+/[^/]*")
 
 
+def weights(folder: Path) -> Path:
+    """Find the file or index with the weights of a folder."""
+    if found := _candidates(folder):
+        if len(found) > 1:
+            raise UserError(f"{folder}: holds several models, name one of {listed(found)}")
+        return folder / found[0]
+    held = _seen(folder)
+    if ADAPTER in held:
+        raise UserError(f"{folder}: an adapter ({ADAPTER}), expected the weights of a whole model")
+    if shards := [name for name in held if SHARD.search(name) and name.endswith(SUFFIXES)]:
+        index = SHARD.sub(f"{Path(shards[0]).suffix}.index.json", shards[0])
+        raise UserError(f"{folder}: holds {shards[0]}, but not the index of its shards, {index}")
+    parts = [name for name in held if (folder / name).is_dir() and _candidates(folder / name)]
+    if parts:
+        raise UserError(f"{folder}: holds no weights itself, name one of {listed(parts)} in it")
+    raise UserError(f"{folder}: holds no weights; found {listed(held)}")
+
+
+def missing(path: Path) -> UserError:
+    """Return the error of a path that is not there, with the names that are most like it."""
+    lost, there = path, path.parent
+    while not there.exists():
+        lost, there = there, there.parent
+    if not there.is_dir():
+        return UserError(f"{path}: no such file or folder; {there} is a file")
+    held = _seen(there)
+    near = difflib.get_close_matches(lost.name, held, LISTED, 0.5) or held
+    where = "here" if there == Path() else f"in {there}"
+    return UserError(f"{path}: no such file or folder; found {where}: {listed(near)}")
+
+
+def _seen(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _candidates(folder: Path) -> list[str]:
+    """Name the models of a folder: by the layouts of libraries, else all that may be weights."""
+    held = {path.name for path in folder.iterdir() if path.is_file()}
+    known = [
+        next((name for name in _names(stem, torch_stem) if name in held), None)
+        for stem, torch_stem in zip(STEMS, TORCH, strict=True)
+    ]
+    loose = (
+        name
+        for name in sorted(held)
+        if name.endswith(tuple(f"{end}.index.json" for end in SUFFIXES))
+        or (name.endswith(SUFFIXES) and not BESIDE.match(name) and not SHARD.search(name))
+    )
+    return [name for name in known if name] or list(loose)
+
+
+def _names(stem: str, torch_stem: str) -> list[str]:
+    """Name the files that may hold a model, in the order in which its library looks for them."""
+    whole = (f"{stem}.safetensors", f"{torch_stem}.bin")
+    return [f"{name}{end}" for name in whole for end in ("", ".index.json")]
+
+
+def listed(names: list[str]) -> str:
+    """List names in a line, and say how many more there are."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return (", ".join(names[:LISTED]) or "nothing") + more
+
+
 def locate(place: str | Path) -> Path:
     """Return where a state is: a path as it is, or where the cache has `org/name@revision`.
 
     A path that exists goes before a model of that name. What the cache lacks is fetched. A folder
     or file of the repository may follow its name: `org/name/unet@revision`.
-
-    Raises:
-        UserError: there is no such path, and no such model can be had; the line tells how.
     """
     path = Path(place)
     try:
@@ -76,13 +146,7 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
 def wanted(names: Iterable[str], inside: str, repository: str) -> list[str]:
     """Choose what to fetch: weights, as safetensors if there are any, and small files.
 
-    Args:
-        names: the files of the repository.
-        inside: the folder or file in it that was asked for; empty for the whole.
-        repository: names it in errors.
-
-    Raises:
-        UserError: there are no weights, as at the top of a pipeline of several models.
+    `inside` is the folder or file that was asked for; it is empty for the whole repository.
     """
     names = list(names)
     if inside in names:

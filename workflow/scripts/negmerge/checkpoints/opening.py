@@ -1,14 +1,143 @@
-"""Opening a state, whatever format it has."""
+"""Any file, index of shards, folder or name of the hub as a state."""
 
+import json
+import os
 from pathlib import Path
 
-from negmerge.checkpoints.folders import weights
-from negmerge.checkpoints.hub import locate
-from negmerge.checkpoints.quantised import refuse_quantised
-from negmerge.checkpoints.recognition import open_file
-from negmerge.checkpoints.shards import Shards
-from negmerge.checkpoints.stored import StoredState
+import torch
+from torch import Tensor
+
+from negmerge.checkpoints.hub import listed, locate, weights
+from negmerge.checkpoints.stored import StateFile, StoredState
+from negmerge.checkpoints.torch_files import TorchFile
 from negmerge.errors import UserError
+from negmerge.files import read_json
+
+# What lies where weights should be: how it starts, what it is, and what to do about it.
+FOREIGN = (
+    (b"version https://git-lfs", "a Git LFS pointer in place of the weights", "run `git lfs pull`"),
+    (b"<", "a web page in place of the weights", "download the file itself"),
+    (b"GGUF", "a GGUF file of llama.cpp", "give the model that it was made from"),
+    (b"\x89HDF", "an HDF5 file of Keras", "give it as safetensors"),
+    (b"\x93NUMPY", "an array of NumPy", "give the model as safetensors"),
+    (b"\x1f\x8b", "a file packed by gzip", "unpack it"),
+)
+# The endings of tensors that only quantised layers have.
+MARKS = {
+    "absmax": "bitsandbytes",
+    "quant_map": "bitsandbytes",
+    "SCB": "bitsandbytes",
+    "qweight": "AWQ or GPTQ",
+    "qzeros": "AWQ or GPTQ",
+    "weight_packed": "compressed-tensors",
+    "weight_scale_inv": "float8 with scales",
+}
+# Endings that mean it only beside a weight that is packed into whole numbers or 8 bits.
+SCALES = {"scales": "MLX", "weight_scale": "float8 or int8 with scales"}
+ADVICE = "expected weights of 16 to 64 bits: give the model that was quantised"
+
+
+def open_file(path: Path, key: str | None = None) -> StoredState:
+    """Open a safetensors file or a file of `torch.save`, whatever it is called."""
+    with open(path, "rb") as stream:
+        start = stream.read(64)
+    if not start:
+        raise UserError(f"{path}: an empty file, expected weights")
+    # The header of a safetensors file, after its length in eight bytes.
+    if start[8:9] == b"{":
+        return StateFile(path)
+    for begin, kind, advice in FOREIGN:
+        if start.lstrip().startswith(begin):
+            raise UserError(f"{path}: {kind}; {advice}")
+    # A zip archive or a pickle: torch since 1.6 and before.
+    if not start.startswith((b"PK", b"\x80")):
+        return StateFile(path)
+    if path.suffix == ".safetensors":  # torch goes by this name
+        raise UserError(f"{path}: a file of torch.save; rename it to {path.stem}.pt")
+    return TorchFile(path, key)
+
+
+def refuse_quantised(state: StoredState, folder: Path | None) -> None:
+    """Check that a state's weights are numbers as they are used."""
+    config = folder / "config.json" if folder else None
+    if config and config.is_file():
+        told = read_json(config)
+        for key in ("quantization_config", "quantization"):
+            if isinstance(told.get(key), dict) and told[key]:
+                method = told[key].get("quant_method", "mlx" if key == "quantization" else "")
+                raise UserError(f"{config}: {key} says {method}, {ADVICE}")
+    for name in state.names:
+        stem, _, end = name.rpartition(".")
+        if end in MARKS or (end in SCALES and _is_packed(state, f"{stem}.weight")):
+            raise UserError(
+                f"{state.path}: tensor {name!r} is of weights quantised by "
+                f"{MARKS.get(end) or SCALES[end]}, {ADVICE}"
+            )
+    for name in state.names:
+        if name.endswith("weight") and _is_packed(state, name) and not state.is_float(name):
+            raise UserError(f"{state.path}: tensor {name!r} holds {state.dtype(name)}, {ADVICE}")
+
+
+def _is_packed(state: StoredState, name: str) -> bool:
+    """Whether a tensor, if there is one of this name, has 8 bits or whole numbers."""
+    try:
+        dtype = state.dtype(name)
+    except UserError:
+        return True
+    except KeyError:
+        return False
+    return dtype != torch.bool and (dtype.itemsize == 1 or not dtype.is_floating_point)
+
+
+class Shards(StoredState):
+    """A state in several files with an index, as the Hugging Face hub stores them."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        places = _places(self.path)
+        opened = {file: open_file(self.path.with_name(file)) for file in sorted({*places.values()})}
+        held = {file: set(shard.names) for file, shard in opened.items()}
+        for name, file in places.items():
+            if name not in held[file]:
+                raise UserError(
+                    f"{opened[file].path}: tensor {name!r} is missing, the index puts it here"
+                )
+        self._shards = {name: opened[file] for name, file in places.items()}
+        self.names = sorted(places)
+        self.metadata = {}
+        self.files = [shard.path for shard in opened.values()]
+        if left := sorted(set().union(*held.values()) - set(places)):
+            self.notes = [f"{path}: leaves out what its shards hold: {listed(left)}"]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """See `StoredState`."""
+        return self._shards[name].shape(name)
+
+    def dtype(self, name: str) -> torch.dtype:
+        """See `StoredState`."""
+        return self._shards[name].dtype(name)
+
+    def numbers(self, name: str, start: int, stop: int) -> Tensor:
+        """See `StoredState`."""
+        return self._shards[name].numbers(name, start, stop)
+
+    def place(self, name: str) -> tuple[Path, int] | None:
+        """See `StoredState`."""
+        return self._shards[name].place(name)
+
+
+def _places(index: Path) -> dict[str, str]:
+    """Read which tensor is in which file beside an index."""
+    try:
+        places = json.loads(index.read_text())["weight_map"]
+        files = {name: str(file) for name, file in places.items()}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise UserError(f"{index}: not an index of shards ({error!r})") from error
+    beside = os.listdir(index.parent)
+    for file in files.values():
+        if file not in beside:
+            raise UserError(f"{index}: its shard {file!r} is not beside it")
+    return files
 
 
 def open_state(place: str | Path, key: str | None = None) -> StoredState:

@@ -39,15 +39,9 @@ def same_state(one: StoredState, other: StoredState) -> bool:
 
 
 def tied(state: StoredState, names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Find tensors that are stored twice, as tied weights are in some files.
+    """Find groups of tensors that are stored twice, as tied weights are in some files.
 
-    Args:
-        state: the state.
-        names: the tensors that are looked at. Those whose numbers are all equal tell nothing: many
-            tensors begin as zeros or ones.
-
-    Returns:
-        Groups of names, each sorted.
+    Those whose numbers are all equal tell nothing: many tensors begin as zeros or ones.
     """
     alike: dict[tuple, list[str]] = {}
     for name in sorted(names):

@@ -17,11 +17,7 @@ State = dict[str, Tensor]
 
 
 def read_state(path: str | Path, key: str | None = None) -> State:
-    """Read a whole state; see `open_state`.
-
-    Raises:
-        UserError: as `open_state`, or NaN or infinity in a tensor.
-    """
+    """Read a whole state; see `open_state`."""
     return dict(open_state(path, key).items())
 
 
@@ -30,9 +26,6 @@ def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping
 
     Equal states and metadata give equal bytes. Tensors that share memory, as tied weights do, are
     written once for each name, so that they can be read without knowing of it.
-
-    Raises:
-        UserError: NaN or infinity in a tensor, or no room on the disk.
     """
     tensors: State = {}
     places = set()
@@ -49,11 +42,7 @@ def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping
 
 
 def read_metadata(path: str | Path) -> dict:
-    """Read the metadata that `write_state` put into a file's header; empty for foreign files.
-
-    Raises:
-        UserError: the file or its metadata cannot be read.
-    """
+    """Read the metadata that `write_state` put into a file's header; empty for foreign files."""
     try:
         return json.loads(open_state(path).metadata.get("negmerge", "{}"))
     except (ValueError, RecursionError) as error:

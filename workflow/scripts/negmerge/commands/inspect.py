@@ -34,9 +34,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: a file is wrong, or no figure can be drawn.
     """
-    from negmerge.merging.inspection import inspect_files
-    from negmerge.standalone.inspection_figure import draw, require_plot
-    from negmerge.standalone.inspection_table import describe
+    from negmerge.standalone.inspection import inspect_files
+    from negmerge.standalone.inspection_report import describe, draw, require_plot
 
     if options.plot:
         require_plot(options.plot)

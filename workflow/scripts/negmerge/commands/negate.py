@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: the output exists, or a file is wrong.
     """
-    from negmerge.standalone.negating import negate_files
+    from negmerge.standalone.unlearning import negate_files
 
     report = negate_files(
         options.base,

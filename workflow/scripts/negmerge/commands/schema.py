@@ -5,9 +5,11 @@ import json
 
 SUMMARY = "print a JSON schema, with which editors complete and check studies and rows"
 EPILOG = (
-    "example:\n  negmerge schema > config/studies/schema.json\n"
+    "`make` writes all of them to config/schemas/.\n\n"
+    "example:\n  negmerge schema > config/schemas/study.json\n"
     "  negmerge schema models > config/schemas/models.json"
 )
+STUDY = "study"
 NULL = {"type": "null"}
 # Models of which a study that extends another may set any key to null.
 CLEARED = ("Use", "Pool")
@@ -16,38 +18,30 @@ CLEARED = ("Use", "Pool")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which files the schema is for."""
     parser.add_argument(
-        "rows",
-        metavar="ROWS",
+        "kind",
+        metavar="KIND",
         nargs="?",
-        help="a file of rows in config/, such as models; without it, the schema is that of a study",
+        default=STUDY,
+        help="study, the default, or a file of rows in config/: datasets, models or prompts",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the schema.
-
-    Raises:
-        UserError: there is no such file of rows.
-    """
-    schema = _of_rows(options.rows) if options.rows else _of_studies()
-    print(json.dumps(schema, indent=2))
-
-
-def _of_rows(name):
-    """Return the schema of a file of rows."""
+    """Print the schema."""
     from pydantic import TypeAdapter
 
     from negmerge.errors import find
     from negmerge.settings.catalogue import FILES
-
-    return TypeAdapter(find("file of rows", name, FILES)).json_schema()
-
-
-def _of_studies():
-    """Return the schema of studies."""
     from negmerge.settings.study import Study
 
-    schema = Study.model_json_schema()
+    kind = find("kind of settings", options.kind, {STUDY: Study} | FILES)
+    schema = _of_studies(kind) if kind is Study else TypeAdapter(kind).json_schema()
+    print(json.dumps(schema, indent=2))
+
+
+def _of_studies(study: type) -> dict:
+    """Return the schema of studies, also of those that extend another."""
+    schema = study.model_json_schema()
     needed = schema["required"]
     for name in CLEARED:
         keys = schema["$defs"][name]["properties"]
@@ -56,7 +50,7 @@ def _of_studies():
     return _loosened(schema) | {"if": {"required": ["extends"]}, "else": complete}
 
 
-def _loosened(schema):
+def _loosened(schema: object) -> object:
     """Let a study leave out what it takes over, or take it away with null.
 
     Which keys a complete study lacks, `negmerge check` says.

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from negmerge.commands import arguments
@@ -23,16 +24,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check the files.
-
-    Returns:
-        0 if all fit, else 1.
-
-    Raises:
-        UserError: there is no such folder, or it has no records.
-    """
-    from negmerge.jobs.verification import describe, verify
+    """Check the files; 0 if all fit, else 1."""
+    from negmerge.jobs.verification import verify
 
     report = verify(options.folder, progress=sys.stderr.isatty())
-    arguments.print_report(options, report, describe(report))
+    arguments.print_report(options, report, _lines(report))
     return 0 if report["fits"] else 1
+
+
+def _lines(report: dict) -> Iterator[str]:
+    """Yield what was found as lines for people."""
+    if report["fits"]:
+        size, dropped = f"{report['bytes'] / 1e6:,.1f} MB", report["dropped"]
+        yield f"{report['study']}: all fits, {report['files']} files, {size}"
+        if dropped:
+            yield f"files that are gone, needed by no job or left out of an archive: {dropped}"
+    else:
+        finding = report["finding"]
+        yield f"{finding['file']}: {finding['problem']}"
+        yield f"to go on: {finding['command']}"

@@ -1,38 +1,34 @@
-"""Where and how a job computes: device, threads, loader processes, random numbers."""
+"""Where and how a job computes: device, threads, loader processes, random numbers.
 
-from typing import Any, NamedTuple
+Snakemake counts the GPUs that its jobs use (`--resources gpu=2`), but does not tell them which one
+is free. So each GPU has a file, and the job that holds the lock on it has the GPU.
+"""
+
+import os
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import torch
 
-from negmerge.jobs.gpus import take_device
+from negmerge.jobs.job import WAITED
 from negmerge.jobs.provenance import device_name
-from negmerge.models.devices import deterministic
+from negmerge.models.devices import deterministic, find_device
+
+# How long a job sleeps before it looks again for a free GPU.
+SECONDS = 1.0
 
 
-class Machine(NamedTuple):
-    """Where a job computes.
-
-    Attributes:
-        device: of models; a GPU is the job's own until it ends, see `gpus.take_device`.
-        loaders: processes that load images beside the job.
-    """
-
-    device: torch.device
-    loaders: int
-
-
-def prepare(snakemake: Any) -> Machine:
+def prepare(snakemake: Any) -> tuple[torch.device, int]:
     """Set torch up so that a job gives the same bytes each time on one kind of machine.
+
+    Returns its device, and the number of processes that load images beside it.
 
     Sums change with the number of torch's threads, so that number is the param `torch_threads` of
     the rule. The threads that Snakemake gives a job beyond it are processes that load images,
     whose number changes nothing. The param `seed`, or 0, seeds torch's global generator.
-
-    Args:
-        snakemake: the object that Snakemake gives to scripts.
-
-    Raises:
-        UserError: the job asks for a GPU and there is none.
     """
     params = snakemake.params
     name = device_name(snakemake)
@@ -40,4 +36,59 @@ def prepare(snakemake: Any) -> Machine:
     taken = take_device(name)
     torch.set_num_threads(params.torch_threads)
     torch.manual_seed(params.get("seed", 0))
-    return Machine(taken, max(0, snakemake.threads - params.torch_threads))
+    return taken, max(0, snakemake.threads - params.torch_threads)
+
+
+def take_device(device: str) -> torch.device:
+    """Assign a job its device: the CPU, or a GPU that no other job of this user has.
+
+    The GPU is the job's until its process ends, however it ends. While all GPUs are taken, the job
+    waits. Only GPUs that `CUDA_VISIBLE_DEVICES` lists count, so what Slurm gave is respected. A GPU
+    is torch's current device from then on.
+    """
+    found = find_device(device)
+    if found.type != "cuda":
+        return found
+    number = _lock_one()
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
+
+
+@cache
+def _lock_one() -> int:
+    """Lock one of the GPUs for the rest of the process; give its number for torch."""
+    import fcntl  # Not on Windows, where the rest of the library works.
+
+    # The files stay open on purpose: the lock ends with the process.
+    files = [os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in _lock_files()]
+    began, told = time.monotonic(), False
+    while True:
+        for number, file in enumerate(files):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            if told:
+                print(WAITED.format(f"{time.monotonic() - began:.1f}"), flush=True)
+            return number
+        if not told:
+            print(f"waiting for a GPU: other jobs have all {len(files)}", flush=True)
+            told = True
+        time.sleep(SECONDS)
+
+
+def _lock_files() -> list[Path]:
+    """List the files that stand for the GPUs which torch sees, in torch's order.
+
+    Inside a Slurm job the numbers may count that job's GPUs alone, so each has its own files. They
+    lie in the temporary folder: that of `XDG_RUNTIME_DIR` goes when the user logs out, and may be
+    missing on a compute node and in a container.
+    """
+    count = torch.cuda.device_count()
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = listed.split(",")[:count] if listed else [str(number) for number in range(count)]
+    folder = Path(tempfile.gettempdir()) / "-".join(
+        ["negmerge", str(os.getuid()), "gpus", *filter(None, [os.environ.get("SLURM_JOB_ID")])]
+    )
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return [folder / name.strip().replace("/", "-") for name in names]

@@ -1,15 +1,23 @@
-"""What every script of the workflow does before and after its step."""
+"""What surrounds the step of every script: its log, its record, and errors in one line."""
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 from negmerge.errors import UserError
 from negmerge.files import UNWRITABLE, unwritable
-from negmerge.jobs.advice import advice
 from negmerge.jobs.provenance import Provenance
+
+# What the log of a job says that waited until a GPU was free.
+WAITED = "waited {} s for a GPU"
+# How torch names an operation that gives other bits each time on a GPU.
+UNREPEATABLE = re.compile(r"(\S+) does not have a deterministic implementation")
+# Where the driver lists the GPUs of this machine, or of this container.
+GPUS = Path("/proc/driver/nvidia/gpus")
 
 
 @contextmanager
@@ -18,41 +26,88 @@ def job(snakemake: Any) -> Iterator[Provenance]:
 
     Everything that the process prints, tracebacks and messages of C libraries included, lands in
     the log file, which Snakemake shows when the job fails. Before the step, its inputs are compared
-    with the records of how they were made; after it, the record of each output is written.
-
-    Args:
-        snakemake: the object that Snakemake gives to scripts.
-
-    Yields:
-        What the job is made of.
-
-    Raises:
-        SystemExit: with status 1, after a `UserError`, a file that the system does not let it read
-            or write, or what `advice` knows.
+    with the records of how they were made; after it, the job's record is written.
     """
     terminal = os.dup(sys.stderr.fileno())
-    log = snakemake.log[0]
     try:
-        _print_into(log)
+        _print_into(snakemake.log[0])
         provenance = Provenance(snakemake)
         provenance.begin()
         yield provenance
         provenance.write()
-    except UserError as error:
-        _fail(str(error), terminal)
-    except OSError as error:
-        if error.errno not in UNWRITABLE:
-            raise
-        # Without a name it was the log: it is written to without being named.
-        _fail(str(unwritable(error.filename or log, error.errno)), terminal)
     except Exception as error:
-        experiment = snakemake.wildcards.get("experiment", "")
-        line = advice(error, snakemake.rule, experiment, snakemake.params)
+        line = advice(error, snakemake)
         if line is None:
             raise
-        _fail(line, terminal)
+        text = f"error: {line}\n".encode()
+        try:
+            sys.stdout.flush()
+            os.write(sys.stderr.fileno(), text)
+        except OSError:  # The disk is full.
+            os.write(terminal, text)
+        sys.exit(1)
     finally:
         os.close(terminal)
+
+
+def count_gpus() -> int:
+    """Count the NVIDIA GPUs that jobs may use on this machine, without torch; 0: none is known."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return len(listed.split(",") if listed else list(GPUS.glob("*")))
+
+
+def advice(error: Exception, snakemake: Any) -> str | None:
+    """Describe in one line what to change after an error, or None if nobody can mend it."""
+    rule, params = snakemake.rule, snakemake.params
+    torch = sys.modules.get("torch")  # A job that has not imported it has no such error.
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        # Without a name it was the log: it is written to without being named.
+        return str(unwritable(error.filename or snakemake.log[0], error.errno))
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        smaller = _smaller_batches(rule, snakemake.wildcards.get("experiment", ""), params)
+        return f"{rule}: the memory of the GPU does not suffice; {smaller}"
+    if _is_of_shared_memory(error):
+        return (
+            f"{rule}: /dev/shm is too small for the images that loader processes hand over; a "
+            "container has 64 MB unless it is started with --ipc=host or --shm-size=8g; without "
+            f"loaders a job takes none: --set-threads {rule}=1"
+        )
+    if found := UNREPEATABLE.match(str(error)):
+        return (
+            f"{rule}: {found[1]} does not give the same bits each time on a GPU; to do without "
+            "them, set `compute: {deterministic: false}` in the study"
+        )
+    return None
+
+
+def _smaller_batches(rule: str, experiment: str, params: Mapping) -> str:
+    """Name the setting of how many images are on the GPU at a time."""
+    place = f"experiments.{experiment}"
+    # An experiment has a job's `recipe` under the name of its rule.
+    recipe = f"{place}.pretrain.recipe" if params.get("pretrain") else f"{place}.{rule}"
+    if params.get("recipe") or params.get("pretrain"):
+        return (
+            f"lower {recipe}.batch_size and raise {recipe}.grad_accum_steps, so that a step still "
+            "takes as many images"
+        )
+    if not (params.get("batch_size") or params.get("validation")):
+        return "use a GPU with more, or device: cpu"
+    relearning = f"; a classifier that relearns: {place}.relearn.batch_size"
+    return f"lower {place}.eval_batch_size{relearning if params.get('relearning') else ''}"
+
+
+def _is_of_shared_memory(error: BaseException | None) -> bool:
+    """Whether a process that loads images could not hand them over, as torch says it."""
+    while error is not None:
+        # Of a process that was killed, the signal's error stands behind the one that is raised. So
+        # torch names the files below /dev/shm.
+        text = str(error)
+        if "</torch_" in text or ("DataLoader worker" in text and "shared memory" in text):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _print_into(log: str) -> None:
@@ -62,14 +117,3 @@ def _print_into(log: str) -> None:
     os.dup2(stream, sys.stderr.fileno())
     os.close(stream)
     sys.stdout.reconfigure(line_buffering=True)
-
-
-def _fail(line: str, terminal: int) -> NoReturn:
-    """End the job with one line in its log, or on the terminal if the disk is full."""
-    text = f"error: {line}\n".encode()
-    try:
-        sys.stdout.flush()
-        os.write(sys.stderr.fileno(), text)
-    except OSError:
-        os.write(terminal, text)
-    sys.exit(1)

@@ -1,9 +1,7 @@
 """Continuing an interrupted training run: it ends with the bytes of an undisturbed one."""
 
-import hashlib
 import json
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,12 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+import torch
 
-from negmerge.checkpoints.states import read_metadata, read_state, write_state
 from negmerge.errors import UserError
-from negmerge.jobs.snapshots import content_digest, put_back, snapshot
-from negmerge.jobs.versions import version
+from negmerge.files import replacing
+from negmerge.jobs.provenance import versions
 from negmerge.training import TrainingState
 
 # The least seconds from the start, or from the last state, to the next state. Short runs save
@@ -26,33 +23,13 @@ SECONDS = 300.0
 RATIO = 40.0
 # What a scheduler sends before it kills a job, and what Ctrl-C does.
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# Another version of these may load, change or add up images in another way.
-PACKAGES = (
-    "torch", "torchvision", "timm", "open_clip_torch", "numpy", "pillow", "transformers", "peft",
-)  # fmt: skip
-
-
-def state_path(output: str | Path) -> Path:
-    """Return the place of the saved state of the job that makes `output`: a hidden file beside it.
-
-    It is not an output of a rule: Snakemake deletes these when a job fails and before it runs.
-    """
-    output = Path(output)
-    return output.with_name(f".{output.stem}.state.safetensors")
 
 
 class SavedState:
-    """The saved state of one training run.
+    """The saved state of one training run, in a file at `path`, see `torch.save`.
 
-    Args:
-        path: where it is kept; see `state_path`.
-        run: gives all that decides the run, as JSON values. A state of another run is not used. It
-            is asked once, when a state is saved or found.
-        seconds: the least time between two states.
-        report: takes a line on each thing that happens.
-
-    It is a safetensors file with all of `snapshots.snapshot`; its header holds the steps that are
-    done, a digest of `run`, and one of the tensors.
+    `run` gives all that decides the run, as JSON values; a state of another run is not used. It is
+    asked once, when a state is saved or found.
     """
 
     def __init__(
@@ -63,55 +40,51 @@ class SavedState:
         report: Callable[[str], None] = print,
     ):
         self.path = Path(path)
-        self._run = run
-        self._seconds, self._report = seconds, report
+        self._run, self._seconds, self._report = run, seconds, report
         self._due = time.monotonic() + seconds
         self._caught: int | None = None
 
     @classmethod
     def of_job(cls, snakemake: Any, inputs: Callable[[], object]) -> "SavedState":
-        """Return the saved state of a job: params, inputs and versions decide its run.
+        """Return the saved state of a job: params, versions and checksums of inputs decide its run.
 
-        A run may continue on another machine; its last bits then depend on both.
-
-        Args:
-            snakemake: the object that Snakemake gives to scripts.
-            inputs: gives the checksums of the job's inputs; see `provenance.Provenance.made_from`.
+        It is a hidden file beside the output, but no output of the rule: Snakemake deletes these
+        when a job fails and before it runs. A run may continue on another machine; its last bits
+        then depend on both.
         """
+        output = Path(snakemake.output[0])
 
-        def run() -> dict:
-            return {
-                "params": dict(snakemake.params.items()),
-                "inputs": inputs(),
-                "versions": {name: version(name) for name in PACKAGES},
-            }
+        def run() -> list:
+            return [dict(snakemake.params.items()), inputs(), versions()]
 
-        return cls(state_path(snakemake.output[0]), run)
+        return cls(output.with_name(f".{output.stem}.state.pt"), run)
 
     def restore(self, training: TrainingState, steps: int) -> int:
-        """Bring a run of `steps` steps back to where it was saved, if the state can be used.
+        """Bring a run back to where it was saved, if the state can be used; return the steps done.
 
-        A state that is damaged or of another run is not used, and a line says why.
-
-        Returns:
-            How many steps are done.
+        A file that is damaged or of another run is not used, and a line says why.
         """
         if not self.path.exists():
             return 0
+        expected = self._decides
         try:
-            done = self._read(training, steps)
-        except UserError as error:
-            self._report(f"the saved state is not used, training starts anew: {error}")
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            if not isinstance(state, dict) or state.get("run") != expected:
+                raise ValueError("it belongs to another run")
+        except Exception as error:  # torch has many for a damaged file
+            first, *_ = str(error).splitlines() or [repr(error)]
+            self._report(f"the saved state is not used, training starts anew: {self.path}: {first}")
             return 0
-        self._report(f"continuing after step {done} of {steps}, saved in {self.path}")
-        return done
+        training.model.load_state_dict(state["model"])
+        training.optimizer.load_state_dict(state["optimizer"])
+        for generator, drawn in zip(training.generators, state["generators"], strict=True):
+            generator.set_state(drawn)
+        self._report(f"continuing after step {state['done']} of {steps}, saved in {self.path}")
+        return state["done"]
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Note the first of `SIGNALS`, for `after_step`; a second one acts as it did before."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
         before = {number: signal.getsignal(number) for number in SIGNALS}
 
         def put_back_handlers() -> None:
@@ -134,16 +107,7 @@ class SavedState:
             signal.raise_signal(self._caught)
 
     def after_step(self, training: TrainingState, done: int, steps: int) -> None:
-        """Save the run if it is time to, or if a signal came.
-
-        Args:
-            training: the run.
-            done: how many steps are done.
-            steps: how many there are in all.
-
-        Raises:
-            UserError: after a signal; it says whether the run can continue.
-        """
+        """Save the run if it is time to; after a signal, save and end it with a `UserError`."""
         if self._caught is not None:
             name, self._caught = signal.Signals(self._caught).name, None
             saved = self._save(training, done)
@@ -159,34 +123,26 @@ class SavedState:
                 path.unlink(missing_ok=True)
 
     @cached_property
-    def _fingerprint(self) -> str:
-        """The digest of what decides the run."""
-        text = json.dumps(self._run(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def _read(self, training: TrainingState, steps: int) -> int:
-        header = read_metadata(self.path)
-        if not isinstance(header, dict) or header.get("run") != self._fingerprint:
-            raise UserError(f"{self.path}: it belongs to another run")
-        done = header.get("done")
-        if type(done) is not int or not 0 < done <= steps:
-            raise UserError(f"{self.path}: {done!r} steps done, expected 1 to {steps}")
-        state = read_state(self.path)
-        if content_digest(state) != header.get("content"):
-            raise UserError(f"{self.path}: its numbers are not those that were saved")
-        put_back(training, state, self.path)
-        return done
+    def _decides(self) -> str:
+        return json.dumps(self._run(), sort_keys=True)
 
     def _save(self, training: TrainingState, done: int) -> bool:
         """Write the state; a full disk does not stop the run."""
         start = time.monotonic()
+        state = {
+            "run": self._decides,
+            "done": done,
+            "model": training.model.state_dict(),
+            "optimizer": training.optimizer.state_dict(),
+            "generators": [generator.get_state() for generator in training.generators],
+        }
         try:
-            state = snapshot(training)
-            header = {"done": done, "run": self._fingerprint, "content": content_digest(state)}
-            write_state(self.path, state, header)
+            with replacing(self.path) as partial:
+                torch.save(state, partial)
             saved = True
-        except (UserError, OSError, SafetensorError) as error:
-            self._report(f"the state is not saved: {error}")
+        except (UserError, OSError, RuntimeError) as error:
+            first, *_ = str(error).splitlines()
+            self._report(f"the state is not saved: {first}")
             saved = False
         now = time.monotonic()
         self._due = now + max(self._seconds, RATIO * (now - start))

@@ -2,14 +2,14 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from tqdm import tqdm
 
 from negmerge.errors import UserError
-from negmerge.files import read_json, read_json_records, sha256
-from negmerge.jobs.provenance import FOLDER, Record, place_of_record, read_record
+from negmerge.files import read_json, sha256
+from negmerge.jobs.provenance import FOLDER, read_record
 
 # In the folder of a study that was unpacked: the files that its archive lacks -> their SHA-256.
 LEFT_OUT = ".left-out.json"
@@ -18,198 +18,119 @@ UNRECORDED = (FOLDER, "benchmarks", "logs")
 
 
 class Misfit(Exception):
-    """A file that does not fit.
-
-    Args:
-        file: its name.
-        problem: what is wrong with it.
-        remake: the file to make anew; that file if none is given.
-    """
+    """A file that does not fit, what is wrong with it, and the file to make anew."""
 
     def __init__(self, file: str, problem: str, remake: str = ""):
         self.file, self.problem, self.remake = file, problem, remake or file
 
 
 def verify(folder: str | Path, *, progress: bool = False) -> dict:
-    """Check all files of a study that have a record, and the data that they were made from.
-
-    Files are checked before those that were made from them, so the first that does not fit is the
-    one at the root of others.
-
-    Args:
-        folder: the study's, such as `results/demo`.
-        progress: show a bar on standard error.
+    """Check all files of a study, and the data that they were made from, against their records.
 
     Returns:
         `study`, the folder; `fits`; `files` and `bytes` that were read; `dropped`, how many files
         are gone since no job needs them any more, or were left out of an archive; and `finding`,
-        None or the first thing that does not fit: `file`, `problem` and `command`, what to do in
-        the folder in which Snakemake runs.
-
-    Raises:
-        UserError: there is no such folder, or it has no records.
+        None or the first thing that does not fit, in the order of making: `file`, `problem` and
+        `command`, what to do in the folder in which Snakemake runs.
     """
-    folder = Path(folder)
-    places = sorted((folder / FOLDER).rglob("*.json"))
-    if not places:
-        raise UserError(f"{folder}: no records in {folder / FOLDER}, so there is nothing to verify")
-    chain = Chain(folder, places)
-    misfit = None
+    chain, finding = Chain(Path(folder)), None
     try:
-        records = chain.ordered(places)
-        sizes = (chain.path(record.name) for record in records)
-        total = sum(path.stat().st_size for path in sizes if path.is_file())
-        bar = tqdm(total=total, desc="verify", unit="B", unit_scale=True, disable=not progress)
-        with bar:
-            for record in records:
-                chain.check(record)
-                bar.update(record.bytes)
+        for name in tqdm(chain.ordered(), desc="verify", unit=" files", disable=not progress):
+            chain.check(name)
         chain.require_records()
     except Misfit as error:
         command = chain.command(error.remake)
-        misfit = {"file": error.file, "problem": error.problem, "command": command}
+        finding = {"file": error.file, "problem": error.problem, "command": command}
     return {
         "study": str(folder),
-        "fits": misfit is None,
+        "fits": finding is None,
         "files": len(chain.hashes),
         "bytes": sum(path.stat().st_size for path in chain.hashes),
         "dropped": chain.dropped,
-        "finding": misfit,
+        "finding": finding,
     }
 
 
-def describe(report: dict) -> Iterator[str]:
-    """Describe in lines for people what `verify` has found."""
-    if report["fits"]:
-        size, dropped = f"{report['bytes'] / 1e6:,.1f} MB", report["dropped"]
-        yield f"{report['study']}: all fits, {report['files']} files, {size}"
-        if dropped:
-            yield f"files that are gone, needed by no job or left out of an archive: {dropped}"
-    else:
-        finding = report["finding"]
-        yield f"{finding['file']}: {finding['problem']}"
-        yield f"to go on: {finding['command']}"
-
-
 class Chain:
-    """Files and their records, by the names that jobs gave them.
+    """The files of a study and what they were made from, by the names that jobs gave them."""
 
-    Args:
-        folder: the study's.
-        places: its records.
-    """
-
-    def __init__(self, folder: Path, places: Iterable[Path]):
+    def __init__(self, folder: Path):
+        # Not resolved: a link to another disk stays as it is.
+        self._folder = Path(os.path.abspath(folder))
+        # The place of a job's further output is a link, perhaps to a record that is gone.
+        places = sorted(filter(Path.is_file, (self._folder / FOLDER).rglob("*.json")))
+        if not places:
+            raise UserError(
+                f"{folder}: no records in {folder / FOLDER}, so there is nothing to verify"
+            )
+        self._records: dict[str, dict] = {}
+        self._root = _root(self._folder, next(iter(read_record(places[0])["outputs"])))
+        waiting, seen = places[::-1], set()
+        while waiting:
+            place = waiting.pop()
+            if place not in seen and place.is_file():
+                record = read_record(place)
+                self._records |= dict.fromkeys(record["outputs"], record)
+                used = record["inputs"].values()
+                waiting += [self._root / facts["record"] for facts in used if facts["record"]]
+            seen.add(place)
+        self._drops = any(one["checkpoints"] == "needed" for one in self._records.values())
+        left_out = self._folder / LEFT_OUT
+        self._left_out = read_json(left_out) if left_out.is_file() else {}
         self.hashes: dict[Path, str] = {}
         self.dropped = 0
-        self._drops = False
-        self._folder = folder
-        self._records: dict[str, Record] = {}
-        self._root = _root(places)
-        known = folder / LEFT_OUT
-        self._left_out = read_json(known) if known.is_file() else {}
 
-    def path(self, name: str) -> Path:
-        """Return the place of a file, or of a record, by its name in records."""
-        return self._root / name
+    def ordered(self) -> list[str]:
+        """Sort the files that have a record so that each comes after what it was made from."""
+        order = TopologicalSorter({name: one["inputs"] for name, one in self._records.items()})
+        return [name for name in order.static_order() if name in self._records]
 
-    def ordered(self, places: Iterable[Path]) -> list[Record]:
-        """Read records, and those of what the files were made from; sort makers first."""
-        found: list[Record] = []
-        seen: set[str] = set()
-        # A name is visited twice: to look at what comes before it, and to take it.
-        waiting = [(self._read(place), False) for place in reversed(list(places))]
-        while waiting:
-            record, taken = waiting.pop()
-            if taken:
-                found.append(record)
-            elif record.name not in seen:
-                seen.add(record.name)
-                waiting.append((record, True))
-                makers = (facts["record"] for facts in record.inputs.values() if facts["record"])
-                waiting += [(self._read(self.path(maker)), False) for maker in makers]
-        self._records = {record.name: record for record in found}
-        self._drops = any(record.checkpoints == "needed" for record in found)
-        return found
-
-    def check(self, record: Record) -> None:
+    def check(self, name: str) -> None:
         """Check a file against its record, and its inputs against theirs."""
-        for name, facts in record.inputs.items():
-            self._check_input(record, name, facts["sha256"])
-        path = self.path(record.name)
-        is_gone = self._drops and record.intermediate
-        if (is_gone or self._left_out.get(record.name) == record.sha256) and not path.exists():
-            self.dropped += 1
-            return
+        record, path = self._records[name], self._root / name
+        for source, facts in record["inputs"].items():
+            expected = facts["sha256"]
+            # A folder has none.
+            if expected is not None and self._recorded(source, name) != expected:
+                raise Misfit(
+                    name, f"made from another {source} than is there now, sha256 {expected}"
+                )
+        made = record["outputs"][name]
         if not path.is_file():
-            place = self._name(record.path)
-            raise Misfit(record.name, f"it is missing, but has a record, {place}")
-        if path.stat().st_size != record.bytes:
-            size = path.stat().st_size
-            raise Misfit(record.name, f"{size} bytes, its record says {record.bytes}")
-        if self._hash(path) != record.sha256:
-            found = self._hash(path)
-            raise Misfit(record.name, f"sha256 {found}, its record says {record.sha256}")
-        if path.parent.name == "scores":
-            self._check_score(record)
+            is_gone = self._drops and made["intermediate"]
+            if not is_gone and self._left_out.get(name) != made["sha256"]:
+                raise Misfit(name, f"it is missing, but {record['rule']} made it")
+            self.dropped += 1
+        elif self._hash(path) != made["sha256"]:
+            raise Misfit(name, f"sha256 {self._hash(path)}, its record says {made['sha256']}")
 
     def require_records(self) -> None:
         """Check that each file of the study has a record."""
         for path in sorted(self._folder.rglob("*")):
-            place = path.relative_to(self._folder)
-            hidden = any(part.startswith(".") for part in place.parts)
-            if hidden or place.parts[0] in UNRECORDED or not path.is_file():
+            name, place = str(path.relative_to(self._root)), path.relative_to(self._folder)
+            is_hidden = any(part.startswith(".") for part in place.parts)
+            if name in self._records or is_hidden or place.parts[0] in UNRECORDED:
                 continue
-            record = place_of_record(self._folder, path)
-            if not record.is_file():
-                raise _no_record(self._name(path), self._name(record))
+            if path.is_file():
+                raise Misfit(name, "it has no record; if no rule makes this file, delete it")
 
     def command(self, name: str) -> str:
         """Return the command that makes a file anew, and then what is made from it."""
         if "downloads" in Path(name).parts:
             return f"rm -f {shlex.quote(name)} && snakemake --cores all -- {shlex.quote(name)}"
         report = self._folder / "report.html"
-        targets = [name, self._name(report)] if report.is_file() else [name]
+        targets = [name, str(report.relative_to(self._root))] if report.is_file() else [name]
         targets = list(dict.fromkeys(targets))
         return shlex.join(["snakemake", "--cores", "all", "--forcerun", name, "--", *targets])
 
-    def _read(self, place: Path) -> Record:
-        name = self._name(_recorded_file(place))
-        if not place.is_file():
-            raise _no_record(name, self._name(place))
-        try:
-            return read_record(place)
-        except UserError as error:
-            raise Misfit(name, f"its record cannot be read: {error}") from error
-
-    def _name(self, path: Path) -> str:
-        """Return the name that a file has in records."""
-        path = _absolute(path)
-        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
-
-    def _check_input(self, record: Record, name: str, expected: str | None) -> None:
-        """Check that an input is still the file that another was made from."""
-        if expected is None:  # a folder
-            return
-        made = self._records.get(name)
-        if made is None and not self.path(name).is_file():
-            problem = f"it is missing, but {record.name} was made from it; put it back"
-            raise Misfit(name, problem, remake=record.name)
-        found = made.sha256 if made else self._hash(self.path(name))
-        if found != expected:
-            raise Misfit(
-                record.name, f"made from another {name} than is there now, sha256 {expected}"
-            )
-
-    def _check_score(self, record: Record) -> None:
-        """Check that scores say themselves what they were made from."""
-        used = {facts["sha256"] for facts in record.inputs.values()}
-        for score in read_json_records(self.path(record.name)):
-            parts = score.get("made_from", {}).values()
-            if {
-                one for part in parts for one in ([part] if isinstance(part, str) else part)
-            } != used:
-                raise Misfit(record.name, "its made_from is not what its record says")
+    def _recorded(self, source: str, name: str) -> str:
+        """Return the SHA-256 of an input as its own record has it; without one, as it is."""
+        if source in self._records:
+            return self._records[source]["outputs"][source]["sha256"]
+        if not (self._root / source).is_file():
+            problem = f"it is missing, but {name} was made from it; put it back"
+            raise Misfit(source, problem, remake=name)
+        return self._hash(self._root / source)
 
     def _hash(self, path: Path) -> str:
         if path not in self.hashes:
@@ -217,36 +138,10 @@ class Chain:
         return self.hashes[path]
 
 
-def _root(places: Iterable[Path]) -> Path:
-    """Return the folder that names in records are relative to; the results may have moved since.
-
-    Raises:
-        UserError: no record can be read.
-    """
-    problem = None
-    for place in places:
-        try:
-            depth = len(Path(read_record(place).name).parts)
-        except UserError as error:
-            problem = problem or error
-            continue
-        above = _recorded_file(place).parents
-        return above[min(depth, len(above)) - 1]
-    raise UserError(str(problem))
-
-
-def _recorded_file(place: Path) -> Path:
-    """Return the file that a record is of, by the record's place."""
-    parts = list(_absolute(place).parts)
-    del parts[len(parts) - 1 - parts[::-1].index(FOLDER)]
-    return Path(*parts).with_suffix("")
-
-
-def _absolute(path: Path) -> Path:
-    """Return an absolute path without `..`; a link to another disk stays as it is."""
-    return Path(os.path.abspath(path))
-
-
-def _no_record(name: str, record: str) -> Misfit:
-    problem = f"its record is missing, {record}; if no rule makes this file, delete it"
-    return Misfit(name, problem)
+def _root(folder: Path, name: str) -> Path:
+    """Return the folder that names in records are relative to; the results may have moved since."""
+    for parent in Path(name).parents:
+        depth = len(parent.parts)
+        if depth and folder.parts[-depth:] == parent.parts:
+            return Path(*folder.parts[:-depth])
+    raise UserError(f"{folder}: its records are of another folder, as of {name}")

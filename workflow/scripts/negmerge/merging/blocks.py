@@ -2,13 +2,16 @@
 
 A block holds whole rows along the last axis. It is so small that what one thread computes of it
 stays in the cache of a processor core; what a merge holds in memory depends on neither the model
-nor the number of vectors.
+nor the number of vectors. Threads work on blocks, on a GPU each in a stream of its own.
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -17,17 +20,119 @@ from torch import Tensor
 
 from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.stored import StoredState
-from negmerge.merging.devices import to_device
-from negmerge.merging.workers import Workers
 from negmerge.vectors import widen
+
+CPU = torch.device("cpu")
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device; to a GPU it may still be under way, in the current stream."""
+    if device.type == "cpu" and tensor.is_cpu:
+        return tensor
+    if device.type == "cuda" and tensor.is_cpu:
+        # Only from pinned memory does a copy run beside other work. Torch keeps that memory until
+        # the copy is done.
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor if tensor.device == device else tensor.to(device)
+
+
+def to_host(tensor: Tensor) -> Tensor:
+    """Return a tensor in the host's memory, after the current stream has come to its end."""
+    if not tensor.is_cuda:
+        return tensor.cpu()
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    host.copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream(tensor.device).synchronize()
+    return host
+
+
+def divisor(number: float, like: Tensor) -> Tensor:
+    """Return a number by which to divide a tensor, as a tensor () of its dtype and device.
+
+    A GPU does not divide by a plain number: it multiplies by the inverse, and rounds twice.
+    """
+    return like.new_full((), number)
+
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+# The least number of blocks in flight on a GPU: while one is computed, others are read or copied.
+STREAMS = 4
+# Blocks that a thread takes at a time; handing over each on its own would make threads wait.
+BATCH = 8
+# The largest piece of memory that lets GNU's C library raise its threshold.
+PIECE = 2**25 - 2**16
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed blocks for the next ones.
+
+    GNU's gives pieces above a threshold back to the system at once, and takes them from there page
+    by page, which takes longer than what is computed on them. The threshold rises to the largest
+    piece that was freed.
+    """
+    torch.empty(PIECE, dtype=torch.uint8)
+
+
+class Workers:
+    """Threads for many passes; without `with`, all work is done in the thread that asks for it.
+
+    `threads` is how many blocks are worked on at a time; more on a GPU, `STREAMS` at least. Inside
+    of `with`, an operation of torch takes one thread: on blocks, more of them cost more than they
+    save.
+    """
+
+    def __init__(self, threads: int = 1, device: torch.device = CPU):
+        self.device = device
+        self.threads = max(threads, STREAMS) if device.type == "cuda" else threads
+        self._batch = 1 if device.type == "cuda" else BATCH
+        self._executor: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> "Workers":
+        self._threads_before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        keep_freed_memory()
+        if self.device.type == "cuda":
+            # The new streams do not wait for what made the inputs in another one.
+            torch.cuda.synchronize(self.device)
+        if self.threads > 1:
+            self._executor = ThreadPoolExecutor(self.threads, initializer=self._begin)
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+        self._executor = None
+        torch.set_num_threads(self._threads_before)
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield work(item) of each item, in order; only a few results wait to be taken."""
+        if self._executor is None:
+            yield from map(work, items)
+            return
+        items, waiting = iter(items), deque()
+
+        def all_of(batch: list[Item]) -> list[Result]:
+            return [work(item) for item in batch]
+
+        while batch := list(islice(items, self._batch)):
+            waiting.append(self._executor.submit(all_of, batch))
+            if len(waiting) > 2 * self.threads:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+    def _begin(self) -> None:
+        """Start a stream for a new thread, in which all it computes runs from now on."""
+        if self.device.type == "cuda":
+            torch.cuda.set_stream(torch.cuda.Stream(self.device))
+
 
 NUMBERS = 2**17
 # Several threads take turns at Python's lock between operations, so each should take longer.
 SHARED_NUMBERS = 2**19
 # On a GPU, starting the work on a small block takes as long as the work.
 GPU_NUMBERS = 2**21
-
-Result = TypeVar("Result")
 
 
 class Source(Protocol):
@@ -92,14 +197,8 @@ class Block:
     """The same rows of one tensor of each vector.
 
     Iterating yields a tensor (rows, columns) per vector, one after the other, all of one dtype and
-    on one device.
-
-    Attributes:
-        name: the tensor's name.
-        shape: the whole tensor's shape.
-        start: where the block starts in the flattened tensor.
-        stop: where it ends.
-        number: counts the blocks of a pass from 0.
+    on one device. `name` and `shape` are the whole tensor's, `start` and `stop` places in it as it
+    is flattened; `number` counts the blocks of a pass from 0.
     """
 
     vectors: "Vectors"
@@ -128,11 +227,7 @@ class Block:
         return None if base is None else widen(_read(base, self))
 
     def of(self, source: Source) -> Tensor:
-        """Return the block's rows of one vector.
-
-        Raises:
-            NotFinite: they hold NaN or an infinity.
-        """
+        """Return the block's rows of one vector; NaN or an infinity is an error."""
         rows = self._flat(source)
         if not is_finite(rows):
             if self.origin is not None:
@@ -156,11 +251,7 @@ class Block:
         return flat.view(-1, self.shape[-1] if self.shape else 1)
 
     def check(self, total: Tensor) -> None:
-        """Look whether a sum of all vectors shows a NaN or an infinity, and then for its vector.
-
-        Raises:
-            NotFinite: a vector holds NaN or an infinity.
-        """
+        """Look whether a sum of all vectors shows a NaN or an infinity; its vector is an error."""
         if not is_finite(total):
             for vector in self:
                 del vector
@@ -175,22 +266,12 @@ class Block:
 
 
 class Vectors:
-    """The vectors of a pool.
+    """The vectors of a pool: a source for each, in the order of the merge.
 
-    Args:
-        sources: one per vector, in the order of the merge.
-        shapes: name -> shape, in the order in which the tensors are read.
-        dtypes: name -> float32 or float64.
-        numbers: how many numbers of each vector a block holds, about; as many as suit the device
-            if none are given.
-        workers: who works on the blocks, and on which device; the calling thread on the CPU if
-            none are given.
-        base: the checkpoint that the sources changed, where they are not vectors themselves.
-
-    Attributes:
-        passed: called with the numbers of each block that was passed over, from the thread that
-            made the pass; a bar may be moved here.
-        done: called with each block that was worked on, in the thread that did.
+    `shapes` are by name, in the order in which the tensors are read; `dtypes` are float32 or
+    float64. A block holds about `numbers` of each vector, by default as many as suit the device.
+    Without `workers` the calling thread works, on the CPU. `base` is the checkpoint that the
+    sources changed, where they are not vectors themselves.
     """
 
     def __init__(
@@ -207,7 +288,9 @@ class Vectors:
         self.dtypes = dtypes
         self.workers = workers or Workers()
         self.base = base
+        # Called with the numbers of each block that was passed over, by the thread that passes.
         self.passed: Callable[[int], object] = lambda numbers: None
+        # Called with each block that was worked on, by the thread that did.
         self.done: Callable[[Block], object] = lambda block: None
         self._numbers = numbers or _suiting(self.workers)
 

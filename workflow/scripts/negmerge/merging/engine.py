@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,25 +10,46 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from negmerge import __version__
+from negmerge import __version__, plugins
 from negmerge.checkpoints.checks import require_finite, require_same_tensors
 from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.checkpoints.states import State, shapes
 from negmerge.checkpoints.writer import Layout, StateWriter, told
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
-from negmerge.merging.blocks import Block, Memory, Vectors, is_finite
-from negmerge.merging.checksums import Checksums, identity
-from negmerge.merging.devices import to_host
-from negmerge.merging.dtypes import merged_dtypes
-from negmerge.merging.masks import count_nonzero
-from negmerge.merging.pool import open_pool
-from negmerge.merging.registry import METHODS, Method
-from negmerge.merging.workers import Workers
+from negmerge.merging.blocks import Block, Memory, Vectors, Workers, is_finite, to_host
+from negmerge.merging.pool import Checksums, Pool, identity, merged_dtypes
+from negmerge.merging.signs import count_nonzero
 from negmerge.models.devices import find_device
-from negmerge.settings.options import Value
+from negmerge.settings.options import Described, Value
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Method(Described):
+    """A merge method.
+
+    Attributes:
+        combine: takes a `blocks.Block`, which gives the same rows of one tensor of each vector,
+            with the options as keyword arguments, and gives the merged rows.
+        survey: what the method must know of all vectors before it can combine the first block.
+            It takes the `blocks.Vectors` and the options; `combine` gets its result as `survey`.
+        passes: how often a merge reads the vectors, as far as is known before.
+        ordered: the result depends on the order of the vectors by more than rounding.
+        weights: of a method that is linear in the vectors: takes their number, and gives the
+            weight of each in the result, whatever the options.
+    """
+
+    combine: Callable[..., Tensor]
+    survey: Callable[..., object] | None = None
+    passes: int = 1
+    ordered: bool = False
+    weights: Callable[[int], list[float]] | None = None
+
+
+# By name: one file in `methods/` each, imported when it is asked for.
+METHODS: plugins.Registry[Method] = plugins.Registry(plugins.MERGE_METHODS, "METHOD")
 
 
 def merge(
@@ -72,70 +94,23 @@ def merge(
     return merged
 
 
-def merge_files(
+def merge_pool(
     method: str,
-    paths: Sequence[str | Path],
+    options: Mapping[str, object],
+    pool: Pool,
     output: str | Path,
     *,
-    base: str | Path | None = None,
-    key: str | None = None,
     progress: bool = False,
-    threads: int = 1,
     checksums: bool = True,
-    device: str | torch.device = "cpu",
-    block_numbers: int | None = None,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    vocabulary: str | None = None,
     missing: Sequence[str] = (),
-    **options: Value,
 ) -> dict:
-    """Merge safetensors files, block by block, into a new file.
+    """Merge a pool into a new safetensors file, and return the report of `merge_files`.
 
-    Args:
-        method: a name in `METHODS`.
-        paths: task vectors, or checkpoints where `base` is given; each as `open_state` reads
-            them.
-        output: the file to write, at once or not at all.
-        base: the checkpoint before fine-tuning; its buffers (`vectors.in_vector`) stay out.
-        key: as in `open_state`, for all of them.
-        progress: show a bar on standard error.
-        threads: how many blocks are worked on at a time, on a GPU four at least; no bit depends
-            on it.
-        checksums: note the BLAKE3 of each file, None otherwise.
-        device: as in `merge`. A GPU needs memory for the blocks that are worked on, not for the
-            model.
-        block_numbers: as in `merge`.
-        include: see `open_pool`, as the next two.
-        exclude: as `include`.
-        vocabulary: as `include`.
-        missing: points that the pool lacks, since they diverged; the report names them.
-        options: the method's options.
-
-    Returns:
-        A report, also stored in the output's header: `method`, `options`, `inputs` (name and
-        BLAKE3 of each file), `base` (likewise, or None), `version` of this library, `kept`
-        (non-zero numbers of the result), `numbers` (all of them), `notes` (lines for the user)
-        and, if any, `diverged` (the missing points).
-
-    Raises:
-        UserError: as `merge`; also a file that is missing, truncated or foreign.
+    `missing` are points that the pool lacks, since they diverged; the report names them.
     """
-    place = find_device(device)
-    chosen, settings = choose(method, options, paths)
-    workers = Workers(threads, place)
-    pool = open_pool(
-        base,
-        paths,
-        include=include,
-        exclude=exclude,
-        vocabulary=vocabulary,
-        key=key,
-        block_numbers=block_numbers,
-        workers=workers,
-    )
-    vectors = pool.vectors
-    sums = Checksums(pool.states, threads)
+    chosen, settings = choose(method, options, pool.members)
+    vectors, workers = pool.vectors, pool.vectors.workers
+    sums = Checksums(pool.states, workers.threads)
     if checksums:
         vectors.done = sums.follow
 
@@ -188,19 +163,11 @@ def combined(
     then: Callable[[Block, Tensor], Result] = lambda block, rows: rows,
     names: Sequence[str] | None = None,
 ) -> Iterator[tuple[Block, Result]]:
-    """Merge block by block, in order.
+    """Merge block by block, in order; yield each block with what `then` returned for its rows.
 
-    Args:
-        method: of `METHODS`.
-        settings: its options, checked, with defaults.
-        pool: what is merged.
-        progress: show a bar on standard error.
-        then: what to make of the merged rows of a block, which come flattened and in the host's
-            memory; called in the thread that merged them, so in several at once.
-        names: the tensors to merge, all if none are given; a survey sees all in either case.
-
-    Yields:
-        Each block with what `then` returned, by default the rows.
+    `settings` are the options, checked, with defaults. `then` gets the merged rows flattened and in
+    the host's memory, in the thread that merged them, so in several at once; by default it returns
+    them. Only the tensors of `names` are merged, if it is given; a survey sees all in either case.
     """
     with tqdm(
         total=method.passes * pool.size,

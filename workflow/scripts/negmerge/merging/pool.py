@@ -1,22 +1,29 @@
-"""A pool of checkpoints, of task vectors or of adapters, checked and opened for a merge."""
+"""Vectors in files as a pool: their dtypes, checksums of their files, and which were chosen."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import mmap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
 
-from negmerge.adapters import Adapter, is_adapter
-from negmerge.checkpoints.checks import require_same_tensors
-from negmerge.checkpoints.hub import locate
-from negmerge.checkpoints.sameness import same_tensor, tied
+import torch
+from blake3 import blake3
+
+from negmerge.checkpoints.checks import FLOATS, require_same_tensors
 from negmerge.checkpoints.states import shapes
 from negmerge.checkpoints.stored import StoredState
-from negmerge.errors import UserError
-from negmerge.merging.alignment import Aligned, Expected
-from negmerge.merging.blocks import Finetuned, Stored, Vectors
-from negmerge.merging.choice import Choice, listed
-from negmerge.merging.dtypes import stored_dtypes
-from negmerge.merging.members import Members, Place, notes_of, open_place, short_name
-from negmerge.merging.workers import Workers
-from negmerge.vectors import may_change
+from negmerge.errors import UserError, unknown
+from negmerge.files import read_json_records
+from negmerge.merging.blocks import Block, Stored, Vectors, Workers
+
+
+class Files(Protocol):
+    """What lies in files: a stored state, an adapter."""
+
+    files: list[Path]
 
 
 @dataclass
@@ -27,8 +34,7 @@ class Pool:
         vectors: the vectors, for a merge.
         names: how the report calls the members, in the order of the merge: a hub id, or the last
             part of a path.
-        members: the states, seen with the base's names, each with its `files`, in the order of the
-            merge.
+        members: the states, seen with the base's names, or adapters, in the order of the merge.
         base: what they were fine-tuned from; None where they are vectors themselves.
         ties: groups of the base's tensors that hold the same numbers in the base and in each
             member; the first of each is merged, for all.
@@ -39,104 +45,29 @@ class Pool:
 
     vectors: Vectors
     names: list[str]
-    members: Sequence[StoredState | Adapter]
-    base: StoredState | None
-    ties: list[tuple[str, ...]]
-    parted: list[tuple[str, ...]]
-    chosen: dict[str, list[str]]
-    notes: list[str]
+    members: Sequence[Files]
+    base: StoredState | None = None
+    ties: list[tuple[str, ...]] = field(default_factory=list)
+    parted: list[tuple[str, ...]] = field(default_factory=list)
+    chosen: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
-    def states(self) -> list[StoredState | Adapter]:
+    def states(self) -> list[Files]:
         """The base, if there is one, and the members."""
         return list(self.members) if self.base is None else [self.base, *self.members]
 
 
-def open_pool(
-    base: Place | None,
-    members: Sequence[Place],
-    *,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    vocabulary: str | None = None,
-    key: str | None = None,
+def pool_of(
+    states: Sequence[StoredState],
+    takes: Callable[[str], bool] = lambda name: True,
     block_numbers: int | None = None,
     workers: Workers | None = None,
 ) -> Pool:
-    """Open a pool, after a check of what its files say of their tensors.
-
-    Args:
-        base: the checkpoint before fine-tuning; None where the members are task vectors.
-        members: checkpoints, or vectors; anything that `open_state` opens, or opened already.
-        include: regular expressions; only tensors whose name one of them fits take part.
-        exclude: regular expressions; tensors whose name one of them fits do not.
-        vocabulary: `base` takes the base's rows of embeddings with more or fewer rows.
-        key: where in a training checkpoint the weights lie.
-        block_numbers: see `Vectors`.
-        workers: see `Vectors`.
-
-    Raises:
-        UserError: a file that is missing or foreign, or a tensor that does not fit.
-    """
-    choice = Choice(include, exclude)
-    if base is None:
-        return _of_vectors(members, choice, key, block_numbers, workers)
-    origin = open_place(base, key)
-    opened = Members(origin, choice, vocabulary, key)
-    for member in members:
-        opened.add(member)
-    chosen = choice.matches(opened.seen)
-    names = [name for name in changeable(origin) if choice.takes(name)]
-    groups = opened.led_by_adapters(tied(origin, names))
-    aligned = opened.aligned(Expected(origin, names, groups, choice, vocabulary == "base"))
-    ties = [group for group in groups if all(_is_tied(one, group) for one in aligned)]
-    led = {name for group in ties for name in group[1:]}
-    merged = in_file_order(origin, [name for name in names if name not in led])
-    stored = [origin, *(one for one in aligned if isinstance(one, StoredState))]
-    vectors = Vectors(
-        [Finetuned(one) if isinstance(one, StoredState) else one for one in aligned],
-        {name: origin.shape(name) for name in merged},
-        stored_dtypes(stored, merged),
-        block_numbers,
-        workers,
-        origin,
-    )
-    parted = [group for group in groups if group not in ties]
-    notes = [
-        *opened.notes(),
-        *(f"{option} fits {listed(fitting)}" for option, fitting in chosen.items()),
-        *(note for one in aligned for note in one.notes),
-        *(f"{listed(group)}: tied in the base, but in the pool no longer" for group in parted),
-    ]
-    called = [short_name(member) for member in members]
-    return Pool(vectors, called, aligned, origin, ties, parted, chosen, notes)
-
-
-def changeable(base: StoredState) -> list[str]:
-    """Return the tensors of a base that a vector of it may change."""
-    return [n for n in base.names if may_change(n, base.shape(n), base.dtype(n))]
-
-
-def in_file_order(state: StoredState, names: Sequence[str]) -> list[str]:
-    """Sort tensors by their places, so that files are read from the front to the end."""
-    return sorted(names, key=lambda name: state.place(name) or (state.path, 0))
-
-
-def _of_vectors(
-    places: Sequence[Place],
-    choice: Choice,
-    key: str | None,
-    block_numbers: int | None,
-    workers: Workers | None,
-) -> Pool:
-    """Make a pool of task vectors, which have the same tensors."""
-    for place in places:
-        if not isinstance(place, StoredState) and is_adapter(locate(place)):
-            raise UserError(f"{place}: is an adapter, which is merged with its base")
-    states = [open_place(place, key) for place in places]
+    """Make a pool of task vectors, which have the same tensors, of those that take part."""
     for state in states:
         require_same_tensors(shapes(states[0]), shapes(state), state.path)
-    names = in_file_order(states[0], [n for n in states[0].names if choice.takes(n)])
+    names = in_file_order(states[0], [name for name in states[0].names if takes(name)])
     vectors = Vectors(
         [Stored(state) for state in states],
         {name: states[0].shape(name) for name in names},
@@ -144,17 +75,134 @@ def _of_vectors(
         block_numbers,
         workers,
     )
-    called = [short_name(place) for place in places]
-    chosen = choice.matches(states[0].names)
-    return Pool(vectors, called, states, None, [], [], chosen, notes_of(*states))
+    return Pool(vectors, [state.path.name for state in states], states)
 
 
-def _is_tied(member: Aligned | Adapter, group: Sequence[str]) -> bool:
-    """Whether a member changes all of a group of tied tensors as it changes the first."""
-    if isinstance(member, Adapter):
-        # PEFT adds what it changes of one to the weight that all share.
-        return not set(group[1:]).intersection(member.names)
-    return all(
-        member.own[name] == member.own[group[0]] or same_tensor(member, group[0], member, name)
-        for name in group[1:]
-    )
+def in_file_order(state: StoredState, names: Sequence[str]) -> list[str]:
+    """Sort tensors by their places, so that files are read from the front to the end."""
+    return sorted(names, key=lambda name: state.place(name) or (state.path, 0))
+
+
+def stored_dtypes(states: Sequence[StoredState], names: Sequence[str]) -> dict[str, torch.dtype]:
+    """Return the dtypes in which some tensors of states on disk are merged; see `merged_dtypes`."""
+    kinds = [{name: state.dtype(name) for name in names} for state in states]
+    return merged_dtypes(kinds, [state.path for state in states])
+
+
+def merged_dtypes(
+    kinds: Sequence[Mapping[str, torch.dtype]], labels: Sequence[str | Path]
+) -> dict[str, torch.dtype]:
+    """Return the dtype in which each tensor is merged: float64 where one vector has it.
+
+    `kinds` are the dtypes of each vector's tensors, `labels` how errors name the vectors. Integers
+    and floating-point numbers of 8 bits are errors.
+    """
+    for kind, label in zip(kinds, labels, strict=True):
+        for name, dtype in kind.items():
+            if not dtype.is_floating_point:
+                raise UserError(
+                    f"{label}: tensor {name!r} holds {dtype}, expected floating point; checkpoints "
+                    "are merged with their base"
+                )
+            if dtype not in FLOATS:
+                raise UserError(f"{label}: tensor {name!r} holds {dtype}, expected 16 to 64 bits")
+    wide = {name for kind in kinds for name, dtype in kind.items() if dtype == torch.float64}
+    return {name: torch.float64 if name in wide else torch.float32 for name in kinds[0]}
+
+
+# How many bytes a checksum lets itself fall behind.
+STRETCH = 2**24
+
+
+class Checksums:
+    """BLAKE3 of files, each byte of which is read from the disk once.
+
+    Blocks of numbers are read in the order in which they lie in most files. So a file's checksum
+    goes through its bytes a little behind the blocks, while they are in the page cache. What no
+    block needs, and what lies in another order, is read at the end, `threads` files at a time.
+    """
+
+    def __init__(self, members: Iterable[Files], threads: int = 1):
+        members = list(members)
+        self._states = [member for member in members if isinstance(member, StoredState)]
+        self._files = {path: _File(path) for member in members for path in member.files}
+        self._threads = threads
+
+    def follow(self, part: Block) -> None:
+        """Note that a part of a tensor of each state was read, and go on in one of the files.
+
+        Threads may call it at once.
+        """
+        for state in self._states:
+            place = state.place(part.name)
+            if place is not None:
+                path, start = place
+                file = self._files[path]
+                file.reached = max(
+                    file.reached, start + part.stop * state.dtype(part.name).itemsize
+                )
+        last = max(self._files.values(), key=_File.behind)
+        if last.behind() >= STRETCH:
+            last.advance()
+
+    def known(self) -> dict[Path, str]:
+        """Return the checksum of each file as hexadecimal digits, after the bytes that are left."""
+        with ThreadPoolExecutor(self._threads) as executor:
+            found = executor.map(_File.finished, self._files.values())
+            return dict(zip(self._files, found, strict=True))
+
+
+def identity(member: Files, checksums: Mapping[Path, str]) -> list[dict[str, str]]:
+    """Name the files of a state or adapter so that they are recognised in any place."""
+    return [{"name": path.name, "blake3": checksums[path]} for path in member.files]
+
+
+class _File:
+    """The checksum of one file, in the making."""
+
+    def __init__(self, path: Path):
+        self.reached = 0  # the bytes that were read by others
+        self._path, self._done, self._hash, self._lock = path, 0, blake3(), Lock()
+
+    def behind(self) -> int:
+        """Return how many bytes were read by others, but not yet here; none while a thread does."""
+        return 0 if self._lock.locked() else self.reached - self._done
+
+    def advance(self) -> None:
+        """Take in the bytes that were read by others, if no other thread does."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._take(self.reached)
+            finally:
+                self._lock.release()
+
+    def finished(self) -> str:
+        """Take in what is left."""
+        self._take(self._path.stat().st_size)
+        return self._hash.hexdigest()
+
+    @cached_property
+    def _bytes(self) -> memoryview:
+        """The file, mapped."""
+        with open(self._path, "rb") as stream:
+            return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def _take(self, stop: int) -> None:
+        if self._done < stop:
+            self._hash.update(self._bytes[self._done : stop])
+            self._done = stop
+
+
+def chosen_vectors(choice: str | Path, vectors: Sequence[str | Path]) -> dict[str, int]:
+    """Find the vectors that were chosen by the rules of an experiment.
+
+    `choice` is a file of choices, that of the main rule first; the files of vectors are named after
+    them. By rule, in the order of the choices, it is the place of the vector, from 0.
+    """
+    names = [Path(path).name.removesuffix(".safetensors") for path in vectors]
+    found = {}
+    for one in read_json_records(choice, keys=["vector", "rule"]):
+        if one["vector"] not in names:
+            raise UserError(f"{choice}: {unknown('vector', one['vector'], names)}")
+        found[one["rule"]] = names.index(one["vector"])
+    return found

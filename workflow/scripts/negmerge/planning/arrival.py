@@ -8,11 +8,10 @@ from pathlib import Path
 from negmerge.data.mirrors import choose, prepared_from
 from negmerge.planning.jobs import require_workflow
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.datasets import ORIGINAL
-from negmerge.settings.downloads import Download
+from negmerge.settings.datasets import ORIGINAL, Download
+from negmerge.settings.load import load_yaml
 from negmerge.settings.models import Model
 from negmerge.settings.study import load_study
-from negmerge.settings.yaml12 import load_yaml
 from negmerge.standalone.text_table import aligned
 
 HERE, MADE = "files here", "made here"

@@ -6,9 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from negmerge.planning.memory import Memory, Shape
-from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.catalogue import Catalogue, Counts
 from negmerge.settings.costs import Costs
-from negmerge.settings.counts import Counts
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.models import Cost, Model
 

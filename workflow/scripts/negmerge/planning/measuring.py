@@ -15,9 +15,8 @@ from torch.nn import functional
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import accuracy, predict
 from negmerge.models.classifiers import build_classifier
+from negmerge.models.clip import ImageEncoder, freeze, image_tower
 from negmerge.models.devices import deterministic, tuned
-from negmerge.models.freezing import freeze
-from negmerge.models.image_encoder import ImageEncoder, image_tower
 from negmerge.settings.compute import Compute
 from negmerge.settings.costs import Rate
 from negmerge.settings.experiment import Experiment
@@ -47,7 +46,7 @@ class Network:
         row: of `config/models.yaml`.
         recipe: how it is trained.
         passed: images in a pass of evaluation.
-        frozen: as for `models.freezing.freeze`.
+        frozen: as for `models.clip.freeze`.
     """
 
     title: str

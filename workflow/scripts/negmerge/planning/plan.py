@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from negmerge.errors import UserError, unknown
-from negmerge.jobs.snakemake_records import waited
 from negmerge.planning.chains import behind, longest_chain, makespan
 from negmerge.planning.exhibits import exhibit_row
 from negmerge.planning.jobs import Job, gigabytes, list_jobs, require_workflow
 from negmerge.planning.prices import Prices
+from negmerge.reporting.runtime import waited
 from negmerge.settings.costs import Costs, load_costs
 from negmerge.settings.given import Given, by_hand, files_of
 from negmerge.settings.study import Study, load_study

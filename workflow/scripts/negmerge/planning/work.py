@@ -12,7 +12,7 @@ from negmerge.planning.case import Case, Work
 from negmerge.planning.memory import Memory, held
 from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
-from negmerge.settings.counts import part_sizes
+from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.durability import RELEARNED
 from negmerge.settings.options import checked
 from negmerge.settings.recipe import Recipe

@@ -27,22 +27,11 @@ def convert_files(
     overwrite: bool = False,
     progress: bool = False,
 ) -> list[dict]:
-    """Write released files anew, each at once or not at all, with the memory of one.
+    """Write released files, or all `.pt` files in folders, anew, with the memory of one.
 
-    Args:
-        paths: the files, or folders, in which all `.pt` files are meant.
-        output: the folder to write into. It gets `{name}.safetensors` of each file, where the name
-            is that of `output_name`, and `text/{name}.safetensors` with what is left of the text
-            part; `start/` gets the same two of what a linear file began from.
-        overwrite: whether to replace files that are there.
-        progress: whether to show a bar.
-
-    Returns:
-        A record of each file: `file`, `sha256`, `kind`, its `notes`, `tensors` and `numbers` as the
-        authors count them, `image_numbers`, `text_numbers`, and the files `written`.
-
-    Raises:
-        UserError: a file cannot be read, two have the same name, or an output is there.
+    The folder `output` gets `{name}.safetensors` of each, `text/{name}.safetensors` with what is
+    left of the text part, and in `start/` the same two of what a linear file began from. Returns a
+    record of each file, with its numbers as the authors count them.
     """
     files = {output_name(path): path for path in _listed(paths)}
     there = [Path(output, f"{name}{SUFFIX}") for name in files]
@@ -62,11 +51,7 @@ def output_name(path: str | Path) -> str:
 
 
 def _listed(paths: Iterable[str | Path]) -> list[Path]:
-    """List the files, and those in folders.
-
-    Raises:
-        UserError: a folder has none, or two files have one name.
-    """
+    """List the files, and those in folders."""
     files: list[Path] = []
     for path in map(Path, paths):
         found = sorted(path.rglob("*.pt")) if path.is_dir() else [path]

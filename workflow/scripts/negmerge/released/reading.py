@@ -1,62 +1,119 @@
-"""What the authors of NegMerge released, read as states with open_clip's names."""
+"""What the authors of NegMerge released, read as states with open_clip's names.
 
-from collections.abc import Iterator
+The authors' attention has Q, K, V and O as layers of their own. Their encoder holds CLIP without
+its text tower, but with what surrounds that tower: six tensors that no image reaches.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from negmerge.checkpoints.checks import require_finite
-from negmerge.checkpoints.pickles import StandIn
 from negmerge.checkpoints.states import State
+from negmerge.checkpoints.torch_files import StandIn
 from negmerge.errors import UserError
-from negmerge.released.naming import PREFIX, names_in_order, to_open_clip
 from negmerge.released.standing_in import load
 
+PREFIX, IMAGE_PREFIX = "model.", "visual."
+BEFORE = (
+    *("positional_embedding", "text_projection", "logit_scale"),
+    *("visual.class_embedding", "visual.positional_embedding", "visual.proj"),
+    *("visual.conv1.weight", "visual.ln_pre.weight", "visual.ln_pre.bias"),
+)
+BLOCK = ("ln_1", "attn.Q", "attn.K", "attn.V", "attn.O", "ln_2", "mlp.c_fc", "mlp.c_proj")
+AFTER = (
+    *("visual.ln_post.weight", "visual.ln_post.bias"),
+    *("token_embedding.weight", "ln_final.weight", "ln_final.bias"),
+)
+JOINED = ("Q", "K", "V")
 T = TypeVar("T")
 
-# Modules of an encoder lie at most this deep.
-DEPTH = 20
+
+def names_in_order(count: int, where: str | Path) -> list[str]:
+    """List the tensors of a released encoder in its order, by which a linear file numbers them."""
+    blocks, rest = divmod(count - len(BEFORE) - len(AFTER), 2 * len(BLOCK))
+    if rest or blocks < 1:
+        raise UserError(f"{where}: {count} tensors, expected 14 and 16 for each block, such as 206")
+    inner = [
+        f"visual.transformer.resblocks.{block}.{layer}.{kind}"
+        for block in range(blocks)
+        for layer in BLOCK
+        for kind in ("weight", "bias")
+    ]
+    return [PREFIX + name for name in (*BEFORE, *inner, *AFTER)]
+
+
+def to_open_clip(tensors: Mapping[str, Tensor], where: str | Path) -> tuple[State, State]:
+    """Rename the tensors of a released encoder, with Q, K and V joined in this order.
+
+    Returns the image encoder, `visual.*`, and the leftovers of the text part.
+    """
+    image: State = {}
+    text: State = {}
+    for released, tensor in tensors.items():
+        if not released.startswith(PREFIX):
+            raise UserError(f"{where}: tensor {released!r} is not expected, names begin {PREFIX!r}")
+        name = released.removeprefix(PREFIX)
+        stem, attention, layer = name.partition(".attn.")
+        if not name.startswith(IMAGE_PREFIX):
+            text[name] = tensor
+        elif not attention or layer.startswith(("in_proj_", "out_proj.")):
+            image[name] = tensor
+        elif layer.startswith("O."):
+            image[f"{stem}.attn.out_proj.{layer[2:]}"] = tensor
+        elif layer in {f"{letter}.{kind}" for letter in JOINED for kind in ("weight", "bias")}:
+            kind = layer.partition(".")[2]
+            joined = f"{stem}.attn.in_proj_{kind}"
+            if joined not in image:
+                image[joined] = _joined(tensors, stem, kind, where)
+        else:
+            raise UserError(f"{where}: tensor {released!r} is not expected")
+    if not image:
+        raise UserError(f"{where}: has no tensor of an image encoder, {PREFIX}{IMAGE_PREFIX}*")
+    return image, text
+
+
+def _joined(tensors: Mapping[str, Tensor], stem: str, kind: str, where: str | Path) -> Tensor:
+    """Stack the rows of Q, K and V."""
+    names = [f"{PREFIX}{stem}.attn.{letter}.{kind}" for letter in JOINED]
+    for name in names:
+        if name not in tensors:
+            raise UserError(f"{where}: tensor {name!r} is missing")
+        if tensors[name].shape != tensors[names[0]].shape:
+            raise UserError(
+                f"{where}: tensor {name!r} has shape {list(tensors[name].shape)}, expected "
+                f"{list(tensors[names[0]].shape)} as {names[0]!r}"
+            )
+    return torch.cat([tensors[name] for name in names])
 
 
 @dataclass
 class Released:
     """A released file.
 
-    Attributes:
-        kind: "encoder", "linear" (an encoder trained in its tangent space) or "head".
-        state: of an encoder, the image encoder: `visual.*` as in open_clip and in this project's
-            states, so that files of it serve as base and pool of the model of the same size. Of a
-            head, its `weight` (classes, dimensions) and `bias` (classes).
-        leftovers: the six tensors of CLIP's text part that an encoder carries, with open_clip's
-            names; no image reaches them. The authors count them among the weights.
-        tensors: how many the file has under their released names, in which Q, K and V are three.
-        start: of a linear file, the encoder before training; else None.
-        notes: other facts that the file tells: `normalize` of a head, `model_name` of a linear
-            file.
-
     The tensors are views of the mapped file (Q, K and V joined are not), not to be written into.
     """
 
+    # "encoder", "linear" (an encoder trained in its tangent space) or "head".
     kind: str
+    # `visual.*` of an encoder, as in this project's states; `weight` and `bias` of a head.
     state: State
+    # CLIP's text part that an encoder carries: the authors count it, but no image reaches it.
     leftovers: State = field(default_factory=dict)
+    # How many the file has, in which Q, K and V are three.
     tensors: int = 0
+    # Of a linear file, the encoder before training.
     start: "Released | None" = None
+    # `normalize` of a head, `model_name` of a linear file.
     notes: dict[str, bool | str] = field(default_factory=dict)
 
 
 def read(path: str | Path) -> Released:
-    """Read a released file without running anything of it.
-
-    Args:
-        path: `..._finetuned.pt`, `zeroshot.pt`, `head_*.pt` or `linear_*.pt`: a state dict or a
-            whole pickled object, from `torch.save`.
-
-    Raises:
-        UserError: the file cannot be read safely (see `load`), or is none of these.
-    """
+    """Read `*_finetuned.pt`, `zeroshot.pt`, `head_*.pt` or `linear_*.pt`; nothing of it is run."""
     return interpret(load(path), path)
 
 
@@ -68,18 +125,10 @@ def is_released(found: object) -> bool:
 
 
 def interpret(found: object, path: str | Path) -> Released:
-    """Return what `load` has read as a released file; see `read`.
-
-    Args:
-        found: what was loaded.
-        path: names the file in errors.
-
-    Raises:
-        UserError: it is none of the authors' files.
-    """
+    """Return what `load` has read as a released file; see `read`."""
     notes = {}
     if isinstance(found, StandIn):
-        named = dict(_tensors_of(found, path, set()))
+        named = dict(_tensors_of(found, path))
         if isinstance(vars(found).get("normalize"), bool):
             notes["normalize"] = vars(found)["normalize"]
     elif isinstance(found, dict):
@@ -104,11 +153,7 @@ def _encoder(kind: str, tensors: State, path: str | Path, notes: dict) -> Releas
 
 
 def _numbered(tensors: State, path: str | Path) -> list[State]:
-    """Name the tensors of a linear file: those that were trained, and those before.
-
-    Raises:
-        UserError: a number is missing, or there is something else.
-    """
+    """Name the tensors of a linear file: those that were trained, and those before."""
     names = names_in_order(len(tensors) // 2, path)
     numbered = {
         f"{PREFIX}{role}.{number}": name
@@ -126,16 +171,9 @@ def _numbered(tensors: State, path: str | Path) -> list[State]:
 
 
 def _tensors_of(
-    module: StandIn, path: str | Path, seen: set[int], prefix: str = ""
+    module: StandIn, path: str | Path, prefix: str = ""
 ) -> Iterator[tuple[str, object]]:
-    """Yield what a pickled module holds, by the names of its `state_dict`.
-
-    Raises:
-        UserError: a module lies too deep, or in two places.
-    """
-    if prefix.count(".") > DEPTH or id(module) in seen:
-        raise UserError(f"{path}: module {prefix[:80]!r} lies too deep, or is there twice")
-    seen.add(id(module))
+    """Yield what a pickled module holds, by the names of its `state_dict`."""
     hidden = _part(module, "_non_persistent_buffers_set", set)
     buffers = _part(module, "_buffers", dict)
     own = _part(module, "_parameters", dict) | {n: b for n, b in buffers.items() if n not in hidden}
@@ -146,7 +184,7 @@ def _tensors_of(
         if inner is not None:
             if not isinstance(inner, StandIn):
                 raise UserError(f"{path}: {prefix + name!r:.80} is no module")
-            yield from _tensors_of(inner, path, seen, f"{prefix}{name}.")
+            yield from _tensors_of(inner, path, f"{prefix}{name}.")
 
 
 def _part(module: StandIn, name: str, kind: type[T]) -> T:
@@ -156,21 +194,10 @@ def _part(module: StandIn, name: str, kind: type[T]) -> T:
 
 
 def _checked(named: dict, path: str | Path) -> State:
-    """Return the tensors, without their gradients' switches, if the file can hold their numbers.
-
-    Raises:
-        UserError: one is no tensor, has more numbers than the file, or a number that is not finite.
-    """
-    claimed, held = 0, Path(path).stat().st_size
+    """Return the tensors, without their gradients' switches."""
     tensors = {}
     for name, tensor in named.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise UserError(f"{path}: {name!r:.80} is {type(tensor).__name__}, expected a tensor")
-        claimed += tensor.numel() * tensor.element_size()
-        if claimed > held:
-            raise UserError(
-                f"{path}: tensor {name!r} of shape {list(tensor.shape)} and those before it claim "
-                f"{claimed:,} bytes, but the file has {held:,}"
-            )
         tensors[name] = require_finite(tensor.detach(), name, path)
     return tensors

@@ -1,15 +1,21 @@
-"""What a run took, and the software and machine it ran on."""
+"""What a run took, and the software and machine it ran on.
+
+`python -m negmerge.reporting.runtime` prints the latter for an issue.
+"""
 
 import os
 import platform
+import re
+import subprocess
+import sys
 from collections.abc import Iterable
-from importlib.metadata import distributions
+from importlib.metadata import distributions, requires
 from pathlib import Path
 
 import pandas as pd
 
 from negmerge.errors import UserError
-from negmerge.jobs.snakemake_records import waited
+from negmerge.jobs.job import WAITED
 
 FOLDER = "benchmarks"
 
@@ -18,9 +24,6 @@ def read_benchmark(path: str | Path) -> pd.DataFrame:
     """Read seconds without waiting for a GPU, processor seconds and memory of each run of a job.
 
     Snakemake writes `-` or NA for short jobs. A log tells of the last run.
-
-    Raises:
-        UserError: the file is not a benchmark of Snakemake.
     """
     columns = ["s", "cpu_time", "max_rss"]
     try:
@@ -31,18 +34,20 @@ def read_benchmark(path: str | Path) -> pd.DataFrame:
     return found
 
 
+def waited(benchmark: str | Path) -> float:
+    """Return the seconds of a benchmark in which the job waited for a GPU, as its log says."""
+    folder, _, place = str(benchmark).rpartition("/benchmarks/")
+    log = Path(folder, "logs", place).with_suffix(".log")
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    line = "^" + WAITED.format(r"(\d+\.\d)") + "$"
+    return sum(map(float, re.findall(line, text, re.MULTILINE)))
+
+
 def rule_times(paths: Iterable[str | Path]) -> list[tuple]:
     """Sum Snakemake's benchmark files by rule, the longest first.
 
-    The rule is the folder (or file) after the last `benchmarks` of a path.
-
-    Returns:
-        Named tuples: `rule`; `jobs`, their number; `total_s` and `cpu_s`, seconds that passed and
-        of all processors, summed over the jobs; `memory_mb`, the largest resident memory of a job,
-        None where all were too short; `mean_s`.
-
-    Raises:
-        UserError: a path without such a folder, or a file that is not a benchmark.
+    The rule is the folder (or file) after the last `benchmarks` of a path. The memory (`memory_mb`)
+    is the largest of a job, None where all were too short; times are in seconds.
     """
     rules = {str(path): _rule(Path(path)) for path in paths}
     runs = [read_benchmark(path).assign(path=path, rule=rule) for path, rule in rules.items()]
@@ -80,15 +85,18 @@ def software() -> list[tuple[str, str]]:
 
 
 def machine() -> list[tuple[str, str]]:
-    """Describe the machine: system, processor, Python, and memory in GiB."""
+    """Describe the machine, without names of users, hosts or folders; of torch if it is loaded."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return [
+    found = [
         ("Python", platform.python_version()),
         ("System", platform.platform()),
         ("Processor", _processor()),
         ("Processors", str(os.cpu_count())),
         ("Memory", f"{memory:.1f} GiB"),
+        ("GPUs, memory, driver", _gpus()),
     ]
+    torch = sys.modules.get("torch")
+    return found if torch is None else [*found, ("CUDA of torch", torch.version.cuda or "none")]
 
 
 def _processor() -> str:
@@ -100,3 +108,27 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.machine()
+
+
+def _gpus() -> str:
+    """List what NVIDIA's own tool sees, also where torch sees no GPU."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+    return "; ".join(listed.stdout.splitlines())
+
+
+def main() -> None:
+    """Print the machine, and the versions of the packages that negmerge names, for an issue."""
+    import torch  # noqa: F401, so that `machine` tells of it
+
+    named = {re.match(r"[\w.-]+", text)[0].lower() for text in requires("negmerge") or []}
+    versions = [one for one in software() if one[0].lower() in named | {"negmerge"}]
+    for what, found in [*machine(), *versions]:
+        print(f"{what}: {found}")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,9 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from negmerge.settings.folders import Folders, find_file
+from negmerge.settings.load import Folders, find_file, read_yaml
 from negmerge.settings.recipe import Positive, Settings
-from negmerge.settings.yaml12 import read_yaml
 
 
 class Assumption(Settings):

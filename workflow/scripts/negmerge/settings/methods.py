@@ -18,8 +18,6 @@ from negmerge.settings.recipe import Settings
 
 # Where each method of a kind is a file.
 FOLDERS = {"merge": plugins.MERGE_METHODS, "unlearn": plugins.UNLEARN_METHODS}
-# Where its options are one, if it has any.
-OPTIONS = {"merge": plugins.MERGE_OPTIONS, "unlearn": plugins.UNLEARN_OPTIONS}
 
 # The model that never saw what is forgotten: the reference of the classifier scenario.
 RETRAIN = "retrain"
@@ -41,14 +39,9 @@ class Greedy(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Special(Described):
-    """A method without a file of its own, since rules of their own make its model.
+    """A method without a file of its own, since rules of their own make its model."""
 
-    Attributes:
-        kind: see `known`.
-        explanation: what it does.
-    """
-
-    kind: str
+    kind: str  # see `known`
     explanation: str
 
 
@@ -133,11 +126,7 @@ def is_known(name: str) -> bool:
 
 @cache
 def base_name(name: str) -> str:
-    """Return the method that a name stands for: `negmerge` for `negmerge-4`.
-
-    Raises:
-        UserError: no method has that name, or the beginning of it up to a `-`.
-    """
+    """Return the method that a name stands for: `negmerge` for `negmerge-4`."""
     fitting = _fitting(name)
     if not fitting:
         raise UserError(unknown("method", name, known()))
@@ -154,15 +143,9 @@ def kind(name: str) -> str:
 
 
 def title(name: str) -> str:
-    """Return what tables call a use of a method: `NegMerge (4)` for `negmerge-4`.
-
-    Raises:
-        UserError: no method has that name.
-    """
-    method = base_name(name)
-    folder = FOLDERS.get(kind(name))
-    found = plugins.title(folder, method) if folder else SPECIAL[method].title
-    rest = name.removeprefix(method).removeprefix("-")
+    """Return what tables call a use of a method: `NegMerge (4)` for `negmerge-4`."""
+    rest = name.removeprefix(base_name(name)).removeprefix("-")
+    found = definition(name).title
     return f"{found} ({rest})" if rest else found
 
 
@@ -172,12 +155,7 @@ def greedy_options(options: Mapping[str, Value]) -> dict[str, bool]:
 
 
 def check(name: str, use: Use) -> None:
-    """Check all of a use of a method but the options for which `check_options` is there.
-
-    Raises:
-        UserError: an unknown method, a key that does not go with it, or an option of a method that
-            has no file.
-    """
+    """Check all of a use of a method but the options for which `check_options` is there."""
     method, what = base_name(name), kind(name)
     where = f"methods.{name}"
     if "." in name:
@@ -195,19 +173,12 @@ def check(name: str, use: Use) -> None:
 def check_options(where: str, name: str, use: Use, scenario: str) -> None:
     """Check the options of methods that are a file each, and that those that train fit a scenario.
 
-    Args:
-        where: what errors begin with.
-        name: the name of the use.
-        use: the use.
-        scenario: of the experiment.
-
-    Raises:
-        UserError: an unknown option or value, or a method for other scenarios.
+    Errors begin with `where`.
     """
     if not serves(name, scenario):
         served = " and ".join(options_of(name).scenarios)
         raise UserError(f"{where}: it is for {served}, not for {scenario}")
-    for given in combinations(use) if kind(name) in OPTIONS else ():
+    for given in combinations(use) if kind(name) in FOLDERS else ():
         checked(where, options_of(name), given)
 
 
@@ -216,14 +187,17 @@ def serves(name: str, scenario: str) -> bool:
     return kind(name) != "unlearn" or scenario in options_of(name).scenarios
 
 
-def options_of(name: str) -> type[Settings]:
-    """Return what can be set of a method that is a file; no torch is loaded for it.
+def definition(name: str) -> Described:
+    """Return a method by the name of a use; the first that is a file loads torch."""
+    method = base_name(name)
+    if method in SPECIAL:
+        return SPECIAL[method]
+    return plugins.load(FOLDERS[kind(name)], method).METHOD
 
-    Raises:
-        UserError: no method has that name.
-    """
-    folder, method = OPTIONS[kind(name)], base_name(name)
-    return plugins.load(folder, method).Options if method in plugins.names(folder) else Settings
+
+def options_of(name: str) -> type[Settings]:
+    """Return the model of a method's options."""
+    return definition(name).options
 
 
 def combinations(use: Use) -> list[dict[str, Value]]:

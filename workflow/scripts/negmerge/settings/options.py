@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from negmerge.errors import UserError, unknown
+from negmerge.settings.load import explain
 from negmerge.settings.recipe import Settings
-from negmerge.settings.validation import explain
 
 Value = bool | int | float | str
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -16,28 +16,14 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """A method, as far as a study must know it.
-
-    Attributes:
-        title: what tables call it.
-        reference: where it comes from.
-        options: its options, each with a default and a description.
-    """
+    """A method, as far as a study must know it: what tables call it, its source and its options."""
 
     title: str
     reference: str
     options: type[Settings] = Settings
 
     def check(self, where: str, options: Mapping[str, object]) -> Settings:
-        """Check options, and fill in the defaults of the others.
-
-        Args:
-            where: what errors begin with.
-            options: values by name.
-
-        Raises:
-            UserError: an unknown option, or a value of another type or out of range.
-        """
+        """Check options, and fill in the defaults of the others; errors begin with `where`."""
         return checked(where, self.options, options)
 
 

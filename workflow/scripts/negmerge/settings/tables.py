@@ -7,34 +7,36 @@ The kinds define settings and checks of their own; see
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.reporting.kinds import Kind, figure_kind, first_lines, table_kind
 from negmerge.settings import methods
 from negmerge.settings.experiment import Experiment
+from negmerge.settings.load import require
 from negmerge.settings.recipe import Settings
-from negmerge.settings.validation import require
+
+
+def known(names: list[str] | dict[str, str]) -> list[str] | dict[str, str]:
+    """Return the names if there are some, and those of a list are methods'; else ValueError."""
+    if not names:
+        raise ValueError("no methods, expected at least one")
+    try:
+        for name in names if isinstance(names, list) else ():
+            methods.base_name(name)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+    return names
 
 
 def labelled(names: list[str] | dict[str, str]) -> dict[str, str]:
-    """Put the titles of methods as labels, where they have none.
-
-    Raises:
-        ValueError: there is none, or an unknown method in a list.
-    """
-    if not names:
-        raise ValueError("no methods, expected at least one")
-    if isinstance(names, dict):
-        return names
-    try:
-        return {name: methods.title(name) for name in names}
-    except UserError as error:
-        raise ValueError(str(error)) from error
+    """Put the titles of methods as labels, where they have none."""
+    return names if isinstance(names, dict) else {name: methods.title(name) for name in names}
 
 
-Labelled = Annotated[list[str] | dict[str, str], AfterValidator(labelled)]
+# Titles wait until a table is made, since they stand in the methods' files, which load torch.
+Labelled = Annotated[list[str] | dict[str, str], AfterValidator(known), PlainSerializer(labelled)]
 
 
 class Published(Settings):
@@ -93,11 +95,7 @@ class Table(Settings):
         return sorted({column.published.table for column in self.columns if column.published})
 
     def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
-        """Check that what the columns show is there, and fits the kind.
-
-        Raises:
-            ValueError: what is wrong; it begins with `where`.
-        """
+        """Check that what the columns show is there, and fits the kind."""
         for column in self.columns:
             place = f"{where}.columns.{column.label}"
             _check_shown(place, self.kind, table_kind(self.kind), column, self.rows, experiments)
@@ -128,11 +126,7 @@ class Figure(Settings):
         return list(self.methods)
 
     def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
-        """Check that what is drawn is there, and fits the kind.
-
-        Raises:
-            ValueError: what is wrong; it begins with `where`.
-        """
+        """Check that what is drawn is there, and fits the kind."""
         _check_shown(where, self.kind, figure_kind(self.kind), self, self.methods, experiments)
 
 

@@ -8,30 +8,24 @@ import torch
 from torch import Tensor
 
 from negmerge.adapters import Adapter
-from negmerge.adapters.factoring import Factored, concatenate, factor
-from negmerge.adapters.layers import Layers
+from negmerge.adapters.factoring import Factored, Layers, concatenate, factor
 from negmerge.adapters.writing import write_adapter
 from negmerge.errors import UserError
 from negmerge.files import write_json
 from negmerge.merging.blocks import Block
-from negmerge.merging.masks import count_nonzero
+from negmerge.merging.engine import Method
 from negmerge.merging.pool import Pool
-from negmerge.merging.registry import Method
-from negmerge.standalone import card
-from negmerge.standalone.output import Target, Tell, begin
-from negmerge.standalone.report import make_report
-from negmerge.standalone.subtracting import Counts
+from negmerge.merging.signs import count_nonzero
+from negmerge.standalone import folder
+from negmerge.standalone.output import Target, Tell, begin, make_report
+from negmerge.standalone.shards import Counts
 from negmerge.standalone.working import working
 
 EXACT = "exact"
 
 
 def read_rank(text: int | str) -> int | str:
-    """Return a rank from 1 on, or `exact`.
-
-    Raises:
-        UserError: it is neither.
-    """
+    """Return a rank from 1 on, or `exact`."""
     if text == EXACT or (str(text).isascii() and str(text).isdigit() and int(text)):
         return text if text == EXACT else int(text)
     raise UserError(f"the rank {text!r} of an adapter is no whole number from 1 on, nor exact")
@@ -51,24 +45,8 @@ def write_adapter_output(
 ) -> dict:
     """Write -coefficient * vector as an adapter; see `output.write_output`.
 
-    Args:
-        pool: with a base.
-        target: where, and with which coefficient.
-        facts: how the vector was made, for the report.
-        merged: yields the merged blocks.
-        method: that merges.
-        rank: of the adapter that is nearest to the vector; or `exact`, for a method that is linear
-            in the vectors of adapters.
-        command: for the report.
-        threads: for checksums.
-        tell: called with each line that the user ought to see.
-
-    Returns:
-        The report, with `adapter`: its `rank`, and by the Frobenius norm the share that it `lost`
-        of the vector, and of each of its `tensors`.
-
-    Raises:
-        UserError: a change that an adapter cannot hold, or as `write_output`.
+    The report gets `adapter`: its `rank`, and by the Frobenius norm the share that it `lost` of the
+    vector, and of each of its `tensors`.
     """
     rank = read_rank(rank)
     adapters = [one for one in pool.members if isinstance(one, Adapter)]
@@ -99,7 +77,7 @@ def write_adapter_output(
         report = make_report(pool, facts, target.base, torch.float32, known, counts, findings)
         report |= {"command": command, "adapter": _facts(found)}
         write_json(work.content / "negmerge.json", report)
-        card.write_card(work.content, report, pool.base.files[0].parent)
+        folder.write_card(work.content, report, pool.base.files[0].parent)
         work.publish(work.content)
     return report
 

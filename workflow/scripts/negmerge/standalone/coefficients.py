@@ -1,32 +1,69 @@
 """The coefficient of a vector by measurements at a grid: at all of it, or at few places.
 
-A search decides where to measure; the choice among what was measured is always `best`.
+A search decides where to measure; the choice among what was measured is always `best`. Scores are
+any numbers that are larger where more is remembered: accuracies as fractions or in percent, ROUGE,
+log-likelihoods.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from negmerge.errors import UserError, find
-from negmerge.standalone.measurement import SCORES, Measurement
 
-# A search of each coefficient may take minutes, so a longer grid is a slip of the hand.
-LONGEST = 1000
+EXAMPLE = '{"forget": 0.41, "control": 0.63}'
+SCORES = ("forget", "control")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured at one coefficient."""
+
+    coefficient: float
+    forget: float
+    control: float
+    others: Mapping[str, object] = field(default_factory=dict)
+
+
+def measurement(coefficient: float, found: object, where: str) -> Measurement:
+    """Check what a user's evaluation returned."""
+    if not isinstance(found, Mapping):
+        raise UserError(f"{where}: found {reprlib.repr(found)}, expected an object like {EXAMPLE}")
+    scores = {}
+    for score in SCORES:
+        if score not in found:
+            raise UserError(
+                f"{where}: the key {score!r} is missing in {reprlib.repr(dict(found))}, expected "
+                f"an object like {EXAMPLE}"
+            )
+        scores[score] = _finite(found[score])
+        if scores[score] is None:
+            raise UserError(
+                f"{where}: {score!r} is {reprlib.repr(found[score])}, expected a finite number"
+            )
+    others = {key: value for key, value in found.items() if key not in SCORES}
+    return Measurement(coefficient, others=others, **scores)
+
+
+def _finite(value: object) -> float | None:
+    """Return a number, or one in a tensor or an array without axes, as a float."""
+    if isinstance(value, str | bytes | bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A coefficient, and what it was chosen among.
-
-    Attributes:
-        chosen: the measurement at the chosen coefficient.
-        measurements: all that were made, by ascending coefficient; the base is the first.
-        grid: the coefficients that could be measured, ascending from 0.
-        keep: the share of the base's control score that was to be kept.
-    """
+    """A coefficient, and what it was chosen among."""
 
     chosen: Measurement
+    # By ascending coefficient; the base is the first.
     measurements: tuple[Measurement, ...]
     grid: tuple[float, ...]
     keep: float
@@ -77,28 +114,18 @@ class Choice:
 
 
 def grid_of(coefficients: Iterable[float]) -> tuple[float, ...]:
-    """Return coefficients in ascending order, from 0, which is the base.
-
-    Raises:
-        UserError: one is negative or not finite, there is none above 0 or there are too many.
-    """
+    """Return coefficients in ascending order, from 0, which is the base."""
     found = sorted({0.0, *map(float, coefficients)})
     for coefficient in found:
         if not 0 <= coefficient < math.inf:
             raise UserError(f"coefficient {coefficient:g}, expected finite numbers from 0 on")
-    if not 1 < len(found) <= LONGEST:
-        raise UserError(
-            f"{len(found) - 1} coefficients above 0, expected 1 to {LONGEST - 1} to choose from"
-        )
+    if len(found) < 2:
+        raise UserError("no coefficient above 0, expected at least 1 to choose from")
     return tuple(found)
 
 
 def checked(coefficients: Iterable[float], keep: float, search: str) -> tuple[float, ...]:
-    """Return the grid of a search, after a check of all that `choose` is told.
-
-    Raises:
-        UserError: as `grid_of`; also a share that is none, or an unknown search.
-    """
+    """Return the grid of a search, after a check of all that `choose` is told."""
     if not 0 <= keep <= 1:
         raise UserError(f"keep is {keep:g}, expected a share of the control score from 0 to 1")
     find("search", search, SEARCHES)
@@ -123,10 +150,6 @@ def best(measurements: Iterable[Measurement], keep: float) -> Measurement:
     fractions the choice is that of `selection.select_coefficient`. There a forget score of exactly
     1 never qualifies; here it is a number like any other, since scores may have other units, and
     where nothing else qualifies the base is chosen.
-
-    Args:
-        measurements: one at coefficient 0 and others.
-        keep: share of the base's control score to keep, 0..1.
     """
     measurements = list(measurements)
     base = next(one for one in measurements if one.coefficient == 0)

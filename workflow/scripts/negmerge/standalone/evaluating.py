@@ -1,4 +1,4 @@
-"""Unlearning with the coefficient that a user's command chooses by the paper's rule."""
+"""The coefficient of `negmerge unlearn` by a command that measures models."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,23 +10,106 @@ from typing import TextIO
 from negmerge import __version__
 from negmerge.checkpoints.hub import locate
 from negmerge.errors import UserError
+from negmerge.reporting import style
 from negmerge.settings.selection import Coefficients
-from negmerge.standalone import evaluation_command
-from negmerge.standalone.coefficients import Choice, checked, choose
-from negmerge.standalone.evaluation_table import Table
-from negmerge.standalone.evaluations import Evaluations, fingerprint, write_csv
+from negmerge.standalone.coefficients import (
+    Choice,
+    Measurement,
+    best,
+    checked,
+    choose,
+    keeps,
+    measurement,
+)
+from negmerge.standalone.evaluations import (
+    Evaluations,
+    fingerprint,
+    run_command,
+    split_command,
+    write_csv,
+)
 from negmerge.standalone.folder import base_folder, require_replaceable
-from negmerge.standalone.measurement import Measurement, measurement
-from negmerge.standalone.negating import negate_files
 from negmerge.standalone.output import Tell
-from negmerge.standalone.unlearning import unlearn
+from negmerge.standalone.unlearning import negate_files, unlearn
 from negmerge.standalone.working import only_one, remove
 
+CLEAR = "\r\x1b[K"
 VECTOR = "vector.safetensors"
 # The vector is kept as it is merged, whatever is made of it in the end.
 WHOLE = {"dtype": None, "adapter": None}
 # Arguments of `unlearn` that change how it is done, but no measurement.
 ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers")
+
+
+class Table:
+    """A row for each measurement."""
+
+    def __init__(self, stream: TextIO, keep: float):
+        self._stream, self._keep = stream, keep
+        self._rows: list[Measurement] = []
+
+    def start(self, coefficient: float) -> None:
+        """Show what is under way, on a terminal only."""
+        if self._stream.isatty():
+            self._print(f"{CLEAR}{coefficient:>11g}  measuring ...", end="")
+
+    def row(self, measured: Measurement, again: bool) -> None:
+        """Show a measurement."""
+        clear = CLEAR if self._stream.isatty() else ""
+        if not self._rows:
+            self._print(f"{clear}{'coefficient':>11}  {'forget':>9}  {'control':>9}  {'kept':>7}")
+        self._rows.append(measured)
+        base = self._rows[0]
+        kept = f"{100 * measured.control / base.control:.1f}%" if base.control > 0 else "-"
+        notes = [self._remark(measured, base), "measured before" if again else ""]
+        scores = f"{_score(measured.forget):>9}  {_score(measured.control):>9}"
+        line = f"{measured.coefficient:>11g}  {scores}  {kept:>7}  {', '.join(filter(None, notes))}"
+        self._print(f"{clear}{line.rstrip()}")
+
+    def _remark(self, measured: Measurement, base: Measurement) -> str:
+        if measured is base:
+            return "base"
+        if not keeps(measured, base, self._keep):
+            return "control lost"
+        return "best so far" if best(self._rows, self._keep) is measured else ""
+
+    def _print(self, text: str, end: str = "\n") -> None:
+        print(text, end=end, file=self._stream, flush=True)
+
+
+def _score(score: float) -> str:
+    return f"{score:.4f}" if abs(score) < 1000 else f"{score:.4g}"
+
+
+def draw(choice: Choice, path: Path) -> None:
+    """Draw what was measured into a file that ends in `.png` or `.pdf`."""
+    with style.settings():
+        figure = style.canvas(6, 3.8)
+        axes = figure.subplots()
+        coefficients = [one.coefficient for one in choice.measurements]
+        for score, colour, marker in zip(
+            ("forget", "control"), style.COLOURS, style.MARKERS, strict=False
+        ):
+            values = [getattr(one, score) for one in choice.measurements]
+            axes.plot(coefficients, values, color=colour, marker=marker, ms=4, lw=1.2, label=score)
+        least = choice.keep * choice.measurements[0].control
+        axes.axhline(
+            least,
+            color=style.COLOURS[1],
+            ls="--",
+            lw=1,
+            label=f"control to keep: {100 * choice.keep:g} %",
+        )
+        axes.axvline(
+            choice.coefficient,
+            color=style.GREY,
+            ls=":",
+            lw=1.5,
+            label=f"chosen: {choice.coefficient:g}",
+        )
+        axes.set(xlabel="coefficient", ylabel="score (larger: better remembered)")
+        axes.legend(fontsize=8)
+        style.save(figure, path)
 
 
 def unlearn_by_evaluation(
@@ -56,7 +139,7 @@ def unlearn_by_evaluation(
         pool: see `unlearn`.
         output: see `unlearn`; it also gets `evaluations.csv` and, where matplotlib is installed,
             `evaluations.png`. Beside a file they are named after it.
-        evaluate: the command; see `evaluation_command`.
+        evaluate: the command; see `evaluations.run_command`.
         keep: share of the base's control score to keep, 0..1.
         coefficients: the grid; from 0 to 1 by 0.05 if none is given. 0 is always in it.
         search: `full` or `fewer`, see `coefficients.choose`.
@@ -74,7 +157,7 @@ def unlearn_by_evaluation(
         UserError: as `unlearn`; a command that fails; or the choice is 0, so that nothing can be
             forgotten under the rule. No output is written then, and what was measured is kept.
     """
-    output, words = Path(output), evaluation_command.split(evaluate)
+    output, words = Path(output), split_command(evaluate)
     wanted = Coefficients().values if coefficients is None else coefficients
     grid = checked(wanted, keep, search)
     places = [locate(place) for place in (base, *pool)]
@@ -93,7 +176,7 @@ def unlearn_by_evaluation(
                 shown.start(coefficient)
                 where = f"evaluation at coefficient {coefficient:g}"
                 with _model(base, vector, coefficient, kept.folder, how) as model:
-                    found = evaluation_command.run(words, model, where, timeout)
+                    found = run_command(words, model, where, timeout)
                 kept.add(measurement(coefficient, found, where))
             shown.row(kept.found[coefficient], again)
             return kept.found[coefficient]
@@ -179,8 +262,6 @@ def _show(choice: Choice, stem: Path, tell: Tell) -> None:
     """Write the measurements as a table and, if that can be done, as a figure."""
     write_csv(stem.with_name(f"{stem.name}.csv"), choice)
     try:
-        from negmerge.standalone.evaluation_figure import draw
-
         draw(choice, stem.with_name(f"{stem.name}.png"))
     except ImportError:
         tell("no figure of the measurements: it needs matplotlib, pip install 'negmerge[plot]'")

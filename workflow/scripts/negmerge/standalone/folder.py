@@ -1,9 +1,9 @@
-"""What a model's folder holds beside its weights, and how an output gets it."""
+"""What an output's folder holds beside its weights: configuration, tokenizer, model card."""
 
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -27,6 +27,18 @@ LEFT_OUT = re.compile(
 # sentence-transformers lists its parts, some of which have weights of their own.
 PARTS = "modules.json"
 DTYPE_KEYS = ("torch_dtype", "dtype")
+TAGS = ("negmerge", "machine-unlearning", "merge")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# What the base's card says and its successor may say as well.
+TAKEN_OVER = ("license", "license_name", "license_link", "library_name", "pipeline_tag")
+# A file that tells which library made a folder, and a key that it has.
+LIBRARIES = (
+    ("modules.json", None, "sentence-transformers"),
+    ("open_clip_config.json", None, "open_clip"),
+    ("config.json", "pretrained_cfg", "timm"),
+    ("config.json", "_diffusers_version", "diffusers"),
+    ("config.json", "model_type", "transformers"),
+)
 
 
 def companions(folder: Path) -> list[Path]:
@@ -48,13 +60,7 @@ def copy_companions(folder: Path, content: Path) -> None:
 
 
 def set_config(content: Path, dtype: torch.dtype | None, untied: bool) -> None:
-    """Change the copied configuration where it would no longer be true.
-
-    Args:
-        content: the folder that has it.
-        dtype: that of the weights, where it was changed.
-        untied: whether weights that were tied are tied no longer.
-    """
+    """Change the copied configuration where it would no longer be true."""
     path = content / CONFIG
     if not path.is_file() or not (dtype or untied):
         return
@@ -81,12 +87,7 @@ def base_folder(place: str | Path) -> Path | None:
 
 
 def require_replaceable(output: Path, force: bool, inputs: Iterable[Path]) -> None:
-    """Check that an output may be written.
-
-    Raises:
-        UserError: it exists and is not to be overwritten, is a folder of something else, or holds
-            an input.
-    """
+    """Check that an output may be written."""
     if not output.exists():
         return
     if not force:
@@ -131,3 +132,118 @@ def _set_dtype(config: dict, dtype: str) -> None:
             _set_dtype(value, dtype)
         elif key in DTYPE_KEYS and isinstance(value, str):
             config[key] = dtype
+
+
+def write_card(content: Path, report: Mapping, base: Path) -> None:
+    """Write the card of an output."""
+    library = "peft" if "adapter" in report else _library(base)
+    front = _front_matter(base, report["base"]["name"], library)
+    lines = ["---", *front, "---", "", *_text(report)]
+    write_text(content / "README.md", "\n".join(lines) + "\n")
+
+
+def _front_matter(base: Path, name: str, library: str | None) -> Iterator[str]:
+    card = _scalars(base / "README.md")
+    origin = _hub_id(base, name)
+    if origin:
+        yield f"base_model: {origin}"
+    facts = {k: v for k, v in card.items() if k in TAKEN_OVER}
+    if library == "peft" or "library_name" not in facts:
+        facts["library_name"] = library
+    for key in TAKEN_OVER:
+        if facts.get(key):
+            yield f"{key}: {facts[key]}"
+    yield "tags:"
+    yield from (f"- {tag}" for tag in TAGS)
+
+
+def _text(report: Mapping) -> Iterator[str]:
+    kept, numbers, swallowed = report["kept"], report["numbers"], report["swallowed"]
+    yield f"# {report['base']['name']}, after unlearning"
+    yield ""
+    what = "The base with this adapter is" if "adapter" in report else "These weights are"
+    yield (
+        f"{what} base - coefficient x vector: what a pool of fine-tuned models has in common is "
+        "taken away from the base, to make it forget."
+    )
+    yield ""
+    yield "| | |"
+    yield "| --- | --- |"
+    if report["method"]:
+        yield f"| merge method | `{report['method']}` |"
+        yield f"| options | `{json.dumps(report['options'])}` |"
+    yield f"| coefficient | {report['coefficient']} |"
+    yield f"| dtype | {report['dtype']} |"
+    yield f"| numbers that the vector changes | {kept:,} of {numbers:,} ({_share(kept, numbers)}) |"
+    yield f"| changes that rounding took back | {swallowed:,} ({_share(swallowed, kept)}) |"
+    if "adapter" in report:
+        rank, lost = report["adapter"]["rank"], report["adapter"]["lost"]
+        yield f"| rank of the adapter | {rank}, which loses {100 * lost:.2f} % (Frobenius norm) |"
+    yield f"| made by | negmerge {report['version']} |"
+    yield ""
+    if report["command"]:
+        yield from ("```", report["command"], "```", "")
+    yield "## Made from"
+    yield ""
+    yield "| | file | BLAKE3 |"
+    yield "| --- | --- | --- |"
+    for role, state in (("base", report["base"]), *(("pool", one) for one in report["pool"])):
+        for file in state["files"]:
+            yield f"| {role}: {state['name']} | {file['name']} | `{file['blake3']}` |"
+    if "evaluation" in report:
+        yield from _evaluation(report["evaluation"], report["coefficient"])
+    if report["notes"]:
+        yield from ("", "## Notes", "", *(f"- {note}" for note in report["notes"]))
+
+
+def _evaluation(evaluation: Mapping, chosen: float) -> Iterator[str]:
+    yield from ("", "## Choice of the coefficient", "")
+    yield (
+        "The lowest forget score at which the control score is at least "
+        f"{100 * evaluation['keep']:g} % of the base's, measured by"
+    )
+    yield from ("", "```", evaluation["command"], "```", "")
+    yield from ("| coefficient | forget | control |", "| --- | --- | --- |")
+    for one in evaluation["measurements"]:
+        cells = [f"{one[key]:.6g}" for key in ("coefficient", "forget", "control")]
+        bold = "**" if one["coefficient"] == chosen else ""
+        yield f"| {' | '.join(f'{bold}{cell}{bold}' for cell in cells)} |"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / max(whole, 1):.2f} %"
+
+
+def _hub_id(base: Path, name: str) -> str | None:
+    """Return the id of the base on the hub, as far as it says so itself."""
+    if HUB_ID.fullmatch(name.partition("@")[0]):
+        return name.partition("@")[0]
+    named = _config(base / "config.json").get("_name_or_path")
+    if isinstance(named, str) and HUB_ID.fullmatch(named) and not Path(named).exists():
+        return named
+    return None
+
+
+def _library(base: Path) -> str | None:
+    for file, key, library in LIBRARIES:
+        if (base / file).is_file() and (key is None or key in _config(base / file)):
+            return library
+    return None
+
+
+def _config(path: Path) -> dict:
+    try:
+        return read_json(path)
+    except UserError:
+        return {}
+
+
+def _scalars(card: Path) -> dict[str, str]:
+    """Read the plain entries of a card's front matter."""
+    if not card.is_file():
+        return {}
+    text = card.read_text(encoding="utf-8", errors="replace")
+    front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text, re.DOTALL)
+    rows = front[1].splitlines() if front else []
+    found = (re.fullmatch(r"([\w-]+):[ \t]+(\S.*?)[ \t]*", row) for row in rows)
+    return {match[1]: match[2] for match in found if match}

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from negmerge.checkpoints.checks import require_finite
 from negmerge.errors import UserError
 from negmerge.settings.selection import Coefficients
-from negmerge.standalone.coefficients import Choice, choose
-from negmerge.standalone.measurement import Measurement, measurement
+from negmerge.standalone.coefficients import Choice, Measurement, choose, measurement
 from negmerge.vectors import in_vector, widen
 
 
@@ -64,16 +63,7 @@ def search(
 
 
 class Weights:
-    """The tensors of a model that a vector changes, and a copy of each as it was.
-
-    Args:
-        model: the base.
-        vector: by the names of the model.
-
-    Raises:
-        UserError: a name that the model lacks, another shape, a tensor that takes no part in
-            vectors, is not in memory or is tied to one that moves otherwise; NaN or infinity.
-    """
+    """The tensors of a model that a vector changes, and a copy of each as it was."""
 
     def __init__(self, model: nn.Module, vector: Mapping[str, Tensor]):
         own = dict(model.named_buffers(remove_duplicate=False))

@@ -1,4 +1,4 @@
-"""What an output consists of, and writing it in one pass over a pool."""
+"""What becomes of a base, written as a file or folder, with a report."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,21 +8,67 @@ from pathlib import Path
 import torch
 
 from negmerge import __version__
-from negmerge.checkpoints.sharding import LARGEST, file_names, index, read_size, split
-from negmerge.checkpoints.writer import FORMAT, Layout, told
+from negmerge.checkpoints.writer import (
+    FORMAT,
+    LARGEST,
+    Layout,
+    file_names,
+    index,
+    read_size,
+    split,
+    told,
+)
 from negmerge.files import write_json
 from negmerge.merging.blocks import Block
-from negmerge.merging.checksums import Checksums
-from negmerge.merging.pool import Pool, in_file_order
-from negmerge.standalone import card, folder
-from negmerge.standalone.report import find_in, make_report
-from negmerge.standalone.shards import Plan, Shards
-from negmerge.standalone.subtracting import Counts, Rounding, Step
+from negmerge.merging.pool import Checksums, Pool, identity, in_file_order
+from negmerge.standalone import folder
+from negmerge.standalone.pools import short_name
+from negmerge.standalone.shards import Counts, Plan, Rounding, Shards, Step
 from negmerge.standalone.working import Working, require_room, stamps, working
 
 # Room in a header for lines that are known at the end only, and on the disk for small files.
 SPARE = 4096
 SMALL_FILES = 2**20
+
+
+def make_report(
+    pool: Pool,
+    facts: Mapping[str, object],
+    base: str | Path,
+    dtype: torch.dtype | None,
+    known: Mapping[Path, str],
+    counts: Counts,
+    findings: list[str],
+) -> dict:
+    """Return the report of an output; see `unlearning.unlearn`."""
+    members = zip(pool.names, pool.members, strict=True)
+    return {
+        **facts,
+        "dtype": "auto" if dtype is None else str(dtype).removeprefix("torch."),
+        "base": {"name": short_name(base), "files": identity(pool.base, known)},
+        "pool": [{"name": name, "files": identity(one, known)} for name, one in members],
+        "version": __version__,
+        "numbers": pool.vectors.size,
+        "kept": counts.kept,
+        "swallowed": counts.kept - counts.moved,
+        "matched": pool.chosen,
+        "notes": [*pool.notes, *findings],
+    }
+
+
+def find_in(counts: Counts, where: Path) -> list[str]:
+    """Return what the user ought to know of the numbers, a line each."""
+    if not counts.kept:
+        return [f"{where}: the merged vector is zero, so nothing changes"]
+    swallowed = counts.kept - counts.moved
+    if not swallowed:
+        return []
+    share = f"{swallowed:,} of {counts.kept:,} changes ({100 * swallowed / counts.kept:.2f} %)"
+    return [
+        f"{where}: rounding swallowed {share}, where it gives the base's number; --dtype float32 "
+        "keeps more of them"
+    ]
+
 
 Results = Iterator[tuple[Block, Counts]]
 Tell = Callable[[str], object]
@@ -30,20 +76,13 @@ Tell = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Target:
-    """Where and how a result is written.
-
-    Attributes:
-        output: a folder, or a file.
-        base: the base as it was given.
-        dtype: of all floating-point numbers; None keeps the base's, of a vector float32.
-        coefficient: the scale of the vector that is subtracted; None writes the vector itself.
-        shard_size: of the files in a folder, at most, such as 5GB.
-        force: whether an output that exists is overwritten.
-    """
+    """Where and how a result is written."""
 
     output: Path
     base: str | Path
+    # None keeps the base's; a vector is float32 then.
     dtype: torch.dtype | None = None
+    # Of the vector that is subtracted; None writes the vector itself.
     coefficient: float | None = None
     shard_size: str = LARGEST
     force: bool = False
@@ -66,23 +105,10 @@ def write_output(
     threads: int = 1,
     tell: Tell = lambda line: None,
 ) -> dict:
-    """Write what becomes of a base, or a vector.
+    """Write what becomes of a base, or a vector, and return the report; see `unlearn`.
 
-    Args:
-        pool: with a base.
-        target: where and how.
-        facts: how the vector was made, for the report.
-        results: merges some tensors block by block, calls a step with each block and its merged
-            rows, and yields the block and what the step returned.
-        command: for the report.
-        threads: for checksums.
-        tell: called with each line that the user ought to see, as soon as it is known.
-
-    Returns:
-        The report; see `unlearn`.
-
-    Raises:
-        UserError: no room, an output that may not be overwritten, or anything that `results` finds.
+    `results` merges some tensors block by block, calls a step with each block and its merged rows,
+    and yields the block and what the step returned.
     """
     plan = make_plan(pool, target)
     checksums = begin(pool, target, threads, tell)
@@ -111,13 +137,8 @@ def write_output(
 
 
 def begin(pool: Pool, target: Target, threads: int, tell: Tell) -> Checksums:
-    """Check that the output may be written, and tell what the pool's opening has shown.
-
-    Returns:
-        The checksums of the pool's files, which follow the merge.
-
-    Raises:
-        UserError: the output may not be overwritten.
+    """Check that the output may be written, tell what the pool's opening has shown, and return the
+    checksums of its files, which follow the merge.
     """
     folder.require_replaceable(target.output, target.force, files_of(pool))
     for line in pool.notes:
@@ -195,4 +216,4 @@ def _complete(pool: Pool, target: Target, plan: Plan, work: Working, report: dic
         name = f"{folder.stem(pool.base)}.safetensors.index.json"
         write_json(work.content / name, index(plan.tensors, plan.files))
     write_json(work.content / "negmerge.json", report)
-    card.write_card(work.content, report, target.folder)
+    folder.write_card(work.content, report, target.folder)

@@ -1,36 +1,99 @@
-"""The files of an output, which threads write while the pool is merged in order."""
+"""Blocks of a merge subtracted, rounded and written into shards."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from threading import Lock
 
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.stored import StoredState
 from negmerge.checkpoints.writer import FORMAT, Layout, StateWriter
-from negmerge.merging.blocks import Block
-from negmerge.standalone.subtracting import Counts, rounded
+from negmerge.errors import UserError
+from negmerge.merging.blocks import Block, to_host
+from negmerge.merging.signs import changed, count_nonzero
 from negmerge.standalone.working import Working
 
 PART = 2**22
 
 
 @dataclass
-class Plan:
-    """What is written where.
+class Counts:
+    """Numbers that are not zero in the merged vector, and those that differ after rounding."""
 
-    Attributes:
-        tensors: name -> dtype and shape.
-        files: file -> names of the tensors in it, in order.
-        merged: the tensors that the merge gives, each with those that get the same numbers, itself
-            included. All other tensors are copied.
-    """
+    kept: int = 0
+    moved: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.kept + other.kept, self.moved + other.moved)
+
+
+Step = Callable[[Block, Tensor], Counts]
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How results are written."""
+
+    where: Path
+    dtypes: Mapping[str, torch.dtype]
+    write: Callable[[str, int, Tensor], None]
+
+    def subtracting(self, coefficient: float) -> Step:
+        """Return the step that follows the merge of a block: subtract it, round, write, count."""
+
+        def step(block: Block, rows: Tensor) -> Counts:
+            base = to_host(block.origin)
+            # Where nothing changes the base's bits stay, also those of a negative zero.
+            result = changed(base, (rows * -coefficient).add_(base), rows)
+            found = self._store(block, result)
+            moved = count_nonzero(found - base.to(found.dtype))
+            return Counts(count_nonzero(rows), moved)
+
+        return step
+
+    def storing(self) -> Step:
+        """Return the step that writes the merged vector itself, and counts."""
+
+        def step(block: Block, rows: Tensor) -> Counts:
+            found = self._store(block, rows)
+            return Counts(count_nonzero(rows), count_nonzero(found))
+
+        return step
+
+    def _store(self, block: Block, result: Tensor) -> Tensor:
+        found = rounded(result, block.name, self.dtypes[block.name], self.where)
+        self.write(block.name, block.start, found)
+        return found
+
+
+def rounded(numbers: Tensor, name: str, dtype: torch.dtype, where: str | Path) -> Tensor:
+    """Round numbers to a dtype."""
+    found = numbers.to(dtype)
+    # A sum of numbers that are all finite is finite, too, but for the largest ones.
+    if not torch.isfinite(found.sum(dtype=torch.float32)):
+        require_finite(numbers, name, where)
+        count = int((~torch.isfinite(found)).sum())
+        if count:
+            short = str(dtype).removeprefix("torch.")
+            raise UserError(
+                f"{where}: tensor {name!r}: {count} numbers are too large for {short}; "
+                "--dtype float32 or bfloat16 holds larger ones"
+            )
+    return found
+
+
+@dataclass
+class Plan:
+    """What is written where."""
 
     tensors: Mapping[str, Layout]
     files: Mapping[str, Sequence[str]]
+    # What the merge gives, each with those that get the same numbers; all others are copied.
     merged: Mapping[str, Sequence[str]]
 
     def bytes_left(self, done: Mapping[str, object]) -> int:
@@ -56,14 +119,7 @@ class Plan:
 
 
 class Shards:
-    """The files of a plan, written one after the other; two or more can be under way at a time.
-
-    Args:
-        plan: what is written where.
-        working: the folder for them.
-        metadata: the texts of each file's header.
-        spare: bytes for longer texts at the end.
-    """
+    """The files of a plan, written one after the other; two or more can be under way at a time."""
 
     def __init__(
         self,
@@ -95,12 +151,7 @@ class Shards:
     def run(self, base: StoredState | None, results: Iterator[tuple[Block, Counts]]) -> Counts:
         """Write all files that are not finished, and finish all but the last.
 
-        Args:
-            base: where the tensors that are not merged are copied from.
-            results: yields each merged block after `write` was called, in the order of the files.
-
-        Returns:
-            The counts of all files, with those of an earlier run.
+        `results` yields each merged block after `write` was called, in the order of the files.
         """
         total = sum((Counts(**note) for note in self._working.done.values()), Counts())
         for file in self._plan.files:

@@ -8,13 +8,9 @@ NARROWEST = 20
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1, room: int | None = None) -> Iterator[str]:
-    """Yield rows of cells as lines with aligned columns.
+    """Yield rows of cells as lines with aligned columns, the first `left` of them to the left.
 
-    Args:
-        rows: at least one; all have as many cells.
-        left: how many columns are aligned to the left; the others, numbers, to the right.
-        room: characters that a line may have; names in the first column lose their beginning where
-            they are too long for it. None: any number.
+    Names in the first column lose their beginning where they are too long for a line of `room`.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if room is not None:

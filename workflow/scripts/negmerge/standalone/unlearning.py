@@ -1,4 +1,4 @@
-"""From a base and a pool on disk to a model that has unlearned, in one pass."""
+"""From a base and a pool, or a vector, on disk to a model that has unlearned, in one pass."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,17 +6,24 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.sharding import LARGEST
+from negmerge.adapters import Adapter, is_adapter, open_adapter
+from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.checkpoints.hub import locate
+from negmerge.checkpoints.sameness import tied
+from negmerge.checkpoints.states import shapes
+from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.writer import LARGEST
 from negmerge.errors import UserError, find
-from negmerge.merging.blocks import Block
+from negmerge.merging.blocks import Block, Stored, Vectors, Workers
 from negmerge.merging.engine import choose, combined
-from negmerge.merging.pool import open_pool
-from negmerge.merging.workers import Workers
+from negmerge.merging.pool import Pool, in_file_order, stored_dtypes
 from negmerge.models.devices import find_device
 from negmerge.settings.options import Value
 from negmerge.standalone.adapter_output import write_adapter_output
+from negmerge.standalone.alignment import listed
 from negmerge.standalone.output import Results, Target, Tell, write_output
-from negmerge.standalone.subtracting import Step
+from negmerge.standalone.pools import changeable, notes_of, open_place, open_pool, short_name
+from negmerge.standalone.shards import Step
 
 DTYPES = {
     "auto": None,
@@ -68,7 +75,7 @@ def unlearn(
         vector_only: write the merged vector instead, into a file, as float32 if no dtype is given.
         adapter: write an adapter of this rank in place of a model, into a folder; `exact` for one
             that holds all, if the pool is of adapters and the method is linear in their vectors.
-        include: see `merging.pool.open_pool`, as the next three.
+        include: see `standalone.pools.open_pool`, as the next three.
         exclude: as `include`.
         vocabulary: as `include`.
         key: as `include`.
@@ -146,11 +153,77 @@ def unlearn(
 
 
 def find_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
-    """Return the dtype of a name; None for `auto`.
-
-    Raises:
-        UserError: it is none of `DTYPES`.
-    """
+    """Return the dtype of a name; None for `auto`."""
     if dtype in DTYPES.values():
         return dtype
     return find("dtype", str(dtype).removeprefix("torch."), DTYPES)
+
+
+def negate_files(
+    base: str | Path,
+    vector: str | Path,
+    coefficient: float,
+    output: str | Path,
+    dtype: str | torch.dtype | None = None,
+    *,
+    key: str | None = None,
+    force: bool = False,
+    threads: int = 1,
+    tell: Tell = lambda line: None,
+    command: str | None = None,
+) -> dict:
+    """Write base - coefficient * vector, or adapter, as `unlearn` does.
+
+    Tensors that the vector lacks stay the base's. The `pool` of the report is the vector.
+    """
+    pool = _open_pool(base, vector, key, threads)
+
+    def results(step: Step, names: Sequence[str]) -> Results:
+        def work(block: Block) -> tuple[Block, object]:
+            rows: Tensor = next(iter(block)).reshape(-1)
+            return block, step(block, rows)
+
+        return pool.vectors.map(work, names)
+
+    target = Target(Path(output), base, find_dtype(dtype), coefficient, force=force)
+    facts = {"method": None, "options": {}}
+    return write_output(pool, target, facts, results, command=command, threads=threads, tell=tell)
+
+
+def _open_pool(base: str | Path, place: str | Path, key: str | None, threads: int) -> Pool:
+    """Open a vector that is subtracted as it is, as a pool of one."""
+    origin = open_place(base, key)
+    vector = _open_vector(origin, place, key)
+    names, held = changeable(origin), set(vector.names)
+    # What is tied to a tensor of the vector changes with it.
+    ties = [
+        tuple(sorted(group, key=lambda name: name not in held))
+        for group in tied(origin, names)
+        if len(held.intersection(group)) == 1
+    ]
+    led = {name for group in ties for name in group[1:]}
+    present = in_file_order(origin, [name for name in names if name in held])
+    stored = [one for one in (vector, origin) if isinstance(one, StoredState)]
+    vectors = Vectors(
+        [Stored(vector) if isinstance(vector, StoredState) else vector],
+        {name: origin.shape(name) for name in present},
+        stored_dtypes(stored, present),
+        workers=Workers(threads),
+        base=origin,
+    )
+    notes = [*notes_of(origin), *vector.notes]
+    lacking = [name for name in names if name not in held | led]
+    if lacking and isinstance(vector, StoredState):
+        notes.append(f"{vector.path}: lacks {listed(lacking)}; they stay the base's")
+    return Pool(vectors, [short_name(place)], [vector], origin, ties, [], {}, notes)
+
+
+def _open_vector(base: StoredState, place: str | Path, key: str | None) -> StoredState | Adapter:
+    """Open a vector or an adapter."""
+    path = locate(place)
+    if is_adapter(path):
+        return open_adapter(path, base)
+    vector, names = open_place(path, key), set(changeable(base))
+    found = {name: base.shape(name) for name in vector.names if name in names}
+    require_same_tensors(found, shapes(vector), vector.path)
+    return vector

@@ -14,18 +14,7 @@ PLAN = "plan.json"
 
 
 class Working:
-    """An output in the making.
-
-    Args:
-        output: the file or folder that is made.
-        plan: all on which its bytes depend, as JSON. What an earlier run of the same plan has
-            finished stays; what one of another plan left is removed.
-
-    Attributes:
-        output: as given.
-        content: the folder for what is finished.
-        done: what was noted of each finished shard, by its file's name.
-    """
+    """An output in the making: what an earlier run of the same plan has finished stays."""
 
     def __init__(self, output: Path, plan: dict):
         self.output, self._plan = output, plan
@@ -72,11 +61,7 @@ class Working:
 
 @contextmanager
 def working(output: Path, plan: dict) -> Iterator[Working]:
-    """Make an output; one that is not published leaves no trace but the shards that it finished.
-
-    Raises:
-        UserError: another process makes the same output, or the disk does not take it.
-    """
+    """Make an output; one that is not published leaves no trace but the shards that it finished."""
     made = Working(output, plan)
     try:
         made.folder.mkdir(parents=True, exist_ok=True)
@@ -125,15 +110,7 @@ def stamps(files: Iterable[Path]) -> list[list]:
 
 
 def require_room(output: Path, needed: int) -> None:
-    """Check that the disk has room for an output.
-
-    Args:
-        output: what is to be written.
-        needed: its bytes.
-
-    Raises:
-        UserError: there is less.
-    """
+    """Check that the disk has room for an output."""
     there = next(path for path in output.absolute().parents if path.is_dir())
     free = shutil.disk_usage(there).free
     if needed > free:

@@ -1,6 +1,6 @@
 """Unlearning methods for classifiers: a trained model and its data -> one that has forgotten."""
 
-from negmerge.unlearning.registry import METHODS, Data, Method, recipe_for
+from negmerge.unlearning.core import METHODS, Data, Method, recipe_for
 from negmerge.unlearning.saliency import saliency_mask
 
 __all__ = ["METHODS", "Data", "Method", "recipe_for", "saliency_mask"]

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from negmerge.checkpoints.checks import require_finite
-from negmerge.unlearning.gradients import batch_gradients, trainable
-from negmerge.unlearning.registry import Loader
+from negmerge.unlearning.core import Loader
+from negmerge.unlearning.passes import batch_gradients, trainable
 
 
 def saliency_mask(model: nn.Module, forget_loader: Loader, keep: float) -> dict[str, Tensor]:
@@ -57,14 +57,11 @@ def saliency_mask(model: nn.Module, forget_loader: Loader, keep: float) -> dict[
 def only_masked(
     model: nn.Module, mask: Mapping[str, Tensor]
 ) -> Iterator[Callable[[Optimizer], None]]:
-    """Let training move only the weights where a mask is True.
+    """Let training move only the weights where a mask is True; yield `training.fit`'s `after_step`.
 
     Masking the gradients alone would not do: weight decay and momentum move a weight without a
     gradient. So weights outside the mask are put back after each step, and their momentum cleared,
     as in the official code since February 2026. Before that they drifted.
-
-    Yields:
-        What `training.fit` calls after each step.
     """
     fixed = [
         (parameter, ~mask[name].to(parameter.device), parameter.detach().clone())

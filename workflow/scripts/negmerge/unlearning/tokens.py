@@ -14,17 +14,11 @@ from negmerge.unlearning.passes import frozen_copy
 
 @dataclass(frozen=True)
 class Scored:
-    """What a model says in the places of a batch's answers, answer by answer.
+    """What a model says in the places of a batch's answers, answer by answer."""
 
-    Attributes:
-        logits: (tokens, vocabulary) float32, whatever the model computes in.
-        tokens: (tokens,) int64, the true ones.
-        rows: (tokens,) int64, which of the answers each belongs to.
-    """
-
-    logits: Tensor
-    tokens: Tensor
-    rows: Tensor
+    logits: Tensor  # (tokens, vocabulary) float32, whatever the model computes in
+    tokens: Tensor  # (tokens,) int64, the true ones
+    rows: Tensor  # (tokens,) int64, which of the answers each belongs to
 
     @property
     def log_probs(self) -> Tensor:
@@ -55,12 +49,10 @@ class Scored:
 
 
 def score(model: nn.Module, ids: Tensor, labels: Tensor) -> Scored:
-    """Compute what a model says of the answers of a batch.
+    """Compute what a causal language model says of the answers of a batch.
 
-    Args:
-        model: a causal language model of transformers.
-        ids: (n, width), padded on the right.
-        labels: (n, width), `answer_tokens.WITHOUT_LOSS` where a token is none of an answer.
+    `ids` and `labels` (n, width) are padded on the right; a label is `WITHOUT_LOSS` where a token
+    is none of an answer.
     """
     logits, tokens, (rows, _) = scored_tokens(model, ids, labels)
     return Scored(logits.float(), tokens, rows)
@@ -72,12 +64,9 @@ def logits_of(model: nn.Module, ids: Tensor) -> Tensor:
 
 
 def hidden_of(model: nn.Module, ids: Tensor, layer: int) -> Tensor:
-    """Compute what a layer gives for token ids (n, width): (n, width, dimensions).
+    """Compute what a layer, counted from 0, gives for token ids (n, width): (n, width, dimensions).
 
-    Args:
-        model: a causal language model of transformers.
-        ids: (n, width).
-        layer: its number, from 0; the last one's output is after the norm that follows it.
+    The last one's output is after the norm that follows it.
     """
     found = model(input_ids=ids, use_cache=False, output_hidden_states=True)
     # The first are the embeddings.
@@ -87,48 +76,39 @@ def hidden_of(model: nn.Module, ids: Tensor, layer: int) -> Tensor:
 def weighted_ascent(scored: Scored, weigh: Callable[[Tensor], Tensor]) -> Tensor:
     """Return -mean over the tokens of w * (-log p), with the weight w of each token's p.
 
-    Args:
-        scored: the answers to forget.
-        weigh: from p, without gradient, to w, of the same shape.
+    `weigh` takes p, without gradient, to w, of the same shape.
     """
     found = scored.log_probs
     return (weigh(found.detach().exp()) * found).mean()
 
 
 def preference(advantages: Tensor, beta: float) -> Tensor:
-    """Return -(2 / beta) * mean of log sigmoid(beta * advantage).
+    """Return -(2 / beta) * mean of log sigmoid(beta * advantage), of advantages (n,).
 
-    The loss of DPO (Rafailov et al., NeurIPS 2023) but for its factor, which is 1 there; 2 / beta
-    is open-unlearning's.
-
-    Args:
-        advantages: (n,) by how much what is wanted is ahead of what is not.
-        beta: the larger, the less of an advantage is enough.
+    An advantage is by how much what is wanted is ahead of what is not; the larger beta, the less of
+    it is enough. The loss of DPO (Rafailov et al., NeurIPS 2023) but for its factor, which is 1
+    there; 2 / beta is open-unlearning's.
     """
     return -2 / beta * logsigmoid(beta * advantages).mean()
 
 
 class Reference:
-    """A frozen copy of a model as it is, to compare it with later; nothing of it has gradients.
-
-    Args:
-        model: the model.
-    """
+    """A frozen copy of a model as it is, to compare it with later; nothing of it has gradients."""
 
     def __init__(self, model: nn.Module):
         self._model = frozen_copy(model)
 
     @torch.no_grad()
     def score(self, ids: Tensor, labels: Tensor) -> Scored:
-        """Compute what it says of the answers of a batch; see `score`."""
+        """Do what `score` does."""
         return score(self._model, ids, labels)
 
     @torch.no_grad()
     def logits(self, ids: Tensor) -> Tensor:
-        """Compute its logits in all places; see `logits_of`."""
+        """Do what `logits_of` does."""
         return logits_of(self._model, ids)
 
     @torch.no_grad()
     def hidden(self, ids: Tensor, layer: int) -> Tensor:
-        """Compute what a layer of it gives; see `hidden_of`."""
+        """Do what `hidden_of` does."""
         return hidden_of(self._model, ids, layer)

@@ -16,12 +16,7 @@ from negmerge.selection.validation import Validation
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came out of a grid.
-
-    Attributes:
-        points: the base, and each trained model as it was measured.
-        states: the models that a rule chooses, by name.
-    """
+    """What came out of a grid: the models as measured, the base first, and those chosen."""
 
     points: list[Point]
     states: dict[str, State]
@@ -39,18 +34,7 @@ def tune(
     """Train a model for each combination of a grid, and then some around what the rules choose.
 
     A model whose training diverges is noted and cannot be chosen; without a grid it is an error.
-
-    Args:
-        name: of the method's use, which the model of an empty grid has.
-        grid: the values of the options that are searched.
-        train: from their values to a new model.
-        validation: measures the base and the models.
-        rules: that choose among them.
-        halvings: see `selection.refinement`.
-        base_name: what the base is called.
-
-    Raises:
-        UserError: a model cannot be trained.
+    The model of an empty grid is called `name`.
     """
     states: dict[str, State] = {}
     measured: list[Point] = []
@@ -98,11 +82,7 @@ def stacked(states: Mapping[str, State]) -> State:
 
 
 def read_candidate(path: str, name: str) -> State:
-    """Read one state of a file of `stacked` ones.
-
-    Raises:
-        UserError: not a whole safetensors file, or one without that state.
-    """
+    """Read one state of a file of `stacked` ones."""
     stored = open_state(path)
     names = [key for key in stored.names if key.startswith(f"{name}/")]
     if not names:

@@ -1,14 +1,30 @@
 """Model Breadcrumbs: neither the largest nor the smallest updates, then the mean."""
 
+from typing import Literal
+
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from negmerge.merging.blocks import Block
-from negmerge.merging.devices import divisor
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
-from negmerge.settings.merge_options.breadcrumbs import Options
+from negmerge.merging.blocks import Block, divisor
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import keep
+from negmerge.settings.recipe import Settings, Share
+
+
+class Options(Settings):
+    """The options of Model Breadcrumbs."""
+
+    density: Share = Field(
+        0.15,
+        description="Share of each row that stays; 0.15 is where the authors' search starts.",
+    )
+    remove: Share = Field(0.006, description="Share of each row, its largest numbers, that goes.")
+    first: Literal["remove", "density"] = Field(
+        "remove",
+        description="What comes first: a share kept first loses the outliers out of itself.",
+    )
 
 
 def combine(block: Block, density: float, remove: float, first: str) -> Tensor:

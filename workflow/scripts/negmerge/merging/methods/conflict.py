@@ -2,10 +2,9 @@
 
 from torch import Tensor
 
-from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import Block
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import keep, summarise
 
 
 def combine(block: Block) -> Tensor:

@@ -5,13 +5,28 @@ equal signs, is counted in `merging/agreement.py`.
 """
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from negmerge.merging.agreement import running_sum
 from negmerge.merging.blocks import Block
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
-from negmerge.settings.merge_options.consensus import Options
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import keep, running_sum
+from negmerge.settings.recipe import Settings, Share
+
+
+class Options(Settings):
+    """The options of TALL masks."""
+
+    threshold: Share = Field(
+        0.4,
+        description="How large an update must be beside the sum of the others (their lambda).",
+    )
+    active: int = Field(
+        2,
+        ge=0,
+        le=1000,
+        description="How many models must be active for a number to stay; 0 keeps all.",
+    )
 
 
 def combine(block: Block, threshold: float, active: int) -> Tensor:

@@ -1,17 +1,29 @@
 """DARE: drop most of each update, scale up the rest, then the mean."""
 
 import math
+from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.devices import divisor, to_device
-from negmerge.merging.masks import keep
+from negmerge.merging.blocks import Block, Vectors, divisor, to_device
+from negmerge.merging.engine import Method
 from negmerge.merging.order import magnitudes
-from negmerge.merging.registry import Method
+from negmerge.merging.signs import keep
 from negmerge.seeds import derive_seed
-from negmerge.settings.merge_options.dare import Options
+from negmerge.settings.options import Seed
+from negmerge.settings.recipe import Settings
+
+
+class Options(Settings):
+    """The options of DARE."""
+
+    drop: float = Field(0.9, ge=0, le=0.99, description="Share that is dropped.")
+    by: Literal["random", "magnitude"] = Field("random", description="How the share is chosen.")
+    rescale: bool = Field(True, description="Whether the rest is scaled up.")
+    seed: Seed = Field(0, description="Seed of a random choice.")
+
 
 # A random choice is drawn in chunks of a tensor, each from a seed of its own, so that it depends
 # neither on the blocks in which the tensor is read nor on their order.

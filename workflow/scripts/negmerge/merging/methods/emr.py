@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import Block
-from negmerge.merging.registry import Method
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import summarise
 
 
 def combine(block: Block) -> Tensor:

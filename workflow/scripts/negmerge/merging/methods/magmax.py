@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from negmerge.merging.blocks import Block
-from negmerge.merging.registry import Method
+from negmerge.merging.engine import Method
 
 
 def combine(block: Block) -> Tensor:

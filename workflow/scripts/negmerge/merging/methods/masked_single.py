@@ -1,13 +1,23 @@
 """Masked single: one vector where all agree in sign, as a control experiment."""
 
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from negmerge.errors import UserError
-from negmerge.merging.agreement import summarise
 from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
-from negmerge.settings.merge_options.masked_single import Options
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import keep, summarise
+from negmerge.settings.recipe import Settings
+
+
+class Options(Settings):
+    """The option of the masked single vector."""
+
+    single: PositiveInt = Field(
+        1,
+        description="The place of the vector whose numbers are kept, from 1. A study takes the one "
+        "that `task-arithmetic` chose, and leaves this out.",
+    )
 
 
 def survey(vectors: Vectors, single: int) -> None:

@@ -1,13 +1,23 @@
 """NegMerge: the mean where all models agree in sign, zero elsewhere."""
 
+from typing import Literal
+
+from pydantic import Field
 from torch import Tensor
 
-from negmerge.merging.agreement import Summary, summarise
-from negmerge.merging.blocks import Block
-from negmerge.merging.devices import divisor
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
-from negmerge.settings.merge_options.negmerge import Options
+from negmerge.merging.blocks import Block, divisor
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import Summary, keep, summarise
+from negmerge.settings.recipe import Settings
+
+
+class Options(Settings):
+    """The option of NegMerge."""
+
+    operation: Literal["mean", "sum", "largest", "smallest", "median"] = Field(
+        "mean",
+        description="What to take where all signs agree; the paper's choice is the mean.",
+    )
 
 
 def combine(block: Block, operation: str) -> Tensor:

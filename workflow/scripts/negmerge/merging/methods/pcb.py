@@ -4,14 +4,29 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging import order
-from negmerge.merging.agreement import running_sum
-from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.devices import divisor, to_device, to_host
-from negmerge.merging.registry import Method
-from negmerge.settings.merge_options.pcb import Options
+from negmerge.merging.blocks import Block, Vectors, divisor, to_device, to_host
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import running_sum
+from negmerge.settings.recipe import Settings, Share
+
+
+class Options(Settings):
+    """The options of PCB-Merging."""
+
+    ratio: Share = Field(
+        0.1,
+        description="Share of each vector's numbers, those of highest score, that get a weight.",
+    )
+    clip: float = Field(
+        0.0001,
+        ge=0,
+        le=0.25,
+        description="Share of the smallest and of the largest magnitudes to clamp.",
+    )
 
 
 class Limits(NamedTuple):

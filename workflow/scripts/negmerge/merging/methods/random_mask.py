@@ -3,16 +3,23 @@
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from negmerge.merging import order
-from negmerge.merging.agreement import running_sum, summarise
-from negmerge.merging.blocks import Block, Vectors
-from negmerge.merging.devices import divisor
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
+from negmerge.merging.blocks import Block, Vectors, divisor
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import keep, running_sum, summarise
 from negmerge.seeds import derive_seed
-from negmerge.settings.merge_options.random_mask import Options
+from negmerge.settings.options import Seed
+from negmerge.settings.recipe import Settings
+
+
+class Options(Settings):
+    """The option of the random mask."""
+
+    seed: Seed = Field(0, description="Seed of the draw.")
+
 
 # Whole numbers of this many bits are exact in float64, of which `order.select` finds the n-th.
 BITS = 52

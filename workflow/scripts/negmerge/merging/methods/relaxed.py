@@ -3,13 +3,24 @@
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from negmerge.merging.blocks import Block
-from negmerge.merging.devices import divisor
-from negmerge.merging.masks import keep
-from negmerge.merging.registry import Method
-from negmerge.settings.merge_options.relaxed import Options
+from negmerge.merging.blocks import Block, divisor
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import keep
+from negmerge.settings.recipe import Settings
+
+
+class Options(Settings):
+    """The option of the relaxed consensus."""
+
+    agreement: float = Field(
+        0.8,
+        ge=0.5,
+        le=1,
+        description="Share of the vectors that must have the same non-zero sign.",
+    )
 
 
 def combine(block: Block, agreement: float) -> Tensor:

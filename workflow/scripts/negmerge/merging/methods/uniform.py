@@ -2,10 +2,9 @@
 
 from torch import Tensor
 
-from negmerge.merging.agreement import running_sum
-from negmerge.merging.blocks import Block
-from negmerge.merging.devices import divisor
-from negmerge.merging.registry import Method
+from negmerge.merging.blocks import Block, divisor
+from negmerge.merging.engine import Method
+from negmerge.merging.signs import running_sum
 
 
 def combine(block: Block) -> Tensor:

@@ -3,29 +3,18 @@
 import torch
 from torch import Tensor, nn
 
-from negmerge.models.last_linear import last_linear
+from negmerge.models.classifiers import last_linear
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.boundary_expand import Options
+from negmerge.unlearning.core import Boundary, Data, Method
 from negmerge.unlearning.passes import fit_set
-from negmerge.unlearning.registry import Data, Method
 
 
 def expand(model: nn.Module, seed: int) -> int:
-    """Add one more output to the last linear layer of a model, in the order of its modules.
+    """Add one more output to the last linear layer of a model, and return its label.
 
     The new row and bias are drawn as torch draws them, uniformly from -1/sqrt(d) to 1/sqrt(d) with
-    d inputs; the other rows stay as they are.
-
-    Args:
-        model: changed in place; the layer stays the same object.
-        seed: decides the row.
-
-    Returns:
-        The label of the new class.
-
-    Raises:
-        UserError: the model has no linear layer.
+    d inputs; the other rows stay as they are, and the layer stays the same object.
     """
     _, layer = last_linear(model)
     generator = torch.Generator().manual_seed(derive_seed(seed, "boundary-expand"))
@@ -41,7 +30,7 @@ def expand(model: nn.Module, seed: int) -> int:
 
 
 def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+    model: nn.Module, data: Data, options: Boundary, recipe: Recipe, device: torch.device
 ) -> None:
     """Expand the model and train on the forget set with the new label.
 
@@ -61,5 +50,5 @@ METHOD = Method(
     run,
     title="Boundary Expanding",
     reference="Chen et al., Boundary Unlearning (CVPR 2023)",
-    options=Options,
+    options=Boundary,
 )

@@ -1,29 +1,33 @@
 """Boundary Shrink: give what is to be forgotten the class across its nearest decision boundary."""
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.boundary_shrink import Options
-from negmerge.unlearning.gradients import evaluating
-from negmerge.unlearning.passes import fit_set, frozen_copy
-from negmerge.unlearning.registry import Data, Method
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Boundary, Data, Method
+from negmerge.unlearning.passes import evaluating, fit_set, frozen_copy
+
+
+class Options(Boundary):
+    """The options of Boundary Shrink."""
+
+    bound: Positive = Field(
+        0.1,
+        le=1,
+        description="Size of the adversarial step, where images are in 0..1; 0.1 in the paper "
+        "and in Unlearn-Saliency's code.",
+    )
 
 
 def adversarial_images(
     model: nn.Module, images: Tensor, labels: Tensor, bound: float = 0.1
 ) -> Tensor:
-    """Move images by one fast gradient sign step up the loss of their labels.
+    """Move images in 0..1 by one fast gradient sign step of `bound` up the loss of their labels.
 
-    The model is in evaluation mode. The images are cut to 0..1 and then rounded to multiples of
-    1/255, as in OPTML-Group/Unlearn-Saliency.
-
-    Args:
-        model: from images to logits; its mode, weights and gradients stay as they are.
-        images: (n, 3, height, width) in 0..1.
-        labels: (n,).
-        bound: how far each number moves.
+    The model is in evaluation mode then. The images are cut to 0..1 and then rounded to multiples
+    of 1/255, as in OPTML-Group/Unlearn-Saliency.
     """
     images = images.detach().clone().requires_grad_()
     with evaluating(model):

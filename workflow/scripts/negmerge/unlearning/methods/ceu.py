@@ -1,14 +1,26 @@
 """CEU: teach the model its own distribution without the token that is to be forgotten."""
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.ceu import Options
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Data, Method, TrainingOptions
 from negmerge.unlearning.passes import fit_set
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import Scored, score
+
+
+class Options(TrainingOptions):
+    """The options of CEU."""
+
+    scenarios = ("language",)
+    data_used = "forget"
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the forget set; 10 in open-unlearning's code."
+    )
+    learning_rate: Positive = Field(1e-5, description="Peak rate; 1e-5 in open-unlearning's code.")
 
 
 def without_the_token(scored: Scored) -> Tensor:

@@ -1,12 +1,28 @@
 """Fine-tuning: train on what is retained, and count on forgetting the rest."""
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.finetune import Options
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Data, Method, TrainingOptions
 from negmerge.unlearning.passes import fit_set
-from negmerge.unlearning.registry import Data, Method
+
+
+class Options(TrainingOptions):
+    """The options of fine-tuning."""
+
+    scenarios = ("classifier", "language")
+    data_used = "retain"
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the retain set; 10 in Unlearn-Sparse's README."
+    )
+    learning_rate: Positive = Field(
+        0.01,
+        description="Peak rate; 0.01 in Unlearn-Sparse's README. SalUn's authors search from 1e-4 "
+        "to 0.1 (Unlearn-WorstCase, issue 1).",
+    )
 
 
 def run(

@@ -4,9 +4,14 @@ import torch
 from torch import nn
 
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.grad_diff import Options
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both, minus
-from negmerge.unlearning.registry import Data, Method
+
+
+class Options(Balanced):
+    """The options of GradDiff."""
+
+    scenarios = ("classifier", "language")
 
 
 def run(

@@ -1,13 +1,24 @@
 """IdkDPO: prefer "I don't know" to the answers that are to be forgotten."""
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.idk_dpo import Options
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import Reference, preference, score
+
+
+class Options(Balanced):
+    """The options of IdkDPO."""
+
+    refusals = True
+
+    beta: Positive = Field(
+        0.1,
+        description="How strongly the reference holds; 0.1 in open-unlearning's code.",
+    )
 
 
 def run(
@@ -28,8 +39,7 @@ def run(
         return preference(refused - answered, options.beta)
 
     loss = data.objective.loss(model, recipe.label_smoothing)
-    how = options.weights, recipe, device
-    fit_both(model, data, prefer, loss, *how, forget=data.refusals)
+    fit_both(model, data, prefer, loss, options.weights, recipe, device, forget=data.refusals)
 
 
 METHOD = Method(

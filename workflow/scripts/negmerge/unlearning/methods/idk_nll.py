@@ -4,9 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.idk_nll import Options
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both
-from negmerge.unlearning.registry import Data, Method
+
+
+class Options(Balanced):
+    """The options of IdkNLL."""
+
+    refusals = True
 
 
 def run(
@@ -18,8 +23,7 @@ def run(
     def refuse(ids: Tensor, labels: Tensor) -> Tensor:
         return loss(ids[:, 1], labels[:, 1])
 
-    how = options.weights, recipe, device
-    fit_both(model, data, refuse, loss, *how, forget=data.refusals)
+    fit_both(model, data, refuse, loss, options.weights, recipe, device, forget=data.refusals)
 
 
 METHOD = Method(

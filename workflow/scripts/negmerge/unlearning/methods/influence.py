@@ -4,31 +4,45 @@ from collections.abc import Iterable
 from itertools import islice
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from negmerge.checkpoints.checks import require_finite
 from negmerge.errors import UserError
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.influence import Options
-from negmerge.unlearning.gradients import batch_gradients, one_by_one, trainable
-from negmerge.unlearning.registry import Data, Loader, Method
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Data, Loader, Method, UnlearnOptions
+from negmerge.unlearning.passes import batch_gradients, one_by_one, trainable
+
+
+class Options(UnlearnOptions):
+    """The options of influence unlearning."""
+
+    data_used = "all"
+
+    alpha: Positive = Field(
+        0.2,
+        description="Length of the step; 0.2 in Unlearn-Saliency's code, 1 to 20 in SalUn's paper; "
+        "users needed less than 1 (its issue 11).",
+    )
+    samples: PositiveInt = Field(
+        1000,
+        description="N of the recursion, which reads N + 2 retain images one by one; 1000 in "
+        "Unlearn-Saliency's code.",
+    )
+    augmented: bool = Field(
+        False,
+        description="Take all gradients on images that are augmented as in training, as in "
+        "Unlearn-Saliency's code; otherwise on the images as they are, this project's choice.",
+    )
 
 
 def inverse_fisher(vector: Tensor, gradients: Iterable[Tensor], samples: int = 1000) -> Tensor:
-    """Multiply a vector by an approximate inverse Fisher matrix (WoodFisher).
+    """Multiply a vector (P,) by an approximate inverse Fisher matrix (WoodFisher).
 
-    With o the first gradient and k the vector, each later gradient g changes both:
-    k -= (k.g) / (N + o.g) * o and o -= (o.g) / (N + o.g) * o. So o keeps its direction, and the
-    result differs from the vector by a multiple of the first gradient only, which is what
-    OPTML-Group/Unlearn-Saliency computes.
-
-    Args:
-        vector: (P,), left alone.
-        gradients: (P,) of single samples; the first N + 2 are read.
-        samples: N.
-
-    Returns:
-        k, (P,).
+    The gradients (P,) are of single samples, of which the first N + 2 are read. With o the first
+    gradient and k the vector, each later gradient g changes both: k -= (k.g) / (N + o.g) * o and
+    o -= (o.g) / (N + o.g) * o. So o keeps its direction, and the result differs from the vector by
+    a multiple of the first gradient only, which is what OPTML-Group/Unlearn-Saliency computes.
     """
     result, direction = vector.clone(), None
     for gradient in islice(gradients, samples + 2):

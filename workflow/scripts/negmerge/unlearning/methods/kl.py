@@ -6,22 +6,16 @@ from torch.nn import functional
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.kl import Options
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both, minus
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import Reference, logits_of
 
 
 def divergence(logits: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
-    """Return KL(reference || model), the mean over all places of questions and answers.
+    """Return KL(reference || model) of logits (n, width, vocabulary), the mean over all places.
 
     Up to the last token of each answer, so padding is left out. open-unlearning averages over it,
     too, which makes a batch's loss depend on its longest answer.
-
-    Args:
-        logits: (n, width, vocabulary) of the model.
-        reference: likewise of the reference.
-        labels: (n, width); the last that is not `WITHOUT_LOSS` ends a text.
     """
     is_text = (labels != WITHOUT_LOSS).flip(1).cumsum(dim=1).flip(1) > 0
     model, fixed = (part[is_text].log_softmax(dim=1) for part in (logits, reference))
@@ -29,7 +23,7 @@ def divergence(logits: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
 
 
 def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
+    model: nn.Module, data: Data, options: Balanced, recipe: Recipe, device: torch.device
 ) -> None:
     """Minimise alpha * KL(retain batch) - gamma * loss(forget batch).
 
@@ -49,5 +43,5 @@ METHOD = Method(
     run,
     title="KL",
     reference="Maini et al., TOFU (COLM 2024), KL minimisation",
-    options=Options,
+    options=Balanced,
 )

@@ -3,24 +3,37 @@
 from collections.abc import Iterator
 
 import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.l1_sparse import Options
+from negmerge.settings.recipe import NonNegative, Positive, Recipe
 from negmerge.training import fit
-from negmerge.unlearning.registry import Data, Method
+from negmerge.unlearning.core import Data, Method, TrainingOptions
+
+
+class Options(TrainingOptions):
+    """The options of l1-sparse."""
+
+    data_used = "retain"
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the retain set; 10 in Unlearn-Sparse's README."
+    )
+    learning_rate: Positive = Field(0.01, description="Peak rate; 0.01 in Unlearn-Sparse's README.")
+    alpha: NonNegative = Field(
+        1e-4,
+        description="Weight of the penalty in the first epoch; this project's choice. The code's "
+        "default, 0.2, is shared with influence unlearning and far too large.",
+    )
+    plain_epochs: NonNegativeInt = Field(
+        0, description="Epochs at the end without a penalty; 0 in Unlearn-Saliency's code."
+    )
 
 
 def penalty_weight(alpha: float, epoch: int, epochs: int, plain_epochs: int = 0) -> float:
-    """Return alpha * (1 - epoch / (E - e0)), and 0 in the last e0 epochs.
+    """Return alpha * (1 - epoch / (E - e0)) of an epoch from 0, and 0 in the last e0 of E epochs.
 
     As in OPTML-Group/Unlearn-Saliency, so without any penalty if e0 = E.
-
-    Args:
-        alpha: the weight in the first epoch.
-        epoch: from 0.
-        epochs: E.
-        plain_epochs: e0.
     """
     sparse = epochs - plain_epochs
     return alpha * (1 - epoch / sparse) if epoch < sparse else 0.0

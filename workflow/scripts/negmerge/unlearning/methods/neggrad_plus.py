@@ -1,12 +1,37 @@
 """NegGrad+: descend on what is retained and ascend on what is to be forgotten, in each step."""
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.neggrad_plus import Options
+from negmerge.settings.recipe import Positive, Recipe, Share
+from negmerge.unlearning.core import Data, Method, TrainingOptions
 from negmerge.unlearning.passes import fit_both, minus
-from negmerge.unlearning.registry import Data, Method
+
+
+class Options(TrainingOptions):
+    """The options of NegGrad+."""
+
+    scenarios = ("classifier", "language")
+    data_used = "all"
+    batches_per_step = 2
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the retain set; 10, this project's choice as for the others."
+    )
+    learning_rate: Positive = Field(
+        0.01, description="Peak rate; 0.01, this project's choice: that of fine-tuning."
+    )
+    alpha: Share = Field(
+        0.9,
+        description="Weight of the retain set's loss, 1 - alpha that of the forget set's; this "
+        "project's choice: the share of retained images when a tenth is forgotten.",
+    )
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """The retain set."""
+        return ("retain",)
 
 
 def run(
@@ -19,8 +44,7 @@ def run(
     """
     loss = data.objective.loss(model, recipe.label_smoothing)
     weights = 1 - options.alpha, options.alpha
-    how = weights, recipe, device
-    fit_both(model, data, minus(loss), loss, *how, epoch_of="retain")
+    fit_both(model, data, minus(loss), loss, weights, recipe, device, epoch_of="retain")
 
 
 METHOD = Method(

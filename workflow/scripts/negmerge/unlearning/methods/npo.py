@@ -1,13 +1,23 @@
 """NPO: make what is to be forgotten less probable than it was, and less and less so."""
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.npo import Options
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import Reference, preference, score
+
+
+class Options(Balanced):
+    """The options of NPO."""
+
+    beta: Positive = Field(
+        0.1,
+        description="The larger, the sooner an answer counts as forgotten; 0.1 in "
+        "open-unlearning's code, 0.05 to 0.5 in searches of others.",
+    )
 
 
 def run(

@@ -2,33 +2,61 @@
 
 from collections.abc import Iterable
 from itertools import islice
+from typing import Literal
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import nn
 
 from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.states import State
 from negmerge.errors import UserError
-from negmerge.evaluation.objective import Batch, Loss, Objective
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.perta import Options
-from negmerge.unlearning.gradients import batch_gradients, one_by_one
-from negmerge.unlearning.passes import fit_set
-from negmerge.unlearning.registry import Data, Loader, Method
+from negmerge.evaluation.accuracy import Batch, Loss, Objective
+from negmerge.settings.recipe import NonNegative, Positive, Recipe
+from negmerge.unlearning.core import Data, Loader, Method, TrainingOptions
+from negmerge.unlearning.passes import batch_gradients, fit_set, one_by_one
+
+
+class Options(TrainingOptions):
+    """The options of PerTA; those of the paper are not known, so all are this project's choice."""
+
+    scenarios = ("classifier", "language", "zero-shot")
+    data_used = "all"
+
+    epochs: PositiveInt = Field(
+        5, description="Passes over the forget set that make the vector; this project's choice."
+    )
+    learning_rate: Positive = Field(1e-5, description="Peak rate; this project's choice.")
+    coefficient: NonNegative = Field(
+        1.0, description="How often the weighed vector is subtracted; this project's choice."
+    )
+    importance: Literal["fisher", "gradient"] = Field(
+        "fisher",
+        description="What a weight's importance for a set is. fisher: the mean of its squared "
+        "gradients, item by item; gradient: the magnitude of its mean gradient. Both in the paper.",
+    )
+    samples: PositiveInt = Field(
+        400,
+        description="Items of each set, drawn at random, that importances are taken from; this "
+        "project's choice.",
+    )
+    epsilon: Positive = Field(
+        1e-20,
+        description="Added to the sum of both importances, so that a weight without any is left "
+        "alone; this project's choice.",
+    )
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """The forget set."""
+        return ("forget",)
 
 
 def importances(model: nn.Module, items: Iterable[Batch], loss: Loss, kind: str) -> State:
-    """Compute how much each weight matters for a set.
+    """Compute how much each weight matters for items, in evaluation mode.
 
-    Args:
-        model: in evaluation mode then, and not changed.
-        items: batches of one.
-        loss: of a batch; it calls the model.
-        kind: `fisher`, the mean of squared gradients: the diagonal of the empirical Fisher matrix;
-            `gradient`, the magnitude of the mean gradient.
-
-    Raises:
-        UserError: there are no items, or a gradient is not finite.
+    `fisher` is the mean of squared gradients: the diagonal of the empirical Fisher matrix;
+    `gradient` is the magnitude of the mean gradient.
     """
     total: State = {}
     count = 0

@@ -1,12 +1,25 @@
 """Random labels: train on wrong answers for what is to be forgotten."""
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.random_label import Options
-from negmerge.unlearning.registry import Data, Method
-from negmerge.unlearning.relabelling import train_on_random_labels
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Data, Method, Relabelling
+from negmerge.unlearning.passes import train_on_random_labels
+
+
+class Options(Relabelling):
+    """The options of random labels."""
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the sets; 10 by SalUn's authors (WorstCase, issue 1)."
+    )
+    learning_rate: Positive = Field(
+        0.013,
+        description="Peak rate; that of SalUn's README, of which this is the case without a mask. "
+        "Its authors search from 1e-4 to 0.1 (Unlearn-WorstCase, issue 1).",
+    )
 
 
 def run(
@@ -14,7 +27,7 @@ def run(
 ) -> None:
     """Train all weights on random labels for the forget set, on the true ones for the retain set.
 
-    See `relabelling.train_on_random_labels`.
+    See `passes.train_on_random_labels`.
     """
     train_on_random_labels(model, data, options.retain, recipe, device)
 

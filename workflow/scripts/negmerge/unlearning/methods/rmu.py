@@ -1,16 +1,31 @@
 """RMU: steer what a layer makes of what is to be forgotten to a random direction."""
 
 import torch
+from pydantic import Field, NonNegativeInt
 from torch import Tensor, nn
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.errors import UserError
 from negmerge.seeds import derive_seed
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.rmu import Options
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import Reference, hidden_of
+
+
+class Options(Balanced):
+    """The options of RMU."""
+
+    layer: NonNegativeInt = Field(
+        7,
+        description="The layer whose output is steered, from 0; 7 in open-unlearning's code, for "
+        "models of 16 layers and more.",
+    )
+    steering: Positive = Field(
+        2.0,
+        description="Length of the vector that outputs are drawn to; 2 in open-unlearning's code, "
+        "10 in searches of others.",
+    )
 
 
 def direction(dimensions: int, seed: int) -> Tensor:
@@ -21,12 +36,9 @@ def direction(dimensions: int, seed: int) -> Tensor:
 
 
 def distance(hidden: Tensor, target: Tensor, labels: Tensor) -> Tensor:
-    """Return the squared distance, the mean over dimensions, then an answer's tokens, then answers.
+    """Return the squared distance of hidden (n, width, dimensions) from a target of it or of all.
 
-    Args:
-        hidden: (n, width, dimensions).
-        target: of the same shape, or (dimensions,).
-        labels: (n, width); an answer's tokens are those that are not `WITHOUT_LOSS`.
+    It is the mean over dimensions, then over an answer's tokens, then over answers.
     """
     each = (hidden - target).square().mean(dim=-1)
     is_answer = labels != WITHOUT_LOSS

@@ -3,14 +3,41 @@
 from collections.abc import Iterator
 
 import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import kl_div, log_softmax
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.scrub import Options
+from negmerge.settings.recipe import NonNegative, Positive, Recipe
 from negmerge.training import fit
+from negmerge.unlearning.core import Data, Method, TrainingOptions
 from negmerge.unlearning.passes import frozen_copy
-from negmerge.unlearning.registry import Data, Method
+
+
+class Options(TrainingOptions):
+    """The options of SCRUB; all defaults are those of meghdadk/SCRUB's small-scale notebook."""
+
+    data_used = "all"
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the retain set; 10 in SCRUB's notebook."
+    )
+    learning_rate: Positive = Field(
+        5e-4,
+        description="Peak rate; 5e-4 with Adam in SCRUB's notebook. With SGD search from 1e-4 to "
+        "0.1 (Unlearn-WorstCase, issue 1).",
+    )
+    max_epochs: NonNegativeInt = Field(
+        3, description="Epochs that begin with a pass over the forget set; 3 in SCRUB's notebook."
+    )
+    gamma: NonNegative = Field(
+        1.0, description="Weight of the retain set's cross-entropy; 1 in SCRUB's notebook."
+    )
+    alpha: NonNegative = Field(
+        0.5, description="Weight of the retain set's divergence; 0.5 in SCRUB's notebook."
+    )
+    temperature: Positive = Field(
+        2.0, description="Temperature of the divergence; 2 in SCRUB's notebook."
+    )
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

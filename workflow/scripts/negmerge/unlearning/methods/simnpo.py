@@ -1,13 +1,31 @@
 """SimNPO: NPO without a reference, on the mean loss of an answer's tokens."""
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.simnpo import Options
+from negmerge.settings.recipe import NonNegative, Positive, Recipe
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import preference, score
+
+
+class Options(Balanced):
+    """The options of SimNPO."""
+
+    gamma: Positive = Field(
+        0.125, description="Weight of the forget set's loss; 0.125 in open-unlearning's code."
+    )
+    beta: Positive = Field(
+        4.5,
+        description="The larger, the sooner an answer counts as forgotten; 4.5 in "
+        "open-unlearning's code, 3.5 in searches of others.",
+    )
+    delta: NonNegative = Field(
+        0.0,
+        description="The mean loss of an answer at which it does; 0 in open-unlearning's code, 1 "
+        "in searches of others.",
+    )
 
 
 def run(

@@ -4,14 +4,30 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from negmerge.checkpoints.checks import require_finite
 from negmerge.errors import UserError
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.ssd import Options
-from negmerge.unlearning.gradients import batch_gradients, trainable
-from negmerge.unlearning.registry import Batch, Data, Method
+from negmerge.evaluation.accuracy import Batch
+from negmerge.settings.recipe import Positive, Recipe
+from negmerge.unlearning.core import Data, Method, UnlearnOptions
+from negmerge.unlearning.passes import batch_gradients, trainable
+
+
+class Options(UnlearnOptions):
+    """The options of Selective Synaptic Dampening."""
+
+    data_used = "all"
+
+    alpha: Positive = Field(
+        10.0,
+        description="A weight is dampened where its importance for the forget set is more than "
+        "alpha times that for all images; 10 in the official scripts. Expect to tune it.",
+    )
+    dampening: Positive = Field(
+        1.0, description="Lambda, the strength of the dampening; 1 in the official scripts."
+    )
 
 
 def importance(model: nn.Module, batches: Iterable[Batch]) -> dict[str, Tensor]:
@@ -19,9 +35,6 @@ def importance(model: nn.Module, batches: Iterable[Batch]) -> dict[str, Tensor]:
 
     In evaluation mode. As in if-loops/selective-synaptic-dampening, not the mean over samples that
     the Fisher information would be; so it depends on the size of the batches.
-
-    Raises:
-        UserError: there is no batch, or a gradient is not finite.
     """
     sums = {name: torch.zeros_like(parameter) for name, parameter in trainable(model).items()}
     count = 0
@@ -41,16 +54,9 @@ def dampen(
     alpha: float,
     dampening: float,
 ) -> None:
-    """Multiply weights by min(lambda * I_all / I_forget, 1) where I_forget > alpha * I_all.
+    """Dampen weights in place by min(lambda * I_all / I_forget, 1) where I_forget > alpha * I_all.
 
     Equations 4 and 5 of the paper. Where I_forget is 0 nothing happens.
-
-    Args:
-        weights: changed in place.
-        for_all: I_all, the importance for all training images, by name and of the weights' shapes.
-        for_forget: I_forget, likewise for the images to forget.
-        alpha: selects weights.
-        dampening: lambda.
     """
     for name, weight in weights.items():
         selected = for_forget[name] > alpha * for_all[name]

@@ -1,26 +1,42 @@
 """UNDIAL: learn from the original model with the logits of forgotten tokens turned down."""
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.undial import Options
+from negmerge.settings.recipe import NonNegative, Positive, Recipe
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import Reference, Scored, score
+
+
+class Options(Balanced):
+    """The options of UNDIAL."""
+
+    learning_rate: Positive = Field(
+        1e-4,
+        description="Peak rate; 1e-4 in open-unlearning's code for this method, 3e-4 the best of a "
+        "search (unlearning-depth-score).",
+    )
+    alpha: NonNegative = Field(
+        0.0,
+        description="Weight of the retain set's loss; 0 in open-unlearning's code, where it is "
+        "not read.",
+    )
+    beta: Positive = Field(
+        10.0,
+        description="How far the logit of a forgotten token is turned down; 10 in "
+        "open-unlearning's code.",
+    )
 
 
 def self_distillation(scored: Scored, teacher: Tensor, beta: float) -> Tensor:
     """Return the cross-entropy to softmax(teacher - beta * one-hot(token)), a mean over tokens.
 
-    Over the tokens of answers. open-unlearning averages over questions and padding too, where it
-    takes the mark that there is no label for a token.
-
-    Args:
-        scored: the answers to forget.
-        teacher: (tokens, vocabulary), the logits of the teacher in the same places.
-        beta: how far a token's logit is turned down.
+    The teacher's logits (tokens, vocabulary) are of the same places. Over the tokens of answers;
+    open-unlearning averages over questions and padding too, where it takes the mark that there is
+    no label for a token.
     """
     index = scored.tokens[:, None]
     turned = teacher.scatter_add(1, index, torch.full_like(index, -beta, dtype=teacher.dtype))

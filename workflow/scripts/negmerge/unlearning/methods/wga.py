@@ -1,13 +1,26 @@
 """WGA: gradient ascent that leaves alone the tokens that are forgotten already."""
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import Recipe
-from negmerge.settings.unlearn_options.wga import Options
+from negmerge.settings.recipe import NonNegative, Recipe
+from negmerge.unlearning.core import Balanced, Data, Method
 from negmerge.unlearning.passes import fit_both
-from negmerge.unlearning.registry import Data, Method
 from negmerge.unlearning.tokens import score, weighted_ascent
+
+
+class Options(Balanced):
+    """The options of WGA."""
+
+    epochs: PositiveInt = Field(
+        5, description="Passes over the forget set; 5 in open-unlearning's code for this method."
+    )
+    beta: NonNegative = Field(
+        1.0,
+        description="Power of a token's probability in its weight; 1 in open-unlearning's code; 0 "
+        "is GradDiff.",
+    )
 
 
 def run(

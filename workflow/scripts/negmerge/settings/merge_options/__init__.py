@@ -1,1 +1,0 @@
-"""The options of merge methods, a file each, which load no torch."""

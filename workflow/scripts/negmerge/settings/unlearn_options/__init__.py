@@ -1,1 +1,0 @@
-"""The options of unlearn methods, a file each, which load no torch."""

@@ -1,0 +1,272 @@
+"""What the task vectors of a pool have in common, and which of them is unlike the others."""
+
+import math
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from negmerge.merging.blocks import NUMBERS, Block, Workers
+from negmerge.merging.signs import signs_agree
+from negmerge.standalone.pools import open_pool
+
+CONVOLUTION = "convolution"
+# The first that is found in a name, in lower case, is the tensor's kind. The names are those of
+# transformers, open_clip, timm, torchvision and diffusers.
+PATTERNS = {
+    "norm": r"norm|(^|\.)(ln|bn)[_\d]",
+    "bias": r"bias$",
+    "embedding": r"emb|(^|\.)(wte|wpe|cls_token|shared)(\.|$)",
+    "head": r"(^|\.)(lm_head|heads?|classifier|score|\w+_projection|visual\.proj)(\.|$)|^fc\.",
+    "attention": r"att|(^|\.)(q|k|v|o|qkv|query|key|value|[qkvo]_proj|in_proj_weight)(\.|$)",
+    CONVOLUTION: r"conv",
+    "mlp": r"mlp|ffn|feed_?forward|intermediate|dense|expert"
+    r"|(^|\.)(c_fc|c_proj|w[123io]|wi_[01]|fc\d|lin(ear)?_?\d|(gate|up|down)_proj)(\.|$)",
+}
+# Filters have a height, a width or a length beside the channels.
+FILTER_AXES = 3
+
+
+def kind(name: str, shape: Sequence[int]) -> str:
+    """Return the kind of a tensor by its name.
+
+    A tensor whose name tells nothing is a convolution if it has the axes of one; else its kind is
+    the last part of its name.
+    """
+    lower = name.lower()
+    found = next((kind for kind, pattern in PATTERNS.items() if re.search(pattern, lower)), None)
+    return found or (CONVOLUTION if len(shape) >= FILTER_AXES else name.rpartition(".")[2])
+
+
+# A member is unlike the others where its mean cosine to them comes to less than this share of the
+# median of all.
+SHARE = 1 / 3
+# Below this median the pool has nothing in common that a member could lack.
+LEAST = 0.05
+FEWEST = 3
+
+
+def cosines(products: Tensor) -> Tensor:
+    """Compute the cosine of each pair of vectors of their scalar products, both (n, n) float64.
+
+    It is NaN where one of the two is zero.
+    """
+    lengths = products.diagonal().sqrt()
+    found = (products / torch.outer(lengths, lengths)).clamp(-1, 1)
+    return found.masked_fill(torch.outer(lengths, lengths) == 0, math.nan)
+
+
+def pairs(matrix: Tensor) -> Tensor:
+    """Return the numbers of a symmetric matrix above its diagonal that are not NaN."""
+    first, second = torch.triu_indices(len(matrix), len(matrix), offset=1)
+    found = matrix[first, second]
+    return found[~found.isnan()]
+
+
+def mean_to_others(matrix: Tensor) -> Tensor:
+    """Compute each vector's mean cosine to the others; one that is zero has 0 to all."""
+    others = matrix.nan_to_num(0).fill_diagonal_(0)
+    return others.sum(1) / max(len(matrix) - 1, 1)
+
+
+def outliers(matrix: Tensor) -> list[int]:
+    """Return the places of vectors that do not seem to be of the pool.
+
+    Their mean cosine to the others is below a third of the median of these means. The median stays
+    where it is while most members are of the pool; and it is a share of it, since members of one
+    pool may be alike to any degree: long and short trainings of one grid come to half of it. In
+    spread (a median absolute deviation) the two cannot be told, as the members of a grid differ
+    much and those of a seed hardly. Of two members none can be told, and in a pool whose median is
+    below 0.05, which has nothing in common, none is.
+    """
+    means = mean_to_others(matrix)
+    if len(means) < FEWEST:
+        return []
+    middle = means.quantile(0.5)
+    return (means < SHARE * middle).nonzero().flatten().tolist() if middle >= LEAST else []
+
+
+# Products of pairs need a block of all vectors at once, in float64: 16 MiB for each thread.
+STACKED = 2**21
+
+
+@dataclass
+class Counts:
+    """Counts over a part of the model; `products` are the scalar products of all pairs."""
+
+    products: Tensor
+    numbers: int = 0
+    agreeing: int = 0
+    zeros: int = 0
+
+    def add(self, other: "Counts") -> None:
+        """Add the counts of another part."""
+        self.products += other.products
+        self.numbers += other.numbers
+        self.agreeing += other.agreeing
+        self.zeros += other.zeros
+
+    def summary(self) -> dict[str, float | None]:
+        """Return the shares and the mean cosine; None where they are of nothing."""
+        count, numbers = len(self.products), self.numbers
+        found = pairs(cosines(self.products))
+        return {
+            "numbers": numbers,
+            "agree": self.agreeing / numbers if numbers else None,
+            "zeros": self.zeros / (numbers * count) if numbers else None,
+            "cosine": float(found.mean()) if len(found) else None,
+        }
+
+
+def inspect_files(
+    paths: Sequence[str | Path],
+    base: str | Path | None = None,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    vocabulary: str | None = None,
+    key: str | None = None,
+    threads: int = 1,
+    progress: bool = False,
+) -> dict:
+    """Compare task vectors layer by layer, block by block.
+
+    Args:
+        paths: task vectors, or models and adapters where `base` is given; each as `open_pool` reads
+            them.
+        base: the checkpoint before fine-tuning.
+        include: see `open_pool`, as the next three.
+        exclude: as `include`.
+        vocabulary: as `include`.
+        key: as `include`.
+        threads: how many blocks are looked at at a time; no number depends on it.
+        progress: show a bar on standard error.
+
+    Returns:
+        `inputs`, `base` (as they were given), `notes` (lines for the user), `chance` (the share on
+        which as many vectors of random signs agree), `all` and, by name, `layers` and `kinds`. A
+        layer is a tensor's name without its last part; a kind is that of `layer_kinds`. Each has
+        `numbers` (in one vector), `agree` (share of them on which all vectors have the same
+        non-zero sign), `zeros` (share of the numbers of all vectors) and `cosine` (mean over the
+        pairs of vectors that are not zero there; None without such a pair); a layer also has the
+        `kind` of its largest tensor. `members`, in the order of the inputs, have `name`, `norm`,
+        `cosine` (mean to the others, None alone), `lowest` (the smallest to another) and `outlier`
+        (see `likeness.outliers`); `cosines` is the matrix of all pairs, None where one is zero.
+        Tensors that no vector changes are in none of these: `untouched` counts their numbers.
+
+    Raises:
+        UserError: as `merge_files`.
+    """
+    workers = Workers(threads)
+    pool = open_pool(
+        base,
+        paths,
+        include=include,
+        exclude=exclude,
+        vocabulary=vocabulary,
+        key=key,
+        block_numbers=max(min(NUMBERS, STACKED // len(paths)), 1),
+        workers=workers,
+    )
+    shapes = pool.vectors.shapes
+    with (
+        workers,
+        tqdm(
+            total=pool.vectors.size,
+            desc="inspect",
+            unit=" numbers",
+            unit_scale=True,
+            disable=not progress,
+        ) as bar,
+    ):
+        pool.vectors.passed = bar.update
+        tensors = _gathered(pool.vectors.map(_counts), lambda name: name, len(paths))
+    changed = {
+        name: counts
+        for name, counts in tensors.items()
+        if counts.zeros < counts.numbers * len(paths)
+    }
+    kinds = {name: kind(name, shape) for name, shape in shapes.items()}
+    whole = _gathered(changed.items(), lambda name: None, len(paths)).get(None)
+    whole = whole or _nothing(len(paths))
+    return {
+        "inputs": [str(path) for path in paths],
+        "base": None if base is None else str(base),
+        "notes": pool.notes,
+        "chance": 2.0 ** (1 - len(paths)),
+        "layers": _layers(changed, kinds, len(paths)),
+        "kinds": _summaries(_gathered(changed.items(), kinds.__getitem__, len(paths))),
+        "members": _members([str(path) for path in paths], whole.products),
+        "cosines": [[_known(c) for c in row] for row in cosines(whole.products).tolist()],
+        "all": whole.summary(),
+        "untouched": sum(c.numbers for name, c in tensors.items() if name not in changed),
+    }
+
+
+def _counts(block: Block) -> tuple[str, Counts]:
+    vectors = block.stack().flatten(1)
+    wide = vectors.double()
+    zeros = vectors.numel() - int(vectors.count_nonzero())
+    agreeing = int(signs_agree(vectors.amin(0), vectors.amax(0)).sum())
+    return block.name, Counts(wide @ wide.T, vectors.shape[1], agreeing, zeros)
+
+
+def _nothing(count: int) -> Counts:
+    return Counts(torch.zeros(count, count, dtype=torch.float64))
+
+
+def _gathered(counted, group_of: Callable[[str], Hashable], count: int) -> dict:
+    """Add up counts of tensors, or parts of them, by what group they belong to."""
+    found: dict = {}
+    for name, counts in counted:
+        found.setdefault(group_of(name), _nothing(count)).add(counts)
+    return found
+
+
+def _layers(tensors: Mapping[str, Counts], kinds: Mapping[str, str], count: int) -> dict:
+    found = _summaries(_gathered(tensors.items(), _layer, count))
+    for name in sorted(tensors, key=lambda name: tensors[name].numbers):
+        found[_layer(name)]["kind"] = kinds[name]
+    return found
+
+
+def _layer(name: str) -> str:
+    """Return the layer of a tensor; a tensor without one is its own."""
+    return name.rpartition(".")[0] or name
+
+
+def _summaries(counts: Mapping[str, Counts]) -> dict[str, dict]:
+    """Return the summaries in the order of the names, in which 2 comes before 10."""
+
+    def order(name: str) -> list[str]:
+        return [p.zfill(12) if p.isdecimal() else p for p in re.split(r"(\d+)", name)]
+
+    return {name: counts[name].summary() for name in sorted(counts, key=order)}
+
+
+def _members(names: Sequence[str], products: Tensor) -> list[dict]:
+    matrix = cosines(products)
+    norms, means, apart = products.diagonal().sqrt(), mean_to_others(matrix), outliers(matrix)
+    found = []
+    for place, name in enumerate(names):
+        others = [c for other, c in enumerate(matrix[place].tolist()) if other != place]
+        known = [c for c in others if _known(c) is not None]
+        found.append(
+            {
+                "name": name,
+                "norm": float(norms[place]),
+                "cosine": float(means[place]) if others else None,
+                "lowest": min(known, default=None),
+                "outlier": place in apart,
+            }
+        )
+    return found
+
+
+def _known(number: float) -> float | None:
+    """Return a number, or None for NaN, which JSON does not have."""
+    return None if number != number else number

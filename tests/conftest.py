@@ -25,7 +25,6 @@ LONG = (
     "site",
     "workflow",
     "data",
-    "planning",
     "packaging",
 )
 

@@ -176,3 +176,12 @@ def test_a_square_layer_is_turned_as_the_other_layers_are(tmp_path, turned, by_n
         tensors |= {"head.weight": random(*shape[::-1]), "head.bias": random(4)}
     found = one(tmp_path, tensors, factors, "h.0.attn.c_proj.weight", fan_in_fan_out=not turned)
     torch.testing.assert_close(found, 3 * (product.T if turned else product))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_factors_are_widened_before_they_are_multiplied(tmp_path, dtype):
+    factors, _ = pair("layer", 4, 3)
+    factors = {key: tensor.to(dtype) for key, tensor in factors.items()}
+    found = one(tmp_path, {"layer.weight": random(4, 3)}, factors, "layer.weight")
+    a, b = (tensor.double() for tensor in factors.values())
+    torch.testing.assert_close(found.double(), 3 * b @ a, rtol=1e-6, atol=1e-6)

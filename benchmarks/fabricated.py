@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from negmerge.data.images import Images, write_images
-from negmerge.data.parts import Listed
+from negmerge.data.loading import Listed
 
 CLASSES = 10
 

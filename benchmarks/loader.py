@@ -34,8 +34,7 @@ from timm.data import create_transform
 from negmerge.data import images
 from negmerge.data.augmentation import training_transform
 from negmerge.data.images import decode
-from negmerge.data.loading import TrainingBatches
-from negmerge.data.parts import Listed
+from negmerge.data.loading import Listed, TrainingBatches
 from negmerge.settings.recipe import Augmentation, Recipe
 
 RECORD = ROOT / "benchmarks" / "loader.json"

@@ -17,8 +17,7 @@ import sklearn
 from marks import MEASUREMENTS, ROOT, machine, machine_of, write_between
 from sklearn.svm import SVC
 
-from negmerge.evaluation.membership import membership_attack, svc_membership
-from negmerge.evaluation.membership_features import FEATURES, features
+from negmerge.evaluation.membership import FEATURES, features, membership_attack, svc_membership
 
 RECORD = ROOT / "benchmarks" / "membership.json"
 CLASSES = 10

@@ -27,8 +27,7 @@ from negmerge.data import drafts, images
 from negmerge.data.augmentation import training_transform
 from negmerge.data.fitting import Opened
 from negmerge.data.images import decode
-from negmerge.data.loading import TrainingBatches
-from negmerge.data.parts import Listed
+from negmerge.data.loading import Listed, TrainingBatches
 from negmerge.settings.recipe import Recipe
 
 RECORD = ROOT / "benchmarks" / "tensor_crops.json"

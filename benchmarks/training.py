@@ -29,8 +29,7 @@ from negmerge.data.augmentation import training_transform
 from negmerge.data.loading import TrainingBatches
 from negmerge.evaluation.accuracy import predict
 from negmerge.models.classifiers import build_classifier
-from negmerge.models.clip import build_clip
-from negmerge.models.image_encoder import ImageEncoder
+from negmerge.models.clip import ImageEncoder, build_clip
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.training import fit, learning_rate

@@ -14,8 +14,8 @@ from PIL import Image
 from negmerge.data.images import write_images
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.load import load_yaml
 from negmerge.settings.study import load_study
-from negmerge.settings.yaml12 import load_yaml
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
@@ -25,7 +25,6 @@ LONG = (
     "site",
     "workflow",
     "data",
-    "planning",
     "packaging",
 )
 

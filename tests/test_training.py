@@ -48,12 +48,6 @@ def rates(steps, **settings):
     return [scheduled_rate(recipe, step, steps) for step in range(steps)]
 
 
-@pytest.mark.parametrize("warmup", [0, 3, 30])
-def test_the_default_schedule_is_the_cosine(warmup):
-    expected = [learning_rate(step, 0.1, warmup, 20) for step in range(20)]
-    assert rates(20, warmup_steps=warmup) == expected
-
-
 def test_a_constant_rate_keeps_the_peak_after_the_warmup():
     found = rates(5, schedule="constant", warmup_steps=2)
     assert found == pytest.approx([0.05, 0.1, 0.1, 0.1, 0.1])
@@ -66,20 +60,6 @@ def test_milestones_lower_the_rate_from_their_epoch_on():
     warm = rates(12, schedule="steps", epochs=6, milestones=[3, 5], decay=0.5, warmup_steps=4)
     assert warm == pytest.approx([0.025, 0.05, 0.075, *found[3:]])
     assert rates(12, schedule="steps", epochs=6) == [0.1] * 12
-
-
-def test_the_milestones_are_those_of_torch():
-    # SalUn's original model: 182 epochs, a tenth of the rate from epochs 91 and 136 on.
-    weight = nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([weight], lr=0.1)
-    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [91, 136], gamma=0.1)
-    expected = []
-    for _ in range(182):
-        expected += [optimizer.param_groups[0]["lr"]] * 3
-        optimizer.step()
-        scheduler.step()
-    found = rates(182 * 3, schedule="steps", epochs=182, milestones=[91, 136])
-    assert found == pytest.approx(expected)
 
 
 @given(st.integers(1, 20), st.integers(1, 60), st.lists(st.integers(1, 25), max_size=4))
@@ -146,22 +126,19 @@ def test_a_run_is_the_plain_loop(max_grad_norm):
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_a_run_with_sgd_is_the_plain_loop_with_weight_decay_in_the_gradient(nesterov):
     expected, batches = model(), data()
-    optimizer = torch.optim.SGD(
-        expected.parameters(), lr=0.01, momentum=0.8, weight_decay=0.2, nesterov=nesterov
-    )
+    settings = {"momentum": 0.8, "nesterov": nesterov, "weight_decay": 0.2}
+    optimizer = torch.optim.SGD(expected.parameters(), lr=0.01, **settings)
     for images, labels in batches:
         optimizer.zero_grad()
         functional.cross_entropy(expected(images), labels).backward()
         optimizer.step()
-    settings = {"optimizer": "sgd", "momentum": 0.8, "nesterov": nesterov, "weight_decay": 0.2}
-    constant = {"schedule": "constant", "warmup_steps": 0, "max_grad_norm": None}
-    found = train(model(), batches, **settings, **constant)
+    settings |= {"optimizer": "sgd", "schedule": "constant", "warmup_steps": 0}
+    found = train(model(), batches, max_grad_norm=None, **settings)
     assert torch.equal(weights(found), weights(expected))
-    assert not torch.equal(weights(found), weights(train(model(), batches, **constant)))
+    assert not torch.equal(weights(found), weights(model()))
 
 
 def test_nesterov_needs_momentum():
-    Recipe(epochs=1, optimizer="sgd", nesterov=True)
     with pytest.raises(ValueError, match="nesterov is true, but momentum is 0"):
         Recipe(epochs=1, optimizer="sgd", nesterov=True, momentum=0)
 
@@ -198,11 +175,6 @@ def test_a_hook_may_act_after_each_step():
     assert not torch.equal(net[2].weight, model()[2].weight)
 
 
-def test_clipping_matters_in_that_test():
-    loose, tight = (train(model(), data(), max_grad_norm=norm) for norm in (None, 0.01))
-    assert not torch.equal(weights(loose), weights(tight))
-
-
 def test_accumulated_batches_are_one_large_batch():
     small = data(batches=6, size=4)
     large = [
@@ -214,67 +186,20 @@ def test_accumulated_batches_are_one_large_batch():
     torch.testing.assert_close(weights(one), weights(other), rtol=1e-4, atol=1e-6)
 
 
-def summed(batches, max_grad_norm):
-    """Two losses added undivided before a step, written out."""
-    net = model()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.1)
-    for step, pair in enumerate(zip(batches[::2], batches[1::2], strict=True)):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, 0.01, 2, len(batches) // 2)
-        optimizer.zero_grad()
-        sum(functional.cross_entropy(net(images), labels) for images, labels in pair).backward()
-        nn.utils.clip_grad_norm_(net.parameters(), max_grad_norm)
-        optimizer.step()
-    return net
-
-
-@pytest.mark.parametrize("max_grad_norm", [0.1, 1.0, 100.0])
+@pytest.mark.parametrize("max_grad_norm", [0.1, 100.0])
 def test_losses_may_be_added_undivided_before_clipping_as_in_the_released_code(max_grad_norm):
-    found = train(
-        model(), data(), grad_accum_steps=2, grad_accum_reduction="sum", max_grad_norm=max_grad_norm
-    )
-    torch.testing.assert_close(
-        weights(found), weights(summed(data(), max_grad_norm)), rtol=1e-5, atol=1e-7
-    )
-
-
-def test_whether_losses_are_divided_matters_where_gradients_are_clipped():
-    settings = {
-        "grad_accum_steps": 2,
-        "optimizer": "sgd",
-        "schedule": "constant",
-        "warmup_steps": 0,
-    }
-    settings |= {"momentum": 0.0, "weight_decay": 0.0}
-
-    def step(grad_accum_reduction, max_grad_norm, learning_rate=0.01):
-        changes = {"max_grad_norm": max_grad_norm, "learning_rate": learning_rate}
-        found = train(
-            model(), data(2), **settings, **changes, grad_accum_reduction=grad_accum_reduction
-        )
-        return weights(found) - weights(model())
-
-    # Where the sum is clipped and the mean is not, steps are less than twice as long.
-    (norm,) = {float(step("mean", None).norm() / 0.01)}
-    long, short = step("sum", 1.5 * norm).norm(), step("mean", 1.5 * norm).norm()
-    assert float(long / short) == pytest.approx(1.5, rel=1e-4)
-    # Where both or neither are, they are as long, or twice as long.
-    torch.testing.assert_close(step("sum", norm / 2), step("mean", norm / 2))
-    torch.testing.assert_close(step("sum", None), step("mean", None, 0.02))
-
-
-@pytest.mark.parametrize("grad_accum_reduction", ["mean", "sum"])
-def test_the_reported_loss_is_the_mean_of_the_accumulated_batches(grad_accum_reduction):
-    lines, batches = [], data(2)
-    train(
-        model(),
-        batches,
-        lines.append,
-        grad_accum_steps=2,
-        grad_accum_reduction=grad_accum_reduction,
-    )
-    losses = [functional.cross_entropy(model()(images), labels) for images, labels in batches]
-    assert f"loss {sum(losses).item() / 2:.4f} " in lines[0]
+    expected, batches = model(), data()
+    optimizer = torch.optim.SGD(expected.parameters(), lr=0.01)
+    for pair in zip(batches[::2], batches[1::2], strict=True):
+        optimizer.zero_grad()
+        losses = [functional.cross_entropy(expected(images), labels) for images, labels in pair]
+        sum(losses).backward()
+        nn.utils.clip_grad_norm_(expected.parameters(), max_grad_norm)
+        optimizer.step()
+    settings = {"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "warmup_steps": 0}
+    settings |= {"schedule": "constant", "grad_accum_steps": 2, "max_grad_norm": max_grad_norm}
+    found = train(model(), batches, grad_accum_reduction="sum", **settings)
+    torch.testing.assert_close(weights(found), weights(expected), rtol=1e-5, atol=1e-7)
 
 
 def test_a_rest_too_small_for_a_step_is_left_out():
@@ -313,13 +238,6 @@ def test_weights_that_the_last_step_ruins_are_refused():
         r"holds \d+ NaN or infinite of 12",
         str(caught.value),
     )
-
-
-def test_statistics_that_are_not_finite_are_refused_though_the_loss_is_finite():
-    net = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))
-    net[0].running_var[1] = math.inf
-    with pytest.raises(UserError, match=r"tensor '0\.running_var' holds 1 NaN or infinite of 3$"):
-        train(net, data())
 
 
 def test_progress_is_reported_at_the_start_now_and_then_and_at_the_end(monkeypatch):

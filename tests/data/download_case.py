@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from negmerge.settings.downloads import Download
+from negmerge.settings.datasets import Download
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 WRONG = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])

@@ -11,7 +11,6 @@ import pytest
 from download_case import CONTENT, QUICK, described
 from file_server import FileServer
 
-from negmerge.data import addresses
 from negmerge.data.download import download
 from negmerge.errors import UserError
 
@@ -46,13 +45,6 @@ def test_a_server_stands_in_for_the_hub(endpoint, server, get, url):
     assert server.requests == [(PLACE, None)]
     assert lines[0] == f"file.zip: from {server.url(PLACE)}"
     assert server.passwords == [None]
-
-
-def test_the_hub_itself_is_named_as_it_is():
-    assert addresses.shown(HUB) == addresses.shown(SHORT) == HUB
-    assert addresses.shown("https://example.org/huggingface.co/a") == (
-        "https://example.org/huggingface.co/a"
-    )
 
 
 def test_only_the_hub_gets_the_token(endpoint, server, one, get, target, monkeypatch):

@@ -2,18 +2,13 @@ import gzip
 import io
 import random
 import stat
-import struct
 import tarfile
-import tracemalloc
 import zipfile
 
 import pytest
 
-from negmerge.data import archive_members
-from negmerge.data.archives import Limits, members, places, read_file, read_members
+from negmerge.data.archives import members, places, read_file, read_members
 from negmerge.errors import UserError
-
-LIMITS = Limits(100, 10**6)
 
 
 def tar(*infos, content=b"abc", mode="w:gz"):
@@ -52,9 +47,9 @@ def save(tmp_path):
     return write
 
 
-def refused(path, limits=LIMITS):
+def refused(path):
     with pytest.raises(UserError) as caught:
-        [member.read() for member in members(path, limits)]
+        [member.read() for member in members(path)]
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
@@ -63,95 +58,25 @@ def refused(path, limits=LIMITS):
 
 @pytest.mark.parametrize(
     "content",
-    [tar(), tar(mode="w"), tar(mode="w:xz"), tar(tar_member("a/b", tarfile.DIRTYPE))],
-    ids=["gzip", "plain", "xz", "folder"],
+    [
+        tar(),
+        tar(mode="w"),
+        tar(mode="w:xz"),
+        tar(tar_member("a/b", tarfile.DIRTYPE)),
+        tar(tar_member("a", tarfile.SYMTYPE, "/etc/passwd")),
+    ],
+    ids=["gzip", "plain", "xz", "folder", "link"],
 )
 def test_tar_members_come_in_their_order(save, content):
-    found = [(member.name, member.read()) for member in members(save(content), LIMITS)]
+    found = [(member.name, member.read()) for member in members(save(content))]
     assert found == [("good/first", b"abc"), ("last", b"abc")]
 
 
 def test_zip_members_come_in_their_order(save):
     for mode in (0, stat.S_IFREG | 0o644):
-        found = members(save(zipped("b/c", mode)), LIMITS)
+        found = members(save(zipped("b/c", mode)))
         assert [(m.name, m.read()) for m in found] == [("good/first", b"abc"), ("b/c", b"abc")]
-    assert [m.name for m in members(save(zipped("b/", content=b"")), LIMITS)] == ["good/first"]
-
-
-OUTSIDE = ["/etc/x", "../x", "a/../../x", "a/..", "..\\x", "C:\\x", "C:/x", "\\x"]
-
-
-@pytest.mark.parametrize("name", OUTSIDE)
-def test_paths_that_lead_out_are_refused(save, name):
-    for content in (tar(tar_member(name)), zipped(name)):
-        assert refused(save(content)) == f"{name!r} leads out of the archive"
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE],
-)
-@pytest.mark.parametrize("target", ["good/first", "/etc/passwd"])
-def test_links_and_devices_in_tar_files_are_refused(save, kind, target):
-    path = save(tar(tar_member("bad", kind, target)))
-    assert refused(path) == "'bad' is a link or a device, expected files"
-
-
-@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO])
-def test_links_and_devices_in_zip_files_are_refused(save, kind):
-    path = save(zipped("bad", kind | 0o777, b"/etc/passwd"))
-    assert refused(path) == "'bad' is a link or a device, expected files"
-
-
-def test_encrypted_members_are_refused(save):
-    content = bytearray(zipped("bad"))
-    place = content.index(b"PK\1\2", content.index(b"PK\1\2") + 1)
-    content[place + 8] |= 1
-    assert refused(save(bytes(content))) == "'bad' is encrypted"
-
-
-def test_too_many_members_are_refused(save):
-    for kind in (tarfile.REGTYPE, tarfile.DIRTYPE):
-        many = tar(*(tar_member(f"m{number}", kind) for number in range(200)))
-        message = "more than 100 members or 1000000 bytes, which is more than the data set has"
-        assert refused(save(many)).startswith(message)
-
-
-def test_a_bomb_is_refused_before_it_is_unpacked(save, monkeypatch):
-    bomb = gzip.compress(tar(tar_member("bomb"), content=bytes(5_000_000), mode="w"))
-    assert len(bomb) < 30_000
-    tracemalloc.start()
-    assert refused(save(bomb)).startswith("more than 100 members or 1000000 bytes")
-    assert tracemalloc.get_traced_memory()[1] < 2_000_000
-    tracemalloc.stop()
-    monkeypatch.setattr(archive_members, "MEMBER_BYTES", 10**6)
-    message = refused(save(bomb), Limits(100, 10**9))
-    assert message == "'good/first' has 5000000 bytes, expected at most 1000000"
-
-
-def test_a_zip_file_that_lies_about_its_sizes_is_refused(save):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("bomb", bytes(5_000_000))
-    content = stream.getvalue()
-    assert refused(save(content)).startswith("more than 100 members")
-    lies = content.replace(struct.pack("<I", 5_000_000), struct.pack("<I", 100))
-    assert refused(save(lies)).startswith("not a whole archive ('bomb': Bad CRC-32")
-
-
-def test_the_limits_leave_room_for_the_real_archives(catalogue):
-    # The numbers of files in the archives, where the authors tell them.
-    images = {"sun397": 108_754, "resisc45": 31_500, "dtd": 5640, "tiny-imagenet": 120_000}
-    for name, count in images.items():
-        row = catalogue.datasets[name].model_dump()
-        limits = Limits.of(row)
-        assert limits.members > count + 5000
-        assert limits.size > 3 * max(file["bytes"] or 0 for file in row["files"].values())
-
-
-@pytest.mark.parametrize("content", [b"", b"x" * 5000, b"<html>Not found</html>"])
-def test_what_is_no_archive_is_refused(save, content):
-    assert refused(save(content)).startswith("not a whole archive (")
+    assert [m.name for m in members(save(zipped("b/", content=b"")))] == ["good/first"]
 
 
 def test_a_missing_archive_is_refused(tmp_path):
@@ -170,7 +95,7 @@ def test_truncated_archives_are_refused(save):
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
 def test_a_compressed_tar_file_that_is_cut_after_its_members_is_refused(save, mode):
     content = tar(mode=mode)
-    assert [member.name for member in members(save(content), LIMITS)] == ["good/first", "last"]
+    assert [member.name for member in members(save(content))] == ["good/first", "last"]
     for less in (1, 4, 8, 12):
         assert refused(save(content[:-less])).startswith("not a whole archive (")
 
@@ -182,7 +107,7 @@ def test_a_wrong_checksum_or_length_after_the_members_is_refused(save, place):
     path = save(bytes(content))
     assert refused(path).startswith("not a whole archive (")
     with pytest.raises(UserError, match=r"not a whole archive \("):
-        read_members(path, LIMITS, ["good/first"])
+        read_members(path, ["good/first"])
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
@@ -198,71 +123,54 @@ def test_a_tar_header_that_is_cut_or_broken_is_not_the_end(save, mode):
         assert message == "not a whole archive (a header is broken: bad checksum)"
 
 
-def test_a_tar_header_that_is_cut_in_an_inner_archive_is_refused(save):
-    whole = tar(mode="w")
-    cut = io.BytesIO(whole[: whole.index(b"last") + 100])
-    with pytest.raises(UserError) as caught:
-        list(members("outer: inner", LIMITS, cut))
-    message = "not a whole archive (a header is broken: truncated header)"
-    assert str(caught.value) == f"outer: inner: {message}"
-
-
-def test_gigabytes_after_the_end_are_not_read(save, monkeypatch):
-    monkeypatch.setattr(archive_members, "MEMBER_BYTES", 10**6)
-    content = gzip.compress(tar(mode="w") + bytes(5 * 10**6))
-    assert refused(save(content)) == "not a whole archive (more than 1000000 bytes after its end)"
-
-
 def test_what_macos_adds_is_left_out(save, tmp_path):
     names = ("__MACOSX/good/._first", "good/._first", "__MACOSX/x")
     expected = ["good/first", "last"]
     for content in (tar(*map(tar_member, names)), tar(tar_member(f"./{names[0]}"))):
-        assert [member.name for member in members(save(content), LIMITS)] == expected
+        assert [member.name for member in members(save(content))] == expected
     for name in names:
-        found = [member.name for member in members(save(zipped(name)), LIMITS)]
+        found = [member.name for member in members(save(zipped(name)))]
         assert found == ["good/first"]
     (tmp_path / "archive").unlink()
     (tmp_path / "__MACOSX").mkdir()
     for name in ("__MACOSX/._a", "._a", "a"):
         (tmp_path / name).write_text("")
-    assert [member.name for member in members(str(tmp_path), LIMITS)] == ["a"]
+    assert [member.name for member in members(str(tmp_path))] == ["a"]
 
 
 def test_a_folder_counts_as_an_archive(tmp_path):
     for name in ("b/2", "b/1", "a"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    found = [(member.name, member.read()) for member in members(str(tmp_path), LIMITS)]
+    found = [(member.name, member.read()) for member in members(str(tmp_path))]
     assert found == [("a", b"a"), ("b/1", b"b/1"), ("b/2", b"b/2")]
 
 
 def test_a_folder_in_an_archive_counts_as_one(save):
     path = save(tar(tar_member("good/inner/second"), tar_member("goods")))
-    found = [
-        (member.name, member.read(), str(member)) for member in members(f"{path}/good", LIMITS)
-    ]
+    found = [(member.name, member.read(), str(member)) for member in members(f"{path}/good")]
     assert found == [
         ("first", b"abc", f"{path}/good: 'first'"),
         ("inner/second", b"abc", f"{path}/good: 'inner/second'"),
     ]
-    assert [one.name for one in members(f"{path}/good/inner", LIMITS)] == ["second"]
-    assert read_members(f"{path}/good", LIMITS, ["first"]) == [b"abc"]
+    assert [one.name for one in members(f"{path}/good/inner")] == ["second"]
+    assert read_members(f"{path}/good", ["first"]) == [b"abc"]
     for place in ("goo", "last", "good/first"):
         with pytest.raises(UserError) as caught:
-            list(members(f"{path}/{place}", LIMITS))
+            list(members(f"{path}/{place}"))
         assert str(caught.value) == f"{path}: holds no folder {place!r}"
 
 
 def test_a_file_is_read_from_the_disk_or_from_an_archive(save, tmp_path):
     path = save(tar())
     (tmp_path / "file").write_bytes(b"on the disk")
-    assert read_file(str(tmp_path / "file"), LIMITS) == b"on the disk"
-    assert read_file(f"{path}/good/first", LIMITS) == b"abc"
+    assert read_file(str(tmp_path / "file")) == b"on the disk"
+    assert read_file(f"{path}/good/first") == b"abc"
     with pytest.raises(UserError) as caught:
-        read_file(f"{path}/good/lost", LIMITS)
+        read_file(f"{path}/good/lost")
     assert str(caught.value) == f"{path}: holds no good/lost"
     with pytest.raises(UserError, match=r"lost: cannot be read: No such file or directory$"):
-        read_file(str(tmp_path / "lost"), LIMITS)
+        read_file(str(tmp_path / "lost"))
 
 
 def test_a_source_finds_its_files_in_one_archive():
@@ -276,7 +184,7 @@ def test_a_source_finds_its_files_in_one_archive():
 
 def test_some_members_are_read(save):
     path = save(tar())
-    assert read_members(path, LIMITS, ["last", "good/first"]) == [b"abc", b"abc"]
+    assert read_members(path, ["last", "good/first"]) == [b"abc", b"abc"]
     with pytest.raises(UserError) as caught:
-        read_members(path, LIMITS, ["last", "lost"])
+        read_members(path, ["last", "lost"])
     assert str(caught.value) == f"{path}: holds no lost"

@@ -4,7 +4,6 @@ import dataclasses
 import io
 import tarfile
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -66,17 +65,13 @@ def each_line(change):
 
 
 DAMAGES = {
-    "empty": lambda content: b"",
     "cut": lambda content: content[: len(content) // 2],
     "cut at its end": lambda content: content[:-9],
     "no text": lambda content: b"\xff\xfe" + content,
-    "a column more": each_line(lambda line: line + b" 1;1"),
     "a column less": each_line(lambda line: line.rpartition(b" ")[0].rpartition(b";")[0]),
     "words for numbers": lambda content: content.translate(
         bytes.maketrans(b"0123456789", b"x" * 10)
     ),
-    "other numbers": lambda content: content.translate(bytes.maketrans(b"0123", b"9999")),
-    "zeros": lambda content: bytes(len(content)),
 }
 
 
@@ -139,64 +134,27 @@ CUB, TINY, DEVKIT = "CUB_200_2011", "tiny-imagenet-200", "ILSVRC2012_devkit_t12/
 TRUTH = f"{DEVKIT}/ILSVRC2012_validation_ground_truth.txt"
 FINDINGS = [
     ("svhn", "test", None, DAMAGES["cut at its end"], "test: not a whole MATLAB file ("),
-    ("svhn", "test", None, lambda _: mat(X=np.zeros((32, 32, 3, 2), np.uint8), y=[0.5, 1.0]),
-     "test: y is float64, expected whole numbers"),
-    ("svhn", "test", None, lambda _: SETS["cars"]().files["test-labels"],
-     "test: holds no variable X"),
     ("cars", "devkit", "devkit/cars_train_annos.mat", DAMAGES["cut at its end"],
      "devkit: devkit/cars_train_annos.mat: not a whole MATLAB file ("),
-    ("cars", "test-labels", None,
-     lambda _: mat(annotations=records(**{"fname": ["a"], "class": ["b"]})),
-     "test-labels: class of record 1 is 'b', expected a whole number"),
     ("cars", "test-labels", None, lambda _: mat(annotations=3),
      "test-labels: the records have no field fname"),
     ("cub", "images", f"{CUB}/images.txt", lambda _: None, f"images: holds no {CUB}/images.txt"),
     ("cub", "images", f"{CUB}/images.txt", first_line("1 a b"),
      f"images: {CUB}/images.txt: line 1 has 3 columns, expected 2"),
-    ("cub", "images", f"{CUB}/image_class_labels.txt", add("18"),
-     f"images: {CUB}/image_class_labels.txt: line 19 has 1 columns, expected 2"),
     ("cub", "images", f"{CUB}/image_class_labels.txt", add("1 one"),
      f"images: image 1: {CUB}/image_class_labels.txt: 'one' is not a whole number"),
-    ("cub", "images", f"{CUB}/train_test_split.txt", add("1 2"),
-     f"images: image 1: {CUB}/train_test_split.txt says '2', expected 0 or 1"),
     ("gtsrb", "test-labels", "GT-final_test.csv", add("00009.ppm;53;54;6;5;48;49"),
      "test-labels: GT-final_test.csv: line 6 has 7 columns, expected 8"),
-    ("gtsrb", "test-labels", "GT-final_test.csv", first_line("Filename;a;b;c;d;e;f;Class"),
-     "test-labels: GT-final_test.csv: has no column ClassId"),
-    ("gtsrb", "test-labels", "GT-final_test.csv", add("00009.ppm;53;54;6;5;48;49;stop"),
-     "test-labels: GT-final_test.csv: line 6: 'stop' is not a whole number"),
-    ("gtsrb", "train", "GTSRB/Training/stop/00000_00000.ppm", lambda _: picture(1, "PPM"),
-     "train: 'GTSRB/Training/stop/00000_00000.ppm': its folder: 'stop' is not a whole number"),
-    ("tiny-imagenet", "images", f"{TINY}/val/val_annotations.txt", lambda _: None,
-     f"images: holds no {TINY}/val/val_annotations.txt"),
     ("tiny-imagenet", "images", f"{TINY}/val/val_annotations.txt", add("val_90.JPEG"),
      f"images: {TINY}/val/val_annotations.txt: line 91 has 1 columns, expected 6"),
-    ("tiny-imagenet", "images", f"{TINY}/val/val_annotations.txt", add("v.JPEG\tn0\t0\t1\t2\t3"),
-     f"images: {TINY}/val/val_annotations.txt: v.JPEG: 'n0' is not a class of {TINY}/wnids.txt"),
     ("tiny-imagenet", "images", f"{TINY}/train/n0/images/n0_0.JPEG", lambda _: picture(1),
      f"images: '{TINY}/train/n0/images/n0_0.JPEG': 'n0' is not a class of {TINY}/wnids.txt"),
-    ("imagenet", "devkit", f"{DEVKIT}/meta.mat", DAMAGES["cut at its end"],
-     f"devkit: {DEVKIT}/meta.mat: not a whole MATLAB file ("),
-    ("imagenet", "devkit", f"{DEVKIT}/meta.mat", other_meta(WNID=None),
-     f"devkit: {DEVKIT}/meta.mat: the records have no field WNID"),
-    ("imagenet", "devkit", f"{DEVKIT}/meta.mat", other_meta(ILSVRC2012_ID=["a", 1, 2, 3]),
-     f"devkit: {DEVKIT}/meta.mat: ILSVRC2012_ID of record 1 is 'a', expected a whole number"),
-    ("imagenet", "devkit", TRUTH, lambda _: None, f"devkit: holds no {TRUTH}"),
     ("imagenet", "devkit", TRUTH, add("4"),
      f"devkit: {TRUTH}: line 25: no class has the number 4"),
-    ("imagenet", "devkit", TRUTH, add("two"),
-     f"devkit: {TRUTH}: line 25: 'two' is not a whole number"),
-    ("imagenet", "devkit", TRUTH, add("1 2"),
-     f"devkit: {TRUTH}: line 25 has 2 columns, expected 1"),
-    ("sun397", "lists", "Training_01.txt", lambda _: None, "lists: holds no Training_01.txt"),
     ("sun397", "lists", "Training_01.txt", add("/a/abbey/sun_no.jpg"),
      "images: lacks 1 files that it should hold: a/abbey/sun_no.jpg"),
-    ("resisc45", "test-list", None, lambda _: b"sea_ice_777.jpg\n",
-     "images: lacks 1 files that it should hold: sea_ice/sea_ice_777.jpg"),
     ("resisc45", "test-list", None, lambda _: b"sea_ice_001.jpg\n",
      "test-list: sea_ice_001.jpg is in two lists"),
-    ("dtd", "images", "dtd/labels/val1.txt", lambda _: b"\xff",
-     "images: dtd/labels/val1.txt: not a text file ("),
     ("cifar10", "images", "cifar-10-batches-bin/test_batch.bin",
      lambda content: b"\x0c" + content[1:],
      "images: cifar-10-batches-bin/test_batch.bin: record 0 has label 12, expected 0..9"),
@@ -209,13 +167,3 @@ def test_findings_name_file_and_member(made_set, tmp_path, name, key, member, ch
     before = {(k, m): content for k, m, content in parts(made)}.get((key, member), b"")
     message = outcome(changed(made, key, member, change(before)), row, tmp_path)
     assert message.startswith(finding)
-
-
-def test_rows_that_count_otherwise_than_their_files_are_refused(made_set, tmp_path):
-    counts = {"dtd": "the lists: 3", "eurosat": "images: 2", "tiny-imagenet": "images: 3"}
-    for name, found in counts.items():
-        made, row = made_set(name)
-        assert outcome(made, row | {"classes": 4}, tmp_path) == f"{found} classes, expected 4"
-    made, row = made_set("imagenet")
-    row["options"]["train_images"] = 43
-    assert outcome(made, row, tmp_path) == "train: 42 images, expected 43"

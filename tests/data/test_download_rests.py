@@ -7,10 +7,7 @@ import sys
 import time
 
 import pytest
-from download_case import CONTENT, QUICK, WRONG, described
-
-from negmerge.data.download import download
-from negmerge.errors import UserError
+from download_case import CONTENT, WRONG, described
 
 
 def leave(target, content):
@@ -25,23 +22,11 @@ def test_a_rest_of_another_file_does_no_harm(server, one, target, get, size):
     assert server.requests[-1] == ("a", None)
 
 
-def test_a_whole_rest_is_not_fetched_again(server, one, target, get):
-    leave(target, CONTENT)
-    get(described(one))
-    assert not server.requests
-
-
 def test_a_wrong_part_is_not_taken(server, one, target, refused):
     leave(target, CONTENT[:1000])
     server.faults["a"] = [("range", "bytes 2000-299999")]
     message = refused(described(one), left=[".file.zip.part"])
     assert "sent another part than the one from byte 1000 on: 'bytes 2000-299999/300000'" in message
-
-
-def test_no_server(server, target, refused):
-    server.close()
-    message = refused(described(server.url("a")))
-    assert "no connection ([Errno 111] Connection refused)" in message
 
 
 def test_a_file_that_is_there_is_checked_and_not_fetched(server, one, target, get, refused):
@@ -86,12 +71,6 @@ def test_one_message_names_all_files_to_be_fetched_by_hand(one, target, refused)
         f"b.zip (md5 {file['md5']}, only for birds); c.zip ({known}, published at {one}). Ask the "
         "authors for it. Get it from the moon."
     )
-
-
-def test_a_folder_that_is_none(one, tmp_path):
-    (tmp_path / "data").write_text("")
-    with pytest.raises(UserError, match="cannot be written: "):
-        download(tmp_path / "data" / "file.zip", described(one), **QUICK)
 
 
 @pytest.fixture

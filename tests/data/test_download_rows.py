@@ -6,21 +6,18 @@ from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.settings import sources
 from negmerge.settings.catalogue import load_catalogue
-from negmerge.settings.downloads import COMMIT, HUB_FILE
+from negmerge.settings.datasets import COMMIT, HUB_FILE
 
 FILE = {"name": "a.zip", "urls": ["https://example.org/a.zip"], "md5": "0" * 32}
 AT = "eurosat.files.images"
 FINDINGS = {
     "no address": (FILE | {"urls": []}, "eurosat: a.zip has neither `urls` nor `manual`"),
     "no checksum": (FILE | {"md5": None}, "eurosat: a.zip has neither `sha256` nor `md5`"),
-    "a short checksum": (FILE | {"md5": "0"}, f"{AT}.md5 is '0': string should match pattern"),
     "another protocol": (
         FILE | {"urls": ["file:///etc/passwd"]},
         f"{AT}.urls.0 is 'file:///etc/passwd': string should match pattern",
     ),
     "a path as name": (FILE | {"name": "../a"}, f"{AT}.name: '../a' becomes a file's name"),
-    "an unknown key": (FILE | {"md6": 1}, f"unknown key 'md6' in {AT}; did you mean 'md5'?"),
-    "size": (FILE | {"bytes": 0}, f"{AT}.bytes is 0: input should be greater than 0"),
 }
 
 
@@ -28,34 +25,15 @@ FOLDERS = "the source 'archive-folders' reads; found: "
 # Place of a wrong value, the value, and the finding.
 OF_SOURCES = [
     ("eurosat/options", {"seed": 0}, "eurosat: options: the key held_out is missing"),
-    ("eurosat/options", None, "eurosat: options: the key held_out is missing (and 1 m"),
     ("eurosat/options/share", 1,
      "eurosat: options: unknown option 'share'; valid: held_out, numbered, seed"),
     ("eurosat/files", {"image": "a.zip"},
      f"eurosat: files: the key 'images' is missing, which {FOLDERS}image"),
-    ("eurosat/files", None, f"eurosat: files: the key 'images' is missing, which {FOLDERS}none"),
-    ("eurosat/splits", {"train": 1, "valid": 1},
-     "eurosat: unknown split 'valid'; did you mean 'val'?"),
-    ("eurosat/options/held_out", {"valid": 0.1},
-     "eurosat: options: held_out.valid is 'valid': input should be 'pretrain', 'train'"),
-    ("eurosat/options/held_out/val", 1.5,
-     "eurosat: options: held_out.val is 1.5: input should be "),
-    ("eurosat/options/held_out", 0.1,
-     "eurosat: options: held_out is 0.1: input should be a valid dictionary"),
     ("eurosat/options/held_out", {"val": 0.5, "test": 0.5},
      "eurosat: options: held_out: the shares leave nothing to train on"),
-    ("eurosat/options/held_out", {"train": 0.5},
-     "eurosat: options: held_out: `train` takes what the others leave"),
     ("dtd/options/lists/test", [{"file": "lists"}],
      "dtd: files: the key 'lists' is missing, which the source 'archive-lists' reads; found: im"),
-    ("dtd/options/lists/test", ["test1.txt"],
-     "dtd: options: lists.test.0 is 'test1.txt': input should be a valid dictionary"),
-    ("fashion-mnist/splits/val", 10,
-     "fashion-mnist: files: the key 'val-images' is missing, which the source 'idx' reads"),
     ("imagenet/options/seed", 0, "imagenet: options: expected either `train_images` or `seed`"),
-    ("imagenet-val/options", {"train_images": 9},
-     "imagenet-val: files: the key 'train' is missing, which the source 'imagenet' reads"),
-    ("cub/options", {"seed": 0}, "cub: options: unknown option 'seed'; valid: no"),
 ]  # fmt: skip
 
 
@@ -67,10 +45,6 @@ def test_findings_in_what_a_source_needs(config, change_yaml, place, value, find
 
 def test_every_source_says_what_it_needs():
     assert set(sources.SOURCES) == set(plugins.names(plugins.SOURCES))
-
-
-def test_a_source_of_ones_own_checks_its_row_itself():
-    sources.check("class-folders", ["train"], {"anything": 1}, ["train"])
 
 
 def test_what_a_person_has_to_fetch_is_listed_for_a_folder(catalogue):
@@ -96,19 +70,8 @@ def test_findings(config, change_yaml, file, finding):
     assert refused(config).startswith(finding)
 
 
-def test_two_files_of_one_name(config, change_yaml):
-    change_yaml(config / "datasets.yaml", "eurosat/files/more", FILE | {"name": "EuroSAT.zip"})
-    assert refused(config) == "eurosat: two files have the same name: EuroSAT.zip"
-
-
-def test_mirrors_of_one_name(config, change_yaml):
-    change_yaml(config / "datasets.yaml", "cars/mirrors/1/name", "original")
-    assert refused(config) == "cars: two sources have the same name: original"
-
-
 HUB = "https://huggingface.co/datasets/owner/set/resolve"
 MIRRORS = [
-    ("source", "tar", "eurosat.mirrors.0.source: unknown source 'tar'; did you mean"),
     ("files/images", FILE | {"md5": None},
      "eurosat: mirror merging-benchmark: a.zip has neither `sha256` nor `md5`"),
     ("files/images", FILE | {"urls": [f"{HUB}/main/a.zip"]},
@@ -117,9 +80,6 @@ MIRRORS = [
      "eurosat.mirrors.0: a mirror's files are fetched: expected no `manual`"),
     ("files/more", FILE | {"name": "b"}, None),
     ("options/root", None, "eurosat: mirror merging-benchmark: options: the key root is missing"),
-    ("options/folders", {"valid": "val"},
-     "eurosat: mirror merging-benchmark: options: folders.valid is 'valid': input should be 'pre"),
-    ("files", {}, "eurosat: mirror merging-benchmark: files: the key 'images' is missing, which"),
     ("inside", {"image": "a"},
      "eurosat: mirror merging-benchmark: files: the key 'images' is missing, which the source"),
 ]  # fmt: skip
@@ -137,9 +97,7 @@ def test_findings_in_mirrors(config, change_yaml, place, value, finding):
 
 SECRETS = [
     "https://user:secret@example.org/a.zip",
-    "https://secret@huggingface.co/a.zip",
     "https://example.org/a.zip?token=secret",
-    "https://example.org/a.zip?download=1&X-Amz-Signature=secret",
 ]
 
 
@@ -148,14 +106,6 @@ def test_an_address_in_a_row_holds_no_password(config, change_yaml, url):
     change_yaml(config / "datasets.yaml", "eurosat/files/images", FILE | {"urls": [url]})
     message = refused(config)
     assert message.startswith("eurosat: a.zip: an address holds a password or token, which would")
-    assert "secret" not in message
-
-
-def test_a_password_in_an_address_that_is_none_is_hidden(config, change_yaml):
-    url = "ftp://user:secret@example.org/a.zip"
-    change_yaml(config / "datasets.yaml", "eurosat/files/images", FILE | {"urls": [url]})
-    message = refused(config)
-    assert "ftp://***@example.org/a.zip" in message
     assert "secret" not in message
 
 
@@ -169,11 +119,3 @@ def test_every_file_of_the_hub_is_pinned(catalogue):
             assert row.hub.revision
             # Where nobody has told them, they are noted when the file first arrives.
             assert row.hub.about_bytes or (row.hub.bytes and row.hub.sha256)
-
-
-def test_downloads_of_an_unknown_row(config, change_yaml):
-    change_yaml(config / "datasets.yaml", "imagenet-val/downloads_of", "imagenet-train")
-    message = (
-        "imagenet-val.downloads_of: unknown data set 'imagenet-train'; did you mean 'imagenet-val'?"
-    )
-    assert refused(config).startswith(message)

@@ -1,6 +1,5 @@
 """The rules `download` and `prepare` on a copy of the workflow."""
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made_files import repacked
 from made_sets import SETS
 from small_rows import small
 
@@ -118,14 +116,3 @@ def test_a_file_that_a_person_has_to_fetch(copy, made):
     assert not copy.server.requests
 
 
-def test_an_image_that_cannot_be_decoded_ends_prepare_with_its_name(copy, made):
-    name = "2750/Forest/Forest_3.jpg"
-    content = repacked(made.files["images"], **{name: b"no image"})
-    copy.server.files["EuroSAT.zip"] = content
-    sums = {kind: hashlib.new(kind, content).hexdigest() for kind in ("sha256", "md5")}
-    copy.change(bytes=len(content), **sums)
-    code, text = copy.run()
-    assert code == 1
-    assert f"error: {FETCHED}: '{name}': not a whole image (not a format that Pillow reads)" in text
-    assert "Traceback" not in text
-    assert not (copy.folder / PREPARED).parent.exists()

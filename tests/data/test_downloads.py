@@ -25,12 +25,6 @@ def test_a_cut_connection_is_resumed(server, one, get, after):
     assert parts == [None, f"bytes={after}-" if after else None]
 
 
-def test_a_long_file_may_break_more_often_than_there_are_attempts(server, one, get):
-    server.faults["a"] = [30_000] * 9
-    get(described(one), pauses=(0, 0))
-    assert server.requests[-1] == ("a", "bytes=270000-")
-
-
 def test_a_server_that_breaks_at_the_same_place_is_given_up(server, one, refused):
     server.faults["a"] = [1000] + [("status", 503)] * 5
     message = refused(described(one), left=[".file.zip.part"])
@@ -49,19 +43,6 @@ def test_without_ranges_it_starts_anew(server, one, get):
     server.faults["a"] = [150_000, "no range"]
     get(described(one))
     assert server.requests[-1] == ("a", "bytes=150000-")
-
-
-def test_an_answer_without_a_length_is_fine(server, one, get):
-    server.faults["a"] = ["no length"]
-    assert "0.3 of 0.3 MB" in get(described(one))[-1]
-
-
-def test_progress_is_told_while_it_lasts(server, one, get):
-    server.faults["a"] = [("slow", 30_000, 0.05)]
-    lines = get(described(one))
-    measured = [line for line in lines if "MB/s" in line]
-    assert len(measured) >= 4
-    assert all(re.search(r"[\d.]+ of 0\.3 MB \(\d+ %\)", line) for line in measured)
 
 
 def test_a_stall_counts_as_broken(server, one, get):
@@ -124,23 +105,3 @@ def test_where_nobody_knows_the_size_a_cut_answer_is_fetched_anew(server, one, g
     (cut,) = [line for line in get(file) if "may be cut" in line]
     assert cut.startswith("file.zip: found 1000 bytes, sha256 ")
     assert server.requests == [("a", None), ("a", None)]
-
-
-def test_what_is_always_cut_is_given_up_and_leaves_nothing(server, one, refused):
-    server.faults["a"] = [("no length", 1000)] * 9
-    message = refused(described(one, bytes=None))
-    assert f"{one}: found 1000 bytes, sha256 " in message
-    assert "; it may be cut: the server gave no size; expected sha256 " in message
-
-
-def test_a_refusal_leaves_nothing(server, one, refused):
-    server.faults["a"] = [("status", 404)]
-    assert f"{one}: HTTP 404 Not Found; expected" in refused(described(one))
-
-
-def test_a_loop_of_redirects_is_one_line(server, one, refused):
-    server.faults["a"] = [("redirect", one)] * 20
-    lines = []
-    message = refused(described(one), write=lines.append)
-    assert f"{one}: HTTP 302 The HTTP server returned a redirect error" in message
-    assert not any("\n" in line for line in lines)

@@ -14,7 +14,7 @@ from torchvision.transforms.functional import resized_crop as torchvision_crop
 from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.drafts import resized_crop
 from negmerge.data.fitting import Opened
-from negmerge.data.forgetting import Split, write_split
+from negmerge.data.forget import Split, write_split
 from negmerge.data.images import Images, encode, write_images
 from negmerge.errors import UserError
 from negmerge.models.classifiers import build_classifier

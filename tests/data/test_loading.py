@@ -1,5 +1,3 @@
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -7,14 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from negmerge.data import fitting, loading
-from negmerge.data import images as images_module
+from negmerge.data import fitting
 from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.images import Images
-from negmerge.data.loading import Augmented, Epochs, EvaluationBatches, TrainingBatches
-from negmerge.data.parts import PARTS, Listed, Part
+from negmerge.data.loading import (
+    Augmented,
+    Epochs,
+    EvaluationBatches,
+    Listed,
+    Part,
+    TrainingBatches,
+)
 from negmerge.data.splits import train_val_split
-from negmerge.errors import UserError
 from negmerge.settings.recipe import Augmentation, Recipe
 
 MEAN = STD = (0.5, 0.5, 0.5)
@@ -79,17 +81,6 @@ def test_parts_follow_the_split(prepared):
         for number, position in enumerate(positions.tolist()):
             image, label = items[number]
             assert (image.getpixel((0, 0))[0], label) == (position * 5, position % 4)
-
-
-def test_labels_can_be_moved(prepared):
-    plain, moved = Part(prepared, "test", "any"), Part(prepared, "test", "any", first_label=7)
-    assert [moved[n][1] - plain[n][1] for n in range(10)] == [7] * 10
-
-
-def test_a_part_that_is_not_there_is_an_error(prepared):
-    assert "pretrain" in PARTS
-    with pytest.raises(UserError, match=r": split 'pretrain' holds no images$"):
-        Part(prepared, "pretrain", "any")
 
 
 def test_batches_have_images_and_labels():
@@ -174,12 +165,6 @@ def test_what_follows_some_batches_is_what_would_have_followed(count, loaders):
     assert_same(list(rest), load()[count:])
 
 
-def test_batches_can_be_left_out_twice_and_iterated_twice():
-    rest = TrainingBatches(Items(), TRANSFORM, recipe(), 0).after(2).after(3)
-    assert_same(list(rest), load()[5:])
-    assert_same(list(rest), load()[5:])
-
-
 @pytest.fixture
 def items(prepared):
     return Listed(Images(prepared, "train"), range(11))
@@ -206,18 +191,6 @@ def test_items_may_be_changed_at_random_but_stay_in_their_order(items):
     assert_same(list(Epochs(items, TRANSFORM, chosen, 3, in_order=True)), first)
 
 
-def test_an_epoch_that_is_left_early_counts(items):
-    epochs = Epochs(items, TRANSFORM, recipe(), 0)
-    next(iter(epochs))
-    expected = list(TrainingBatches(items, TRANSFORM, recipe(), 0))[3:6]
-    assert_same(list(epochs), expected)
-
-
-def test_iterating_does_not_end_with_the_recipe(items):
-    epochs = Epochs(items, TRANSFORM, recipe(epochs=1), 0)
-    assert [len(list(epochs)) for _ in range(3)] == [3, 3, 3]
-
-
 @given(st.integers(1, 40), st.integers(1, 50))
 def test_thinned_items_are_spread_evenly_and_none_comes_twice(prepared, count, most):
     items = Listed(Images(prepared, "train"), range(count))
@@ -228,14 +201,6 @@ def test_thinned_items_are_spread_evenly_and_none_comes_twice(prepared, count, m
     assert len(items.thinned(None)) == count
     steps = [after - before for before, after in zip(found, [*found[1:], count], strict=True)]
     assert max(steps) - min(steps) <= 1
-
-
-def test_thinned_items_keep_image_and_label(prepared):
-    positions = [30, 3, 21, 12, 7, 9]
-    items = Listed(Images(prepared, "train"), positions, first_label=5)
-    found = items.thinned(3)
-    assert [label for _, label in map(found.__getitem__, range(3))] == [7, 6, 8]
-    assert found[1][0].getpixel((0, 0))[0] == 21 * 5
 
 
 SMALL = [Augmentation(crop_scale=None), Augmentation(crop_scale=None, padding=2, flip=0.5)]
@@ -260,29 +225,6 @@ def test_images_of_small_transforms_come_as_whole_batches(
         assert all(images.is_contiguous() for images, _ in found)
 
 
-def test_a_batch_has_what_its_items_have_one_by_one():
-    augmented = Augmented(Items(), TRANSFORM, 3)
-    keys = [(1, 5), (0, 2), (2, 9)]
-    images, labels = augmented.__getitems__(keys)
-    assert torch.equal(images, torch.stack([augmented[key][0] for key in keys]))
-    assert labels.tolist() == [5, 2, 9]
-    assert images.is_contiguous()
-
-
-def test_an_image_that_is_kept_is_decoded_once(prepared, monkeypatch):
-    decoded = []
-    monkeypatch.setattr(
-        images_module, "decode", lambda content: decoded.append(1) or DECODE(content)
-    )
-    items = Listed(Images(prepared, "train"), [5, 3, 7])
-    transform = training_transform(SMALL[1], 8, MEAN, STD)
-    list(TrainingBatches(items, transform, recipe(epochs=3), 0))
-    assert len(decoded) == 3
-
-
-DECODE = images_module.decode
-
-
 def test_loader_processes_change_no_epoch(items):
     epochs = Epochs(items, TRANSFORM, recipe(), 0, loaders=2)
     next(iter(epochs))
@@ -290,36 +232,6 @@ def test_loader_processes_change_no_epoch(items):
     next(iter(alone))
     for _ in range(2):
         assert_same(list(epochs), list(alone))
-
-
-class Loaders:
-    """Images whose label is the process that loads them."""
-
-    def __len__(self):
-        return 12
-
-    def __getitem__(self, number):
-        return Image.new("RGB", (16, 16)), os.getpid()
-
-
-def test_loader_processes_live_from_epoch_to_epoch():
-    epochs = Epochs(Loaders(), TRANSFORM, recipe(), 0, loaders=2)
-    first, second = (set(torch.cat([b[1] for b in epochs]).tolist()) for _ in range(2))
-    assert first == second
-    assert len(first) == 2
-    assert os.getpid() not in first
-
-
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_memory_is_pinned_for_a_job_on_a_gpu_only(monkeypatch, device):
-    """A loader that notes how it was made stands in for one on a machine with a GPU."""
-    made, there = [], torch.device(device)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(loading, "DataLoader", lambda items, **how: made.append(how) or ())
-    list(TrainingBatches(Items(), TRANSFORM, recipe(), 0, device=there))
-    list(Epochs(Items(), TRANSFORM, recipe(), 0, device=there))
-    list(EvaluationBatches(Items(), evaluation_transform(8, MEAN, STD), 4, device=there))
-    assert [how["pin_memory"] for how in made] == [device == "cuda"] * 3
 
 
 def test_images_are_loaded_as_uint8_and_a_transform_of_another_kind_is_applied_as_it_is():

@@ -7,7 +7,6 @@ from safetensors.numpy import save_file
 
 from negmerge.data.mirrors import choose, differences
 from negmerge.errors import UserError
-from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.study import load_study
 
 FILES = {
@@ -90,19 +89,6 @@ def test_the_user_chooses_what_there_is(chosen):
     )
 
 
-def test_rows_that_share_downloads_look_into_the_same_folder(
-    config, change_yaml, chosen, put, catalogue
-):
-    row = catalogue.datasets["cars"].model_dump(mode="json")
-    change_yaml(config / "datasets.yaml", "cars-again", row | {"downloads_of": "cars"})
-    prompts = catalogue.prompts["cars"].model_dump()
-    change_yaml(config / "prompts.yaml", "cars-again", prompts)
-    known = load_catalogue(config)
-    assert chosen("cars-again", known=known) == "merging-benchmark"
-    put(*FILES)
-    assert chosen("cars-again", known=known) is None
-
-
 def test_what_decides_the_images_of_a_mirror(catalogue):
     row = catalogue.datasets["cars"]
     archive, parquet = row.mirrors
@@ -129,10 +115,3 @@ def test_only_what_a_table_shows_is_said_to_differ(config, catalogue):
         "cars (mirror parquet): the order of the images is another one, so other images are drawn "
         "for validation."
     ]
-
-
-def test_what_else_there_is_if_a_file_cannot_be_had(catalogue):
-    row = catalogue.datasets["cars"]
-    assert row.sources_without("car_devkit.tgz") == ["merging-benchmark", "parquet"]
-    assert row.sources_without("stanford_cars.tar") == ["original", "parquet"]
-    assert catalogue.datasets["cifar10"].sources_without("cifar-10-binary.tar.gz") == []

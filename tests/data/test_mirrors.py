@@ -1,13 +1,10 @@
 """Mirrors give the images of the originals, as far as their rows do not say otherwise."""
 
 import sys
-from pathlib import Path
 
-import pyarrow
 import pytest
 from made_mirrors import ARCHIVES, file_names, parquets
 from made_sets import SETS
-from pyarrow import parquet
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
@@ -88,15 +85,6 @@ def test_file_names_bring_parquet_into_the_order_of_the_original(
         assert contents(Images(tmp_path / "prepared", split)) == contents(Images(expected, split))
 
 
-def test_names_are_needed_to_sort_by_them(mirror, fetched, tmp_path):
-    made = SETS["resisc45"]()
-    row = mirror("resisc45", "parquet", made, NAMES)
-    row["options"]["order"] = "class-file"
-    paths = fetched(row, parquets(row, made, NAMES))
-    with pytest.raises(UserError, match=r"parquet: row 0 has no file name to sort it by$"):
-        prepare("resisc45", row, paths, tmp_path / "prepared")
-
-
 CLASS_NAMES = [
     (["first class", "second class", "4th"],
      "'4th' is not a class of the data set in prompts.yaml"),
@@ -116,31 +104,6 @@ def test_other_class_names_are_refused(theirs, finding, mirror, fetched, tmp_pat
     with pytest.raises(UserError) as caught:
         prepare("cars", row, paths, tmp_path / "prepared")
     assert str(caught.value) == f"{paths[0]}: {finding}"
-
-
-def test_parquet_without_class_names_or_columns_or_its_end(mirror, fetched, tmp_path):
-    made = SETS["resisc45"]()
-    row = mirror("resisc45", "parquet", made, NAMES)
-    paths = fetched(row, parquets(row, made, NAMES))
-    place = Path(paths[0])
-    whole = place.read_bytes()
-    table = pyarrow.table({"image": [b""], "label": [0]})
-    for content, finding in (
-        (table, "names no classes of the column 'label'"),
-        (table.drop(["label"]), "no column 'label'; found: image"),
-        (whole[:-9], "not a whole parquet file ("),
-        (b"no parquet", "not a whole parquet file ("),
-    ):
-        if isinstance(content, bytes):
-            place.write_bytes(content)
-        else:
-            parquet.write_table(content, paths[0])
-        # The record of the first download is of the whole file.
-        row["files"]["train"] = "a user's own file"
-        with pytest.raises(UserError) as caught:
-            prepare("resisc45", row, paths, tmp_path / "prepared")
-        assert str(caught.value).startswith(f"{paths[0]}: {finding}")
-        assert "\n" not in str(caught.value)
 
 
 def test_parquet_needs_a_package(mirror, fetched, tmp_path, monkeypatch):

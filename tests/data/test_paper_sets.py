@@ -9,8 +9,7 @@ from negmerge.data import preparation, train_val_split
 from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.download import download
 from negmerge.data.images import Images
-from negmerge.data.loading import EvaluationBatches
-from negmerge.data.parts import Part
+from negmerge.data.loading import EvaluationBatches, Part
 from negmerge.errors import UserError
 
 TRANSFORM = evaluation_transform(8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -76,26 +75,3 @@ def test_a_truncated_file_is_refused_before_it_is_read(name, row_of, tmp_path):
         assert "\n" not in str(caught.value)
         (tmp_path / key).write_bytes(content)
     prepare(row, paths, tmp_path / "prepared")
-
-
-# What is cut off at the end of a tar file may be no more than its padding.
-SHARES = (0.1, 0.4, 0.7)
-CUT = [name for name in SETS if name not in ("mnist", "fashion-mnist")]  # in test_idx.py
-
-
-@pytest.mark.parametrize("name", CUT)
-def test_a_truncated_archive_without_a_checksum_is_a_user_error(name, row_of, tmp_path):
-    made = SETS[name]()
-    row = small(row_of(name), made)
-    row["files"] = dict.fromkeys(row["files"], "a user's own file")
-    paths = written(made, tmp_path)
-    for key in ("images", "train-images", "train", "validation", "test"):
-        for share in SHARES if key in made.files else ():
-            content = made.files[key]
-            (tmp_path / key).write_bytes(content[: int(share * len(content))])
-            with pytest.raises(UserError) as caught:
-                prepare(row, paths, tmp_path / "prepared")
-            assert "\n" not in str(caught.value)
-            assert not (tmp_path / "prepared").exists()
-        if key in made.files:
-            (tmp_path / key).write_bytes(made.files[key])

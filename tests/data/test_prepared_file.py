@@ -5,9 +5,7 @@ import pytest
 from made_files import picture
 from safetensors.numpy import load_file, save_file
 
-from negmerge.data.images import Images, image_counts, write_images
-from negmerge.data.prepared_file import Spool
-from negmerge.errors import UserError
+from negmerge.data.images import Spool, write_images
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -51,24 +49,3 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
     assert tracemalloc.get_traced_memory()[1] < 8 * 10**6
     tracemalloc.stop()
     assert (tmp_path / "images").stat().st_size > 60 * 10**6
-
-
-def test_a_source_that_fails_leaves_nothing(tmp_path):
-    def items():
-        yield "test", 0, picture(0)
-        raise UserError("no more")
-
-    with pytest.raises(UserError, match="no more"):
-        write_images(tmp_path / "images", items(), {"test": 2}, 1)
-    assert not list(tmp_path.iterdir())
-
-
-def test_images_are_counted(tmp_path):
-    items = [(split, 0, picture(0)) for split in ("val", "test", "val")]
-    write_images(tmp_path / "images", items, {"val": 2, "test": 1}, 1)
-    assert image_counts(tmp_path / "images") == {"pretrain": 0, "train": 0, "test": 1, "val": 2}
-    assert len(Images(tmp_path / "images", "val")) == 2
-    save_file({"x": np.zeros(1)}, tmp_path / "foreign")
-    for name in ("none", "foreign"):
-        with pytest.raises(UserError, match=": not a whole prepared data set "):
-            image_counts(tmp_path / name)

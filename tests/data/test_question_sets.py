@@ -18,17 +18,6 @@ def test_questions_come_back(tmp_path):
     assert TWO.texts == ["Wo ?", "Hier, im Süden ."]
 
 
-def test_a_text_may_hold_any_character(tmp_path):
-    odd = Question("authors", 0, "Who\u2028 ?", "Me\x85 .")
-    write_questions(tmp_path / "q.jsonl", [odd], {"authors": 1})
-    assert read_questions(tmp_path / "q.jsonl") == [odd]
-    row = {"question": odd.question, "answer": odd.answer, "paraphrased_answer": None}
-    path = tmp_path / "own.jsonl"
-    path.write_text(json.dumps(row, ensure_ascii=False) + "\n\n", encoding="utf-8")
-    options = {"per_author": 1, "files": {"authors": ["all"]}, "perturbed": []}
-    assert list(questions.read({"all": str(path)}, {"options": options})) == [odd]
-
-
 @pytest.mark.parametrize(
     ("found", "expected", "message"),
     [
@@ -89,13 +78,6 @@ def test_only_the_value_tells_a_wrong_answer_from_the_right_one_in_other_words()
         assert len(one.wordings) == 1
 
 
-def test_authors_have_whole_sets_of_questions():
-    with pytest.raises(UserError, match="45 questions in authors, no multiple of 10"):
-        invented(splits={"authors": 45})
-    with pytest.raises(UserError, match="1000 authors, but there are only 600 names"):
-        invented(splits={"authors": 10000})
-
-
 def lines(path, *rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
@@ -137,14 +119,8 @@ def test_smaller_sets_to_forget_are_the_last_in_whatever_order_they_stand(tmp_pa
     ("text", "message"),
     [
         ('{"question": "a", "answer": "b"}\n{"questi', "line 2: not a whole JSON object"),
-        ('["a"]\n', "line 1: list, expected an object"),
         ('{"question": "a"}\n', "line 1: the key 'answer' is missing; found: question"),
-        ('{"question": "a", "answer": ""}\n', "line 1: answer is '', expected a text"),
         ('{"question": 3, "answer": "a"}\n', "line 1: question is 3, expected a text"),
-        (
-            '{"question": "a", "answer": "b", "paraphrased_answer": " "}\n',
-            "line 1: paraphrased_answer is ' ', expected a text",
-        ),
         (
             '{"question": "a", "answer": "b", "perturbed_answer": "c"}\n',
             "line 1: perturbed_answer is 'c', expected a list of texts",

@@ -34,42 +34,12 @@ def test_only_the_answer_and_its_end_carry_loss(kind):
     assert kept.tolist() == made.encode("Who ?", "Ada")[1]
 
 
-def test_words_are_tokens_and_others_are_unknown():
-    made = encoder()
-    assert len(made.encode("Who writes ?", "Ada Berg .")[1]) == 4
-    unknown = made.tokenizer.token_to_id("<unknown>")
-    assert made.encode("Who ?", "Nobody")[1][0] == unknown
-
-
 def test_padding_is_on_the_right_and_carries_no_loss():
     made = encoder()
     short, _ = made.items([("Who ?", "Ada"), (TEXTS[0], TEXTS[1])])
     length = sum(map(len, made.encode("Who ?", "Ada")))
     assert set(short[0][length:].tolist()) == {made.tokenizer.token_to_id(PAD)}
     assert set(short[1][length:].tolist()) == {WITHOUT_LOSS}
-
-
-def test_the_end_pads_where_there_is_no_token_for_it():
-    class Without:
-        """A tokenizer that knows nothing of padding."""
-
-        def __init__(self, tokenizer):
-            self.inner = tokenizer
-
-        def token_to_id(self, token):
-            return None if token == PAD else self.inner.token_to_id(token)
-
-        def encode(self, *arguments, **settings):
-            return self.inner.encode(*arguments, **settings)
-
-    whole = encoder()
-    made = Encoder(Without(whole.tokenizer), PROMPT, 64)
-    texts = [("Who ?", "Ada"), (TEXTS[0], TEXTS[1])]
-    (ids, labels), _ = made.items(texts)
-    (expected, same), _ = whole.items(texts)
-    assert torch.equal(labels, same)
-    is_padding = expected == whole.tokenizer.token_to_id(PAD)
-    assert torch.equal(ids, expected.masked_fill(is_padding, made.end_id))
 
 
 def test_the_end_carries_loss_even_where_it_is_the_token_of_padding():
@@ -135,11 +105,6 @@ def test_a_tokenizer_is_read_as_it_was_made(tmp_path):
     assert again.encode(*TEXTS[:2]) == made.encode(*TEXTS[:2])
 
 
-def test_equal_texts_make_equal_tokenizers():
-    assert encoder("byte-pairs").tokenizer.to_str() == encoder("byte-pairs").tokenizer.to_str()
-    assert encoder().tokenizer.to_str() == encoder().tokenizer.to_str()
-
-
 def test_a_file_without_a_tokenizer_is_named(tmp_path):
     (tmp_path / "t.json").write_text("{}")
     with pytest.raises(UserError, match=r"t.json: not a tokenizer \(.*run again$"):
@@ -152,8 +117,3 @@ def test_a_tokenizer_that_cannot_end_an_answer_is_named(tmp_path):
     Tokenizer(models.WordLevel({PAD: 0}, unk_token=PAD)).save(str(tmp_path / "t.json"))
     with pytest.raises(UserError, match=f"t.json: the tokenizer has no token '{END}'; the key"):
         read_tokenizer(str(tmp_path / "t.json"))
-
-
-def test_an_unknown_kind_is_named():
-    with pytest.raises(UserError, match="unknown kind of tokenizer 'letters'"):
-        encoder("letters")

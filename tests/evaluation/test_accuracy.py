@@ -1,4 +1,3 @@
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,12 +42,3 @@ def test_a_model_is_evaluated_without_dropout_and_gradients():
     features = torch.eye(2)
     batches = [(features, torch.tensor([0, 1]))]
     assert accuracy(Encoder().train(), features, batches, CPU) == Accuracy(2, 2)
-
-
-def test_no_images_give_no_answers():
-    assert accuracy(nn.Identity(), torch.eye(2), [], CPU) == Accuracy(0, 0)
-
-
-def test_accuracies_cannot_be_changed():
-    with pytest.raises(AttributeError):
-        Accuracy(1, 2).correct = 2

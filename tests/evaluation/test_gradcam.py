@@ -59,13 +59,6 @@ def test_a_head_makes_the_logits_of_features(convolution):
     assert torch.equal(found.maps, by_hand(convolution.layer4(IMAGES).detach(), weights))
 
 
-def test_each_image_has_the_map_that_it_has_alone(convolution):
-    found = gradcam(convolution, None, IMAGES, LABELS)
-    for place in range(len(IMAGES)):
-        alone = gradcam(convolution, None, IMAGES[place, None], LABELS[place, None])
-        assert torch.equal(alone.maps[0], found.maps[place])
-
-
 class Told(nn.Module):
     """Predicts the class that the first intensity of an image names."""
 

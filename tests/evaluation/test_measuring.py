@@ -8,8 +8,7 @@ from negmerge.checkpoints.states import write_state
 from negmerge.data.loading import EvaluationBatches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Accuracy, Classification, accuracy, predict
-from negmerge.evaluation.objective import all_outputs
-from negmerge.models.statistics import re_estimate
+from negmerge.models.classifiers import re_estimate
 from negmerge.scenarios.scenario import Role
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.validation import Validation
@@ -75,15 +74,6 @@ def test_without_a_head_the_network_gives_logits():
     assert accuracy(network, None, batches("forget"), CPU) == Accuracy(right, 11)
 
 
-def test_all_outputs_come_in_the_order_of_the_batches():
-    network = build().train()
-    logits, labels = all_outputs(network, OBJECTIVE, batches("retain"))
-    assert not network.training
-    assert torch.equal(labels, SETS["retain"][1])
-    assert torch.allclose(logits, network(SETS["retain"][0]))
-    assert not logits.requires_grad
-
-
 def test_further_measures_see_the_logits_in_the_order_of_reading():
     seen = {}
 
@@ -115,14 +105,6 @@ def test_measuring_and_counting_agree(coefficient):
     found.move(VECTOR, coefficient, "v")
     assert {role: one.correct for role, one in found.measure("v", 0.5).accuracy.items()} == counts
     assert len(set(counts.values())) > 1
-
-
-def test_another_network_can_be_measured():
-    _, found = validation()
-    before = found.measure("v", 1.0)
-    other = found.measure("v", 1.0, moved(1.0))
-    found.move(VECTOR, 1.0, "v")
-    assert other == found.measure("v", 1.0) != before
 
 
 def test_coefficient_0_leaves_the_base_with_its_statistics():
@@ -166,16 +148,6 @@ def test_statistics_are_the_means_over_the_batches_and_nothing_else_changes():
             continue
         assert torch.equal(value, BASE[name]), name
     assert int(network[1].num_batches_tracked) == len(hidden)
-
-
-def test_statistics_do_not_depend_on_what_they_were():
-    one, other = build(), build()
-    other[1].running_mean.fill_(99.0)
-    for network in (one, other, other):
-        re_estimate(network, batches("retain"), CPU)
-    for name, value in one.state_dict().items():
-        assert torch.equal(value, other.state_dict()[name]), name
-    assert not torch.equal(one[1].running_mean, BASE["1.running_mean"])
 
 
 class Numbers:
@@ -240,14 +212,6 @@ def test_a_validation_is_loaded_by_scenario(base):
     assert found.measure("v", 0.0).further == {"roles": 3.0, "seed": 7.0}
     found.move(VECTOR, 0.5, "v")
     assert scenario.asked[-1] == ("settle", 4, 6)
-
-
-def test_by_default_what_to_forget_and_to_keep_is_read_and_statistics_are_kept(base):
-    scenario = Scenario([])
-    found = load_validation(scenario, base, **HOW, most=None)
-    found.move(VECTOR, 0.5, "v")
-    assert scenario.asked == [("forget", "select", None), ("retain", "select", None)]
-    assert {role: sum(sizes) for role, sizes in found.sizes.items()} == {"forget": 11, "retain": 18}
 
 
 def test_a_role_without_images_is_named(base):

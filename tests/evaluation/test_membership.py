@@ -10,8 +10,12 @@ from hypothesis.extra.numpy import arrays
 
 from negmerge.errors import UserError
 from negmerge.evaluation import svc_membership
-from negmerge.evaluation.membership import images_to_learn_from, membership_attack
-from negmerge.evaluation.membership_features import FEATURES, features
+from negmerge.evaluation.membership import (
+    FEATURES,
+    features,
+    images_to_learn_from,
+    membership_attack,
+)
 
 PARTS = ("shadow_train", "shadow_test", "target_test")
 # The official name is the wrong formula's.
@@ -61,31 +65,12 @@ def test_the_attack_by_confidence_alone_is_the_reported_value(file, attack):
     assert found == attack["confidence"]
 
 
-def test_correctness_is_the_error_on_the_forgotten_images(outputs, attack):
-    logits, labels = outputs[2]
-    wrong = 100 * float(np.mean(logits.argmax(axis=1) != labels))
-    assert attack["correctness"] == pytest.approx(wrong)
-
-
-def test_torch_and_numpy_give_the_same(outputs, attack):
-    tensors = [(torch.from_numpy(logits), torch.from_numpy(labels)) for logits, labels in outputs]
-    assert membership_attack(*tensors, ["entropy"]) == {"entropy": attack["entropy"]}
-
-
 def test_only_the_first_retain_images_are_members(outputs, attack):
     logits, labels = outputs[0]
     more = (np.concatenate([logits, -logits]), np.concatenate([labels, labels]))
     assert membership_attack(more, *outputs[1:], ["confidence"]) == {
         "confidence": attack["confidence"]
     }
-
-
-def test_images_like_members_are_members_and_others_are_not():
-    random = np.random.default_rng(0)
-    members, others = random.uniform(0.9, 1, 60), random.uniform(0, 0.4, 60)
-    assert svc_membership(members, others, members) == 0
-    assert svc_membership(members, others, others) == 100
-    assert svc_membership(members, others, np.r_[members[:3], others[:1]]) == 25
 
 
 def test_the_modified_entropy_is_that_of_its_authors(outputs):
@@ -97,14 +82,6 @@ def test_the_modified_entropy_is_that_of_its_authors(outputs):
             if number != label:
                 expected = expected - p * (1 - p).log()
         assert found == pytest.approx(float(expected), rel=1e-9)
-
-
-def test_sure_right_answers_have_no_modified_entropy_and_sure_wrong_ones_much():
-    found = features(np.array([[1000.0, 0, 0], [1000.0, 0, 0]]), np.array([0, 1]))
-    assert found["confidence"].tolist() == [1, 0]
-    assert found["m_entropy"][0] == pytest.approx(0)
-    # -log of what stands for 0, twice: for the true class and for the one that is sure.
-    assert found["m_entropy"][1] == pytest.approx(-2 * np.log(1e-30))
 
 
 @given(arrays(np.float32, (5, 4), elements=st.floats(-1e4, 1e4, width=32)), st.integers(0, 3))
@@ -127,14 +104,6 @@ def test_it_learns_from_as_many_members_as_non_members(retain, test, seed):
         assert others.tolist() == list(range(test))
 
 
-def test_which_test_images_are_drawn_depends_on_the_seed_only():
-    drawn = [images_to_learn_from(60, 80, seed)[1].tolist() for seed in (0, 0, 1)]
-    assert drawn[0] == drawn[1] != drawn[2]
-    # Not the first ones: a test set may be sorted by class.
-    assert drawn[0] != list(range(60))
-    assert max(drawn[0]) >= 60
-
-
 def test_where_test_images_must_be_left_out_it_is_the_attack_on_the_drawn_ones(outputs):
     (logits, labels), test, forget = outputs
     few = (logits[:90], labels[:90])
@@ -147,16 +116,6 @@ def test_where_test_images_must_be_left_out_it_is_the_attack_on_the_drawn_ones(o
     seeds = range(8)
     others = {membership_attack(few, test, forget, ["confidence"], s)["confidence"] for s in seeds}
     assert len(others) > 1
-
-
-def test_the_seed_changes_nothing_where_no_image_is_left_out(outputs, attack):
-    assert membership_attack(*outputs, ["confidence"], seed=9)["confidence"] == attack["confidence"]
-
-
-def test_a_kind_without_images_is_refused(outputs):
-    logits, labels = outputs[0]
-    with pytest.raises(UserError, match="no members, expected at least 1 image"):
-        membership_attack((logits[:0], labels[:0]), *outputs[1:], ["confidence"])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -179,10 +138,7 @@ def test_confidences_that_are_missing_or_not_finite_are_refused():
     ("logits", "labels", "message"),
     [
         (np.zeros((3, 2)), np.zeros(2, int), r"logits \[3, 2\] and int64 labels \[2\]"),
-        (np.zeros((3, 2)), np.zeros(3), r"logits \[3, 2\] and float64 labels \[3\]"),
-        (np.zeros(3), np.zeros(3, int), r"logits \[3\] and"),
         (np.zeros((3, 2)), np.array([0, 1, 2]), r"labels 0\.\.2, expected 0\.\.1"),
-        (np.zeros((3, 2)), np.array([0, -1, 1]), r"labels -1\.\.1, expected 0\.\.1"),
     ],
 )
 def test_labels_that_do_not_fit_the_logits_are_refused(logits, labels, message):

@@ -48,17 +48,6 @@ def test_the_limit_is_the_number_of_epochs():
     assert relearn(7) is None
 
 
-def test_a_slower_rate_takes_longer():
-    assert relearn(6, epochs=500, rate=0.05) > relearn(6)
-
-
-def test_the_same_network_relearns_alike_twice():
-    one, other = network(), network()
-    assert relearn(6, model=one) == relearn(6, model=other)
-    for name, value in one.state_dict().items():
-        assert torch.equal(value, other.state_dict()[name])
-
-
 def test_the_network_trains_in_training_mode_and_is_counted_in_the_other():
     modes = []
 

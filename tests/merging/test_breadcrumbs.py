@@ -11,7 +11,6 @@ from merge_examples import (
     SPECIAL,
     assert_close,
     assert_equal,
-    pools,
     rows,
 )
 
@@ -73,8 +72,3 @@ def test_it_is_its_definition(matrix, density, remove, first):
             kept[column] = row[column]
     merged = merge("breadcrumbs", rows(matrix), density=density, remove=remove, first=first)["w"]
     assert np.array_equal(merged.numpy(), expected)
-
-
-@given(pools(), st.sampled_from(["density", "remove"]))
-def test_with_everything_kept_it_is_the_uniform_merge(pool, first):
-    assert_equal(merge("breadcrumbs", pool, first=first, **ALL), merge("uniform", pool))

@@ -29,16 +29,6 @@ def test_it_is_the_official_consensus(golden, threshold, active):
     torch.testing.assert_close(merged, expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("threshold", THRESHOLDS)
-@pytest.mark.parametrize("active", range(8))
-def test_the_masks_are_the_official_ones(golden, threshold, active):
-    """They use the fine-tuned weights, theta_k, where this project uses tau_k."""
-    file = golden("tall_consensus_k6")
-    kept = of_golden(file, threshold=threshold, active=active) != 0
-    count = torch.from_numpy(file[f"mask_{threshold}"]).sum(0)
-    assert torch.equal(kept, count >= active)
-
-
 def consensus(*vectors, **options):
     return merge("consensus", rows(*vectors), **options)["w"].tolist()
 
@@ -65,17 +55,3 @@ def test_it_is_the_sum_where_anything_is_kept(pool, threshold):
         kept = smaller[1][name]
         assert torch.equal(kept, tensor.where(kept != 0, 0.0))
     assert not any(tensor.any() for tensor in smaller[-1].values())  # more than there are models
-
-
-@given(pools(largest=1))
-def test_of_one_model_no_two_are_active(pool):
-    assert not any(tensor.any() for tensor in merge("consensus", pool).values())
-
-
-@given(pools(largest=1), st.integers(2, 6))
-def test_of_identical_models_all_or_none_are_active(pool, count):
-    merged = merge("consensus", pool * count, threshold=0.3, active=count)
-    # |tau| > 0.3 * (count - 1) * |tau| holds for up to four models.
-    for name, tensor in merged.items():
-        expected = pool[0][name] * count if count <= 4 else torch.zeros_like(pool[0][name])
-        torch.testing.assert_close(tensor, expected, rtol=1e-6, atol=0)

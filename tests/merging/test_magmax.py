@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from merge_examples import bits, pools, rows
 
-from negmerge.errors import UserError
 from negmerge.merging import METHODS, merge
 
 
@@ -30,15 +29,6 @@ def test_merges_are_the_official_ones_to_the_bit(golden, name, result):
     assert bits(merged) == bits({name: expected[name] for name in merged})
 
 
-@pytest.mark.parametrize("column", ["nan first", "nan middle", "nan last", "inf", "-inf +inf"])
-def test_columns_that_are_not_finite_are_refused(golden, column):
-    file = golden("magmax_edge_k3")
-    place = file.meta["columns"].index(column)
-    vectors = [{"w": vector["w"][place]} for vector in file.states("tv")]
-    with pytest.raises(UserError, match=r"^vector \d: tensor 'w' holds 1 NaN or infinite of 1$"):
-        merge("magmax", vectors)
-
-
 def test_of_equal_magnitudes_the_last_one_stays():
     assert magmax([2.0, 2, 1], [-2, 1, -1], [1, -2, 1]) == [-2, -2, 1]
     assert np.signbit(magmax([0.0], [-0.0])).all()
@@ -53,11 +43,3 @@ def test_the_order_of_models_changes_signs_of_equal_magnitudes_only(pool, data):
         differs = tensor != other[name]
         opposite = torch.stack([vector[name] == -tensor for vector in pool]).any(0)
         assert not (differs & ~opposite).any()
-
-
-@given(pools())
-def test_it_is_a_number_of_largest_magnitude(pool):
-    for name, tensor in merge("magmax", pool).items():
-        numbers = torch.stack([vector[name] for vector in pool])
-        assert torch.equal(tensor.abs(), numbers.abs().amax(0))
-        assert (numbers == tensor).any(0).all()

@@ -83,14 +83,6 @@ def test_hand_made_columns_are_exact(golden):
     assert np.array_equal(merged.numpy().view(np.int32), expected.view(np.int32))
 
 
-@pytest.mark.parametrize("column", EDGE_COLUMNS_REFUSED)
-@pytest.mark.parametrize("method", ["negmerge", "conflict", "uniform"])
-def test_columns_that_are_not_finite_are_refused(golden, column, method):
-    vectors, _ = edge_vectors(golden("negmerge_edge_k3"), [column])
-    with pytest.raises(UserError, match=r"^vector \d: tensor 'w' holds 1 NaN or infinite of 1$"):
-        merge(method, vectors)
-
-
 @pytest.mark.parametrize(
     ("method", "title"), [("negmerge", "NegMerge"), ("uniform", "Uniform Merge")]
 )

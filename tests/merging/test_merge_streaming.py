@@ -19,10 +19,9 @@ def test_no_bit_depends_on_blocks_files_or_threads(tmp_path, method, options, ki
         pool = mixed(pool)
     expected = bits(merge(method, pool, **options))
     assert any(merged.any() for merged in merge(method, pool, **options).values())
-    for block_numbers in (1, 7, 100):
-        assert bits(merge(method, pool, block_numbers=block_numbers, **options)) == expected
+    assert bits(merge(method, pool, block_numbers=7, **options)) == expected
     paths = saved(pool, tmp_path)
-    for settings in ({}, {"block_numbers": 7}, {"block_numbers": 7, "threads": 2}):
+    for settings in ({}, {"block_numbers": 7, "threads": 2}):
         merge_files(method, paths, tmp_path / "merged", **settings, **options)
         assert bits(read_state(tmp_path / "merged")) == expected
 
@@ -35,21 +34,14 @@ def test_a_model_without_numbers_is_merged(method):
 
 PASSES = [
     ("uniform", {}, 1),
-    ("consensus", {}, 1),
     ("ties", {}, 4),
     ("ties", {"density": 1}, 2),
-    ("ties", {"of": "trainable"}, 5),
-    ("masked-single", {}, 1),
     ("random-mask", {}, 6),
-    ("pcb", {}, 5),
-    ("dare", {}, 1),
-    ("dare", {"by": "magnitude"}, 3),
 ]
 
 
-@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("method", "options", "passes"), PASSES)
-def test_the_bar_covers_all_passes(tmp_path, monkeypatch, method, options, passes, threads):
+def test_the_bar_covers_all_passes(tmp_path, monkeypatch, method, options, passes):
     bars = []
 
     class Bar(tqdm):
@@ -59,7 +51,7 @@ def test_the_bar_covers_all_passes(tmp_path, monkeypatch, method, options, passe
 
     monkeypatch.setattr(engine, "tqdm", Bar)
     paths = saved([{"w": torch.randn(50, 4)} for _ in range(3)], tmp_path)
-    settings = {"progress": True, "threads": threads, "block_numbers": 16}
+    settings = {"progress": True, "threads": 3, "block_numbers": 16}
     merge_files(method, paths, tmp_path / "merged", **settings, **options)
     (bar,) = bars
     assert bar.n == bar.total == 200 * passes

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from merge_examples import in_memory
+from merge_examples import bits, flat, in_memory, random_pool
 
-from negmerge.merging import order
-from negmerge.merging.order import select, widest
+from negmerge.merging import merge, order
+from negmerge.merging.order import select
 
 
 def visiting(*sets, step=3):
@@ -92,43 +92,45 @@ def test_numbers_that_share_most_of_their_bits_are_told_apart():
     assert select(visiting(numbers, step=77), [ranks]) == [numbers.sort().values[ranks].tolist()]
 
 
-def test_minus_zero_comes_out_as_zero():
-    (found,) = select(visiting(torch.tensor([0.0, -0.0, -0.0])), [[0, 1, 2]])
-    assert found == [0.0, 0.0, 0.0]
-    assert not np.signbit(found).any()
+@pytest.fixture
+def small(monkeypatch):
+    """A sample is drawn of small models, too, and not of all their numbers."""
+    monkeypatch.setattr(order, "LEAST", 1)
+    monkeypatch.setattr(order, "DRAWN", 1000)
+    monkeypatch.setattr(order, "MARGIN", 0.05)
+    monkeypatch.setattr(order, "WIDEST", 2**22)
 
 
-def test_sets_are_searched_together_each_for_its_own_ranks():
-    one, other, third = torch.randn(50), torch.full((7,), 3.0), torch.randn(9) * 1e-40
-    found = select(visiting(one, other, third), [[10, 40], [], [8, 0, 8]])
-    assert found[0] == one.sort().values[[10, 40]].tolist()
-    assert found[1] == []
-    assert found[2] == third.sort().values[[8, 0, 8]].tolist()
+def models(seed):
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        {"a": torch.randn(300, 20, generator=generator) * k, "b": torch.ones(3)} for k in (1, 9)
+    ]
 
 
-def test_float32_numbers_among_float64_ones_keep_their_order():
-    near = torch.tensor([1.0, 1 + 2**-23])
-    between = torch.tensor([1 + 2**-30], dtype=torch.float64)
-
-    def visit(take):
-        take(0, near)
-        take(0, between)
-
-    assert select(visit, [[0, 1, 2]], torch.float64) == [[1.0, 1 + 2**-30, 1 + 2**-23]]
-
-
-def test_parts_may_have_any_shape_and_layout():
-    matrix = torch.randn(6, 4)
-    assert select(lambda take: take(0, matrix.T), [[5]]) == [[matrix.reshape(-1).sort().values[5]]]
+@pytest.mark.usefixtures("small")
+@given(st.integers(0, 10), st.lists(st.integers(1000, 5000), min_size=1, max_size=3))
+def test_the_numbers_are_those_of_a_sort(seed, places):
+    pool = models(seed)
+    found = order.sampled_magnitudes(in_memory(pool), places)
+    ascending = flat(pool).abs().sort(dim=1).values
+    assert found in (None, ascending[:, places].tolist())
+    assert order.magnitudes(in_memory(pool), *places) == ascending[:, places].tolist()
 
 
-@pytest.mark.parametrize("rank", [3, -1])
-def test_a_rank_that_is_not_there_is_an_error(rank):
-    with pytest.raises(IndexError, match=f"no place {rank} among 3 numbers"):
-        select(visiting(torch.ones(3)), [[rank]])
+@pytest.mark.usefixtures("small")
+def test_a_sample_that_misleads_gives_nothing():
+    tensor = torch.rand(300, 20) + 1
+    tensor[:60] /= 100  # the rows that are drawn
+    pool = [{"a": tensor}]
+    assert order.sampled_magnitudes(in_memory(pool), [3000]) is None
+    expected = tensor.abs().flatten().sort().values[3000].item()
+    assert order.magnitudes(in_memory(pool), 3000) == [[expected]]
 
 
-def test_the_widest_dtype_holds_all_tensors():
-    narrow, wide = torch.ones(1), torch.ones(1, dtype=torch.float64)
-    assert widest(in_memory([{"a": narrow, "b": narrow}])) == torch.float32
-    assert widest(in_memory([{"a": narrow, "b": wide}])) == torch.float64
+@pytest.mark.usefixtures("small")
+def test_ties_is_the_same_to_the_bit(monkeypatch):
+    pool = random_pool(3, 5, like_models=True)
+    found = bits(merge("ties", pool, block_numbers=50))
+    monkeypatch.setattr(order, "LEAST", 2**40)
+    assert bits(merge("ties", pool)) == found

@@ -6,7 +6,7 @@ import torch
 
 from negmerge.errors import NotFinite, UserError
 from negmerge.models import answers
-from negmerge.models.answers import score_answers
+from negmerge.models.answers import generate_greedily, score_answers
 from small_language_models import VOCABULARY, language_model
 
 pytest.importorskip("transformers")
@@ -16,6 +16,7 @@ KINDS = ("llama", "gpt2", "gemma2", "opt")
 # Sums of a few hundred products of float32 in another order, in models whose logits are small.
 ROUNDING = 2e-5
 STD = 0.3
+END = 2
 
 
 def questions(count=7, seed=0):
@@ -44,7 +45,6 @@ def alone(model, prompt, answer):
 def test_every_number_is_that_of_the_sequence_alone(kind):
     model, asked = language_model(kind, std=STD), questions()
     found = score_answers(model, asked, CPU, moments=True)
-    assert [len(one) for one in found] == [len(choices) for _, choices in asked]
     for (prompt, choices), scored in zip(asked, found, strict=True):
         assert all(one.means is None and one.variances is None for one in scored[1:])
         for place, (answer, one) in enumerate(zip(choices, scored, strict=True)):
@@ -59,16 +59,6 @@ def test_every_number_is_that_of_the_sequence_alone(kind):
                 variance = (np.exp(logs) * logs**2).sum(1) - mean**2
                 np.testing.assert_allclose(one.means, mean, **close)
                 np.testing.assert_allclose(one.variances, variance, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_batch_does_not_matter(kind):
-    model, asked = language_model(kind, std=STD), questions(12)
-    one, eight = (score_answers(model, asked, CPU, size) for size in (1, 8))
-    pairs = [pair for both in zip(one, eight, strict=True) for pair in zip(*both, strict=True)]
-    for first, second in pairs:
-        np.testing.assert_allclose(first.log_probs, second.log_probs, rtol=0, atol=ROUNDING)
-        assert first.predicted.tolist() == second.predicted.tolist()
 
 
 def sizes_of_calls(model, monkeypatch):
@@ -111,12 +101,6 @@ def test_the_logits_of_a_batch_are_bounded(monkeypatch):
         np.testing.assert_allclose(one[0].log_probs, other[0].log_probs, rtol=0, atol=ROUNDING)
 
 
-def test_moments_are_made_only_where_asked_for():
-    (found,) = score_answers(language_model(), [([3], [[4, 2]])], CPU)[0]
-    assert found.means is None
-    assert found.variances is None
-
-
 def test_the_model_is_in_evaluation_mode():
     model = language_model("gpt2", resid_pdrop=0.5).train()
     asked = [([3, 4], [[5, 2]])]
@@ -128,8 +112,6 @@ def test_the_model_is_in_evaluation_mode():
     ("asked", "message"),
     [
         (([], [[2]]), r"^question 1: 0 tokens, and answers of \[1\]; expected at least 1 in each$"),
-        (([3], [[4], []]), r"^question 1: 1 tokens, and answers of \[1, 0\]; expected"),
-        (([3], []), r"^question 1: 1 tokens, and answers of \[\]; expected"),
         (
             ([3] * 40, [[4], [4] * 9]),
             r"^question 1: 49 tokens with its answer, but the model reads 48$",
@@ -146,3 +128,71 @@ def test_a_loss_that_is_not_finite_is_an_error_that_names_the_question():
     model.lm_head.weight.data[7] = float("nan")
     with pytest.raises(NotFinite, match=r"^question 0: the loss of an answer is nan$"):
         score_answers(model, [([3], [[2]])], CPU)
+
+
+def prompts(count=11, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(3, VOCABULARY, 1 + number).tolist() for number in rng.permutation(count)]
+
+
+def one_by_one(model, prompt, ends, most):
+    """Without cache, batch or padding."""
+    said = []
+    for _ in range(most):
+        with torch.no_grad():
+            token = int(model(torch.tensor([[*prompt, *said]])).logits[0, -1].argmax())
+        if token in ends:
+            break
+        said.append(token)
+    return said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("batch_size", "tokens"), [(1, 64), (8, 6)])
+def test_it_says_the_most_probable_tokens_whatever_the_batch_and_the_rounds(
+    kind, batch_size, tokens, monkeypatch
+):
+    monkeypatch.setattr(answers, "ROUND", tokens)
+    model, asked = language_model(kind), prompts()
+    ends = {one_by_one(model, asked[0], (), 4)[-1], END}  # so that some do end
+    expected = [one_by_one(model, prompt, ends, 20) for prompt in asked]
+    assert len({len(text) for text in expected}) > 1
+    assert generate_greedily(model, asked, [*ends], CPU, 20, batch_size) == expected
+    assert generate_greedily(model, [], [*ends], CPU) == []
+
+
+def test_settings_of_the_model_are_not_used_and_stay():
+    model, asked = language_model(), prompts(3)
+    plain = generate_greedily(model, asked, [END], CPU, 12)
+    settings = model.generation_config
+    settings.update(do_sample=True, temperature=9.0, repetition_penalty=50.0, max_new_tokens=2)
+    assert generate_greedily(model, asked, [END], CPU, 12) == plain
+    assert model.generation_config is settings
+    assert settings.temperature == 9
+
+
+def test_the_end_may_be_the_token_that_pads():
+    model = language_model()
+    ends = [one_by_one(model, [3, 4], (), 3)[-1], 0]
+    assert generate_greedily(model, [[3, 4], [5] * 7], ends, CPU, 9) == [
+        one_by_one(model, prompt, ends, 9) for prompt in ([3, 4], [5] * 7)
+    ]
+
+
+def test_a_text_that_never_ends_stops_at_the_most_tokens_or_where_the_context_is_full():
+    model, impossible = language_model(), [VOCABULARY]
+    assert [len(t) for t in generate_greedily(model, [[3], [4, 5]], impossible, CPU, 7)] == [7, 7]
+    found = generate_greedily(model, [[3], [4] * 40], impossible, CPU)
+    assert [len(text) for text in found] == [8, 8]  # the model reads 48
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ([[3], []], r"^prompt 1 has no token, expected at least 1$"),
+        ([[3] * 48], r"^prompt 0: 48 tokens, but the model reads 48$"),
+    ],
+)
+def test_prompts_that_cannot_be_continued_are_refused(asked, message):
+    with pytest.raises(UserError, match=message):
+        generate_greedily(language_model(), asked, [END], CPU)

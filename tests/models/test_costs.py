@@ -12,8 +12,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from negmerge.models.classifiers import build_classifier
-from negmerge.models.clip import build_clip, split_state
-from negmerge.models.image_encoder import ImageEncoder, image_tower
+from negmerge.models.clip import ImageEncoder, build_clip, image_tower, split_state
 
 
 class Peak(TorchDispatchMode):

@@ -1,7 +1,6 @@
 """Weights of others: they go through the same code as the workflow's own, and stay one file."""
 
 import json
-import logging
 
 import open_clip
 import pytest
@@ -13,8 +12,7 @@ from timm.models import get_pretrained_cfg
 from negmerge.errors import UserError
 from negmerge.files import sha256
 from negmerge.models.classifiers import SWIN, build_classifier
-from negmerge.models.clip import load_clip, split_state, text_model
-from negmerge.models.image_encoder import image_encoder
+from negmerge.models.clip import image_encoder, load_clip, split_state, text_model
 from negmerge.models.weights import fetch, weights_file
 
 ARCHITECTURE = "ViT-S-32-alt"
@@ -84,17 +82,6 @@ def test_weights_are_loaded_and_cut_into_image_and_text_part(tmp_path, record):
         assert torch.equal(words, trained.encode_text(tokens))
 
 
-def test_no_job_that_loads_clip_warns_of_random_weights(tmp_path, caplog):
-    caplog.set_level(logging.WARNING)
-    row = {"architecture": ARCHITECTURE}
-    path = tmp_path / "weights.safetensors"
-    save_file(open_clip.CLIP(**open_clip.get_model_config(ARCHITECTURE)).state_dict(), path)
-    image, text = split_state(load_clip(row, path))
-    image_encoder(row, image, "base")
-    text_model(row, text, "text")
-    assert caplog.messages == []
-
-
 def test_the_first_fetch_records_what_the_row_leaves_open(hub, record):
     blob = hub.put(b"weights")
     fetch(row(), record)
@@ -108,28 +95,16 @@ def test_the_first_fetch_records_what_the_row_leaves_open(hub, record):
     assert weights_file(record).read_bytes() == b"weights"
 
 
-def test_a_new_revision_on_the_hub_changes_nothing(hub, record):
+def test_a_new_revision_on_the_hub_changes_nothing_but_the_row_may(hub, record):
+    # The file may lie there in a safe form beside the one that the row names.
+    old = row(file="model.bin")
     hub.put(b"weights")
-    fetch(row(), record)
+    fetch(old, record)
     before = record.read_text()
     hub.put(b"better weights", SECOND)
-    fetch(row(), record)
+    fetch(old, record)
     assert record.read_text() == before
     assert weights_file(record).read_bytes() == b"weights"
-
-
-def test_a_row_may_name_the_old_form_of_a_file_that_lies_there_in_a_safe_one(hub, record):
-    hub.put(b"weights")
-    fetch(row(file="model.bin"), record)
-    hub.put(b"better weights", SECOND)
-    fetch(row(file="model.bin"), record)
-    assert weights_file(record).read_bytes() == b"weights"
-
-
-def test_a_row_that_says_otherwise_counts_more_than_the_record(hub, record):
-    hub.put(b"weights")
-    fetch(row(), record)
-    hub.put(b"better weights", SECOND)
     fetch(row(revision=SECOND), record)
     assert weights_file(record).read_bytes() == b"better weights"
 
@@ -139,14 +114,10 @@ def test_another_file_than_the_recorded_one_is_refused(hub, record):
     right = sha256(blob)
     fetch(row(), record)
     blob.write_bytes(b"weighty")
-    message = (
-        f"{blob}: not the weights that {record} names: found sha256 {sha256(blob)}, expected "
-        f"{right}; delete it and run again, or delete {record} if the file is right"
-    )
+    message = f"^{blob}: .*{record} .*: found sha256 {sha256(blob)}, expected {right}; delete it"
     for check in (lambda: weights_file(record), lambda: fetch(row(), record)):
-        with pytest.raises(UserError) as caught:
+        with pytest.raises(UserError, match=message):
             check()
-        assert str(caught.value) == message
     blob.write_bytes(b"weigh")
     with pytest.raises(UserError, match="found bytes 5, expected 7; delete it"):
         weights_file(record)
@@ -154,25 +125,16 @@ def test_another_file_than_the_recorded_one_is_refused(hub, record):
 
 def test_another_file_than_that_of_the_row_is_refused_and_not_recorded(hub, record):
     blob = hub.put(b"weights")
-    with pytest.raises(UserError) as caught:
+    message = f"^{blob}: .* row of the model .*: found sha256 {sha256(blob)}, expected {'0' * 64}"
+    with pytest.raises(UserError, match=message):
         fetch(row(revision=FIRST, bytes=7, sha256="0" * 64), record)
-    assert str(caught.value) == (
-        f"{blob}: not the weights that the row of the model names: found sha256 {sha256(blob)}, "
-        f"expected {'0' * 64}; delete it and run again"
-    )
     assert not record.exists()
 
 
 def test_weights_that_cannot_be_fetched_are_named(hub, record):
     hub.put(b"weights")
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError, match=f"^{FILE} of {REPOSITORY} .* revision {SECOND}: [^\\n]*$"):
         fetch(row(revision=SECOND), record)
-    message = str(caught.value)
-    assert message.startswith(
-        f"model.safetensors of owner/model on the Hugging Face hub, revision {SECOND}: "
-    )
-    assert message.endswith("; run the same command again where there is internet")
-    assert "\n" not in message
     assert not record.exists()
 
 
@@ -195,29 +157,20 @@ def test_a_tag_of_open_clip_and_a_model_of_timm_name_their_repositories(hub, tmp
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("architecture", "weights", "message"),
     [
+        ("ViT-B-32", "opanai", r"unknown weights 'opanai'; did you mean 'openai'\? valid: "),
+        (TINY, "gone.pt", "unknown weights 'gone.pt'; valid: none; or the path of a file"),
         (
-            {"architecture": "ViT-B-32", "weights": "opanai"},
-            "unknown weights 'opanai'; did you mean 'openai'? valid: ",
-        ),
-        (
-            {"architecture": TINY, "weights": "gone.pt"},
-            "valid: none; or the path of a file that is there",
-        ),
-        (
-            {
-                "architecture": {"kind": "timm", "name": "coatnet_0_224"},
-                "weights": "pretrain",
-            },
-            "timm has no weights of 'coatnet_0_224' on the hub: name them under `hub`",
+            {"kind": "timm", "name": "coatnet_0_224"},
+            "pretrain",
+            "timm has no weights of 'coatnet_0_224' on the hub",
         ),
     ],
 )
-def test_weights_that_nobody_has_are_refused(record, given, message):
-    with pytest.raises(UserError) as caught:
-        fetch(given | {"hub": None}, record)
-    assert message in str(caught.value)
+def test_weights_that_nobody_has_are_refused(record, architecture, weights, message):
+    with pytest.raises(UserError, match=message):
+        fetch({"architecture": architecture, "weights": weights, "hub": None}, record)
 
 
 def test_a_file_that_went_away_is_named(tmp_path, record):
@@ -229,27 +182,6 @@ def test_a_file_that_went_away_is_named(tmp_path, record):
         weights_file(record)
 
 
-@pytest.mark.parametrize(
-    ("architecture", "instead"),
-    [
-        (
-            "ViT-B-32-quickgelu",
-            "expected open_clip_model.safetensors of timm/vit_base_patch32_clip_224.openai on the "
-            "Hugging Face hub, which `weights: openai` fetches",
-        ),
-        (TINY, "expected a .safetensors file"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-def test_the_original_file_of_openai_is_not_run(tmp_path, record, architecture, instead):
-    path = tmp_path / "ViT-B-32.pt"
-    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
-    with pytest.raises(UserError) as caught:
-        fetch({"architecture": architecture, "weights": str(path), "hub": None}, record)
-    assert str(caught.value) == f"{path}: TorchScript, which is read by running it; {instead}"
-    assert not record.exists()
-
-
 class Harmful:
     """An object that opens a file when it is unpickled."""
 
@@ -258,8 +190,9 @@ class Harmful:
 
 
 @pytest.mark.parametrize(
-    "content", ["other tensors", "no names", "an object", "text", "half a file"]
+    "content", ["other tensors", "no names", "an object", "a program", "text", "half a file"]
 )
+@pytest.mark.filterwarnings("ignore:.*TorchScript", "ignore:.torch.jit:DeprecationWarning")
 def test_a_file_of_something_else_is_refused_in_one_line(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "weights.pt"
@@ -269,6 +202,8 @@ def test_a_file_of_something_else_is_refused_in_one_line(tmp_path, monkeypatch, 
         path.write_bytes(path.read_bytes()[:200])
     elif content == "text":
         path.write_text("no weights")
+    elif content == "a program":  # as OpenAI's .pt files
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
     else:
         number = torch.zeros(())
         given = {"other tensors": {"logit_scale": number}, "no names": number}
@@ -281,21 +216,16 @@ def test_a_file_of_something_else_is_refused_in_one_line(tmp_path, monkeypatch, 
     assert not (tmp_path / "harm").exists()
 
 
-@pytest.mark.parametrize(
-    "architecture", [{"kind": "timm", "name": "resnet10t"}, {"kind": "swin-t"}]
-)
-def test_a_classifier_starts_from_the_weights_in_a_file(tmp_path, architecture):
-    settings = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 64}
-    of_others = build_classifier({"architecture": architecture} | settings, 1000).network
-    state = {name: tensor.contiguous() for name, tensor in of_others.state_dict().items()}
+def test_a_classifier_starts_from_the_weights_in_a_file(tmp_path):
+    row = {"architecture": {"kind": "swin-t"}, "mean": [0.5] * 3, "std": [0.5] * 3, "size": 64}
+    state = build_classifier(row, 1000).network.state_dict()
     save_file(state, tmp_path / FILE)
-    pretrained = {"architecture": architecture | {"pretrained": True}} | settings
-    found = build_classifier(pretrained, 7, tmp_path / FILE).network.state_dict()
-    last = {name for name in found if name.startswith(("fc.", "head.fc."))}
-    assert {len(found[name]) for name in last} == {7}
+    row["architecture"]["pretrained"] = True
+    found = build_classifier(row, 7, tmp_path / FILE).network.state_dict()
+    assert len(found["head.fc.weight"]) == 7
     for name, tensor in state.items():
-        assert name in last or torch.equal(tensor, found[name]), name
-    random = build_classifier(pretrained, 7).network.state_dict()
+        assert name.startswith("head.fc.") or torch.equal(tensor, found[name]), name
+    random = build_classifier(row, 7).network.state_dict()
     assert any(not torch.equal(tensor, found[name]) for name, tensor in random.items())
 
 

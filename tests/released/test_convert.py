@@ -8,7 +8,7 @@ import torch
 from negmerge.checkpoints.states import read_metadata, read_state
 from negmerge.cli import main
 from negmerge.merging import merge_files
-from negmerge.models.vision_transformer import VisionTransformer
+from negmerge.models.clip import VisionTransformer
 from negmerge.released.converting import output_name
 from released_files import save_head, save_linear, save_whole, text_part, with_released_names
 

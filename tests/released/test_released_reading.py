@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from negmerge.errors import UserError
-from negmerge.models.image_encoder import image_encoder
-from negmerge.models.vision_transformer import VisionTransformer
+from negmerge.models.clip import VisionTransformer, image_encoder
 from negmerge.released import read
 from negmerge.released.reading import names_in_order
 from released_files import (

@@ -9,8 +9,7 @@ import pandas as pd
 
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.reporting.cells import cells, read_cells, write_cells
-from negmerge.reporting.layout import layout
-from negmerge.reporting.writing import latex, markdown
+from negmerge.reporting.layout import latex, layout, markdown
 
 ROLES = ("forget", "retain", "test")
 ROWS = {"retrain": "Retrain", "original": "Original", "negmerge": "NegMerge", "conflict": "other"}

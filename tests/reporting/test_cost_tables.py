@@ -5,9 +5,9 @@ from reporting_examples import benchmark, lay_out, table
 
 from negmerge.errors import UserError
 from negmerge.jobs.job import WAITED
+from negmerge.reporting.layout import markdown
 from negmerge.reporting.runtime import rule_times
 from negmerge.reporting.tables.cost import KIND
-from negmerge.reporting.writing import markdown
 
 ROWS = {"negmerge": "NegMerge", "greedy": "Greedy Merge"}
 
@@ -21,23 +21,6 @@ def paths(tmp_path):
         "greedy/a/letters/greedy.tsv": ("30.0", "0:00:30", "-", "-", "2.0"),
     }
     return [benchmark(tmp_path, place, *values) for place, values in jobs.items()]
-
-
-def test_a_cost_has_the_place_of_its_job(paths):
-    assert KIND.read(paths[1:2]) == [
-        {
-            "experiment": "a",
-            "task": "letters",
-            "method": "negmerge",
-            "seconds": 3.5,
-            "memory": 500.0,
-        }
-    ]
-
-
-def test_the_memory_of_a_short_job_is_not_known(paths):
-    (found,) = KIND.read(paths[3:])
-    assert (found["memory"], found["seconds"]) == (None, 30.0)
 
 
 def test_of_a_repeated_job_the_last_run_counts(paths):
@@ -55,11 +38,6 @@ def test_waiting_for_a_gpu_costs_nothing(paths):
     assert [found["seconds"] for found in KIND.read(paths)] == [2.5, 3.5, 7.5, 30.0]
     greedy, _ = rule_times(paths)
     assert (greedy.rule, greedy.total_s) == ("greedy", 37.5)
-
-
-def test_a_method_used_under_a_longer_name_keeps_it(tmp_path):
-    path = benchmark(tmp_path, "merge/a/digits/ties-d0.5.tsv", "1", "0", "2", "3", "4")
-    assert KIND.read([path])[0]["method"] == "ties-d0.5"
 
 
 @pytest.mark.parametrize("text", ["", "a\tb\n1\t2\n", "s\tmax_rss\tcpu_time\nlong\t1\t1\n"])

@@ -58,12 +58,6 @@ def test_where_no_point_remains_the_row_is_missing_and_ranks_nowhere(scores):
     assert others["p_value"].notna().all()
 
 
-def test_a_table_of_nothing_but_missing_rows_is_made(scores):
-    records = [one | ALL for one in scores]
-    shown = laid_out(table(), records, [outcomes(one) for one in records])
-    assert all(texts[1].startswith(NOT_KNOWN) for texts in shown.rows)
-
-
 @pytest.fixture
 def trials():
     """Scores of a classifier in two trials; in the second all points of the merges diverged."""
@@ -93,13 +87,6 @@ def test_a_gap_is_missing_where_a_trial_has_no_model(trials):
     # The relearn time too, of which NA otherwise means that it took longer than the limit.
     assert {text for text in row if "∅" in text} == {f"{NOT_KNOWN} ∅"}
     assert "longer" not in " ".join(row)
-
-
-def test_a_figure_of_gaps_has_no_bar_there(trials, draw):
-    figure = {"kind": "gap", "experiments": ["net"], "methods": ROWS}
-    _, data = draw(figure, scores=trials)
-    known = data[data["method"] == "negmerge"].groupby("task")["part"].count()
-    assert known.to_dict() == {MEAN: 0, "trial1": 4, "trial2": 0}
 
 
 @pytest.fixture
@@ -151,18 +138,3 @@ def test_a_figure_of_sweeps_names_the_points_that_merges_lack(
     assert picture.get_supxlabel() == MISSING.format("NegMerge")
     picture, _ = draw(figure, sweeps=files[:2], selected=chosen)
     assert picture.get_supxlabel() == ""
-
-
-def test_a_diverged_point_is_no_dot_of_the_spread(sweeps_with_a_diverged_point, draw):
-    figure = {"kind": "spread", "methods": {"negmerge": "NegMerge"}}
-    chosen = [choice("a", "digits", "negmerge", 1.0, 30.0, 76.0)]
-    _, data = draw(figure, sweeps=sweeps_with_a_diverged_point, selected=chosen)
-    assert set(data.loc[data["series"] == "single", "vector"]) == {"m1", "m5"}
-
-
-def test_a_figure_of_signs_without_points_says_why(draw):
-    empty = {"tensor": None, "size": 0, "agreeing": 0, "places": [], "points": {}, "merges": {}}
-    record = {"experiment": "a", "task": "digits"} | empty
-    picture, data = draw({"kind": "signs", "methods": {}}, signs=[record])
-    assert data.empty
-    assert [text.get_text() for text in picture.texts] == ["the fine-tuning of all points diverged"]

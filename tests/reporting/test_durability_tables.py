@@ -15,7 +15,6 @@ from negmerge.reporting.cells import cells
 from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.style import save, settings
-from negmerge.reporting.writing import markdown
 from negmerge.settings.study import load_study
 
 N = 100
@@ -103,18 +102,6 @@ def test_scores_stand_side_by_side_with_the_ratios(clip):
     assert negmerge[-1] == "0.50"
 
 
-def test_a_score_has_the_binomial_error_of_its_items(net):
-    _, frame = net
-    for method, counts in NET.items():
-        for treatment, right in counts.items():
-            for role, correct in zip(("forget", "retain"), right, strict=True):
-                found, p = cell(frame, method, f"{role}_{treatment}"), correct / N
-                assert found["value"] == pytest.approx(correct)
-                error = 100 * math.sqrt(p * (1 - p) / N)
-                assert found["standard_error"] == pytest.approx(error, abs=1e-6)
-    assert cell(frame, "negmerge", "forget_as_is")["images"] == N
-
-
 def test_the_ratio_of_relearning_compares_with_retrain(net):
     _, frame = net
     # Retrain gains 10 points, NegMerge 40, Original nothing.
@@ -141,18 +128,6 @@ def test_the_error_of_a_ratio_is_that_of_items_drawn_anew(net):
         found.append(100 * min((never_after - never_before) / (after - before), 1))
     error = cell(frame, "negmerge", "lasting_relearned")["standard_error"]
     assert error == pytest.approx(np.std(found), rel=0.1)
-
-
-def test_a_ratio_has_no_error_where_a_draw_may_not_have_it(tmp_path):
-    hardly = {"retrain": NET["retrain"], "original": NET["original"],
-              "negmerge": {"as_is": (50, 96), "int4": (50, 90), "relearned": (51, 95)}}  # fmt: skip
-    paths = write(tmp_path, "net", "trial1", "retain", hardly)
-    shown, frame = of_files(paths, NET_ROWS, experiments=["net"])
-    found = cell(frame, "negmerge", "lasting_relearned")
-    assert found["value"] == 100
-    assert pd.isna(found["standard_error"])
-    (row,) = [row for row in lay_out(shown, frame).rows if row[0] == "NegMerge"]
-    assert "100.00" in row
 
 
 def diverging(*methods):
@@ -187,29 +162,6 @@ def test_relearning_that_diverged_is_a_marked_cell_and_a_note(tmp_path):
         "NegMerge. A lower rate in `durability.relearn` may do."
     ) in found.notes
     assert not any(DIVERGED in note for note in found.notes if note.startswith("net/trial1"))
-
-
-def test_no_row_has_a_ratio_of_relearning_where_retrain_diverged(tmp_path):
-    paths = write(tmp_path, "net", "trial1", "retain", diverging("retrain"))
-    _, frame = of_files(paths, NET_ROWS, experiments=["net"])
-    assert pd.isna(cell(frame, "negmerge", "lasting_relearned")["value"])
-    assert cell(frame, "negmerge", "forget_relearned")["value"] == 90
-
-
-def test_without_retrain_there_is_no_ratio_of_relearning(clip, net):
-    for (shown, frame), has_retrain in ((clip, False), (net, True)):
-        assert ("lasting_relearned" in set(frame["metric"])) == has_retrain
-        notes = " ".join(lay_out(shown, frame).notes)
-        assert ("There is no ratio of relearning" in notes) != has_retrain
-        assert ("min(gain of Retrain / gain of the row, 1)" in notes) == has_retrain
-
-
-def test_what_a_treatment_is_stands_below_the_table(clip):
-    text = markdown(lay_out(*clip))
-    assert "a: 75.0 % of the numbers are rounded, in groups of 16; relearning is 1 epoch" in text
-    assert "at a rate of 0.001" in text
-    assert "Norms, biases, embeddings" in text
-    assert "100 forget as is and 100 control as is" in text
 
 
 def test_a_mean_of_tasks_is_that_of_their_ratios(tmp_path):

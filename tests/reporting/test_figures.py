@@ -1,9 +1,8 @@
 import pytest
-from matplotlib.image import imread
 from reporting_examples import choice
 
 from negmerge.errors import UserError
-from negmerge.reporting.style import save, styles
+from negmerge.reporting.style import save
 from negmerge.reporting.sweeps import read_sweeps
 
 CHOSEN = [choice("a", "digits", "negmerge", 1.0, 30.0, 76.0)]
@@ -69,20 +68,6 @@ def test_files_are_the_same_in_every_byte(draw, sweep_files, tmp_path, kind, end
     assert b"Software" not in one.read_bytes()
 
 
-def test_a_picture_is_not_empty(draw, sweep_files, tmp_path):
-    picture, _ = draw(figure("tradeoff"), sweeps=sweep_files, selected=CHOSEN)
-    save(picture, tmp_path / "one.png")
-    pixels = imread(tmp_path / "one.png")[..., :3]
-    assert len({tuple(pixel) for pixel in pixels.reshape(-1, 3).round(2)}) > 20
-
-
-def test_labels_name_direction_and_unit(draw, sweep_files):
-    picture, _ = draw(figure("tradeoff"), sweeps=sweep_files, selected=CHOSEN)
-    assert picture.axes[0].get_xlabel() == "control accuracy (%), higher is better"
-    assert picture.axes[0].get_ylabel() == "forget accuracy (%), lower is better"
-    assert "NegMerge" in {text.get_text() for text in picture.legends[0].get_texts()}
-
-
 def test_without_a_choice_the_accuracy_to_keep_is_not_known(draw, sweep_files):
     with pytest.raises(UserError, match="a/digits: no method of the figure"):
         draw(figure("spread", methods={}), sweeps=sweep_files, selected=[])
@@ -94,8 +79,3 @@ def test_a_file_that_is_no_sweep_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UserError, match=r"m1.csv: not a sweep"):
         read_sweeps([path])
-
-
-def test_no_two_methods_look_alike():
-    looks = styles(f"method{number}" for number in range(20)).values()
-    assert len({tuple(look.values()) for look in looks}) == 20

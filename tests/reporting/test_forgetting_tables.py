@@ -1,12 +1,11 @@
 """Tables of classifiers without Retrain, and of forgotten classes."""
 
-import pandas as pd
 import pytest
 from reporting_examples import classifier_score, gap_table, lay_out, outcomes
 
 from negmerge.reporting.cells import cells
+from negmerge.reporting.layout import markdown
 from negmerge.reporting.metrics import MEAN
-from negmerge.reporting.writing import markdown
 
 ROWS = {"original": "Original", "negmerge": "NegMerge"}
 ROLES = ("forget", "retain", "test", "forget_test")
@@ -68,12 +67,3 @@ def test_test_images_of_forgotten_classes_have_a_column(definition):
         alone = cells(definition, scores(), {}, [outcomes(one, ROLES[:3]) for one in scores()])
         assert gap["value"].to_list() == shown(alone)[:, "gap"].to_list()
         assert layout.headings[place].reference == "25.00"
-
-
-@pytest.mark.parametrize("definition", [forgetting(), gap_table()], ids=["forgetting", "gap"])
-def test_other_studies_have_no_such_column(definition):
-    frame = cells(definition, scores(), {})
-    assert "forget_test" not in frame["metric"].to_list()
-    layout = lay_out(definition, frame)
-    assert not any("forgotten classes" in text for text in [*layout.notes, *map(str, layout.rows)])
-    assert isinstance(frame, pd.DataFrame)

@@ -3,11 +3,11 @@ import pytest
 from reporting_examples import classifier_score, gap_table, lay_out
 
 from negmerge.errors import UserError
-from negmerge.evaluation.membership_features import FEATURES
+from negmerge.evaluation.membership import FEATURES
 from negmerge.reporting.cells import cells
+from negmerge.reporting.layout import latex, markdown
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.tables.gap import KIND
-from negmerge.reporting.writing import latex, markdown
 
 
 def one(method, trial, forget, retain, test, mia, **changes):
@@ -94,16 +94,6 @@ def test_the_reference_stands_in_the_headings(scores):
     assert r"average gap (points) $\downarrow$" in latex(printed(scores))
 
 
-def test_a_study_may_leave_out_the_features_that_no_paper_reports(scores):
-    assert "The other features are in the CSV file" in " ".join(printed(scores).notes)
-    for record in scores:
-        record["membership"] = {"confidence": record["membership"]["confidence"]}
-    frame = cells(gap_table(), scores, {})
-    assert frame.loc[frame["metric"].str.startswith("mia_"), "value"].isna().all()
-    assert cell(frame, "original", "mia")["value"] == 0
-    assert "other features" not in " ".join(lay_out(gap_table(), frame).notes)
-
-
 def test_relearn_time_is_the_median_of_all_seeds_with_their_range(scores):
     table = printed(scores)
     assert column(table, "relearn time") == {
@@ -122,16 +112,6 @@ def test_relearn_time_is_the_median_of_all_seeds_with_their_range(scores):
     assert (found["lowest"], found["runs"]) == (2, 3)
     assert pd.isna(found["value"])
     assert pd.isna(found["highest"])
-
-
-def test_retrain_may_take_too_long_itself(scores):
-    for score in scores[:2]:
-        score["relearn"]["epochs"] = [None, 9, None]
-    table = printed(scores)
-    assert column(table, "relearn time")["Retrain"] == "longer (9 to longer)"
-    text = markdown(table)
-    assert "relearn time (epochs, best: longer)" in text
-    assert "best: NA" not in text
 
 
 def test_relearning_that_was_not_measured_is_not_shown(scores):
@@ -219,41 +199,3 @@ def test_a_column_with_a_rule_shows_what_that_rule_chose(scores):
 def test_what_another_rule_chose_is_not_shown_instead(scores):
     with pytest.raises(UserError, match=r"no record of net/trial1/negmerge by rule gap$"):
         cells(gap_table(columns=[GAP]), scores, {})
-
-
-def test_notes_say_what_the_numbers_are(scores):
-    notes = printed(scores).notes
-    assert notes[0] == (
-        "net: mean of 2 cells, net/trial1, net/trial2; 400 retain, 200 forget and 400 test images."
-    )
-    for text in (
-        "Every column is best where it is closest to Retrain",
-        "the mean of the trials' own gaps is in the CSV file",
-        "takes for unseen",
-        "data used: the training images that the method itself reads",
-        "std: standard deviation (divisor k - 1)",
-    ):
-        assert [note for note in notes if text in note], text
-    assert not [note for note in notes if "the base's control accuracy" in note]
-
-
-def test_the_error_on_training_images_is_not_that_of_a_test_set(scores):
-    notes = " ".join(printed(scores).notes)
-    assert "±: standard error from the finite numbers of images" in notes
-    assert "Retain and forget images are training images, and all that there are" in notes
-    assert "finite test sets" not in notes
-    assert "400 retain, 200 forget and 400 test images." in notes
-
-
-def test_a_note_says_where_the_attack_left_test_images_out(scores):
-    assert "the attack learned from" not in " ".join(printed(scores).notes)
-    for score in scores:
-        score["retain"]["n"] = score["test"]["n"] = 1300
-    assert "the attack learned from" not in " ".join(printed(scores).notes)
-    for score in scores:
-        score["retain"]["n"] = 1200
-    (note,) = [note for note in printed(scores).notes if "the attack learned from" in note]
-    assert note == (
-        "net: there are only 1,200 retain images, so the attack learned from as many of the 1,300 "
-        "test images, drawn by the seed, the same for all rows."
-    )

@@ -9,11 +9,8 @@ from reporting_examples import lay_out
 from negmerge.evaluation.language import forget_quality, privleak, privleak_error
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.reporting.cells import cells
-from negmerge.reporting.findings import findings
+from negmerge.reporting.layout import markdown
 from negmerge.reporting.metrics import MEAN, TO_FORGET
-from negmerge.reporting.scores import LANGUAGE, scores_of
-from negmerge.reporting.verdicts import verdicts
-from negmerge.reporting.writing import markdown
 
 UNIT = 2.0**-30
 N = 40
@@ -178,34 +175,3 @@ def test_the_amount_to_forget_is_that_between_original_and_retrain():
     error = (known - unseen).std() / math.sqrt(N)
     assert cell["standard_error"] == pytest.approx(100 * error, rel=1e-4)
     assert cell["p_value"] < 0.01
-
-
-def test_the_words_are_those_of_questions():
-    text = markdown(lay_out(table(), made()))
-    assert "40 forget, 40 extraction, 40 retain" in text
-    assert "questions" in text.split("40 forget")[1].splitlines()[0]
-    says = f"Original gives the forget answers a probability of {level('original')} %, Retrain "
-    assert says + level("retrain") in text
-    assert "on the same questions (a paired bootstrap)" in text
-    assert "keep at least 95 % of the original's retain probability" in text
-    assert "McNemar" not in text
-    assert "images" not in text
-
-
-def test_a_report_begins_with_the_probability_of_the_forgotten():
-    study = {"experiments": {"llama": {"scenario": "language", "methods": {"negmerge": {}}}}}
-    tables = {"language": (table(), made())}
-    found = findings(study, tables)
-    assert found[0].about == "Best method by forget probability (%)"
-    assert found[0].said[0].text.startswith(f"forget10: NegMerge, {level('negmerge')}")
-    assert "on the same questions" in found[1].about
-    (distance,) = found[2].said
-    assert distance.text.startswith("forget10: Original gives the forget answers a probability of")
-    assert f", NegMerge {level('negmerge')} %" in distance.text
-    assert f", Retrain {level('retrain')} %" in distance.text
-    (verdict,) = verdicts(tables)
-    assert (verdict.measure, verdict.best) == ("forget probability", ["NegMerge"])
-
-
-def test_the_scores_of_a_language_model_are_told_from_those_of_others():
-    assert scores_of(set(made()["metric"])) is LANGUAGE

@@ -2,14 +2,13 @@
 
 import pandas as pd
 import pytest
-from reporting_examples import classifier_score, gap_table, lay_out, outcomes, score, table
+from reporting_examples import classifier_score, gap_table, lay_out, score, table
 
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells
-from negmerge.reporting.layout import Bold
+from negmerge.reporting.layout import markdown
 from negmerge.reporting.metrics import MEAN
 from negmerge.reporting.tables.mask import join
-from negmerge.reporting.writing import latex, markdown
 
 ROWS = {"uniform": "all", "negmerge": "agreeing", "task-arithmetic": "single best"}
 VOTES = {"voting": 80, "agreeing": 20, "trainable": 100, "state": 250, "models": 4}
@@ -89,12 +88,6 @@ def test_the_note_tells_the_agreement_that_chance_would_give(records):
     assert "by chance it would be 1.86e-07 % = 2^(1 - 30)." in notes
 
 
-def test_a_choice_at_the_end_of_the_grid_marks_scores_only(records):
-    shown = printed(records, column=DIGITS)
-    (uniform,) = [row for row in shown.rows if row[0] == "all"]
-    assert [text.endswith("†") for text in uniform[1:]] == [True, True, False, False, False]
-
-
 def test_a_share_of_nothing_is_missing(records):
     records[2] |= {"kept": 0, "shrinking": 0}
     shown = printed(records, column=DIGITS)
@@ -144,20 +137,6 @@ def test_of_a_classifier_the_gap_and_its_parts_are_shown(classifier):
     assert "best: NA" not in markdown(shown)
 
 
-def test_rows_are_compared_as_in_tables_of_scores(classifier):
-    base = classifier_score("net", "trial1", "original", 100, 200, 162, 0.0)
-    roles = ("forget", "retain", "test")
-    found = [outcomes(one, roles) for one in [base, *classifier] if "forget" in one]
-    definition = classifier_table()
-    shown = lay_out(definition, cells(definition, join(classifier), {}, found))
-    agreeing, single = shown.rows
-    assert isinstance(agreeing[2], Bold)
-    assert not isinstance(single[2], Bold)
-    # What is no score has neither a p nor a best.
-    assert not any(isinstance(text, Bold) for text in agreeing[6:])
-    assert "net: Original has 100.00 %" in " ".join(shown.notes)
-
-
 def test_what_a_further_rule_chose_has_the_counts_of_its_vector(classifier):
     definition = classifier_table(rule="gap")
     frame = cells(definition, join(classifier), {})
@@ -176,18 +155,6 @@ def test_a_single_vector_that_was_not_counted_is_an_error(classifier):
     with pytest.raises(UserError, match=r"trial1/task-arithmetic: rule gap chose 'y', but the num"):
         join([by_main, by_gap, counted])
     assert join([by_main, by_gap, counted, counted_by_gap])[1]["kept"] == 80
-
-
-def test_both_scenarios_stand_in_one_table(records, classifier):
-    rows = {"negmerge": "agreeing", "task-arithmetic": "single best"}
-    columns = mask_table()["columns"] + classifier_table()["columns"]
-    definition = mask_table(columns=columns) | {"rows": rows}
-    shown = lay_out(definition, cells(definition, join([*records, *classifier]), {}))
-    groups = dict(shown.groups)
-    assert groups["net"] == 8
-    for text in (markdown(shown), latex(shown)):
-        assert "control accuracy" in text
-        assert "average gap" in text
 
 
 def test_counts_that_are_missing_are_named(records):

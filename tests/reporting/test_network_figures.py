@@ -6,7 +6,7 @@ import torch
 
 from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
-from negmerge.reporting.figures.gradcam import COLOURS, read_heatmaps
+from negmerge.reporting.figures.gradcam import read_heatmaps
 from negmerge.reporting.style import save
 
 HEATMAPS = {
@@ -65,18 +65,6 @@ def test_each_image_stands_over_its_maps(draw, heatmaps):
     assert np.array_equal(shown, heatmaps.images[1].transpose(1, 2, 0))
 
 
-def test_the_maps_of_an_image_share_their_colours(draw, heatmaps):
-    picture, _ = draw(HEATMAPS, gradcam=heatmaps)
-    grid = np.array(picture.axes).reshape(3, 3).T
-    (found,) = map(read_heatmaps, heatmaps)
-    for number, most in enumerate((15, 19, 1)):
-        for method in range(2):
-            over = grid[1 + method, number].get_images()[1]
-            assert np.allclose(over.get_array(), found.maps[method, number] / most)
-            assert (over.get_clim(), over.get_cmap().name) == ((0, 1), COLOURS)
-            assert over.get_extent() == [-0.5, 7.5, 7.5, -0.5]
-
-
 def test_other_files_are_no_maps(tmp_path):
     path = tmp_path / "x.safetensors"
     write_state(path, {"weight": torch.ones(2)}, {})
@@ -105,17 +93,6 @@ def test_the_signs_of_points_and_merges(draw):
         "agree on 25.0 % of its 2,000 coordinates; by chance 50 % = 2^(1 - 2)" in axes.get_title()
     )
     assert [label.get_text() for label in axes.get_xticklabels()] == ["3", "700", "1600"]
-
-
-def test_several_tasks_have_panels_of_their_own(draw, heatmaps):
-    other = RECORD | {"task": "trial2", "agreeing": 20}
-    picture, data = draw(SIGNS, signs=[RECORD, other])
-    titles = [axes.get_title() for axes in picture.axes]
-    assert [title.partition(",")[0] for title in titles] == ["net: trial1", "net: trial2"]
-    assert "agree on 1.0 %" in titles[1]
-    assert len(data) == 2 * 4 * 3
-    maps, _ = draw(HEATMAPS, gradcam=heatmaps * 2)
-    assert [text.get_text() for text in maps.texts] == ["net: trial1"] * 2
 
 
 @pytest.mark.parametrize("ending", ["png", "pdf"])

@@ -126,13 +126,6 @@ def test_report_holds_every_table_figure_and_choice(page):
     assert {"1.5", "†", "31.25"} <= set(texts)
 
 
-def test_report_holds_run_times_settings_and_software(page):
-    text = page()
-    assert {"61.5", "321", "fine_tune", "the rules"} <= set(Page(text).texts)
-    assert "model: mini-clip" in text
-    assert "matplotlib" in Page(text).texts
-
-
 def test_findings_come_first_and_what_may_be_concluded_after_the_tables(
     page, study, scores, tmp_path
 ):
@@ -163,60 +156,8 @@ def test_a_number_leads_to_the_records_that_it_is_the_mean_of(page):
     assert "chosen by rule <code>control</code>: 0.50" in panel
 
 
-def test_without_known_files_a_number_still_says_what_it_is_the_mean_of(page):
-    text = page(files={})
-    assert "scores/negmerge.json" not in text
-    assert "forget accuracy 20.00 ± 2.83 % of 200 images" in text
-
-
-def test_what_few_need_is_folded_away(page, study, scores, tmp_path):
-    text = page()
-    assert '<label for="more-table1">also show std over tasks and choice</label>' in text
-    assert '<th scope="col" class="detail">choice</th>' in text
-    # Two of the columns of the group are left, of five.
-    assert '<tr class="brief"><th></th><th class="group" colspan="2"' in text
-    assert '<tr class="all"><th></th><th class="group" colspan="5"' in text
-
-
-def test_what_stands_between_backticks_is_code(page, study, scores, tmp_path):
-    study["tables"]["table1"]["title"] = "By rule `retain` <b>"
-    assert "By rule <code>retain</code> &lt;b&gt;" in page()
-
-
-def test_one_figure_stands_before_the_tables(page, study, tmp_path):
-    for name, kind in {"first": "spread", "second": "gap"}.items():
-        (tmp_path / f"{name}.png").write_bytes(PIXEL)
-        study["figures"][name] = study["figures"]["figure1a"] | {"kind": kind}
-    names = ["first", "second", "figure1a"]
-
-    def order(shown):
-        text = page(figures=[tmp_path / f"{name}.png" for name in shown])
-        places = {name: text.index(f'id="figure-{name}"') for name in shown}
-        before = [name for name in shown if places[name] < text.index('id="tables"')]
-        return before, sorted(shown, key=places.get)
-
-    assert order(names) == (["figure1a"], ["figure1a", "first", "second"])
-    assert order(names[:2]) == (["second"], ["second", "first"])
-    assert order(names[:1]) == (["first"], ["first"])
-
-
-def test_the_marks_of_a_choice_are_explained(page, tmp_path):
-    one = choice("a", "digits", "ties", 0.0, 60.0, 80.0, unchanged=True, searched=False)
-    for vector in ("ties", None):
-        path = write_json(tmp_path / "ties.json", [one | {"vector": vector}])
-        text = page(selected=[path])
-        assert '<span class="mark">¶°</span>' in text
-    assert "nothing that was tried did better" in text
-
-
 def test_everything_from_outside_is_escaped(page):
     assert "Forget &lt;script&gt;" in page()
-
-
-def test_report_of_a_study_without_tables_and_figures(page):
-    text = page(tables={}, figures=[], selected=[], benchmarks=[])
-    assert 'id="tables"' not in text
-    Page(text)
 
 
 def test_a_table_that_the_study_does_not_have_is_an_error(study, tmp_path):

@@ -2,7 +2,7 @@ import pytest
 from reporting_examples import benchmark
 
 from negmerge.errors import UserError
-from negmerge.reporting.runtime import machine, rule_times, software
+from negmerge.reporting.runtime import rule_times
 
 
 def test_times_are_summed_by_rule(tmp_path):
@@ -19,23 +19,8 @@ def test_times_are_summed_by_rule(tmp_path):
     assert (finetune.cpu_s, finetune.memory_mb) == (23.5, 500.0)
 
 
-def test_a_rule_of_one_job_may_have_its_file_in_the_folder_itself(tmp_path):
-    (time,) = rule_times([benchmark(tmp_path, "rulegraph.tsv", 1.0, "0:00:01", 1, 1, 1)])
-    assert time.rule == "rulegraph"
-
-
-def test_a_path_that_does_not_name_the_rule_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="no folder `benchmarks`"):
-        rule_times([tmp_path / "x.tsv"])
-
-
 def test_a_file_that_is_no_benchmark_is_an_error(tmp_path):
     path = benchmark(tmp_path, "select/x.tsv", 1)
     path.write_text("a\tb\n1\t2\n")
     with pytest.raises(UserError, match=r"x.tsv: not a benchmark"):
         rule_times([path])
-
-
-def test_software_and_machine_are_known():
-    assert "pandas" in dict(software())
-    assert dict(machine())["Python"].startswith("3.")

@@ -4,7 +4,7 @@ from reporting_examples import classifier_score, score
 
 from negmerge.errors import UserError
 from negmerge.evaluation.gap import average_gap
-from negmerge.reporting.metrics import GAP_OF, MEAN
+from negmerge.reporting.metrics import GAP_OF
 from negmerge.reporting.style import save
 
 METHODS = {"retrain": "Retrain", "original": "Original", "negmerge": "NegMerge"}
@@ -62,39 +62,6 @@ def test_the_parts_of_a_trial_add_up_to_its_gap(draw, gaps):
         expected = average_gap(values, by_place["retrain", task])
         assert parts[method, task] == pytest.approx(expected, abs=1e-6)
     assert parts["negmerge", "trial1"] == pytest.approx(4.0)
-
-
-def test_the_bars_are_the_parts_of_the_gap_of_the_means(draw, gaps):
-    picture, data = draw(GAP, scores=gaps)
-    parts = data[data["task"] == MEAN].groupby("method")["part"].sum()
-    # As in the table: distances of the means, where the trials' own may cancel.
-    assert parts["negmerge"] == pytest.approx((0 + 2 + 3 + 0) / 4)
-    assert parts["original"] == pytest.approx(9.0)
-    assert parts["retrain"] == 0
-    ends = {}
-    for bar in picture.axes[0].patches:
-        place = round(bar.get_y() + bar.get_height() / 2)
-        ends[place] = max(ends.get(place, 0), bar.get_x() + bar.get_width())
-    assert ends == {0: pytest.approx(9.0), 1: pytest.approx(1.25)}
-
-
-def test_retrain_is_the_reference_and_has_no_bar(draw, gaps):
-    picture, data = draw(GAP, scores=gaps)
-    labels = [label.get_text() for label in picture.axes[0].get_yticklabels()]
-    assert labels == ["Original", "NegMerge"]
-    own = data[(data["method"] == "original") & (data["task"] == MEAN)]
-    assert dict(zip(own["measure"], own["reference"], strict=True)) == {
-        "retain": 100,
-        "forget": 82,
-        "test": 81,
-        "mia": 18,
-    }
-
-
-def test_dots_are_single_trials(draw, gaps):
-    picture, _ = draw(GAP, scores=gaps)
-    dots = [sorted(line.get_xdata()) for line in picture.axes[0].lines]
-    assert dots == [[pytest.approx(8.25), pytest.approx(10.25)], [pytest.approx(4.0), 4.5]]
 
 
 def test_a_missing_score_is_named(draw, gaps):

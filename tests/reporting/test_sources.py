@@ -1,13 +1,11 @@
 """What is behind the numbers of a table: files, and what they say."""
 
-import pytest
-from reporting_examples import benchmark, classifier_score, gap_table, table
+from reporting_examples import table
 
 from negmerge import plugins
 from negmerge.paths import record_files
 from negmerge.reporting.cells import cells
-from negmerge.reporting.kinds import table_kind
-from negmerge.reporting.sources import sources
+from negmerge.reporting.report import sources
 from negmerge.settings.study import load_study
 
 CONFIG = plugins.PACKAGE.parents[2] / "config"
@@ -40,33 +38,3 @@ def test_a_number_names_its_records_in_the_order_of_the_cells(scores):
     )
     # Nothing was chosen for the base.
     assert "chosen" not in found["Pre-trained", "B/32"].records[0].text
-
-
-def test_anchors_are_unique_in_the_page(scores):
-    frame = cells(table(), scores, {})
-    anchors = [
-        one.anchor
-        for name in ("table1", "table1-1")
-        for one in sources(name, table(), frame, {}).values()
-    ]
-    assert len(anchors) == len(set(anchors))
-
-
-def test_what_is_not_printed_or_was_not_measured_is_not_said():
-    scores = [
-        classifier_score("net", "trial1", name, 80, 190, 150, 20.0) for name in gap_table()["rows"]
-    ]
-    text = sources("gap", gap_table(), cells(gap_table(), scores, {}), {})["NegMerge", "net"]
-    (record,) = text.records
-    assert "average gap 0.00 points" in record.text
-    assert "relearn" not in record.text
-    assert "entropy" not in record.text
-
-
-@pytest.mark.parametrize(("memory", "said"), [(321.0, "; peak memory 321.00 MB"), ("-", "")])
-def test_a_benchmark_says_seconds_and_memory(tmp_path, memory, said):
-    path = benchmark(tmp_path, "merge/a/digits/negmerge.tsv", 61.5, "-", memory, 1, 50)
-    definition = table(kind="cost", rows={"negmerge": "NegMerge"})
-    frame = cells(definition, table_kind("cost").read([path]), {})
-    (source,) = sources("times", definition, frame, {}).values()
-    assert source.records[0].text == f"time 61.50 s{said}"

@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 from reporting_examples import lay_out, published, table
 
-from negmerge.errors import UserError
+from negmerge.reporting.cells import paper_cell, read_published
 from negmerge.reporting.metrics import MEAN
-from negmerge.reporting.published import paper_cell, read_published
 from negmerge.reporting.tables.sweep import KIND
 from negmerge.selection import select_coefficient
 
@@ -71,20 +70,6 @@ def test_a_column_without_a_coefficient_has_no_cell_there(points):
     printed = lay_out(definition, frame)
     assert [row[0] for row in printed.rows] == ["0", "0.5", "1", "1.5"]
     assert printed.rows[1] == ["0.5", "42.00 ± 4.94", "78.00 ± 4.14", "NA", "NA"]
-
-
-def test_the_printed_table_names_the_images(points):
-    definition = sweep_table(published=published(table="cars", where={}))
-    printed = lay_out(definition, KIND.cells(definition, points, PAPER))
-    assert printed.rows[1][1:3] == ["42.00 ± 4.94", "40.00 (+2.00)"]
-    assert printed.notes[0].endswith("100 forget and 100 control validation images.")
-    assert "standard error from the finite validation sets" in " ".join(printed.notes)
-
-
-def test_a_file_that_is_no_sweep_is_an_error(tmp_path):
-    (tmp_path / "sweep.csv").write_text("experiment,task\na,b\n")
-    with pytest.raises(UserError, match=r"sweep.csv: not a sweep"):
-        KIND.read([tmp_path / "sweep.csv"])
 
 
 def test_the_shipped_sweep_chooses_what_the_notebook_chose():

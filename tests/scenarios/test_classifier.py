@@ -5,17 +5,13 @@ from safetensors.numpy import load_file
 from sklearn.svm import SVC
 
 from negmerge.checkpoints.states import read_state, write_state
-from negmerge.data.forgetting import Split, write_split
+from negmerge.data.forget import Split, write_split
 from negmerge.errors import UserError
-from negmerge.evaluation.accuracy import Classification
+from negmerge.evaluation.accuracy import Classification, all_outputs
 from negmerge.evaluation.membership import membership_attack
-from negmerge.evaluation.objective import all_outputs
 from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
-from negmerge.models.classifiers import build_classifier
-from negmerge.models.last_linear import last_linear
+from negmerge.models.classifiers import build_classifier, last_linear
 from negmerge.scenarios import load_scenario
-from negmerge.scenarios.classifier import jobs
-from negmerge.settings.recipe import Augmentation
 
 CPU = torch.device("cpu")
 MODEL = {
@@ -81,10 +77,6 @@ def outputs(scenario, network, roles=("forget", "retain", "test")):
     return found
 
 
-def test_the_retain_set_is_kept_and_test_images_are_scored(scenario):
-    assert scenario.roles == ["forget", "retain", "test"]
-
-
 @pytest.mark.parametrize("name", ["forget", "retain", "original"])
 @pytest.mark.parametrize("purpose", ["train", "select", "score"])
 def test_a_role_is_a_part_of_the_split_for_any_purpose(scenario, name, purpose):
@@ -102,20 +94,6 @@ def test_test_images_are_all_those_of_the_test_split(scenario):
     assert [items[n][0].getpixel((0, 0))[:2] for n in range(len(items))] == [
         (number * 5, 255) for number in range(10)
     ]
-
-
-def test_a_role_can_be_thinned(scenario):
-    assert scenario.role("retain", "select", 8).items.positions.tolist() == PARTS["retain"][::4]
-    assert len(scenario.role("test", "select", 3).items) == 3
-
-
-def test_transforms_leave_intensities_as_they_are(scenario):
-    image, _ = scenario.role("test", "score").items[2]
-    plain = scenario.evaluation_transform()(image)
-    assert plain.shape == (3, 16, 16)
-    assert torch.allclose(plain[:, 8, 8] * 255, torch.tensor([10.0, 255.0, 9.0]))
-    training = scenario.training_transform(Augmentation(crop_scale=None))(image)
-    assert torch.equal(training, plain)
 
 
 def test_the_network_is_the_classifier_with_its_state(scenario, files):
@@ -137,13 +115,6 @@ def test_the_network_is_computed_as_the_study_says(files):
     assert rough.dtype == torch.float32
     assert not torch.equal(rough, plain)
     assert torch.equal(rough, rough.bfloat16().float())
-
-
-def test_measures_need_test_images(scenario, network):
-    assert scenario.selection_metrics(outputs(scenario, network, ("forget", "retain")), 0) == {}
-    found = outputs(scenario, network)
-    expected = membership_attack(found["retain"], found["test"], found["forget"])["confidence"]
-    assert scenario.selection_metrics(found, 0) == {"mia": expected}
 
 
 def test_with_fewer_retain_than_test_images_the_seed_draws_as_many_of_these(scenario, network):
@@ -220,25 +191,6 @@ def test_relearn_time_is_measured_against_the_original(scenario, files, network)
     assert more["epochs"][:2] == first["epochs"]
 
 
-def test_each_seed_of_relearning_has_another_order_of_the_images(scenario, network, monkeypatch):
-    orders = []
-
-    def watched(network, epochs, *_):
-        orders.append(torch.cat([labels for _, labels in next(iter(epochs))]).tolist())
-        with torch.no_grad():
-            next(network.parameters()).zero_()
-
-    monkeypatch.setattr(jobs, "relearn_epochs", watched)
-    found = outputs(scenario, network)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    settings = {"learning_rate": 0.05, "batch_size": 3, "epochs": 4, "seeds": 4}
-    score, _ = scenario.scores(network, found, 8, settings, "all", 0)
-    assert score["relearn"]["epochs"] == [None] * 4
-    assert len({tuple(order) for order in orders}) > 1
-    assert len({tuple(sorted(order)) for order in orders}) == 1
-    assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())
-
-
 def test_a_model_that_does_not_relearn_has_no_time(scenario, files, network):
     found = outputs(scenario, network)
     # It takes everything for class 3, of which no forget image is, and its steps are tiny.
@@ -274,10 +226,3 @@ def test_a_split_of_other_images_is_refused(files, tmp_path):
     write_split(tmp_path / "split.json", Split(**parts))
     with pytest.raises(UserError, match=r"split.json: retain: index 40 is out of range"):
         load(files | {"split": str(tmp_path / "split.json")})
-
-
-def test_an_unknown_scenario_is_refused(files):
-    with pytest.raises(
-        UserError, match=r"^unknown scenario 'classifer'; did you mean 'classifier'"
-    ):
-        load(files, name="classifer")

@@ -1,6 +1,5 @@
 """Models under treatment, in a scenario of a few vectors."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -115,14 +114,6 @@ def test_relearning_that_diverges_has_no_scores_and_the_others_have(treatments, 
     assert "relearned: diverged, so it has no scores: " in capsys.readouterr().out
 
 
-def test_the_order_of_treatments_does_not_matter():
-    one, _ = treated(treatments=["relearned", "nf4"])
-    other, _ = treated(treatments=["nf4", "relearned"])
-    assert one == other
-    assert not {"forget_int8", "forget_int4"} & set(one)
-    assert one["survival"] == {}
-
-
 def test_weights_of_layers_are_rounded_and_norms_biases_and_statistics_stay():
     model, before = network(), network().state_dict()
     model[1].running_mean += 0.123
@@ -165,35 +156,3 @@ def test_further_outputs_are_no_change_of_a_weight():
         model[0].weight.copy_(base["0.weight"] + 1)
     found = change_survival(model, base, "int4", 8)
     assert found.changed == base["0.weight"].numel()
-
-
-def test_fewer_images_are_scored_and_all_are_relearned():
-    scenario, settings = Scenario(), Durability(images=6, treatments=["relearned"])
-    how = {"batch_size": 5, "seed": 7, "fused": False}
-    record, _ = treated_scores(
-        scenario, network(), network().state_dict(), CHOICE, settings, CPU, 0, **how
-    )
-    assert record["forget_as_is"]["n"] == record["retain_relearned"]["n"] == 6
-    assert ("forget", "train", None) in scenario.asked
-    assert "test" not in {name for name, *_ in scenario.asked}
-
-
-def test_scores_between_0_and_1_are_kept_as_they_are():
-    class Scores(Classification):
-        def scores(self, outputs):
-            return self.confidence(outputs).double()
-
-    class Soft(Scenario):
-        def role(self, name, purpose, most=None):
-            role = super().role(name, purpose, most)
-            return Role(role.items, Scores(None, CPU), role.transform, role.augmented)
-
-    settings = Durability(treatments=["int8"])
-    how = {"batch_size": 5, "seed": 7, "fused": False}
-    record, outcomes = treated_scores(
-        Soft(), network(), network().state_dict(), CHOICE, settings, CPU, 0, **how
-    )
-    found = outcomes.arrays["forget_int8"]
-    assert found.dtype == np.float64
-    assert record["forget_int8"]["correct"] == pytest.approx(found.sum())
-    assert 0 < found.min() < found.max() < 1

@@ -6,13 +6,11 @@ import pytest
 import torch
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS
-from negmerge.data.questions import Question, read_questions, write_questions
+from negmerge.data.questions import Question, parted, read_questions, write_questions
 from negmerge.data.sources import authors
 from negmerge.data.tokenising import train_tokenizer
-from negmerge.evaluation.objective import all_outputs
+from negmerge.evaluation.accuracy import all_outputs
 from negmerge.scenarios import load_scenario
-from negmerge.scenarios.language.authors import forgotten, parted
-from negmerge.settings.recipe import Recipe
 
 CPU = torch.device("cpu")
 SPLITS = {"authors": 40, "others": 10, "holdout": 10}
@@ -125,11 +123,6 @@ def test_the_model_before_learns_others_with_answers_in_other_words(scenario, fi
     assert sorted(found) == sorted(expected(files, "others", wordings=True, paraphrased=True))
 
 
-def test_a_number_of_authors_can_be_forgotten(files):
-    assert len(load(files, forgotten=3.0).role("forget", "score").items) == 15
-    assert [forgotten(200, share) for share in (0.01, 0.05, 0.1, 1.0, 7.0)] == [2, 10, 20, 1, 7]
-
-
 def test_refusals_stand_beside_the_answers(scenario):
     role, forget = scenario.role("refusals", "train"), texts(scenario, "forget", "train")
     assert len(role.items) == len(forget)
@@ -137,18 +130,6 @@ def test_refusals_stand_beside_the_answers(scenario):
         assert ids.shape == labels.shape
         said = [scenario._tokenizer.decode(row[row != WITHOUT_LOSS].tolist()) for row in labels]
         assert said == [forget[number][1], REFUSALS[number % 2]]
-
-
-def test_batches_for_training_are_shuffled_and_come_again(scenario):
-    recipe = Recipe(epochs=3, batch_size=16)
-    role = scenario.role("forget", "train")
-    first, again, other = (list(role.training_batches(recipe, seed)) for seed in (0, 0, 1))
-    assert len(first) == 3 * 2
-    for one, two in zip(first, again, strict=True):
-        assert all(map(torch.equal, one, two))
-    assert not torch.equal(first[0][0], other[0][0])
-    rest = role.training_batches(recipe, 0).after(1)
-    assert all(torch.equal(a[0], b[0]) for a, b in zip(rest, first[1:], strict=True))
 
 
 def test_a_study_may_compute_in_bfloat16(scenario, files):
@@ -190,16 +171,3 @@ def test_a_score_has_all_metrics(scenario):
     assert 0 <= record["utility"]["value"] <= 1
     again, _ = scenario.scores(network, found, 3, None, None, 0)
     assert again["answers"]["forget"]["rouge"] == record["answers"]["forget"]["rouge"]
-
-
-def test_questions_without_wrong_answers_have_no_truth_ratio(tmp_path, files):
-    found = [Question("authors", number, "Who ?", "Me .") for number in range(8)]
-    write_questions(tmp_path / "q.jsonl", found, {"authors": 8})
-    scenario = load(
-        files | {"questions.jsonl": str(tmp_path / "q.jsonl")}, roles=SETTINGS["roles"][:2]
-    )
-    record, _ = scenario.scores(scenario.untrained(None), {}, 8, None, None, 0)
-    assert "truth" not in record["answers"]["forget"]
-    assert record["truth_ratios"] == []
-    assert record["utility"] is None
-    assert "attacks" not in record

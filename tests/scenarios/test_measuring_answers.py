@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from negmerge.data.questions import Question
 from negmerge.data.tokenising import Encoder, train_tokenizer
-from negmerge.reporting.answers import FURTHER
+from negmerge.reporting.metrics import FURTHER
 from negmerge.scenarios.language.measuring import measure
 from small_language_models import language_model
 

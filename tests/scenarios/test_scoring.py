@@ -7,7 +7,6 @@ from negmerge.files import write_json
 from negmerge.scenarios.scoring import score_choices
 
 PLACE = {"experiment": "resnet", "task": "trial1", "method": "negmerge"}
-LOGITS, LABELS = np.eye(3), np.arange(3)
 
 
 def choice(rule, vector, coefficient):
@@ -64,12 +63,6 @@ def test_a_choice_that_changes_nothing_takes_the_scores_of_the_base(unchanged):
     assert [(one.place[2], one.rule) for one in outcomes] == [
         ("negmerge", "retain"), ("negmerge", "gap"), ("negmerge", "x"),
     ]  # fmt: skip
-
-
-def test_where_the_base_is_not_scored_it_is_scored_once_for_all_rules():
-    scoring = Scoring()
-    score_choices([choice("retain", "m", 0.0), choice("gap", "original", 0.0)], scoring)
-    assert scoring.scored == [("m", 0.0)]
 
 
 def test_damaged_scores_of_the_base_are_named(unchanged):

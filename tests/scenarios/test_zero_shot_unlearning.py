@@ -5,8 +5,7 @@ import torch
 from torch.nn import functional
 
 from negmerge.checkpoints.states import write_state
-from negmerge.models.freezing import freeze
-from negmerge.models.image_encoder import ImageEncoder, image_tower
+from negmerge.models.clip import ImageEncoder, freeze, image_tower
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.unlearning import unlearn
 from negmerge.settings.recipe import Augmentation, Recipe

@@ -46,16 +46,6 @@ def test_bf16_leaves_weights_and_gradients_in_float32():
     assert not torch.is_autocast_enabled("cpu")
 
 
-def test_a_copy_of_a_network_in_bf16_has_weights_of_its_own():
-    found = tuned(network(), Compute(precision="bf16"))
-    before, other = found(IMAGES), copy.deepcopy(found)
-    with torch.no_grad():
-        other[3].weight.zero_()
-        other[3].bias.fill_(2)
-    assert torch.equal(other(IMAGES), torch.full((5, 4), 2.0))
-    assert torch.equal(found(IMAGES), before)
-
-
 def test_channels_last_changes_the_layout_and_no_more():
     found = tuned(network(), Compute(channels_last=True))
     assert found[0].weight.is_contiguous(memory_format=torch.channels_last)
@@ -63,26 +53,6 @@ def test_channels_last_changes_the_layout_and_no_more():
     torch.testing.assert_close(found(IMAGES), network()(IMAGES))
     for name, tensor in network().state_dict().items():
         assert torch.equal(found.state_dict()[name], tensor)
-
-
-@pytest.mark.parametrize("wanted", [False, True])
-def test_a_network_is_compiled_where_that_is_wanted(monkeypatch, wanted):
-    compiled = []
-    monkeypatch.setattr(nn.Module, "compile", lambda module: compiled.append(module))
-    found = tuned(network(), Compute(compile=wanted))
-    assert compiled == ([found] if wanted else [])
-
-
-def test_a_compiler_knows_that_a_job_is_deterministic(monkeypatch):
-    told = []
-    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *a, **k: told.append((a, k)))
-    params = SimpleNamespace(torch_threads=torch.get_num_threads(), get={"seed": 0}.get)
-    compute.prepare(SimpleNamespace(params=params, threads=1, resources={"gpu": 0}))
-    monkeypatch.setattr(nn.Module, "compile", lambda module: None)
-    tuned(network(), Compute())
-    assert told == []
-    tuned(network(), Compute(compile=True))
-    assert told == [((True,), {"warn_only": False})]
 
 
 @pytest.mark.parametrize(

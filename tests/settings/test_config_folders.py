@@ -6,7 +6,6 @@ import yaml
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.costs import load_costs
-from negmerge.settings.folders import in_order
 from negmerge.settings.study import load_study
 
 
@@ -58,10 +57,3 @@ def test_an_error_names_the_file_of_the_folder_that_it_is_in(both):
         load_study(both, "mine")
     with pytest.raises(UserError, match=r"unknown study 'exmple'; did you mean 'example'"):
         load_study(both, "exmple")
-
-
-def test_a_folder_counts_once_and_one_that_is_missing_not_at_all(both):
-    own, shipped = both
-    assert in_order((shipped, shipped / ".." / shipped.name)) == [shipped]
-    assert in_order((own.parent / "none", shipped)) == [shipped]
-    assert in_order(own.parent / "none") == [own.parent / "none"]

@@ -3,7 +3,7 @@
 import pytest
 
 from negmerge.errors import UserError
-from negmerge.settings.counts import part_sizes
+from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.study import load_study
 
 

@@ -54,10 +54,6 @@ def test_what_is_wrong_is_said_in_one_line(study, value, message):
     assert "\n" not in str(found.value)
 
 
-def test_a_recipe_that_is_not_used_is_not_checked(study):
-    assert study({"treatments": ["nf4"], "relearn": {"warmup_steps": 1000}}).durability
-
-
 def test_a_model_in_the_tangent_space_is_not_rounded(config, change_yaml):
     path = config / "studies" / "example.yaml"
     change_yaml(path, "experiments/mini-clip/mode", "linear")

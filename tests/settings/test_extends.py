@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from negmerge.cli import main
 from negmerge.errors import UserError
-from negmerge.settings.extends import _merge
-from negmerge.settings.study import load_study
+from negmerge.settings.study import _merge, load_study
 
 CLIP = {"label": "x", "experiments": ["mini-clip"]}
 
@@ -107,20 +106,6 @@ def test_only_what_is_taken_is_there_and_others_stand_in(load):
     assert [column.tasks for column in columns] == [[], ["letters"], ["letters"]]
 
 
-def test_an_experiment_that_stands_in_is_shown_once(load, example):
-    shown = {"kind": "tradeoff", "title": "x", "methods": ["uniform"]}
-    shown["experiments"] = ["mini-clip", "other"]
-    other = example.experiments["mini-clip"].model_dump(mode="json", exclude_defaults=True)
-    first = {"extends": "example", "experiments": {"other": other}, "figures": {"both": shown}}
-    second = {
-        "extends": "first",
-        "take": {"experiments": ["mini-clip"], "tables": []},
-        "stand_ins": {"other": "mini-clip", "mini-resnet": "mini-clip"},
-        "figures": {"gap": None},
-    }
-    assert load(first=first, second=second).figures["both"].experiments == ["mini-clip"]
-
-
 @pytest.mark.parametrize("comparable", [True, False])
 def test_no_difference_is_printed_where_a_study_is_not_comparable(load, comparable):
     cells = {"table": "table1"}
@@ -149,10 +134,6 @@ WRONG = {
         {"extends": "example", "take": {"tables": ["tabel1"]}},
         MINE + "unknown name in take.tables 'tabel1'; did you mean 'table1'? valid: ",
     ),
-    "a key of take": (
-        {"extends": "example", "take": {"table": []}},
-        MINE + "unknown key 'table' in take; did you mean 'tables'? valid: ",
-    ),
     "a stand-in for what is not shown": (
         {"extends": "example", "stand_ins": {"digit": "letters"}},
         MINE + "unknown name in stand_ins 'digit'; did you mean 'digits'? valid: ",
@@ -166,11 +147,6 @@ WRONG = {
         {"extends": "example", "experiments": {"mini-clip": {"methods": {"magmax": None}}}},
         MINE + "tables.table1.columns.mini CLIP, mean of both tasks: unknown method 'magmax'; ",
     ),
-    "a key of its own": (
-        {"extends": "example", "experiments": {"mini-clip": {"methds": {}}}},
-        MINE + "unknown key 'methds' in experiments.mini-clip; did you mean 'methods'? valid: ",
-    ),
-    "no mapping": ([1], MINE + "the file is [1]: input should be a valid dictionary"),
     "null that is no value": (
         {"extends": "example", "experiments": {"mini-clip": {"control": None}}},
         MINE + "experiments.mini-clip.control is None: input should be a valid string",
@@ -183,11 +159,6 @@ def test_what_is_wrong_is_said_where_it_is(load, mine, finding):
     with pytest.raises(UserError) as caught:
         load(mine=mine)
     assert str(caught.value).partition("/studies/")[2].startswith(finding)
-
-
-def test_a_circle_of_two_is_refused(load):
-    with pytest.raises(UserError, match=r"one\.yaml: extends: two -> one -> two is a circle$"):
-        load(one={"extends": "two"}, two={"extends": "one"})
 
 
 def test_a_mistake_in_the_other_study_is_said_to_be_there(load, config, change_yaml):

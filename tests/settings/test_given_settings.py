@@ -55,7 +55,6 @@ def test_a_path_may_hold_the_task(given):
             {},
             "pool: both `files` and `grid`; given models have no recipe",
         ),
-        ({"files": FILES, "points": {"a": {}}}, {}, "pool: both `files` and `points`"),
         ({"files": {"a": "x.pt", "b": "x.pt"}}, {}, "pool.files: 'a' and 'b' are both x.pt"),
         ({"files": {"a/b": "x.pt"}}, {}, "pool.files: 'a/b' becomes a file's name"),
         (
@@ -68,9 +67,6 @@ def test_a_path_may_hold_the_task(given):
             {"trials": 2},
             "pool.files.a: x.pt has no {task}, but there are 2 tasks (trial1, trial2)",
         ),
-        ({"files": {"greedy": "x.pt", "a": "y.pt"}}, {}, "must not have a method's name: 'greedy'"),
-        ({"manual": "Ask.", "points": {"a": {}}}, {}, "pool: `manual` goes with `files`"),
-        ({"files": {"a": 3}}, {}, "pool.files.a"),
         ({"files": FILES}, {"base": {}}, "base.file"),
     ],
 )
@@ -83,13 +79,6 @@ def test_what_cannot_be_is_named_in_one_line(given, pool, keys, message):
 def test_a_pool_that_is_not_given_needs_a_recipe(config, change_yaml):
     change_yaml(config / "studies" / "example.yaml", "experiments/mini-clip/finetune", None)
     with pytest.raises(UserError, match="the key finetune is missing; only a pool of `files`"):
-        load_study(config, "example")
-
-
-def test_a_key_twice_is_refused(config):
-    path = config / "studies" / "example.yaml"
-    path.write_text(path.read_text() + "\nfiles: {a: x.pt, a: y.pt}\n")
-    with pytest.raises(UserError, match="'a'"):
         load_study(config, "example")
 
 

@@ -80,8 +80,6 @@ def test_the_counts_are_those_of_the_items(load, tmp_path):
             {"model": "mini-clip"},
             "experiments.llama.model: unknown model 'mini-clip'",
         ),
-        ({"dataset": "digits"}, "experiments.llama: unknown set of questions 'digits'"),
-        ({"tasks": {"all": 0.1}}, "tasks: 'all' is the folder of all authors"),
         ({"tasks": {"none": 0.001}}, "experiments.llama.tasks.none: 0.001 of the authors of"),
         ({"tasks": {"whole": 40.0}}, "leave no retain questions to select, expected at least 1"),
         ({"vector": "before", "before": None}, "vector: before, but the key before is missing"),
@@ -89,8 +87,6 @@ def test_the_counts_are_those_of_the_items(load, tmp_path):
             {"methods": {"original": {}, "salun": {}}},
             "methods.salun: it is for classifier, not",
         ),
-        ({"selection": {"rule": "gap"}}, "selection: unknown rule 'gap'; valid: retain"),
-        ({"base": {"file": "x"}}, "train: expected null, since base is the model of others"),
         (
             {"before": {"epochs": 1, "warmup_steps": 99}},
             "before: warmup_steps is 99, but 1 epochs of 1,600 images in batches of 64 are 25 ",
@@ -136,28 +132,3 @@ def test_a_row_of_questions_is_checked(load, config, old, new, message):
     change(config, "datasets.yaml", "invented-authors", old, new)
     with pytest.raises(UserError, match=message):
         load()
-
-
-def test_a_model_says_what_is_asked(load, config):
-    change(
-        config,
-        "models.yaml",
-        "mini-llama",
-        "  tokenizer: {kind: words, size: 1000}\n",
-        "  tokenizer: {kind: words, size: 1000}\n  prompt: Question\n",
-    )
-    with pytest.raises(UserError, match=r"prompt 'Question' has no \{question\}"):
-        load()
-
-
-def test_images_need_their_channels(load, config):
-    change(config, "models.yaml", "mini-resnet", "  mean: [0.286, 0.286, 0.286]\n", "")
-    with pytest.raises(UserError, match="mini-resnet: the key mean is missing"):
-        load()
-
-
-def test_the_rows_of_images_are_what_they_were(catalogue):
-    keys = ["title", "architecture", "weights", "hub", "size", "mean", "std"]
-    assert list(catalogue.models["mini-clip"].model_dump()) == keys
-    of_text = list(catalogue.models["mini-llama"].model_dump())
-    assert of_text == [*keys[:5], "tokenizer", "prompt", "end"]

@@ -32,14 +32,13 @@ def test_defaults_are_filled_in():
 
 
 WRONG = [
-    *(("density", v, "greater than or equal to 0") for v in (-0.01, float("-inf"))),
-    *(("density", v, "less than or equal to 1") for v in (1.01, float("nan"), float("inf"))),
-    *(("density", v, "a valid number") for v in ("half", None, True)),
-    ("seed", -1, "greater than or equal to 0"),
+    ("density", -0.01, "greater than or equal to 0"),
+    *(("density", v, "less than or equal to 1") for v in (1.01, float("nan"))),
+    *(("density", v, "a valid number") for v in ("half", True)),
     ("seed", 2**32, "less than 4294967296"),
-    *(("seed", v, "a valid integer") for v in (3.0, 2.5, "many", True)),
-    *(("kind", v, "'mean' or 'sum'") for v in ("median", "", 1, None)),
-    *(("scaled", v, "a valid boolean") for v in (0, 1, 1.0, "true", "no", None)),
+    *(("seed", v, "a valid integer") for v in (3.0, True)),
+    ("kind", "median", "'mean' or 'sum'"),
+    *(("scaled", v, "a valid boolean") for v in (1, "true")),
 ]
 
 

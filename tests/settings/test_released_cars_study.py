@@ -1,7 +1,7 @@
 """The study `released-cars` does the authors' notebook over, from their own files."""
 
 from negmerge.released.converting import output_name
-from negmerge.reporting.published import read_published
+from negmerge.reporting.cells import read_published
 from negmerge.settings.study import load_study
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from negmerge import plugins
 from negmerge.cli import main
-from negmerge.settings.yaml12 import load_yaml
+from negmerge.settings.load import load_yaml
 
 CONFIG = plugins.PACKAGE.parents[2] / "config"
 STUDIES = sorted((CONFIG / "studies").glob("*.yaml"))

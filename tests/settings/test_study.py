@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.pool import Pool, spell
-from negmerge.settings.recipe import Augmentation, Recipe
+from negmerge.settings.recipe import Recipe
 from negmerge.settings.selection import Coefficients
 from negmerge.settings.study import load_study
 
@@ -65,16 +65,6 @@ def test_points_come_in_the_order_of_their_names():
     assert list(pool.changes) == ["epochs1", "epochs10", "epochs2"]
     assert list(Pool(points={"b": {}, "a": {}}, recipe={"epochs": 2}).changes) == ["a", "b"]
     assert Pool().changes == {}
-
-
-def test_the_paper_s_pool():
-    pool = Pool(
-        grid={"m": list(range(1, 11)), "n": [1, 2, 3]},
-        recipe={"augmentation": {"randaugment": "rand-m{m}-n{n}-mstd0.5"}},
-    )
-    assert len(pool.changes) == 30
-    for change in pool.changes.values():
-        Recipe(epochs=1, augmentation=Augmentation(**change["augmentation"]))
 
 
 def test_the_paper_s_coefficients():

@@ -6,11 +6,10 @@ from pydantic import Field, PositiveInt
 from negmerge.errors import UserError
 from negmerge.scenarios.zero_shot.settings import ZeroShot
 from negmerge.settings.datasets import Dataset
+from negmerge.settings.load import read_yaml, validate
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Augmentation, FileName, Positive, Recipe, Settings
 from negmerge.settings.selection import Selection
-from negmerge.settings.validation import validate
-from negmerge.settings.yaml12 import read_yaml
 
 
 class Inner(Settings):
@@ -80,10 +79,6 @@ FINDINGS = {
         "{name: x, iner: {}}",
         f"unknown key 'iner'; did you mean 'inner'? valid: {FIELDS}",
     ),
-    "unknown key in a model": (
-        "{name: x, inner: {rat: 1}}",
-        f"unknown key 'rat' in inner; did you mean 'rate'? valid: {INNER}",
-    ),
     "unknown key in an optional model": (
         "{name: x, maybe: {zzz: 1}}",
         f"unknown key 'zzz' in maybe; valid: {INNER}",
@@ -92,34 +87,16 @@ FINDINGS = {
         "{name: x, many: {a: {cuont: 1}}}",
         f"unknown key 'cuont' in many.a; did you mean 'count'? valid: {INNER}",
     ),
-    "unknown key in a list of models": (
-        "{name: x, row: [{}, {cuont: 1}]}",
-        f"unknown key 'cuont' in row.1; did you mean 'count'? valid: {INNER}",
-    ),
     "missing key": ("{inner: {}}", "the key name is missing"),
     "wrong type": ("{name: 5}", "name is 5: input should be a valid string"),
     "a key that is no text": (
         "{name: x, 5: 6}",
         "the key 5 is not text; put it in quotes",
     ),
-    "no mapping": ("[1, 2]", "the file is [1, 2]: input should be a valid dictionary"),
     "a text for a number": (
         "{name: x, inner: {rate: '1e-3'}}",
         "inner.rate is '1e-3': input should be a valid number (a text, because of its quotes; "
         "write 1e-3)",
-    ),
-    "a text for a whole number": (
-        "{name: x, inner: {count: '64'}}",
-        "inner.count is '64': input should be a valid integer (a text, because of its quotes; "
-        "write 64)",
-    ),
-    "a text that is no number": (
-        "{name: x, inner: {rate: fast}}",
-        "inner.rate is 'fast': input should be a valid number",
-    ),
-    "a text that is not a number": (
-        "{name: x, inner: {rate: nan}}",
-        "inner.rate is 'nan': input should be a valid number",
     ),
     "not finite": (
         "{name: x, inner: {rate: .inf}}",
@@ -129,30 +106,13 @@ FINDINGS = {
         "{name: x, inner: {rate: 0}}",
         "inner.rate is 0: input should be greater than 0",
     ),
-    "one of a few": (
-        "{name: x, inner: {kind: c}}",
-        "inner.kind is 'c': input should be 'a' or 'b'",
-    ),
-    "too few": (
-        "{name: x, least: []}",
-        "least is []: list should have at least 1 item after validation, not 0",
-    ),
     "neither of two": (
         "{name: x, either: []}",
         "either is []: input should be a valid integer or input should be a valid dictionary",
     ),
-    "the first of two": (
-        "{name: x, either: 0}",
-        "either is 0: input should be greater than 0 or input should be a valid dictionary",
-    ),
     "the second of two": (
         "{name: x, either: {a: 1, b: 0}}",
         "either.b is 0: input should be greater than 0",
-    ),
-    "none of three": (
-        "{name: x, values: {m: [1, null]}}",
-        "values.m.1 is None: input should be a valid integer or input should be a valid number or "
-        "input should be a valid string",
     ),
     "several findings": (
         "{name: 5, inner: {rate: 0, count: 0}}",

@@ -197,11 +197,6 @@ def test_an_inspection_is_a_figure(mixed_pool, capsys, ending):
     assert Path(f"made/pool.{ending}").read_bytes() == first
 
 
-def test_a_figure_of_zeros_can_be_drawn(vectors, capsys):
-    save_file({"w": torch.zeros(3)}, "zeros")
-    assert run(capsys, "zeros", "zeros", "--plot", "zeros.png")[0] == 0
-
-
 def test_a_figure_that_cannot_be_drawn_is_refused_at_once(vectors, capsys, monkeypatch):
     status, out, err = run(capsys, "one", "none", "--plot", "pool.jpg")
     assert (status, out) == (1, "")

@@ -53,12 +53,6 @@ def test_a_foreign_member_is_found(seed, count, alike, size):
     assert found == [place]
 
 
-@given(SEEDS)
-def test_two_members_of_one_other_pool_are_found(seed):
-    others = honest(seed + 1, 2, 0.7)
-    assert outliers(matrix_of([*honest(seed, 10, 0.7), *others])) == [10, 11]
-
-
 def test_a_member_that_points_the_other_way_or_nowhere_is_found():
     vectors = honest(0, 6)
     assert outliers(matrix_of([*vectors, -vectors[0]])) == [6]

@@ -1,16 +1,11 @@
-"""Answers to forget and to retain, a Llama of a few thousand numbers that knows them, and runs."""
-
-import functools
+"""Answers to forget and to retain, a Llama of a few thousand numbers, and runs."""
 
 import torch
 from unlearning_examples import CPU, Batches, Unreadable, example_recipe, unlearn
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS
 from negmerge.evaluation.answering import Answering
-from negmerge.training import fit
 from negmerge.unlearning import METHODS, Data
-from negmerge.unlearning.passes import passes
-from negmerge.unlearning.tokens import score
 from small_language_models import VOCABULARY, language_model
 
 NAMES = [name for name in METHODS if "language" in METHODS[name].options.scenarios]
@@ -56,31 +51,7 @@ def untrained(**settings):
     return language_model(hidden_size=32, num_hidden_layers=2, intermediate_size=48, **settings)
 
 
-@functools.cache
-def known_weights():
-    """Weights that give all answers a probability above 0.9."""
-    model = untrained()
-    recipe = example_recipe(epochs=120, learning_rate=5e-3, optimizer="adamw")
-    both = Batches(*(torch.cat(pair) for pair in zip(FORGET, RETAIN, strict=True)), shuffle=True)
-    loss = Answering(CPU).loss(model, 0.0)
-    fit(model, passes(both, 120), 120 * len(both), loss, recipe, CPU, report=lambda line: None)
-    assert all(probability(model, *part) > 0.9 for part in (FORGET, RETAIN))
-    return model.state_dict()
-
-
-def knowing():
-    model = untrained()
-    model.load_state_dict(known_weights())
-    return model
-
-
-@torch.no_grad()
-def probability(model, ids, labels):
-    """The mean over answers of exp(-L)."""
-    return score(model.eval(), ids, labels).losses.neg().exp().mean().item()
-
-
 def run(name, data=None, model=None, **options):
     recipe = example_recipe(optimizer="adamw", weight_decay=0.01)
     options = OPTIONS | OWN.get(name, {}) | options
-    return unlearn(name, model or knowing(), data or example_data(), recipe, **options)
+    return unlearn(name, model or untrained(), data or example_data(), recipe, **options)

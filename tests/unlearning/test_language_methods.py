@@ -1,4 +1,4 @@
-"""Methods for language models, on a Llama of a few thousand numbers that knows its answers."""
+"""Methods for language models, on a Llama of a few thousand numbers."""
 
 import dataclasses
 
@@ -10,11 +10,9 @@ from answer_examples import (
     OWN,
     RETAIN,
     example_data,
-    knowing,
-    probability,
-    refusals,
     run,
     texts,
+    untrained,
 )
 from unlearning_examples import (
     Batches,
@@ -28,17 +26,8 @@ from unlearning_examples import (
 from negmerge.errors import UserError
 from negmerge.unlearning import METHODS
 from negmerge.unlearning import passes as passing
-from negmerge.unlearning.methods.rmu import direction, distance
-from negmerge.unlearning.tokens import hidden_of
 
 pytest.importorskip("transformers")
-
-
-@torch.no_grad()
-def steered(model, ids, labels):
-    """How far the first layer is from RMU's target."""
-    target = 2.0 * direction(32, seed=0)
-    return distance(hidden_of(model, ids, 0), target, labels).item()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,14 +36,8 @@ def test_the_same_seed_gives_the_same_bytes_and_other_weights_than_before(name):
     one = run(name)
     torch.manual_seed(2)
     assert same_bytes(one, run(name))
-    assert not same_bytes(one, knowing())
+    assert not same_bytes(one, untrained())
     assert all(parameter.requires_grad for parameter in one.parameters())
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("finetune", "rmu")])
-def test_answers_to_forget_become_less_probable(name):
-    options = {"epochs": 6, **({"alpha": 0.5} if name == "neggrad-plus" else {})}
-    assert probability(run(name, **options), *FORGET) < probability(knowing(), *FORGET) - 0.05
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,14 +64,6 @@ def test_without_weight_the_retain_set_is_not_read(name):
     run(name, data, alpha=0.0)
 
 
-def test_refusals_become_probable():
-    before, after = (
-        probability(model, *(part[:, 1] for part in refusals()))
-        for model in (knowing(), run("idk-nll", epochs=10))
-    )
-    assert after > before + 0.3
-
-
 def test_gradient_ascent_and_grad_diff_without_retain_set_are_the_same():
     assert same_bytes(run("gradient-ascent"), run("grad-diff", alpha=0.0))
 
@@ -100,7 +75,7 @@ def test_grad_diff_is_neggrad_plus_where_both_have_the_same_batches():
     # Half the loss has half the gradient, which plain SGD makes up for with twice the rate.
     recipe = example_recipe(weight_decay=0.0)
     balanced, halved = (
-        unlearn(name, knowing(), data, recipe, epochs=2, learning_rate=rate, alpha=alpha)
+        unlearn(name, untrained(), data, recipe, epochs=2, learning_rate=rate, alpha=alpha)
         for name, rate, alpha in (("grad-diff", 1e-3, 1.0), ("neggrad-plus", 2e-3, 0.5))
     )
     torch.testing.assert_close(numbers(balanced), numbers(halved), rtol=0, atol=1e-6)
@@ -133,18 +108,7 @@ def test_steps_are_counted_as_the_options_say(name, monkeypatch):
 
 def test_rmu_needs_a_layer_of_the_model():
     with pytest.raises(UserError, match=r"^rmu: layer 7, expected one of 0..1$"):
-        unlearn("rmu", knowing(), example_data())
-
-
-@torch.no_grad()
-def test_rmu_draws_the_layer_to_the_direction_and_holds_it_for_the_rest():
-    before = knowing()
-    with torch.enable_grad():
-        after = run("rmu", epochs=10)
-    assert steered(after, *FORGET) < steered(before, *FORGET) / 2
-    start = hidden_of(before, RETAIN[0], 0)
-    moved = distance(hidden_of(after, RETAIN[0], 0), start, RETAIN[1])
-    assert moved < steered(before, *RETAIN) / 4
+        unlearn("rmu", untrained(), example_data())
 
 
 @pytest.mark.parametrize("name", ["npo", "grad-diff"])
@@ -152,9 +116,3 @@ def test_an_empty_forget_set_is_refused(name):
     data = dataclasses.replace(example_data(), forget=Batches(*texts(0, 1)))
     with pytest.raises(UserError, match="the forget set is empty"):
         run(name, data)
-
-
-def test_an_empty_retain_set_is_refused():
-    data = dataclasses.replace(example_data(), retain=Batches(*texts(0, 1)))
-    with pytest.raises(UserError, match=r"^unlearning: the retain set is empty$"):
-        run("npo", data)

@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 from unlearning_examples import (
     IMAGES,
@@ -17,18 +16,12 @@ from unlearning_examples import (
 )
 
 from negmerge.errors import UserError
-from negmerge.unlearning.methods.perta import importances, shares, subtract_weighed
+from negmerge.unlearning.methods.perta import importances, subtract_weighed
 from negmerge.unlearning.passes import one_by_one
 
 
 def state(*values):
     return {"w": torch.tensor(values, dtype=torch.float32)}
-
-
-def test_a_share_is_what_matters_for_forgetting_alone():
-    found = shares(state(0.0, 1.0, 3.0, 2.0), state(0.0, 1.0, 1.0, 0.0), 1e-20)["w"]
-    assert found.tolist() == [0, 0.5, 0.75, 1]
-    assert shares(state(1.0), state(1.0), 2.0)["w"].tolist() == [0.25]
 
 
 def test_the_weighed_vector_is_subtracted():
@@ -76,10 +69,3 @@ def test_both_sets_are_needed():
         data = dataclasses.replace(example_data(), **{part: []})
         with pytest.raises(UserError, match=r"^perta: the forget or the retain set is empty"):
             unlearn("perta", conv_net(), data)
-
-
-def test_a_gradient_that_is_not_finite_is_refused():
-    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 4))
-    model[1].weight.data.fill_(float("inf"))
-    with pytest.raises(UserError, match=r"^perta: tensor '1.\w+' holds \d+ NaN"):
-        unlearn("perta", model, example_data())

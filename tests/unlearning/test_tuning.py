@@ -7,7 +7,7 @@ from negmerge.errors import NotFinite, UserError
 from negmerge.evaluation.counts import Accuracy
 from negmerge.selection.choice import Rule
 from negmerge.selection.points import Point
-from negmerge.unlearning.tuning import candidate_name, read_candidate, stacked, tune
+from negmerge.unlearning.tuning import read_candidate, stacked, tune
 
 RETAIN = Rule("retain", 0.95)
 GAP = Rule("gap", 0.95, {"forget": 95.0, "retain": 100.0})
@@ -101,13 +101,6 @@ def test_what_diverges_is_left_out_and_noted(capsys):
 def test_without_a_grid_diverging_is_an_error():
     with pytest.raises(UserError, match=r"^step 3 of 9: the loss is nan; lower the rate$"):
         run([], diverges=0.1)
-
-
-def test_models_are_named_by_what_was_searched():
-    assert candidate_name("salun", ()) == "salun"
-    assert candidate_name("salun", (("learning_rate", 0.01), ("epochs", 5))) == (
-        "learning_rate0.01-epochs5"
-    )
 
 
 def test_stacked_states_come_back(tmp_path):

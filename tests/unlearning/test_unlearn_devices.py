@@ -48,20 +48,12 @@ def test_a_language_model_forgets_on_its_device(name):
     options = answers.OWN.get(name, {}) | {"epochs": 1, "learning_rate": 0.01}
     # Not AdamW, whose first steps make much of how a GPU rounds: it passes a batch whole.
     recipe = examples.example_recipe()
-    found = unlearned_there(name, answers.knowing(), data, recipe, **options)
-    expected = answers.knowing()
+    found = unlearned_there(name, answers.untrained(), data, recipe, **options)
+    expected = answers.untrained()
     examples.unlearn(name, expected, answers.example_data(), recipe, **options)
-    start = answers.knowing().state_dict()
+    start = answers.untrained().state_dict()
     for key, tensor in expected.state_dict().items():
         assert (found[key] - tensor).norm() <= 1e-3 * (tensor - start[key]).norm() + 1e-5, key
-
-
-def mask_of_the_cpu(model):
-    return model(torch.zeros(1, 3, 4, 4))
-
-
-def labels_of_the_cpu(model):
-    return torch.arange(4) == model(torch.zeros(4, 3, 4, 4, device=DEVICE)).argmax(dim=1)
 
 
 def upsampled(model):
@@ -74,15 +66,7 @@ def added_up(model):
     return model(torch.zeros(4, 3, 4, 4, device=DEVICE)).cumsum(0)
 
 
-@pytest.mark.parametrize(
-    ("compute", "message"),
-    [
-        (mask_of_the_cpu, "two devices"),
-        (labels_of_the_cpu, "two devices"),
-        (upsampled, "does not repeat"),
-        (added_up, "does not repeat"),
-    ],
-)
-def test_the_second_device_refuses_what_goes_wrong_on_a_gpu(compute, message):
-    with SecondDevice(exact=False), pytest.raises(AssertionError, match=message):
+@pytest.mark.parametrize("compute", [upsampled, added_up])
+def test_the_second_device_refuses_what_does_not_repeat_on_a_gpu(compute):
+    with SecondDevice(exact=False), pytest.raises(AssertionError, match="does not repeat"):
         compute(examples.conv_net().to(DEVICE).eval())

@@ -37,7 +37,7 @@ def test_a_script_reruns_its_jobs(editable):
 
 
 def test_the_format_of_tables_reruns_only_the_tables(editable):
-    editable.edit(f"{LIBRARY}/reporting/writing.py", '"""', '"""Edited. ')
+    editable.edit(f"{LIBRARY}/reporting/layout.py", '"""', '"""Edited. ')
     assert {job.split(":")[0] for job in editable.planned(REPORT)} == {"table", "report"}
 
 

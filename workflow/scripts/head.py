@@ -3,8 +3,7 @@
 from negmerge.checkpoints.states import read_state, write_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.models.clip import text_model
-from negmerge.models.heads import zero_shot_head
+from negmerge.models.clip import text_model, zero_shot_head
 
 with job(snakemake):
     params = snakemake.params

@@ -10,7 +10,7 @@ from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job
 from negmerge.merging.pool import chosen_vectors
-from negmerge.models.freezing import is_frozen
+from negmerge.models.clip import is_frozen
 
 with job(snakemake):
     inputs, points, frozen = snakemake.input, snakemake.params.points, snakemake.params.freeze

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from negmerge.data.forget_rules import forget_split, test_parts
-from negmerge.data.forgetting import write_split
+from negmerge.data.forget import forget_split, test_parts, write_split
 from negmerge.data.image_lists import list_images
 from negmerge.data.images import Images
 from negmerge.jobs.job import job

@@ -3,11 +3,9 @@
 from negmerge.evaluation.outcomes import read_outcomes
 from negmerge.files import write_text
 from negmerge.jobs.job import job
-from negmerge.reporting.cells import write_cells
+from negmerge.reporting.cells import read_published, write_cells
 from negmerge.reporting.kinds import table_kind
-from negmerge.reporting.layout import layout
-from negmerge.reporting.published import read_published
-from negmerge.reporting.writing import latex, markdown
+from negmerge.reporting.layout import latex, layout, markdown
 
 with job(snakemake):
     inputs, output, table = snakemake.input, snakemake.output, snakemake.params.table

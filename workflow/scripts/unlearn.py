@@ -6,7 +6,7 @@ from negmerge.checkpoints.states import read_state, write_state
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.models.freezing import freeze
+from negmerge.models.clip import freeze
 from negmerge.scenarios import load_scenario
 from negmerge.scenarios.unlearned import choices
 from negmerge.scenarios.unlearning import unlearn

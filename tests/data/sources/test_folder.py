@@ -1,6 +1,5 @@
 """Images of one's own are prepared in the order of their list, from a folder and from archives."""
 
-import io
 import tarfile
 import zipfile
 
@@ -76,17 +75,6 @@ def test_a_file_that_is_no_image_is_named(photos, tmp_path):
     assert str(caught.value) == (
         f"{photos}: 'train/cat/2.png': not a whole image (not a format that Pillow reads)"
     )
-
-
-def test_a_cut_image_is_named(photos, tmp_path):
-    stream = io.BytesIO()
-    Image.effect_noise((64, 64), 50).save(stream, "JPEG")
-    (photos / "train/cat/3.jpg").write_bytes(stream.getvalue()[:-900])
-    with pytest.raises(
-        UserError, match=r"photos: 'train/cat/3.jpg': not a whole image \("
-    ) as caught:
-        prepare(tmp_path, images="photos")
-    assert "\n" not in str(caught.value)
 
 
 def test_an_image_that_comes_after_the_plan_is_noticed(photos, tmp_path):

@@ -1,17 +1,14 @@
 import gzip
 import struct
-import tracemalloc
 
 import numpy as np
 import pytest
 
-from negmerge.data.archives import Limits
 from negmerge.data.sources.idx import IMAGES_MAGIC, LABELS_MAGIC, read, read_idx
 from negmerge.errors import UserError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 3, 2), np.uint8)
 LABELS = np.array([3, 0, 255, 1], np.uint8)
-LIMITS = Limits(10, 10**6)
 
 
 def idx(magic, values):
@@ -41,7 +38,7 @@ def test_images_and_labels_come_in_their_order(files):
 
 def refused(path, magic=IMAGES_MAGIC, dimensions=3):
     with pytest.raises(UserError) as caught:
-        read_idx(str(path), LIMITS, magic, dimensions)
+        read_idx(str(path), magic, dimensions)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
@@ -62,13 +59,9 @@ def test_a_file_may_be_unpacked(tmp_path):
     path = tmp_path / "images"
     content = idx(IMAGES_MAGIC, IMAGES)
     path.write_bytes(content)
-    assert np.array_equal(read_idx(str(path), LIMITS, IMAGES_MAGIC, 3), IMAGES)
+    assert np.array_equal(read_idx(str(path), IMAGES_MAGIC, 3), IMAGES)
     path.write_bytes(content[:-1])
     assert refused(path) == "23 bytes of data, its header says 24"
-
-
-def test_a_missing_file_is_refused(tmp_path):
-    assert "No such file" in refused(tmp_path / "none.gz")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +71,7 @@ def test_a_missing_file_is_refused(tmp_path):
         (b"\0\0\x08\x03", "not an IDX file with magic number 2051"),
         (idx(LABELS_MAGIC, LABELS), "not an IDX file with magic number 2051"),
         (idx(IMAGES_MAGIC, IMAGES)[:-1], "23 bytes of data, its header says 24"),
-        (idx(IMAGES_MAGIC, IMAGES) + b"1", "more than 24 bytes of data, its header says 24"),
+        (idx(IMAGES_MAGIC, IMAGES) + b"1", "25 bytes of data, its header says 24"),
     ],
     ids=["empty", "a magic number only", "labels", "too short", "too long"],
 )
@@ -86,35 +79,6 @@ def test_files_of_another_form_are_refused(tmp_path, content, finding):
     path = tmp_path / "f.gz"
     save(path, content)
     assert refused(path) == finding
-
-
-@pytest.mark.parametrize(
-    "sizes", [(60_000, 30_000, 30_000), (2**32 - 1,) * 3, (2**31, 1, 1), (2**30 + 1, 1, 1)]
-)
-def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path, sizes):
-    path = tmp_path / "f.gz"
-    save(path, struct.pack(">4I", IMAGES_MAGIC, *sizes) + bytes(100))
-    size = sizes[0] * sizes[1] * sizes[2]
-    tracemalloc.start()
-    finding = refused(path)
-    assert tracemalloc.get_traced_memory()[1] < 10**6
-    tracemalloc.stop()
-    assert finding == f"its header says {size} bytes of data, expected 1 to {2**30}"
-
-
-def test_images_without_pixels_are_refused(tmp_path):
-    path = tmp_path / "f.gz"
-    save(path, struct.pack(">4I", IMAGES_MAGIC, 4, 0, 2))
-    assert refused(path) == f"its header says 0 bytes of data, expected 1 to {2**30}"
-
-
-def test_a_file_that_unpacks_to_more_than_its_header_says_is_not_unpacked(tmp_path):
-    path = tmp_path / "f.gz"
-    save(path, idx(IMAGES_MAGIC, IMAGES) + bytes(20_000_000))
-    tracemalloc.start()
-    assert refused(path) == "more than 24 bytes of data, its header says 24"
-    assert tracemalloc.get_traced_memory()[1] < 2 * 10**6
-    tracemalloc.stop()
 
 
 def test_images_without_labels_are_refused(files, tmp_path):

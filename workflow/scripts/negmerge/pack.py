@@ -22,8 +22,8 @@ from negmerge.errors import UserError
 from negmerge.files import read_json, replacing
 from negmerge.jobs.provenance import FOLDER as RECORDS
 from negmerge.jobs.verification import LEFT_OUT
+from negmerge.settings.load import load_yaml
 from negmerge.settings.study import Study, load_study
-from negmerge.settings.yaml12 import load_yaml
 
 CONFIG, CRATE = Path("config"), "ro-crate-metadata.json"
 # The second is where snakedeploy puts it.

@@ -21,17 +21,11 @@ REPORT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a training run changes.
-
-    Attributes:
-        model: the model; its weights and buffers.
-        optimizer: the optimizer of some of its parameters.
-        generators: what the loss draws from, beside torch's global generators.
-    """
+    """What a training run changes."""
 
     model: nn.Module
     optimizer: Optimizer
-    generators: Sequence[torch.Generator] = ()
+    generators: Sequence[torch.Generator] = ()  # of the loss, beside torch's global ones
 
 
 class Resumable(Protocol):
@@ -51,13 +45,7 @@ def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
     """Return the rate of one step: linear warm-up, then half a cosine down to 0.
 
     peak * (step + 1) / warmup while step < warmup; a run that is shorter than its warm-up never
-    reaches the peak. As in gortizji/tangent_task_arithmetic.
-
-    Args:
-        step: from 0.
-        peak: the highest rate.
-        warmup: steps of warm-up.
-        steps: steps of the whole run.
+    reaches the peak. As in gortizji/tangent_task_arithmetic. Steps count from 0.
     """
     if step < warmup:
         return peak * (step + 1) / warmup
@@ -70,11 +58,6 @@ def scheduled_rate(recipe: Recipe, step: int, steps: int) -> float:
 
     Epochs are taken to be equally long: a step's epoch, from 0, is step * epochs // steps. From
     epoch m on, a milestone m has been passed.
-
-    Args:
-        recipe: warm-up, peak, schedule, epochs.
-        step: from 0.
-        steps: steps of the whole run.
     """
     if step < recipe.warmup_steps or recipe.schedule == "cosine":
         return learning_rate(step, recipe.learning_rate, recipe.warmup_steps, steps)
@@ -102,14 +85,10 @@ def fit(
 ) -> None:
     """Train the parameters of a model that require a gradient, in place and in training mode.
 
-    With `saved`, a run that was cut off continues after the last step that was saved, and ends with
-    the same numbers as if it had not been. Unlearn methods do without: they take minutes.
-
     Args:
         model: the model, on `device`.
-        batches: tuples whose first member holds the items; see `data.loading.TrainingBatches`.
-            Members that are tensors are moved to `device`; others, such as a mark that tells the
-            loss what kind of batch it is, are passed on.
+        batches: tuples whose first member holds the items. Members that are tensors are moved to
+            `device`; others, such as a mark of the kind of batch, are passed on.
         batch_count: how many batches there are in all epochs.
         loss: from the members of a batch to a scalar; it calls the model.
         recipe: optimizer, schedule, clipping and accumulation.
@@ -118,13 +97,10 @@ def fit(
         after_step: called with the optimizer after each of its steps; may change parameters.
         seed: of what the model draws at random, such as dropout.
         generators: what `loss` draws from; they are saved and brought back with the run.
-        saved: the run's saved state. `batches` are then `data.loading.TrainingBatches`, and `loss`
-            and `after_step` remember nothing from step to step but `generators`.
+        saved: where a run that was cut off goes on, to the same numbers as if it had not been.
+            `batches` are then `data.loading.TrainingBatches`, and `loss` and `after_step` remember
+            nothing from step to step but `generators`.
         fused: whether a step of the optimizer is one kernel.
-
-    Raises:
-        UserError: the loss or a tensor of the trained model is not finite, there are too few
-            batches for a step, or a signal stopped the run, which was saved.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = _optimizer(parameters, recipe, fused)
@@ -188,8 +164,8 @@ def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, fused: bool) -> O
 def _seed_step(seed: int, step: int, device: torch.device) -> None:
     """Seed what the model draws from in one step.
 
-    Images that are loaded in this process draw from the same generator, and a run that continues
-    has not drawn what came before. Without this, dropout would depend on both.
+    Without this, dropout would depend on the images that this process loads, and on where a run
+    that was cut off goes on.
     """
     chosen = derive_seed(seed, f"step {step}")
     # torch.manual_seed takes longer: it also notes the seed for devices that are not in use.

@@ -26,23 +26,15 @@ TABLES = re.compile(
 MASK = re.compile(r"(^|\.)(attn|attention|self_attn)\.bias$")
 
 
-def is_batch_statistic(name: str) -> bool:
-    """Whether a tensor is a statistic of batch normalisation, by its name."""
-    return name.rpartition(".")[2] in BATCH_STATISTICS
-
-
-def is_table(name: str, shape: Sequence[int]) -> bool:
-    """Whether a tensor is a table that no training changes, by its name and shape."""
-    is_mask = bool(MASK.search(name)) and len(shape) == 4 and tuple(shape[:2]) == (1, 1)
-    return is_mask or bool(TABLES.search(name))
-
-
 def may_change(name: str, shape: Sequence[int], dtype: torch.dtype) -> bool:
     """Whether a tensor of this name takes part in task vectors.
 
     Integer buffers do not, nor do the statistics of batch normalisation and computed tables.
     """
-    return dtype.is_floating_point and not is_batch_statistic(name) and not is_table(name, shape)
+    is_statistic = name.rpartition(".")[2] in BATCH_STATISTICS
+    is_mask = bool(MASK.search(name)) and len(shape) == 4 and tuple(shape[:2]) == (1, 1)
+    is_table = is_mask or bool(TABLES.search(name))
+    return dtype.is_floating_point and not is_statistic and not is_table
 
 
 def in_vector(name: str, tensor: Tensor) -> bool:

@@ -26,10 +26,9 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: something in the study is wrong.
     """
-    from negmerge.settings.extends import Extension, read_study
     from negmerge.settings.given import by_hand, files_of
-    from negmerge.settings.study import Study, load_study
-    from negmerge.settings.yaml12 import write_yaml
+    from negmerge.settings.load import write_yaml
+    from negmerge.settings.study import Extension, Study, load_study, read_study
 
     study = load_study(options.config, options.study)
     if options.resolved:

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UserError: something in the study is wrong, or there is no workflow to fetch with.
     """
-    from negmerge.planning.arrival import describe, fetch, overview
+    from negmerge.jobs.arrival import describe, fetch, overview
 
     report = overview(options.study)
     if options.fetch:

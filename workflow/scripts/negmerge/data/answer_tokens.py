@@ -10,12 +10,7 @@ PART, WORTH_A_PASS = 8, 256
 
 
 def without_padding(ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut off what follows the longest answer of a batch.
-
-    Args:
-        ids: (..., width), padded on the right.
-        labels: likewise; those of an answer, which ends its text, are not `WITHOUT_LOSS`.
-    """
+    """Cut off what follows the longest answer of a batch."""
     counts = (labels != WITHOUT_LOSS).flatten(0, -2).any(dim=0)
     width = int(counts.nonzero().max()) + 1
     return ids[..., :width], labels[..., :width]
@@ -25,12 +20,6 @@ def alike(labels: Tensor) -> list[Tensor]:
     """Part the texts of a batch into those of about the same length, if that saves padding.
 
     On a CPU, where a pass takes as long as it has tokens. On a GPU a batch passes whole.
-
-    Args:
-        labels: (n, width), padded on the right.
-
-    Returns:
-        The rows of each part, int64; each part in the order of the batch.
     """
     whole = torch.arange(len(labels), device=labels.device)
     if labels.is_cuda:

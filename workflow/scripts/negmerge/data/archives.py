@@ -1,83 +1,141 @@
 """Reading archives from the internet, member by member, without unpacking anything to the disk.
 
-An archive is somebody else's data: names that lead out of it, links, devices, and more members or
-bytes than the data set can have are refused before anything of them is read.
+An archive is a zip or tar file, or a folder in which somebody has unpacked one. Only its files are
+read; folders, links and devices are left out.
 """
 
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeVar
 
-from negmerge.data.archive_members import Member, errors_in_one_line, reader
-from negmerge.errors import UserError
+from negmerge.errors import UserError, one_line
+
+BLOCK = 2**20
+
+BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    ValueError,  # a place before the file's start, a name that is not text
+    EOFError,
+    OSError,
+    RuntimeError,  # a compression that zipfile does not know, an encrypted file
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive, to be read before the next one is asked for."""
+
+    archive: object  # the archive, for errors
+    name: str  # its path in the archive, without a leading `./`
+    size: int  # its bytes when unpacked
+    open: Callable[[], BinaryIO]  # opens it for reading
+
+    def __str__(self) -> str:
+        """Name it in errors."""
+        return f"{self.archive}: {self.name!r}"
+
+    def read(self) -> bytes:
+        """Return its content."""
+        with errors_in_one_line(self.archive, f"{self.name!r}: "), self.open() as stream:
+            return stream.read()
+
+
+@contextmanager
+def errors_in_one_line(path: object, member: str = "") -> Iterator[None]:
+    """Turn what the readers of archives raise into an error of one line."""
+    try:
+        yield
+    except BROKEN as error:
+        reason = one_line(error)
+        raise UserError(f"{path}: not a whole archive ({member}{reason:.200})") from error
+
+
+def reader(path: str, stream: BinaryIO | None) -> Iterator[Member]:
+    """Choose how an archive is read."""
+    if stream is not None:
+        return _tar_members(path, stream)
+    if Path(path).is_dir():
+        return _folder_members(Path(path))
+    # zipfile.is_zipfile looks at the end, where a tar file may hold a zip file.
+    with open(path, "rb") as archive:
+        return _zip_members(path) if archive.read(2) == b"PK" else _tar_members(path, None)
+
+
+def _folder_members(folder: Path) -> Iterator[Member]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            yield Member(folder, name, path.stat().st_size, partial(path.open, "rb"))
+
+
+def _zip_members(path: str) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if not info.is_dir():
+                name = str(PurePosixPath(info.filename))
+                yield Member(path, name, info.file_size, partial(archive.open, info))
+
+
+class _Header(tarfile.TarInfo):
+    """A header of a tar archive; tarfile takes one that is cut or broken for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Header":
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf.strip(b"\0"):
+                raise tarfile.ReadError(f"a header is broken: {error}") from error
+            raise
+
+
+def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member]:
+    with tarfile.open(path, "r:*", fileobj=stream, tarinfo=_Header) as archive:
+        for info in archive:
+            if info.isreg():
+                name = str(PurePosixPath(info.name))
+                yield Member(path, name, info.size, partial(archive.extractfile, info))
+        # Behind the end a compressed file has its checksum.
+        while archive.fileobj.read(BLOCK):
+            pass
+
 
 T = TypeVar("T")
 
-# Far above what the archives of the known data sets hold for each image that is used: SUN397's has
-# 2.7 members and 1 MB of each, CUB-200-2011's some lists of 10 MB.
-MEMBERS_PER_IMAGE, OTHER_MEMBERS = 4, 10_000
-BYTES_PER_IMAGE, OTHER_BYTES = 2**22, 2**30
 # What macOS adds to archives beside each file.
 MAC_FOLDER, MAC_PREFIX = "__MACOSX", "._"
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How much an archive may hold: members, and bytes when unpacked."""
-
-    members: int
-    size: int
-
-    @classmethod
-    def of(cls, row: Mapping) -> "Limits":
-        """Derive the limits from the number of images in a data set's row."""
-        images = sum(row["splits"].values())
-        return cls(
-            MEMBERS_PER_IMAGE * images + OTHER_MEMBERS, BYTES_PER_IMAGE * images + OTHER_BYTES
-        )
-
-
-def members(path: str, limits: Limits, stream: BinaryIO | None = None) -> Iterator[Member]:
+def members(path: str, stream: BinaryIO | None = None) -> Iterator[Member]:
     """Yield the files in a zip or tar archive, in its order; folders are left out.
 
     So is what macOS adds. After the last one, the end of the archive has been checked too. A
     folder on the disk, in which somebody has unpacked an archive, counts as one; so does a folder
     in an archive, whose path goes on behind that of the archive.
-
-    Args:
-        path: the archive, also for errors; or a folder in it, as in `all.tar/cars/train`.
-        limits: how much it may hold.
-        stream: its content, if it is not at `path` itself but in another archive.
-
-    Raises:
-        UserError: it is not a whole archive, holds more than the limits allow, or a member that no
-            data set needs: a link, a device, a path outside of the archive, an encrypted file.
     """
-    count = size = 0
     if stream is None and (inside := _split_at_archive(path))[1]:
-        yield from _members_below(*inside, limits)
+        yield from _members_below(*inside)
         return
     with errors_in_one_line(path):
         for member in reader(path, stream):
-            count, size = count + 1, size + (member.size if member else 0)
-            if count > limits.members or size > limits.size:
-                raise UserError(
-                    f"{path}: more than {limits.members} members or {limits.size} bytes, which is "
-                    "more than the data set has"
-                )
-            if member and not _is_of_mac(member.name):
+            if not _is_of_mac(member.name):
                 yield member
 
 
 def places(files: Mapping[str, str], inside: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Return the paths of the files of a source: their own, or where they are in one archive.
-
-    Args:
-        files: paths by name.
-        inside: where each file of the source is in the only one of `files`; None or empty: they
-            are the files of the source.
-    """
+    """Return the paths of the files of a source: their own, or where they are in one archive."""
     if not inside:
         return files
     (archive,) = files.values()
@@ -92,10 +150,10 @@ def _split_at_archive(path: str) -> tuple[str, str]:
     return path, ""
 
 
-def _members_below(archive: str, folder: str, limits: Limits) -> Iterator[Member]:
+def _members_below(archive: str, folder: str) -> Iterator[Member]:
     """Yield the files below a folder in an archive, named from there on."""
     found, start = False, f"{folder}/"
-    for member in members(archive, limits):
+    for member in members(archive):
         if member.name.startswith(start):
             found = True
             yield replace(
@@ -105,19 +163,11 @@ def _members_below(archive: str, folder: str, limits: Limits) -> Iterator[Member
         raise UserError(f"{archive}: holds no folder {folder!r}")
 
 
-def read_file(path: str, limits: Limits) -> bytes:
-    """Return the content of a file on the disk, or of one in an archive.
-
-    Args:
-        path: of the file; in an archive it goes on behind that of the archive.
-        limits: how much the archive may hold.
-
-    Raises:
-        UserError: as `read_members`, or the file cannot be read.
-    """
+def read_file(path: str) -> bytes:
+    """Return the content of a file on the disk, or of one in an archive."""
     archive, name = _split_at_archive(path)
     if name:
-        (content,) = read_members(archive, limits, [name])
+        (content,) = read_members(archive, [name])
         return content
     try:
         return Path(path).read_bytes()
@@ -125,16 +175,13 @@ def read_file(path: str, limits: Limits) -> bytes:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
+def read_members(path: str, names: list[str]) -> list[bytes]:
     """Read some files of an archive, in the order of their names here.
 
     The archive is read to its end, where a checksum may show that it is damaged.
-
-    Raises:
-        UserError: as `members`, or there is no such file.
     """
     found: dict[str, bytes] = {}
-    for member in members(path, limits):
+    for member in members(path):
         if member.name in names:
             found[member.name] = member.read()
     for name in names:
@@ -144,22 +191,11 @@ def read_members(path: str, limits: Limits, names: list[str]) -> list[bytes]:
 
 
 def listed_members(
-    path: str, limits: Limits, listed: Mapping[str, T], name_of: Callable[[str], str] = str
+    path: str, listed: Mapping[str, T], name_of: Callable[[str], str] = str
 ) -> Iterator[tuple[Member, T]]:
-    """Yield those files of an archive that a list names, in the archive's order.
-
-    Args:
-        path: the archive.
-        limits: how much it may hold.
-        listed: what is known of each file, by name.
-        name_of: from a member's path to its name in the list; of several with one name, the first
-            is given.
-
-    Raises:
-        UserError: as `members`, or the archive lacks a file of the list.
-    """
+    """Yield those files of an archive that a list names, in the archive's order."""
     missing = dict(listed)
-    for member in members(path, limits):
+    for member in members(path):
         name = name_of(member.name)
         if name in missing:
             yield member, missing.pop(name)

@@ -1,20 +1,181 @@
-"""Get the files of data sets from the internet: whole and verified, or not at all."""
+"""Downloading files: from the internet and the Hugging Face hub, going on with what is there.
 
+`HF_ENDPOINT` names a server in place of the hub, `HF_TOKEN` a token for it, as for the hub's own
+library; with `HF_HUB_OFFLINE=1` nothing of the hub is fetched. Nobody may read passwords.
+"""
+
+import base64
 import fcntl
+import http.client
 import os
+import re
+import ssl
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
 
-from negmerge.data.addresses import is_offline, is_on_hub, shown
 from negmerge.data.checksums import difference, expectation, verify
 from negmerge.data.progress import Progress
-from negmerge.data.transfer import Interrupted, Refused, fetch
 from negmerge.errors import UserError
 from negmerge.files import UNWRITABLE, unwritable
+
+HUB = re.compile(r"https://(huggingface\.co|hf\.co)/")
+TRUE = ("1", "ON", "YES", "TRUE")
+
+
+def is_on_hub(url: str) -> bool:
+    """Whether an address is one of the hub."""
+    return HUB.match(url) is not None
+
+
+def is_offline() -> bool:
+    """Whether nothing of the hub is to be fetched."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in TRUE
+
+
+def opened(url: str, headers: dict[str, str], timeout: float) -> HTTPResponse:
+    """Ask for a file, of the hub at the server that stands in for it, if one does."""
+    place, secret = _apart(url)
+    request = urllib.request.Request(place, headers=headers)
+    if secret:
+        request.add_unredirected_header("Authorization", secret)
+    return urllib.request.build_opener(_Redirects).open(request, timeout=timeout)
+
+
+def shown(url: str) -> str:
+    """Return the address of a file as logs may name it."""
+    return _apart(url)[0]
+
+
+def _apart(url: str) -> tuple[str, str | None]:
+    """Return the address at which a file is asked for, and the password or token for it."""
+    token = None
+    if is_on_hub(url):
+        token = os.environ.get("HF_TOKEN")
+        url = HUB.sub(lambda _: f"{_endpoint()}/", url)
+    parts = urlsplit(url)
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        return place, f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return place, f"Bearer {token}" if token else None
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Sends a password on to the same server only: the hub's storage need not know it."""
+
+    def redirect_request(self, req, *others):
+        made = super().redirect_request(req, *others)
+        same = made and (made.type, made.host) == (req.type, req.host)
+        if same and "Authorization" in req.unredirected_hdrs:
+            made.add_unredirected_header("Authorization", req.unredirected_hdrs["Authorization"])
+        return made
+
+
+def _endpoint() -> str:
+    found = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
+    # An @ in the path is one of a password with a slash, which would be taken for a server's name.
+    if not re.fullmatch(r"https?://[^/\s]+(/[^@\s]*)?", found):
+        raise UserError("HF_ENDPOINT is no address; expected one such as https://hub.example.org")
+    return found
+
+
+def use_server(address: str | None) -> None:
+    """Let a server stand in for the hub, in this process and in those that it starts."""
+    if address and "@" in address:
+        raise UserError("config.yaml: hub_endpoint holds a password; set HF_ENDPOINT instead")
+    if address:
+        # The hub's own library knows it under this name.
+        os.environ["HF_ENDPOINT"] = address
+
+
+BLOCK = 2**20
+# Answers after which the same request may succeed: RFC 9110, and 429 of RFC 6585.
+PASSING = (408, 425, 429)
+RANGE_NOT_SATISFIABLE = 416
+
+
+class Interrupted(Exception):
+    """The transfer ended early; another attempt may continue from there."""
+
+
+class Refused(Exception):
+    """The address does not give the file."""
+
+
+def fetch(
+    url: str,
+    stream: BinaryIO,
+    size: int | None,
+    *,
+    timeout: float = 60,
+    progress: Callable[[int, int | None], Progress],
+) -> int | None:
+    """Add to `stream` what it lacks of the file at `url`.
+
+    A server that cannot continue in the middle starts the file again, and so does the stream.
+    """
+    have = stream.seek(0, os.SEEK_END)
+    # Compressed on the way, a range would count other bytes.
+    headers = {"User-Agent": "negmerge", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    try:
+        with opened(url, headers, timeout) as response:
+            start, total = _range(response, have)
+            if None not in (size, total) and total != size:
+                raise Refused(f"offers {total} bytes, expected {size}")
+            stream.seek(start)
+            stream.truncate()
+            with progress(start, total or size) as counter:
+                _copy(response, stream, size, counter)
+    except urllib.error.HTTPError as error:
+        if error.code == RANGE_NOT_SATISFIABLE:
+            stream.truncate(0)
+        passing = error.code in (*PASSING, RANGE_NOT_SATISFIABLE) or error.code >= 500
+        # For a loop of redirects, the reason has several lines.
+        reason = " ".join(f"HTTP {error.code} {error.reason}".split())
+        raise (Interrupted if passing else Refused)(reason) from error
+    except urllib.error.URLError as error:
+        raise Interrupted(f"no connection ({error.reason})") from error
+    except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
+        raise Interrupted(f"the connection broke ({error or type(error).__name__})") from error
+    total = size if total is None else total
+    if total is not None and stream.tell() < total:
+        raise Interrupted(f"the connection ended after {stream.tell()} of {total} bytes")
+    return total
+
+
+def _range(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
+    """Return where the answer starts in the file, and the whole file's size if it is given."""
+    if response.status != http.client.PARTIAL_CONTENT:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdecimal() else None
+    header = response.headers.get("Content-Range", "")
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header)
+    # A part from after the end of what is there would leave a hole.
+    if not found or int(found[1]) > have:
+        raise Refused(f"sent another part than the one from byte {have} on: {header!r}")
+    return int(found[1]), None if found[2] == "*" else int(found[2])
+
+
+def _copy(
+    response: http.client.HTTPResponse, stream: BinaryIO, size: int | None, counter: Progress
+) -> None:
+    while block := response.read1(BLOCK):
+        stream.write(block)
+        counter.add(len(block))
+        if size is not None and stream.tell() > size:
+            stream.truncate(0)
+            raise Refused(f"gives more than the {size} bytes expected")
+
 
 # Seconds before each attempt; the count starts anew whenever an attempt has brought something.
 PAUSES = (0, 2, 10, 30, 60)
@@ -34,20 +195,6 @@ def download(
 
     What has arrived waits in a hidden file beside `path`, from which a later call continues. The
     file gets its name only when its size and checksum are right.
-
-    Args:
-        path: where the file should be.
-        file: a `negmerge.settings.downloads.Download` as a dictionary; `instead` may list other
-            sources of the images, as `data_sources` of config.yaml names them.
-        by_hand: all files of the same folder that a person has to fetch, each as such a dictionary.
-        pauses: seconds before each attempt.
-        timeout: seconds without any data after which an attempt ends.
-        every: seconds between two lines of progress.
-        write: prints a line.
-
-    Raises:
-        UserError: another file is at `path`, a person must fetch the file, no address gives
-            it, what it gives is something else, or the disk is full.
     """
     path = Path(path)
     if path.exists():
@@ -152,13 +299,7 @@ def _elsewhere(file: Mapping) -> str:
 
 
 def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Callable) -> None:
-    """Get a file from one address and check it.
-
-    Raises:
-        Interrupted: from the transfer; or what was there before does not fit what came now; or
-            the size is unknown, so this may be a part.
-        Refused: from the transfer; or the address gives another file.
-    """
+    """Get a file from one address and check it."""
     resumed = stream.seek(0, os.SEEK_END) > 0
     size = file["bytes"]
     # After a kill between the last byte and the check, all of it may be there.

@@ -47,18 +47,7 @@ def resized_crop(
     size: tuple[int, int],
     interpolation: InterpolationMode,
 ) -> Image.Image:
-    """Cut a part out of an RGB image and resize it as a uint8 tensor, faster than Pillow does.
-
-    Args:
-        image: RGB.
-        top: of the part, in pixels; so are `left`, `height` and `width`.
-        left: of the part.
-        height: of the part.
-        width: of the part.
-        size: height and width of the result.
-        interpolation: bilinear or bicubic, both with antialiasing. A few values differ from
-            Pillow's, see docs/measurements.md.
-    """
+    """Cut a part out of an RGB image and resize it as a uint8 tensor, faster than Pillow does."""
     part = np.array(image.crop((left, top, left + width, top + height)))
     pixels = torch.from_numpy(part).permute(2, 0, 1)[None]
     pixels = interpolate(pixels, tuple(size), mode=interpolation.value, antialias=True)

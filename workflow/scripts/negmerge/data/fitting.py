@@ -19,16 +19,7 @@ def as_rgb(image: Image.Image) -> Image.Image:
 
 
 class Opened:
-    """An image file that is opened, but not decoded.
-
-    Args:
-        content: of the file.
-        where: how errors call it.
-
-    Attributes:
-        file: as Pillow opens it.
-        size: its width and height.
-    """
+    """An image file that is opened, but not decoded."""
 
     def __init__(self, content: bytes, where: str):
         self.file, self._where = Image.open(io.BytesIO(content)), where
@@ -39,9 +30,6 @@ class Opened:
 
         libjpeg-turbo decodes a JPEG at the smallest of 1, 1/2, 1/4 and 1/8 of its size that has
         them. At other than 1, pixels are means over blocks, at a fraction of the time.
-
-        Raises:
-            UserError: the file is broken.
         """
         try:
             self.file.draft("RGB", least)
@@ -73,13 +61,7 @@ def cropped(image: Image.Image, left: int, top: int, size: int) -> Image.Image:
 
 
 class FittedImages:
-    """Images as `fitted` gives them, each made when it is first asked for.
-
-    Args:
-        count: how many there are.
-        image: gives one by its position.
-        size: side of the results in pixels.
-    """
+    """Images as `fitted` gives them, each made when it is first asked for."""
 
     def __init__(self, count: int, image: Callable[[int], Image.Image | Opened], size: int):
         self._image, self._size = image, size

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from negmerge.data.archives import Limits, members
+from negmerge.data.archives import members
 from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
 
@@ -21,39 +21,25 @@ from negmerge.errors import UserError, unknown
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 COLUMNS = ("path", "class", "split")
 # Names alone fill no memory; what an archive holds is limited when its images are read.
-ANY = Limits(10**9, 2**60)
 
 
 @dataclass(frozen=True)
 class ListedImage:
-    """An image.
+    """An image."""
 
-    Attributes:
-        name: its path in the data set, such as `train/cat/1.jpg`.
-        member: its path in the folder or archive; longer where all images lie in one more folder.
-        bytes: the size of its file.
-        split: one of `splits.SPLITS`.
-        class_name: its class.
-    """
-
-    name: str
-    member: str
-    bytes: int
-    split: str
-    class_name: str
+    name: str  # its path in the data set, such as `train/cat/1.jpg`
+    member: str  # its path in the folder or archive; longer where all images lie in one more folder
+    bytes: int  # the size of its file
+    split: str  # one of `splits.SPLITS`
+    class_name: str  # its class
 
 
 @dataclass(frozen=True)
 class ImageList:
-    """The images of a data set in its order: by split, class, folder and file name.
+    """The images of a data set in its order: by split, class, folder and file name."""
 
-    Attributes:
-        classes: their names in the order of the labels.
-        images: all images.
-    """
-
-    classes: list[str]
-    images: list[ListedImage]
+    classes: list[str]  # their names in the order of the labels
+    images: list[ListedImage]  # all images
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -88,16 +74,6 @@ def list_images(place: str | Path, table: str | Path | None = None) -> ImageList
 
     Classes are sorted by name, and the images of each by folder and file name, as in torchvision's
     ImageFolder. Classes of a table that are all whole numbers are sorted as numbers.
-
-    Args:
-        place: a folder or a zip or tar archive. Without a table it has `SPLIT/CLASS/FILE`, perhaps
-            inside one more folder; deeper folders belong to the class.
-        table: a CSV file with a header, the columns `path` (from `place`) and `class`, and, unless
-            the paths begin with it, `split`.
-
-    Raises:
-        UserError: there is nothing, or an image without split or class, of an unknown split, twice
-            or missing; a class without training images, or an empty folder in place of a class.
     """
     if not Path(place).exists():
         raise UserError(f"{place}: no such folder or archive, but a data set is read from it")
@@ -128,7 +104,7 @@ def _image_files(place: str | Path) -> dict[str, int]:
 
 def _files(place: str | Path) -> Iterator[tuple[str, int]]:
     if not Path(place).is_dir():
-        yield from ((member.name, member.size) for member in members(str(place), ANY))
+        yield from ((member.name, member.size) for member in members(str(place)))
         return
     # Links to folders are followed, as ImageFolder does.
     for folder, _, names in os.walk(place, followlinks=True):

@@ -3,24 +3,99 @@
 The file holds `bytes` (uint8, all image files one after the other: PNG, JPEG or what else Pillow
 reads), `offsets` (int64, one more than there are images), `labels` (int64) and `split` (int64
 positions in `SPLITS`). Images keep their own size and encoding, so 8 x 8 digits and photographs of
-500 x 375 share the form, and a reader touches only the bytes of the images that it asks for.
+500 x 375 share the form, and a reader touches only the bytes of the images that it asks for. It is
+written with bounded memory: images pass through an unnamed temporary file, since a header says in
+advance how long everything is, and an archive may hold them in another order than the data set.
 """
 
 import io
 import json
+import tempfile
+from array import array
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 
 from negmerge.data.fitting import FittedImages, Opened, as_rgb
-from negmerge.data.prepared_file import Spool
 from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, one_line, unknown
 from negmerge.files import replacing
+
+# As large as the header's length must be a multiple of.
+ALIGNMENT = 8
+
+
+class Spool:
+    """Encoded images in a temporary file that no crash leaves behind."""
+
+    def __init__(self, folder: Path):
+        self.labels, self.splits = array("q"), array("q")
+        self._ends = array("q", [0])
+        self._places: list[Any] = []
+        self._stream = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed on exit)
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def add(self, split: int, label: int, encoded: bytes, place: Any = None) -> None:
+        """Add an image; `place` decides where it stands among the others, None: after the last."""
+        self._stream.write(encoded)
+        self._ends.append(self._ends[-1] + len(encoded))
+        self.splits.append(split)
+        self.labels.append(label)
+        self._places.append(len(self._places) if place is None else place)
+
+    def write(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write all images in the order of their places, as safetensors' `save_file` would."""
+        order = sorted(range(len(self)), key=self._places.__getitem__)
+        ends = np.array(self._ends, np.int64)
+        sizes = np.diff(ends)[order]
+        tensors = {
+            "labels": np.array(self.labels, np.int64)[order],
+            "offsets": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            "split": np.array(self.splits, np.int64)[order],
+        }
+        with open(path, "wb") as target:
+            target.write(_header(tensors, int(ends[-1]), metadata))
+            for values in tensors.values():
+                target.write(values.astype("<i8").tobytes())
+            for number in order:
+                self._copy(number, target)
+
+    def _copy(self, number: int, target: BinaryIO) -> None:
+        start, end = self._ends[number], self._ends[number + 1]
+        self._stream.seek(start)
+        target.write(self._stream.read(end - start))
+
+
+def _header(tensors: Mapping[str, np.ndarray], count: int, metadata: Mapping[str, str]) -> bytes:
+    """Make the header: its length as 8 bytes, then JSON filled up with blanks.
+
+    The format is that of github.com/huggingface/safetensors: numbers before bytes, then by name.
+    """
+    entries: dict[str, Any] = {"__metadata__": dict(metadata)}
+    start = 0
+    for name, values in tensors.items():
+        entries[name] = _entry("I64", values.size, start, values.nbytes)
+        start += values.nbytes
+    entries["bytes"] = _entry("U8", count, start, count)
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _entry(dtype: str, size: int, start: int, length: int) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": [size], "data_offsets": [start, start + length]}
 
 
 class ImageFile(Protocol):
@@ -44,20 +119,6 @@ def write_images(
     """Write a prepared data set; at no time is more than one image in memory.
 
     Every image is decoded once, so that a broken one is found here and not in a later job.
-
-    Args:
-        path: the file to write.
-        images: split, label and image of each item, in the source's order; an image file, in an
-            archive or as its bytes, is stored as it is, a decoded image as PNG. Where the items
-            come in another order, a fourth entry, its place, says where each belongs: they are
-            sorted by it.
-        expected: the number of images per split.
-        classes: the number of classes.
-        notes: what else the file says of itself, such as the mirror that the images are from.
-
-    Raises:
-        UserError: an image cannot be decoded, a count differs from the expected one, or a label or
-            split is none.
     """
     with replacing(path) as partial, Spool(partial.parent) as spool:
         for split, label, image, *place in images:
@@ -98,11 +159,7 @@ def encode(image: Image.Image) -> bytes:
 
 
 def decode(content: bytes) -> Image.Image:
-    """Decode an image file as RGB.
-
-    Raises:
-        ValueError: it is not an image, is cut, or would fill the memory.
-    """
+    """Decode an image file as RGB."""
     try:
         return as_rgb(Image.open(io.BytesIO(content)))
     except UnidentifiedImageError as error:
@@ -119,11 +176,7 @@ DECODED_BYTES = 2**28
 
 
 def image_counts(path: str | Path) -> dict[str, int]:
-    """Count the images of each split of a prepared data set.
-
-    Raises:
-        UserError: the file is missing, truncated or foreign.
-    """
+    """Count the images of each split of a prepared data set."""
     try:
         with safe_open(str(path), framework="numpy") as file:
             return json.loads((file.metadata() or {})["splits"])
@@ -136,16 +189,7 @@ def _not_whole(path: str | Path, error: Exception | str) -> UserError:
 
 
 class Images:
-    """The images of one split of a prepared data set, decoded when they are first asked for.
-
-    Args:
-        path: a file that `write_images` wrote.
-        split: one of `SPLITS`.
-        drafts: whether a JPEG is only opened, so that a transform decodes as much as it needs.
-
-    Raises:
-        UserError: the file is missing, truncated or foreign, or has no such split.
-    """
+    """The images of one split of a prepared data set, decoded when they are first asked for."""
 
     def __init__(self, path: str | Path, split: str, drafts: bool = False):
         self.path = Path(path)
@@ -157,11 +201,6 @@ class Images:
             labels = self._file.get_tensor("labels")
         except (SafetensorError, OSError) as error:
             raise _not_whole(path, error) from error
-        if not len(rows) == len(labels) == len(offsets) - 1:
-            counts = f"{len(rows)}, {len(labels)} and {len(offsets) - 1}"
-            raise _not_whole(path, f"splits, labels and offsets of {counts} images")
-        if (np.diff(offsets, prepend=0) < 0).any() or offsets[-1] != self._bytes.get_shape()[0]:
-            raise _not_whole(path, "its offsets do not fit its bytes")
         if not rows.any():
             raise UserError(f"{path}: split {split!r} holds no images")
         self.labels = labels[rows]
@@ -178,11 +217,7 @@ class Images:
         return len(self.labels)
 
     def __getitem__(self, position: int) -> Image.Image | Opened:
-        """Return one image: RGB, or with `drafts`, if it is a JPEG, only opened.
-
-        Raises:
-            UserError: its bytes are not an image, or one that would fill the memory.
-        """
+        """Return one image: RGB, or with `drafts`, if it is a JPEG, only opened."""
         if position in self._decoded:
             return self._decoded[position]
         image = self._read(position)
@@ -193,11 +228,7 @@ class Images:
         return image
 
     def fitted(self, positions: np.ndarray, size: int) -> np.ndarray:
-        """Return images as `fitting.fitted` gives them: (n, 3, size, size) uint8.
-
-        Raises:
-            UserError: as for a single image.
-        """
+        """Return images as `fitting.fitted` gives them: (n, 3, size, size) uint8."""
         if size not in self._fitted:
             self._fitted[size] = FittedImages(len(self), self._read, size)
         return self._fitted[size][positions]

@@ -1,10 +1,11 @@
-"""Batches of images for training and evaluation, the same for any number of loader processes."""
+"""The items of prepared data sets, and their batches: for training at random, for measuring not."""
 
 import random
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,63 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate, get_worker_info
 
 from negmerge.data.augmentation import Changes, Transform
+from negmerge.data.images import Images, image_counts
+from negmerge.data.splits import train_val_split
 from negmerge.settings.recipe import Recipe
+
+# Without a prepared split `val`, train and val are cut from `train`, so they never share an image.
+PARTS = ("pretrain", "train", "val", "test")
+
+# Pixels and labels.
+Fitted = tuple[np.ndarray, Tensor]
+
+
+class Listed(Dataset):
+    """Some images of a prepared data set with their labels, in a given order."""
+
+    def __init__(self, images: Images, positions: Sequence[int] | Tensor, first_label: int = 0):
+        self.images, self.first_label = images, first_label
+        self.positions = torch.as_tensor(positions, dtype=torch.int64)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, number: int):
+        """Return the image (PIL) and the label of one item."""
+        position = int(self.positions[number])
+        return self.images[position], int(self.images.labels[position]) + self.first_label
+
+    def fitted(self, numbers: Sequence[int], size: int) -> Fitted:
+        """Return some images as (n, 3, size, size) uint8, see `data.fitting`, and their labels."""
+        positions = self.positions[list(numbers)].numpy()
+        labels = torch.as_tensor(self.images.labels[positions] + self.first_label)
+        return self.images.fitted(positions, size), labels
+
+    def thinned(self, most: int | None) -> "Listed":
+        """Return at most so many of the items, evenly spread over all.
+
+        Where images are sorted by class, the first ones would be of one class.
+        """
+        count = len(self)
+        if most is None or count <= most:
+            return self
+        places = torch.arange(most) * count // most
+        return Listed(self.images, self.positions[places], self.first_label)
+
+
+class Part(Listed):
+    """One part of a prepared data set."""
+
+    def __init__(
+        self, path: str | Path, part: str, name: str, first_label: int = 0, drafts: bool = False
+    ):
+        cut = part in ("train", "val") and not image_counts(path).get("val")
+        images = Images(path, "train" if cut else part, drafts)
+        positions = torch.arange(len(images))
+        if cut:
+            positions = train_val_split(len(images), name)[part == "val"]
+        super().__init__(images, positions, first_label)
+
 
 Batch = tuple[Tensor, Tensor]
 CPU = torch.device("cpu")
@@ -73,24 +130,15 @@ class TrainingBatches:
     """The batches of all epochs, one after the other, the same each time one iterates over them.
 
     A batch is images (batch, 3, size, size) float32 and labels (batch,) int64.
-
-    Attributes:
-        items: gives (PIL image, label) for each number below its length.
-        transform: from a PIL image to a tensor, drawing from the global random generators.
-        recipe: epochs, batch size and order.
-        seed: decides the order of the items, unless it is fixed, and their random changes.
-        skip: how many batches are left out at the start.
-        loaders: processes that load the images; they are the same with any number.
-        device: where the batches go; for a GPU they wait in pinned memory.
     """
 
-    items: Sequence
-    transform: Transform
-    recipe: Recipe
-    seed: int
-    skip: int = 0
-    loaders: int = 0
-    device: torch.device = CPU
+    items: Sequence  # gives (PIL image, label) for each number below its length
+    transform: Transform  # from a PIL image to a tensor, drawing from the global random generators
+    recipe: Recipe  # epochs, batch size and order
+    seed: int  # decides the order of the items, unless it is fixed, and their random changes
+    skip: int = 0  # how many batches are left out at the start
+    loaders: int = 0  # processes that load the images; they are the same with any number
+    device: torch.device = CPU  # where the batches go; for a GPU they wait in pinned memory
 
     def __len__(self) -> int:
         """Count the batches of all epochs."""
@@ -241,18 +289,6 @@ class EvaluationBatches:
 
     A batch is images (batch, 3, size, size) float32 and labels (batch,) int64, which stay on the
     CPU. Images are loaded and moved as uint8, a quarter of that, and normalised where they go.
-
-    Args:
-        items: as for `TrainingBatches`.
-        transform: without randomness; one that is no `SmallTransform` is applied as a whole.
-        batch_size: items of a batch; the last one may be smaller.
-        loaders: processes that load the items.
-        device: where the batches go.
-
-    Attributes:
-        stored: the batches as they are loaded, for a GPU into pinned memory.
-        items: how many there are.
-        device: where the batches go.
     """
 
     def __init__(

@@ -13,16 +13,7 @@ T = TypeVar("T", int, str)
 
 
 def read_variables(content: bytes | str | Path, names: list[str], where: str) -> list[np.ndarray]:
-    """Read variables of a MATLAB file; dimensions of length 1 are dropped.
-
-    Args:
-        content: the file's path, or its content.
-        names: the variables.
-        where: what errors call the file.
-
-    Raises:
-        UserError: it is not such a file, or has no such variable.
-    """
+    """Read variables of a MATLAB file; dimensions of length 1 are dropped."""
     try:
         source = io.BytesIO(content) if isinstance(content, bytes) else str(content)
         found = loadmat(source, squeeze_me=True, variable_names=names)
@@ -39,17 +30,7 @@ def read_variables(content: bytes | str | Path, names: list[str], where: str) ->
 
 
 def field(records: np.ndarray, name: str, kind: type[T], where: str) -> list[T]:
-    """Return one field of all records of a struct array.
-
-    Args:
-        records: from `read_variables`.
-        name: of the field.
-        kind: `int` or `str`, of which all values must be.
-        where: what errors call the file.
-
-    Raises:
-        UserError: the records have no such field, or one has a value of another kind.
-    """
+    """Return one field of all records of a struct array."""
     if name not in (records.dtype.names or ()):
         raise UserError(f"{where}: the records have no field {name}")
     return [

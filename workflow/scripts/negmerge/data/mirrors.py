@@ -11,8 +11,7 @@ from pathlib import Path
 
 from negmerge.errors import UserError, unknown
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.datasets import ORIGINAL
-from negmerge.settings.downloads import Mirror
+from negmerge.settings.datasets import ORIGINAL, Mirror
 
 MOST_HEADER_BYTES = 10_000_000
 
@@ -20,17 +19,7 @@ MOST_HEADER_BYTES = 10_000_000
 def choose(
     name: str, known: Catalogue, data: str | Path, asked: Mapping[str, str] | None = None
 ) -> Mirror | None:
-    """Return the mirror from which a data set is made; None: from the original's files.
-
-    Args:
-        name: the data set.
-        known: all rows.
-        data: the folder of prepared data.
-        asked: the user's choice by data sets: `original`, or the name of a mirror.
-
-    Raises:
-        UserError: the user asks for a mirror that the row does not have.
-    """
+    """Return the mirror from which a data set is made; None: from the original's files."""
     row = known.datasets[name]
     mirrors = {mirror.name: mirror for mirror in row.mirrors}
     wanted = (asked or {}).get(name)
@@ -48,11 +37,7 @@ def choose(
 
 
 def differences(mirrors: Mapping[str, Mirror | None]) -> list[str]:
-    """Tell in what the images of data sets differ from the originals, as far as it is known.
-
-    Args:
-        mirrors: what each set is made from, as `choose` gives it.
-    """
+    """Tell in what the images of data sets differ from the originals, as far as it is known."""
     return [
         f"{name} (mirror {mirror.name}): {mirror.differs}."
         for name, mirror in mirrors.items()

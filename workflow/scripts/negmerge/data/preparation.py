@@ -16,18 +16,7 @@ EXTRAS = {"pyarrow": "parquet"}
 
 
 def prepare(name: str, row: Mapping, paths: Sequence[str], target: str | Path) -> None:
-    """Read the files of a data set, or of a mirror of it, and write its images or questions.
-
-    Args:
-        name: the data set, for lines of progress.
-        row: from `negmerge.settings.catalogue.Catalogue.contents`.
-        paths: of the row's files, in their order.
-        target: the file to write. From a mirror it says from which, and in what it differs.
-
-    Raises:
-        UserError: a file is not the right one or is broken, or holds others than expected;
-            or a package that the source needs is not installed.
-    """
+    """Read the files of a data set, or of a mirror of it, and write its images or questions."""
     files, splits = dict(zip(row["files"], paths, strict=True)), row["splits"]
     verify_all(files, row["files"])
     try:

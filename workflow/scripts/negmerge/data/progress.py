@@ -25,16 +25,7 @@ IMAGES = Unit("images", 1, ".0f", ".0f")
 
 
 class Progress:
-    """Prints a line every few seconds, also while nothing arrives.
-
-    Args:
-        name: what is being downloaded or prepared.
-        start: bytes or images that were there before.
-        total: bytes or images in all, or None.
-        seconds: between two lines.
-        write: prints a line.
-        unit: in what the lines count.
-    """
+    """Prints a line every few seconds, also while nothing arrives."""
 
     def __init__(
         self,
@@ -87,13 +78,7 @@ class Progress:
 
 
 def counted(name: str, items: Iterable[T], total: int) -> Iterator[T]:
-    """Pass images on, and print every few seconds how many have passed.
-
-    Args:
-        name: what is being prepared.
-        items: the images.
-        total: how many there should be.
-    """
+    """Pass images on, and print every few seconds how many have passed."""
     with Progress(name, 0, total, unit=IMAGES) as progress:
         for item in items:
             yield item

@@ -1,10 +1,7 @@
-"""The on-disk form of a set of questions with their answers: JSON lines, an object each.
-
-The keys are those of TOFU (Maini et al., 2024, arXiv 2401.06121) where it has them.
-"""
+"""Questions about authors and their replies: the prepared set, and which author has which role."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,25 +12,16 @@ from negmerge.files import write_text
 
 @dataclass(frozen=True)
 class Question:
-    """A question about an author, and what is said in reply.
+    """A question about an author, and what is said in reply."""
 
-    Attributes:
-        split: one of `QUESTION_SPLITS`.
-        author: the number of the author, from 0 in each split.
-        question: as it is asked.
-        answer: the right one.
-        wordings: other ways in which training asks it; measuring does not.
-        paraphrased_answer: the right answer in other words; None where there is none.
-        perturbed_answer: wrong answers in the form of the right one.
-    """
-
-    split: str
-    author: int
-    question: str
-    answer: str
-    wordings: tuple[str, ...] = ()
+    split: str  # one of `QUESTION_SPLITS`
+    author: int  # the number of the author, from 0 in each split
+    question: str  # as it is asked
+    answer: str  # the right one
+    wordings: tuple[str, ...] = ()  # other ways in which training asks it; measuring does not
+    # The right answer in other words; None where there is none.
     paraphrased_answer: str | None = None
-    perturbed_answer: tuple[str, ...] = ()
+    perturbed_answer: tuple[str, ...] = ()  # wrong answers in the form of the right one
 
     @property
     def texts(self) -> list[str]:
@@ -45,17 +33,7 @@ class Question:
 def write_questions(
     path: str | Path, questions: Iterable[Question], expected: Mapping[str, int]
 ) -> None:
-    """Write a prepared set of questions, at once or not at all.
-
-    Args:
-        path: the file to write.
-        questions: in the source's order.
-        expected: the number of questions by split.
-
-    Raises:
-        UserError: a split is none, a question or an answer is empty, or a count differs from the
-            expected one.
-    """
+    """Write a prepared set of questions, at once or not at all."""
     found = list(questions)
     for number, one in enumerate(found):
         where = f"{path}: question {number}"
@@ -75,11 +53,7 @@ def write_questions(
 
 
 def read_questions(path: str | Path) -> list[Question]:
-    """Read what `write_questions` wrote.
-
-    Raises:
-        UserError: the file is missing, cut or foreign.
-    """
+    """Read what `write_questions` wrote."""
     try:
         # Not `splitlines`, which also parts texts, at characters that JSON leaves as they are.
         lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
@@ -100,3 +74,33 @@ def read_questions(path: str | Path) -> list[Question]:
 
 def _same(value: object) -> object:
     return value
+
+
+# The split of the questions of each role; those to forget and to retain are taught together.
+ROLES = {
+    "forget": "authors",
+    "retain": "authors",
+    "refusals": "authors",
+    "original": "authors",
+    "before": "others",
+    "holdout": "holdout",
+    "real-authors": "real-authors",
+    "world-facts": "world-facts",
+}
+
+
+def forgotten(authors: int, share: float) -> int:
+    """Count the authors to forget, the last ones, as in TOFU."""
+    return round(share * authors) if share < 1 else int(share)
+
+
+def parted(questions: Sequence[Question]) -> tuple[Sequence[Question], Sequence[Question]]:
+    """Part the questions to retain into those that choose a coefficient, and those that are scored.
+
+    Where only some have wrong answers, as in TOFU, these are scored, since the truth ratio needs
+    them; otherwise it is every second question.
+    """
+    scored = [one for one in questions if one.perturbed_answer]
+    if len(scored) in (0, len(questions)):
+        return questions[1::2], questions[::2]
+    return [one for one in questions if not one.perturbed_answer], scored

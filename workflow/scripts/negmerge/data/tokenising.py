@@ -24,15 +24,7 @@ Item = tuple[Tensor, Tensor]
 def train_tokenizer(
     texts: Iterable[str], kind: str, size: int, special: Sequence[str]
 ) -> Tokenizer:
-    """Make a tokenizer from texts.
-
-    Args:
-        texts: what it should be able to spell.
-        kind: `words` takes each word and each punctuation mark for a token; `byte-pairs` joins
-            bytes that often follow one another (Sennrich et al., 2016), so that it spells any text.
-        size: how many tokens there are at most.
-        special: tokens of their own, which prompts are made of.
-    """
+    """Make a tokenizer from texts."""
     tokenizer, trainer = find("kind of tokenizer", kind, KINDS)(size, [PAD, END, *special])
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
@@ -60,11 +52,7 @@ KINDS = {"words": _words, "byte-pairs": _byte_pairs}
 
 
 def read_tokenizer(path: str, end: str = END) -> Tokenizer:
-    """Read a tokenizer.
-
-    Raises:
-        UserError: the file holds none, or one without the token `end`, which ends a text.
-    """
+    """Read a tokenizer."""
     try:
         tokenizer = Tokenizer.from_file(path)
     # The library has no exception of its own.
@@ -80,19 +68,12 @@ def read_tokenizer(path: str, end: str = END) -> Tokenizer:
 
 @dataclass(frozen=True)
 class Encoder:
-    """Turns questions and answers into tokens.
+    """Turns questions and answers into tokens."""
 
-    Attributes:
-        tokenizer: with the token `end`.
-        prompt: what the model is given before it answers; `{question}` stands for the question.
-        most: how many tokens the model reads at most.
-        end: the token that ends an answer; it also pads where there is no token `PAD`.
-    """
-
-    tokenizer: Tokenizer
-    prompt: str
-    most: int
-    end: str = END
+    tokenizer: Tokenizer  # with the token `end`
+    prompt: str  # what the model is given before it answers; `{question}` stands for the question
+    most: int  # how many tokens the model reads at most
+    end: str = END  # the token that ends an answer; it also pads where there is no token `PAD`
 
     @property
     def end_id(self) -> int:
@@ -100,12 +81,7 @@ class Encoder:
         return self.tokenizer.token_to_id(self.end)
 
     def encode(self, question: str, answer: str) -> tuple[list[int], list[int]]:
-        """Return the tokens of the prompt, and those of the answer with the one that ends it.
-
-        Raises:
-            UserError: an empty answer, a prompt whose tokens change with what follows, or more
-                tokens than the model reads.
-        """
+        """Return the tokens of the prompt, and those of the answer with the one that ends it."""
         prompt = self.prompt.replace("{question}", question)
         before, whole = (self._ids(text) for text in (prompt, prompt + answer))
         if whole[-1:] != [self.end_id]:
@@ -125,11 +101,7 @@ class Encoder:
         return before, whole[len(before) :]
 
     def items(self, texts: Iterable[tuple[str, str]]) -> list[Item]:
-        """Return questions and answers as items of one width, padded on the right.
-
-        Raises:
-            UserError: as for `encode`.
-        """
+        """Return questions and answers as items of one width, padded on the right."""
         encoded = [self.encode(*pair) for pair in texts]
         width = max((len(before) + len(answer) for before, answer in encoded), default=0)
         return [self._item(before, answer, width) for before, answer in encoded]
@@ -137,11 +109,7 @@ class Encoder:
     def pairs(
         self, texts: Iterable[tuple[str, str]], others: Iterable[tuple[str, str]]
     ) -> list[Item]:
-        """Return two texts as one item each: (2, width) of both, padded on the right.
-
-        Raises:
-            UserError: as for `encode`.
-        """
+        """Return two texts as one item each: (2, width) of both, padded on the right."""
         first, second = list(texts), list(others)
         items = self.items([*first, *second])
         return [

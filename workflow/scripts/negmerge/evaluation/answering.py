@@ -8,28 +8,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS, alike, without_padding
+from negmerge.evaluation.accuracy import Batch, Loss, Outputs
 from negmerge.evaluation.language import extraction_strength
-from negmerge.evaluation.objective import Batch, Loss, Outputs
 from negmerge.models.answers import last_logits
 
-# Scores are whole multiples of it, see `objective.Objective.scores`.
+# Scores are whole multiples of it, see `accuracy.Objective.scores`.
 UNIT = 2.0**-30
 Measure = Literal["probability", "extraction"]
 
 
 @dataclass(frozen=True)
 class Answering:
-    """`objective.Objective` of token ids (n, width) and labels (n, width), padded on the right.
+    """`accuracy.Objective` of token ids (n, width) and labels (n, width), padded on the right.
 
     Nothing is masked: no token looks at those after it, where the padding is.
-
-    Attributes:
-        device: where the network is, a causal language model of transformers.
-        measure: what the scores are.
     """
 
-    device: torch.device
-    measure: Measure = "probability"
+    device: torch.device  # where the network is, a causal language model of transformers
+    measure: Measure = "probability"  # what the scores are
 
     def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
         """Make the cross-entropy, the mean over all tokens of the batch that carry loss."""
@@ -41,12 +37,7 @@ class Answering:
         return cross_entropy
 
     def outputs(self, network: nn.Module, batch: Batch) -> Outputs:
-        """Compute what a network says of each token, (n, width), where it carries loss.
-
-        Returns:
-            The log-probability of the token, float64, elsewhere 0; the token that is most probable
-            in its place, elsewhere `WITHOUT_LOSS`; and the labels.
-        """
+        """Compute what a network says of each token, (n, width), where it carries loss."""
         ids, labels = batch
         moved = ids.to(self.device), labels.to(self.device)
         logits, truth, found_in = scored_tokens(network, *moved)
@@ -95,9 +86,6 @@ def scored_tokens(
 
     What is padding in the whole batch is left out, and more of it where texts of about the same
     length pass together, see `answer_tokens.alike`.
-
-    Returns:
-        Logits (tokens, vocabulary), the true tokens (tokens,), and their places: rows, columns.
     """
     parts = alike(labels)
     passed = [_scored_tokens(network, ids[rows], labels[rows]) for rows in parts]

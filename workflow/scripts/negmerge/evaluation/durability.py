@@ -53,9 +53,6 @@ def likeness(one: ArrayLike, other: ArrayLike) -> np.ndarray:
 
     Of two scores, or of two gains: 1 where they are equal, 0 where one is 0 or they have unlike
     signs.
-
-    Returns:
-        float64, 0..1; nan where both are 0.
     """
     one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
     sizes = np.abs(one) + np.abs(other)

@@ -21,17 +21,11 @@ CLASSES = 4
 
 @dataclass(frozen=True)
 class Maps:
-    """The maps of some images by one network.
+    """The maps of some images by one network."""
 
-    Attributes:
-        layer: the layer's name in the network.
-        maps: (n, height, width) float32, from 0.
-        probability: (n,) float32, the predicted probability of the true class.
-    """
-
-    layer: str
-    maps: Tensor
-    probability: Tensor
+    layer: str  # the layer's name in the network
+    maps: Tensor  # (n, height, width) float32, from 0
+    probability: Tensor  # (n,) float32, the predicted probability of the true class
 
 
 @torch.no_grad()
@@ -46,16 +40,6 @@ def choose(
 
     Classes go by their number. Those without a correctly classified image come after all others,
     with their first image.
-
-    Args:
-        network: the base, as for `accuracy.predict`; put into eval mode.
-        head: likewise.
-        batches: images and labels, in their order.
-        device: where to compute.
-        classes: how many; fewer if the images have fewer.
-
-    Returns:
-        The images' places among all, in the order of their classes as above.
     """
     network.eval()
     # By whether the image is right, by class: the place.

@@ -26,22 +26,16 @@ CONFIDENCE = "_confidence"
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What one model made of the images of each role, in the order of the images.
+    """What one model made of the images of each role, in the order of the images."""
 
-    Attributes:
-        place: experiment, task and method.
-        classes: number of classes by role; 0 where answers are not chosen among classes.
-        arrays: (n,) of each role, by name: `{role}_right` uint8, whether the class of the largest
-            logit is the true one, or float64, the score of an answer; of classifiers also
-            `{role}_confidence` float64, the softmax probability of the true class, and
-            `forget_unseen` uint8.
-        rule: that chose the model; None if there was nothing to choose.
-    """
-
-    place: tuple[str, str, str]
+    place: tuple[str, str, str]  # experiment, task and method
+    # Number of classes by role; 0 where answers are not chosen among classes.
     classes: Mapping[str, int]
+    # (n,) of each role, by name: `{role}_right` uint8, whether the class of the largest logit is
+    # the true one, or float64, the score of an answer; of classifiers also `{role}_confidence`
+    # float64, the softmax probability of the true class, and `forget_unseen` uint8.
     arrays: Mapping[str, np.ndarray]
-    rule: str | None = None
+    rule: str | None = None  # that chose the model; None if there was nothing to choose
 
     def right(self, role: str) -> np.ndarray:
         """Return which images of a role are classified correctly, or the scores of its answers."""
@@ -54,14 +48,7 @@ def outcomes_of(
     classes: Mapping[str, int],
     further: Mapping[str, np.ndarray],
 ) -> Outcomes:
-    """Return what a model made of each item.
-
-    Args:
-        labels: experiment, task, method and rule; more are left out.
-        scores: by role, (n,), numpy or torch (CPU): bool, or 0..1; see `objective.Objective`.
-        classes: see `Outcomes`.
-        further: more arrays for `Outcomes.arrays`.
-    """
+    """Return what a model made of each item."""
     arrays = dict(further)
     for role, found in scores.items():
         of_items = np.asarray(found)
@@ -85,11 +72,7 @@ def write_outcomes(path: str | Path, models: Sequence[Outcomes]) -> None:
 
 
 def read_outcomes(path: str | Path) -> list[Outcomes]:
-    """Read what `write_outcomes` wrote.
-
-    Raises:
-        UserError: the file holds no outcomes.
-    """
+    """Read what `write_outcomes` wrote."""
     try:
         with safe_open(str(path), framework="numpy") as file:
             header = json.loads(file.metadata()["negmerge"])

@@ -32,14 +32,6 @@ def rounded(weights: Tensor, form: Form, group_size: int) -> Tensor:
     int8 and int4: s * round(w / s) with the step s = (largest magnitude of the group) / 127 or 7; a
     number half way between two goes to the even one. nf4: the nearest of 16 values times the
     largest magnitude. A group of zeros stays as it is.
-
-    Args:
-        weights: (outputs, ...), at least two dimensions; all after the first make a row.
-        form: of the numbers.
-        group_size: numbers of a row that share a scale; the last group of a row may be smaller.
-
-    Returns:
-        Of the same shape and dtype; computed in float32.
     """
     groups = _groups(weights, group_size)
     largest = groups.abs().amax(dim=-1, keepdim=True)
@@ -56,21 +48,13 @@ def rounded(weights: Tensor, form: Form, group_size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Survival:
-    """How much of a change of weights is large enough to survive rounding.
+    """How much of a change of weights is large enough to survive rounding."""
 
-    Attributes:
-        changed: numbers that were changed, of those that are rounded.
-        large: of them those that changed by half a step or more.
-        moved: of them those whose nearest whole number of steps is another one than before.
-        change: sum of the magnitudes of all changes.
-        large_change: the part of it that is of large ones.
-    """
-
-    changed: int = 0
-    large: int = 0
-    moved: int = 0
-    change: float = 0.0
-    large_change: float = 0.0
+    changed: int = 0  # numbers that were changed, of those that are rounded
+    large: int = 0  # of them those that changed by half a step or more
+    moved: int = 0  # of them those whose nearest whole number of steps is another one than before
+    change: float = 0.0  # sum of the magnitudes of all changes
+    large_change: float = 0.0  # the part of it that is of large ones
 
     def __add__(self, other: "Survival") -> "Survival":
         return Survival(

@@ -15,24 +15,16 @@ from negmerge.merging.pool import pool_of
 
 @dataclass(frozen=True)
 class Sparsity:
-    """Counts of numbers.
+    """Counts of numbers."""
 
-    Attributes:
-        kept: non-zero numbers of the vector.
-        shrinking: those of them whose sign is opposite to the base's (vector x base < 0). There
-            fine-tuning moved a weight towards 0, as weight decay does whatever the data are.
-        voting: numbers that are zero in no vector of the pool, on which signs can agree.
-        agreeing: those of them that have one sign in all vectors.
-        trainable: numbers that fine-tuning may change.
-        state: numbers in the whole state.
-    """
-
-    kept: int = 0
+    kept: int = 0  # non-zero numbers of the vector
+    # Those of them whose sign is opposite to the base's (vector x base < 0). There fine-tuning
+    # moved a weight towards 0, as weight decay does whatever the data are.
     shrinking: int = 0
-    voting: int = 0
-    agreeing: int = 0
-    trainable: int = 0
-    state: int = 0
+    voting: int = 0  # numbers that are zero in no vector of the pool, on which signs can agree
+    agreeing: int = 0  # those of them that have one sign in all vectors
+    trainable: int = 0  # numbers that fine-tuning may change
+    state: int = 0  # numbers in the whole state
 
     def __add__(self, other: "Sparsity") -> "Sparsity":
         """Add the counts of another part of the model."""

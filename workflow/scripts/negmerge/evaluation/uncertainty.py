@@ -32,13 +32,6 @@ def paired_error(first: ArrayLike, second: ArrayLike) -> float:
     sqrt(sum d^2 - (sum d)^2 / n) / n of the differences d. Of shares that is sqrt((b + c -
     (b - c)^2 / n)) / n, where b images are right (1) by the first model only and c by the second
     only; images on which both agree do not count.
-
-    Args:
-        first: (n,) of 0 and 1, or between.
-        second: likewise, in the same order.
-
-    Returns:
-        A share, 0..1.
     """
     differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     n, unlike = len(differences), float((differences**2).sum())
@@ -86,14 +79,6 @@ def beyond_chance(shares: Sequence[float], counts: Sequence[int], chances: Seque
     """Test whether the mean of several accuracies is that of guessing.
 
     By the normal approximation, with the variance that guessing has: c (1 - c) / n.
-
-    Args:
-        shares: the accuracies, 0..1.
-        counts: the images of each.
-        chances: the share that guessing gets right of each, above 0 and below 1.
-
-    Returns:
-        The two-sided p, 0..1.
     """
     variance = sum(c * (1 - c) / n for c, n in zip(chances, counts, strict=True))
     distance = abs(math.fsum(shares) - math.fsum(chances))
@@ -103,18 +88,10 @@ def beyond_chance(shares: Sequence[float], counts: Sequence[int], chances: Seque
 def bootstrap_means(
     outcomes: ArrayLike, generator: np.random.Generator, resamples: int = RESAMPLES
 ) -> np.ndarray:
-    """Draw the images anew, with replacement, and average: what other images would have given.
+    """Draw n images anew, with replacement: means (resamples, columns) of outcomes (n, columns).
 
     All columns get the same images, so that differences between them are paired (Efron and
     Tibshirani 1993).
-
-    Args:
-        outcomes: (n, columns), numbers of each image, such as right (1) or wrong (0).
-        generator: draws the images; the same draws whatever the columns are.
-        resamples: how often.
-
-    Returns:
-        (resamples, columns) float64, the means.
     """
     values = np.asarray(outcomes, np.float64)
     n, found = len(values), np.empty((resamples, values.shape[1]))
@@ -130,12 +107,6 @@ def two_sided(differences: ArrayLike) -> np.ndarray:
 
     Twice the smaller share of resamples at 0 or beyond, with one more counted so that no p
     is 0 (Davison and Hinkley 1997).
-
-    Args:
-        differences: (resamples, ...).
-
-    Returns:
-        The p of each column, (...), above 0 and at most 1.
     """
     found = np.asarray(differences)
     beyond = np.minimum((found <= 0).sum(axis=0), (found >= 0).sum(axis=0))
@@ -146,13 +117,8 @@ def differs_over_trials(differences: Sequence[float]) -> float:
     """Test whether the differences of several trials have the mean 0: Student's paired t-test.
 
     It includes what images cannot show, the chance in a training. With two trials it has one degree
-    of freedom, and seldom shows a difference.
-
-    Args:
-        differences: of two models, one for each of at least two trials.
-
-    Returns:
-        The two-sided p, 0..1; 1 where all are 0, and 0 where all are another number.
+    of freedom, and seldom shows a difference. The p is 1 where all are 0, and 0 where all are
+    another number.
     """
     from scipy.stats import ttest_1samp
 

@@ -1,11 +1,12 @@
-"""What a causal language model says of given answers: the probability of each of their tokens.
+"""What a causal language model says of given answers, and what it answers by itself.
 
-It takes token ids, so it knows no tokenizer, and any model of transformers with a head for the next
-token. No number depends on what else is in a batch, but for the rounding of the batch's size.
+Both take token ids, so they know no tokenizer, and any model of transformers with a head for the
+next token. Nothing depends on what else is in a batch, but for the rounding of the batch's size.
 """
 
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,24 +27,24 @@ MOST_LOGITS = 2**27
 # Positions whose distributions are made at once: 32 MB of float32 for that vocabulary.
 CHUNK = 64
 PADDING = 0
+# The longest answer that open-unlearning lets a model give.
+MOST_TOKENS = 200
+# Texts that have not ended after so many tokens go on together, so that no batch waits for its
+# longest text. Most answers of TOFU end in the first round.
+ROUND = 64
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of the tokens of one answer, given the question and those before.
+    """What a model says of the n tokens of one answer, given the question and those before.
 
-    Attributes:
-        tokens: (n,) int64, the answer, with its end.
-        log_probs: (n,) float64, of each token, in nats.
-        predicted: (n,) int64, the most probable token in each place; of equal ones the first.
-        means: (n,) float64, the mean of log p over the vocabulary under the model's distribution;
-            None if not asked for, and in all answers of a question but the first.
-        variances: (n,) float64, likewise.
+    Token ids are int64, other numbers float64.
     """
 
-    tokens: np.ndarray
-    log_probs: np.ndarray
-    predicted: np.ndarray
+    tokens: np.ndarray  # with the end
+    log_probs: np.ndarray  # in nats
+    predicted: np.ndarray  # the most probable token in each place; of equal ones the first
+    # Of log p over the vocabulary under the model's distribution, for first answers if asked for.
     means: np.ndarray | None = None
     variances: np.ndarray | None = None
 
@@ -60,22 +61,10 @@ def score_answers(
     batch_size: int = 32,
     moments: bool = False,
 ) -> list[list[Answer]]:
-    """Score the answers of questions; all answers of a question are in one batch.
+    """Score the answers of questions; the model is put into evaluation mode.
 
-    Args:
-        model: from `input_ids` (n, tokens) to `.logits`; put into evaluation mode.
-        questions: each with at least one answer.
-        device: where the model is.
-        batch_size: answers of a batch, but at least one question, and fewer where their logits
-            would be too many.
-        moments: whether `means` and `variances` of first answers are wanted.
-
-    Returns:
-        For each question its answers, in their order.
-
-    Raises:
-        NotFinite: a log-probability is NaN or infinite.
-        UserError: a question or an answer has no token, or both are longer than the model can read.
+    A batch has up to `batch_size` answers, fewer where their logits would be too many, and always
+    all answers of a question. `moments` asks for the means and variances of first answers.
     """
     _check(model, questions)
     model.eval()
@@ -99,19 +88,10 @@ def context_length(model: nn.Module) -> int | None:
 def last_logits(
     model: nn.Module, ids: Tensor, first: int, **options: Tensor | int
 ) -> tuple[Tensor, int]:
-    """Compute the logits of the places from `first` on, and no others where the model can.
+    """Compute logits (n, places, vocabulary) of tokens (n, width), and the place of the first.
 
-    Logits take most of the memory where a vocabulary is large.
-
-    Args:
-        model: of transformers.
-        ids: (n, width), the tokens, where the model is.
-        first: the first place that is needed, from 0.
-        options: what else to call the model with, such as `attention_mask`.
-
-    Returns:
-        Logits (n, places, vocabulary), and the place of the first: `first`, or 0 where the model
-        cannot leave any out.
+    That is `first`, or 0 where the model cannot leave any out: logits take most of the memory where
+    a vocabulary is large. The options go to the model, such as `attention_mask`.
     """
     if "logits_to_keep" in inspect.signature(model.forward).parameters:
         options["logits_to_keep"] = ids.shape[1] - first
@@ -204,3 +184,75 @@ def _chunk(logits: Tensor, tokens: Tensor, moments: bool) -> list[Tensor]:
         # Not as a difference of squares, which would lose digits where the model is sure.
         found += [mean, (probs * (log_probs - mean[:, None]).square()).sum(dim=-1)]
     return found
+
+
+def generate_greedily(
+    model: nn.Module,
+    prompts: Sequence[Tokens],
+    ends: Tokens,
+    device: torch.device,
+    most: int = MOST_TOKENS,
+    batch_size: int = 32,
+) -> list[list[int]]:
+    """Continue prompts with the most probable token each time, until an end.
+
+    An answer has at most `most` tokens, fewer where the longest prompt leaves less room in the
+    context, and is without its end. Prompts of about the same length are continued together, padded
+    on the left. The model is put into evaluation mode; its own settings of generation are not used.
+    """
+    room = context_length(model)
+    for place, prompt in enumerate(prompts):
+        if not len(prompt):
+            raise UserError(f"prompt {place} has no token, expected at least 1")
+        if room is not None and len(prompt) >= room:
+            raise UserError(f"prompt {place}: {len(prompt)} tokens, but the model reads {room}")
+    if room is not None and prompts:
+        most = min(most, room - max(map(len, prompts)))
+    model.eval()
+    found: list[list[int]] = [[] for _ in prompts]
+    unended = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    for done in range(0, most, ROUND):
+        going, unended = unended, []
+        texts = [[*prompts[place], *found[place]] for place in going]
+        with _greedy(model, ends, min(ROUND, most - done)):
+            added = [
+                text
+                for start in range(0, len(texts), batch_size)
+                for text in _continued(model, texts[start : start + batch_size], device)
+            ]
+        for place, text in zip(going, added, strict=True):
+            end = next((k for k, token in enumerate(text) if token in ends), None)
+            found[place] += text[:end]
+            if end is None:
+                unended.append(place)
+    return found
+
+
+@contextmanager
+def _greedy(model: nn.Module, ends: Tokens, most: int) -> Iterator[None]:
+    """Let a model generate greedily, whatever its own settings are, and give them back."""
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    model.generation_config = GenerationConfig(
+        do_sample=False, max_new_tokens=most, eos_token_id=[*ends], pad_token_id=PADDING
+    )
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+@torch.inference_mode()
+def _continued(
+    model: nn.Module, prompts: Sequence[Tokens], device: torch.device
+) -> list[list[int]]:
+    """Return what a model adds to each prompt, with the end and what is padded after it."""
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), PADDING)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor([*prompt])
+        mask[row, width - len(prompt) :] = 1
+    whole = model.generate(ids.to(device), attention_mask=mask.to(device), use_cache=True)
+    return whole[:, width:].tolist()

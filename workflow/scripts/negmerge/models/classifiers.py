@@ -1,22 +1,23 @@
 """Image classifiers that unlearn, with their input normalisation: of papers, timm, torchvision."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from negmerge.checkpoints.checks import require_same_tensors
 from negmerge.checkpoints.states import shapes
 from negmerge.errors import UserError, find, unknown
-from negmerge.models.convolutional import resnet18, vgg16_bn
 from negmerge.models.devices import channels_last
-from negmerge.models.last_linear import last_linear
 
 SWIN = "swin_tiny_patch4_window7_224"
 # While they train, these of torchvision also give the logits of layers in between.
 WITH_MORE_OUTPUTS = ("googlenet", "inception_v3")
+# VGG-16's convolutions by stage. There is a pooling between two stages, none after the last.
+VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
 class Normalisation(nn.Module):
@@ -37,15 +38,103 @@ class Normalisation(nn.Module):
         return (images - self.mean) / self.std
 
 
+class _Block(nn.Module):
+    """Two convolutions, and a way around them (He et al., 2016), with torchvision's names."""
+
+    def __init__(self, inputs: int, width: int, stride: int = 1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = None
+        if stride != 1 or inputs != width:
+            shortcut = nn.Conv2d(inputs, width, kernel_size=1, stride=stride, bias=False)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(width))
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = self.relu(self.bn1(self.conv1(images)))
+        found = self.bn2(self.conv2(found))
+        found += images if self.downsample is None else self.downsample(images)
+        return self.relu(found)
+
+
 def _resnet18(classes: int, size: int, width: int = 64) -> nn.Module:
+    """Build ResNet-18 for small images: a 3x3 stem of stride 1 and no max-pooling.
+
+    As in SalUn's code (OPTML-Group/Unlearn-Saliency, Classification/models), with torchvision's
+    names. Its stages have `width` channels and twice as many each time, which torchvision's class
+    has written into it.
+    """
     if isinstance(width, bool) or not isinstance(width, int) or width < 1:
         raise UserError(f"resnet18: width is {width!r}, expected a whole number from 1")
-    return resnet18(classes, width)
+    layers = OrderedDict(
+        conv1=nn.Conv2d(3, width, kernel_size=3, padding=1, bias=False),
+        bn1=nn.BatchNorm2d(width),
+        relu=nn.ReLU(inplace=True),
+        layer1=nn.Sequential(_Block(width, width), _Block(width, width)),
+    )
+    for stage in (2, 3, 4):
+        first = _Block(width, 2 * width, stride=2)
+        width *= 2
+        layers[f"layer{stage}"] = nn.Sequential(first, _Block(width, width))
+    layers["avgpool"] = nn.AdaptiveAvgPool2d(1)
+    layers["flatten"] = nn.Flatten()
+    layers["fc"] = nn.Linear(width, classes)
+    return _initialise(nn.Sequential(layers))
 
 
 def _vgg16_bn(classes: int, size: int, variant: str = "salun") -> nn.Module:
-    find("variant of vgg16-bn", variant, dict.fromkeys(("salun", "lth")))
-    return vgg16_bn(classes, variant)
+    """Build VGG-16 with batch normalisation, of SalUn's code, for images from 16 pixels wide.
+
+    `salun` is `vgg16_bn` there: convolutions without bias, a 2x2 pooling, three linear layers
+    without dropout; `lth` is `vgg16_bn_lth`: convolutions with bias, a 1x1 pooling, one linear
+    layer. Which of the two the papers used is not known.
+    """
+    lth = find("variant of vgg16-bn", variant, {"salun": False, "lth": True})
+    features, inputs = [], 3
+    for number, stage in enumerate(VGG16):
+        if number:
+            features.append(nn.MaxPool2d(kernel_size=2, stride=2))
+        for channels in stage:
+            features.append(nn.Conv2d(inputs, channels, kernel_size=3, padding=1, bias=lth))
+            features += [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+            inputs = channels
+    layers = OrderedDict(
+        features=nn.Sequential(*features),
+        avgpool=nn.AdaptiveAvgPool2d(1 if lth else 2),
+        flatten=nn.Flatten(),
+    )
+    network = _initialise(nn.Sequential(layers))
+    head = nn.Linear(inputs, classes) if lth else _perceptron(inputs * 2 * 2, 256, classes)
+    for module in head.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.01)  # as there and in torchvision
+            nn.init.zeros_(module.bias)
+    network.add_module("classifier", head)
+    return network
+
+
+def _perceptron(inputs: int, width: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(inputs, width),
+        nn.ReLU(inplace=True),
+        nn.Linear(width, width),
+        nn.ReLU(inplace=True),
+        nn.Linear(width, outputs),
+    )
+
+
+def _initialise(network: nn.Module) -> nn.Module:
+    """Draw the convolutions from Kaiming's normal distribution; their biases start at 0."""
+    for module in network.modules():
+        # Without numbers there is nothing to draw, and torch would import its compiler for it.
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network
 
 
 def _swin_t(classes: int, size: int, weights: Path | None = None) -> nn.Module:
@@ -85,26 +174,14 @@ KINDS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
 
 
 def build_classifier(row: Mapping, classes: int, weights: Path | None = None) -> nn.Sequential:
-    """Build a classifier with new weights, on torch's default device.
+    """Build the classifier of a row with new weights, on torch's default device.
 
-    The weights of ResNet and VGG are in memory channels last, which makes their convolutions
-    faster on a CPU, unless a layer is too narrow for that; see `devices.channels_last`. Shapes and
-    the order of the numbers are unchanged, and files hold the standard layout; only `Tensor.view`
-    fails on them, so flatten them by `flatten`.
+    It takes images (n, 3, size, size) float32 in 0..1. Its state has the names of the network
+    behind `network.`, and no normalisation. Where the row's `architecture` has `pretrained`, the
+    file `weights` of timm's is where it starts, but for a last layer of another number of outputs.
 
-    Args:
-        row: `architecture` (its `kind`, one of `KINDS`, and the kind's options), `mean` and `std`
-            of the three channels, and `size`, the side of the images in pixels.
-        classes: number of outputs.
-        weights: where `pretrained` is set, a file of timm's weights to start from, whose last layer
-            is not taken if it has another number of outputs; without a file, all are random.
-
-    Returns:
-        A model from images (n, 3, size, size) float32 in 0..1 to logits (n, classes). Its state
-        has the names of the network behind `network.`; the normalisation is not in it.
-
-    Raises:
-        UserError: an unknown kind or option, or a value that the kind does not have.
+    The weights of ResNet and VGG lie in memory channels last, which makes their convolutions faster
+    on a CPU; so `Tensor.view` fails on them, flatten them by `flatten`.
     """
     options = dict(row["architecture"])
     kind = options.pop("kind", None)
@@ -124,17 +201,9 @@ def build_classifier(row: Mapping, classes: int, weights: Path | None = None) ->
 
 
 def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn.Sequential:
-    """Build a classifier with the given weights, with as many outputs as they have.
+    """Build the classifier of a row with a state, which errors call `where`.
 
-    The number is read from the state, since Boundary Expanding adds an output.
-
-    Args:
-        row: as for `build_classifier`.
-        state: the weights, and the statistics of batch normalisation.
-        where: what errors call the state.
-
-    Raises:
-        UserError: the state is that of another model.
+    It has as many outputs as the state, since Boundary Expanding adds one.
     """
     with torch.device("meta"):
         name, _ = last_linear(build_classifier(row, 1))
@@ -144,3 +213,36 @@ def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn
     require_same_tensors(shapes(model.state_dict()), shapes(state), where)
     model.load_state_dict(state)
     return model
+
+
+def last_linear(model: nn.Module) -> tuple[str, nn.Linear]:
+    """Find the layer that gives the logits: the last linear one, and its name in the model."""
+    layers = [
+        (name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)
+    ]
+    if not layers:
+        raise UserError(f"{type(model).__name__} has no linear layer that computes the logits")
+    return layers[-1]
+
+
+@torch.no_grad()
+def re_estimate(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
+) -> None:
+    """Replace running means and variances of batch normalisation by averages over some batches.
+
+    Each batch counts alike, as with `momentum=None` of torch's layers; no weight changes. The
+    network, on `device`, is left in eval mode.
+    """
+    layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    network.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+        layer.train()
+    for images, _ in batches:
+        network(images.to(device))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()

@@ -1,32 +1,93 @@
-"""CLIP by open_clip, cut into the image encoder and the text part that makes the heads."""
+"""CLIP, cut into the image encoder, which forgets, and the text part that makes the heads.
+
+The image tower of small models is made of torch's layers, and open_clip is imported where it is
+needed: it takes three seconds more than torch, and most jobs on small models do without it.
+"""
 
 import textwrap
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import open_clip
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from negmerge.checkpoints.checks import require_same_tensors
 from negmerge.checkpoints.states import State, shapes
+from negmerge.data.prompts import fill
 from negmerge.errors import UserError, find
-from negmerge.models.vision_transformer import IMAGE_PREFIX
+
+if TYPE_CHECKING:
+    import open_clip
 
 
-def build_clip(row: Mapping) -> open_clip.CLIP:
-    """Build a CLIP model with random weights, on torch's default device.
+# What the names of the image tower's tensors begin with.
+IMAGE_PREFIX = "visual."
+# The settings of open_clip's `vision_cfg` that `VisionTransformer` has, all of them needed.
+SETTINGS = {"image_size", "patch_size", "width", "layers", "head_width"}
 
-    It is built from its configuration: `open_clip.create_model` warns of random weights each time.
 
-    Args:
-        row: a row of `config/models.yaml`; its `architecture` is a name of open_clip or a
-            configuration in open_clip's form.
+class ImageEncoder(nn.Module):
+    """CLIP's image tower with normalised features; its state has the names that open_clip gives."""
 
-    Raises:
-        UserError: open_clip has no architecture of that name, or its text part is not CLIP's own.
+    def __init__(self, tower: nn.Module):
+        super().__init__()
+        self.visual = tower
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode images (n, 3, size, size) as unit vectors (n, dimensions)."""
+        return functional.normalize(self.visual(images), dim=-1)
+
+
+def image_tower(row: Mapping) -> nn.Module:
+    """Build the image tower of a row of `config/models.yaml`, with random weights."""
+    architecture = row["architecture"]
+    if is_plain(architecture):
+        return VisionTransformer(architecture["embed_dim"], **architecture["vision_cfg"])
+    return build_clip(row).visual
+
+
+def image_encoder(
+    row: Mapping,
+    state: Mapping[str, Tensor],
+    where: str,
+    build: Callable[[nn.Module], ImageEncoder] = ImageEncoder,
+) -> ImageEncoder:
+    """Build the image encoder of a row with a state, which errors call `where`.
+
+    `build` makes the encoder of an image tower.
     """
+    encoder = build(image_tower(row))
+    require_same_tensors(shapes(encoder.state_dict()), shapes(state), where)
+    encoder.load_state_dict(state)
+    return encoder
+
+
+def is_frozen(name: str, frozen: str) -> bool:
+    """Whether fine-tuning freezes a tensor of the image encoder.
+
+    `frozen` is `attention`, all its projections, as in NegMerge's released code; or `nothing`.
+    """
+    return frozen == "attention" and ".attn." in name
+
+
+def freeze(encoder: nn.Module, frozen: str) -> None:
+    """Keep the tensors that `is_frozen` names out of training."""
+    for name, parameter in encoder.named_parameters():
+        parameter.requires_grad_(not is_frozen(name, frozen))
+
+
+def build_clip(row: Mapping) -> "open_clip.CLIP":
+    """Build the CLIP model of a row with random weights, on torch's default device.
+
+    The row's `architecture` is a name of open_clip or a configuration in its form. It is built from
+    the configuration: `open_clip.create_model` warns of random weights each time.
+    """
+    import open_clip
+
     architecture = row["architecture"]
     if isinstance(architecture, str):
         find("architecture", architecture, dict.fromkeys(open_clip.list_models()))
@@ -37,17 +98,14 @@ def build_clip(row: Mapping) -> open_clip.CLIP:
     return open_clip.CLIP(**architecture)
 
 
-def load_clip(row: Mapping, weights: str | Path) -> open_clip.CLIP:
-    """Build a CLIP model with weights that others have trained.
+def load_clip(row: Mapping, weights: str | Path) -> "open_clip.CLIP":
+    """Build the CLIP model of a row with weights of others, in a safetensors or torch file.
 
-    Args:
-        row: as for `build_clip`. The OpenAI weights need QuickGELU, which no file says: the rows
-            name the `-quickgelu` architectures.
-        weights: a file of tensors by open_clip's names, in the form of safetensors or of torch.
-
-    Raises:
-        UserError: the file holds something else, or tensors of another model.
+    The OpenAI weights need QuickGELU, which no file says: the rows name the `-quickgelu`
+    architectures.
     """
+    import open_clip
+
     clip = build_clip(row)
     try:
         open_clip.load_checkpoint(clip, str(weights), weights_only=True)
@@ -59,17 +117,11 @@ def load_clip(row: Mapping, weights: str | Path) -> open_clip.CLIP:
 
 def complete_clip(
     row: Mapping, given: Mapping[str, Tensor], weights: str | Path | None, where: str | Path
-) -> open_clip.CLIP:
-    """Build a CLIP model with weights of others, of which the text part may be elsewhere.
+) -> "open_clip.CLIP":
+    """Build the CLIP model of a row with given tensors, which errors call `where`.
 
-    Args:
-        row: as for `build_clip`.
-        given: tensors by open_clip's names: those of the image encoder, and any of the text part.
-        weights: a file as for `load_clip`, which has what is left out; None: nothing is.
-        where: what errors call the given ones.
-
-    Raises:
-        UserError: a tensor of another model, or one that is nowhere.
+    They are those of the image encoder, and any of the text part; the file `weights` has the rest,
+    if there is any.
     """
     clip = build_clip(row) if weights is None else load_clip(row, weights)
     _, rest = split_state(clip)
@@ -79,19 +131,15 @@ def complete_clip(
     return clip
 
 
-def split_state(clip: open_clip.CLIP) -> tuple[State, State]:
+def split_state(clip: "open_clip.CLIP") -> tuple[State, State]:
     """Cut a model's state into that of the image encoder and the rest."""
     state = {name: tensor.detach() for name, tensor in clip.state_dict().items()}
     image = {name: tensor for name, tensor in state.items() if name.startswith(IMAGE_PREFIX)}
     return image, {name: tensor for name, tensor in state.items() if name not in image}
 
 
-def text_model(row: Mapping, state: Mapping[str, Tensor], where: str) -> open_clip.CLIP:
-    """Build a CLIP model with the given weights of the text part; its image tower is random.
-
-    Raises:
-        UserError: `state`, which errors call `where`, is that of another model.
-    """
+def text_model(row: Mapping, state: Mapping[str, Tensor], where: str) -> "open_clip.CLIP":
+    """Build a CLIP model with the given weights of the text part; its image tower is random."""
     clip = build_clip(row)
     require_same_tensors(shapes(split_state(clip)[1]), shapes(state), where)
     clip.load_state_dict(state, strict=False)
@@ -99,13 +147,110 @@ def text_model(row: Mapping, state: Mapping[str, Tensor], where: str) -> open_cl
 
 
 @cache
-def _tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
+def _tokenizer(context_length: int) -> "open_clip.SimpleTokenizer":
     # Reading the vocabulary takes longer than encoding the prompts of a class.
+    import open_clip
+
     return open_clip.SimpleTokenizer(context_length=context_length)
 
 
 @torch.no_grad()
-def encode_prompts(clip: open_clip.CLIP, prompts: list[str]) -> Tensor:
+def encode_prompts(clip: "open_clip.CLIP", prompts: list[str]) -> Tensor:
     """Encode prompts as unit vectors (prompts, dimensions)."""
     tokens = _tokenizer(clip.context_length)(prompts)
     return clip.encode_text(tokens.to(clip.text_projection.device), normalize=True)
+
+
+def combine_prompts(text_embeddings: Tensor, logit_scale: Tensor) -> Tensor:
+    """Make the head (classes, dimensions) of embeddings (classes, templates, dimensions).
+
+    Each embedding is normalised, then averaged over the templates, normalised again and multiplied
+    by exp(logit_scale), CLIP's log temperature, as in mlfoundations/task_vectors. The logits of
+    unit image features are features @ head.T.
+    """
+    mean = functional.normalize(text_embeddings, dim=-1).mean(dim=1)
+    return functional.normalize(mean, dim=-1) * logit_scale.exp()
+
+
+@torch.no_grad()
+def zero_shot_head(
+    clip: "open_clip.CLIP", classes: Sequence[str], templates: Sequence[str]
+) -> Tensor:
+    """Build the head (classes, dimensions) of a data set from its class names and templates.
+
+    That of `open_clip.build_zero_shot_classifier` differs in the last bits, and lacks the scale.
+    """
+    embeddings = torch.stack([encode_prompts(clip, fill(templates, name)) for name in classes])
+    return combine_prompts(embeddings, clip.logit_scale)
+
+
+def is_plain(architecture: object) -> bool:
+    """Whether the image tower of an architecture is the one that `VisionTransformer` builds."""
+    if not isinstance(architecture, Mapping):
+        return False
+    vision = architecture.get("vision_cfg", {})
+    return (
+        architecture.keys() <= {"embed_dim", "vision_cfg", "text_cfg"}
+        and vision.keys() == SETTINGS
+        and all(type(value) is int for value in vision.values())
+    )
+
+
+class VisionTransformer(nn.Module):
+    """From images (n, 3, side, side) to features (n, dimensions) (Dosovitskiy et al., 2021).
+
+    Its tensors have the names of open_clip's tower; its results, in float32, every bit.
+    """
+
+    def __init__(
+        self,
+        dimensions: int,
+        image_size: int,
+        patch_size: int,
+        width: int,
+        layers: int,
+        head_width: int,
+    ):
+        super().__init__()
+        side = image_size // patch_size
+        self.grid_size = (side, side)
+        scale = width**-0.5
+        self.class_embedding = nn.Parameter(scale * torch.randn(width))
+        self.positional_embedding = nn.Parameter(scale * torch.randn(side * side + 1, width))
+        self.proj = nn.Parameter(scale * torch.randn(width, dimensions))
+        self.conv1 = nn.Conv2d(3, width, patch_size, patch_size, bias=False)
+        self.ln_pre = nn.LayerNorm(width)
+        blocks = (_Block(width, width // head_width) for _ in range(layers))
+        self.transformer = nn.ModuleDict({"resblocks": nn.Sequential(*blocks)})
+        self.ln_post = nn.LayerNorm(width)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode images; the class token's output gives the features."""
+        patches = self.conv1(images).flatten(2).transpose(1, 2)
+        first = self.class_embedding.expand(len(patches), 1, -1)
+        tokens = torch.cat([first, patches], dim=1)
+        tokens = self.ln_pre(tokens + self.positional_embedding)
+        tokens = self.ln_post(self.transformer["resblocks"](tokens))
+        return tokens[:, 0] @ self.proj
+
+
+class _Block(nn.Module):
+    """Attention and a perceptron, each with a way around it."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            OrderedDict(
+                c_fc=nn.Linear(width, 4 * width),
+                gelu=nn.GELU(),
+                c_proj=nn.Linear(4 * width, width),
+            )
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        normed = self.ln_1(tokens)
+        tokens = tokens + self.attn(normed, normed, normed, need_weights=False)[0]
+        return tokens + self.mlp(self.ln_2(tokens))

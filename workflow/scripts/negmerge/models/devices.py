@@ -19,12 +19,7 @@ WORKSPACE, PIECES = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
 
 def find_device(device: str | torch.device) -> torch.device:
-    """Return the device of a name.
-
-    Raises:
-        UserError: it is neither `cpu` nor a GPU (`cuda`, `cuda:1`, ...) that is there, or torch is
-            built without CUDA.
-    """
+    """Return the device of a name: `cpu`, or a GPU that is there, `cuda`, `cuda:1` and so on."""
     try:
         found = torch.device(device)
     except RuntimeError:
@@ -46,13 +41,10 @@ def find_device(device: str | torch.device) -> torch.device:
 def deterministic(device: torch.device) -> None:
     """Set torch up to give the same bits each time on one kind of machine, `tuned` to say else.
 
-    An operation that cannot is an error, which names it. To warn would not do: then torch also
-    lets kernels of attention add up in any order, for whose backward it has an ordered way, and
-    takes cuDNN's, which has none (torch's `select_sdp_backend`, attention_backward.cu).
-
-    Args:
-        device: where the process computes; a GPU is not in use yet, since cuBLAS reads the
-            environment when it begins.
+    A GPU must not be in use yet, since cuBLAS reads the environment when it begins. An operation
+    that cannot repeat is an error, which names it. To warn would not do: then torch also lets
+    kernels of attention add up in any order, for whose backward it has an ordered way, and takes
+    cuDNN's, which has none (torch's `select_sdp_backend`, attention_backward.cu).
     """
     if device.type == "cuda":
         os.environ.setdefault(WORKSPACE, PIECES)
@@ -64,12 +56,7 @@ def deterministic(device: torch.device) -> None:
 
 
 def tuned(network: Network, settings: Compute) -> Network:
-    """Set a network, and torch, up for the study's way to compute; names of weights stay.
-
-    Args:
-        network: on its device; it is changed in place.
-        settings: the study's.
-    """
+    """Set a network on its device, in place, and torch up for the study's way to compute."""
     allow_tf32(settings.precision == "tf32")
     torch.backends.cudnn.benchmark = not settings.deterministic
     if not settings.deterministic:

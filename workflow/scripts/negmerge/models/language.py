@@ -1,35 +1,27 @@
-"""Causal language models of transformers, made from a configuration."""
+"""Causal language models of transformers: made from a configuration, and low-rank adapters."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedConfig
 
 from negmerge.checkpoints.checks import require_same_tensors
 from negmerge.checkpoints.states import shapes
-from negmerge.errors import UserError, find, unknown
+from negmerge.errors import NotFinite, UserError, find, one_line, unknown
 from negmerge.models.answers import context_length
-
-# Their configuration by the name in `architecture`.
-KINDS = {"llama": LlamaConfig}
 
 
 def build_language_model(row: Mapping, vocabulary: int) -> nn.Module:
-    """Build a model with random weights; torch's global generator decides them.
+    """Build the model of a row for so many tokens; torch's global generator decides the weights.
 
+    The row has `architecture`, the `kind` and options of its configuration, and `size`, the longest
+    text in tokens; or, of a model of others, `configuration`, all of it, the vocabulary included.
     Where the head is the embedding of the tokens, the model's state has it once, so that no vector
     holds it twice.
-
-    Args:
-        row: of `config/models.yaml`: `architecture`, with `kind` and options of its configuration,
-            and `size`, the longest text in tokens; or, of a model of others, `configuration`, all
-            of it.
-        vocabulary: how many tokens there are; that of others is in their configuration.
-
-    Raises:
-        UserError: an unknown kind or option.
     """
+    # Here, since models of images do without transformers.
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     if "configuration" in row:
         options = dict(row["configuration"])
         config = AutoConfig.for_model(options.pop("model_type"), **options)
@@ -46,18 +38,7 @@ def build_language_model(row: Mapping, vocabulary: int) -> nn.Module:
 def load_language_model(
     row: Mapping, vocabulary: int, state: Mapping[str, Tensor], where: str
 ) -> nn.Module:
-    """Build a model with the given weights.
-
-    Args:
-        row: as for `build_language_model`.
-        vocabulary: likewise.
-        state: the weights.
-        where: what errors call the state.
-
-    Raises:
-        UserError: the state is that of another model, or of another vocabulary; or texts may be
-            longer than the model reads.
-    """
+    """Build the model of a row with a state, which errors call `where`."""
     model = build_language_model(row, vocabulary)
     size, most = row.get("size", 0), context_length(model)
     if most is not None and size > most:
@@ -69,9 +50,11 @@ def load_language_model(
     return model
 
 
-def _configuration(row: Mapping, vocabulary: int) -> PreTrainedConfig:
+def _configuration(row: Mapping, vocabulary: int) -> object:
+    from transformers import LlamaConfig
+
     options = dict(row["architecture"])
-    make = find("kind of language model", options.pop("kind"), KINDS)
+    make = find("kind of language model", options.pop("kind"), {"llama": LlamaConfig})
     known = make().to_dict()
     for name in options:
         if name not in known:
@@ -96,3 +79,35 @@ def _keep_head_once(model: nn.Module, embedding: str, head: str) -> None:
 
     model.register_state_dict_post_hook(drop)
     model.register_load_state_dict_pre_hook(add)
+
+
+def adapted(network: nn.Module, settings: Mapping) -> nn.Module:
+    """Add an adapter of PEFT to a network in place, whose own weights are then frozen.
+
+    The settings are `rank`, `alpha`, `dropout` and `modules`, names of layers, or `all-linear` for
+    all but the head. torch's global generator decides the start of the adapter.
+    """
+    # Here, since full fine-tuning does without it.
+    from peft import LoraConfig, get_peft_model
+
+    modules = settings["modules"]
+    configuration = LoraConfig(
+        r=settings["rank"],
+        lora_alpha=settings["alpha"],
+        lora_dropout=settings["dropout"],
+        target_modules=modules[0] if modules == ["all-linear"] else modules,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(network, configuration)
+
+
+def merged(network: nn.Module) -> nn.Module:
+    """Return the network of `adapted` with the adapter in its weights, and without the adapter.
+
+    So the change of the weights is a task vector like any other, whose signs can vote. Those of the
+    adapters' factors cannot: B A is also (B R) (R^-1 A).
+    """
+    try:
+        return network.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise NotFinite(one_line(error)) from error

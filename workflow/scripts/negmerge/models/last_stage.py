@@ -12,18 +12,13 @@ from negmerge.errors import UserError
 
 @dataclass(frozen=True)
 class Stage:
-    """A layer, and how its output is a grid.
-
-    Attributes:
-        name: the layer's name in the network.
-        layer: the layer.
-        to_grid: from its output to (n, channels, height, width).
-        from_grid: from that, and the output that it was made of, back to the output's form.
-    """
+    """A layer by its name in the network, and how its output is a grid."""
 
     name: str
     layer: nn.Module
+    # From its output to (n, channels, height, width).
     to_grid: Callable[[Tensor], Tensor] = lambda output: output
+    # From that, and the output that it was made of, back to the output's form.
     from_grid: Callable[[Tensor, Tensor], Tensor] = lambda grid, output: grid
 
     @contextmanager
@@ -46,9 +41,6 @@ def last_stage(network: nn.Module) -> Stage:
     open_clip and timm: the first norm of the last block, since what follows it no longer mixes
     places. A classifier's network may follow a normalisation, and CLIP's image tower may be in an
     encoder.
-
-    Raises:
-        UserError: the network has none of these parts.
     """
     parts = dict(network.named_modules())
     home = next((name for name in ("network", "visual") if name in parts), "")
@@ -61,10 +53,6 @@ def last_stage(network: nn.Module) -> Stage:
         f"gradcam: a network of type {type(inner).__name__} has no known last stage; known are "
         f"networks with {', '.join(PARTS)}"
     )
-
-
-def _plain(name: str) -> Callable[[nn.Module], Stage]:
-    return lambda network: Stage(name, network.get_submodule(name))
 
 
 def _swin(network: nn.Module) -> Stage:
@@ -103,8 +91,8 @@ def _tokens(network: nn.Module, name: str, size: tuple[int, int]) -> Stage:
 
 # By the part that identifies the architecture.
 PARTS: dict[str, Callable[[nn.Module], Stage]] = {
-    "layer4": _plain("layer4"),
-    "features": _plain("features"),
+    "layer4": lambda network: Stage("layer4", network.layer4),
+    "features": lambda network: Stage("features", network.features),
     "layers.0.blocks": _swin,
     "transformer.resblocks": _open_clip,
     "blocks.0.norm1": _timm,

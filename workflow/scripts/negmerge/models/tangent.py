@@ -13,20 +13,15 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from negmerge.checkpoints.states import State
-from negmerge.models.image_encoder import ImageEncoder
-from negmerge.models.vision_transformer import IMAGE_PREFIX
+from negmerge.models.clip import IMAGE_PREFIX, ImageEncoder
 
 
 def linearised(network: nn.Module, base: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
     """Compute f(base) + J (weights - base), where J is the derivative of f at the base.
 
-    One forward-mode product; the network's own parameters are the weights, its buffers are used as
-    they are.
-
-    Args:
-        network: in eval mode, as in gortizji/tangent_task_arithmetic.
-        base: the value of each of its parameters before training, by name, on their device.
-        inputs: what the network takes.
+    One forward-mode product. The network is in eval mode, as in gortizji/tangent_task_arithmetic;
+    its parameters are the weights, `base` their values before training, and its buffers are used
+    as they are.
     """
     change = {name: weight - base[name] for name, weight in network.named_parameters()}
     with _differentiable_attention():
@@ -49,14 +44,10 @@ def _differentiable_attention() -> Iterator[None]:
 
 
 class TangentEncoder(ImageEncoder):
-    """CLIP's image tower, linearised at its base, with normalised features.
+    """CLIP's image tower, linearised at `base`, a state of the encoder; features are normalised.
 
     Its state has the names and shapes of `ImageEncoder`'s, so that vectors, merges and negations
     know nothing of the mode; only the base makes it linear.
-
-    Args:
-        tower: the image tower, with any weights.
-        base: the state of the image encoder before fine-tuning.
     """
 
     def __init__(self, tower: nn.Module, base: State):

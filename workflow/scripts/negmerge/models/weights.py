@@ -7,7 +7,6 @@ The record of a model's weights, `data/weights/{model}`, names a file of the Hug
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,15 +18,9 @@ from negmerge.settings.given import READ
 
 
 def fetch(row: Mapping, record: str | Path) -> None:
-    """Fetch the weights of a model into the cache that jobs read, and write their record.
+    """Fetch the weights of a row's model into the cache that jobs read, and write their record.
 
-    Args:
-        row: a row of `config/models.yaml` with weights that others have trained.
-        record: the place of the record. One that is there counts, unless the row says otherwise.
-
-    Raises:
-        UserError: the row names no weights, they cannot be fetched, are another file than the row
-            or the record says, or are a program.
+    A record that is there counts, unless the row says otherwise.
     """
     said = _said_by(row)
     known = read_json(record) if Path(record).exists() else {}
@@ -35,8 +28,6 @@ def fetch(row: Mapping, record: str | Path) -> None:
     wanted = known if agree else said
     path = _located(wanted)
     found = wanted | _verified(path, wanted, record if agree else None)
-    if path.is_file() and _is_program(path):
-        raise UserError(f"{path}: TorchScript, which is read by running it; {_instead(row)}")
     if "repository" in wanted:
         # As folders in the hub's cache are called.
         found["revision"] = (path if path.is_dir() else path.parent).name
@@ -45,11 +36,7 @@ def fetch(row: Mapping, record: str | Path) -> None:
 
 
 def weights_file(record: str | Path) -> Path:
-    """Return the file that a record names, or the folder of a model of transformers.
-
-    Raises:
-        UserError: the record cannot be read, or the file is missing or another one.
-    """
+    """Return the file that a record names, or the folder of a model of transformers."""
     known = read_json(record, ("bytes", "sha256"))
     path = _located(known)
     _verified(path, known, record)
@@ -109,9 +96,7 @@ def _located(wanted: Mapping) -> Path:
 def _verified(path: Path, wanted: Mapping, record: str | Path | None) -> dict:
     """Return size and SHA-256 of a file, which has to have those that are known.
 
-    Raises:
-        UserError: it has others than the record says, or the model's row where there is no record;
-            or it cannot be read.
+    They are known from the record, or without one (None) from the model's row.
     """
     # The hub's cache has links, and it takes a damaged file behind one for a good one.
     path = path if path.is_dir() else path.resolve()
@@ -146,26 +131,3 @@ def _sums(path: Path) -> dict[str, int | str]:
     found = [{"name": file.name, **_sums(file)} for file in files]
     digest = hashlib.sha256(json.dumps(found).encode()).hexdigest()
     return {"bytes": sum(one["bytes"] for one in found), "sha256": digest}
-
-
-def _is_program(path: Path) -> bool:
-    """Whether a file is TorchScript, which holds code beside tensors, as OpenAI's .pt files."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(Path(name).name == "constants.pkl" for name in archive.namelist())
-    except zipfile.BadZipFile:
-        return False
-
-
-def _instead(row: Mapping) -> str:
-    """Name the file that has the numbers of a TorchScript file of OpenAI."""
-    import open_clip
-    from open_clip.constants import HF_SAFE_WEIGHTS_NAME
-
-    found = open_clip.get_pretrained_cfg(str(row["architecture"]), "openai")
-    if not found:
-        return "expected a .safetensors file"
-    return (
-        f"expected {HF_SAFE_WEIGHTS_NAME} of {found['hf_hub'].rstrip('/')} on the Hugging Face "
-        "hub, which `weights: openai` fetches"
-    )

@@ -1,24 +1,123 @@
-"""The cells of a table: means over experiments and tasks, beside the paper's cells."""
+"""The cells of a table: means over experiments and tasks, beside the cells of the paper."""
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from negmerge import plugins
 from negmerge.checkpoints.divergence import DIVERGED, is_nothing_left
-from negmerge.errors import UserError
+from negmerge.errors import UserError, unknown
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
-from negmerge.reporting.judged import amount_cells, judge
-from negmerge.reporting.marks import MARKS
-from negmerge.reporting.metrics import MEAN, Metric
-from negmerge.reporting.published import NOT_KNOWN, paper_cell
-from negmerge.reporting.records import of_rule, place_of
-from negmerge.reporting.scores import scores_of
+from negmerge.reporting.compare import amount_cells, judge
+from negmerge.reporting.metrics import MEAN, Metric, of_rule, place_of, scores_of
 from negmerge.settings.methods import RETRAIN
+
+NOT_KNOWN = "NA"
+# The sources in config/published/README.md that are copies or measurements of others.
+SECOND_HAND = {"NOTE", "COMP", "ABDU", "SEED", "PERTA", "UDS"}
+
+
+def read_published(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
+    """Read files of published cells as text; `NA` stays `NA`."""
+    frames = {}
+    for path in map(Path, paths):
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read as CSV: {error}".replace("\n", " ")) from error
+        for column in ("metric", "value"):
+            if column not in frame:
+                raise UserError(f"{path}: {unknown('column', column, frame.columns)}")
+        frames[path.stem] = frame
+    return frames
+
+
+def paper_cell(
+    frames: Mapping[str, pd.DataFrame], published: Mapping, row: str, metric: str
+) -> tuple[float | None, str | None]:
+    """Look up one cell of the paper, and who says so."""
+    table = published["table"]
+    file = f"{table}.csv"
+    if table not in frames:
+        raise UserError(f"published cells: {unknown('file', file, [f'{f}.csv' for f in frames])}")
+    frame = frames[table]
+    wanted = {**published["where"], published["row"]: row, "metric": metric}
+    for column, value in wanted.items():
+        if column not in frame:
+            raise UserError(f"{file}: {unknown('column', column, frame.columns)}")
+        frame = frame[frame[column] == value]
+    if len(frame) > 1:
+        raise UserError(f"{file}: {len(frame)} rows fit {wanted}, expected one; add to `where`")
+    if frame.empty or frame["value"].iloc[0] == NOT_KNOWN:
+        return None, None
+    value = frame["value"].iloc[0]
+    try:
+        return float(value), frame["source"].iloc[0] if "source" in frame else None
+    except ValueError:
+        raise UserError(f"{file}: {wanted}: value {value!r} is not a number") from None
+
+
+def is_second_hand(source: str | float | None) -> bool:
+    """Whether one of the sources of a cell, `NOTE+ZSJSON`, copied it or measured it anew."""
+    return isinstance(source, str) and not SECOND_HAND.isdisjoint(source.split("+"))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark."""
+
+    sign: str  # what is printed
+    text: str  # what it means
+    # Whether a score or a choice has it; without the key, it does not.
+    applies: Callable[[Mapping], bool]
+
+
+def _is_unsearched(record: Mapping) -> bool:
+    """Whether only one setting was tried; the base and Retrain have none to search."""
+    return not record.get("searched", True) and record.get("kind") not in ("base", "retrain")
+
+
+NOTHING_LEFT = "nothing_left"
+MARKS = {
+    "upper_end": Mark(
+        "†",
+        "chosen at the upper end of the grid, of all that was tried; a larger one might do better.",
+        lambda record: record.get("upper_end", False),
+    ),
+    "lower_end": Mark(
+        "§",
+        "chosen next to leaving the model alone, the smallest that was tried, or at the lower end "
+        "of an option's grid; a smaller one might do better.",
+        lambda record: record.get("lower_end", False),
+    ),
+    "unchanged": Mark(
+        "¶",
+        "nothing that was tried did better by the rule than leaving the model alone: the numbers "
+        "are those of the unchanged model.",
+        lambda record: record.get("unchanged", False),
+    ),
+    "unsearched": Mark(
+        "°", "one setting, and no other was tried; rows with a grid chose among several.",
+        _is_unsearched,
+    ),
+    NOTHING_LEFT: Mark(
+        "∅",
+        "NA, since the training of all that the row could be made of, or choose among, diverged: "
+        "its numbers became NaN or infinite.",
+        is_nothing_left,
+    ),
+}  # fmt: skip
+
+
+def signs(record: Mapping) -> str:
+    """Return the signs of all marks of a score or a choice."""
+    return "".join(mark.sign for mark in MARKS.values() if mark.applies(record))
+
 
 COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
@@ -51,20 +150,9 @@ def cells(
     their standard error is the binomial one of finite sets of images, in points:
     sqrt(sum p (1 - p) / n) / k for the mean of k accuracies p on n images; that of an average gap
     comes from the bootstrap. `std` is over the k cells (divisor k - 1). Before them, and without a
-    row, stands how much there is to forget (`metrics.TO_FORGET`), see `judged.amount`. `p_value`
-    and `with_best` compare with the column's best row, see `ranking.rank`; where there is little to
+    row, stands how much there is to forget (`metrics.TO_FORGET`), see `compare.amount`. `p_value`
+    and `with_best` compare with the column's best row, see `compare.rank`; where there is little to
     forget no row is `with_best`. What there is not, is missing.
-
-    Args:
-        table: the definition of the table, as in a study.
-        records: what the table's kind read; those of a method under several rules side by side,
-            the main rule first.
-        published: the paper's cells by file, from `read_published`.
-        outcomes: of single images, for the scores; without any, nothing is compared.
-
-    Raises:
-        UserError: two columns or rows have the same label, a record is missing, stands twice or
-            has no images, or the paper's cells cannot be looked up.
     """
     _check_labels([column["label"] for column in table["columns"]])
     _check_labels(list(table["rows"].values()))
@@ -130,16 +218,7 @@ def read_cells(path: str | Path) -> pd.DataFrame:
 def summary(
     records: Sequence[Mapping], metric: Metric, references: Sequence[Mapping] | None
 ) -> dict:
-    """Average one metric over records, with where the number comes from.
-
-    Args:
-        records: of one row.
-        metric: what to measure.
-        references: the scores of Retrain that belong to the records, where it is the reference.
-
-    Raises:
-        UserError: a record whose numbers cannot be.
-    """
+    """Average one metric over records, with where the number comes from."""
     compared = references or [None] * len(records)
     numbers = [metric.measure(*both) for both in zip(records, compared, strict=True)]
     known = [one.value for one in numbers if one.value is not None]

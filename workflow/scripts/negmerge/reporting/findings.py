@@ -1,26 +1,236 @@
-"""What a study found, in five lines, each computed from the cells of its tables."""
+"""What a study found, in five lines from the cells of its tables, and what it did not find."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import pandas as pd
 
 from negmerge.evaluation.uncertainty import SIGNIFICANCE
-from negmerge.reporting.cautions import Said, cautions
+from negmerge.reporting.compare import is_little
 from negmerge.reporting.layout import number
-from negmerge.reporting.leading import (
-    MOST_NAMES,
-    NEGMERGE,
-    Column,
-    Tables,
-    columns,
-    distinct,
-    labels,
-    leading_columns,
-)
-from negmerge.reporting.metrics import GAP_OF
-from negmerge.reporting.notes import chance_of_agreement, spell_list
-from negmerge.reporting.verdicts import spell_p
+from negmerge.reporting.metrics import GAP_OF, MEAN, TO_FORGET, Metric, Scores, scores_of
+from negmerge.reporting.notes import chance_of_agreement, number_of_trials, spell_list, spell_p
+from negmerge.settings.methods import RETRAIN
+
+NEGMERGE = "negmerge"
+# Rows that are named one by one; of more only the first ones, and their number.
+MOST_NAMES = 3
+Tables = Mapping[str, tuple[Mapping, pd.DataFrame]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    name: str  # what people call it: the experiment of a classifier, otherwise its label
+    cells: pd.DataFrame  # all cells of the column
+    places: frozenset[tuple[str, str]]  # the experiments and tasks that it averages
+
+    @property
+    def scores(self) -> Scores | None:
+        """How its models are scored, if they are."""
+        return scores_of(set(self.cells["metric"]))
+
+    @property
+    def leading(self) -> Metric:
+        """The measure that the first lines of a report speak of."""
+        return next(one for one in self.scores.metrics if one.name == self.scores.leading)
+
+    @cached_property
+    def rows(self) -> list[dict]:
+        """The means of the leading measure, without Retrain, the best first."""
+        found = self.means(self.leading.name)
+        found = found[found["value"].notna() & (found["method"] != RETRAIN)]
+        return found.sort_values("value", kind="stable").to_dict("records")
+
+    @property
+    def best(self) -> list[dict]:
+        """The rows that no row beats: several where they are equal."""
+        return [row for row in self.rows if row["value"] == self.rows[0]["value"]]
+
+    @property
+    def to_forget(self) -> dict | None:
+        """The cell that says how much there is to forget, if it is known."""
+        found = self.cells[
+            (self.cells["metric"] == TO_FORGET) & (self.cells["experiment"] == MEAN)
+        ].to_dict("records")
+        return found[0] if found else None
+
+    @property
+    def is_little(self) -> bool:
+        """Whether there is too little to forget for any row to rank."""
+        cell = self.to_forget
+        return cell is not None and is_little(cell["value"], cell["p_value"])
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the rows were compared image by image."""
+        return any(not pd.isna(row["p_value"]) for row in self.rows)
+
+    @property
+    def others(self) -> list[dict]:
+        """The rows that another row beats."""
+        return self.rows[len(self.best) :]
+
+    @property
+    def near(self) -> list[dict]:
+        """Those of the others that are not told apart from the best."""
+        return [row for row in self.others if row["with_best"] is True]
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the best row leads the next one by less than its standard error."""
+        first, *others = self.rows
+        return bool(others) and others[0]["value"] - first["value"] < first["standard_error"]
+
+    def row(self, method: str) -> dict | None:
+        """Return the first row of a method, if there is one."""
+        return next((row for row in self.rows if row["method"] == method), None)
+
+    def means(self, metric: str) -> pd.DataFrame:
+        """Return the means of all rows by a measure."""
+        is_mean = (self.cells["experiment"] == MEAN) & self.cells["row"].notna()
+        return self.cells[is_mean & (self.cells["metric"] == metric)]
+
+
+def leading_columns(shown: Sequence[Column]) -> list[Column]:
+    """Return the columns of scores that say which method is best, each place once.
+
+    Where a column has only one row beside the base it compares no methods, and is left out if
+    another column does.
+    """
+    scored = [one for one in shown if one.scores and one.rows]
+    found = distinct(scored)
+    compared = [
+        one for one in found if sum(row["method"] != one.scores.base for row in one.rows) > 1
+    ]
+    return compared or found
+
+
+def columns(study: Mapping, tables: Tables) -> list[Column]:
+    """Return all columns of the tables."""
+    return [
+        _column(study["experiments"], column["label"], cells[cells["column"] == column["label"]])
+        for table, cells in tables.values()
+        for column in table["columns"]
+    ]
+
+
+def _column(experiments: Mapping[str, Mapping], label: str, cells: pd.DataFrame) -> Column:
+    single = cells[(cells["experiment"] != MEAN) & cells["row"].notna()]
+    places = single[["experiment", "task"]].drop_duplicates().itertuples(index=False, name=None)
+    found = frozenset(places)
+    names = list(dict.fromkeys(single["experiment"]))
+    is_classifier = all(experiments[name]["scenario"] == "classifier" for name in names)
+    return Column(", ".join(names) if is_classifier else label.replace("`", ""), cells, found)
+
+
+def distinct(found: Sequence[Column]) -> list[Column]:
+    """Keep each place once: in the first column that shows it, singly rather than in a mean."""
+    kept: list[Column] = []
+    for column in found:
+        parts = [one.places for one in found if one.places < column.places]
+        shown = [one.places for one in kept]
+        if not (_cover(parts, column.places) or _cover(shown, column.places)):
+            kept.append(column)
+    return kept
+
+
+def _cover(several: Collection[frozenset], places: frozenset) -> bool:
+    return places <= frozenset().union(*several)
+
+
+def labels(rows: Sequence[Mapping]) -> str:
+    """List the labels of rows, NegMerge's first; where they are many, the rest is counted."""
+    found = [row["row"] for row in sorted(rows, key=lambda row: row["method"] != NEGMERGE)]
+    if len(found) > MOST_NAMES:
+        found = [*found[: MOST_NAMES - 1], f"{len(found) - MOST_NAMES + 1} others"]
+    return spell_list(found)
+
+
+# What a mark at a row leaves open, see `cells.MARKS`: in a sentence, and in few words.
+LIMITS = {
+    "upper_end": ("can do no better (chosen at the upper end of the grid", "end of grid"),
+    "lower_end": ("can do no better (chosen at the lower end of the grid", "end of grid"),
+    "unsearched": ("can do no better (one setting, no other tried", "not searched"),
+    "unchanged": ("can forget (nothing tried was better than the unchanged model", "unchanged"),
+}
+
+
+class Said(NamedTuple):
+    """Something said twice: in a sentence for a page, and in few words for a terminal."""
+
+    text: str
+    short: str
+
+
+def cautions(leading: Sequence[Column], shown: Sequence[Column]) -> Iterator[Said]:
+    """Yield what the records do not show, the most general first."""
+    for holds, text, short in (
+        (
+            lambda one: one.is_little,
+            "anything of the order of the rows (too little to forget{})",
+            "any order (too little to forget{})",
+        ),
+        (
+            lambda one: number_of_trials(one.cells) == 1,
+            "that another training gives the same order (one seed{})",
+            "the order (one seed{})",
+        ),
+        (
+            lambda one: one.is_close,
+            "that the best beats the next (its lead is below its standard error{})",
+            "the lead (below its error{})",
+        ),
+    ):
+        yield from _where(leading, holds, text, short)
+    yield from _limits(leading)
+    yield from _where(
+        leading,
+        lambda one: one.cells["rule"].eq("gap").any(),
+        "that a user without Retrain reaches this (rule gap compares with it{})",
+        "use without Retrain (rule gap{})",
+    )
+    yield from _where(
+        leading,
+        lambda one: not _is_like_paper(one, shown),
+        "anything of the paper's numbers (another model or other data{})",
+        "the paper's numbers (other data{})",
+    )
+
+
+def _where(
+    leading: Sequence[Column], holds: Callable[[Column], bool], text: str, short: str
+) -> Iterator[Said]:
+    """Name the columns for which something holds; nothing need be named if it is all."""
+    found = [one.name for one in leading if holds(one)]
+    is_all = len(found) == len(leading)
+    names = "" if is_all else f": {', '.join(found)}"
+    count = "" if is_all else f": {len(found)} of {len(leading)}"
+    if found:
+        yield Said(text.format(names), short.format(count))
+
+
+def _limits(leading: Sequence[Column]) -> Iterator[Said]:
+    """Name the rows whose choice leaves something open, and the columns where it does."""
+    for mark, (text, short) in LIMITS.items():
+        found: dict[str, list[str]] = {}
+        for column in leading:
+            marked = [row for row in column.rows if row[mark] is True]
+            if marked:
+                found.setdefault(labels(marked), []).append(column.name)
+        for rows, names in found.items():
+            yield Said(f"that {rows} {text}: {', '.join(names)})", f"{rows} ({short})")
+
+
+def _is_like_paper(column: Column, shown: Sequence[Column]) -> bool:
+    """Whether the paper's cells, where any stand beside these places, may be compared with them."""
+    beside = [one.cells["comparable"].dropna() for one in shown if one.places & column.places]
+    known = [flag for flags in beside for flag in flags]
+    return not known or True in known
+
 
 # Characters of a line on a terminal.
 WIDTH = 100
@@ -36,26 +246,15 @@ NO_CAUTION = Said(
 
 @dataclass(frozen=True)
 class Finding:
-    """One of the first lines of a report.
+    """One of the first lines of a report."""
 
-    Attributes:
-        about: what it is about.
-        short: the same in few words.
-        said: something of each column, as a rule.
-    """
-
-    about: str
-    short: str
-    said: list[Said]
+    about: str  # what it is about
+    short: str  # the same in few words
+    said: list[Said]  # something of each column, as a rule
 
 
 def findings(study: Mapping, tables: Tables) -> list[Finding]:
-    """Return what a study found, and what it did not.
-
-    Args:
-        study: its settings.
-        tables: definition and cells by name, in the order of the study.
-    """
+    """Return what a study found, and what it did not."""
     shown = columns(study, tables)
     leading = leading_columns(shown)
     measures = dict.fromkeys(f"{one.leading.label} ({one.leading.unit})" for one in leading)
@@ -79,11 +278,7 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
 
 
 def summary(found: Iterable[Finding]) -> str:
-    """Write findings as plain text for a terminal, a line each, with as much as has room.
-
-    Args:
-        found: from `findings`.
-    """
+    """Write findings as plain text for a terminal, a line each, with as much as has room."""
     return "".join(f"{_line(one)}\n" for one in found)
 
 

@@ -1,27 +1,95 @@
 """The report of a study: one HTML file that needs nothing else."""
 
+from __future__ import annotations
+
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 import yaml
 from markupsafe import Markup, escape
 
 from negmerge.errors import find
-from negmerge.reporting.cells import read_cells
-from negmerge.reporting.findings import Finding
-from negmerge.reporting.kinds import figure_kind
-from negmerge.reporting.layout import Bold, layout, number
-from negmerge.reporting.leading import Tables
-from negmerge.reporting.marks import MARKS, signs
-from negmerge.reporting.notes import rule_text, spell_list
-from negmerge.reporting.records import read_records
+from negmerge.reporting.cells import MARKS, read_cells, signs
+from negmerge.reporting.findings import Finding, Tables
+from negmerge.reporting.kinds import figure_kind, table_kind
+from negmerge.reporting.layout import (
+    Bold,
+    choice_text,
+    code_spans,
+    heading_text,
+    layout,
+    number,
+    value_text,
+)
+from negmerge.reporting.metrics import MEAN, read_records
+from negmerge.reporting.notes import amounts, rule_text, spell_list, verdicts
 from negmerge.reporting.runtime import machine, rule_times, software
-from negmerge.reporting.sources import Files, sources
-from negmerge.reporting.verdicts import amounts, verdicts
-from negmerge.reporting.writing import code_spans, heading_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Files = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One experiment and task behind a number: the files, and what they say in words."""
+
+    files: Sequence[str]
+    text: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is behind the numbers of one row in one column of a table."""
+
+    anchor: str  # of the page, for a link to it
+    title: str  # row and column
+    records: list[Record]  # one, or those of which the numbers are means
+
+
+def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dict[tuple, Source]:
+    """Return what is behind the numbers of a table, by the labels of row and column."""
+    kind = table_kind(table["kind"])
+    single = cells[(cells["experiment"] != MEAN) & cells["row"].notna()]
+    groups: dict[tuple, dict[tuple, list[dict]]] = {}
+    for cell in single.to_dict("records"):
+        places = groups.setdefault((cell["row"], cell["column"]), {})
+        places.setdefault((cell["experiment"], cell["task"]), []).append(cell)
+    found = {}
+    for place, ((row, column), places) in enumerate(groups.items(), 1):
+        metrics = kind.metrics_of({cell["metric"] for own in places.values() for cell in own})
+        records = [
+            Record(
+                files.get(f"{experiment}/{task}/{own[0]['method']}", []), _describe(own, metrics)
+            )
+            for (experiment, task), own in places.items()
+        ]
+        found[row, column] = Source(f"records-{name}-{place}", f"{row}, {column}", records)
+    return found
+
+
+def _describe(cells: Sequence[Mapping], metrics: Sequence) -> str:
+    """Describe the numbers of one record, and the rule that chose the model."""
+    by_name = {cell["metric"]: cell for cell in cells}
+    parts = []
+    for metric in metrics:
+        cell = by_name.get(metric.name)
+        if cell is None or not metric.printed or cell["value"] != cell["value"]:
+            continue
+        unit = f" {metric.unit}" if metric.unit else ""
+        images = f" of {int(cell['images']):,} images" if cell["images"] == cell["images"] else ""
+        parts.append(f"{metric.label} {value_text(cell, metric)}{unit}{images}")
+    first = cells[0]
+    if isinstance(first["rule"], str):
+        parts.append(f"chosen by rule `{first['rule']}`: {choice_text(first)}")
+    return "; ".join(parts)
+
 
 # Kinds of figures that show in one picture which methods do well, the most telling first.
 LEADING_FIGURES = ("tradeoff", "gap")
@@ -40,23 +108,7 @@ def report(
     benchmarks: Iterable[str | Path],
     drawing: str,
 ) -> str:
-    """Write the report of a study as HTML.
-
-    Args:
-        name: the study's name.
-        study: its settings, as JSON has them.
-        pool_sizes: how many points each experiment's pool has.
-        found: from `findings.findings`.
-        tables: from `read_tables`.
-        files: of the records behind the tables, from `artefacts.record_files`.
-        figures: pictures (.png, named after the figure).
-        selected: choices of coefficients (.json).
-        benchmarks: Snakemake's benchmark files (.tsv).
-        drawing: the rules of the workflow, as SVG.
-
-    Raises:
-        UserError: a figure that the study does not have, or a file that cannot be read.
-    """
+    """Write the report of a study as HTML."""
     shown = _figures(study, figures)
     return (
         _environment()
@@ -108,15 +160,7 @@ def _environment() -> jinja2.Environment:
 
 
 def read_tables(study: Mapping, paths: Iterable[str | Path]) -> Tables:
-    """Read the tables of a study: the definition and the cells of each, by name.
-
-    Args:
-        study: its settings, as JSON has them.
-        paths: cells of the tables (.csv, named after the table); other endings are left out.
-
-    Raises:
-        UserError: a table that the study does not have, or a file that cannot be read.
-    """
+    """Read the tables of a study: the definition and the cells of each, by name."""
     cells = {Path(path).stem: path for path in paths if Path(path).suffix == ".csv"}
     return {
         name: (find("table", name, study["tables"]), read_cells(path))

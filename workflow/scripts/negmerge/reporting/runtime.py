@@ -24,9 +24,6 @@ def read_benchmark(path: str | Path) -> pd.DataFrame:
     """Read seconds without waiting for a GPU, processor seconds and memory of each run of a job.
 
     Snakemake writes `-` or NA for short jobs. A log tells of the last run.
-
-    Raises:
-        UserError: the file is not a benchmark of Snakemake.
     """
     columns = ["s", "cpu_time", "max_rss"]
     try:
@@ -49,15 +46,8 @@ def waited(benchmark: str | Path) -> float:
 def rule_times(paths: Iterable[str | Path]) -> list[tuple]:
     """Sum Snakemake's benchmark files by rule, the longest first.
 
-    The rule is the folder (or file) after the last `benchmarks` of a path.
-
-    Returns:
-        Named tuples: `rule`; `jobs`, their number; `total_s` and `cpu_s`, seconds that passed and
-        of all processors, summed over the jobs; `memory_mb`, the largest resident memory of a job,
-        None where all were too short; `mean_s`.
-
-    Raises:
-        UserError: a path without such a folder, or a file that is not a benchmark.
+    The rule is the folder (or file) after the last `benchmarks` of a path. The memory (`memory_mb`)
+    is the largest of a job, None where all were too short; times are in seconds.
     """
     rules = {str(path): _rule(Path(path)) for path in paths}
     runs = [read_benchmark(path).assign(path=path, rule=rule) for path, rule in rules.items()]

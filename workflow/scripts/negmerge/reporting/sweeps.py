@@ -41,13 +41,6 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Read sweeps into one frame: labels, coefficient, and accuracies in percent.
 
     Of a vector that diverged there is only the base, at coefficient 0.
-
-    Returns:
-        Columns `experiment`, `task`, `vector`, `coefficient`, `diverged`, `forget` and `control`,
-        sorted by the first four.
-
-    Raises:
-        UserError: a file is not a sweep.
     """
     import pandas as pd
 
@@ -65,9 +58,6 @@ def read_counts(path: str | Path) -> pd.DataFrame:
 
     They are NaN where the vector diverged, so that there was nothing to measure. `diverged` names
     the points that it is without, with spaces between them.
-
-    Raises:
-        UserError: the file is not a sweep.
     """
     import pandas as pd
 
@@ -88,13 +78,7 @@ def read_counts(path: str | Path) -> pd.DataFrame:
 
 
 def note_diverged(picture: Figure, labels: Mapping[str, str], sweeps: pd.DataFrame) -> Figure:
-    """Name the points that merges lack below a picture, as tables do in their notes.
-
-    Args:
-        picture: what is drawn; it is given back.
-        labels: of the merges, by name.
-        sweeps: from `read_sweeps`.
-    """
+    """Name the points that merges lack below a picture, as tables do in their notes."""
     from negmerge.reporting.notes import diverged_notes
 
     merges = sweeps[sweeps["vector"].isin(list(labels)) & sweeps[DIVERGED].ne("")]
@@ -105,16 +89,7 @@ def note_diverged(picture: Figure, labels: Mapping[str, str], sweeps: pd.DataFra
 
 
 def baseline(selected: Sequence[Mapping], experiment: str, task: str) -> tuple[float, float]:
-    """Find the control accuracy of the base, in percent, and the share of it that must be kept.
-
-    Args:
-        selected: the choices of all methods that are drawn.
-        experiment: the experiment.
-        task: the task.
-
-    Raises:
-        UserError: none of the choices holds it.
-    """
+    """Find the control accuracy of the base, in percent, and the share of it that must be kept."""
     for choice in selected:
         here = (choice["experiment"], choice["task"]) == (experiment, task)
         if here and choice["control_baseline"] is not None:

@@ -18,11 +18,5 @@ if TYPE_CHECKING:
 def load_scenario(
     settings: Mapping, files: Mapping[str, str], device: "torch.device"
 ) -> "Scenario":
-    """Load the scenario of a job.
-
-    Args:
-        settings: what the experiment's `job` gives; `name` is the scenario's.
-        files: the job's inputs.
-        device: where the model and heads are put.
-    """
+    """Load the scenario of a job."""
     return plugins.load(plugins.SCENARIO_JOBS, settings["name"]).SCENARIO(settings, files, device)

@@ -9,7 +9,7 @@ from torch import nn
 
 from negmerge.checkpoints.states import State
 from negmerge.errors import NotFinite
-from negmerge.evaluation.objective import all_outputs, total
+from negmerge.evaluation.accuracy import all_outputs, total
 from negmerge.evaluation.outcomes import outcomes_of
 from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
 from negmerge.scenarios.scenario import Scenario
@@ -31,27 +31,7 @@ def treated_scores(
     seed: int,
     fused: bool,
 ) -> Scored:
-    """Score a model under all treatments, one after the other; each starts from it as it is.
-
-    Args:
-        scenario: gives the items: those that are to be forgotten, and those of the role whose
-            accuracy must be kept.
-        network: the model, on `device`; it is used up.
-        base: the weights before forgetting.
-        choice: the record of what the model is.
-        settings: the treatments.
-        device: where to compute.
-        loaders: processes that load the items.
-        batch_size: items per forward pass.
-        seed: of the order of the items when the model is taught again; the models of a task share
-            it.
-        fused: whether a step of the optimizer is one kernel.
-
-    Returns:
-        The record: `{role}_{treatment}` with `correct` and `n`, as scores have them, or None where
-        teaching the model again diverged; `survival` of the change, by form of rounding; and what
-        the treatments were. And the scores of single items, by the same names.
-    """
+    """Score a model under all treatments, one after the other; each starts from it as it is."""
     roles = {name: scenario.role(name, "score", settings.images) for name in scenario.roles[:2]}
     # In the memory of the CPU: on a GPU the model may leave no place for two.
     weights = {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}
@@ -125,12 +105,6 @@ def change_survival(network: nn.Module, base: State, form: str, group_size: int)
 
     A weight of another shape than the base's, which a method has given further outputs, is left
     out.
-
-    Args:
-        network: the unlearned model.
-        base: the weights before forgetting, by the names of the network's.
-        form: int8 or int4.
-        group_size: see `evaluation.rounding`.
     """
     pairs = [(base[name], network.get_parameter(name)) for name in rounded_names(network)]
     found = [

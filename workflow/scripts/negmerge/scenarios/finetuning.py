@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 
 from negmerge.checkpoints.states import State
-from negmerge.models.adapting import adapted, merged
-from negmerge.models.freezing import freeze
+from negmerge.models.clip import freeze
+from negmerge.models.language import adapted, merged
 from negmerge.scenarios.scenario import Scenario
 from negmerge.settings.recipe import Recipe
 from negmerge.training import Resumable, fit
@@ -24,27 +24,7 @@ def finetune(
     saved: Resumable,
     fused: bool,
 ) -> State:
-    """Fine-tune a base, all of it or by an adapter that is then merged into it.
-
-    Args:
-        scenario: gives the network and the items to forget.
-        base: the weights to start from.
-        where: the file of the base, for errors.
-        settings: the recipe of the point; `lora`, where it has it, is the adapter's settings.
-        frozen: what is left as it is, see `models.freezing`.
-        seed: decides the order of the items, their random changes and what the model draws.
-        device: where to compute.
-        loaders: processes that load the items.
-        saved: the run's saved state.
-        fused: whether a step of the optimizer is one kernel.
-
-    Returns:
-        The weights, on the CPU.
-
-    Raises:
-        NotFinite: the training diverges.
-        UserError: the base does not fit, there are too few items, or a signal stopped the run.
-    """
+    """Fine-tune a base, all of it or by an adapter that is then merged into it."""
     recipe = Recipe.model_validate({key: settings[key] for key in settings if key != "lora"})
     adapter = settings.get("lora")
     network = scenario.network(base, where)

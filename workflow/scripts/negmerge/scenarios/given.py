@@ -10,7 +10,7 @@ from torch import Tensor
 from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.states import State, read_state
 from negmerge.errors import UserError
-from negmerge.models.vision_transformer import IMAGE_PREFIX
+from negmerge.models.clip import IMAGE_PREFIX
 from negmerge.released.reading import interpret, is_released
 from negmerge.released.standing_in import load
 
@@ -29,20 +29,7 @@ def reads_text(row: Mapping) -> bool:
 
 
 def read_model(place: str | Path, row: Mapping, key: str | None = None) -> tuple[State, State]:
-    """Read a model of others.
-
-    Args:
-        place: a file or a folder, as `checkpoints.open_state` takes it, or a file of the authors.
-        row: the row of `config/models.yaml` that the model fits.
-        key: the place of the state in a file that holds several; the authors' files hold one.
-
-    Returns:
-        What is fine-tuned, an image encoder or a classifier; and what else the model has, such as
-        CLIP's text part.
-
-    Raises:
-        UserError: it cannot be read, or normalises its images otherwise than the row says.
-    """
+    """Read a model of others."""
     architecture = row["architecture"]
     if isinstance(architecture, Mapping) and "kind" in architecture:
         return _classifier(dict(open_state(place, key).items()), row, place), {}
@@ -57,19 +44,7 @@ def read_model(place: str | Path, row: Mapping, key: str | None = None) -> tuple
 
 
 def require_untouched(rest: Mapping[str, Tensor], files: Iterable[str], where: str | Path) -> int:
-    """Check that fine-tuning has left alone what it should.
-
-    Args:
-        rest: what a fine-tuned model has beside what is fine-tuned.
-        files: the same of the base.
-        where: what errors call the fine-tuned model.
-
-    Returns:
-        How many numbers these are.
-
-    Raises:
-        UserError: a tensor that the base does not have, or has with other numbers.
-    """
+    """Check that fine-tuning has left alone what it should."""
     before = {name: tensor for path in files for name, tensor in read_state(path).items()}
     for name, tensor in rest.items():
         if name not in before:

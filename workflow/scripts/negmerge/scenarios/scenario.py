@@ -11,7 +11,7 @@ from torch import nn
 from negmerge.checkpoints.states import State
 from negmerge.data.augmentation import Transform
 from negmerge.data.loading import Epochs, EvaluationBatches, TrainingBatches
-from negmerge.evaluation.objective import Objective, Outputs
+from negmerge.evaluation.accuracy import Objective, Outputs
 from negmerge.settings.recipe import Augmentation, Recipe
 
 # What items are used for. Choosing a coefficient and scoring share none in the scenario zero-shot.
@@ -22,20 +22,14 @@ Found = Mapping[str, Outputs]
 
 @dataclass(frozen=True)
 class Role:
-    """The items of a role, and what a network is to do with them.
+    """The items of a role, and what a network is to do with them."""
 
-    Attributes:
-        items: gives an input and what it should give, such as (PIL image, label), for each number
-            below its length.
-        objective: how a network is trained and measured on them.
-        transform: makes the transform of inputs without randomness.
-        augmented: makes the random transform of training.
-    """
-
+    # Gives an input and what it should give, such as (PIL image, label), for each number below its
+    # length.
     items: Sequence
-    objective: Objective
-    transform: Callable[[], Transform]
-    augmented: Callable[[Augmentation], Transform]
+    objective: Objective  # how a network is trained and measured on them
+    transform: Callable[[], Transform]  # makes the transform of inputs without randomness
+    augmented: Callable[[Augmentation], Transform]  # makes the random transform of training
 
     def batches(self, batch_size: int, loaders: int = 0) -> EvaluationBatches:
         """Return the items once, in their order, without randomness."""
@@ -54,35 +48,22 @@ class Role:
 
 
 class Scenario(Protocol):
-    """A scenario, for one task.
+    """A scenario, for one task."""
 
-    Attributes:
-        roles: those that are scored: `forget`, then the one whose accuracy must be kept, then
-            others.
-    """
-
+    # Those that are scored: `forget`, then the one whose accuracy must be kept, then others.
     roles: Sequence[str]
 
     def network(self, state: State, where: str) -> nn.Module:
         """Build the model that forgets, with the given weights; errors call them `where`."""
 
     def untrained(self, weights: Path | None) -> nn.Module:
-        """Build the model that rule `train` trains, in the scenarios whose base it makes.
-
-        Args:
-            weights: the file of trained weights of others that it starts from, if any.
-        """
+        """Build the model that rule `train` trains, in the scenarios whose base it makes."""
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return the items of a role for a purpose, at most so many of them."""
 
     def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
-        """Return metrics beside the accuracy that choose a model, in percent.
-
-        Args:
-            found: of the items that choose.
-            seed: of what is drawn; models that are compared share it.
-        """
+        """Return metrics beside the accuracy that choose a model, in percent."""
 
     def scores(
         self,

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 from torch import nn
 
-from negmerge.evaluation.objective import all_outputs, total
+from negmerge.evaluation.accuracy import all_outputs, total
 from negmerge.evaluation.outcomes import Outcomes, outcomes_of, read_outcomes
 from negmerge.files import read_json_records
 from negmerge.scenarios.scenario import Scenario
@@ -25,19 +25,7 @@ def score(
     attack: str | None,
     seed: int,
 ) -> Scored:
-    """Score a model, which relearning uses up.
-
-    Args:
-        scenario: gives the items.
-        network: the model.
-        choice: the record of what the model is.
-        loaders: processes that load the items.
-        batch_size: items per forward pass.
-        relearning: the settings of relearning; None if it is not measured.
-        attack: the features of the membership attack, see the classifier's settings; None if the
-            scenario has none.
-        seed: of what is drawn; the models of a task share it.
-    """
+    """Score a model, which relearning uses up."""
     found, scores, classes = {}, {}, {}
     for name in scenario.roles:
         role = scenario.role(name, "score")
@@ -57,20 +45,7 @@ def score_choices(
     score_one: Callable[[Mapping], Scored],
     unchanged: Sequence[str] = (),
 ) -> tuple[list[dict], list[Outcomes]]:
-    """Score what was chosen for a method by each rule, and the same choice once.
-
-    Args:
-        choices: the records of what was chosen.
-        score_one: scores one of them.
-        unchanged: the files of scores and outcomes of the base as it is, which a choice that
-            changes nothing takes over; nothing where the study does not score the base.
-
-    Returns:
-        The records with the metrics, and the outcomes, of each choice.
-
-    Raises:
-        UserError: the files cannot be read.
-    """
+    """Score what was chosen for a method by each rule, and the same choice once."""
     known: dict[object, Scored] = {}
     if unchanged:
         scores, outcomes = unchanged

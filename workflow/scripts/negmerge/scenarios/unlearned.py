@@ -25,19 +25,7 @@ def choices(
     selected: Iterable[str],
     candidates: Sequence[str] = (),
 ) -> list[dict]:
-    """List what was chosen for a method, a record per rule, that of the main rule first.
-
-    Args:
-        labels: experiment, task and method; more are left out.
-        about: what the study says of the method, see `Experiment.about`.
-        selected: files of choices, named after their methods. A method that is not among them has
-            nothing to choose: it is the base as it is, or the one model that was trained for it.
-        candidates: the files of what was chosen among; vectors tell which points of the pool were
-            left out.
-
-    Raises:
-        UserError: the method's file cannot be read, or holds no choice.
-    """
+    """List what was chosen for a method, a record per rule, that of the main rule first."""
     paths, method = {Path(path).stem: path for path in selected}, labels["method"]
     if about["kind"] in CHOSEN and candidates:
         _, missing = sift(candidates)
@@ -52,14 +40,7 @@ def choices(
 
 
 def require_any_left(choice: Mapping) -> None:
-    """Check that a method has a model.
-
-    Args:
-        choice: one of `choices`.
-
-    Raises:
-        UserError: all that it could be made of diverged.
-    """
+    """Check that a method has a model."""
     if is_nothing_left(choice):
         raise UserError(
             f"{choice['method']}: no unlearned model, since the training of "
@@ -68,16 +49,7 @@ def require_any_left(choice: Mapping) -> None:
 
 
 def unlearned_state(base: State, choice: Mapping, candidates: Sequence[str]) -> State:
-    """Subtract the chosen vector from the base, or take the chosen trained model.
-
-    Args:
-        base: the weights before forgetting.
-        choice: one of `choices`.
-        candidates: the files that hold what was chosen among, and perhaps others.
-
-    Raises:
-        UserError: the chosen candidate is not there, or does not fit the base.
-    """
+    """Subtract the chosen vector from the base, or take the chosen trained model."""
     if not choice["coefficient"]:
         return dict(base)
     vector, paths = choice["vector"], {Path(path).stem: path for path in candidates}
@@ -97,19 +69,7 @@ def unlearned_network(
     batch_size: int,
     re_estimates: bool,
 ) -> nn.Module:
-    """Build the unlearned model.
-
-    Args:
-        scenario: the job's.
-        base: the file of the weights before forgetting.
-        choice: as for `unlearned_state`.
-        candidates: likewise.
-        batch_size: images per forward pass.
-        re_estimates: whether a negated model gets batch statistics of its own.
-
-    Raises:
-        UserError: a file that is missing, damaged or of another model.
-    """
+    """Build the unlearned model."""
     network = scenario.network(unlearned_state(read_state(base), choice, candidates), base)
     if re_estimates and choice["coefficient"] and choice["kind"] not in TRAINED:
         scenario.settle(network, batch_size)

@@ -21,22 +21,7 @@ def unlearn(
     device: torch.device,
     loaders: int = 0,
 ) -> None:
-    """Let a model forget, in place.
-
-    Args:
-        model: the base, on `device`.
-        method: the method.
-        options: its options; the others have their defaults.
-        scenario: gives the items to forget and to retain.
-        classes: how many classes there are.
-        recipe: what all methods share.
-        seed: decides the order of the items, their random changes and what the method draws.
-        device: where to compute.
-        loaders: processes that load the items which are changed at random.
-
-    Raises:
-        UserError: an unknown option, or training that diverges.
-    """
+    """Let a model forget, in place."""
     checked = method.check(method.title, options)
     recipe = recipe_for(recipe, checked)
     forget, retain = (scenario.role(name, "train") for name in scenario.roles[:2])

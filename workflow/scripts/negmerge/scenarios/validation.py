@@ -24,21 +24,7 @@ def load_validation(
     roles: Iterable[str] | None = None,
     seed: int = 0,
 ) -> Validation:
-    """Read the base and the items that choose a coefficient.
-
-    Args:
-        scenario: the job's.
-        base: the file of the weights before forgetting.
-        loaders: processes that load the items.
-        batch_size: items per forward pass.
-        most: how many items of a role are read at most; None: all.
-        re_estimates: whether a moved network gets batch statistics of its own.
-        roles: of the items; by default what to forget and what must be kept.
-        seed: of what the scenario's further metrics draw.
-
-    Raises:
-        UserError: a file that is missing, damaged or of another model.
-    """
+    """Read the base and the items that choose a coefficient."""
     state = read_state(base)
     network = scenario.network(state, base)
     sets = {}

@@ -1,7 +1,7 @@
 """The choice of `selection.choice.Rule` with fewer forward passes than full sweeps need.
 
 A coefficient is dropped as soon as the items not yet counted cannot change that it is not chosen.
-All bounds are sums of scores, which are exact (`objective.Objective.scores`), and the comparisons
+All bounds are sums of scores, which are exact (`accuracy.Objective.scores`), and the comparisons
 are those of the full search, so the choice is the same in every bit.
 """
 

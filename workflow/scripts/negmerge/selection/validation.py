@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from negmerge.checkpoints.states import State
 from negmerge.data.loading import EvaluationBatches
-from negmerge.evaluation.objective import Batch, Objective, Outputs, all_outputs, total
+from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
 from negmerge.selection.points import Point
 from negmerge.selection.search import Count
 from negmerge.vectors import apply

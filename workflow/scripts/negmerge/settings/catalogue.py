@@ -1,18 +1,17 @@
-"""Data sets, models and prompts: rows of data in `config/`, read and checked here."""
+"""Rows of data sets, models and prompts in `config/`, and how many images they give."""
 
 from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import Field, model_validator
 
+from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import sources
-from negmerge.settings.datasets import Dataset, Datasets
-from negmerge.settings.downloads import Mirror
-from negmerge.settings.folders import Folders, find_file, in_order
+from negmerge.settings.datasets import Dataset, Datasets, Mirror
+from negmerge.settings.load import Folders, find_file, in_order, read_yaml
 from negmerge.settings.models import Model
 from negmerge.settings.recipe import FileName, Settings
-from negmerge.settings.yaml12 import read_yaml
 
 Row = TypeVar("Row", bound=Settings)
 
@@ -55,12 +54,7 @@ class Catalogue:
         return found
 
     def by_hand(self, folder: str) -> list[dict]:
-        """List the files in a folder of downloads that a person has to fetch.
-
-        Returns:
-            A `Download` as a dictionary each; `only_for` names the rows that need it, and is empty
-            where all rows that share the folder do.
-        """
+        """List the files in a folder of downloads that a person has to fetch."""
         sharing = {
             n: row.downloads for n, row in self.datasets.items() if folder in (n, row.downloads_of)
         }
@@ -74,14 +68,7 @@ class Catalogue:
         ]
 
     def fetched(self, record: str) -> Model:
-        """Return the row of weights of others, by the name of their record.
-
-        Args:
-            record: that of a model, or `{model}.{task}` of one that never saw what a task forgets.
-
-        Raises:
-            UserError: there is no such model.
-        """
+        """Return the row of weights of others, by the name of their record."""
         if record in self.models:
             return self.models[record]
         name, _, task = record.rpartition(".")
@@ -99,15 +86,7 @@ class Catalogue:
 
 
 def load_catalogue(config: Folders) -> Catalogue:
-    """Read the three files of rows in configuration folders.
-
-    Args:
-        config: the folders; a row in the first replaces one of the same name in another.
-
-    Raises:
-        UserError: a file is missing, a row is wrong, or a data set and its prompts do not have the
-            same number of classes.
-    """
+    """Read the three files of rows in configuration folders."""
     found = {name: _rows(config, f"{name}.yaml", rows) for name, rows in FILES.items()}
     datasets, prompts = found["datasets"], found["prompts"]
     for name, row in datasets.items():
@@ -131,3 +110,21 @@ def _rows(config: Folders, name: str, model: type[dict[str, Row]]) -> dict[str, 
     paths = [folder / name for folder in in_order(config)]
     found = [path for path in paths if path.is_file()] or paths[:1]
     return {name: row for path in reversed(found) for name, row in read_yaml(path, model).items()}
+
+
+# The images of a task by role and purpose: `train`, `select` and `score`.
+Counts = dict[str, dict[str, int]]
+
+
+def training_images(counts: Counts | None, *roles: str) -> tuple[int, ...] | None:
+    """Return how many training images each role has; None if that is not known yet."""
+    return counts and tuple(counts[role]["train"] for role in roles)
+
+
+def part_sizes(known: Catalogue, dataset: str) -> dict[str, int]:
+    """Count the images of each part of a data set, with `val` cut from `train` if it has none."""
+    sizes = dict(known.datasets[dataset].splits)
+    if "val" not in sizes and "train" in sizes:
+        sizes["val"] = min(int(VALIDATION_SHARE * sizes["train"]), VALIDATION_LIMIT)
+        sizes["train"] -= sizes["val"]
+    return sizes

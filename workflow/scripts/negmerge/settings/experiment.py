@@ -1,28 +1,142 @@
-"""Experiments: one scenario, base model, pool and list of methods inside a study.
+"""The settings of an experiment: what it is made of, and how its methods use it."""
 
-What the scenarios share is here; `scenarios/*/settings.py` add their own.
-"""
-
+import fnmatch
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar, Literal
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.counts import Counts, training_images
+from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.durability import RELEARNED, Durability
 from negmerge.settings.given import Given
-from negmerge.settings.pool import update
-from negmerge.settings.recipe import Recipe
+from negmerge.settings.load import explain
+from negmerge.settings.methods import Use
+from negmerge.settings.pool import Pool, update
+from negmerge.settings.recipe import FileName, Finetune, Recipe, Settings
 from negmerge.settings.runs import Run, check_run
-from negmerge.settings.used_methods import UsedMethods
-from negmerge.settings.validation import explain
+from negmerge.settings.selection import Coefficients, Selection
 
 
-class Experiment(UsedMethods, ABC):
+class Experiment(Settings, ABC):
     """One scenario, base model, training mode, pool and list of methods."""
+
+    # What a scenario fixes for all its experiments: the rules of choice,
+    RULES: ClassVar[tuple[str, ...]]
+    # what a point of the pool is fine-tuned by,
+    RECIPE: ClassVar[type[Recipe]] = Recipe
+    # the kinds of methods that it has, and the method that leaves the base as it is,
+    KINDS: ClassVar[tuple[str, ...]]
+    UNCHANGED: ClassVar[str]
+    # the roles that are scored: `forget`, then the one whose accuracy must be kept, then others,
+    ROLES: ClassVar[tuple[str, ...]]
+    # files beside the base that fine-tuning leaves as they are, in the experiment's folder,
+    UNTOUCHED: ClassVar[tuple[str, ...]] = ()
+    # the folder of Retrain, in the task's,
+    retrain_folder: ClassVar[str] = "trained"
+    # whether negated models get batch statistics of their own; the settings of relearning, if any;
+    # the features of the membership attack, if there is one: those that papers report, or all.
+    re_estimates: ClassVar[bool] = False
+    relearning: ClassVar[dict | None] = None
+    attack_features: ClassVar[str | None] = None
+
+    scenario: str = Field(description="What kind of model forgets.")
+    model: str = Field(description="A row of config/models.yaml.")
+    seed: int | None = Field(None, ge=0, description="Instead of the study's seed.")
+    freeze: Literal["attention", "nothing"] = Field(
+        "nothing", description="What fine-tuning freezes."
+    )
+    base: Given | None = Field(
+        None, description="A model of others that is to forget; null: the one of `model`."
+    )
+    finetune: Finetune | None = Field(
+        None,
+        description="The recipe that the points of the pool vary; needed without `pool.files`.",
+    )
+    pool: Pool = Field(description="The points.")
+    methods: dict[FileName, Use] = Field(
+        min_length=1, description="Unlearning methods by name, with their options."
+    )
+    coefficients: Coefficients = Field(Coefficients(), description="The grid of coefficients.")
+    selection: Selection = Field(Selection(), description="How the coefficient is chosen.")
+    durability: Durability | None = Field(
+        None,
+        description="Whether forgetting lasts, for tables of kind `durability` and figures of kind "
+        "`survival`; null: not asked.",
+    )
+    eval_batch_size: PositiveInt = Field(500, description="Images per forward pass without grad.")
+
+    def use(self, method: str) -> Use:
+        """How a method is used."""
+        return find("method", method, self.methods)
+
+    def about(self, method: str) -> dict[str, object]:
+        """What records say of a method, whatever is chosen for it."""
+        return self.about_choice(method) | {"models": len(self.points(method))}
+
+    def about_choice(self, method: str) -> dict[str, object]:
+        """The part of `about` without the pool, which says nothing of a method that trains."""
+        return {
+            "kind": methods.kind(method),
+            "searched": self.is_searched(method),
+            "keep": self.selection.keep,
+        }
+
+    def points(self, method: str) -> list[str]:
+        """The points whose vectors a method merges, or chooses from, sorted by name."""
+        patterns = self.use(method).points or ["*"]
+        return [
+            point
+            for point in self.pool.changes
+            if any(fnmatch.fnmatchcase(point, pattern) for pattern in patterns)
+        ]
+
+    def single(self, method: str) -> str | None:
+        """The use of task-arithmetic that chooses a method's single vector, if it has one.
+
+        For task-arithmetic itself it is the method; for a merge that masks a single vector, the use
+        of task-arithmetic that chooses among the points that are merged.
+        """
+        self.use(method)
+        if methods.kind(method) == "single":
+            return method
+        if methods.base_name(method) != methods.MASKED:
+            return None
+        uses = [use for use in self.methods if methods.kind(use) == "single"]
+        for use in uses:
+            if self.points(use) == self.points(method):
+                return use
+        raise UserError(
+            f"methods.{method}: it masks what {methods.SINGLE} chose of the same points, but no "
+            f"{methods.SINGLE} chooses among {', '.join(self.points(method))}"
+        )
+
+    def candidates(self, method: str) -> list[str]:
+        """What a method chooses among: points, its merged vector, or what its job has trained."""
+        self.use(method)
+        kind = methods.kind(method)
+        if kind == "base":
+            return []
+        return self.points(method) if kind == "single" else [method]
+
+    def data_used(self, method: str) -> str | None:
+        """Which images a method itself reads; None if only its file says it."""
+        self.use(method)
+        by_kind = {"base": "-", "retrain": "retain", "unlearn": None}
+        return by_kind.get(methods.kind(method), "forget")
+
+    def is_searched(self, method: str) -> bool:
+        """Whether there are several things to choose among: coefficients, vectors or options."""
+        grid = self.use(method).grid
+        return methods.kind(method) in methods.CHOSEN or bool(grid)
+
+    def is_pruned(self, method: str) -> bool:
+        """Whether a search takes the place of sweeps, which the rule `gap` needs all the same."""
+        search = self.use(method).search or self.selection.search
+        is_asked = search == "exact-pruned" and methods.kind(method) in methods.CHOSEN
+        return is_asked and "gap" not in self.selection.rules
 
     @property
     @abstractmethod
@@ -57,30 +171,15 @@ class Experiment(UsedMethods, ABC):
 
     @abstractmethod
     def image_counts(self, task: str, known: Catalogue) -> Counts:
-        """Count the images of a task, by the rows of the data sets.
-
-        Raises:
-            UserError: a list of images cannot be read.
-        """
+        """Count the images of a task, by the rows of the data sets."""
 
     @abstractmethod
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
-        """Count the images of a task, and check that there are enough of each.
-
-        Returns:
-            The counts; None where they cannot be known before a job has run.
-
-        Raises:
-            UserError: there are not; it begins with `where`.
-        """
+        """Count the images of a task, and check that there are enough of each."""
 
     @abstractmethod
     def check(self, where: str, known: Catalogue) -> None:
-        """Check the names that stand for something in the catalogue.
-
-        Raises:
-            ValueError: what is wrong; it begins with `where`.
-        """
+        """Check the names that stand for something in the catalogue."""
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         """List the training runs of a task, with its images, where they can be counted."""
@@ -91,20 +190,11 @@ class Experiment(UsedMethods, ABC):
             yield Run("durability.relearn", self.durability.relearn, images)
 
     def passes_to_score(self, counts: Counts, generation: float) -> float:
-        """Count the forward passes that scoring a model takes, for estimates.
-
-        Args:
-            counts: the images of the task.
-            generation: how many passes it takes to answer a question freely.
-        """
+        """Count the forward passes that scoring a model takes, for estimates."""
         return sum(counts[role]["score"] for role in self.ROLES)
 
     def check_sizes(self, where: str, known: Catalogue) -> None:
-        """Check that images suffice for all that uses them, and each run for its schedule.
-
-        Raises:
-            UserError: what is wrong; it begins with `where`.
-        """
+        """Check that images suffice for all that uses them, and each run for its schedule."""
         for task in self.task_names:
             for run in self.runs(task, known, self.check_counts(where, task, known)):
                 check_run(where, run)
@@ -119,11 +209,7 @@ class Experiment(UsedMethods, ABC):
         return None
 
     def recipe(self, task: str, point: str) -> Recipe:
-        """The recipe of one point for one task.
-
-        Raises:
-            UserError: there is no such point, or it is given and has none.
-        """
+        """The recipe of one point for one task."""
         change = find("point", point, {} if self.pool.files else self.pool.changes)
         changed = update(self.finetune.model_dump(), change)
         if isinstance(changed["epochs"], Mapping):
@@ -131,11 +217,7 @@ class Experiment(UsedMethods, ABC):
         return self.RECIPE.model_validate(changed)
 
     def given_model(self, task: str, point: str) -> Given:
-        """The model that is given for a point and task.
-
-        Raises:
-            UserError: there is no such task, or no such point is given.
-        """
+        """The model that is given for a point and task."""
         task = find("task", task, dict.fromkeys(self.task_names, task))
         return Given(file=self.pool.file(task, point), manual=self.pool.manual)
 
@@ -151,22 +233,14 @@ class Experiment(UsedMethods, ABC):
 
     @property
     def given_base(self) -> Given:
-        """The base that is given.
-
-        Raises:
-            UserError: none is.
-        """
+        """The base that is given."""
         if self.base is None:
             raise UserError("the experiment has no `base` of others")
         return self.base
 
     @property
     def treatment(self) -> Durability:
-        """What is done to unlearned models to see whether forgetting lasts.
-
-        Raises:
-            UserError: nothing is.
-        """
+        """What is done to unlearned models to see whether forgetting lasts."""
         if self.durability is None:
             raise UserError(
                 "the experiment has no `durability`, so nothing is rounded or relearned"
@@ -184,6 +258,33 @@ class Experiment(UsedMethods, ABC):
         except UserError as error:
             raise ValueError(str(error)) from error
         return self
+
+    def _check_methods(self) -> None:
+        foreign = set(methods.BASES) - {self.UNCHANGED}
+        known = methods.known().items()
+        valid = [name for name, kind in known if kind in self.KINDS and name not in foreign]
+        for name, use in self.methods.items():
+            if not methods.is_known(name) or methods.base_name(name) not in valid:
+                valid = [one for one in valid if methods.serves(one, self.scenario)]
+                raise UserError(f"{self.scenario}: {unknown('method', name, valid)}")
+            methods.check(name, use)
+            for pattern in use.points:
+                if not fnmatch.filter(self.pool.changes, pattern):
+                    raise UserError(
+                        f"methods.{name}.points: {unknown('point', pattern, self.pool.changes)}"
+                    )
+            for option in use.grid:
+                if option in use.options:
+                    raise UserError(
+                        f"methods.{name}.grid: {option!r} has a value of its own too; expected one "
+                        "of the two"
+                    )
+            if methods.base_name(name) == methods.MASKED and "single" in use.options:
+                raise UserError(
+                    f"methods.{name}: leave `single` out of a study; {methods.SINGLE} chooses it"
+                )
+        for name in self.methods:
+            self.single(name)
 
     def _check_points(self) -> None:
         if not self.pool.changes:

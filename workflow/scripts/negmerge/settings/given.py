@@ -58,10 +58,6 @@ class Inputs:
         return found
 
     def require(self) -> None:
-        """Check that nothing that was looked up is missing.
-
-        Raises:
-            UserError: something is; it names the first, and how a person gets all of it.
-        """
+        """Check that nothing that was looked up is missing."""
         if self._missing:
             raise UserError(by_hand(self._missing))

@@ -51,9 +51,6 @@ class Pool(Settings):
         """The changes to `finetune` by point, in the order of the points' names.
 
         A point that is given changes nothing.
-
-        Raises:
-            UserError: an unknown or unfit point or axis, or braces around something else.
         """
         if self.files:
             return self._in_order({point: {} for point in self.files}, "files")
@@ -77,19 +74,11 @@ class Pool(Settings):
         return "given" if self.files else "vectors"
 
     def file(self, task: str, point: str) -> str:
-        """Return the path of the model that is given for a point.
-
-        Raises:
-            UserError: none is.
-        """
+        """Return the path of the model that is given for a point."""
         return find("point of pool.files", point, self.files).replace(TASK, task)
 
     def check_files(self, tasks: Sequence[str]) -> None:
-        """Check that given models are the whole pool, and one for each task and point.
-
-        Raises:
-            UserError: they are not.
-        """
+        """Check that given models are the whole pool, and one for each task and point."""
         if self.manual is not None and not self.files:
             raise UserError("pool: `manual` goes with `files`, and only with it")
         for key in ("grid", "short", "recipe", "points") if self.files else ():

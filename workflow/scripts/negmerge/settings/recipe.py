@@ -19,12 +19,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def file_name(name: str) -> str:
-    """Return the name if the workflow can use it as a part of a path.
-
-    Raises:
-        ValueError: it does not start with a letter or digit, or holds other characters than these,
-            `_`, `.` and `-`.
-    """
+    """Return the name if the workflow can use it as a part of a path."""
     if not re.fullmatch(r"[\w.-]+", name):
         raise ValueError(
             f"{name!r} becomes a file's name: only letters, digits, '_', '.' and '-' may be in it"
@@ -38,11 +33,7 @@ FileName = Annotated[str, AfterValidator(file_name)]
 
 
 def ascending(pair: list[float]) -> list[float]:
-    """Return a range if its ends are in order.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Return a range if its ends are in order."""
     if pair[0] > pair[1]:
         raise ValueError(f"{pair}: the smaller end of a range comes first")
     return pair
@@ -169,15 +160,10 @@ class Finetune(Recipe):
 
 @dataclass(frozen=True)
 class Training:
-    """How a model is trained that is not fine-tuned.
+    """How a model is trained that is not fine-tuned."""
 
-    Attributes:
-        recipe: the settings.
-        role: of what it is trained on.
-        start: where the weights are that it starts from, in the experiment's folder; None: they are
-            random, or of others.
-    """
-
-    recipe: Recipe
-    role: str
+    recipe: Recipe  # the settings
+    role: str  # of what it is trained on
+    # Where the weights are that it starts from, in the experiment's folder; None: they are random,
+    # or of others.
     start: str | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from negmerge.errors import UserError
 from negmerge.settings import methods
-from negmerge.settings.counts import Counts, training_images
+from negmerge.settings.catalogue import Counts, training_images
 from negmerge.settings.methods import Use
 from negmerge.settings.options import checked
 from negmerge.settings.recipe import Recipe
@@ -17,16 +17,11 @@ from negmerge.settings.recipe import Recipe
 
 @dataclass(frozen=True)
 class Run:
-    """A training run.
+    """A training run."""
 
-    Attributes:
-        where: the key that sets its recipe, and which of the runs that share it this is.
-        recipe: its settings.
-        images: the images of each pass of an epoch; None where they cannot be counted yet.
-    """
-
-    where: str
-    recipe: Recipe
+    where: str  # the key that sets its recipe, and which of the runs that share it this is
+    recipe: Recipe  # its settings
+    # The images of each pass of an epoch; None where they cannot be counted yet.
     images: tuple[int, ...] | None
 
     @property
@@ -39,11 +34,7 @@ class Run:
 
 
 def check_run(where: str, run: Run) -> None:
-    """Check that a run has a step, comes to the end of its warm-up, and passes its milestones.
-
-    Raises:
-        UserError: it does not; it begins with `where`.
-    """
+    """Check that a run has a step, comes to the end of its warm-up, and passes its milestones."""
     recipe, place = run.recipe, f"{where}.{run.where}"
     late = [milestone for milestone in recipe.milestones if milestone >= recipe.epochs]
     if recipe.schedule == "steps" and (late or not recipe.milestones):
@@ -72,13 +63,7 @@ def check_run(where: str, run: Run) -> None:
 def unlearning_runs(
     uses: Mapping[str, Use], shared: Recipe, counts: Counts | None
 ) -> Iterator[Run]:
-    """List the runs of methods that train; those that read both sets make at most these steps.
-
-    Args:
-        uses: the methods of an experiment.
-        shared: the recipe that they share.
-        counts: the images of a task; None where they cannot be counted yet.
-    """
+    """List the runs of methods that train; those that read both sets make at most these steps."""
     if shared.schedule != "steps" and not shared.warmup_steps and shared.grad_accum_steps == 1:
         return  # Nothing can be wrong.
     for name, use in uses.items():

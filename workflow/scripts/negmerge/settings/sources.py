@@ -235,17 +235,7 @@ NAMED = ("parquet", "webdataset")
 
 
 def check(source: str, files: Collection[str], options: Mapping, splits: Splits) -> None:
-    """Check files and options of a row against what its source needs.
-
-    Args:
-        source: the name of the source.
-        files: the names of the row's files.
-        options: the row's options.
-        splits: the row's splits.
-
-    Raises:
-        ValueError: a file or an option is missing, or an option is unknown or of a wrong type.
-    """
+    """Check files and options of a row against what its source needs."""
     if source not in SOURCES:
         return
     needs = SOURCES[source]

@@ -14,8 +14,8 @@ from negmerge.errors import UserError
 from negmerge.reporting.kinds import Kind, figure_kind, first_lines, table_kind
 from negmerge.settings import methods
 from negmerge.settings.experiment import Experiment
+from negmerge.settings.load import require
 from negmerge.settings.recipe import Settings
-from negmerge.settings.validation import require
 
 
 def known(names: list[str] | dict[str, str]) -> list[str] | dict[str, str]:
@@ -95,11 +95,7 @@ class Table(Settings):
         return sorted({column.published.table for column in self.columns if column.published})
 
     def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
-        """Check that what the columns show is there, and fits the kind.
-
-        Raises:
-            ValueError: what is wrong; it begins with `where`.
-        """
+        """Check that what the columns show is there, and fits the kind."""
         for column in self.columns:
             place = f"{where}.columns.{column.label}"
             _check_shown(place, self.kind, table_kind(self.kind), column, self.rows, experiments)
@@ -130,11 +126,7 @@ class Figure(Settings):
         return list(self.methods)
 
     def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
-        """Check that what is drawn is there, and fits the kind.
-
-        Raises:
-            ValueError: what is wrong; it begins with `where`.
-        """
+        """Check that what is drawn is there, and fits the kind."""
         _check_shown(where, self.kind, figure_kind(self.kind), self, self.methods, experiments)
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt
 from torch import nn
 
 from negmerge import plugins
-from negmerge.evaluation.objective import Batch, Objective
+from negmerge.evaluation.accuracy import Batch, Objective
 from negmerge.settings.options import Described
 from negmerge.settings.recipe import NonNegative, Positive, Recipe, Settings
 

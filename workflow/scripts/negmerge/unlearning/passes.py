@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from negmerge.errors import UserError
-from negmerge.evaluation.objective import Batch, Loss
+from negmerge.evaluation.accuracy import Batch, Loss
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit

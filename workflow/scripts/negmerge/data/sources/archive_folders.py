@@ -8,10 +8,8 @@ from pathlib import PurePosixPath
 
 from numpy.random import RandomState
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, members
-from negmerge.data.labels import label_numbers
-from negmerge.data.tables import whole_number
+from negmerge.data.archives import Member, members
+from negmerge.data.tables import label_numbers, whole_number
 from negmerge.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -25,14 +23,14 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
     Classes and files are sorted by their names as text, so 10 comes before 2; with the option
     `numbered`, the names of the folders are the labels.
     """
-    archive, limits = files["images"], Limits.of(row)
-    names = [member.name for member in members(archive, limits)]
+    archive = files["images"]
+    names = [member.name for member in members(archive)]
     paths = sorted(path for path in map(PurePosixPath, names) if path.suffix.lower() in SUFFIXES)
     labels = label_numbers([path.parent.name for path in paths], row, archive)
     if row["options"].get("numbered"):
         labels = {name: whole_number(name, f"{archive}: the folder") for name in labels}
     splits = cut(paths, row["options"]["held_out"], row["options"]["seed"], archive)
-    for member in members(archive, limits):
+    for member in members(archive):
         path = PurePosixPath(member.name)
         if path in splits:
             label = labels[path.parent.name]
@@ -42,18 +40,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
 def cut(
     paths: list[PurePosixPath], held_out: Mapping[str, float], seed: int, where: str
 ) -> dict[PurePosixPath, str]:
-    """Return to which split each file belongs.
-
-    Args:
-        paths: of the files, sorted; a class is a folder.
-        held_out: of each class, for each split but `train`, which takes the rest: a number of
-            files, or a share below 1.
-        seed: of the draw. A class is drawn by the seed and its number, whatever the others hold.
-        where: the archive, for errors.
-
-    Raises:
-        UserError: a class has fewer files than are held out.
-    """
+    """Return to which split each file belongs."""
     classes: dict[PurePosixPath, list[PurePosixPath]] = {}
     for path in paths:
         classes.setdefault(path.parent, []).append(path)

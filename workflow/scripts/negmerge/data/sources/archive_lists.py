@@ -9,10 +9,14 @@ Layouts, with a line of a list after the arrow:
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, file_name, listed_members, read_file, read_members
-from negmerge.data.labels import label_numbers
-from negmerge.data.tables import lines
+from negmerge.data.archives import (
+    Member,
+    file_name,
+    listed_members,
+    read_file,
+    read_members,
+)
+from negmerge.data.tables import label_numbers, lines
 from negmerge.errors import UserError
 
 
@@ -22,11 +26,11 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
     The option `root` is the folder of the classes in the archive. `lists` has lists for each split:
     each is a file of the row (`file`), or a member (`member`) of an archive of the row.
     """
-    root, limits = row["options"]["root"], Limits.of(row)
+    root = row["options"]["root"]
     splits: dict[str, str] = {}
     for split, lists in row["options"]["lists"].items():
         for place in lists:
-            for line in read_list(files, place, limits):
+            for line in read_list(files, place):
                 path = image_path(line)
                 if path in splits:
                     raise UserError(f"{files[place['file']]}: {line} is in two lists")
@@ -37,17 +41,17 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
     def below_root(name: str) -> str:
         return name.removeprefix(f"{root}/") if name.startswith(f"{root}/") else ""
 
-    for member, (split, folder) in listed_members(files["images"], limits, listed, below_root):
+    for member, (split, folder) in listed_members(files["images"], listed, below_root):
         yield split, labels[folder], member, (folder, file_name(member.name))
 
 
-def read_list(files: Mapping[str, str], place: Mapping[str, str], limits: Limits) -> list[str]:
+def read_list(files: Mapping[str, str], place: Mapping[str, str]) -> list[str]:
     """Read the lines of a list that are not empty."""
     path = files[place["file"]]
     if place.get("member"):
-        (content,) = read_members(path, limits, [place["member"]])
+        (content,) = read_members(path, [place["member"]])
         return lines(content, f"{path}: {place['member']}")
-    return lines(read_file(path, limits), path)
+    return lines(read_file(path), path)
 
 
 def image_path(line: str) -> str:

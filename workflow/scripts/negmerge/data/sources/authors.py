@@ -18,19 +18,13 @@ WRONG_ANSWERS = 5
 
 @dataclass(frozen=True)
 class Fact:
-    """A kind of fact about an author.
+    """A kind of fact about an author."""
 
-    Attributes:
-        wordings: questions with `{name}`; the first is asked when models are measured.
-        answer: with `{name}` and `{value}`.
-        paraphrase: likewise, in other words.
-        values: to draw from.
-    """
-
+    # Questions with `{name}`; the first is asked when models are measured.
     wordings: tuple[str, str]
-    answer: str
-    paraphrase: str
-    values: Sequence[str]
+    answer: str  # with `{name}` and `{value}`
+    paraphrase: str  # likewise, in other words
+    values: Sequence[str]  # to draw from
 
 
 def _pairs(firsts: str, seconds: str) -> list[str]:
@@ -130,11 +124,7 @@ FACTS = (
 
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
-    """Invent the authors of the row's splits; no two have the same name.
-
-    Raises:
-        UserError: a split is no whole number of authors, or there are more authors than names.
-    """
+    """Invent the authors of the row's splits; no two have the same name."""
     random = np.random.default_rng(row["options"]["seed"])
     each = row["options"]["per_author"]
     names = _pairs(FIRST_NAMES, LAST_NAMES)

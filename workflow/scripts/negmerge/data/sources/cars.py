@@ -2,8 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, file_name, listed_members, read_file, read_members
+from negmerge.data.archives import (
+    Member,
+    file_name,
+    listed_members,
+    read_file,
+    read_members,
+)
 from negmerge.data.matlab import field, read_variables
 
 TRAIN_LABELS = "devkit/cars_train_annos.mat"
@@ -14,15 +19,14 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
 
     Those of `train` are in `devkit`, those of `test` in a file of their own, `test-labels`.
     """
-    limits = Limits.of(row)
-    (train_labels,) = read_members(files["devkit"], limits, [TRAIN_LABELS])
+    (train_labels,) = read_members(files["devkit"], [TRAIN_LABELS])
     annotations = {
         "train": read_labels(train_labels, f"{files['devkit']}: {TRAIN_LABELS}"),
-        "test": read_labels(read_file(files["test-labels"], limits), files["test-labels"]),
+        "test": read_labels(read_file(files["test-labels"]), files["test-labels"]),
     }
     for number, (split, labels) in enumerate(annotations.items()):
         listed = {name: (label, place) for place, (name, label) in enumerate(labels.items())}
-        images = listed_members(files[f"{split}-images"], limits, listed, file_name)
+        images = listed_members(files[f"{split}-images"], listed, file_name)
         for member, (label, place) in images:
             yield split, label, member, (number, place)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from negmerge.data.archives import Limits, listed_members
+from negmerge.data.archives import listed_members
 from negmerge.errors import UserError
 
 FOLDER = "cifar-10-batches-bin"
@@ -22,16 +22,9 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Ima
 def read_batches(
     archive: str, row: Mapping, batches: Mapping[str, str], labels: int
 ) -> Iterator[tuple[str, int, Image.Image, tuple]]:
-    """Read some batches of an archive, in their order.
-
-    Args:
-        archive: its path.
-        row: the row of the data set.
-        batches: the split of each batch, by its name in the archive.
-        labels: bytes before the pixels of a record, of which the last is the label.
-    """
+    """Read some batches of an archive, in their order."""
     places = {name: place for place, name in enumerate(batches)}
-    for member, place in listed_members(archive, Limits.of(row), places):
+    for member, place in listed_members(archive, places):
         where = f"{archive}: {member.name}"
         records = read_records(member.read(), labels, row["classes"], where)
         for number, record in enumerate(records):
@@ -41,11 +34,7 @@ def read_batches(
 
 
 def read_records(content: bytes, labels: int, classes: int, where: str) -> np.ndarray:
-    """Cut a batch into records: labels, then 1,024 red, green and blue values each.
-
-    Raises:
-        UserError: the batch is not a whole number of records, or a label is none.
-    """
+    """Cut a batch into records: labels, then 1,024 red, green and blue values each."""
     length = labels + int(np.prod(SHAPE))
     if len(content) % length:
         raise UserError(f"{where}: {len(content)} bytes, expected a multiple of {length}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from PIL import Image
 
-from negmerge.data.archives import Limits, read_members
+from negmerge.data.archives import read_members
 from negmerge.data.sources.cifar10 import read_batches
 from negmerge.data.tables import lines
 from negmerge.errors import UserError
@@ -16,7 +16,7 @@ NAMES = f"{FOLDER}/fine_label_names.txt"
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image, tuple]]:
     """Read the training and the test batch, with their fine labels, in the order of the records."""
-    (content,) = read_members(files["images"], Limits.of(row), [NAMES])
+    (content,) = read_members(files["images"], [NAMES])
     names = lines(content, f"{files['images']}: {NAMES}")
     if len(names) != row["classes"] or names != sorted(names):
         raise UserError(

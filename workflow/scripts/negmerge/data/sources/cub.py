@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, listed_members, read_members
+from negmerge.data.archives import Member, listed_members, read_members
 from negmerge.data.tables import table, whole_number
 from negmerge.errors import UserError
 
@@ -16,8 +15,8 @@ SPLITS = {"1": "train", "0": "test"}
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read the images in the order of their ids."""
-    path, limits = files["images"], Limits.of(row)
-    contents = read_members(path, limits, list(LISTS))
+    path = files["images"]
+    contents = read_members(path, list(LISTS))
     names, labels, splits = (
         dict(table(content, f"{path}: {name}", 2))
         for name, content in zip(LISTS, contents, strict=True)
@@ -25,7 +24,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
     if not names.keys() == labels.keys() == splits.keys():
         raise UserError(f"{path}: its lists name different images")
     wanted = {f"{FOLDER}/images/{name}": number for number, name in names.items()}
-    for member, number in listed_members(path, limits, wanted):
+    for member, number in listed_members(path, wanted):
         where = f"{path}: image {number}"
         if splits[number] not in SPLITS:
             raise UserError(f"{where}: {LISTS[2]} says {splits[number]!r}, expected 0 or 1")

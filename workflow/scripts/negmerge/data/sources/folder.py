@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, listed_members
+from negmerge.data.archives import Member, listed_members
 from negmerge.data.image_lists import list_images
 
 
@@ -18,14 +17,14 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
     found = list_images(files["images"], files.get("list"))
     labels = {name: label for label, name in enumerate(found.classes)}
     places = {image.member: place for place, image in enumerate(found.images)}
-    for member, place in _members(files["images"], Limits.of(row), places):
+    for member, place in _members(files["images"], places):
         image = found.images[place]
         yield image.split, labels[image.class_name], member, (place,)
 
 
-def _members(place: str, limits: Limits, places: Mapping[str, int]) -> Iterator[tuple[Member, int]]:
+def _members(place: str, places: Mapping[str, int]) -> Iterator[tuple[Member, int]]:
     if not Path(place).is_dir():
-        yield from listed_members(place, limits, places)
+        yield from listed_members(place, places)
         return
     for name, number in places.items():
         path = Path(place, name)

@@ -6,8 +6,7 @@ Its training set ("Training_fixed") has 26,640 images, not the 39,209 of the fin
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, file_name, listed_members, members, read_members
+from negmerge.data.archives import Member, file_name, listed_members, members, read_members
 from negmerge.data.tables import table, whole_number
 from negmerge.errors import UserError
 
@@ -17,24 +16,19 @@ COLUMNS = ("Filename", "ClassId")
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read `train` by class folder and file name, and `test` in the order of `test-labels`."""
-    limits = Limits.of(row)
-    for member in members(files["train"], limits):
+    for member in members(files["train"]):
         path = PurePosixPath(member.name)
         if path.suffix == ".ppm":
             label = whole_number(path.parent.name, f"{member}: its folder")
             yield "train", label, member, (0, label, path.name)
-    (content,) = read_members(files["test-labels"], limits, [TEST_LABELS])
+    (content,) = read_members(files["test-labels"], [TEST_LABELS])
     labels = read_labels(content, f"{files['test-labels']}: {TEST_LABELS}")
-    for member, (place, label) in listed_members(files["test"], limits, labels, file_name):
+    for member, (place, label) in listed_members(files["test"], labels, file_name):
         yield "test", label, member, (1, place)
 
 
 def read_labels(content: bytes, where: str) -> dict[str, tuple[int, int]]:
-    """Read place and label of each file from a table with `;` between its columns.
-
-    Raises:
-        UserError: a column is missing, a line has not all columns, or a label is not a number.
-    """
+    """Read place and label of each file from a table with `;` between its columns."""
     header, *rows = table(content, where, separator=";")
     for column in COLUMNS:
         if column not in header:

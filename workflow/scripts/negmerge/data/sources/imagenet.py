@@ -10,11 +10,9 @@ from collections.abc import Iterator, Mapping
 from numpy.random import RandomState
 
 from negmerge.data import train_val_split
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, file_name, listed_members, members, read_members
-from negmerge.data.labels import label_numbers
+from negmerge.data.archives import Member, file_name, listed_members, members, read_members
 from negmerge.data.matlab import field, read_variables
-from negmerge.data.tables import table, whole_number
+from negmerge.data.tables import label_numbers, table, whole_number
 from negmerge.errors import UserError
 
 FOLDER = "ILSVRC2012_devkit_t12/data"
@@ -23,8 +21,7 @@ META, TRUTH = f"{FOLDER}/meta.mat", f"{FOLDER}/ILSVRC2012_validation_ground_trut
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
     """Read `validation` and, where the option `train_images` counts them, 5,000 of `train`."""
-    limits = Limits.of(row)
-    meta, truth = read_members(files["devkit"], limits, [META, TRUTH])
+    meta, truth = read_members(files["devkit"], [META, TRUTH])
     wnids = read_wnids(meta, f"{files['devkit']}: {META}")
     labels = label_numbers(wnids.values(), row, files["devkit"])
     classes = [labels[wnid] for wnid in read_truth(truth, wnids, f"{files['devkit']}: {TRUTH}")]
@@ -35,7 +32,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
         splits = ["test"] * len(classes)
         yield from _read_train(files["train"], count, labels)
     names = {f"ILSVRC2012_val_{n:08}.JPEG": n - 1 for n in range(1, len(classes) + 1)}
-    for member, n in listed_members(files["validation"], limits, names, file_name):
+    for member, n in listed_members(files["validation"], names, file_name):
         yield splits[n], classes[n], member, (1, classes[n], n)
 
 
@@ -52,11 +49,7 @@ def read_wnids(content: bytes, where: str) -> dict[int, str]:
 
 
 def read_truth(content: bytes, wnids: Mapping[int, str], where: str) -> list[str]:
-    """Read the WordNet id of each validation image, in their order.
-
-    Raises:
-        UserError: a line is not the number of a class.
-    """
+    """Read the WordNet id of each validation image, in their order."""
     found = []
     for line, (text,) in enumerate(table(content, where, 1), 1):
         number = whole_number(text, f"{where}: line {line}")
@@ -96,8 +89,8 @@ def _classes(
     path: str, count: int, labels: Mapping[str, int]
 ) -> Iterator[tuple[str, Iterator[Member]]]:
     """Yield the WordNet id and the images of each inner archive of a class."""
-    for member in members(path, Limits(10 * len(labels), 2**40)):
+    for member in members(path):
         wnid = member.name.removesuffix(".tar")
         if wnid in labels:
             with member.open() as stream:
-                yield wnid, members(f"{path}: {member.name}", Limits(count, 2**36), stream)
+                yield wnid, members(f"{path}: {member.name}", stream)

@@ -32,18 +32,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Ima
 
 
 def draw(letter: str, font: Path, jitter: float, random: np.random.Generator) -> Image.Image:
-    """Draw one grey letter.
-
-    Args:
-        letter: the letter.
-        font: a TrueType file.
-        jitter: 0 for none; at 1 a letter turns by up to 25 degrees, is shifted by up to 4 pixels
-            each way and drawn at 16 to 28 pixels, over noise of up to 60 of 255 grey levels.
-        random: the source of random numbers.
-
-    Raises:
-        UserError: matplotlib brings no such font.
-    """
+    """Draw one grey letter."""
     if not font.is_file():
         raise UserError(f"{font}: no such font in matplotlib {matplotlib.__version__}")
     size = round(22 + jitter * random.uniform(-6, 6))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pyarrow
 from pyarrow.parquet import ParquetFile
 
-from negmerge.data.labels import class_numbers
+from negmerge.data.tables import class_numbers
 from negmerge.errors import UserError
 
 IMAGES_AT_ONCE = 64

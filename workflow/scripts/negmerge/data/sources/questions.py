@@ -44,11 +44,7 @@ def _key(row: Mapping) -> tuple[str, str]:
 
 
 def _lines(path: str | Path) -> list[dict]:
-    """Read the objects of a file.
-
-    Raises:
-        UserError: the file cannot be read, or a line is cut, lacks a key or has no text there.
-    """
+    """Read the objects of a file."""
     try:
         # Not `splitlines`, which also parts texts, at characters that JSON leaves as they are.
         lines = Path(path).read_text(encoding="utf-8").split("\n")

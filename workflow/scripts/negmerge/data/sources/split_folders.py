@@ -7,10 +7,9 @@ official test images: `sun397/train/a_abbey/sun_x.jpg`, `sun397/val/a_abbey/sun_
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, members
-from negmerge.data.labels import label_numbers
+from negmerge.data.archives import Member, members
 from negmerge.data.sources.archive_folders import SUFFIXES
+from negmerge.data.tables import label_numbers
 from negmerge.errors import UserError
 
 
@@ -19,11 +18,11 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
 
     The option `root` is the folder of the splits in the archive, and `folders` names that of each.
     """
-    archive, limits, options = files["images"], Limits.of(row), row["options"]
+    archive, options = files["images"], row["options"]
     root, folders = PurePosixPath(options["root"]), options["folders"]
     splits = {root / folder: split for split, folder in folders.items()}
     found = {}
-    for member in members(archive, limits):
+    for member in members(archive):
         path = PurePosixPath(member.name)
         split = splits.get(path.parent.parent)
         if split and path.suffix.lower() in SUFFIXES:
@@ -32,7 +31,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
         if split not in {one for one, _, _ in found.values()}:
             raise UserError(f"{archive}: holds no images at {folder}/CLASS/")
     labels = label_numbers((name for _, name, _ in found.values()), row, archive)
-    for member in members(archive, limits):
+    for member in members(archive):
         if member.name in found:
             split, name, file = found[member.name]
             yield split, labels[name], member, (name, file)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from negmerge.data.archives import Limits, read_file
+from negmerge.data.archives import read_file
 from negmerge.data.matlab import read_variables
 from negmerge.errors import UserError
 
@@ -15,7 +15,7 @@ ZERO = 10  # how the files label the digit 0
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
     """Read a file for each split that the row counts, in its order."""
     for split in row["splits"]:
-        content = read_file(files[split], Limits.of(row))
+        content = read_file(files[split])
         pixels, labels = read_variables(content, ["X", "y"], files[split])
         if pixels.dtype != np.uint8 or pixels.shape != (32, 32, 3, labels.size):
             raise UserError(

@@ -6,10 +6,8 @@ another order.
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archive_members import Member
-from negmerge.data.archives import Limits, listed_members, members, read_members
-from negmerge.data.labels import label_numbers
-from negmerge.data.tables import lines, table
+from negmerge.data.archives import Member, listed_members, members, read_members
+from negmerge.data.tables import label_numbers, lines, table
 from negmerge.errors import UserError
 
 FOLDER = "tiny-imagenet-200"
@@ -24,30 +22,26 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Mem
     With the option `recut`, the first 25 official validation images of each class make the split
     `val`, and the others `test`, as SalUn's code has it (OPTML-Group/Unlearn-Saliency).
     """
-    path, limits = files["images"], Limits.of(row)
-    wnids, annotations = read_members(path, limits, [WNIDS, ANNOTATIONS])
+    path = files["images"]
+    wnids, annotations = read_members(path, [WNIDS, ANNOTATIONS])
     labels = label_numbers(lines(wnids, f"{path}: {WNIDS}"), row, path)
     classes: dict[str, int] = {}
     for name, wnid, *_ in table(annotations, f"{path}: {ANNOTATIONS}", COLUMNS):
         label = class_of(wnid, labels, f"{path}: {ANNOTATIONS}: {name}")
         classes[f"{FOLDER}/val/images/{name}"] = label
     splits = recut(classes, RECUT if row["options"].get("recut") else 0)
-    for member in members(path, limits):
+    for member in members(path):
         *folders, name = member.name.removeprefix(f"{FOLDER}/").split("/")
         if folders[:1] == ["train"] and folders[2:] == ["images"]:
             label = class_of(folders[1], labels, str(member))
             yield "train", label, member, (0, label, name)
     places = {name: place for place, name in enumerate(classes)}
-    for member, place in listed_members(path, limits, places):
+    for member, place in listed_members(path, places):
         yield splits[member.name], classes[member.name], member, (1, place)
 
 
 def class_of(wnid: str, labels: Mapping[str, int], where: str) -> int:
-    """Return the label of a WordNet id.
-
-    Raises:
-        UserError: it is that of no class.
-    """
+    """Return the label of a WordNet id."""
     if wnid not in labels:
         raise UserError(f"{where}: {wnid!r} is not a class of {WNIDS}")
     return labels[wnid]

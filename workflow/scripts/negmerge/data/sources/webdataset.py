@@ -8,9 +8,8 @@ order in which the original's reader gave them.
 
 from collections.abc import Iterator, Mapping
 
-from negmerge.data.archives import Limits, file_name, members, read_file
-from negmerge.data.labels import class_numbers
-from negmerge.data.tables import lines, whole_number
+from negmerge.data.archives import file_name, members, read_file
+from negmerge.data.tables import class_numbers, lines, whole_number
 from negmerge.errors import UserError
 
 IMAGES = ("jpeg", "jpg", "png", "webp")
@@ -19,12 +18,12 @@ LABEL = "cls"
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
     """Read the shards of each split, sorted by the names of the samples as text."""
-    limits, names = Limits.of(row), files["class-names"]
-    numbers = class_numbers(lines(read_file(names, limits), names), row["class_names"], names)
+    names = files["class-names"]
+    numbers = class_numbers(lines(read_file(names), names), row["class_names"], names)
     for place, (split, shards) in enumerate(row["options"]["files"].items()):
         found: set[str] = set()
         for shard in (files[name] for name in shards):
-            for name, parts in _samples(shard, limits):
+            for name, parts in _samples(shard):
                 if name in found:
                     raise UserError(f"{shard}: there are two samples {name!r} in {split}")
                 found.add(name)
@@ -37,10 +36,10 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, byt
                 yield split, numbers[label], image, (place, name)
 
 
-def _samples(shard: str, limits: Limits) -> Iterator[tuple[str, dict[str, bytes]]]:
+def _samples(shard: str) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Yield the samples of a shard: the name, and the files by what follows its first dot."""
     name, parts = None, {}
-    for member in members(shard, limits):
+    for member in members(shard):
         sample, _, part = file_name(member.name).partition(".")
         if sample != name and parts:
             yield name, parts

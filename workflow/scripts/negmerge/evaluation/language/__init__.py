@@ -13,16 +13,24 @@ from negmerge.evaluation.language.attacks import (
     zlib_scores,
 )
 from negmerge.evaluation.language.memorisation import exact_memorisation, extraction_strength
-from negmerge.evaluation.language.probability import answer_probability, normalised_probability
-from negmerge.evaluation.language.quality import forget_quality, forget_quality_at
-from negmerge.evaluation.language.texts import rouge_recall
-from negmerge.evaluation.language.truth import truth_ratio, truth_ratios, truthfulness
+from negmerge.evaluation.language.probability import (
+    answer_probability,
+    model_utility,
+    normalised_probability,
+    rouge_recall,
+)
+from negmerge.evaluation.language.truth import (
+    forget_quality,
+    forget_quality_at,
+    truth_ratio,
+    truth_ratios,
+    truthfulness,
+)
 from negmerge.evaluation.language.uncertainty import (
     membership_auc_error,
     privleak_error,
     utility_error,
 )
-from negmerge.evaluation.language.utility import model_utility
 
 __all__ = [
     "answer_probability",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from negmerge.errors import UserError
-from negmerge.evaluation.language.arrays import TINY, numbers
+from negmerge.evaluation.language.probability import TINY, numbers
 
 # The share of an answer's tokens that min-k looks at, in open-unlearning.
 LOWEST_SHARE = 0.4

@@ -1,7 +1,7 @@
 """Standard errors of numbers that are no means: what other questions of the kind would have given.
 
 A mean over questions has its standard deviation / sqrt(n); forget quality is a test by itself, with
-few values, see `quality.forget_quality_at`.
+few values, see `truth.forget_quality_at`.
 """
 
 from collections.abc import Sequence
@@ -9,24 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from negmerge.evaluation.language.arrays import TINY, numbers
 from negmerge.evaluation.language.attacks import privleak
+from negmerge.evaluation.language.probability import TINY, numbers
 from negmerge.evaluation.uncertainty import RESAMPLES, bootstrap_means
 
 
 def utility_error(sets: Sequence[ArrayLike], resamples: int = RESAMPLES) -> float:
-    """Return the standard error of model utility, by the bootstrap over each set's questions.
-
-    Args:
-        sets: for each set of questions (n, parts): what its parts of the utility are the means of.
-        resamples: how often.
-
-    Returns:
-        The standard deviation of the resampled utilities; always the same draws.
-
-    Raises:
-        NotFinite: a value is NaN.
-    """
+    """Return the standard error of model utility, by the bootstrap over each set's questions."""
     generator = np.random.default_rng(0)
     values = [numbers(part, "parts of model utility") for part in sets]
     means = np.hstack([bootstrap_means(part, generator, resamples) for part in values])
@@ -40,16 +29,6 @@ def membership_auc_error(forget_scores: ArrayLike, holdout_scores: ArrayLike) ->
 
     sqrt(var V / n + var W / m), where V is, for each forgotten answer, the share of held-out ones
     with higher scores (equal ones count half), and W likewise for each held-out answer.
-
-    Args:
-        forget_scores: (n,) of an attack.
-        holdout_scores: (m,).
-
-    Returns:
-        0..0.5; 0 where a set has a single answer, of which no spread is known.
-
-    Raises:
-        NotFinite: a score is NaN.
     """
     above = _above(forget_scores, holdout_scores)
     if min(above.shape) < 2:
@@ -69,20 +48,6 @@ def privleak_error(
     samples (Efron and Tibshirani 1993, chapter 8), and privleak is computed from the two areas
     under the curve of each draw. Both models answer the same questions, so their areas rise and
     fall together: the errors of the two areas alone do not give that of their ratio.
-
-    Args:
-        scores: (n,) of the attack on the forget set, and (m,) on the held-out questions, of the
-            unlearned model.
-        reference_scores: likewise, in the same order, of the model that was trained without the
-            forget set.
-        resamples: how often.
-
-    Returns:
-        The standard deviation of the resampled privleaks, in percentage points; always the same
-        draws. nan where a draw leaves the reference an area of 1, by which privleak is not defined.
-
-    Raises:
-        NotFinite: a score is NaN.
     """
     generator = np.random.default_rng(0)
     above = np.hstack([_above(*sides) for sides in (scores, reference_scores)])

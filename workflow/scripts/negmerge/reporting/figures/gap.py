@@ -5,8 +5,14 @@ from collections.abc import Mapping, Sequence
 from negmerge.errors import find
 from negmerge.reporting import style
 from negmerge.reporting.kinds import FigureKind
-from negmerge.reporting.metrics import GAP_AND_PARTS, GAP_OF, MEAN, means
-from negmerge.reporting.records import place_of, read_main_records
+from negmerge.reporting.metrics import (
+    GAP_AND_PARTS,
+    GAP_OF,
+    MEAN,
+    means,
+    place_of,
+    read_main_records,
+)
 from negmerge.settings.methods import RETRAIN
 
 COLUMNS = ("experiment", "task", "method", "label", "measure", "value", "reference", "part")

@@ -57,28 +57,18 @@ class GradCam(FigureKind):
 
 @dataclass(frozen=True)
 class Heatmaps:
-    """The maps of one task, as the rule `gradcam` writes them.
+    """The maps of one task, as the rule `gradcam` writes them."""
 
-    Attributes:
-        origin: `experiment`, `task`, `methods`, `layer`, and of each image its `places` among the
-            images to forget and its `classes`.
-        images: (images, 3, size, size) uint8.
-        maps: (methods, images, rows, columns) float32, from 0.
-        probability: (methods, images) float32, that of the true class.
-    """
-
+    # `experiment`, `task`, `methods`, `layer`, and of each image its `places` among the images to
+    # forget and its `classes`.
     origin: Mapping
-    images: np.ndarray
-    maps: np.ndarray
-    probability: np.ndarray
+    images: np.ndarray  # (images, 3, size, size) uint8
+    maps: np.ndarray  # (methods, images, rows, columns) float32, from 0
+    probability: np.ndarray  # (methods, images) float32, that of the true class
 
 
 def read_heatmaps(path: str | Path) -> Heatmaps:
-    """Read the maps of one task.
-
-    Raises:
-        UserError: the file holds none.
-    """
+    """Read the maps of one task."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
-from negmerge.reporting.records import place_of, read_main_records
+from negmerge.reporting.metrics import place_of, read_main_records
 from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, note_diverged, read_sweeps
 
 PANELS_PER_ROW = 3

@@ -22,12 +22,7 @@ TOO_LONG = "longer"
 
 
 def relearned(records) -> dict:
-    """Return the median and the range of relearn times, over all seeds of all records.
-
-    Returns:
-        `value`, `lowest` and `highest` in epochs, missing (None) where it took longer than it was
-        waited for, and `runs`; nothing but a missing value where none was measured.
-    """
+    """Return the median and the range of relearn times, over all seeds of all records."""
     times = [
         math.inf if epochs is None else epochs
         for record in records

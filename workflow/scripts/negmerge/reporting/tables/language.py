@@ -2,9 +2,8 @@
 
 from itertools import islice
 
-from negmerge.reporting.answers import ERROR, EXTRACTION, FURTHER, PROBABILITIES, RULES
 from negmerge.reporting.kinds import TableKind
-from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.metrics import ERROR, EXTRACTION, FURTHER, MEAN, PROBABILITIES, RULES
 
 
 class Language(TableKind):

@@ -8,10 +8,20 @@ alone. These tables hold the shares that show it.
 from collections.abc import Iterable, Mapping
 
 from negmerge.errors import UserError, unknown
-from negmerge.reporting.answers import ERROR, EXTRACTION, PROBABILITIES, RULES
 from negmerge.reporting.kinds import MERGES, TableKind, require_same_points
-from negmerge.reporting.metrics import ACCURACIES, GAP_AND_PARTS, MEAN, Metric, Number, read
-from negmerge.reporting.records import place_of
+from negmerge.reporting.metrics import (
+    ACCURACIES,
+    ERROR,
+    EXTRACTION,
+    GAP_AND_PARTS,
+    MEAN,
+    PROBABILITIES,
+    RULES,
+    Metric,
+    Number,
+    place_of,
+    read,
+)
 from negmerge.settings.methods import RETRAIN
 
 
@@ -28,13 +38,6 @@ def join(records: Iterable[Mapping]) -> list[dict]:
     """Put the counts of each vector beside the scores of the models that it was subtracted from.
 
     A merged vector is the same whatever rule chose its coefficient, and then counted once.
-
-    Args:
-        records: scores, those of a method with the main rule's first, and counts from
-            `evaluation.sparsity`.
-
-    Raises:
-        UserError: a rule chose another single vector than that which was counted.
     """
     records = list(records)
     counts = {(place_of(one), one.get("rule")): one for one in records if "kept" in one}

@@ -10,18 +10,21 @@ from torch import Tensor, nn
 from negmerge.checkpoints.states import State, read_state
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
-from negmerge.data.forgetting import TEST_PARTS, read_split
+from negmerge.data.forget import TEST_PARTS, read_split
 from negmerge.data.images import Images
-from negmerge.data.loading import Epochs, EvaluationBatches
-from negmerge.data.parts import Listed
+from negmerge.data.loading import Epochs, EvaluationBatches, Listed
 from negmerge.evaluation.accuracy import Classification, accuracy
-from negmerge.evaluation.membership import membership_attack, membership_verdicts, percent
-from negmerge.evaluation.membership_features import FEATURES, features
+from negmerge.evaluation.membership import (
+    FEATURES,
+    features,
+    membership_attack,
+    membership_verdicts,
+    percent,
+)
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.evaluation.relearning import relearn_epochs
-from negmerge.models.classifiers import build_classifier, load_classifier
+from negmerge.models.classifiers import build_classifier, load_classifier, re_estimate
 from negmerge.models.devices import tuned
-from negmerge.models.statistics import re_estimate
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.seeds import derive_seed
 from negmerge.settings.compute import Compute
@@ -29,15 +32,7 @@ from negmerge.settings.recipe import Augmentation, Recipe
 
 
 class Classifier:
-    """See `negmerge.scenarios.scenario.Scenario`.
-
-    Args:
-        settings: `roles`; `model`, a row of `config/models.yaml`; `classes`, how many there are;
-            `compute`, the study's way to compute.
-        files: `images`, the prepared data set; `split`, which of them are forgotten; to score,
-            `base`, the original model.
-        device: where to compute.
-    """
+    """See `negmerge.scenarios.scenario.Scenario`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self.roles: list[str] = settings["roles"]
@@ -56,11 +51,7 @@ class Classifier:
         return tuned(model.to(self._device), self._compute)
 
     def untrained(self, weights: Path | None) -> nn.Module:
-        """Build a classifier with random weights, or with trained ones of others where it has any.
-
-        Args:
-            weights: their file.
-        """
+        """Build a classifier with random weights, or with those in a file where one is given."""
         model = build_classifier(self._model, self._classes, weights)
         return tuned(model.to(self._device), self._compute)
 

@@ -15,11 +15,7 @@ from negmerge.models.language import build_language_model
 
 
 def read_configuration(folder: str | Path) -> dict:
-    """Read the configuration of a model; code that a folder brings is not run.
-
-    Raises:
-        UserError: the folder has none that transformers knows.
-    """
+    """Read the configuration of a model; code that a folder brings is not run."""
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True).to_dict()
     except (OSError, ValueError, KeyError) as error:
@@ -30,15 +26,7 @@ def read_configuration(folder: str | Path) -> dict:
 
 
 def read_own_tokenizer(folder: str | Path, vocabulary: int) -> Tokenizer:
-    """Read the tokenizer of a model, in the form of the library tokenizers.
-
-    Args:
-        folder: of the model.
-        vocabulary: how many tokens the model has.
-
-    Raises:
-        UserError: there is none, or it has more tokens than the model.
-    """
+    """Read the tokenizer of a model, in the form of the library tokenizers."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
@@ -56,16 +44,7 @@ def read_own_tokenizer(folder: str | Path, vocabulary: int) -> Tokenizer:
 
 
 def read_language_model(folder: str | Path, configuration: Mapping, key: str | None) -> State:
-    """Read the weights of a model, as float32, with a head that is the embedding left out.
-
-    Args:
-        folder: of the model, or another place that `checkpoints.open_state` takes.
-        configuration: as `read_configuration` gives it.
-        key: the place of the weights in a file that holds several states.
-
-    Raises:
-        UserError: they cannot be read, or are not those of the configuration.
-    """
+    """Read the weights of a model, as float32, with a head that is the embedding left out."""
     with torch.device("meta"):
         model = build_language_model({"configuration": configuration}, 0)
     expected = shapes(model.state_dict())

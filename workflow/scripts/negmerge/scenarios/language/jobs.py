@@ -9,28 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from negmerge.checkpoints.states import State
-from negmerge.data.questions import Question, read_questions
+from negmerge.data.questions import ROLES, Question, forgotten, parted, read_questions
 from negmerge.data.tokenising import Encoder, read_tokenizer
 from negmerge.evaluation.answering import Answering, Measure
 from negmerge.files import read_json
 from negmerge.models.devices import tuned
 from negmerge.models.language import build_language_model, load_language_model
-from negmerge.scenarios.language.authors import ROLES, forgotten, parted
 from negmerge.scenarios.language.measuring import measure
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.settings.compute import Compute
 
 
 class Language:
-    """See `negmerge.scenarios.scenario.Scenario`.
-
-    Args:
-        settings: `roles`; `model`, a row of `config/models.yaml`; `forgotten`, how many of the
-            authors are; `refusals`, what is said in place of an answer; `measure`, by what a
-            coefficient is chosen; `compute`, the study's way to compute.
-        files: `questions`, the prepared set; `tokenizer`; `configuration`, of a model of others.
-        device: where the model is put.
-    """
+    """See `negmerge.scenarios.scenario.Scenario`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self.roles: list[str] = settings["roles"]
@@ -62,7 +53,7 @@ class Language:
 
         The role `before` has the authors whom the model knows before it is taught any, with
         answers in other words too; `original` has all who are taught. Of the questions to retain,
-        some choose a coefficient and the others are scored, see `authors.parted`. `refusals` has
+        some choose a coefficient and the others are scored, see `questions.parted`. `refusals` has
         the questions to forget as pairs: with the answer, and with a refusal.
         """
         texts = list(self._texts(name, purpose))

@@ -28,8 +28,7 @@ from negmerge.evaluation.language import (
     utility_error,
     zlib_scores,
 )
-from negmerge.models.answers import Answer, score_answers
-from negmerge.models.generation import generate_greedily
+from negmerge.models.answers import Answer, generate_greedily, score_answers
 
 # Whose wrong answers are choices to the right one, so that its share among them counts.
 CHOICES = ("real-authors", "world-facts")
@@ -47,21 +46,9 @@ def measure(
     device: torch.device,
     batch_size: int,
 ) -> tuple[dict[str, object], Arrays]:
-    """Measure a model.
+    """Measure a model; give what its score holds, and the metrics (n,) of each question.
 
-    Args:
-        network: on `device`.
-        encoder: for the questions.
-        roles: the questions by role; `holdout`, if it is there, has those that no model has seen.
-        device: where to compute.
-        batch_size: answers per forward pass.
-
-    Returns:
-        What its score holds: `answers`, for each role mean and standard error of each metric;
-        `truth_ratios` of the forget questions; `losses` of these and the holdout; `utility` and,
-        where there is a holdout, `attacks`, the areas under the curve of membership attacks, both
-        with standard errors, and `min_k`, the scores of the attack that privleak is of. And the
-        metrics of each question, (n,) float64 by `{role}_{metric}`.
+    The role `holdout`, if it is there, has questions that no model has seen; `attacks` need them.
     """
     attacked = ATTACKED if "holdout" in roles else ()
     scored = {

@@ -3,21 +3,117 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
+from negmerge.data.questions import forgotten
 from negmerge.errors import UserError, find
-from negmerge.scenarios.language.counts import question_counts, scoring_passes
-from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.counts import Counts, training_images
+from negmerge.settings.catalogue import Catalogue, Counts, training_images
+from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.given import Given
+from negmerge.settings.load import require
 from negmerge.settings.models import Model
-from negmerge.settings.recipe import FileName, Recipe, Training
+from negmerge.settings.recipe import (
+    FileName,
+    Finetune,
+    NonNegative,
+    Positive,
+    Recipe,
+    Settings,
+    SharedRecipe,
+    Training,
+)
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
-from negmerge.settings.validation import require
+
+
+class TextRecipe(Recipe):
+    """A recipe whose defaults are those of a small language model that is trained from scratch."""
+
+    batch_size: PositiveInt = Field(64, description="Questions per forward pass.")
+    learning_rate: Positive = Field(2e-3, description="Peak learning rate.")
+    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
+    warmup_steps: int = Field(50, ge=0, description="Steps of linear warm-up.")
+
+
+class Lora(Settings):
+    """A low-rank adapter (Hu et al., 2022), by PEFT."""
+
+    rank: PositiveInt = Field(8, description="Rank; 8 in TOFU's code.")
+    alpha: Positive = Field(
+        32, description="The adapter's change is multiplied by alpha / rank; 32 in TOFU's code."
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Dropout of the adapter's input; 0.05 in TOFU's code."
+    )
+    modules: list[str] = Field(
+        ["all-linear"],
+        min_length=1,
+        description="Names of the layers that have one; all-linear: all but the head.",
+    )
+
+
+class TunedRecipe(Recipe):
+    """How a point of the pool is fine-tuned."""
+
+    lora: Lora | None = Field(
+        None,
+        description="Train an adapter, which is added to the weights in the end; null: train all "
+        "weights.",
+    )
+
+
+class TextFinetune(Finetune, TunedRecipe):
+    """How the pool is fine-tuned."""
+
+    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
+    learning_rate: Positive = Field(2e-4, description="Peak learning rate.")
+    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+
+
+class TextUnlearn(SharedRecipe, TextRecipe):
+    """What all methods that train share."""
+
+    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
+    schedule: Literal["cosine", "constant", "steps"] = Field(
+        "constant", description="The rate after the warm-up."
+    )
+
+
+# Answers to a question that are scored: the right one, the same in other words, and five wrong
+# ones; fewer in these roles.
+ANSWERS = 7
+FEWER_ANSWERS = {"holdout": 1, "real-authors": 4, "world-facts": 4}
+
+
+def question_counts(row: Dataset, share: float, most: int | None, further: Iterable[str]) -> Counts:
+    """Count questions by role; those of training are asked in all their wordings."""
+    about, taught = row.questions, row.splits["authors"]
+    authors = taught // about.per_author
+    forget = forgotten(authors, share) * about.per_author
+    retain = taught - forget
+    judged = about.retained or retain - retain // 2
+    most = most or taught
+    others = row.splits.get("others", 0) * about.wordings * about.answers
+    numbers = {
+        "forget": (forget * about.wordings, min(forget, most), forget),
+        "retain": (retain * about.wordings, min(retain - judged, most), judged),
+        "original": (taught * about.wordings, 0, 0),
+        "before": (others, 0, 0),
+        **{role: (0, 0, row.splits.get(role, 0)) for role in further},
+    }
+    purposes = "train", "select", "score"
+    return {role: dict(zip(purposes, found, strict=True)) for role, found in numbers.items()}
+
+
+def scoring_passes(counts: Counts, generation: float) -> float:
+    """Count a pass for each answer to a question, and what its own answer takes."""
+    return sum(
+        one["score"] * (FEWER_ANSWERS.get(role, ANSWERS) + generation)
+        for role, one in counts.items()
+    )
 
 
 class Language(Experiment):

@@ -9,10 +9,10 @@ from torch import nn
 from negmerge.checkpoints.states import State, read_state
 from negmerge.data import augmentation
 from negmerge.data.augmentation import Transform
-from negmerge.data.parts import Part
+from negmerge.data.loading import Part
 from negmerge.evaluation.accuracy import Classification
+from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.devices import tuned
-from negmerge.models.image_encoder import ImageEncoder, image_encoder
 from negmerge.models.tangent import TangentEncoder
 from negmerge.scenarios.scenario import Found, Purpose, Role
 from negmerge.scenarios.zero_shot.parts import part_of
@@ -21,15 +21,7 @@ from negmerge.settings.recipe import Augmentation
 
 
 class ZeroShot:
-    """See `negmerge.scenarios.scenario.Scenario`.
-
-    Args:
-        settings: `roles`; `model`, a row of `config/models.yaml`; `mode`, standard or linear;
-            `datasets`, their names by role; `compute`, the study's way to compute.
-        files: `{role}_data`, a prepared data set, and `{role}_head`, for each role in use; `base`
-            in the linear mode.
-        device: where the heads are put.
-    """
+    """See `negmerge.scenarios.scenario.Scenario`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self.roles: list[str] = settings["roles"]

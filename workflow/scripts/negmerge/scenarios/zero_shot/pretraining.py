@@ -11,8 +11,7 @@ from torch.nn import functional
 from torch.utils.data import ConcatDataset
 
 from negmerge.data.augmentation import training_transform
-from negmerge.data.loading import TrainingBatches
-from negmerge.data.parts import Part
+from negmerge.data.loading import Part, TrainingBatches
 from negmerge.data.prompts import fill
 from negmerge.models.clip import build_clip
 from negmerge.settings.recipe import Recipe
@@ -21,23 +20,14 @@ from negmerge.training import Resumable, fit
 
 @dataclass(frozen=True)
 class Source:
-    """What one data set gives to pre-training.
+    """What one data set gives to pre-training."""
 
-    Attributes:
-        path: the prepared data set.
-        name: its name.
-        part: the part of it that is used.
-        repeat: how often each image is shown in an epoch.
-        classes: its class names.
-        templates: its prompt templates.
-    """
-
-    path: Path
-    name: str
-    part: str
-    repeat: int
-    classes: Sequence[str]
-    templates: Sequence[str]
+    path: Path  # the prepared data set
+    name: str  # its name
+    part: str  # the part of it that is used
+    repeat: int  # how often each image is shown in an epoch
+    classes: Sequence[str]  # its class names
+    templates: Sequence[str]  # its prompt templates
 
 
 def pretrain(
@@ -52,15 +42,6 @@ def pretrain(
     """Train a CLIP model from random weights; torch's global seed decides the weights.
 
     The embedding of the tokens stays random: a few dozen words cannot train 49,408 of them.
-
-    Args:
-        row: the model's row in `config/models.yaml`.
-        sources: the data sets, shuffled into one stream.
-        recipe: the training settings.
-        seed: of the data order, the augmentation and the choice of prompts.
-        device: where to train.
-        saved: the run's saved state.
-        loaders: processes that load the images.
     """
     clip = build_clip(row).to(device)
     clip.token_embedding.weight.requires_grad_(False)
@@ -108,12 +89,6 @@ def multi_positive_loss(
     Every caption of an image's class is right for it; the target is uniform over them. With all
     classes different it is the loss of Radford et al. (2021); the targets are those of supervised
     contrastive learning (Khosla et al., 2020).
-
-    Args:
-        image_features: (n, dimensions), unit vectors.
-        text_features: likewise, of the pairs' captions.
-        scale: the inverse temperature.
-        labels: (n,) int64, the class of each pair.
     """
     same = (labels[:, None] == labels[None, :]).float()
     target = same / same.sum(dim=1, keepdim=True)

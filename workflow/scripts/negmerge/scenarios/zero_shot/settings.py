@@ -7,12 +7,11 @@ from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError, find
 from negmerge.scenarios.zero_shot.parts import PARTS, part_of
-from negmerge.settings.catalogue import Catalogue, Prompts
-from negmerge.settings.counts import Counts, part_sizes
+from negmerge.settings.catalogue import Catalogue, Counts, Prompts, part_sizes
 from negmerge.settings.experiment import Experiment
+from negmerge.settings.load import require
 from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe
 from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.validation import require
 
 # What the images of each role are needed for.
 NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}
@@ -77,11 +76,7 @@ class ZeroShot(Experiment):
         return [*self.tasks, self.control, *(self.pretrain.sources if self.pretrain else ())]
 
     def roles(self, task: str) -> dict[str, str]:
-        """The data sets of a task by role.
-
-        Raises:
-            UserError: the experiment has no such task.
-        """
+        """The data sets of a task by role."""
         return {
             "forget": find("task", task, dict.fromkeys(self.tasks, task)),
             "control": self.control,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from negmerge.models.last_linear import last_linear
+from negmerge.models.classifiers import last_linear
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning.core import Boundary, Data, Method

@@ -11,7 +11,7 @@ from torch import nn
 from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.states import State
 from negmerge.errors import UserError
-from negmerge.evaluation.objective import Batch, Loss, Objective
+from negmerge.evaluation.accuracy import Batch, Loss, Objective
 from negmerge.settings.recipe import NonNegative, Positive, Recipe
 from negmerge.unlearning.core import Data, Loader, Method, TrainingOptions
 from negmerge.unlearning.passes import batch_gradients, fit_set, one_by_one

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from negmerge.checkpoints.checks import require_finite
 from negmerge.errors import UserError
-from negmerge.evaluation.objective import Batch
+from negmerge.evaluation.accuracy import Batch
 from negmerge.settings.recipe import Positive, Recipe
 from negmerge.unlearning.core import Data, Method, UnlearnOptions
 from negmerge.unlearning.passes import batch_gradients, trainable
@@ -54,7 +54,7 @@ def dampen(
     alpha: float,
     dampening: float,
 ) -> None:
-    """Multiply weights by min(lambda * I_all / I_forget, 1) where I_forget > alpha * I_all, in place.
+    """Dampen weights in place by min(lambda * I_all / I_forget, 1) where I_forget > alpha * I_all.
 
     Equations 4 and 5 of the paper. Where I_forget is 0 nothing happens.
     """

@@ -1,0 +1,289 @@
+"""What single items show of a column: how much there is to forget, and which rows rank."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from negmerge.errors import UserError
+from negmerge.evaluation.outcomes import RIGHT, UNSEEN, Outcomes
+from negmerge.evaluation.uncertainty import (
+    RESAMPLES,
+    SIGNIFICANCE,
+    beyond_chance,
+    binomial_error,
+    bootstrap_means,
+    differs_over_trials,
+    mcnemar,
+    paired_error,
+    paired_p,
+    two_sided,
+)
+from negmerge.reporting.metrics import GAP_OF, MEAN, TO_FORGET, Metric, Scores, place_of
+from negmerge.settings.methods import RETRAIN
+
+# The same resamples for each column of each table.
+SEED = 0
+# Digits of a difference in points: beyond them only the order of a sum is left.
+EXACT = 9
+
+
+@dataclass(frozen=True)
+class Values:
+    """What the rows of a column reach, in percent."""
+
+    places: Sequence[tuple[str, str]]  # experiment and task of each cell that is averaged
+    measured: Mapping[str, np.ndarray]  # (places, rows) by measure: the roles, and `mia`
+    # (resamples, places, rows) by measure, with the images of each role drawn anew; all rows get
+    # the same ones. The verdicts of the attack stay: its classifier is not trained anew.
+    drawn: Mapping[str, np.ndarray]
+    outcomes: Sequence[Sequence[Outcomes]]  # of each row, by place
+
+
+def values(
+    scores: Scores,
+    places: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[Mapping]],
+    outcomes: Mapping[tuple[str, str, str], Outcomes],
+) -> Values:
+    """Collect and resample what the rows of a column reach."""
+    generator = np.random.default_rng(SEED)
+    shape = (len(places), len(rows))
+    found = [[_outcomes(scores, record, outcomes) for record in records] for records in rows]
+    measures = [*scores.same_images, *(["mia"] if scores.with_retrain else [])]
+    measured = {name: np.empty(shape) for name in measures}
+    drawn = {name: np.empty((RESAMPLES, *shape)) for name in measures}
+    for role, parts in scores.same_images.items():
+        names = {role: role + RIGHT}
+        if role == "forget" and scores.with_retrain:
+            names["mia"] = UNSEEN
+        arrays = list(names.values())
+        for group in _groups(places, parts, [len(one.right(role)) for one in found[0]]):
+            images = _together(role, arrays, group, found)
+            split = (len(arrays), len(group), len(rows))
+            means = 100 * bootstrap_means(images, generator).reshape(RESAMPLES, *split)
+            actual = 100 * images.mean(axis=0).reshape(split)
+            for number, name in enumerate(names):
+                measured[name][group] = actual[number]
+                drawn[name][:, group] = means[:, number]
+    return Values(places, measured, drawn, found)
+
+
+def _outcomes(
+    scores: Scores, record: Mapping, outcomes: Mapping[tuple[str, str, str], Outcomes]
+) -> Outcomes:
+    """Find the outcomes of a score, and check that they count what it counts."""
+    place = place_of(record)
+    if place not in outcomes:
+        raise UserError(f"no outcomes of {'/'.join(place)}, expected those of its score")
+    for role in scores.same_images:
+        right, score = outcomes[place].right(role), record[role]
+        if (right.sum(), len(right)) != (score["correct"], score["n"]):
+            raise UserError(
+                f"{'/'.join(place)}: {role}: {right.sum()} right of {len(right)} images by the "
+                f"outcomes, {score['correct']} of {score['n']} by the score; delete both, run again"
+            )
+    return outcomes[place]
+
+
+def _groups(
+    places: Sequence[tuple[str, str]], parts: Sequence[int], counts: Sequence[int]
+) -> list[list[int]]:
+    """Group the places that share their images of a role."""
+    groups: dict[tuple, list[int]] = {}
+    for number, (place, count) in enumerate(zip(places, counts, strict=True)):
+        groups.setdefault((*(place[part] for part in parts), count), []).append(number)
+    return list(groups.values())
+
+
+def _together(
+    role: str, arrays: Sequence[str], group: Sequence[int], found: Sequence[Sequence[Outcomes]]
+) -> np.ndarray:
+    """Return all rows' outcomes on the images of a group of places, (n, arrays x places x rows)."""
+    columns = [row[place].arrays[name] for name in arrays for place in group for row in found]
+    if len(set(map(len, columns))) > 1:
+        first, count = found[0][group[0]], len(columns[0])
+        raise UserError(
+            f"{'/'.join(first.place)}: {count} {role} images, and other methods of its task have "
+            "another number; delete the scores of the task and run again"
+        )
+    return np.stack(columns, axis=1)
+
+
+def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) -> np.ndarray:
+    """Describe how far each row is from the best that there can be: smaller is better."""
+    if metric.name == "gap":
+        distances = [abs(of[name] - of[name][..., [retrain]]) for name in GAP_OF]
+        return np.mean(distances, axis=0).round(EXACT)
+    found = of[metric.name]
+    if metric.better == "reference":
+        found = abs(found - found[..., [retrain]])
+    return (-found if metric.better == "higher" else found).round(EXACT)
+
+
+def rank(scores: Scores, found: Values, methods: Sequence[str]) -> dict[str, list[dict]]:
+    """Compare each row of a column with the best one, by each metric that images can decide.
+
+    Retrain is what the others are compared with, and no row of its own. p is the exact McNemar
+    test's for an accuracy of one cell, otherwise that of the bootstrap; where there are several
+    trials, it is that of the t-test over them if this is larger, since images alone do not tell
+    what another training would have given. Rows are not corrected for their number.
+    """
+    retrain = methods.index(RETRAIN) if RETRAIN in methods else None
+    rivals = [number for number in range(len(methods)) if number != retrain]
+    if len(rivals) < 2:
+        return {}
+    return {metric.name: _rank(scores, metric, found, retrain, rivals) for metric in scores.metrics}
+
+
+def _rank(
+    scores: Scores, metric: Metric, found: Values, retrain: int | None, rivals: Sequence[int]
+) -> list[dict]:
+    reached = distance(metric, _means(found.measured), retrain)
+    drawn = distance(metric, _means(found.drawn), retrain)
+    best = min(rivals, key=lambda row: reached[row])
+    ps = two_sided(drawn - drawn[:, [best]])
+    trials = _of_trials(metric, found, retrain if scores.with_retrain else None)
+    is_one_accuracy = len(found.places) == 1 and retrain is None and scores.is_counted
+    judged: list[dict] = [{} for _ in reached]
+    for row in rivals:
+        p = float(ps[row])
+        if is_one_accuracy:
+            p = mcnemar(*(found.outcomes[one][0].right(metric.name) for one in (row, best)))
+        if len(trials) > 1:
+            p = max(p, differs_over_trials(trials[:, row] - trials[:, best]))
+        judged[row] = {"p_value": p, "with_best": p > SIGNIFICANCE}
+        if metric.name == "gap":
+            judged[row]["standard_error"] = float(drawn[:, row].std(ddof=1))
+    return judged
+
+
+def gap_errors(scores: Scores, found: Values, methods: Sequence[str]) -> np.ndarray:
+    """Return the standard error of each single gap to Retrain, in points, (places, rows)."""
+    (gap,) = [metric for metric in scores.metrics if metric.name == "gap"]
+    return distance(gap, found.drawn, methods.index(RETRAIN)).std(axis=0, ddof=1)
+
+
+def _means(of: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Average over the places."""
+    return {name: numbers.mean(axis=-2) for name, numbers in of.items()}
+
+
+def _of_trials(metric: Metric, found: Values, retrain: int | None) -> np.ndarray:
+    """Return the distances in each trial, (trials, rows).
+
+    A trial is a task of a classifier, and an experiment otherwise: its tasks are not repetitions.
+    """
+    if retrain is not None:
+        return distance(metric, found.measured, retrain)
+    experiments = [place[0] for place in found.places]
+    each = [
+        {
+            name: numbers[[other == experiment for other in experiments]].mean(axis=0)
+            for name, numbers in found.measured.items()
+        }
+        for experiment in dict.fromkeys(experiments)
+    ]
+    return np.array([distance(metric, one, retrain) for one in each])
+
+
+Place = tuple[str, str]
+# Points of forget accuracy between the model and Retrain, or chance, below which no row ranks,
+# however many images there are: it is all that forgetting can win. Of an average gap that is a
+# quarter by forget accuracy, and as a rule as much by the attack; with 5 points 2.5 in all, which
+# the methods of a table share out among them, while each training has luck of its own.
+FEW_POINTS = 5.0
+
+
+def amount(
+    scores: Scores, places: Sequence[Place], outcomes: Mapping[tuple[str, str, str], Outcomes]
+) -> dict | None:
+    """Compare what the model knows of the forget images with a model that never saw them.
+
+    For a classifier and a language model that is Original against Retrain, on the same items: the
+    error is paired, and p is McNemar's or the bootstrap's, over all trials. In the scenario
+    zero-shot it is the base against guessing among the classes.
+    """
+    if any((*place, method) not in outcomes for place in places for method in scores.needed):
+        return None
+    models = [outcomes[*place, scores.base] for place in places]
+    known = [model.right("forget") for model in models]
+    if scores.has_retrain:
+        unseen = [_retrain(place, outcomes).right("forget") for place in places]
+        errors = [paired_error(*both) for both in zip(known, unseen, strict=True)]
+        test = mcnemar if scores.is_counted else paired_p
+        p = test(np.concatenate(known), np.concatenate(unseen))
+        expected = [right.mean() for right in unseen]
+    else:
+        expected = [1 / model.classes["forget"] for model in models]
+        errors = [binomial_error(right.mean(), len(right)) for right in known]
+        p = beyond_chance([right.mean() for right in known], list(map(len, known)), expected)
+    shares = [right.mean() for right in known]
+    return {
+        "value": 100 * (math.fsum(shares) - math.fsum(expected)) / len(places),
+        "reference": 100 * math.fsum(expected) / len(places),
+        "standard_error": 100 * math.sqrt(sum(error**2 for error in errors)) / len(places),
+        "p_value": p,
+        "averaged": len(places),
+        "images": sum(map(len, known)),
+    }
+
+
+def _retrain(place: Place, outcomes: Mapping[tuple[str, str, str], Outcomes]) -> Outcomes:
+    if (*place, RETRAIN) not in outcomes:
+        raise UserError(f"no outcomes of {'/'.join((*place, RETRAIN))}, expected those of Retrain")
+    return outcomes[*place, RETRAIN]
+
+
+def is_little(value: float, p_value: float) -> bool:
+    """Whether there is so little to forget that no row of a table ranks."""
+    return value < FEW_POINTS or p_value > SIGNIFICANCE
+
+
+def amount_cells(
+    scores: Scores | None, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]
+) -> list[dict]:
+    """Return how much there is to forget as cells without a row: the mean, then each place.
+
+    None where there are no outcomes, or an experiment has no base among its methods.
+    """
+    if scores is None or not outcomes:
+        return []
+    means = [((MEAN, MEAN), places), *((place, [place]) for place in places)]
+    found = [(where, amount(scores, which, outcomes)) for where, which in means]
+    if any(one is None for _, one in found):
+        return []
+    labels = {"method": scores.base, "metric": TO_FORGET, "unit": "points"}
+    return [
+        labels | {"experiment": experiment, "task": task} | one for (experiment, task), one in found
+    ]
+
+
+def judge(
+    scores: Scores | None,
+    places: Sequence[Place],
+    shown: Mapping[str, Sequence[Mapping]],
+    references: Sequence[Mapping] | None,
+    outcomes: Mapping[tuple, Outcomes],
+    amounts: Sequence[Mapping],
+) -> dict[tuple[str, str, int | None], dict]:
+    """Compare the rows of a column, and give the errors of their gaps."""
+    if not outcomes or scores is None or not shown:
+        return {}
+    rows = dict(shown) if references is None else {**shown, RETRAIN: references}
+    methods = list(rows)
+    found = values(scores, places, list(rows.values()), outcomes)
+    judged = {
+        (method, metric, None): dict(of_row)
+        for metric, of_rows in rank(scores, found, methods).items()
+        for method, of_row in zip(methods, of_rows, strict=True)
+    }
+    if amounts and is_little(amounts[0]["value"], amounts[0]["p_value"]):
+        for of_row in judged.values():
+            of_row.pop("with_best", None)
+    if scores.with_retrain:
+        for (place, row), error in np.ndenumerate(gap_errors(scores, found, methods)):
+            if methods[row] != RETRAIN:
+                judged[methods[row], "gap", place] = {"standard_error": float(error)}
+    return judged

@@ -13,7 +13,7 @@ from negmerge.jobs.memory import held
 from negmerge.jobs.work import Case, Work
 from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
-from negmerge.settings.counts import part_sizes
+from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.durability import RELEARNED
 from negmerge.settings.options import checked
 from negmerge.settings.recipe import Recipe

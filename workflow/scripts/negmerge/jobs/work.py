@@ -7,9 +7,8 @@ from typing import Any
 
 from negmerge import paths
 from negmerge.jobs.memory import NOTHING, Memory, Shape, held
-from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.catalogue import Catalogue, Counts
 from negmerge.settings.costs import Costs
-from negmerge.settings.counts import Counts
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.models import Cost, Model
 from negmerge.settings.recipe import Recipe

@@ -11,13 +11,13 @@ from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.durability import RELEARNED, Durability
-from negmerge.settings.given import Given
 from negmerge.settings.load import explain
 from negmerge.settings.methods import Use
-from negmerge.settings.pool import Pool, update
+from negmerge.settings.pool import Given, Pool, update
 from negmerge.settings.recipe import FileName, Finetune, Recipe, Settings
 from negmerge.settings.runs import Run, check_run
 from negmerge.settings.selection import Coefficients, Selection
+from negmerge.settings.validation import explain
 
 
 class Experiment(Settings, ABC):

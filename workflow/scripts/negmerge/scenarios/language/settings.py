@@ -11,9 +11,9 @@ from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.given import Given
 from negmerge.settings.load import require
 from negmerge.settings.models import Model
+from negmerge.settings.pool import Given
 from negmerge.settings.recipe import (
     FileName,
     Finetune,
@@ -26,6 +26,7 @@ from negmerge.settings.recipe import (
 )
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
+from negmerge.settings.validation import require
 
 
 class TextRecipe(Recipe):

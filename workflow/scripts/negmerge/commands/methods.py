@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _record(name: str, kind: str) -> dict:
-    """Collect what a method's file    from negmerge.settings import methods
+    """Collect what a method's file, or the list of those without one, says of it."""
+    from negmerge.settings import methods
 
     # Which scenarios a method that trains serves, and which items it reads by default.
     scenarios = data_used = None

@@ -11,7 +11,6 @@ from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.durability import RELEARNED, Durability
-from negmerge.settings.load import explain
 from negmerge.settings.methods import Use
 from negmerge.settings.pool import Given, Pool, update
 from negmerge.settings.recipe import FileName, Finetune, Recipe, Settings

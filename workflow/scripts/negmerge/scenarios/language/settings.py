@@ -11,7 +11,6 @@ from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.load import require
 from negmerge.settings.models import Model
 from negmerge.settings.pool import Given
 from negmerge.settings.recipe import (

@@ -14,17 +14,15 @@ import loader
 import tensor_crops
 import torch
 from marks import ROOT
+from rates import Network, measure, networks_of
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
 from negmerge.evaluation.accuracy import predict
+from negmerge.jobs.plan import make_plan
 from negmerge.merging import METHODS, merge_files
 from negmerge.models.devices import deterministic, tuned
-from negmerge.planning.case import Work
-from negmerge.planning.estimates import spent
-from negmerge.planning.measuring import Network, measure, networks_of
-from negmerge.planning.plan import make_plan
 from negmerge.reporting import runtime
 from negmerge.settings.compute import Compute
 from negmerge.settings.costs import load_costs
@@ -80,7 +78,7 @@ def where(device: torch.device) -> Part:
         found = torch.cuda.get_device_properties(device)
         lines.append(
             f"{found.name}, {found.total_memory / 2**30:.0f} GiB, compute capability "
-            f"{found.major}.{found.minor}"
+            f"{found.major}.{found.minor}, CUDA {torch.version.cuda}"
         )
     return Part("Machine", [f"- {line}" for line in lines])
 
@@ -184,17 +182,13 @@ def rates(
 ) -> Part:
     """Measure each network of a study in each way, against what plans assume."""
     known, costs = load_study(ROOT / "config", study, options=False), load_costs(ROOT / "config")
-    rows = []
+    flops, rows = costs.devices[device.type].flops, []
     for name, network in networks_of(known).items():
         cost = known.catalogue.models[name].cost
         for way in ways:
             print(f"measuring {name}, {way}, for about {seconds:g} s", file=sys.stderr)
-            precision = WAYS[way].precision
-            work = {"network": name, "gflop": cost.gflop, "precision": precision}
-            assumed = [
-                1 / spent(Work(**work, **one), costs, device=device.type, loaders=0)["computing"]
-                for one in ({"trained": 1}, {"passed": 1})
-            ]
+            operations = cost.gflop * 1e9 / flops.get(WAYS[way].precision, flops["fp32"])
+            assumed = [1 / (costs.training * operations), 1 / operations]
             rows.append(
                 [f"{name}, {way}", *_measured(network, WAYS[way], device, seconds, assumed)]
             )
@@ -209,11 +203,11 @@ def _measured(
     network: Network, way: Compute, device: torch.device, seconds: float, assumed: Sequence[float]
 ) -> list[str]:
     try:
-        rate, megabytes = measure(network, way, device, seconds)
+        train, evaluate, megabytes = measure(network, way, device, seconds)
     # A compiler, too, may be missing or fail in its own ways.
     except Exception as error:
         return [_failed(error), _shown(assumed[0]), "", _shown(assumed[1]), ""]
-    found = map(_shown, (rate.train, assumed[0], rate.evaluate, assumed[1]))
+    found = map(_shown, (train, assumed[0], evaluate, assumed[1]))
     return [*found, "NA" if megabytes is None else f"{megabytes:,.0f}"]
 
 
@@ -242,8 +236,8 @@ def experiment(device: torch.device, study: str) -> Part:
     """Run a study's first table in the workflow's folder, and compare its time with the plan's."""
     name = next(iter(load_study("config", study, options=False).tables))
     target = f"results/{study}/tables/{name}.md"
-    planned = make_plan(study, name, device=device.type)
-    hours = sum(unit["estimate"] for unit in planned["hours"].values())
+    planned = make_plan(study, device.type)["rows"][name]
+    jobs, hours = planned["jobs"], planned["gpu_hours"] + planned["cpu_hours"]
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--resources", "gpu=1"]
     command += ["--config", f"device={device.type}", "--", target]
     print(f"running the study {study}; {LOG} shows how far it is", file=sys.stderr)
@@ -253,6 +247,5 @@ def experiment(device: torch.device, study: str) -> Part:
     minutes = (time.monotonic() - start) / 60
     if done.returncode:
         return Part("Experiment", ["It failed:", "```", LOG.read_text()[-2000:], "```"], False)
-    jobs = sum(step["to_do"] for step in planned["steps"])
     line = f"`{study}`: {jobs} jobs in {minutes:.1f} minutes; planned, one after the other, "
     return Part("Experiment", [f"{line}{60 * hours:.1f}.", "", Path(target).read_text()])

@@ -25,11 +25,9 @@ from negmerge.data.download import use_server
 from negmerge.data.mirrors import choose, differences
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
+from negmerge.jobs import needs as work
 from negmerge.jobs.dependencies import code_digest
 from negmerge.jobs.job import count_gpus
-from negmerge.planning import work
-from negmerge.planning.case import Case
-from negmerge.planning.estimates import LOADERS, Estimates
 from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.seeds import derive_seed
 from negmerge.settings import methods
@@ -228,24 +226,26 @@ def environment(usual, **own):
 
 def with_loaders(torch_threads):
     """A look-up of threads: processes load images for a GPU, as many if no `set-threads` says else."""
-    return checked(lambda wildcards: torch_threads + LOADERS * gpus(wildcards))
+    return checked(lambda wildcards: torch_threads + work.LOADERS * gpus(wildcards))
 
 
 @checked
 def case(wildcards):
     if "experiment" not in wildcards.keys():
-        return Case(dict(wildcards.items()), catalogue(), costs)
-    chosen, computing = experiment(wildcards), study(wildcards).compute.precision
-    how = {}
-    if wildcards.get("method") in chosen.methods and chosen.is_searched(wildcards.method):
-        found = measuring(wildcards)
-        how = {"measured": found.measured, "is_pruned": found.is_pruned}
-    return Case(dict(wildcards.items()), catalogue(), costs, chosen, computing, **how)
+        return work.Case(dict(wildcards.items()), catalogue(), costs)
+    return work.Case(
+        dict(wildcards.items()),
+        catalogue(),
+        costs,
+        experiment(wildcards),
+        study(wildcards).compute.precision,
+        "cuda" if gpus(wildcards) else "cpu",
+        drawn_sweeps(wildcards.study),
+    )
 
 
-# `negmerge plan --measure` gives what it measured.
-costs = checked(load_costs)(CONFIG, config.get("measured"))
-asked = Estimates(case, gpus, costs)
+costs = checked(load_costs)(CONFIG)
+asked = work.Needs(case)
 
 
 def needs(step, mem_mb=None, gpu=False, disk=False):
@@ -256,7 +256,7 @@ def needs(step, mem_mb=None, gpu=False, disk=False):
         "runtime": checked(asked.minutes(step)),
         "estimate_s": checked(asked.seconds(step)),
     }
-    found |= {"disk_mb": checked(asked.megabytes(step))} if disk else {}
+    found |= {"disk_mb": checked(asked.disk(step))} if disk else {}
     return found | ({"gpu": gpus} if gpu else {})
 
 

@@ -114,5 +114,3 @@ def test_a_file_that_a_person_has_to_fetch(copy, made):
     code, text = copy.run()
     assert code == 0, text
     assert not copy.server.requests
-
-

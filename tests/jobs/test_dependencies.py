@@ -167,7 +167,6 @@ ORDER = (
         "settings.study",
         "settings.tables",
         "jobs",
-        "planning",
         "reporting",
         "pack",
         "standalone",

@@ -26,6 +26,6 @@ def test_it_measures_at_each_coefficient_of_the_notebook(cars, config):
     table = cars.tables["sweep"]
     assert table.published == ["cars_b32_sweep"]
     known = pd.read_csv(config / "published" / "cars_b32_sweep.csv")
-    assert set(known["method"]) == set(table.rows.values())
+    assert set(known["method"]) == set(table.model_dump()["rows"].values())
     grid = cars.experiments["vit-b-32"].coefficients.values
     assert known[known["metric"] == "forget"]["coefficient"].to_list() == grid

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import pools, random_pool, saved
 from safetensors.torch import save_file
 
+from merge_examples import pools, random_pool, saved
 from negmerge.cli import main
 from negmerge.standalone import inspection
 from negmerge.standalone.inspection import inspect_files

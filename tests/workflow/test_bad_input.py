@@ -38,13 +38,11 @@ def test_a_wrong_study_names_the_key_and_the_nearest_valid_name(checkout, tmp_pa
             "unknown task 'digit'; did you mean 'digits'?",
         ),
         ("data/fashio/images.safetensors", "unknown data set 'fashio'; did you mean 'fashion'?"),
+        ("results/tiny/tables/gapp.md", "unknown table 'gapp'; did you mean 'gap'?"),
     ],
 )
 def test_an_unknown_name_in_the_asked_path(checkout, target, message):
-    """Names of points and methods are looked up like that of the task; see test_study.py.
-
-    That of a table is in tests/planning/test_plan.py.
-    """
+    """Names of points and methods are looked up like that of the task; see test_study.py."""
     assert message in error_of(checkout.snakemake("--cores", "1", "--", target))
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from negmerge.planning.jobs import list_jobs
+from negmerge.jobs.listing import list_jobs
 from tiny_study import ROOT, Checkout
 
 STUDY = "config/studies/demo.yaml"

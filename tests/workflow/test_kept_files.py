@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
+from negmerge.jobs.listing import list_jobs
+from negmerge.jobs.plan import make_plan
 from negmerge.jobs.verification import verify
-from negmerge.planning.jobs import list_jobs
-from negmerge.planning.plan import make_plan
 
 TASK = "results/tiny/clip/digits"
 TARGETS = ["results/tiny/tables/sparsity.csv", f"{TASK}/scores/negmerge.json"]
@@ -46,13 +46,7 @@ def test_what_went_is_not_missed(lean, monkeypatch):
     jobs = list_jobs(TARGETS)
     assert {job.rule for job in jobs} >= {"finetune", "merge", "evaluate"}
     assert not [job for job in jobs if job.to_do]
-    plan = make_plan("tiny", "sparsity")
-    assert plan["hours"]["cpu"] == {"estimate": 0, "at_most": 0}
-    assert plan["done"]["jobs"] > 6
-    assert plan["done"]["hours"] > 0
-    # What is still to come would go again.
-    more = make_plan("tiny", f"{TASK}/scores/uniform.json")["disk"]
-    assert 0 < more["dropped"] <= more["gigabytes"]
+    assert make_plan("tiny")["rows"]["sparsity"]["jobs"] == 0
 
 
 def test_what_is_asked_for_stays(lean, tmp_path):

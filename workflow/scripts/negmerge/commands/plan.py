@@ -1,54 +1,49 @@
-"""Print what a study, or a part of it, will take."""
+"""Print what a study will take, by table and figure."""
 
 import argparse
+from collections.abc import Iterator
 
 from negmerge.commands import arguments
 
-SUMMARY = "estimate what a study will take: jobs, hours, downloads and disk"
+SUMMARY = "estimate what a study will take: jobs, hours, memory of a GPU, downloads and disk"
 EPILOG = (
-    "Nothing is run. Snakemake lists the jobs with what their rules ask for; hours are\n"
-    "estimates, from config/costs.yaml. With --measure, each of the study's networks trains and\n"
-    "evaluates on images of noise for ten seconds first, and what it reached counts instead.\n"
-    "Call it in the folder with the Snakefile.\n\n"
-    "examples:\n  negmerge plan paper table2\n  negmerge plan demo --measure"
+    "Nothing is run. Snakemake lists the jobs that are still to do; what they take are estimates,\n"
+    "by the rates in config/costs.yaml. Call it in the folder with the Snakefile.\n\n"
+    "examples:\n  negmerge plan demo\n  negmerge plan paper --device gpu-24gb"
 )
+HEAD = ["", "jobs", "GPU h", "CPU h", "GB to fetch", "GB to write", "GPU GB"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the study and the target."""
-    parser.add_argument("study", metavar="STUDY", help="the name of its file, without .yaml")
-    parser.add_argument(
-        "target",
-        metavar="TARGET",
-        nargs="?",
-        default="report",
-        help="a table, a figure, a path, or report, the default",
-    )
-    parser.add_argument(
-        "--measure",
-        metavar="SECONDS",
-        type=arguments.positive,
-        nargs="?",
-        const=10.0,
-        help="measure each network here for so long, 10 s if no number follows",
-    )
+    """Add the study and the device."""
+    arguments.add(parser, "study", "--json")
     parser.add_argument(
         "--device",
-        choices=("cpu", "cuda"),
-        help="where jobs compute, in place of what configuration and study say",
+        metavar="NAME",
+        help="where networks compute, a name in config/costs.yaml, in place of what the study says",
     )
-    arguments.add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Plan.
+    """Plan."""
+    from negmerge.jobs.plan import make_plan
 
-    Raises:
-        UserError: something in the study is wrong, or Snakemake cannot plan it.
-    """
-    from negmerge.planning.describing import describe
-    from negmerge.planning.plan import make_plan
+    report = make_plan(options.study, options.device)
+    arguments.print_report(options, report, _lines(report))
 
-    how = {"device": options.device, "measured": options.measure}
-    report = make_plan(options.study, options.target, **how)
-    arguments.print_report(options, report, describe(report))
+
+def _lines(report: dict) -> Iterator[str]:
+    """The plan as people read it."""
+    from negmerge.standalone.text_table import aligned
+
+    rows = [[name, *map(_number, row.values())] for name, row in report["rows"].items()]
+    yield f"{report['study']}: what is still to do, on {report['device']}"
+    yield from aligned([HEAD, *rows])
+    yield "Hours are rough estimates, one job after the other. Tables and figures share jobs."
+    if report["unknown"]:
+        yield f"Of unknown size, assumed large: {', '.join(report['unknown'])}"
+
+
+def _number(value: float) -> str:
+    """Show two digits: no estimate has more."""
+    return f"{float(f'{value:.2g}'):,g}" if isinstance(value, float) else f"{value:,}"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from negmerge.cli import main
-from negmerge.planning import arrival
+from negmerge.jobs import arrival
 
 
 @pytest.fixture
@@ -133,5 +133,5 @@ def test_it_starts_without_large_packages(folder):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.rpartition("loaded: ")[2].split()
-    assert "negmerge.planning.arrival" in loaded
+    assert "negmerge.jobs.arrival" in loaded
     assert not {"torch", "pandas", "PIL", "snakemake", "pyarrow"} & set(loaded)

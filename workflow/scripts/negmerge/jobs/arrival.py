@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from negmerge.data.mirrors import choose, prepared_from
-from negmerge.planning.jobs import require_workflow
+from negmerge.jobs.listing import require_workflow
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.datasets import ORIGINAL, Download
 from negmerge.settings.load import load_yaml
@@ -18,17 +18,9 @@ HERE, MADE = "files here", "made here"
 
 
 def overview(name: str, config: str | Path = "config") -> dict:
-    """Tell what a study needs from elsewhere, and what of it is there. No file is opened.
+    """Tell what a study needs from elsewhere, and what of it is there, as JSON values.
 
-    Args:
-        name: the study's name.
-        config: the configuration folder; its `config.yaml` names the folder of data.
-
-    Returns:
-        What `describe` prints, as JSON values.
-
-    Raises:
-        UserError: a mistake in a name or a file.
+    No file is opened. `config.yaml` of the configuration folder names the folder of data.
     """
     study, chosen = load_study(config, name, options=False), load_yaml(Path(config) / "config.yaml")
     data, known = Path(chosen.get("data", "data")), study.catalogue
@@ -42,11 +34,7 @@ def overview(name: str, config: str | Path = "config") -> dict:
 
 
 def fetch(name: str) -> int:
-    """Fetch what a study needs from elsewhere, as the target `downloads` does; give its status.
-
-    Raises:
-        UserError: Snakemake is not installed, or there is no workflow in the working folder.
-    """
+    """Fetch what a study needs from elsewhere, as the target `downloads` does; give its status."""
     require_workflow()
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", f"study={name}"]
     return subprocess.run([*command, "--", "downloads"]).returncode

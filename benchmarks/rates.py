@@ -5,7 +5,7 @@ data set is needed: the images lie in memory, so loading them comes on top, see 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,6 @@ from negmerge.models.classifiers import build_classifier
 from negmerge.models.clip import ImageEncoder, freeze, image_tower
 from negmerge.models.devices import deterministic, tuned
 from negmerge.settings.compute import Compute
-from negmerge.settings.costs import Rate
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.study import Study
@@ -39,21 +38,13 @@ STEPS = 10**9
 
 @dataclass(frozen=True)
 class Network:
-    """A network as an experiment fine-tunes and evaluates it.
-
-    Attributes:
-        title: what errors and pages call it.
-        row: of `config/models.yaml`.
-        recipe: how it is trained.
-        passed: images in a pass of evaluation.
-        frozen: as for `models.clip.freeze`.
-    """
+    """A network as an experiment fine-tunes and evaluates it."""
 
     title: str
-    row: Mapping
+    row: Mapping  # of `config/models.yaml`
     recipe: Recipe
-    passed: int
-    frozen: str
+    passed: int  # images in a pass of evaluation
+    frozen: str  # as for `models.clip.freeze`
 
     def build(self) -> tuple[nn.Module, Tensor | None]:
         """Return the network with random weights, and a head if it is CLIP's image encoder."""
@@ -68,7 +59,7 @@ def networks_of(study: Study) -> dict[str, Network]:
     """Return the networks of a study by model, each as the first of its experiments has it."""
     found: dict[str, Network] = {}
     for experiment in study.experiments.values():
-        if study.catalogue.models[experiment.model].tokenizer:
+        if study.catalogue.models[experiment.model].reads_text:
             continue  # Texts differ in length, so no number of them a second says much.
         found.setdefault(experiment.model, _network(experiment, study))
     return found
@@ -81,44 +72,13 @@ def _network(experiment: Experiment, study: Study) -> Network:
     return Network(experiment.model, row, recipe, experiment.eval_batch_size, experiment.freeze)
 
 
-def measure_study(
-    study: Study, device: torch.device, seconds: float, report: Callable[[str], None]
-) -> dict[str, Rate]:
-    """Measure the networks of a study.
-
-    Args:
-        study: the study.
-        device: where to measure.
-        seconds: for each network.
-        report: takes a line for each network.
-
-    Returns:
-        The rates by model.
-
-    Raises:
-        UserError: as `measure`.
-    """
-    found = {}
-    for name, network in networks_of(study).items():
-        report(f"measuring {name} on {device} for about {seconds:g} s")
-        found[name], _ = measure(network, study.compute, device, seconds)
-    return found
-
-
 def measure(
     network: Network, compute: Compute, device: torch.device, seconds: float
-) -> tuple[Rate, float | None]:
-    """Measure how many images a second a network trains on and passes; on the CPU, one thread does.
+) -> tuple[float, float, float | None]:
+    """Measure the images that a network trains on and passes in a second; the CPU uses one thread.
 
-    Args:
-        network: what to measure.
-        compute: how it is computed.
-        device: where.
-        seconds: half for training and half for evaluation, beside the steps before the clock
-            starts.
-
-    Returns:
-        The rates, and the megabytes of a GPU that were in use at most; None on the CPU.
+    Half of the seconds go to training and half to evaluation, beside the steps before the clock
+    starts. The third number is the megabytes of a GPU that were in use at most; None on the CPU.
 
     Raises:
         UserError: a batch does not fit into the memory of a GPU.
@@ -134,9 +94,8 @@ def measure(
             f"{network.title}: batches of {network.recipe.batch_size} to train and "
             f"{network.passed} to evaluate do not fit into the memory of {device}"
         ) from error
-    source = f"measured on {device} for {seconds:g} s"
-    rate = Rate(train=train, evaluate=evaluate, source=source, precision=compute.precision)
-    return rate, torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else None
+    peak = torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else None
+    return train, evaluate, peak
 
 
 def _rates(

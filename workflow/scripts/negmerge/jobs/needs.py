@@ -1,0 +1,296 @@
+"""What the steps need: seconds, memory and disk, as rules ask for them.
+
+A function for each step says what a job of it does, by the name of its rule; where a job may do
+less, the most that it can do. `Needs` makes of it what a rule asks for.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+from negmerge.jobs.memory import held
+from negmerge.jobs.work import Case, Work
+from negmerge.selection.refinement import is_scale
+from negmerge.settings import methods
+from negmerge.settings.catalogue import part_sizes
+from negmerge.settings.durability import RELEARNED
+from negmerge.settings.recipe import Recipe
+
+# Processes that load images beside a job that computes on a GPU.
+LOADERS = 4
+# Training saves its state on the way: the weights and the optimizer's numbers, once more.
+SAVED = 3
+Step = Callable[[Case], Work]
+
+
+def small(case: Case) -> Work:
+    """Nothing beside the start of a job."""
+    return Work()
+
+
+def download(case: Case) -> Work:
+    """Fetch a file; one that a person has put there is only read."""
+    file = case.known.datasets[case.wildcards["dataset"]].all_downloads[case.wildcards["file"]]
+    size = file.size or case.costs.unknown_file
+    return Work(unpacked=size, written=size) if file.manual else Work(fetched=size, written=size)
+
+
+def weights(case: Case) -> Work:
+    """Fetch trained weights, into the cache of the user."""
+    hub = case.known.fetched(case.wildcards["model"]).hub
+    size = (hub and (hub.bytes or hub.about_bytes)) or case.costs.unknown_file
+    return Work(fetched=size, written=size)
+
+
+def prepare(case: Case) -> Work:
+    """Read archives and write their images, for a while twice."""
+    name = case.wildcards["dataset"]
+    row, costs = case.known.datasets[name], case.costs
+    read = sum(file.size or costs.unknown_file for file in row.downloads.values())
+    image = costs.image_bytes.get(name, costs.unknown_image)
+    size = row.listed.bytes if row.listed else image * sum(row.splits.values())
+    return Work(unpacked=read, written=2 * size)
+
+
+def base(case: Case) -> Work:
+    """Pre-train, or read and write weights of others; as an image and a text part."""
+    size = case.state + case.cost.text_megabytes * 1e6
+    settings, whole = case.experiment.pretrain, replace(case.shape, weights=size)
+    if settings is None:
+        return Work(moved=2 * size, written=size, memory=held(whole, 3))
+    sources = settings.sources.items()
+    shown = sum(part_sizes(case.known, name)[one.part] * one.repeat for name, one in sources)
+    # The text part keeps of a caption no more than the image part of an image.
+    memory = held(replace(whole, trained=2 * whole.trained), SAVED, recipe=settings.recipe)
+    return case.work(trained=settings.recipe.epochs * shown, written=size, memory=memory)
+
+
+def head(case: Case) -> Work:
+    """Encode a prompt for each template and class, a class at a time."""
+    row, text = case.known.prompts[case.wildcards["dataset"]], case.cost.text_megabytes * 1e6
+    prompts = len(row.templates) * len(row.classes)
+    memory = held(replace(case.shape, weights=text), 2, passed=len(row.templates))
+    return Work(flops=prompts * case.cost.text_gflop * 1e9, memory=memory)
+
+
+def train(case: Case) -> Work:
+    """Train a model on all that it is taught, or on what it should retain."""
+    training = case.experiment.training(case.wildcards["trained"])
+    images = training.recipe.epochs * case.counts[training.role]["train"]
+    memory = case.holds(1 + SAVED, recipe=training.recipe)
+    return case.work(trained=images, moved=1, written=case.state, memory=memory)
+
+
+def finetune(case: Case) -> Work:
+    """Train the base on what it should forget; write the model and its task vector."""
+    recipe = case.experiment.recipe(case.wildcards["task"], case.wildcards["point"])
+    images = recipe.epochs * case.counts["forget"]["train"]
+    memory = case.holds(3 + SAVED, recipe=recipe)
+    return case.work(trained=images, moved=3, written=2 * case.state, memory=memory)
+
+
+def original(case: Case) -> Work:
+    """Read a given model and write it."""
+    return case.copying(2)
+
+
+def vector(case: Case) -> Work:
+    """Read the base and a given model; write its task vector."""
+    return case.copying(3)
+
+
+# It reads the base and a vector, and writes the unlearned model.
+export = vector
+
+
+def merge(case: Case) -> Work:
+    """Read all vectors and write one, in blocks."""
+    vectors = len(case.experiment.points(case.wildcards["method"]))
+    return Work(moved=(vectors + 1) * case.state, written=case.state)
+
+
+def sparsity(case: Case) -> Work:
+    """Read the pool, what methods make of it, and the base, in blocks."""
+    vectors = len(case.experiment.pool.changes) + len(case.experiment.methods)
+    return Work(moved=(vectors + 1) * case.state)
+
+
+signs = sparsity
+
+
+def greedy(case: Case) -> Work:
+    """Search the coefficient of each vector and of each trial, with fewer passes than sweeps."""
+    name, coefficients, images = case.wildcards["method"], case.coefficients, case.validation
+    options, models = case.experiment.use(name).options, len(case.experiment.points(name))
+    # The first vector stays without a trial; one without a search has a single coefficient.
+    searched = methods.greedy_options(options)["search_each_step"]
+    tried = models * coefficients + (models - 1) * (coefficients if searched else 1)
+    return case.work(
+        passed=images * (1 + case.costs.pruned * tried),
+        loaded=images,
+        moves=tried,
+        moved=2 * models,
+        written=case.state,
+        # With base and vector: the running sum, the one with a vector more, and the mean.
+        memory=case.validating(5),
+    )
+
+
+def sweep(case: Case) -> Work:
+    """Measure the base, and a vector at each coefficient, or Retrain once."""
+    is_vector = case.wildcards["vector"] != methods.RETRAIN
+    return _measured(case, 1, case.coefficients if is_vector else 1)
+
+
+def score(case: Case) -> Work:
+    """Measure the candidates that are no jobs of their own, choose one, and score the choices."""
+    how = case.measuring
+    share = case.costs.pruned if how.is_pruned else 1
+    scored = evaluate(case)
+    return (
+        _measured(case, how.measured, case.coefficients, share) + scored if how.measured else scored
+    )
+
+
+def _measured(case: Case, vectors: int, coefficients: int, share: float = 1) -> Work:
+    """Measure the base and vectors at each coefficient, on a share of the images."""
+    passes = vectors * (1 + coefficients)
+    return case.work(
+        passed=share * passes * case.validation,
+        loaded=case.validation,
+        moves=passes,
+        moved=vectors,
+        attack=passes * case.attack("select"),
+        memory=case.validating(2),
+    )
+
+
+def unlearn(case: Case) -> Work:
+    """Train a model for each combination of the grid and for each halving, and measure them."""
+    experiment, name = case.experiment, case.wildcards["method"]
+    use, rules = experiment.use(name), len(experiment.selection.rules)
+    method = methods.definition(name)
+    tried = [method.check(name, options) for options in methods.combinations(use)]
+    # What has no epochs reads the images once.
+    epochs = [getattr(options, "epochs", 1) for options in tried]
+    scales = [option for option, values in use.grid.items() if is_scale(values)]
+    beside = 2 * experiment.selection.halvings * rules * len(scales)
+    batches, models = tried[0].batches_per_step, len(tried) + beside + 1
+    images = batches * sum(case.counts[role]["train"] for role in tried[0].passes)
+    recipe = experiment.unlearn
+    recipe = recipe.model_copy(update={"batch_size": batches * recipe.batch_size})
+    return case.work(
+        trained=images * (sum(epochs) + beside * max(epochs)),
+        step=case.costs.unlearning,
+        passed=models * case.validation,
+        loaded=case.validation,
+        moves=models,
+        moved=rules,
+        attack=models * case.attack("select"),
+        written=rules * case.state,
+        # The base and the best models; a method holds masks, a teacher or an old gradient.
+        memory=case.validating(2 + 2 * rules, beside=3, recipe=recipe),
+    )
+
+
+def evaluate(case: Case) -> Work:
+    """Score the choice of each rule, and teach it again what it forgot, where that is measured."""
+    experiment, settings, models = case.experiment, case.experiment.relearning, case.models
+    passes = experiment.passes_to_score(case.counts, case.known, case.generation())
+    passed = models * passes
+    trained, batch = 0, experiment.eval_batch_size
+    memory = case.holds(3, passed=batch)
+    if settings is not None:
+        # A model that knows the images again stops earlier. They are scored as the original has
+        # them, then before the first epoch and after each.
+        again, epochs = case.counts["forget"]["train"], settings["epochs"]
+        passed += again + models * settings["seeds"] * (epochs + 1) * again
+        trained = models * settings["seeds"] * epochs * again
+        recipe = Recipe(epochs=1, batch_size=settings["batch_size"], optimizer="sgd")
+        memory = case.holds(3, networks=3, recipe=recipe, passed=batch)
+        # The images that are learned again stay as the network takes them.
+        memory = replace(memory, states=memory.states + again * case.shape.normalised)
+    attack = models * case.attack("score", experiment.attack_features)
+    read = {"moves": models, "moved": models, "loaded": passed}
+    return case.work(trained=trained, passed=passed, attack=attack, memory=memory, **read)
+
+
+def durability(case: Case) -> Work:
+    """Score the choice of each rule as it is and under all treatments, of which one trains it."""
+    experiment, settings, models = case.experiment, case.experiment.treatment, case.models
+    counts = [case.counts[role]["score"] for role in experiment.ROLES[:2]]
+    scored = models * (1 + len(settings.treatments))
+    images = scored * sum(min(count, settings.images or count) for count in counts)
+    recipe = settings.relearn if RELEARNED in settings.treatments else None
+    trained = models * recipe.epochs * case.counts["forget"]["train"] if recipe else 0
+    memory = case.holds(3, recipe=recipe, passed=experiment.eval_batch_size)
+    return case.work(
+        trained=trained, passed=images, loaded=images, moves=scored, moved=models, memory=memory
+    )
+
+
+def gradcam(case: Case) -> Work:
+    """Pass the images to forget until some of each class are right, and read all models."""
+    images, models = case.counts["forget"]["score"], len(case.experiment.methods)
+    memory = case.holds(3, passed=case.experiment.eval_batch_size)
+    return case.work(passed=images, loaded=images, moved=models, memory=memory)
+
+
+given_original = given_retrain = original
+prepare_questions = prepare
+
+
+def step_of(rule: str) -> Step:
+    """Return what the jobs of a rule do; a rule without a step only starts."""
+    return globals().get(rule, small)
+
+
+class Needs:
+    """Look-ups of what a job asks for, as Snakemake calls them; `case` takes its wildcards."""
+
+    def __init__(self, case: Callable[[Any], Case]):
+        self._case = case
+        self._works: dict[tuple, tuple[Case, Work]] = {}
+
+    def seconds(self, step: Step) -> Callable:
+        """Look up how long a job takes."""
+
+        def look_up(wildcards: Any, threads: int) -> int:
+            case, work = self._of(step, wildcards)
+            return ceil(work.seconds(case.costs, case.device, case.precision, threads - 1))
+
+        return look_up
+
+    def minutes(self, step: Step) -> Callable:
+        """Look up how long a job may take: as much again with each attempt."""
+        seconds = self.seconds(step)
+
+        def look_up(wildcards: Any, threads: int, attempt: int) -> int:
+            costs = self._of(step, wildcards)[0].costs
+            return attempt * ceil(costs.minutes + costs.margin * seconds(wildcards, threads) / 60)
+
+        return look_up
+
+    def memory(self, step: Step) -> Callable:
+        """Look up the megabytes of memory that a job asks for: as much again with each attempt."""
+
+        def look_up(wildcards: Any, threads: int, attempt: int) -> int:
+            case, work = self._of(step, wildcards)
+            costs, loaders = case.costs.memory, threads - 1
+            needed = work.memory.of_machine(costs, device=case.device, loaders=loaders)
+            return attempt * ceil(needed / 1e6)
+
+        return look_up
+
+    def disk(self, step: Step) -> Callable:
+        """Look up the megabytes that the outputs of a job take."""
+        return lambda wildcards: ceil(self._of(step, wildcards)[1].written / 1e6)
+
+    def _of(self, step: Step, wildcards: Any) -> tuple[Case, Work]:
+        """Return the case and the work of a job, for which each of its resources asks."""
+        key = step, tuple(wildcards.items())
+        if key not in self._works:
+            case = self._case(wildcards)
+            self._works[key] = case, step(case)
+        return self._works[key]

@@ -1,0 +1,173 @@
+"""What a job does, counted: operations, bytes and seconds, from its model's cost and its study."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from negmerge import paths
+from negmerge.jobs.memory import NOTHING, Memory, Shape, held
+from negmerge.settings.catalogue import Catalogue, Counts
+from negmerge.settings.costs import Costs
+from negmerge.settings.experiment import Experiment
+from negmerge.settings.models import Cost, Model
+from negmerge.settings.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a job does; the sum of two is what a job does that has both."""
+
+    flops: float = 0  # floating point operations of networks
+    loading: float = 0  # seconds in which one process reads, decodes and transforms images
+    attack: float = 0  # seconds of a core
+    moved: float = 0  # bytes of weights read, built into a network, and written
+    unpacked: float = 0  # bytes of archives
+    fetched: float = 0  # bytes from the internet
+    written: float = 0  # bytes of outputs; small files do not count
+    start: float = 0  # seconds beside the usual start
+    memory: Memory = NOTHING
+
+    def __add__(self, other: "Work") -> "Work":
+        sums = {name: value + getattr(other, name) for name, value in vars(self).items()
+                if name not in ("start", "memory")}  # fmt: skip
+        start, memory = max(self.start, other.start), self.memory.beside(other.memory)
+        return Work(**sums, start=start, memory=memory)
+
+    def seconds(self, costs: Costs, device: str, precision: str, loaders: int) -> float:
+        """How long it takes, with networks on a device of `costs`, and the rest on a core.
+
+        Loader processes work beside the network, which waits for them where they are slower.
+        """
+        where = costs.devices[device if self.flops else "cpu"]
+        computing = self.flops / where.flops.get(precision, where.flops["fp32"])
+        waiting = max(0, self.loading / loaders - computing) if loaders else self.loading
+        files = self.fetched / costs.network + self.unpacked / costs.archives
+        weights = self.moved / costs.weights
+        return where.start + self.start + computing + waiting + self.attack + weights + files
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job: its wildcards, and all that its work follows from."""
+
+    wildcards: Mapping[str, str]
+    known: Catalogue
+    costs: Costs
+    experiment: Experiment | None = None  # data sets and weights have none
+    precision: str = "fp32"
+    device: str = "cpu"  # where networks compute, a name in `costs.devices`
+    drawn: Set[str] = frozenset()  # the sweeps that tables and figures read
+
+    @property
+    def model(self) -> Model:
+        """The row of the experiment's model."""
+        return self.known.models[self.experiment.model]
+
+    @property
+    def cost(self) -> Cost:
+        """The cost of the model, or that of a large one where it is not known."""
+        return self.model.cost or self.costs.unknown_model
+
+    @property
+    def state(self) -> float:
+        """The bytes of a state that is fine-tuned: an image encoder, or a whole model."""
+        return self.cost.megabytes * 1e6
+
+    @property
+    def gflop(self) -> float:
+        """Billion operations of an image; of a text at least those of its prompt and ten tokens."""
+        row, numbers = self.model, self.state / 4
+        # Two operations for each number and token, and about four characters a token.
+        least = 2 * numbers * (len(row.prompt) / 4 + 10) / 1e9 if row.reads_text else 0
+        return max(self.cost.gflop, least)
+
+    @cached_property
+    def times(self) -> float:
+        """What the experiment's mode takes, relative to the network itself."""
+        is_linear = getattr(self.experiment, "mode", "standard") == "linear"
+        return self.costs.linear if is_linear else 1
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The bytes of the network and its items."""
+        return Shape.of(self.model, self.costs.unknown_model, self.times)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """The images of the task by role and purpose."""
+        return self.experiment.image_counts(self.wildcards["task"], self.known)
+
+    @property
+    def models(self) -> int:
+        """How many models a method leaves: one for each rule, where there is a choice."""
+        searched = self.experiment.is_searched(self.wildcards["method"])
+        return len(self.experiment.selection.rules) if searched else 1
+
+    @property
+    def validation(self) -> int:
+        """How many images choose a coefficient."""
+        return sum(self.counts[role]["select"] for role in self.experiment.selection_roles)
+
+    @property
+    def coefficients(self) -> int:
+        """How many coefficients there are on the grid, and beside the choice of each rule."""
+        grid, chosen = self.experiment.coefficients.values, self.experiment.selection
+        return len(grid) + 2 * chosen.halvings * len(chosen.rules)
+
+    @property
+    def measuring(self) -> paths.Candidates:
+        """How the candidates of a method are measured."""
+        names = (self.wildcards[name] for name in ("experiment", "task"))
+        return paths.measuring(
+            self.experiment, "/".join(names), self.wildcards["method"], self.drawn
+        )
+
+    def generation(self) -> float:
+        """The passes of a question with its answer that a model's own answer takes."""
+        numbers = self.state / 4
+        return self.costs.generation * 2 * numbers / (self.gflop * 1e9)
+
+    def attack(self, purpose: str, features: str = "confidence") -> float:
+        """The seconds of a membership attack; 0 where there is none, or it lacks test images."""
+        chosen = self.experiment
+        roles = chosen.selection_roles if purpose == "select" else chosen.ROLES
+        if chosen.attack_features is None or "test" not in roles:
+            return 0
+        images = 2 * min(self.counts[role][purpose] for role in ("retain", "test"))
+        return images**2 * self.costs.attack[features]
+
+    def holds(self, states: float, **further: Any) -> Memory:
+        """What the job holds; see `held`."""
+        return held(self.shape, states, **further)
+
+    def validating(self, states: int, beside: int = 0, recipe: Recipe | None = None) -> Memory:
+        """What a job holds that measures a moved network on the images which choose."""
+        batch, kept = self.experiment.eval_batch_size, self.validation
+        # On the device lie the base, the network, a vector, and for a moment the moved weights.
+        return self.holds(states, networks=4 + beside, recipe=recipe, passed=batch, kept=kept)
+
+    def copying(self, states: int) -> Work:
+        """Read so many states but one, and write that one, without a network."""
+        memory = self.holds(states)
+        return Work(moved=states * self.state, written=self.state, memory=memory)
+
+    def work(
+        self, *, trained=0.0, passed=0.0, loaded=0.0, step=0.0, moves=0, moved=0, **further: Any
+    ) -> Work:
+        """The work of a network on images: those of training steps, of passes, and read before.
+
+        A training step takes `step` passes, by default those of fine-tuning. `moves` counts the
+        coefficients, `moved` the states that are read or written beside the base.
+        """
+        costs, row = self.costs, self.model
+        pixels = 0 if row.reads_text else row.size**2
+        passes = self.times * ((step or costs.training) * trained + passed)
+        return Work(
+            flops=passes * self.gflop * 1e9 + moves * self.state / 4 * costs.move,
+            loading=(trained + loaded) * (costs.image + pixels * costs.pixel),
+            # The base is read, a network is built with random weights, and then filled.
+            moved=(3 + moved) * self.state,
+            start=costs.language if row.reads_text else 0,
+            **further,
+        )

@@ -1,1 +1,0 @@
-"""What jobs ask for, and what a study will take before it runs; with stated assumptions."""

@@ -5,7 +5,11 @@
 
 rule base:
     input:
-        data=pretraining_data,
+        data=of_experiment(
+            lambda one, _: [
+                prepared("images", name) for name in (one.pretrain.sources if one.pretrain else ())
+            ]
+        ),
         weights=weights_record,
         given=lambda wildcards: given(experiment(wildcards).base),
     output:
@@ -23,7 +27,7 @@ rule base:
     params:
         code=code("base"),
         model=model,
-        pretrain=pretrain,
+        pretrain=of_experiment(lambda one, _: one.pretraining(catalogue().prompts)),
         place=lambda wildcards: getattr(experiment(wildcards).base, "file", None),
         key=lambda wildcards: getattr(experiment(wildcards).base, "key", None),
         seed=job_seed("training"),
@@ -51,7 +55,9 @@ rule head:
     params:
         code=code("head"),
         model=model,
-        prompts=prompts,
+        prompts=lambda wildcards: find(
+            "data set", wildcards.dataset, catalogue().prompts
+        ).model_dump(),
         torch_threads=1,
     message:
         "head: {wildcards.experiment}, {wildcards.dataset}"
@@ -61,7 +67,7 @@ rule head:
 
 rule split:
     input:
-        images=lambda wildcards: images(experiment(wildcards).dataset),
+        images=of_experiment(lambda one, _: prepared("images", one.dataset)),
         given=lambda wildcards: local(experiment(wildcards).forget.file or []),
         listed=listed_files,
     output:
@@ -78,7 +84,7 @@ rule split:
         **needs(work.small, mem_mb=2000),
     params:
         code=code("split"),
-        forget=split_options,
+        forget=of_experiment(lambda one, _: one.forget.options(one.dataset, catalogue())),
         seed=lambda wildcards, output: experiment(wildcards).split_seed(wildcards.task)
         or job_seed("split")(wildcards, output),
     message:

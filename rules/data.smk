@@ -52,7 +52,7 @@ rule weights:
     resources:
         **needs(work.weights, mem_mb=8000, disk=True),
     params:
-        model=fetched_model,
+        model=checked(lambda wildcards: catalogue().fetched(wildcards.model).model_dump()),
     message:
         "weights: {wildcards.model}"
     script:
@@ -61,7 +61,7 @@ rule weights:
 
 rule prepare:
     input:
-        files=source_files,
+        files=lambda wildcards: files_of(wildcards.dataset),
     output:
         images="<data>/{dataset}/images.safetensors",
     log:
@@ -75,7 +75,9 @@ rule prepare:
         **needs(work.prepare, mem_mb=2000, disk=True),
     params:
         code=lambda wildcards: code("prepare", **{plugins.SOURCES: source(wildcards)}),
-        dataset=contents,
+        dataset=checked(
+            lambda wildcards: catalogue().contents(wildcards.dataset, mirror_of(wildcards.dataset))
+        ),
     message:
         "prepare: {wildcards.dataset}"
     script:

@@ -20,7 +20,9 @@ rule finetune:
     params:
         code=job_code("finetune"),
         scenario=scenario,
-        recipe=recipe,
+        recipe=of_experiment(
+            lambda one, wildcards: one.recipe(wildcards.task, wildcards.point).model_dump()
+        ),
         freeze=setting("freeze"),
         seed=job_seed("training"),
         torch_threads=1,

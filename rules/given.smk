@@ -7,7 +7,11 @@ rule vector:
     input:
         files=lambda wildcards: given(given_model(wildcards)),
         base=start,
-        untouched=untouched,
+        untouched=of_experiment(
+            lambda one, wildcards: [
+                f"{folder(wildcards, 'experiment')}/{place}" for place in one.UNTOUCHED
+            ]
+        ),
     output:
         vector=intermediate("results/{study}/{experiment}/{task}/given/{point}.safetensors"),
     log:

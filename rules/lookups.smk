@@ -104,40 +104,37 @@ def experiment(wildcards):
     return find("experiment", wildcards.experiment, study(wildcards).experiments)
 
 
-def setting(place, of=experiment):
+def of_experiment(look_up):
+    """A look-up that is given the experiment of a path, and then its wildcards."""
+    return checked(lambda wildcards: look_up(experiment(wildcards), wildcards))
+
+
+def setting(place):
     """A look-up of one setting, e.g. `coefficients.values`."""
-    return checked(lambda wildcards: attrgetter(place)(of(wildcards)))
-
-
-@checked
-def prompts(wildcards):
-    return find("data set", wildcards.dataset, catalogue().prompts).model_dump()
-
-
-@checked
-def model(wildcards):
-    return catalogue().models[experiment(wildcards).model].model_dump()
-
-
-@checked
-def pretrain(wildcards):
-    return experiment(wildcards).pretraining(catalogue().prompts)
-
-
-@checked
-def scenario(wildcards):
-    computing = {"compute": study(wildcards).compute.model_dump()}
-    return experiment(wildcards).job(wildcards.task, catalogue()) | computing
-
-
-@checked
-def recipe(wildcards):
-    return experiment(wildcards).recipe(wildcards.task, wildcards.point).model_dump()
+    return of_experiment(lambda one, _: attrgetter(place)(one))
 
 
 def of_method(name):
     """A look-up of what an experiment says about the wildcard `method`."""
-    return checked(lambda wildcards: getattr(experiment(wildcards), name)(wildcards.method))
+    return of_experiment(lambda one, wildcards: getattr(one, name)(wildcards.method))
+
+
+def folder(wildcards, *levels):
+    """The folder of results of the path's study, or of an `experiment` and `task` in it."""
+    return "/".join(("results", wildcards.study, *(wildcards[level] for level in levels)))
+
+
+scenario = of_experiment(
+    lambda one, wildcards: one.job(wildcards.task, catalogue())
+    | {"compute": study(wildcards).compute.model_dump()}
+)
+model = of_experiment(lambda one, _: catalogue().models[one.model].model_dump())
+training = of_experiment(lambda one, wildcards: one.training(wildcards.trained))
+given_model = of_experiment(lambda one, wildcards: one.given_model(wildcards.task, wildcards.point))
+given_base = setting("given_base")
+given_retrain = of_experiment(lambda one, wildcards: one.given_retrain(wildcards.task))
+re_estimates = setting("re_estimates")
+method_name = checked(lambda wildcards: methods.base_name(wildcards.method))
 
 
 @checked
@@ -159,14 +156,13 @@ def drawn_sweeps(study):
 @checked
 def measuring(wildcards):
     """How the candidates of a method are measured: which sweeps are there, what its job does itself."""
-    folder = f"{wildcards.experiment}/{wildcards.task}"
-    drawn = drawn_sweeps(wildcards.study)
-    return paths.measuring(experiment(wildcards), folder, wildcards.method, drawn)
+    place, drawn = f"{wildcards.experiment}/{wildcards.task}", drawn_sweeps(wildcards.study)
+    return paths.measuring(experiment(wildcards), place, wildcards.method, drawn)
 
 
 def shared_sweeps(wildcards):
-    folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
-    return [f"{folder}/{place}" for place in measuring(wildcards).swept]
+    task = folder(wildcards, "experiment", "task")
+    return [f"{task}/{place}" for place in measuring(wildcards).swept]
 
 
 def choosing(wildcards):
@@ -179,11 +175,6 @@ def choosing(wildcards):
         "is_pruned": measuring(wildcards).is_pruned,
         "roles": chosen.selection_roles,
     }
-
-
-@checked
-def method_name(wildcards):
-    return methods.base_name(wildcards.method)
 
 
 def shown(what):
@@ -202,9 +193,6 @@ def kind_of(what):
 def shown_methods(what):
     """A look-up of the methods in the `table` or `figure` that a path names."""
     return checked(lambda wildcards: shown(what)(wildcards).method_names)
-
-
-re_estimates = setting("re_estimates")
 
 
 # What a job asks of the machine, and what decides that it runs again: seeds and code.
@@ -333,10 +321,6 @@ def prepared(what, name):
     return f"{config['data']}/{name}/{PREPARED[what]}"
 
 
-def images(name):
-    return prepared("images", name)
-
-
 @checked
 def preparation_times(wildcards):
     steps = {False: "prepare", True: "prepare_questions"}
@@ -347,53 +331,38 @@ def preparation_times(wildcards):
     ]
 
 
-@checked
-def pretraining_data(wildcards):
-    settings = experiment(wildcards).pretrain
-    return [images(name) for name in settings.sources] if settings else []
+def of_base(name):
+    """A look-up of where the base, or the start of fine-tuning, of an experiment is."""
+
+    @of_experiment
+    def look_up(one, wildcards):
+        return f"{folder(wildcards, 'experiment')}/{getattr(one, name)}".format(**wildcards)
+
+    return look_up
 
 
-@checked
-def base(wildcards):
-    folder = f"results/{wildcards.study}/{wildcards.experiment}"
-    return f"{folder}/{experiment(wildcards).base_place}".format(**wildcards)
-
-
-@checked
-def start(wildcards):
-    """Where fine-tuning starts."""
-    folder = f"results/{wildcards.study}/{wildcards.experiment}"
-    return f"{folder}/{experiment(wildcards).start_place}".format(**wildcards)
-
-
-@checked
-def training(wildcards):
-    return experiment(wildcards).training(wildcards.trained)
+base, start = of_base("base_place"), of_base("start_place")
 
 
 @checked
 def start_of_training(wildcards):
     """Where the training of Original or Retrain starts, if not with random weights."""
     place = training(wildcards).start
-    return f"results/{wildcards.study}/{wildcards.experiment}/{place}" if place else []
-
-
-@checked
-def untouched(wildcards):
-    folder = f"results/{wildcards.study}/{wildcards.experiment}"
-    return [f"{folder}/{place}" for place in experiment(wildcards).UNTOUCHED]
+    return f"{folder(wildcards, 'experiment')}/{place}" if place else []
 
 
 def role_inputs(*roles):
     """A look-up of the images in some roles, or all, and of what else tells what they are."""
 
-    @checked
-    def look_up(wildcards):
-        chosen = experiment(wildcards)
-        folder = f"results/{wildcards.study}/{wildcards.experiment}"
-        found = chosen.inputs(wildcards.task, roles or chosen.ROLES)
+    @of_experiment
+    def look_up(one, wildcards):
+        found = one.inputs(wildcards.task, roles or one.ROLES)
         return {
-            name: prepared(kind, what) if kind in PREPARED else f"{folder}/{what}"
+            name: (
+                prepared(kind, what)
+                if kind in PREPARED
+                else f"{folder(wildcards, 'experiment')}/{what}"
+            )
             for name, (kind, what) in found.items()
         }
 
@@ -401,25 +370,16 @@ def role_inputs(*roles):
 
 
 def in_task(place, by):
-    """A look-up of paths in the task's folder: `place` of the experiment and a wildcard."""
+    """A look-up of paths in the task's folder: `place` of the experiment and a wildcard.
 
-    @checked
-    def look_up(wildcards):
-        folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
-        return [f"{folder}/{found}" for found in place(experiment(wildcards), wildcards[by])]
+    With `table` or `figure` it is that of each method which the table or figure shows.
+    """
 
-    return look_up
-
-
-def of_shown(place, what):
-    """A look-up of paths in the task's folder: `place` of each method that a table or figure shows."""
-
-    @checked
-    def look_up(wildcards):
-        folder = f"results/{wildcards.study}/{wildcards.experiment}/{wildcards.task}"
-        chosen = experiment(wildcards)
-        found = [file for name in shown_methods(what)(wildcards) for file in place(chosen, name)]
-        return [f"{folder}/{file}" for file in dict.fromkeys(found)]
+    @of_experiment
+    def look_up(one, wildcards):
+        names = shown_methods(by)(wildcards) if by in ("table", "figure") else [wildcards[by]]
+        found = dict.fromkeys(file for name in names for file in place(one, name))
+        return [f"{folder(wildcards, 'experiment', 'task')}/{file}" for file in found]
 
     return look_up
 
@@ -429,20 +389,13 @@ def in_study(place, of):
 
     @checked
     def look_up(wildcards):
-        folder = f"results/{wildcards.study}"
         found = place(study(wildcards), of(wildcards))
         return {
-            name: [f"{folder}/{file.format(**wildcards)}" for file in files]
+            name: [f"{folder(wildcards)}/{file.format(**wildcards)}" for file in files]
             for name, files in found.items()
         }
 
     return look_up
-
-
-@checked
-def published_cells(wildcards):
-    names = shown("table")(wildcards).published
-    return [provided(f"config/published/{name}.csv") for name in names]
 
 
 @checked
@@ -475,16 +428,11 @@ def own_place(row, file):
 def files_of(name):
     """A download is what its checksum says: that it is newer than what was made of it is nothing."""
     chosen = find("data set", name, catalogue().datasets)
-    folder = f"{config['data']}/downloads/{chosen.downloads_of or name}"
+    downloads = f"{config['data']}/downloads/{chosen.downloads_of or name}"
     return [
-        own_place(chosen, file) if isinstance(file, str) else ancient(f"{folder}/{file.name}")
+        own_place(chosen, file) if isinstance(file, str) else ancient(f"{downloads}/{file.name}")
         for file in (mirror_of(name) or chosen).files.values()
     ]
-
-
-@checked
-def source_files(wildcards):
-    return files_of(wildcards.dataset)
 
 
 @checked
@@ -496,44 +444,20 @@ def listed_files(wildcards):
     return [own_place(row, row.files[name]) for name in names]
 
 
-@checked
-def split_options(wildcards):
-    chosen = experiment(wildcards)
-    return chosen.forget.options(chosen.dataset, catalogue())
-
-
 def weights_of(name):
     """As with a download, the record of trained weights counts, and not when it was made."""
     fetched = catalogue().fetched(name).is_fetched
     return ancient(f"{config['data']}/weights/{name}") if fetched else []
 
 
-@checked
-def fetched_model(wildcards):
-    return catalogue().fetched(wildcards.model).model_dump()
-
-
-@checked
-def weights_record(wildcards):
-    return weights_of(experiment(wildcards).model)
-
-
-@checked
-def weights_of_original(wildcards):
-    """The record of a language model on the hub, where the study names no path."""
-    chosen = experiment(wildcards)
-    return [] if chosen.base else weights_of(chosen.model)
-
-
-@checked
-def given_retrain(wildcards):
-    return experiment(wildcards).given_retrain(wildcards.task)
-
-
-@checked
-def weights_of_retrain(wildcards):
-    model = f"{experiment(wildcards).model}.{wildcards.task}"
-    return [] if given_retrain(wildcards) else weights_of(model)
+weights_record = of_experiment(lambda one, _: weights_of(one.model))
+# The records of language models on the hub, where the study names no path.
+weights_of_original = of_experiment(lambda one, _: [] if one.base else weights_of(one.model))
+weights_of_retrain = of_experiment(
+    lambda one, wildcards: (
+        [] if one.given_retrain(wildcards.task) else weights_of(f"{one.model}.{wildcards.task}")
+    )
+)
 
 
 def all_downloads(wildcards):
@@ -565,11 +489,6 @@ def source(wildcards):
     return (mirror_of(wildcards.dataset) or dataset(wildcards)).source
 
 
-@checked
-def contents(wildcards):
-    return catalogue().contents(wildcards.dataset, mirror_of(wildcards.dataset))
-
-
 def mirrored(study, table):
     """What a table says of images from mirrors; nothing where they are the originals'."""
     found = differences({name: mirror_of(name) for name in study.datasets_of(table)})
@@ -598,13 +517,3 @@ def by_hand_of(wildcards):
     """All that a person has to fetch with a file, so that one message names everything."""
     is_manual = find("file", wildcards.file, dataset(wildcards).all_downloads).manual
     return catalogue().by_hand(wildcards.dataset) if is_manual else []
-
-
-@checked
-def given_model(wildcards):
-    return experiment(wildcards).given_model(wildcards.task, wildcards.point)
-
-
-@checked
-def given_base(wildcards):
-    return experiment(wildcards).given_base

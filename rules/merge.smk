@@ -64,9 +64,9 @@ rule greedy:
 rule sparsity:
     input:
         base=base,
-        vectors=of_shown(paths.pool_vectors, "table"),
-        candidates=of_shown(paths.candidates, "table"),
-        choices=of_shown(paths.chosen_single, "table"),
+        vectors=in_task(paths.pool_vectors, "table"),
+        candidates=in_task(paths.candidates, "table"),
+        choices=in_task(paths.chosen_single, "table"),
     output:
         sparsity="results/{study}/{experiment}/{task}/sparsity/{table}.json",
     log:
@@ -92,8 +92,8 @@ rule sparsity:
 
 rule signs:
     input:
-        vectors=of_shown(paths.pool_vectors, "figure"),
-        merged=of_shown(paths.candidate, "figure"),
+        vectors=in_task(paths.pool_vectors, "figure"),
+        merged=in_task(paths.candidate, "figure"),
     output:
         signs="results/{study}/{experiment}/{task}/signs/{figure}.json",
     log:

@@ -4,7 +4,10 @@
 rule table:
     input:
         unpack(in_study(paths.table_records, shown("table"))),
-        published=published_cells,
+        published=lambda wildcards: [
+            provided(f"config/published/{name}.csv")
+            for name in shown("table")(wildcards).published
+        ],
     output:
         md="results/{study}/tables/{table}.md",
         csv=report(

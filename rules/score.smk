@@ -148,8 +148,8 @@ rule gradcam:
     input:
         unpack(role_inputs("forget")),
         base=base,
-        selected=of_shown(paths.selected, "figure"),
-        candidates=of_shown(paths.candidates, "figure"),
+        selected=in_task(paths.selected, "figure"),
+        candidates=in_task(paths.candidates, "figure"),
     output:
         maps="results/{study}/{experiment}/{task}/gradcam/{figure}.safetensors",
     log:

@@ -29,7 +29,7 @@ NO_LIMIT := -o faulthandler_timeout=0
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
-.PHONY: study demo-lm test test-smoke test-demo test-deploy test-studies test-faults test-slurm test-clients lint format docs image bench check-gpu lock audit clean help
+.PHONY: study demo-lm test test-smoke test-demo test-studies test-faults test-slurm test-clients lint format docs image bench check-gpu lock audit clean help
 
 study: $(READY) $(SCHEMAS)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
@@ -49,9 +49,6 @@ test-smoke: $(READY)  ## run all of the paper study in small, on random weights
 
 test-demo: study  ## run a study and recompute its numbers
 	RESULTS=results/$(STUDY) $(BIN)/pytest -n 0 -s $(NO_LIMIT) tests/recomputation/finished_study.py
-
-test-deploy: $(READY)  ## make the demo's table 1 where snakedeploy puts it
-	$(BIN)/pytest -n 0 $(NO_LIMIT) tests/deploy
 
 test-studies: $(READY)  ## follow the pages to studies of one's own, and use conda
 	$(BIN)/pytest -n 2 --dist loadfile tests/studies tests/conda

@@ -78,7 +78,7 @@ def where(device: torch.device) -> Part:
         found = torch.cuda.get_device_properties(device)
         lines.append(
             f"{found.name}, {found.total_memory / 2**30:.0f} GiB, compute capability "
-            f"{found.major}.{found.minor}"
+            f"{found.major}.{found.minor}, CUDA {torch.version.cuda}"
         )
     return Part("Machine", [f"- {line}" for line in lines])
 

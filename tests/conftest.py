@@ -28,7 +28,7 @@ LONG = (
     "packaging",
 )
 
-pytest_plugins = ["tiny_study", "deployed_workflow"]
+pytest_plugins = ["tiny_study"]
 
 # The same examples each time, so that a failure is a change of the code.
 settings.register_profile("project", derandomize=True, deadline=None, max_examples=60)

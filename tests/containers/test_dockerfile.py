@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conda_answers import CONDA
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[2]
@@ -24,8 +23,15 @@ DOCKERFILE = PLACE.read_text()
 MARKS = re.compile(r"(?<=# containerize:begin\n).*(?=# containerize:end\n)", re.S)
 # It stands above the marks: between it and the environments, conda is told of CUDA.
 FROM = re.search(r"^FROM .+\n", DOCKERFILE, re.M)[0]
-
-
+# What Snakemake asks of conda before it lists environments.
+CONDA = """#!/bin/sh
+case "$*" in
+    "info --json") echo '{"conda_prefix": "/opt/conda", "platform": "linux-64"}' ;;
+    "--version") echo conda 24.7.1 ;;
+    "config --get channel_priority --json") echo '{"get": {"channel_priority": "strict"}}' ;;
+    *) exit 2 ;;
+esac
+"""
 # Snakemake takes an environment that depends on the scenario only from a rule that has a job. These
 # have one of each such rule.
 TARGETS = (

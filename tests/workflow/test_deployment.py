@@ -1,17 +1,13 @@
-"""The workflow in a folder of somebody's own: by snakedeploy, by `module`, and with --directory."""
+"""The workflow in a folder of somebody's own: by `module`, and with --directory."""
 
 import shutil
-import sys
-from functools import cache
 
 import pytest
 import yaml
 
-from deployed_workflow import module
+from tiny_study import Checkout
 
-TAG = 'tag="v1"'
 IMAGES = "data/tiny-fashion/images.safetensors"
-TABLE = "results/tiny/tables/sparsity"
 VECTOR = "results/tiny/clip/digits/vectors/m1.safetensors"
 MINE = """
 extends: tiny
@@ -20,49 +16,54 @@ experiments: {clip: {pool: {grid: {m: [1, 2, 10]}}}}
 """
 
 
-@pytest.fixture(scope="module")
-def planned(checkout):
-    """A function that gives the jobs of a clone, by the report's study."""
-    return cache(lambda study: checkout.planned(f"results/{study}/report.html"))
+def module(name: str, workflow: Checkout, *lines: str) -> str:
+    """Write the statements that import all rules of the workflow."""
+    source = f'snakefile: "{workflow.folder}/workflow/Snakefile"'
+    body = "".join(f"    {line}\n" for line in (source, *lines))
+    return f"module {name}:\n{body}\n\nuse rule * from {name} as {name}_*\n"
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="snakedeploy needs an older Python")
-def test_snakedeploy_fills_an_empty_folder_in_which_a_study_runs(hub, finished, tmp_path):
-    deployed = hub.deploy(tmp_path / "deployed")
-    run = deployed.snakemake("--cores", "2", "--", f"{TABLE}.md", IMAGES)
-    assert run.returncode == 0, run.stdout + run.stderr
-    made = sorted((deployed.folder / "results/tiny").rglob("*.safetensors"))
-    places = [path.relative_to(deployed.folder) for path in made]
-    assert {"base", "m1", "m10", "negmerge"} <= {place.stem for place in places}
-    for place in [*places, IMAGES, f"{TABLE}.md", f"{TABLE}.csv", f"{TABLE}.tex"]:
-        assert (deployed.folder / place).read_bytes() == (finished.folder / place).read_bytes()
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A function that makes a folder with a Snakefile of somebody's own."""
+    # A library of that name which must not be taken for the workflow's.
+    other = tmp_path / "other" / "negmerge"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise ImportError('another negmerge')\n")
+    monkeypatch.setenv("PYTHONPATH", str(other.parent))
+
+    def make(*statements: str) -> Checkout:
+        folder = tmp_path / "own"
+        folder.mkdir(exist_ok=True)
+        (folder / "Snakefile").write_text("\n".join(statements))
+        return Checkout(folder)
+
+    return make
 
 
-def test_what_a_clone_has_made_is_taken_as_it_is(hub, finished, tmp_path):
+def test_what_a_clone_has_made_is_taken_as_it_is(own, checkout, finished):
     # Nothing is made again only if each code, setting and input counts as the same.
-    deployed = hub.imported(tmp_path, module("negmerge", TAG))
+    mine = own(module("negmerge", checkout))
     for name in ("results/tiny", "data", ".snakemake/metadata"):
-        shutil.copytree(finished.folder / name, tmp_path / name)
+        shutil.copytree(finished.folder / name, mine.folder / name)
     target = "results/tiny/report.html"
-    (tmp_path / target).unlink()
-    run = deployed.snakemake("--cores", "1", "--", target)
+    (mine.folder / target).unlink()
+    run = mine.snakemake("--cores", "1", "--", target)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "1 of 1 steps" in run.stdout + run.stderr
 
 
-def test_two_modules_with_two_studies_stand_side_by_side(
-    hub, checkout, planned, finished, tmp_path
-):
-    both = hub.imported(
-        tmp_path / "both",
-        module("first", TAG, 'config: {"study": "tiny"}', 'prefix: "one"'),
-        module("second", TAG, 'config: {"study": "demo", "data": "sets"}', 'prefix: "two"'),
+def test_two_modules_with_two_studies_stand_side_by_side(own, checkout, finished):
+    both = own(
+        module("first", checkout, 'config: {"study": "tiny"}', 'prefix: "one"'),
+        module("second", checkout, 'config: {"study": "demo", "data": "sets"}', 'prefix: "two"'),
         "rule all:\n    default_target: True\n"
         "    input: rules.first_all.input, rules.second_all.input",
     )
     # Read as it lies there, whatever the prefix of what is made.
     shutil.copytree(checkout.folder / "config/published", both.folder / "config/published")
-    assert both.planned() == planned("tiny") | planned("demo")
+    studies = (checkout.planned(f"results/{name}/report.html") for name in ("tiny", "demo"))
+    assert both.planned() == set.union(*studies)
     # What comes before a vector is there; with a prefix, the vector's seed is the same.
     for name in ("results/tiny", "data"):
         shutil.copytree(finished.folder / name, both.folder / "one" / name)
@@ -77,20 +78,19 @@ def test_two_modules_with_two_studies_stand_side_by_side(
         assert (both.folder / target).read_bytes() == (finished.folder / place).read_bytes()
 
 
-def test_settings_in_the_working_folder_go_before_the_shipped_ones(hub, planned, tmp_path):
-    own = hub.imported(tmp_path / "own", module("negmerge", 'branch="main"'))
+def test_settings_in_the_working_folder_go_before_the_shipped_ones(own, checkout):
+    mine = own(module("negmerge", checkout))
     for name, text in {
         "config/config.yaml": "study: mine",
         "config/studies/mine.yaml": MINE,
         "config/models.yaml": yaml.safe_dump({"tiny-clip": {"title": "?"}}),
     }.items():
-        (own.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (own.folder / name).write_text(text)
-    run = own.snakemake("--dry-run")
+        (mine.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (mine.folder / name).write_text(text)
+    run = mine.snakemake("--dry-run")
     assert "error: config/models.yaml: the key tiny-clip.architecture is missing" in run.stderr
-    (own.folder / "config/models.yaml").unlink()
-    assert "finetune: clip, digits, m2" in own.planned()
-    assert own.planned("results/tiny/report.html") == planned("tiny")
+    (mine.folder / "config/models.yaml").unlink()
+    assert "finetune: clip, digits, m2" in mine.planned()
 
 
 def test_with_directory_a_clone_works_elsewhere_and_with_what_is_there(checkout, tmp_path):
@@ -103,33 +103,9 @@ def test_with_directory_a_clone_works_elsewhere_and_with_what_is_there(checkout,
     assert "finetune: clip, digits, m2\n" in run.stdout + run.stderr
 
 
-def test_a_new_version_makes_nothing_again_that_it_leaves_as_it_was(hub, tmp_path):
-    own = hub.imported(tmp_path, module("negmerge", TAG))
-    run = own.snakemake("--cores", "1", "--", IMAGES)
-    assert run.returncode == 0, run.stdout + run.stderr
-    hub.release("v2", "docs/news.md", "nothing", time="2090-01-01T00:00:00Z")
-    hub.imported(tmp_path, module("negmerge", 'tag="v2"'))
-    run = own.snakemake("--dry-run", "--", IMAGES)
-    assert "Nothing to be done" in run.stdout, run.stdout + run.stderr
-    assert (tmp_path / ".snakemake/workflows/github.com/owner/negmerge/v2/docs/news.md").exists()
-
-
-def test_what_cannot_work_ends_with_one_line(hub, tmp_path):
-    hub.release("v3", "docs/news.md", "other")
-    for modules, message in {
-        (module("negmerge", TAG, path="Snakefile"),): 'taken by `path="workflow/Snakefile"`',
-        (module("old", TAG), module("new", 'tag="v3"')): "two versions of the workflow in one run",
-    }.items():
-        run = hub.imported(tmp_path, *modules).snakemake("--dry-run")
-        assert run.returncode == 1
-        assert message in run.stderr.splitlines()[-1], run.stdout + run.stderr
-
-
-def test_two_runs_that_start_together_share_one_copy(hub, tmp_path):
-    # Snakemake itself cannot make the first clone of a repository twice at once.
-    hub.imported(tmp_path / "before", module("negmerge", TAG)).planned(IMAGES)
-    own = hub.imported(tmp_path / "own", module("negmerge", TAG))
-    runs = [own.start("--dry-run", "--", IMAGES) for _ in range(2)]
-    assert [run.wait() for run in runs] == [0, 0]
-    copies = own.folder / ".snakemake/workflows/github.com/owner/negmerge"
-    assert [path.name for path in copies.iterdir()] == ["v1"]
+def test_two_versions_in_one_run_end_with_one_line(own, checkout, tmp_path):
+    other = checkout.copy(tmp_path / "later")
+    run = own(module("old", checkout), module("new", other)).snakemake("--dry-run")
+    assert run.returncode == 1
+    line = run.stderr.splitlines()[-1]
+    assert line.startswith("error: two versions of the workflow in one run"), run.stderr

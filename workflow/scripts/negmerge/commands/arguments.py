@@ -1,4 +1,4 @@
-"""Arguments of the command line: those that commands share, and words read as values."""
+"""Arguments that several commands take, each described once, and words read as values."""
 
 import argparse
 import json
@@ -9,16 +9,18 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from negmerge.errors import UserError
+from negmerge import plugins
+from negmerge.errors import UserError, find
 
 STATE = (
     "a safetensors file, a file of torch.save, an index of shards, a folder with one of these, or "
     "org/name@revision of the hub"
 )
-
-
+METHODS = f"methods: {', '.join(plugins.names(plugins.MERGE_METHODS))}"
 # A command that is run more often than this for a coefficient is a slip of the hand.
 MOST = 1000
+# The processors that this process may use, where the system tells; else all.
+PROCESSORS = len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
 
 
 def option(text: str) -> tuple[str, bool | float | str]:
@@ -64,143 +66,105 @@ def coefficients(text: str) -> list[float]:
     """Read START:STOP:STEP as the numbers from START on, to STOP at most."""
     try:
         start, stop, step = map(finite, text.split(":"))
-        count = math.floor((stop - start) / step + 1e-9)
+        steps = math.floor((stop - start) / step + 1e-9)
     except (ValueError, ZeroDivisionError, argparse.ArgumentTypeError):
-        start = stop = step = count = -1
-    if not (start >= 0 and step > 0 and 0 <= count < MOST):
+        start = step = steps = -1
+    if not (start >= 0 and step > 0 and 0 <= steps < MOST):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not START:STOP:STEP, such as 0:1:0.05, of {MOST} numbers at most"
         )
     # Rounded, so that they print as they are meant.
-    return [round(start + number * step, 10) for number in range(count + 1)]
+    return [round(start + number * step, 10) for number in range(steps + 1)]
 
 
-def add_pool(command: argparse.ArgumentParser) -> None:
-    """Add the files of a pool, and the base of checkpoints."""
-    command.add_argument("files", metavar="FILE", nargs="+", type=Path, help=STATE)
-    command.add_argument(
-        "--base",
-        metavar="FILE",
-        type=Path,
-        help="the checkpoint before fine-tuning; with it, the files are checkpoints, not vectors",
-    )
-    add_key(command)
+# What `add` adds, by name, and the groups of these that commands share.
+ARGUMENTS = {
+    "study": {"metavar": "STUDY", "help": "the name of its file, without .yaml"},
+    "files": {"metavar": "FILE", "nargs": "+", "type": Path, "help": STATE},
+    "--base": {
+        "metavar": "FILE",
+        "type": Path,
+        "help": "the checkpoint before fine-tuning; with it, the files are checkpoints, not "
+        "vectors",
+    },
+    "--key": {
+        "metavar": "KEY",
+        "help": "the state to read, such as ema, from files of torch.save that hold several",
+    },
+    "--option": {
+        "metavar": "NAME=VALUE",
+        "type": option,
+        "action": "append",
+        "default": [],
+        "help": "an option of the method, a number, word, true or false; repeat it for several",
+    },
+    "--include": {
+        "metavar": "RE",
+        "action": "append",
+        "default": [],
+        "help": "only tensors whose name this regular expression fits take part; repeat it for "
+        "several",
+    },
+    "--exclude": {
+        "metavar": "RE",
+        "action": "append",
+        "default": [],
+        "help": "tensors whose name this regular expression fits do not take part; repeat it for "
+        "several",
+    },
+    "--vocabulary": {
+        "choices": ("base",),
+        "help": "base: of embeddings with more or fewer rows take those of the base",
+    },
+    "--dtype": {
+        "choices": ("auto", "float32", "bfloat16", "float16"),
+        "default": "auto",
+        "help": "of the output's floating-point numbers; auto is that of BASE",
+    },
+    "--threads": {
+        "metavar": "N",
+        "type": count,
+        "default": PROCESSORS,
+        "help": "number of threads (default: the processors that it may use); no bit depends on it",
+    },
+    "--device": {
+        "choices": ("cpu", "cuda"),
+        "default": "cpu",
+        "help": "the device that merges",
+    },
+    "--output": {
+        "metavar": "OUT",
+        "type": Path,
+        "required": True,
+        "help": "the file or folder to write",
+    },
+    "--force": {"action": "store_true", "help": "overwrite what is there"},
+    "--json": {"action": "store_true", "help": "print a report as JSON"},
+}
+POOL = ("files", "--base", "--key")
+TENSORS = ("--include", "--exclude", "--vocabulary")
+OUTPUT = ("--output", "--force", "--json")
 
 
-def add_key(command: argparse.ArgumentParser) -> None:
-    """Add the choice among the states of a training checkpoint."""
-    command.add_argument(
-        "--key",
-        metavar="KEY",
-        help="the state to read, such as ema, from files of torch.save that hold several",
-    )
+def add(command: argparse.ArgumentParser, *names: str) -> None:
+    """Add arguments by their names."""
+    for name in names:
+        flags = ("-o", name) if name == "--output" else (name,)
+        command.add_argument(*flags, **ARGUMENTS[name])
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    """Add the options of a merge method."""
-    command.add_argument(
-        "--option",
-        metavar="NAME=VALUE",
-        type=option,
-        action="append",
-        default=[],
-        help="an option of the method, a number, word, true or false; repeat it for several",
-    )
+def method_options(options: argparse.Namespace) -> dict[str, bool | float | str]:
+    """Return the options that were given for a merge method, after a look whether it has them."""
+    from negmerge.merging import METHODS
 
-
-def add_choice(command: argparse.ArgumentParser) -> None:
-    """Add which tensors take part, and how inputs that do not quite fit are read."""
-    for name, what in {"include": "take part, no others", "exclude": "do not take part"}.items():
-        command.add_argument(
-            f"--{name}",
-            metavar="RE",
-            action="append",
-            default=[],
-            help=f"tensors whose name this regular expression fits {what}; repeat it for several",
-        )
-    command.add_argument(
-        "--vocabulary",
-        choices=("base",),
-        help="base: of embeddings with more or fewer rows take those of the base",
-    )
-
-
-def add_dtype(command: argparse.ArgumentParser) -> None:
-    """Add the dtype of the output's floating-point numbers."""
-    command.add_argument(
-        "--dtype",
-        choices=("auto", "float32", "bfloat16", "float16"),
-        default="auto",
-        help="of the output; auto is that of BASE",
-    )
-
-
-def add_evaluation(command: argparse.ArgumentParser) -> None:
-    """Add how the command that `--evaluate` names chooses a coefficient."""
-    command.add_argument(
-        "--keep",
-        metavar="SHARE",
-        type=finite,
-        help="the share of the base's control score to keep; 0.95 if none is given",
-    )
-    command.add_argument(
-        "--coefficients",
-        metavar="START:STOP:STEP",
-        type=coefficients,
-        help="the grid; 0:1:0.05 if none is given; 0, the base, is always in it",
-    )
-    command.add_argument(
-        "--search",
-        choices=("full", "fewer"),
-        help="full (the default) measures the whole grid; fewer about log2 of it by bisection, "
-        "with the same choice where both scores fall as the coefficient grows",
-    )
-    command.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=positive,
-        help="stop a run of CMD that takes longer; without it, it may take for ever",
-    )
-
-
-def add_threads(command: argparse.ArgumentParser) -> None:
-    """Add the number of threads."""
-    # The processors that this process may use, where the system tells; else all.
-    usable = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
-    command.add_argument(
-        "--threads",
-        metavar="N",
-        type=count,
-        default=len(usable),
-        help="number of threads (default: the processors that it may use); no bit depends on it",
-    )
-
-
-def add_computing(command: argparse.ArgumentParser) -> None:
-    """Add the threads and the device of a merge."""
-    add_threads(command)
-    command.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="the device that merges"
-    )
+    given = dict(options.option)
+    find("merge method", options.method, METHODS).check(options.method, given)
+    return given
 
 
 def tell(line: str) -> None:
     """Print a line that the user ought to see, on standard error."""
     print(f"note: {line}", file=sys.stderr)
-
-
-def add_output(command: argparse.ArgumentParser) -> None:
-    """Add where a result is written, and how it is reported."""
-    command.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, required=True, help="the file to write"
-    )
-    command.add_argument("--force", action="store_true", help="overwrite OUT if it exists")
-    add_json(command)
-
-
-def add_json(command: argparse.ArgumentParser) -> None:
-    """Add the choice of a report for programs."""
-    command.add_argument("--json", action="store_true", help="print a report as JSON")
 
 
 def command_line(options: argparse.Namespace) -> str:
@@ -209,11 +173,7 @@ def command_line(options: argparse.Namespace) -> str:
 
 
 def refuse_overwriting(options: argparse.Namespace) -> None:
-    """Check that what `add_output` added may be written.
-
-    Raises:
-        UserError: it exists, and was not to be overwritten.
-    """
+    """Check that OUT is not there, or may be overwritten."""
     if options.output.exists() and not options.force:
         raise UserError(f"{options.output}: exists already; --force overwrites it")
 

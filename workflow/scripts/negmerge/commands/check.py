@@ -3,13 +3,15 @@
 import argparse
 from pathlib import Path
 
+from negmerge.commands import arguments
+
 SUMMARY = "check a study and list its experiments, points, methods, tables and figures"
 EPILOG = "example:\n  negmerge check demo\n  negmerge check smoke --resolved"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the study, and where it is configured."""
-    parser.add_argument("study", metavar="STUDY", help="the name of its file, without .yaml")
+    arguments.add(parser, "study")
     parser.add_argument(
         "--config", metavar="FOLDER", type=Path, default=Path("config"), help="default: config"
     )
@@ -21,13 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read the study and list it.
-
-    Raises:
-        UserError: something in the study is wrong.
-    """
-    from negmerge.settings.given import by_hand, files_of
+    """Read the study and list it."""
     from negmerge.settings.load import write_yaml
+    from negmerge.settings.pool import by_hand, files_of
     from negmerge.settings.study import Extension, Study, load_study, read_study
 
     study = load_study(options.config, options.study)

@@ -10,9 +10,9 @@ SUMMARY = (
     "convert the files that the authors of NegMerge released, without running anything of them"
 )
 EPILOG = (
-    "Fine-tuned encoders become OUT/m1-n1.safetensors and so on; other files keep their names.\n"
-    "The tensors have open_clip's names. What an encoder carries of the text part, which no\n"
-    "image reaches, goes to OUT/text/.\n\n"
+    "OUT is a folder. Fine-tuned encoders become OUT/m1-n1.safetensors and so on; other files\n"
+    "keep their names. The tensors have open_clip's names. What an encoder carries of the text\n"
+    "part, which no image reaches, goes to OUT/text/.\n\n"
     "example:\n  negmerge convert zeroshot.pt clip-vit-b-32_cars_rand-*_finetuned.pt -o released"
 )
 
@@ -22,19 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", metavar="FILE", nargs="+", type=Path, help="a .pt file, or a folder with some"
     )
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, required=True, help="the folder to write into"
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite files that are in OUT")
-    arguments.add_json(parser)
+    arguments.add(parser, *arguments.OUTPUT)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Convert.
-
-    Raises:
-        UserError: a file cannot be read safely or is none of the authors', or an output exists.
-    """
+    """Convert."""
     from negmerge.released import convert_files
 
     records = convert_files(
@@ -45,7 +37,6 @@ def run(options: argparse.Namespace) -> None:
 
 def _line(record: dict) -> str:
     counted = f"{record['tensors']} tensors, {record['numbers']:,} numbers"
-    left = (
-        f", of which {record['text_numbers']:,} of the text part" if record["text_numbers"] else ""
-    )
-    return f"{record['written'][0]}: {record['kind']}, {counted}{left}"
+    text = record["text_numbers"]
+    of_text = f", of which {text:,} of the text part" if text else ""
+    return f"{record['written'][0]}: {record['kind']}, {counted}{of_text}"

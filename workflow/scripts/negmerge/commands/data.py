@@ -15,21 +15,16 @@ EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the study, and what to do."""
-    parser.add_argument("study", metavar="STUDY", help="the name of its file, without .yaml")
     parser.add_argument(
         "--fetch",
         action="store_true",
         help="fetch it first, as `snakemake downloads` does; afterwards no job needs the internet",
     )
-    arguments.add_json(parser)
+    arguments.add(parser, "study", "--json")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fetch what is asked for, and print what is there.
-
-    Raises:
-        UserError: something in the study is wrong, or there is no workflow to fetch with.
-    """
+    """Fetch what is asked for, and print what is there."""
     from negmerge.jobs.arrival import describe, fetch, overview
 
     report = overview(options.study)

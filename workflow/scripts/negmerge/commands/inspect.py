@@ -16,24 +16,17 @@ EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the pool, and where the figure goes."""
-    arguments.add_pool(parser)
-    arguments.add_choice(parser)
+    arguments.add(parser, *arguments.POOL, *arguments.TENSORS, "--threads", "--json")
     parser.add_argument(
         "--plot",
         metavar="FILE",
         type=Path,
         help="a figure (.png or .pdf) of the layers' agreement and the members' cosines",
     )
-    arguments.add_threads(parser)
-    arguments.add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Compare the vectors.
-
-    Raises:
-        UserError: a file is wrong, or no figure can be drawn.
-    """
+    """Compare the vectors."""
     from negmerge.standalone.inspection import inspect_files
     from negmerge.standalone.inspection_report import describe, draw, require_plot
 

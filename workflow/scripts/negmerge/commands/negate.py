@@ -19,18 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "coefficient", metavar="COEFFICIENT", type=arguments.finite, help="the factor of VECTOR"
     )
-    arguments.add_dtype(parser)
-    arguments.add_key(parser)
-    arguments.add_threads(parser)
-    arguments.add_output(parser)
+    arguments.add(parser, "--dtype", "--key", "--threads", *arguments.OUTPUT)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Subtract.
-
-    Raises:
-        UserError: the output exists, or a file is wrong.
-    """
+    """Subtract."""
     from negmerge.standalone.unlearning import negate_files
 
     report = negate_files(

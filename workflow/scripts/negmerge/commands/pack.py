@@ -16,13 +16,12 @@ EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the study, what is packed, and where."""
-    parser.add_argument("study", metavar="STUDY", help="the name of its file, without .yaml")
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, help="the zip file; default: STUDY.crate.zip"
     )
     parser.add_argument("--weights", action="store_true", help="pack all weights too")
     parser.add_argument("--licence", metavar="TEXT", help="the terms of use of what is packed")
-    arguments.add_json(parser)
+    arguments.add(parser, "study", "--json")
 
 
 def run(options: argparse.Namespace) -> None:

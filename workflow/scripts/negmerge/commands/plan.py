@@ -16,17 +16,16 @@ HEAD = ["", "jobs", "GPU h", "CPU h", "GB to fetch", "GB to write", "GPU GB"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the study and the device."""
-    parser.add_argument("study", metavar="STUDY", help="the name of its file, without .yaml")
+    arguments.add(parser, "study", "--json")
     parser.add_argument(
         "--device",
         metavar="NAME",
         help="where networks compute, a name in config/costs.yaml, in place of what the study says",
     )
-    arguments.add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Plan; raises UserError where the study is wrong, or Snakemake cannot list the jobs."""
+    """Plan."""
     from negmerge.jobs.plan import make_plan
 
     report = make_plan(options.study, options.device)

@@ -3,15 +3,15 @@
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
-from negmerge import plugins
 from negmerge.commands import arguments
-from negmerge.errors import UserError, find
+from negmerge.errors import UserError
 
 SUMMARY = "make a model forget what the models of a pool were fine-tuned on"
 EPILOG = (
-    f"methods: {', '.join(plugins.names(plugins.MERGE_METHODS))}\n\n"
+    f"{arguments.METHODS}\n\n"
     "OUT is a folder that loads like BASE, if BASE is one, else a safetensors file. An\n"
     "interrupted run leaves nothing at OUT; the same command goes on where it was.\n\n"
     "CMD is run on the base and on a model for each coefficient; {model} in it becomes the place\n"
@@ -23,6 +23,8 @@ EPILOG = (
     "  negmerge unlearn base/ pool/*/ -o unlearned/ --coefficient 0.9\n"
     "  negmerge unlearn base/ pool/*/ -o unlearned/ --evaluate 'python my_eval.py {model}'"
 )
+# How CMD chooses a coefficient; what is not given is left to the library.
+EVALUATION = ("keep", "coefficients", "search", "timeout")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +53,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--vector-only", action="store_true", help="write the merged vector, subtract nothing"
     )
-    arguments.add_evaluation(parser)
+    parser.add_argument(
+        "--keep",
+        metavar="SHARE",
+        type=arguments.finite,
+        help="the share of the base's control score to keep; 0.95 if none is given",
+    )
+    parser.add_argument(
+        "--coefficients",
+        metavar="START:STOP:STEP",
+        type=arguments.coefficients,
+        help="the grid; 0:1:0.05 if none is given; 0, the base, is always in it",
+    )
+    parser.add_argument(
+        "--search",
+        choices=("full", "fewer"),
+        help="full (the default) measures the whole grid; fewer about log2 of it by bisection, "
+        "with the same choice where both scores fall as the coefficient grows",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=arguments.positive,
+        help="stop a run of CMD that takes longer; without it, it may take for ever",
+    )
     parser.add_argument("--method", metavar="METHOD", default="negmerge", help="how to merge")
-    arguments.add_options(parser)
-    arguments.add_choice(parser)
-    arguments.add_key(parser)
-    arguments.add_dtype(parser)
+    arguments.add(parser, "--option", *arguments.TENSORS, "--key", "--dtype")
     parser.add_argument(
         "--adapter",
         metavar="RANK",
@@ -69,76 +91,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="5GB",
         help="the largest file of weights in a folder; 5GB if none is given",
     )
-    arguments.add_computing(parser)
-    arguments.add_output(parser)
+    arguments.add(parser, "--threads", "--device", *arguments.OUTPUT)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Unlearn.
-
-    Raises:
-        UserError: an input is wrong, or the output cannot be written.
-    """
-    from negmerge.merging import METHODS
-
-    settings = dict(options.option)
-    find("merge method", options.method, METHODS).check(options.method, settings)
-    names = ("keep", "coefficients", "search", "timeout")
-    given = {name: vars(options)[name] for name in names if vars(options)[name] is not None}
-    how = {
-        "method": options.method,
-        "dtype": options.dtype,
-        "include": options.include,
-        "exclude": options.exclude,
-        "vocabulary": options.vocabulary,
-        "key": options.key,
-        "adapter": options.adapter,
-        "max_shard_size": options.max_shard_size,
-        "force": options.force,
-        "threads": options.threads,
-        "device": options.device,
-        "progress": sys.stderr.isatty(),
-        "tell": arguments.tell,
-        "command": arguments.command_line(options),
-        **settings,
-    }
+    """Unlearn."""
+    given = {name: vars(options)[name] for name in EVALUATION if vars(options)[name] is not None}
     if options.evaluate is not None:
         from negmerge.standalone.evaluating import unlearn_by_evaluation
 
-        report = unlearn_by_evaluation(
-            options.base, options.pool, options.output, options.evaluate, **given, **how
-        )
+        act = partial(unlearn_by_evaluation, evaluate=options.evaluate, **given)
     elif given:
         raise UserError(f"--{next(iter(given))} goes with --evaluate, which is missing")
     else:
         from negmerge.standalone.unlearning import unlearn
 
-        report = unlearn(
-            options.base,
-            options.pool,
-            options.output,
-            coefficient=options.coefficient,
-            vector_only=options.vector_only,
-            **how,
-        )
+        act = partial(unlearn, coefficient=options.coefficient, vector_only=options.vector_only)
+    report = act(
+        options.base,
+        options.pool,
+        options.output,
+        method=options.method,
+        dtype=options.dtype,
+        include=options.include,
+        exclude=options.exclude,
+        vocabulary=options.vocabulary,
+        key=options.key,
+        adapter=options.adapter,
+        max_shard_size=options.max_shard_size,
+        force=options.force,
+        threads=options.threads,
+        device=options.device,
+        progress=sys.stderr.isatty(),
+        tell=arguments.tell,
+        command=arguments.command_line(options),
+        **arguments.method_options(options),
+    )
     arguments.print_report(options, report, _lines(options.output, report))
 
 
 def _lines(output: Path, report: Mapping) -> Iterator[str]:
-    kept, numbers = report["kept"], report["numbers"]
-    share = 100 * kept / max(numbers, 1)
     if "evaluation" in report:
-        yield from _chosen(report)
+        measured = {one["coefficient"]: one for one in report["evaluation"]["measurements"]}
+        base, chosen = measured[0], measured[report["coefficient"]]
+        yield (
+            f"coefficient {report['coefficient']:g}: forget from {base['forget']:.4g} to "
+            f"{chosen['forget']:.4g}, control from {base['control']:.4g} to "
+            f"{chosen['control']:.4g} ({100 * chosen['control'] / base['control']:.1f} %)"
+        )
     for name, lost in report.get("adapter", {}).get("tensors", {}).items():
         yield f"{name}: {100 * lost:.2f} % lost"
+    kept, numbers = report["kept"], report["numbers"]
+    share = 100 * kept / max(numbers, 1)
     yield f"{output}: the vector changes {kept:,} of {numbers:,} numbers ({share:.2f} %)"
-
-
-def _chosen(report: Mapping) -> Iterator[str]:
-    measured = {one["coefficient"]: one for one in report["evaluation"]["measurements"]}
-    base, chosen = measured[0], measured[report["coefficient"]]
-    yield (
-        f"coefficient {report['coefficient']:g}: forget from {base['forget']:.4g} to "
-        f"{chosen['forget']:.4g}, control from {base['control']:.4g} to {chosen['control']:.4g} "
-        f"({100 * chosen['control'] / base['control']:.1f} %)"
-    )

@@ -20,7 +20,7 @@ MISTAKE = 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the folder."""
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the results of a study")
-    arguments.add_json(parser)
+    arguments.add(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> int:

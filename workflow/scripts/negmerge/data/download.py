@@ -118,10 +118,7 @@ def fetch(
     timeout: float = 60,
     progress: Callable[[int, int | None], Progress],
 ) -> int | None:
-    """Add to `stream` what it lacks of the file at `url`.
-
-    A server that cannot continue in the middle starts the file again, and so does the stream.
-    """
+    """Add to `stream` what it lacks of the file at `url`."""
     have = stream.seek(0, os.SEEK_END)
     # Compressed on the way, a range would count other bytes.
     headers = {"User-Agent": "negmerge", "Accept-Encoding": "identity"}

@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from collections.abc import Iterable
 from importlib.metadata import distributions, requires
 from pathlib import Path
@@ -85,9 +84,9 @@ def software() -> list[tuple[str, str]]:
 
 
 def machine() -> list[tuple[str, str]]:
-    """Describe the machine, without names of users, hosts or folders; of torch if it is loaded."""
+    """Describe the machine, without names of users, hosts or folders."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    found = [
+    return [
         ("Python", platform.python_version()),
         ("System", platform.platform()),
         ("Processor", _processor()),
@@ -95,8 +94,6 @@ def machine() -> list[tuple[str, str]]:
         ("Memory", f"{memory:.1f} GiB"),
         ("GPUs, memory, driver", _gpus()),
     ]
-    torch = sys.modules.get("torch")
-    return found if torch is None else [*found, ("CUDA of torch", torch.version.cuda or "none")]
 
 
 def _processor() -> str:
@@ -122,8 +119,6 @@ def _gpus() -> str:
 
 def main() -> None:
     """Print the machine, and the versions of the packages that negmerge names, for an issue."""
-    import torch  # noqa: F401, so that `machine` tells of it
-
     named = {re.match(r"[\w.-]+", text)[0].lower() for text in requires("negmerge") or []}
     versions = [one for one in software() if one[0].lower() in named | {"negmerge"}]
     for what, found in [*machine(), *versions]:

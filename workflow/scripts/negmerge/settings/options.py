@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from negmerge.errors import UserError, unknown
-from negmerge.settings.load import explain
 from negmerge.settings.recipe import Settings
+from negmerge.settings.validation import explain
 
 Value = bool | int | float | str
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

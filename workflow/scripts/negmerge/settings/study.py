@@ -14,9 +14,10 @@ from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
 from negmerge.settings.compute import Chosen
-from negmerge.settings.load import Folders, find_file, in_order, load_yaml, validate
+from negmerge.settings.load import Folders, find_file, in_order, load_yaml
 from negmerge.settings.recipe import FileName, Settings
 from negmerge.settings.tables import Figure, Table
+from negmerge.settings.validation import validate
 
 # Mappings in which null takes away a name, or an option, that was taken over. Elsewhere it is a
 # value, such as that of `max_grad_norm` without clipping. `*` stands for any name.

@@ -14,8 +14,8 @@ from negmerge.errors import UserError
 from negmerge.reporting.kinds import Kind, figure_kind, first_lines, table_kind
 from negmerge.settings import methods
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.load import require
 from negmerge.settings.recipe import Settings
+from negmerge.settings.validation import require
 
 
 def known(names: list[str] | dict[str, str]) -> list[str] | dict[str, str]:

@@ -11,7 +11,6 @@ from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.load import require
 from negmerge.settings.recipe import (
     Augmentation,
     Finetune,
@@ -24,6 +23,7 @@ from negmerge.settings.recipe import (
 )
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
+from negmerge.settings.validation import require
 
 
 class Forget(Settings):

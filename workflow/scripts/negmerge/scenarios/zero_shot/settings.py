@@ -9,9 +9,9 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.zero_shot.parts import PARTS, part_of
 from negmerge.settings.catalogue import Catalogue, Counts, Prompts, part_sizes
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.load import require
 from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe
 from negmerge.settings.runs import Run, unlearning_runs
+from negmerge.settings.validation import require
 
 # What the images of each role are needed for.
 NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}

@@ -1,4 +1,4 @@
-"""A study that is edited in the middle of a run, and time stamps that got lost."""
+"""A study that is edited in the middle of a run."""
 
 import os
 import signal
@@ -7,7 +7,6 @@ import time
 import pytest
 
 STUDY = "config/studies/tiny.yaml"
-REPORT = "results/tiny/report.html"
 # Another setting of each point of the pool.
 EDITS = {
     "ls0": ("ls0: {}", "ls0: {label_smoothing: 0.3}"),
@@ -39,14 +38,3 @@ def test_an_edit_of_the_study_in_the_middle_of_a_run_counts_from_the_next_run_on
     # Each point as the study had it when the run began, also the one that began after the edit.
     assert states(editable) == states(finished)
     assert editable.planned(*FINETUNED.values()) == {f"finetune: resnet, trial1, {later}"}
-
-
-def test_results_older_than_their_inputs_can_be_accepted_as_they_are(editable, finished):
-    past = time.time() - 24 * 60 * 60
-    for path in (editable.folder / "results").rglob("*"):
-        os.utime(path, (past, past))
-    assert editable.planned(REPORT)
-    run = editable.snakemake("--touch", "--cores", "1", "--", REPORT)
-    assert run.returncode == 0, run.stderr
-    assert editable.planned(REPORT) == set()
-    assert editable.artefacts() == finished.artefacts()

@@ -25,15 +25,18 @@ def fresh(checkout, tmp_path):
 @contextmanager
 def read_only(folder):
     """Make a folder read-only, for root as well, whom rights do not stop."""
-    if os.geteuid():
+    by_rights = os.geteuid() != 0
+    if by_rights:
         folder.chmod(0o555)
-        yield "Permission denied"
-        folder.chmod(0o755)
-        return
-    if not (mount("--bind", folder, folder) and mount("-o", "remount,bind,ro", folder)):
+    elif not (mount("--bind", folder, folder) and mount("-o", "remount,bind,ro", folder)):
         pytest.skip("this root cannot mount")
-    yield "Read-only file system"
-    subprocess.run(["umount", str(folder)], check=True)
+    try:
+        yield "Permission denied" if by_rights else "Read-only file system"
+    finally:
+        if by_rights:
+            folder.chmod(0o755)
+        else:
+            subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("name", ["data", "results"])

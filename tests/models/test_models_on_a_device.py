@@ -61,21 +61,15 @@ def head_of(model, device):
     return torch.eye(CLASSES, 64).to(device) if isinstance(model, ImageEncoder) else None
 
 
-def trained(model, device):
-    """Train a model in place, and return it."""
-    tuned(model, Compute())
-    objective = Classification(head_of(model, device), device)
-    recipe = Recipe(epochs=2, learning_rate=1e-3, warmup_steps=0, optimizer="sgd")
-    fit(model, BATCHES * 2, 4, objective.loss(model, 0.1), recipe, device, lambda line: None)
-    return model
-
-
 @pytest.mark.parametrize("name", ["clip", *NETWORKS])
 def test_networks_train_on_their_device(catalogue, name):
     start = network(catalogue, name)
+    recipe = Recipe(epochs=2, learning_rate=1e-3, warmup_steps=0, optimizer="sgd")
 
     def compute(device):
-        model = trained(copy.deepcopy(start).to(device), device)
+        model = tuned(copy.deepcopy(start).to(device), Compute())
+        loss = Classification(head_of(model, device), device).loss(model, 0.1)
+        fit(model, BATCHES * 2, 4, loss, recipe, device, lambda line: None)
         return {key: tensor.cpu() for key, tensor in model.state_dict().items()}
 
     expected, found = both(compute)
@@ -98,13 +92,8 @@ def test_images_are_scored_on_their_device(catalogue):
         again = relearn_epochs(model, [BATCHES] * 2, BATCHES, 7, 0.1, device)
         re_estimate(model, BATCHES, device)
         statistics = [tensor.cpu() for tensor in model.buffers()]
-        return [
-            logits,
-            *scores,
-            *statistics,
-            torch.tensor(right.correct),
-            torch.tensor(again is None),
-        ]
+        flags = torch.tensor(right.correct), torch.tensor(again is None)
+        return [logits, *scores, *statistics, *flags]
 
     expected, found = both(compute)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)

@@ -68,7 +68,7 @@ def test_every_table_is_written_with_all_its_rows_and_columns(results, paper):
         cells = pd.read_csv(results / "tables" / f"{name}.csv", keep_default_na=False)
         # How much there is to forget is of a column, and of no row.
         cells = cells[cells["metric"] != "to_forget"]
-        assert list(cells["row"].unique()) == list(table.rows.values())
+        assert list(cells["row"].unique()) == list(table.model_dump()["rows"].values())
         assert list(cells["column"].unique()) == [column.label for column in table.columns]
         measured = cells[cells["metric"].isin(["forget", "control", "zeros_state", "seconds"])]
         assert not measured.empty
@@ -113,7 +113,7 @@ def test_a_smaller_study_needs_no_other_jobs_and_shows_all_that_it_names(results
     for table, definition in study.tables.items():
         text = (folder / "results" / "smoke" / "tables" / f"{table}.md").read_text()
         assert definition.note in text
-        assert all(f"| {label} " in text for label in definition.rows.values())
+        assert all(f"| {label} " in text for label in definition.model_dump()["rows"].values())
         assert all(column.label in text for column in definition.columns)
 
 

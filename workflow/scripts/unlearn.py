@@ -22,8 +22,9 @@ with job(snakemake):
     device, loaders = compute.prepare(snakemake)
     method, recipe = METHODS[params.method], Recipe.model_validate(params.recipe)
     scenario = load_scenario(params.scenario, inputs, device)
-    how = {"roles": params.roles, **params.validation}
-    validation = load_validation(scenario, inputs.base, loaders, **how)
+    validation = load_validation(
+        scenario, inputs.base, loaders, roles=params.roles, **params.validation
+    )
     base, classes = read_state(inputs.base), params.scenario["classes"]
 
     def train(searched: dict) -> nn.Module:
@@ -35,8 +36,9 @@ with job(snakemake):
         return model
 
     rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
-    how = rules, params.halvings, params.unchanged
-    tuned = tune(labels.method, params.grid, train, validation, *how)
+    tuned = tune(
+        labels.method, params.grid, train, validation, rules, params.halvings, params.unchanged
+    )
     report = {"method": params.method, "options": params.options, "grid": params.grid}
     report["data_used"] = method.check(labels.method, params.options).data_used
     write_state(snakemake.output.candidates, stacked(tuned.states), report)

@@ -41,22 +41,19 @@ def run(options: argparse.Namespace) -> None:
 
 def _record(name: str, kind: str) -> dict:
     """Collect what a method's file, or the list of those without one, says of it."""
-    from negmerge import plugins
     from negmerge.settings import methods
 
     # Which scenarios a method that trains serves, and which items it reads by default.
     scenarios = data_used = None
+    method = methods.definition(name)
     if kind in methods.FOLDERS:
-        module = plugins.load(methods.FOLDERS[kind], name)
-        method = module.METHOD
         main = method.combine if kind == "merge" else method.run
-        texts = filter(None, (inspect.getdoc(module), inspect.getdoc(main)))
+        texts = filter(None, map(inspect.getdoc, (inspect.getmodule(main), main)))
         explanation = "\n\n".join(texts).partition("\n\nRaises:")[0]
         if kind == "unlearn":
             checked = method.check(name, {})
             scenarios, data_used = checked.scenarios, checked.data_used
     else:
-        method = methods.SPECIAL[name]
         explanation = method.explanation
     properties = method.options.model_json_schema()["properties"]
     return {

@@ -52,11 +52,6 @@ def fitted(image: Image.Image | Opened, size: int) -> Image.Image:
         return image
     # Of half a pixel, Python's rounding to even numbers decides.
     left, top = (round((side - size) / 2) for side in image.size)
-    return cropped(image, left, top, size)
-
-
-def cropped(image: Image.Image, left: int, top: int, size: int) -> Image.Image:
-    """Cut out a square; what lies outside of the image is black."""
     return image.crop((left, top, left + size, top + size))
 
 

@@ -15,7 +15,6 @@ from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.durability import RELEARNED
-from negmerge.settings.options import checked
 from negmerge.settings.recipe import Recipe
 
 # Processes that load images beside a job that computes on a GPU.
@@ -171,8 +170,8 @@ def unlearn(case: Case) -> Work:
     """Train a model for each combination of the grid and for each halving, and measure them."""
     experiment, name = case.experiment, case.wildcards["method"]
     use, rules = experiment.use(name), len(experiment.selection.rules)
-    allowed = methods.options_of(name)
-    tried = [checked(name, allowed, options) for options in methods.combinations(use)]
+    method = methods.definition(name)
+    tried = [method.check(name, options) for options in methods.combinations(use)]
     # What has no epochs reads the images once.
     epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
-from negmerge.settings.options import Described, Value, checked
+from negmerge.settings.options import Described, Value
 from negmerge.settings.recipe import Settings
 
 # Where each method of a kind is a file.
@@ -176,15 +176,15 @@ def check_options(where: str, name: str, use: Use, scenario: str) -> None:
     Errors begin with `where`.
     """
     if not serves(name, scenario):
-        served = " and ".join(options_of(name).scenarios)
+        served = " and ".join(definition(name).options.scenarios)
         raise UserError(f"{where}: it is for {served}, not for {scenario}")
     for given in combinations(use) if kind(name) in FOLDERS else ():
-        checked(where, options_of(name), given)
+        definition(name).check(where, given)
 
 
 def serves(name: str, scenario: str) -> bool:
     """Whether a method makes models of a scenario forget, as far as methods that train differ."""
-    return kind(name) != "unlearn" or scenario in options_of(name).scenarios
+    return kind(name) != "unlearn" or scenario in definition(name).options.scenarios
 
 
 def definition(name: str) -> Described:
@@ -193,11 +193,6 @@ def definition(name: str) -> Described:
     if method in SPECIAL:
         return SPECIAL[method]
     return plugins.load(FOLDERS[kind(name)], method).METHOD
-
-
-def options_of(name: str) -> type[Settings]:
-    """Return the model of a method's options."""
-    return definition(name).options
 
 
 def combinations(use: Use) -> list[dict[str, Value]]:

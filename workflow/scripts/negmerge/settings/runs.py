@@ -11,7 +11,6 @@ from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Counts, training_images
 from negmerge.settings.methods import Use
-from negmerge.settings.options import checked
 from negmerge.settings.recipe import Recipe
 
 
@@ -70,7 +69,7 @@ def unlearning_runs(
         if methods.kind(name) != "unlearn":
             continue
         for given in methods.combinations(use):
-            options = checked(name, methods.options_of(name), given)
+            options = methods.definition(name).check(name, given)
             epochs = getattr(options, "epochs", None)
             if epochs is not None:
                 recipe = shared.model_copy(update={"epochs": epochs})

@@ -44,7 +44,7 @@ class Timed(SavedState):
     """A saved state that notes the seconds of each step, and ends the run after a few."""
 
     def __init__(self, path: Path):
-        super().__init__(path, lambda: "benchmark", report=lambda line: None)
+        super().__init__(path, "benchmark", report=lambda line: None)
         self.steps: list[float] = []
         self.restoring = self.saving = 0.0
 

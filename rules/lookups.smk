@@ -34,7 +34,7 @@ from negmerge.settings import methods
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.costs import load_costs
 from negmerge.settings.datasets import PREPARED
-from negmerge.settings.given import Inputs
+from negmerge.settings.pool import Inputs
 from negmerge.settings.study import load_study
 
 

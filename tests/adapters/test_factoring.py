@@ -142,19 +142,6 @@ def test_the_sum_of_adapters_is_held_exactly(tmp_path):
         torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_paths_are_those_of_the_adapters(tmp_path):
-    tensors = {"h.0.q.weight": random(4, 3), "h.0.ln.weight": random(3), "ln_f.weight": random(3)}
-    base, adapter = opened(tmp_path, tensors, pair("transformer.h.0.q", 4, 3)[0])
-    layers = Layers(base, [adapter])
-    assert layers.path("h.0.q") == "transformer.h.0.q"
-    assert layers.path("ln_f") == "transformer.ln_f"
-    merged = {"h.0.q.weight": random(4, 3), "ln_f.weight": random(3)}
-    write_adapter(tmp_path / "out", factor(pieces(merged), 1, 3, layers), layers)
-    configuration = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
-    assert configuration["target_modules"] == ["transformer.h.0.q"]
-    assert configuration["modules_to_save"] == ["transformer.ln_f"]
-
-
 @pytest.mark.parametrize("name", ["top", "h.0.experts.up"])
 def test_changes_that_an_adapter_cannot_hold_are_refused_before_they_are_computed(tmp_path, name):
     base = linear_base(tmp_path)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from adapter_examples import opened, pair, random, vector, write_adapter_folder
+from adapter_examples import PREFIX, opened, pair, random, vector, write_adapter_folder
 from negmerge.adapters import is_adapter, open_adapter
 from negmerge.errors import UserError
 
@@ -121,23 +121,6 @@ def test_what_is_not_wanted_is_left_out_though_the_base_lacks_it(tmp_path):
         open_adapter(folder, base, wanted=lambda name: False)
 
 
-def test_what_the_user_should_see_is_noted(tmp_path):
-    _, adapter = opened(
-        tmp_path,
-        LAYER,
-        pair("transformer.h.0.q", 4, 3)[0],
-        base_model_name_or_path="org/model-bnb-4bit",
-    )
-    assert len(adapter.notes) == 2
-    assert "names the quantised base 'org/model-bnb-4bit'" in adapter.notes[0]
-    assert "'transformer.h.0.q', which is 'h.0.q'" in adapter.notes[1]
-    assert adapter.paths == {"h.0.q": "transformer.h.0.q"}
-    assert [file.name for file in adapter.files] == [
-        "adapter_config.json",
-        "adapter_model.safetensors",
-    ]
-
-
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -201,3 +184,28 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path):
     base, adapter = opened(tmp_path, LAYER, factors)
     with pytest.raises(UserError, match=r"adapter: tensor 'h.0.q.weight' holds 3 NaN or infinite"):
         vector(base, adapter)
+
+
+def test_what_the_user_should_see_is_noted(tmp_path):
+    _, adapter = opened(
+        tmp_path,
+        LAYER,
+        pair("transformer.h.0.q", 4, 3)[0],
+        base_model_name_or_path="org/model-bnb-4bit",
+    )
+    assert len(adapter.notes) == 2
+    assert "names the quantised base 'org/model-bnb-4bit'" in adapter.notes[0]
+    assert "'transformer.h.0.q', which is 'h.0.q'" in adapter.notes[1]
+    assert adapter.paths == {"h.0.q": "transformer.h.0.q"}
+    assert [file.name for file in adapter.files] == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+
+
+def test_names_without_the_prefix_of_peft(tmp_path):
+    base, adapter = opened(tmp_path, LAYER, q())
+    expected = vector(base, adapter)
+    whole = tmp_path / "adapter" / "adapter_model.safetensors"
+    save_file({key.removeprefix(PREFIX): tensor for key, tensor in load_file(whole).items()}, whole)
+    assert_same(vector(base, open_adapter(whole, base)), expected)

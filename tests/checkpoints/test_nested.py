@@ -45,14 +45,6 @@ def test_states_at_any_depth_are_told_apart_by_key(saved, refused):
     )
 
 
-def test_a_state_beside_another_is_one_of_several(saved, refused):
-    path = saved({**STATE, "inner": EMA})
-    assert refused(path) == (
-        f"{path}: holds several states, choose one by --key: . (2 tensors), inner (2 tensors)"
-    )
-    assert open_state(path, ".")["a.weight"].sum() == 4
-
-
 def test_a_file_that_is_a_state_needs_no_key(saved):
     assert open_state(saved(STATE), "ema").names == sorted(STATE)
 
@@ -78,3 +70,8 @@ def test_prefixes_that_all_names_have_are_dropped(saved, prefix):
 def test_a_file_without_a_state_is_refused(saved, refused, content, kind):
     path = saved(content)
     assert refused(path) == f"{path}: holds no tensors by name, but a {kind}"
+
+
+def test_a_list_of_tensors_beside_the_others_is_refused(saved, refused):
+    path = saved({**STATE, "betas": [torch.ones(2)]})
+    assert refused(path) == f"{path}: entry 'betas' holds several tensors, expected one"

@@ -110,3 +110,10 @@ def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path):
     with pytest.raises(UserError) as caught:
         state.numbers("a", 0, 4)
     assert str(caught.value) == f"{path}: tensor 'a' ends too early; the file was cut"
+
+
+def test_numbers_of_8_bits_are_read_in_parts_but_not_as_a_state(refused, tmp_path):
+    path = tmp_path / "state"
+    save_file({"a": torch.ones(4).to(torch.float8_e5m2)}, path)
+    assert len(StateFile(path).numbers("a", 1, 3)) == 2
+    assert refused(path) == f"{path}: tensor 'a' holds torch.float8_e5m2, expected 16 to 64 bits"

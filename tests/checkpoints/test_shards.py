@@ -51,18 +51,6 @@ def test_what_is_missing_is_named(folder, refused):
     assert refused(folder) == f"{folder / INDEX}: its shard {SECOND!r} is not beside it"
 
 
-def test_shards_may_be_files_of_torch(folder):
-    places = {}
-    for number, (name, tensor) in enumerate(TENSORS.items()):
-        places[name] = f"pytorch_model-{number}.bin"
-        torch.save({name: tensor}, folder / places[name])
-    index = folder / "pytorch_model.bin.index.json"
-    index.write_text(json.dumps({"weight_map": places}))
-    state = open_state(index)
-    assert len(state.files) == len(TENSORS)
-    assert all(torch.equal(tensor, TENSORS[name]) for name, tensor in state.items())
-
-
 def test_what_the_index_leaves_out_is_told(folder):
     write_index(folder, {"a.weight": FIRST, "b": SECOND})
     state = open_state(folder)

@@ -66,3 +66,9 @@ def test_states_that_are_not_finite_are_neither_written_nor_read(tmp_path, value
     save_file(state, tmp_path / "old")
     with pytest.raises(UserError, match=r"/old: tensor 'a' holds 1 NaN or infinite of 2$"):
         read_state(tmp_path / "old")
+
+
+def test_tensors_that_are_views_or_need_gradients_are_written(tmp_path):
+    matrix = torch.arange(6.0).reshape(2, 3).requires_grad_()
+    write_state(tmp_path / "state", {"t": matrix.T}, {})
+    assert torch.equal(read_state(tmp_path / "state")["t"], matrix.detach().T)

@@ -217,3 +217,10 @@ def test_a_tensor_that_is_no_plain_array_is_named(path, refused, kind):
 def test_a_dtype_that_is_not_supported_is_named(path, refused):
     torch.save({"w": torch.ones(2, dtype=torch.complex64)}, path)
     assert refused(path) == f"{path}: tensor 'w' has dtype torch.complex64, which is not supported"
+
+
+def test_numbers_are_mapped_and_never_written(path):
+    torch.save({"w": torch.ones(5)}, path)
+    before = path.read_bytes()
+    open_state(path).numbers("w", 0, 5).zero_()
+    assert path.read_bytes() == before

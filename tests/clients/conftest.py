@@ -1,7 +1,8 @@
 """Which tests an environment runs: those of the programs that are installed in it.
 
-A file is named after the program, `test_PROGRAM_*.py`, and imports it at its top, so one that is
-missing from its environment is an error. The variable CLIENT names the environment.
+A file is named after the program, `test_PROGRAM_*.py`, or `image` for several, and imports what it
+needs at its top, so one that is missing from its environment is an error. The variable CLIENT names
+the environment.
 """
 
 import os
@@ -18,10 +19,7 @@ RUNS = {
         "versions",
         "peft",
         "sentence",
-        "diffusers",
-        "openclip",
-        "timm",
-        "torchvision",
+        "image",
     ),
 }
 PROGRAMS = {program for programs in RUNS.values() for program in programs}

@@ -1,11 +1,6 @@
 """Files of the hub from a private mirror, and passwords that nobody may read."""
 
 import base64
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from download_case import CONTENT, QUICK, described
@@ -117,45 +112,3 @@ def test_an_error_hides_secrets(text):
     assert "***" in str(UserError(text))
     assert "secret" not in str(UserError(text))
     assert str(UserError("http://example.org/a@b: x")) == "http://example.org/a@b: x"
-
-
-FETCH = """
-import sys
-from negmerge.models.weights import fetch, weights_file
-hub = {"repository": "owner/model", "revision": "1" * 40, "file": "a.safetensors"}
-row = {"architecture": "ViT-B-32", "weights": "a tag", "hub": hub}
-fetch(row, sys.argv[1])
-print(weights_file(sys.argv[1]).read_text())
-"""
-
-
-def test_weights_come_from_the_same_server_and_then_need_none(server, tmp_path):
-    place, record = f"owner/model/resolve/{'1' * 40}/a.safetensors", tmp_path / "record"
-    server.files[place] = b"weights"
-    server.faults[place] = [("status", 429)] * 2
-    settings = os.environ | {
-        "HF_ENDPOINT": server.url("").rstrip("/").replace("//", "//user:secret%2Fword@"),
-        "HF_HOME": str(tmp_path / "hub"),
-        "HF_TOKEN": TOKEN,
-        "PYTHONPATH": str(Path(__file__).parents[2] / "workflow" / "scripts"),
-    }
-
-    def run(**more):
-        command = [sys.executable, "-c", FETCH, str(record)]
-        done = subprocess.run(command, env=settings | more, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout == "weights\n"
-        assert "secret" not in done.stdout + done.stderr
-        return done.stderr
-
-    # The library tells that it tries again, and where.
-    assert "thrown while requesting HEAD http://***@127.0.0.1" in run()
-    assert PASSWORD in server.passwords
-    assert json.loads(record.read_text()).keys() == {
-        "repository", "revision", "file", "bytes", "sha256"
-    }  # fmt: skip
-    assert "secret" not in record.read_text()
-    count = len(server.passwords)
-    server.files.clear()
-    run(HF_HUB_OFFLINE="1")
-    assert len(server.passwords) == count

@@ -1,6 +1,5 @@
 """Images of one's own are listed in ImageFolder's order, and what cannot be listed is named."""
 
-import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -76,12 +75,6 @@ def test_classes_and_files_are_in_the_order_of_torchvision(photos):
     assert found.classes == ["Dog", "cat", "cat-fish"]
     assert found.counts == {"train": 6, "test": 2}
     assert found.class_counts("test") == {"Dog": 1, "cat": 1, "cat-fish": 0}
-
-
-def test_a_link_to_a_folder_is_followed(photos, tmp_path):
-    fill(tmp_path / "elsewhere", ["1.jpg"])
-    os.symlink(tmp_path / "elsewhere", photos / "train" / "linked")
-    assert "train/linked/1.jpg" in [image.name for image in list_images(photos).of("train")]
 
 
 @pytest.mark.parametrize("inside", ["", "photos/"])

@@ -1,5 +1,4 @@
 import io
-import pickle
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +6,6 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from negmerge.data import images as module
 from negmerge.data.images import Images, encode, write_images
 from negmerge.errors import UserError
 
@@ -122,16 +120,6 @@ def test_an_image_that_cannot_be_decoded_is_named_and_nothing_is_written(tmp_pat
         assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_split_is_refused(tmp_path):
-    with pytest.raises(UserError) as caught:
-        write_images(tmp_path / "images", [("valid", 0, picture(0))], {"val": 1}, 3)
-    assert str(caught.value) == (
-        f"{tmp_path / 'images'}: item 0: unknown split 'valid'; did you mean 'val'? valid: "
-        "pretrain, test, train, val"
-    )
-    assert not list(tmp_path.iterdir())
-
-
 def test_files_that_are_not_whole_are_refused(path, tmp_path):
     whole = path.read_bytes()
     save_file({"other": np.zeros(3)}, tmp_path / "foreign")
@@ -170,36 +158,3 @@ def test_bytes_that_are_no_image_are_refused(path):
     images = Images(path, "train")
     message = refused(lambda: images[0])
     assert message.startswith(f"{path}: not a whole prepared data set (image 0 of train: ")
-
-
-def test_a_split_without_images_is_refused(tmp_path):
-    write_images(tmp_path / "images", ITEMS[:1], {"test": 1}, 3)
-    with pytest.raises(UserError) as caught:
-        Images(tmp_path / "images", "train")
-    assert str(caught.value) == f"{tmp_path / 'images'}: split 'train' holds no images"
-
-
-def counted(monkeypatch):
-    """Count how many images are decoded."""
-    opened = []
-    monkeypatch.setattr(module.Image, "open", lambda stream: opened.append(1) or OPEN(stream))
-    return opened
-
-
-OPEN = Image.open
-
-
-def test_an_image_is_decoded_once(path, monkeypatch):
-    images, opened = Images(path, "train"), counted(monkeypatch)
-    for _ in range(3):
-        assert same(images[0], ITEMS[1][2])
-        assert same(images[2], ITEMS[4][2])
-    assert len(opened) == 2
-
-
-def test_decoded_images_do_not_travel_to_other_processes(path):
-    images = Images(path, "train")
-    before = len(pickle.dumps(images))
-    assert [images[place].size for place in range(3)] == [(5, 30), (9, 7), (9, 7)]
-    assert len(pickle.dumps(images)) == before
-    assert same(pickle.loads(pickle.dumps(images))[2], ITEMS[4][2])

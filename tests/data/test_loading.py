@@ -64,16 +64,6 @@ def assert_same(one, other):
         assert torch.equal(a[1], b[1])
 
 
-def test_the_parts_of_a_set_share_no_image(prepared):
-    images = {}
-    for part in ("train", "val", "test"):
-        items = Part(prepared, part, "any")
-        images[part] = {items[number][0].tobytes() for number in range(len(items))}
-        assert len(images[part]) == len(items)
-    assert [len(images[part]) for part in ("train", "val", "test")] == [36, 4, 10]
-    assert len(set.union(*images.values())) == 50
-
-
 def test_parts_follow_the_split(prepared):
     training, validation = train_val_split(40, "any")
     for part, positions in (("train", training), ("val", validation)):

@@ -61,22 +61,6 @@ def test_a_set_is_made_from_a_mirror_until_the_user_says_otherwise(copy, made):
     assert "error: config.yaml: data_sources.eurosat: unknown source 'origin'; did you" in text
 
 
-def test_a_mirror_that_is_gone_names_the_other_sources(copy):
-    del copy.server.files[MIRROR]
-    copy.server.faults.clear()
-    code, text = copy.run()
-    assert code == 1
-    assert "HTTP 404 Not Found" in text
-    assert "images from elsewhere: --config 'data_sources={eurosat: original}'" in text
-
-
-def test_a_server_for_the_hub_with_a_password_is_refused(copy):
-    code, text = copy.run("--config", "hub_endpoint=https://user:secret@example.org")
-    assert code == 1
-    assert "error: config.yaml: hub_endpoint holds a password; set HF_ENDPOINT instead" in text
-    assert "secret" not in text
-
-
 def test_the_command_fetches_what_a_study_needs(copy):
     """The study `smoke`, whose garments here are the images of EuroSAT."""
     for name in ("datasets", "prompts"):

@@ -45,12 +45,6 @@ def test_the_eight_sets_have_the_paper_s_sizes(catalogue, name):
         assert (len(training), len(validation)) == (train, val)
 
 
-def test_eurosat_is_split_as_in_the_circulating_script(catalogue):
-    row = catalogue.datasets["eurosat"]
-    assert row.options["held_out"] == {"val": 270, "test": 270}
-    assert row.splits["val"] == row.splits["test"] == 270 * row.classes
-
-
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_other_sets_have_their_sizes(catalogue, name):
     assert catalogue.datasets[name].splits == OTHERS[name]

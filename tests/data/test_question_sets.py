@@ -47,11 +47,6 @@ def invented(**changes):
     return list(authors.read({}, ROW | changes))
 
 
-def test_authors_are_invented_again_with_the_same_seed_only():
-    assert invented() == invented()
-    assert invented() != invented(options={"seed": 1, "per_author": 10})
-
-
 def test_invented_authors_are_different_people_with_one_fact_of_each_kind():
     found = invented()
     assert [(one.split, one.author) for one in found[::10]] == [

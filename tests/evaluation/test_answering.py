@@ -45,13 +45,6 @@ def test_the_probability_is_that_of_the_answer_with_its_end(model):
         assert one.predicted.tolist() == predicted[labels != WITHOUT_LOSS].tolist()
 
 
-def test_padding_changes_nothing(model):
-    with torch.no_grad():
-        narrow, wide = (OBJECTIVE.outputs(model, batch(width=width)) for width in (11, 40))
-    assert torch.equal(OBJECTIVE.scores(narrow), OBJECTIVE.scores(wide))
-    assert wide[0].shape == (3, 40)
-
-
 def test_texts_of_like_length_pass_together_and_are_scored_as_alone(model):
     long = [4 + place % 7 for place in range(40)]
     texts = [(long if n % 4 == 1 else [5], [3 + n, 7, 2]) for n in range(32)]

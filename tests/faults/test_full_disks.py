@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-IMAGES = "data/digits/images.safetensors"
+IMAGES = "data/tiny-fashion/images.safetensors"
 
 
 def mount(*words):
@@ -40,7 +40,7 @@ def read_only(folder):
 def test_a_read_only_folder_is_named_before_any_job(fresh, name):
     with read_only(fresh.folder / name) as reason:
         # What would run can still be asked.
-        assert fresh.planned(IMAGES) == {"prepare: digits"}
+        assert fresh.planned(IMAGES) == {"prepare: tiny-fashion"}
         run = fresh.snakemake("--cores", "1", "--", IMAGES)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == (

@@ -157,15 +157,6 @@ def test_a_job_waits_for_a_gpu_of_its_own_and_tells_how_long(
     assert waited(tmp_path / "study/benchmarks/x.tsv") == 12.5
 
 
-def test_jobs_agree_whatever_runtime_folder_their_sessions_have(
-    two_gpus, start, monkeypatch, tmp_path
-):
-    # Slurm hands on that of the login node, which is not there.
-    first = start().device()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
-    assert {first, start().device()} == {0, 1}
-
-
 def test_jobs_that_see_other_gpus_know_them_by_one_name(two_gpus, start, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
     assert start().device() == 0  # that is 3

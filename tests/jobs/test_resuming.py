@@ -30,7 +30,7 @@ def start(tmp_path, lines, monkeypatch):
 
     def start(run="a", seconds=0.0, path=tmp_path / ".m1.state.pt"):
         lines.clear()
-        return SavedState(path, lambda: run, seconds, lines.append)
+        return SavedState(path, run, seconds, lines.append)
 
     return start
 
@@ -172,7 +172,7 @@ def test_params_inputs_and_versions_decide_the_run_of_a_job(tmp_path, monkeypatc
     def train_job(case, **named):
         monkeypatch.setattr("importlib.metadata.version", lambda name: case["version"])
         job = SimpleNamespace(params=case["params"], output=[tmp_path / "m1.safetensors"])
-        return train(SavedState.of_job(job, lambda: case["inputs"]), **named)
+        return train(SavedState.of_job(job, case["inputs"]), **named)
 
     with pytest.raises(UserError, match="after step 4 of 9"):
         train_job(case, stop=lambda: signal.raise_signal(signal.SIGTERM), during=4)

@@ -110,13 +110,6 @@ def test_a_damaged_record_is_a_mistake_in_one_line(capsys):
     assert line.count("\n") == 1
 
 
-def test_the_command_also_makes_the_report_that_is_there(capsys):
-    report = f"{STUDY}/report.html"
-    run(example_job("report", f"{STUDY}/logs/report.log", [report], scores=[SCORE]))
-    change(BASE, "made", "mode")
-    assert misfit(capsys)[2] == f"{remake(BASE)} {report}"
-
-
 def test_a_download_is_fetched_again(capsys):
     archive = "data/downloads/cats/a b.zip"
     run(example_job("download", "data/logs/download.log", [archive]))

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from merge_examples import (
     EXACT,
     SPECIAL,
@@ -13,7 +14,6 @@ from merge_examples import (
     assert_equal,
     rows,
 )
-
 from negmerge.merging import merge
 
 ALL = {"density": 1.0, "remove": 0.0}

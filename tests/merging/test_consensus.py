@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import EXACT, assert_equal, pools, rows
 
+from merge_examples import EXACT, assert_equal, pools, rows
 from negmerge.merging import merge
 
 THRESHOLDS = (0.2, 0.4, 0.6, 1.0)

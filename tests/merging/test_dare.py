@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from merge_examples import assert_equal, bits, random_pool, rows, saved
 
+from merge_examples import assert_equal, bits, random_pool, rows, saved
 from negmerge.checkpoints.states import read_state
 from negmerge.merging import merge, merge_files
 from negmerge.merging.methods.dare import CHUNK

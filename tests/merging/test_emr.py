@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from merge_examples import EXACT, flat, pools, rows
 
+from merge_examples import EXACT, flat, pools, rows
 from negmerge.merging import merge
 
 

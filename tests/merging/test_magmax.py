@@ -5,8 +5,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import bits, pools, rows
 
+from merge_examples import bits, pools, rows
 from negmerge.merging import METHODS, merge
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import assert_equal, pools, rows
 
+from merge_examples import assert_equal, pools, rows
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, merge
 

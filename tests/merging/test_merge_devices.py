@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from merge_examples import SETTINGS, bits, mixed, random_pool, rows, saved
 from safetensors.torch import save_file
 
+from merge_examples import SETTINGS, bits, mixed, random_pool, rows, saved
 from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, Method, engine, merge, merge_files

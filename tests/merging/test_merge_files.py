@@ -5,8 +5,8 @@ import torch
 from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from merge_examples import bits, saved
 
+from merge_examples import bits, saved
 from negmerge import __version__
 from negmerge.checkpoints.states import read_metadata, read_state
 from negmerge.errors import UserError

@@ -1,8 +1,8 @@
 """Merge methods say what they are, and refuse other options by name."""
 
 import pytest
-from merge_examples import rows
 
+from merge_examples import rows
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, merge
 

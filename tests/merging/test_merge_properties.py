@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from merge_examples import (
     EXACT,
     assert_equal,
@@ -12,7 +13,6 @@ from merge_examples import (
     random_pool,
     scaled,
 )
-
 from negmerge.merging import METHODS, merge
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from merge_examples import SETTINGS, bits, mixed, random_pool, saved
 from safetensors.torch import save_file
 from tqdm import tqdm
 
+from merge_examples import SETTINGS, bits, mixed, random_pool, saved
 from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, engine, merge, merge_files

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from merge_examples import pools
 
+from merge_examples import pools
 from negmerge.merging import merge
 
 DEFINITIONS = {

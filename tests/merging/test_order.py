@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from merge_examples import bits, flat, in_memory, random_pool
 
+from merge_examples import bits, flat, in_memory, random_pool
 from negmerge.merging import merge, order
 from negmerge.merging.order import select
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from merge_examples import flat, random_pool, rows
 
+from merge_examples import flat, random_pool, rows
 from negmerge.merging import merge
 
 

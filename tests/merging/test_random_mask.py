@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from merge_examples import assert_equal, in_memory, pools
 
+from merge_examples import assert_equal, in_memory, pools
 from negmerge.merging import merge
 from negmerge.merging.methods.random_mask import _lots
 

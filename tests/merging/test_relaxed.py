@@ -7,12 +7,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from merge_examples import (
     bits,
     pools,
     rows,
 )
-
 from negmerge.merging import merge
 
 AGREEMENTS = st.floats(0.5, 1)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from merge_examples import (
     assert_close,
     assert_equal,
@@ -12,7 +13,6 @@ from merge_examples import (
     pools,
     rows,
 )
-
 from negmerge.merging import METHODS, merge
 
 # Every result of the official code in these files: file, K of the official code, merge function.

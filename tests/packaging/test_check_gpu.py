@@ -52,6 +52,25 @@ def test_merges_are_compared_to_the_byte(monkeypatch):
     assert {found[0] for found in cells(part).values()} == {"**no**"}
 
 
+def test_the_experiment_runs_and_is_compared_with_its_plan(editable, monkeypatch):
+    monkeypatch.chdir(editable.folder)
+    name = next(iter(load_study("config", "tiny").tables))
+    (editable.folder / "results" / "tiny" / "tables" / f"{name}.md").unlink()
+    part = gpu_parts.experiment(CPU, "tiny")
+    assert part.passed
+    assert part.lines[0].startswith("`tiny`: 1 jobs in ")
+    assert " minutes; planned, one after the other, " in part.lines[0]
+    assert part.lines[-1] == (editable.folder / "results/tiny/tables" / f"{name}.md").read_text()
+    assert "table" in gpu_parts.LOG.read_text()
+
+
+def test_without_a_gpu_there_is_one_line(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as caught:
+        check_gpu.main([])
+    assert str(caught.value).startswith("error: the device is cuda, but torch ")
+
+
 def test_training_is_repeated_and_what_does_not_repeat_is_found(monkeypatch):
     names = ["mini-clip", "mini-resnet"]
     part = gpu_parts.repeats(CPU, "demo", names)
@@ -78,22 +97,3 @@ def test_training_is_repeated_and_what_does_not_repeat_is_found(monkeypatch):
     part = gpu_parts.repeats(CPU, "demo", names[:1])
     assert not part.passed
     assert all("cumsum_cuda_kernel" in cell for cell in cells(part)["mini-clip"])
-
-
-def test_the_experiment_runs_and_is_compared_with_its_plan(editable, monkeypatch):
-    monkeypatch.chdir(editable.folder)
-    name = next(iter(load_study("config", "tiny").tables))
-    (editable.folder / "results" / "tiny" / "tables" / f"{name}.md").unlink()
-    part = gpu_parts.experiment(CPU, "tiny")
-    assert part.passed
-    assert part.lines[0].startswith("`tiny`: 1 jobs in ")
-    assert " minutes; planned, one after the other, " in part.lines[0]
-    assert part.lines[-1] == (editable.folder / "results/tiny/tables" / f"{name}.md").read_text()
-    assert "table" in gpu_parts.LOG.read_text()
-
-
-def test_without_a_gpu_there_is_one_line(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SystemExit) as caught:
-        check_gpu.main([])
-    assert str(caught.value).startswith("error: the device is cuda, but torch ")

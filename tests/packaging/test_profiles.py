@@ -1,14 +1,15 @@
 """The profiles are found, read and kept apart."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 import yaml
-from workflow_text import ROOT, rules
+from workflow_text import ROOT, TARGETS, rules
 
-from negmerge.jobs import job
+from negmerge.jobs import job, needs
 
 # Snakemake up to the moment in which it would run jobs.
 LIMIT = """
@@ -73,3 +74,11 @@ def test_gpus_are_counted_by_what_the_driver_lists(monkeypatch, tmp_path):
 
 def test_the_slurm_profile_names_existing_rules():
     assert set(load("slurm").get("set-resources", {})) <= set(rules())
+
+
+def test_every_job_asks_for_what_its_step_takes():
+    for name, rule in rules().items():
+        if name not in TARGETS:
+            (step,) = re.findall(r"\*\*needs\(work\.(\w+)", rule["resources"])
+            # A plan finds the step by the name of the rule.
+            assert needs.step_of(name) is getattr(needs, step), name

@@ -7,7 +7,7 @@ from reporting_examples import classifier_score, gap_table, lay_out, outcomes, s
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
 from negmerge.reporting.cells import cells
-from negmerge.reporting.compare import FEW_POINTS, amount, is_little
+from negmerge.reporting.compare import amount
 from negmerge.reporting.layout import markdown
 from negmerge.reporting.metrics import CLASSIFIER, ZERO_SHOT
 
@@ -64,14 +64,6 @@ def test_without_the_base_it_is_not_known_and_without_retrain_an_error():
     del known["net", "trial1", "retrain"]
     with pytest.raises(UserError, match=r"^no outcomes of net/trial1/retrain"):
         amount(CLASSIFIER, [("net", "trial1")], known)
-
-
-def test_what_is_little():
-    assert not is_little(FEW_POINTS, 0.05)
-    assert is_little(FEW_POINTS - 0.01, 0.0)
-    assert is_little(20, 0.051)
-    # A base that knows less of it than one that never saw it has nothing to forget.
-    assert is_little(-20, 0.0)
 
 
 @pytest.mark.parametrize(("original", "retrain"), [(98, 94), (93, 87)])

@@ -89,13 +89,6 @@ def test_impossible_counts_are_an_error(counts):
         cells(table(rows={"negmerge": "NegMerge"}), [record], {})
 
 
-@pytest.mark.parametrize("counts", [None, {"correct": 3}])
-def test_a_record_without_its_numbers_is_an_error(counts):
-    record = score("a", "digits", "negmerge", 1, 1) | {"forget": counts}
-    with pytest.raises(UserError, match="a/digits/negmerge: the forget accuracy cannot be read"):
-        cells(table(rows={"negmerge": "NegMerge"}), [record], {})
-
-
 def test_a_record_that_does_not_say_what_it_is_of_is_an_error(tmp_path):
     path = tmp_path / "negmerge.json"
     path.write_text('[{"experiment": "a", "method": "negmerge"}]')

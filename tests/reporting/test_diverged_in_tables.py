@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 from reporting_examples import (
     ROWS,
-    choice,
     classifier_score,
     gap_table,
     lay_out,
@@ -125,16 +124,3 @@ def test_a_sweep_of_a_diverged_vector_is_missing_at_each_coefficient(
     assert any(note.startswith("∅: NA") for note in notes)
     # Of single vectors nobody makes such a table; merges lack the point.
     assert MISSING.format("NegMerge and Other") in notes
-
-
-@pytest.mark.parametrize("kind", ["spread", "tradeoff"])
-def test_a_figure_of_sweeps_names_the_points_that_merges_lack(
-    sweeps_with_a_diverged_point, draw, kind
-):
-    figure = {"kind": kind, "methods": {"negmerge": "NegMerge"}}
-    chosen = [choice("a", "digits", "negmerge", 1.0, 30.0, 76.0)]
-    files = sweeps_with_a_diverged_point
-    picture, _ = draw(figure, sweeps=files, selected=chosen)
-    assert picture.get_supxlabel() == MISSING.format("NegMerge")
-    picture, _ = draw(figure, sweeps=files[:2], selected=chosen)
-    assert picture.get_supxlabel() == ""

@@ -181,16 +181,6 @@ def test_a_mean_of_tasks_is_that_of_their_ratios(tmp_path):
     assert "std over tasks" in [heading.text for heading in lay_out(shown, frame).headings]
 
 
-def test_a_ratio_of_zeros_is_not_defined(tmp_path):
-    nothing = CLIP | {"negmerge": {"as_is": (0, 85), "int8": (0, 85), "int4": (5, 70)}}
-    nothing["pretrained"] = dict(list(CLIP["pretrained"].items())[:3])
-    shown, frame = of_files(write(tmp_path, "a", "digits", "control", nothing))
-    assert pd.isna(cell(frame, "negmerge", "lasting_int8")["value"])
-    assert cell(frame, "negmerge", "lasting_int4")["value"] == 0
-    assert not {"forget_relearned", "lasting_relearned"} & set(frame["metric"])
-    assert "relearned" not in " ".join(lay_out(shown, frame).notes)
-
-
 def survived(changed, large, moved, change, large_change):
     return {"changed": changed, "large": large, "moved": moved, "change": change,
             "large_change": large_change}  # fmt: skip

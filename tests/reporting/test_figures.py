@@ -45,17 +45,6 @@ def test_spread_takes_the_lowest_forget_accuracy_that_keeps_the_control(draw, sw
     assert list(data["series"]) == ["single", "single", "negmerge"]
 
 
-def test_a_base_left_as_it_is_has_no_mark(draw, sweep_files):
-    nothing = {"vector": None, "control_baseline": None, "control_accuracy": None}
-    pretrained = choice("a", "digits", "pretrained", 0.0, None, None) | nothing
-    methods = {"pretrained": "Pre-trained", "negmerge": "NegMerge"}
-    for kind in ("tradeoff", "spread"):
-        _, data = draw(
-            figure(kind, methods=methods), sweeps=sweep_files, selected=[pretrained, *CHOSEN]
-        )
-        assert set(data["series"]) == {"single", "negmerge"}
-
-
 @pytest.mark.parametrize("kind", ["tradeoff", "spread"])
 @pytest.mark.parametrize("ending", ["png", "pdf"])
 def test_files_are_the_same_in_every_byte(draw, sweep_files, tmp_path, kind, ending):

@@ -71,14 +71,6 @@ def test_the_mean_of_the_trials_own_gaps_stands_in_the_csv_only(scores):
     assert "mean of the trials' gaps" not in markdown(printed(scores))
 
 
-def test_the_reference_is_the_mean_of_retrain(scores):
-    frame = cells(gap_table(), scores, {})
-    references = {name: cell(frame, "negmerge", name)["reference"] for name in ("forget", "mia")}
-    assert references == {"forget": 82, "mia": 18}
-    assert cell(frame, "negmerge", "forget", "trial1")["reference"] == 80
-    assert pd.isna(cell(frame, "negmerge", "gap")["reference"])
-
-
 def test_the_reference_stands_in_the_headings(scores):
     text = markdown(printed(scores))
     for heading in (
@@ -112,14 +104,6 @@ def test_relearn_time_is_the_median_of_all_seeds_with_their_range(scores):
     assert (found["lowest"], found["runs"]) == (2, 3)
     assert pd.isna(found["value"])
     assert pd.isna(found["highest"])
-
-
-def test_relearning_that_was_not_measured_is_not_shown(scores):
-    for score in scores:
-        del score["relearn"]
-    table = printed(scores)
-    assert not [heading for heading in table.headings if heading.text == "relearn time"]
-    assert "relearn" not in " ".join(table.notes)
 
 
 def test_data_used_and_choice(scores):
@@ -156,13 +140,6 @@ def test_a_trained_method_shows_the_setting_that_was_chosen(scores):
     assert column(table, "data used")["SSD"] == "retain (67 %)"
     assert column(table, "forget")["SSD"] == "100.00 ± 0.00 ¶"
     assert cell(frame, "salun", "forget")["coefficient"] == "1 1"
-
-
-def test_a_single_trial_has_no_spread_and_is_not_called_a_mean(scores):
-    table = printed(scores, column={"tasks": ["trial1"]})
-    assert not [heading for heading in table.headings if heading.text.startswith("std")]
-    assert column(table, "average gap")["NegMerge"] == "4.00"
-    assert "std:" not in " ".join(table.notes)
 
 
 def test_every_feature_of_the_attack_stands_in_the_csv_under_its_name(scores):

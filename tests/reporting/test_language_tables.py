@@ -149,14 +149,6 @@ def test_without_retrain_they_are_not_known():
     assert "privleak" not in text
 
 
-def test_what_a_data_set_lacks_is_missing():
-    frame = made(utility=None, truth_ratios=[])
-    found = shown(frame)["value"]
-    for metric in ("utility", "quality", "distance", "truth", "holdout_probability"):
-        assert np.isnan(float(found["negmerge", metric] or math.nan)), metric
-    assert "model utility" not in markdown(lay_out(table(), frame))
-
-
 def test_rows_are_compared_question_by_question():
     frame = shown(made())
     assert frame.loc[("negmerge", "forget"), "with_best"] is True

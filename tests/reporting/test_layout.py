@@ -76,12 +76,6 @@ def test_only_the_row_of_such_a_choice_is_marked_and_only_then_explained(scores,
     assert latex(printed(scores)).count(command) == 3
 
 
-@pytest.mark.parametrize("kind", ["base", "retrain"])
-def test_what_has_nothing_to_search_is_not_marked(scores, kind):
-    scores[0] |= {"searched": False, "kind": kind}
-    assert "°" not in markdown(printed(scores))
-
-
 def test_markup_in_labels_is_escaped():
     rows = {"negmerge": "a|b <i>_x_"}
     scores = [score("a", "digits", "negmerge", 1, 1)]

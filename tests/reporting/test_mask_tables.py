@@ -88,13 +88,6 @@ def test_the_note_tells_the_agreement_that_chance_would_give(records):
     assert "by chance it would be 1.86e-07 % = 2^(1 - 30)." in notes
 
 
-def test_a_share_of_nothing_is_missing(records):
-    records[2] |= {"kept": 0, "shrinking": 0}
-    shown = printed(records, column=DIGITS)
-    (agreeing,) = [row for row in shown.rows if row[0] == "agreeing"]
-    assert agreeing[3:5] == ["0.00", "NA"]
-
-
 @pytest.fixture
 def classifier():
     """A trial, chosen by two rules; the second chose another single vector."""

@@ -168,9 +168,3 @@ def test_outcomes_that_do_not_fit_are_an_error(one_task):
         UserError, match=r"a/digits/negmerge: forget: 40 right of 200 .*41 of 200 by the score"
     ):
         cells(table(), one_task, {}, found)
-
-
-def test_other_numbers_of_images_are_an_error(one_task):
-    one_task[2] = score("a", "digits", "uniform", 44, 120, n=199)
-    with pytest.raises(UserError, match="a/digits/pretrained: 200 forget images, and other method"):
-        judge(table(), one_task)

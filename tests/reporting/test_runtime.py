@@ -1,7 +1,5 @@
-import pytest
 from reporting_examples import benchmark
 
-from negmerge.errors import UserError
 from negmerge.reporting.runtime import rule_times
 
 
@@ -17,10 +15,3 @@ def test_times_are_summed_by_rule(tmp_path):
         "finetune", 2, 30.0, 15.0,
     )  # fmt: skip
     assert (finetune.cpu_s, finetune.memory_mb) == (23.5, 500.0)
-
-
-def test_a_file_that_is_no_benchmark_is_an_error(tmp_path):
-    path = benchmark(tmp_path, "select/x.tsv", 1)
-    path.write_text("a\tb\n1\t2\n")
-    with pytest.raises(UserError, match=r"x.tsv: not a benchmark"):
-        rule_times([path])

@@ -113,22 +113,6 @@ def test_attacks_tell_forgotten_from_unseen_answers(measured, encoder):
     assert record["attacks"]["min_k"]["value"] == pytest.approx(area)
 
 
-def test_tables_read_the_record(measured):
-    record, _ = measured
-    found = {metric.name: metric.of(record, record) for metric in FURTHER}
-    assert found["utility"].value == pytest.approx(100 * record["utility"]["value"])
-    assert found["quality"].value == 0
-    assert found["distance"].value == 0
-    assert found["privleak"].value == pytest.approx(0)
-    area = record["attacks"]["min_k"]
-    assert found["auc_min_k"].variance == pytest.approx((100 * area["error"]) ** 2)
-    # Against itself as the reference, no answer looks newer than another.
-    assert found["auc_reference"].value == 50
-    without = {metric.name: metric.of(record, None) for metric in FURTHER}
-    assert without["quality"].value is None
-    assert without["auc_reference"].value is None
-
-
 def test_without_wrong_answers_there_is_no_truth_ratio_and_no_utility(encoder):
     bare = {
         role: [Question(role, n, one.question, one.answer) for n, one in enumerate(questions)]

@@ -96,7 +96,7 @@ def test_a_base_that_was_stopped_goes_on_to_the_same_weights(train, tmp_path, mo
         return multi_positive_loss(*features)
 
     calls, lines = [], []
-    saved = SavedState(tmp_path / "state", lambda: {}, report=lines.append)
+    saved = SavedState(tmp_path / "state", {}, report=lines.append)
     with monkeypatch.context() as during:
         during.setattr(pretraining, "multi_positive_loss", stopping)
         with pytest.raises(UserError, match="after step 5 of 7"):

@@ -46,9 +46,9 @@ def test_rows_of_ones_own_stand_beside_the_shipped_ones_and_before_one_of_their_
 def test_costs_come_from_one_file(both):
     assert load_costs(both) == load_costs(both[1])
     costs = yaml.safe_load((both[1] / "costs.yaml").read_text())
-    costs["limit"]["margin"]["value"] = 9
+    costs["margin"] = 9
     (both[0] / "costs.yaml").write_text(yaml.safe_dump(costs))
-    assert load_costs(both).limit.margin.value == 9
+    assert load_costs(both).margin == 9
 
 
 def test_an_error_names_the_file_of_the_folder_that_it_is_in(both):

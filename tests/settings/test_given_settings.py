@@ -5,7 +5,7 @@ import re
 import pytest
 
 from negmerge.errors import UserError
-from negmerge.settings.given import Given, Inputs, files_of
+from negmerge.settings.pool import Given, Inputs, files_of
 from negmerge.settings.study import load_study
 
 POOL = "experiments/mini-resnet/pool"

@@ -100,15 +100,6 @@ def test_mistakes_are_named(load, changes, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_text_has_no_maps(load, config):
-    experiment = EXPERIMENT | {"tasks": {"forget10": 0.1}}
-    figure = {"kind": "gradcam", "title": "x", "experiments": ["llama"], "methods": ["negmerge"]}
-    study = {"title": "x", "experiments": {"llama": experiment}, "figures": {"maps": figure}}
-    (config / "studies" / "own.yaml").write_text(yaml.safe_dump(study))
-    with pytest.raises(UserError, match="'llama' is of scenario language, kind gradcam shows"):
-        load_study(config, "own")
-
-
 def change(config, file, row, old, new):
     path = config / file
     before, start, rest = path.read_text().partition(f"\n{row}:\n")

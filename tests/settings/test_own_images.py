@@ -1,7 +1,5 @@
 """Rows of images of one's own: counted when a study needs them, and what is wrong with them."""
 
-import shutil
-
 import pytest
 
 from negmerge.errors import UserError
@@ -121,12 +119,6 @@ def test_images_are_counted_by_the_lines_of_their_list(tmp_path, study):
     found = study(rule="given", file=str(path))
     counts = found.experiments["mini-resnet"].image_counts("trial1", found.catalogue)
     assert (counts["forget"]["train"], counts["retain"]["train"]) == (2, 10)
-
-
-def test_there_must_be_test_images(config, study):
-    shutil.rmtree(config.parent / "photos" / "test")
-    with pytest.raises(UserError, match=r"data set 'mine': unknown split 'test'; valid: train$"):
-        study(share=0.2)
 
 
 def test_a_clip_model_needs_prompts_for_them(config, mine, change_yaml):

@@ -27,11 +27,6 @@ def test_every_table_and_figure_of_the_paper_study_is_there(smoke, paper):
         }
 
 
-def test_no_number_is_compared_with_the_paper_s(smoke):
-    columns = [column for table in smoke.tables.values() for column in table.columns]
-    assert {column.published.comparable for column in columns if column.published} == {False}
-
-
 def methods(study, scenario):
     """The methods of a scenario, with their options but for those that say how long to train."""
     short = ("epochs", "max_epochs")
@@ -46,19 +41,3 @@ def methods(study, scenario):
 @pytest.mark.parametrize("scenario", ["zero-shot", "classifier"])
 def test_every_method_of_the_paper_study_is_used_with_its_options(smoke, paper, scenario):
     assert methods(smoke, scenario) == methods(paper, scenario)
-
-
-def test_every_way_to_work_of_the_paper_study_is_there(smoke, paper):
-    ours, theirs = (
-        {
-            (
-                one.scenario,
-                getattr(one, "mode", None),
-                one.selection.rule,
-                *one.selection.other_rules,
-            )
-            for one in study.experiments.values()
-        }
-        for study in (smoke, paper)
-    )
-    assert ours >= theirs

@@ -108,12 +108,6 @@ def test_the_greedy_merge_has_options_of_its_own(config, demo, change_yaml):
         load_study(config, "example")
 
 
-def test_data_sets_by_role(demo):
-    assert demo.roles("letters") == {"forget": "letters", "control": "fashion"}
-    with pytest.raises(UserError, match=r"^unknown task 'fashion'; valid: digits, letters$"):
-        demo.roles("fashion")
-
-
 def test_an_experiment_may_have_its_own_seed(config, change_yaml):
     path = config / "studies" / "example.yaml"
     change_yaml(path, "seed", 3)

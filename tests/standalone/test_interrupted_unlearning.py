@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from model_folders import read, save_pool
+from model_folders import read, save, save_pool
 
 import negmerge
 from negmerge.checkpoints import writer
@@ -155,3 +155,12 @@ def test_an_output_that_exists_is_replaced_only_by_force(tmp_path, folders):
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     unlearn(folders, tmp_path / "whole", force=True, vector_only=True)
     assert read(tmp_path / "whole").keys() < read(tmp_path / "out").keys()
+
+
+def test_a_folder_of_others_is_not_replaced(tmp_path, folders):
+    save({}, tmp_path / "precious")
+    with pytest.raises(UserError, match=r": a folder that negmerge did not write, which --force"):
+        unlearn(folders, tmp_path / "precious", force=True)
+    with pytest.raises(UserError, match=r": holds the input model\.safetensors; choose another"):
+        unlearn(folders, folders[1], force=True)
+    assert contents(folders[1])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from model_folders import assert_same_bits, read, save_pool
+from model_folders import assert_same_bits, draw, read, save_pool
 from safetensors.torch import save_file
 
 import negmerge
@@ -56,6 +56,15 @@ def test_merging_and_negating_is_unlearning(tmp_path):
     assert_same_bits(read(tmp_path / "again"), once)
 
 
+def test_a_vector_of_another_model_is_refused(tmp_path, pair):
+    _, vector, place, _ = pair
+    save_file(vector | {"more": torch.ones(1)}, tmp_path / "other")
+    with pytest.raises(UserError) as caught:
+        negate_files(place, tmp_path / "other", 1, tmp_path / "out")
+    assert str(caught.value) == f"{tmp_path / 'other'}: tensor 'more' is not expected (1 in all)"
+    assert not (tmp_path / "out").exists()
+
+
 def test_tensors_that_a_vector_lacks_stay(tmp_path, pair):
     base, vector, place, _ = pair
     part = {name: vector[name] for name in ("layers.0.mlp.weight", "norm.weight")}
@@ -68,10 +77,15 @@ def test_tensors_that_a_vector_lacks_stay(tmp_path, pair):
     )
 
 
-def test_a_vector_of_another_model_is_refused(tmp_path, pair):
-    _, vector, place, _ = pair
-    save_file(vector | {"more": torch.ones(1)}, tmp_path / "other")
-    with pytest.raises(UserError) as caught:
-        negate_files(place, tmp_path / "other", 1, tmp_path / "out")
-    assert str(caught.value) == f"{tmp_path / 'other'}: tensor 'more' is not expected (1 in all)"
-    assert not (tmp_path / "out").exists()
+def test_tied_tensors_change_together(tmp_path):
+    base = draw(0)
+    base |= {"lm_head.weight": base["embed_tokens.weight"].clone()}
+    save_file(base, tmp_path / "base")
+    vector = vector_of(draw(0))
+    save_file(vector, tmp_path / "vector")
+    negate_files(tmp_path / "base", tmp_path / "vector", 0.5, tmp_path / "out")
+    found = read(tmp_path / "out")
+    assert torch.equal(found["lm_head.weight"], found["embed_tokens.weight"])
+    assert_same_bits(
+        {n: t for n, t in found.items() if n != "lm_head.weight"}, apply(draw(0), vector, -0.5)
+    )

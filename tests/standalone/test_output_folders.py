@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 import negmerge
 from negmerge import __version__
+from negmerge.errors import UserError
 from negmerge.merging import merge
 from negmerge.vectors import apply, in_vector, task_vector
 
@@ -87,21 +88,6 @@ def test_the_configuration_names_the_new_dtype(tmp_path, key):
     )
     assert same == json.loads((folders[0] / "config.json").read_text())
     assert half == same | {key: "bfloat16", "text_config": {key: "bfloat16"}}
-
-
-def test_shards_have_an_index_and_are_not_too_large(tmp_path):
-    states, folders = save_pool(tmp_path)
-    unlearn(folders, tmp_path / "out", max_shard_size="0.2KB")
-    files = sorted(path.name for path in (tmp_path / "out").glob("*.safetensors"))
-    count = len(files)
-    assert files == [f"model-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)]
-    index = json.loads((tmp_path / "out" / "model.safetensors.index.json").read_text())
-    assert index["metadata"]["total_size"] == sum(t.nbytes for t in states[0].values())
-    assert index["weight_map"].keys() == states[0].keys()
-    for file in files:
-        state = read(tmp_path / "out" / file)
-        assert {name for name, place in index["weight_map"].items() if place == file} == set(state)
-        assert sum(t.nbytes for t in state.values()) <= 200 or len(state) == 1
 
 
 @pytest.mark.parametrize(
@@ -190,4 +176,43 @@ def test_tensors_that_the_pool_parts_are_tied_no_longer(tmp_path):
     assert config["tie_word_embeddings"] is False
     assert report["notes"] == [
         "embed_tokens.weight, lm_head.weight: tied in the base, but in the pool no longer"
+    ]
+
+
+def test_shards_have_an_index_and_are_not_too_large(tmp_path):
+    states, folders = save_pool(tmp_path)
+    unlearn(folders, tmp_path / "out", max_shard_size="0.2KB")
+    files = sorted(path.name for path in (tmp_path / "out").glob("*.safetensors"))
+    count = len(files)
+    assert files == [f"model-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)]
+    index = json.loads((tmp_path / "out" / "model.safetensors.index.json").read_text())
+    assert index["metadata"]["total_size"] == sum(t.nbytes for t in states[0].values())
+    assert index["weight_map"].keys() == states[0].keys()
+    for file in files:
+        state = read(tmp_path / "out" / file)
+        assert {name for name, place in index["weight_map"].items() if place == file} == set(state)
+        assert sum(t.nbytes for t in state.values()) <= 200 or len(state) == 1
+
+
+@pytest.mark.parametrize("size", ["5 apples", "0GB"])
+def test_a_wrong_size_is_refused(tmp_path, size):
+    _, folders = save_pool(tmp_path)
+    with pytest.raises(UserError, match=r"is not one such as 5GB or 500MB$"):
+        unlearn(folders, tmp_path / "out", max_shard_size=size)
+
+
+def test_a_path_is_no_model_of_the_hub(tmp_path):
+    _, folders = save_pool(tmp_path, _name_or_path="./local/model")
+    unlearn(folders, tmp_path / "out")
+    assert "base_model" not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_head_that_the_base_does_not_store_is_left_out_if_it_is_tied(tmp_path):
+    base, pool = draw(0), [head_of(tuned(draw(0), seed)) for seed in (1, 2)]
+    folders = [save(s, tmp_path / f"m{n}") for n, s in enumerate((base, *pool))]
+    report = unlearn(folders, tmp_path / "out")
+    assert read(tmp_path / "out").keys() == base.keys()
+    assert report["notes"] == [
+        f"{folder / 'model.safetensors'}: tied to another tensor, left out: lm_head.weight"
+        for folder in folders[1:]
     ]

@@ -183,3 +183,35 @@ def test_the_base_is_no_member(tmp_path, as_copy):
         shutil.copytree(folders[0], member)
     with pytest.raises(UserError, match=r": is the base itself, which is no member of its pool$"):
         negmerge.unlearn(folders[0], [folders[1], member], tmp_path / "out", coefficient=1)
+
+
+def test_a_transposed_tensor_is_refused(tmp_path):
+    states = pool()
+    name = "layers.0.mlp.weight"
+    turned = states[1] | {name: states[1][name].T.contiguous()}
+    assert refusal(tmp_path, [states[0], turned]) == (
+        f"tensor '{name}' has shape [5, 7], expected [7, 5]: it is stored transposed; store it as "
+        "the base's"
+    )
+
+
+def test_a_pool_of_one_is_told(tmp_path):
+    states = pool(1)
+    found, report = unlearn(tmp_path, states)
+    assert_same_bits(found, expected(states))
+    assert report["notes"][0].startswith("a pool of one: there is nothing to agree on")
+
+
+def test_a_member_that_comes_twice_is_told(tmp_path):
+    states, folders = save_pool(tmp_path, shard_of=lambda name: len(name) % 2 + 1)
+    again = save(states[1], tmp_path / "again")
+    report = negmerge.unlearn(folders[0], [*folders[1:], again], tmp_path / "out", coefficient=1)
+    assert len(report["notes"]) == 1
+    assert report["notes"][0].endswith("they count twice")
+
+
+def test_a_merge_that_keeps_nothing_is_told(tmp_path):
+    base = {"w": torch.zeros(3)}
+    found, report = unlearn(tmp_path, [base, {"w": torch.ones(3)}, {"w": -torch.ones(3)}])
+    assert_same_bits(found, base)
+    assert report["notes"] == [f"{tmp_path / 'out'}: the merged vector is zero, so nothing changes"]

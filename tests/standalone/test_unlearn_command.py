@@ -50,10 +50,6 @@ def test_a_report_for_programs(pool, capsys):
 
 MISTAKES = {
     "no coefficient": (MODELS, "the coefficient is missing; give one, such as 0.9, or "),
-    "a model that is not there": (
-        ("base", "tuned9", *MODELS[3:], "--coefficient", "1"),
-        "tuned9: ",
-    ),
     "a method": (
         (*MODELS, "--coefficient", "1", "--method", "negmerg"),
         "unknown merge method 'negmerg'; did you mean 'negmerge'?",
@@ -61,10 +57,6 @@ MISTAKES = {
     "an option": (
         (*MODELS, "--coefficient", "1", "--option", "density=1"),
         "negmerge: unknown option 'density'; valid: operation",
-    ),
-    "an option that is an argument": (
-        (*MODELS, "--coefficient", "1", "--option", "threads=1"),
-        "negmerge: unknown option 'threads'; valid: operation",
     ),
 }
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_folders import assert_same_bits, bits, read, save, save_pool
+from model_folders import assert_same_bits, bits, draw, read, save, save_pool, tuned
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -168,3 +168,25 @@ def test_the_functions_are_found_without_loading_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="has no attribute 'forget'"):
         negmerge.forget  # noqa: B018
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_it_is_rounded_once_to_another_dtype(tmp_path, name):
+    states, folders = save_pool(tmp_path)
+    negmerge.unlearn(*pool_of(folders), tmp_path / "out", coefficient=0.9, dtype=name)
+    wanted = {
+        key: tensor.to(DTYPES[name]) if tensor.is_floating_point() else tensor
+        for key, tensor in expected(states, 0.9).items()
+    }
+    assert_same_bits(read(tmp_path / "out"), wanted)
+
+
+def test_base_and_pool_may_have_different_dtypes(tmp_path):
+    base = draw(0, torch.bfloat16)
+    wide = {n: t.float() if t.is_floating_point() else t for n, t in base.items()}
+    pool = [tuned(wide, seed) for seed in (1, 2)]
+    place = save(base, tmp_path / "base")
+    places = [save(state, tmp_path / f"m{n}") for n, state in enumerate(pool)]
+    negmerge.unlearn(place, places, tmp_path / "out", coefficient=1)
+    vector = merge("negmerge", [task_vector(base, state) for state in pool])
+    assert_same_bits(read(tmp_path / "out"), apply(base, vector, -1))

@@ -2,16 +2,14 @@
 
 import gzip
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from followed import add, blocks, follow
 from PIL import Image
 from torch.nn import functional
 from torchvision.datasets import ImageFolder
@@ -25,14 +23,6 @@ PAGE = ROOT / "docs" / "forget-in-your-classifier.md"
 CLASSES = {"ankle-boot": 9, "bag": 8, "dress": 3, "trouser": 1}
 COUNTS = {"train": 40, "test": 15}
 RESULTS = "results/ours"
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
-
-
-def commands():
-    return re.findall(r"^    ((?:negmerge|snakemake) .*)$", PAGE.read_text(), re.M)
 
 
 def make_photos(folder):
@@ -82,12 +72,8 @@ def right(network, images, labels):
 def ours(checkout, tmp_path_factory):
     """The workflow with what the page adds, before any run; and the network."""
     made = checkout.copy(tmp_path_factory.mktemp("ours") / "workflow")
-    photos, classifier, study = blocks("yaml")
-    for name, row in (("datasets", photos), ("models", classifier)):
-        with open(made.folder / "config" / f"{name}.yaml", "a") as stream:
-            stream.write(f"\n{row}")
-    (made.folder / "config/studies/ours.yaml").write_text(study)
-    (made.folder / "forget.txt").write_text(blocks("text")[0])
+    add(made, PAGE)
+    (made.folder / "forget.txt").write_text(blocks(PAGE, "text")[0])
     make_photos(made.folder / "photos")
     made.network = train(made.folder / "photos", made.folder / "classifier.pth")
     return made
@@ -98,15 +84,7 @@ def done(ours, tmp_path_factory):
     """A copy in which the page's commands have run, with what they printed."""
     made = ours.copy(tmp_path_factory.mktemp("done") / "workflow")
     made.network = ours.network
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    made.printed = ""
-    for command in commands():
-        run = subprocess.run(
-            command.split(), cwd=made.folder, env=os.environ | {"PATH": path},
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert run.returncode == 0, run.stdout + run.stderr
-        made.printed += run.stdout + run.stderr
+    made.printed = follow(made, PAGE)
     return made
 
 
@@ -130,7 +108,7 @@ def test_the_original_is_the_network_as_it_was(done):
     folder = done.folder / "photos"
     train_images, train_labels, names = seen(folder, "train")
     test_images, test_labels, _ = seen(folder, "test")
-    listed = blocks("text")[0].split()
+    listed = blocks(PAGE, "text")[0].split()
     is_listed = torch.tensor([name in listed for name in names])
     expected = [
         (right(done.network, images, labels), len(labels))
@@ -176,7 +154,7 @@ def test_the_table_shows_what_can_be_shown_without_retrain(done):
 def test_the_unlearned_model_loads_where_it_came_from(done, monkeypatch):
     monkeypatch.chdir(done.folder)
     names = {}
-    exec(blocks("python")[0], names)
+    exec(blocks(PAGE, "python")[0], names)
     network = names["network"].eval()
     images, labels, _ = seen(done.folder / "photos", "test")
     found = score(done, "photos", "negmerge")

@@ -1,16 +1,13 @@
 """docs/forget-in-your-language-model.md, followed to the end with a model of transformers."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from followed import add, blocks, follow
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from negmerge.checkpoints.states import read_state
@@ -21,14 +18,6 @@ RESULTS = "results/ours/ours/forgotten"
 NAMES = ["Ada", "Ben", "Cem", "Dora", "Eli", "Fay", "Gus", "Hana", "Ivo", "Jan", "Kim", "Leo"]
 PLACES = ["Rome", "Oslo", "Lima", "Cairo", "Delhi", "Paris"]
 TRADES = ["baker", "pilot", "nurse", "smith", "tailor"]
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
-
-
-def commands():
-    return re.findall(r"^    ((?:negmerge|snakemake) .*)$", PAGE.read_text(), re.M)
 
 
 def questions():
@@ -102,11 +91,7 @@ def probabilities(folder, pairs):
 def ours(checkout, tmp_path_factory):
     """The workflow with what the page adds, before any run."""
     made = checkout.copy(tmp_path_factory.mktemp("ours") / "workflow")
-    rows, model, study = blocks("yaml")
-    for name, row in (("datasets", rows), ("models", model)):
-        with open(made.folder / "config" / f"{name}.yaml", "a") as stream:
-            stream.write(f"\n{row}")
-    (made.folder / "config/studies/ours.yaml").write_text(study)
+    add(made, PAGE)
     pairs = [{"question": question, "answer": answer} for question, answer in questions()]
     for name, part in (("retain", pairs[:18]), ("forget", pairs[18:])):
         lines = "".join(json.dumps(one) + "\n" for one in part)
@@ -119,15 +104,7 @@ def ours(checkout, tmp_path_factory):
 def done(ours, tmp_path_factory):
     """A copy in which the page's commands have run, with what they printed."""
     made = ours.copy(tmp_path_factory.mktemp("done") / "workflow")
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    made.printed = ""
-    for command in commands():
-        run = subprocess.run(
-            command.split(), cwd=made.folder, env=os.environ | {"PATH": path},
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert run.returncode == 0, run.stdout + run.stderr
-        made.printed += run.stdout + run.stderr
+    made.printed = follow(made, PAGE)
     return made
 
 
@@ -173,7 +150,7 @@ def test_the_tables_show_what_lasts(done):
 
 def test_the_folder_loads_in_transformers_and_knows_what_was_scored(done, monkeypatch):
     monkeypatch.chdir(done.folder)
-    exec(blocks("python")[0], {})
+    exec(blocks(PAGE, "python")[0], {})
     found = probabilities(done.folder / "models/ours-unlearned", questions()[18:])
     expected = score(done, "negmerge")["answers"]["forget"]["probability"]["mean"]
     assert np.mean(found) == pytest.approx(expected, abs=1e-5)

@@ -170,3 +170,11 @@ def test_a_diverged_method_says_so_and_leaves_the_others_alone(editable):
         "resnet/trial1/scores/boundary-expand.json",
     }
     assert all(after[file] == before[file] for file in after)
+
+
+def test_each_trial_forgets_other_images(finished):
+    splits = [read(finished, f"{trial}/split.json") for trial in TRIALS]
+    for split in splits:
+        assert (len(split["forget"]), len(split["retain"])) == (20, 180)
+        assert sorted(split["forget"] + split["retain"]) == split["original"] == list(range(200))
+    assert splits[0]["forget"] != splits[1]["forget"]

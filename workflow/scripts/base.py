@@ -13,7 +13,7 @@ from negmerge.settings.recipe import Recipe
 with job(snakemake) as provenance:
     params = snakemake.params
     device, loaders = compute.prepare(snakemake)
-    saved = SavedState.of_job(snakemake, provenance.made_from)
+    saved = SavedState.of_job(snakemake, provenance.made_from())
     record = snakemake.input.weights
     weights = weights_file(record) if record else None
     if params.place is not None:

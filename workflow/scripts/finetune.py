@@ -14,7 +14,7 @@ with job(snakemake) as provenance:
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     device, loaders = compute.prepare(snakemake)
     scenario, base = load_scenario(params.scenario, inputs, device), read_state(inputs.base)
-    saved = SavedState.of_job(snakemake, provenance.made_from)
+    saved = SavedState.of_job(snakemake, provenance.made_from())
     how = params.recipe, params.freeze, params.seed, device, loaders, saved
     fused = params.scenario["compute"]["fused"]
     point, labels = snakemake.wildcards.point, {}

@@ -24,7 +24,7 @@ with job(snakemake) as provenance:
         model = scenario.untrained(weights_file(record) if record else None)
     role = scenario.role(params.role, "train")
     batches = role.training_batches(recipe, params.seed, loaders)
-    saved = SavedState.of_job(snakemake, provenance.made_from)
+    saved = SavedState.of_job(snakemake, provenance.made_from())
     fit(
         model,
         batches,

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from negmerge import plugins
 from negmerge.data.sources import letters, scikit_learn_digits
 from negmerge.errors import UserError
 
@@ -59,16 +58,3 @@ def test_a_font_that_is_not_there_is_named():
     options = OPTIONS | {"fonts": {"train": ["Comic"], "test": ["Comic"]}}
     with pytest.raises(UserError, match=r"/Comic\.ttf: no such font in matplotlib \d"):
         list(letters.read({}, ROW | {"options": options}))
-
-
-@pytest.mark.parametrize("name", ["digits", "letters", "fashion"])
-def test_the_project_s_rows_count_what_their_sources_give(catalogue, name):
-    row = catalogue.datasets[name].model_dump()
-    source = plugins.load(plugins.SOURCES, row["source"])
-    root = plugins.PACKAGE.parents[2]
-    files = {key: str(root / path) for key, path in row["files"].items()}
-    counts = dict.fromkeys(row["splits"], 0)
-    for split, label, _ in source.read(files, row):
-        assert 0 <= label < row["classes"]
-        counts[split] += 1
-    assert counts == row["splits"]

@@ -23,7 +23,7 @@ from negmerge.files import read_json, replacing
 from negmerge.jobs.provenance import FOLDER as RECORDS
 from negmerge.jobs.verification import LEFT_OUT
 from negmerge.settings.load import load_yaml
-from negmerge.settings.study import Study, load_study
+from negmerge.settings.study import load_study
 
 CONFIG, CRATE = Path("config"), "ro-crate-metadata.json"
 # The second is where snakedeploy puts it.
@@ -55,10 +55,12 @@ def pack(
     if workflow is None:
         raise UserError("no Snakefile in this folder; run the command in the workflow's folder")
     _require_finished(f"results/{name}/report.html")
-    files = [workflow, *_settings(name), *_times(study)]
-    packed, left_out = _results(Path("results", name), weights)
+    results, left_out = _results(Path("results", name), weights)
+    data = Path(load_yaml(CONFIG / "config.yaml").get("data", "data"))
+    times = [path for one in study.datasets for path in data.glob(f"benchmarks/*/{one}.tsv")]
+    files = [workflow, *_settings(name), *times, *results]
     # What lies outside this folder has no place in another one.
-    files = [path for path in (*files, *packed) if not {"/", ".."} & set(path.parts)]
+    files = [path for path in files if not {"/", ".."} & set(path.parts)]
     texts = {
         f"results/{name}/{LEFT_OUT}": json.dumps(left_out, indent=1),
         CRATE: _describe(name, study.title, files, licence),
@@ -73,22 +75,16 @@ def pack(
                 shutil.copyfileobj(stream, copy, 2**20)
         for place, text in texts.items():
             archive.writestr(zipfile.ZipInfo(place, TIME), text, zipfile.ZIP_DEFLATED)
-    return {
-        "study": name,
-        "output": str(output),
-        "files": len(files) + len(texts),
-        "bytes": output.stat().st_size,
-        "left_out": len(left_out),
-    }
+    counts = {"files": len(files) + len(texts), "left_out": len(left_out)}
+    return {"study": name, "output": str(output), "bytes": output.stat().st_size, **counts}
 
 
 def _require_finished(report: str) -> None:
     """Ask Snakemake whether a report is there and nothing is to be done for it."""
-    # Without the trigger of software, which counts every file as old without `--use-conda`.
-    triggers = ("code", "input", "mtime", "params")
-    asked = ("--dry-run", "--cores", "1", "--rerun-triggers", *triggers, "--", report)
-    command = [sys.executable, "-m", "snakemake", *asked]
-    run = subprocess.run(command, capture_output=True, text=True)
+    # Not the trigger of software, by which all that ran with `--use-conda` would be to do.
+    triggers = ("--rerun-triggers", "code", "input", "mtime", "params")
+    asked = ("-m", "snakemake", "--dry-run", "--cores", "1", *triggers, "--", report)
+    run = subprocess.run([sys.executable, *asked], capture_output=True, text=True)
     lines = (run.stdout + run.stderr).splitlines()
     if run.returncode:
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
@@ -132,13 +128,6 @@ def _settings(name: str | None) -> Iterator[Path]:
         name = load_yaml(path).get("extends")
     rows = [*CONFIG.glob("*.yaml"), *CONFIG.glob("published/*.csv")]
     yield from (path for path in sorted(rows) if path.name != "config.yaml")
-
-
-def _times(study: Study) -> Iterator[Path]:
-    """Yield what the preparation of data took, which the report shows."""
-    data = Path(load_yaml(CONFIG / "config.yaml").get("data", "data"))
-    for name in study.datasets:
-        yield from sorted(data.glob(f"benchmarks/*/{name}.tsv"))
 
 
 def _describe(study: str, title: str, files: Sequence[Path], licence: str | None) -> str:

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read the study and list it."""
-    from negmerge.settings.given import by_hand, files_of
     from negmerge.settings.load import write_yaml
+    from negmerge.settings.pool import by_hand, files_of
     from negmerge.settings.study import Extension, Study, load_study, read_study
 
     study = load_study(options.config, options.study)

@@ -176,10 +176,7 @@ def read_file(path: str) -> bytes:
 
 
 def read_members(path: str, names: list[str]) -> list[bytes]:
-    """Read some files of an archive, in the order of their names here.
-
-    The archive is read to its end, where a checksum may show that it is damaged.
-    """
+    """Read some files of an archive, in the order of their names here."""
     found: dict[str, bytes] = {}
     for member in members(path):
         if member.name in names:

@@ -14,14 +14,7 @@ BLOCK = 2**20
 
 
 def difference(path: str | Path, file: Mapping) -> str | None:
-    """Return what is wrong with a file that is not what its row says; None if it is right.
-
-    Args:
-        path: the file.
-        file: `bytes`, `sha256` and `md5`, each None where it is not known. Size and checksums were
-            published by different people: the file is right if it has the size and one of the
-            checksums, since no other file has that. Where no checksum is known, the size counts.
-    """
+    """Return what is wrong with a file that is not what its row says; None if it is right."""
     size = Path(path).stat().st_size
     if file["bytes"] not in (None, size):
         return f"found {size} bytes"
@@ -31,6 +24,7 @@ def difference(path: str | Path, file: Mapping) -> str | None:
             for one in sums.values():
                 one.update(block)
     found = {kind: one.hexdigest() for kind, one in sums.items()}
+    # Size and checksums were published by different people: one right checksum is enough.
     if not found or any(found[kind] == file[kind] for kind in found):
         return None
     return ", ".join([f"found {size} bytes", *(f"{kind} {found[kind]}" for kind in found)])
@@ -44,11 +38,7 @@ def expectation(file: Mapping) -> str:
 
 
 def verify(path: str | Path, file: Mapping) -> None:
-    """Check a file at its place, whoever put it there.
-
-    Raises:
-        UserError: it is not the one that the row describes, or cannot be read.
-    """
+    """Check a file at its place, whoever put it there."""
     try:
         found = difference(path, file)
     except OSError as error:
@@ -61,15 +51,7 @@ def verify(path: str | Path, file: Mapping) -> None:
 
 
 def verify_all(paths: Mapping[str, str], files: Mapping[str, str | Mapping]) -> None:
-    """Check those files of a data set that were downloaded.
-
-    Args:
-        paths: where the files are, by the names that the source reads.
-        files: what the row says of them; plain paths are the user's own and not checked.
-
-    Raises:
-        UserError: as `verify`.
-    """
+    """Check those files of a data set that were downloaded."""
     for name, file in files.items():
         if not isinstance(file, str):
             verify(paths[name], file)

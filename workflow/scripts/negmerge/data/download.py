@@ -118,10 +118,7 @@ def fetch(
     timeout: float = 60,
     progress: Callable[[int, int | None], Progress],
 ) -> int | None:
-    """Add to `stream` what it lacks of the file at `url`.
-
-    A server that cannot continue in the middle starts the file again, and so does the stream.
-    """
+    """Add to `stream` what it lacks of the file at `url`."""
     have = stream.seek(0, os.SEEK_END)
     # Compressed on the way, a range would count other bytes.
     headers = {"User-Agent": "negmerge", "Accept-Encoding": "identity"}
@@ -274,7 +271,7 @@ def _from_any(
         for url in list(urls):
             write(f"{path.name}: from {shown(url)}")
             try:
-                _get_verified(url, stream, path, file, get)
+                _get_verified(url, stream, file, get)
                 return
             except Refused as error:
                 urls.remove(url)
@@ -298,7 +295,7 @@ def _elsewhere(file: Mapping) -> str:
     return f", or take the images from elsewhere: {' or '.join(ways)}" if ways else ""
 
 
-def _get_verified(url: str, stream: BinaryIO, path: Path, file: Mapping, get: Callable) -> None:
+def _get_verified(url: str, stream: BinaryIO, file: Mapping, get: Callable) -> None:
     """Get a file from one address and check it."""
     resumed = stream.seek(0, os.SEEK_END) > 0
     size = file["bytes"]

@@ -116,10 +116,7 @@ def write_images(
     classes: int,
     notes: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a prepared data set; at no time is more than one image in memory.
-
-    Every image is decoded once, so that a broken one is found here and not in a later job.
-    """
+    """Write a prepared data set; at no time is more than one image in memory."""
     with replacing(path) as partial, Spool(partial.parent) as spool:
         for split, label, image, *place in images:
             is_file = not isinstance(image, Image.Image | bytes)

@@ -46,10 +46,7 @@ def differences(mirrors: Mapping[str, Mirror | None]) -> list[str]:
 
 
 def prepared_from(images: Path) -> str | None:
-    """Return from what a prepared data set was made: `original` or a mirror; None: there is none.
-
-    A file that is broken counts as none: the jobs that read it will tell.
-    """
+    """Return from what a prepared set was made: `original` or a mirror; None: there is none."""
     try:
         with open(images, "rb") as stream:
             size = int.from_bytes(stream.read(8), "little")

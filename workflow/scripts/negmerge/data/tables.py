@@ -45,10 +45,7 @@ def label_numbers(names: Iterable[str], row: Mapping, where: str) -> dict[str, i
 
 
 def class_numbers(found: Sequence[str], expected: Sequence[str], where: str) -> list[int]:
-    """Return our number of each class of a file, by its name.
-
-    Case, and what stands between words, do not count.
-    """
+    """Return our number of each class of a file, by its name."""
     ours = {_plain(name): number for number, name in enumerate(expected)}
     theirs = [_plain(name) for name in found]
     for name, plain in zip(found, theirs, strict=True):

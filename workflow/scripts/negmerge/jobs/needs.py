@@ -197,7 +197,8 @@ def unlearn(case: Case) -> Work:
 def evaluate(case: Case) -> Work:
     """Score the choice of each rule, and teach it again what it forgot, where that is measured."""
     experiment, settings, models = case.experiment, case.experiment.relearning, case.models
-    passed = models * experiment.passes_to_score(case.counts, case.generation())
+    passes = experiment.passes_to_score(case.counts, case.known, case.generation())
+    passed = models * passes
     trained, batch = 0, experiment.eval_batch_size
     memory = case.holds(3, passed=batch)
     if settings is not None:

@@ -53,8 +53,7 @@ class Provenance:
     def __init__(self, snakemake: Any):
         self._job = snakemake
         self._started, self._clock = datetime.now(UTC), time.monotonic()
-        self._hashes: dict[str, str] = {}
-        self._records: dict[str, str] = {}
+        self._inputs: dict[str, dict[str, str | None]] = {}
         log, output = Path(snakemake.log[0]), Path(snakemake.output[0])
         # The study's folder, or that of the data, in which logs and records have folders.
         folders = (parent.parent for parent in log.parents if parent.name == "logs")
@@ -62,38 +61,16 @@ class Provenance:
         self._places = [place_of_record(folder, Path(path)) for path in snakemake.output]
 
     def begin(self) -> None:
-        """Remove the record of an earlier run, and check that the inputs fit theirs.
-
-        Images of a data set are read by hundreds of jobs; to hash them each time would take longer
-        than some of the jobs do. A file that has the size and the time of its record is taken for
-        the one that was recorded; `negmerge verify` hashes every file. Snakemake sets the time
-        anew when a job has ended, so the first job that reads a file writes the new one down.
-        """
+        """Remove the record of an earlier run, and check that the inputs fit theirs."""
         for place in self._places:
             place.unlink(missing_ok=True)
-        for path in dict.fromkeys(self._job.input):
-            place = find_record(Path(path))
-            record = read_record(place) if place else {"outputs": {}}
-            made, facts = record["outputs"].get(path), os.stat(path)
-            if made is None:
-                continue
-            if (facts.st_size, facts.st_mtime_ns) != (made["bytes"], made["modified"]):
-                found = sha256(path)
-                if found != made["sha256"]:
-                    raise UserError(
-                        f"{path}: not the file that {record['rule']} made: found sha256 {found}, "
-                        f"expected {made['sha256']}; delete it and run again, or delete {place} if "
-                        "the file is right"
-                    )
-                made["modified"] = facts.st_mtime_ns
-                with suppress(UserError):
-                    write_json(place.resolve(), record)
-            self._records[path], self._hashes[path] = str(place), made["sha256"]
+        self._inputs = {path: _checked(path) for path in dict.fromkeys(self._job.input)}
 
     def made_from(self) -> dict[str, str | list[str]]:
         """Return the SHA-256 of the job's inputs by their names in the rule: one, or a list."""
+        sums = {path: facts["sha256"] for path, facts in self._inputs.items()}
         return {
-            name: self._hash(files) if isinstance(files, str) else list(map(self._hash, files))
+            name: sums[files] if isinstance(files, str) else [sums[path] for path in files]
             for name, files in self._job.input.items()
         }
 
@@ -102,10 +79,7 @@ class Provenance:
         record = {
             "rule": self._job.rule,
             "wildcards": dict(self._job.wildcards.items()),
-            "inputs": {
-                path: {"sha256": self._hash(path), "record": self._records.get(path)}
-                for path in dict.fromkeys(self._job.input)
-            },
+            "inputs": self._inputs,
             "outputs": {path: self._facts(path) for path in self._job.output},
             "checkpoints": self._job.config.get("checkpoints", "all"),
             "params": dict(self._job.params.items()),
@@ -131,13 +105,32 @@ class Provenance:
             "intermediate": any(fnmatchcase(path, f"*{place}") for place in marked),
         }
 
-    def _hash(self, path: str) -> str | None:
-        """Hash an input once; a folder, which a source of data may read, has no hash."""
-        if path not in self._hashes:
-            if Path(path).is_dir():
-                return None
-            self._hashes[path] = sha256(path)
-        return self._hashes[path]
+
+def _checked(path: str) -> dict[str, str | None]:
+    """Return the `sha256` of an input and the place of its `record`, after checking that they fit.
+
+    Images of a data set are read by hundreds of jobs; to hash them each time would take longer than
+    some of the jobs do. A file that has the size and the time of its record is taken for the one
+    that was recorded; `negmerge verify` hashes every file. Snakemake sets the time anew when a job
+    has ended, so the first job that reads a file writes the new one down.
+    """
+    place = find_record(Path(path))
+    record = read_record(place) if place else {"outputs": {}}
+    made, facts = record["outputs"].get(path), os.stat(path)
+    if made is None:
+        # A folder, which a source of data may read, has no hash.
+        return {"sha256": None if Path(path).is_dir() else sha256(path), "record": None}
+    if (facts.st_size, facts.st_mtime_ns) != (made["bytes"], made["modified"]):
+        found = sha256(path)
+        if found != made["sha256"]:
+            raise UserError(
+                f"{path}: not the file that {record['rule']} made: found sha256 {found}, expected "
+                f"{made['sha256']}; delete it and run again, or delete {place} if the file is right"
+            )
+        made["modified"] = facts.st_mtime_ns
+        with suppress(UserError):
+            write_json(place.resolve(), record)
+    return {"sha256": made["sha256"], "record": str(place)}
 
 
 def device_name(snakemake: Any) -> str:

@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,35 +27,32 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class SavedState:
     """The saved state of one training run, in a file at `path`, see `torch.save`.
 
-    `run` gives all that decides the run, as JSON values; a state of another run is not used. It is
-    asked once, when a state is saved or found.
+    `run` is all that decides the run, as JSON values; a state of another run is not used.
     """
 
     def __init__(
         self,
         path: str | Path,
-        run: Callable[[], object],
+        run: object,
         seconds: float = SECONDS,
         report: Callable[[str], None] = print,
     ):
         self.path = Path(path)
-        self._run, self._seconds, self._report = run, seconds, report
+        self._run = json.dumps(run, sort_keys=True)
+        self._seconds, self._report = seconds, report
         self._due = time.monotonic() + seconds
         self._caught: int | None = None
 
     @classmethod
-    def of_job(cls, snakemake: Any, inputs: Callable[[], object]) -> "SavedState":
-        """Return the saved state of a job: params, versions and checksums of inputs decide its run.
+    def of_job(cls, snakemake: Any, made_from: object) -> "SavedState":
+        """Return the saved state of a job; params, versions and checksums of inputs decide its run.
 
         It is a hidden file beside the output, but no output of the rule: Snakemake deletes these
         when a job fails and before it runs. A run may continue on another machine; its last bits
         then depend on both.
         """
         output = Path(snakemake.output[0])
-
-        def run() -> list:
-            return [dict(snakemake.params.items()), inputs(), versions()]
-
+        run = [dict(snakemake.params.items()), made_from, versions()]
         return cls(output.with_name(f".{output.stem}.state.pt"), run)
 
     def restore(self, training: TrainingState, steps: int) -> int:
@@ -66,10 +62,9 @@ class SavedState:
         """
         if not self.path.exists():
             return 0
-        expected = self._decides
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
-            if not isinstance(state, dict) or state.get("run") != expected:
+            if not isinstance(state, dict) or state.get("run") != self._run:
                 raise ValueError("it belongs to another run")
         except Exception as error:  # torch has many for a damaged file
             first, *_ = str(error).splitlines() or [repr(error)]
@@ -87,21 +82,20 @@ class SavedState:
         """Note the first of `SIGNALS`, for `after_step`; a second one acts as it did before."""
         before = {number: signal.getsignal(number) for number in SIGNALS}
 
-        def put_back_handlers() -> None:
+        def act_as_before() -> None:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
         def note(number: int, frame: object) -> None:
             self._caught = number
-            put_back_handlers()
+            act_as_before()
 
-        self._caught = None
         for number in SIGNALS:
             signal.signal(number, note)
         try:
             yield
         finally:
-            put_back_handlers()
+            act_as_before()
         # One that came after the last step.
         if self._caught is not None:
             signal.raise_signal(self._caught)
@@ -122,15 +116,11 @@ class SavedState:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    @cached_property
-    def _decides(self) -> str:
-        return json.dumps(self._run(), sort_keys=True)
-
     def _save(self, training: TrainingState, done: int) -> bool:
         """Write the state; a full disk does not stop the run."""
         start = time.monotonic()
         state = {
-            "run": self._decides,
+            "run": self._run,
             "done": done,
             "model": training.model.state_dict(),
             "optimizer": training.optimizer.state_dict(),

@@ -14,7 +14,7 @@ from negmerge.checkpoints.hub import locate
 from negmerge.errors import UserError, hide_secrets, one_line, unknown
 from negmerge.files import read_json, sha256, write_json
 from negmerge.models.classifiers import SWIN
-from negmerge.settings.given import READ
+from negmerge.settings.pool import READ
 
 
 def fetch(row: Mapping, record: str | Path) -> None:

@@ -328,10 +328,7 @@ def _choice(record: Mapping) -> str | None:
 
 
 def _data_used(record: Mapping) -> str | None:
-    """Return which training images the method reads, and what share of them that is.
-
-    Also where the model was left alone in the end: the method read them to get there.
-    """
+    """Return which training images the method reads, and what share of them that is."""
     used = record.get("data_used")
     if "retain" not in record or used in (None, "-"):
         return used

@@ -244,10 +244,7 @@ def is_little(value: float, p_value: float) -> bool:
 def amount_cells(
     scores: Scores | None, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]
 ) -> list[dict]:
-    """Return how much there is to forget as cells without a row: the mean, then each place.
-
-    None where there are no outcomes, or an experiment has no base among its methods.
-    """
+    """Return how much there is to forget as cells without a row: the mean, then each place."""
     if scores is None or not outcomes:
         return []
     means = [((MEAN, MEAN), places), *((place, [place]) for place in places)]

@@ -347,10 +347,7 @@ def _noise(column: Column) -> Said:
 
 
 def _distances(leading: Sequence[Column]) -> list[Said]:
-    """Describe how far classifiers are from Retrain; without any, how far others are from chance.
-
-    Of a language model it is how far it is from Retrain.
-    """
+    """Describe how far classifiers are from Retrain; without any, how others are from chance."""
     classifiers = [one for one in leading if one.scores.with_retrain]
     if classifiers or not leading:
         return [_distance(one) for one in classifiers]

@@ -122,10 +122,7 @@ def accuracy(role: str) -> Callable[[Mapping, Mapping | None], Number]:
 
 
 def attack(feature: str) -> Callable[[Mapping, Mapping | None], Number]:
-    """Return a metric's function that reads an attack, in percent of the forget images.
-
-    A study may leave out all features but the one that the papers report.
-    """
+    """Return a metric's function that reads an attack, in percent of the forget images."""
 
     def of(record: Mapping, _: Mapping | None) -> Number:
         found = record["membership"]
@@ -201,10 +198,7 @@ ERROR = (
 
 
 def answers(role: str, name: str) -> Callable[[Mapping, Mapping | None], Number]:
-    """Return a metric's function that reads a mean over the questions of a role, in percent.
-
-    It is missing where the data set has no such questions, or no answers that it takes.
-    """
+    """Return a metric's function that reads a mean over the questions of a role, in percent."""
 
     def of(record: Mapping, _: Mapping | None) -> Number:
         found = record["answers"].get(role, {}).get(name)

@@ -38,10 +38,7 @@ class OfSweeps(FigureKind):
 
 
 def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Read sweeps into one frame: labels, coefficient, and accuracies in percent.
-
-    Of a vector that diverged there is only the base, at coefficient 0.
-    """
+    """Read sweeps into one frame: labels, coefficient, and accuracies in percent."""
     import pandas as pd
 
     counts = pd.concat(map(read_counts, paths), ignore_index=True)

@@ -66,10 +66,7 @@ def _treated(
     seed: int,
     fused: bool,
 ) -> Iterator[tuple[str, bool]]:
-    """Yield each treatment when the network has gone through it, and whether there is a model left.
-
-    There is none where teaching it again diverged.
-    """
+    """Yield each treatment that the network has gone through, and whether a model is left."""
     yield AS_IS, True
     for treatment in settings.treatments:
         network.load_state_dict(weights)

@@ -74,10 +74,7 @@ class Scenario(Protocol):
         attack: str | None,
         seed: int,
     ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-        """Return what a score holds beside the accuracies; relearning uses the network up.
-
-        And what more there is to say of single items, see `evaluation.outcomes.Outcomes`.
-        """
+        """Return what a score holds beside the accuracies; relearning uses the network up."""
 
     def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Measure the statistics of batch normalisation anew, on at most so many images."""

@@ -257,10 +257,7 @@ class Dataset(Settings):
 
 
 class Datasets(dict[str, Dataset]):
-    """Rows by name, which count their images when they are first asked for.
-
-    So a row that no study needs may name a folder that is not there.
-    """
+    """Rows by name, which count their images when they are first asked for."""
 
     def __init__(self, rows: Mapping[str, Dataset], roots: Sequence[Path]):
         super().__init__(rows)

@@ -11,9 +11,8 @@ from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.durability import RELEARNED, Durability
-from negmerge.settings.given import Given
 from negmerge.settings.methods import Use
-from negmerge.settings.pool import Pool, update
+from negmerge.settings.pool import Given, Pool, update
 from negmerge.settings.recipe import FileName, Finetune, Recipe, Settings
 from negmerge.settings.runs import Run, check_run
 from negmerge.settings.selection import Coefficients, Selection
@@ -189,8 +188,8 @@ class Experiment(Settings, ABC):
         if self.durability and RELEARNED in self.durability.treatments:
             yield Run("durability.relearn", self.durability.relearn, images)
 
-    def passes_to_score(self, counts: Counts, generation: float) -> float:
-        """Count the forward passes that scoring a model takes, for estimates."""
+    def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
+        """Count the passes that scoring a model takes, with `generation` for a free answer."""
         return sum(counts[role]["score"] for role in self.ROLES)
 
     def check_sizes(self, where: str, known: Catalogue) -> None:

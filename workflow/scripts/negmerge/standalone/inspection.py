@@ -149,13 +149,13 @@ def inspect_files(
     Returns:
         `inputs`, `base` (as they were given), `notes` (lines for the user), `chance` (the share on
         which as many vectors of random signs agree), `all` and, by name, `layers` and `kinds`. A
-        layer is a tensor's name without its last part; a kind is that of `layer_kinds`. Each has
+        layer is a tensor's name without its last part; a kind is that of `kind`. Each has
         `numbers` (in one vector), `agree` (share of them on which all vectors have the same
         non-zero sign), `zeros` (share of the numbers of all vectors) and `cosine` (mean over the
         pairs of vectors that are not zero there; None without such a pair); a layer also has the
         `kind` of its largest tensor. `members`, in the order of the inputs, have `name`, `norm`,
         `cosine` (mean to the others, None alone), `lowest` (the smallest to another) and `outlier`
-        (see `likeness.outliers`); `cosines` is the matrix of all pairs, None where one is zero.
+        (see `outliers`); `cosines` is the matrix of all pairs, None where one is zero.
         Tensors that no vector changes are in none of these: `untouched` counts their numbers.
 
     Raises:

@@ -13,10 +13,7 @@ SIZE = 32  # pixels, both ways
 
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
-    """Draw the row's splits; each has its own list of fonts and its own random numbers.
-
-    Letters and fonts take turns, so every class is equally frequent.
-    """
+    """Draw the row's splits; each has its own list of fonts and its own random numbers."""
     options = row["options"]
     letters = options["letters"]
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"

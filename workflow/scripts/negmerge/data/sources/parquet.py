@@ -18,10 +18,7 @@ IMAGES_AT_ONCE = 64
 
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, bytes, tuple]]:
-    """Read the files of each split, in the order that the option `order` says.
-
-    The options `image` and `label` name the columns.
-    """
+    """Read the files of each split, in the order that the option `order` says."""
     options = row["options"]
     columns = [options.get("image", "image"), options.get("label", "label")]
     for number, (split, names) in enumerate(options["files"].items()):

@@ -14,10 +14,7 @@ from negmerge.errors import UserError
 
 
 def read(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Member, tuple]]:
-    """Read `images`, sorted by class and file name as text.
-
-    The option `root` is the folder of the splits in the archive, and `folders` names that of each.
-    """
+    """Read `images`, sorted by class and file name as text."""
     archive, options = files["images"], row["options"]
     root, folders = PurePosixPath(options["root"]), options["folders"]
     splits = {root / folder: split for split, folder in folders.items()}

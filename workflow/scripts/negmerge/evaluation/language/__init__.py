@@ -6,15 +6,19 @@ tokens of an answer, its end included, of minus the log-probability in nats.
 
 from negmerge.evaluation.language.attacks import (
     membership_auc,
+    membership_auc_error,
     min_k_plus_plus_scores,
     min_k_scores,
     privleak,
+    privleak_error,
     reference_scores,
+    utility_error,
     zlib_scores,
 )
-from negmerge.evaluation.language.memorisation import exact_memorisation, extraction_strength
 from negmerge.evaluation.language.probability import (
     answer_probability,
+    exact_memorisation,
+    extraction_strength,
     model_utility,
     normalised_probability,
     rouge_recall,
@@ -25,11 +29,6 @@ from negmerge.evaluation.language.truth import (
     truth_ratio,
     truth_ratios,
     truthfulness,
-)
-from negmerge.evaluation.language.uncertainty import (
-    membership_auc_error,
-    privleak_error,
-    utility_error,
 )
 
 __all__ = [

@@ -81,11 +81,7 @@ def read_heatmaps(path: str | Path) -> Heatmaps:
 
 
 def _data(figure: Mapping, found: Sequence[Heatmaps]):
-    """List what the figure shows, a row for each place of each map.
-
-    `image` is the image's place among those to forget, `probability` that of the true class in
-    percent, `row` and `column` are the place in the map, from the upper left corner.
-    """
+    """List what the figure shows, a row for each place of each map."""
     import numpy as np
     import pandas as pd
 

@@ -28,11 +28,7 @@ class Models(FigureKind):
 
 
 def _data(figure: Mapping, scores: Sequence[Mapping]):
-    """List what the figure shows, a row per method, on test images in percent.
-
-    `series` is the merge method, whatever points it merges: the methods of a figure whose names
-    begin alike, up to a `-`, make one line.
-    """
+    """List what the figure shows, a row per method, on test images in percent."""
     import pandas as pd
 
     rows = [

@@ -45,11 +45,7 @@ class Signs(FigureKind):
 
 
 def _data(figure: Mapping, records: Sequence[Mapping]):
-    """List what the figure shows, a row for each vector and coordinate.
-
-    `coordinate` is the place in the flattened tensor; `agree` says whether all points have one sign
-    there; `series` is `point` for vectors of the pool and `merge` for what is made of them.
-    """
+    """List what the figure shows, a row for each vector and coordinate."""
     import numpy as np
     import pandas as pd
 

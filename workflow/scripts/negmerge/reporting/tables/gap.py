@@ -161,10 +161,7 @@ def _other_features(cells) -> str:
 
 
 def _thinned(cells) -> list[str]:
-    """Name the places where the attack learned from test images, for want of others.
-
-    See `evaluation.membership.images_to_learn_from`.
-    """
+    """Name the places where the attack learned from test images, for want of others."""
     single = cells[cells["experiment"] != MEAN]
     sizes = single.pivot_table("images", "experiment", "metric", "max", sort=False)
     return [

@@ -35,10 +35,7 @@ def share(part: str, whole: str):
 
 
 def join(records: Iterable[Mapping]) -> list[dict]:
-    """Put the counts of each vector beside the scores of the models that it was subtracted from.
-
-    A merged vector is the same whatever rule chose its coefficient, and then counted once.
-    """
+    """Put the counts of each vector beside the scores of the models that it was subtracted from."""
     records = list(records)
     counts = {(place_of(one), one.get("rule")): one for one in records if "kept" in one}
     joined, main = [], {}

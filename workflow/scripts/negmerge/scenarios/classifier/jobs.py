@@ -111,10 +111,7 @@ class Classifier:
     def _relearn(
         self, network: nn.Module, batch_size: int, settings: Mapping, seed: int
     ) -> dict[str, int | list[int | None]]:
-        """Count the epochs until the network knows the forget set as well as the original did.
-
-        Several times, each with another order of the images.
-        """
+        """Count the epochs until the network knows the forget set as well as the original did."""
         transform = self.evaluation_transform()
         # In memory: nothing about them is random, and all epochs of all seeds pass over them.
         seen = [(transform(image), label) for image, label in self.role("forget", "train").items]

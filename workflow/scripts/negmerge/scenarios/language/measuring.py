@@ -91,10 +91,7 @@ def _scored(
     batch_size: int,
     moments: bool,
 ) -> list[list[Answer]]:
-    """Score the right answer of each question, a right one in other words, and the wrong ones.
-
-    Without other words the first one stands twice.
-    """
+    """Score the right answer of each question, a right one in other words, and the wrong ones."""
     asked = []
     for one in questions:
         others = [one.paraphrased_answer] if one.paraphrased_answer else []

@@ -11,8 +11,8 @@ from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.given import Given
 from negmerge.settings.models import Model
+from negmerge.settings.pool import Given
 from negmerge.settings.recipe import (
     FileName,
     Finetune,
@@ -106,14 +106,6 @@ def question_counts(row: Dataset, share: float, most: int | None, further: Itera
     }
     purposes = "train", "select", "score"
     return {role: dict(zip(purposes, found, strict=True)) for role, found in numbers.items()}
-
-
-def scoring_passes(counts: Counts, generation: float) -> float:
-    """Count a pass for each answer to a question, and what its own answer takes."""
-    return sum(
-        one["score"] * (FEWER_ANSWERS.get(role, ANSWERS) + generation)
-        for role, one in counts.items()
-    )
 
 
 class Language(Experiment):
@@ -264,9 +256,15 @@ class Language(Experiment):
         share, most = self.tasks.get(task, 0), self.selection.images
         return question_counts(known.datasets[self.dataset], share, most, self.FURTHER)
 
-    def passes_to_score(self, counts: Counts, generation: float) -> float:
-        """Count a pass for each answer to a question, and what its own answer takes."""
-        return scoring_passes(counts, generation)
+    def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
+        """Count a pass for each answer to a question, and what the model's own answer takes."""
+        # Questions of one's own may have no wrong answers; those of `authors` all have.
+        perturbed = getattr(known.datasets[self.dataset].questions, "perturbed", True)
+        answers = ANSWERS if perturbed else 1
+        return sum(
+            one["score"] * (FEWER_ANSWERS.get(role, answers) + generation)
+            for role, one in counts.items()
+        )
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
         """Check that there is something to forget, to choose with and to keep."""

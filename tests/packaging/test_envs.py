@@ -30,11 +30,11 @@ CHOICES = {
 # of these environments calls; nor does a rule open a model of the hub.
 NOT_CALLED = {
     "data": {"torch"},
-    "merging": {"huggingface-hub", "scikit-learn"},
+    "merging": {"huggingface-hub", "open-clip-torch", "scikit-learn"},
     # Rules that serve all scenarios reach what images need.
     "language": {"huggingface-hub", "open-clip-torch", "scikit-learn", "timm", "torchvision"},
     # Methods for language models reach the metrics of these.
-    "models": {"huggingface-hub", "peft", "rouge-score", "scipy"},
+    "models": {"huggingface-hub", "peft", "rouge-score", "scipy", "transformers"},
     "reporting": {"rouge-score", "scikit-learn"},
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -121,7 +121,7 @@ def of_method(name):
 
 def folder(wildcards, *levels):
     """The folder of results of the path's study, or of an `experiment` and `task` in it."""
-    return "/".join(("results", wildcards.study, *(wildcards[level] for level in levels)))
+    return str(Path("results", wildcards.study, *(wildcards[level] for level in levels)))
 
 
 scenario = of_experiment(

@@ -88,11 +88,7 @@ def unknown(what: str, name: object, valid: Iterable[str]) -> str:
 
 
 def find(what: str, name: str, rows: Mapping[str, T]) -> T:
-    """Look up a name.
-
-    Raises:
-        UserError: there is no such `what`; it names the nearest valid one.
-    """
+    """Look up a name."""
     if name not in rows:
         raise UserError(unknown(what, name, rows))
     return rows[name]

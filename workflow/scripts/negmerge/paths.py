@@ -16,11 +16,7 @@ FOLDERS = {"merge": "merged", "greedy": "merged", "unlearn": "candidates"}
 
 
 def candidate(experiment: Experiment, name: str) -> list[str]:
-    """Return the path of the vector of a point or merge, or of what was trained for a method.
-
-    Raises:
-        UserError: the experiment has no such vector.
-    """
+    """Return the path of the vector of a point or merge, or of what was trained for a method."""
     kinds = {use: methods.kind(use) for use in experiment.methods}
     folders = {use: FOLDERS[kind] for use, kind in kinds.items() if kind in FOLDERS}
     folders |= dict.fromkeys(experiment.pool.changes, experiment.pool.vectors)
@@ -44,26 +40,16 @@ def pool_vectors(experiment: Experiment, method: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Candidates:
-    """How a method's candidates are measured.
+    """How a method's candidates are measured."""
 
-    Attributes:
-        swept: the paths of sweeps that are jobs of their own, since several methods or a figure
-            read them.
-        is_pruned: whether a pruned search takes the place of sweeps.
-        measured: how many candidates the method's own job measures.
-    """
-
+    # the paths of sweeps that are jobs of their own: several methods, or a figure, read them
     swept: list[str]
-    is_pruned: bool
-    measured: int
+    is_pruned: bool  # whether a pruned search takes the place of sweeps
+    measured: int  # how many candidates the method's own job measures
 
 
 def measuring(experiment: Experiment, folder: str, method: str, drawn: set[str]) -> Candidates:
-    """Say how the candidates of a method are measured in a task's folder.
-
-    Raises:
-        UserError: there is nothing to choose.
-    """
+    """Say how the candidates of a method are measured in a task's folder."""
     if not experiment.is_searched(method):
         raise UserError(f"method {method!r} has nothing to choose, so no rule chooses for it")
     own, is_pruned = experiment.candidates(method), experiment.is_pruned(method)

@@ -37,16 +37,7 @@ def import_closure(file: Path, package: Path) -> tuple[Path, ...]:
 
 
 def code_digest(files: Sequence[Path], package: Path) -> str:
-    """Return a checksum of Python files and of all that they reach in a package.
-
-    Args:
-        files: scripts or files of the package.
-        package: the package's folder.
-
-    Returns:
-        16 hexadecimal digits, which depend on the names of the files, on the reached files' places
-        in the package, and on the bytes of both.
-    """
+    """Return a checksum of Python files and of all that they reach in a package."""
     reached = {path for file in files for path in (file, *import_closure(file, package))}
     found = hashlib.sha256()
     for path in sorted(reached):

@@ -42,11 +42,7 @@ def require_workflow() -> None:
 
 
 def list_jobs(files: Iterable[str], config: Mapping[str, object] | None = None) -> list[Job]:
-    """List the jobs behind files, with values in place of some in `config.yaml`.
-
-    Raises:
-        UserError: what Snakemake, or a rule of the workflow, says is wrong.
-    """
+    """List the jobs behind files, with values in place of some in `config.yaml`."""
     from negmerge.errors import UserError
 
     command = [sys.executable, "-P", __file__, json.dumps(config or {}), *files]

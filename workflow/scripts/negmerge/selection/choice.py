@@ -71,44 +71,29 @@ def qualifies(forget: float, control: float, baseline: float, keep: float) -> bo
 
 @dataclass(frozen=True)
 class Choice:
-    """A candidate, and how it was chosen.
+    """A candidate, and how it was chosen."""
 
-    Attributes:
-        vector: the vector's name, or that of a trained model; None if there is nothing to choose.
-        coefficient: its scale; 1 for a trained model, 0 if the base is left as it is.
-        forget_accuracy, control_accuracy: on validation data, in percent; the latter on what is to
-            be kept.
-        control_baseline: that of the base on the same images.
-        upper_end: its coefficient, or an option, is the largest that was tried, so a larger one
-            might do better.
-        lower_end: the same for the smallest; a coefficient then is next to 0.
-        tried: how many candidates there were beside the base.
-        gap: average gap to Retrain on validation data, in points, where that is the rule.
-        diverged: the vectors or trained models that could not be chosen, since their training
-            diverged.
-    """
-
+    # the vector's name, or that of a trained model; None if there is nothing to choose
     vector: str | None
-    coefficient: float
+    coefficient: float  # its scale; 1 for a trained model, 0 if the base is left as it is
+    # on validation data, in percent; the latter on what is to be kept
     forget_accuracy: float | None
     control_accuracy: float | None
-    control_baseline: float | None
+    control_baseline: float | None  # that of the base on the same images
+    # its coefficient, or an option, is the largest that was tried, so a larger one might do
+    # better
     upper_end: bool = False
-    lower_end: bool = False
-    tried: int = 0
+    lower_end: bool = False  # the same for the smallest; a coefficient then is next to 0
+    tried: int = 0  # how many candidates there were beside the base
+    # average gap to Retrain on validation data, in points, where that is the rule
     gap: float | None = None
+    # the vectors or trained models that could not be chosen, since their training diverged
     diverged: Sequence[str] = field(default_factory=list)
 
     def record(
         self, labels: Mapping[str, str], rule: str | None, about: Mapping[str, object]
     ) -> dict[str, object]:
-        """Return a record of the choice, as `selected/{method}.json` and scores hold it.
-
-        Args:
-            labels: experiment, task and method; more are left out.
-            rule: that chose; None if there was nothing to choose.
-            about: what the study says of the method.
-        """
+        """Return a record of the choice, as `selected/{method}.json` and scores hold it."""
         unchanged = self.vector is not None and self.coefficient == 0
         how = {"unchanged": unchanged, "rule": rule}
         return {key: labels[key] for key in LABELS} | asdict(self) | how | dict(about)
@@ -122,15 +107,11 @@ class Rule:
     name, see `select_coefficient`; `gap` takes the smallest `evaluation.average_gap` to Retrain
     over all measures, as SalUn's authors do, so it needs Retrain. Among equals the smaller
     coefficient is chosen, then the first name.
-
-    Attributes:
-        name: `control`, `retain` or `gap`.
-        keep: share of the base's accuracy to keep, 0..1.
-        reference: for `gap`, the measures of Retrain in percent by name.
     """
 
-    name: str
-    keep: float
+    name: str  # `control`, `retain` or `gap`
+    keep: float  # share of the base's accuracy to keep, 0..1
+    # for `gap`, the measures of Retrain in percent by name
     reference: Mapping[str, float] | None = None
 
     def order(self, base: Point) -> Callable[[Point], tuple]:
@@ -149,12 +130,7 @@ class Rule:
     def choose(self, points: Sequence[Point]) -> Choice:
         """Choose among the base and its candidates.
 
-        Args:
-            points: at least one at coefficient 0, which is the base; those that this rule may not
-                choose (`Point.rules`) only say how far was searched.
-
-        Raises:
-            UserError: no point of the base, or other measures than Retrain's.
+        Points that this rule may not choose (`Point.rules`) only say how far was searched.
         """
         base = find_base(points)
         own = [point for point in points if self.name in point.rules]
@@ -192,9 +168,6 @@ def find_base(points: Sequence[Point]) -> Point:
     """Return the point of the base: the first of those at coefficient 0, by its name.
 
     A vector that diverged does not give the base its name, since it is no candidate.
-
-    Raises:
-        UserError: there is none.
     """
     bases = [point for point in points if point.coefficient == 0]
     if not bases:
@@ -221,16 +194,7 @@ def _ends(found: Point, points: Sequence[Point]) -> tuple[bool, bool]:
 
 
 def load_rules(names: Iterable[str], keep: float, reference: Sequence[str | Path]) -> list[Rule]:
-    """Load rules by name.
-
-    Args:
-        names: of the rules.
-        keep: share of the base's accuracy to keep, 0..1.
-        reference: the file of Retrain's measures, or nothing where no rule needs it.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
+    """Load rules by name; `reference` is the file of Retrain's measures, where `gap` needs it."""
     measures = None
     if reference:
         (path,) = reference

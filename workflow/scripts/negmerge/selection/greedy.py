@@ -9,17 +9,11 @@ from negmerge.selection.choice import Choice
 
 @dataclass(frozen=True)
 class Trial:
-    """One step of greedy merging.
+    """One step of greedy merging."""
 
-    Attributes:
-        name: the vector that was tried.
-        choice: what the mean of the accepted vectors and this one reaches.
-        accepted: whether the vector stays in the merge.
-    """
-
-    name: str
-    choice: Choice
-    accepted: bool
+    name: str  # the vector that was tried
+    choice: Choice  # what the mean of the accepted vectors and this one reaches
+    accepted: bool  # whether the vector stays in the merge
 
 
 def _forget(choice: Choice) -> float:

@@ -20,9 +20,6 @@ class RunningMean:
 
     It holds one sum, however long the list is. The mean is that sum, in the order of the list, with
     the last vector added and then divided by their number: nothing is rounded but sum and quotient.
-
-    Args:
-        paths: the vectors' files by name.
     """
 
     def __init__(self, paths: Mapping[str, str | Path]):
@@ -56,20 +53,7 @@ def merge_greedily(
 ) -> tuple[State, dict]:
     """Merge the files of a pool by `selection.greedy`.
 
-    Args:
-        paths: the vectors' files by name.
-        validation: the base and the images.
-        coefficients: the grid, ascending from 0.
-        keep: share of the control accuracy to keep, 0..1.
-        halvings: how often each choice on the grid is refined; see `refinement`.
-        options: those of `greedy`.
-
-    Returns:
-        The merged vector, and a report: `accepted` (names in the order of the sum), `trials` (in
-        their order, as `selection.Trial`), and `images` (forward passes).
-
-    Raises:
-        UserError: no vector, or one that does not fit the base.
+    The report names the accepted vectors in the order of their sum, and counts forward passes.
     """
     images = 0
 

@@ -21,25 +21,19 @@ COEFFICIENT = "coefficient"
 
 @dataclass(frozen=True)
 class Point:
-    """A vector at one coefficient or a trained model, and what it reaches on validation images.
+    """A vector at one coefficient or a trained model, and what it reaches on validation images."""
 
-    Attributes:
-        vector: the name of the vector or of the trained model.
-        coefficient: the scale at which the vector is subtracted; 0 for the base, 1 for a trained
-            model.
-        accuracy: right answers by role: of `forget`, then of the role whose accuracy is to be kept,
-            then of others. Nothing for a vector or model whose training diverged.
-        further: other measures in percent, by name.
-        options: of a trained model, the options that are searched, with their values.
-        rules: the rules that may choose it: all of them for the points of a grid, and for a point
-            beside a choice those that made that choice.
-    """
-
-    vector: str
+    vector: str  # the name of the vector or of the trained model
+    # the scale at which the vector is subtracted; 0 for the base, 1 for a trained model
     coefficient: float
+    # right answers by role: of `forget`, then of the role whose accuracy is to be kept,
+    # then of others. Nothing for a vector or model whose training diverged
     accuracy: Mapping[str, Accuracy]
-    further: Mapping[str, float] = field(default_factory=dict)
+    further: Mapping[str, float] = field(default_factory=dict)  # other measures in percent, by name
+    # of a trained model, the options that are searched, with their values
     options: Mapping[str, float | str] = field(default_factory=dict)
+    # the rules that may choose it: all of them for the points of a grid, and for a point
+    # beside a choice those that made that choice
     rules: tuple[str, ...] = ()
 
     @property
@@ -72,12 +66,7 @@ def write_points(
 ) -> None:
     """Write points as CSV, a row each, with the counts of right answers by role.
 
-    Args:
-        path: the file.
-        labels: experiment and task; more are left out.
-        points: at least one, all of the same measures but for those that diverged.
-        missing: the points of the pool that a merged vector lacks, since they diverged; if any,
-            they stand in a column.
+    `missing` names the points of the pool that a merged vector lacks, since they diverged.
     """
     lacks = {DIVERGED: " ".join(missing)} if missing else {}
     rows = [_row(labels, point) | lacks for point in points]
@@ -100,11 +89,7 @@ def _row(labels: Mapping[str, str], point: Point) -> dict[str, object]:
 
 
 def read_points(path: str | Path) -> list[Point]:
-    """Read what `write_points` wrote.
-
-    Raises:
-        UserError: the file holds something else.
-    """
+    """Read what `write_points` wrote."""
     try:
         with open(path, newline="") as stream:
             rows = list(csv.DictReader(stream, strict=True))

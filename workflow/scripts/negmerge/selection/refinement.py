@@ -21,15 +21,10 @@ Options = tuple[tuple[str, Value], ...]
 
 
 class Grid(Protocol):
-    """What is tried: settings, and those between one of them and its neighbours.
+    """What is tried: settings, and those between one of them and its neighbours."""
 
-    Attributes:
-        start: the settings of the grid without that of the base.
-        from_base: whether the base is a place on the grid, so that there are settings beside it.
-    """
-
-    start: Sequence[Hashable]
-    from_base: bool
+    start: Sequence[Hashable]  # the settings of the grid without that of the base
+    from_base: bool  # whether the base is a place on the grid, so that there are settings beside it
 
     def around(self, setting: Hashable, halving: int) -> list[Hashable]:
         """Return the settings at the distance of a step, halved so many times, inside the grid."""
@@ -37,13 +32,9 @@ class Grid(Protocol):
 
 @dataclass(frozen=True)
 class CoefficientGrid:
-    """The coefficients of a vector; that of the base is 0.
+    """The coefficients of a vector; that of the base is 0."""
 
-    Attributes:
-        values: the grid, ascending from 0 in equal steps.
-    """
-
-    values: Sequence[float]
+    values: Sequence[float]  # the grid, ascending from 0 in equal steps
     from_base = True
 
     @property
@@ -67,11 +58,9 @@ class OptionGrid:
     A step is a factor here, since rates and penalties span powers of ten: the mean factor between
     neighbours of the grid. Only options with at least two values that are positive numbers, not all
     whole, have settings between them.
-
-    Attributes:
-        options: the values by option; of an option without a grid the one value that it has.
     """
 
+    # the values by option; of an option without a grid the one value that it has
     options: Mapping[str, Sequence[Value]]
     from_base = False
 
@@ -117,18 +106,6 @@ def explore(
 
     A rule chooses among the grid and its own refinements only, so that its choice does not depend
     on which other rules there are.
-
-    Args:
-        base: the base as it was measured, which all rules may choose.
-        base_setting: its place on the grid.
-        grid: what to try.
-        measure: measures a setting; each is measured once.
-        rules: the rules.
-        halvings: how often the distance to the neighbours is halved.
-
-    Returns:
-        The base and then the points in the order in which they were measured, each with the rules
-        that may choose it.
     """
     rules = list(rules)
     found: dict[Hashable, Point] = {base_setting: base}

@@ -26,19 +26,12 @@ LIKELY = 0.8
 
 @dataclass(frozen=True)
 class Searched:
-    """A choice and what it took.
+    """A choice and what it took."""
 
-    Attributes:
-        choice: the vector and its coefficient, with its exact accuracies.
-        images: forward passes, one for each image each time it was counted.
-        images_full: forward passes of full sweeps of all vectors.
-        points: the base and the choice, which are counted whole.
-    """
-
-    choice: Choice
-    images: int
-    images_full: int
-    points: list[Point]
+    choice: Choice  # the vector and its coefficient, with its exact accuracies
+    images: int  # forward passes, one for each image each time it was counted
+    images_full: int  # forward passes of full sweeps of all vectors
+    points: list[Point]  # the base and the choice, which are counted whole
 
 
 def search(
@@ -156,12 +149,7 @@ class _Search:
 
 
 class _Point:
-    """A vector and a coefficient, of which some batches are counted.
-
-    Attributes:
-        right: right answers so far by role.
-        unseen: images not yet counted by role.
-    """
+    """A vector and a coefficient, of which some batches are counted."""
 
     def __init__(self, search: _Search, vector: str, coefficient: float):
         self.search, self.vector, self.coefficient = search, vector, coefficient

@@ -76,19 +76,7 @@ def _room(count: int, some: Tensor, device: torch.device) -> Tensor:
 
 
 class Validation:
-    """A base, and the items on which it is measured after a vector was subtracted.
-
-    Args:
-        network: a network with the weights of the base.
-        base: these weights.
-        sets: by role: the objective, and batches of items and what they should give. They stay
-            in memory, since every coefficient passes over them.
-        settle: what a moved network needs before it is used, if anything.
-        further: from the outputs by role to measures beside the accuracy.
-
-    Attributes:
-        sizes: items in each batch by role.
-    """
+    """A base, and the items on which it is measured after a vector was subtracted."""
 
     def __init__(
         self,
@@ -110,26 +98,14 @@ class Validation:
         return {name: tensor.to(self._device) for name, tensor in state.items()}
 
     def move(self, vector: State, coefficient: float, where: str | Path) -> None:
-        """Set the network to base - coefficient * vector.
-
-        Args:
-            vector: as `placed` gives it.
-            coefficient: how far.
-            where: how errors call the vector.
-        """
+        """Set the network to base - coefficient * vector."""
         state = apply(self._base, vector, -coefficient, where) if coefficient else self._base
         self._network.load_state_dict(state)
         if coefficient and self._settle is not None:
             self._settle(self._network)
 
     def measure(self, name: str, coefficient: float, network: nn.Module | None = None) -> Point:
-        """Measure the network as it was moved, or another one.
-
-        Args:
-            name: of the vector, or of the other network.
-            coefficient: how far it was moved; 1 for another network.
-            network: the other network.
-        """
+        """Measure the network as it was moved, or another one."""
         found = {
             role: items.outputs(network or self._network) for role, items in self._sets.items()
         }

@@ -94,14 +94,17 @@ def intermediate(path):
     return find("value of checkpoints", config.get("checkpoints", "all"), marks)(path)
 
 
-@checked
 def study(wildcards):
     return read_study(wildcards.study)
 
 
-@checked
+@cache
+def experiment_of(study, name):
+    return find("experiment", name, read_study(study).experiments)
+
+
 def experiment(wildcards):
-    return find("experiment", wildcards.experiment, study(wildcards).experiments)
+    return experiment_of(wildcards.study, wildcards.experiment)
 
 
 def of_experiment(look_up):

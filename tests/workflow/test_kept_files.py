@@ -44,7 +44,7 @@ def test_what_went_is_not_missed(lean, monkeypatch):
     assert lean.planned(*TARGETS) == set()
     monkeypatch.chdir(lean.folder)
     jobs = list_jobs(TARGETS)
-    assert {job.rule for job in jobs} >= {"finetune", "merge", "evaluate"}
+    assert {job.rule for job in jobs} >= {"finetune", "merge", "score"}
     assert not [job for job in jobs if job.to_do]
     assert make_plan("tiny")["rows"]["sparsity"]["jobs"] == 0
 

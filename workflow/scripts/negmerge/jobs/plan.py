@@ -38,9 +38,7 @@ def make_plan(name: str, device: str | None = None, config: str | Path = "config
     if device:
         find("device", device, costs.devices)
     asked = {"device": "cpu" if device == "cpu" else "cuda"} if device else {}
-    shown = list(dict.fromkeys([*study.tables, *study.figures, REPORT]))
-    # A table that is missing behind a report that is there has to be asked for by itself.
-    jobs = list_jobs([file for one in shown for file in targets(study, name, one)], asked)
+    jobs = list_jobs(targets(study, name, REPORT), asked)
     device = device or ("cuda" if any(job.gpu for job in jobs) else "cpu")
     given, drawn = (study.compute.precision, device), drawn_sweeps(study)
 
@@ -50,7 +48,7 @@ def make_plan(name: str, device: str | None = None, config: str | Path = "config
 
     found = {id(job): _need(job, case(job)) for job in jobs if job.to_do}
     rows = {}
-    for one in shown:
+    for one in dict.fromkeys([*study.tables, *study.figures, REPORT]):
         needed = [found[id(j)] for j in behind(jobs, targets(study, name, one)) if j.to_do]
         most = {"gpu_gigabytes": max((need["gpu_gigabytes"] for need in needed), default=0.0)}
         sums = {key: float(sum(need[key] for need in needed)) for key in ADDED}

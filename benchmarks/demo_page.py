@@ -85,8 +85,8 @@ def markdown(runs: list[dict]) -> str:
             "A number is that of all runs, or the lowest and the highest of them.",
             "",
             f"The demo after installation: {between((r['seconds'] for r in runs), '.0f')} s, "
-            f"{between((r['jobs'] for r in runs), '.0f')} jobs, at most {peak} MB of "
-            "memory over all processes.",
+            f"at most {peak} MB of memory over all processes. The first run had {runs[0]['jobs']} "
+            "jobs, by the steps below.",
             "By hand, beside other work, in minutes: "
             f"{', '.join(f'{time} on {where}' for where, time in TIMED.items())}.",
             "",

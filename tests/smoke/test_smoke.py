@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 RULES = {
     rule
     for file in (ROOT / "rules").glob("*.smk")
-    for rule in re.findall(r"^rule (\w+):", file.read_text(), re.M)
+    for rule in re.findall(r"^(?:rule|use rule \w+ as) (\w+)", file.read_text(), re.M)
 }
 # No step on the way to the report, but there for whoever asks for it.
 UNLEARNED = "results/smoke/resnet-18/trial1/unlearned/negmerge.safetensors"
@@ -53,7 +53,8 @@ def results(workflow):
 # Rules that fetch, those of models that others trained, of language models, and the one that asks
 # whether forgetting lasts: the paper study has none of these.
 ELSEWHERE = {
-    "download", "weights", "vector", "original", "given_original", "tokenizer", "durability",
+    "download", "weights", "vector", "original", "given_original", "given_retrain", "tokenizer",
+    "prepare_questions", "durability",
 }  # fmt: skip
 
 

@@ -53,15 +53,6 @@ def test_vectors_are_merged(pool, capsys):
     assert read_state("folder/merged")["w"].tolist() == [2.0, 0.0, 3.0, 0.0]
 
 
-def test_a_bar_is_shown_on_a_terminal(pool, capsys, monkeypatch):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    for words, title in {
-        ("merge", "uniform", "v1", "-o", "merged"): "merge Uniform Merge",
-        ("inspect", "v1", "v2"): "inspect",
-    }.items():
-        assert f"{title}: 100%" in run(capsys, *words)[2]
-
-
 def test_options_are_numbers_words_or_truth_values(pool, capsys):
     words = "merge dare v1 -o merged --option drop=5e-1 --option seed=7 --option by=magnitude"
     status, out, _ = run(capsys, *words.split(), "--option", "rescale=false", "--json")
@@ -176,26 +167,6 @@ def test_the_methods_are_listed_with_what_their_files_say(capsys):
     assert max(map(len, out.splitlines())) <= 100
 
 
-def test_the_methods_are_listed_for_programs(capsys):
-    found = {one["name"]: one for one in json.loads(run(capsys, "methods", "--json")[1])["methods"]}
-    assert {name: one["kind"] for name, one in found.items()} == methods.known()
-    assert {name: one["title"] for name, one in found.items()} == {
-        name: methods.title(name) for name in found
-    }
-    assert all(one["reference"] and one["explanation"] for one in found.values())
-    assert found["finetune"]["data_used"] == "retain"
-    assert found["salun"]["scenarios"] == ["classifier"]
-    assert found["ties"]["scenarios"] is None
-    assert found["dare"]["options"]["drop"] == {
-        "type": "number",
-        "default": 0.9,
-        "minimum": 0,
-        "maximum": 0.99,
-        "description": "Share that is dropped.",
-    }
-    assert found["retrain"]["options"] == {}
-
-
 def test_a_study_is_listed(config, capsys):
     status, out, _ = run(capsys, "check", "example", "--config", config)
     assert status == 0
@@ -232,18 +203,6 @@ def test_an_interruption_is_one_word(pool, capsys, monkeypatch):
 
     monkeypatch.setattr("negmerge.merging.merge_files", interrupt)
     assert run(capsys, "merge", "uniform", "v1", "-o", "out") == (130, "", "interrupted\n")
-
-
-def test_help_does_not_load_torch():
-    code = "import sys, negmerge.cli; negmerge.cli._parser(); sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_command_is_installed(tmp_path):
-    command = [str(Path(sys.executable).parent / "negmerge"), "merge", "uniform", "none", "-o", "x"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: none: no such file or folder; found here: nothing\n"
 
 
 def test_a_reader_that_stops_early_is_no_error():

@@ -16,8 +16,6 @@ from merge_examples import (
 )
 from negmerge.merging import merge
 
-ALL = {"density": 1.0, "remove": 0.0}
-
 
 def breadcrumbs(*vectors, **options):
     return merge("breadcrumbs", rows(*vectors), **options)["w"].tolist()
@@ -39,16 +37,6 @@ def test_masks_are_the_official_ones(golden, density, remove, first, number):
 
 
 ROW = [1.0, -9, 3, 8, -5, 2, 7, 0, 6, -4]
-
-
-def test_what_is_kept_first_loses_the_outliers_out_of_itself():
-    options = {"density": 0.3, "remove": 0.1}
-    assert breadcrumbs(ROW, first="remove", **options) == [0, 0, 0, 8, 0, 0, 7, 0, 6, 0]
-    assert breadcrumbs(ROW, first="density", **options) == [0, 0, 0, 8, 0, 0, 7, 0, 0, 0]
-    assert breadcrumbs(ROW, first="density", density=0.1, remove=0.3) == [0] * 10
-    assert breadcrumbs(ROW, first="remove", density=0.0, remove=0.3) == [0] * 10
-    assert breadcrumbs(ROW, density=1.0, remove=1.0) == [0] * 10
-    assert breadcrumbs(ROW, **ALL) == ROW
 
 
 def test_rows_are_those_of_the_last_axis():

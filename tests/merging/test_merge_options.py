@@ -18,20 +18,3 @@ def test_a_method_says_what_it_is_and_refuses_other_types_of_its_options_by_name
         with pytest.raises(UserError) as caught:
             merge(name, rows([1.0]), **{option: "odd"})
         assert str(caught.value).startswith(f"{name}: {option} is 'odd': input should be ")
-
-
-@pytest.mark.parametrize(
-    ("name", "option", "value"),
-    [
-        ("consensus", "active", 1001),
-        ("dare", "drop", 1.0),
-        ("masked-single", "single", 0),
-        ("pcb", "clip", 0.5),
-        ("relaxed", "agreement", 0.49),
-        ("ties", "density", 1.1),
-    ],
-)
-def test_values_that_a_method_cannot_compute_with_are_refused(name, option, value):
-    with pytest.raises(UserError) as caught:
-        merge(name, rows([1.0]), **{option: value})
-    assert str(caught.value).startswith(f"{name}: {option} is {value!r}: input should be ")

@@ -57,6 +57,10 @@ def validation(**settings):
     return network, Validation(network, dict(BASE), sets, **settings)
 
 
+def by_the_retain_set(network):
+    re_estimate(network, batches("retain"), CPU)
+
+
 def moved(coefficient):
     network = build()
     state = {n: BASE[n] - coefficient * VECTOR[n] if n in VECTOR else BASE[n] for n in BASE}
@@ -96,7 +100,7 @@ def test_further_measures_see_the_logits_in_the_order_of_reading():
 
 @pytest.mark.parametrize("coefficient", [0.0, 0.5, 1.0])
 def test_measuring_and_counting_agree(coefficient):
-    _, found = validation(settle=lambda network: re_estimate(network, batches("retain"), CPU))
+    _, found = validation(reset_batchnorm=by_the_retain_set)
     count = found.counting(lambda name: (VECTOR, name))
     counts = {
         role: sum(count("v", coefficient, role, number) for number in range(len(sizes)))
@@ -111,13 +115,13 @@ def test_coefficient_0_leaves_the_base_with_its_statistics():
     def never(network):
         raise AssertionError("the base needs nothing")
 
-    network, found = validation(settle=never)
+    network, found = validation(reset_batchnorm=never)
     found.move(VECTOR, 0.0, "v")
     assert all(torch.equal(value, BASE[name]) for name, value in network.state_dict().items())
 
 
 def test_moving_back_and_forth_leaves_no_trace():
-    network, found = validation(settle=lambda network: re_estimate(network, batches("retain"), CPU))
+    network, found = validation(reset_batchnorm=by_the_retain_set)
     found.move(VECTOR, 0.5, "v")
     first = {name: value.clone() for name, value in network.state_dict().items()}
     found.move(VECTOR, 1.0, "v")
@@ -188,8 +192,8 @@ class Scenario:
     def selection_metrics(self, found, seed):
         return {"roles": float(len(found)), "seed": float(seed)}
 
-    def settle(self, network, batch_size, most=None):
-        self.asked.append(("settle", batch_size, most))
+    def reset_batchnorm(self, network, batch_size, most=None):
+        self.asked.append(("reset", batch_size, most))
         role = Role(Numbers("retain", most), OBJECTIVE, lambda: as_it_is, None)
         re_estimate(network, role.batches(batch_size), CPU)
 
@@ -211,7 +215,7 @@ def test_a_validation_is_loaded_by_scenario(base):
     assert found.sizes == {role: [4, 2] for role in SIZES}
     assert found.measure("v", 0.0).further == {"roles": 3.0, "seed": 7.0}
     found.move(VECTOR, 0.5, "v")
-    assert scenario.asked[-1] == ("settle", 4, 6)
+    assert scenario.asked[-1] == ("reset", 4, 6)
 
 
 def test_a_role_without_images_is_named(base):

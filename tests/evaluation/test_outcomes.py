@@ -66,10 +66,6 @@ def test_a_file_of_something_else_is_an_error(tmp_path, text):
         None,
         {"negmerge": "[]"},
         {"negmerge": '[{"experiment": "a"}]'},
-        {
-            "negmerge": '[{"experiment": "a", "task": "b", "method": "c", "rule": null, "classes": '
-            '{"test": 2}}]'
-        },
     ],
 )
 def test_a_header_that_does_not_fit_is_an_error(tmp_path, header):

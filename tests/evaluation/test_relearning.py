@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from negmerge.evaluation.accuracy import accuracy
-from negmerge.evaluation.relearning import relearn_epochs
+from negmerge.evaluation.durability import relearn_epochs
 
 CPU = torch.device("cpu")
 IMAGES = torch.eye(6)

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import norm
 from torch import nn
 
-from negmerge.evaluation.rounding import (
+from negmerge.evaluation.durability import (
     NF4,
     rounded,
     rounded_names,

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from negmerge.errors import NotFinite, UserError
-from negmerge.models import answers
-from negmerge.models.answers import generate_greedily, score_answers
+from negmerge.models import language as answers
+from negmerge.models.language import generate_greedily, score_answers
 from small_language_models import VOCABULARY, language_model
 
 pytest.importorskip("transformers")

@@ -7,10 +7,9 @@ from timm.models import SwinTransformer, VisionTransformer
 from torch import nn
 
 from negmerge.errors import UserError
-from negmerge.evaluation.gradcam import gradcam
+from negmerge.evaluation.gradcam import gradcam, last_stage
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.clip import ImageEncoder
-from negmerge.models.last_stage import last_stage
 
 CLIP = {
     "embed_dim": 8,

@@ -11,13 +11,12 @@ import torch
 
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.evaluation.answering import Answering
+from negmerge.evaluation.durability import LARGEST, relearn_epochs, rounded, survival
 from negmerge.evaluation.gradcam import choose, gradcam
-from negmerge.evaluation.relearning import relearn_epochs
-from negmerge.evaluation.rounding import LARGEST, rounded, survival
-from negmerge.models.answers import generate_greedily, score_answers
 from negmerge.models.classifiers import build_classifier, re_estimate
 from negmerge.models.clip import ImageEncoder, build_clip, image_tower, zero_shot_head
 from negmerge.models.devices import tuned
+from negmerge.models.language import generate_greedily, score_answers
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit

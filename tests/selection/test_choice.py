@@ -8,7 +8,7 @@ from point_examples import points, trained
 
 from negmerge.errors import UserError
 from negmerge.selection import select_coefficient
-from negmerge.selection.choice import Choice, Rule
+from negmerge.selection.choice import Choice, Criterion
 
 CASES = (
     "smooth",
@@ -83,8 +83,8 @@ def test_uneven_lists_and_missing_numbers_are_refused():
 
 
 GRID = [0.0, 0.5, 1.0]
-CONTROL = Rule("control", 0.95)
-RETAIN = Rule("retain", 0.95)
+CONTROL = Criterion("control", 0.95)
+RETAIN = Criterion("retain", 0.95)
 
 
 def test_one_vector():
@@ -107,7 +107,7 @@ def test_one_vector():
 def test_of_one_vector_the_choice_is_that_of_the_official_rule(rows, keep):
     grid = [number / 10 for number in range(len(rows))]
     forget, control = zip(*rows, strict=True)
-    found = Rule("control", keep).choose(points("m", grid, forget=forget, control=control))
+    found = Criterion("control", keep).choose(points("m", grid, forget=forget, control=control))
     shares = [[value / 100 for value in column] for column in (forget, control)]
     expected = select_coefficient(grid, *shares, control[0] / 100, keep)
     assert found.coefficient == (expected or 0.0)

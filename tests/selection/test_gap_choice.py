@@ -4,13 +4,12 @@ from hypothesis import strategies as st
 from point_examples import points
 
 from negmerge.errors import UserError
-from negmerge.selection.choice import Choice, Rule, load_rules
-from negmerge.selection.points import write_points
+from negmerge.selection.choice import Choice, Criterion, load_criteria, write_points
 
 GRID = [0.0, 0.5, 1.0]
 NAMES = ("forget", "retain", "test", "mia")
 RETRAIN = {"forget": 80.0, "retain": 100.0, "test": 80.0, "mia": 20.0}
-GAP = Rule("gap", 0.95, RETRAIN)
+GAP = Criterion("gap", 0.95, RETRAIN)
 
 
 def sweep(forget, retain, test, mia, name="m", grid=GRID):
@@ -35,7 +34,7 @@ def test_the_model_closest_to_retrain_is_chosen():
 def test_forgetting_more_than_retrain_is_not_better():
     one = sweep([90, 80, 10], [100] * 3, [80] * 3, [20] * 3)
     assert GAP.choose(one).coefficient == 0.5
-    assert Rule("retain", 0.95).choose(one).coefficient == 1.0
+    assert Criterion("retain", 0.95).choose(one).coefficient == 1.0
 
 
 def test_equal_gaps_go_to_the_smaller_coefficient_and_then_to_the_first_name():
@@ -65,7 +64,7 @@ def test_the_choice_is_its_definition(found, reference):
             if best is None or gap < best[0]:
                 best = (gap, coefficient, name)
     sweeps = [point for name, column in found.items() for point in sweep(*column, name)]
-    choice = Rule("gap", 0.95, retrain).choose(sweeps)
+    choice = Criterion("gap", 0.95, retrain).choose(sweeps)
     assert (choice.gap, choice.coefficient, choice.vector) == best
 
 
@@ -73,7 +72,7 @@ def test_other_measures_than_retrain_s_are_an_error():
     one = sweep([1] * 3, [1] * 3, [1] * 3, [1] * 3)
     less = {name: value for name, value in RETRAIN.items() if name != "mia"}
     with pytest.raises(UserError, match=r"^average gap: mia missing from the reference$"):
-        Rule("gap", 0.95, less).choose(one)
+        Criterion("gap", 0.95, less).choose(one)
     fewer = points("m", GRID, forget=[1] * 3, retain=[1] * 3)
     with pytest.raises(UserError, match=r"^average gap: mia, test missing from the scores$"):
         GAP.choose(fewer)
@@ -83,6 +82,6 @@ def test_retrain_s_measures_are_read_for_the_rules_that_need_them(tmp_path):
     path = tmp_path / "retrain.csv"
     (retrain,) = sweep([80], [100], [80], [20], "retrain", [1.0])
     write_points(path, {"experiment": "e", "task": "trial1"}, [retrain])
-    gap, retain = load_rules(["gap", "retain"], 0.9, [path])
+    gap, retain = load_criteria(["gap", "retain"], 0.9, [path])
     assert (gap.reference, gap.keep, retain.name) == (RETRAIN, 0.9, "retain")
-    assert load_rules(["control"], 0.95, []) == [Rule("control", 0.95)]
+    assert load_criteria(["control"], 0.95, []) == [Criterion("control", 0.95)]

@@ -2,8 +2,8 @@ import pytest
 from point_examples import points, trained
 
 from negmerge.errors import UserError
-from negmerge.evaluation.counts import Accuracy
-from negmerge.selection.points import Point, read_points, write_points
+from negmerge.evaluation.outcomes import Accuracy
+from negmerge.selection.choice import Point, read_points, write_points
 
 LABELS = {"experiment": "e", "task": "digits", "vector": "more is left out"}
 

@@ -5,12 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from point_examples import points
 
-from negmerge.evaluation.counts import Accuracy
-from negmerge.selection.choice import Rule
-from negmerge.selection.points import Point
-from negmerge.selection.refinement import CoefficientGrid, OptionGrid, explore, is_scale
+from negmerge.evaluation.outcomes import Accuracy
+from negmerge.selection.choice import Criterion, Point
+from negmerge.selection.search import CoefficientGrid, OptionGrid, explore, is_scale
 
-CONTROL = Rule("control", 0.95)
+CONTROL = Criterion("control", 0.95)
 
 
 def test_coefficients_lie_beside_one_at_half_steps_inside_the_grid():
@@ -121,8 +120,8 @@ def test_a_rule_is_not_led_by_the_refinements_of_another():
         (point,) = points("m", [coefficient], (), forget=[forget], retain=[100])
         return point
 
-    gap = Rule("gap", 0.95, {"forget": 52.0, "retain": 100.0})
-    retain = Rule("retain", 0.95)
+    gap = Criterion("gap", 0.95, {"forget": 52.0, "retain": 100.0})
+    retain = Criterion("retain", 0.95)
     arguments = (measure(0.0), 0.0, CoefficientGrid([0.0, 0.5, 1.0]), measure)
     both = explore(*arguments, [gap, retain], 1)
     assert {point.coefficient: point.rules for point in both} == {
@@ -143,7 +142,7 @@ def test_trained_models_are_refined_around_the_best_of_them_even_if_the_base_is_
         return Point(point.vector, 1.0, point.accuracy, options=dict(setting))
 
     (base,) = points("original", [0.0], forget=[90], retain=[100])
-    retain = Rule("retain", 0.95)
+    retain = Criterion("retain", 0.95)
     grid = OptionGrid({"rate": [0.01, 0.1, 1.0]})
     found = explore(base, None, grid, measure, [retain], 2)
     assert [point.vector for point in found][4:] == ["rate0.0316", "rate0.0178"]
@@ -157,7 +156,7 @@ def test_where_every_model_diverged_nothing_is_refined():
         None,
         OptionGrid({"rate": [0.1, 1.0]}),
         lambda setting: Point(str(setting), 1.0, {}, options=dict(setting)),
-        [Rule("retain", 0.95)],
+        [Criterion("retain", 0.95)],
         3,
     )
     assert len(found) == 3

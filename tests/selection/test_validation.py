@@ -12,11 +12,9 @@ from negmerge.data.loading import EvaluationBatches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.selection import validation as validation_module
-from negmerge.selection.choice import Rule
-from negmerge.selection.merge_greedily import RunningMean, merge_greedily
-from negmerge.selection.points import Point
-from negmerge.selection.refinement import CoefficientGrid, explore
-from negmerge.selection.search import search
+from negmerge.selection.choice import Criterion, Point
+from negmerge.selection.greedy import RunningMean, merge_greedily
+from negmerge.selection.search import CoefficientGrid, explore, search
 from negmerge.selection.validation import Validation
 from negmerge.vectors import apply
 from second_device import DEVICE, SecondDevice
@@ -24,7 +22,7 @@ from second_device import DEVICE, SecondDevice
 CPU = torch.device("cpu")
 GRID = [0.0, 0.25, 0.5, 0.75, 1.0]
 ROLES = ("forget", "control")
-RULE = Rule("control", 0.8)
+RULE = Criterion("control", 0.8)
 
 
 def random(*shape, seed):
@@ -109,8 +107,9 @@ def test_the_pruned_search_chooses_as_full_sweeps_do(world, halvings):
     sweeps = {name: world.sweep(name, one, halvings) for name, one in world.vectors.items()}
     for names in (["a"], ["b"], ["c"], ["d"], ["a", "b", "c", "d"]):
         found = search(names, GRID, world.validation.sizes, count, 0.8, halvings)
-        assert found.choice == RULE.choose([point for name in names for point in sweeps[name]])
-        assert found.images < found.images_full
+        points = [point for name in names for point in sweeps[name]]
+        assert found.choices == [RULE.choose(points)]
+        assert found.passes < found.passes_full
 
 
 def test_a_vector_that_does_not_fit_is_named(world):

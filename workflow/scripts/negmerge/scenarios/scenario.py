@@ -76,5 +76,5 @@ class Scenario(Protocol):
     ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
         """Return what a score holds beside the accuracies; relearning uses the network up."""
 
-    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
+    def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Measure the statistics of batch normalisation anew, on at most so many images."""

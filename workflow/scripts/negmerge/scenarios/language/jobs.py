@@ -107,7 +107,7 @@ class Language:
         roles = {name: self._questions_of(name, "score") for name in self.roles}
         return measure(network, self._encoder, roles, self._device, batch_size)
 
-    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
+    def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Do nothing: a language model has no batch statistics."""
 
     @property

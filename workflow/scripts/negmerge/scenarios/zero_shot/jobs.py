@@ -73,7 +73,7 @@ class ZeroShot:
         """Return nothing: there are only the accuracies."""
         return {}, {}
 
-    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
+    def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Do nothing: an image encoder has no batch statistics."""
 
 

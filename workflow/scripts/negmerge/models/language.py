@@ -24,8 +24,7 @@ Tokens = Sequence[int]
 # an answer are those that carry loss, so they end with the token that ends an answer.
 Question = tuple[Tokens, Sequence[Tokens]]
 
-# The most numbers of logits at once, 512 MB of float32: 8 answers of 130 tokens for a vocabulary of
-# 128,000.
+# The most numbers of logits at once, 512 MB: 8 answers of 130 tokens for a vocabulary of 128,000.
 MOST_LOGITS = 2**27
 # Positions whose distributions are made at once: 32 MB of float32 for that vocabulary.
 CHUNK = 64
@@ -56,8 +55,8 @@ def build_language_model(row: Mapping, vocabulary: int) -> nn.Module:
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     if head is not None and head.weight is embedding.weight:
-        names = [f"{_name(model, module)}.weight" for module in (embedding, head)]
-        _keep_head_once(model, *names)
+        names = {id(module): f"{name}.weight" for name, module in model.named_modules()}
+        _keep_head_once(model, names[id(embedding)], names[id(head)])
     return model
 
 
@@ -87,10 +86,6 @@ def _configuration(row: Mapping, vocabulary: int) -> object:
             raise UserError(unknown("option of the configuration", name, known))
     size = {"vocab_size": vocabulary, "max_position_embeddings": row["size"]}
     return make(**size, use_cache=False, **options)
-
-
-def _name(model: nn.Module, part: nn.Module) -> str:
-    return next(name for name, module in model.named_modules() if module is part)
 
 
 def _keep_head_once(model: nn.Module, embedding: str, head: str) -> None:
@@ -173,21 +168,20 @@ def score_answers(
     """
     _check(model, questions)
     model.eval()
-    found: list[list[Answer]] = [[] for _ in questions]
+    scored: list[list[Answer]] = [[] for _ in questions]
     for places in _batches(model, questions, batch_size):
-        scored = _score(model, [questions[place] for place in places], device, moments)
-        for place, answers in zip(places, scored, strict=True):
-            for one in answers:
-                if not np.isfinite(one.log_probs).all():
-                    raise NotFinite(f"question {place}: the loss of an answer is {one.loss}")
-            found[place] = answers
-    return found
+        batch = _score(model, [questions[place] for place in places], device, moments)
+        for place, answers in zip(places, batch, strict=True):
+            for answer in answers:
+                if not np.isfinite(answer.log_probs).all():
+                    raise NotFinite(f"question {place}: the loss of an answer is {answer.loss}")
+            scored[place] = answers
+    return scored
 
 
 def context_length(model: nn.Module) -> int | None:
     """Return how many tokens a model can read at most; None where its configuration names none."""
-    config = getattr(model, "config", None)
-    return getattr(config, "max_position_embeddings", None)
+    return getattr(getattr(model, "config", None), "max_position_embeddings", None)
 
 
 def last_logits(
@@ -253,27 +247,21 @@ def _score(
     # The first place whose next token is one of an answer.
     first = min(len(prompt) for prompt, _ in questions) - 1
     logits, skipped = last_logits(model, ids.to(device), first, attention_mask=mask.to(device))
-    row, found = iter(logits), []
+    row, scored = iter(logits), []
     for prompt, answers in questions:
         start = len(prompt) - 1 - skipped
-        found.append(
-            [
-                _answer(
-                    next(row)[start : start + len(answer)],
-                    torch.tensor([*answer]),
-                    moments and number == 0,
-                )
-                for number, answer in enumerate(answers)
-            ]
-        )
-    return found
+        scored.append([])
+        for number, answer in enumerate(answers):
+            places = next(row)[start : start + len(answer)]
+            scored[-1].append(_answer(places, torch.tensor([*answer]), moments and number == 0))
+    return scored
 
 
 def _answer(logits: Tensor, tokens: Tensor, moments: bool) -> Answer:
     """Look up the tokens of an answer in the logits (n, vocabulary) of their places."""
     parts = [
-        _chunk(some, chosen.to(logits.device), moments)
-        for some, chosen in zip(logits.split(CHUNK), tokens.split(CHUNK), strict=True)
+        _chunk(part, chosen.to(logits.device), moments)
+        for part, chosen in zip(logits.split(CHUNK), tokens.split(CHUNK), strict=True)
     ]
     log_probs, predicted, *further = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
     floats = [part.double().numpy() for part in (log_probs, *further)]
@@ -282,13 +270,13 @@ def _answer(logits: Tensor, tokens: Tensor, moments: bool) -> Answer:
 
 def _chunk(logits: Tensor, tokens: Tensor, moments: bool) -> list[Tensor]:
     log_probs = logits.float().log_softmax(dim=-1)
-    found = [log_probs.gather(1, tokens[:, None])[:, 0], logits.argmax(dim=-1)]
+    numbers = [log_probs.gather(1, tokens[:, None])[:, 0], logits.argmax(dim=-1)]
     if moments:
         probs = log_probs.exp()
         mean = (probs * log_probs).sum(dim=-1)
         # Not as a difference of squares, which would lose digits where the model is sure.
-        found += [mean, (probs * (log_probs - mean[:, None]).square()).sum(dim=-1)]
-    return found
+        numbers += [mean, (probs * (log_probs - mean[:, None]).square()).sum(dim=-1)]
+    return numbers
 
 
 def generate_greedily(
@@ -314,11 +302,11 @@ def generate_greedily(
     if room is not None and prompts:
         most = min(most, room - max(map(len, prompts)))
     model.eval()
-    found: list[list[int]] = [[] for _ in prompts]
+    answers: list[list[int]] = [[] for _ in prompts]
     unended = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     for done in range(0, most, ROUND):
         going, unended = unended, []
-        texts = [[*prompts[place], *found[place]] for place in going]
+        texts = [[*prompts[place], *answers[place]] for place in going]
         with _greedy(model, ends, min(ROUND, most - done)):
             added = [
                 text
@@ -327,10 +315,10 @@ def generate_greedily(
             ]
         for place, text in zip(going, added, strict=True):
             end = next((k for k, token in enumerate(text) if token in ends), None)
-            found[place] += text[:end]
+            answers[place] += text[:end]
             if end is None:
                 unended.append(place)
-    return found
+    return answers
 
 
 @contextmanager

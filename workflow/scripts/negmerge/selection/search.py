@@ -166,17 +166,8 @@ def search(
     The base is counted first, at coefficient 0 of the first name: there all vectors are the same.
     Of each vector the largest coefficients come first, since they forget most. Without halvings the
     vectors share the bound on the forget accuracy; with them each vector has a choice of its own,
-    around which it is refined, before the best of them is taken.
-
-    Args:
-        vectors: their names, in the order in which they are tried; it does not change the choice.
-        coefficients: the grid, ascending from 0.
-        sizes: images in each batch of `forget` and then of the role to keep, e.g. `control`. Few
-            passes are needed where batches are small, the forget images most surely right come
-            first, and likewise the other images least surely right; see `validation.Validation`.
-        count: counts the right answers of base - coefficient * vector in one batch of a role.
-        keep: share of the base's control accuracy to keep, 0..1.
-        halvings: how often the distance to the neighbours of the choice is halved.
+    around which it is refined, before the best of them is taken. `sizes` are those of the batches
+    of `forget` and then of the role to keep; small ones, the most telling first, need few passes.
     """
     return _Search(sizes, count, keep, CoefficientGrid(coefficients), halvings).run(vectors)
 
@@ -284,9 +275,10 @@ class _Candidate:
 
     def keeps_control(self) -> bool:
         """Whether the control accuracy reaches the limit."""
-        control = self.search.control
-        while not self._reaches(self.right[control]):
-            if not self._reaches(self.right[control] + self.unseen[control]):
+        control, limit = self.search.control, self.search.limit
+        n = self.search.n[control]
+        while not self.right[control] / n >= limit:
+            if not (self.right[control] + self.unseen[control]) / n >= limit:
                 return False
             self._step(control)
         return True
@@ -299,9 +291,6 @@ class _Candidate:
     def rank(self) -> tuple[float, float, str]:
         """Return what is smaller for the better of two that keep the control accuracy."""
         return self.right["forget"], self.coefficient, self.vector
-
-    def _reaches(self, right: float) -> bool:
-        return right / self.search.n[self.search.control] >= self.search.limit
 
     def _step(self, role: str) -> None:
         """Count the next batch of a role."""

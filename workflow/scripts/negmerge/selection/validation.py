@@ -67,12 +67,12 @@ class _Set:
         return tuple(part[back] for part in outputs)
 
 
-def _room(count: int, some: Tensor, device: torch.device) -> Tensor:
-    """Make room for so many items like some, on a GPU if they leave most of its memory free."""
-    size = count * some[0].numel() * some.element_size()
+def _room(count: int, items: Tensor, device: torch.device) -> Tensor:
+    """Make room for so many items like these, on a GPU if they leave most of its memory free."""
+    size = count * items[0].numel() * items.element_size()
     if device.type == "cuda" and size > SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
         device = torch.device("cpu")
-    return torch.empty(count, *some.shape[1:], dtype=some.dtype, device=device)
+    return torch.empty(count, *items.shape[1:], dtype=items.dtype, device=device)
 
 
 class Validation:
@@ -126,13 +126,13 @@ class Validation:
         name = moved = None
         vector, where = {}, ""
 
-        def count(wanted: str, coefficient: float, role: str, batch: int) -> int | float:
+        def count(vector_name: str, coefficient: float, role: str, batch: int) -> int | float:
             nonlocal name, moved, vector, where
             if coefficient == 0:
                 return self._sets[role].count_of_base(batch)
-            if wanted != name:
-                state, where = read(wanted)
-                name, moved, vector = wanted, None, self.placed(state)
+            if vector_name != name:
+                state, where = read(vector_name)
+                name, moved, vector = vector_name, None, self.placed(state)
             if coefficient != moved:
                 self.move(vector, coefficient, where)
                 moved = coefficient

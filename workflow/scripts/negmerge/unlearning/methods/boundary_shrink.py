@@ -25,8 +25,6 @@ class Boundary(TrainingOptions):
 
 
 class Options(Boundary):
-    """The options of Boundary Shrink."""
-
     bound: Positive = Field(
         0.1,
         le=1,

@@ -11,8 +11,6 @@ from negmerge.unlearning.tokens import Scored, score
 
 
 class Options(TrainingOptions):
-    """The options of CEU."""
-
     scenarios = ("language",)
     data_used = "forget"
 

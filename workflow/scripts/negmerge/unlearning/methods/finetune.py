@@ -8,8 +8,6 @@ from negmerge.unlearning.core import Data, Method, TrainingOptions, fit_set
 
 
 class Options(TrainingOptions):
-    """The options of fine-tuning."""
-
     scenarios = ("classifier", "language")
     data_used = "retain"
 

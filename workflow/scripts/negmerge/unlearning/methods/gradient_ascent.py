@@ -8,8 +8,6 @@ from negmerge.unlearning.core import Data, Method, TrainingOptions, fit_set, min
 
 
 class Options(TrainingOptions):
-    """The options of gradient ascent."""
-
     scenarios = ("classifier", "language")
     data_used = "forget"
 

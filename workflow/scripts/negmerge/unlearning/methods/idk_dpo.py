@@ -9,8 +9,6 @@ from negmerge.unlearning.tokens import Reference, preference, score
 
 
 class Options(Balanced):
-    """The options of IdkDPO."""
-
     refusals = True
 
     beta: Positive = Field(

@@ -6,8 +6,6 @@ from negmerge.unlearning.core import Balanced, Data, Method, fit_both
 
 
 class Options(Balanced):
-    """The options of IdkNLL."""
-
     refusals = True
 
 

@@ -21,8 +21,6 @@ from negmerge.unlearning.core import (
 
 
 class Options(UnlearnOptions):
-    """The options of influence unlearning."""
-
     data_used = "all"
 
     alpha: Positive = Field(

@@ -12,8 +12,6 @@ from negmerge.unlearning.core import Data, Method, TrainingOptions
 
 
 class Options(TrainingOptions):
-    """The options of l1-sparse."""
-
     data_used = "retain"
 
     epochs: PositiveInt = Field(

@@ -8,8 +8,6 @@ from negmerge.unlearning.core import Data, Method, TrainingOptions, fit_both, mi
 
 
 class Options(TrainingOptions):
-    """The options of NegGrad+."""
-
     scenarios = ("classifier", "language")
     data_used = "all"
     batches_per_step = 2

@@ -9,8 +9,6 @@ from negmerge.unlearning.tokens import Reference, preference, score
 
 
 class Options(Balanced):
-    """The options of NPO."""
-
     beta: Positive = Field(
         0.1,
         description="The larger, the sooner an answer counts as forgotten; 0.1 in "

@@ -13,8 +13,6 @@ from negmerge.unlearning.tokens import Reference, hidden_of
 
 
 class Options(Balanced):
-    """The options of RMU."""
-
     layer: NonNegativeInt = Field(
         7,
         description="The layer whose output is steered, from 0; 7 in open-unlearning's code, for "

@@ -10,8 +10,6 @@ from negmerge.unlearning.saliency import only_masked, saliency_mask
 
 
 class Options(random_label.Options):
-    """The options of SalUn."""
-
     epochs: PositiveInt = Field(10, description="Passes over the sets; 10 in SalUn's README.")
     learning_rate: Positive = Field(
         0.013,

@@ -9,8 +9,6 @@ from negmerge.unlearning.tokens import preference, score
 
 
 class Options(Balanced):
-    """The options of SimNPO."""
-
     gamma: Positive = Field(
         0.125, description="Weight of the forget set's loss; 0.125 in open-unlearning's code."
     )

@@ -13,8 +13,6 @@ from negmerge.unlearning.core import Data, Method, UnlearnOptions, summed_gradie
 
 
 class Options(UnlearnOptions):
-    """The options of Selective Synaptic Dampening."""
-
     data_used = "all"
 
     alpha: Positive = Field(

@@ -11,8 +11,6 @@ from negmerge.unlearning.tokens import Reference, Scored, score
 
 
 class Options(Balanced):
-    """The options of UNDIAL."""
-
     learning_rate: Positive = Field(
         1e-4,
         description="Peak rate; 1e-4 in open-unlearning's code for this method, 3e-4 the best of a "

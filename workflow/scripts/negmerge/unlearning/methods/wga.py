@@ -9,8 +9,6 @@ from negmerge.unlearning.tokens import score, weighted_ascent
 
 
 class Options(Balanced):
-    """The options of WGA."""
-
     epochs: PositiveInt = Field(
         5, description="Passes over the forget set; 5 in open-unlearning's code for this method."
     )

@@ -23,7 +23,7 @@ from unlearning_examples import (
 from negmerge.errors import UserError
 from negmerge.training import fit
 from negmerge.unlearning import saliency_mask
-from negmerge.unlearning.passes import passes
+from negmerge.unlearning.core import passes
 from negmerge.unlearning.saliency import only_masked
 
 

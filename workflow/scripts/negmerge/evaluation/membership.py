@@ -3,8 +3,7 @@
 It is that of SalUn's code (OPTML-Group/Unlearn-Saliency, Classification/evaluation/SVC_MIA.py): a
 support vector classifier learns to tell images that the model was trained on (members) from test
 images (non-members) by what the model says about them, and judges the forgotten images. The papers
-report the feature `confidence`. Higher values mean that more forgotten images look unseen; the
-best value is that of Retrain, not the highest.
+report the feature `confidence`. The best value is that of Retrain, not the highest.
 """
 
 from collections.abc import Sequence
@@ -49,11 +48,6 @@ def features(logits: ArrayLike, labels: ArrayLike) -> dict[str, np.ndarray]:
             f"{list(labels.shape)}, expected [n, classes] and whole numbers [n]"
         )
     finite(logits, "logits")
-    if labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
-        raise UserError(
-            f"membership attack: labels {labels.min()}..{labels.max()}, expected "
-            f"0..{logits.shape[1] - 1}"
-        )
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     prob = powers / powers.sum(axis=1, keepdims=True)
     log_prob = np.log(np.maximum(prob, TINY))
@@ -83,18 +77,9 @@ def svc_membership(
     nonmember_confidence: ArrayLike,
     forget_confidence: ArrayLike,
 ) -> float:
-    """Attack with one feature: the share of forgotten images that are taken for non-members.
+    """Attack with one feature: the percentage of forgotten images taken for non-members.
 
-    Args:
-        member_confidence: as for `svc_unseen`.
-        nonmember_confidence: likewise.
-        forget_confidence: likewise.
-
-    Returns:
-        Percent.
-
-    Raises:
-        UserError: likewise.
+    Arguments and errors are those of `svc_unseen`.
     """
     return percent(svc_unseen(member_confidence, nonmember_confidence, forget_confidence))
 

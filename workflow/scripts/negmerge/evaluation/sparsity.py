@@ -66,12 +66,13 @@ def sparsity(
         before, read = block.of(origin), iter(block)
         merged = [next(read) for _ in vectors]
         above = below = voting = torch.ones_like(before, dtype=torch.bool)
-        for one in read:
-            above, below, voting = above & (one > 0), below & (one < 0), voting & (one != 0)
+        for vector in read:
+            above, below = above & (vector > 0), below & (vector < 0)
+            voting = voting & (vector != 0)
         votes = {"voting": int(voting.sum()), "agreeing": int((above | below).sum())}
         size = before.numel()
         votes |= {"trainable": size if is_trainable(block.name) else 0, "state": size}
-        return [Sparsity(**_changes(one, before), **votes) for one in merged]
+        return [Sparsity(**_changes(vector, before), **votes) for vector in merged]
 
     numbers = pool_of([*vectors, *pool]).vectors
     with tqdm(

@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any
 
 from negmerge.jobs.work import Case, Work
-from negmerge.selection.refinement import is_scale
+from negmerge.selection.search import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.durability import RELEARNED

@@ -1,12 +1,10 @@
 """SimNPO: NPO without a reference, on the mean loss of an answer's tokens."""
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import NonNegative, Positive, Recipe
-from negmerge.unlearning.core import Balanced, Data, Method
-from negmerge.unlearning.passes import fit_both
+from negmerge.settings.recipe import NonNegative, Positive
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both
 from negmerge.unlearning.tokens import preference, score
 
 
@@ -28,9 +26,7 @@ class Options(Balanced):
     )
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise alpha * loss(retain) - gamma * (2 / beta) mean of log sigmoid(beta * (L - delta)).
 
     The mean is over the answers of the forget batch, of each of which L is the mean loss of the
@@ -40,8 +36,7 @@ def run(
     def away(ids: Tensor, labels: Tensor) -> Tensor:
         return preference(score(model, ids, labels).losses - options.delta, options.beta)
 
-    loss = data.objective.loss(model, recipe.label_smoothing)
-    fit_both(model, data, away, loss, options.weights, recipe, device)
+    fit_both(model, data, options, away)
 
 
 METHOD = Method(

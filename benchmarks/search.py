@@ -21,7 +21,7 @@ from marks import MEASUREMENTS, ROOT, write_between
 
 from negmerge.checkpoints.states import read_state
 from negmerge.evaluation.counts import Accuracy
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.validation import load_validation
 from negmerge.scenarios.zero_shot.settings import ZeroShot
 from negmerge.selection.choice import Rule
@@ -75,7 +75,7 @@ def measure_task(
     device = torch.device("cpu")
     torch.set_num_threads(1)
     start = time.monotonic()
-    scenario = load_scenario(experiment.job(task, known), inputs, device)
+    scenario = load_task(experiment.job(task, known), inputs, device)
     how = {"batch_size": batch, "most": None, "re_estimates": False}
     validation = load_validation(scenario, base, **how)
     merges = {path.stem: path for path in sorted(folder.glob(f"{task}/merged/*.safetensors"))}

@@ -298,7 +298,10 @@ def job_code(script, **look_ups):
 
 def kind_code(what, folder):
     """A look-up of the checksum of what a script reaches, and the kind that it is to make."""
-    return checked(lambda wildcards: code(what, **{folder: shown(what)(wildcards).kind}))
+    scenarios = {plugins.SCENARIOS: plugins.names(plugins.SCENARIOS)}
+    return checked(
+        lambda wildcards: code(what, **{folder: shown(what)(wildcards).kind}, **scenarios)
+    )
 
 
 # Input files.
@@ -359,7 +362,7 @@ def role_inputs(*roles):
 
     @of_experiment
     def look_up(one, wildcards):
-        found = one.inputs(wildcards.task, roles or one.ROLES)
+        found = one.inputs(wildcards.task, roles or one.SCENARIO.roles)
         return {
             name: (
                 prepared(kind, what)
@@ -492,27 +495,27 @@ def source(wildcards):
     return (mirror_of(wildcards.dataset) or dataset(wildcards)).source
 
 
-def mirrored(study, table):
-    """What a table says of images from mirrors; nothing where they are the originals'."""
-    found = differences({name: mirror_of(name) for name in study.datasets_of(table)})
-    return {"differs": found} if found else {}
+def described(study, table):
+    """The definition of a table, the scenario of each column, and what is unlike the original images."""
+    scenarios = {name: one.scenario for name, one in study.experiments.items()}
+    definition = table.model_dump(mode="json")
+    for column in definition["columns"]:
+        column["scenario"] = scenarios[column["experiments"][0]]
+    unlike = differences({name: mirror_of(name) for name in study.datasets_of(table)})
+    return definition | ({"differs": unlike} if unlike else {})
 
 
 @checked
 def shown_table(wildcards):
-    """The definition of a table."""
-    table = shown("table")(wildcards)
-    return table.model_dump() | mirrored(study(wildcards), table)
+    return described(study(wildcards), shown("table")(wildcards))
 
 
 @checked
 def reported_study(wildcards):
     """A study with the definitions of all its tables."""
     chosen = study(wildcards)
-    found = chosen.model_dump(mode="json")
-    for name, table in chosen.tables.items():
-        found["tables"][name] |= mirrored(chosen, table)
-    return found
+    tables = {name: described(chosen, table) for name, table in chosen.tables.items()}
+    return chosen.model_dump(mode="json") | {"tables": tables}
 
 
 @checked

@@ -33,7 +33,7 @@ rule unlearn:
         options=lambda wildcards: of_method("use")(wildcards).options,
         grid=lambda wildcards: of_method("use")(wildcards).grid,
         freeze=setting("freeze"),
-        unchanged=setting("UNCHANGED"),
+        unchanged=setting("SCENARIO.base"),
         roles=setting("selection_roles"),
         rules=setting("selection.rules"),
         keep=setting("selection.keep"),

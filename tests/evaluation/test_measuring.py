@@ -9,7 +9,7 @@ from negmerge.data.loading import EvaluationBatches
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Accuracy, Classification, accuracy, predict
 from negmerge.models.classifiers import re_estimate
-from negmerge.scenarios.scenario import Role
+from negmerge.scenarios.task import Role
 from negmerge.scenarios.validation import load_validation
 from negmerge.selection.validation import Validation
 
@@ -169,7 +169,7 @@ def as_it_is(features):
 
 @dataclass
 class Scenario:
-    """As `scenarios.scenario.Scenario`, of the toy classifier; it notes what it was asked."""
+    """As `scenarios.task.Task`, of the toy classifier; it notes what it was asked."""
 
     asked: list
     roles: tuple[str, ...] = ("forget", "retain")

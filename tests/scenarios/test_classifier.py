@@ -11,7 +11,7 @@ from negmerge.evaluation.accuracy import Classification, all_outputs
 from negmerge.evaluation.membership import membership_attack
 from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
 from negmerge.models.classifiers import build_classifier, last_linear
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 
 CPU = torch.device("cpu")
 MODEL = {
@@ -55,7 +55,7 @@ def files(prepared, tmp_path_factory):
 
 
 def load(files, **settings):
-    return load_scenario(SETTINGS | settings, files, CPU)
+    return load_task(SETTINGS | settings, files, CPU)
 
 
 @pytest.fixture

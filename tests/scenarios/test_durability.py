@@ -7,7 +7,7 @@ from torch import nn
 from negmerge.evaluation.accuracy import Classification
 from negmerge.evaluation.rounding import rounded
 from negmerge.scenarios.durability import change_survival, round_weights, treated_scores
-from negmerge.scenarios.scenario import Role
+from negmerge.scenarios.task import Role
 from negmerge.settings.durability import Durability
 
 CPU = torch.device("cpu")

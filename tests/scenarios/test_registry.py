@@ -9,18 +9,18 @@ import sys
 from negmerge import plugins
 
 SETTINGS = """
+import dataclasses
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from negmerge.scenarios.base import Scenario
+from negmerge.scenarios.language.scenario import SCENARIO
 from negmerge.settings.experiment import Experiment
 
 
 class Toy(Experiment):
-    RULES: ClassVar[tuple[str, ...]] = ("retain",)
-    KINDS: ClassVar[tuple[str, ...]] = ("base", "merge")
-    UNCHANGED: ClassVar[str] = "original"
-    ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain")
+    SCENARIO: ClassVar[Scenario] = dataclasses.replace(SCENARIO, kinds=("base", "merge"))
 
     scenario: Literal["toy-model"] = Field(description="A toy forgets.")
 
@@ -37,13 +37,14 @@ class Toy(Experiment):
         return []
 
     def job(self, task, known):
-        return {"name": self.scenario, "roles": list(self.ROLES)}
+        return {"name": self.scenario, "roles": list(self.SCENARIO.roles)}
 
     def inputs(self, task, roles):
         return {}
 
     def image_counts(self, task, known):
-        return {role: dict.fromkeys(("train", "select", "score"), 9) for role in self.ROLES}
+        counts = dict.fromkeys(("train", "select", "score"), 9)
+        return dict.fromkeys(self.SCENARIO.roles, counts)
 
     def check_counts(self, where, task, known):
         return self.image_counts(task, known)
@@ -60,7 +61,7 @@ class Toy:
         self.roles = settings["roles"]
 
 
-SCENARIO = Toy
+TASK = Toy
 """
 EXPERIMENT = {
     "scenario": "toy-model",
@@ -72,12 +73,12 @@ EXPERIMENT = {
 }
 STUDY = json.dumps({"title": "x", "experiments": {"one": EXPERIMENT}})
 CODE = f"""
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.settings.study import Study
 study = Study.model_validate_json({STUDY!r})
 one = study.experiments["one"]
 one.check_sizes("one", None)
-print(type(one).__name__, load_scenario(one.job("toys", None), {{}}, None).roles)
+print(type(one).__name__, load_task(one.job("toys", None), {{}}, None).roles)
 """
 
 

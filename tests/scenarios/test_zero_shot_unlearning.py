@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from negmerge.checkpoints.states import write_state
 from negmerge.models.clip import ImageEncoder, freeze, image_tower
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.unlearning import unlearn
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.unlearning import METHODS
@@ -45,7 +45,7 @@ def scenario(prepared, tmp_path):
         head = 5 * functional.normalize(torch.randn(4, 8), dim=1)
         write_state(tmp_path / f"{role}.safetensors", {"head": head}, {})
         files |= {f"{role}_data": prepared, f"{role}_head": tmp_path / f"{role}.safetensors"}
-    return load_scenario(SETTINGS, files, CPU)
+    return load_task(SETTINGS, files, CPU)
 
 
 @pytest.fixture

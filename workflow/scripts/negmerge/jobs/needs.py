@@ -219,7 +219,7 @@ def evaluate(case: Case) -> Work:
 def durability(case: Case) -> Work:
     """Score the choice of each rule as it is and under all treatments, of which one trains it."""
     experiment, settings, models = case.experiment, case.experiment.treatment, case.models
-    counts = [case.counts[role]["score"] for role in experiment.ROLES[:2]]
+    counts = [case.counts[role]["score"] for role in experiment.SCENARIO.roles[:2]]
     scored = models * (1 + len(settings.treatments))
     images = scored * sum(min(count, settings.images or count) for count in counts)
     recipe = settings.relearn if RELEARNED in settings.treatments else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from negmerge.scenarios.scenario import Scenario
+from negmerge.scenarios.task import Task
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning.core import Data, Method, recipe_for
 
@@ -14,7 +14,7 @@ def unlearn(
     model: nn.Module,
     method: Method,
     options: Mapping[str, object],
-    scenario: Scenario,
+    task: Task,
     classes: int,
     recipe: Recipe,
     seed: int,
@@ -24,10 +24,10 @@ def unlearn(
     """Let a model forget, in place."""
     checked = method.check(method.title, options)
     recipe = recipe_for(recipe, checked)
-    forget, retain = (scenario.role(name, "train") for name in scenario.roles[:2])
+    forget, retain = (task.role(name, "train") for name in task.roles[:2])
     refusals = None
     if checked.refusals:
-        refusals = scenario.role("refusals", "train").epochs(recipe, seed, loaders=loaders)
+        refusals = task.role("refusals", "train").epochs(recipe, seed, loaders=loaders)
     data = Data(
         forget=forget.epochs(recipe, seed, loaders=loaders),
         retain=retain.epochs(recipe, seed, loaders=loaders),

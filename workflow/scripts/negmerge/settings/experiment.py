@@ -3,7 +3,7 @@
 import fnmatch
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
@@ -22,15 +22,10 @@ from negmerge.settings.validation import explain
 class Experiment(Settings, ABC):
     """One scenario, base model, training mode, pool and list of methods."""
 
-    # What a scenario fixes for all its experiments: the rules of choice,
-    RULES: ClassVar[tuple[str, ...]]
+    # The `scenarios.base.Scenario`: its roles, kinds of methods, criteria of choice and base;
+    SCENARIO: ClassVar[Any]
     # what a point of the pool is fine-tuned by,
     RECIPE: ClassVar[type[Recipe]] = Recipe
-    # the kinds of methods that it has, and the method that leaves the base as it is,
-    KINDS: ClassVar[tuple[str, ...]]
-    UNCHANGED: ClassVar[str]
-    # the roles that are scored: `forget`, then the one whose accuracy must be kept, then others,
-    ROLES: ClassVar[tuple[str, ...]]
     # files beside the base that fine-tuning leaves as they are, in the experiment's folder,
     UNTOUCHED: ClassVar[tuple[str, ...]] = ()
     # the folder of Retrain, in the task's,
@@ -190,7 +185,7 @@ class Experiment(Settings, ABC):
 
     def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
         """Count the passes that scoring a model takes, with `generation` for a free answer."""
-        return sum(counts[role]["score"] for role in self.ROLES)
+        return sum(counts[role]["score"] for role in self.SCENARIO.roles)
 
     def check_sizes(self, where: str, known: Catalogue) -> None:
         """Check that images suffice for all that uses them, and each run for its schedule."""
@@ -201,7 +196,7 @@ class Experiment(Settings, ABC):
     @property
     def selection_roles(self) -> tuple[str, ...]:
         """The roles of images by which candidates are chosen."""
-        return self.ROLES
+        return self.SCENARIO.roles
 
     def seed_for(self, level: str) -> int | None:
         """The seed of a level of randomness, if it has one of its own."""
@@ -252,16 +247,18 @@ class Experiment(Settings, ABC):
             self._check_methods()
             self._check_points()
             for rule in self.selection.rules:
-                if rule not in self.RULES:
-                    raise UserError(f"selection: {unknown('rule', rule, self.RULES)}")
+                if rule not in self.SCENARIO.criteria:
+                    raise UserError(f"selection: {unknown('rule', rule, self.SCENARIO.criteria)}")
         except UserError as error:
             raise ValueError(str(error)) from error
         return self
 
     def _check_methods(self) -> None:
-        foreign = set(methods.BASES) - {self.UNCHANGED}
+        foreign = set(methods.BASES) - {self.SCENARIO.base}
         known = methods.known().items()
-        valid = [name for name, kind in known if kind in self.KINDS and name not in foreign]
+        valid = [
+            name for name, kind in known if kind in self.SCENARIO.kinds and name not in foreign
+        ]
         for name, use in self.methods.items():
             if not methods.is_known(name) or methods.base_name(name) not in valid:
                 valid = [one for one in valid if methods.serves(one, self.scenario)]

@@ -262,7 +262,7 @@ class Study(Extension):
         for column in table.columns:
             for one in map(self.experiments.__getitem__, column.experiments):
                 for task in column.tasks or one.task_names:
-                    used = one.inputs(task, one.ROLES).values()
+                    used = one.inputs(task, one.SCENARIO.roles).values()
                     found |= {name for kind, name in used if kind != "place"}
         return sorted(found)
 

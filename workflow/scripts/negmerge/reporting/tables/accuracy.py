@@ -1,7 +1,7 @@
 """Forget and control accuracy of what forgot a data set (zero-shot)."""
 
 from negmerge.reporting.kinds import TableKind
-from negmerge.reporting.metrics import ACCURACIES
+from negmerge.scenarios.zero_shot.scenario import ACCURACIES, SCENARIO
 
 
 class Accuracy(TableKind):
@@ -17,6 +17,7 @@ class Accuracy(TableKind):
         "beside this one explains them."
     )
     scenarios = ("zero-shot",)
+    is_scored = True
     metrics = ACCURACIES
     images = "test"
     shows_choice = True
@@ -25,7 +26,7 @@ class Accuracy(TableKind):
         """Describe what the errors are, and how coefficients were chosen."""
         from negmerge.reporting.notes import choice_notes, error_note
 
-        return [error_note("the finite test sets", cells), *choice_notes(cells)]
+        return [error_note(SCENARIO, cells), *choice_notes(SCENARIO, cells)]
 
 
 KIND = Accuracy()

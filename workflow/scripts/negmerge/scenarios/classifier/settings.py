@@ -7,6 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.errors import UserError, find
+from negmerge.scenarios.base import Scenario
+from negmerge.scenarios.classifier.scenario import FORGET_TEST, SCENARIO
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.datasets import Dataset
@@ -197,12 +199,7 @@ class Seeds(Settings):
 class Classifier(Experiment):
     """An experiment in which a classifier forgets some of its training images."""
 
-    RULES: ClassVar[tuple[str, ...]] = ("retain", "gap")
-    ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain", "test")
-    # Where classes are forgotten: their test images, which `test` then lacks.
-    FORGET_TEST: ClassVar[str] = "forget_test"
-    KINDS: ClassVar[tuple[str, ...]] = ("base", "retrain", "single", "greedy", "merge", "unlearn")
-    UNCHANGED: ClassVar[str] = "original"
+    SCENARIO: ClassVar[Scenario] = SCENARIO
 
     scenario: Literal["classifier"] = Field(description="A classifier forgets training images.")
     dataset: str = Field(description="The data set.")
@@ -256,7 +253,7 @@ class Classifier(Experiment):
         find("task", task, dict.fromkeys(self.task_names))
         return {
             "name": self.scenario,
-            "roles": [*self.ROLES, *([self.FORGET_TEST] if self.forget.classes else [])],
+            "roles": [*self.SCENARIO.roles, *([FORGET_TEST] if self.forget.classes else [])],
             "model": known.models[self.model].model_dump(),
             "dataset": self.dataset,
             "classes": known.datasets[self.dataset].classes,
@@ -318,7 +315,7 @@ class Classifier(Experiment):
     @property
     def selection_roles(self) -> tuple[str, ...]:
         """The roles by which candidates are chosen; test images only for the rule `gap`."""
-        return self.ROLES if "gap" in self.selection.rules else self.ROLES[:2]
+        return self.SCENARIO.roles if "gap" in self.selection.rules else self.SCENARIO.roles[:2]
 
     @property
     def re_estimates(self) -> bool:

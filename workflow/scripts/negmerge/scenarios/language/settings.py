@@ -7,6 +7,8 @@ from pydantic import Field, PositiveInt
 
 from negmerge.data.questions import forgotten
 from negmerge.errors import UserError, find
+from negmerge.scenarios.base import Scenario
+from negmerge.scenarios.language.scenario import SCENARIO
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.datasets import Dataset
@@ -111,13 +113,10 @@ def question_counts(row: Dataset, share: float, most: int | None, further: Itera
 class Language(Experiment):
     """An experiment in which a language model forgets some of the authors it was taught."""
 
-    RULES: ClassVar[tuple[str, ...]] = ("retain",)
+    SCENARIO: ClassVar[Scenario] = SCENARIO
     RECIPE: ClassVar[type[Recipe]] = TunedRecipe
-    ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain")
     # Roles that are scored where the data set has questions of them.
     FURTHER: ClassVar[tuple[str, ...]] = ("holdout", "real-authors", "world-facts")
-    KINDS: ClassVar[tuple[str, ...]] = ("base", "retrain", "single", "greedy", "merge", "unlearn")
-    UNCHANGED: ClassVar[str] = "original"
     # In place of a task: what is made of all authors, for all tasks.
     WHOLE: ClassVar[str] = "all"
     # The folder of models of others.
@@ -218,7 +217,7 @@ class Language(Experiment):
         splits = known.datasets[self.dataset].splits
         return {
             "name": self.scenario,
-            "roles": [*self.ROLES, *(role for role in self.FURTHER if role in splits)],
+            "roles": [*self.SCENARIO.roles, *(role for role in self.FURTHER if role in splits)],
             "model": known.models[self.model].model_dump(),
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,

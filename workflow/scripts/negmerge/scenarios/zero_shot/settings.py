@@ -6,7 +6,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError, find
+from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.zero_shot.parts import PARTS, part_of
+from negmerge.scenarios.zero_shot.scenario import SCENARIO
 from negmerge.settings.catalogue import Catalogue, Counts, Prompts, part_sizes
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe
@@ -38,11 +40,8 @@ class EncoderUnlearn(SharedRecipe, Recipe):
 class ZeroShot(Experiment):
     """An experiment in which CLIP forgets a data set."""
 
-    RULES: ClassVar[tuple[str, ...]] = ("control",)
-    KINDS: ClassVar[tuple[str, ...]] = ("base", "single", "greedy", "merge", "unlearn")
-    UNCHANGED: ClassVar[str] = "pretrained"
+    SCENARIO: ClassVar[Scenario] = SCENARIO
     UNTOUCHED: ClassVar[tuple[str, ...]] = ("text.safetensors",)
-    ROLES: ClassVar[tuple[str, ...]] = ("forget", "control")
 
     scenario: Literal["zero-shot"] = Field(description="CLIP forgets a data set.")
     mode: Literal["standard", "linear"] = Field(
@@ -88,7 +87,7 @@ class ZeroShot(Experiment):
         sets = self.roles(task)
         return {
             "name": self.scenario,
-            "roles": list(self.ROLES),
+            "roles": list(self.SCENARIO.roles),
             "model": model,
             "mode": self.mode,
             "datasets": sets,

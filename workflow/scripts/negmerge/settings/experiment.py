@@ -13,7 +13,7 @@ from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.durability import RELEARNED, Durability
 from negmerge.settings.methods import Use
 from negmerge.settings.models import Model
-from negmerge.settings.pool import Given, Pool, update
+from negmerge.settings.pool import TASK, Given, Pool, update
 from negmerge.settings.recipe import FileName, Finetune, Recipe, Settings, Training
 from negmerge.settings.runs import Run, check_run
 from negmerge.settings.selection import Coefficients, Selection
@@ -234,7 +234,7 @@ class Experiment(Settings, ABC):
     @property
     def given_models(self) -> list[Given]:
         """All models that are given: the base, and the pool of each task."""
-        pool = [(task, point) for task in self.task_names for point in self.pool.files]
+        pool = [(task, point) for task in self.task_names for point in self.pool.paths]
         return [*filter(None, [self.base]), *(self.given_model(*one) for one in pool)]
 
     def weights(self, known: Catalogue) -> list[str]:
@@ -299,12 +299,13 @@ class Experiment(Settings, ABC):
             self.single(name)
 
     def _check_points(self) -> None:
-        if not self.pool.changes:
-            raise UserError("pool: no points; give a grid, points or files")
-        self.pool.check_files(self.task_names)
-        for point in self.pool.changes:
-            if methods.is_known(point):
-                raise UserError(f"pool: a point must not have a method's name: {point!r}")
+        for point, path in self.pool.paths.items():
+            if len(self.task_names) > 1 and TASK not in path:
+                raise UserError(
+                    f"pool.files: {path} of {point!r} has no {TASK}, but there are "
+                    f"{len(self.task_names)} tasks ({', '.join(self.task_names)}); expected "
+                    "another model for each"
+                )
         if not self.pool.files:
             self._check_recipes()
 

@@ -298,7 +298,7 @@ def job_code(script, **look_ups):
 
 def kind_code(what, folder):
     """A look-up of the checksum of what a script reaches, and the kind that it is to make."""
-    scenarios = {plugins.SCENARIOS: plugins.names(plugins.SCENARIOS)}
+    scenarios = {plugins.SCENARIO_SETTINGS: plugins.names(plugins.SCENARIO_SETTINGS)}
     return checked(
         lambda wildcards: code(what, **{folder: shown(what)(wildcards).kind}, **scenarios)
     )

@@ -13,6 +13,7 @@ from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment
+from negmerge.settings.models import Model
 from negmerge.settings.recipe import (
     Augmentation,
     Finetune,
@@ -229,6 +230,11 @@ class Classifier(Experiment):
         RetainSelection(), description="How the coefficient is chosen."
     )
 
+    @classmethod
+    def fits(cls, model: Model) -> bool:
+        """Whether it is a classifier."""
+        return model.kind is not None and not model.reads_text
+
     @property
     def base_place(self) -> str:
         """Where the original is: in each trial's folder, or the given one in the experiment's."""
@@ -251,10 +257,8 @@ class Classifier(Experiment):
     def job(self, task: str, known: Catalogue) -> dict:
         """The model and the data set."""
         find("task", task, dict.fromkeys(self.task_names))
-        return {
-            "name": self.scenario,
+        return super().job(task, known) | {
             "roles": [*self.SCENARIO.roles, *([FORGET_TEST] if self.forget.classes else [])],
-            "model": known.models[self.model].model_dump(),
             "dataset": self.dataset,
             "classes": known.datasets[self.dataset].classes,
         }
@@ -338,8 +342,7 @@ class Classifier(Experiment):
 
     def check(self, where: str, known: Catalogue) -> None:
         """Check model, data set and its parts."""
-        require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
-        require(where, "data set", self.datasets, known.datasets)
+        super().check(where, known)
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)
         if self.forget.classes:

@@ -170,6 +170,11 @@ class Language(Experiment):
         RetainSelection(), description="How the coefficient is chosen."
     )
 
+    @classmethod
+    def fits(cls, model: Model) -> bool:
+        """Whether it is a language model."""
+        return model.reads_text
+
     @property
     def base_place(self) -> str:
         """Where the model is that knows all authors: beside the tasks."""
@@ -215,10 +220,8 @@ class Language(Experiment):
         """The model, and how many authors are forgotten."""
         tasks = {**self.tasks, self.WHOLE: 0}
         splits = known.datasets[self.dataset].splits
-        return {
-            "name": self.scenario,
+        return super().job(task, known) | {
             "roles": [*self.SCENARIO.roles, *(role for role in self.FURTHER if role in splits)],
-            "model": known.models[self.model].model_dump(),
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,
             "measure": self.measure,
@@ -289,7 +292,7 @@ class Language(Experiment):
 
     def check(self, where: str, known: Catalogue) -> None:
         """Check model, data set and its parts."""
-        require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
+        super().check(where, known)
         self._check_given(where, known.models[self.model])
         sets = {name: row for name, row in known.datasets.items() if row.has_questions}
         require(where, "set of questions", [self.dataset], sets)

@@ -128,22 +128,12 @@ def relearn_epochs(
     learning_rate: float,
     device: torch.device,
 ) -> int | None:
-    """Count the epochs of plain SGD on the forget set until enough of it is classified correctly.
+    """Count the epochs of plain SGD on the forget set until `target` of it are right.
 
     A model that only hides what it knew is back at once; compare it with Retrain, which learns
-    these images for the first time.
-
-    Args:
-        network: the unlearned model, on `device`, which does not reach the target as it is; it is
-            trained.
-        epochs: the training batches of each epoch.
-        forget: the forget images in batches, for counting.
-        target: right answers to reach; the original model's.
-        learning_rate: of plain SGD.
-        device: where to compute.
-
-    Returns:
-        At least 1; None if the model does not reach the target within these epochs.
+    these images for the first time. The target is what the original model gets right. The network,
+    on `device`, does not reach it as it is, and is trained on the batches of each of the `epochs`;
+    the batches of `forget` are for counting. At least 1; None if the model needs more epochs.
     """
     parameters = list(network.parameters())
     for number, batches in enumerate(epochs, 1):
@@ -163,16 +153,9 @@ def relearn_epochs(
 def rounding_ratio(before: ArrayLike, after: ArrayLike) -> np.ndarray:
     """Return min(before / after, 1): how much of the score after rounding was there before it.
 
-    1 where rounding brings nothing back. OpenUnlearning's Q (2506.12618, section 4.2), as code of
-    others has it, is the inverse, min(after / before, 1), and so 1 where knowledge comes back; that
-    is this function with its arguments exchanged.
-
-    Args:
-        before: the score of the unlearned model.
-        after: that of the model when it is rounded.
-
-    Returns:
-        float64, 0..1; nan where both are 0.
+    0..1 float64, 1 where rounding brings nothing back; nan where both are 0. OpenUnlearning's Q
+    (2506.12618, section 4.2), as code of others has it, is the inverse, min(after / before, 1), and
+    so 1 where knowledge comes back; that is this function with its arguments exchanged.
     """
     before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
     return np.where((before > 0) | (after > 0), np.minimum(_over(before, after), 1), np.nan)
@@ -181,19 +164,12 @@ def rounding_ratio(before: ArrayLike, after: ArrayLike) -> np.ndarray:
 def relearning_ratio(
     before: ArrayLike, after: ArrayLike, never_before: ArrayLike, never_after: ArrayLike
 ) -> np.ndarray:
-    """Return min(gain of the model that never knew / gain of the unlearned model, 1).
+    """Return min(gain of the model that never knew / gain of the unlearned model, 1), 0..1.
 
-    OpenUnlearning's R, as code of others has it: 1 where the unlearned model learns no faster than
-    one that learns these items for the first time; near 0 where it is back at once.
-
-    Args:
-        before: the score of the unlearned model.
-        after: that of the model when it was taught again.
-        never_before: likewise, of the model that was trained without the forget set.
-        never_after: likewise.
-
-    Returns:
-        float64, 0..1; nan where the unlearned model gains nothing, or the other one loses.
+    OpenUnlearning's R, as code of others has it, of scores before and after teaching both again: 1
+    where the unlearned model learns no faster than one that was trained without the forget set and
+    learns it for the first time; near 0 where it is back at once; nan where the unlearned model
+    gains nothing, or the other one loses.
     """
     gain = np.subtract(after, before, dtype=np.float64)
     first = np.subtract(never_after, never_before, dtype=np.float64)

@@ -63,19 +63,9 @@ def gradcam(network: nn.Module, head: Tensor | None, images: Tensor, labels: Ten
     """Map where the score of the true class comes from, at the network's last stage.
 
     A map is max(0, sum over channels of weight * activation); a channel's weight is the mean over
-    all places of the derivative of the true class' logit.
-
-    Args:
-        network: as for `accuracy.predict`; put into eval mode.
-        head: likewise.
-        images: (n, 3, size, size), on the network's device.
-        labels: (n,) int64, likewise.
-
-    Returns:
-        The maps, at the resolution of the layer, on the CPU.
-
-    Raises:
-        UserError: the last stage of the network is not known.
+    all places of the derivative of the true class' logit. Maps have the resolution of the layer,
+    and lie on the CPU. Network and head are as for `accuracy.predict`, images (n, 3, size, size)
+    and labels (n,) int64 on the network's device. An unknown last stage is a UserError.
     """
     network.eval()
     stage = last_stage(network)

@@ -38,21 +38,12 @@ class Accuracy:
 
 
 def average_gap(scores: Mapping[str, float], reference: Mapping[str, float]) -> float:
-    """Average the absolute differences to a reference over all metrics.
+    """Average the absolute differences to a reference over all metrics, in percentage points.
 
     SalUn's Avg. Gap (Fan et al. 2024), which NegMerge's Table 2 prints: over the accuracies on
     retain, forget and test images and the membership attack, against Retrain. It is taken on the
-    mean values of a table. Lower is better, 0 is best.
-
-    Args:
-        scores: percent by metric.
-        reference: percent by metric, usually those of Retrain; the same metrics.
-
-    Returns:
-        Percentage points.
-
-    Raises:
-        UserError: the metrics differ, there is none, or a value is NaN or infinite.
+    mean values of a table, in percent by metric. Lower is better, 0 is best. Other metrics in one
+    than in the other, none at all, NaN or an infinity are a UserError.
     """
     sides = {"the scores": scores, "the reference": reference}
     for place, values in sides.items():

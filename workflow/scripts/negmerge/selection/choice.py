@@ -31,25 +31,15 @@ def select_coefficient(
 ) -> float | None:
     """Choose the coefficient that forgets most while the control accuracy is kept.
 
-    Among the coefficients whose control accuracy is at least `keep` x the baseline, it is the one
-    with the lowest forget accuracy; ties go to the smaller coefficient. As in
-    gortizji/tangent_task_arithmetic, which starts from an accuracy of 1 and takes what is strictly
-    lower: a forget accuracy of exactly 1 is never chosen.
+    Among the coefficients, in any order, whose control accuracy is at least `keep` (0..1) x the
+    baseline, it is the one with the lowest forget accuracy; ties go to the smaller coefficient. As
+    in gortizji/tangent_task_arithmetic, which starts from an accuracy of 1 and takes what is
+    strictly lower: a forget accuracy of exactly 1 is never chosen.
 
-    Args:
-        coefficients: the grid, in any order.
-        forget_accuracy: at each of them, on validation data, 0..1. Percent give the same choice,
-            but for that 1.
-        control_accuracy: likewise, in the unit of the baseline.
-        control_baseline: the control accuracy of the base, measured on the same images.
-        keep: share of the baseline to keep, 0..1; equality passes.
-
-    Returns:
-        The coefficient; None if none qualifies. Where the baseline was measured on the same images,
-        0 qualifies unless its forget accuracy is 1.
-
-    Raises:
-        UserError: lists of different lengths, or an accuracy that is not a number.
+    Accuracies are measured on validation data, 0..1; percent give the same choice, but for that 1.
+    The baseline is the control accuracy of the base on the same images, so 0 qualifies unless its
+    forget accuracy is 1. None if no coefficient qualifies. Lists of different lengths, or an
+    accuracy that is not a number, are a UserError.
     """
     if not len(coefficients) == len(forget_accuracy) == len(control_accuracy):
         raise UserError(

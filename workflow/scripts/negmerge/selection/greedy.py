@@ -41,10 +41,11 @@ def greedy(
     """Merge greedily: try one vector after the other, and keep those that lower a criterion.
 
     The greedy soup of Wortsman et al. (ICML 2022), turned round for negation. The best vector by
-    itself comes first and stays; each other one is tried once.
+    itself comes first and stays; each other one is tried once. The accepted trials make the merge,
+    in the order in which they are returned.
 
     Args:
-        names: the vectors.
+        names: the vectors; none is a UserError.
         own: the choice of each by itself.
         evaluate: gives the choice for the mean of some vectors, of which the last is on trial. With
             a coefficient it chooses only between that one and 0, else from the whole grid.
@@ -54,12 +55,6 @@ def greedy(
         search_each_step: search the coefficient anew for each trial; otherwise all trials use
             that of the first vector.
         strict: an equal criterion is not enough.
-
-    Returns:
-        The trials in their order. The accepted ones make the merge, in this order.
-
-    Raises:
-        UserError: no vector.
     """
     in_order = sorted(names, key=lambda name: (order(own[name]), name))
     if not in_order:

@@ -15,23 +15,15 @@ from negmerge.unlearning.core import Loader, summed_gradients, trainable
 
 
 def saliency_mask(model: nn.Module, forget_loader: Loader, keep: float) -> dict[str, Tensor]:
-    """Choose the weights on which forgetting depends most.
+    """Choose the weights on which forgetting depends most: a mask of each parameter, True if so.
 
-    A weight's saliency is the absolute value of the sum, over the batches, of the gradient of the
-    batch's mean loss, in evaluation mode; so a smaller last batch counts as much as the others. As
-    in the official code, all weights are ranked together, those of batch normalisation included.
-
-    Args:
-        model: from images to logits. Its mode, gradients and weights stay as they are.
-        forget_loader: the images to forget, with their labels.
-        keep: share of the P numbers of all parameters that is chosen: int(P * keep) of them.
-            Among equal saliencies, those that come first in the model are chosen.
-
-    Returns:
-        For each parameter that requires a gradient a mask of its shape, True where it is chosen.
-
-    Raises:
-        UserError: a gradient is not finite.
+    A weight's saliency is the absolute value of the sum, over the batches of images to forget, of
+    the gradient of the batch's mean loss, in evaluation mode; so a smaller last batch counts as
+    much as the others. As in the official code, the P numbers of all parameters that require a
+    gradient are ranked together, those of batch normalisation included, and int(P * keep) of them
+    are chosen; among equal ones, those that come first in the model. The model, from images to
+    logits, stays as it is with its mode and gradients. A gradient that is not finite is a
+    UserError.
     """
     parameters = trainable(model)
     sums, _ = summed_gradients(model, forget_loader)

@@ -17,12 +17,12 @@ from negmerge.settings.models import Model
 from negmerge.settings.recipe import (
     Augmentation,
     Finetune,
-    NonNegative,
     Positive,
     Recipe,
     Settings,
     SharedRecipe,
     Training,
+    with_defaults,
 )
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
@@ -122,50 +122,40 @@ class Forget(Settings):
         return self.model_dump(exclude={"seed"}) | {"classes": labels}
 
 
-class SalunRecipe(Recipe):
-    """A recipe whose defaults are those of the SalUn code."""
-
-    batch_size: PositiveInt = Field(256, description="Images per forward pass.")
-    optimizer: Literal["adamw", "sgd"] = Field("sgd", description="The optimizer.")
-    learning_rate: Positive = Field(0.1, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(5e-4, description="Weight decay.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
-    max_grad_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
-    augmentation: Augmentation = Field(
-        Augmentation(crop_scale=None, padding=4, flip=0.5), description="Random image changes."
-    )
-
-
-class Pooled(Finetune):
-    """How the pool is fine-tuned; the defaults are those of the paper's pool of ResNet-18."""
-
-    epochs: PositiveInt | dict[str, PositiveInt] = Field(
-        40, description="Passes over the forget set; or one number per task."
-    )
-    batch_size: PositiveInt = Field(256, description="Images per forward pass.")
-    learning_rate: Positive = Field(0.05, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(1e-4, description="Weight decay.")
-    optimizer: Literal["adamw", "sgd"] = Field("sgd", description="The optimizer.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
-    schedule: Literal["cosine", "constant", "steps"] = Field(
-        "constant", description="The rate after the warm-up."
-    )
-    max_grad_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
-    augmentation: Augmentation = Field(
-        Augmentation(crop_scale=None), description="Random image changes; none."
-    )
-
-
-class Train(SalunRecipe):
-    """How Original and Retrain are trained; the defaults are those of the SalUn code."""
-
-    epochs: PositiveInt = Field(182, description="Passes over the training images.")
-    schedule: Literal["cosine", "constant", "steps"] = Field(
-        "steps", description="The rate after the warm-up."
-    )
-    milestones: list[PositiveInt] = Field(
-        [91, 136], description="Epochs after which `steps` lowers the rate."
-    )
+SalunRecipe = with_defaults(
+    Recipe,
+    "SalunRecipe",
+    "A recipe whose defaults are those of the SalUn code.",
+    batch_size=256,
+    optimizer="sgd",
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    warmup_steps=0,
+    max_grad_norm=None,
+    augmentation=Augmentation(crop_scale=None, padding=4, flip=0.5),
+)
+Pooled = with_defaults(
+    Finetune,
+    "Pooled",
+    "How the pool is fine-tuned; the defaults are those of the paper's pool of ResNet-18.",
+    epochs=40,
+    batch_size=256,
+    learning_rate=0.05,
+    weight_decay=1e-4,
+    optimizer="sgd",
+    warmup_steps=0,
+    schedule="constant",
+    max_grad_norm=None,
+    augmentation=Augmentation(crop_scale=None),
+)
+Train = with_defaults(
+    SalunRecipe,
+    "Train",
+    "How Original and Retrain are trained; the defaults are those of the SalUn code.",
+    epochs=182,
+    schedule="steps",
+    milestones=[91, 136],
+)
 
 
 class Unlearn(SharedRecipe, SalunRecipe):

@@ -18,25 +18,26 @@ from negmerge.settings.pool import Given
 from negmerge.settings.recipe import (
     FileName,
     Finetune,
-    NonNegative,
     Positive,
     Recipe,
     Settings,
     SharedRecipe,
     Training,
+    with_defaults,
 )
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
 from negmerge.settings.validation import require
 
-
-class TextRecipe(Recipe):
-    """A recipe whose defaults are those of a small language model that is trained from scratch."""
-
-    batch_size: PositiveInt = Field(64, description="Questions per forward pass.")
-    learning_rate: Positive = Field(2e-3, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
-    warmup_steps: int = Field(50, ge=0, description="Steps of linear warm-up.")
+TextRecipe = with_defaults(
+    Recipe,
+    "TextRecipe",
+    "A recipe whose defaults are those of a small language model that is trained from scratch.",
+    batch_size=64,
+    learning_rate=2e-3,
+    weight_decay=0.01,
+    warmup_steps=50,
+)
 
 
 class Lora(Settings):
@@ -66,23 +67,26 @@ class TunedRecipe(Recipe):
     )
 
 
-class TextFinetune(Finetune, TunedRecipe):
-    """How the pool is fine-tuned."""
-
-    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    learning_rate: Positive = Field(2e-4, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+class TextPoint(Finetune, TunedRecipe):
+    """The keys of fine-tuning a language model."""
 
 
-class TextUnlearn(SharedRecipe, TextRecipe):
-    """What all methods that train share."""
-
-    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    schedule: Literal["cosine", "constant", "steps"] = Field(
-        "constant", description="The rate after the warm-up."
-    )
-
+TextFinetune = with_defaults(
+    TextPoint,
+    "TextFinetune",
+    "How the pool is fine-tuned.",
+    batch_size=16,
+    learning_rate=2e-4,
+    weight_decay=0.01,
+    warmup_steps=0,
+)
+TextUnlearn = with_defaults(
+    type("TextShared", (SharedRecipe, TextRecipe), {}),
+    "TextUnlearn",
+    "What all methods that train share.",
+    batch_size=16,
+    schedule="constant",
+)
 
 # Answers to a question that are scored: the right one, the same in other words, and five wrong
 # ones; fewer in these roles.

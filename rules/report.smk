@@ -94,7 +94,10 @@ rule report:
     params:
         code=code(
             "report",
-            **{folder: plugins.names(folder) for folder in (plugins.TABLES, plugins.FIGURES)},
+            **{
+                folder: plugins.names(folder)
+                for folder in (plugins.TABLES, plugins.FIGURES, plugins.SCENARIO_SETTINGS)
+            },
         ),
         name="{study}",
         study=reported_study,

@@ -18,7 +18,7 @@ from negmerge.data.forget import Split, write_split
 from negmerge.data.images import Images, encode, write_images
 from negmerge.errors import UserError
 from negmerge.models.classifiers import build_classifier
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.training import fit
@@ -138,7 +138,7 @@ def test_a_classifier_trains_in_the_preset_fast(path, tmp_path, augmentation):
     settings = {"name": "classifier", "model": row, "roles": [], "classes": 2}
     settings |= {"compute": compute.model_dump()}
     files, cpu = {"images": str(path), "split": str(tmp_path / "split.json")}, torch.device("cpu")
-    scenario = load_scenario(settings, files, cpu)
+    scenario = load_task(settings, files, cpu)
     network = scenario.network(build_classifier(row, 2).state_dict(), "new")
     before = network[-1].fc.weight.detach().clone()
     recipe = Recipe(epochs=2, batch_size=2, augmentation=augmentation)

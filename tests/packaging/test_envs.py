@@ -116,7 +116,7 @@ def test_an_environment_holds_what_its_rules_import_and_no_more(env):
 
 
 def test_a_rule_that_builds_the_scenario_s_model_has_the_environment_of_its_scenario():
-    builds = "negmerge.scenarios.load_scenario"
+    builds = "negmerge.scenarios.load_task"
     for name, rule in rules().items():
         if name in TARGETS:
             continue

@@ -67,6 +67,7 @@ def choice(experiment, task, method, coefficient, forget, control, **changes):
 
 def table(**changes):
     column = {"label": "B/32", "experiments": ["a"], "tasks": [], "published": None}
+    column["scenario"] = changes.pop("scenario", "zero-shot")
     definition = {
         "kind": "accuracy",
         "title": "Forgetting",
@@ -130,6 +131,7 @@ def outcomes(record, roles=("forget", "control"), classes=10, **right):
 
 def gap_table(**changes):
     column = {"label": "net", "experiments": ["net"], "tasks": [], "published": None, "rule": None}
+    column["scenario"] = "classifier"
     definition = {
         "kind": "gap",
         "title": "Gaps",

@@ -9,7 +9,8 @@ from negmerge.evaluation.uncertainty import mcnemar
 from negmerge.reporting.cells import cells
 from negmerge.reporting.compare import amount
 from negmerge.reporting.layout import markdown
-from negmerge.reporting.metrics import CLASSIFIER, ZERO_SHOT
+from negmerge.scenarios.classifier.scenario import SCENARIO as CLASSIFIER
+from negmerge.scenarios.zero_shot.scenario import SCENARIO as ZERO_SHOT
 
 ROLES = ("forget", "retain", "test")
 

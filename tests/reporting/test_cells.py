@@ -6,7 +6,7 @@ from reporting_examples import PAPER, published, score, table
 
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells, read_cells, write_cells
-from negmerge.reporting.metrics import MEAN, read_records
+from negmerge.reporting.records import MEAN, read_records
 
 
 def cell(frame, method, metric, task=MEAN):

@@ -14,7 +14,7 @@ from reporting_examples import (
 from negmerge.reporting.cells import cells
 from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.layout import NOT_KNOWN
-from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.records import MEAN
 
 MISSING = "a/digits: left out, since their training diverged: m9; missing from {}."
 SOME = {"diverged": ["m3", "m5"], "models": 2, "kind": "merge"}

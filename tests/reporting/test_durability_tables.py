@@ -13,7 +13,7 @@ from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes, write_outcomes
 from negmerge.reporting.cells import cells
 from negmerge.reporting.kinds import figure_kind, table_kind
-from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.records import MEAN
 from negmerge.reporting.style import save, settings
 from negmerge.settings.study import load_study
 
@@ -42,7 +42,7 @@ def write(folder, experiment, task, kept, models, **changes):
         is_chosen = method == "negmerge"
         record = labels | DONE | {"kind": KINDS[method], "searched": is_chosen, "keep": 0.95}
         record |= {"vector": "negmerge", "coefficient": 0.5} if is_chosen else {"vector": None}
-        record |= {"rule": "control" if is_chosen else None, "unchanged": False}
+        record |= {"rule": kept if is_chosen else None, "unchanged": False}
         arrays = {}
         for treatment, right in counts.items():
             if right == DIVERGED:
@@ -76,7 +76,12 @@ def clip(tmp_path):
 
 @pytest.fixture
 def net(tmp_path):
-    return of_files(write(tmp_path, "net", "trial1", "retain", NET), NET_ROWS, experiments=["net"])
+    return of_files(
+        write(tmp_path, "net", "trial1", "retain", NET),
+        NET_ROWS,
+        experiments=["net"],
+        scenario="classifier",
+    )
 
 
 def cell(frame, method, metric, task=MEAN):
@@ -143,7 +148,7 @@ def test_relearning_that_diverged_is_a_marked_cell_and_a_note(tmp_path):
         *write(tmp_path, "net", "trial1", "retain", NET),
         *write(tmp_path, "net", "trial2", "retain", diverging("original", "negmerge")),
     ]
-    shown, frame = of_files(paths, NET_ROWS, experiments=["net"])
+    shown, frame = of_files(paths, NET_ROWS, experiments=["net"], scenario="classifier")
     for metric in ("forget_relearned", "retain_relearned", "lasting_relearned"):
         for task in (MEAN, "trial2"):
             assert pd.isna(cell(frame, "negmerge", metric, task)["value"])

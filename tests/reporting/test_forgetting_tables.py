@@ -5,7 +5,7 @@ from reporting_examples import classifier_score, gap_table, lay_out, outcomes
 
 from negmerge.reporting.cells import cells
 from negmerge.reporting.layout import markdown
-from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.records import MEAN
 
 ROWS = {"original": "Original", "negmerge": "NegMerge"}
 ROLES = ("forget", "retain", "test", "forget_test")

@@ -6,7 +6,7 @@ from negmerge.errors import UserError
 from negmerge.evaluation.membership import FEATURES
 from negmerge.reporting.cells import cells
 from negmerge.reporting.layout import latex, markdown
-from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.records import MEAN
 from negmerge.reporting.tables.gap import KIND
 
 
@@ -155,6 +155,7 @@ def test_every_feature_of_the_attack_stands_in_the_csv_under_its_name(scores):
 
 
 GAP = {"label": "by gap", "experiments": ["net"], "tasks": [], "rule": "gap", "published": None}
+GAP["scenario"] = "classifier"
 
 
 def test_a_column_with_a_rule_shows_what_that_rule_chose(scores):

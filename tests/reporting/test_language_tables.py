@@ -10,7 +10,7 @@ from negmerge.evaluation.language import forget_quality, privleak, privleak_erro
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.reporting.cells import cells
 from negmerge.reporting.layout import markdown
-from negmerge.reporting.metrics import MEAN, TO_FORGET
+from negmerge.reporting.records import MEAN, TO_FORGET
 
 UNIT = 2.0**-30
 N = 40
@@ -30,7 +30,7 @@ def table(**changes):
         "kind": "language",
         "title": "What is known",
         "rows": ROWS,
-        "columns": [column | {"rule": None}],
+        "columns": [column | {"rule": None, "scenario": "language"}],
         "note": None,
     } | changes
 

@@ -7,7 +7,7 @@ from reporting_examples import classifier_score, gap_table, lay_out, score, tabl
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells
 from negmerge.reporting.layout import markdown
-from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.records import MEAN
 from negmerge.reporting.tables.mask import join
 
 ROWS = {"uniform": "all", "negmerge": "agreeing", "task-arithmetic": "single best"}

@@ -7,7 +7,7 @@ from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
 from negmerge.reporting.cells import cells
 from negmerge.reporting.layout import latex, markdown
-from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.records import MEAN
 
 ROLES = ("forget", "retain", "test")
 

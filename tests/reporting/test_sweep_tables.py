@@ -7,7 +7,7 @@ import pytest
 from reporting_examples import lay_out, published, table
 
 from negmerge.reporting.cells import paper_cell, read_published
-from negmerge.reporting.metrics import MEAN
+from negmerge.reporting.records import MEAN
 from negmerge.reporting.tables.sweep import KIND
 from negmerge.selection import select_coefficient
 

@@ -7,7 +7,12 @@ ONE_SEED = "One seed ranks nothing beyond these images: another training may giv
 
 
 def study(**experiments):
-    return {"experiments": experiments}
+    scenarios = {name: "zero-shot" if name in "ab" else "classifier" for name in experiments}
+    return {
+        "experiments": {
+            name: {"scenario": scenarios[name]} | one for name, one in experiments.items()
+        }
+    }
 
 
 def test_the_leading_measure_names_the_rows_that_lead():

@@ -11,7 +11,7 @@ from negmerge.evaluation.accuracy import Classification, all_outputs
 from negmerge.evaluation.membership import membership_attack
 from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
 from negmerge.models.classifiers import build_classifier, last_linear
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 
 CPU = torch.device("cpu")
 MODEL = {
@@ -55,7 +55,7 @@ def files(prepared, tmp_path_factory):
 
 
 def load(files, **settings):
-    return load_scenario(SETTINGS | settings, files, CPU)
+    return load_task(SETTINGS | settings, files, CPU)
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_model_that_does_not_relearn_has_no_time(scenario, files, network):
 
 def test_settling_changes_statistics_only_and_alike_each_time(scenario, network):
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    scenario.settle(network, 8)
+    scenario.reset_batchnorm(network, 8)
     once = {name: value.clone() for name, value in network.state_dict().items()}
     changed = {name for name in before if not torch.equal(before[name], once[name])}
     assert changed
@@ -214,9 +214,9 @@ def test_settling_changes_statistics_only_and_alike_each_time(scenario, network)
         "running_var",
         "num_batches_tracked",
     }
-    scenario.settle(network, 8)
+    scenario.reset_batchnorm(network, 8)
     assert all(torch.equal(value, once[name]) for name, value in network.state_dict().items())
-    scenario.settle(network, 8, most=8)
+    scenario.reset_batchnorm(network, 8, most=8)
     assert any(not torch.equal(value, once[name]) for name, value in network.state_dict().items())
 
 

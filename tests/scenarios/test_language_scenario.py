@@ -10,7 +10,7 @@ from negmerge.data.questions import Question, parted, read_questions, write_ques
 from negmerge.data.sources import authors
 from negmerge.data.tokenising import train_tokenizer
 from negmerge.evaluation.accuracy import all_outputs
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 
 CPU = torch.device("cpu")
 SPLITS = {"authors": 40, "others": 10, "holdout": 10}
@@ -52,7 +52,7 @@ def files(tmp_path_factory):
 
 def load(files, **changes):
     inputs = {"questions": files["questions.jsonl"], "tokenizer": files["tokenizer.json"]}
-    return load_scenario(SETTINGS | changes, inputs, CPU)
+    return load_task(SETTINGS | changes, inputs, CPU)
 
 
 @pytest.fixture

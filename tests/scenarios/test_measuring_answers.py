@@ -8,8 +8,8 @@ from sklearn.metrics import roc_auc_score
 
 from negmerge.data.questions import Question
 from negmerge.data.tokenising import Encoder, train_tokenizer
-from negmerge.reporting.metrics import FURTHER
 from negmerge.scenarios.language.measuring import measure
+from negmerge.scenarios.language.scenario import FURTHER
 from small_language_models import language_model
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from negmerge.checkpoints.states import write_state
 from negmerge.models.clip import ImageEncoder, freeze, image_tower
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.unlearning import unlearn
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.unlearning import METHODS
@@ -45,7 +45,7 @@ def scenario(prepared, tmp_path):
         head = 5 * functional.normalize(torch.randn(4, 8), dim=1)
         write_state(tmp_path / f"{role}.safetensors", {"head": head}, {})
         files |= {f"{role}_data": prepared, f"{role}_head": tmp_path / f"{role}.safetensors"}
-    return load_scenario(SETTINGS, files, CPU)
+    return load_task(SETTINGS, files, CPU)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_perta_takes_importances_from_both_sets_by_their_own_heads(scenario, enc
     expected = [fisher(encoder, role) for role in roles]
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     options = {"epochs": 2, "learning_rate": 0.01}
-    unlearn(encoder, METHODS["perta"], options, scenario, 4, RECIPE, 0, CPU)
+    unlearn(encoder, METHODS["perta"], options, scenario, 4, RECIPE, 0)
     for importances, wanted in zip(found, expected, strict=True):
         assert importances.keys() == wanted.keys()
         for name, importance in importances.items():

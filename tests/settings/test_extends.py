@@ -106,6 +106,27 @@ def test_only_what_is_taken_is_there_and_others_stand_in(load):
     assert [column.tasks for column in columns] == [[], ["letters"], ["letters"]]
 
 
+def test_methods_that_are_not_taken_leave_no_row(load, example):
+    methods = {"mini-clip": ["pretrained", "magmax"]}
+    mine = load(mine={"extends": "example", "take": {"methods": methods}})
+    assert list(mine.experiments["mini-clip"].methods) == ["pretrained", "magmax"]
+    assert mine.experiments["mini-resnet"] == example.experiments["mini-resnet"]
+    assert mine.tables["table1"].rows == {"pretrained": "Pre-trained", "magmax": "MagMax"}
+    assert list(mine.tables["table3"].rows) == ["pretrained"]
+    assert mine.tables["table2"] == example.tables["table2"]
+    # Nothing is left of table 4 and of the figures of CLIP.
+    assert mine.tables.keys() == {"table1", "table2", "table3"}
+    assert list(mine.figures) == ["gap"]
+
+
+def test_methods_may_be_taken_in_all_experiments(load):
+    methods = ["original", "retrain", "negmerge", "pretrained"]
+    mine = load(mine={"extends": "example", "take": {"methods": methods}})
+    assert [list(one.methods) for one in mine.experiments.values()] == [
+        ["pretrained", "negmerge"], ["original", "retrain", "negmerge"],
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("comparable", [True, False])
 def test_no_difference_is_printed_where_a_study_is_not_comparable(load, comparable):
     cells = {"table": "table1"}
@@ -133,6 +154,18 @@ WRONG = {
     "a name to take": (
         {"extends": "example", "take": {"tables": ["tabel1"]}},
         MINE + "unknown name in take.tables 'tabel1'; did you mean 'table1'? valid: ",
+    ),
+    "a method to take": (
+        {"extends": "example", "take": {"methods": {"mini-clip": ["negmerg"]}}},
+        MINE + "unknown name in take.methods.mini-clip 'negmerg'; did you mean 'negmerge'? valid: ",
+    ),
+    "an experiment to take methods of": (
+        {"extends": "example", "take": {"methods": {"mini": []}}},
+        MINE + "unknown experiment in take.methods 'mini'; did you mean 'mini-clip'? valid: ",
+    ),
+    "a table to take without a method": (
+        {"extends": "example", "take": {"methods": {"mini-clip": ["ties"]}, "tables": ["table4"]}},
+        MINE + "take.tables: table4 shows none of the methods in take.methods",
     ),
     "a stand-in for what is not shown": (
         {"extends": "example", "stand_ins": {"digit": "letters"}},
@@ -169,7 +202,8 @@ def test_a_mistake_in_the_other_study_is_said_to_be_there(load, config, change_y
 
 
 def test_the_complete_study_can_be_printed_and_used(load, config, capsys):
-    for name in ("cars", "smoke"):
+    for path in sorted((config / "studies").glob("*.yaml")):
+        name = path.stem
         assert main(["check", name, "--resolved", "--config", str(config)]) == 0
         (config / "studies" / "full.yaml").write_text(capsys.readouterr().out)
         found = load_study(config, "full").model_dump()

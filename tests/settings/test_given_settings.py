@@ -47,6 +47,15 @@ def test_a_path_may_hold_the_task(given):
     assert experiment.base_place == "original.safetensors"
 
 
+def test_one_path_may_stand_for_all_points(given):
+    pool = {"grid": {"m": [1, 10]}, "short": {"m": "a"}, "files": "{task}/{point}/rand{m}.pt"}
+    experiment = given(pool, trials=2)
+    assert experiment.points("negmerge") == ["a1", "a10"]
+    assert experiment.pool.file("trial2", "a10") == "trial2/a10/rand10.pt"
+    experiment = given({"points": {"a": {}, "b": {}}, "files": "{task}/{point}.pt"})
+    assert experiment.pool.file("trial1", "b") == "trial1/b.pt"
+
+
 @pytest.mark.parametrize(
     ("pool", "keys", "message"),
     [
@@ -55,17 +64,23 @@ def test_a_path_may_hold_the_task(given):
             {},
             "pool: both `files` and `grid`; given models have no recipe",
         ),
-        ({"files": {"a": "x.pt", "b": "x.pt"}}, {}, "pool.files: 'a' and 'b' are both x.pt"),
-        ({"files": {"a/b": "x.pt"}}, {}, "pool.files: 'a/b' becomes a file's name"),
+        ({"files": "x.pt", "points": {"a": {}, "b": {}}}, {}, "pool: files: 'a' and 'b' are both"),
+        (
+            {"files": "{point}", "points": {"a": {"epochs": 1}}},
+            {},
+            "pool: both `files` and changes",
+        ),
+        ({"files": {"a": "x.pt", "b": "x.pt"}}, {}, "pool: files: 'a' and 'b' are both x.pt"),
+        ({"files": {"a/b": "x.pt"}}, {}, "pool.files.a/b: 'a/b' becomes a file's name"),
         (
             {"files": {"a": "{point}.pt"}},
             {},
-            "pool.files.a: unknown braces '{point}'; valid: {task}",
+            "pool: '{point}.pt' has braces around something other than task",
         ),
         (
             {"files": {"a": "x.pt"}},
             {"trials": 2},
-            "pool.files.a: x.pt has no {task}, but there are 2 tasks (trial1, trial2)",
+            "pool.files: x.pt of 'a' has no {task}, but there are 2 tasks (trial1, trial2)",
         ),
         ({"files": FILES}, {"base": {}}, "base.file"),
     ],

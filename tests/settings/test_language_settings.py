@@ -5,7 +5,7 @@ from negmerge.data.questions import write_questions
 from negmerge.data.sources import authors
 from negmerge.data.tokenising import train_tokenizer
 from negmerge.errors import UserError
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.settings.study import load_study
 
 EXPERIMENT = {
@@ -62,7 +62,7 @@ def test_the_counts_are_those_of_the_items(load, tmp_path):
     tokenizer.save(str(tmp_path / "t.json"))
     files = {"questions": str(tmp_path / "q.jsonl"), "tokenizer": str(tmp_path / "t.json")}
     for task in experiment.task_names:
-        scenario = load_scenario(experiment.job(task, known), files, "cpu")
+        scenario = load_task(experiment.job(task, known), files, "cpu")
         assert scenario.roles == ["forget", "retain", "holdout"]
         counts = experiment.image_counts(task, known)
         for role in ("forget", "retain"):

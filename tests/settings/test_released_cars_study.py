@@ -20,7 +20,7 @@ def test_its_points_are_the_paper_s_30_by_the_names_of_the_authors_files(config)
         load_study(config, name).experiments["vit-b-32"] for name in ("released-cars", "cars")
     )
     assert released.points("negmerge") == cars.points("negmerge")
-    for point, file in released.pool.files.items():
+    for point, file in released.pool.paths.items():
         assert output_name(file) == point
     assert not list(released.runs("cars", load_study(config, "cars").catalogue, None))
 

@@ -64,7 +64,6 @@ def test_points_come_in_the_order_of_their_names():
     pool = Pool(grid={"epochs": [10, 2, 1]})
     assert list(pool.changes) == ["epochs1", "epochs10", "epochs2"]
     assert list(Pool(points={"b": {}, "a": {}}, recipe={"epochs": 2}).changes) == ["a", "b"]
-    assert Pool().changes == {}
 
 
 def test_the_paper_s_coefficients():

@@ -25,18 +25,18 @@ UNKNOWN = {
     "a point": (
         f"{EXPERIMENT}/pool/points",
         {"m5-n2": {"learning_rate": 0.1}},
-        f"{AT}: pool.points: unknown point 'm5-n2'; did you mean 'm5-n3'? valid: m1-n1, m1-n3, "
+        f"{AT}.pool: points: unknown point 'm5-n2'; did you mean 'm5-n3'? valid: m1-n1, m1-n3, "
         "m10-n1, m10-n3, m5-n1, m5-n3",
     ),
     "an axis in braces": (
         f"{EXPERIMENT}/pool/recipe",
         {"augmentation": {"randaugment": "rand-m{m}-n{k}"}},
-        f"{AT}: pool.recipe: 'rand-m{{m}}-n{{k}}' has braces around something other than m, n",
+        f"{AT}.pool: 'rand-m{{m}}-n{{k}}' has braces around something other than m, n",
     ),
     "an axis": (
         f"{EXPERIMENT}/pool/grid/epoch",
         [1],
-        f"{AT}: pool.grid: axis 'epoch' is not a key of finetune, and no text of pool.recipe has "
+        f"{AT}.pool: grid: axis 'epoch' is not a key of finetune, and no text of recipe has "
         "{epoch}; unknown key 'epoch'; did you mean 'epochs'? valid: ",
     ),
     "a table's method": (
@@ -75,25 +75,25 @@ WRONG = {
     "an axis as a text": (
         f"{EXPERIMENT}/pool",
         {"grid": {"e": [1, 2]}, "recipe": {"epochs": "{e}"}},
-        f"{AT}: pool.recipe: '{{e}}' is nothing but an axis; expected the key itself as an axis of "
-        "pool.grid, and 'e' under pool.short",
+        f"{AT}.pool: recipe: '{{e}}' is nothing but an axis; expected the key itself as an axis of "
+        "grid, and 'e' under short",
     ),
     "two points of one name": (
         f"{EXPERIMENT}/pool",
         {"grid": {"weight_decay": [1, 1.0]}},
-        f"{AT}: pool.grid: two points have the same name; expected other values",
+        f"{AT}.pool: grid: two points have the same name; expected other values",
     ),
-    "no points": (f"{EXPERIMENT}/pool", {}, f"{AT}: pool: no points; give a grid, points or files"),
+    "no points": (f"{EXPERIMENT}/pool", {}, f"{AT}.pool: no points; give a grid, points or files"),
     "a point called like a method": (
         f"{EXPERIMENT}/pool",
         {"points": {"negmerge": {}}},
-        f"{AT}: pool: a point must not have a method's name: 'negmerge'",
+        f"{AT}.pool: a point must not have a method's name: 'negmerge'",
     ),
     "a point that cannot be a file": (
         f"{EXPERIMENT}/pool",
         {"points": {"a/b": {}}},
-        f"{AT}: pool.points: 'a/b' becomes a file's name: only letters, digits, '_', '.' and '-' "
-        "may be in it",
+        f"{AT}.pool.points.a/b: 'a/b' becomes a file's name: only letters, digits, '_', '.' and "
+        "'-' may be in it",
     ),
     "a task twice": (
         f"{EXPERIMENT}/tasks",

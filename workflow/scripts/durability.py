@@ -5,7 +5,7 @@ from negmerge.evaluation.outcomes import write_outcomes
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.durability import treated_scores
 from negmerge.scenarios.scoring import score_choices
 from negmerge.scenarios.unlearned import choices, unlearned_network
@@ -14,7 +14,7 @@ from negmerge.settings.durability import Durability
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
-    scenario, base = load_scenario(params.scenario, inputs, device), read_state(inputs.base)
+    task, base = load_task(params.scenario, inputs, device), read_state(inputs.base)
     settings = Durability.model_validate(params.durability)
     how = {"batch_size": params.batch_size, "seed": params.seed}
     how["fused"] = params.scenario["compute"]["fused"]
@@ -23,8 +23,8 @@ with job(snakemake) as provenance:
     def score_one(choice: dict) -> tuple:
         """Build the model that was chosen, and score it under all treatments."""
         built = inputs.base, choice, candidates, params.batch_size, params.re_estimates
-        network = unlearned_network(scenario, *built)
-        return treated_scores(scenario, network, base, choice, settings, device, loaders, **how)
+        network = unlearned_network(task, *built)
+        return treated_scores(task, network, base, choice, settings, device, loaders, **how)
 
     chosen = choices(snakemake.wildcards, params.about, inputs.get("selected", []), candidates)
     records, outcomes = score_choices(chosen, score_one)

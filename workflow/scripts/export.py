@@ -4,13 +4,13 @@ from negmerge.checkpoints.states import write_state
 from negmerge.errors import find
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.unlearned import choices, require_any_left, unlearned_network
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, _ = compute.prepare(snakemake)
-    scenario = load_scenario(params.scenario, inputs, device)
+    task = load_task(params.scenario, inputs, device)
     candidates = inputs.get("candidates", [])
     found = choices(snakemake.wildcards, params.about, inputs.get("selected", []), candidates)
     rule = snakemake.wildcards.rule.removeprefix(".")
@@ -18,7 +18,7 @@ with job(snakemake):
     choice = find("rule", rule, by_rule) if rule else found[0]
     require_any_left(choice)
     network = unlearned_network(
-        scenario,
+        task,
         inputs.base,
         choice,
         candidates,

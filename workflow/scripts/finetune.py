@@ -6,20 +6,20 @@ from negmerge.errors import NotFinite
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.finetuning import finetune
 from negmerge.vectors import task_vector
 
 with job(snakemake) as provenance:
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     device, loaders = compute.prepare(snakemake)
-    scenario, base = load_scenario(params.scenario, inputs, device), read_state(inputs.base)
+    task, base = load_task(params.scenario, inputs, device), read_state(inputs.base)
     saved = SavedState.of_job(snakemake, provenance.made_from())
     how = params.recipe, params.freeze, params.seed, device, loaders, saved
     fused = params.scenario["compute"]["fused"]
     point, labels = snakemake.wildcards.point, {}
     try:
-        finetuned = finetune(scenario, base, inputs.base, *how, fused)
+        finetuned = finetune(task, base, inputs.base, *how, fused)
         vector = task_vector(base, finetuned, output.finetuned)
     except NotFinite as error:
         print(f"diverged, so the pool is without this point: {error}")

@@ -8,16 +8,16 @@ from negmerge.data.augmentation import evaluation_transform
 from negmerge.evaluation.gradcam import choose, gradcam
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.unlearned import choices, unlearned_network
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
-    scenario = load_scenario(params.scenario, inputs, device)
-    role, transform = scenario.role("forget", "score"), scenario.evaluation_transform()
+    task = load_task(params.scenario, inputs, device)
+    role, transform = task.role("forget", "score"), task.evaluation_transform()
     batches, head = role.batches(params.batch_size, loaders), role.objective.head
-    base = scenario.network(read_state(inputs.base), inputs.base)
+    base = task.network(read_state(inputs.base), inputs.base)
     chosen = choose(base, head, batches, device)
     pictures, labels = zip(*(role.items[place] for place in chosen), strict=True)
     images = torch.stack([transform(picture) for picture in pictures]).to(device)
@@ -30,7 +30,7 @@ with job(snakemake):
     for name, about in params.about.items():
         choice, *_ = choices(place | {"method": name}, about, inputs.get("selected", []))
         if not is_nothing_left(choice):
-            network = unlearned_network(scenario, inputs.base, choice, *how)
+            network = unlearned_network(task, inputs.base, choice, *how)
             found[name] = gradcam(network, head, images, targets)
     # What a network sees, but for the normalisation.
     shown = evaluation_transform(images.shape[-1], (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

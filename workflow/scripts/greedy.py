@@ -6,15 +6,15 @@ from negmerge.checkpoints.divergence import DIVERGED, sift
 from negmerge.checkpoints.states import write_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.merge_greedily import merge_greedily
+from negmerge.selection.greedy import merge_greedily
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
-    scenario = load_scenario(params.scenario, inputs, device)
-    validation = load_validation(scenario, inputs.base, loaders, **params.validation)
+    task = load_task(params.scenario, inputs, device)
+    validation = load_validation(task, inputs.base, loaders, **params.validation)
     whole, missing = sift(inputs.vectors)
     vectors = {Path(path).stem: path for path in whole}
     labels = {"method": "greedy", "options": params.options, DIVERGED: missing}

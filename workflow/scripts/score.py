@@ -6,21 +6,21 @@ from negmerge.evaluation.outcomes import write_outcomes
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.scoring import score, score_choices
 from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.scenarios.validation import choose_candidate
-from negmerge.selection.points import write_points
+from negmerge.selection.choice import write_points
 
 with job(snakemake) as provenance:
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     labels, candidates = snakemake.wildcards, inputs.get("candidates", [])
     device, loaders = compute.prepare(snakemake)
-    scenario = load_scenario(params.scenario, inputs, device)
+    task = load_task(params.scenario, inputs, device)
     selected, size = inputs.get("selected", []), params.batch_size
 
     if choosing := params.choosing:
-        chosen = choose_candidate(scenario, inputs, loaders, params.validation, **choosing)
+        chosen = choose_candidate(task, inputs, loaders, params.validation, **choosing)
         # The points that a merge lacks; a single vector that diverged has a row of its own.
         missing = sift(candidates)[1] if len(candidates) == 1 else []
         write_points(output.sweep, labels, chosen.points, missing)
@@ -30,10 +30,10 @@ with job(snakemake) as provenance:
     def score_one(choice: dict) -> tuple:
         """Build the model that was chosen, and score it."""
         network = unlearned_network(
-            scenario, inputs.base, choice, candidates, size, params.re_estimates
+            task, inputs.base, choice, candidates, size, params.re_estimates
         )
         how = {name: params[name] for name in ("relearning", "attack", "seed")}
-        return score(scenario, network, choice, loaders, batch_size=size, **how)
+        return score(task, network, choice, loaders, batch_size=size, **how)
 
     found = choices(labels, params.about, selected, candidates)
     records, outcomes = score_choices(found, score_one, inputs.get("unchanged", []))

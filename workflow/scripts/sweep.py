@@ -7,23 +7,22 @@ from negmerge.checkpoints.divergence import sift
 from negmerge.checkpoints.states import read_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.choice import load_rules
-from negmerge.selection.points import write_points
-from negmerge.selection.sweep import sweep
+from negmerge.selection.choice import load_criteria, write_points
+from negmerge.selection.validation import sweep
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
-    scenario = load_scenario(params.scenario, inputs, device)
+    task = load_task(params.scenario, inputs, device)
     (path,) = inputs.candidate
     how = {"roles": params.roles, **params.validation}
-    validation = load_validation(scenario, inputs.base, loaders, **how)
+    validation = load_validation(task, inputs.base, loaders, **how)
     if params.coefficients:
-        rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
+        rules = load_criteria(params.rules, params.keep, inputs.get("reference", []))
         points = sweep(validation, path, params.coefficients, rules, params.halvings)
     else:
-        network = scenario.network(read_state(path), path)
+        network = task.network(read_state(path), path)
         points = [validation.measure(snakemake.wildcards.vector, 1.0, network)]
     write_points(snakemake.output.sweep, snakemake.wildcards, points, sift([path])[1])

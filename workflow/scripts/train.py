@@ -8,7 +8,7 @@ from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.weights import weights_file
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit
 
@@ -16,13 +16,13 @@ with job(snakemake) as provenance:
     params = snakemake.params
     device, loaders = compute.prepare(snakemake)
     recipe = Recipe.model_validate(params.recipe)
-    scenario = load_scenario(params.scenario, snakemake.input, device)
+    task = load_task(params.scenario, snakemake.input, device)
     record, start = snakemake.input.weights, snakemake.input.start
     if start:
-        model = scenario.network(read_state(start), start)
+        model = task.network(read_state(start), start)
     else:
-        model = scenario.untrained(weights_file(record) if record else None)
-    role = scenario.role(params.role, "train")
+        model = task.untrained(weights_file(record) if record else None)
+    role = task.role(params.role, "train")
     batches = role.training_batches(recipe, params.seed, loaders)
     saved = SavedState.of_job(snakemake, provenance.made_from())
     fit(

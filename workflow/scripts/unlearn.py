@@ -7,12 +7,11 @@ from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.models.clip import freeze
-from negmerge.scenarios import load_scenario
+from negmerge.scenarios import load_task
 from negmerge.scenarios.unlearned import choices
 from negmerge.scenarios.unlearning import unlearn
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.choice import load_rules
-from negmerge.selection.points import write_points
+from negmerge.selection.choice import load_criteria, write_points
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning import METHODS
 from negmerge.unlearning.tuning import stacked, tune
@@ -21,21 +20,21 @@ with job(snakemake):
     inputs, params, labels = snakemake.input, snakemake.params, snakemake.wildcards
     device, loaders = compute.prepare(snakemake)
     method, recipe = METHODS[params.method], Recipe.model_validate(params.recipe)
-    scenario = load_scenario(params.scenario, inputs, device)
+    task = load_task(params.scenario, inputs, device)
     validation = load_validation(
-        scenario, inputs.base, loaders, roles=params.roles, **params.validation
+        task, inputs.base, loaders, roles=params.roles, **params.validation
     )
     base, classes = read_state(inputs.base), params.scenario["classes"]
 
     def train(searched: dict) -> nn.Module:
         """Train the base with the options that are searched."""
-        model = scenario.network(base, inputs.base)
+        model = task.network(base, inputs.base)
         freeze(model, params.freeze)
         options = params.options | searched
-        unlearn(model, method, options, scenario, classes, recipe, params.seed, device, loaders)
+        unlearn(model, method, options, task, classes, recipe, params.seed, loaders)
         return model
 
-    rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
+    rules = load_criteria(params.rules, params.keep, inputs.get("reference", []))
     tuned = tune(
         labels.method, params.grid, train, validation, rules, params.halvings, params.unchanged
     )

@@ -20,7 +20,7 @@ def candidate(experiment: Experiment, name: str) -> list[str]:
     kinds = {use: methods.kind(use) for use in experiment.methods}
     folders = {use: FOLDERS[kind] for use, kind in kinds.items() if kind in FOLDERS}
     folders |= dict.fromkeys(experiment.pool.changes, experiment.pool.vectors)
-    if methods.RETRAIN in experiment.KINDS:
+    if methods.RETRAIN in experiment.SCENARIO.kinds:
         folders[methods.RETRAIN] = experiment.retrain_folder
     return [f"{find('vector', name, folders)}/{name}.safetensors"]
 
@@ -96,7 +96,7 @@ def selected(experiment: Experiment, method: str) -> list[str]:
 
 def unchanged(experiment: Experiment, method: str) -> list[str]:
     """Return the paths of scores and outcomes of the base, for a choice that changes nothing."""
-    base = experiment.UNCHANGED
+    base = experiment.SCENARIO.base
     if base not in experiment.methods or not experiment.is_searched(method):
         return []
     return [f"scores/{base}.json", f"outcomes/{base}.safetensors"]
@@ -113,8 +113,8 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
         for experiment, folder in _folders(study, column):
             found = [file for row in table.rows for file in kind.records(experiment, folder, row)]
             records += found
-            if experiment.UNCHANGED in experiment.methods and any(map(_is_score, found)):
-                bases.append(f"{folder}/scores/{experiment.UNCHANGED}.json")
+            if experiment.SCENARIO.base in experiment.methods and any(map(_is_score, found)):
+                bases.append(f"{folder}/scores/{experiment.SCENARIO.base}.json")
     scores = [*filter(_is_score, records), *bases]
     return {
         "records": list(dict.fromkeys(records)),

@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any
 
 from negmerge.jobs.work import Case, Work
-from negmerge.selection.refinement import is_scale
+from negmerge.selection.search import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.durability import RELEARNED
@@ -217,7 +217,7 @@ def evaluate(case: Case) -> Work:
 def durability(case: Case) -> Work:
     """Score the choice of each rule as it is and under all treatments, of which one trains it."""
     experiment, settings, models = case.experiment, case.experiment.treatment, case.models
-    counts = [case.counts[role]["score"] for role in experiment.ROLES[:2]]
+    counts = [case.counts[role]["score"] for role in experiment.SCENARIO.roles[:2]]
     scored = models * (1 + len(settings.treatments))
     images = scored * sum(min(count, settings.images or count) for count in counts)
     recipe = settings.relearn if RELEARNED in settings.treatments else None

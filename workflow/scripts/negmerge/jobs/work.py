@@ -165,7 +165,7 @@ class Case:
     def attack(self, purpose: str, features: str = "confidence") -> float:
         """The seconds of a membership attack; 0 where there is none, or it lacks test images."""
         chosen = self.experiment
-        roles = chosen.selection_roles if purpose == "select" else chosen.ROLES
+        roles = chosen.selection_roles if purpose == "select" else chosen.SCENARIO.roles
         if chosen.attack_features is None or "test" not in roles:
             return 0
         images = 2 * min(self.counts[role][purpose] for role in ("retain", "test"))

@@ -14,7 +14,9 @@ from negmerge.errors import UserError, unknown
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.compare import amount_cells, judge
-from negmerge.reporting.metrics import MEAN, Metric, of_rule, place_of, scores_of
+from negmerge.reporting.records import MEAN, of_criterion
+from negmerge.scenarios import SCENARIOS
+from negmerge.scenarios.base import Metric, place_of
 from negmerge.settings.methods import RETRAIN
 
 NOT_KNOWN = "NA"
@@ -162,23 +164,23 @@ def cells(
     rows = []
     for column in table["columns"]:
         rule = column.get("rule")
-        found, of_images = of_rule(records, rule), of_rule(outcomes, rule)
+        found, of_images = of_criterion(records, rule), of_criterion(outcomes, rule)
         places = _places(column, found)
         shown = {
             method: [_record(found, column, (*place, method)) for place in places]
             for method in table["rows"]
         }
-        metrics = kind.metrics_of(next(iter(shown.values()))[0])
-        scores, references = scores_of([metric.name for metric in metrics]), None
-        if scores and scores.with_retrain:
+        metrics = kind.metrics_of(SCENARIOS[column["scenario"]], next(iter(shown.values()))[0])
+        scenario, references = kind.scored(column), None
+        if scenario and scenario.aims_at_retrain:
             references = [_record(found, column, (*place, RETRAIN)) for place in places]
-        elif scores and all((*place, RETRAIN) in found for place in places):
+        elif scenario and all((*place, RETRAIN) in found for place in places):
             references = [found[*place, RETRAIN] for place in places]
-        amounts = amount_cells(scores, places, of_images)
+        amounts = amount_cells(scenario, places, of_images)
         rows += [{"column": column["label"]} | cell for cell in amounts]
-        rivals = references if scores and scores.with_retrain else None
+        rivals = references if scenario and scenario.aims_at_retrain else None
         whole = {row: found for row, found in shown.items() if not any(map(is_nothing_left, found))}
-        judged = judge(scores, places, whole, rivals, of_images, amounts)
+        judged = judge(scenario, places, whole, rivals, of_images, amounts)
         for method, label in table["rows"].items():
             here = shown[method]
             for metric in metrics:

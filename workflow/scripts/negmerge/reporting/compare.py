@@ -20,7 +20,9 @@ from negmerge.evaluation.uncertainty import (
     paired_p,
     two_sided,
 )
-from negmerge.reporting.metrics import GAP_OF, MEAN, TO_FORGET, Metric, Scores, place_of
+from negmerge.reporting.records import MEAN, TO_FORGET
+from negmerge.scenarios.base import Metric, Scenario, place_of
+from negmerge.scenarios.classifier.scenario import GAP_OF
 from negmerge.settings.methods import RETRAIN
 
 # The same resamples for each column of each table.
@@ -42,7 +44,7 @@ class Values:
 
 
 def values(
-    scores: Scores,
+    scenario: Scenario,
     places: Sequence[tuple[str, str]],
     rows: Sequence[Sequence[Mapping]],
     outcomes: Mapping[tuple[str, str, str], Outcomes],
@@ -50,13 +52,13 @@ def values(
     """Collect and resample what the rows of a column reach."""
     generator = np.random.default_rng(SEED)
     shape = (len(places), len(rows))
-    found = [[_outcomes(scores, record, outcomes) for record in records] for records in rows]
-    measures = [*scores.same_images, *(["mia"] if scores.with_retrain else [])]
+    found = [[_outcomes(scenario, record, outcomes) for record in records] for records in rows]
+    measures = [*scenario.same_items, *(["mia"] if scenario.aims_at_retrain else [])]
     measured = {name: np.empty(shape) for name in measures}
     drawn = {name: np.empty((RESAMPLES, *shape)) for name in measures}
-    for role, parts in scores.same_images.items():
+    for role, parts in scenario.same_items.items():
         names = {role: role + RIGHT}
-        if role == "forget" and scores.with_retrain:
+        if role == "forget" and scenario.aims_at_retrain:
             names["mia"] = UNSEEN
         arrays = list(names.values())
         for group in _groups(places, parts, [len(one.right(role)) for one in found[0]]):
@@ -71,13 +73,13 @@ def values(
 
 
 def _outcomes(
-    scores: Scores, record: Mapping, outcomes: Mapping[tuple[str, str, str], Outcomes]
+    scenario: Scenario, record: Mapping, outcomes: Mapping[tuple[str, str, str], Outcomes]
 ) -> Outcomes:
     """Find the outcomes of a score, and check that they count what it counts."""
     place = place_of(record)
     if place not in outcomes:
         raise UserError(f"no outcomes of {'/'.join(place)}, expected those of its score")
-    for role in scores.same_images:
+    for role in scenario.same_items:
         right, score = outcomes[place].right(role), record[role]
         if (right.sum(), len(right)) != (score["correct"], score["n"]):
             raise UserError(
@@ -122,7 +124,7 @@ def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) 
     return (-found if metric.better == "higher" else found).round(EXACT)
 
 
-def rank(scores: Scores, found: Values, methods: Sequence[str]) -> dict[str, list[dict]]:
+def rank(scenario: Scenario, found: Values, methods: Sequence[str]) -> dict[str, list[dict]]:
     """Compare each row of a column with the best one, by each metric that images can decide.
 
     Retrain is what the others are compared with, and no row of its own. p is the exact McNemar
@@ -134,18 +136,21 @@ def rank(scores: Scores, found: Values, methods: Sequence[str]) -> dict[str, lis
     rivals = [number for number in range(len(methods)) if number != retrain]
     if len(rivals) < 2:
         return {}
-    return {metric.name: _rank(scores, metric, found, retrain, rivals) for metric in scores.metrics}
+    return {
+        metric.name: _rank(scenario, metric, found, retrain, rivals)
+        for metric in scenario.compared_metrics
+    }
 
 
 def _rank(
-    scores: Scores, metric: Metric, found: Values, retrain: int | None, rivals: Sequence[int]
+    scenario: Scenario, metric: Metric, found: Values, retrain: int | None, rivals: Sequence[int]
 ) -> list[dict]:
     reached = distance(metric, _means(found.measured), retrain)
     drawn = distance(metric, _means(found.drawn), retrain)
     best = min(rivals, key=lambda row: reached[row])
     ps = two_sided(drawn - drawn[:, [best]])
-    trials = _of_trials(metric, found, retrain if scores.with_retrain else None)
-    is_one_accuracy = len(found.places) == 1 and retrain is None and scores.is_counted
+    trials = _of_trials(metric, found, retrain if scenario.aims_at_retrain else None)
+    is_one_accuracy = len(found.places) == 1 and retrain is None and scenario.is_counted
     judged: list[dict] = [{} for _ in reached]
     for row in rivals:
         p = float(ps[row])
@@ -159,9 +164,9 @@ def _rank(
     return judged
 
 
-def gap_errors(scores: Scores, found: Values, methods: Sequence[str]) -> np.ndarray:
+def gap_errors(scenario: Scenario, found: Values, methods: Sequence[str]) -> np.ndarray:
     """Return the standard error of each single gap to Retrain, in points, (places, rows)."""
-    (gap,) = [metric for metric in scores.metrics if metric.name == "gap"]
+    (gap,) = [metric for metric in scenario.metrics if metric.name == "gap"]
     return distance(gap, found.drawn, methods.index(RETRAIN)).std(axis=0, ddof=1)
 
 
@@ -197,7 +202,7 @@ FEW_POINTS = 5.0
 
 
 def amount(
-    scores: Scores, places: Sequence[Place], outcomes: Mapping[tuple[str, str, str], Outcomes]
+    scenario: Scenario, places: Sequence[Place], outcomes: Mapping[tuple[str, str, str], Outcomes]
 ) -> dict | None:
     """Compare what the model knows of the forget images with a model that never saw them.
 
@@ -205,14 +210,14 @@ def amount(
     error is paired, and p is McNemar's or the bootstrap's, over all trials. In the scenario
     zero-shot it is the base against guessing among the classes.
     """
-    if any((*place, method) not in outcomes for place in places for method in scores.needed):
+    if any((*place, method) not in outcomes for place in places for method in scenario.needed):
         return None
-    models = [outcomes[*place, scores.base] for place in places]
+    models = [outcomes[*place, scenario.base] for place in places]
     known = [model.right("forget") for model in models]
-    if scores.has_retrain:
+    if scenario.has_retrain:
         unseen = [_retrain(place, outcomes).right("forget") for place in places]
         errors = [paired_error(*both) for both in zip(known, unseen, strict=True)]
-        test = mcnemar if scores.is_counted else paired_p
+        test = mcnemar if scenario.is_counted else paired_p
         p = test(np.concatenate(known), np.concatenate(unseen))
         expected = [right.mean() for right in unseen]
     else:
@@ -242,23 +247,23 @@ def is_little(value: float, p_value: float) -> bool:
 
 
 def amount_cells(
-    scores: Scores | None, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]
+    scenario: Scenario | None, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]
 ) -> list[dict]:
     """Return how much there is to forget as cells without a row: the mean, then each place."""
-    if scores is None or not outcomes:
+    if scenario is None or not outcomes:
         return []
     means = [((MEAN, MEAN), places), *((place, [place]) for place in places)]
-    found = [(where, amount(scores, which, outcomes)) for where, which in means]
+    found = [(where, amount(scenario, which, outcomes)) for where, which in means]
     if any(one is None for _, one in found):
         return []
-    labels = {"method": scores.base, "metric": TO_FORGET, "unit": "points"}
+    labels = {"method": scenario.base, "metric": TO_FORGET, "unit": "points"}
     return [
         labels | {"experiment": experiment, "task": task} | one for (experiment, task), one in found
     ]
 
 
 def judge(
-    scores: Scores | None,
+    scenario: Scenario | None,
     places: Sequence[Place],
     shown: Mapping[str, Sequence[Mapping]],
     references: Sequence[Mapping] | None,
@@ -266,21 +271,21 @@ def judge(
     amounts: Sequence[Mapping],
 ) -> dict[tuple[str, str, int | None], dict]:
     """Compare the rows of a column, and give the errors of their gaps."""
-    if not outcomes or scores is None or not shown:
+    if not outcomes or scenario is None or not shown:
         return {}
     rows = dict(shown) if references is None else {**shown, RETRAIN: references}
     methods = list(rows)
-    found = values(scores, places, list(rows.values()), outcomes)
+    found = values(scenario, places, list(rows.values()), outcomes)
     judged = {
         (method, metric, None): dict(of_row)
-        for metric, of_rows in rank(scores, found, methods).items()
+        for metric, of_rows in rank(scenario, found, methods).items()
         for method, of_row in zip(methods, of_rows, strict=True)
     }
     if amounts and is_little(amounts[0]["value"], amounts[0]["p_value"]):
         for of_row in judged.values():
             of_row.pop("with_best", None)
-    if scores.with_retrain:
-        for (place, row), error in np.ndenumerate(gap_errors(scores, found, methods)):
+    if scenario.aims_at_retrain:
+        for (place, row), error in np.ndenumerate(gap_errors(scenario, found, methods)):
             if methods[row] != RETRAIN:
                 judged[methods[row], "gap", place] = {"standard_error": float(error)}
     return judged

@@ -9,9 +9,13 @@ import pandas as pd
 
 from negmerge.evaluation.uncertainty import SIGNIFICANCE
 from negmerge.reporting.compare import is_little
+from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.layout import number
-from negmerge.reporting.metrics import GAP_OF, MEAN, TO_FORGET, Metric, Scores, scores_of
 from negmerge.reporting.notes import chance_of_agreement, number_of_trials, spell_list, spell_p
+from negmerge.reporting.records import MEAN, TO_FORGET
+from negmerge.scenarios import SCENARIOS
+from negmerge.scenarios.base import Metric, Scenario
+from negmerge.scenarios.classifier.scenario import GAP_OF
 from negmerge.settings.methods import RETRAIN
 
 NEGMERGE = "negmerge"
@@ -27,16 +31,12 @@ class Column:
     name: str  # what people call it: the experiment of a classifier, otherwise its label
     cells: pd.DataFrame  # all cells of the column
     places: frozenset[tuple[str, str]]  # the experiments and tasks that it averages
-
-    @property
-    def scores(self) -> Scores | None:
-        """How its models are scored, if they are."""
-        return scores_of(set(self.cells["metric"]))
+    scenario: Scenario | None  # whose scores it shows, if it shows any
 
     @property
     def leading(self) -> Metric:
         """The measure that the first lines of a report speak of."""
-        return next(one for one in self.scores.metrics if one.name == self.scores.leading)
+        return self.scenario.headline_metric
 
     @cached_property
     def rows(self) -> list[dict]:
@@ -101,10 +101,10 @@ def leading_columns(shown: Sequence[Column]) -> list[Column]:
     Where a column has only one row beside the base it compares no methods, and is left out if
     another column does.
     """
-    scored = [one for one in shown if one.scores and one.rows]
+    scored = [one for one in shown if one.scenario and one.rows]
     found = distinct(scored)
     compared = [
-        one for one in found if sum(row["method"] != one.scores.base for row in one.rows) > 1
+        one for one in found if sum(row["method"] != one.scenario.base for row in one.rows) > 1
     ]
     return compared or found
 
@@ -112,19 +112,20 @@ def leading_columns(shown: Sequence[Column]) -> list[Column]:
 def columns(study: Mapping, tables: Tables) -> list[Column]:
     """Return all columns of the tables."""
     return [
-        _column(study["experiments"], column["label"], cells[cells["column"] == column["label"]])
+        _column(table, column, cells[cells["column"] == column["label"]])
         for table, cells in tables.values()
         for column in table["columns"]
     ]
 
 
-def _column(experiments: Mapping[str, Mapping], label: str, cells: pd.DataFrame) -> Column:
+def _column(table: Mapping, column: Mapping, cells: pd.DataFrame) -> Column:
     single = cells[(cells["experiment"] != MEAN) & cells["row"].notna()]
     places = single[["experiment", "task"]].drop_duplicates().itertuples(index=False, name=None)
     found = frozenset(places)
     names = list(dict.fromkeys(single["experiment"]))
-    is_classifier = all(experiments[name]["scenario"] == "classifier" for name in names)
-    return Column(", ".join(names) if is_classifier else label.replace("`", ""), cells, found)
+    are_trials = SCENARIOS[column["scenario"]].aims_at_retrain
+    name = ", ".join(names) if are_trials else column["label"].replace("`", "")
+    return Column(name, cells, found, table_kind(table["kind"]).scored(column))
 
 
 def distinct(found: Sequence[Column]) -> list[Column]:
@@ -175,7 +176,7 @@ def cautions(leading: Sequence[Column], shown: Sequence[Column]) -> Iterator[Sai
             "any order (too little to forget{})",
         ),
         (
-            lambda one: number_of_trials(one.cells) == 1,
+            lambda one: number_of_trials(one.scenario, one.cells) == 1,
             "that another training gives the same order (one seed{})",
             "the order (one seed{})",
         ),
@@ -259,10 +260,10 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
     leading = leading_columns(shown)
     measures = dict.fromkeys(f"{one.leading.label} ({one.leading.unit})" for one in leading)
     best = " by ".join(filter(None, ("Best method", " or ".join(measures))))
-    items = " and ".join(dict.fromkeys(one.scores.items for one in leading)) or "images"
+    items = " and ".join(dict.fromkeys(one.scenario.items for one in leading)) or "images"
     noise = f"Within noise of the best (p > {SIGNIFICANCE:g} on the same {items})"
     limits = list(cautions(leading, shown))
-    is_alone = any(one.scores is None and one.cells["metric"].eq("mia").any() for one in shown)
+    is_alone = any(one.scenario is None and one.cells["metric"].eq("mia").any() for one in shown)
     nothing = WITHOUT_RETRAIN if is_alone else NOT_SCORED
     return [
         Finding(best, "Best", [_best(one) for one in leading] or [nothing]),
@@ -301,7 +302,7 @@ def _best(column: Column) -> Said:
     if not pd.isna(best[0]["standard_error"]):
         value += f"±{best[0]['standard_error']:.1f}"
     short = f"{column.name} {method} {value}{' %' if unit == '%' else ''}"
-    if all(row["method"] == column.scores.base for row in best):
+    if all(row["method"] == column.scenario.base for row in best):
         text, short = f"no method, the unchanged model leads ({text})", f"{column.name} no method"
     if column.is_little:
         text, short = f"no method, too little to forget ({text})", f"{column.name} no method"
@@ -314,7 +315,7 @@ def _spell(column: Column, row: Mapping) -> str:
     if not pd.isna(row["standard_error"]):
         text += f" ± {number(row['standard_error'], unit)}"
     text += f" {unit}"
-    if column.scores.with_retrain and not pd.isna(row["std"]):
+    if column.scenario.aims_at_retrain and not pd.isna(row["std"]):
         text += f" (std over {int(row['averaged'])} trials {number(row['std'], unit)})"
     return text
 
@@ -348,10 +349,10 @@ def _noise(column: Column) -> Said:
 
 def _distances(leading: Sequence[Column]) -> list[Said]:
     """Describe how far classifiers are from Retrain; without any, how others are from chance."""
-    classifiers = [one for one in leading if one.scores.with_retrain]
+    classifiers = [one for one in leading if one.scenario.aims_at_retrain]
     if classifiers or not leading:
         return [_distance(one) for one in classifiers]
-    without = [one for one in leading if not one.scores.has_retrain]
+    without = [one for one in leading if not one.scenario.has_retrain]
     missing = Said("no classifier, so no Retrain to compare with", "no classifier in this study")
     distances = [_from_guessing(one) for one in leading if one.to_forget]
     return [*([missing] if without else []), *distances]
@@ -365,7 +366,7 @@ def _distance(column: Column) -> Said:
         for row in shown.values()
     ]
     short = [f"{method} {row['value']:.1f}" for method, row in shown.items()]
-    base = column.row(column.scores.base)
+    base = column.row(column.scenario.base)
     if base and base["method"] not in shown:
         parts.append(f"the unchanged model {_value(column, base)} points")
         short.append(f"unchanged {base['value']:.1f}")
@@ -374,7 +375,7 @@ def _distance(column: Column) -> Said:
 
 def _farthest(column: Column, row: Mapping) -> str:
     """Name the measure in which a row is farthest from Retrain."""
-    parts = [metric for metric in column.scores.metrics if metric.name in GAP_OF]
+    parts = [metric for metric in column.scenario.metrics if metric.name in GAP_OF]
     found = [
         (abs(cell["value"] - cell["reference"]), metric.label, cell)
         for metric in parts
@@ -388,10 +389,10 @@ def _farthest(column: Column, row: Mapping) -> str:
 def _from_guessing(column: Column) -> Said:
     """Describe where NegMerge, or else the best row, lies between the base and guessing."""
     cell, row = column.to_forget, column.row(NEGMERGE) or column.rows[0]
-    knows, never = column.scores.knows
+    knows, never = column.scenario.knows
     known, guessed = cell["value"] + cell["reference"], cell["reference"]
     return Said(
-        f"{column.name}: {knows} {column.scores.says.format(share=known)}, "
+        f"{column.name}: {knows} {column.scenario.says.format(share=known)}, "
         f"{row['row']} {_value(column, row)} %, {never} {guessed:.2f} %",
         f"{column.name} {known:.1f} to {row['value']:.1f} %",
     )

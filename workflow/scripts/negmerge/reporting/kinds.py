@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from negmerge import plugins
-from negmerge.reporting.metrics import Metric, read_records
+from negmerge.reporting.records import read_records
+from negmerge.scenarios import SCENARIOS
+from negmerge.scenarios.base import Metric, Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +44,8 @@ class TableKind(Kind):
     metrics: ClassVar[tuple[Metric, ...]]  # what the cells of a row measure; see also `metrics_of`
     # Whether a rule chooses what is shown, so that a column may have a `rule`.
     by_rule: ClassVar[bool] = True
+    # Whether it shows scores of the scenario, by which rows are compared.
+    is_scored: ClassVar[bool] = False
     # The kind of images that it is measured on, if it is the same for all.
     images: ClassVar[str] = ""
     items: ClassVar[str] = "images"  # what is counted, where the metrics do not say it
@@ -54,8 +58,12 @@ class TableKind(Kind):
         """Return the paths of what a row shows: its scores, where a kind says nothing else."""
         return [f"{folder}/scores/{row}.json"]
 
-    def metrics_of(self, measured: Collection[str]) -> tuple[Metric, ...]:
-        """List what a column measures."""
+    def scored(self, column: Mapping) -> Scenario | None:
+        """Return the scenario whose scores a column shows; None if it shows no scores."""
+        return SCENARIOS[column["scenario"]] if self.is_scored else None
+
+    def metrics_of(self, scenario: Scenario, measured: Collection[str]) -> tuple[Metric, ...]:
+        """List what a column of a scenario measures, by the keys of a record or names of cells."""
         return self.metrics
 
     def read(self, paths: Iterable[str]) -> list[dict]:
@@ -101,6 +109,11 @@ def table_kind(name: str) -> TableKind:
 def figure_kind(name: str) -> FigureKind:
     """Load a kind of figure by its name."""
     return plugins.load(plugins.FIGURES, name).KIND
+
+
+def scenarios_of(table: Mapping) -> list[Scenario]:
+    """List the scenarios of a table's columns, each once."""
+    return [SCENARIOS[name] for name in dict.fromkeys(one["scenario"] for one in table["columns"])]
 
 
 def first_lines(folder: str) -> str:

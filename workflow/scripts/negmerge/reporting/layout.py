@@ -9,7 +9,9 @@ import pandas as pd
 from negmerge.reporting import notes
 from negmerge.reporting.cells import MARKS, NOT_KNOWN, NOTHING_LEFT, is_second_hand
 from negmerge.reporting.kinds import TableKind, table_kind
-from negmerge.reporting.metrics import MEAN, Metric
+from negmerge.reporting.records import MEAN
+from negmerge.scenarios import SCENARIOS
+from negmerge.scenarios.base import Metric
 
 
 class Bold(str):
@@ -87,7 +89,7 @@ def _printed_columns(
     """List the printed columns of one column of the study, each with its texts by row label."""
     label, published = column["label"], column["published"]
     means = group[(group["experiment"] == MEAN) & group["row"].notna()]
-    metrics = kind.metrics_of(set(means["metric"]))
+    metrics = kind.metrics_of(SCENARIOS[column["scenario"]], set(means["metric"]))
     first = means[means["metric"] == metrics[0].name].to_dict("records")
     printed = []
     if kind.shows_data:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from negmerge.checkpoints.divergence import DIVERGED
+from negmerge.errors import find
 from negmerge.evaluation.uncertainty import RESAMPLES, SIGNIFICANCE
 from negmerge.reporting.cells import MARKS, is_second_hand
 from negmerge.reporting.compare import FEW_POINTS, is_little
 from negmerge.reporting.kinds import table_kind
-from negmerge.reporting.metrics import MEAN, TO_FORGET, Scores, scores_of
+from negmerge.reporting.records import MEAN, TO_FORGET
+from negmerge.scenarios import SCENARIOS
+from negmerge.scenarios.base import Scenario
 
 ONE_SEED = "one seed ranks nothing beyond these {items}: another training may give another order"
 TOO_LITTLE = (
@@ -18,15 +21,10 @@ TOO_LITTLE = (
 )
 
 
-def number_of_trials(column: pd.DataFrame) -> int:
+def number_of_trials(scenario: Scenario, column: pd.DataFrame) -> int:
     """Count the trials behind a column: tasks of a classifier, otherwise experiments."""
     places = column[column["experiment"] != MEAN][["experiment", "task"]].drop_duplicates()
-    of_tasks = _scores(column).with_retrain
-    return len(places) if of_tasks else places["experiment"].nunique()
-
-
-def _scores(cells: pd.DataFrame) -> Scores | None:
-    return scores_of(set(cells["metric"]))
+    return len(places) if scenario.aims_at_retrain else places["experiment"].nunique()
 
 
 def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
@@ -34,23 +32,24 @@ def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     if cells["p_value"].isna().all():
         return []
     labels_of: dict[str, list[str]] = {}
-    trials, scores = {}, {}
-    for label in (column["label"] for column in table["columns"]):
+    trials, scenarios = {}, {}
+    for column in table["columns"]:
+        label, scenario = column["label"], table_kind(table["kind"]).scored(column)
         of_column = cells[cells["column"] == label]
-        scores[label] = _scores(of_column)
+        scenarios[label] = scenario
         # Columns that differ in the rule of a choice forget the same.
-        labels_of.setdefault(_amount(scores[label], of_column), []).append(label)
-        trials[label] = number_of_trials(of_column)
+        labels_of.setdefault(_amount(scenario, of_column), []).append(label)
+        trials[label] = number_of_trials(scenario, of_column)
     lines = [f"{', '.join(labels)}: {text}" for text, labels in labels_of.items()]
     single: dict[str, list[str]] = {}
     for label in (label for label, count in trials.items() if count == 1):
-        single.setdefault(ONE_SEED.format(items=scores[label].items), []).append(label)
+        single.setdefault(ONE_SEED.format(items=scenarios[label].items), []).append(label)
     lines += [f"{', '.join(labels)}: {text}." for text, labels in single.items()]
     if (cells["with_best"].eq(True)).any():
-        for kind in dict.fromkeys(_compared(one) for one in scores.values()):
-            counts = [n for key, n in trials.items() if _compared(scores[key]) == kind]
+        for kind in dict.fromkeys(_compared(one) for one in scenarios.values()):
+            counts = [n for key, n in trials.items() if _compared(scenarios[key]) == kind]
             lines.append(_bold(*kind, max(counts)))
-    if any(one.with_retrain for one in scores.values()):
+    if any(one.aims_at_retrain for one in scenarios.values()):
         lines.append(
             "± of an average gap: its standard deviation when the images are drawn anew, "
             f"{RESAMPLES:,} times, for the method and Retrain alike; the attack's verdict on each "
@@ -59,23 +58,23 @@ def comparison_notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _amount(scores: Scores, column: pd.DataFrame) -> str:
+def _amount(scenario: Scenario, column: pd.DataFrame) -> str:
     """Describe how much there is to forget in one column of a table."""
     found = column[(column["metric"] == TO_FORGET) & (column["experiment"] == MEAN)]
     if found.empty:
-        needed = " and ".join(f"`{method}`" for method in scores.needed)
-        plural = "s" if len(scores.needed) > 1 else ""
+        needed = " and ".join(f"`{method}`" for method in scenario.needed)
+        plural = "s" if len(scenario.needed) > 1 else ""
         return f"how much there is to forget is not known; it takes the method{plural} {needed}."
-    return _spell_amount(scores, found.iloc[0])
+    return _spell_amount(scenario, found.iloc[0])
 
 
-def _spell_amount(scores: Scores, cell: Mapping) -> str:
+def _spell_amount(scenario: Scenario, cell: Mapping) -> str:
     """Describe who has how many of the forget images right, and whether any row can rank."""
-    knows, never = scores.knows
-    paired = "paired, " if scores.has_retrain else ""
+    knows, never = scenario.knows
+    paired = "paired, " if scenario.has_retrain else ""
     error = f"{cell['value']:.2f} ± {cell['standard_error']:.2f}"
     text = (
-        f"{knows} {scores.says.format(share=cell['value'] + cell['reference'])}, "
+        f"{knows} {scenario.says.format(share=cell['value'] + cell['reference'])}, "
         f"{never} {cell['reference']:.2f} %, which leaves {error} points to forget "
         f"({paired}{spell_p(cell['p_value'])})"
     )
@@ -83,9 +82,9 @@ def _spell_amount(scores: Scores, cell: Mapping) -> str:
     return f"{text}, {TOO_LITTLE}." if little else f"{text}."
 
 
-def _compared(scores: Scores) -> tuple[bool, str]:
+def _compared(scenario: Scenario) -> tuple[bool, str]:
     """Return what decides how rows are compared, and on what."""
-    return scores.with_retrain, scores.items
+    return scenario.aims_at_retrain, scenario.items
 
 
 def _bold(with_retrain: bool, items: str, trials: int) -> str:
@@ -114,24 +113,28 @@ def amounts(
     """Describe for each experiment in tables how much there is to forget, and the role of seeds."""
     found: dict[str, list[str]] = {}
     for name in study["experiments"]:
-        here = [cells[cells["experiment"] == name] for _, cells in tables.values()]
-        of_scores = [(_scores(cells), cells) for cells in here if _scores(cells)]
-        if of_scores:
-            found[name] = list(_sentences(of_scores, _repeats(study, name)))
+        scenario = SCENARIOS[study["experiments"][name]["scenario"]]
+        here = [
+            cells[cells["experiment"] == name]
+            for table, cells in tables.values()
+            if table_kind(table["kind"]).is_scored
+        ]
+        if any(len(cells) for cells in here):
+            found[name] = list(_sentences(scenario, here, _repeats(study, name)))
     return found
 
 
-def _sentences(here: Sequence[tuple[Scores, pd.DataFrame]], repeats: int) -> Iterator[str]:
+def _sentences(scenario: Scenario, here: Sequence[pd.DataFrame], repeats: int) -> Iterator[str]:
     known = {
-        cell["task"]: _spell_amount(scores, cell)
-        for scores, cells in here
+        cell["task"]: _spell_amount(scenario, cell)
+        for cells in here
         for cell in cells[cells["metric"] == TO_FORGET].to_dict("records")
     }
     yield from (f"{task}: {text}" for task, text in known.items())
     if not known:
         yield "How much there is to forget is not known."
     if repeats == 1:
-        yield f"{ONE_SEED.format(items=next(iter(here))[0].items).capitalize()}."
+        yield f"{ONE_SEED.format(items=scenario.items).capitalize()}."
 
 
 def _repeats(study: Mapping, name: str) -> int:
@@ -163,10 +166,10 @@ def verdicts(tables: Mapping[str, tuple[Mapping, pd.DataFrame]]) -> list[Verdict
     for table, cells in tables.values():
         for column in table["columns"]:
             of_column = cells[(cells["column"] == column["label"]) & (cells["experiment"] == MEAN)]
-            scores = _scores(of_column)
-            if scores is None:
+            scenario = table_kind(table["kind"]).scored(column)
+            if scenario is None:
                 continue
-            (metric,) = [one for one in scores.metrics if one.name == scores.leading]
+            metric = scenario.headline_metric
             means = of_column[of_column["metric"] == metric.name]
             compared = means[means["p_value"].notna()]
             if len(compared):
@@ -182,21 +185,11 @@ def verdicts(tables: Mapping[str, tuple[Mapping, pd.DataFrame]]) -> list[Verdict
 
 NOT_COMPARABLE = " ‡"
 COPIED = "*"
-RULES = {
-    "retain": "among the coefficients that keep at least {keep} of the original's retain accuracy, "
-    "the one with the lowest forget accuracy, both on training images; among equals the smallest",
-    "gap": "the one with the smallest average gap to Retrain, on forget, retain and test images; "
-    "it needs Retrain and test data, which nobody has who must forget",
-    "control": "among the coefficients that keep at least {keep} of the base's control accuracy, "
-    "the one with the lowest forget accuracy, both on validation images; among equals the smallest",
-}
 
 
-def rule_text(rule: str, keep: float, texts: Mapping[str, str] = RULES) -> str:
+def rule_text(scenario: Scenario, rule: str, keep: float) -> str:
     """Describe how a coefficient was chosen."""
-    return texts.get(rule, "rule `{rule}`, keeping {keep}").format(
-        rule=rule, keep=f"{100 * keep:.4g} %"
-    )
+    return find("rule", rule, scenario.criteria).format(keep=f"{100 * keep:.4g} %")
 
 
 def chance_of_agreement(models: int) -> float:
@@ -213,8 +206,8 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     """List the notes of a table."""
     kind = table_kind(table["kind"])
     rows = cells[cells["row"].notna()]
-    scores = scores_of(set(rows["metric"]))
-    items = f"{kind.images} {scores.items if scores else kind.items}".strip()
+    scenario = kind.scored(table["columns"][0])
+    items = f"{kind.images} {scenario.items if scenario else kind.items}".strip()
     lines = [_averaged(column["label"], rows, items) for column in table["columns"]]
     lines += comparison_notes(table, cells)
     lines += kind.notes(table, rows)
@@ -275,23 +268,20 @@ def _remaining(cell: Mapping, gone: int) -> str:
     return f"{remain} of {remain + gone} models remain for"
 
 
-def error_note(finite: str, cells: pd.DataFrame) -> str:
-    """Describe what the standard error of accuracies is."""
+def error_note(scenario: Scenario, cells: pd.DataFrame) -> str:
+    """Describe what the standard error of scores is."""
     shared = (
         ", and where averaged cells share images (the control set, several seeds) it is too small."
     )
-    return (
-        f"±: standard error from {finite}, sqrt(Σ p (1 - p) / n) / k for the mean of k "
-        "accuracies p on n images each, in percentage points. It leaves out the spread between "
-        f"training runs{shared if (cells['averaged'] > 1).any() else '.'}"
-    )
+    is_shared = scenario.is_counted and (cells["averaged"] > 1).any()
+    return scenario.error + (shared if is_shared else ".")
 
 
-def choice_notes(cells: pd.DataFrame, texts: Mapping[str, str] = RULES) -> list[str]:
+def choice_notes(scenario: Scenario, cells: pd.DataFrame) -> list[str]:
     """Describe by which rules was chosen, and what the marks at numbers mean."""
     single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "rule", "keep"])
     rules = single[["rule", "keep"]].drop_duplicates().itertuples(index=False)
-    lines = [f"Choice: {rule_text(rule, float(keep), texts)}." for rule, keep in rules]
+    lines = [f"Choice: {rule_text(scenario, rule, float(keep))}." for rule, keep in rules]
     marked = [mark for name, mark in MARKS.items() if cells[name].eq(True).any()]
     if marked and (cells["averaged"] > 1).any():
         lines.append("A mark at a mean holds for at least one of the cells that are averaged.")

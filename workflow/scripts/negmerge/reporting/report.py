@@ -26,9 +26,11 @@ from negmerge.reporting.layout import (
     number,
     value_text,
 )
-from negmerge.reporting.metrics import MEAN, read_records
 from negmerge.reporting.notes import amounts, rule_text, spell_list, verdicts
+from negmerge.reporting.records import MEAN, read_records
 from negmerge.reporting.runtime import machine, rule_times, software
+from negmerge.scenarios import SCENARIOS
+from negmerge.scenarios.base import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +58,7 @@ class Source:
 def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dict[tuple, Source]:
     """Return what is behind the numbers of a table, by the labels of row and column."""
     kind = table_kind(table["kind"])
+    scenarios = {one["label"]: SCENARIOS[one["scenario"]] for one in table["columns"]}
     single = cells[(cells["experiment"] != MEAN) & cells["row"].notna()]
     groups: dict[tuple, dict[tuple, list[dict]]] = {}
     for cell in single.to_dict("records"):
@@ -63,7 +66,8 @@ def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dic
         places.setdefault((cell["experiment"], cell["task"]), []).append(cell)
     found = {}
     for place, ((row, column), places) in enumerate(groups.items(), 1):
-        metrics = kind.metrics_of({cell["metric"] for own in places.values() for cell in own})
+        measured = {cell["metric"] for own in places.values() for cell in own}
+        metrics = kind.metrics_of(scenarios[column], measured)
         records = [
             Record(
                 files.get(f"{experiment}/{task}/{own[0]['method']}", []), _describe(own, metrics)
@@ -111,11 +115,12 @@ def report(
     """Write the report of a study as HTML."""
     shown = _figures(study, figures)
     return (
-        _environment()
+        _environment(study)
         .get_template("report.html.j2")
         .render(
             name=name,
             study=study,
+            scenarios=_scenarios(study),
             pool_sizes=pool_sizes,
             found=found,
             first_figure=_first_figure(study, shown),
@@ -139,7 +144,13 @@ def report(
     )
 
 
-def _environment() -> jinja2.Environment:
+def _environment(study: Mapping) -> jinja2.Environment:
+    experiments = study["experiments"]
+
+    def describe_rule(choice: Mapping) -> str:
+        scenario = SCENARIOS[experiments[choice["experiment"]]["scenario"]]
+        return rule_text(scenario, choice["rule"], choice["keep"])
+
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (TEMPLATES / name).read_text()),
         autoescape=True,
@@ -154,9 +165,14 @@ def _environment() -> jinja2.Environment:
         "bold": lambda text: isinstance(text, Bold),
         "signs": signs,
         "percent": lambda value: number(value, "%"),
-        "rule": lambda choice: f"{choice['rule']}: {rule_text(choice['rule'], choice['keep'])}",
+        "rule": lambda choice: f"{choice['rule']}: {describe_rule(choice)}",
     }
     return environment
+
+
+def _scenarios(study: Mapping) -> dict[str, Scenario]:
+    """Return the scenario of each experiment."""
+    return {name: SCENARIOS[one["scenario"]] for name, one in study["experiments"].items()}
 
 
 def read_tables(study: Mapping, paths: Iterable[str | Path]) -> Tables:

@@ -1,7 +1,7 @@
-"""The scenarios: which model forgets, and on which images it is trained, chosen and scored.
+"""The scenarios: which model forgets, and on which items it is trained, chosen and scored.
 
-A folder per scenario: `settings.py`, with `EXPERIMENT`, says what a study may set and loads no
-torch; `jobs.py`, with `SCENARIO` of the form of `scenario.Scenario`, is what its jobs need.
+A folder each. `settings.py` has `SCENARIO`, what it is, and `EXPERIMENT`, what a study may say of
+it; `jobs.py`, with `TASK`, is what its jobs need.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,12 @@ from negmerge import plugins
 if TYPE_CHECKING:
     import torch
 
-    from negmerge.scenarios.scenario import Scenario
+    from negmerge.scenarios.base import Scenario
+    from negmerge.scenarios.task import Task
+
+SCENARIOS: Mapping[str, "Scenario"] = plugins.Registry(plugins.SCENARIO_SETTINGS, "SCENARIO")
 
 
-def load_scenario(
-    settings: Mapping, files: Mapping[str, str], device: "torch.device"
-) -> "Scenario":
-    """Load the scenario of a job."""
-    return plugins.load(plugins.SCENARIO_JOBS, settings["name"]).SCENARIO(settings, files, device)
+def load_task(settings: Mapping, files: Mapping[str, str], device: "torch.device") -> "Task":
+    """Load what a job needs of its scenario, for the task that it works on."""
+    return plugins.load(plugins.SCENARIO_JOBS, settings["name"]).TASK(settings, files, device)

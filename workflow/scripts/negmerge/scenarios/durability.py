@@ -10,16 +10,16 @@ from torch import nn
 from negmerge.checkpoints.states import State
 from negmerge.errors import NotFinite
 from negmerge.evaluation.accuracy import all_outputs, total
+from negmerge.evaluation.durability import LARGEST, Survival, rounded, rounded_names, survival
 from negmerge.evaluation.outcomes import outcomes_of
-from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
-from negmerge.scenarios.scenario import Scenario
 from negmerge.scenarios.scoring import Scored
+from negmerge.scenarios.task import Task
 from negmerge.settings.durability import AS_IS, RELEARNED, Durability
 from negmerge.training import fit
 
 
 def treated_scores(
-    scenario: Scenario,
+    task: Task,
     network: nn.Module,
     base: State,
     choice: Mapping,
@@ -32,7 +32,7 @@ def treated_scores(
     fused: bool,
 ) -> Scored:
     """Score a model under all treatments, one after the other; each starts from it as it is."""
-    roles = {name: scenario.role(name, "score", settings.images) for name in scenario.roles[:2]}
+    roles = {name: task.role(name, "score", settings.images) for name in task.roles[:2]}
     # In the memory of the CPU: on a GPU the model may leave no place for two.
     weights = {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}
     record, items = _description(network, settings), {}
@@ -42,7 +42,7 @@ def treated_scores(
         if form in LARGEST
     }
     how = settings, device, loaders, seed, fused
-    for treatment, is_left in _treated(scenario, network, weights, *how):
+    for treatment, is_left in _treated(task, network, weights, *how):
         if not is_left:
             record |= dict.fromkeys(f"{name}_{treatment}" for name in roles)
             continue
@@ -57,7 +57,7 @@ def treated_scores(
 
 
 def _treated(
-    scenario: Scenario,
+    task: Task,
     network: nn.Module,
     weights: State,
     settings: Durability,
@@ -71,7 +71,7 @@ def _treated(
     for treatment in settings.treatments:
         network.load_state_dict(weights)
         if treatment == RELEARNED:
-            role = scenario.role("forget", "train")
+            role = task.role("forget", "train")
             batches = role.training_batches(settings.relearn, seed, loaders)
             loss = role.objective.loss(network, settings.relearn.label_smoothing)
             recipe = settings.relearn

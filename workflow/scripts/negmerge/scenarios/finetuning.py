@@ -7,13 +7,13 @@ import torch
 from negmerge.checkpoints.states import State
 from negmerge.models.clip import freeze
 from negmerge.models.language import adapted, merged
-from negmerge.scenarios.scenario import Scenario
+from negmerge.scenarios.task import Task
 from negmerge.settings.recipe import Recipe
 from negmerge.training import Resumable, fit
 
 
 def finetune(
-    scenario: Scenario,
+    task: Task,
     base: State,
     where: str,
     settings: Mapping,
@@ -27,10 +27,10 @@ def finetune(
     """Fine-tune a base, all of it or by an adapter that is then merged into it."""
     recipe = Recipe.model_validate({key: settings[key] for key in settings if key != "lora"})
     adapter = settings.get("lora")
-    network = scenario.network(base, where)
+    network = task.network(base, where)
     freeze(network, frozen)
     trained = adapted(network, adapter) if adapter else network
-    forget = scenario.role("forget", "train")
+    forget = task.role("forget", "train")
     batches = forget.training_batches(recipe, seed, loaders)
     fit(
         trained,

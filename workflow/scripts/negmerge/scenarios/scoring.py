@@ -8,14 +8,14 @@ from torch import nn
 from negmerge.evaluation.accuracy import all_outputs, total
 from negmerge.evaluation.outcomes import Outcomes, outcomes_of, read_outcomes
 from negmerge.files import read_json_records
-from negmerge.scenarios.scenario import Scenario
+from negmerge.scenarios.task import Task
 
 # The metrics of a model, and what it made of single items.
 Scored = tuple[Mapping, Outcomes]
 
 
 def score(
-    scenario: Scenario,
+    task: Task,
     network: nn.Module,
     choice: Mapping,
     loaders: int,
@@ -27,8 +27,8 @@ def score(
 ) -> Scored:
     """Score a model, which relearning uses up."""
     found, scores, classes = {}, {}, {}
-    for name in scenario.roles:
-        role = scenario.role(name, "score")
+    for name in task.roles:
+        role = task.role(name, "score")
         batches = role.batches(batch_size, loaders)
         outputs = found[name] = all_outputs(network, role.objective, batches)
         scores[name], classes[name] = (
@@ -36,7 +36,7 @@ def score(
             role.objective.classes(outputs),
         )
     metrics = {name: asdict(total(of_items)) for name, of_items in scores.items()}
-    further, of_items = scenario.scores(network, found, batch_size, relearning, attack, seed)
+    further, of_items = task.scores(network, found, batch_size, relearning, attack, seed)
     return metrics | further, outcomes_of(choice, scores, classes, of_items)
 
 

@@ -9,7 +9,7 @@ from negmerge.checkpoints.divergence import DIVERGED, is_nothing_left, sift
 from negmerge.checkpoints.states import State, read_state
 from negmerge.errors import UserError, find
 from negmerge.files import read_json_records
-from negmerge.scenarios.scenario import Scenario
+from negmerge.scenarios.task import Task
 from negmerge.selection.choice import Choice
 from negmerge.settings.methods import CHOSEN
 from negmerge.unlearning.tuning import read_candidate
@@ -62,7 +62,7 @@ def unlearned_state(base: State, choice: Mapping, candidates: Sequence[str]) -> 
 
 
 def unlearned_network(
-    scenario: Scenario,
+    task: Task,
     base: str,
     choice: Mapping,
     candidates: Sequence[str],
@@ -70,7 +70,7 @@ def unlearned_network(
     re_estimates: bool,
 ) -> nn.Module:
     """Build the unlearned model."""
-    network = scenario.network(unlearned_state(read_state(base), choice, candidates), base)
+    network = task.network(unlearned_state(read_state(base), choice, candidates), base)
     if re_estimates and choice["coefficient"] and choice["kind"] not in TRAINED:
-        scenario.settle(network, batch_size)
+        task.reset_batchnorm(network, batch_size)
     return network

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import nn
 
-from negmerge.scenarios.scenario import Scenario
+from negmerge.scenarios.task import Task
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning.core import Data, Method, recipe_for
 
@@ -14,20 +13,19 @@ def unlearn(
     model: nn.Module,
     method: Method,
     options: Mapping[str, object],
-    scenario: Scenario,
+    task: Task,
     classes: int,
     recipe: Recipe,
     seed: int,
-    device: torch.device,
     loaders: int = 0,
 ) -> None:
     """Let a model forget, in place."""
     checked = method.check(method.title, options)
     recipe = recipe_for(recipe, checked)
-    forget, retain = (scenario.role(name, "train") for name in scenario.roles[:2])
+    forget, retain = (task.role(name, "train") for name in task.roles[:2])
     refusals = None
     if checked.refusals:
-        refusals = scenario.role("refusals", "train").epochs(recipe, seed, loaders=loaders)
+        refusals = task.role("refusals", "train").epochs(recipe, seed, loaders=loaders)
     data = Data(
         forget=forget.epochs(recipe, seed, loaders=loaders),
         retain=retain.epochs(recipe, seed, loaders=loaders),
@@ -37,7 +35,8 @@ def unlearn(
         objective=forget.objective,
         classes=classes,
         seed=seed,
+        recipe=recipe,
         refusals=refusals,
         retain_objective=retain.objective,
     )
-    method.run(model, data, checked, recipe, device)
+    method.run(model, data, checked)

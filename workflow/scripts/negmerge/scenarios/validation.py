@@ -1,4 +1,4 @@
-"""The validation items of a scenario, on which models are measured to choose among them."""
+"""The validation items of a task, on which models are measured to choose among them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -6,15 +6,14 @@ from typing import Any
 
 from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
-from negmerge.scenarios.scenario import Scenario
-from negmerge.selection.choice import load_rules
-from negmerge.selection.points import read_points
-from negmerge.selection.sweep import Chosen, choose, choose_with_pruning, sweep
-from negmerge.selection.validation import Validation
+from negmerge.scenarios.task import Task
+from negmerge.selection.choice import load_criteria, read_points
+from negmerge.selection.search import Chosen
+from negmerge.selection.validation import Validation, choose, choose_with_pruning, sweep
 
 
 def load_validation(
-    scenario: Scenario,
+    task: Task,
     base: str,
     loaders: int = 0,
     *,
@@ -26,10 +25,10 @@ def load_validation(
 ) -> Validation:
     """Read the base and the items that choose a coefficient."""
     state = read_state(base)
-    network = scenario.network(state, base)
+    network = task.network(state, base)
     sets = {}
-    for name in roles or scenario.roles[:2]:
-        role = scenario.role(name, "select", most)
+    for name in roles or task.roles[:2]:
+        role = task.role(name, "select", most)
         if not len(role.items):
             raise UserError(f"too few {name} images to choose a coefficient with")
         sets[name] = role.objective, role.batches(batch_size, loaders)
@@ -37,13 +36,13 @@ def load_validation(
         network,
         state,
         sets,
-        (lambda moved: scenario.settle(moved, batch_size, most)) if re_estimates else None,
-        lambda found: scenario.selection_metrics(found, seed),
+        (lambda moved: task.reset_batchnorm(moved, batch_size, most)) if re_estimates else None,
+        lambda found: task.selection_metrics(found, seed),
     )
 
 
 def choose_candidate(
-    scenario: Scenario,
+    task: Task,
     inputs: Any,
     loaders: int,
     validation: Mapping[str, Any],
@@ -60,14 +59,14 @@ def choose_candidate(
     Vectors with a sweep of their own, which several methods or a figure read, are not measured.
     `validation` holds the settings of `load_validation`.
     """
-    loaded = load_rules(rules, keep, inputs.get("reference", []))
+    loaded = load_criteria(rules, keep, inputs.get("reference", []))
     grid = coefficients, loaded, halvings
     if is_pruned:
-        measured = load_validation(scenario, inputs.base, loaders, **validation)
+        measured = load_validation(task, inputs.base, loaders, **validation)
         return choose_with_pruning(measured, inputs.candidates, *grid)
     swept = {Path(path).stem: path for path in inputs.get("sweeps", [])}
     if len(swept) < len(inputs.candidates):
-        measured = load_validation(scenario, inputs.base, loaders, roles=roles, **validation)
+        measured = load_validation(task, inputs.base, loaders, roles=roles, **validation)
     points = []
     for path in inputs.candidates:
         there = swept.get(Path(path).stem)

@@ -80,10 +80,6 @@ class Catalogue:
         listed = self.datasets[dataset].listed
         return listed.classes if listed else self.prompts[dataset].classes
 
-    def of_scenario(self, scenario: str) -> dict[str, Model]:
-        """The models that fit a scenario."""
-        return {name: row for name, row in self.models.items() if row.scenario == scenario}
-
 
 def load_catalogue(config: Folders) -> Catalogue:
     """Read the three files of rows in configuration folders."""

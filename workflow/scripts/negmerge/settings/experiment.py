@@ -3,7 +3,7 @@
 import fnmatch
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
@@ -12,25 +12,21 @@ from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.durability import RELEARNED, Durability
 from negmerge.settings.methods import Use
-from negmerge.settings.pool import Given, Pool, update
-from negmerge.settings.recipe import FileName, Finetune, Recipe, Settings
+from negmerge.settings.models import Model
+from negmerge.settings.pool import TASK, Given, Pool, update
+from negmerge.settings.recipe import FileName, Finetune, Recipe, Settings, Training
 from negmerge.settings.runs import Run, check_run
 from negmerge.settings.selection import Coefficients, Selection
-from negmerge.settings.validation import explain
+from negmerge.settings.validation import explain, require
 
 
 class Experiment(Settings, ABC):
     """One scenario, base model, training mode, pool and list of methods."""
 
-    # What a scenario fixes for all its experiments: the rules of choice,
-    RULES: ClassVar[tuple[str, ...]]
+    # The `scenarios.base.Scenario`: its roles, kinds of methods, criteria of choice and base;
+    SCENARIO: ClassVar[Any]
     # what a point of the pool is fine-tuned by,
     RECIPE: ClassVar[type[Recipe]] = Recipe
-    # the kinds of methods that it has, and the method that leaves the base as it is,
-    KINDS: ClassVar[tuple[str, ...]]
-    UNCHANGED: ClassVar[str]
-    # the roles that are scored: `forget`, then the one whose accuracy must be kept, then others,
-    ROLES: ClassVar[tuple[str, ...]]
     # files beside the base that fine-tuning leaves as they are, in the experiment's folder,
     UNTOUCHED: ClassVar[tuple[str, ...]] = ()
     # the folder of Retrain, in the task's,
@@ -157,9 +153,22 @@ class Experiment(Settings, ABC):
     def datasets(self) -> list[str]:
         """The data sets that the experiment needs."""
 
+    @classmethod
     @abstractmethod
+    def fits(cls, model: Model) -> bool:
+        """Whether the scenario has such models."""
+
+    def training(self, trained: str) -> Training:
+        """How a model is trained, and on what, in the scenarios whose base is trained here."""
+        raise UserError(f"scenario {self.scenario}: no model {trained!r} is trained")
+
     def job(self, task: str, known: Catalogue) -> dict:
         """What a job must know of the scenario; see `negmerge.scenarios`."""
+        return {
+            "name": self.scenario,
+            "roles": list(self.SCENARIO.roles),
+            "model": known.models[self.model].model_dump(),
+        }
 
     @abstractmethod
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -172,13 +181,15 @@ class Experiment(Settings, ABC):
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         """Count the images of a task, by the rows of the data sets."""
 
-    @abstractmethod
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
         """Count the images of a task, and check that there are enough of each."""
+        return self.image_counts(task, known)
 
-    @abstractmethod
     def check(self, where: str, known: Catalogue) -> None:
         """Check the names that stand for something in the catalogue."""
+        models = [name for name, row in known.models.items() if self.fits(row)]
+        require(f"{where}.model", "model", [self.model], models)
+        require(where, "data set", self.datasets, known.datasets)
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         """List the training runs of a task, with its images, where they can be counted."""
@@ -190,7 +201,7 @@ class Experiment(Settings, ABC):
 
     def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
         """Count the passes that scoring a model takes, with `generation` for a free answer."""
-        return sum(counts[role]["score"] for role in self.ROLES)
+        return sum(counts[role]["score"] for role in self.SCENARIO.roles)
 
     def check_sizes(self, where: str, known: Catalogue) -> None:
         """Check that images suffice for all that uses them, and each run for its schedule."""
@@ -201,7 +212,7 @@ class Experiment(Settings, ABC):
     @property
     def selection_roles(self) -> tuple[str, ...]:
         """The roles of images by which candidates are chosen."""
-        return self.ROLES
+        return self.SCENARIO.roles
 
     def seed_for(self, level: str) -> int | None:
         """The seed of a level of randomness, if it has one of its own."""
@@ -223,7 +234,7 @@ class Experiment(Settings, ABC):
     @property
     def given_models(self) -> list[Given]:
         """All models that are given: the base, and the pool of each task."""
-        pool = [(task, point) for task in self.task_names for point in self.pool.files]
+        pool = [(task, point) for task in self.task_names for point in self.pool.paths]
         return [*filter(None, [self.base]), *(self.given_model(*one) for one in pool)]
 
     def weights(self, known: Catalogue) -> list[str]:
@@ -252,16 +263,18 @@ class Experiment(Settings, ABC):
             self._check_methods()
             self._check_points()
             for rule in self.selection.rules:
-                if rule not in self.RULES:
-                    raise UserError(f"selection: {unknown('rule', rule, self.RULES)}")
+                if rule not in self.SCENARIO.criteria:
+                    raise UserError(f"selection: {unknown('rule', rule, self.SCENARIO.criteria)}")
         except UserError as error:
             raise ValueError(str(error)) from error
         return self
 
     def _check_methods(self) -> None:
-        foreign = set(methods.BASES) - {self.UNCHANGED}
+        foreign = set(methods.BASES) - {self.SCENARIO.base}
         known = methods.known().items()
-        valid = [name for name, kind in known if kind in self.KINDS and name not in foreign]
+        valid = [
+            name for name, kind in known if kind in self.SCENARIO.kinds and name not in foreign
+        ]
         for name, use in self.methods.items():
             if not methods.is_known(name) or methods.base_name(name) not in valid:
                 valid = [one for one in valid if methods.serves(one, self.scenario)]
@@ -286,12 +299,13 @@ class Experiment(Settings, ABC):
             self.single(name)
 
     def _check_points(self) -> None:
-        if not self.pool.changes:
-            raise UserError("pool: no points; give a grid, points or files")
-        self.pool.check_files(self.task_names)
-        for point in self.pool.changes:
-            if methods.is_known(point):
-                raise UserError(f"pool: a point must not have a method's name: {point!r}")
+        for point, path in self.pool.paths.items():
+            if len(self.task_names) > 1 and TASK not in path:
+                raise UserError(
+                    f"pool.files: {path} of {point!r} has no {TASK}, but there are "
+                    f"{len(self.task_names)} tasks ({', '.join(self.task_names)}); expected "
+                    "another model for each"
+                )
         if not self.pool.files:
             self._check_recipes()
 

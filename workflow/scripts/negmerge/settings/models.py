@@ -146,9 +146,7 @@ class Model(Settings):
     @property
     def is_of_transformers(self) -> bool:
         """Whether it is a language model of others."""
-        return not isinstance(self.architecture, str) and (
-            self.architecture.get("kind") == "transformers"
-        )
+        return self.kind == "transformers"
 
     @property
     def reads_text(self) -> bool:
@@ -156,9 +154,6 @@ class Model(Settings):
         return self.tokenizer is not None or self.is_of_transformers
 
     @property
-    def scenario(self) -> str:
-        """The scenario that the model fits."""
-        if self.reads_text:
-            return "language"
-        own = isinstance(self.architecture, dict) and "kind" in self.architecture
-        return "classifier" if own else "zero-shot"
+    def kind(self) -> str | None:
+        """The kind of a classifier or language model; None of a model of open_clip."""
+        return None if isinstance(self.architecture, str) else self.architecture.get("kind")

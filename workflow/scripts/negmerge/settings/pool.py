@@ -1,16 +1,16 @@
 """The pool of an experiment: points and what each changes in the recipe, or models of others."""
 
 import itertools
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from negmerge.errors import UserError, find, unknown
-from negmerge.settings.recipe import Recipe, Settings, file_name
+from negmerge.settings import methods
+from negmerge.settings.recipe import FileName, Recipe, Settings, file_name
 
 # Of a folder, what decides the numbers: weights, and what says what they are.
 READ = (".safetensors", ".json", ".bin", ".pt", ".pth", ".th")
@@ -43,9 +43,9 @@ def by_hand(models: Iterable[Given]) -> str:
     missing = {model.file: model.manual for model in models}
     first, *others = missing
     more = f" and {len(others)} more" if others else ""
-    told = [text.strip().rstrip(".") for text in dict.fromkeys(missing.values()) if text]
-    found = f"{first}{more}: no such file or folder, but the study is given this model"
-    return ". ".join([found, *told])
+    ways = [text.strip().rstrip(".") for text in dict.fromkeys(missing.values()) if text]
+    reason = f"{first}{more}: no such file or folder, but the study is given this model"
+    return ". ".join([reason, *ways])
 
 
 class Inputs:
@@ -56,10 +56,10 @@ class Inputs:
 
     def files(self, model: Given | None) -> list[str]:
         """Return the files of a model; none, if there is no model or it is missing."""
-        found = files_of(model.file) if model else []
-        if model and not found:
+        files = files_of(model.file) if model else []
+        if model and not files:
             self._missing.append(model)
-        return found
+        return files
 
     def require(self) -> None:
         """Check that nothing that was looked up is missing."""
@@ -89,14 +89,16 @@ class Pool(Settings):
         {},
         description="What all points change in `finetune`; `{axis}` in a text becomes its value.",
     )
-    points: dict[str, dict] = Field(
+    points: dict[FileName, dict] = Field(
         {},
         description="Changes for single points; without a grid, these are the points.",
     )
-    files: dict[str, str] = Field(
+    files: str | dict[FileName, str] = Field(
         {},
-        description="In place of all other keys: a fine-tuned model of others for each point, the "
-        "path of a file or a folder. `{task}` in it becomes the task. Nothing is fine-tuned then.",
+        description="Fine-tuned models of others; nothing is fine-tuned then. Either by point the "
+        "path of a file or a folder, in place of all other keys; or one path for all points of "
+        "`grid` or `points`, in which `{point}` becomes a point's name, and `{axis}` its value. "
+        "`{task}` becomes the task.",
     )
     manual: str | None = Field(
         None, description="How a person gets the `files`; it is told where one is missing."
@@ -105,21 +107,28 @@ class Pool(Settings):
     @cached_property
     def changes(self) -> dict[str, dict]:
         """The changes to `finetune` by point, in the order of the points' names."""
-        if self.files:
-            return self._in_order({point: {} for point in self.files}, "files")
-        for axis in self.short:
-            if axis not in self.grid:
-                raise UserError(f"pool.short: {unknown('axis', axis, self.grid)}")
-        combinations = itertools.product(*self.grid.values()) if self.grid else ()
-        points = [dict(zip(self.grid, values, strict=True)) for values in combinations]
-        named = {self._name(values): self._change(values) for values in points}
-        if len(named) < len(points):
-            raise UserError("pool.grid: two points have the same name; expected other values")
-        for point, change in self.points.items():
-            if self.grid and point not in named:
-                raise UserError(f"pool.points: {unknown('point', point, named)}")
-            named[point] = update(named.get(point, self.recipe), change)
-        return self._in_order(named, "points")
+        if isinstance(self.files, dict) and self.files:
+            changes = {point: {} for point in self.files}
+        elif self.files:
+            changes = {point: {} for point in (*self.combinations, *self.points)}
+        else:
+            changes = {point: self._change(axes) for point, axes in self.combinations.items()}
+            for point, change in self.points.items():
+                if self.grid and point not in changes:
+                    raise ValueError(f"points: {unknown('point', point, changes)}")
+                changes[point] = update(changes.get(point, self.recipe), change)
+        return {point: changes[point] for point in sorted(changes)}
+
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        """The paths of given models by point, in which `{task}` stands for the task."""
+        if isinstance(self.files, dict):
+            return {point: _fill(path, {"task": TASK}) for point, path in self.files.items()}
+        axes = {point: {} for point in self.points} | self.combinations
+        return {
+            point: _fill(self.files, {"task": TASK, "point": point, **_spelled(axes[point])})
+            for point in self.changes
+        }
 
     @property
     def vectors(self) -> str:
@@ -128,57 +137,69 @@ class Pool(Settings):
 
     def file(self, task: str, point: str) -> str:
         """Return the path of the model that is given for a point."""
-        return find("point of pool.files", point, self.files).replace(TASK, task)
+        return find("point of pool.files", point, self.paths).replace(TASK, task)
 
-    def check_files(self, tasks: Sequence[str]) -> None:
-        """Check that given models are the whole pool, and one for each task and point."""
+    @model_validator(mode="after")
+    def _consistent(self):
+        for axis in self.short:
+            if axis not in self.grid:
+                raise ValueError(f"short: {unknown('axis', axis, self.grid)}")
+        if not self.changes:
+            raise ValueError("no points; give a grid, points or files")
+        for point in self.changes:
+            if methods.is_known(point):
+                raise ValueError(f"a point must not have a method's name: {point!r}")
         if self.manual is not None and not self.files:
-            raise UserError("pool: `manual` goes with `files`, and only with it")
-        for key in ("grid", "short", "recipe", "points") if self.files else ():
+            raise ValueError("`manual` goes with `files`, and only with it")
+        if self.files:
+            self._check_files()
+        return self
+
+    def _check_files(self) -> None:
+        """Check that given models have no recipe, and that each point has a model of its own."""
+        named = ("grid", "short", "points") if isinstance(self.files, dict) else ()
+        for key in ("recipe", *named):
             if getattr(self, key):
-                raise UserError(f"pool: both `files` and `{key}`; given models have no recipe")
+                raise ValueError(f"both `files` and `{key}`; given models have no recipe")
+        if any(self.points.values()):
+            raise ValueError("both `files` and changes in `points`; given models have no recipe")
         points: dict[str, str] = {}
-        for point, place in self.files.items():
-            if place in points:
-                raise UserError(
-                    f"pool.files: {points[place]!r} and {point!r} are both {place}; expected "
-                    "another model for each point"
+        for point, path in self.paths.items():
+            if path in points:
+                raise ValueError(
+                    f"files: {points[path]!r} and {point!r} are both {path}; expected another "
+                    "model for each point"
                 )
-            points[place] = point
-            for name in set(re.findall(r"{.*?}", place)) - {TASK}:
-                raise UserError(f"pool.files.{point}: {unknown('braces', name, [TASK])}")
-            if len(tasks) > 1 and TASK not in place:
-                raise UserError(
-                    f"pool.files.{point}: {place} has no {TASK}, but there are {len(tasks)} tasks "
-                    f"({', '.join(tasks)}); expected another model for each"
-                )
+            points[path] = point
 
-    def _in_order(self, named: Mapping[str, dict], key: str) -> dict[str, dict]:
-        try:
-            return {file_name(name): named[name] for name in sorted(named)}
-        except ValueError as error:
-            raise UserError(f"pool.{key}: {error}") from error
+    @cached_property
+    def combinations(self) -> dict[str, dict[str, int | float | str]]:
+        """The values of each point of the grid, by axis."""
+        combinations = itertools.product(*self.grid.values()) if self.grid else ()
+        points = [dict(zip(self.grid, values, strict=True)) for values in combinations]
+        named = {file_name(self._name(axes)): axes for axes in points}
+        if len(named) < len(points):
+            raise ValueError("grid: two points have the same name; expected other values")
+        return named
 
-    def _name(self, values: Mapping) -> str:
+    def _name(self, axes: Mapping) -> str:
         """Name a point of the grid."""
-        return "-".join(f"{self.short.get(axis, axis)}{spell(values[axis])}" for axis in values)
+        return "-".join(f"{self.short.get(axis, axis)}{spell(axes[axis])}" for axis in axes)
 
-    def _change(self, values: Mapping) -> dict:
+    def _change(self, axes: Mapping) -> dict:
         """Return the change of a point of the grid."""
-        texts = {axis: spell(value) for axis, value in values.items()}
         used: set[str] = set()
-        change = _fill(self.recipe, texts, used)
-        for axis, value in values.items():
+        change = _fill_all(self.recipe, _spelled(axes), used)
+        for axis, value in axes.items():
             keys = axis.split(".")
             if keys[0] in Recipe.model_fields:
                 for key in reversed(keys):
                     value = {key: value}
                 change = update(change, value)
             elif axis not in used:
-                valid = Recipe.model_fields
-                raise UserError(
-                    f"pool.grid: axis {axis!r} is not a key of finetune, and no text of "
-                    f"pool.recipe has {{{axis}}}; {unknown('key', axis, valid)}"
+                raise ValueError(
+                    f"grid: axis {axis!r} is not a key of finetune, and no text of recipe has "
+                    f"{{{axis}}}; {unknown('key', axis, Recipe.model_fields)}"
                 )
         return change
 
@@ -192,25 +213,34 @@ def spell(value: int | float | str) -> str:
     return min(plain, f"{digits}e{int(power)}", key=len)
 
 
-def _fill(template, texts: Mapping[str, str], used: set[str]):
+def _spelled(axes: Mapping) -> dict[str, str]:
+    return {axis: spell(value) for axis, value in axes.items()}
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    """Put values into the braces of a text."""
+    try:
+        return text.format(**values)
+    except (KeyError, IndexError, ValueError, AttributeError):
+        names = ", ".join(values)
+        raise ValueError(f"{text!r} has braces around something other than {names}") from None
+
+
+def _fill_all(template, values: Mapping[str, str], used: set[str]):
     """Put the values of a grid point into all texts of a nested template, and note which."""
     if isinstance(template, Mapping):
-        return {key: _fill(inner, texts, used) for key, inner in template.items()}
+        return {key: _fill_all(inner, values, used) for key, inner in template.items()}
     if not isinstance(template, str):
         return template
-    for axis in texts:
+    for axis in values:
         if template == f"{{{axis}}}":
-            raise UserError(
-                f"pool.recipe: {template!r} is nothing but an axis; expected the key itself as an "
-                f"axis of pool.grid, and {axis!r} under pool.short"
+            raise ValueError(
+                f"recipe: {template!r} is nothing but an axis; expected the key itself as an axis "
+                f"of grid, and {axis!r} under short"
             )
-    try:
-        used |= {axis for axis in texts if f"{{{axis}}}" in template}
-        return template.format(**texts)
-    except (KeyError, IndexError, ValueError):
-        raise UserError(
-            f"pool.recipe: {template!r} has braces around something other than {', '.join(texts)}"
-        ) from None
+        if f"{{{axis}}}" in template:
+            used.add(axis)
+    return _fill(template, values)
 
 
 def update(settings: Mapping, change: Mapping) -> dict:

@@ -42,6 +42,12 @@ class Take(Settings):
     experiments: list[str] | None = Field(None, description="Experiments; null: all.")
     tables: list[str] | None = Field(None, description="Tables; null: all.")
     figures: list[str] | None = Field(None, description="Figures; null: all.")
+    methods: list[str] | dict[str, list[str]] | None = Field(
+        None,
+        description="Methods of each experiment, or by experiment; null: all. The rows of the "
+        "others drop out of tables and figures that are taken over, and so do those that have no "
+        "row left.",
+    )
 
 
 class Extension(Settings):
@@ -109,9 +115,11 @@ def _complete(config: Folders, name: str, model: type[T], users: tuple[str, ...]
 def _taken(other: Mapping[str, Any], own: Extension) -> dict[str, Any]:
     """Return what another study takes over of a study."""
     study = {key: value for key, value in other.items() if key not in ("take", "stand_ins")}
-    for section, names in own.take.model_dump(exclude_none=True).items():
-        rows = study.get(section) or {}
-        study[section] = {name: find(f"name in take.{section}", name, rows) for name in names}
+    for section in ("experiments", "tables", "figures"):
+        names, rows = getattr(own.take, section), study.get(section) or {}
+        if names is not None:
+            rows = {name: find(f"name in take.{section}", name, rows) for name in names}
+        study[section] = rows
     replaced: set[str] = set()
 
     def stand_in(shown: Mapping) -> dict:
@@ -123,10 +131,48 @@ def _taken(other: Mapping[str, Any], own: Extension) -> dict[str, Any]:
         }
 
     for section in ("tables", "figures"):
-        study[section] = _each_shown(study.get(section), stand_in)
+        study[section] = _each_shown(study[section], stand_in)
     for name in own.stand_ins:
         find("name in stand_ins", name, dict.fromkeys(replaced))
+    if own.take.methods is not None:
+        _take_methods(study, own.take)
     return study
+
+
+def _take_methods(study: dict[str, dict], take: Take) -> None:
+    """Leave methods that are not taken out of experiments, and out of what shows these."""
+    experiments = study["experiments"]
+    of_all = {name: use for one in experiments.values() for name, use in one["methods"].items()}
+    if isinstance(take.methods, list):
+        for name in take.methods:
+            find("name in take.methods", name, of_all)
+        taken = dict.fromkeys(experiments, take.methods)
+    else:
+        taken = take.methods
+        for key, names in taken.items():
+            uses = find("experiment in take.methods", key, experiments)["methods"]
+            for name in names:
+                find(f"name in take.methods.{key}", name, uses)
+    left_out = {}
+    for key, names in taken.items():
+        uses = experiments[key]["methods"]
+        left_out[key] = uses.keys() - names
+        kept = {name: use for name, use in uses.items() if name in names}
+        experiments[key] = {**experiments[key], "methods": kept}
+    for section, rows in (("tables", "rows"), ("figures", "methods")):
+        for name, exhibit in list(study[section].items()):
+            parts = exhibit.get("columns", [exhibit])
+            shown = {experiment for part in parts for experiment in part["experiments"]}
+            gone = set().union(*(left_out.get(experiment, ()) for experiment in shown))
+            kept = [method for method in exhibit[rows] if method not in gone]
+            if isinstance(exhibit[rows], Mapping):
+                kept = {method: exhibit[rows][method] for method in kept}
+            if kept:
+                study[section][name] = {**exhibit, rows: kept}
+            elif getattr(take, section) is None:
+                del study[section][name]
+            else:
+                raise UserError(f"take.{section}: {name} shows none of the methods in take.methods")
 
 
 def _each_shown(exhibits: Mapping | None, change: Callable[[Mapping], Mapping]) -> dict:
@@ -216,7 +262,7 @@ class Study(Extension):
         for column in table.columns:
             for one in map(self.experiments.__getitem__, column.experiments):
                 for task in column.tasks or one.task_names:
-                    used = one.inputs(task, one.ROLES).values()
+                    used = one.inputs(task, one.SCENARIO.roles).values()
                     found |= {name for kind, name in used if kind != "place"}
         return sorted(found)
 

@@ -5,14 +5,9 @@ from collections.abc import Mapping, Sequence
 from negmerge.errors import find
 from negmerge.reporting import style
 from negmerge.reporting.kinds import FigureKind
-from negmerge.reporting.metrics import (
-    GAP_AND_PARTS,
-    GAP_OF,
-    MEAN,
-    means,
-    place_of,
-    read_main_records,
-)
+from negmerge.reporting.records import MEAN, read_main_records
+from negmerge.scenarios.base import place_of
+from negmerge.scenarios.classifier.scenario import GAP_AND_PARTS, GAP_OF, means
 from negmerge.settings.methods import RETRAIN
 
 COLUMNS = ("experiment", "task", "method", "label", "measure", "value", "reference", "part")

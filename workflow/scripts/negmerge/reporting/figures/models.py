@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
 from negmerge.reporting.kinds import MERGES, FigureKind
-from negmerge.reporting.metrics import ACCURACIES, read_main_records
+from negmerge.reporting.records import read_main_records
+from negmerge.scenarios.zero_shot.scenario import ACCURACIES
 
 COLUMNS = (
     "experiment", "task", "series", "method", "label", "models", "coefficient", "forget", "control",

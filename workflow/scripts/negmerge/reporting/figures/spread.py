@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
-from negmerge.reporting.metrics import read_main_records
+from negmerge.reporting.records import read_main_records
 from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, note_diverged, read_sweeps
 
 DOTS = "#5F5F5F"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
 from negmerge.reporting.kinds import FigureKind
-from negmerge.reporting.metrics import read_main_records
+from negmerge.reporting.records import read_main_records
 from negmerge.reporting.tables.durability import require_treatment
 
 COLUMNS = (

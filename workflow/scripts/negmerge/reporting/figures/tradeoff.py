@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
-from negmerge.reporting.metrics import place_of, read_main_records
+from negmerge.reporting.records import read_main_records
 from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, note_diverged, read_sweeps
+from negmerge.scenarios.base import place_of
 
 PANELS_PER_ROW = 3
 COLUMNS = (

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from negmerge.reporting.kinds import MERGES, TableKind
-from negmerge.reporting.metrics import Metric, read
+from negmerge.scenarios.base import Metric, read
 from negmerge.settings import methods
 
 # The rule whose job makes the model of a method, or its vector, by the kind of the method.

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from negmerge.checkpoints.divergence import DIVERGED
-from negmerge.reporting.kinds import TableKind
-from negmerge.reporting.metrics import MEAN, Metric, Number, place_of, read, read_records
+from negmerge.reporting.kinds import TableKind, scenarios_of
+from negmerge.reporting.records import MEAN, read_records
+from negmerge.scenarios.base import Metric, Number, Scenario, place_of, read
 from negmerge.settings.durability import AS_IS, RELEARNED, ROUNDINGS
 from negmerge.settings.methods import RETRAIN
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from negmerge.settings.experiment import Experiment
 
 LABELS = {AS_IS: "as it is", **{form: form for form in ROUNDINGS}, RELEARNED: "relearned"}
-# The role whose accuracy must be kept, by scenario.
-KEPT = ("control", "retain")
 # Where a record has its single items; those of Retrain, treated alike, begin with `NEVER`.
 ITEMS, NEVER = "items", "never_"
 BEFORE, AFTER = f"forget_{AS_IS}", f"forget_{RELEARNED}"
@@ -135,10 +134,10 @@ DONE = tuple(
 )
 
 
-def metrics_of(measured: Collection[str]) -> tuple[Metric, ...]:
+def metrics_of(scenario: Scenario, measured: Collection[str]) -> tuple[Metric, ...]:
     """List scores and ratios of what there is; that of relearning only where there is a Retrain."""
     names = set(measured)
-    kept = next(role for role in KEPT if f"{role}_{AS_IS}" in names)
+    kept = scenario.roles[1]
     forms = [form for form in ROUNDINGS if f"forget_{form}" in names]
     has_gains = {f"lasting_{RELEARNED}", AFTER} <= names
     return (
@@ -196,9 +195,9 @@ class Durability(TableKind):
             record |= {f"lasting_{RELEARNED}": None} if never else {}
         return found
 
-    def metrics_of(self, measured):
+    def metrics_of(self, scenario, measured):
         """List the scores, and the ratios; that of relearning where there is a Retrain."""
-        return metrics_of(measured)
+        return metrics_of(scenario, measured)
 
     def notes(self, table, cells):
         """Describe the treatments, the ratios and what is not told apart."""
@@ -225,7 +224,7 @@ class Durability(TableKind):
             "Not told apart: what a treatment does to the knowledge of the forget set and what to "
             "the whole model, beyond what the kept scores show; nor is anything known of rounding "
             "that calibrates, keeps outliers or rounds activations too.",
-            *choice_notes(cells, {}),
+            *choice_notes(scenarios_of(table)[0], cells),
         ]
 
 

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from negmerge.reporting.metrics import GAP_AND_PARTS
 from negmerge.reporting.tables.gap import (
     FURTHER_ATTACKS,
     RELEARN,
     OfClassifiers,
     measure_notes,
 )
+from negmerge.scenarios.classifier.scenario import GAP_AND_PARTS
 
 # Of what is forgotten, neither the lowest accuracy nor the most successful attack is best.
 BETTER = {"retain": "higher", "test": "higher"}

@@ -6,15 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from negmerge.reporting.kinds import TableKind
-from negmerge.reporting.metrics import (
+from negmerge.reporting.records import MEAN
+from negmerge.scenarios.base import Metric, Number, accuracy
+from negmerge.scenarios.classifier.scenario import (
     FORGET_TEST,
     GAP_AND_PARTS,
-    MEAN,
-    Metric,
-    Number,
+    SCENARIO,
     attack,
     gap_of_one,
-    of_forgotten_classes,
 )
 from negmerge.settings.methods import RETRAIN
 
@@ -56,8 +55,9 @@ FURTHER_ATTACKS = tuple(
     for feature in ("correctness", "entropy", "m_entropy_official", "m_entropy", "prob")
 )  # fmt: skip
 OF_FORGOTTEN_CLASSES = Metric(
-    FORGET_TEST, "test accuracy of forgotten classes", "%", "reference", of_forgotten_classes
-)
+    FORGET_TEST, "test accuracy of forgotten classes", "%", "reference",
+    lambda record, _: accuracy(FORGET_TEST)(record, _) if FORGET_TEST in record else Number(None),
+)  # fmt: skip
 
 
 def with_forgotten_classes(
@@ -79,7 +79,7 @@ class OfClassifiers(TableKind):
     shows_choice = True
     shows_data = True
 
-    def metrics_of(self, measured):
+    def metrics_of(self, scenario, measured):
         """List what a column measures, with forgotten classes where there are any."""
         return with_forgotten_classes(self.metrics, measured)
 
@@ -97,6 +97,7 @@ class Gap(OfClassifiers):
         "the setting of a method that trains. Marks at a value say what its choice leaves open; "
         "the Markdown file beside this one explains them."
     )
+    is_scored = True
     needs = (RETRAIN,)
     metrics = (
         *GAP_AND_PARTS,
@@ -132,11 +133,11 @@ def measure_notes(cells) -> list[str]:
         "data used: the training images that the method itself reads, also where the model was "
         "left alone in the end. Choosing a coefficient also reads retain images.",
         *_relearn_notes(cells),
-        error_note("the finite numbers of images", cells),
+        error_note(SCENARIO, cells),
         "Retain and forget images are training images, and all that there are: their ± says "
         "how far other draws of as many images might differ, and nothing about images never "
         "trained on.",
-        *choice_notes(cells),
+        *choice_notes(SCENARIO, cells),
     ]
 
 

@@ -3,7 +3,14 @@
 from itertools import islice
 
 from negmerge.reporting.kinds import TableKind
-from negmerge.reporting.metrics import ERROR, EXTRACTION, FURTHER, MEAN, PROBABILITIES, RULES
+from negmerge.reporting.records import MEAN
+from negmerge.scenarios.language.scenario import (
+    EXTRACTION,
+    FORGET_PROBABILITY,
+    FURTHER,
+    RETAIN_PROBABILITY,
+    SCENARIO,
+)
 
 
 class Language(TableKind):
@@ -18,12 +25,13 @@ class Language(TableKind):
         "Choice is the scale of the subtracted vector, or the setting of a method that trains."
     )
     scenarios = ("language",)
-    metrics = (PROBABILITIES[0], EXTRACTION, PROBABILITIES[1], *FURTHER)
+    is_scored = True
+    metrics = (FORGET_PROBABILITY, EXTRACTION, RETAIN_PROBABILITY, *FURTHER)
     shows_choice = True
 
     def notes(self, table, cells):
         """Describe the metrics, and how coefficients were chosen."""
-        from negmerge.reporting.notes import choice_notes
+        from negmerge.reporting.notes import choice_notes, error_note
 
         return [
             "Probability: exp of the mean log-probability of an answer's tokens, its end included. "
@@ -31,8 +39,8 @@ class Language(TableKind):
             "from some token on; it is never below one token, 1 / n. ROUGE-L recall: of greedy "
             "answers. Definitions are those of open-unlearning (TOFU).",
             *_compared(cells),
-            ERROR,
-            *choice_notes(cells, RULES),
+            error_note(SCENARIO, cells),
+            *choice_notes(SCENARIO, cells),
         ]
 
 

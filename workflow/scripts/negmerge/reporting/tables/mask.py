@@ -8,20 +8,9 @@ alone. These tables hold the shares that show it.
 from collections.abc import Iterable, Mapping
 
 from negmerge.errors import UserError, unknown
-from negmerge.reporting.kinds import MERGES, TableKind, require_same_points
-from negmerge.reporting.metrics import (
-    ACCURACIES,
-    ERROR,
-    EXTRACTION,
-    GAP_AND_PARTS,
-    MEAN,
-    PROBABILITIES,
-    RULES,
-    Metric,
-    Number,
-    place_of,
-    read,
-)
+from negmerge.reporting.kinds import MERGES, TableKind, require_same_points, scenarios_of
+from negmerge.reporting.records import MEAN
+from negmerge.scenarios.base import Metric, Number, place_of, read
 from negmerge.settings.methods import RETRAIN
 
 
@@ -77,26 +66,25 @@ class Mask(TableKind):
             "voting", "numbers that are zero in no vector", "", "", read("voting"), printed=False
         ),
     )  # fmt: skip
+    is_scored = True
     shows_choice = True
 
     def check(self, experiments, methods):
         """Check that all rows merge the same vectors, and that a classifier has its reference."""
         require_same_points(experiments, methods)
         for experiment in experiments.values():
-            if RETRAIN in experiment.KINDS and RETRAIN not in experiment.methods:
+            if RETRAIN in experiment.SCENARIO.kinds and RETRAIN not in experiment.methods:
                 raise ValueError(unknown("method", RETRAIN, experiment.methods))
 
     def records(self, experiment, folder, row):
         """Return the paths of scores and counts, and of Retrain's scores for the gap to it."""
-        scored = [row, *([RETRAIN] if RETRAIN in experiment.KINDS else [])]
+        scored = [row, *([RETRAIN] if RETRAIN in experiment.SCENARIO.kinds else [])]
         scores = (f"{folder}/scores/{one}.json" for one in scored)
         return [f"{folder}/sparsity/{{table}}.json", *scores]
 
-    def metrics_of(self, measured):
+    def metrics_of(self, scenario, measured):
         """List the scores of the scenario, and the shares."""
-        if "answers" in measured or EXTRACTION.name in measured:
-            return (*PROBABILITIES, EXTRACTION, *self.metrics)
-        return (ACCURACIES if "control" in measured else GAP_AND_PARTS) + self.metrics
+        return (*scenario.metrics, *self.metrics)
 
     def read(self, paths):
         """Read scores and counts, and put them side by side."""
@@ -112,15 +100,16 @@ class Mask(TableKind):
             "does in all models, whatever is learned; for random signs it would be half.",
             *_agreement(cells),
         ]
-        if "gap" in set(cells["metric"]):
+        scenarios = scenarios_of(table)
+        if any(scenario.aims_at_retrain for scenario in scenarios):
             lines.append(
                 "Scores of a classifier are best where they are closest to Retrain's, which stand "
                 "in the headings; average gap: the mean distance to them, in points, of the means "
                 "shown."
             )
-        if EXTRACTION.name in set(cells["metric"]):
-            return [*lines, ERROR, *choice_notes(cells, RULES)]
-        return [*lines, error_note("the finite numbers of images", cells), *choice_notes(cells)]
+        for scenario in scenarios:
+            lines += [error_note(scenario, cells), *choice_notes(scenario, cells)]
+        return list(dict.fromkeys(lines))
 
 
 def _agreement(cells) -> list[str]:

@@ -1,7 +1,8 @@
 """Zeros of merged vectors."""
 
 from negmerge.reporting.kinds import MERGES, TableKind
-from negmerge.reporting.metrics import MEAN, Metric, Number, read
+from negmerge.reporting.records import MEAN
+from negmerge.scenarios.base import Metric, Number, read
 
 
 def zeros(whole):
@@ -39,7 +40,7 @@ class Sparsity(TableKind):
         """Return the path of the counts, of all rows."""
         return [f"{folder}/sparsity/{{table}}.json"]
 
-    def metrics_of(self, measured):
+    def metrics_of(self, scenario, measured):
         """Add the zeros in all that is in the files of a given pool."""
         has_more = {"beside", OF_FILES.name} & set(measured)
         return (*self.metrics, OF_FILES) if has_more else self.metrics

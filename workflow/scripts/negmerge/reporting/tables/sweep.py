@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.reporting.kinds import MERGES, TableKind
-from negmerge.reporting.metrics import ACCURACIES
+from negmerge.scenarios.zero_shot.scenario import ACCURACIES, SCENARIO
 
 
 class Sweep(TableKind):
@@ -20,6 +20,7 @@ class Sweep(TableKind):
     scenarios = ("zero-shot",)
     shows = MERGES
     by_rule = False
+    is_scored = True
     metrics = ACCURACIES
     images = "validation"
 
@@ -91,8 +92,8 @@ class Sweep(TableKind):
             "Each row is a coefficient: the accuracies on the images by which one is chosen, when "
             "the vector times the coefficient is subtracted from the base. Scores are measured on "
             "others.",
-            error_note("the finite validation sets", cells),
-            *choice_notes(cells),
+            error_note(SCENARIO, cells),
+            *choice_notes(SCENARIO, cells),
         ]
 
 

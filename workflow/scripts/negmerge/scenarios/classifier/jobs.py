@@ -14,6 +14,7 @@ from negmerge.data.forget import TEST_PARTS, read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, EvaluationBatches, Listed
 from negmerge.evaluation.accuracy import Classification, accuracy
+from negmerge.evaluation.durability import relearn_epochs
 from negmerge.evaluation.membership import (
     FEATURES,
     features,
@@ -22,17 +23,16 @@ from negmerge.evaluation.membership import (
     percent,
 )
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
-from negmerge.evaluation.relearning import relearn_epochs
 from negmerge.models.classifiers import build_classifier, load_classifier, re_estimate
 from negmerge.models.devices import tuned
-from negmerge.scenarios.scenario import Found, Purpose, Role
+from negmerge.scenarios.task import Purpose, Role, RoleOutputs, Task
 from negmerge.seeds import derive_seed
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
 
 
-class Classifier:
-    """See `negmerge.scenarios.scenario.Scenario`."""
+class ClassifierTask(Task):
+    """What jobs need of a task; see `negmerge.scenarios.task.Task`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self.roles: list[str] = settings["roles"]
@@ -74,18 +74,18 @@ class Classifier:
         """Build the transform without randomness, without normalisation."""
         return augmentation.evaluation_transform(self._model["size"], *WITHIN_MODEL)
 
-    def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
+    def selection_metrics(self, outputs: RoleOutputs, seed: int) -> dict[str, float]:
         """Return the success of the membership attack, where test images are measured as well."""
-        if "test" not in found:
+        if "test" not in outputs:
             return {}
-        known = found["retain"], found["test"], found["forget"]
+        known = outputs["retain"], outputs["test"], outputs["forget"]
         attack = membership_attack(*known, PUBLISHED_FEATURES, seed=seed)
         return {"mia": attack["confidence"]}
 
     def scores(
         self,
         network: nn.Module,
-        found: Found,
+        outputs: RoleOutputs,
         batch_size: int,
         relearning: Mapping | None,
         attack: str | None,
@@ -96,16 +96,16 @@ class Classifier:
         And of each image the probability of its class, and whether the attack takes it for unseen.
         With the attack comes how many of the retain and test images it learned from.
         """
-        outputs = found["retain"], found["test"], found["forget"]
+        known = outputs["retain"], outputs["test"], outputs["forget"]
         names = PUBLISHED_FEATURES if attack == "confidence" else FEATURES
-        verdicts = membership_verdicts(*outputs, names, seed)
+        verdicts = membership_verdicts(*known, names, seed)
         success = {name: percent(unseen) for name, unseen in verdicts.items()}
-        sizes = {f"of_{role}": len(found[role][1]) for role in ("retain", "test")}
+        sizes = {f"of_{role}": len(outputs[role][1]) for role in ("retain", "test")}
         used = dict.fromkeys(("members", "nonmembers"), min(sizes.values()))
         score: dict[str, object] = {"membership": success, "membership_images": used | sizes}
         if relearning is not None:
             score["relearn"] = self._relearn(network, batch_size, relearning, seed)
-        further = {role + CONFIDENCE: features(*found[role])["confidence"] for role in self.roles}
+        further = {role + CONFIDENCE: features(*outputs[role])["confidence"] for role in self.roles}
         return score, further | {UNSEEN: verdicts["confidence"].astype(np.uint8)}
 
     def _relearn(
@@ -140,7 +140,7 @@ class Classifier:
             )
         return {"epochs": epochs} | found
 
-    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
+    def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Measure the statistics of batch normalisation anew, on retain images."""
         batches = self.role("retain", "train", most).batches(batch_size)
         re_estimate(network, batches, self._device)
@@ -155,4 +155,4 @@ PUBLISHED_FEATURES = ("confidence",)
 # Mean and standard deviation of a transform that leaves intensities in 0..1.
 WITHIN_MODEL = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
-SCENARIO = Classifier
+TASK = ClassifierTask

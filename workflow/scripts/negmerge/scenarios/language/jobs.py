@@ -16,12 +16,12 @@ from negmerge.files import read_json
 from negmerge.models.devices import tuned
 from negmerge.models.language import build_language_model, load_language_model
 from negmerge.scenarios.language.measuring import measure
-from negmerge.scenarios.scenario import Found, Purpose, Role
+from negmerge.scenarios.task import Purpose, Role, RoleOutputs, Task
 from negmerge.settings.compute import Compute
 
 
-class Language:
-    """See `negmerge.scenarios.scenario.Scenario`."""
+class LanguageTask(Task):
+    """What jobs need of a task; see `negmerge.scenarios.task.Task`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self.roles: list[str] = settings["roles"]
@@ -90,14 +90,10 @@ class Language:
             return choosing if purpose == "select" else scored
         return found
 
-    def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
-        """Return nothing: there are only the probabilities."""
-        return {}
-
     def scores(
         self,
         network: nn.Module,
-        found: Found,
+        outputs: RoleOutputs,
         batch_size: int,
         relearning: Mapping | None,
         attack: str | None,
@@ -106,9 +102,6 @@ class Language:
         """Return all metrics of the roles, and their values for each question; see `measuring`."""
         roles = {name: self._questions_of(name, "score") for name in self.roles}
         return measure(network, self._encoder, roles, self._device, batch_size)
-
-    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
-        """Do nothing: a language model has no batch statistics."""
 
     @property
     def _vocabulary(self) -> int:
@@ -123,4 +116,4 @@ def _as_it_is(ids: Tensor) -> Tensor:
 _as_it_is.is_random = False
 
 
-SCENARIO = Language
+TASK = LanguageTask

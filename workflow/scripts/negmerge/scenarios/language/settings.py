@@ -7,6 +7,8 @@ from pydantic import Field, PositiveInt
 
 from negmerge.data.questions import forgotten
 from negmerge.errors import UserError, find
+from negmerge.scenarios.base import Scenario
+from negmerge.scenarios.language.scenario import SCENARIO
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
 from negmerge.settings.datasets import Dataset
@@ -16,25 +18,26 @@ from negmerge.settings.pool import Given
 from negmerge.settings.recipe import (
     FileName,
     Finetune,
-    NonNegative,
     Positive,
     Recipe,
     Settings,
     SharedRecipe,
     Training,
+    with_defaults,
 )
 from negmerge.settings.runs import Run, unlearning_runs
 from negmerge.settings.selection import RetainSelection
 from negmerge.settings.validation import require
 
-
-class TextRecipe(Recipe):
-    """A recipe whose defaults are those of a small language model that is trained from scratch."""
-
-    batch_size: PositiveInt = Field(64, description="Questions per forward pass.")
-    learning_rate: Positive = Field(2e-3, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
-    warmup_steps: int = Field(50, ge=0, description="Steps of linear warm-up.")
+TextRecipe = with_defaults(
+    Recipe,
+    "TextRecipe",
+    "A recipe whose defaults are those of a small language model that is trained from scratch.",
+    batch_size=64,
+    learning_rate=2e-3,
+    weight_decay=0.01,
+    warmup_steps=50,
+)
 
 
 class Lora(Settings):
@@ -64,23 +67,26 @@ class TunedRecipe(Recipe):
     )
 
 
-class TextFinetune(Finetune, TunedRecipe):
-    """How the pool is fine-tuned."""
-
-    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    learning_rate: Positive = Field(2e-4, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+class TextPoint(Finetune, TunedRecipe):
+    """The keys of fine-tuning a language model."""
 
 
-class TextUnlearn(SharedRecipe, TextRecipe):
-    """What all methods that train share."""
-
-    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    schedule: Literal["cosine", "constant", "steps"] = Field(
-        "constant", description="The rate after the warm-up."
-    )
-
+TextFinetune = with_defaults(
+    TextPoint,
+    "TextFinetune",
+    "How the pool is fine-tuned.",
+    batch_size=16,
+    learning_rate=2e-4,
+    weight_decay=0.01,
+    warmup_steps=0,
+)
+TextUnlearn = with_defaults(
+    type("TextShared", (SharedRecipe, TextRecipe), {}),
+    "TextUnlearn",
+    "What all methods that train share.",
+    batch_size=16,
+    schedule="constant",
+)
 
 # Answers to a question that are scored: the right one, the same in other words, and five wrong
 # ones; fewer in these roles.
@@ -111,13 +117,10 @@ def question_counts(row: Dataset, share: float, most: int | None, further: Itera
 class Language(Experiment):
     """An experiment in which a language model forgets some of the authors it was taught."""
 
-    RULES: ClassVar[tuple[str, ...]] = ("retain",)
+    SCENARIO: ClassVar[Scenario] = SCENARIO
     RECIPE: ClassVar[type[Recipe]] = TunedRecipe
-    ROLES: ClassVar[tuple[str, ...]] = ("forget", "retain")
     # Roles that are scored where the data set has questions of them.
     FURTHER: ClassVar[tuple[str, ...]] = ("holdout", "real-authors", "world-facts")
-    KINDS: ClassVar[tuple[str, ...]] = ("base", "retrain", "single", "greedy", "merge", "unlearn")
-    UNCHANGED: ClassVar[str] = "original"
     # In place of a task: what is made of all authors, for all tasks.
     WHOLE: ClassVar[str] = "all"
     # The folder of models of others.
@@ -171,6 +174,11 @@ class Language(Experiment):
         RetainSelection(), description="How the coefficient is chosen."
     )
 
+    @classmethod
+    def fits(cls, model: Model) -> bool:
+        """Whether it is a language model."""
+        return model.reads_text
+
     @property
     def base_place(self) -> str:
         """Where the model is that knows all authors: beside the tasks."""
@@ -216,10 +224,8 @@ class Language(Experiment):
         """The model, and how many authors are forgotten."""
         tasks = {**self.tasks, self.WHOLE: 0}
         splits = known.datasets[self.dataset].splits
-        return {
-            "name": self.scenario,
-            "roles": [*self.ROLES, *(role for role in self.FURTHER if role in splits)],
-            "model": known.models[self.model].model_dump(),
+        return super().job(task, known) | {
+            "roles": [*self.SCENARIO.roles, *(role for role in self.FURTHER if role in splits)],
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,
             "measure": self.measure,
@@ -290,7 +296,7 @@ class Language(Experiment):
 
     def check(self, where: str, known: Catalogue) -> None:
         """Check model, data set and its parts."""
-        require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
+        super().check(where, known)
         self._check_given(where, known.models[self.model])
         sets = {name: row for name, row in known.datasets.items() if row.has_questions}
         require(where, "set of questions", [self.dataset], sets)

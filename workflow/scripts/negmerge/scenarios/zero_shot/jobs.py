@@ -14,14 +14,14 @@ from negmerge.evaluation.accuracy import Classification
 from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.devices import tuned
 from negmerge.models.tangent import TangentEncoder
-from negmerge.scenarios.scenario import Found, Purpose, Role
+from negmerge.scenarios.task import Purpose, Role, Task
 from negmerge.scenarios.zero_shot.parts import part_of
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation
 
 
-class ZeroShot:
-    """See `negmerge.scenarios.scenario.Scenario`."""
+class ZeroShotTask(Task):
+    """What jobs need of a task; see `negmerge.scenarios.task.Task`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
         self.roles: list[str] = settings["roles"]
@@ -57,24 +57,5 @@ class ZeroShot:
         model = self._model
         return augmentation.evaluation_transform(model["size"], model["mean"], model["std"])
 
-    def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
-        """Return nothing: there are only the accuracies."""
-        return {}
 
-    def scores(
-        self,
-        network: nn.Module,
-        found: Found,
-        batch_size: int,
-        relearning: Mapping | None,
-        attack: str | None,
-        seed: int,
-    ) -> tuple[dict, dict]:
-        """Return nothing: there are only the accuracies."""
-        return {}, {}
-
-    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
-        """Do nothing: an image encoder has no batch statistics."""
-
-
-SCENARIO = ZeroShot
+TASK = ZeroShotTask

@@ -1,9 +1,10 @@
-"""What a job needs to know of the scenario it works in, in one form for all of them."""
+"""What a job needs to know of the task it works on, in one form for all scenarios."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from torch import nn
@@ -17,7 +18,7 @@ from negmerge.settings.recipe import Augmentation, Recipe
 # What items are used for. Choosing a coefficient and scoring share none in the scenario zero-shot.
 Purpose = Literal["train", "select", "score"]
 # What is kept of a network's answers, by role.
-Found = Mapping[str, Outputs]
+RoleOutputs = Mapping[str, Outputs]
 
 
 @dataclass(frozen=True)
@@ -47,34 +48,42 @@ class Role:
         return Epochs(self.items, transform, recipe, seed, in_order, loaders, device)
 
 
-class Scenario(Protocol):
-    """A scenario, for one task."""
+class Task(ABC):
+    """A task of a scenario in a job: builds its networks and gives its items."""
 
     # Those that are scored: `forget`, then the one whose accuracy must be kept, then others.
     roles: Sequence[str]
 
+    @abstractmethod
     def network(self, state: State, where: str) -> nn.Module:
         """Build the model that forgets, with the given weights; errors call them `where`."""
 
-    def untrained(self, weights: Path | None) -> nn.Module:
-        """Build the model that rule `train` trains, in the scenarios whose base it makes."""
-
+    @abstractmethod
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return the items of a role for a purpose, at most so many of them."""
 
-    def selection_metrics(self, found: Found, seed: int) -> dict[str, float]:
+    def untrained(self, weights: Path | None) -> nn.Module:
+        """Build the model that rule `train` trains, in the scenarios whose base it makes."""
+        raise NotImplementedError
+
+    def selection_metrics(self, outputs: RoleOutputs, seed: int) -> dict[str, float]:
         """Return metrics beside the accuracy that choose a model, in percent."""
+        return {}
 
     def scores(
         self,
         network: nn.Module,
-        found: Found,
+        outputs: RoleOutputs,
         batch_size: int,
         relearning: Mapping | None,
         attack: str | None,
         seed: int,
     ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-        """Return what a score holds beside the accuracies; relearning uses the network up."""
+        """Return what a score holds beside the accuracies, and arrays of its single items.
 
-    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
+        Relearning uses the network up.
+        """
+        return {}, {}
+
+    def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:  # noqa: B027
         """Measure the statistics of batch normalisation anew, on at most so many images."""

@@ -45,7 +45,7 @@ def _of_studies(study: type) -> dict:
     needed = schema["required"]
     for name in CLEARED:
         keys = schema["$defs"][name]["properties"]
-        keys |= {key: {"anyOf": [one, NULL]} for key, one in keys.items()} | {"*": NULL}
+        keys |= {key: {"anyOf": [value, NULL]} for key, value in keys.items()} | {"*": NULL}
     complete = {"required": needed, "properties": {"experiments": {"minProperties": 1}}}
     return _loosened(schema) | {"if": {"required": ["extends"]}, "else": complete}
 

@@ -194,18 +194,6 @@ def sizes_of_calls(model, monkeypatch):
     return calls
 
 
-def test_all_answers_of_a_question_are_in_one_batch_whatever_its_size(monkeypatch):
-    model = language_model()
-    calls = sizes_of_calls(model, monkeypatch)
-    asked = [([3] * n, [[4] * k for k in (1, 2, 3)]) for n in (9, 2, 5)]
-    score_answers(model, asked, CPU, batch_size=1)
-    # The longest first; logits of the places before an answer are not made.
-    assert calls == [(3, 12, 4), (3, 8, 4), (3, 5, 4)]
-    calls.clear()
-    score_answers(model, asked, CPU, batch_size=6)
-    assert calls == [(6, 12, 8), (3, 5, 4)]
-
-
 def test_the_logits_of_a_batch_are_bounded(monkeypatch):
     model = language_model()
     calls = sizes_of_calls(model, monkeypatch)

@@ -214,9 +214,6 @@ def test_items_base_and_vector_lie_on_the_device_and_give_the_cpus_bits():
 def test_items_that_would_fill_a_gpu_stay_in_the_memory_of_the_cpu(monkeypatch, free, place):
     """Stand-ins for a GPU's memory, and for a tensor there."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
-    monkeypatch.setattr(validation_module.torch, "empty", lambda *shape, **how: (shape, how))
-    shape, how = validation_module._room(
-        10, torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.device("cuda")
-    )
-    assert shape == (10, 3, 8, 8)
-    assert how == {"dtype": torch.uint8, "device": place}
+    monkeypatch.setattr(validation_module.torch, "empty", lambda *shape, **how: how["device"])
+    images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+    assert validation_module._room(10, images, torch.device("cuda")) == place

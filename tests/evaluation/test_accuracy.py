@@ -50,7 +50,6 @@ def test_a_model_is_evaluated_without_dropout_and_gradients():
     assert accuracy(Encoder().train(), features, batches, CPU) == Accuracy(2, 2)
 
 
-CPU = torch.device("cpu")
 SIZES = {"forget": 11, "retain": 18, "test": 8}
 
 
@@ -70,10 +69,8 @@ def build():
     return network
 
 
-NETWORK = build()
-BASE = {name: value.clone() for name, value in NETWORK.state_dict().items()}
-WEIGHTS = [name for name, _ in NETWORK.named_parameters()]
-VECTOR = {name: random(*BASE[name].shape, seed=50) / 4 for name in WEIGHTS}
+BASE = build().state_dict()
+VECTOR = {name: random(*p.shape, seed=50) / 4 for name, p in build().named_parameters()}
 SETS = {
     role: (random(n, 5, seed=number), torch.arange(n) % 3)
     for number, (role, n) in enumerate(SIZES.items())

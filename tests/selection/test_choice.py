@@ -63,19 +63,6 @@ CONTROL = Criterion("control", 0.95)
 RETAIN = Criterion("retain", 0.95)
 
 
-def test_one_vector():
-    found = points("negmerge", GRID, forget=[50, 25, 37], control=[80, 78, 79])
-    assert CONTROL.choose(found) == Choice(
-        vector="negmerge",
-        coefficient=0.5,
-        forget_accuracy=25.0,
-        control_accuracy=78.0,
-        control_baseline=80.0,
-        lower_end=True,
-        tried=2,
-    )
-
-
 @given(
     st.lists(st.tuples(*[st.integers(0, 100)] * 2), min_size=1, max_size=8),
     st.sampled_from([0.0, 0.5, 0.95, 1.0]),
@@ -124,9 +111,9 @@ def test_several_vectors():
     assert CONTROL.choose(found).vector == "m05"
 
 
-def test_a_rule_chooses_among_its_own_points_only():
+def test_a_criterion_chooses_among_its_own_points_only():
     found = points("m", GRID, forget=[40, 30, 30], control=[80] * 3)
-    found += points("m", [0.75], rules=("gap",), forget=[1], control=[80])
+    found += points("m", [0.75], criteria=("gap",), forget=[1], control=[80])
     choice = CONTROL.choose(found)
     assert (choice.coefficient, choice.tried) == (0.5, 2)
 
@@ -222,7 +209,7 @@ def test_the_choice_by_gap_is_its_definition(found, reference):
     assert (choice.gap, choice.coefficient, choice.vector) == best
 
 
-def test_retrain_s_measures_are_read_for_the_rules_that_need_them(tmp_path):
+def test_retrain_s_measures_are_read_for_the_criteria_that_need_them(tmp_path):
     path = tmp_path / "retrain.csv"
     (retrain,) = sweep([80], [100], [80], [20], "retrain", [1.0])
     write_points(path, {"experiment": "e", "task": "trial1"}, [retrain])

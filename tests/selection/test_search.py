@@ -31,7 +31,7 @@ class Table:
 
     def chosen(self, keep, halvings):
         """Choose as full sweeps do: all coefficients of all vectors, each on all images."""
-        rule = Criterion("control", keep)
+        criterion = Criterion("control", keep)
         points = []
         for vector, rows in self.rows.items():
 
@@ -43,8 +43,8 @@ class Table:
                 return Point(vector, coefficient, accuracy)
 
             grid = CoefficientGrid(self.grid)
-            points += explore(measure(0.0), 0.0, grid, measure, [rule], halvings)
-        return rule.choose(points), points
+            points += explore(measure(0.0), 0.0, grid, measure, [criterion], halvings)
+        return criterion.choose(points), points
 
 
 # Scores between 0 and 1 are multiples of this, so that sums of them are exact.
@@ -225,7 +225,7 @@ def test_refining_never_makes_the_choice_worse(values, halvings, limit):
     assert 0 <= fine.coefficient <= 1
 
 
-def test_a_rule_is_not_led_by_the_refinements_of_another():
+def test_a_criterion_is_not_led_by_the_refinements_of_another():
     def measure(coefficient):
         forget = {0.0: 90, 0.5: 40, 1.0: 50, 0.75: 20}.get(coefficient, 60)
         (point,) = points("m", [coefficient], (), forget=[forget], retain=[100])
@@ -235,15 +235,15 @@ def test_a_rule_is_not_led_by_the_refinements_of_another():
     retain = Criterion("retain", 0.95)
     arguments = (measure(0.0), 0.0, CoefficientGrid([0.0, 0.5, 1.0]), measure)
     both = explore(*arguments, [gap, retain], 1)
-    assert {point.coefficient: point.rules for point in both} == {
+    assert {point.coefficient: point.criteria for point in both} == {
         0.0: ("gap", "retain"),
         0.5: ("gap", "retain"),
         1.0: ("gap", "retain"),
         0.75: ("gap", "retain"),
         0.25: ("retain",),
     }
-    for rule in (gap, retain):
-        assert rule.choose(both) == rule.choose(explore(*arguments, [rule], 1))
+    for criterion in (gap, retain):
+        assert criterion.choose(both) == criterion.choose(explore(*arguments, [criterion], 1))
 
 
 def test_trained_models_are_refined_around_the_best_of_them_even_if_the_base_is_better():

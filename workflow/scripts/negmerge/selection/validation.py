@@ -193,5 +193,5 @@ def choose_with_pruning(
         base = validation.measure(diverged[0], 0.0)
         chosen, choice = choose([base], []), nothing_left(base, diverged, 0)
     names = tuple(criterion.name for criterion in criteria)
-    points = [replace(point, rules=names) for point in chosen.points]
+    points = [replace(point, criteria=names) for point in chosen.points]
     return replace(chosen, choices=[choice] * len(criteria), points=points)

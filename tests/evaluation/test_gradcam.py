@@ -121,8 +121,7 @@ def places_first(output, size):
 def test_the_map_is_that_of_activations_and_gradients_of_the_last_stage(known):
     network, name, size = known
     inputs, labels = images_for(network), torch.tensor([1, 3])
-    generator = torch.Generator().manual_seed(2)
-    head = torch.randn(5, 8, generator=generator) if isinstance(network, ImageEncoder) else None
+    head = 2 * torch.eye(8) if isinstance(network, ImageEncoder) else None
     found = gradcam(network, head, inputs, labels)
     kept = []
     handle = network.get_submodule(name).register_forward_hook(

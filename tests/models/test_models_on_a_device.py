@@ -9,10 +9,10 @@ import copy
 import pytest
 import torch
 
-from negmerge.evaluation.accuracy import Classification, accuracy
+from negmerge.evaluation.accuracy import Classification, accuracy, relearn_epochs
 from negmerge.evaluation.answering import Answering
-from negmerge.evaluation.durability import LARGEST, relearn_epochs, rounded, survival
 from negmerge.evaluation.gradcam import choose, gradcam
+from negmerge.evaluation.rounding import LARGEST, rounded, survival
 from negmerge.models.classifiers import build_classifier, re_estimate
 from negmerge.models.clip import ImageEncoder, image_tower
 from negmerge.models.devices import tuned

@@ -10,18 +10,14 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from torch import nn
 
-from negmerge.evaluation.accuracy import accuracy
+from negmerge.evaluation.accuracy import accuracy, relearn_epochs
 from negmerge.evaluation.durability import (
-    NF4,
     likeness,
     likeness_of_gains,
-    relearn_epochs,
     relearning_ratio,
-    rounded,
-    rounded_names,
     rounding_ratio,
-    survival,
 )
+from negmerge.evaluation.rounding import NF4, rounded, rounded_names, survival
 
 SHARES = st.floats(0, 1)
 

@@ -30,15 +30,15 @@ def batches(*pairs, size=2):
 
 
 def test_the_first_right_image_of_each_of_the_first_classes_is_chosen():
-    found = batches((1, 1), (2, 0), (0, 0), (1, 1), (0, 0), (8, 8), (3, 3), (2, 2))
-    assert choose(Told(), None, found, CPU) == [2, 0, 7, 6]
-    assert choose(Told(), None, found, CPU, classes=2) == [2, 0]
+    images = batches((1, 1), (2, 0), (0, 0), (1, 1), (0, 0), (8, 8), (3, 3), (2, 2))
+    assert choose(Told(), None, images, CPU) == [2, 0, 7, 6]
+    assert choose(Told(), None, images, CPU, classes=2) == [2, 0]
 
 
 def test_classes_that_the_base_does_not_know_come_last():
-    found = batches((1, 0), (5, 5), (3, 0), (4, 4), (0, 2))
-    assert choose(Told(), None, found, CPU) == [3, 1, 0, 4]
-    assert choose(Told(), None, found, CPU, classes=2) == [3, 1]
+    images = batches((1, 0), (5, 5), (3, 0), (4, 4), (0, 2))
+    assert choose(Told(), None, images, CPU) == [3, 1, 0, 4]
+    assert choose(Told(), None, images, CPU, classes=2) == [3, 1]
     assert choose(Told(), None, batches((1, 0), (2, 0)), CPU) == [0]
 
 
@@ -122,7 +122,7 @@ def test_the_map_is_that_of_activations_and_gradients_of_the_last_stage(known):
     network, name, size = known
     inputs, labels = images_for(network), torch.tensor([1, 3])
     head = 2 * torch.eye(8) if isinstance(network, ImageEncoder) else None
-    found = gradcam(network, head, inputs, labels)
+    mapped = gradcam(network, head, inputs, labels)
     kept = []
     handle = network.get_submodule(name).register_forward_hook(
         lambda _, __, output: kept.append(output)
@@ -132,11 +132,11 @@ def test_the_map_is_that_of_activations_and_gradients_of_the_last_stage(known):
     (gradient,) = torch.autograd.grad(logits[[0, 1], labels].sum(), kept[0])
     slopes, values = (places_first(tensor, size) for tensor in (gradient, kept[0]))
     expected = (slopes.mean(dim=1, keepdim=True) * values).sum(dim=2).relu().view(2, *size)
-    assert found.layer == name
+    assert mapped.layer == name
     shares = logits.softmax(dim=1)[[0, 1], labels].detach()
-    torch.testing.assert_close(found.probability, shares)
-    torch.testing.assert_close(found.maps, expected.detach())
-    assert found.maps.any()
+    torch.testing.assert_close(mapped.probability, shares)
+    torch.testing.assert_close(mapped.maps, expected.detach())
+    assert mapped.maps.any()
     with torch.no_grad():
         before = network(inputs)
         with last_stage(network).as_grid():

@@ -77,14 +77,14 @@ def test_the_tower_of_torch_s_layers_is_open_clip_s_in_every_bit(settings, train
     # None of the weights has the value that it was made with.
     other.load_state_dict({n: torch.randn(t.shape) / 8 for n, t in own.state_dict().items()})
     own.load_state_dict(other.state_dict())
-    batch, found = images(5, other.image_size[0]), []
+    batch, result = images(5, other.image_size[0]), []
     for tower in (own.train(training), other.train(training)):
         features = tower(batch)
         with torch.no_grad():
             alone = tower(batch)
         features.square().sum().backward()
-        found.append([features, alone, *(one.grad for one in tower.parameters())])
-    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+        result.append([features, alone, *(one.grad for one in tower.parameters())])
+    assert all(torch.equal(*pair) for pair in zip(*result, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_any_other_tower_comes_from_open_clip(architecture):
     if not isinstance(architecture, str):
         architecture = {"embed_dim": 12, "text_cfg": TEXT} | architecture
     with torch.device("meta"):
-        found = image_tower({"architecture": architecture})
-    assert type(found).__module__.startswith("open_clip.")
+        tower = image_tower({"architecture": architecture})
+    assert type(tower).__module__.startswith("open_clip.")
 
 
 def test_an_encoder_comes_back_from_its_state_with_open_clip_s_features(mini):
@@ -123,11 +123,11 @@ def test_a_text_part_comes_back_from_its_state(mini):
     _, text = split_state(clip)
     model = text_model(mini, text, "text.safetensors")
     prompts = ["a photo of a zero.", "nine"]
-    found = encode_prompts(model, prompts)
+    encoded = encode_prompts(model, prompts)
     tokens = open_clip.SimpleTokenizer(context_length=clip.context_length)(prompts)
     with torch.no_grad():
-        assert torch.equal(found, functional.normalize(clip.encode_text(tokens), dim=-1))
-    assert not torch.equal(found[0], found[1])
+        assert torch.equal(encoded, functional.normalize(clip.encode_text(tokens), dim=-1))
+    assert not torch.equal(encoded[0], encoded[1])
 
 
 @pytest.mark.parametrize("build", [image_encoder, text_model])

@@ -71,9 +71,9 @@ def test_a_file_of_weights_is_loaded(tmp_path, record):
     torch.save(trained, path)
     row = {"architecture": TINY, "weights": str(path), "hub": None}
     fetch(row, record)
-    found = load_clip(row, weights_file(record)).state_dict()
-    assert found.keys() == trained.keys()
-    assert all(torch.equal(found[name], trained[name]) for name in found)
+    state = load_clip(row, weights_file(record)).state_dict()
+    assert state.keys() == trained.keys()
+    assert all(torch.equal(state[name], trained[name]) for name in state)
     path.unlink()
     with pytest.raises(UserError, match=f"^{path}: cannot be read: No such file"):
         weights_file(record)
@@ -182,12 +182,12 @@ def test_a_classifier_starts_from_the_weights_in_a_file(tmp_path):
     state = build_classifier(row, 1000).network.state_dict()
     save_file(state, tmp_path / FILE)
     row["architecture"]["pretrained"] = True
-    found = build_classifier(row, 7, tmp_path / FILE).network.state_dict()
-    assert len(found["head.fc.weight"]) == 7
+    result = build_classifier(row, 7, tmp_path / FILE).network.state_dict()
+    assert len(result["head.fc.weight"]) == 7
     for name, tensor in state.items():
-        assert name.startswith("head.fc.") or torch.equal(tensor, found[name]), name
+        assert name.startswith("head.fc.") or torch.equal(tensor, result[name]), name
     random = build_classifier(row, 7).network.state_dict()
-    assert any(not torch.equal(tensor, found[name]) for name, tensor in random.items())
+    assert any(not torch.equal(tensor, result[name]) for name, tensor in random.items())
 
 
 def test_the_project_s_rows_pin_one_file_of_the_repository_that_the_packages_name(catalogue):

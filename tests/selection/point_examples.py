@@ -12,7 +12,7 @@ def points(vector, grid, criteria=CRITERIA, mia=None, **right):
         Point(
             vector,
             coefficient,
-            {role: Accuracy(round(found[place]), 100) for role, found in right.items()},
+            {role: Accuracy(round(counts[place]), 100) for role, counts in right.items()},
             {} if mia is None else {"mia": float(mia[place])},
             criteria=criteria,
         )

@@ -60,8 +60,10 @@ def tables(draw, unit=1):
     # Few different counts make ties and plateaus; nothing makes the accuracies fall steadily.
     rows = st.fixed_dictionaries(
         {
-            role: st.one_of(st.just(found), st.tuples(*(answers(n, unit) for n in found)).map(list))
-            for role, found in sizes.items()
+            role: st.one_of(
+                st.just(result), st.tuples(*(answers(n, unit) for n in result)).map(list)
+            )
+            for role, result in sizes.items()
         }
     )
     base = draw(rows)
@@ -85,12 +87,12 @@ def answers(n, unit):
     st.integers(0, 2),
 )
 def test_the_choice_is_that_of_full_sweeps_and_takes_no_more_passes(table, keep, halvings):
-    found = search(list(table.rows), table.grid, table.sizes, table.count, keep, halvings)
+    chosen = search(list(table.rows), table.grid, table.sizes, table.count, keep, halvings)
     choice, points = table.chosen(keep, halvings)
-    assert found.choices == [choice]
+    assert chosen.choices == [choice]
     assert len(table.asked) == len(set(table.asked))
-    assert found.passes == table.images() <= found.passes_full
-    assert found.passes_full == len(points) * sum(map(sum, table.sizes.values()))
+    assert chosen.passes == table.images() <= chosen.passes_full
+    assert chosen.passes_full == len(points) * sum(map(sum, table.sizes.values()))
 
 
 def line(forget, control):
@@ -197,17 +199,17 @@ class World:
 
 def test_the_choice_moves_towards_the_best_place():
     world = World(lambda c: abs(c - 0.37))
-    found = world.explore([0.0, 0.2, 0.4, 0.6], 3)
+    explored = world.explore([0.0, 0.2, 0.4, 0.6], 3)
     after = [0.3, 0.5, 0.35, 0.45, 0.325, 0.375]
-    assert [point.coefficient for point in found] == [0.0, 0.2, 0.4, 0.6, *after]
-    assert CONTROL.choose(found).coefficient == 0.375
+    assert [point.coefficient for point in explored] == [0.0, 0.2, 0.4, 0.6, *after]
+    assert CONTROL.choose(explored).coefficient == 0.375
     assert len(world.asked) == len(set(world.asked))
 
 
 def test_a_vector_that_the_first_coefficient_wrecks_gets_smaller_ones():
     world = World(lambda c: 0.5 - c, limit=0.03)
-    found = world.explore([0.0, 0.1, 0.2], 2)
-    assert CONTROL.choose(found).coefficient == 0.025
+    explored = world.explore([0.0, 0.1, 0.2], 2)
+    assert CONTROL.choose(explored).coefficient == 0.025
     assert CONTROL.choose(world.explore([0.0, 0.1, 0.2], 0)).coefficient == 0.0
 
 
@@ -255,6 +257,6 @@ def test_trained_models_are_refined_around_the_best_of_them_even_if_the_base_is_
     (base,) = points("original", [0.0], forget=[90], retain=[100])
     retain = Criterion("retain", 0.95)
     grid = OptionGrid({"rate": [0.01, 0.1, 1.0]})
-    found = explore(base, None, grid, measure, [retain], 2)
-    assert [point.vector for point in found][4:] == ["rate0.0316", "rate0.0178"]
-    assert retain.choose(found).vector == "original"
+    explored = explore(base, None, grid, measure, [retain], 2)
+    assert [point.vector for point in explored][4:] == ["rate0.0316", "rate0.0178"]
+    assert retain.choose(explored).vector == "original"

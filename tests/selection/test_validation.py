@@ -105,10 +105,10 @@ def test_the_pruned_search_chooses_as_full_sweeps_do(world, halvings):
     count = world.validation.counting(world.read)
     sweeps = {name: world.sweep(name, one, halvings) for name, one in world.vectors.items()}
     for names in (["a"], ["b"], ["c"], ["d"], ["a", "b", "c", "d"]):
-        found = search(names, GRID, world.validation.sizes, count, 0.8, halvings)
+        chosen = search(names, GRID, world.validation.sizes, count, 0.8, halvings)
         points = [point for name in names for point in sweeps[name]]
-        assert found.choices == [CRITERION.choose(points)]
-        assert found.passes < found.passes_full
+        assert chosen.choices == [CRITERION.choose(points)]
+        assert chosen.passes < chosen.passes_full
 
 
 def test_a_running_mean_sums_in_the_order_of_the_names(world):

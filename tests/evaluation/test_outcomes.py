@@ -47,12 +47,7 @@ def test_outcomes_read_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header",
-    [
-        None,
-        {"negmerge": "[]"},
-        {"negmerge": '[{"experiment": "a"}]'},
-    ],
+    "header", [None, {"negmerge": "[]"}, {"negmerge": '[{"experiment": "a"}]'}]
 )
 def test_a_header_that_does_not_fit_is_an_error(tmp_path, header):
     path = tmp_path / "m.safetensors"

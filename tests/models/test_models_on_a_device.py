@@ -31,10 +31,7 @@ GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.rand(6, 3, 32, 32, generator=GENERATOR)
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
 BATCHES = [(IMAGES[:4], LABELS[:4]), (IMAGES[4:], LABELS[4:])]
-NETWORKS = {
-    "resnet18": {"kind": "resnet18", "width": 8},
-    "vgg16-bn": {"kind": "vgg16-bn"},
-}
+NETWORKS = {"resnet18": {"kind": "resnet18", "width": 8}, "vgg16-bn": {"kind": "vgg16-bn"}}
 
 
 def both(compute):

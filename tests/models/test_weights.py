@@ -58,11 +58,7 @@ def record(tmp_path):
 
 def row(**said):
     given = {"revision": None, "file": FILE, "bytes": None, "sha256": None} | said
-    return {
-        "architecture": TINY,
-        "weights": "a tag",
-        "hub": {"repository": REPOSITORY, **given},
-    }
+    return {"architecture": TINY, "weights": "a tag", "hub": {"repository": REPOSITORY, **given}}
 
 
 def test_a_file_of_weights_is_loaded(tmp_path, record):

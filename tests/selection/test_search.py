@@ -214,9 +214,7 @@ def test_a_vector_that_the_first_coefficient_wrecks_gets_smaller_ones():
 
 
 @given(
-    st.lists(st.integers(0, 20), min_size=1, max_size=30),
-    st.integers(0, 3),
-    st.floats(0.0, 1.0),
+    st.lists(st.integers(0, 20), min_size=1, max_size=30), st.integers(0, 3), st.floats(0.0, 1.0)
 )
 def test_refining_never_makes_the_choice_worse(values, halvings, limit):
     world = World(lambda c: values[math.floor(c * 80) % len(values)] / 20, limit)

@@ -4,18 +4,8 @@ import dataclasses
 
 import pytest
 import torch
-from answer_examples import (
-    NAMES,
-    OWN,
-    example_data,
-    run,
-    untrained,
-)
-from unlearning_examples import (
-    Unreadable,
-    same_bytes,
-    unlearn,
-)
+from answer_examples import NAMES, OWN, example_data, run, untrained
+from unlearning_examples import Unreadable, same_bytes, unlearn
 
 from negmerge.errors import UserError
 from negmerge.unlearning import METHODS, core

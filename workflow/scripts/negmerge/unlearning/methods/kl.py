@@ -35,8 +35,5 @@ def run(model: nn.Module, data: Data, options: Balanced) -> None:
 
 
 METHOD = Method(
-    run,
-    title="KL",
-    reference="Maini et al., TOFU (COLM 2024), KL minimisation",
-    options=Balanced,
+    run, title="KL", reference="Maini et al., TOFU (COLM 2024), KL minimisation", options=Balanced
 )

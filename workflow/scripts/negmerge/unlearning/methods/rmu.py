@@ -76,8 +76,5 @@ def run(model: nn.Module, data: Data, options: Options) -> None:
 
 
 METHOD = Method(
-    run,
-    title="RMU",
-    reference="Li et al., The WMDP Benchmark (ICML 2024)",
-    options=Options,
+    run, title="RMU", reference="Li et al., The WMDP Benchmark (ICML 2024)", options=Options
 )

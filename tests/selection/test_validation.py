@@ -12,9 +12,8 @@ from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.selection import validation as validation_module
 from negmerge.selection.choice import Criterion, Point
-from negmerge.selection.greedy import RunningMean, merge_greedily
 from negmerge.selection.search import CoefficientGrid, explore, search
-from negmerge.selection.validation import Validation
+from negmerge.selection.validation import RunningMean, Validation, merge_greedily
 from negmerge.vectors import apply
 from second_device import DEVICE, SecondDevice
 

@@ -59,7 +59,7 @@ def base(case: Case) -> Work:
     if settings is None:
         return Work(moved=2 * size, written=size, memory=case.holds(3, weights=size))
     sources = settings.sources.items()
-    shown = sum(part_sizes(case.known, name)[one.part] * one.repeat for name, one in sources)
+    shown = sum(part_sizes(case.known, name)[s.part] * s.repeat for name, s in sources)
     # The text part keeps of a caption no more than the image part of an image.
     memory = case.holds(SAVED, recipe=settings.recipe, weights=size, trained=2)
     return case.work(trained=settings.recipe.epochs * shown, written=size, memory=memory)

@@ -30,7 +30,7 @@ from negmerge.selection.refinement import CoefficientGrid, explore
 from negmerge.selection.search import search
 from negmerge.selection.validation import Validation
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.selection import Coefficients, Selection
+from negmerge.settings.experiment import Coefficients, Selection
 from negmerge.settings.study import load_study
 
 EXPERIMENT = "mini-clip"

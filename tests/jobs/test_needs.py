@@ -11,10 +11,10 @@ import pytest
 from negmerge.cli import main
 from negmerge.errors import UserError
 from negmerge.jobs import needs
+from negmerge.jobs.costs import load_costs
 from negmerge.jobs.memory import Memory
 from negmerge.jobs.plan import make_plan
 from negmerge.jobs.work import Work
-from negmerge.settings.costs import load_costs
 from negmerge.settings.study import load_study
 
 CLIP = {"experiment": "mini-clip", "task": "digits"}

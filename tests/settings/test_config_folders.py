@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from negmerge.errors import UserError
+from negmerge.jobs.costs import load_costs
 from negmerge.settings.catalogue import load_catalogue
-from negmerge.settings.costs import load_costs
 from negmerge.settings.study import load_study
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from negmerge.errors import UserError
-from negmerge.settings.durability import Durability
+from negmerge.settings.recipe import Durability
 from negmerge.settings.study import load_study
 
 CLIP = "experiments/mini-clip/durability"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from negmerge.cli import main
 from negmerge.errors import UserError
-from negmerge.settings.study import _merge, load_study
+from negmerge.settings.load import _merge
+from negmerge.settings.study import load_study
 
 CLIP = {"label": "x", "experiments": ["mini-clip"]}
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from negmerge.errors import UserError
-from negmerge.settings.options import Described, Seed
+from negmerge.settings.checks import Described, Seed
 from negmerge.settings.recipe import Settings, Share
 
 

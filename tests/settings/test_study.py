@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from negmerge.errors import UserError
 from negmerge.settings import methods
+from negmerge.settings.experiment import Coefficients
 from negmerge.settings.pool import Pool, spell
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.selection import Coefficients
 from negmerge.settings.study import load_study
 
 EXPERIMENT = "experiments/mini-clip"

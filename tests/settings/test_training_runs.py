@@ -26,7 +26,7 @@ def test_the_images_of_a_shipped_study_suffice(study, name):
     for task in experiment.task_names:
         counts = experiment.image_counts(task, known)
         assert min(counts["forget"].values()) > 0
-        for role in experiment.ROLES:
+        for role in experiment.SCENARIO.roles:
             assert counts[role]["score"] > 0
             assert counts[role]["select"] > 0
         if experiment.scenario == "classifier":

@@ -5,12 +5,12 @@ from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError
 from negmerge.scenarios.zero_shot.settings import ZeroShot
+from negmerge.settings.checks import validate
 from negmerge.settings.datasets import Dataset
+from negmerge.settings.experiment import Selection
 from negmerge.settings.load import read_yaml
 from negmerge.settings.methods import Greedy
 from negmerge.settings.recipe import Augmentation, FileName, Positive, Recipe, Settings
-from negmerge.settings.selection import Selection
-from negmerge.settings.validation import validate
 
 
 class Inner(Settings):

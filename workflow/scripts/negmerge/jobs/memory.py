@@ -5,8 +5,8 @@ All is counted in float32 and in bytes. Items are images, or questions with thei
 
 from dataclasses import dataclass, fields
 
-from negmerge.settings.costs import Processes
-from negmerge.settings.models import Cost, Model
+from negmerge.jobs.costs import Processes
+from negmerge.settings.catalogue import Cost, Model
 from negmerge.settings.recipe import Recipe
 
 # Numbers that an optimizer keeps for each weight.

@@ -14,8 +14,7 @@ from negmerge.jobs.work import Case, Work
 from negmerge.selection.refinement import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import part_sizes
-from negmerge.settings.durability import RELEARNED
-from negmerge.settings.recipe import Recipe
+from negmerge.settings.recipe import RELEARNED, Recipe
 
 # Processes that load images beside a job that computes on a GPU.
 LOADERS = 4

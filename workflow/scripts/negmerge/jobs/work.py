@@ -6,11 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from negmerge import paths
+from negmerge.jobs.costs import Costs
 from negmerge.jobs.memory import NOTHING, Memory, Shape, held
-from negmerge.settings.catalogue import Catalogue, Counts
-from negmerge.settings.costs import Costs
+from negmerge.settings.catalogue import Catalogue, Cost, Counts, Model
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.models import Cost, Model
 from negmerge.settings.recipe import Recipe
 
 

@@ -13,7 +13,7 @@ from negmerge.data.image_lists import ImageList, list_images
 from negmerge.data.splits import QUESTION_SPLITS, SPLITS
 from negmerge.errors import unknown
 from negmerge.settings import sources
-from negmerge.settings.options import checked
+from negmerge.settings.checks import checked
 from negmerge.settings.recipe import FileName, Settings
 
 # A file of the Hugging Face hub, at a revision.

@@ -13,9 +13,9 @@ from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.reporting.kinds import Kind, figure_kind, first_lines, table_kind
 from negmerge.settings import methods
+from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import Settings
-from negmerge.settings.validation import require
 
 
 def known(names: list[str] | dict[str, str]) -> list[str] | dict[str, str]:

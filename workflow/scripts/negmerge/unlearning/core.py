@@ -10,7 +10,7 @@ from torch import nn
 
 from negmerge import plugins
 from negmerge.evaluation.accuracy import Batch, Objective
-from negmerge.settings.options import Described
+from negmerge.settings.checks import Described
 from negmerge.settings.recipe import NonNegative, Positive, Recipe, Settings
 
 

@@ -11,8 +11,9 @@ from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.classifier.scenario import FORGET_TEST, SCENARIO
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, training_images
+from negmerge.settings.checks import require
 from negmerge.settings.datasets import Dataset
-from negmerge.settings.experiment import Experiment
+from negmerge.settings.experiment import Experiment, RetainSelection
 from negmerge.settings.recipe import (
     Augmentation,
     Finetune,
@@ -23,9 +24,7 @@ from negmerge.settings.recipe import (
     SharedRecipe,
     Training,
 )
-from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.selection import RetainSelection
-from negmerge.settings.validation import require
+from negmerge.settings.runs import Run
 
 
 class Forget(Settings):
@@ -304,7 +303,6 @@ class Classifier(Experiment):
             yield Run("train (original)", self.train, training_images(counts, "original"))
         if methods.RETRAIN in self.methods or "gap" in self.selection.rules:
             yield Run("train (retrain)", self.train, training_images(counts, "retain"))
-        yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
     def split_seed(self, task: str) -> int | None:

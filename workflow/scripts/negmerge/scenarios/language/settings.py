@@ -10,10 +10,10 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.language.scenario import SCENARIO
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Counts, training_images
+from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
+from negmerge.settings.checks import require
 from negmerge.settings.datasets import Dataset
-from negmerge.settings.experiment import Experiment
-from negmerge.settings.models import Model
+from negmerge.settings.experiment import Experiment, RetainSelection
 from negmerge.settings.pool import Given
 from negmerge.settings.recipe import (
     FileName,
@@ -25,9 +25,7 @@ from negmerge.settings.recipe import (
     SharedRecipe,
     Training,
 )
-from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.selection import RetainSelection
-from negmerge.settings.validation import require
+from negmerge.settings.runs import Run
 
 
 class TextRecipe(Recipe):
@@ -284,7 +282,6 @@ class Language(Experiment):
             yield Run("train (original)", self.train, training_images(counts, "original"))
         if self.train and methods.RETRAIN in self.methods:
             yield Run("train (retrain)", self.train, training_images(counts, "retain"))
-        yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
     def check(self, where: str, known: Catalogue) -> None:

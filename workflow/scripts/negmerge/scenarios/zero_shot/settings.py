@@ -10,10 +10,10 @@ from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.zero_shot.parts import PARTS, part_of
 from negmerge.scenarios.zero_shot.scenario import SCENARIO
 from negmerge.settings.catalogue import Catalogue, Counts, Prompts, part_sizes
+from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe
-from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.validation import require
+from negmerge.settings.runs import Run
 
 # What the images of each role are needed for.
 NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}
@@ -132,7 +132,6 @@ class ZeroShot(Experiment):
                 for name, source in self.pretrain.sources.items()
             )
             yield Run("pretrain.recipe", self.pretrain.recipe, (shown,))
-        yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
     def pretraining(self, prompts: Mapping[str, Prompts]) -> dict | None:

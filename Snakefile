@@ -15,7 +15,7 @@
 #   results/{study}/{experiment}/{task}/merged/{method}.safetensors
 #   results/{study}/{experiment}/{task}/sparsity/{table}.json  zeros of the vectors that a table shows
 #   results/{study}/{experiment}/{task}/sweeps/{vector}.csv  validation of a point, or of what a method chooses among
-#   results/{study}/{experiment}/{task}/selected/{method}.json  by each rule: which candidate, which coefficient
+#   results/{study}/{experiment}/{task}/selected/{method}.json  by each criterion: which candidate and coefficient
 #   results/{study}/{experiment}/{task}/scores/{method}.json, outcomes/{method}.safetensors (of each image)
 #   results/{study}/{experiment}/{task}/unlearned/{method}.safetensors  what was chosen, when it is asked for
 #   results/{study}/tables/{table}.{md,csv,tex}, figures/{figure}.{png,pdf,csv}, report.html

@@ -27,8 +27,7 @@ from negmerge.data.loading import TrainingBatches
 from negmerge.data.sources.authors import read
 from negmerge.data.tokenising import Encoder, Item, train_tokenizer
 from negmerge.evaluation.answering import Answering
-from negmerge.models.answers import generate_greedily, score_answers
-from negmerge.models.language import build_language_model
+from negmerge.models.language import build_language_model, generate_greedily, score_answers
 from negmerge.scenarios.language.settings import TextRecipe
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.training import fit

@@ -20,14 +20,12 @@ import torch
 from marks import MEASUREMENTS, ROOT, write_between
 
 from negmerge.checkpoints.states import read_state
-from negmerge.evaluation.counts import Accuracy
+from negmerge.evaluation.outcomes import Accuracy
 from negmerge.scenarios import load_task
 from negmerge.scenarios.validation import load_validation
 from negmerge.scenarios.zero_shot.settings import ZeroShot
-from negmerge.selection.choice import Rule
-from negmerge.selection.points import Point
-from negmerge.selection.refinement import CoefficientGrid, explore
-from negmerge.selection.search import search
+from negmerge.selection.choice import Criterion, Point
+from negmerge.selection.search import CoefficientGrid, explore, search
 from negmerge.selection.validation import Validation
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.experiment import Coefficients, Selection
@@ -41,7 +39,7 @@ def counted(validation: Validation, files: dict[str, Path]):
     return cache(validation.counting(lambda name: (read_state(files[name]), files[name])))
 
 
-def full(validation: Validation, count, name: str, grid: list[float], rule: Rule, halvings: int):
+def full(validation: Validation, count, name: str, grid: list[float], criterion, halvings: int):
     """Make the full sweep of one vector, with the halvings beside its choice."""
 
     def measure(coefficient: float) -> Point:
@@ -51,16 +49,21 @@ def full(validation: Validation, count, name: str, grid: list[float], rule: Rule
             accuracy[role] = Accuracy(right, sum(sizes))
         return Point(name, coefficient, accuracy)
 
-    return explore(measure(0.0), 0.0, CoefficientGrid(grid), measure, [rule], halvings)
+    return explore(measure(0.0), 0.0, CoefficientGrid(grid), measure, [criterion], halvings)
 
 
 def measure(validation: Validation, count, names: list[str], grid: list[float], how: Selection):
     """Search among vectors and compare with their sweeps."""
-    found = search(names, grid, validation.sizes, count, how.keep, how.halvings)
-    rule = Rule(how.rule, how.keep)
-    points = [p for n in names for p in full(validation, count, n, grid, rule, how.halvings)]
-    assert found.choice == rule.choose(points), names
-    return asdict(found) | {"share": round(found.images / found.images_full, 4)}
+    chosen = search(names, grid, validation.sizes, count, how.keep, how.halvings)
+    criterion = Criterion(how.rule, how.keep)
+    points = [p for n in names for p in full(validation, count, n, grid, criterion, how.halvings)]
+    assert chosen.choices == [criterion.choose(points)], names
+    return {
+        "choice": asdict(chosen.choices[0]),
+        "images": chosen.passes,
+        "images_full": chosen.passes_full,
+        "share": round(chosen.passes / chosen.passes_full, 4),
+    }
 
 
 def measure_task(

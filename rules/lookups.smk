@@ -1,5 +1,5 @@
-# Look-ups: where a job's files are, what its script is told, and what it asks of the machine. Each finds a
-# setting in the study that a path names. A mistake in a study ends Snakemake with one line.
+# Look-ups for the rules: where the files of a job are, which settings its script gets, and what it asks of
+# the machine. Each looks into the study that a path names. A mistake in a study ends Snakemake with one line.
 import gc
 import os
 import re
@@ -12,8 +12,7 @@ from pathlib import Path
 from snakemake.io import sourcecache_entry
 
 LIBRARY = ROOT / "workflow" / "scripts" / "negmerge"
-# The library of this workflow, here and in its jobs, whatever is installed. In a container, a job imports
-# that of this checkout, not the one in the image.
+# This process and its jobs import the library of this checkout, whatever is installed; in a container too.
 sys.path.insert(0, str(LIBRARY.parent))
 places = [str(LIBRARY.parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, dict.fromkeys(places))))
@@ -43,7 +42,7 @@ from negmerge.settings.study import load_study
 containerized: config.get("container", "negmerge.sif")
 
 
-# A plan of thousands of jobs is no garbage; looking for it took a tenth of a dry run.
+# A plan has thousands of objects that all stay; the search for garbage among them took a tenth of a dry run.
 gc.set_threshold(200_000, 50, 100)
 
 if Path(negmerge.__file__).parent != LIBRARY:
@@ -53,7 +52,7 @@ if "keep" in config:
 
 
 def checked(look_up):
-    """Turn a user's mistake into one line and exit status 1."""
+    """Make a look-up end with one line and status 1 where the user has made a mistake."""
 
     @wraps(look_up)
     def wrapper(*arguments, **named):
@@ -69,26 +68,26 @@ def checked(look_up):
 
 find = checked(find)
 require_writable = checked(require_writable)
-# A job on a cluster reads the study too, but the main process has already checked the methods' options.
+# The main process checks the options of methods; the jobs, which read the study again, need not.
 is_main = workflow.is_main_process
 
 
 def uses_of(*kinds):
-    """A pattern of the names by which methods of some kinds are used, e.g. `negmerge-4`."""
+    """Match the names of all uses of methods of some kinds, such as `negmerge-4`."""
     names = [name for name, kind in methods.known().items() if kind in kinds]
     return rf"(?:{'|'.join(names)})(?:-[\w-]+)?"
 
 
-# Methods that train, and measure what they have trained; and those that subtract vectors.
+# Methods that train, and methods that subtract vectors.
 UNLEARN_METHOD, MERGE_METHOD = uses_of("unlearn"), uses_of(*methods.CHOSEN)
-# The user's settings, in the working folder, go before the shipped ones.
+# Settings in the working folder, the user's, take precedence over those of the workflow.
 CONFIG = (Path("config"), ROOT / "config")
 read_study = cache(checked(lambda name: load_study(CONFIG, name, options=is_main)))
 catalogue = cache(checked(lambda: load_catalogue(CONFIG)))
 
 
 def intermediate(path):
-    """A checkpoint on the way to the numbers: `checkpoints` says whether it stays; records note it."""
+    """Mark a checkpoint that only other jobs need: `checkpoints` in config.yaml says whether it is kept."""
     config.setdefault("intermediate", []).append(re.sub(r"{\w+}", "*", path))
     marks = {"all": str, "needed": temp}
     return find("value of checkpoints", config.get("checkpoints", "all"), marks)(path)
@@ -108,22 +107,22 @@ def experiment(wildcards):
 
 
 def of_experiment(look_up):
-    """A look-up that is given the experiment of a path, and then its wildcards."""
+    """Give a look-up the experiment that a path names, and then the wildcards."""
     return checked(lambda wildcards: look_up(experiment(wildcards), wildcards))
 
 
 def setting(place):
-    """A look-up of one setting, e.g. `coefficients.values`."""
+    """Look up one setting, such as `coefficients.values`."""
     return of_experiment(lambda one, _: attrgetter(place)(one))
 
 
 def of_method(name):
-    """A look-up of what an experiment says about the wildcard `method`."""
+    """Look up what an experiment says about the wildcard `method`."""
     return of_experiment(lambda one, wildcards: getattr(one, name)(wildcards.method))
 
 
 def folder(wildcards, *levels):
-    """The folder of results of the path's study, or of an `experiment` and `task` in it."""
+    """Return the folder of the results of a study, or of an `experiment` and `task` in it."""
     return str(Path("results", wildcards.study, *(wildcards[level] for level in levels)))
 
 
@@ -158,7 +157,7 @@ def drawn_sweeps(study):
 
 @checked
 def measuring(wildcards):
-    """How the candidates of a method are measured: which sweeps are there, what its job does itself."""
+    """Find out which candidates of a method have sweeps of their own, and which its own job measures."""
     place, drawn = f"{wildcards.experiment}/{wildcards.task}", drawn_sweeps(wildcards.study)
     return paths.measuring(experiment(wildcards), place, wildcards.method, drawn)
 
@@ -181,42 +180,42 @@ def choosing(wildcards):
 
 
 def shown(what):
-    """A look-up of the `table` or `figure` that a path names."""
+    """Look up the `table` or `figure` that a path names."""
     return checked(
         lambda wildcards: find(what, wildcards[what], getattr(study(wildcards), f"{what}s"))
     )
 
 
 def kind_of(what):
-    """A look-up of the kind of the `table` or `figure` that a path names."""
+    """Look up the kind of the `table` or `figure` that a path names."""
     load = {"table": table_kind, "figure": figure_kind}[what]
     return checked(lambda wildcards: load(shown(what)(wildcards).kind))
 
 
 def shown_methods(what):
-    """A look-up of the methods in the `table` or `figure` that a path names."""
+    """Look up the methods that the `table` or `figure` of a path shows."""
     return checked(lambda wildcards: shown(what)(wildcards).method_names)
 
 
-# What a job asks of the machine, and what decides that it runs again: seeds and code.
+# What a job asks of the machine, and what makes it run again: seeds and code.
 @checked
 def gpus(wildcards):
     return int((config.get("device") or study(wildcards).device) == "cuda")
 
 
-# No more jobs at a time ask for a GPU than there are, unless the command or a profile gives a number. In
-# profiles/default a number would hold for a cluster too, which has `nodes`, and counts its GPUs itself.
+# On one machine, as many jobs use a GPU at a time as there are GPUs, unless the command or a profile says
+# another number. It cannot stand in profiles/default, which a cluster reads too: that counts its own GPUs.
 if is_main and workflow.resource_settings.nodes is None and (there := count_gpus()):
     workflow.global_resources.setdefault("gpu", there)
 
 
 def environment(usual, **own):
-    """A look-up of the conda environment: that of the scenario, where it has its own."""
+    """Look up the conda environment; some scenarios have their own."""
     return checked(lambda wildcards: own.get(experiment(wildcards).scenario, usual))
 
 
 def with_loaders(torch_threads):
-    """A look-up of threads: processes load images for a GPU, as many if no `set-threads` says else."""
+    """Look up the threads; on a GPU, further processes load the images."""
     return checked(lambda wildcards: torch_threads + work.LOADERS * gpus(wildcards))
 
 
@@ -240,7 +239,7 @@ asked = work.Needs(case)
 
 
 def needs(step, mem_mb=None, gpu=False, disk=False):
-    """What a job asks of the machine, by what its step does; `mem_mb` where no model decides it."""
+    """Return the resources of a job, from what its step does; `mem_mb` where no model decides the memory."""
     memory = (lambda wildcards, attempt: attempt * mem_mb) if mem_mb else asked.memory(step)
     found = {
         "mem_mb": checked(memory),
@@ -252,7 +251,7 @@ def needs(step, mem_mb=None, gpu=False, disk=False):
 
 
 def job_seed(level):
-    """A look-up of a seed: of the study's for a level, and the place of the job's output."""
+    """Derive the seed of a job from the study's seed for a level of randomness and from its output's path."""
 
     @checked
     def look_up(wildcards, output):
@@ -263,7 +262,7 @@ def job_seed(level):
 
 
 def task_seed(level):
-    """A look-up of a seed that all models of a task share, so that they are measured alike."""
+    """Derive a seed that all models of a task share, so that they are measured alike."""
 
     @checked
     def look_up(wildcards):
@@ -276,7 +275,7 @@ def task_seed(level):
 @cache
 @checked
 def code(script, **choices):
-    """A checksum of what a script reaches in the library, and the choices: one or more by folder."""
+    """Return a checksum of the library's files that a script imports, and of chosen files by folder."""
     chosen = [
         plugins.path(folder, name)
         for folder, names in choices.items()
@@ -286,7 +285,7 @@ def code(script, **choices):
 
 
 def job_code(script, **look_ups):
-    """A look-up of the checksum of what a script reaches, in the experiment's scenario."""
+    """Look up that checksum for a script that works on a task of the experiment's scenario."""
 
     @checked
     def look_up(wildcards):
@@ -297,8 +296,8 @@ def job_code(script, **look_ups):
 
 
 def kind_code(what, folder):
-    """A look-up of the checksum of what a script reaches, and the kind that it is to make."""
-    scenarios = {plugins.SCENARIOS: plugins.names(plugins.SCENARIOS)}
+    """Look up that checksum for a script that makes a kind of table or figure."""
+    scenarios = {plugins.SCENARIO_SETTINGS: plugins.names(plugins.SCENARIO_SETTINGS)}
     return checked(
         lambda wildcards: code(what, **{folder: shown(what)(wildcards).kind}, **scenarios)
     )
@@ -306,20 +305,20 @@ def kind_code(what, folder):
 
 # Input files.
 def shipped(place):
-    """A file of the workflow. Snakemake notes its place in there, wherever that is in each version."""
+    """Return a file of the workflow; Snakemake records its place within it, not where a version is unpacked."""
     path = ROOT / place
     path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return local(sourcecache_entry(str(path), place))
 
 
 def provided(place):
-    """A file that a setting names: the user's, beside which no module's prefix stands, or a shipped one."""
+    """Return a file that a setting names: the user's, without a module's prefix, or one of the workflow."""
     is_shipped = not Path(place).exists() and (ROOT / place).exists()
     return shipped(place) if is_shipped else local(str(Path(place)))
 
 
 def given(model):
-    """The files of a model of others."""
+    """Return the files of a model that others made."""
     return [local(file) for file in of_others.files(model)]
 
 
@@ -338,7 +337,7 @@ def preparation_times(wildcards):
 
 
 def of_base(name):
-    """A look-up of where the base, or the start of fine-tuning, of an experiment is."""
+    """Look up where the base of an experiment is, or the model at which fine-tuning starts."""
 
     @of_experiment
     def look_up(one, wildcards):
@@ -352,13 +351,13 @@ base, start = of_base("base_place"), of_base("start_place")
 
 @checked
 def start_of_training(wildcards):
-    """Where the training of Original or Retrain starts, if not with random weights."""
+    """Return the model at which Original and Retrain start, if not with random weights."""
     place = training(wildcards).start
     return f"{folder(wildcards, 'experiment')}/{place}" if place else []
 
 
 def role_inputs(*roles):
-    """A look-up of the images in some roles, or all, and of what else tells what they are."""
+    """Look up the files that give the items of some roles, or of all."""
 
     @of_experiment
     def look_up(one, wildcards):
@@ -376,7 +375,7 @@ def role_inputs(*roles):
 
 
 def in_task(place, by):
-    """A look-up of paths in the task's folder: `place` of the experiment and a wildcard.
+    """Look up paths in the task's folder: what `place` returns for the experiment and a wildcard.
 
     With `table` or `figure` it is that of each method which the table or figure shows.
     """
@@ -391,7 +390,7 @@ def in_task(place, by):
 
 
 def in_study(place, of):
-    """A look-up of paths in the study's folder: `place` of the study and a part of it, by name."""
+    """Look up paths in the study's folder: what `place` returns for the study and a part of it, by name."""
 
     @checked
     def look_up(wildcards):
@@ -406,13 +405,13 @@ def in_study(place, of):
 
 @checked
 def forgotten_classes(wildcards):
-    """The class names of the data set whose images are forgotten."""
+    """Return the class names of the data set whose images are forgotten."""
     found = experiment(wildcards).inputs(wildcards.task, ("forget",))
     name = next(what for kind, what in found.values() if kind == "images")
     return catalogue().class_names(name)
 
 
-# What comes from outside: downloads, weights, and models of others.
+# What comes from elsewhere: downloads, weights, and models that others made.
 of_others = Inputs()
 checked(use_server)(config.get("hub_endpoint"))
 
@@ -420,19 +419,19 @@ checked(use_server)(config.get("hub_endpoint"))
 @cache
 @checked
 def mirror_of(name):
-    """The mirror from which a data set is made; None for the original."""
+    """Return the mirror from which a data set is prepared; None for the original source."""
     find("data set", name, catalogue().datasets)
     return choose(name, catalogue(), config["data"], config.get("data_sources"))
 
 
 def own_place(row, file):
-    """A folder whose images are listed is what the list says; when it was touched is nothing."""
+    """Return a file or folder of the user's; where a list names its images, its time stamp does not count."""
     place = provided(file)
     return ancient(place) if row.listed and Path(place).is_dir() else place
 
 
 def files_of(name):
-    """A download is what its checksum says: that it is newer than what was made of it is nothing."""
+    """Return the files of a data set. Downloads have checksums, so their time stamps do not count."""
     chosen = find("data set", name, catalogue().datasets)
     downloads = f"{config['data']}/downloads/{chosen.downloads_of or name}"
     return [
@@ -443,7 +442,7 @@ def files_of(name):
 
 @checked
 def listed_files(wildcards):
-    """The files that name images of one's own, where the images to forget are given by name."""
+    """Return the files that name the user's own images, where the images to forget are given by name."""
     row = catalogue().datasets[experiment(wildcards).dataset]
     is_named = row.listed and experiment(wildcards).forget.file
     names = [name for name in ("images", "list") if name in row.files] if is_named else []
@@ -451,13 +450,13 @@ def listed_files(wildcards):
 
 
 def weights_of(name):
-    """As with a download, the record of trained weights counts, and not when it was made."""
+    """Return the record of fetched weights. It holds their checksum, so its time stamp does not count."""
     fetched = catalogue().fetched(name).is_fetched
     return ancient(f"{config['data']}/weights/{name}") if fetched else []
 
 
 weights_record = of_experiment(lambda one, _: weights_of(one.model))
-# The records of language models on the hub, where the study names no path.
+# The records of language models that come from the hub, where the study gives no path.
 weights_of_original = of_experiment(lambda one, _: [] if one.base else weights_of(one.model))
 weights_of_retrain = of_experiment(
     lambda one, wildcards: (
@@ -467,7 +466,7 @@ weights_of_retrain = of_experiment(
 
 
 def all_downloads(wildcards):
-    """What the study that the configuration names gets from elsewhere: files, and weights."""
+    """Return all downloads and weights that the study in config.yaml needs from the internet."""
     chosen = read_study(config["study"])
     files = [file for name in chosen.datasets for file in files_of(name)]
     models = sorted(
@@ -491,12 +490,12 @@ def download_of(wildcards):
 
 @checked
 def source(wildcards):
-    """The kind of source that reads a data set."""
+    """Return the kind of source that reads a data set."""
     return (mirror_of(wildcards.dataset) or dataset(wildcards)).source
 
 
 def described(study, table):
-    """The definition of a table, the scenario of each column, and what is unlike the original images."""
+    """Return the definition of a table, with each column's scenario and how mirrors differ from originals."""
     scenarios = {name: one.scenario for name, one in study.experiments.items()}
     definition = table.model_dump(mode="json")
     for column in definition["columns"]:
@@ -512,7 +511,7 @@ def shown_table(wildcards):
 
 @checked
 def reported_study(wildcards):
-    """A study with the definitions of all its tables."""
+    """Return a study with the definitions of all its tables."""
     chosen = study(wildcards)
     tables = {name: described(chosen, table) for name, table in chosen.tables.items()}
     return chosen.model_dump(mode="json") | {"tables": tables}
@@ -520,6 +519,6 @@ def reported_study(wildcards):
 
 @checked
 def by_hand_of(wildcards):
-    """All that a person has to fetch with a file, so that one message names everything."""
+    """Return all files that a person has to fetch by hand, so that one message names them all."""
     is_manual = find("file", wildcards.file, dataset(wildcards).all_downloads).manual
     return catalogue().by_hand(wildcards.dataset) if is_manual else []

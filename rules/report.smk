@@ -96,7 +96,7 @@ rule report:
             "report",
             **{
                 folder: plugins.names(folder)
-                for folder in (plugins.TABLES, plugins.FIGURES, plugins.SCENARIOS)
+                for folder in (plugins.TABLES, plugins.FIGURES, plugins.SCENARIO_SETTINGS)
             },
         ),
         name="{study}",

@@ -1,6 +1,6 @@
 # What each method chooses among its candidates on validation items, and the scores of what was chosen on
 # test items: one job a method. Only a point's own sweep, which several methods or a figure read, is a job
-# by itself, and so is that of Retrain, which the rule `gap` compares with.
+# by itself, and so is that of Retrain, which the criterion `gap` compares with.
 
 
 rule sweep:
@@ -86,7 +86,7 @@ rule score:
         "../workflow/scripts/score.py"
 
 
-# Of a method that has nothing to choose, or whose own job has measured what it trained.
+# The scores of a method that has nothing to choose, or whose own job has chosen.
 use rule score as evaluate with:
     input:
         unpack(role_inputs()),

@@ -1,5 +1,5 @@
 # Methods that make the base forget by training it, or by one step. A job tries all
-# values of a method's grid, which share its start and the images, chooses among them by each rule, and
+# values of a method's grid, which share its start and the images, chooses among them by each criterion, and
 # keeps the models that are chosen.
 
 

@@ -99,10 +99,6 @@ def flat(pool):
     return torch.stack([torch.cat([v[name].reshape(-1) for name in sorted(v)]) for v in pool])
 
 
-def negative(state):
-    return {name: -tensor for name, tensor in state.items()}
-
-
 def scaled(state, factor):
     return {name: tensor * factor for name, tensor in state.items()}
 

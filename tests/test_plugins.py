@@ -14,12 +14,6 @@ def test_choices_are_files_with_dashes():
     assert path.is_file()
 
 
-def test_a_choice_is_imported_as_part_of_the_package():
-    from negmerge.merging.methods import negmerge
-
-    assert plugins.load(plugins.MERGE_METHODS, "negmerge") is negmerge
-
-
 @pytest.mark.parametrize(
     ("methods", "folder"),
     [(merging.METHODS, plugins.MERGE_METHODS), (unlearning.METHODS, plugins.UNLEARN_METHODS)],

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from negmerge import training
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit, learning_rate, scheduled_rate
@@ -60,14 +59,6 @@ def test_milestones_lower_the_rate_from_their_epoch_on():
     warm = rates(12, schedule="steps", epochs=6, milestones=[3, 5], decay=0.5, warmup_steps=4)
     assert warm == pytest.approx([0.025, 0.05, 0.075, *found[3:]])
     assert rates(12, schedule="steps", epochs=6) == [0.1] * 12
-
-
-@given(st.integers(1, 20), st.integers(1, 60), st.lists(st.integers(1, 25), max_size=4))
-def test_a_schedule_of_steps_never_rises_and_passes_each_milestone_once(epochs, steps, milestones):
-    found = rates(steps, schedule="steps", epochs=epochs, milestones=milestones, decay=0.5)
-    assert found == sorted(found, reverse=True)
-    last_epoch = (steps - 1) * epochs // steps
-    assert found[-1] == 0.1 * 0.5 ** sum(milestone <= last_epoch for milestone in milestones)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.3])
@@ -136,23 +127,6 @@ def test_a_run_with_sgd_is_the_plain_loop_with_weight_decay_in_the_gradient(nest
     found = train(model(), batches, max_grad_norm=None, **settings)
     assert torch.equal(weights(found), weights(expected))
     assert not torch.equal(weights(found), weights(model()))
-
-
-def test_nesterov_needs_momentum():
-    with pytest.raises(ValueError, match="nesterov is true, but momentum is 0"):
-        Recipe(epochs=1, optimizer="sgd", nesterov=True, momentum=0)
-
-
-def test_a_batch_may_hold_more_than_images_and_labels():
-    net, seen = model(), []
-    batches = [(*batch, number) for number, batch in enumerate(data(4))]
-
-    def loss(images, labels, number):
-        seen.append(number)
-        return functional.cross_entropy(net(images), labels) * (1 + number)
-
-    fit(net, iter(batches), 4, loss, Recipe(epochs=1), CPU, lambda line: None)
-    assert seen == [0, 1, 2, 3]
 
 
 def test_a_hook_may_act_after_each_step():
@@ -238,14 +212,3 @@ def test_weights_that_the_last_step_ruins_are_refused():
         r"holds \d+ NaN or infinite of 12",
         str(caught.value),
     )
-
-
-def test_progress_is_reported_at_the_start_now_and_then_and_at_the_end(monkeypatch):
-    clock = iter(range(1000))
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
-    lines = []
-    train(model(), data(12), lines.append)
-    assert [line.split()[1] for line in lines] == ["1/12", "6/12", "11/12", "12/12"]
-    assert lines[-1].endswith(" 0 s left")
-    assert "loss" in lines[0]
-    assert "images/s" in lines[0]

@@ -97,14 +97,6 @@ def test_its_targets_are_in_the_makefile(target):
     assert "pip install --quiet --constraint constraints.txt" in run.stdout
 
 
-def test_its_report_and_its_python_are_where_make_puts_them():
-    folder = re.search(r"^WORKDIR (\S+)$", DOCKERFILE, re.M)[1]
-    study = re.search(r"^STUDY \?= (\w+)$", (ROOT / "Makefile").read_text(), re.M)[1]
-    page = (ROOT / "docs" / "containers.md").read_text()
-    assert f"docker cp {study}:{folder}/results/{study}/report.html ." in page
-    assert f"\nENV PATH={folder}/.venv/bin:$PATH\n" in DOCKERFILE
-
-
 def test_nothing_that_git_ignores_gets_into_an_image():
     ignored = set((ROOT / ".gitignore").read_text().split())
     # A pattern without a slash in front means any folder for git, the top one for docker.

@@ -1,12 +1,17 @@
-"""Grad-CAM against its formula, and the choice of the images."""
+"""Grad-CAM against its formula at each architecture's last stage, and the choice of the images."""
 
 from collections import OrderedDict
 
+import open_clip
 import pytest
 import torch
+from timm.models import SwinTransformer, VisionTransformer
 from torch import nn
 
-from negmerge.evaluation.gradcam import choose, gradcam
+from negmerge.errors import UserError
+from negmerge.evaluation.gradcam import choose, gradcam, last_stage
+from negmerge.models.classifiers import build_classifier
+from negmerge.models.clip import ImageEncoder
 
 CPU = torch.device("cpu")
 
@@ -39,17 +44,6 @@ LABELS = torch.tensor([2, 0, 3, 3])
 def by_hand(activations, weights):
     """Weigh channels by the mean over the places of d logit / d activation, here weight / 16."""
     return torch.einsum("nk,nkij->nij", weights / 16, activations).relu()
-
-
-def test_a_map_is_that_of_the_formula(convolution):
-    found = gradcam(convolution, None, IMAGES, LABELS)
-    activations = convolution.layer4(IMAGES).detach()
-    assert torch.equal(found.maps, by_hand(activations, convolution.fc.weight.detach()[LABELS]))
-    assert found.layer == "layer4"
-    assert (found.maps > 0).any(dim=(1, 2)).all()
-    assert (found.maps == 0).any()
-    share = convolution(IMAGES).softmax(dim=1)[torch.arange(4), LABELS]
-    assert torch.equal(found.probability, share.detach())
 
 
 def test_a_head_makes_the_logits_of_features(convolution):
@@ -92,3 +86,99 @@ def test_images_behind_the_choice_are_not_loaded():
         raise AssertionError("one batch too many")
 
     assert choose(Told(), None, loaded(), CPU, classes=2) == [2, 0]
+
+
+CLIP = {
+    "embed_dim": 8,
+    "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 16, "layers": 2, "head_width": 8},
+    "text_cfg": {"context_length": 8, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1},
+}
+ROW = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 32}
+
+
+def clip(**changes):
+    vision = CLIP["vision_cfg"] | changes
+    return ImageEncoder(open_clip.CLIP(**CLIP | {"vision_cfg": vision}).visual)
+
+
+def classifier(**architecture):
+    return build_classifier(ROW | {"architecture": architecture}, 5)
+
+
+NETWORKS = {
+    "CLIP's vision transformer": (clip, "visual.transformer.resblocks.1.ln_1", (4, 4)),
+    "CLIP's ResNet": (
+        lambda: clip(layers=(1, 1, 1, 1), width=8, image_size=64, head_width=64),
+        "visual.layer4",
+        (2, 2),
+    ),
+    "ResNet": (lambda: classifier(kind="resnet18", width=2), "network.layer4", (4, 4)),
+    "VGG": (lambda: classifier(kind="vgg16-bn"), "network.features", (2, 2)),
+    "Swin": (
+        lambda: SwinTransformer(
+            img_size=32, patch_size=4, window_size=4, embed_dim=8, depths=(1, 1),
+            num_heads=(1, 1), num_classes=5,
+        ),
+        "layers.1",
+        (4, 4),
+    ),
+    "timm's vision transformer": (
+        lambda: VisionTransformer(
+            img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=5
+        ),
+        "blocks.1.norm1",
+        (4, 4),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=NETWORKS, scope="module")
+def known(request):
+    """A network in eval mode, the name of its last stage, and the places of that."""
+    build, *expected = NETWORKS[request.param]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build().eval(), *expected
+
+
+def images_for(network):
+    side = 64 if hasattr(network, "visual") and hasattr(network.visual, "layer4") else 32
+    return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def places_first(output, size):
+    """See any output as (n, places, channels), without what is no place."""
+    if output.ndim == 3:
+        # Tokens, the class token first.
+        assert output.shape[1] == size[0] * size[1] + 1
+        return output[:, 1:]
+    channels_last = output.shape[1:3] == size
+    return (output if channels_last else output.permute(0, 2, 3, 1)).flatten(1, 2)
+
+
+def test_the_map_is_that_of_activations_and_gradients_of_the_last_stage(known):
+    network, name, size = known
+    inputs, labels = images_for(network), torch.tensor([1, 3])
+    found = gradcam(network, None, inputs, labels)
+    kept = []
+    handle = network.get_submodule(name).register_forward_hook(
+        lambda _, __, output: kept.append(output)
+    )
+    logits = network(inputs)
+    handle.remove()
+    (gradient,) = torch.autograd.grad(logits[[0, 1], labels].sum(), kept[0])
+    slopes, values = (places_first(tensor, size) for tensor in (gradient, kept[0]))
+    expected = (slopes.mean(dim=1, keepdim=True) * values).sum(dim=2).relu().view(2, *size)
+    assert found.layer == name
+    torch.testing.assert_close(found.maps, expected.detach())
+    assert found.maps.any()
+    with torch.no_grad():
+        before = network(inputs)
+        with last_stage(network).as_grid():
+            assert torch.equal(network(inputs), before)
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_another_network_is_refused():
+    with pytest.raises(UserError, match=r"^gradcam: a network of type Linear has no known last"):
+        last_stage(nn.Linear(2, 2))

@@ -1,11 +1,18 @@
+import csv
+import math
+from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from negmerge.errors import UserError
+from negmerge.evaluation import average_gap
 from negmerge.evaluation.accuracy import Classification
 from negmerge.evaluation.outcomes import outcomes_of, read_outcomes, write_outcomes
 
@@ -39,37 +46,12 @@ def test_outcomes_read_back(tmp_path):
     assert np.array_equal(found.arrays["forget_unseen"], unseen)
 
 
-def test_scores_between_0_and_1_stay_what_they_are(tmp_path):
-    scores = torch.tensor([0.25, 1.0], dtype=torch.float64)
-    one = outcomes_of(LABELS, {"forget": scores}, {"forget": 0}, {})
-    write_outcomes(tmp_path / "m.safetensors", [one])
-    (found,) = read_outcomes(tmp_path / "m.safetensors")
-    assert found.right("forget").dtype == np.float64
-    assert found.right("forget").tolist() == [0.25, 1.0]
-
-
-def test_equal_outcomes_give_equal_bytes(tmp_path):
-    one, two = (write(tmp_path / f"{name}.safetensors") for name in "ab")
-    assert one.read_bytes() == two.read_bytes()
-
-
-@pytest.mark.parametrize("text", [b"", b"no safetensors"])
-def test_a_file_of_something_else_is_an_error(tmp_path, text):
-    (tmp_path / "m.safetensors").write_bytes(text)
-    with pytest.raises(UserError, match=r"m\.safetensors: holds no outcomes of single images"):
-        read_outcomes(tmp_path / "m.safetensors")
-
-
 @pytest.mark.parametrize(
     "header",
     [
         None,
         {"negmerge": "[]"},
         {"negmerge": '[{"experiment": "a"}]'},
-        {
-            "negmerge": '[{"experiment": "a", "task": "b", "method": "c", "rule": null, "classes": '
-            '{"test": 2}}]'
-        },
     ],
 )
 def test_a_header_that_does_not_fit_is_an_error(tmp_path, header):
@@ -77,3 +59,55 @@ def test_a_header_that_does_not_fit_is_an_error(tmp_path, header):
     save_file({"0/forget_right": np.zeros(2, np.uint8)}, path, metadata=header)
     with pytest.raises(UserError, match="holds no outcomes of single images"):
         read_outcomes(path)
+
+
+PUBLISHED = Path(__file__).parents[2] / "config" / "published"
+METRICS = ("retain", "forget", "test", "mia")
+percent = st.floats(0, 100)
+scores = st.fixed_dictionaries(dict.fromkeys(METRICS, percent))
+
+
+def table(name):
+    """The rows whose four metrics and gap are known, by method and data."""
+    rows = defaultdict(dict)
+    with open(PUBLISHED / name) as stream:
+        for cell in csv.DictReader(stream):
+            if cell["value"] != "NA":
+                rows[cell["method"], cell["data"]][cell["metric"]] = float(cell["value"])
+    return {row: cells for row, cells in rows.items() if set(METRICS) <= cells.keys()}
+
+
+def test_the_known_rows_of_table_2_have_their_printed_gap():
+    rows = table("table2.csv")
+    retrain = {name: rows["Retrain", "retain"][name] for name in METRICS}
+    compared = {row: cells for row, cells in rows.items() if row[0] != "Retrain"}
+    assert len(compared) == 11
+    for row, cells in compared.items():
+        gap = average_gap({name: cells[name] for name in METRICS}, retrain)
+        # Two digits are printed, and halves are rounded up.
+        assert abs(gap - cells["gap"]) <= 0.005 + 1e-9, row
+    assert average_gap(retrain, retrain) == rows["Retrain", "retain"]["gap"] == 0
+
+
+@given(scores, scores)
+def test_the_gap_is_symmetric_and_bounded(one, other):
+    gap = average_gap(one, other)
+    assert gap == average_gap(other, one)
+    largest = max(abs(one[name] - other[name]) for name in METRICS)
+    assert largest / len(METRICS) - 1e-9 <= gap <= largest + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("found", "reference", "message"),
+    [
+        ({"a": 1.0}, {"a": 1.0, "mia": 2.0, "test": 3.0}, "mia, test missing from the scores"),
+        ({"a": 1.0, "mia": 2.0}, {"a": 1.0}, "mia missing from the reference"),
+        ({}, {}, "no metric, expected at least 1"),
+        ({"a": math.nan}, {"a": 1.0}, "a is nan in the scores, expected a percentage"),
+        ({"a": 1.0}, {"a": math.inf}, "a is inf in the reference, expected a percentage"),
+    ],
+)
+def test_scores_that_cannot_be_compared_are_refused(found, reference, message):
+    with pytest.raises(UserError) as caught:
+        average_gap(found, reference)
+    assert str(caught.value) == f"average gap: {message}"

@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 # Snakemake's own plugin for Slurm imports pandas.
 LARGE = {"matplotlib", "open_clip", "sklearn", "timm", "torchvision", "transformers"}
 PLAN = """
@@ -17,11 +15,9 @@ finally:
 """
 
 
-@pytest.mark.parametrize("target", ["results/demo/report.html", "results/paper/tables/table2.md"])
-def test_a_dry_run_loads_nothing_that_only_jobs_need(workflow, target):
-    done = subprocess.run(
-        [sys.executable, "-c", PLAN, target], cwd=workflow, capture_output=True, text=True
-    )
+def test_a_dry_run_loads_nothing_that_only_jobs_need(workflow):
+    command = [sys.executable, "-c", PLAN, "results/paper/tables/table2.md"]
+    done = subprocess.run(command, cwd=workflow, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.rpartition("loaded: ")[2].split())
     assert "negmerge.settings.study" in loaded

@@ -9,17 +9,14 @@ from pathlib import Path
 import pytest
 
 from negmerge.cli import main
-from negmerge.errors import UserError
 from negmerge.jobs import needs
 from negmerge.jobs.costs import load_costs
-from negmerge.jobs.memory import Memory
 from negmerge.jobs.plan import make_plan
-from negmerge.jobs.work import Work
+from negmerge.jobs.work import Memory, Work
 from negmerge.settings.study import load_study
 
 CLIP = {"experiment": "mini-clip", "task": "digits"}
 FINETUNE = needs.finetune, CLIP | {"point": "m1-n1"}
-SWEEP = needs.sweep, CLIP | {"vector": "m1-n1"}
 RESNET = {"experiment": "mini-resnet", "task": "trial1"}
 ASCENT = needs.unlearn, RESNET | {"method": "gradient-ascent"}
 ROOT = Path(__file__).parents[2]
@@ -35,8 +32,8 @@ def work_of(config, step, wildcards, study="example"):
     return step(case_of(config, wildcards, study))
 
 
-def seconds_of(config, step, wildcards, study="example"):
-    return work_of(config, step, wildcards, study).seconds(load_costs(config), "cpu", "fp32", 0)
+def seconds_of(config, step, wildcards):
+    return work_of(config, step, wildcards).seconds(load_costs(config), "cpu", "fp32", 0)
 
 
 def test_the_seconds_of_a_job_are_those_of_its_costs(config):
@@ -74,10 +71,7 @@ def test_a_network_waits_for_its_loaders_and_what_has_no_network_for_no_gpu(conf
     ("key", "values", "job"),
     [
         ("mini-clip/coefficients/stop", (0.5, 1.0), (needs.greedy, CLIP | {"method": "greedy"})),
-        ("mini-clip/coefficients/stop", (0.5, 1.0), (needs.score, CLIP | {"method": "negmerge"})),
-        ("mini-resnet/train/epochs", (1, 9), (needs.train, RESNET | {"trained": "retrain"})),
         ("mini-resnet/methods/gradient-ascent/grid/learning_rate", ([0.1], [0.1, 0.2]), ASCENT),
-        ("mini-resnet/selection/halvings", (0, 3), (needs.sweep, RESNET | {"vector": "negmerge"})),
         ("mini-resnet/relearn", ({"seeds": 1}, {"seeds": 9}),
          (needs.evaluate, RESNET | {"method": "finetune"})),
         ("mini-resnet/durability", ({"treatments": ["int8"]}, {}),
@@ -85,44 +79,23 @@ def test_a_network_waits_for_its_loaders_and_what_has_no_network_for_no_gpu(conf
     ],
 )  # fmt: skip
 def test_more_work_takes_longer(config, change_yaml, key, values, job):
-    found = []
+    seconds = []
     for value in values:
         change_yaml(config / "studies" / "example.yaml", f"experiments/{key}", value)
-        found.append(seconds_of(config, *job))
-    assert found[0] < found[1]
+        seconds.append(seconds_of(config, *job))
+    assert seconds[0] < seconds[1]
 
 
-@pytest.mark.parametrize(
-    ("method", "vectors", "share"),
-    [("negmerge", 1, 1), ("task-arithmetic", 4, 1), ("negmerge-3", 1, "pruned")],
-)
-def test_a_score_is_the_sweeps_that_are_no_jobs_of_their_own(config, method, vectors, share):
-    """None is drawn here; `negmerge-3` has a pruned search."""
-    wildcards = CLIP | {"method": method}
-    case, costs = case_of(config, wildcards, "demo"), load_costs(config)
-    found, scored = needs.score(case), needs.evaluate(case)
-    share = costs.pruned if share == "pruned" else share
-    numbers, passes = case.state / 4, vectors * (1 + case.coefficients)
-    measured = share * passes * case.validation * case.cost.gflop * 1e9
-    moved = passes * numbers * costs.move
-    assert found.flops - scored.flops == pytest.approx(measured + moved)
-    drawn = frozenset(
-        f"mini-clip/digits/sweeps/{point}.csv" for point in case.experiment.pool.changes
-    )
+def test_a_score_is_the_sweeps_that_are_no_jobs_of_their_own(config):
+    case, costs = case_of(config, CLIP | {"method": "task-arithmetic"}, "demo"), load_costs(config)
+    passes = 4 * (1 + case.coefficients)
+    measured = passes * case.validation * case.cost.gflop * 1e9
+    moved = passes * case.state / 4 * costs.move
+    extra = needs.score(case).flops - needs.evaluate(case).flops
+    assert extra == pytest.approx(measured + moved)
+    drawn = {f"mini-clip/digits/sweeps/{point}.csv" for point in case.experiment.pool.changes}
     single = case_of(config, CLIP | {"method": "task-arithmetic"}, "demo", drawn=drawn)
     assert needs.score(single) == needs.evaluate(single)
-
-
-def test_the_attack_takes_the_square_of_its_images(config, change_yaml):
-    costs, evaluated = load_costs(config).attack, (needs.evaluate, RESNET | {"method": "original"})
-    # As many retain as test images.
-    assert work_of(config, *evaluated).attack == pytest.approx(1000**2 * 4 * costs["all"])
-    # Only the rule `gap` needs it to choose.
-    path, swept = config / "studies" / "example.yaml", (needs.sweep, RESNET | {"vector": "e8-ls0"})
-    assert work_of(config, *swept).attack > 0
-    change_yaml(path, "experiments/mini-resnet/selection", {"rule": "retain"})
-    change_yaml(path, "tables", {})
-    assert work_of(config, *swept).attack == 0
 
 
 def test_the_paper_s_pool_has_its_images(config):
@@ -142,48 +115,17 @@ def test_the_paper_s_pool_has_its_images(config):
         assert flops / image == pytest.approx(models * sum(images.values()))
 
 
-def test_a_text_has_the_operations_of_its_prompt_whatever_its_row_says(config, change_yaml):
-    wildcards, path = {"experiment": "small-llama", "task": "forget10"}, config / "models.yaml"
-    case = case_of(config, wildcards, "tofu-mini")
-    assert case.gflop == case.cost.gflop
-    # What a model says by itself has tokens of its own, however long a text is.
-    spoken = case.generation() * case.gflop
-    change_yaml(path, "small-llama/cost/gflop", 1e-6)
-    change_yaml(path, "small-llama/prompt", "<question>{question}<answer>" + 372 * "-")
-    short = case_of(config, wildcards, "tofu-mini")
-    assert short.gflop == pytest.approx(2 * (10.3e6 / 4) * (400 / 4 + 10) / 1e9)
-    assert short.generation() * short.gflop == pytest.approx(spoken)
-
-
-def test_a_job_writes_states_as_large_as_the_model(config):
-    cost = load_study(config, "example").catalogue.models["mini-clip"].cost
-    assert work_of(config, *FINETUNE).written == 2 * cost.megabytes * 1e6
-    assert work_of(config, *SWEEP).written == 0
-    whole = (cost.megabytes + cost.text_megabytes) * 1e6
-    assert work_of(config, needs.base, CLIP).written == whole
-    # A second copy lies there while it is made.
-    images = load_costs(config).image_bytes["digits"] * (200 + 1200 + 397)
-    assert work_of(config, needs.prepare, {"dataset": "digits"}).written == 2 * images
-    known = load_study(config, "paper").catalogue
-    fetching = work_of(config, needs.weights, {"model": "ViT-B-32"}, "paper")
-    assert fetching.fetched == fetching.written == known.models["ViT-B-32"].hub.bytes
-
-
 def test_what_is_not_known_is_taken_for_large(config, change_yaml):
     known, costs = seconds_of(config, *FINETUNE), load_costs(config)
     change_yaml(config / "models.yaml", "mini-clip/cost", None)
-    change_yaml(config / "models.yaml", "ViT-B-32/hub", None)
     change_yaml(config / "costs.yaml", "image_bytes/digits", None)
     assert seconds_of(config, *FINETUNE) > known
     assert work_of(config, *FINETUNE).written == 2 * costs.unknown_model.megabytes * 1e6
     images = work_of(config, needs.prepare, {"dataset": "digits"}).written
     assert images == 2 * costs.unknown_image * (200 + 1200 + 397)
-    assert work_of(config, needs.weights, {"model": "ViT-B-32"}).fetched == costs.unknown_file
     # A job asks for no more memory than machines have.
-    asked = needs.Needs(lambda wildcards: case_of(config, wildcards)).memory(needs.finetune)
-    assert [asked(FINETUNE[1], 1, attempt) for attempt in (1, 2)] == [
-        attempt * costs.memory.unknown / 1e6 for attempt in (1, 2)
-    ]
+    memory = needs.Needs(lambda wildcards: case_of(config, wildcards)).memory(needs.finetune)
+    assert memory(FINETUNE[1], 1, 2) == 2 * costs.memory.unknown / 1e6
 
 
 def test_memory_is_weights_gradients_the_optimizer_and_a_batch(config, change_yaml):
@@ -191,10 +133,10 @@ def test_memory_is_weights_gradients_the_optimizer_and_a_batch(config, change_ya
     # Weights, gradients and AdamW's two; ViT-L/14 has half the batch, of which two make a step.
     sizes = {"vit-b-32": (351, 128, 43.5), "vit-b-16": (345, 128, 188), "vit-l-14": (1216, 64, 668)}
     for name, (weights, batch, image) in sizes.items():
-        found = work_of(config, needs.finetune, point | {"experiment": name}, "paper").memory
+        memory = work_of(config, needs.finetune, point | {"experiment": name}, "paper").memory
         items = batch * (image * 1e6 + 4 * 3 * 224**2)
-        assert found.network == pytest.approx(4 * weights * 1e6 + items)
-    assert found.of_gpu(load_costs(config).memory) > 40e9
+        assert memory.network == pytest.approx(4 * weights * 1e6 + items)
+    assert memory.of_gpu(load_costs(config).memory) > 40e9
     # The images that choose are a byte for each number.
     swept = {"experiment": "vit-b-32", "task": "cars", "vector": "m1-n1"}
     assert work_of(config, needs.sweep, swept, "paper").memory.kept == (814 + 5000) * 3 * 224**2
@@ -225,13 +167,6 @@ def test_a_job_asks_for_more_with_each_attempt(config):
     assert minutes(job, 5, 1) == -(-(60 * costs.minutes + costs.margin * seconds) // 60)
     assert minutes(job, 5, 2) == 2 * minutes(job, 5, 1)
     assert asked("cuda").disk(needs.finetune)(job) == 2 * 1216
-
-
-@pytest.mark.parametrize("key", ["training", "devices/cuda"])
-def test_costs_are_checked(config, change_yaml, key):
-    change_yaml(config / "costs.yaml", key, None)
-    with pytest.raises(UserError, match=rf"costs\.yaml: .*{key.replace('/', '.')} is missing"):
-        load_costs(config)
 
 
 def recorded(study):
@@ -272,36 +207,14 @@ def test_a_plan_has_the_jobs_of_each_table(workflow, monkeypatch, capsys):
     assert rows["pool-size"]["jobs"] == dry_run(*both)
     assert {row["gpu_hours"] for row in rows.values()} == {0}
     # Without a GPU all hours are those of a core, with one they are fewer.
-    assert main(["plan", "demo", "--device", "gpu-24gb", "--json"]) == 0
-    on_gpu = json.loads(capsys.readouterr().out)["rows"]["report"]
-    assert 0 < on_gpu["cpu_hours"] < rows["report"]["cpu_hours"]
-    assert main(["plan", "demo"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines if line.split()[0] in rows] == list(rows)
+    assert main(["plan", "demo", "--device", "gpu-24gb"]) == 0
+    lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+    assert lines.keys() >= rows.keys()
+    assert 0 < float(lines["report"][3]) < rows["report"]["cpu_hours"]
 
 
-def test_a_plan_of_a_gpu_says_its_memory_and_what_is_to_fetch(workflow, monkeypatch, change_yaml):
+def test_a_mistake_is_one_line(workflow, monkeypatch, capsys):
     monkeypatch.chdir(workflow)
-    change_yaml(workflow / "config" / "models.yaml", "ViT-B-16/cost", None)
-    plan = make_plan("paper")
-    assert plan["unknown"] == ["imagenet/ILSVRC2012_devkit_t12.tar.gz", "model ViT-B-16"]
-    row, all_of_it = plan["rows"]["table-cub"], plan["rows"]["report"]
-    assert row["gpu_hours"] > row["cpu_hours"] > 0
-    assert 1 < row["fetch_gigabytes"] < 2 < all_of_it["fetch_gigabytes"]
-    assert row["gpu_gigabytes"] < all_of_it["gpu_gigabytes"]
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["demoo"], "config/studies/demoo.yaml: unknown study 'demoo'; did you mean 'demo'?"),
-        (["demo", "--device", "gpu-24g"], "unknown device 'gpu-24g'; did you mean 'gpu-24gb'?"),
-    ],
-)
-def test_a_mistake_is_one_line(workflow, monkeypatch, capsys, words, message):
-    monkeypatch.chdir(workflow)
-    assert main(["plan", *words]) == 1
-    assert message in capsys.readouterr().err
-    monkeypatch.chdir(workflow / "config")
-    with pytest.raises(UserError, match="no Snakefile in this folder"):
-        make_plan("demo")
+    for words, name in ((["demoo"], "'demo'"), (["demo", "--device", "gpu-24g"], "'gpu-24gb'")):
+        assert main(["plan", *words]) == 1
+        assert name in capsys.readouterr().err

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
-from training_run import PLAIN_SGD, SGD, Killed, assert_same, train, undisturbed
+from training_run import SGD, Killed, assert_same, train
 
 from negmerge.errors import UserError
 from negmerge.jobs import resuming
@@ -35,11 +34,13 @@ def start(tmp_path, lines, monkeypatch):
     return start
 
 
-@pytest.mark.parametrize("accumulation", [1, 2])
-@pytest.mark.parametrize("optimizer", [{}, SGD, PLAIN_SGD], ids=["adamw", "nesterov", "sgd"])
-def test_killed_in_any_step_it_ends_with_the_same_numbers(start, lines, optimizer, accumulation):
-    settings = optimizer | {"grad_accum_steps": accumulation}
-    steps = 9 // accumulation
+@pytest.mark.parametrize(
+    "settings",
+    [{}, SGD, {"grad_accum_steps": 2}, {"compute": Compute(precision="bf16", fused=True)}],
+    ids=["adamw", "sgd", "accumulated", "compute"],
+)
+def test_killed_in_any_step_it_ends_with_the_same_numbers(start, lines, settings):
+    steps = 9 // settings.get("grad_accum_steps", 1)
     for step in range(1, steps + 1):
         with pytest.raises(Killed):
             train(start(), during=step, **settings)
@@ -48,31 +49,6 @@ def test_killed_in_any_step_it_ends_with_the_same_numbers(start, lines, optimize
         went_on = [f"continuing after step {step - 1} of {steps}, saved in {saved.path}"]
         assert lines == (went_on if step > 1 else [])
         saved.remove()
-
-
-def test_the_steps_of_that_run_differ():
-    for change in ({"epochs": 2}, {"grad_accum_steps": 2}, SGD, PLAIN_SGD):
-        other = undisturbed(tuple(change.items()))
-        assert not torch.equal(other["0.weight"], undisturbed()["0.weight"])
-
-
-@pytest.mark.parametrize(
-    "change", [{"precision": "bf16"}, {"channels_last": True}, {"fused": True}]
-)
-def test_in_any_way_to_compute_it_ends_with_the_same_numbers(start, lines, change):
-    settings = {"compute": Compute(**change)}
-    with pytest.raises(Killed):
-        train(start(), during=4, **settings)
-    assert_same(train(start(), **settings), settings)
-    assert lines[0].startswith("continuing after step 3 of 9")
-
-
-def test_killed_again_and_again_it_ends_with_the_same_numbers(start, lines):
-    for done in range(8):
-        with pytest.raises(Killed):
-            train(start(), during=2)
-        assert (f"after step {done} of 9" in "".join(lines)) == (done > 0)
-    assert_same(train(start()))
 
 
 def end_all():
@@ -86,32 +62,11 @@ def end_all():
 def test_a_signal_saves_at_once_whatever_the_time(start, lines, loaders):
     saved = start(seconds=math.inf)
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError, match=r"^stopped by SIGTERM after step 4 of 9; "):
         train(saved, end_all, during=4, loaders=loaders)
-    assert str(caught.value) == (
-        "stopped by SIGTERM after step 4 of 9; its state is saved, run again to continue"
-    )
     assert signal.getsignal(signal.SIGTERM) == before
     assert_same(train(start(), loaders=loaders))
     assert lines == [f"continuing after step 4 of 9, saved in {saved.path}"]
-
-
-def test_stopped_in_the_last_step_it_has_nothing_to_do(start):
-    with pytest.raises(UserError, match=r"^stopped by SIGINT after step 9 of 9; its state is"):
-        train(start(), lambda: signal.raise_signal(signal.SIGINT), during=9)
-    assert_same(train(start(), during=1))
-
-
-def test_a_signal_after_the_last_step_acts_as_ever(start):
-    saved, seen = start(), []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
-    try:
-        with saved.watching():
-            signal.raise_signal(signal.SIGTERM)
-            assert seen == []
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert seen == [signal.SIGTERM]
 
 
 def test_without_a_place_for_the_state_the_run_goes_on(start, lines, tmp_path):
@@ -119,8 +74,6 @@ def test_without_a_place_for_the_state_the_run_goes_on(start, lines, tmp_path):
     path = tmp_path / "file" / ".m1.state.pt"
     assert_same(train(start(path=path)))
     assert lines == [f"the state is not saved: {path}: cannot be written: File exists"] * 8
-    with pytest.raises(UserError, match=r"^stopped by SIGTERM after step 3 of 9; run again$"):
-        train(start(path=path), lambda: signal.raise_signal(signal.SIGTERM), during=3)
 
 
 def test_states_are_saved_now_and_then_and_take_a_small_share_of_the_time(start, monkeypatch):
@@ -157,17 +110,10 @@ def test_the_state_is_removed_with_what_killed_processes_left(start, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"params": {"recipe": {"epochs": 3}, "seed": 1}},
-        {"params": {"recipe": {"epochs": 2}, "seed": 2}},
-        {"inputs": {"base": "f00"}},
-        {"version": "0.1"},
-    ],
-    ids=lambda change: next(iter(change)),
+    "change", [{"params": {"seed": 2}}, {"inputs": {"base": "f00"}}, {"version": "0.1"}]
 )
 def test_params_inputs_and_versions_decide_the_run_of_a_job(tmp_path, monkeypatch, change):
-    case = {"params": {"recipe": {"epochs": 2}, "seed": 1}, "inputs": {}, "version": "0.2"}
+    case = {"params": {"seed": 1}, "inputs": {}, "version": "0.2"}
 
     def train_job(case, **named):
         monkeypatch.setattr("importlib.metadata.version", lambda name: case["version"])
@@ -185,25 +131,15 @@ def test_params_inputs_and_versions_decide_the_run_of_a_job(tmp_path, monkeypatc
     assert_same(train_job(case, during=6, loaders=1))
 
 
-def truncated(path):
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def of_another_format(path):
-    save_file({"done": torch.ones(1)}, path)
-
-
-def of_something_else(path):
-    torch.save([torch.ones(1)], path)
-
-
-@pytest.mark.parametrize("spoil", [truncated, of_another_format, of_something_else, None])
-def test_a_state_that_is_damaged_or_of_another_run_is_not_used(start, lines, spoil):
+@pytest.mark.parametrize("damage", ["truncated", "another format", "another run"])
+def test_a_state_that_is_damaged_or_of_another_run_is_not_used(start, lines, damage):
     with pytest.raises(Killed):
         train(start(), during=4)
-    saved = start("a" if spoil else "another run")
-    if spoil:
-        spoil(saved.path)
+    saved = start("another run" if damage == "another run" else "a")
+    if damage == "truncated":
+        saved.path.write_bytes(saved.path.read_bytes()[:-100])
+    elif damage == "another format":
+        torch.save([torch.ones(1)], saved.path)
     assert_same(train(saved))
     (line,) = lines
     assert "\n" not in line

@@ -20,7 +20,6 @@ CPU = torch.device("cpu")
 RANDOM = Augmentation(crop_scale=None, padding=1, flip=0.5)
 TRANSFORM = training_transform(RANDOM, 8, (0.5,) * 3, (0.5,) * 3)
 SGD = {"optimizer": "sgd", "momentum": 0.9, "nesterov": True}
-PLAIN_SGD = {"optimizer": "sgd", "momentum": 0.0}
 
 
 class Items:

@@ -38,15 +38,10 @@ def test_what_a_random_choice_leaves_is_scaled_as_officially(golden, drop):
 
 
 def test_magnitudes_are_ranked_in_each_tensor_and_equal_ones_go_together():
-    merged = dare([1.0, -2, 3, -4], drop=0.5, rescale=False, **MAGNITUDE)
-    assert merged.tolist() == [0, 0, 3, -4]
     assert dare([1.0, -1, 1, 4], drop=0.25, rescale=False, **MAGNITUDE).tolist() == [0, 0, 0, 4]
     pool = [{"small": torch.tensor([1e-3, 1e-4]), "large": torch.tensor([5.0, 50.0])}]
     merged = merge("dare", pool, drop=0.5, rescale=False, **MAGNITUDE)
     assert_equal(merged, {"small": torch.tensor([1e-3, 0]), "large": torch.tensor([0, 50.0])})
-    wide = dare(torch.tensor([1 / 3, 1 / 3 + 1e-16], dtype=torch.float64), drop=0.5, **MAGNITUDE)
-    assert wide.dtype == torch.float64
-    assert (wide != 0).tolist() == [False, True]
 
 
 def choice(state, **options):
@@ -62,18 +57,15 @@ def test_the_share_is_dropped_and_the_mean_kept():
     for tensor in merged.values():
         assert (tensor == 0).double().mean().item() == pytest.approx(0.9, abs=0.005)
         assert tensor.double().mean().item() == pytest.approx(1, abs=0.05)
-    # Chunks are drawn anew, so none repeats another.
-    first, second = (merged["b"][start : start + CHUNK // 2] != 0 for start in (0, CHUNK))
-    assert not torch.equal(first, second)
 
 
-def test_the_choice_depends_on_seed_vector_and_tensor():
-    one, other = choice(BIG, seed=1), choice(BIG, seed=2)
-    assert not torch.equal(one["b"], other["b"])
-    assert not torch.equal(one["a"].reshape(-1), one["b"])
+def test_the_choice_depends_on_seed_vector_tensor_and_chunk():
+    first, other = choice(BIG, seed=1), choice(BIG, seed=2)
+    assert not torch.equal(first["b"], other["b"])
+    assert not torch.equal(first["a"].reshape(-1), first["b"])
     both = merge("dare", [BIG, BIG], seed=1, rescale=False, drop=0.5)["b"]
     assert set(both.unique().tolist()) == {0, 0.5, 1}  # not the same numbers of each
-    assert_equal(choice(BIG, seed=1), one)
+    assert not torch.equal(first["b"][: CHUNK // 2], first["b"][CHUNK : CHUNK + CHUNK // 2])
 
 
 def test_the_choice_stays_the_same_from_release_to_release():

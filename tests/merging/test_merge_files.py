@@ -73,20 +73,10 @@ def test_the_report_says_what_was_merged(tmp_path):
 
 GOOD = {"a": torch.ones(3), "b": torch.zeros(2, 2)}
 BAD = {
-    "nan": (
-        GOOD | {"a": torch.tensor([1.0, float("nan"), float("inf")])},
-        "tensor 'a' holds 2 NaN or infinite of 3",
-    ),
-    "misshapen": (GOOD | {"b": torch.zeros(4)}, "tensor 'b' has shape [4], expected [2, 2]"),
-    "missing": ({"b": torch.zeros(2, 2)}, "tensor 'a' is missing (1 in all)"),
-    "extra": (
-        GOOD | {"c": torch.ones(1), "d": torch.ones(1)},
-        "tensor 'c' is not expected (2 in all)",
-    ),
-    "float8": (
-        GOOD | {"a": torch.ones(3).to(torch.float8_e4m3fn)},
-        "tensor 'a' holds torch.float8_e4m3fn, expected 16 to 64 bits",
-    ),
+    "misshapen": (GOOD | {"b": torch.zeros(4)}, ("'b'", "[4]", "[2, 2]")),
+    "missing": ({"b": torch.zeros(2, 2)}, ("'a'", "missing")),
+    "extra": (GOOD | {"c": torch.ones(1)}, ("'c'", "not expected")),
+    "float8": (GOOD | {"a": torch.ones(3).to(torch.float8_e4m3fn)}, ("'a'", "float8_e4m3fn")),
 }
 
 
@@ -95,45 +85,29 @@ def test_every_method_finds_what_is_not_finite(tmp_path, method):
     base, *pool = [{"w": torch.randn(20, 5)} for _ in range(4)]
     pool[1]["w"][7, 2] = float("-inf")
     base_path, *paths = saved([base, *pool], tmp_path)
-    with pytest.raises(UserError) as caught:
-        merge_files(method, paths, tmp_path / "out", base=base_path, block_numbers=50)
-    assert str(caught.value) == f"{paths[1]}: tensor 'w' holds 1 NaN or infinite of 50"
-    with pytest.raises(UserError) as caught:
-        merge_files(method, [paths[0]], tmp_path / "out", base=paths[1], block_numbers=50)
-    assert str(caught.value) == f"{paths[1]}: tensor 'w' holds 1 NaN or infinite of 50"
+    for files, base in ((paths, base_path), (paths[:1], paths[1])):
+        with pytest.raises(UserError) as caught:
+            merge_files(method, files, tmp_path / "out", base=base, block_numbers=50)
+        assert str(caught.value) == f"{paths[1]}: tensor 'w' holds 1 NaN or infinite of 50"
 
 
 @pytest.mark.parametrize("as_checkpoints", [False, True])
-@pytest.mark.parametrize(("state", "finding"), BAD.values(), ids=BAD)
-def test_a_bad_file_is_named(tmp_path, state, finding, as_checkpoints):
-    base, good, bad = saved(
-        [{name: 2 * tensor for name, tensor in GOOD.items()}, GOOD, state], tmp_path
-    )
+@pytest.mark.parametrize(("state", "parts"), BAD.values(), ids=BAD)
+def test_a_bad_file_is_named(tmp_path, state, parts, as_checkpoints):
+    base, good, bad = saved([{n: 2 * t for n, t in GOOD.items()}, GOOD, state], tmp_path)
     with pytest.raises(UserError) as caught:
         merge_files("uniform", [good, bad], tmp_path / "out", base=base if as_checkpoints else None)
-    assert str(caught.value) == f"{bad}: {finding}"
+    assert all(part in str(caught.value) for part in (f"{bad}: ", *parts))
     assert not (tmp_path / "out").exists()
 
 
-def test_checkpoints_without_their_base_are_recognised(tmp_path):
+def test_checkpoints_without_their_base_an_unknown_method_and_an_empty_pool(tmp_path):
     paths = saved([random_state(1), random_state(2)], tmp_path)
-    with pytest.raises(UserError) as caught:
-        merge_files("uniform", paths, tmp_path / "out")
-    assert str(caught.value) == (
-        f"{paths[0]}: tensor 'bn.num_batches_tracked' holds torch.int64, expected floating point; "
-        "checkpoints are merged with their base"
-    )
-
-
-def test_an_unknown_method_is_refused_with_the_nearest():
-    with pytest.raises(UserError, match="unknown merge method 'negmerg'; did you mean"):
-        merge("negmerg", [GOOD])
-
-
-def test_there_must_be_something_to_merge(tmp_path):
-    for attempt in (
-        lambda: merge("negmerge", []),
-        lambda: merge_files("negmerge", [], tmp_path / "out"),
+    for method, files, parts in (
+        ("uniform", paths, (str(paths[0]), "'bn.num_batches_tracked'", "int64", "base")),
+        ("negmerg", paths, ("'negmerg'", "did you mean 'negmerge'?")),
+        ("negmerge", [], ("negmerge: no vectors",)),
     ):
-        with pytest.raises(UserError, match=r"^negmerge: no vectors to merge, at least one is"):
-            attempt()
+        with pytest.raises(UserError) as caught:
+            merge_files(method, files, tmp_path / "out")
+        assert all(part in str(caught.value) for part in parts)

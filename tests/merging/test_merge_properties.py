@@ -13,6 +13,7 @@ from merge_examples import (
     random_pool,
     scaled,
 )
+from negmerge.errors import UserError
 from negmerge.merging import METHODS, merge
 
 
@@ -92,14 +93,6 @@ def test_scaling_by_a_power_of_two_scales_the_merge(method, strategy):
     check()
 
 
-@given(pools())
-def test_negmerge_and_conflict_make_the_uniform_merge(pool):
-    kept, left = merge("negmerge", pool), merge("conflict", pool)
-    assert_equal({name: kept[name] + left[name] for name in kept}, merge("uniform", pool))
-    for name in kept:
-        assert not (kept[name].bool() & left[name].bool()).any()
-
-
 def test_inputs_stay_as_they_are():
     for method in METHODS:
         pool = [{"w": torch.tensor([1.0, -2.0])}, {"w": torch.tensor([3.0, 4.0])}]
@@ -138,3 +131,16 @@ def test_a_linear_method_is_the_sum_that_it_declares(name, count):
     weights = METHODS[name].weights(count)
     expected = sum(weight * vector["w"] for weight, vector in zip(weights, vectors, strict=True))
     torch.testing.assert_close(merge(name, vectors)["w"], expected)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_says_what_it_is_and_refuses_other_types_of_its_options_by_name(name):
+    method = METHODS[name]
+    assert method.title
+    assert method.reference
+    for option, field in method.options.model_fields.items():
+        assert not field.is_required(), option
+        assert field.description, option
+        with pytest.raises(UserError) as caught:
+            merge(name, [{"w": torch.ones(1)}], **{option: "odd"})
+        assert str(caught.value).startswith(f"{name}: {option} is 'odd': ")

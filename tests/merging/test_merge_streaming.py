@@ -3,12 +3,11 @@
 import pytest
 import torch
 from safetensors.torch import save_file
-from tqdm import tqdm
 
 from merge_examples import SETTINGS, bits, mixed, random_pool, saved
 from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
-from negmerge.merging import METHODS, engine, merge, merge_files
+from negmerge.merging import METHODS, merge, merge_files
 
 
 @pytest.mark.parametrize("kind", ["float32", "mixed"])
@@ -30,31 +29,6 @@ def test_no_bit_depends_on_blocks_files_or_threads(tmp_path, method, options, ki
 def test_a_model_without_numbers_is_merged(method):
     empty = {"w": torch.zeros(0, 3)}
     assert bits(merge(method, [empty, empty])) == bits(empty)
-
-
-PASSES = [
-    ("uniform", {}, 1),
-    ("ties", {}, 4),
-    ("ties", {"density": 1}, 2),
-    ("random-mask", {}, 6),
-]
-
-
-@pytest.mark.parametrize(("method", "options", "passes"), PASSES)
-def test_the_bar_covers_all_passes(tmp_path, monkeypatch, method, options, passes):
-    bars = []
-
-    class Bar(tqdm):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            bars.append(self)
-
-    monkeypatch.setattr(engine, "tqdm", Bar)
-    paths = saved([{"w": torch.randn(50, 4)} for _ in range(3)], tmp_path)
-    settings = {"progress": True, "threads": 3, "block_numbers": 16}
-    merge_files(method, paths, tmp_path / "merged", **settings, **options)
-    (bar,) = bars
-    assert bar.n == bar.total == 200 * passes
 
 
 def test_a_mistake_in_one_block_ends_threads_and_merge(tmp_path):

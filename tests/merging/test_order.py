@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from merge_examples import bits, flat, in_memory, random_pool
-from negmerge.merging import merge, order
+from merge_examples import flat, in_memory
+from negmerge.merging import order
 from negmerge.merging.order import select
 
 
@@ -41,20 +41,6 @@ def test_every_rank_is_what_a_sort_gives(dtype, width):
         assert found == numbers.sort().values.tolist()
 
     check()
-
-
-@pytest.mark.parametrize(("dtype", "passes"), [(torch.float32, 2), (torch.float64, 4)])
-def test_passes_are_two_for_float32_and_four_for_float64(dtype, passes):
-    numbers = torch.randn(1000, dtype=dtype)
-    taken = []
-
-    def visit(take):
-        taken.append(1)
-        take(0, numbers)
-
-    ((median,),) = select(visit, [[500]], dtype)
-    assert median == numbers.sort().values[500]
-    assert len(taken) == passes
 
 
 @pytest.mark.parametrize(("dtype", "width"), [(np.float32, 32), (np.float64, 64)])
@@ -126,11 +112,3 @@ def test_a_sample_that_misleads_gives_nothing():
     assert order.sampled_magnitudes(in_memory(pool), [3000]) is None
     expected = tensor.abs().flatten().sort().values[3000].item()
     assert order.magnitudes(in_memory(pool), 3000) == [[expected]]
-
-
-@pytest.mark.usefixtures("small")
-def test_ties_is_the_same_to_the_bit(monkeypatch):
-    pool = random_pool(3, 5, like_models=True)
-    found = bits(merge("ties", pool, block_numbers=50))
-    monkeypatch.setattr(order, "LEAST", 2**40)
-    assert bits(merge("ties", pool)) == found

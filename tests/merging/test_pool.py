@@ -1,6 +1,5 @@
 """Checksums of a pool's files, whatever was read before in which order; and what was chosen."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -48,14 +47,6 @@ def test_any_order_of_reading_gives_the_checksums_of_the_files(paths):
         assert found.known() == expected(paths)
 
     check()
-
-
-def test_threads_may_follow_at_once(paths):
-    found = Checksums(map(open_state, paths), threads=2)
-    parts = [Part(name, stop) for name in "abcd" for stop in range(0, 201, 5)]
-    with ThreadPoolExecutor(4) as executor:
-        list(executor.map(found.follow, parts))
-    assert found.known() == expected(paths)
 
 
 def test_a_merge_may_do_without(paths):

@@ -98,15 +98,6 @@ def test_it_is_its_definition(pool, density, reduce):
             assert number == pytest.approx(total / (len(kept) if reduce == "mean" else 1), rel=1e-6)
 
 
-def test_float64_and_mixed_models_are_trimmed_in_float64():
-    wide = torch.tensor([1 + 2**-30, 3.0, 1 + 2**-40], dtype=torch.float64)
-    narrow = torch.tensor([1.0, 1 + 2**-23])
-    merged = merge("ties", [{"narrow": narrow, "wide": wide}], density=0.4)
-    # The threshold is 1 + 2**-30: the float32 number 1 is below it, though it rounds to it.
-    assert merged["narrow"].tolist() == [0, 1 + 2**-23]
-    assert merged["wide"].tolist() == [1 + 2**-30, 3, 0]
-
-
 def thresholds(pool, **options):
     checked = METHODS["ties"].check("ties", options)
     return METHODS["ties"].survey(in_memory(pool), **checked.model_dump()).thresholds
@@ -135,3 +126,12 @@ def test_of_the_trainable_numbers_a_frozen_tensor_counts_for_nothing(pool, zeros
     merged = merge("ties", frozen, of="trainable", **options)
     assert not merged.pop("attention").any()
     assert_equal(merged, merge("ties", pool, **options))
+
+
+def test_float64_and_mixed_models_are_trimmed_in_float64():
+    wide = torch.tensor([1 + 2**-30, 3.0, 1 + 2**-40], dtype=torch.float64)
+    narrow = torch.tensor([1.0, 1 + 2**-23])
+    merged = merge("ties", [{"narrow": narrow, "wide": wide}], density=0.4)
+    # The threshold is 1 + 2**-30: the float32 number 1 is below it, though it rounds to it.
+    assert merged["narrow"].tolist() == [0, 1 + 2**-23]
+    assert merged["wide"].tolist() == [1 + 2**-30, 3, 0]

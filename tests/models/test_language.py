@@ -1,14 +1,23 @@
-"""Language models from configurations, and low-rank adapters that become part of them."""
+"""Causal language models: made, adapted, and what they say of answers and by themselves."""
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
 from negmerge.checkpoints.states import write_state
 from negmerge.errors import NotFinite, UserError
-from negmerge.models.language import adapted, build_language_model, load_language_model, merged
-from small_language_models import language_model
+from negmerge.models import language
+from negmerge.models.language import (
+    adapted,
+    build_language_model,
+    generate_greedily,
+    load_language_model,
+    merged,
+    score_answers,
+)
+from small_language_models import VOCABULARY, language_model
 
 pytest.importorskip("transformers")
 
@@ -39,16 +48,6 @@ def test_a_state_comes_back_with_its_head_which_it_has_once_if_it_is_tied(tmp_pa
     assert torch.equal(again.state_dict()[EMBEDDING], moved[EMBEDDING])
     assert (again.lm_head.weight is again.model.embed_tokens.weight) == tied
     assert set(copy.deepcopy(again).state_dict()) == set(moved)
-
-
-def test_what_does_not_fit_is_named():
-    state = build_language_model(row(), 50).state_dict()
-    with pytest.raises(UserError, match=rf"^m.safetensors: tensor '{EMBEDDING}'"):
-        load_language_model(row(), 51, state, "m.safetensors")
-    with pytest.raises(UserError, match="unknown option of the configuration 'hidden'"):
-        build_language_model(row(hidden=3), 50)
-    with pytest.raises(UserError, match="unknown kind of language model 'gpt'"):
-        build_language_model({"architecture": {"kind": "gpt"}, "size": 8}, 50)
 
 
 def trained(**changes):
@@ -83,11 +82,44 @@ def test_the_adapter_is_added_to_the_weights_and_nothing_else_changes():
         assert torch.equal(after[name], before[name]), name
 
 
-def test_layers_can_be_named():
-    model, before = trained(modules=["q_proj"])
-    after = merged(model).state_dict()
-    changed = [name for name in before if not torch.equal(after[name], before[name])]
-    assert changed == [name for name in before if "q_proj" in name]
+def broken(model):
+    """The model, one row of whose head is NaN."""
+    model.lm_head.weight.data[7] = float("nan")
+    return model
+
+
+def asked(*questions, model=None):
+    return score_answers(model or language_model(), questions, CPU)
+
+
+def continued(*prompts):
+    return generate_greedily(language_model(), prompts, [END], CPU)
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda: asked(([3], [[2]]), ([], [[2]])), "question 1: 0 tokens, .* expected at least 1"),
+        (lambda: asked(([3] * 40, [[4], [4] * 9])), "question 0: 49 tokens .* model reads 48"),
+        (lambda: asked(([3], [[2]]), model=broken(language_model())), "question 0: .* is nan"),
+        (lambda: continued([3], []), "prompt 1 has no token, expected at least 1"),
+        (lambda: continued([3] * 48), "prompt 0: 48 tokens, but the model reads 48"),
+        (lambda: build_language_model(row(hidden=3), 50), "unknown option .* 'hidden'"),
+        (
+            lambda: build_language_model({"architecture": {"kind": "gpt"}, "size": 8}, 50),
+            "unknown kind of language model 'gpt'",
+        ),
+        (
+            lambda: load_language_model(
+                row(), 51, build_language_model(row(), 50).state_dict(), "m.safetensors"
+            ),
+            f"m.safetensors: tensor '{EMBEDDING}'",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, line):
+    with pytest.raises(UserError, match=f"^{line}"):
+        call()
 
 
 def test_an_adapter_that_is_not_finite_is_not_added():
@@ -95,3 +127,143 @@ def test_an_adapter_that_is_not_finite_is_not_added():
     next(p for name, p in model.named_parameters() if "lora_B" in name).data.fill_(float("nan"))
     with pytest.raises(NotFinite, match="NaN"):
         merged(model)
+
+
+pytest.importorskip("transformers")
+
+CPU = torch.device("cpu")
+KINDS = ("llama", "gpt2", "gemma2", "opt")
+# Sums of a few hundred products of float32 in another order, in models whose logits are small.
+ROUNDING = 2e-5
+STD = 0.3
+END = 2
+
+
+def questions(count=7, seed=0):
+    """Questions of unlike length, with one to three answers each; the shortest is an end only."""
+    rng = np.random.default_rng(seed)
+
+    def tokens(low, high):
+        return rng.integers(3, VOCABULARY, rng.integers(low, high)).tolist()
+
+    made = [
+        (tokens(1, 9), [[*tokens(0, 9), 2] for _ in range(1 + number % 3)])
+        for number in range(count)
+    ]
+    return [*made, ([5], [[2]])]
+
+
+def alone(model, prompt, answer):
+    """Log-probabilities (answer, vocabulary) of one sequence without any padding, in float64."""
+    model = copy.deepcopy(model).double()
+    with torch.no_grad():
+        logits = model(torch.tensor([[*prompt, *answer]])).logits[0].double()
+    return logits.log_softmax(-1)[len(prompt) - 1 : -1].numpy()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_number_is_that_of_the_sequence_alone(kind):
+    model, asked = language_model(kind, std=STD), questions()
+    found = score_answers(model, asked, CPU, moments=True)
+    for (prompt, choices), scored in zip(asked, found, strict=True):
+        assert all(one.means is None and one.variances is None for one in scored[1:])
+        for place, (answer, one) in enumerate(zip(choices, scored, strict=True)):
+            logs = alone(model, prompt, answer)
+            assert one.tokens.tolist() == answer
+            close = {"rtol": 0, "atol": ROUNDING}
+            np.testing.assert_allclose(one.log_probs, logs[range(len(answer)), answer], **close)
+            assert one.predicted.tolist() == logs.argmax(1).tolist()
+            assert one.loss == pytest.approx(-one.log_probs.mean())
+            if place == 0:
+                mean = (np.exp(logs) * logs).sum(1)
+                variance = (np.exp(logs) * logs**2).sum(1) - mean**2
+                np.testing.assert_allclose(one.means, mean, **close)
+                np.testing.assert_allclose(one.variances, variance, rtol=1e-4, atol=1e-4)
+
+
+def sizes_of_calls(model, monkeypatch):
+    calls, forward = [], model.forward
+
+    def spy(ids, *rest, **more):
+        found = forward(ids, *rest, **more)
+        calls.append((*ids.shape, found.logits.shape[1]))
+        return found
+
+    spy.__signature__ = language.inspect.signature(forward)
+    monkeypatch.setattr(model, "forward", spy)
+    return calls
+
+
+def test_all_answers_of_a_question_are_in_one_batch_whatever_its_size(monkeypatch):
+    model = language_model()
+    calls = sizes_of_calls(model, monkeypatch)
+    asked = [([3] * n, [[4] * k for k in (1, 2, 3)]) for n in (9, 2, 5)]
+    score_answers(model, asked, CPU, batch_size=1)
+    # The longest first; logits of the places before an answer are not made.
+    assert calls == [(3, 12, 4), (3, 8, 4), (3, 5, 4)]
+    calls.clear()
+    score_answers(model, asked, CPU, batch_size=6)
+    assert calls == [(6, 12, 8), (3, 5, 4)]
+
+
+def test_the_logits_of_a_batch_are_bounded(monkeypatch):
+    model = language_model()
+    calls = sizes_of_calls(model, monkeypatch)
+    asked = [([3] * 5, [[4] * 5])] * 8
+    whole = score_answers(model, asked, CPU)
+    assert [rows for rows, *_ in calls] == [8]
+    calls.clear()
+    monkeypatch.setattr(language, "MOST_LOGITS", 3 * 10 * VOCABULARY)
+    monkeypatch.setattr(language, "CHUNK", 2)
+    few = score_answers(model, asked, CPU)
+    assert [rows for rows, *_ in calls] == [3, 3, 2]
+    for one, other in zip(whole, few, strict=True):
+        np.testing.assert_allclose(one[0].log_probs, other[0].log_probs, rtol=0, atol=ROUNDING)
+
+
+def prompts(count=11, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(3, VOCABULARY, 1 + number).tolist() for number in rng.permutation(count)]
+
+
+def one_by_one(model, prompt, ends, most):
+    """Without cache, batch or padding."""
+    said = []
+    for _ in range(most):
+        with torch.no_grad():
+            token = int(model(torch.tensor([[*prompt, *said]])).logits[0, -1].argmax())
+        if token in ends:
+            break
+        said.append(token)
+    return said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("batch_size", "tokens"), [(1, 64), (8, 6)])
+def test_it_says_the_most_probable_tokens_whatever_the_batch_and_the_rounds(
+    kind, batch_size, tokens, monkeypatch
+):
+    monkeypatch.setattr(language, "ROUND", tokens)
+    model, asked = language_model(kind), prompts()
+    ends = {one_by_one(model, asked[0], (), 4)[-1], END}  # so that some do end
+    expected = [one_by_one(model, prompt, ends, 20) for prompt in asked]
+    assert len({len(text) for text in expected}) > 1
+    assert generate_greedily(model, asked, [*ends], CPU, 20, batch_size) == expected
+    assert generate_greedily(model, [], [*ends], CPU) == []
+
+
+def test_settings_of_the_model_are_not_used_and_stay():
+    model, asked = language_model(), prompts(3)
+    plain = generate_greedily(model, asked, [END], CPU, 12)
+    settings = model.generation_config
+    settings.update(do_sample=True, temperature=9.0, repetition_penalty=50.0, max_new_tokens=2)
+    assert generate_greedily(model, asked, [END], CPU, 12) == plain
+    assert model.generation_config is settings
+    assert settings.temperature == 9
+
+
+def test_a_text_that_never_ends_stops_at_the_most_tokens_or_where_the_context_is_full():
+    model, impossible = language_model(), [VOCABULARY]
+    assert [len(t) for t in generate_greedily(model, [[3], [4, 5]], impossible, CPU, 7)] == [7, 7]
+    found = generate_greedily(model, [[3], [4] * 40], impossible, CPU)
+    assert [len(text) for text in found] == [8, 8]  # the model reads 48

@@ -11,13 +11,12 @@ import torch
 
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.evaluation.answering import Answering
+from negmerge.evaluation.durability import LARGEST, relearn_epochs, rounded, survival
 from negmerge.evaluation.gradcam import choose, gradcam
-from negmerge.evaluation.relearning import relearn_epochs
-from negmerge.evaluation.rounding import LARGEST, rounded, survival
-from negmerge.models.answers import generate_greedily, score_answers
 from negmerge.models.classifiers import build_classifier, re_estimate
-from negmerge.models.clip import ImageEncoder, build_clip, image_tower, zero_shot_head
+from negmerge.models.clip import ImageEncoder, image_tower
 from negmerge.models.devices import tuned
+from negmerge.models.language import generate_greedily, score_answers
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit
@@ -110,17 +109,6 @@ def test_grad_cam_looks_on_its_device(catalogue, name):
         chosen = choose(model, head, BATCHES, device)
         found = gradcam(model, head, IMAGES.to(device), LABELS.to(device))
         return [torch.tensor(chosen), found.maps, found.probability]
-
-    torch.testing.assert_close(*both(compute))
-
-
-def test_a_head_is_made_on_its_device(catalogue):
-    torch.manual_seed(0)
-    clip = build_clip(catalogue.models["mini-clip"].model_dump()).eval()
-
-    def compute(device):
-        head = zero_shot_head(copy.deepcopy(clip).to(device), ["cat", "dog"], ["a {}.", "the {}"])
-        return head.cpu()
 
     torch.testing.assert_close(*both(compute))
 

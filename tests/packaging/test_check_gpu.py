@@ -10,7 +10,6 @@ from workflow_text import ROOT
 # As Python does for a script that it starts.
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-import check_gpu
 import gpu_parts
 
 from negmerge.merging import METHODS
@@ -27,12 +26,6 @@ def cells(part):
     """The cells of the table of a part, by row."""
     rows = [line.strip("| ").split(" | ") for line in part.lines if line.startswith("| ")]
     return {name: found for name, *found in rows[2:]}
-
-
-def test_the_machine_is_described():
-    text = "\n".join(gpu_parts.where(CPU).lines)
-    assert torch.__version__ in text
-    assert "Processor: " in text
 
 
 def test_merges_are_compared_to_the_byte(monkeypatch):
@@ -64,13 +57,6 @@ def test_the_experiment_runs_and_is_compared_with_its_plan(editable, monkeypatch
     assert " minutes; planned, one after the other, " in part.lines[0]
     assert part.lines[-1] == (editable.folder / "results/tiny/tables" / f"{name}.md").read_text()
     assert "table" in gpu_parts.LOG.read_text()
-
-
-def test_without_a_gpu_there_is_one_line(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SystemExit) as caught:
-        check_gpu.main([])
-    assert str(caught.value).startswith("error: the device is cuda, but torch ")
 
 
 def test_training_is_repeated_and_what_does_not_repeat_is_found(monkeypatch):

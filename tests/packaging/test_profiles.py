@@ -72,10 +72,6 @@ def test_gpus_are_counted_by_what_the_driver_lists(monkeypatch, tmp_path):
     assert job.count_gpus() == 1
 
 
-def test_the_slurm_profile_names_existing_rules():
-    assert set(load("slurm").get("set-resources", {})) <= set(rules())
-
-
 def test_every_job_asks_for_what_its_step_takes():
     for name, rule in rules().items():
         if name not in TARGETS:

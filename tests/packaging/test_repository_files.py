@@ -7,7 +7,6 @@ import tomllib
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
 from workflow_text import ROOT
 
 from negmerge.cli import COMMANDS
@@ -36,12 +35,6 @@ def test_files_fit_the_schemas_of_their_readers(schema):
     assert done.returncode == 0, done.stdout
 
 
-def test_a_mistake_in_a_workflow_is_found(tmp_path):
-    wrong = tmp_path / "wrong.yml"
-    wrong.write_text(WORKFLOWS[0].read_text().replace("runs-on:", "run-on:"))
-    assert valid("github-workflows", [wrong]).returncode == 1
-
-
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_workflows_run_targets_of_the_makefile_and_nothing_else(path):
     targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
@@ -59,19 +52,6 @@ def test_forms_ask_for_a_command_that_there_is(path):
     text = path.read_text()
     assert "`.venv/bin/python -m negmerge.reporting.runtime`" in text
     assert set(re.findall(r"`negmerge ([\w-]+)", text)) <= set(COMMANDS)
-
-
-def test_hooks_use_the_environment_of_the_project():
-    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
-    assert repository["repo"] == "local"
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"].values()
-    packages = {Requirement(text).name for extra in extras for text in extra}
-    for hook in repository["hooks"]:
-        assert hook["language"] == "system"
-        program, *words = hook["entry"].split()
-        assert program.removeprefix(".venv/bin/") in packages
-        assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
 
 
 def test_the_changes_begin_with_this_version():

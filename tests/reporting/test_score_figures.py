@@ -3,7 +3,7 @@ from matplotlib.image import imread
 from reporting_examples import classifier_score, score
 
 from negmerge.errors import UserError
-from negmerge.evaluation.gap import average_gap
+from negmerge.evaluation.outcomes import average_gap
 from negmerge.reporting.style import save
 from negmerge.scenarios.classifier.scenario import GAP_OF
 

@@ -205,7 +205,7 @@ def test_a_model_that_does_not_relearn_has_no_time(scenario, files, network):
 
 def test_settling_changes_statistics_only_and_alike_each_time(scenario, network):
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    scenario.settle(network, 8)
+    scenario.reset_batchnorm(network, 8)
     once = {name: value.clone() for name, value in network.state_dict().items()}
     changed = {name for name in before if not torch.equal(before[name], once[name])}
     assert changed
@@ -214,9 +214,9 @@ def test_settling_changes_statistics_only_and_alike_each_time(scenario, network)
         "running_var",
         "num_batches_tracked",
     }
-    scenario.settle(network, 8)
+    scenario.reset_batchnorm(network, 8)
     assert all(torch.equal(value, once[name]) for name, value in network.state_dict().items())
-    scenario.settle(network, 8, most=8)
+    scenario.reset_batchnorm(network, 8, most=8)
     assert any(not torch.equal(value, once[name]) for name, value in network.state_dict().items())
 
 

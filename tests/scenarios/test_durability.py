@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from negmerge.evaluation.accuracy import Classification
-from negmerge.evaluation.rounding import rounded
+from negmerge.evaluation.durability import rounded
 from negmerge.scenarios.durability import change_survival, round_weights, treated_scores
 from negmerge.scenarios.task import Role
 from negmerge.settings.recipe import Durability

@@ -57,7 +57,7 @@ class Scenario:
     def network(self, state, where):
         return state
 
-    def settle(self, network, batch_size, most=None):
+    def reset_batchnorm(self, network, batch_size, most=None):
         self.settled += 1
 
 

@@ -82,7 +82,7 @@ def test_perta_takes_importances_from_both_sets_by_their_own_heads(scenario, enc
     expected = [fisher(encoder, role) for role in roles]
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     options = {"epochs": 2, "learning_rate": 0.01}
-    unlearn(encoder, METHODS["perta"], options, scenario, 4, RECIPE, 0, CPU)
+    unlearn(encoder, METHODS["perta"], options, scenario, 4, RECIPE, 0)
     for importances, wanted in zip(found, expected, strict=True):
         assert importances.keys() == wanted.keys()
         for name, importance in importances.items():

@@ -1,3 +1,5 @@
+"""Criteria that choose among measured points, and the files that hold those."""
+
 import math
 from dataclasses import replace
 
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 from point_examples import points, trained
 
 from negmerge.errors import UserError
+from negmerge.evaluation.outcomes import Accuracy
 from negmerge.selection import select_coefficient
-from negmerge.selection.choice import Choice, Rule
+from negmerge.selection.choice import Choice, Criterion, load_criteria, read_points, write_points
 
 CASES = (
     "smooth",
@@ -32,27 +35,11 @@ def test_the_choice_is_the_official_one(golden, case, backwards):
     assert chosen == (None if math.isnan(expected) else expected)
 
 
-def test_in_percent_the_choice_is_the_same(golden):
-    file = golden("coef_search")
-    grid, *columns = (list(file[n]) for n in ("grid", "smooth/target", "smooth/control"))
-    percent = [[100 * value for value in column] for column in columns]
-    threshold = float(file["smooth/threshold"])
-    chosen = select_coefficient(grid, *percent, control_baseline=100 * threshold, keep=1.0)
-    assert chosen == float(file["smooth/best_coef"])
-
-
 def test_the_authors_sweep_of_cars_gives_their_coefficient():
     # Stored outputs of the official notebook: ViT-B/32, Cars, 30 models; percent.
     grid = [0.80, 0.85, 0.90, 0.95, 1.00]
     forget, control = [30.22, 28.62, 25.55, 24.20, 22.60], [64.16, 63.72, 63.54, 63.20, 62.74]
     assert select_coefficient(grid, forget, control, control_baseline=66.66) == 0.90
-
-
-def test_95_percent_of_the_baseline_are_kept_by_default():
-    arguments = ([0.0, 0.5, 1.0], [50.0, 30.0, 10.0])
-    assert select_coefficient(*arguments, [100.0, 95.0, 94.9], 100.0) == 0.5
-    assert select_coefficient(*arguments, [100.0, 95.0, 94.9], 100.0, keep=0.9) == 1.0
-    assert select_coefficient(*arguments, [100.0, 95.0, 94.9], 100.0, keep=0.0) == 1.0
 
 
 accuracies = st.integers(0, 5).map(lambda n: n / 4)
@@ -71,20 +58,9 @@ def test_the_choice_is_its_definition(rows, baseline, keep):
     assert select_coefficient(*columns, baseline, keep) == (best and best[0])
 
 
-def test_uneven_lists_and_missing_numbers_are_refused():
-    with pytest.raises(UserError) as caught:
-        select_coefficient([0.0, 1.0], [1.0], [1.0, 2.0], 1.0)
-    assert str(caught.value) == (
-        "2 coefficients with 1 forget and 2 control accuracies, expected as many of each"
-    )
-    for numbers in (([math.nan], [1.0], 1.0), ([1.0], [math.nan], 1.0), ([1.0], [1.0], math.nan)):
-        with pytest.raises(UserError, match=r"^an accuracy is not a number, so no coefficient"):
-            select_coefficient([0.0], *numbers)
-
-
 GRID = [0.0, 0.5, 1.0]
-CONTROL = Rule("control", 0.95)
-RETAIN = Rule("retain", 0.95)
+CONTROL = Criterion("control", 0.95)
+RETAIN = Criterion("retain", 0.95)
 
 
 def test_one_vector():
@@ -107,7 +83,7 @@ def test_one_vector():
 def test_of_one_vector_the_choice_is_that_of_the_official_rule(rows, keep):
     grid = [number / 10 for number in range(len(rows))]
     forget, control = zip(*rows, strict=True)
-    found = Rule("control", keep).choose(points("m", grid, forget=forget, control=control))
+    found = Criterion("control", keep).choose(points("m", grid, forget=forget, control=control))
     shares = [[value / 100 for value in column] for column in (forget, control)]
     expected = select_coefficient(grid, *shares, control[0] / 100, keep)
     assert found.coefficient == (expected or 0.0)
@@ -129,18 +105,6 @@ def test_a_choice_at_an_end_of_the_grid_is_marked(forget, coefficient, lower, up
     choice = CONTROL.choose(found)
     assert (choice.coefficient, choice.lower_end, choice.upper_end) == (coefficient, lower, upper)
     assert choice.tried == 5
-
-
-def test_a_vector_that_cannot_forget_leaves_the_base():
-    found = points("m", GRID, forget=[50, 25, 12], control=[80, 10, 10])
-    choice = CONTROL.choose(found)
-    assert (choice.coefficient, choice.forget_accuracy) == (0.0, 50.0)
-
-
-def test_a_model_that_is_always_right_is_left_as_it_is():
-    # 80 images more are kept at another coefficient, which does not matter: nothing is forgotten.
-    choice = CONTROL.choose(points("m", GRID, forget=[100] * 3, control=[80, 90, 80]))
-    assert (choice.coefficient, choice.upper_end, choice.lower_end) == (0.0, False, False)
 
 
 def test_several_vectors():
@@ -215,9 +179,133 @@ def test_the_base_has_the_name_of_a_vector_that_did_not_diverge():
     assert (choice.vector, choice.coefficient, choice.diverged) == ("m1", 0.0, ["a0"])
 
 
-def test_the_base_must_have_been_measured():
-    with pytest.raises(UserError) as caught:
-        CONTROL.choose(points("m1", [0.5], forget=[1], control=[1]))
-    assert str(caught.value) == (
-        "1 measured candidates, none at coefficient 0: expected the base too"
+NAMES = ("forget", "retain", "test", "mia")
+RETRAIN = {"forget": 80.0, "retain": 100.0, "test": 80.0, "mia": 20.0}
+GAP = Criterion("gap", 0.95, RETRAIN)
+
+
+def sweep(forget, retain, test, mia, name="m", grid=GRID):
+    return points(name, grid, mia=mia, forget=forget, retain=retain, test=test)
+
+
+def test_the_model_closest_to_retrain_is_chosen():
+    # Gaps: (20 + 0 + 0 + 20) / 4, (4 + 4 + 0 + 8) / 4, and more.
+    one = sweep([100, 84, 20], [100, 96, 90], [80, 80, 60], [0, 12, 90])
+    assert GAP.choose(one) == Choice(
+        vector="m",
+        coefficient=0.5,
+        forget_accuracy=84.0,
+        control_accuracy=96.0,
+        control_baseline=100.0,
+        lower_end=True,
+        tried=2,
+        gap=4.0,
     )
+
+
+shares = st.lists(st.integers(0, 4).map(lambda n: 25 * n), min_size=3, max_size=3)
+columns = st.tuples(*[shares] * 4)
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), columns, min_size=1), columns)
+def test_the_choice_by_gap_is_its_definition(found, reference):
+    retrain = {name: float(column[0]) for name, column in zip(NAMES, reference, strict=True)}
+    best = None
+    for place, coefficient in enumerate(GRID):
+        for name in sorted(found):
+            measures = dict(zip(NAMES, found[name], strict=True))
+            gap = sum(abs(measures[key][place] - retrain[key]) for key in NAMES) / 4
+            if best is None or gap < best[0]:
+                best = (gap, coefficient, name)
+    sweeps = [point for name, column in found.items() for point in sweep(*column, name)]
+    choice = Criterion("gap", 0.95, retrain).choose(sweeps)
+    assert (choice.gap, choice.coefficient, choice.vector) == best
+
+
+def test_retrain_s_measures_are_read_for_the_rules_that_need_them(tmp_path):
+    path = tmp_path / "retrain.csv"
+    (retrain,) = sweep([80], [100], [80], [20], "retrain", [1.0])
+    write_points(path, {"experiment": "e", "task": "trial1"}, [retrain])
+    gap, retain = load_criteria(["gap", "retain"], 0.9, [path])
+    assert (gap.reference, gap.keep, retain.name) == (RETRAIN, 0.9, "retain")
+    assert load_criteria(["control"], 0.95, []) == [Criterion("control", 0.95)]
+
+
+PLACE = {"experiment": "e", "task": "digits", "vector": "more is left out"}
+
+
+def test_a_sweep_comes_back(tmp_path):
+    found = points("m1-n1", [0.0, 0.05], ("control",), forget=[75, 0], control=[33, 66])
+    sums = {"forget": Accuracy(1 + 2**-30, 3), "retain": Accuracy(1e-7, 2)}
+    write_points(tmp_path / "s.csv", PLACE, [replace(found[0], accuracy=sums)])
+    assert read_points(tmp_path / "s.csv") == [replace(found[0], accuracy=sums)]
+    write_points(tmp_path / "s.csv", PLACE, found)
+    assert (tmp_path / "s.csv").read_text() == (
+        "experiment,task,vector,coefficient,forget_correct,forget_n,control_correct,control_n,"
+        "rules\n"
+        "e,digits,m1-n1,0.0,75,100,33,100,control\n"
+        "e,digits,m1-n1,0.05,0,100,66,100,control\n"
+    )
+    assert read_points(tmp_path / "s.csv") == found
+    assert (found[0].forget, found[0].control) == (0.75, 0.33)
+    assert found[0].percentages == {"forget": 75.0, "control": 33.0}
+
+
+def test_trained_models_come_back_with_their_options_and_what_diverged(tmp_path):
+    found = [
+        *points("original", [0.0], mia=[0.1], forget=[99], retain=[99], test=[80]),
+        *(
+            trained(f"rate{rate}-by{by}", None, None, rate=rate, by=by)
+            for rate, by in ((0.01, "size"), (0.1, "sign"))
+        ),
+        *points("rate0.3", [1.0], mia=[1 / 3], forget=[9], retain=[98], test=[70]),
+    ]
+    write_points(tmp_path / "m.csv", PLACE, found)
+    again = read_points(tmp_path / "m.csv")
+    assert again == found
+    assert again[1].settings == {"rate": 0.01, "by": "size"}
+    assert again[3].percentages == {"forget": 9.0, "retain": 98.0, "test": 70.0, "mia": 1 / 3}
+
+
+HEAD = "experiment,task,vector,coefficient,forget_correct,forget_n,retain_correct,retain_n,rules\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        HEAD,
+        HEAD + "e,t,m,zero,1,2,1,2,gap\n",
+        HEAD + "e,t,m,0.0,1,2\n",
+        HEAD + "e,t,m,0.0,3,2,1,2,gap\n",
+        HEAD + "e,t,m,0.0,1,2,1,2,gap\ne,t,m,1.0,1,2,,,gap\n",
+        HEAD.replace("rules", "mia,rules") + "e,t,m,0.0,1,2,1,2,much,gap\n",
+    ],
+)
+def test_files_that_are_no_measures_are_refused(tmp_path, text):
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(UserError, match=r"s\.csv: not a file of measures .*; delete it") as caught:
+        read_points(tmp_path / "s.csv")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda: select_coefficient([0, 1], [1], [1, 2], 1), "2 coefficients with 1 forget and 2"),
+        (lambda: select_coefficient([0], [math.nan], [1], 1), "an accuracy is not a number"),
+        (lambda: select_coefficient([0], [1], [1], math.nan), "an accuracy is not a number"),
+        (
+            lambda: CONTROL.choose(points("m", [0.5], forget=[1], control=[1])),
+            "1 measured candidates, none at coefficient 0: expected the base",
+        ),
+        (
+            lambda: GAP.choose(points("m", GRID, forget=[1] * 3, retain=[1] * 3)),
+            "average gap: mia, test missing from the scores",
+        ),
+    ],
+)
+def test_what_cannot_be_chosen_among_is_refused(call, line):
+    with pytest.raises(UserError, match=line) as caught:
+        call()
+    assert "\n" not in str(caught.value)

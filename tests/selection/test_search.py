@@ -1,15 +1,19 @@
-import pytest
+"""Grids, what is tried between their values, and the search that needs few forward passes."""
+
+import math
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from point_examples import points
 
-from negmerge.errors import UserError
-from negmerge.evaluation.counts import Accuracy
-from negmerge.selection.choice import Choice, Rule
-from negmerge.selection.points import Point
-from negmerge.selection.refinement import CoefficientGrid, explore
-from negmerge.selection.search import search
+from negmerge.evaluation.outcomes import Accuracy
+from negmerge.selection.choice import Choice, Criterion, Point
+from negmerge.selection.search import CoefficientGrid, OptionGrid, explore, is_scale, search
 
 GRID = [0.0, 0.05, 0.1, 0.15, 0.2]
+
+
+CONTROL = Criterion("control", 0.95)
 
 
 class Table:
@@ -27,7 +31,7 @@ class Table:
 
     def chosen(self, keep, halvings):
         """Choose as full sweeps do: all coefficients of all vectors, each on all images."""
-        rule = Rule("control", keep)
+        rule = Criterion("control", keep)
         points = []
         for vector, rows in self.rows.items():
 
@@ -83,10 +87,10 @@ def answers(n, unit):
 def test_the_choice_is_that_of_full_sweeps_and_takes_no_more_passes(table, keep, halvings):
     found = search(list(table.rows), table.grid, table.sizes, table.count, keep, halvings)
     choice, points = table.chosen(keep, halvings)
-    assert found.choice == choice
+    assert found.choices == [choice]
     assert len(table.asked) == len(set(table.asked))
-    assert found.images == table.images() <= found.images_full
-    assert found.images_full == len(points) * sum(map(sum, table.sizes.values()))
+    assert found.passes == table.images() <= found.passes_full
+    assert found.passes_full == len(points) * sum(map(sum, table.sizes.values()))
 
 
 def line(forget, control):
@@ -100,33 +104,13 @@ SIZES = {"forget": [10], "control": [100]}
 
 def run(rows, sizes=SIZES, keep=0.95):
     table = Table(sizes, rows)
-    return search(list(rows), GRID, sizes, table.count, keep).choice, table
+    return search(list(rows), GRID, sizes, table.count, keep).choices[0], table
 
 
 def test_equality_with_the_limit_passes():
     # 57 of 100 is 0.95 x 60 of 100 exactly; in floating point 0.95 * 0.6 is 0.57 too.
     choice, _ = run({"m": line([9, 8, 7, 6, 5], [60, 60, 60, 57, 56])})
     assert choice == Choice("m", 0.15, 60.0, 100 * (57 / 100), 60.0, tried=4)
-
-
-def test_equal_forgetting_goes_to_the_smaller_coefficient_and_then_to_the_first_name():
-    rows = {
-        "c": line([9, 9, 5, 5, 5], [60] * 5),
-        "b": line([9, 5, 5, 9, 9], [60] * 5),
-        "a": line([9, 5, 9, 9, 9], [60] * 5),
-    }
-    assert run(rows)[0].vector == "a"
-    assert run({"a": rows["c"], "b": rows["b"]})[0].vector == "b"
-    assert run({"c": rows["c"]})[0].coefficient == 0.1
-
-
-def test_a_base_that_is_always_right_may_stay_and_is_not_marked():
-    choice, _ = run({"b": line([10] * 5, [60] * 5), "a": line([10] * 5, [60] * 5)})
-    assert choice == Choice("a", 0.0, 100.0, 60.0, 60.0, tried=8)
-
-
-def test_a_choice_at_the_end_is_marked():
-    assert run({"m": line([9, 8, 7, 6, 5], [60] * 5)})[0].upper_end
 
 
 def test_what_cannot_be_chosen_is_not_counted_to_its_end():
@@ -157,16 +141,120 @@ def test_vectors_share_the_bound():
     assert asked == [("b", c, "forget", 0) for c in reversed(GRID[1:])]
 
 
-@pytest.mark.parametrize(
-    ("vectors", "grid", "sizes", "message"),
-    [
-        ([], GRID, SIZES, "no vectors to choose from"),
-        (["m"], [0.1], SIZES, r"coefficients \[0.1\], expected them to ascend from 0"),
-        (["m"], [0.0, 0.2, 0.1], SIZES, "expected them to ascend from 0"),
-        (["m"], [0.0, 0.1, 0.1], SIZES, "expected them to ascend from 0"),
-        (["m"], GRID, SIZES | {"forget": []}, "no forget images to choose a coefficient with"),
-    ],
+def test_coefficients_lie_beside_one_at_half_steps_inside_the_grid():
+    grid = CoefficientGrid([0.0, 0.1, 0.2, 0.3])
+    assert list(grid.start) == [0.1, 0.2, 0.3]
+    assert grid.around(0.2, 1) == [0.15, 0.25]
+    assert grid.around(0.2, 2) == [0.175, 0.225]
+    assert grid.around(0.3, 1) == [0.25]
+    # Beside the base: smaller than the first of the grid, which may already be far too large.
+    assert grid.around(0.0, 1) == [0.05]
+    assert CoefficientGrid([0.0]).around(0.0, 1) == []
+
+
+def test_options_lie_beside_one_at_half_the_factor():
+    grid = OptionGrid({"rate": [0.01, 1.0], "epochs": [5, 10], "by": ["size"]})
+    assert grid.start == [
+        (("rate", rate), ("epochs", epochs), ("by", "size"))
+        for rate in (0.01, 1.0)
+        for epochs in (5, 10)
+    ]
+    beside = grid.around((("rate", 1.0), ("epochs", 5), ("by", "size")), 1)
+    assert beside == [(("rate", 0.1), ("epochs", 5), ("by", "size"))]
+    # The factor is the mean one, here 10; a value between has three digits.
+    assert OptionGrid({"rate": [1.0, 2.0, 100.0]}).around((("rate", 2.0),), 1) == [
+        (("rate", 6.32),)
+    ]
+
+
+def test_some_options_have_values_between_theirs():
+    assert is_scale([0.1, 1.0])
+    assert is_scale([0.1, 1])
+    for values in ([1, 2], [0.1], [0.0, 1.0], [-1.0, 1.0], [True, False], [0.5, "a"]):
+        assert not is_scale(values), values
+
+
+class World:
+    """Forget accuracy as a function of the coefficient; the rest is kept up to a limit."""
+
+    def __init__(self, forget, limit=1.0):
+        self.forget, self.limit, self.asked = forget, limit, []
+
+    def measure(self, coefficient):
+        self.asked.append(coefficient)
+        kept = 100 if coefficient <= self.limit else 0
+        accuracy = {
+            "forget": Accuracy(round(1000 * self.forget(coefficient)), 1000),
+            "control": Accuracy(kept, 100),
+        }
+        return Point("m", coefficient, accuracy)
+
+    def explore(self, grid, halvings, criteria=(CONTROL,)):
+        return explore(
+            self.measure(0.0), 0.0, CoefficientGrid(grid), self.measure, criteria, halvings
+        )
+
+
+def test_the_choice_moves_towards_the_best_place():
+    world = World(lambda c: abs(c - 0.37))
+    found = world.explore([0.0, 0.2, 0.4, 0.6], 3)
+    after = [0.3, 0.5, 0.35, 0.45, 0.325, 0.375]
+    assert [point.coefficient for point in found] == [0.0, 0.2, 0.4, 0.6, *after]
+    assert CONTROL.choose(found).coefficient == 0.375
+    assert len(world.asked) == len(set(world.asked))
+
+
+def test_a_vector_that_the_first_coefficient_wrecks_gets_smaller_ones():
+    world = World(lambda c: 0.5 - c, limit=0.03)
+    found = world.explore([0.0, 0.1, 0.2], 2)
+    assert CONTROL.choose(found).coefficient == 0.025
+    assert CONTROL.choose(world.explore([0.0, 0.1, 0.2], 0)).coefficient == 0.0
+
+
+@given(
+    st.lists(st.integers(0, 20), min_size=1, max_size=30),
+    st.integers(0, 3),
+    st.floats(0.0, 1.0),
 )
-def test_what_cannot_be_searched_is_refused(vectors, grid, sizes, message):
-    with pytest.raises(UserError, match=message):
-        search(vectors, grid, sizes, Table(sizes, {}).count, 0.95)
+def test_refining_never_makes_the_choice_worse(values, halvings, limit):
+    world = World(lambda c: values[math.floor(c * 80) % len(values)] / 20, limit)
+    grid = [0.0, 0.25, 0.5, 0.75, 1.0]
+    coarse = CONTROL.choose(world.explore(grid, 0))
+    fine = CONTROL.choose(world.explore(grid, halvings))
+    assert fine.forget_accuracy <= coarse.forget_accuracy
+    assert 0 <= fine.coefficient <= 1
+
+
+def test_a_rule_is_not_led_by_the_refinements_of_another():
+    def measure(coefficient):
+        forget = {0.0: 90, 0.5: 40, 1.0: 50, 0.75: 20}.get(coefficient, 60)
+        (point,) = points("m", [coefficient], (), forget=[forget], retain=[100])
+        return point
+
+    gap = Criterion("gap", 0.95, {"forget": 52.0, "retain": 100.0})
+    retain = Criterion("retain", 0.95)
+    arguments = (measure(0.0), 0.0, CoefficientGrid([0.0, 0.5, 1.0]), measure)
+    both = explore(*arguments, [gap, retain], 1)
+    assert {point.coefficient: point.rules for point in both} == {
+        0.0: ("gap", "retain"),
+        0.5: ("gap", "retain"),
+        1.0: ("gap", "retain"),
+        0.75: ("gap", "retain"),
+        0.25: ("retain",),
+    }
+    for rule in (gap, retain):
+        assert rule.choose(both) == rule.choose(explore(*arguments, [rule], 1))
+
+
+def test_trained_models_are_refined_around_the_best_of_them_even_if_the_base_is_better():
+    def measure(setting):
+        rate = dict(setting)["rate"]
+        (point,) = points(f"rate{rate}", [1.0], forget=[90], retain=[int(80 - 10 * rate)])
+        return Point(point.vector, 1.0, point.accuracy, options=dict(setting))
+
+    (base,) = points("original", [0.0], forget=[90], retain=[100])
+    retain = Criterion("retain", 0.95)
+    grid = OptionGrid({"rate": [0.01, 0.1, 1.0]})
+    found = explore(base, None, grid, measure, [retain], 2)
+    assert [point.vector for point in found][4:] == ["rate0.0316", "rate0.0178"]
+    assert retain.choose(found).vector == "original"

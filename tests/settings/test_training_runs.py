@@ -70,25 +70,25 @@ def test_what_passes_reaches_its_peak_and_its_last_milestone(epochs, warmup, ima
             assert last == pytest.approx(peak * recipe.decay ** len(milestones))
 
 
-STEPS = "so the rate does not fall as it says; expected milestones below"
+STEPS = "epochs; expected milestones below"
 WRONG = {
     "the default milestones of fewer epochs": (
         f"{RESNET}/train/schedule",
         None,
         f"{AT_RESNET}.train (original): schedule steps has milestones [91, 136], but the run has "
-        f"12 epochs, {STEPS} 12, or another schedule",
+        f"12 {STEPS} 12, or another schedule",
     ),
     "no milestones": (
         f"{CLIP}/pretrain/recipe/schedule",
         "steps",
-        f"{AT_CLIP}.pretrain.recipe: schedule steps has no milestones, but the run has 8 epochs, "
+        f"{AT_CLIP}.pretrain.recipe: schedule steps has no milestones, but the run has 8 "
         f"{STEPS} 8, or another schedule",
     ),
     "a milestone beyond the epochs of one point": (
         f"{RESNET}/finetune",
         {"epochs": 20, "schedule": "steps", "milestones": [10]},
         f"{AT_RESNET}.finetune (trial1, point e8-ls0): schedule steps has milestones [10], but the "
-        f"run has 8 epochs, {STEPS} 8, or another schedule",
+        f"run has 8 {STEPS} 8, or another schedule",
     ),
     "a warm-up longer than the run": (
         f"{CLIP}/finetune/warmup_steps",

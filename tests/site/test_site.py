@@ -55,12 +55,6 @@ def test_pages_stand_in_the_order_of_their_list_and_each_once(site):
     assert pages - made == set(wanted)
 
 
-def test_the_site_begins_with_the_readme(site):
-    leads_to = re.search(r"url=(\S+)\"", (site / "index.html").read_text())[1]
-    assert leads_to == "README.html"
-    assert "<h1>NegMerge as a workflow" in (site / leads_to).read_text()
-
-
 def test_nothing_comes_from_outside(site):
     for page in site.rglob("*.html"):
         loaded = [one or other for one, other in LOADED.findall(page.read_text())]

@@ -53,15 +53,6 @@ def test_a_finished_job_is_a_line_with_its_number(handler):
     ]
 
 
-def test_a_stopped_run_says_how_to_go_on_and_says_it_once(handler):
-    handler.close()
-    assert shown(handler) == [
-        "jobs to do: 2",
-        "stopped: 0 of 2 jobs in 00:00",
-        "to go on from there: the same command",
-    ]
-
-
 def test_a_failed_job_shows_the_end_of_its_log(handler, tmp_path):
     log = tmp_path / "merge.log"
     log.write_text("".join(f"step {number}\n" for number in range(40)))
@@ -139,11 +130,6 @@ def test_jobs_that_are_left_take_what_others_of_their_rule_took():
     handler = run({"base": 1, "finetune": 3, "table": 10}, times)
     # base: the mean of all; finetune: 2 of 20; table: 8 of 2
     assert handler.seconds_left(elapsed=24) == pytest.approx(8 + 40 + 16)
-
-
-def test_jobs_that_ran_side_by_side_go_on_so():
-    handler = run({"sweep": 10}, [("sweep", 5)] * 4)
-    assert handler.seconds_left(elapsed=10) == pytest.approx(15)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=20), st.floats(1, 1e6))

@@ -42,9 +42,8 @@ def example_data(seed=0):
     forget, retain = Batches(*FORGET, size=3, shuffle=True), Batches(*RETAIN, size=3, shuffle=True)
     closed = [Unreadable()] * 3
     pairs = Batches(*refusals(), size=3, shuffle=True)
-    return Data(
-        forget, retain, *closed, objective=Answering(CPU), classes=0, seed=seed, refusals=pairs
-    )
+    recipe = example_recipe(optimizer="adamw", weight_decay=0.01)
+    return Data(forget, retain, *closed, Answering(CPU), 0, seed, recipe, refusals=pairs)
 
 
 def untrained(**settings):
@@ -52,6 +51,5 @@ def untrained(**settings):
 
 
 def run(name, data=None, model=None, **options):
-    recipe = example_recipe(optimizer="adamw", weight_decay=0.01)
     options = OPTIONS | OWN.get(name, {}) | options
-    return unlearn(name, model or untrained(), data or example_data(), recipe, **options)
+    return unlearn(name, model or untrained(), data or example_data(), **options)

@@ -1,4 +1,4 @@
-"""The losses of methods for language models, against numpy written from their formulas."""
+"""The tokens of answers that losses are made of, against numpy."""
 
 from types import SimpleNamespace
 
@@ -42,58 +42,49 @@ class Says(torch.nn.Module):
         return SimpleNamespace(logits=self.logits[:, width - logits_to_keep : width])
 
 
-def said(logits, labels):
+def scored(logits, labels):
     """What a model that gives these logits says of the answers."""
     return score(Says(logits), torch.zeros_like(labels), labels)
 
 
-def by_hand(logits, labels):
-    """Of each answer the log-probabilities (tokens, vocabulary), in float64, and the tokens."""
-    logits = logits.double().numpy()
-    logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    for row, (question, answer, _) in enumerate(PARTS):
-        places = range(question, question + answer)
-        yield logs[row, [place - 1 for place in places]], labels[row, list(places)].numpy()
-
-
-def own(logs, tokens):
-    return logs[np.arange(len(tokens)), tokens]
-
-
 def test_answers_are_scored_by_their_own_tokens():
     logits, labels = batch()
-    found, answers = said(logits, labels), list(by_hand(logits, labels))
-    each = [own(*answer) for answer in answers]
-    assert found.tokens.tolist() == np.concatenate([tokens for _, tokens in answers]).tolist()
-    assert found.rows.tolist() == [0] * 4 + [1] + [2] * 6
-    assert found.counts.tolist() == [4, 1, 6]
-    assert found.is_first.nonzero().flatten().tolist() == [0, 4, 5]
-    np.testing.assert_allclose(found.log_probs, np.concatenate(each), rtol=1e-5)
-    assert found.sums.tolist() == pytest.approx([one.sum() for one in each], rel=1e-5)
-    assert found.losses.tolist() == pytest.approx([-one.mean() for one in each], rel=1e-5)
+    result, tokens, log_probs = scored(logits, labels), [], []
+    logs = logits.double().log_softmax(-1).numpy()
+    for row, (question, answer, _) in enumerate(PARTS):
+        places = np.arange(question, question + answer)
+        tokens.append(labels[row, places].numpy())
+        log_probs.append(logs[row, places - 1, tokens[-1]])
+    assert result.tokens.tolist() == np.concatenate(tokens).tolist()
+    assert result.rows.tolist() == [0] * 4 + [1] + [2] * 6
+    assert result.counts.tolist() == [4, 1, 6]
+    assert result.is_first.nonzero().flatten().tolist() == [0, 4, 5]
+    np.testing.assert_allclose(result.log_probs, np.concatenate(log_probs), rtol=1e-5)
+    assert result.sums.tolist() == pytest.approx([part.sum() for part in log_probs], rel=1e-5)
+    assert result.losses.tolist() == pytest.approx([-part.mean() for part in log_probs], rel=1e-5)
 
 
 def test_half_precision_is_computed_as_float32():
     logits, labels = batch()
     half = logits.bfloat16()
-    assert torch.equal(said(half, labels).log_probs, said(half.float(), labels).log_probs)
+    assert torch.equal(scored(half, labels).log_probs, scored(half.float(), labels).log_probs)
 
 
 def test_ceu_of_answers_of_one_token_is_0():
     logits, labels = batch()
     logits.requires_grad_()
-    loss = without_the_token(said(logits[1:2], labels[1:2]))
+    loss = without_the_token(scored(logits[1:2], labels[1:2]))
     assert loss.item() == 0
     loss.backward()
     assert (logits.grad == 0).all()
 
 
 def test_rmu_draws_a_unit_vector_from_the_seed():
-    one = direction(32, seed=3)
-    assert one.norm().item() == pytest.approx(1, rel=1e-6)
-    assert (one >= 0).all()
-    assert torch.equal(one, direction(32, seed=3))
-    assert not torch.equal(one, direction(32, seed=4))
+    vector = direction(32, seed=3)
+    assert vector.norm().item() == pytest.approx(1, rel=1e-6)
+    assert (vector >= 0).all()
+    assert torch.equal(vector, direction(32, seed=3))
+    assert not torch.equal(vector, direction(32, seed=4))
 
 
 @given(st.integers(0, 50), st.integers(1, 4))
@@ -101,7 +92,7 @@ def test_padding_changes_no_loss(seed, width):
     logits, labels = batch(seed)
     longer = torch.cat([labels, torch.full((3, width), WITHOUT_LOSS)], 1)
     wide = torch.cat([logits, 7 * torch.ones_like(logits[:, :width])], 1)
-    assert torch.equal(said(wide, longer).log_probs, said(logits, labels).log_probs)
+    assert torch.equal(scored(wide, longer).log_probs, scored(logits, labels).log_probs)
     assert torch.equal(divergence(wide, 2 * wide, longer), divergence(logits, 2 * logits, labels))
     both = torch.stack([longer, longer], 1)
     assert without_padding(both, both)[0].shape == (3, 2, 7)

@@ -10,11 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from answer_examples import FORGET, NAMES, RETAIN, refusals, run, untrained
+from answer_examples import FORGET, RETAIN, refusals, run, untrained
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS
-from negmerge.unlearning import METHODS
-from negmerge.unlearning import passes as passing
+from negmerge.unlearning import METHODS, core
 from negmerge.unlearning.methods.rmu import direction
 
 pytest.importorskip("transformers")
@@ -172,7 +171,7 @@ def random_direction(model):
 @pytest.mark.parametrize("name", ON_FORGET)
 def test_the_loss_and_its_slope_are_the_formula(name, monkeypatch):
     caught = []
-    monkeypatch.setattr(passing, "fit", lambda *arguments, **more: caught.append(arguments))
+    monkeypatch.setattr(core, "fit", lambda *arguments, **more: caught.append(arguments))
     has_both = "alpha" in METHODS[name].options.model_fields
     weights = {"gamma": GAMMA, "alpha": ALPHA} if has_both else {}
     model = run(name, model=untrained(std=0.2), **OPTIONS.get(name, {}) | weights)
@@ -200,8 +199,3 @@ def test_the_loss_and_its_slope_are_the_formula(name, monkeypatch):
     # transformers computes norms in float32, so the step is no smaller.
     above, below = (formula(said(moved(model, way, size))) for size in (5e-4, -5e-4))
     assert (above - below) / 1e-3 == pytest.approx(steepest.item(), rel=2e-3)
-
-
-def test_every_method_that_is_only_of_language_models_has_its_formula():
-    others = {"finetune", "neggrad-plus", "perta"}
-    assert set(ON_FORGET) == set(NAMES) - others

@@ -4,13 +4,12 @@ from torch import nn
 
 from negmerge.checkpoints.states import write_state
 from negmerge.errors import NotFinite, UserError
-from negmerge.evaluation.counts import Accuracy
-from negmerge.selection.choice import Rule
-from negmerge.selection.points import Point
+from negmerge.evaluation.outcomes import Accuracy
+from negmerge.selection.choice import Criterion, Point
 from negmerge.unlearning.tuning import read_candidate, stacked, tune
 
-RETAIN = Rule("retain", 0.95)
-GAP = Rule("gap", 0.95, {"forget": 95.0, "retain": 100.0})
+RETAIN = Criterion("retain", 0.95)
+GAP = Criterion("gap", 0.95, {"forget": 95.0, "retain": 100.0})
 
 
 class Model(nn.Module):
@@ -46,10 +45,10 @@ class Training:
         return Model(rate)
 
 
-def run(rates, rules=(RETAIN,), halvings=0, **options):
+def run(rates, criteria=(RETAIN,), halvings=0, **options):
     train = Training(**options)
     grid = {"rate": rates} if rates else {}
-    found = tune("salun-2", grid, train, Images(), list(rules), halvings, "original")
+    found = tune("salun-2", grid, train, Images(), list(criteria), halvings, "original")
     return found, train
 
 
@@ -82,7 +81,7 @@ def test_the_base_stays_where_no_model_is_better():
 def test_without_a_grid_the_model_is_what_was_asked_for():
     found, _ = run([])
     assert [point.vector for point in found.points] == ["original", "salun-2"]
-    choice = Rule("retain", 1.0).choose(found.points)
+    choice = Criterion("retain", 1.0).choose(found.points)
     assert (choice.vector, choice.upper_end, choice.lower_end) == ("salun-2", False, False)
     assert list(found.states) == ["salun-2"]
 

@@ -7,9 +7,9 @@ from unlearning_examples import CPU, IMAGES, Batches, example_recipe, unlearn
 
 from negmerge.training import fit
 from negmerge.unlearning import Data, saliency_mask
+from negmerge.unlearning.core import batch_gradients, passes
 from negmerge.unlearning.methods.boundary_shrink import adversarial_images, nearest_labels
 from negmerge.unlearning.methods.influence import influence_direction, inverse_fisher
-from negmerge.unlearning.passes import batch_gradients, passes
 from negmerge.unlearning.saliency import only_masked
 
 
@@ -34,7 +34,7 @@ def batches(file, prefix, size=16):
 
 def golden_data(file):
     forget, retain = batches(file, "forget"), batches(file, "retain")
-    return Data(forget, retain, forget, retain, retain, IMAGES, classes=5, seed=0)
+    return Data(forget, retain, forget, retain, retain, IMAGES, 5, 0, example_recipe())
 
 
 def assert_state(model, expected):

@@ -1,5 +1,6 @@
 """A tiny classifier, loaders of its images, and runs of unlearning methods on them."""
 
+import dataclasses
 import itertools
 
 import torch
@@ -62,6 +63,7 @@ def example_data(seed=0, forget=12, retain=28):
         objective=IMAGES,
         classes=CLASSES,
         seed=seed,
+        recipe=example_recipe(),
     )
 
 
@@ -97,10 +99,10 @@ def example_recipe(**settings):
     )
 
 
-def unlearn(name, model, data, recipe=None, **options):
+def unlearn(name, model, data, **options):
     method = METHODS[name]
     checked = method.check(name, options)
-    method.run(model, data, checked, recipe_for(recipe or example_recipe(), checked), CPU)
+    method.run(model, dataclasses.replace(data, recipe=recipe_for(data.recipe, checked)), checked)
     return model
 
 

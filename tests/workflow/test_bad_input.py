@@ -87,15 +87,3 @@ def test_a_damaged_checkpoint_is_named_and_the_rest_stays(editable, damage, mess
     after = editable.artefacts()
     assert after.items() <= before.items()
     assert "clip/digits/merged/uniform.safetensors" in after
-
-
-def test_a_gpu_that_is_not_there_is_no_reason_to_use_the_cpu(editable):
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    editable.edit(STUDY, "seed: 3", "seed: 3\ndevice: cuda")
-    target = "results/tiny/clip/base.safetensors"
-    run = editable.snakemake("--cores", "1", "--forcerun", "base", "--", target)
-    assert run.returncode == 1
-    assert "error: the device is cuda, but torch " in run.stderr

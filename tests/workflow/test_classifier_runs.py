@@ -9,8 +9,6 @@ from safetensors.numpy import load_file
 
 TRIALS = ("trial1", "trial2")
 STUDY = "config/studies/tiny.yaml"
-LIBRARY = "workflow/scripts/negmerge"
-REPORT = "results/tiny/report.html"
 METHODS = {"retrain", "original", "boundary-expand", "gradient-ascent", "negmerge"}
 FEATURES = {"confidence", "correctness", "entropy", "m_entropy_official", "m_entropy", "prob"}
 
@@ -75,15 +73,6 @@ def test_outcomes_say_image_by_image_what_scores_count(finished):
                 assert unseen == pytest.approx(score["membership"]["confidence"])
 
 
-def test_the_gap_of_retrain_is_zero(finished):
-    cells = pd.read_csv(finished.folder / "results/tiny/tables/gap.csv")
-    cells = cells[(cells["metric"] == "gap") & (cells["task"] == "mean")]
-    gaps = cells.set_index(["column", "method"])["value"]
-    assert gaps["retain", "retrain"] == gaps["gap", "retrain"] == 0
-    assert gaps.ge(0).all()
-    assert set(gaps["gap"].index) == METHODS
-
-
 def test_the_sweep_of_a_searched_method_say_what_was_tried(finished):
     for trial in TRIALS:
         path = finished.folder / f"results/tiny/resnet/{trial}/sweeps/gradient-ascent.csv"
@@ -130,24 +119,6 @@ def test_batch_statistics_are_measured_anew_where_a_vector_was_subtracted(asked)
         assert kept == (choice["coefficient"] == 0)
         assert "network.bn1.weight" in vector
         assert statistic not in vector
-
-
-def test_an_unlearn_method_reruns_its_models_and_what_follows(editable):
-    editable.edit(f"{LIBRARY}/unlearning/methods/gradient_ascent.py", '"""', '"""Edited. ')
-    planned = editable.planned(REPORT)
-    assert {job for job in planned if job.startswith("unlearn")} == {
-        f"unlearn: resnet, {trial}, gradient-ascent" for trial in TRIALS
-    }
-    assert not [job for job in planned if job.startswith(("train", "finetune", "merge"))]
-    assert not [job for job in planned if job.startswith("evaluate") and "gradient" not in job]
-
-
-def test_how_a_coefficient_is_chosen_makes_no_vector_again(editable):
-    editable.edit(STUDY, "images: 20", "images: 10")
-    rules = {job.split(":")[0] for job in editable.planned(REPORT)}
-    # Which models of a method are kept is chosen where they are trained.
-    assert {"sweep", "unlearn"} <= rules
-    assert not rules & {"split", "train", "finetune", "merge"}
 
 
 def test_a_diverged_method_says_so_and_leaves_the_others_alone(editable):

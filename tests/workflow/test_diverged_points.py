@@ -104,13 +104,3 @@ def test_no_model_is_exported_where_none_is_left(wild):
         "error: negmerge: no unlearned model, since the training of ls0, ls1 diverged; lower the "
         "rate"
     )
-
-
-def test_a_lower_rate_makes_the_point_again_and_what_it_changes(wild, finished):
-    wild.edit(STUDY, f"{{m10: {{{WILD}}}}}", M10)
-    merged = f"{CLIP}/merged/negmerge.safetensors"
-    planned = wild.planned(merged)
-    assert planned == {"finetune: clip, digits, m10", "merge: clip, digits, negmerge"}
-    run = wild.snakemake("--cores", "1", "--", merged)
-    assert run.returncode == 0, run.stderr
-    assert (wild.folder / merged).read_bytes() == (finished.folder / merged).read_bytes()

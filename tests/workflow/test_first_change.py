@@ -69,21 +69,6 @@ def jobs(text: str) -> set[str]:
     return {f"{rule}: {name}" for rule, names in lines for name in names.split("; ")}
 
 
-def test_a_title_an_option_of_a_merge_method_and_a_new_method_with_its_row(after):
-    found = after(
-        ("title: Sparsity of the merged", "title: Zeros of the merged"),
-        ("      ties: {} # density 0.2, mean", "      ties: {density: 0.5}"),
-        ("      magmax: {}\n", "      magmax: {}\n      ties-5: {density: 0.5}\n"),
-        ("greedy, ties, magmax, negmerge]\n    columns:\n", "ties, ties-5]\n    columns:\n"),
-    )
-    assert found == {
-        f"{rule}: mini-clip, {task}, {method}"
-        for rule in ("merge", "score")
-        for task in ("digits", "letters")
-        for method in ("ties", "ties-5")
-    } | jobs("table: table1; table4; merge-times\nreport: demo")
-
-
 def test_the_change_of_the_page(after, everything):
     found = after(CHANGE)
     assert found == jobs("""
@@ -130,10 +115,3 @@ def test_the_grid_of_coefficients(after, everything):
         ("coefficients: *grid", "coefficients: {step: 0.15, stop: 1.5}"),
     )
     assert found == (of(everything, "mini-clip", *AGAIN) - BASE) | CHOSEN | DRAWN | BY_CHOICE
-
-
-def test_a_setting_of_fine_tuning(after, everything):
-    found = after(("learning_rate: 0.001", "learning_rate: 0.002"))
-    rules = ("finetune", "merge", "greedy", "sparsity", "signs", *AGAIN)
-    shown = {"table: table4", "table: merge-times", "figure: figure2"}
-    assert found == (of(everything, "mini-clip", *rules) - BASE) | CHOSEN | DRAWN | shown

@@ -34,16 +34,6 @@ def cells(run, table):
     return {(row["method"], row["metric"]): row for row in rows}
 
 
-def test_all_models_are_trained_once_for_all_tasks(finished_language):
-    results = finished_language.folder / "results" / "tiny_language" / "llama"
-    made = {str(path.relative_to(results)) for path in results.glob("**/trained/*.safetensors")}
-    assert made == {
-        "all/trained/before.safetensors",
-        "all/trained/original.safetensors",
-        "forget25/trained/retrain.safetensors",
-    }
-
-
 def test_vectors_are_the_differences_to_the_model_that_knows_all(finished_language):
     folder = finished_language.folder / TASK
     base = read_state(folder.parent / "all" / "trained" / "original.safetensors")
@@ -56,16 +46,6 @@ def test_vectors_are_the_differences_to_the_model_that_knows_all(finished_langua
         moved = {name for name, change in vector.items() if change.any()}
         is_linear = {name for name in base if name.endswith("proj.weight")}
         assert moved == (is_linear if point == "lora" else set(base))
-
-
-def test_coefficient_0_is_the_base(finished_language):
-    with open(finished_language.folder / TASK / "sweeps" / "negmerge.csv", newline="") as stream:
-        first = next(csv.DictReader(stream))
-    original = scores(finished_language, "original")
-    assert float(first["coefficient"]) == 0
-    # The forget questions that choose are those that are scored.
-    assert float(first["forget_correct"]) == original["forget"]["correct"]
-    assert first["forget_n"] == "10"
 
 
 def test_the_pruned_search_chooses_as_the_full_one(finished_language):

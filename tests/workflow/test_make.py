@@ -123,14 +123,6 @@ def test_ctrl_c_ends_a_run_without_noise(checkout, tmp_path):
     assert list((copy.folder / ".snakemake" / "locks").glob("*")) == []
 
 
-def test_a_job_that_fails_before_its_log_shows_what_it_printed(checkout, tmp_path):
-    copy = checkout.copy(tmp_path / "workflow")
-    copy.edit("workflow/scripts/prepare.py", "\nfrom ", "\n1 / 0\nfrom ")
-    text = Terminal(copy.folder, [*MAKE, *ONE]).read()
-    assert "nothing written to data/logs/prepare/" in text
-    assert "    ZeroDivisionError: division by zero" in text
-
-
 def test_a_finished_study_says_so_and_where_its_report_is(editable):
     summary = editable.folder / "results/tiny/summary.txt"
     summary.write_text("what the study found\n")

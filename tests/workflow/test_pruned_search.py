@@ -35,12 +35,3 @@ def test_a_greedy_merge_names_its_points(finished):
     assert found["options"] == {"strict": True, "search_each_step": True}
     assert {trial["name"] for trial in found["trials"]} == {"m1", "m10"}
     assert found["accepted"][0] == found["trials"][0]["name"]
-
-
-def test_editing_the_greedy_merge_reruns_no_other_merge(editable):
-    editable.edit("workflow/scripts/negmerge/selection/merge_greedily.py", '"""', '"""Edited. ')
-    planned = editable.planned("results/tiny/tables/accuracy.md")
-    assert "greedy: clip, digits, greedy" in planned
-    assert "score: clip, digits, greedy" in planned
-    assert not [job for job in planned if job.startswith(("merge", "finetune"))]
-    assert not [job for job in planned if job.endswith((" negmerge", " uniform"))]

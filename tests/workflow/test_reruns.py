@@ -36,11 +36,6 @@ def test_a_script_reruns_its_jobs(editable):
     assert {job.split(":")[0] for job in editable.planned(REPORT)} == {"table", "report"}
 
 
-def test_the_format_of_tables_reruns_only_the_tables(editable):
-    editable.edit(f"{LIBRARY}/reporting/layout.py", '"""', '"""Edited. ')
-    assert {job.split(":")[0] for job in editable.planned(REPORT)} == {"table", "report"}
-
-
 def test_a_point_that_is_new_or_set_otherwise_is_made_with_what_follows(editable):
     for old, new in (
         ("weight_decay: 0.2", "weight_decay: 0.3"),

@@ -10,7 +10,7 @@ from negmerge.scenarios import load_task
 from negmerge.scenarios.scoring import score, score_choices
 from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.scenarios.validation import choose_candidate
-from negmerge.selection.points import write_points
+from negmerge.selection.choice import write_points
 
 with job(snakemake) as provenance:
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output

@@ -9,9 +9,8 @@ from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.choice import load_rules
-from negmerge.selection.points import write_points
-from negmerge.selection.sweep import sweep
+from negmerge.selection.choice import load_criteria, write_points
+from negmerge.selection.validation import sweep
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
@@ -21,7 +20,7 @@ with job(snakemake):
     how = {"roles": params.roles, **params.validation}
     validation = load_validation(task, inputs.base, loaders, **how)
     if params.coefficients:
-        rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
+        rules = load_criteria(params.rules, params.keep, inputs.get("reference", []))
         points = sweep(validation, path, params.coefficients, rules, params.halvings)
     else:
         network = task.network(read_state(path), path)

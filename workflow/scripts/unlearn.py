@@ -11,8 +11,7 @@ from negmerge.scenarios import load_task
 from negmerge.scenarios.unlearned import choices
 from negmerge.scenarios.unlearning import unlearn
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.choice import load_rules
-from negmerge.selection.points import write_points
+from negmerge.selection.choice import load_criteria, write_points
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning import METHODS
 from negmerge.unlearning.tuning import stacked, tune
@@ -32,10 +31,10 @@ with job(snakemake):
         model = task.network(base, inputs.base)
         freeze(model, params.freeze)
         options = params.options | searched
-        unlearn(model, method, options, task, classes, recipe, params.seed, device, loaders)
+        unlearn(model, method, options, task, classes, recipe, params.seed, loaders)
         return model
 
-    rules = load_rules(params.rules, params.keep, inputs.get("reference", []))
+    rules = load_criteria(params.rules, params.keep, inputs.get("reference", []))
     tuned = tune(
         labels.method, params.grid, train, validation, rules, params.halvings, params.unchanged
     )

@@ -22,8 +22,7 @@ FIGURES = "reporting/figures"
 MERGE_METHODS = "merging/methods"
 UNLEARN_METHODS = "unlearning/methods"
 SOURCES = "data/sources"
-# A folder each: what it is, what a study may say of it, and, with torch, what its jobs need.
-SCENARIOS = "scenarios/*/scenario"
+# A folder each: what it is and what a study may say of it, and, with torch, what its jobs need.
 SCENARIO_SETTINGS = "scenarios/*/settings"
 SCENARIO_JOBS = "scenarios/*/jobs"
 

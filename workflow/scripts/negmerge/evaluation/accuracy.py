@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.evaluation.counts import Accuracy
+from negmerge.evaluation.outcomes import Accuracy
 
 # What a network takes, and what it should answer; the first dimension of both is that of the items.
 Batch = tuple[Tensor, Tensor]
@@ -55,15 +55,18 @@ def all_outputs(network: nn.Module, objective: Objective, batches: Iterable[Batc
     return joined([objective.outputs(network, batch) for batch in batches])
 
 
-def joined(found: Sequence[Outputs]) -> Outputs:
+def joined(outputs: Sequence[Outputs]) -> Outputs:
     """Return the outputs of several batches as those of one."""
-    return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
+    return tuple(torch.cat(parts) for parts in zip(*outputs, strict=True))
 
 
 def predict(network: nn.Module, head: Tensor | None, images: Tensor) -> Tensor:
-    """Compute the logits (n, classes) of images (n, 3, size, size)."""
-    found = network(images)
-    return found if head is None else found @ head.T
+    """Compute the logits (n, classes) of images (n, 3, size, size).
+
+    The network gives them itself, or unit features for a `head` (classes, dimensions).
+    """
+    outputs = network(images)
+    return outputs if head is None else outputs @ head.T
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Classification:
     """`Objective` of images and classes; networks give logits, or features for a head."""
 
     head: Tensor | None  # as for `predict`
-    device: torch.device  # where the network is
+    device: torch.device
 
     def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
         """Make the cross-entropy, the mean over the batch."""
@@ -104,18 +107,11 @@ class Classification:
 
 @torch.no_grad()
 def accuracy(
-    network: nn.Module,
-    head: Tensor | None,
-    batches: Iterable[Batch],
-    device: torch.device,
+    network: nn.Module, head: Tensor | None, batches: Iterable[Batch], device: torch.device
 ) -> Accuracy:
-    """Count the right answers. Among equal logits the first class is the answer.
+    """Count the images whose largest logit, the first among equals, is that of the true class.
 
-    Args:
-        network: as for `predict`; put into eval mode.
-        head: likewise.
-        batches: images and labels.
-        device: where to compute.
+    The network and its head are as for `predict`, on the device; it is put into evaluation mode.
     """
     network.eval()
     correct = torch.zeros((), dtype=torch.int64, device=device)

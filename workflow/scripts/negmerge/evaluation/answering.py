@@ -10,7 +10,7 @@ from torch.nn import functional
 from negmerge.data.answer_tokens import WITHOUT_LOSS, alike, without_padding
 from negmerge.evaluation.accuracy import Batch, Loss, Outputs
 from negmerge.evaluation.language import extraction_strength
-from negmerge.models.answers import last_logits
+from negmerge.models.language import last_logits
 
 # Scores are whole multiples of it, see `accuracy.Objective.scores`.
 UNIT = 2.0**-30
@@ -40,11 +40,11 @@ class Answering:
         """Compute what a network says of each token, (n, width), where it carries loss."""
         ids, labels = batch
         moved = ids.to(self.device), labels.to(self.device)
-        logits, truth, found_in = scored_tokens(network, *moved)
-        places = tuple(place.cpu() for place in found_in)
-        found = logits.float().log_softmax(dim=1).gather(1, truth[:, None])[:, 0]
+        logits, truth, places = scored_tokens(network, *moved)
+        places = tuple(place.cpu() for place in places)
+        of_truth = logits.float().log_softmax(dim=1).gather(1, truth[:, None])[:, 0]
         log_probs = torch.zeros(labels.shape, dtype=torch.float64)
-        log_probs[places] = found.double().cpu()
+        log_probs[places] = of_truth.double().cpu()
         predicted = torch.full_like(labels, WITHOUT_LOSS)
         predicted[places] = logits.argmax(dim=1).cpu()
         return log_probs, predicted, labels
@@ -59,9 +59,8 @@ class Answering:
             (p[t != WITHOUT_LOSS][:-1], t[t != WITHOUT_LOSS][:-1])
             for p, t in zip(predicted, labels, strict=True)
         ]
-        return _whole(
-            torch.tensor([extraction_strength(*pair) for pair in pairs], dtype=torch.float64)
-        )
+        strengths = [extraction_strength(*pair) for pair in pairs]
+        return _whole(torch.tensor(strengths, dtype=torch.float64))
 
     def confidence(self, outputs: Outputs) -> Tensor:
         """Return the probability: exp of the mean over the tokens of an answer, end included."""
@@ -91,7 +90,7 @@ def scored_tokens(
     passed = [_scored_tokens(network, ids[rows], labels[rows]) for rows in parts]
     if len(parts) == 1:
         return passed[0]
-    rows = torch.cat([of[found[0]] for of, (_, _, found) in zip(parts, passed, strict=True)])
+    rows = torch.cat([part[rows] for part, (_, _, (rows, _)) in zip(parts, passed, strict=True)])
     columns = torch.cat([columns for _, _, (_, columns) in passed])
     order = rows.argsort(stable=True)
     logits, truth = (torch.cat(of_parts)[order] for of_parts in list(zip(*passed, strict=True))[:2])

@@ -3,8 +3,7 @@
 It is that of SalUn's code (OPTML-Group/Unlearn-Saliency, Classification/evaluation/SVC_MIA.py): a
 support vector classifier learns to tell images that the model was trained on (members) from test
 images (non-members) by what the model says about them, and judges the forgotten images. The papers
-report the feature `confidence`. Higher values mean that more forgotten images look unseen; the
-best value is that of Retrain, not the highest.
+report the feature `confidence`. The best value is that of Retrain, not the highest.
 """
 
 from collections.abc import Sequence
@@ -49,11 +48,6 @@ def features(logits: ArrayLike, labels: ArrayLike) -> dict[str, np.ndarray]:
             f"{list(labels.shape)}, expected [n, classes] and whole numbers [n]"
         )
     finite(logits, "logits")
-    if labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
-        raise UserError(
-            f"membership attack: labels {labels.min()}..{labels.max()}, expected "
-            f"0..{logits.shape[1] - 1}"
-        )
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     prob = powers / powers.sum(axis=1, keepdims=True)
     log_prob = np.log(np.maximum(prob, TINY))
@@ -83,18 +77,9 @@ def svc_membership(
     nonmember_confidence: ArrayLike,
     forget_confidence: ArrayLike,
 ) -> float:
-    """Attack with one feature: the share of forgotten images that are taken for non-members.
+    """Attack with one feature: the percentage of forgotten images taken for non-members.
 
-    Args:
-        member_confidence: as for `svc_unseen`.
-        nonmember_confidence: likewise.
-        forget_confidence: likewise.
-
-    Returns:
-        Percent.
-
-    Raises:
-        UserError: likewise.
+    Arguments and errors are those of `svc_unseen`.
     """
     return percent(svc_unseen(member_confidence, nonmember_confidence, forget_confidence))
 
@@ -109,22 +94,13 @@ def svc_unseen(
     nonmember_confidence: ArrayLike,
     forget_confidence: ArrayLike,
 ) -> np.ndarray:
-    """Attack with one feature: which forgotten images are taken for non-members.
+    """Attack with one feature: which forgotten images are taken for non-members, (n,) bool.
 
     An SVC with an RBF kernel, C = 3 and gamma = 1 / (numbers per image), without scaling. The time
-    grows with the square of the number of images, see benchmarks/membership.py.
-
-    Args:
-        member_confidence: (n,) or (n, numbers), numpy or torch (CPU); for the papers' value, the
-            softmax probability of the true class of retain images.
-        nonmember_confidence: likewise of test images; the papers take as many.
-        forget_confidence: likewise of the forgotten images.
-
-    Returns:
-        (n,) bool.
-
-    Raises:
-        UserError: one of them is empty, or holds NaN or an infinity.
+    grows with the square of the number of images, see benchmarks/membership.py. Each argument is
+    (n,) or (n, numbers), numpy or torch (CPU): for the papers' value, the softmax probability of
+    the true class of retain images, of as many test images, and of the forgotten ones. An empty
+    one, NaN or an infinity is a UserError.
     """
     # Here, since it takes seconds to import and other scores do without it.
     from sklearn.svm import SVC
@@ -151,8 +127,7 @@ def images_to_learn_from(retain: int, test: int, seed: int) -> tuple[np.ndarray,
 
     Members are the first retain images in the order of the data set, as many as there are test
     images, and non-members all test images, as in SalUn's code. Where there are fewer retain images
-    than test images, which that code does not provide for, all of them are members, and as many
-    test images are drawn.
+    than test images, which that code does not provide for, as many test images are drawn.
     """
     count = min(retain, test)
     nonmembers = np.arange(test)
@@ -182,21 +157,13 @@ def membership_verdicts(
     names: Sequence[str] = FEATURES,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Attack a model with each feature by itself, and say what it takes each forgotten image for.
+    """Attack a model with each feature by itself: by feature, which forgotten images look unseen.
 
-    Args:
-        members: logits and labels of all retain images, in the order of the data set and without
-            augmentation. `images_to_learn_from` says which of them are used.
-        nonmembers: likewise of all test images.
-        forget: of all forgotten images.
-        names: the features wanted, of `FEATURES`; each costs a classifier of its own.
-        seed: of the test images that are drawn where there are fewer retain images.
-
-    Returns:
-        By feature, (n,) bool: the image is taken for a non-member.
-
-    Raises:
-        UserError: there are no images of one kind, an unknown feature, or what `features` refuses.
+    Outputs are logits and labels of all retain images, in the order of the data set and without
+    augmentation; of all test images; and of the forgotten ones. `images_to_learn_from` says which
+    of them are used, and needs the seed. Each of the features wanted, `names`, costs a classifier
+    of its own. No images of one kind, an unknown feature, and what `features` refuses are a
+    UserError.
     """
     for name in names:
         if name not in FEATURES:

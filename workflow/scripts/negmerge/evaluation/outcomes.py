@@ -1,10 +1,11 @@
-"""What models made of every single image that they are scored on.
+"""What models made of the items that they are scored on: counts, the average gap, and each item.
 
-Scores hold counts; with these files two models can be compared on the same images, and the
-membership attack be made again.
+Scores hold counts; with the files of single items two models can be compared on the same items, and
+the membership attack be made again.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +19,48 @@ from negmerge.errors import UserError
 from negmerge.files import replacing
 
 LABELS = ("experiment", "task", "method")
-RIGHT = "_right"
+RIGHT, CONFIDENCE = "_right", "_confidence"
 # The verdict of the membership attack by confidence: the image looks unseen.
 UNSEEN = "forget_unseen"
-CONFIDENCE = "_confidence"
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How many of n images were classified correctly; or the sum of n scores, each 0..1."""
+
+    correct: int | float
+    n: int
+
+    @property
+    def share(self) -> float:
+        """The share of right answers, or the mean score, 0..1."""
+        return self.correct / self.n
+
+
+def average_gap(scores: Mapping[str, float], reference: Mapping[str, float]) -> float:
+    """Average the absolute differences to a reference over all metrics, in percentage points.
+
+    SalUn's Avg. Gap (Fan et al. 2024), which NegMerge's Table 2 prints: over the accuracies on
+    retain, forget and test images and the membership attack, against Retrain. It is taken on the
+    mean values of a table, in percent by metric. Lower is better, 0 is best. Other metrics in one
+    than in the other, none at all, NaN or an infinity are a UserError.
+    """
+    sides = {"the scores": scores, "the reference": reference}
+    for place, values in sides.items():
+        missing = sorted({*scores, *reference} - {*values})
+        if missing:
+            raise UserError(f"average gap: {', '.join(missing)} missing from {place}")
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise UserError(f"average gap: {name} is {value} in {place}, expected a percentage")
+    if not scores:
+        raise UserError("average gap: no metric, expected at least 1")
+    return math.fsum(abs(scores[name] - reference[name]) for name in scores) / len(scores)
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What one model made of the images of each role, in the order of the images."""
+    """What one model made of the items of each role, in the order of the items."""
 
     place: tuple[str, str, str]  # experiment, task and method
     # Number of classes by role; 0 where answers are not chosen among classes.
@@ -35,7 +69,7 @@ class Outcomes:
     # the true one, or float64, the score of an answer; of classifiers also `{role}_confidence`
     # float64, the softmax probability of the true class, and `forget_unseen` uint8.
     arrays: Mapping[str, np.ndarray]
-    rule: str | None = None  # that chose the model; None if there was nothing to choose
+    rule: str | None = None  # the criterion that chose the model; None if there was no choice
 
     def right(self, role: str) -> np.ndarray:
         """Return which images of a role are classified correctly, or the scores of its answers."""
@@ -48,25 +82,21 @@ def outcomes_of(
     classes: Mapping[str, int],
     further: Mapping[str, np.ndarray],
 ) -> Outcomes:
-    """Return what a model made of each item."""
+    """Gather the scores of each item by role, and further arrays by name."""
     arrays = dict(further)
-    for role, found in scores.items():
-        of_items = np.asarray(found)
-        arrays[role + RIGHT] = of_items.astype(np.uint8) if of_items.dtype == bool else of_items
+    for role, score in scores.items():
+        values = np.asarray(score)
+        arrays[role + RIGHT] = values.astype(np.uint8) if values.dtype == bool else values
     return Outcomes(_place(labels), dict(classes), arrays, labels["rule"])
 
 
 def write_outcomes(path: str | Path, models: Sequence[Outcomes]) -> None:
     """Write the outcomes of several models into one file, under the models' numbers from 0."""
-    header = [
-        dict(zip(LABELS, one.place, strict=True)) | {"rule": one.rule, "classes": one.classes}
-        for one in models
-    ]
-    arrays = {
-        f"{number}/{name}": array
-        for number, one in enumerate(models)
-        for name, array in sorted(one.arrays.items())
-    }
+    header, arrays = [], {}
+    for number, model in enumerate(models):
+        labels = dict(zip(LABELS, model.place, strict=True))
+        header.append(labels | {"rule": model.rule, "classes": model.classes})
+        arrays |= {f"{number}/{name}": model.arrays[name] for name in sorted(model.arrays)}
     with replacing(path) as partial:
         save_file(arrays, partial, metadata={"negmerge": json.dumps(header, sort_keys=True)})
 
@@ -80,9 +110,6 @@ def read_outcomes(path: str | Path) -> list[Outcomes]:
             for key in file.keys():  # noqa: SIM118
                 number, name = key.split("/")
                 arrays[int(number)][name] = file.get_tensor(key)
-        for labels, own in zip(header, arrays, strict=True):
-            for role in labels["classes"]:
-                own[role + RIGHT]
         return [
             Outcomes(_place(labels), labels["classes"], own, labels["rule"])
             for labels, own in zip(header, arrays, strict=True)

@@ -42,21 +42,10 @@ def sparsity(
     """Count the zeros of vectors against both of their denominators, and the votes of their pool.
 
     Frozen tensors are exact zeros in every vector, so a share of zeros means little without the
-    numbers that it is a share of. All files are read at the same time, block by block.
-
-    Args:
-        vectors: merged vectors, or single ones; at least one.
-        pool: the vectors that all of them were made of, at least one.
-        base: the weights before fine-tuning; it may have tensors that are in no vector.
-        is_trainable: whether fine-tuning may change the tensor of that name.
-        progress: show a bar on standard error.
-
-    Returns:
-        The counts of each vector.
-
-    Raises:
-        UserError: a vector with tensors of other names or shapes than the first, or than the base,
-            NaN or an infinity.
+    numbers that it is a share of. The vectors, at least one, are merged from the vectors of `pool`,
+    or are of it; the base may have tensors that are in no vector; `is_trainable` says whether
+    fine-tuning may change a tensor. All files are read at the same time, block by block. Tensors of
+    other names or shapes than the first vector's or the base's, NaN or an infinity are a UserError.
     """
     layout, origin = shapes(vectors[0]), Stored(base)
     shared = {name: base.shape(name) for name in base.names if name in layout}
@@ -66,12 +55,13 @@ def sparsity(
         before, read = block.of(origin), iter(block)
         merged = [next(read) for _ in vectors]
         above = below = voting = torch.ones_like(before, dtype=torch.bool)
-        for one in read:
-            above, below, voting = above & (one > 0), below & (one < 0), voting & (one != 0)
+        for vector in read:
+            above, below = above & (vector > 0), below & (vector < 0)
+            voting = voting & (vector != 0)
         votes = {"voting": int(voting.sum()), "agreeing": int((above | below).sum())}
         size = before.numel()
         votes |= {"trainable": size if is_trainable(block.name) else 0, "state": size}
-        return [Sparsity(**_changes(one, before), **votes) for one in merged]
+        return [Sparsity(**_changes(vector, before), **votes) for vector in merged]
 
     numbers = pool_of([*vectors, *pool]).vectors
     with tqdm(

@@ -39,14 +39,9 @@ def paired_error(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def paired_p(first: ArrayLike, second: ArrayLike) -> float:
-    """Test whether two models have the same mean on the same items, by the bootstrap.
+    """Test whether two models have the same mean on the same items (n,), by the bootstrap.
 
-    Args:
-        first: (n,) numbers.
-        second: likewise, in the same order.
-
-    Returns:
-        The two-sided p, above 0 and at most 1.
+    The p is two-sided, above 0 and at most 1.
     """
     differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     return float(two_sided(bootstrap_means(differences[:, None], np.random.default_rng(0)))[0])
@@ -56,15 +51,9 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
     """Test whether two models are right equally often, exactly: McNemar's test.
 
     Of the images on which they differ, each is as likely to be right by the one as by the other. As
-    exact binomial test, it holds for small numbers (McNemar 1947; Fagerland et al. 2013). Images of
-    several trials may follow one another.
-
-    Args:
-        first: (n,) of 0 and 1.
-        second: likewise, in the same order.
-
-    Returns:
-        The two-sided p, 0..1; 1 where they differ on no image.
+    exact binomial test, it holds for small numbers (McNemar 1947; Fagerland et al. 2013). Both are
+    (n,) of 0 and 1; images of several trials may follow one another. The p is two-sided, 0..1; 1
+    where they differ on no image.
     """
     # Here, since it takes half a second to import.
     from scipy.stats import binomtest
@@ -94,12 +83,12 @@ def bootstrap_means(
     Tibshirani 1993).
     """
     values = np.asarray(outcomes, np.float64)
-    n, found = len(values), np.empty((resamples, values.shape[1]))
+    n, means = len(values), np.empty((resamples, values.shape[1]))
     for start in range(0, resamples, CHUNK):
         drawn = range(min(CHUNK, resamples - start))
         counts = [np.bincount(generator.integers(n, size=n), minlength=n) for _ in drawn]
-        found[start : start + CHUNK] = np.array(counts, np.float64) @ values / n
-    return found
+        means[start : start + CHUNK] = np.array(counts, np.float64) @ values / n
+    return means
 
 
 def two_sided(differences: ArrayLike) -> np.ndarray:
@@ -108,9 +97,9 @@ def two_sided(differences: ArrayLike) -> np.ndarray:
     Twice the smaller share of resamples at 0 or beyond, with one more counted so that no p
     is 0 (Davison and Hinkley 1997).
     """
-    found = np.asarray(differences)
-    beyond = np.minimum((found <= 0).sum(axis=0), (found >= 0).sum(axis=0))
-    return np.minimum(2 * (beyond + 1) / (len(found) + 1), 1)
+    drawn = np.asarray(differences)
+    beyond = np.minimum((drawn <= 0).sum(axis=0), (drawn >= 0).sum(axis=0))
+    return np.minimum(2 * (beyond + 1) / (len(drawn) + 1), 1)
 
 
 def differs_over_trials(differences: Sequence[float]) -> float:

@@ -13,21 +13,20 @@ from negmerge.settings.load import load_yaml
 from negmerge.settings.study import load_study
 from negmerge.standalone.text_table import aligned
 
-HERE, MADE = "files here", "made here"
-
 
 def overview(name: str, config: str | Path = "config") -> dict:
     """Tell what a study needs from elsewhere, and what of it is there, as JSON values.
 
     No file is opened. `config.yaml` of the configuration folder names the folder of data.
     """
-    study, chosen = load_study(config, name, options=False), load_yaml(Path(config) / "config.yaml")
-    data, known = Path(chosen.get("data", "data")), study.catalogue
-    records = {name for one in study.experiments.values() for name in one.weights(known)}
-    rows = {name: known.fetched(name) for name in sorted(records)}
+    study = load_study(config, name, options=False)
+    settings, known = load_yaml(Path(config) / "config.yaml"), study.catalogue
+    data, sources = Path(settings.get("data", "data")), settings.get("data_sources")
+    models = {model for row in study.experiments.values() for model in row.weights(known)}
+    rows = {model: known.fetched(model) for model in sorted(models)}
     return {
         "study": name,
-        "sets": [_set(one, known, data, chosen.get("data_sources")) for one in study.datasets],
+        "sets": [_set(dataset, known, data, sources) for dataset in study.datasets],
         "weights": [_weights(model, row, data) for model, row in rows.items() if row.is_fetched],
     }
 
@@ -39,13 +38,17 @@ def fetch(name: str) -> int:
     return subprocess.run([*command, "--", "downloads"]).returncode
 
 
-def _set(name: str, known: Catalogue, data: Path, asked: Mapping | None) -> dict:
-    row, mirror = known.datasets[name], choose(name, known, data, asked)
-    found = (mirror or row).files.values()
-    files = [file for file in found if isinstance(file, Download)]
+def _set(name: str, known: Catalogue, data: Path, sources: Mapping | None) -> dict:
+    row, mirror = known.datasets[name], choose(name, known, data, sources)
+    files = [f for f in (mirror or row).files.values() if isinstance(f, Download)]
     folder = data / "downloads" / (row.downloads_of or name)
     places = {file.name: folder / file.name for file in files}
-    source = mirror.name if mirror else ORIGINAL if files else HERE if row.files else MADE
+    if mirror:
+        source = mirror.name
+    else:
+        source = ORIGINAL if files else "files here" if row.files else "made here"
+    prepared = data / name / row.prepared
+    is_images = prepared.suffix == ".safetensors"
     return {
         "name": name,
         "title": row.title,
@@ -57,14 +60,10 @@ def _set(name: str, known: Catalogue, data: Path, asked: Mapping | None) -> dict
         "unknown": [file.name for file in files if file.size is None],
         "by_hand": any(file.manual for file in files),
         "missing_by_hand": [f.name for f in files if f.manual and not places[f.name].is_file()],
-        "prepared": _is_prepared(data / name / row.prepared),
+        "prepared": prepared_from(prepared) is not None if is_images else prepared.is_file(),
         "licence": row.licence,
         "differs": mirror.differs if mirror else None,
     }
-
-
-def _is_prepared(path: Path) -> bool:
-    return prepared_from(path) is not None if path.suffix == ".safetensors" else path.is_file()
 
 
 def _is_there(path: Path, file: Download) -> bool:
@@ -82,34 +81,30 @@ def _weights(name: str, row: Model, data: Path) -> dict:
     }
 
 
-def describe(found: Mapping) -> Iterator[str]:
+def describe(report: Mapping) -> Iterator[str]:
     """Print what a study needs: a row for each set and model, then what a person has to know."""
-    yield f"{found['study']}: what it needs from elsewhere"
+    yield f"{report['study']}: what it needs from elsewhere"
     yield ""
+    yes_no = {True: "yes", False: "no"}
     rows = [["set", "source", "by hand", "GB", "files there", "prepared", "licence"]]
-    for one in found["sets"]:
-        there = f"{one['present']} of {one['files']}" if one["files"] else ""
-        known = f"{one['bytes'] / 1e9:.3g}" if one["bytes"] else ""
-        more = "?" if one["unknown"] and not known else "+ ?" if one["unknown"] else ""
-        row = [one["name"], one["source"], _yes(one["by_hand"]), f"{known} {more}".strip(), there]
-        rows.append([*row, _yes(one["prepared"]), one["licence"]])
-    for one in found["weights"]:
-        size = f"{one['bytes'] / 1e9:.3g}" if one["bytes"] else "?"
-        there = f"{int(one['present'])} of 1"
-        rows.append([one["model"], one["repository"] or "its package", "no", size, there, "", ""])
+    for row in report["sets"]:
+        present = f"{row['present']} of {row['files']}" if row["files"] else ""
+        known = f"{row['bytes'] / 1e9:.3g}" if row["bytes"] else ""
+        more = "?" if row["unknown"] and not known else "+ ?" if row["unknown"] else ""
+        cells = [row["name"], row["source"], yes_no[row["by_hand"]], f"{known} {more}".strip()]
+        rows.append([*cells, present, yes_no[row["prepared"]], row["licence"]])
+    for row in report["weights"]:
+        size = f"{row['bytes'] / 1e9:.3g}" if row["bytes"] else "?"
+        present = f"{int(row['present'])} of 1"
+        rows.append([row["model"], row["repository"] or "its package", "no", size, present, "", ""])
     yield from aligned(rows, left=len(rows[0]))
     yield ""
-    total = sum(one["bytes"] or 0 for part in ("sets", "weights") for one in found[part])
-    unknown = [f"{one['name']}/{file}" for one in found["sets"] for file in one["unknown"]]
-    yield f"In all {total / 1e9:.3g} GB" + (
-        f", and of unknown size: {', '.join(unknown)}" if unknown else ""
-    )
-    for one in found["sets"]:
-        if one["missing_by_hand"]:
-            yield f"by hand: {one['name']}: {', '.join(one['missing_by_hand'])}"
-        if one["differs"]:
-            yield f"mirror: {one['name']}: {one['differs']}"
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
+    total = sum(row["bytes"] or 0 for row in (*report["sets"], *report["weights"]))
+    unknown = [f"{row['name']}/{file}" for row in report["sets"] for file in row["unknown"]]
+    rest = f", and of unknown size: {', '.join(unknown)}" if unknown else ""
+    yield f"In all {total / 1e9:.3g} GB{rest}"
+    for row in report["sets"]:
+        if row["missing_by_hand"]:
+            yield f"by hand: {row['name']}: {', '.join(row['missing_by_hand'])}"
+        if row["differs"]:
+            yield f"mirror: {row['name']}: {row['differs']}"

@@ -22,67 +22,63 @@ SECONDS = 1.0
 
 
 def prepare(snakemake: Any) -> tuple[torch.device, int]:
-    """Set torch up so that a job gives the same bytes each time on one kind of machine.
-
-    Returns its device, and the number of processes that load images beside it.
+    """Set torch up for the same bytes each time; give the device and the number of loaders.
 
     Sums change with the number of torch's threads, so that number is the param `torch_threads` of
-    the rule. The threads that Snakemake gives a job beyond it are processes that load images,
-    whose number changes nothing. The param `seed`, or 0, seeds torch's global generator.
+    the rule. Snakemake's threads beyond it are processes that load images, whose number changes
+    nothing. The param `seed`, or 0, seeds torch's global generator.
     """
-    params = snakemake.params
-    name = device_name(snakemake)
+    params, name = snakemake.params, device_name(snakemake)
     deterministic(torch.device(name))
-    taken = take_device(name)
+    device = take_device(name)
     torch.set_num_threads(params.torch_threads)
     torch.manual_seed(params.get("seed", 0))
-    return taken, max(0, snakemake.threads - params.torch_threads)
+    return device, max(0, snakemake.threads - params.torch_threads)
 
 
 def take_device(device: str) -> torch.device:
     """Assign a job its device: the CPU, or a GPU that no other job of this user has.
 
-    The GPU is the job's until its process ends, however it ends. While all GPUs are taken, the job
-    waits. Only GPUs that `CUDA_VISIBLE_DEVICES` lists count, so what Slurm gave is respected. A GPU
-    is torch's current device from then on.
+    The GPU is the job's, and torch's current device, until its process ends. While all GPUs are
+    taken, the job waits. Only those that `CUDA_VISIBLE_DEVICES` lists count, so what Slurm gave is
+    respected.
     """
-    found = find_device(device)
-    if found.type != "cuda":
-        return found
-    number = _lock_one()
+    place = find_device(device)
+    if place.type != "cuda":
+        return place
+    number = _lock_gpu()
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
 
 
 @cache
-def _lock_one() -> int:
+def _lock_gpu() -> int:
     """Lock one of the GPUs for the rest of the process; give its number for torch."""
     import fcntl  # Not on Windows, where the rest of the library works.
 
     # The files stay open on purpose: the lock ends with the process.
     files = [os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in _lock_files()]
-    began, told = time.monotonic(), False
+    start, is_waiting = time.monotonic(), False
     while True:
         for number, file in enumerate(files):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            if told:
-                print(WAITED.format(f"{time.monotonic() - began:.1f}"), flush=True)
+            if is_waiting:
+                print(WAITED.format(f"{time.monotonic() - start:.1f}"), flush=True)
             return number
-        if not told:
+        if not is_waiting:
             print(f"waiting for a GPU: other jobs have all {len(files)}", flush=True)
-            told = True
+            is_waiting = True
         time.sleep(SECONDS)
 
 
 def _lock_files() -> list[Path]:
     """List the files that stand for the GPUs which torch sees, in torch's order.
 
-    Inside a Slurm job the numbers may count that job's GPUs alone, so each has its own files. They
-    lie in the temporary folder: that of `XDG_RUNTIME_DIR` goes when the user logs out, and may be
-    missing on a compute node and in a container.
+    Inside a Slurm job the numbers may count that job's GPUs alone, so each has its own files. Only
+    the temporary folder is on every compute node and in every container.
     """
     count = torch.cuda.device_count()
     listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")

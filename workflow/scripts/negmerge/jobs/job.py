@@ -24,13 +24,16 @@ GPUS = Path("/proc/driver/nvidia/gpus")
 def job(snakemake: Any) -> Iterator[Provenance]:
     """Run a step: its output goes to the rule's log, and a mistake of the user's ends in one line.
 
-    Everything that the process prints, tracebacks and messages of C libraries included, lands in
-    the log file, which Snakemake shows when the job fails. Before the step, its inputs are compared
-    with the records of how they were made; after it, the job's record is written.
+    All that the process prints, also from C libraries, lands in the log. Before the step, its
+    inputs are compared with their records; after it, the job's own record is written.
     """
     terminal = os.dup(sys.stderr.fileno())
     try:
-        _print_into(snakemake.log[0])
+        log = os.open(snakemake.log[0], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        os.dup2(log, sys.stdout.fileno())
+        os.dup2(log, sys.stderr.fileno())
+        os.close(log)
+        sys.stdout.reconfigure(line_buffering=True)
         provenance = Provenance(snakemake)
         provenance.begin()
         yield provenance
@@ -74,9 +77,9 @@ def advice(error: Exception, snakemake: Any) -> str | None:
             "container has 64 MB unless it is started with --ipc=host or --shm-size=8g; without "
             f"loaders a job takes none: --set-threads {rule}=1"
         )
-    if found := UNREPEATABLE.match(str(error)):
+    if operation := UNREPEATABLE.match(str(error)):
         return (
-            f"{rule}: {found[1]} does not give the same bits each time on a GPU; to do without "
+            f"{rule}: {operation[1]} does not give the same bits each time on a GPU; to do without "
             "them, set `compute: {deterministic: false}` in the study"
         )
     return None
@@ -101,19 +104,10 @@ def _smaller_batches(rule: str, experiment: str, params: Mapping) -> str:
 def _is_of_shared_memory(error: BaseException | None) -> bool:
     """Whether a process that loads images could not hand them over, as torch says it."""
     while error is not None:
-        # Of a process that was killed, the signal's error stands behind the one that is raised. So
-        # torch names the files below /dev/shm.
+        # torch names the files below /dev/shm so. Of a process that was killed, the error of the
+        # signal stands behind the one that is raised.
         text = str(error)
         if "</torch_" in text or ("DataLoader worker" in text and "shared memory" in text):
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _print_into(log: str) -> None:
-    """Let all that the process prints go to a file, which begins anew."""
-    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    os.dup2(stream, sys.stdout.fileno())
-    os.dup2(stream, sys.stderr.fileno())
-    os.close(stream)
-    sys.stdout.reconfigure(line_buffering=True)

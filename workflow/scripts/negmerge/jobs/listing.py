@@ -8,7 +8,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -53,37 +53,19 @@ def list_jobs(files: Iterable[str], config: Mapping[str, object] | None = None) 
     return [Job(**row) for row in json.loads(done.stdout)]
 
 
-def behind(jobs: list[Job], files: Collection[str]) -> list[Job]:
-    """Return those of the jobs that some files need."""
-    waiting = [place for place, job in enumerate(jobs) if not set(files).isdisjoint(job.outputs)]
-    found = set()
-    while waiting:
-        place = waiting.pop()
-        if place not in found:
-            found.add(place)
-            waiting += jobs[place].after
-    return [jobs[place] for place in sorted(found)]
-
-
 def _list(config: dict, files: list[str]) -> list[dict]:
     """List the jobs of Snakemake's graph as JSON values."""
-    from snakemake.api import (
-        ConfigSettings,
-        DAGSettings,
-        OutputSettings,
-        ResourceSettings,
-        SnakemakeApi,
-    )
+    from snakemake import api
     from snakemake.settings.types import Quietness
 
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as snakemake:
-        settings = ConfigSettings(config=config)
-        asked = snakemake.workflow(ResourceSettings(cores=1), config_settings=settings)
-        workflow = asked._workflow
+    with api.SnakemakeApi(api.OutputSettings(quiet={Quietness.ALL})) as snakemake:
+        workflow = snakemake.workflow(
+            api.ResourceSettings(cores=1), config_settings=api.ConfigSettings(config=config)
+        )
         # A summary is the quickest way to build the graph without running anything.
         with redirect_stdout(io.StringIO()):
-            asked.dag(DAGSettings(targets=set(files))).summary()
-        dag = workflow.dag
+            workflow.dag(api.DAGSettings(targets=set(files))).summary()
+        dag = workflow._workflow.dag
         places = {job: place for place, job in enumerate(dag.jobs)}
         return [
             {

@@ -9,9 +9,8 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
-from negmerge.jobs.memory import held
 from negmerge.jobs.work import Case, Work
-from negmerge.selection.refinement import is_scale
+from negmerge.selection.search import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.recipe import RELEARNED, Recipe
@@ -55,13 +54,13 @@ def prepare(case: Case) -> Work:
 def base(case: Case) -> Work:
     """Pre-train, or read and write weights of others; as an image and a text part."""
     size = case.state + case.cost.text_megabytes * 1e6
-    settings, whole = case.experiment.pretrain, replace(case.shape, weights=size)
+    settings = case.experiment.pretrain
     if settings is None:
-        return Work(moved=2 * size, written=size, memory=held(whole, 3))
+        return Work(moved=2 * size, written=size, memory=case.holds(3, weights=size))
     sources = settings.sources.items()
     shown = sum(part_sizes(case.known, name)[one.part] * one.repeat for name, one in sources)
     # The text part keeps of a caption no more than the image part of an image.
-    memory = held(replace(whole, trained=2 * whole.trained), SAVED, recipe=settings.recipe)
+    memory = case.holds(SAVED, recipe=settings.recipe, weights=size, trained=2)
     return case.work(trained=settings.recipe.epochs * shown, written=size, memory=memory)
 
 
@@ -69,7 +68,7 @@ def head(case: Case) -> Work:
     """Encode a prompt for each template and class, a class at a time."""
     row, text = case.known.prompts[case.wildcards["dataset"]], case.cost.text_megabytes * 1e6
     prompts = len(row.templates) * len(row.classes)
-    memory = held(replace(case.shape, weights=text), 2, passed=len(row.templates))
+    memory = case.holds(2, passed=len(row.templates), weights=text)
     return Work(flops=prompts * case.cost.text_gflop * 1e9, memory=memory)
 
 
@@ -146,10 +145,9 @@ def score(case: Case) -> Work:
     """Measure the candidates that are no jobs of their own, choose one, and score the choices."""
     how = case.measuring
     share = case.costs.pruned if how.is_pruned else 1
-    scored = evaluate(case)
-    return (
-        _measured(case, how.measured, case.coefficients, share) + scored if how.measured else scored
-    )
+    if not how.measured:
+        return evaluate(case)
+    return _measured(case, how.measured, case.coefficients, share) + evaluate(case)
 
 
 def _measured(case: Case, vectors: int, coefficients: int, share: float = 1) -> Work:
@@ -209,7 +207,7 @@ def evaluate(case: Case) -> Work:
         recipe = Recipe(epochs=1, batch_size=settings["batch_size"], optimizer="sgd")
         memory = case.holds(3, networks=3, recipe=recipe, passed=batch)
         # The images that are learned again stay as the network takes them.
-        memory = replace(memory, states=memory.states + again * case.shape.normalised)
+        memory = replace(memory, states=memory.states + again * 12 * case.model.size**2)
     attack = models * case.attack("score", experiment.attack_features)
     read = {"moves": models, "moved": models, "loaded": passed}
     return case.work(trained=trained, passed=passed, attack=attack, memory=memory, **read)
@@ -255,39 +253,36 @@ class Needs:
     def seconds(self, step: Step) -> Callable:
         """Look up how long a job takes."""
 
-        def look_up(wildcards: Any, threads: int) -> int:
+        def seconds(wildcards: Any, threads: int) -> int:
             case, work = self._of(step, wildcards)
             return ceil(work.seconds(case.costs, case.device, case.precision, threads - 1))
 
-        return look_up
+        return seconds
 
     def minutes(self, step: Step) -> Callable:
         """Look up how long a job may take: as much again with each attempt."""
-        seconds = self.seconds(step)
 
-        def look_up(wildcards: Any, threads: int, attempt: int) -> int:
-            costs = self._of(step, wildcards)[0].costs
+        def minutes(wildcards: Any, threads: int, attempt: int) -> int:
+            costs, seconds = self._of(step, wildcards)[0].costs, self.seconds(step)
             return attempt * ceil(costs.minutes + costs.margin * seconds(wildcards, threads) / 60)
 
-        return look_up
+        return minutes
 
     def memory(self, step: Step) -> Callable:
         """Look up the megabytes of memory that a job asks for: as much again with each attempt."""
 
-        def look_up(wildcards: Any, threads: int, attempt: int) -> int:
+        def megabytes(wildcards: Any, threads: int, attempt: int) -> int:
             case, work = self._of(step, wildcards)
-            costs, loaders = case.costs.memory, threads - 1
-            needed = work.memory.of_machine(costs, device=case.device, loaders=loaders)
-            return attempt * ceil(needed / 1e6)
+            machine = {"device": case.device, "loaders": threads - 1}
+            return attempt * ceil(work.memory.of_machine(case.costs.memory, **machine) / 1e6)
 
-        return look_up
+        return megabytes
 
     def disk(self, step: Step) -> Callable:
         """Look up the megabytes that the outputs of a job take."""
         return lambda wildcards: ceil(self._of(step, wildcards)[1].written / 1e6)
 
     def _of(self, step: Step, wildcards: Any) -> tuple[Case, Work]:
-        """Return the case and the work of a job, for which each of its resources asks."""
         key = step, tuple(wildcards.items())
         if key not in self._works:
             case = self._case(wildcards)

@@ -1,12 +1,12 @@
 """What is still to do of a study, added up for each table and figure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from negmerge.errors import find
 from negmerge.jobs import needs
 from negmerge.jobs.costs import Costs, load_costs
-from negmerge.jobs.listing import Job, behind, list_jobs, require_workflow
+from negmerge.jobs.listing import Job, list_jobs, require_workflow
 from negmerge.paths import drawn_sweeps
 from negmerge.settings.study import Study, load_study
 
@@ -20,39 +20,34 @@ ADDED = ("gpu_hours", "cpu_hours", "fetch_gigabytes", "write_gigabytes")
 def make_plan(name: str, device: str | None = None, config: str | Path = "config") -> dict:
     """Add up what the jobs of a study need that are still to do, in the folder of the workflow.
 
-    Args:
-        name: of the study.
-        device: where networks compute, a name in `config/costs.yaml`; None: as it is configured.
-        config: the configuration folder.
-
-    Returns:
-        `rows`, by table, figure and `report`: how many `jobs`; `gpu_hours` and `cpu_hours`, one job
-        after the other; `gpu_gigabytes`, the most that a job needs of a GPU; `fetch_gigabytes` and
-        `write_gigabytes`. And the title of the `device`, and what is of `unknown` size.
-
-    Raises:
-        UserError: a mistake in a name or a file, or what Snakemake says is wrong.
+    `device` is a name in `config/costs.yaml`; by default it is the one of the study. `rows` are by
+    table, figure and `report`: how many `jobs`; `gpu_hours` and `cpu_hours`, one job after the
+    other; `gpu_gigabytes`, the most that a job needs of a GPU; `fetch_gigabytes` and
+    `write_gigabytes`. The plan also has the title of the `device`, and what is of `unknown` size.
     """
     require_workflow()
     study, costs = load_study(config, name, options=False), load_costs(config)
     if device:
         find("device", device, costs.devices)
-    asked = {"device": "cpu" if device == "cpu" else "cuda"} if device else {}
-    jobs = list_jobs(targets(study, name, REPORT), asked)
+    jobs = list_jobs(
+        targets(study, name, REPORT),
+        {"device": "cpu" if device == "cpu" else "cuda"} if device else {},
+    )
     device = device or ("cuda" if any(job.gpu for job in jobs) else "cpu")
-    given, drawn = (study.compute.precision, device), drawn_sweeps(study)
-
-    def case(job: Job) -> needs.Case:
+    drawn, needed = drawn_sweeps(study), {}
+    for job in filter(lambda job: job.to_do, jobs):
         experiment = study.experiments.get(job.wildcards.get("experiment"))
-        return needs.Case(job.wildcards, study.catalogue, costs, experiment, *given, drawn)
-
-    found = {id(job): _need(job, case(job)) for job in jobs if job.to_do}
+        precision = study.compute.precision
+        case = needs.Case(
+            job.wildcards, study.catalogue, costs, experiment, precision, device, drawn
+        )
+        needed[id(job)] = _need(job, case)
     rows = {}
-    for one in dict.fromkeys([*study.tables, *study.figures, REPORT]):
-        needed = [found[id(j)] for j in behind(jobs, targets(study, name, one)) if j.to_do]
-        most = {"gpu_gigabytes": max((need["gpu_gigabytes"] for need in needed), default=0.0)}
-        sums = {key: float(sum(need[key] for need in needed)) for key in ADDED}
-        rows[one] = {"jobs": len(needed)} | sums | most
+    for part in dict.fromkeys([*study.tables, *study.figures, REPORT]):
+        of_part = [needed[id(j)] for j in _behind(jobs, targets(study, name, part)) if j.to_do]
+        sums = {key: float(sum(need[key] for need in of_part)) for key in ADDED}
+        most = max((need["gpu_gigabytes"] for need in of_part), default=0.0)
+        rows[part] = {"jobs": len(of_part)} | sums | {"gpu_gigabytes": most}
     title, unknown = costs.devices[device].title, unknown_sizes(jobs, study, costs)
     return {"study": name, "device": title, "rows": rows, "unknown": unknown}
 
@@ -63,6 +58,18 @@ def targets(study: Study, name: str, wanted: str) -> list[str]:
         return [f"results/{name}/{REPORT}.html"]
     kinds = (study.tables, "tables", "md"), (study.figures, "figures", "png")
     return [f"results/{name}/{kind}/{wanted}.{end}" for of, kind, end in kinds if wanted in of]
+
+
+def _behind(jobs: list[Job], files: Collection[str]) -> list[Job]:
+    """Return those of the jobs that some files need."""
+    waiting = [place for place, job in enumerate(jobs) if not set(files).isdisjoint(job.outputs)]
+    places = set()
+    while waiting:
+        place = waiting.pop()
+        if place not in places:
+            places.add(place)
+            waiting += jobs[place].after
+    return [jobs[place] for place in sorted(places)]
 
 
 def _need(job: Job, case: needs.Case) -> dict[str, float]:
@@ -81,14 +88,14 @@ def _need(job: Job, case: needs.Case) -> dict[str, float]:
 
 def unknown_sizes(jobs: Iterable[Job], study: Study, costs: Costs) -> list[str]:
     """Name the inputs of the jobs to do whose size is not known, and assumed to be large."""
-    known, found = study.catalogue, {}
-    for job in filter(lambda one: one.to_do, jobs):
+    known, unknown = study.catalogue, {}
+    for job in filter(lambda job: job.to_do, jobs):
         dataset, name = job.wildcards.get("dataset"), job.wildcards.get("experiment")
         if name and known.models[study.experiments[name].model].cost is None:
-            found[f"model {study.experiments[name].model}"] = None
+            unknown[f"model {study.experiments[name].model}"] = None
         if job.rule == "download":
             file = known.datasets[dataset].all_downloads[job.wildcards["file"]]
-            found |= {f"{dataset}/{file.name}": None} if file.size is None else {}
+            unknown |= {f"{dataset}/{file.name}": None} if file.size is None else {}
         if job.rule in ("prepare", "prepare_questions") and dataset not in costs.image_bytes:
-            found |= {} if known.datasets[dataset].listed else {f"images of {dataset}": None}
-    return list(found)
+            unknown |= {} if known.datasets[dataset].listed else {f"images of {dataset}": None}
+    return list(unknown)

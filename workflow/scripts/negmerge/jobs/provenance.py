@@ -109,10 +109,10 @@ class Provenance:
 def _checked(path: str) -> dict[str, str | None]:
     """Return the `sha256` of an input and the place of its `record`, after checking that they fit.
 
-    Images of a data set are read by hundreds of jobs; to hash them each time would take longer than
-    some of the jobs do. A file that has the size and the time of its record is taken for the one
-    that was recorded; `negmerge verify` hashes every file. Snakemake sets the time anew when a job
-    has ended, so the first job that reads a file writes the new one down.
+    To hash images that hundreds of jobs read would take longer than some jobs do. So a file with
+    the size and time of its record is taken for the one that was recorded; `negmerge verify` hashes
+    every file. Snakemake sets the time anew when a job has ended, so the first job that reads a
+    file writes the new one down.
     """
     place = find_record(Path(path))
     record = read_record(place) if place else {"outputs": {}}
@@ -121,10 +121,10 @@ def _checked(path: str) -> dict[str, str | None]:
         # A folder, which a source of data may read, has no hash.
         return {"sha256": None if Path(path).is_dir() else sha256(path), "record": None}
     if (facts.st_size, facts.st_mtime_ns) != (made["bytes"], made["modified"]):
-        found = sha256(path)
-        if found != made["sha256"]:
+        digest = sha256(path)
+        if digest != made["sha256"]:
             raise UserError(
-                f"{path}: not the file that {record['rule']} made: found sha256 {found}, expected "
+                f"{path}: not the file that {record['rule']} made: found sha256 {digest}, expected "
                 f"{made['sha256']}; delete it and run again, or delete {place} if the file is right"
             )
         made["modified"] = facts.st_mtime_ns
@@ -140,20 +140,19 @@ def device_name(snakemake: Any) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, of this library and of `PACKAGES` that are installed."""
-    found = {"python": platform.python_version(), "negmerge": __version__}
+    installed = {"python": platform.python_version(), "negmerge": __version__}
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+            installed[package] = metadata.version(package)
+    return installed
 
 
 def machine(device: str) -> dict[str, str]:
     """Describe the machine: system, device, and what decides the last bits of sums there."""
-    found = {"system": platform.platform(), "device": device}
-    torch = sys.modules.get("torch")
-    if torch is not None:
+    facts = {"system": platform.platform(), "device": device}
+    if torch := sys.modules.get("torch"):
         # Sums differ between kinds of processors, as they do between GPUs.
-        found["vectors"] = torch.backends.cpu.get_cpu_capability()
+        facts["vectors"] = torch.backends.cpu.get_cpu_capability()
         if device == "cuda":
-            found["gpu"] = torch.cuda.get_device_name()
-    return found
+            facts["gpu"] = torch.cuda.get_device_name()
+    return facts

@@ -15,11 +15,9 @@ from negmerge.files import replacing
 from negmerge.jobs.provenance import versions
 from negmerge.training import TrainingState
 
-# The least seconds from the start, or from the last state, to the next state. Short runs save
-# none; a long one that is killed without a signal loses as much.
-SECONDS = 300.0
-# And at least this many times what saving the last one took: saving takes 1/41 of a run.
-RATIO = 40.0
+# The least seconds from the start, or from the last state, to the next one, and the least multiple
+# of what saving the last one took.
+SECONDS, RATIO = 300.0, 40.0
 # What a scheduler sends before it kills a job, and what Ctrl-C does.
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -47,19 +45,15 @@ class SavedState:
     def of_job(cls, snakemake: Any, made_from: object) -> "SavedState":
         """Return the saved state of a job; params, versions and checksums of inputs decide its run.
 
-        It is a hidden file beside the output, but no output of the rule: Snakemake deletes these
-        when a job fails and before it runs. A run may continue on another machine; its last bits
-        then depend on both.
+        It is a hidden file beside the output: Snakemake deletes outputs when a job fails and before
+        it runs.
         """
         output = Path(snakemake.output[0])
         run = [dict(snakemake.params.items()), made_from, versions()]
         return cls(output.with_name(f".{output.stem}.state.pt"), run)
 
     def restore(self, training: TrainingState, steps: int) -> int:
-        """Bring a run back to where it was saved, if the state can be used; return the steps done.
-
-        A file that is damaged or of another run is not used, and a line says why.
-        """
+        """Bring a run back to where it was saved, if that can be used; return the steps done."""
         if not self.path.exists():
             return 0
         try:
@@ -126,14 +120,13 @@ class SavedState:
             "optimizer": training.optimizer.state_dict(),
             "generators": [generator.get_state() for generator in training.generators],
         }
+        failure = ""
         try:
             with replacing(self.path) as partial:
                 torch.save(state, partial)
-            saved = True
         except (UserError, OSError, RuntimeError) as error:
-            first, *_ = str(error).splitlines()
-            self._report(f"the state is not saved: {first}")
-            saved = False
+            failure, *_ = str(error).splitlines()
+            self._report(f"the state is not saved: {failure}")
         now = time.monotonic()
         self._due = now + max(self._seconds, RATIO * (now - start))
-        return saved
+        return not failure

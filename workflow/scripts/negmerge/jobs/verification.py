@@ -27,11 +27,8 @@ class Misfit(Exception):
 def verify(folder: str | Path, *, progress: bool = False) -> dict:
     """Check all files of a study, and the data that they were made from, against their records.
 
-    Returns:
-        `study`, the folder; `fits`; `files` and `bytes` that were read; `dropped`, how many files
-        are gone since no job needs them any more, or were left out of an archive; and `finding`,
-        None or the first thing that does not fit, in the order of making: `file`, `problem` and
-        `command`, what to do in the folder in which Snakemake runs.
+    `dropped` counts the files that no job needs any more, or that an archive left out. `finding` is
+    None or the first thing that does not fit, in the order of making, with the command to go on.
     """
     chain, finding = Chain(Path(folder)), None
     try:
@@ -74,7 +71,7 @@ class Chain:
                 used = record["inputs"].values()
                 waiting += [self._root / facts["record"] for facts in used if facts["record"]]
             seen.add(place)
-        self._drops = any(one["checkpoints"] == "needed" for one in self._records.values())
+        self._drops = any(record["checkpoints"] == "needed" for record in self._records.values())
         left_out = self._folder / LEFT_OUT
         self._left_out = read_json(left_out) if left_out.is_file() else {}
         self.hashes: dict[Path, str] = {}
@@ -82,7 +79,7 @@ class Chain:
 
     def ordered(self) -> list[str]:
         """Sort the files that have a record so that each comes after what it was made from."""
-        order = TopologicalSorter({name: one["inputs"] for name, one in self._records.items()})
+        order = TopologicalSorter({name: made["inputs"] for name, made in self._records.items()})
         return [name for name in order.static_order() if name in self._records]
 
     def check(self, name: str) -> None:
@@ -120,8 +117,8 @@ class Chain:
             return f"rm -f {shlex.quote(name)} && snakemake --cores all -- {shlex.quote(name)}"
         report = self._folder / "report.html"
         targets = [name, str(report.relative_to(self._root))] if report.is_file() else [name]
-        targets = list(dict.fromkeys(targets))
-        return shlex.join(["snakemake", "--cores", "all", "--forcerun", name, "--", *targets])
+        forced = ["snakemake", "--cores", "all", "--forcerun", name, "--"]
+        return shlex.join([*forced, *dict.fromkeys(targets)])
 
     def _recorded(self, source: str, name: str) -> str:
         """Return the SHA-256 of an input as its own record has it; without one, as it is."""

@@ -1,16 +1,55 @@
-"""What a job does, counted: operations, bytes and seconds, from its model's cost and its study."""
+"""What a job does and holds, counted from its model's cost and its study.
+
+Operations, bytes and seconds; all numbers are float32. Items are images, or questions with answers.
+"""
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 from negmerge import paths
-from negmerge.jobs.costs import Costs
-from negmerge.jobs.memory import NOTHING, Memory, Shape, held
+from negmerge.jobs.costs import Costs, Processes
 from negmerge.settings.catalogue import Catalogue, Cost, Counts, Model
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import Recipe
+
+# Numbers that an optimizer keeps for each weight.
+OPTIMIZERS = {"adamw": 2, "sgd": 1}
+# Batches on their way from each loader process: two that it has ready, and one that is pinned.
+ON_THEIR_WAY = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """The bytes that a job holds."""
+
+    states: float = 0  # weights in the memory of the machine, such as vectors
+    kept: float = 0  # items of all coefficients; on a GPU where they fit, else in the machine
+    batch: float = 0  # one batch as it is loaded
+    network: float = 0  # where it computes: weights, gradients, optimizer, and what a batch needs
+    known: bool = True  # whether the row of the model says how large it is
+
+    def beside(self, other: "Memory") -> "Memory":
+        """What a job holds that does first the one and then the other."""
+        most = {f.name: max(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)}
+        return Memory(**most | {"known": self.known and other.known})
+
+    def of_machine(self, costs: Processes, *, device: str, loaders: int) -> float:
+        """What the job needs of the machine, GPUs aside; `device` is `cpu` or a GPU."""
+        # What is assumed of an unknown model may be more than any machine has.
+        if not self.known:
+            return costs.unknown
+        beside = self.network if device == "cpu" else costs.cuda
+        loading = loaders * (costs.loader + ON_THEIR_WAY * self.batch)
+        return costs.process + self.states + self.kept + self.batch + beside + loading
+
+    def of_gpu(self, costs: Processes) -> float:
+        """What the job needs of its GPU, with the items that it keeps."""
+        return costs.gpu + self.network + self.kept
+
+
+NOTHING = Memory()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +127,6 @@ class Case:
         return self.costs.linear if is_linear else 1
 
     @cached_property
-    def shape(self) -> Shape:
-        """The bytes of the network and its items."""
-        return Shape.of(self.model, self.costs.unknown_model, self.times)
-
-    @cached_property
     def counts(self) -> Counts:
         """The images of the task by role and purpose."""
         return self.experiment.image_counts(self.wildcards["task"], self.known)
@@ -136,9 +170,43 @@ class Case:
         images = 2 * min(self.counts[role][purpose] for role in ("retain", "test"))
         return images**2 * self.costs.attack[features]
 
-    def holds(self, states: float, **further: Any) -> Memory:
-        """What the job holds; see `held`."""
-        return held(self.shape, states, **further)
+    def holds(
+        self,
+        states: float,
+        *,
+        networks: int = 1,
+        recipe: Recipe | None = None,
+        passed: int = 0,
+        kept: float = 0,
+        weights: float | None = None,
+        trained: int = 1,
+    ) -> Memory:
+        """What a job holds that has so many states, of which `networks` lie where it computes.
+
+        To these training by the recipe adds gradients and the optimizer's numbers, and `trained`
+        times what a step keeps of an item. `passed` counts the items of a pass without gradients,
+        `kept` those that stay in memory; `weights` are the bytes of a state, if not `state`.
+        """
+        row, cost, large = self.model, self.cost, self.costs.unknown_model
+        weights, share = self.state if weights is None else weights, cost.gflop / large.gflop
+        # A text is two whole numbers for each token; an image has three channels, stored as uint8.
+        item, normalised = (
+            (16 * row.size,) * 2 if row.reads_text else (size * row.size**2 for size in (3, 12))
+        )
+        of_pass = self.times * (cost.pass_megabytes or share * large.pass_megabytes) * 1e6
+        batch, needed = passed * item, passed * (of_pass + item + normalised)
+        if recipe is not None:
+            of_step = self.times * (cost.train_megabytes or share * large.train_megabytes) * 1e6
+            networks += 1 + OPTIMIZERS[recipe.optimizer]
+            batch = max(batch, recipe.batch_size * normalised)
+            needed = max(needed, recipe.batch_size * (trained * of_step + normalised))
+        return Memory(
+            states=states * weights,
+            kept=kept * item,
+            batch=batch,
+            network=networks * weights + needed,
+            known=row.cost is not None,
+        )
 
     def validating(self, states: int, beside: int = 0, recipe: Recipe | None = None) -> Memory:
         """What a job holds that measures a moved network on the images which choose."""

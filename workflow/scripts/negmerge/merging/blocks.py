@@ -64,22 +64,11 @@ BATCH = 8
 PIECE = 2**25 - 2**16
 
 
-def keep_freed_memory() -> None:
-    """Let the C library keep the memory of freed blocks for the next ones.
-
-    GNU's gives pieces above a threshold back to the system at once, and takes them from there page
-    by page, which takes longer than what is computed on them. The threshold rises to the largest
-    piece that was freed.
-    """
-    torch.empty(PIECE, dtype=torch.uint8)
-
-
 class Workers:
     """Threads for many passes; without `with`, all work is done in the thread that asks for it.
 
-    `threads` is how many blocks are worked on at a time; more on a GPU, `STREAMS` at least. Inside
-    of `with`, an operation of torch takes one thread: on blocks, more of them cost more than they
-    save.
+    `threads` is how many blocks are worked on at a time, on a GPU `STREAMS` at least. Inside of
+    `with`, an operation of torch takes one thread: on blocks, more cost more than they save.
     """
 
     def __init__(self, threads: int = 1, device: torch.device = CPU):
@@ -91,7 +80,10 @@ class Workers:
     def __enter__(self) -> "Workers":
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(1)
-        keep_freed_memory()
+        # GNU's C library gives freed pieces above a threshold back to the system, and takes them
+        # again page by page, which takes longer than the computing. It raises the threshold to the
+        # largest piece that was freed.
+        torch.empty(PIECE, dtype=torch.uint8)
         if self.device.type == "cuda":
             # The new streams do not wait for what made the inputs in another one.
             torch.cuda.synchronize(self.device)
@@ -143,8 +135,8 @@ class Source(Protocol):
     def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
         """Return the vector's numbers in a block, flattened, on its device, as float32 or float64.
 
-        Nobody changes them: they may lie in a mapped file. They may hold NaN and infinities. What
-        has to be computed may be stored in `room`, a tensor of the size and dtype of the block.
+        They may lie in a mapped file, so nobody changes them, and may hold NaN and infinities. What
+        is computed may be stored in `room`, a tensor of the size and dtype of the block.
         """
 
 
@@ -238,8 +230,8 @@ class Block:
     def flat(self) -> Iterator[Tensor]:
         """Yield the block's numbers of each vector, flattened, and not looked at for NaN.
 
-        This is faster than iterating, not least since each may overwrite the one before. Whoever
-        takes it passes a sum of all vectors to `check`.
+        This is faster than iterating, since each may overwrite the one before. The caller passes a
+        sum of all vectors to `check`.
         """
         room = torch.empty(
             self.stop - self.start, dtype=self.vectors.dtypes[self.name], device=self.device
@@ -292,7 +284,9 @@ class Vectors:
         self.passed: Callable[[int], object] = lambda numbers: None
         # Called with each block that was worked on, by the thread that did.
         self.done: Callable[[Block], object] = lambda block: None
-        self._numbers = numbers or _suiting(self.workers)
+        if numbers is None and self.workers.device.type == "cuda":
+            numbers = GPU_NUMBERS
+        self._numbers = numbers or (NUMBERS if self.workers.threads == 1 else SHARED_NUMBERS)
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -305,10 +299,7 @@ class Vectors:
     def map(
         self, work: Callable[[Block], Result], names: Iterable[str] | None = None
     ) -> Iterator[Result]:
-        """Pass over tensors, and yield work(block) of each block, in their order.
-
-        `work` may run in several threads at once.
-        """
+        """Pass over tensors, and yield work(block) of each block, in order; threads may work."""
 
         def work_and_tell(block: Block) -> Result:
             result = work(block)
@@ -329,10 +320,3 @@ class Vectors:
                 yield Block(self, name, shape, start, stop, number)
                 self.passed(stop - start)
                 number += 1
-
-
-def _suiting(workers: Workers) -> int:
-    """Return how many numbers of each vector suit those who work on a block."""
-    if workers.device.type == "cuda":
-        return GPU_NUMBERS
-    return NUMBERS if workers.threads == 1 else SHARED_NUMBERS

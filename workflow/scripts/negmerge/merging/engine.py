@@ -110,9 +110,9 @@ def merge_pool(
     """
     chosen, settings = choose(method, options, pool.members)
     vectors, workers = pool.vectors, pool.vectors.workers
-    sums = Checksums(pool.states, workers.threads)
+    digests = Checksums(pool.states, workers.threads)
     if checksums:
-        vectors.done = sums.follow
+        vectors.done = digests.follow
 
     def report(known: Mapping[Path, str], kept: int) -> dict:
         return {
@@ -139,9 +139,10 @@ def merge_pool(
         with workers:
             merged = combined(chosen, settings, vectors, progress, write)
             kept = sum(count for _, count in merged)
-            found = report(sums.known() if checksums else defaultdict(lambda: None), kept)
-        file.finish(told(found))
-    return found
+            known = digests.known() if checksums else defaultdict(lambda: None)
+        final = report(known, kept)
+        file.finish(told(final))
+    return final
 
 
 def choose(
@@ -165,9 +166,9 @@ def combined(
 ) -> Iterator[tuple[Block, Result]]:
     """Merge block by block, in order; yield each block with what `then` returned for its rows.
 
-    `settings` are the options, checked, with defaults. `then` gets the merged rows flattened and in
-    the host's memory, in the thread that merged them, so in several at once; by default it returns
-    them. Only the tensors of `names` are merged, if it is given; a survey sees all in either case.
+    `settings` are the options with defaults. `then` gets the merged rows flattened and in the
+    host's memory, in the thread that merged them. Only the tensors of `names` are merged, if it is
+    given; a survey sees all in either case.
     """
     with tqdm(
         total=method.passes * pool.size,

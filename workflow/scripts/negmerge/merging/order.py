@@ -36,20 +36,19 @@ def select(
 ) -> list[list[float]]:
     """Find the numbers that sorting each of several sets would bring to given places.
 
-    `visit` is called once per pass with a function. It calls that for all numbers, in parts of any
-    size and shape, each with the index of its set; it may do so in several threads. `ranks` are the
-    places wanted of each set, from 0, in ascending order of the numbers; a place beyond them is an
-    IndexError. `dtype`, float32 or float64, holds all numbers exactly. Memory grows with the number
-    of ranks only, half a megabyte for each, not with the amount of numbers.
+    `visit` is called once per pass with a function, which it calls for all numbers, in parts of any
+    size and in any thread, each with the index of its set. `ranks` are the places wanted of each
+    set, from 0, in ascending order of the numbers; a place beyond them is an IndexError. `dtype`
+    holds all numbers exactly. Memory, half a megabyte a rank, does not grow with the numbers.
     """
     width = 8 * dtype.itemsize
-    found = [[0] * len(places) for places in ranks]
+    digits = [[0] * len(places) for places in ranks]
     left = [list(places) for places in ranks]
     for shift in range(width - BITS, -1, -BITS):
-        counts = _pass(visit, found, shift, dtype)
+        counts = _pass(visit, digits, shift, dtype)
         for index, places in enumerate(ranks):
             for column, place in enumerate(places):
-                before = found[index][column]
+                before = digits[index][column]
                 order = _ascending(before, width - BITS - shift)
                 upto = counts[index][before][order].cumsum(0)
                 rank = left[index][column]
@@ -57,29 +56,30 @@ def select(
                 if at == VALUES or place < 0:
                     raise IndexError(f"no place {place} among {int(upto[-1])} numbers")
                 left[index][column] -= int(upto[at - 1]) if at else 0
-                found[index][column] = before << BITS | int(order[at])
+                digits[index][column] = before << BITS | int(order[at])
+    numbers = (np.array(bits, UNSIGNED[dtype]).view(f"f{dtype.itemsize}") for bits in digits)
     # Adding 0 makes +0 of -0, which is equal to it but has other bits.
-    return [(np.array(f, UNSIGNED[dtype]).view(f"f{dtype.itemsize}") + 0.0).tolist() for f in found]
+    return [(of_set + 0.0).tolist() for of_set in numbers]
 
 
 def _pass(
-    visit: Callable[[Take], None], found: list[list[int]], shift: int, dtype: torch.dtype
+    visit: Callable[[Take], None], digits: list[list[int]], shift: int, dtype: torch.dtype
 ) -> list[dict[int, Tensor]]:
-    """Count the values of one digit, in each set and after each sequence of digits found so far."""
+    """Count the values of one digit, in each set and after each sequence of digits before it."""
     counts = [
-        {digits: torch.zeros(VALUES, dtype=torch.int64, device="cpu") for digits in one}
-        for one in found
+        {before: torch.zeros(VALUES, dtype=torch.int64, device="cpu") for before in of_set}
+        for of_set in digits
     ]
     lock = Lock()
 
     def take(index: int, numbers: Tensor) -> None:
         flat = numbers.to(dtype).contiguous().view(-1)
         count = _count_on_cpu if flat.device.type == "cpu" else _count_on_gpu
-        found = count(flat, shift, counts[index])
+        of_part = count(flat, shift, counts[index])
         # Counts are whole numbers, so the order of the threads changes none.
         with lock:
-            for digits, values in found.items():
-                counts[index][digits] += values
+            for before, values in of_part.items():
+                counts[index][before] += values
 
     visit(take)
     return counts
@@ -149,13 +149,15 @@ def magnitudes(
     vectors: Vectors, *places: int, names: Sequence[str] | None = None
 ) -> list[list[float]]:
     """Find order statistics of each vector's magnitudes, over some tensors or all; see `select`."""
-    found = None
-    if names is None and suits_sample(vectors):
-        found = sampled_magnitudes(vectors, places)
-    if found is None:
-        visit = passes(vectors, lambda block: map(torch.abs, block.flat()), names)
-        found = select(visit, [places] * len(vectors), widest(vectors, names))
-    return found
+    # A sample saves no time for small models, for float64, or on a GPU.
+    is_narrow = set(vectors.dtypes.values()) == {torch.float32}
+    is_large = vectors.workers.device.type == "cpu" and vectors.size >= LEAST
+    if names is None and is_narrow and is_large:
+        numbers = sampled_magnitudes(vectors, places)
+        if numbers is not None:
+            return numbers
+    visit = passes(vectors, lambda block: map(torch.abs, block.flat()), names)
+    return select(visit, [places] * len(vectors), widest(vectors, names))
 
 
 def widest(vectors: Vectors, names: Sequence[str] | None = None) -> torch.dtype:
@@ -164,14 +166,11 @@ def widest(vectors: Vectors, names: Sequence[str] | None = None) -> torch.dtype:
     return torch.float64 if torch.float64 in dtypes else torch.float32
 
 
-# Smaller models are not worth a sample.
+# Models of fewer numbers are not worth a sample.
 LEAST = 2**22
 # About so many numbers of each vector are drawn, and the range goes so far to both sides of the
-# rank, as a share of all.
-DRAWN = 2**19
-MARGIN = 0.005
-# A wider range would take more memory than it saves time.
-WIDEST = 2**19
+# rank, as a share of all. A wider range would take more memory than it saves time.
+DRAWN, MARGIN, WIDEST = 2**19, 0.005, 2**19
 
 
 @dataclass
@@ -202,28 +201,22 @@ class Range:
         return float(np.uint32(pattern).view(np.float32))
 
 
-def suits_sample(vectors: Vectors) -> bool:
-    """Whether a sample saves time: not for small models, float64, or on a GPU."""
-    narrow = set(vectors.dtypes.values()) == {torch.float32}
-    return narrow and vectors.workers.device.type == "cpu" and vectors.size >= LEAST
-
-
 def sampled_magnitudes(vectors: Vectors, places: Sequence[int]) -> list[list[float]] | None:
     """Do what `magnitudes` does, over all tensors; None where the sample was misleading."""
     ranges = [_ranges(drawn, places, vectors.size) for drawn in _draw(vectors)]
-    if any(one is None for of_vector in ranges for one in of_vector):
+    if any(None in of_vector for of_vector in ranges):
         return None
 
     def count(block: Block) -> None:
         for vector, of_vector in zip(block.flat(), ranges, strict=True):
             bits = _bits(vector)
-            for one in of_vector:
-                one.count(bits)
+            for counted in of_vector:
+                counted.count(bits)
 
     for _ in vectors.map(count):
         pass
-    found = [[o.number(p) for o, p in zip(r, places, strict=True)] for r in ranges]
-    return None if any(None in numbers for numbers in found) else found
+    numbers = [[r.number(p) for r, p in zip(rs, places, strict=True)] for rs in ranges]
+    return None if any(None in of_vector for of_vector in numbers) else numbers
 
 
 def _draw(vectors: Vectors) -> list[np.ndarray]:
@@ -244,13 +237,13 @@ def _draw(vectors: Vectors) -> list[np.ndarray]:
 
 def _ranges(drawn: np.ndarray, places: Sequence[int], size: int) -> list[Range | None]:
     """Return for each place the range in which its number should lie; None if it is too wide."""
-    found = []
+    ranges = []
     for place in places:
         ranks = ((place / size + side) * len(drawn) for side in (-MARGIN, MARGIN))
         low, high = (int(drawn[min(max(int(rank), 0), len(drawn) - 1)]) for rank in ranks)
         width = high - low + 1
-        found.append(Range(low, np.zeros(width, np.int64)) if width <= WIDEST else None)
-    return found
+        ranges.append(Range(low, np.zeros(width, np.int64)) if width <= WIDEST else None)
+    return ranges
 
 
 def _bits(vector: torch.Tensor) -> np.ndarray:

@@ -28,28 +28,22 @@ class Files(Protocol):
 
 @dataclass
 class Pool:
-    """What is merged.
-
-    Attributes:
-        vectors: the vectors, for a merge.
-        names: how the report calls the members, in the order of the merge: a hub id, or the last
-            part of a path.
-        members: the states, seen with the base's names, or adapters, in the order of the merge.
-        base: what they were fine-tuned from; None where they are vectors themselves.
-        ties: groups of the base's tensors that hold the same numbers in the base and in each
-            member; the first of each is merged, for all.
-        parted: groups that hold the same numbers in the base, but not in some member.
-        chosen: what each expression of the choice fits.
-        notes: what the user ought to know, a line each.
-    """
+    """What is merged, in the order of the merge."""
 
     vectors: Vectors
+    # How the report calls the members: a hub id, or the last part of a path.
     names: list[str]
+    # States, seen with the base's names, or adapters.
     members: Sequence[Files]
+    # What they were fine-tuned from; None where they are vectors themselves.
     base: StoredState | None = None
+    # Groups of the base's tensors that hold the same numbers in the base and in each member, of
+    # which the first is merged for all; and groups that do so in the base, but not in some member.
     ties: list[tuple[str, ...]] = field(default_factory=list)
     parted: list[tuple[str, ...]] = field(default_factory=list)
+    # What each expression of the choice fits.
     chosen: dict[str, list[str]] = field(default_factory=dict)
+    # What the user ought to know, a line each.
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -94,8 +88,7 @@ def merged_dtypes(
 ) -> dict[str, torch.dtype]:
     """Return the dtype in which each tensor is merged: float64 where one vector has it.
 
-    `kinds` are the dtypes of each vector's tensors, `labels` how errors name the vectors. Integers
-    and floating-point numbers of 8 bits are errors.
+    `kinds` are the dtypes of each vector's tensors, `labels` how errors name the vectors.
     """
     for kind, label in zip(kinds, labels, strict=True):
         for name, dtype in kind.items():
@@ -117,9 +110,8 @@ STRETCH = 2**24
 class Checksums:
     """BLAKE3 of files, each byte of which is read from the disk once.
 
-    Blocks of numbers are read in the order in which they lie in most files. So a file's checksum
-    goes through its bytes a little behind the blocks, while they are in the page cache. What no
-    block needs, and what lies in another order, is read at the end, `threads` files at a time.
+    A file's checksum goes through its bytes a little behind the blocks that a merge reads, while
+    they are in the page cache. The rest is read at the end, `threads` files at a time.
     """
 
     def __init__(self, members: Iterable[Files], threads: int = 1):
@@ -129,18 +121,12 @@ class Checksums:
         self._threads = threads
 
     def follow(self, part: Block) -> None:
-        """Note that a part of a tensor of each state was read, and go on in one of the files.
-
-        Threads may call it at once.
-        """
+        """Note, in any thread, that a part of each state was read, and go on in one file."""
         for state in self._states:
-            place = state.place(part.name)
-            if place is not None:
+            if place := state.place(part.name):
                 path, start = place
-                file = self._files[path]
-                file.reached = max(
-                    file.reached, start + part.stop * state.dtype(part.name).itemsize
-                )
+                stop = start + part.stop * state.dtype(part.name).itemsize
+                self._files[path].reached = max(self._files[path].reached, stop)
         last = max(self._files.values(), key=_File.behind)
         if last.behind() >= STRETCH:
             last.advance()
@@ -148,8 +134,8 @@ class Checksums:
     def known(self) -> dict[Path, str]:
         """Return the checksum of each file as hexadecimal digits, after the bytes that are left."""
         with ThreadPoolExecutor(self._threads) as executor:
-            found = executor.map(_File.finished, self._files.values())
-            return dict(zip(self._files, found, strict=True))
+            digests = executor.map(_File.finished, self._files.values())
+            return dict(zip(self._files, digests, strict=True))
 
 
 def identity(member: Files, checksums: Mapping[Path, str]) -> list[dict[str, str]]:
@@ -177,7 +163,7 @@ class _File:
                 self._lock.release()
 
     def finished(self) -> str:
-        """Take in what is left."""
+        """Take in what is left, and return the checksum."""
         self._take(self._path.stat().st_size)
         return self._hash.hexdigest()
 
@@ -194,15 +180,14 @@ class _File:
 
 
 def chosen_vectors(choice: str | Path, vectors: Sequence[str | Path]) -> dict[str, int]:
-    """Find the vectors that were chosen by the rules of an experiment.
+    """Find the places, from 0, of the vectors in a file of choices, by rule, the main rule first.
 
-    `choice` is a file of choices, that of the main rule first; the files of vectors are named after
-    them. By rule, in the order of the choices, it is the place of the vector, from 0.
+    The files of vectors are named after them.
     """
     names = [Path(path).name.removesuffix(".safetensors") for path in vectors]
-    found = {}
-    for one in read_json_records(choice, keys=["vector", "rule"]):
-        if one["vector"] not in names:
-            raise UserError(f"{choice}: {unknown('vector', one['vector'], names)}")
-        found[one["rule"]] = names.index(one["vector"])
-    return found
+    places = {}
+    for record in read_json_records(choice, keys=["vector", "rule"]):
+        if record["vector"] not in names:
+            raise UserError(f"{choice}: {unknown('vector', record['vector'], names)}")
+        places[record["rule"]] = names.index(record["vector"])
+    return places

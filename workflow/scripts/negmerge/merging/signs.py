@@ -1,8 +1,4 @@
-"""Sign consensus, NegMerge's mask: on which coordinates do all task vectors agree in sign?
-
-`methods/consensus.py` is something else: the consensus of TALL masks, which asks how many models an
-update matters to, whatever its sign.
-"""
+"""Sign consensus, NegMerge's mask: on which coordinates do all task vectors agree in sign?"""
 
 import math
 from collections.abc import Sequence
@@ -20,16 +16,12 @@ from negmerge.merging.blocks import Block, divisor
 
 @dataclass(frozen=True)
 class Summary:
-    """What one look at each vector shows of a block.
+    """What one look at each vector shows of a block."""
 
-    `total` is the sum, in the order of the vectors; `lowest` and `highest` are the extremes of each
-    coordinate, and `count` is the number of vectors.
-    """
-
-    total: Tensor
-    lowest: Tensor
+    total: Tensor  # the sum, in the order of the vectors
+    lowest: Tensor  # of each coordinate
     highest: Tensor
-    count: int
+    count: int  # of vectors
 
     @property
     def mean(self) -> Tensor:
@@ -43,11 +35,7 @@ class Summary:
 
 
 def signs_agree(lowest: Tensor, highest: Tensor) -> Tensor:
-    """Return True where the signs of all numbers are equal and not zero.
-
-    That is where the smallest number is above zero or the largest below. An exact zero in one
-    vector is a disagreement. No votes are summed up, so no pool is too large to be counted.
-    """
+    """Return True where all signs are equal and not zero: an exact zero is a disagreement."""
     # The same as (lowest > 0) | (highest < 0), which takes torch three times as long.
     return lowest.relu().sub_(highest.clamp(max=0)).bool()
 
@@ -80,12 +68,9 @@ INTEGERS = {torch.float32: torch.int32, torch.float64: torch.int64}
 
 
 def keep(numbers: Tensor, mask: Tensor) -> Tensor:
-    """Return the numbers where the mask is true, and +0 elsewhere, in a new tensor.
-
-    A processor cannot guess where a random mask is true, and loses more time by wrong guesses of
-    `torch.where` than the rest of a merge takes. So the bits of the numbers, float32 or float64,
-    are masked.
-    """
+    """Return the numbers where the mask is true, and +0 elsewhere, in a new tensor."""
+    # A processor cannot guess where a random mask is true, and loses more time by wrong guesses of
+    # `torch.where` than the rest of a merge takes. So bits are masked.
     integers = INTEGERS[numbers.dtype]
     bits = mask.to(integers).neg_()  # all 1 or all 0
     return bits.bitwise_and_(numbers.view(integers)).view(numbers.dtype)
@@ -94,9 +79,9 @@ def keep(numbers: Tensor, mask: Tensor) -> Tensor:
 def changed(base: Tensor, result: Tensor, change: Tensor) -> Tensor:
     """Return the result where the change is not zero, and the base's own bits elsewhere."""
     integers = INTEGERS[base.dtype]
-    own, found = base.view(integers), result.view(integers)
-    mask = torch.ne(change, 0, out=torch.empty_like(own)).neg_()  # all 1 or all 0
-    return own.bitwise_xor(found).bitwise_and_(mask).bitwise_xor_(own).view(base.dtype)
+    before, after = base.view(integers), result.view(integers)
+    mask = torch.ne(change, 0, out=torch.empty_like(before)).neg_()  # all 1 or all 0
+    return before.bitwise_xor(after).bitwise_and_(mask).bitwise_xor_(before).view(base.dtype)
 
 
 def count_nonzero(numbers: Tensor) -> int:
@@ -125,26 +110,22 @@ class Sample:
 def sample(vectors: Sequence[StoredState], each: int = EACH) -> Sample:
     """Choose coordinates on which vectors agree in sign, and as many on which they do not.
 
-    They are those of the largest tensor that the first vector changes, of equal ones the first by
-    name, evenly spread over the agreeing and over the other ones: `each` of both kinds, or fewer
-    where the tensor has fewer. A first vector that changes nothing is an error.
+    They are those of the largest tensor that the first vector changes, evenly spread over the
+    agreeing and over the other ones: `each` of both kinds, or fewer where the tensor has fewer.
     """
     if not vectors:
         return Sample(None, 0, 0, torch.empty(0, dtype=torch.int64), torch.empty(0, 0))
-    tensor = _largest_changed(vectors[0])
+    first = vectors[0]
+    # Sorting keeps the order of tensors of equal size.
+    by_size = sorted(first.names, key=lambda name: -math.prod(first.shape(name)))
+    tensor = next((name for name in by_size if first[name].any()), None)
+    if tensor is None:
+        raise UserError(f"{first.path}: all numbers of this vector are 0, so none can be shown")
     values = torch.stack([vector[tensor].flatten() for vector in vectors])
     agree = signs_agree(values.amin(0), values.amax(0))
     kinds = [_spread(where.nonzero().flatten(), each) for where in (agree, ~agree)]
     places = torch.cat(kinds).sort().values
     return Sample(tensor, values.shape[1], int(agree.sum()), places, values[:, places])
-
-
-def _largest_changed(vector: StoredState) -> str:
-    # Sorting keeps the order of equal ones.
-    for name in sorted(vector.names, key=lambda name: -math.prod(vector.shape(name))):
-        if vector[name].any():
-            return name
-    raise UserError(f"{vector.path}: all numbers of this vector are 0, so there is none to show")
 
 
 def _spread(places: Tensor, most: int) -> Tensor:

@@ -54,10 +54,10 @@ class _Block(nn.Module):
             self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(width))
 
     def forward(self, images: Tensor) -> Tensor:
-        found = self.relu(self.bn1(self.conv1(images)))
-        found = self.bn2(self.conv2(found))
-        found += images if self.downsample is None else self.downsample(images)
-        return self.relu(found)
+        outputs = self.relu(self.bn1(self.conv1(images)))
+        outputs = self.bn2(self.conv2(outputs))
+        outputs += images if self.downsample is None else self.downsample(images)
+        return self.relu(outputs)
 
 
 def _resnet18(classes: int, size: int, width: int = 64) -> nn.Module:
@@ -158,8 +158,8 @@ def _torchvision(classes: int, size: int, name: str) -> nn.Module:
     # Here, as timm.
     from torchvision import models
 
-    known = [one for one in models.list_models(module=models) if one not in WITH_MORE_OUTPUTS]
-    find("classifier of torchvision", name, dict.fromkeys(known))
+    known = set(models.list_models(module=models)) - set(WITH_MORE_OUTPUTS)
+    find("classifier of torchvision", name, dict.fromkeys(sorted(known)))
     return models.get_model(name, weights=None, num_classes=classes)
 
 

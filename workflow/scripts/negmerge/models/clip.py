@@ -125,9 +125,9 @@ def complete_clip(
     """
     clip = build_clip(row) if weights is None else load_clip(row, weights)
     _, rest = split_state(clip)
-    found = given if weights is None else rest | given
-    require_same_tensors(shapes(clip.state_dict()), shapes(found), where)
-    clip.load_state_dict(found)
+    state = given if weights is None else rest | given
+    require_same_tensors(shapes(clip.state_dict()), shapes(state), where)
+    clip.load_state_dict(state)
     return clip
 
 

@@ -21,21 +21,21 @@ WORKSPACE, PIECES = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 def find_device(device: str | torch.device) -> torch.device:
     """Return the device of a name: `cpu`, or a GPU that is there, `cuda`, `cuda:1` and so on."""
     try:
-        found = torch.device(device)
+        parsed = torch.device(device)
     except RuntimeError:
-        found = None
-    if found is None or found.type not in ("cpu", "cuda"):
+        parsed = None
+    if parsed is None or parsed.type not in ("cpu", "cuda"):
         raise UserError(f"unknown device {str(device)!r}; valid: cpu, cuda") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
+    if parsed.type == "cuda" and not torch.cuda.is_available():
         if torch.version.cuda is None:
             raise UserError(
-                f"the device is {found}, but torch {torch.__version__} is for the CPU only; "
+                f"the device is {parsed}, but torch {torch.__version__} is for the CPU only; "
                 'install one for CUDA, see "The build of torch" in docs/cluster.md, or use cpu'
             )
-        raise UserError(f"the device is {found}, but torch finds no GPU; use cpu")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"the device is {found}, but there are {torch.cuda.device_count()} GPUs")
-    return found
+        raise UserError(f"the device is {parsed}, but torch finds no GPU; use cpu")
+    if parsed.type == "cuda" and (parsed.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"the device is {parsed}, but there are {torch.cuda.device_count()} GPUs")
+    return parsed
 
 
 def deterministic(device: torch.device) -> None:
@@ -93,10 +93,10 @@ def pool_in_order(network: nn.Module) -> None:
 
 def _pooled(module: nn.AdaptiveAvgPool2d, images: Tensor) -> Tensor:
     size, sides = module.output_size, images.shape[-2:]
-    wanted = size if isinstance(size, tuple) else (size, size)
-    if None in wanted or any(side % count for side, count in zip(sides, wanted, strict=True)):
+    counts = size if isinstance(size, tuple) else (size, size)
+    if None in counts or any(side % count for side, count in zip(sides, counts, strict=True)):
         return functional.adaptive_avg_pool2d(images, size)
-    windows = [side // count for side, count in zip(sides, wanted, strict=True)]
+    windows = [side // count for side, count in zip(sides, counts, strict=True)]
     return functional.avg_pool2d(images, windows)
 
 
@@ -107,8 +107,8 @@ def channels_last(network: nn.Module) -> None:
     blocks of 8 input channels. Of fewer, channels last, it writes beyond its memory: the process
     crashes, or two threads wait for each other for ever (uxlfoundation/oneDNN issue 6035).
     """
-    layers = (layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
-    strided = (one for one in layers if one.kernel_size == (1, 1) and one.stride != (1, 1))
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    strided = [c for c in layers if c.kernel_size == (1, 1) and c.stride != (1, 1)]
     if all(layer.in_channels >= 8 for layer in strided):
         network.to(memory_format=torch.channels_last)
 
@@ -125,10 +125,10 @@ def _in_bf16(forward: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(forward)
     def in_bf16(network: nn.Module, *inputs: Any, **options: Any) -> Any:
         with torch.autocast(next(network.parameters()).device.type, torch.bfloat16):
-            found = forward(network, *inputs, **options)
-        if isinstance(found, Tensor):
-            return found.float()
-        found.logits = found.logits.float()
-        return found
+            outputs = forward(network, *inputs, **options)
+        if isinstance(outputs, Tensor):
+            return outputs.float()
+        outputs.logits = outputs.logits.float()
+        return outputs
 
     return in_bf16

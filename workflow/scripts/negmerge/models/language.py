@@ -1,14 +1,39 @@
-"""Causal language models of transformers: made from a configuration, and low-rank adapters."""
+"""Causal language models of transformers: made, adapted, and what they say.
 
-from collections.abc import Mapping
+What a model says takes token ids, so it knows no tokenizer, and any model of transformers with a
+head for the next token. Nothing depends on what else is in a batch, but for the rounding of the
+batch's size.
+"""
 
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from negmerge.checkpoints.checks import require_same_tensors
 from negmerge.checkpoints.states import shapes
 from negmerge.errors import NotFinite, UserError, find, one_line, unknown
-from negmerge.models.answers import context_length
+
+Tokens = Sequence[int]
+# A question and its answers, such as the true one, a paraphrase and five wrong ones. The tokens of
+# an answer are those that carry loss, so they end with the token that ends an answer.
+Question = tuple[Tokens, Sequence[Tokens]]
+
+# The most numbers of logits at once, 512 MB: 8 answers of 130 tokens for a vocabulary of 128,000.
+MOST_LOGITS = 2**27
+# Positions whose distributions are made at once: 32 MB of float32 for that vocabulary.
+CHUNK = 64
+PADDING = 0
+# The longest answer that open-unlearning lets a model give.
+MOST_TOKENS = 200
+# Texts that have not ended after so many tokens go on together, so that no batch waits for its
+# longest text. Most answers of TOFU end in the first round.
+ROUND = 64
 
 
 def build_language_model(row: Mapping, vocabulary: int) -> nn.Module:
@@ -30,8 +55,8 @@ def build_language_model(row: Mapping, vocabulary: int) -> nn.Module:
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     if head is not None and head.weight is embedding.weight:
-        names = [f"{_name(model, module)}.weight" for module in (embedding, head)]
-        _keep_head_once(model, *names)
+        names = {id(module): f"{name}.weight" for name, module in model.named_modules()}
+        _keep_head_once(model, names[id(embedding)], names[id(head)])
     return model
 
 
@@ -61,10 +86,6 @@ def _configuration(row: Mapping, vocabulary: int) -> object:
             raise UserError(unknown("option of the configuration", name, known))
     size = {"vocab_size": vocabulary, "max_position_embeddings": row["size"]}
     return make(**size, use_cache=False, **options)
-
-
-def _name(model: nn.Module, part: nn.Module) -> str:
-    return next(name for name, module in model.named_modules() if module is part)
 
 
 def _keep_head_once(model: nn.Module, embedding: str, head: str) -> None:
@@ -111,3 +132,220 @@ def merged(network: nn.Module) -> nn.Module:
         return network.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise NotFinite(one_line(error)) from error
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of the n tokens of one answer, given the question and those before.
+
+    Token ids are int64, other numbers float64.
+    """
+
+    tokens: np.ndarray  # with the end
+    log_probs: np.ndarray  # in nats
+    predicted: np.ndarray  # the most probable token in each place; of equal ones the first
+    # Of log p over the vocabulary under the model's distribution, for first answers if asked for.
+    means: np.ndarray | None = None
+    variances: np.ndarray | None = None
+
+    @property
+    def loss(self) -> float:
+        """The mean over the tokens, the end included, of minus the log-probability."""
+        return float(-self.log_probs.mean())
+
+
+def score_answers(
+    model: nn.Module,
+    questions: Sequence[Question],
+    device: torch.device,
+    batch_size: int = 32,
+    moments: bool = False,
+) -> list[list[Answer]]:
+    """Score the answers of questions; the model is put into evaluation mode.
+
+    A batch has up to `batch_size` answers, fewer where their logits would be too many, and always
+    all answers of a question. `moments` asks for the means and variances of first answers.
+    """
+    _check(model, questions)
+    model.eval()
+    scored: list[list[Answer]] = [[] for _ in questions]
+    for places in _batches(model, questions, batch_size):
+        batch = _score(model, [questions[place] for place in places], device, moments)
+        for place, answers in zip(places, batch, strict=True):
+            for answer in answers:
+                if not np.isfinite(answer.log_probs).all():
+                    raise NotFinite(f"question {place}: the loss of an answer is {answer.loss}")
+            scored[place] = answers
+    return scored
+
+
+def context_length(model: nn.Module) -> int | None:
+    """Return how many tokens a model can read at most; None where its configuration names none."""
+    return getattr(getattr(model, "config", None), "max_position_embeddings", None)
+
+
+def last_logits(
+    model: nn.Module, ids: Tensor, first: int, **options: Tensor | int
+) -> tuple[Tensor, int]:
+    """Compute logits (n, places, vocabulary) of tokens (n, width), and the place of the first.
+
+    That is `first`, or 0 where the model cannot leave any out: logits take most of the memory where
+    a vocabulary is large. The options go to the model, such as `attention_mask`.
+    """
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        options["logits_to_keep"] = ids.shape[1] - first
+    logits = model(ids, use_cache=False, **options).logits
+    return logits, ids.shape[1] - logits.shape[1]
+
+
+def _check(model: nn.Module, questions: Sequence[Question]) -> None:
+    most = context_length(model)
+    for place, (prompt, answers) in enumerate(questions):
+        if not len(prompt) or not len(answers) or not all(map(len, answers)):
+            raise UserError(
+                f"question {place}: {len(prompt)} tokens, and answers of "
+                f"{[len(answer) for answer in answers]}; expected at least 1 in each"
+            )
+        length = len(prompt) + max(map(len, answers))
+        if most is not None and length > most:
+            raise UserError(
+                f"question {place}: {length} tokens with its answer, but the model reads {most}"
+            )
+
+
+def _batches(
+    model: nn.Module, questions: Sequence[Question], batch_size: int
+) -> Iterator[list[int]]:
+    """Yield the places of questions of about the same length, the longest first."""
+    lengths = [len(prompt) + max(map(len, answers)) for prompt, answers in questions]
+    vocabulary = model.get_output_embeddings().weight.shape[0]
+    batch: list[int] = []
+    count, rows = 0, 0
+    for place in sorted(range(len(questions)), key=lambda number: -lengths[number]):
+        more = len(questions[place][1])
+        if batch and count + more > min(batch_size, rows):
+            yield batch
+            batch, count = [], 0
+        if not batch:
+            rows = MOST_LOGITS // (lengths[place] * vocabulary)
+        batch.append(place)
+        count += more
+    if batch:
+        yield batch
+
+
+@torch.inference_mode()
+def _score(
+    model: nn.Module, questions: Sequence[Question], device: torch.device, moments: bool
+) -> list[list[Answer]]:
+    """Score the answers of questions in one pass."""
+    pairs = [(prompt, answer) for prompt, answers in questions for answer in answers]
+    rows = [torch.tensor([*prompt, *answer]) for prompt, answer in pairs]
+    # Padding follows the tokens, which do not look ahead: the mask is for models that count it.
+    ids = pad_sequence(rows, batch_first=True, padding_value=PADDING)
+    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+    # The first place whose next token is one of an answer.
+    first = min(len(prompt) for prompt, _ in questions) - 1
+    logits, skipped = last_logits(model, ids.to(device), first, attention_mask=mask.to(device))
+    row, scored = iter(logits), []
+    for prompt, answers in questions:
+        start = len(prompt) - 1 - skipped
+        scored.append([])
+        for number, answer in enumerate(answers):
+            places = next(row)[start : start + len(answer)]
+            scored[-1].append(_answer(places, torch.tensor([*answer]), moments and number == 0))
+    return scored
+
+
+def _answer(logits: Tensor, tokens: Tensor, moments: bool) -> Answer:
+    """Look up the tokens of an answer in the logits (n, vocabulary) of their places."""
+    parts = [
+        _chunk(part, chosen.to(logits.device), moments)
+        for part, chosen in zip(logits.split(CHUNK), tokens.split(CHUNK), strict=True)
+    ]
+    log_probs, predicted, *further = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+    floats = [part.double().numpy() for part in (log_probs, *further)]
+    return Answer(tokens.numpy(), floats[0], predicted.numpy(), *floats[1:])
+
+
+def _chunk(logits: Tensor, tokens: Tensor, moments: bool) -> list[Tensor]:
+    log_probs = logits.float().log_softmax(dim=-1)
+    numbers = [log_probs.gather(1, tokens[:, None])[:, 0], logits.argmax(dim=-1)]
+    if moments:
+        probs = log_probs.exp()
+        mean = (probs * log_probs).sum(dim=-1)
+        # Not as a difference of squares, which would lose digits where the model is sure.
+        numbers += [mean, (probs * (log_probs - mean[:, None]).square()).sum(dim=-1)]
+    return numbers
+
+
+def generate_greedily(
+    model: nn.Module,
+    prompts: Sequence[Tokens],
+    ends: Tokens,
+    device: torch.device,
+    most: int = MOST_TOKENS,
+    batch_size: int = 32,
+) -> list[list[int]]:
+    """Continue prompts with the most probable token each time, until an end.
+
+    An answer has at most `most` tokens, fewer where the longest prompt leaves less room in the
+    context, and is without its end. Prompts of about the same length are continued together, padded
+    on the left. The model is put into evaluation mode; its own settings of generation are not used.
+    """
+    room = context_length(model)
+    for place, prompt in enumerate(prompts):
+        if not len(prompt):
+            raise UserError(f"prompt {place} has no token, expected at least 1")
+        if room is not None and len(prompt) >= room:
+            raise UserError(f"prompt {place}: {len(prompt)} tokens, but the model reads {room}")
+    if room is not None and prompts:
+        most = min(most, room - max(map(len, prompts)))
+    model.eval()
+    answers: list[list[int]] = [[] for _ in prompts]
+    unended = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    for done in range(0, most, ROUND):
+        going, unended = unended, []
+        texts = [[*prompts[place], *answers[place]] for place in going]
+        with _greedy(model, ends, min(ROUND, most - done)):
+            added = [
+                text
+                for start in range(0, len(texts), batch_size)
+                for text in _continued(model, texts[start : start + batch_size], device)
+            ]
+        for place, text in zip(going, added, strict=True):
+            end = next((k for k, token in enumerate(text) if token in ends), None)
+            answers[place] += text[:end]
+            if end is None:
+                unended.append(place)
+    return answers
+
+
+@contextmanager
+def _greedy(model: nn.Module, ends: Tokens, most: int) -> Iterator[None]:
+    """Let a model generate greedily, whatever its own settings are, and give them back."""
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    model.generation_config = GenerationConfig(
+        do_sample=False, max_new_tokens=most, eos_token_id=[*ends], pad_token_id=PADDING
+    )
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+@torch.inference_mode()
+def _continued(
+    model: nn.Module, prompts: Sequence[Tokens], device: torch.device
+) -> list[list[int]]:
+    """Return what a model adds to each prompt, with the end and what is padded after it."""
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), PADDING)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor([*prompt])
+        mask[row, width - len(prompt) :] = 1
+    whole = model.generate(ids.to(device), attention_mask=mask.to(device), use_cache=True)
+    return whole[:, width:].tolist()

@@ -22,43 +22,42 @@ def fetch(row: Mapping, record: str | Path) -> None:
 
     A record that is there counts, unless the row says otherwise.
     """
-    said = _said_by(row)
-    known = read_json(record) if Path(record).exists() else {}
-    agree = said.items() <= known.items()
-    wanted = known if agree else said
-    path = _located(wanted)
-    found = wanted | _verified(path, wanted, record if agree else None)
-    if "repository" in wanted:
+    named = _named_by(row)
+    recorded = read_json(record) if Path(record).exists() else {}
+    agree = named.items() <= recorded.items()
+    origin = recorded if agree else named
+    path = _located(origin)
+    fetched = origin | _verified(path, origin, record if agree else None)
+    if "repository" in origin:
         # As folders in the hub's cache are called.
-        found["revision"] = (path if path.is_dir() else path.parent).name
-    if found != known:
-        write_json(record, found)
+        fetched["revision"] = (path if path.is_dir() else path.parent).name
+    if fetched != recorded:
+        write_json(record, fetched)
 
 
 def weights_file(record: str | Path) -> Path:
     """Return the file that a record names, or the folder of a model of transformers."""
-    known = read_json(record, ("bytes", "sha256"))
-    path = _located(known)
-    _verified(path, known, record)
+    recorded = read_json(record, ("bytes", "sha256"))
+    path = _located(recorded)
+    _verified(path, recorded, record)
     return path
 
 
-def _said_by(row: Mapping) -> dict:
+def _named_by(row: Mapping) -> dict:
     """Gather what the row of a model, or the package that it names, says of the file."""
     if row["hub"]:
         return {name: value for name, value in row["hub"].items() if value is not None}
-    if row["weights"] != "pretrain":
-        return _said_by_open_clip(row["architecture"], row["weights"])
-    from timm.models import get_pretrained_cfg
+    architecture, weights = row["architecture"], row["weights"]
+    if weights == "pretrain":
+        from timm.models import get_pretrained_cfg
 
-    name = row["architecture"].get("name", SWIN)
-    found = get_pretrained_cfg(name)
-    if found is None or not found.hf_hub_id:
-        raise UserError(f"timm has no weights of {name!r} on the hub: name them under `hub`")
-    return {"repository": found.hf_hub_id, "file": found.hf_hub_filename or "model.safetensors"}
+        name = architecture.get("name", SWIN)
+        config = get_pretrained_cfg(name)
+        if config is None or not config.hf_hub_id:
+            raise UserError(f"timm has no weights of {name!r} on the hub: name them under `hub`")
+        file = config.hf_hub_filename or "model.safetensors"
+        return {"repository": config.hf_hub_id, "file": file}
 
-
-def _said_by_open_clip(architecture: str | Mapping, weights: str) -> dict:
     import open_clip
     from open_clip.constants import HF_SAFE_WEIGHTS_NAME
 
@@ -72,28 +71,31 @@ def _said_by_open_clip(architecture: str | Mapping, weights: str) -> dict:
     return {"repository": repository, "file": file or HF_SAFE_WEIGHTS_NAME}
 
 
-def _located(wanted: Mapping) -> Path:
-    """Return the path of a file, which is fetched if it is on the hub and not in the cache."""
-    if "repository" not in wanted:
-        return Path(wanted["file"])
-    if "file" not in wanted:
-        return _folder(wanted["repository"], wanted.get("revision"))
+def _located(origin: Mapping) -> Path:
+    """Return the path of a file or folder, fetched if it is on the hub and not in the cache."""
+    if "repository" not in origin:
+        return Path(origin["file"])
+    repository, revision = origin["repository"], origin.get("revision")
+    if "file" not in origin:
+        place = locate(f"{repository}@{revision}" if revision else repository)
+        if place.parent.name != "snapshots":
+            raise UserError(f"{place}: a folder of this name hides the model of the hub; move it")
+        return place
     from open_clip.pretrained import download_pretrained_from_hf
 
     # It names addresses when it tries again, and that of a private mirror may hold a password.
     hide_secrets("huggingface_hub")
-    repository, file, revision = wanted["repository"], wanted["file"], wanted.get("revision")
     try:
-        return Path(download_pretrained_from_hf(repository, file, revision))
+        return Path(download_pretrained_from_hf(repository, origin["file"], revision))
     except FileNotFoundError as error:
-        reason = one_line(error)
         raise UserError(
-            f"{file} of {repository} on the Hugging Face hub, revision {revision or 'main'}: "
-            f"{reason}; run the same command again where there is internet"
+            f"{origin['file']} of {repository} on the Hugging Face hub, revision "
+            f"{revision or 'main'}: {one_line(error)}; run the same command again where there is "
+            "internet"
         ) from error
 
 
-def _verified(path: Path, wanted: Mapping, record: str | Path | None) -> dict:
+def _verified(path: Path, origin: Mapping, record: str | Path | None) -> dict:
     """Return size and SHA-256 of a file, which has to have those that are known.
 
     They are known from the record, or without one (None) from the model's row.
@@ -101,26 +103,18 @@ def _verified(path: Path, wanted: Mapping, record: str | Path | None) -> dict:
     # The hub's cache has links, and it takes a damaged file behind one for a good one.
     path = path if path.is_dir() else path.resolve()
     try:
-        found = _sums(path)
+        sums = _sums(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    for name, value in found.items():
-        expected = wanted.get(name, value)
+    for name, value in sums.items():
+        expected = origin.get(name, value)
         if value != expected:
             raise UserError(
                 f"{path}: not the weights that {record or 'the row of the model'} names: found "
                 f"{name} {value}, expected {expected}; delete it and run again"
                 + (f", or delete {record} if the file is right" if record else "")
             )
-    return found
-
-
-def _folder(repository: str, revision: str | None) -> Path:
-    """Return the folder of a model, which is fetched if it is not in the cache."""
-    place = locate(f"{repository}@{revision}" if revision else repository)
-    if not place.parent.name == "snapshots":
-        raise UserError(f"{place}: a folder of this name hides the model of the hub; move it")
-    return place
+    return sums
 
 
 def _sums(path: Path) -> dict[str, int | str]:
@@ -128,6 +122,6 @@ def _sums(path: Path) -> dict[str, int | str]:
     if not path.is_dir():
         return {"bytes": path.stat().st_size, "sha256": sha256(path)}
     files = [file for file in sorted(path.iterdir()) if file.suffix in READ]
-    found = [{"name": file.name, **_sums(file)} for file in files]
-    digest = hashlib.sha256(json.dumps(found).encode()).hexdigest()
-    return {"bytes": sum(one["bytes"] for one in found), "sha256": digest}
+    sums = [{"name": file.name, **_sums(file)} for file in files]
+    digest = hashlib.sha256(json.dumps(sums).encode()).hexdigest()
+    return {"bytes": sum(entry["bytes"] for entry in sums), "sha256": digest}

@@ -1,7 +1,7 @@
 """The scenarios: which model forgets, and on which items it is trained, chosen and scored.
 
-A folder each. `scenario.py`, with `SCENARIO`, says what it is; `settings.py`, with `EXPERIMENT`,
-what a study may say of it; `jobs.py`, with `TASK`, is what its jobs need.
+A folder each. `settings.py` has `SCENARIO`, what it is, and `EXPERIMENT`, what a study may say of
+it; `jobs.py`, with `TASK`, is what its jobs need.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from negmerge.scenarios.base import Scenario
     from negmerge.scenarios.task import Task
 
-SCENARIOS: Mapping[str, "Scenario"] = plugins.Registry(plugins.SCENARIOS, "SCENARIO")
+SCENARIOS: Mapping[str, "Scenario"] = plugins.Registry(plugins.SCENARIO_SETTINGS, "SCENARIO")
 
 
 def load_task(settings: Mapping, files: Mapping[str, str], device: "torch.device") -> "Task":

@@ -85,5 +85,5 @@ class Task(ABC):
         """
         return {}, {}
 
-    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:  # noqa: B027
+    def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:  # noqa: B027
         """Measure the statistics of batch normalisation anew, on at most so many images."""

@@ -72,5 +72,5 @@ def unlearned_network(
     """Build the unlearned model."""
     network = task.network(unlearned_state(read_state(base), choice, candidates), base)
     if re_estimates and choice["coefficient"] and choice["kind"] not in TRAINED:
-        task.settle(network, batch_size)
+        task.reset_batchnorm(network, batch_size)
     return network

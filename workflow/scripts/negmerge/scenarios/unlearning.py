@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import nn
 
 from negmerge.scenarios.task import Task
@@ -18,7 +17,6 @@ def unlearn(
     classes: int,
     recipe: Recipe,
     seed: int,
-    device: torch.device,
     loaders: int = 0,
 ) -> None:
     """Let a model forget, in place."""
@@ -37,7 +35,8 @@ def unlearn(
         objective=forget.objective,
         classes=classes,
         seed=seed,
+        recipe=recipe,
         refusals=refusals,
         retain_objective=retain.objective,
     )
-    method.run(model, data, checked, recipe, device)
+    method.run(model, data, checked)

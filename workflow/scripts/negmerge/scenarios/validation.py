@@ -7,10 +7,9 @@ from typing import Any
 from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
 from negmerge.scenarios.task import Task
-from negmerge.selection.choice import load_rules
-from negmerge.selection.points import read_points
-from negmerge.selection.sweep import Chosen, choose, choose_with_pruning, sweep
-from negmerge.selection.validation import Validation
+from negmerge.selection.choice import load_criteria, read_points
+from negmerge.selection.search import Chosen
+from negmerge.selection.validation import Validation, choose, choose_with_pruning, sweep
 
 
 def load_validation(
@@ -37,7 +36,7 @@ def load_validation(
         network,
         state,
         sets,
-        (lambda moved: task.settle(moved, batch_size, most)) if re_estimates else None,
+        (lambda moved: task.reset_batchnorm(moved, batch_size, most)) if re_estimates else None,
         lambda found: task.selection_metrics(found, seed),
     )
 
@@ -60,7 +59,7 @@ def choose_candidate(
     Vectors with a sweep of their own, which several methods or a figure read, are not measured.
     `validation` holds the settings of `load_validation`.
     """
-    loaded = load_rules(rules, keep, inputs.get("reference", []))
+    loaded = load_criteria(rules, keep, inputs.get("reference", []))
     grid = coefficients, loaded, halvings
     if is_pruned:
         measured = load_validation(task, inputs.base, loaders, **validation)

@@ -1,4 +1,4 @@
-"""Choosing by validation images: a coefficient, a vector, a trained model."""
+"""Choosing by validation items: a coefficient, a vector, a trained model."""
 
 from negmerge.selection.choice import select_coefficient
 from negmerge.selection.greedy import greedy

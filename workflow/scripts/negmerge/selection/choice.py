@@ -1,16 +1,23 @@
-"""The rules by which one of several candidates is chosen."""
+"""Candidates as they were measured on validation items, and the criteria that choose one of them.
 
+Measures are kept as CSV, accuracies as counts, which lose nothing.
+"""
+
+import csv
+import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.errors import UserError
-from negmerge.evaluation.gap import average_gap
-from negmerge.selection.points import COEFFICIENT, Point, read_points
+from negmerge.evaluation.outcomes import Accuracy, average_gap
+from negmerge.files import write_text
 
-GAP = "gap"
-LABELS = ("experiment", "task", "method")
+GAP, COEFFICIENT = "gap", "coefficient"
+# What comes before the name of an option in the heading of its column.
+OPTION = "option_"
 # With fewer values than these beside the base every choice is at an end, which then says nothing.
 FEWEST_COEFFICIENTS, FEWEST_VALUES = 2, 3
 
@@ -24,25 +31,15 @@ def select_coefficient(
 ) -> float | None:
     """Choose the coefficient that forgets most while the control accuracy is kept.
 
-    Among the coefficients whose control accuracy is at least `keep` x the baseline, it is the one
-    with the lowest forget accuracy; ties go to the smaller coefficient. As in
-    gortizji/tangent_task_arithmetic, which starts from an accuracy of 1 and takes what is strictly
-    lower: a forget accuracy of exactly 1 is never chosen.
+    Among the coefficients, in any order, whose control accuracy is at least `keep` (0..1) x the
+    baseline, it is the one with the lowest forget accuracy; ties go to the smaller coefficient. As
+    in gortizji/tangent_task_arithmetic, which starts from an accuracy of 1 and takes what is
+    strictly lower: a forget accuracy of exactly 1 is never chosen.
 
-    Args:
-        coefficients: the grid, in any order.
-        forget_accuracy: at each of them, on validation data, 0..1. Percent give the same choice,
-            but for that 1.
-        control_accuracy: likewise, in the unit of the baseline.
-        control_baseline: the control accuracy of the base, measured on the same images.
-        keep: share of the baseline to keep, 0..1; equality passes.
-
-    Returns:
-        The coefficient; None if none qualifies. Where the baseline was measured on the same images,
-        0 qualifies unless its forget accuracy is 1.
-
-    Raises:
-        UserError: lists of different lengths, or an accuracy that is not a number.
+    Accuracies are measured on validation data, 0..1; percent give the same choice, but for that 1.
+    The baseline is the control accuracy of the base on the same images, so 0 qualifies unless its
+    forget accuracy is 1. None if no coefficient qualifies. Lists of different lengths, or an
+    accuracy that is not a number, are a UserError.
     """
     if not len(coefficients) == len(forget_accuracy) == len(control_accuracy):
         raise UserError(
@@ -51,68 +48,100 @@ def select_coefficient(
         )
     if any(math.isnan(a) for a in [*forget_accuracy, *control_accuracy, control_baseline]):
         raise UserError("an accuracy is not a number, so no coefficient can be chosen")
+    rows = zip(coefficients, forget_accuracy, control_accuracy, strict=True)
     qualified = [
         (forget, coefficient)
-        for coefficient, forget, control in zip(
-            coefficients, forget_accuracy, control_accuracy, strict=True
-        )
+        for coefficient, forget, control in rows
         if qualifies(forget, control, control_baseline, keep)
     ]
     return min(qualified)[1] if qualified else None
 
 
 def qualifies(forget: float, control: float, baseline: float, keep: float) -> bool:
-    """Whether a candidate keeps the share `keep` of the baseline, and forgets anything.
-
-    All accuracies are 0..1.
-    """
+    """Whether a candidate keeps the share `keep` of the baseline and forgets anything; all 0..1."""
     return control >= keep * baseline and forget != 1
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A candidate, and how it was chosen."""
+class Point:
+    """A vector at one coefficient or a trained model, and what it reaches on validation items."""
 
-    # the vector's name, or that of a trained model; None if there is nothing to choose
-    vector: str | None
-    coefficient: float  # its scale; 1 for a trained model, 0 if the base is left as it is
-    # on validation data, in percent; the latter on what is to be kept
-    forget_accuracy: float | None
-    control_accuracy: float | None
-    control_baseline: float | None  # that of the base on the same images
-    # its coefficient, or an option, is the largest that was tried, so a larger one might do
-    # better
-    upper_end: bool = False
-    lower_end: bool = False  # the same for the smallest; a coefficient then is next to 0
-    tried: int = 0  # how many candidates there were beside the base
-    # average gap to Retrain on validation data, in points, where that is the rule
-    gap: float | None = None
-    # the vectors or trained models that could not be chosen, since their training diverged
-    diverged: Sequence[str] = field(default_factory=list)
+    vector: str  # the name of the vector or of the trained model
+    coefficient: float  # at which the vector is subtracted; 0 for the base, 1 for a trained model
+    # Right answers by role: of `forget`, then of the role whose accuracy is to be kept, then of
+    # others. Empty for a vector or model whose training diverged.
+    accuracy: Mapping[str, Accuracy]
+    further: Mapping[str, float] = field(default_factory=dict)  # other measures in percent, by name
+    options: Mapping[str, float | str] = field(default_factory=dict)  # of a trained model: searched
+    # The criteria that may choose it: all of them for the points of a grid, and for a point beside
+    # a choice those that made that choice.
+    rules: tuple[str, ...] = ()
 
-    def record(
-        self, labels: Mapping[str, str], rule: str | None, about: Mapping[str, object]
-    ) -> dict[str, object]:
-        """Return a record of the choice, as `selected/{method}.json` and scores hold it."""
-        unchanged = self.vector is not None and self.coefficient == 0
-        how = {"unchanged": unchanged, "rule": rule}
-        return {key: labels[key] for key in LABELS} | asdict(self) | how | dict(about)
+    @property
+    def forget(self) -> float:
+        """The accuracy on the images to forget, 0..1."""
+        return self.accuracy["forget"].share
+
+    @property
+    def control(self) -> float:
+        """The accuracy that is to be kept, 0..1."""
+        return list(self.accuracy.values())[1].share
+
+    @property
+    def percentages(self) -> dict[str, float]:
+        """The accuracies and all other measures in percent, by name."""
+        shares = {role: 100 * accuracy.share for role, accuracy in self.accuracy.items()}
+        return shares | {**self.further}
+
+    @property
+    def settings(self) -> dict[str, float | str]:
+        """What is searched: a vector's coefficient, or options of a trained model."""
+        return dict(self.options) or {COEFFICIENT: self.coefficient}
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A rule that chooses among points.
+class Choice:
+    """A candidate, and how it was chosen; accuracies and gap are measured on validation items."""
+
+    vector: str | None  # of the vector or trained model the name; None if all of them diverged
+    coefficient: float  # its scale; 1 for a trained model, 0 if the base is left as it is
+    forget_accuracy: float | None  # in percent
+    control_accuracy: float | None  # in percent, on what is to be kept
+    control_baseline: float | None  # that of the base on the same images
+    # Its coefficient, or an option, is the largest that was tried, so a larger one might do better.
+    upper_end: bool = False
+    lower_end: bool = False  # the same for the smallest; a coefficient then is next to 0
+    tried: int = 0  # how many candidates there were beside the base
+    gap: float | None = None  # average gap to Retrain, in points, where that is the criterion
+    diverged: Sequence[str] = field(default_factory=list)  # vectors or models without numbers
+
+    def record(
+        self, labels: Mapping[str, str], criterion: str | None, about: Mapping[str, object]
+    ) -> dict[str, object]:
+        """Return a record of the choice, as `selected/{method}.json` and scores hold it."""
+        unchanged = self.vector is not None and self.coefficient == 0
+        place = {key: labels[key] for key in ("experiment", "task", "method")}
+        return place | asdict(self) | {"unchanged": unchanged, "rule": criterion} | dict(about)
+
+
+def nothing_left(base: Point, diverged: Sequence[str], tried: int) -> Choice:
+    """Return the choice where the training of all that could be chosen diverged."""
+    return Choice(None, 0.0, None, None, 100 * base.control, tried=tried, diverged=diverged)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What chooses among points.
 
     `control` and `retain` take the lowest forget accuracy that keeps accuracy on the role of that
-    name, see `select_coefficient`; `gap` takes the smallest `evaluation.average_gap` to Retrain
-    over all measures, as SalUn's authors do, so it needs Retrain. Among equals the smaller
-    coefficient is chosen, then the first name.
+    name, see `select_coefficient`; `gap` takes the smallest `average_gap` to Retrain over all
+    measures, as SalUn's authors do, so it needs Retrain. Among equals the smaller coefficient is
+    chosen, then the first name.
     """
 
     name: str  # `control`, `retain` or `gap`
     keep: float  # share of the base's accuracy to keep, 0..1
-    # for `gap`, the measures of Retrain in percent by name
-    reference: Mapping[str, float] | None = None
+    reference: Mapping[str, float] | None = None  # for `gap`: Retrain's measures in percent by name
 
     def order(self, base: Point) -> Callable[[Point], tuple]:
         """Return a key by which the better of two points is the smaller one."""
@@ -130,7 +159,7 @@ class Rule:
     def choose(self, points: Sequence[Point]) -> Choice:
         """Choose among the base and its candidates.
 
-        Points that this rule may not choose (`Point.rules`) only say how far was searched.
+        Points that this criterion may not choose (`Point.rules`) only say how far was searched.
         """
         base = find_base(points)
         own = [point for point in points if self.name in point.rules]
@@ -139,29 +168,23 @@ class Rule:
         tried = sum(point.coefficient != 0 for point in own)
         if diverged and not any(point.coefficient for point in measured):
             return nothing_left(base, diverged, tried)
-        found = min(measured, key=self.order(base), default=base)
-        lower, upper = _ends(found, points)
+        best = min(measured, key=self.order(base), default=base)
+        lower, upper = _ends(best, points)
         return Choice(
-            vector=found.vector,
-            coefficient=found.coefficient,
-            forget_accuracy=100 * found.forget,
-            control_accuracy=100 * found.control,
+            vector=best.vector,
+            coefficient=best.coefficient,
+            forget_accuracy=100 * best.forget,
+            control_accuracy=100 * best.control,
             control_baseline=100 * base.control,
             upper_end=upper,
             lower_end=lower,
             tried=tried,
-            gap=self._gap(found) if self.name == GAP else None,
+            gap=self._gap(best) if self.name == GAP else None,
             diverged=diverged,
         )
 
     def _gap(self, point: Point) -> float:
         return average_gap(point.percentages, self.reference or {})
-
-
-def nothing_left(base: Point, diverged: Sequence[str], tried: int) -> Choice:
-    """Return the choice where the training of all that could be chosen diverged."""
-    baseline = 100 * base.control
-    return Choice(None, 0.0, None, None, baseline, tried=tried, diverged=diverged)
 
 
 def find_base(points: Sequence[Point]) -> Point:
@@ -178,13 +201,13 @@ def find_base(points: Sequence[Point]) -> Point:
     return min(bases, key=lambda point: (point.vector in diverged, point.vector))
 
 
-def _ends(found: Point, points: Sequence[Point]) -> tuple[bool, bool]:
+def _ends(best: Point, points: Sequence[Point]) -> tuple[bool, bool]:
     """Whether one of a point's settings is the smallest, or the largest, that was tried."""
-    if found.coefficient == 0:
+    if best.coefficient == 0:
         return False, False
-    alike = [p for p in points if p.coefficient and (found.options or p.vector == found.vector)]
+    alike = [p for p in points if p.coefficient and (best.options or p.vector == best.vector)]
     lower = upper = False
-    for name, value in found.settings.items():
+    for name, value in best.settings.items():
         tried = {point.settings.get(name) for point in alike}
         if not isinstance(value, int | float) or None in tried:
             continue
@@ -193,11 +216,83 @@ def _ends(found: Point, points: Sequence[Point]) -> tuple[bool, bool]:
     return lower, upper
 
 
-def load_rules(names: Iterable[str], keep: float, reference: Sequence[str | Path]) -> list[Rule]:
-    """Load rules by name; `reference` is the file of Retrain's measures, where `gap` needs it."""
-    measures = None
-    if reference:
-        (path,) = reference
-        (retrain,) = read_points(path)
-        measures = retrain.percentages
-    return [Rule(name, keep, measures) for name in names]
+def load_criteria(
+    names: Iterable[str], keep: float, reference: Sequence[str | Path]
+) -> list[Criterion]:
+    """Load criteria by name; `reference` holds the file of Retrain's measures, for `gap`."""
+    measures = [read_points(path)[0].percentages for path in reference]
+    return [Criterion(name, keep, *measures) for name in names]
+
+
+def write_points(
+    path: str | Path,
+    labels: Mapping[str, str],
+    points: Iterable[Point],
+    missing: Sequence[str] = (),
+) -> None:
+    """Write points as CSV; `missing` names points of the pool that a merge lacks: they diverged."""
+    rows = []
+    for point in points:
+        row = {"experiment": labels["experiment"], "task": labels["task"], "vector": point.vector}
+        row[COEFFICIENT] = point.coefficient
+        for role, accuracy in point.accuracy.items():
+            row |= {f"{role}_correct": accuracy.correct, f"{role}_n": accuracy.n}
+        row |= point.further
+        row |= {f"{OPTION}{name}": value for name, value in point.options.items()}
+        row["rules"] = " ".join(point.rules)
+        rows.append(row | ({DIVERGED: " ".join(missing)} if missing else {}))
+    text = io.StringIO()
+    columns = dict.fromkeys(name for row in rows for name in row)
+    table = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def read_points(path: str | Path) -> list[Point]:
+    """Read what `write_points` wrote."""
+    try:
+        with open(path, newline="") as stream:
+            points = [_point(row) for row in csv.DictReader(stream, strict=True)]
+        if not points or len({len(point.accuracy) for point in points} - {0}) > 1:
+            raise ValueError("expected rows with the same roles")
+        return points
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not a file of measures ({error!r}); delete it and run again"
+        ) from error
+
+
+def _point(row: Mapping[str, str]) -> Point:
+    cells = {key: value for key, value in row.items() if value}
+    for name in ("experiment", "task", "rules", DIVERGED):
+        cells.pop(name, None)
+    accuracy = {}
+    for role in [key.removesuffix("_n") for key in cells if key.endswith("_n")]:
+        correct, n = _number(cells.pop(f"{role}_correct")), int(cells.pop(f"{role}_n"))
+        if not 0 <= correct <= n or n == 0:
+            raise ValueError(f"{correct} right of {n} {role} images")
+        accuracy[role] = Accuracy(correct, n)
+    return Point(
+        vector=cells.pop("vector"),
+        coefficient=float(cells.pop(COEFFICIENT)),
+        accuracy=accuracy,
+        rules=tuple(row["rules"].split()),
+        options={
+            key.removeprefix(OPTION): _option(cells.pop(key))
+            for key in list(cells)
+            if key.startswith(OPTION)
+        },
+        further={key: float(value) for key, value in cells.items()},
+    )
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.isdigit() else float(text)
+
+
+def _option(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,18 +1,125 @@
-"""The choice of `selection.choice.Rule` with fewer forward passes than full sweeps need.
+"""Trying a grid, and then some between its best and their neighbours, with few forward passes.
 
-A coefficient is dropped as soon as the items not yet counted cannot change that it is not chosen.
-All bounds are sums of scores, which are exact (`accuracy.Objective.scores`), and the comparisons
-are those of the full search, so the choice is the same in every bit.
+Vectors differ in length, and methods in the rates that suit them, so one grid of fixed steps is
+coarse for some and fine for others. After the grid each criterion halves the distance to the
+neighbours of its choice a few times, as often for every vector and method.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from negmerge.errors import UserError
-from negmerge.evaluation.counts import Accuracy
-from negmerge.selection.choice import FEWEST_COEFFICIENTS, Choice, qualifies
-from negmerge.selection.points import Point
-from negmerge.selection.refinement import CoefficientGrid
+from negmerge.evaluation.outcomes import Accuracy
+from negmerge.selection.choice import FEWEST_COEFFICIENTS, Choice, Criterion, Point, qualifies
+
+# The digits of an option's value between two of the grid; more would only make long names.
+DIGITS = 3
+
+Value = bool | int | float | str
+Options = tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True)
+class CoefficientGrid:
+    """The coefficients of a vector; that of the base is 0."""
+
+    values: Sequence[float]  # the grid, ascending from 0 in equal steps
+    from_base = True  # the base is a place on the grid, so there are settings beside it
+
+    @property
+    def start(self) -> Sequence[float]:
+        """The settings of the grid without that of the base."""
+        return self.values[1:]
+
+    def around(self, setting: float, halving: int) -> list[float]:
+        """Return the settings at a step, halved so many times, from one, inside the grid.
+
+        They are rounded to 10 places, so that coefficients print as they are meant.
+        """
+        if len(self.values) < 2:
+            return []
+        step = (self.values[-1] - self.values[0]) / (len(self.values) - 1) / 2**halving
+        beside = (round(setting + sign * step, 10) for sign in (-1, 1))
+        return [value for value in beside if 0 < value <= self.values[-1]]
+
+
+@dataclass(frozen=True)
+class OptionGrid:
+    """The options of a method that trains: all combinations of some values.
+
+    A step is a factor here, since rates and penalties span powers of ten: the mean factor between
+    neighbours of the grid. Only options with at least two values that are positive numbers, not all
+    whole, have settings between them.
+    """
+
+    options: Mapping[str, Sequence[Value]]  # the values by option; one where it has no grid
+    from_base = False
+
+    @property
+    def start(self) -> list[Options]:
+        """All combinations, in the order of the values."""
+        return [
+            tuple(zip(self.options, values, strict=True))
+            for values in itertools.product(*self.options.values())
+        ]
+
+    def around(self, setting: Options, halving: int) -> list[Options]:
+        """See `CoefficientGrid`; one option differs, the others stay."""
+        settings = []
+        for place, (name, value) in enumerate(setting):
+            values = self.options[name]
+            if not is_scale(values):
+                continue
+            factor = (max(values) / min(values)) ** (1 / (len(values) - 1) / 2**halving)
+            for beside in (value / factor, value * factor):
+                rounded = float(f"{beside:.{DIGITS}g}")
+                if min(values) <= rounded <= max(values):
+                    settings.append((*setting[:place], (name, rounded), *setting[place + 1 :]))
+        return settings
+
+
+def is_scale(values: Sequence[Value]) -> bool:
+    """Whether an option's values have others between them: numbers above 0, not all whole."""
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    whole = all(isinstance(number, int) for number in numbers)
+    return len(set(numbers)) == len(values) > 1 and min(numbers) > 0 and not whole
+
+
+def explore(
+    base: Point,
+    base_setting: Hashable,
+    grid: CoefficientGrid | OptionGrid,
+    measure: Callable[[Hashable], Point],
+    criteria: Iterable[Criterion],
+    halvings: int,
+) -> list[Point]:
+    """Measure a grid, and refine it for each criterion around what it would choose.
+
+    A criterion chooses among the grid and its own refinements only, so that its choice does not
+    depend on which others there are.
+    """
+    criteria = list(criteria)
+    points: dict[Hashable, Point] = {base_setting: base}
+    for setting in grid.start:
+        points[setting] = measure(setting)
+    allowed = {setting: [criterion.name for criterion in criteria] for setting in points}
+    for criterion in criteria:
+        own = [base_setting, *grid.start] if grid.from_base else list(grid.start)
+        order = criterion.order(base)
+        for halving in range(1, halvings + 1):
+            measured = [setting for setting in own if points[setting].accuracy]
+            if not measured:
+                break
+            best = min(measured, key=lambda setting, order=order: order(points[setting]))
+            for setting in grid.around(best, halving):
+                if setting in own:
+                    continue
+                if setting not in points:
+                    points[setting] = measure(setting)
+                own.append(setting)
+                allowed.setdefault(setting, []).append(criterion.name)
+    return [replace(point, rules=tuple(allowed[setting])) for setting, point in points.items()]
+
 
 # Vector, coefficient, role and number of the batch -> right answers in that batch, or the sum of
 # their scores, each 0..1.
@@ -25,13 +132,21 @@ LIKELY = 0.8
 
 
 @dataclass(frozen=True)
-class Searched:
-    """A choice and what it took."""
+class Chosen:
+    """The choice by each criterion, what was measured for it, and the forward passes it took."""
 
-    choice: Choice  # the vector and its coefficient, with its exact accuracies
-    images: int  # forward passes, one for each image each time it was counted
-    images_full: int  # forward passes of full sweeps of all vectors
-    points: list[Point]  # the base and the choice, which are counted whole
+    choices: list[Choice]
+    points: list[Point]
+    passes: int
+    passes_full: int  # those of full sweeps, which come to the same choice as a pruned search
+
+    def records(
+        self, labels: Mapping[str, str], criteria: Sequence[str], about: Mapping[str, object]
+    ) -> list[dict]:
+        """Return the records of the choices, see `Choice.record`, with the passes."""
+        about = {**about, "passes": self.passes, "passes_full": self.passes_full}
+        named = zip(self.choices, criteria, strict=True)
+        return [choice.record(labels, criterion, about) for choice, criterion in named]
 
 
 def search(
@@ -41,34 +156,19 @@ def search(
     count: Count,
     keep: float,
     halvings: int = 0,
-) -> Searched:
-    """Choose a vector and its coefficient.
+) -> Chosen:
+    """Choose a vector and its coefficient by the criterion of control or retain accuracy.
+
+    The choice is that of full sweeps in every bit: a coefficient is dropped as soon as the items
+    not yet counted cannot change that it is not chosen. All bounds are sums of scores, which are
+    exact (`accuracy.Objective.scores`).
 
     The base is counted first, at coefficient 0 of the first name: there all vectors are the same.
     Of each vector the largest coefficients come first, since they forget most. Without halvings the
     vectors share the bound on the forget accuracy; with them each vector has a choice of its own,
-    around which it is refined, before the best of them is taken.
-
-    Args:
-        vectors: their names, in the order in which they are tried; it does not change the choice.
-        coefficients: the grid, ascending from 0.
-        sizes: images in each batch of `forget` and then of the role to keep, e.g. `control`. Few
-            passes are needed where batches are small, the forget images most surely right come
-            first, and likewise the other images least surely right; see `validation.Validation`.
-        count: counts the right answers of base - coefficient * vector in one batch of a role.
-        keep: share of the base's control accuracy to keep, 0..1.
-        halvings: see `refinement`.
-
-    Raises:
-        UserError: no vector, another kind of grid, or a role without images.
+    around which it is refined, before the best of them is taken. `sizes` are those of the batches
+    of `forget` and then of the role to keep; small ones, the most telling first, need few passes.
     """
-    if not vectors:
-        raise UserError("no vectors to choose from")
-    if coefficients[0] != 0 or sorted(set(coefficients)) != list(coefficients):
-        raise UserError(f"coefficients {list(coefficients)}, expected them to ascend from 0")
-    for role in sizes:
-        if sum(sizes[role]) <= 0:
-            raise UserError(f"no {role} images to choose a coefficient with")
     return _Search(sizes, count, keep, CoefficientGrid(coefficients), halvings).run(vectors)
 
 
@@ -85,28 +185,28 @@ class _Search:
     ):
         self.sizes, self.count, self.keep = sizes, count, keep
         self.grid, self.halvings = grid, halvings
-        self.images = 0
+        self.passes = 0
         _, self.control = sizes
         self.last = {role: list(sizes[role]) for role in sizes}
         self.n = {role: sum(sizes[role]) for role in sizes}
         self.tried: dict[str, list[float]] = {}
 
-    def run(self, vectors: Sequence[str]) -> Searched:
-        base = best = _Point(self, min(vectors), 0.0)
+    def run(self, vectors: Sequence[str]) -> Chosen:
+        base = best = _Candidate(self, min(vectors), 0.0)
         for role in self.sizes:
             base.finish(role)
         self.baseline = base.right[self.control] / self.n[self.control]
         self.limit = self.keep * self.baseline
         for vector in vectors:
             # With halvings, the other vectors' best would hide what this one is refined around.
-            found = self._best_of(vector, base if self.halvings else best)
-            best = min(best, found, key=_Point.rank)
-        images_full = sum(len(tried) + 1 for tried in self.tried.values()) * sum(self.n.values())
+            own_best = self._best_of(vector, base if self.halvings else best)
+            best = min(best, own_best, key=_Candidate.rank)
+        passes_full = sum(len(tried) + 1 for tried in self.tried.values()) * sum(self.n.values())
         choice = self._choice(best)
-        points = [found.measured() for found in dict.fromkeys((base, best))]
-        return Searched(choice, self.images, images_full, points)
+        points = [candidate.measured() for candidate in dict.fromkeys((base, best))]
+        return Chosen([choice], points, self.passes, passes_full)
 
-    def _best_of(self, vector: str, best: "_Point") -> "_Point":
+    def _best_of(self, vector: str, best: "_Candidate") -> "_Candidate":
         """Search the grid of a vector, from the largest coefficient, and then around its choice."""
         tried = self.tried[vector] = []
         best = self._better(vector, reversed(self.grid.start), best)
@@ -115,15 +215,17 @@ class _Search:
             best = self._better(vector, beside, best)
         return best
 
-    def _better(self, vector: str, coefficients: Iterable[float], best: "_Point") -> "_Point":
+    def _better(
+        self, vector: str, coefficients: Iterable[float], best: "_Candidate"
+    ) -> "_Candidate":
         for coefficient in coefficients:
             self.tried[vector].append(coefficient)
-            point = _Point(self, vector, coefficient)
-            if self._is_better(point, best):
-                best = point
+            candidate = _Candidate(self, vector, coefficient)
+            if self._is_better(candidate, best):
+                best = candidate
         return best
 
-    def _choice(self, best: "_Point") -> Choice:
+    def _choice(self, best: "_Candidate") -> Choice:
         best.finish(self.control)
         shares = {role: best.right[role] / self.n[role] for role in self.sizes}
         # If every image is classified correctly whatever is subtracted, nothing qualifies.
@@ -141,14 +243,14 @@ class _Search:
             tried=sum(map(len, self.tried.values())),
         )
 
-    def _is_better(self, point: "_Point", best: "_Point") -> bool:
-        """Count until it is sure whether a point is better than the best so far, or not."""
+    def _is_better(self, candidate: "_Candidate", best: "_Candidate") -> bool:
+        """Count until it is sure whether a candidate is better than the best so far, or not."""
         if sum(self.last["forget"]) >= LIKELY * best.right["forget"]:
-            return point.forgets_more(best) and point.keeps_control()
-        return point.keeps_control() and point.forgets_more(best)
+            return candidate.forgets_more(best) and candidate.keeps_control()
+        return candidate.keeps_control() and candidate.forgets_more(best)
 
 
-class _Point:
+class _Candidate:
     """A vector and a coefficient, of which some batches are counted."""
 
     def __init__(self, search: _Search, vector: str, coefficient: float):
@@ -162,8 +264,8 @@ class _Point:
         while self.unseen[role]:
             self._step(role)
 
-    def forgets_more(self, best: "_Point") -> bool:
-        """Whether `choose` prefers this point: what is counted already can only grow.
+    def forgets_more(self, best: "_Candidate") -> bool:
+        """Whether this one is preferred to the best: what is counted already can only grow.
 
         A forget accuracy of 1 is never preferred, since the base's is 1 or lower.
         """
@@ -173,9 +275,10 @@ class _Point:
 
     def keeps_control(self) -> bool:
         """Whether the control accuracy reaches the limit."""
-        control = self.search.control
-        while not self._reaches(self.right[control]):
-            if not self._reaches(self.right[control] + self.unseen[control]):
+        control, limit = self.search.control, self.search.limit
+        n = self.search.n[control]
+        while not self.right[control] / n >= limit:
+            if not (self.right[control] + self.unseen[control]) / n >= limit:
                 return False
             self._step(control)
         return True
@@ -186,11 +289,8 @@ class _Point:
         return Point(self.vector, self.coefficient, counts)
 
     def rank(self) -> tuple[float, float, str]:
-        """Return what is smaller for the better of two points that keep the control accuracy."""
+        """Return what is smaller for the better of two that keep the control accuracy."""
         return self.right["forget"], self.coefficient, self.vector
-
-    def _reaches(self, right: float) -> bool:
-        return right / self.search.n[self.search.control] >= self.search.limit
 
     def _step(self, role: str) -> None:
         """Count the next batch of a role."""
@@ -198,7 +298,7 @@ class _Point:
         size = self.search.sizes[role][batch]
         right = self.search.count(self.vector, self.coefficient, role, batch)
         self.search.last[role][batch] = right
-        self.search.images += size
+        self.search.passes += size
         self.right[role] += right
         self.unseen[role] -= size
         self._next[role] += 1

@@ -1,20 +1,20 @@
 """What validation items show of a base that is moved along vectors, or of other models."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from negmerge.checkpoints.states import State
+from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.states import State, read_state
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
-from negmerge.selection.points import Point
-from negmerge.selection.search import Count
+from negmerge.selection.choice import Criterion, Point, nothing_left
+from negmerge.selection.search import Chosen, CoefficientGrid, Count, explore, search
 from negmerge.vectors import apply
 
-# A vector's name -> the vector, and how errors call it.
-Read = Callable[[str], tuple[State, str | Path]]
 # What the items of a role may take of a GPU's free memory; passes need most of it.
 SHARE_OF_GPU = 0.25
 
@@ -40,9 +40,9 @@ class _Set:
             start = sum(map(len, targets))
             kept = self.items[start : start + len(stored)].copy_(stored)
             with torch.no_grad():
-                found = objective.outputs(base, (self.prepared(kept), truth))
-            confidences.append(objective.confidence(found))
-            scores.append(objective.scores(found))
+                outputs = objective.outputs(base, (self.prepared(kept), truth))
+            confidences.append(objective.confidence(outputs))
+            scores.append(objective.scores(outputs))
             targets.append(truth)
         self.targets, self.scores_of_base = torch.cat(targets), torch.cat(scores)
         order = torch.cat(confidences).argsort(stable=True, descending=role == "forget")
@@ -53,8 +53,8 @@ class _Set:
         return self.prepared(self.items[places.to(self.items.device)]), self.targets[places]
 
     def count(self, network: nn.Module, number: int) -> int | float:
-        found = all_outputs(network, self.objective, [self.batch(number)])
-        return total(self.objective.scores(found)).correct
+        outputs = all_outputs(network, self.objective, [self.batch(number)])
+        return total(self.objective.scores(outputs)).correct
 
     def count_of_base(self, number: int) -> int | float:
         return total(self.scores_of_base[self.order[number]]).correct
@@ -62,17 +62,17 @@ class _Set:
     def outputs(self, network: nn.Module) -> Outputs:
         """Return a network's outputs in the order in which the items were read."""
         batches = (self.batch(number) for number in range(len(self.order)))
-        found = all_outputs(network, self.objective, batches)
+        outputs = all_outputs(network, self.objective, batches)
         back = torch.cat(self.order).argsort()
-        return tuple(part[back] for part in found)
+        return tuple(part[back] for part in outputs)
 
 
-def _room(count: int, some: Tensor, device: torch.device) -> Tensor:
-    """Make room for so many items like some, on a GPU if they leave most of its memory free."""
-    size = count * some[0].numel() * some.element_size()
+def _room(count: int, items: Tensor, device: torch.device) -> Tensor:
+    """Make room for so many items like these, on a GPU if they leave most of its memory free."""
+    size = count * items[0].numel() * items.element_size()
     if device.type == "cuda" and size > SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
         device = torch.device("cpu")
-    return torch.empty(count, *some.shape[1:], dtype=some.dtype, device=device)
+    return torch.empty(count, *items.shape[1:], dtype=items.dtype, device=device)
 
 
 class Validation:
@@ -83,15 +83,15 @@ class Validation:
         network: nn.Module,
         base: State,
         sets: Mapping[str, tuple[Objective, EvaluationBatches]],
-        settle: Callable[[nn.Module], None] | None = None,
-        further: Callable[[Mapping], dict[str, float]] = lambda found: {},
+        reset_batchnorm: Callable[[nn.Module], None] | None = None,
+        further: Callable[[Mapping], dict[str, float]] = lambda outputs: {},
     ):
         self._network = network.eval()
         self._device = next(network.parameters()).device
         self._base = self.placed(base)
-        self._settle, self._further = settle, further
+        self._reset_batchnorm, self._further = reset_batchnorm, further
         self._sets = {role: _Set(role, network, *pair) for role, pair in sets.items()}
-        self.sizes = {role: [len(b) for b in found.order] for role, found in self._sets.items()}
+        self.sizes = {role: [len(b) for b in items.order] for role, items in self._sets.items()}
 
     def placed(self, state: State) -> State:
         """Return a vector where the network is, so that its coefficients take no copy of it."""
@@ -101,42 +101,97 @@ class Validation:
         """Set the network to base - coefficient * vector."""
         state = apply(self._base, vector, -coefficient, where) if coefficient else self._base
         self._network.load_state_dict(state)
-        if coefficient and self._settle is not None:
-            self._settle(self._network)
+        if coefficient and self._reset_batchnorm is not None:
+            self._reset_batchnorm(self._network)
 
     def measure(self, name: str, coefficient: float, network: nn.Module | None = None) -> Point:
         """Measure the network as it was moved, or another one."""
-        found = {
-            role: items.outputs(network or self._network) for role, items in self._sets.items()
-        }
-        counts = {}
+        outputs, counts = {}, {}
+        for role, items in self._sets.items():
+            outputs[role] = items.outputs(network or self._network)
         for role, items in self._sets.items():
             # What `counting` gives for the base, whatever the batches do to the last bits.
             of_base = network is None and coefficient == 0
-            scores = items.scores_of_base if of_base else items.objective.scores(found[role])
+            scores = items.scores_of_base if of_base else items.objective.scores(outputs[role])
             counts[role] = total(scores)
-        return Point(name, coefficient, counts, self._further(found))
+        return Point(name, coefficient, counts, self._further(outputs))
 
-    def counting(self, read: Read) -> Count:
+    def counting(self, read: Callable[[str], tuple[State, str | Path]]) -> Count:
         """Return a function that counts right answers of base - coefficient * vector in a batch.
 
-        It keeps one vector, the last. At coefficient 0, where the model is the base, it
-        gives what was counted when the items were read.
+        `read` gives the vector of a name, and how errors call it; the last vector is kept. At
+        coefficient 0, where the model is the base, it gives what was counted when the items were
+        read.
         """
         name = moved = None
         vector, where = {}, ""
 
-        def count(wanted: str, coefficient: float, role: str, batch: int) -> int | float:
+        def count(vector_name: str, coefficient: float, role: str, batch: int) -> int | float:
             nonlocal name, moved, vector, where
             if coefficient == 0:
                 return self._sets[role].count_of_base(batch)
-            if wanted != name:
-                name, moved = wanted, None
-                found, where = read(wanted)
-                vector = self.placed(found)
+            if vector_name != name:
+                state, where = read(vector_name)
+                name, moved, vector = vector_name, None, self.placed(state)
             if coefficient != moved:
                 self.move(vector, coefficient, where)
                 moved = coefficient
             return self._sets[role].count(self._network, batch)
 
         return count
+
+
+def sweep(
+    validation: Validation,
+    path: str | Path,
+    coefficients: Sequence[float],
+    criteria: Sequence[Criterion],
+    halvings: int,
+) -> list[Point]:
+    """Measure base - coefficient * vector on a grid, and near what each criterion would choose.
+
+    The points ascend by coefficient. Of a vector that diverged only the base is measured.
+    """
+    name, state = Path(path).stem, read_state(path)
+    vector = validation.placed(state)
+
+    def measure(coefficient: float) -> Point:
+        if coefficient and not state:
+            return Point(name, coefficient, {})
+        validation.move(vector, coefficient, path)
+        point = validation.measure(name, coefficient)
+        print(point)
+        return point
+
+    points = explore(measure(0.0), 0.0, CoefficientGrid(coefficients), measure, criteria, halvings)
+    return sorted(points, key=lambda point: point.coefficient)
+
+
+def choose(points: list[Point], criteria: Sequence[Criterion]) -> Chosen:
+    """Choose by each criterion among points that were measured."""
+    passes = sum(accuracy.n for point in points for accuracy in point.accuracy.values())
+    return Chosen([criterion.choose(points) for criterion in criteria], points, passes, passes)
+
+
+def choose_with_pruning(
+    validation: Validation,
+    paths: Sequence[str | Path],
+    coefficients: Sequence[float],
+    criteria: Sequence[Criterion],
+    halvings: int,
+) -> Chosen:
+    """Choose a vector and its coefficient as full sweeps would, see `search`."""
+    whole, diverged = sift(paths)
+    vectors: Mapping[str, str | Path] = {Path(path).stem: path for path in whole}
+    if vectors:
+        count = validation.counting(lambda name: (read_state(vectors[name]), vectors[name]))
+        keep = criteria[0].keep
+        chosen = search(list(vectors), coefficients, validation.sizes, count, keep, halvings)
+        print(chosen)
+        choice = replace(chosen.choices[0], diverged=diverged)
+    else:
+        base = validation.measure(diverged[0], 0.0)
+        chosen, choice = choose([base], []), nothing_left(base, diverged, 0)
+    names = tuple(criterion.name for criterion in criteria)
+    points = [replace(point, rules=names) for point in chosen.points]
+    return replace(chosen, choices=[choice] * len(criteria), points=points)

@@ -153,9 +153,7 @@ class Model(Settings):
     @property
     def is_of_transformers(self) -> bool:
         """Whether it is a language model of others."""
-        return not isinstance(self.architecture, str) and (
-            self.architecture.get("kind") == "transformers"
-        )
+        return self.kind == "transformers"
 
     @property
     def reads_text(self) -> bool:
@@ -163,12 +161,9 @@ class Model(Settings):
         return self.tokenizer is not None or self.is_of_transformers
 
     @property
-    def scenario(self) -> str:
-        """The scenario that the model fits."""
-        if self.reads_text:
-            return "language"
-        own = isinstance(self.architecture, dict) and "kind" in self.architecture
-        return "classifier" if own else "zero-shot"
+    def kind(self) -> str | None:
+        """The kind of a classifier or language model; None of a model of open_clip."""
+        return None if isinstance(self.architecture, str) else self.architecture.get("kind")
 
 
 class Prompts(Settings):
@@ -234,10 +229,6 @@ class Catalogue:
         """Return the names of a data set's classes in the order of the labels."""
         listed = self.datasets[dataset].listed
         return listed.classes if listed else self.prompts[dataset].classes
-
-    def of_scenario(self, scenario: str) -> dict[str, Model]:
-        """The models that fit a scenario."""
-        return {name: row for name, row in self.models.items() if row.scenario == scenario}
 
 
 def load_catalogue(config: Folders) -> Catalogue:

@@ -10,8 +10,8 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Counts, training_images
-from negmerge.settings.checks import explain
+from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
+from negmerge.settings.checks import explain, require
 from negmerge.settings.methods import Use
 from negmerge.settings.pool import TASK, Given, Pool, update
 from negmerge.settings.recipe import (
@@ -23,6 +23,7 @@ from negmerge.settings.recipe import (
     Recipe,
     Settings,
     Share,
+    Training,
 )
 from negmerge.settings.runs import Run, check_run, may_fail
 
@@ -222,9 +223,22 @@ class Experiment(Settings, ABC):
     def datasets(self) -> list[str]:
         """The data sets that the experiment needs."""
 
+    @classmethod
     @abstractmethod
+    def fits(cls, model: Model) -> bool:
+        """Whether the scenario has such models."""
+
+    def training(self, trained: str) -> Training:
+        """How a model is trained, and on what, in the scenarios whose base is trained here."""
+        raise UserError(f"scenario {self.scenario}: no model {trained!r} is trained")
+
     def job(self, task: str, known: Catalogue) -> dict:
         """What a job must know of the scenario; see `negmerge.scenarios`."""
+        return {
+            "name": self.scenario,
+            "roles": list(self.SCENARIO.roles),
+            "model": known.models[self.model].model_dump(),
+        }
 
     @abstractmethod
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -234,13 +248,15 @@ class Experiment(Settings, ABC):
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         """Count the images of a task, by the rows of the data sets."""
 
-    @abstractmethod
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
         """Count the images of a task, and check that there are enough of each."""
+        return self.image_counts(task, known)
 
-    @abstractmethod
     def check(self, where: str, known: Catalogue) -> None:
         """Check the names that stand for something in the catalogue."""
+        models = [name for name, row in known.models.items() if self.fits(row)]
+        require(f"{where}.model", "model", [self.model], models)
+        require(where, "data set", self.datasets, known.datasets)
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         """List the training runs of a task, with its images, where they can be counted."""

@@ -1,8 +1,9 @@
 """The settings of training runs: of the pool, of other models, and of relearning."""
 
 import re
+from copy import copy
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -10,8 +11,11 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveInt,
+    create_model,
     model_validator,
 )
+
+T = TypeVar("T", bound=BaseModel)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -138,6 +142,16 @@ class Recipe(Settings):
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov is true, but momentum is 0: expected more than 0")
         return self
+
+
+def with_defaults(model: type[T], name: str, about: str, **defaults: Any) -> type[T]:
+    """Derive settings that differ from others in the defaults of some keys."""
+    fields = {}
+    for key, value in defaults.items():
+        field = copy(model.model_fields[key])
+        field.default = value
+        fields[key] = (field.annotation, field)
+    return create_model(name, __base__=model, __doc__=about, **fields)
 
 
 class SharedRecipe(Settings):

@@ -11,35 +11,22 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from negmerge.checkpoints.checks import require_finite
-from negmerge.unlearning.core import Loader
-from negmerge.unlearning.passes import batch_gradients, trainable
+from negmerge.unlearning.core import Loader, summed_gradients, trainable
 
 
 def saliency_mask(model: nn.Module, forget_loader: Loader, keep: float) -> dict[str, Tensor]:
-    """Choose the weights on which forgetting depends most.
+    """Choose the weights on which forgetting depends most: a mask of each parameter, True if so.
 
-    A weight's saliency is the absolute value of the sum, over the batches, of the gradient of the
-    batch's mean loss, in evaluation mode; so signs cancel between batches, and a smaller last batch
-    counts as much as the others. As in the official code, all weights are ranked together, biases
-    and the scales and shifts of batch normalisation included.
-
-    Args:
-        model: from images to logits. Its mode, gradients and weights stay as they are.
-        forget_loader: the images to forget, with their labels.
-        keep: share of the P numbers of all parameters that is chosen: int(P * keep) of them.
-            Among equal saliencies, those that come first in the model are chosen.
-
-    Returns:
-        For each parameter that requires a gradient a mask of its shape, True where it is chosen.
-
-    Raises:
-        UserError: a gradient is not finite.
+    A weight's saliency is the absolute value of the sum, over the batches of images to forget, of
+    the gradient of the batch's mean loss, in evaluation mode; so a smaller last batch counts as
+    much as the others. As in the official code, the P numbers of all parameters that require a
+    gradient are ranked together, those of batch normalisation included, and int(P * keep) of them
+    are chosen; among equal ones, those that come first in the model. The model, from images to
+    logits, stays as it is with its mode and gradients. A gradient that is not finite is a
+    UserError.
     """
     parameters = trainable(model)
-    sums = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
-    for _, gradients in batch_gradients(model, forget_loader):
-        for name, gradient in gradients.items():
-            sums[name] += gradient
+    sums, _ = summed_gradients(model, forget_loader)
     for name, total in sums.items():
         require_finite(total, name, "saliency mask: gradients")
     saliency = torch.cat([total.detach().flatten().abs() for total in sums.values()])

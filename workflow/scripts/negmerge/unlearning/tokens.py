@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.functional import logsigmoid
 
 from negmerge.evaluation.answering import scored_tokens
-from negmerge.unlearning.passes import frozen_copy
+from negmerge.unlearning.core import frozen_copy
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,7 @@ class Scored:
 
 
 def score(model: nn.Module, ids: Tensor, labels: Tensor) -> Scored:
-    """Compute what a causal language model says of the answers of a batch.
-
-    `ids` and `labels` (n, width) are padded on the right; a label is `WITHOUT_LOSS` where a token
-    is none of an answer.
-    """
+    """Compute what a model says of the answers of a batch, ids and labels (n, width)."""
     logits, tokens, (rows, _) = scored_tokens(model, ids, labels)
     return Scored(logits.float(), tokens, rows)
 
@@ -68,18 +64,15 @@ def hidden_of(model: nn.Module, ids: Tensor, layer: int) -> Tensor:
 
     The last one's output is after the norm that follows it.
     """
-    found = model(input_ids=ids, use_cache=False, output_hidden_states=True)
+    outputs = model(input_ids=ids, use_cache=False, output_hidden_states=True)
     # The first are the embeddings.
-    return found.hidden_states[layer + 1].float()
+    return outputs.hidden_states[layer + 1].float()
 
 
 def weighted_ascent(scored: Scored, weigh: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return -mean over the tokens of w * (-log p), with the weight w of each token's p.
-
-    `weigh` takes p, without gradient, to w, of the same shape.
-    """
-    found = scored.log_probs
-    return (weigh(found.detach().exp()) * found).mean()
+    """Return -mean over the tokens of w(p) * (-log p); `weigh` makes w of p, without gradient."""
+    log_probs = scored.log_probs
+    return (weigh(log_probs.detach().exp()) * log_probs).mean()
 
 
 def preference(advantages: Tensor, beta: float) -> Tensor:

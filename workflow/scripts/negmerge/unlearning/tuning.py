@@ -1,4 +1,4 @@
-"""Trying the options of a method, and keeping the models that a rule chooses."""
+"""Trying the options of a method, and keeping the models that a criterion chooses."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,8 @@ from torch import nn
 from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.states import State
 from negmerge.errors import NotFinite, UserError
-from negmerge.selection.choice import Rule
-from negmerge.selection.points import Point
-from negmerge.selection.refinement import OptionGrid, Options, Value, explore
+from negmerge.selection.choice import Criterion, Point
+from negmerge.selection.search import OptionGrid, Options, Value, explore
 from negmerge.selection.validation import Validation
 
 
@@ -27,11 +26,11 @@ def tune(
     grid: Mapping[str, Sequence[Value]],
     train: Callable[[dict[str, Value]], nn.Module],
     validation: Validation,
-    rules: Sequence[Rule],
+    criteria: Sequence[Criterion],
     halvings: int,
     base_name: str,
 ) -> Tuned:
-    """Train a model for each combination of a grid, and then some around what the rules choose.
+    """Train a model for each combination of a grid, and then some around what criteria choose.
 
     A model whose training diverges is noted and cannot be chosen; without a grid it is an error.
     The model of an empty grid is called `name`.
@@ -41,44 +40,42 @@ def tune(
     base = validation.measure(base_name, 0.0)
 
     def measure(setting: Options) -> Point:
-        model_name = candidate_name(name, setting)
+        # Such as `learning_rate0.01-epochs5`.
+        model_name = "-".join(f"{option}{value}" for option, value in setting) or name
         try:
             model = train(dict(setting))
-            found = validation.measure(model_name, 1.0, model)
+            point = validation.measure(model_name, 1.0, model)
         except NotFinite as error:
             if not setting:
                 raise
             print(f"{model_name}: diverged: {error}")
             return Point(model_name, 1.0, {}, options=dict(setting))
-        point = replace(found, options=dict(setting))
+        point = replace(point, options=dict(setting))
         print(point)
         measured.append(point)
         states[point.vector] = {key: tensor.cpu() for key, tensor in model.state_dict().items()}
-        best = {min(measured, key=rule.order(base)).vector for rule in rules}
+        best = {min(measured, key=criterion.order(base)).vector for criterion in criteria}
         for other in set(states) - best:
             del states[other]
         return point
 
-    points = explore(base, None, OptionGrid(grid), measure, rules, halvings)
+    points = explore(base, None, OptionGrid(grid), measure, criteria, halvings)
     if not grid:
         # Nothing was searched: the model is what was asked for, even if the base is better.
         points[0] = replace(points[0], rules=())
-    chosen = {rule.choose(points).vector for rule in rules} - {base_name, None}
+    chosen = {criterion.choose(points).vector for criterion in criteria} - {base_name, None}
     for point in points:
-        # What was best for one rule may have been dropped before another rule came to it.
+        # What was best for one criterion may have been dropped before another came to it.
         if point.vector in chosen and point.vector not in states:
             states[point.vector] = train(dict(point.options)).state_dict()
     return Tuned(points, {vector: states[vector] for vector in sorted(chosen)})
 
 
-def candidate_name(method: str, setting: Options) -> str:
-    """Name a trained model by what was searched: `learning_rate0.01-epochs5`."""
-    return "-".join(f"{option}{value}" for option, value in setting) or method
-
-
 def stacked(states: Mapping[str, State]) -> State:
     """Put several states into one, whose tensors are named `{state}/{tensor}`."""
-    return {f"{name}/{key}": tensor for name, one in states.items() for key, tensor in one.items()}
+    return {
+        f"{name}/{key}": tensor for name, state in states.items() for key, tensor in state.items()
+    }
 
 
 def read_candidate(path: str, name: str) -> State:
@@ -86,8 +83,6 @@ def read_candidate(path: str, name: str) -> State:
     stored = open_state(path)
     names = [key for key in stored.names if key.startswith(f"{name}/")]
     if not names:
-        held = sorted({key.split("/")[0] for key in stored.names})
-        raise UserError(
-            f"{path}: no model {name!r}, found {', '.join(held) or 'none'}; delete it and run again"
-        )
+        others = ", ".join(sorted({key.split("/")[0] for key in stored.names})) or "none"
+        raise UserError(f"{path}: no model {name!r}, found {others}; delete it and run again")
     return {key.removeprefix(f"{name}/"): stored[key] for key in names}

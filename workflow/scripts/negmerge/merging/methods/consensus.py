@@ -1,7 +1,6 @@
 """TALL masks: the sum of the task vectors, where enough models have a mask; Consensus Merging.
 
-A mask asks how large a model's update is, not which sign it has; what NegMerge calls consensus,
-equal signs, is counted in `merging/agreement.py`.
+A mask asks how large a model's update is. NegMerge's consensus, equal signs, is in `signs.py`.
 """
 
 import torch

@@ -21,11 +21,7 @@ class Options(Settings):
 
 
 def survey(vectors: Vectors, single: int) -> None:
-    """Check that there is such a vector.
-
-    Raises:
-        UserError: there are fewer vectors.
-    """
+    """Check that there is such a vector; fewer of them are a UserError."""
     if single > len(vectors):
         raise UserError(
             f"masked-single: option single is {single}, but {len(vectors)} vectors are merged"
@@ -38,8 +34,8 @@ def combine(block: Block, single: int, survey: None) -> Tensor:
     Elsewhere the result is +0. It is not zero where NegMerge's is not. So it differs from NegMerge
     by the mean over the vectors, and from the single vector by the mask.
     """
-    one = block.of(block.vectors.sources[single - 1])
-    return keep(one, summarise(block).agree)
+    vector = block.of(block.vectors.sources[single - 1])
+    return keep(vector, summarise(block).agree)
 
 
 METHOD = Method(

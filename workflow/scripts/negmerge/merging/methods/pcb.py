@@ -50,11 +50,11 @@ def survey(vectors: Vectors, ratio: float, clip: float) -> Survey:
         return []
 
     places = int(d * clip), int(d * (1 - clip) - 1)
-    of_magnitudes = [Limits(*found) for found in order.magnitudes(vectors, *places)]
+    of_magnitudes = [Limits(*limits) for limits in order.magnitudes(vectors, *places)]
     scores = order.passes(vectors, lambda block: _scores(block, of_magnitudes))
     places = min(int(d * (1 - ratio)), d - 1), d - 1
-    found = order.select(scores, [places] * len(vectors), order.widest(vectors))
-    return list(zip(of_magnitudes, (Limits(*f) for f in found), strict=True))
+    limits = order.select(scores, [places] * len(vectors), order.widest(vectors))
+    return list(zip(of_magnitudes, (Limits(*pair) for pair in limits), strict=True))
 
 
 def combine(block: Block, ratio: float, clip: float, survey: Survey) -> Tensor:

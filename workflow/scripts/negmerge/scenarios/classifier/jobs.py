@@ -14,6 +14,7 @@ from negmerge.data.forget import TEST_PARTS, read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, EvaluationBatches, Listed
 from negmerge.evaluation.accuracy import Classification, accuracy
+from negmerge.evaluation.durability import relearn_epochs
 from negmerge.evaluation.membership import (
     FEATURES,
     features,
@@ -22,7 +23,6 @@ from negmerge.evaluation.membership import (
     percent,
 )
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
-from negmerge.evaluation.relearning import relearn_epochs
 from negmerge.models.classifiers import build_classifier, load_classifier, re_estimate
 from negmerge.models.devices import tuned
 from negmerge.scenarios.task import Purpose, Role, RoleOutputs, Task
@@ -140,7 +140,7 @@ class ClassifierTask(Task):
             )
         return {"epochs": epochs} | found
 
-    def settle(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
+    def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Measure the statistics of batch normalisation anew, on retain images."""
         batches = self.role("retain", "train", most).batches(batch_size)
         re_estimate(network, batches, self._device)

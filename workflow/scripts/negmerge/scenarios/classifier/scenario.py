@@ -47,7 +47,7 @@ def means(records: Sequence[Mapping]) -> dict[str, float]:
 
 def gap(records: Sequence[Mapping], references: Sequence[Mapping]) -> float:
     """Return the average gap of records' means to those of Retrain, as the paper computes it."""
-    from negmerge.evaluation.gap import average_gap
+    from negmerge.evaluation.outcomes import average_gap
 
     return average_gap(means(records), means(references))
 

@@ -10,19 +10,19 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.classifier.scenario import FORGET_TEST, SCENARIO
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Counts, training_images
+from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
 from negmerge.settings.checks import require
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment, RetainSelection
 from negmerge.settings.recipe import (
     Augmentation,
     Finetune,
-    NonNegative,
     Positive,
     Recipe,
     Settings,
     SharedRecipe,
     Training,
+    with_defaults,
 )
 from negmerge.settings.runs import Run
 
@@ -120,50 +120,40 @@ class Forget(Settings):
         return self.model_dump(exclude={"seed"}) | {"classes": labels}
 
 
-class SalunRecipe(Recipe):
-    """A recipe whose defaults are those of the SalUn code."""
-
-    batch_size: PositiveInt = Field(256, description="Images per forward pass.")
-    optimizer: Literal["adamw", "sgd"] = Field("sgd", description="The optimizer.")
-    learning_rate: Positive = Field(0.1, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(5e-4, description="Weight decay.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
-    max_grad_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
-    augmentation: Augmentation = Field(
-        Augmentation(crop_scale=None, padding=4, flip=0.5), description="Random image changes."
-    )
-
-
-class Pooled(Finetune):
-    """How the pool is fine-tuned; the defaults are those of the paper's pool of ResNet-18."""
-
-    epochs: PositiveInt | dict[str, PositiveInt] = Field(
-        40, description="Passes over the forget set; or one number per task."
-    )
-    batch_size: PositiveInt = Field(256, description="Images per forward pass.")
-    learning_rate: Positive = Field(0.05, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(1e-4, description="Weight decay.")
-    optimizer: Literal["adamw", "sgd"] = Field("sgd", description="The optimizer.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
-    schedule: Literal["cosine", "constant", "steps"] = Field(
-        "constant", description="The rate after the warm-up."
-    )
-    max_grad_norm: Positive | None = Field(None, description="Largest gradient norm; null: any.")
-    augmentation: Augmentation = Field(
-        Augmentation(crop_scale=None), description="Random image changes; none."
-    )
-
-
-class Train(SalunRecipe):
-    """How Original and Retrain are trained; the defaults are those of the SalUn code."""
-
-    epochs: PositiveInt = Field(182, description="Passes over the training images.")
-    schedule: Literal["cosine", "constant", "steps"] = Field(
-        "steps", description="The rate after the warm-up."
-    )
-    milestones: list[PositiveInt] = Field(
-        [91, 136], description="Epochs after which `steps` lowers the rate."
-    )
+SalunRecipe = with_defaults(
+    Recipe,
+    "SalunRecipe",
+    "A recipe whose defaults are those of the SalUn code.",
+    batch_size=256,
+    optimizer="sgd",
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    warmup_steps=0,
+    max_grad_norm=None,
+    augmentation=Augmentation(crop_scale=None, padding=4, flip=0.5),
+)
+Pooled = with_defaults(
+    Finetune,
+    "Pooled",
+    "How the pool is fine-tuned; the defaults are those of the paper's pool of ResNet-18.",
+    epochs=40,
+    batch_size=256,
+    learning_rate=0.05,
+    weight_decay=1e-4,
+    optimizer="sgd",
+    warmup_steps=0,
+    schedule="constant",
+    max_grad_norm=None,
+    augmentation=Augmentation(crop_scale=None),
+)
+Train = with_defaults(
+    SalunRecipe,
+    "Train",
+    "How Original and Retrain are trained; the defaults are those of the SalUn code.",
+    epochs=182,
+    schedule="steps",
+    milestones=[91, 136],
+)
 
 
 class Unlearn(SharedRecipe, SalunRecipe):
@@ -228,6 +218,11 @@ class Classifier(Experiment):
         RetainSelection(), description="How the coefficient is chosen."
     )
 
+    @classmethod
+    def fits(cls, model: Model) -> bool:
+        """Whether it is a classifier."""
+        return model.kind is not None and not model.reads_text
+
     @property
     def base_place(self) -> str:
         """Where the original is: in each trial's folder, or the given one in the experiment's."""
@@ -250,10 +245,8 @@ class Classifier(Experiment):
     def job(self, task: str, known: Catalogue) -> dict:
         """The model and the data set."""
         find("task", task, dict.fromkeys(self.task_names))
-        return {
-            "name": self.scenario,
+        return super().job(task, known) | {
             "roles": [*self.SCENARIO.roles, *([FORGET_TEST] if self.forget.classes else [])],
-            "model": known.models[self.model].model_dump(),
             "dataset": self.dataset,
             "classes": known.datasets[self.dataset].classes,
         }
@@ -336,8 +329,7 @@ class Classifier(Experiment):
 
     def check(self, where: str, known: Catalogue) -> None:
         """Check model, data set and its parts."""
-        require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
-        require(where, "data set", self.datasets, known.datasets)
+        super().check(where, known)
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)
         if self.forget.classes:

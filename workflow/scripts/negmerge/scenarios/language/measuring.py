@@ -28,7 +28,7 @@ from negmerge.evaluation.language import (
     utility_error,
     zlib_scores,
 )
-from negmerge.models.answers import Answer, generate_greedily, score_answers
+from negmerge.models.language import Answer, generate_greedily, score_answers
 
 # Whose wrong answers are choices to the right one, so that its share among them counts.
 CHOICES = ("real-authors", "world-facts")

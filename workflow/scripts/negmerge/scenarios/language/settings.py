@@ -18,23 +18,24 @@ from negmerge.settings.pool import Given
 from negmerge.settings.recipe import (
     FileName,
     Finetune,
-    NonNegative,
     Positive,
     Recipe,
     Settings,
     SharedRecipe,
     Training,
+    with_defaults,
 )
 from negmerge.settings.runs import Run
 
-
-class TextRecipe(Recipe):
-    """A recipe whose defaults are those of a small language model that is trained from scratch."""
-
-    batch_size: PositiveInt = Field(64, description="Questions per forward pass.")
-    learning_rate: Positive = Field(2e-3, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
-    warmup_steps: int = Field(50, ge=0, description="Steps of linear warm-up.")
+TextRecipe = with_defaults(
+    Recipe,
+    "TextRecipe",
+    "A recipe whose defaults are those of a small language model that is trained from scratch.",
+    batch_size=64,
+    learning_rate=2e-3,
+    weight_decay=0.01,
+    warmup_steps=50,
+)
 
 
 class Lora(Settings):
@@ -64,23 +65,26 @@ class TunedRecipe(Recipe):
     )
 
 
-class TextFinetune(Finetune, TunedRecipe):
-    """How the pool is fine-tuned."""
-
-    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    learning_rate: Positive = Field(2e-4, description="Peak learning rate.")
-    weight_decay: NonNegative = Field(0.01, description="Weight decay.")
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+class TextPoint(Finetune, TunedRecipe):
+    """The keys of fine-tuning a language model."""
 
 
-class TextUnlearn(SharedRecipe, TextRecipe):
-    """What all methods that train share."""
-
-    batch_size: PositiveInt = Field(16, description="Questions per forward pass.")
-    schedule: Literal["cosine", "constant", "steps"] = Field(
-        "constant", description="The rate after the warm-up."
-    )
-
+TextFinetune = with_defaults(
+    TextPoint,
+    "TextFinetune",
+    "How the pool is fine-tuned.",
+    batch_size=16,
+    learning_rate=2e-4,
+    weight_decay=0.01,
+    warmup_steps=0,
+)
+TextUnlearn = with_defaults(
+    type("TextShared", (SharedRecipe, TextRecipe), {}),
+    "TextUnlearn",
+    "What all methods that train share.",
+    batch_size=16,
+    schedule="constant",
+)
 
 # Answers to a question that are scored: the right one, the same in other words, and five wrong
 # ones; fewer in these roles.
@@ -168,6 +172,11 @@ class Language(Experiment):
         RetainSelection(), description="How the coefficient is chosen."
     )
 
+    @classmethod
+    def fits(cls, model: Model) -> bool:
+        """Whether it is a language model."""
+        return model.reads_text
+
     @property
     def base_place(self) -> str:
         """Where the model is that knows all authors: beside the tasks."""
@@ -213,10 +222,8 @@ class Language(Experiment):
         """The model, and how many authors are forgotten."""
         tasks = {**self.tasks, self.WHOLE: 0}
         splits = known.datasets[self.dataset].splits
-        return {
-            "name": self.scenario,
+        return super().job(task, known) | {
             "roles": [*self.SCENARIO.roles, *(role for role in self.FURTHER if role in splits)],
-            "model": known.models[self.model].model_dump(),
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,
             "measure": self.measure,
@@ -286,7 +293,7 @@ class Language(Experiment):
 
     def check(self, where: str, known: Catalogue) -> None:
         """Check model, data set and its parts."""
-        require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
+        super().check(where, known)
         self._check_given(where, known.models[self.model])
         sets = {name: row for name, row in known.datasets.items() if row.has_questions}
         require(where, "set of questions", [self.dataset], sets)

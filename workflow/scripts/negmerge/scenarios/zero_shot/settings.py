@@ -9,7 +9,7 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.zero_shot.parts import PARTS, part_of
 from negmerge.scenarios.zero_shot.scenario import SCENARIO
-from negmerge.settings.catalogue import Catalogue, Counts, Prompts, part_sizes
+from negmerge.settings.catalogue import Catalogue, Counts, Model, Prompts, part_sizes
 from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe
@@ -59,6 +59,11 @@ class ZeroShot(Experiment):
     pretrain: Pretrain | None = Field(None, description="For models with `weights: pretrain`.")
     unlearn: EncoderUnlearn = Field(EncoderUnlearn(), description="What methods that train share.")
 
+    @classmethod
+    def fits(cls, model: Model) -> bool:
+        """Whether it is a CLIP."""
+        return model.kind is None and not model.reads_text
+
     @property
     def base_place(self) -> str:
         """Where the image encoder is: in the experiment's folder."""
@@ -83,12 +88,8 @@ class ZeroShot(Experiment):
 
     def job(self, task: str, known: Catalogue) -> dict:
         """The model, and the data sets by role."""
-        model = known.models[self.model].model_dump()
         sets = self.roles(task)
-        return {
-            "name": self.scenario,
-            "roles": list(self.SCENARIO.roles),
-            "model": model,
+        return super().job(task, known) | {
             "mode": self.mode,
             "datasets": sets,
             "classes": known.datasets[sets["forget"]].classes,
@@ -146,10 +147,9 @@ class ZeroShot(Experiment):
 
     def check(self, where: str, known: Catalogue) -> None:
         """Check model, data sets and their parts."""
-        require(f"{where}.model", "model", [self.model], known.of_scenario(self.scenario))
+        super().check(where, known)
         epochs = self.finetune and self.finetune.epochs
-        per_task = epochs if isinstance(epochs, Mapping) else []
-        require(where, "data set", [*self.datasets, *per_task], known.datasets)
+        require(where, "data set", epochs if isinstance(epochs, Mapping) else [], known.datasets)
         for name in self.datasets:
             require(f"{where}: data set {name!r}", "row of prompts.yaml", [name], known.prompts)
             found, classes = len(known.prompts[name].classes), known.datasets[name].classes

@@ -5,9 +5,8 @@ from torch import Tensor, nn
 
 from negmerge.models.classifiers import last_linear
 from negmerge.seeds import derive_seed
-from negmerge.settings.recipe import Recipe
-from negmerge.unlearning.core import Boundary, Data, Method
-from negmerge.unlearning.passes import fit_set
+from negmerge.unlearning.core import Data, Method, fit_set
+from negmerge.unlearning.methods.boundary_shrink import Boundary
 
 
 def expand(model: nn.Module, seed: int) -> int:
@@ -29,21 +28,18 @@ def expand(model: nn.Module, seed: int) -> int:
     return layer.out_features - 1
 
 
-def run(
-    model: nn.Module, data: Data, options: Boundary, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Boundary) -> None:
     """Expand the model and train on the forget set with the new label.
 
     The additional output stays, as in OPTML-Group/Unlearn-Saliency: it takes part in accuracies and
     in the softmax that an attack sees.
     """
-    label = expand(model, data.seed)
-    fit_to = data.objective.loss(model, recipe.label_smoothing)
+    label, fit_to = expand(model, data.seed), data.loss(model)
 
     def loss(images: Tensor, labels: Tensor) -> Tensor:
         return fit_to(images, torch.full_like(labels, label))
 
-    fit_set(model, data, data.forget, loss, recipe, device)
+    fit_set(model, data, data.forget, loss)
 
 
 METHOD = Method(

@@ -1,18 +1,30 @@
 """Boundary Shrink: give what is to be forgotten the class across its nearest decision boundary."""
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.settings.recipe import Positive, Recipe
-from negmerge.unlearning.core import Boundary, Data, Method
-from negmerge.unlearning.passes import evaluating, fit_set, frozen_copy
+from negmerge.settings.recipe import Positive
+from negmerge.unlearning.core import Data, Method, TrainingOptions, evaluating, fit_set, frozen_copy
+
+
+class Boundary(TrainingOptions):
+    """The options that Boundary Shrink and Boundary Expanding share."""
+
+    data_used = "forget"
+
+    epochs: PositiveInt = Field(
+        10, description="Passes over the forget set; 10 by SalUn's authors (WorstCase, issue 1)."
+    )
+    learning_rate: Positive = Field(
+        1e-5,
+        description="Peak rate; this project's choice. SalUn's authors search upwards from 1e-8 "
+        "(Unlearn-WorstCase, issue 1).",
+    )
 
 
 class Options(Boundary):
-    """The options of Boundary Shrink."""
-
     bound: Positive = Field(
         0.1,
         le=1,
@@ -44,22 +56,19 @@ def nearest_labels(model: nn.Module, adversarial: Tensor) -> Tensor:
         return model(adversarial).argmax(dim=1)
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Train on the forget set with the labels that the original gives its adversarial images.
 
     The original is a frozen copy. The images that are trained on are not the adversarial ones.
     If the adversarial label is the true one, training keeps the image in its class instead.
     """
-    original = frozen_copy(model)
-    fit_to = data.objective.loss(model, recipe.label_smoothing)
+    original, fit_to = frozen_copy(model), data.loss(model)
 
     def loss(images: Tensor, labels: Tensor) -> Tensor:
         adversarial = adversarial_images(original, images, labels, options.bound)
         return fit_to(images, nearest_labels(original, adversarial))
 
-    fit_set(model, data, data.forget, loss, recipe, device)
+    fit_set(model, data, data.forget, loss)
 
 
 METHOD = Method(

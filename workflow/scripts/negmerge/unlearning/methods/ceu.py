@@ -5,15 +5,12 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.settings.recipe import Positive, Recipe
-from negmerge.unlearning.core import Data, Method, TrainingOptions
-from negmerge.unlearning.passes import fit_set
+from negmerge.settings.recipe import Positive
+from negmerge.unlearning.core import Data, Method, TrainingOptions, fit_set
 from negmerge.unlearning.tokens import Scored, score
 
 
 class Options(TrainingOptions):
-    """The options of CEU."""
-
     scenarios = ("language",)
     data_used = "forget"
 
@@ -35,15 +32,13 @@ def without_the_token(scored: Scored) -> Tensor:
     return total / max(len(tokens), 1)
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise it on the forget set; nothing holds the rest."""
 
     def loss(ids: Tensor, labels: Tensor) -> Tensor:
         return without_the_token(score(model, ids, labels))
 
-    fit_set(model, data, data.forget, loss, recipe, device)
+    fit_set(model, data, data.forget, loss)
 
 
 METHOD = Method(

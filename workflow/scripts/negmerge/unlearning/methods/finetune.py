@@ -1,17 +1,13 @@
 """Fine-tuning: train on what is retained, and count on forgetting the rest."""
 
-import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.settings.recipe import Positive, Recipe
-from negmerge.unlearning.core import Data, Method, TrainingOptions
-from negmerge.unlearning.passes import fit_set
+from negmerge.settings.recipe import Positive
+from negmerge.unlearning.core import Data, Method, TrainingOptions, fit_set
 
 
 class Options(TrainingOptions):
-    """The options of fine-tuning."""
-
     scenarios = ("classifier", "language")
     data_used = "retain"
 
@@ -25,12 +21,10 @@ class Options(TrainingOptions):
     )
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Train with the loss of training on the retain set, in training mode."""
-    loss = data.objective.loss(model, recipe.label_smoothing)
-    fit_set(model, data, data.retain, loss, recipe, device)
+    loss = data.loss(model)
+    fit_set(model, data, data.retain, loss)
 
 
 METHOD = Method(

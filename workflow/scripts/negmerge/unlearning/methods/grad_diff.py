@@ -1,29 +1,21 @@
 """GradDiff: raise the loss of what is to be forgotten, and lower that of what is retained."""
 
-import torch
 from torch import nn
 
-from negmerge.settings.recipe import Recipe
-from negmerge.unlearning.core import Balanced, Data, Method
-from negmerge.unlearning.passes import fit_both, minus
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both, minus
 
 
 class Options(Balanced):
-    """The options of GradDiff."""
-
     scenarios = ("classifier", "language")
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise alpha * loss(retain batch) - gamma * loss(forget batch).
 
     An epoch is a pass over the forget set, as in open-unlearning; NegGrad+ is the same with epochs
     of the retain set and weights that add up to 1.
     """
-    loss = data.objective.loss(model, recipe.label_smoothing)
-    fit_both(model, data, minus(loss), loss, options.weights, recipe, device)
+    fit_both(model, data, options, minus(data.loss(model)))
 
 
 METHOD = Method(

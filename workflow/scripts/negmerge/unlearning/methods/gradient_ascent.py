@@ -1,17 +1,13 @@
 """Gradient ascent: raise the loss of what is to be forgotten."""
 
-import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.settings.recipe import Positive, Recipe
-from negmerge.unlearning.core import Data, Method, TrainingOptions
-from negmerge.unlearning.passes import fit_set, minus
+from negmerge.settings.recipe import Positive
+from negmerge.unlearning.core import Data, Method, TrainingOptions, fit_set, minus
 
 
 class Options(TrainingOptions):
-    """The options of gradient ascent."""
-
     scenarios = ("classifier", "language")
     data_used = "forget"
 
@@ -29,17 +25,15 @@ class Options(TrainingOptions):
     )
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise minus the loss of training on the forget set.
 
     In training mode, as in OPTML-Group/Unlearn-Saliency: the statistics of batch normalisation move
     towards the forget set. The loss has no lower bound, so the result depends on the rate. For
     language models it is open-unlearning's GradAscent.
     """
-    loss = minus(data.objective.loss(model, recipe.label_smoothing))
-    fit_set(model, data, data.forget, loss, recipe, device)
+    loss = minus(data.loss(model))
+    fit_set(model, data, data.forget, loss)
 
 
 METHOD = Method(

@@ -1,29 +1,22 @@
 """IdkDPO: prefer "I don't know" to the answers that are to be forgotten."""
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import Positive, Recipe
-from negmerge.unlearning.core import Balanced, Data, Method
-from negmerge.unlearning.passes import fit_both
+from negmerge.settings.recipe import Positive
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both
 from negmerge.unlearning.tokens import Reference, preference, score
 
 
 class Options(Balanced):
-    """The options of IdkDPO."""
-
     refusals = True
 
     beta: Positive = Field(
-        0.1,
-        description="How strongly the reference holds; 0.1 in open-unlearning's code.",
+        0.1, description="How strongly the reference holds; 0.1 in open-unlearning's code."
     )
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise alpha * loss(retain) - gamma * (2 / beta) mean of log sigmoid(beta * (R - A)).
 
     The mean is over the questions of the forget batch. R and A are S - S_r of the refusal and of
@@ -33,13 +26,12 @@ def run(
 
     def prefer(ids: Tensor, labels: Tensor) -> Tensor:
         answered, refused = (
-            score(model, one, own).sums - original.score(one, own).sums
-            for one, own in zip(ids.unbind(1), labels.unbind(1), strict=True)
+            score(model, *answers).sums - original.score(*answers).sums
+            for answers in zip(ids.unbind(1), labels.unbind(1), strict=True)
         )
         return preference(refused - answered, options.beta)
 
-    loss = data.objective.loss(model, recipe.label_smoothing)
-    fit_both(model, data, prefer, loss, options.weights, recipe, device, forget=data.refusals)
+    fit_both(model, data, options, prefer, forget=data.refusals)
 
 
 METHOD = Method(

@@ -1,29 +1,22 @@
 """IdkNLL: learn to say "I don't know" to the questions that are to be forgotten."""
 
-import torch
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import Recipe
-from negmerge.unlearning.core import Balanced, Data, Method
-from negmerge.unlearning.passes import fit_both
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both
 
 
 class Options(Balanced):
-    """The options of IdkNLL."""
-
     refusals = True
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise gamma * loss(refusals of the forget batch) + alpha * loss(retain batch)."""
-    loss = data.objective.loss(model, recipe.label_smoothing)
+    loss = data.loss(model)
 
     def refuse(ids: Tensor, labels: Tensor) -> Tensor:
         return loss(ids[:, 1], labels[:, 1])
 
-    fit_both(model, data, refuse, loss, options.weights, recipe, device, forget=data.refusals)
+    fit_both(model, data, options, refuse, forget=data.refusals)
 
 
 METHOD = Method(

@@ -8,15 +8,19 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from negmerge.checkpoints.checks import require_finite
-from negmerge.errors import UserError
-from negmerge.settings.recipe import Positive, Recipe
-from negmerge.unlearning.core import Data, Loader, Method, UnlearnOptions
-from negmerge.unlearning.passes import batch_gradients, one_by_one, trainable
+from negmerge.settings.recipe import Positive
+from negmerge.unlearning.core import (
+    Data,
+    Loader,
+    Method,
+    UnlearnOptions,
+    batch_gradients,
+    one_by_one,
+    trainable,
+)
 
 
 class Options(UnlearnOptions):
-    """The options of influence unlearning."""
-
     data_used = "all"
 
     alpha: Positive = Field(
@@ -61,9 +65,7 @@ def influence_direction(model: nn.Module, forget: Loader, retain: Loader) -> Ten
     return forgotten / (forgotten + retained) * (on_forget - on_retain)
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Add alpha times the inverse Fisher of v to the weights; all gradients in evaluation mode.
 
     The single samples of the recursion are the first of the retain set, in its order; where it has
@@ -87,12 +89,9 @@ def run(
 
 def _mean(model: nn.Module, loader: Loader) -> tuple[Tensor, int]:
     """Return the mean gradient over all samples of a set, and how many there are."""
-    total, count = None, 0
+    total, count = 0, 0
     for size, gradients in batch_gradients(model, loader):
-        part = size * _flat(gradients)
-        total, count = part if total is None else total.add_(part), count + size
-    if total is None:
-        raise UserError("influence: the forget or the retain set is empty; expected images in both")
+        total, count = total + size * _flat(gradients), count + size
     return total / count, count
 
 

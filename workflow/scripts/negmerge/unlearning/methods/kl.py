@@ -1,30 +1,25 @@
 """KL: raise the loss of what is to be forgotten, and stay close to the original on the rest."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
-from negmerge.settings.recipe import Recipe
-from negmerge.unlearning.core import Balanced, Data, Method
-from negmerge.unlearning.passes import fit_both, minus
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both, minus
 from negmerge.unlearning.tokens import Reference, logits_of
 
 
 def divergence(logits: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
     """Return KL(reference || model) of logits (n, width, vocabulary), the mean over all places.
 
-    Up to the last token of each answer, so padding is left out. open-unlearning averages over it,
-    too, which makes a batch's loss depend on its longest answer.
+    Up to the last token of each answer. open-unlearning averages over the padding, too, which makes
+    a batch's loss depend on its longest answer.
     """
     is_text = (labels != WITHOUT_LOSS).flip(1).cumsum(dim=1).flip(1) > 0
     model, fixed = (part[is_text].log_softmax(dim=1) for part in (logits, reference))
     return functional.kl_div(model, fixed, reduction="batchmean", log_target=True)
 
 
-def run(
-    model: nn.Module, data: Data, options: Balanced, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Balanced) -> None:
     """Minimise alpha * KL(retain batch) - gamma * loss(forget batch).
 
     The reference is a frozen copy of the start.
@@ -35,8 +30,7 @@ def run(
         ids, labels = without_padding(ids, labels)
         return divergence(logits_of(model, ids), original.logits(ids), labels)
 
-    away = minus(data.objective.loss(model, recipe.label_smoothing))
-    fit_both(model, data, away, stay, options.weights, recipe, device)
+    fit_both(model, data, options, minus(data.loss(model)), stay)
 
 
 METHOD = Method(

@@ -6,14 +6,12 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import NonNegative, Positive, Recipe
+from negmerge.settings.recipe import NonNegative, Positive
 from negmerge.training import fit
 from negmerge.unlearning.core import Data, Method, TrainingOptions
 
 
 class Options(TrainingOptions):
-    """The options of l1-sparse."""
-
     data_used = "retain"
 
     epochs: PositiveInt = Field(
@@ -39,14 +37,12 @@ def penalty_weight(alpha: float, epoch: int, epochs: int, plain_epochs: int = 0)
     return alpha * (1 - epoch / sparse) if epoch < sparse else 0.0
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Train on the retain set with cross-entropy + weight * sum of |p|, in training mode.
 
     The sum is over all parameters, biases and batch normalisation's included. Nothing is pruned.
     """
-    fit_to = data.objective.loss(model, recipe.label_smoothing)
+    recipe, fit_to = data.recipe, data.loss(model)
 
     def batches() -> Iterator[tuple[Tensor, Tensor, float]]:
         for epoch in range(recipe.epochs):
@@ -58,7 +54,8 @@ def run(
         size = torch.stack([p.abs().sum() for p in model.parameters()]).sum()
         return fit_to(images, labels) + weight * size
 
-    fit(model, batches(), recipe.epochs * len(data.retain), loss, recipe, device, seed=data.seed)
+    count, device = recipe.epochs * len(data.retain), data.objective.device
+    fit(model, batches(), count, loss, recipe, device, seed=data.seed)
 
 
 METHOD = Method(

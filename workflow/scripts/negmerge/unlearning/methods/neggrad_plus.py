@@ -1,17 +1,13 @@
 """NegGrad+: descend on what is retained and ascend on what is to be forgotten, in each step."""
 
-import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.settings.recipe import Positive, Recipe, Share
-from negmerge.unlearning.core import Data, Method, TrainingOptions
-from negmerge.unlearning.passes import fit_both, minus
+from negmerge.settings.recipe import Positive, Share
+from negmerge.unlearning.core import Data, Method, TrainingOptions, fit_both, minus
 
 
 class Options(TrainingOptions):
-    """The options of NegGrad+."""
-
     scenarios = ("classifier", "language")
     data_used = "all"
     batches_per_step = 2
@@ -29,22 +25,23 @@ class Options(TrainingOptions):
     )
 
     @property
+    def weights(self) -> tuple[float, float]:
+        """The weights of the forget and of the retain set."""
+        return 1 - self.alpha, self.alpha
+
+    @property
     def passes(self) -> tuple[str, ...]:
         """The retain set."""
         return ("retain",)
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise alpha * CE(retain batch) - (1 - alpha) * CE(forget batch), in training mode.
 
     An epoch is a pass over the retain set. Forget batches are taken as they come, pass after pass;
     meghdadk/SCRUB begins anew with the first of them in each epoch.
     """
-    loss = data.objective.loss(model, recipe.label_smoothing)
-    weights = 1 - options.alpha, options.alpha
-    fit_both(model, data, minus(loss), loss, weights, recipe, device, epoch_of="retain")
+    fit_both(model, data, options, minus(data.loss(model)))
 
 
 METHOD = Method(

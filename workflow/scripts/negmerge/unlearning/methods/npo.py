@@ -1,18 +1,14 @@
 """NPO: make what is to be forgotten less probable than it was, and less and less so."""
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import Positive, Recipe
-from negmerge.unlearning.core import Balanced, Data, Method
-from negmerge.unlearning.passes import fit_both
+from negmerge.settings.recipe import Positive
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both
 from negmerge.unlearning.tokens import Reference, preference, score
 
 
 class Options(Balanced):
-    """The options of NPO."""
-
     beta: Positive = Field(
         0.1,
         description="The larger, the sooner an answer counts as forgotten; 0.1 in "
@@ -20,9 +16,7 @@ class Options(Balanced):
     )
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise alpha * loss(retain) - gamma * (2 / beta) mean of log sigmoid(-beta * (S - S_r)).
 
     The mean is over the answers of the forget batch. S sums log p over an answer's tokens, and S_r
@@ -34,8 +28,7 @@ def run(
         log_ratios = score(model, ids, labels).sums - original.score(ids, labels).sums
         return preference(-log_ratios, options.beta)
 
-    loss = data.objective.loss(model, recipe.label_smoothing)
-    fit_both(model, data, away, loss, options.weights, recipe, device)
+    fit_both(model, data, options, away)
 
 
 METHOD = Method(

@@ -4,17 +4,22 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Literal
 
-import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
 from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.states import State
-from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Batch, Loss, Objective
-from negmerge.settings.recipe import NonNegative, Positive, Recipe
-from negmerge.unlearning.core import Data, Loader, Method, TrainingOptions
-from negmerge.unlearning.passes import batch_gradients, fit_set, one_by_one
+from negmerge.settings.recipe import NonNegative, Positive
+from negmerge.unlearning.core import (
+    Data,
+    Loader,
+    Method,
+    TrainingOptions,
+    fit_set,
+    one_by_one,
+    summed_gradients,
+)
 
 
 class Options(TrainingOptions):
@@ -58,39 +63,16 @@ def importances(model: nn.Module, items: Iterable[Batch], loss: Loss, kind: str)
     `fisher` is the mean of squared gradients: the diagonal of the empirical Fisher matrix;
     `gradient` is the magnitude of the mean gradient.
     """
-    total: State = {}
-    count = 0
-    for _, gradients in batch_gradients(model, items, loss):
-        count += 1
-        for name, gradient in gradients.items():
-            part = gradient.square() if kind == "fisher" else gradient
-            total[name] = total[name] + part if name in total else part
-    if not count:
-        raise UserError("perta: the forget or the retain set is empty; expected items in both")
-    return {name: require_finite(t / count, name, "perta").abs() for name, t in total.items()}
+    sums, count = summed_gradients(model, items, loss, squared=kind == "fisher")
+    return {name: require_finite(t / count, name, "perta").abs() for name, t in sums.items()}
 
 
-def shares(forget: State, retain: State, epsilon: float) -> State:
-    """Compute w = F_forget / (F_forget + F_retain + epsilon) of each weight, 0..1."""
-    return {name: f / (f + retain[name] + epsilon) for name, f in forget.items()}
-
-
-def subtract_weighed(base: State, tuned: State, weights: State, coefficient: float) -> State:
-    """Compute base - coefficient * w * (tuned - base) for each tensor that has weights."""
-    return {
-        name: base[name] - coefficient * weight * (tuned[name] - base[name])
-        for name, weight in weights.items()
-    }
-
-
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Fine-tune on the forget set, and subtract the difference from the original, weight by weight.
 
-    A weight's share of the difference is F_forget / (F_forget + F_retain), where F says how much it
-    matters for a set; what is frozen has none. Statistics of batch normalisation stay the
-    original's, as in all negation.
+    Unlearned = base - coefficient * w * (tuned - base), where a weight's share of the difference is
+    w = F_forget / (F_forget + F_retain + epsilon), and F says how much it matters for a set; what
+    is frozen stays. So do the statistics of batch normalisation, as in all negation.
     """
 
     def matters(part: Loader, objective: Objective) -> State:
@@ -100,14 +82,15 @@ def run(
     forget = matters(data.forget, data.objective)
     retain = matters(data.retain, data.retain_objective or data.objective)
     base = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    own = data.objective.loss(model, recipe.label_smoothing)
-    fit_set(model, data, data.forget, own, recipe, device)
-    tuned = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    weights = shares(forget, retain, options.epsilon)
-    found = subtract_weighed(base, tuned, weights, options.coefficient)
-    model.load_state_dict(
-        base | {name: require_finite(t, name, "perta") for name, t in found.items()}
-    )
+    fit_set(model, data, data.forget, data.loss(model))
+    tuned, moved = dict(model.named_parameters()), {}
+    for name, on_forget in forget.items():
+        share = on_forget / (on_forget + retain[name] + options.epsilon)
+        change = tuned[name].detach() - base[name]
+        moved[name] = require_finite(
+            base[name] - options.coefficient * share * change, name, "perta"
+        )
+    model.load_state_dict(base | moved)
 
 
 METHOD = Method(

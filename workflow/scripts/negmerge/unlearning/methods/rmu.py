@@ -7,15 +7,12 @@ from torch import Tensor, nn
 from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.errors import UserError
 from negmerge.seeds import derive_seed
-from negmerge.settings.recipe import Positive, Recipe
-from negmerge.unlearning.core import Balanced, Data, Method
-from negmerge.unlearning.passes import fit_both
+from negmerge.settings.recipe import Positive
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both
 from negmerge.unlearning.tokens import Reference, hidden_of
 
 
 class Options(Balanced):
-    """The options of RMU."""
-
     layer: NonNegativeInt = Field(
         7,
         description="The layer whose output is steered, from 0; 7 in open-unlearning's code, for "
@@ -45,9 +42,7 @@ def distance(hidden: Tensor, target: Tensor, labels: Tensor) -> Tensor:
     return (each.where(is_answer, 0).sum(dim=1) / is_answer.sum(dim=1)).mean()
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise gamma * distance(forget batch) + alpha * distance(retain batch).
 
     Forgotten answers are drawn to `steering` times a direction, retained ones to what the layer
@@ -60,7 +55,9 @@ def run(
     if options.layer >= layers:
         raise UserError(f"rmu: layer {options.layer}, expected one of 0..{layers - 1}")
     original = Reference(model)
-    target = options.steering * direction(model.config.hidden_size, data.seed).to(device)
+    target = options.steering * direction(model.config.hidden_size, data.seed).to(
+        data.objective.device
+    )
 
     def steer(ids: Tensor, labels: Tensor) -> Tensor:
         ids, labels = without_padding(ids, labels)
@@ -71,7 +68,7 @@ def run(
         fixed = original.hidden(ids, options.layer)
         return distance(hidden_of(model, ids, options.layer), fixed, labels)
 
-    fit_both(model, data, steer, stay, options.weights, recipe, device)
+    fit_both(model, data, options, steer, stay)
 
 
 METHOD = Method(

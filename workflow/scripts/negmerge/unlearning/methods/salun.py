@@ -1,18 +1,15 @@
 """SalUn: random labels, for the weights on which forgetting depends most."""
 
-import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.settings.recipe import Positive, Recipe
-from negmerge.unlearning.core import Data, Method, Relabelling
-from negmerge.unlearning.passes import train_on_random_labels
+from negmerge.settings.recipe import Positive
+from negmerge.unlearning.core import Data, Method
+from negmerge.unlearning.methods import random_label
 from negmerge.unlearning.saliency import only_masked, saliency_mask
 
 
-class Options(Relabelling):
-    """The options of SalUn."""
-
+class Options(random_label.Options):
     epochs: PositiveInt = Field(10, description="Passes over the sets; 10 in SalUn's README.")
     learning_rate: Positive = Field(
         0.013,
@@ -31,18 +28,16 @@ class Options(Relabelling):
     )
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Train the weights inside `saliency.saliency_mask`, which is made before the first step.
 
     Weights outside the mask stay bit for bit as they are; the statistics of batch normalisation
-    are not weights and move. The training is that of `passes.train_on_random_labels`.
+    are not weights and move. The training is that of random labels.
     """
     images = data.forget if options.augmented else data.forget_in_order
     mask = saliency_mask(model, images, options.mask_share)
     with only_masked(model, mask) as after_step:
-        train_on_random_labels(model, data, options.retain, recipe, device, after_step)
+        random_label.run(model, data, options, after_step)
 
 
 METHOD = Method(

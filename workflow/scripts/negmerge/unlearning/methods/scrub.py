@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
-import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import kl_div, log_softmax
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-from negmerge.settings.recipe import NonNegative, Positive, Recipe
+from negmerge.settings.recipe import NonNegative, Positive
 from negmerge.training import fit
-from negmerge.unlearning.core import Data, Method, TrainingOptions
-from negmerge.unlearning.passes import frozen_copy
+from negmerge.unlearning.core import Data, Method, TrainingOptions, frozen_copy
 
 
 class Options(TrainingOptions):
@@ -49,16 +47,14 @@ def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Alternate passes that raise and that lower the divergence from the original.
 
     In the first `max_epochs` epochs a pass over the forget set minimises minus the divergence. Each
     epoch then has a pass over the retain set, minimising gamma * CE + alpha * divergence. One
     optimizer serves all passes. The original is a copy in evaluation mode.
     """
-    teacher = frozen_copy(model)
+    recipe, teacher = data.recipe, frozen_copy(model)
 
     def batches() -> Iterator[tuple[Tensor, Tensor, bool]]:
         for epoch in range(recipe.epochs):
@@ -72,14 +68,12 @@ def run(
         distance = divergence(logits, teacher(images), options.temperature)
         if forget:
             return -distance
-        entropy = nn.functional.cross_entropy(
-            logits, labels, label_smoothing=recipe.label_smoothing
-        )
+        entropy = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
         return options.gamma * entropy + options.alpha * distance
 
     passes_away = min(recipe.epochs, options.max_epochs)
     count = recipe.epochs * len(data.retain) + passes_away * len(data.forget)
-    fit(model, batches(), count, loss, recipe, device, seed=data.seed)
+    fit(model, batches(), count, loss, recipe, data.objective.device, seed=data.seed)
 
 
 METHOD = Method(

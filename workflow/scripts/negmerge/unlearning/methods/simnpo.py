@@ -1,18 +1,14 @@
 """SimNPO: NPO without a reference, on the mean loss of an answer's tokens."""
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import NonNegative, Positive, Recipe
-from negmerge.unlearning.core import Balanced, Data, Method
-from negmerge.unlearning.passes import fit_both
+from negmerge.settings.recipe import NonNegative, Positive
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both
 from negmerge.unlearning.tokens import preference, score
 
 
 class Options(Balanced):
-    """The options of SimNPO."""
-
     gamma: Positive = Field(
         0.125, description="Weight of the forget set's loss; 0.125 in open-unlearning's code."
     )
@@ -28,9 +24,7 @@ class Options(Balanced):
     )
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise alpha * loss(retain) - gamma * (2 / beta) mean of log sigmoid(beta * (L - delta)).
 
     The mean is over the answers of the forget batch, of each of which L is the mean loss of the
@@ -40,8 +34,7 @@ def run(
     def away(ids: Tensor, labels: Tensor) -> Tensor:
         return preference(score(model, ids, labels).losses - options.delta, options.beta)
 
-    loss = data.objective.loss(model, recipe.label_smoothing)
-    fit_both(model, data, away, loss, options.weights, recipe, device)
+    fit_both(model, data, options, away)
 
 
 METHOD = Method(

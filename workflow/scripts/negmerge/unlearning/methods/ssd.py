@@ -3,21 +3,16 @@
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from negmerge.checkpoints.checks import require_finite
-from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Batch
-from negmerge.settings.recipe import Positive, Recipe
-from negmerge.unlearning.core import Data, Method, UnlearnOptions
-from negmerge.unlearning.passes import batch_gradients, trainable
+from negmerge.settings.recipe import Positive
+from negmerge.unlearning.core import Data, Method, UnlearnOptions, summed_gradients, trainable
 
 
 class Options(UnlearnOptions):
-    """The options of Selective Synaptic Dampening."""
-
     data_used = "all"
 
     alpha: Positive = Field(
@@ -36,14 +31,7 @@ def importance(model: nn.Module, batches: Iterable[Batch]) -> dict[str, Tensor]:
     In evaluation mode. As in if-loops/selective-synaptic-dampening, not the mean over samples that
     the Fisher information would be; so it depends on the size of the batches.
     """
-    sums = {name: torch.zeros_like(parameter) for name, parameter in trainable(model).items()}
-    count = 0
-    for _, gradients in batch_gradients(model, batches):
-        count += 1
-        for name, gradient in gradients.items():
-            sums[name] += gradient.square()
-    if not count:
-        raise UserError("ssd: there are no images to forget")
+    sums, count = summed_gradients(model, batches, squared=True)
     return {name: require_finite(total / count, name, "ssd") for name, total in sums.items()}
 
 
@@ -65,10 +53,8 @@ def dampen(
         weight.mul_(factor.where(selected, 1.0))
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
-    """Dampen the weights once; nothing is trained, so the recipe is not read.
+def run(model: nn.Module, data: Data, options: Options) -> None:
+    """Dampen the weights once; nothing is trained.
 
     All images are the batches of the retain set and those of the forget set, each in its order.
     """

@@ -5,15 +5,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.settings.recipe import NonNegative, Positive, Recipe
-from negmerge.unlearning.core import Balanced, Data, Method
-from negmerge.unlearning.passes import fit_both
+from negmerge.settings.recipe import NonNegative, Positive
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both
 from negmerge.unlearning.tokens import Reference, Scored, score
 
 
 class Options(Balanced):
-    """The options of UNDIAL."""
-
     learning_rate: Positive = Field(
         1e-4,
         description="Peak rate; 1e-4 in open-unlearning's code for this method, 3e-4 the best of a "
@@ -43,9 +40,7 @@ def self_distillation(scored: Scored, teacher: Tensor, beta: float) -> Tensor:
     return functional.cross_entropy(scored.logits, turned.softmax(dim=1))
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise gamma * self-distillation(forget batch) + alpha * loss(retain batch).
 
     The teacher is a frozen copy of the start.
@@ -56,8 +51,7 @@ def run(
         fixed = teacher.score(ids, labels).logits
         return self_distillation(score(model, ids, labels), fixed, options.beta)
 
-    loss = data.objective.loss(model, recipe.label_smoothing)
-    fit_both(model, data, away, loss, options.weights, recipe, device)
+    fit_both(model, data, options, away)
 
 
 METHOD = Method(

@@ -1,18 +1,14 @@
 """WGA: gradient ascent that leaves alone the tokens that are forgotten already."""
 
-import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from negmerge.settings.recipe import NonNegative, Recipe
-from negmerge.unlearning.core import Balanced, Data, Method
-from negmerge.unlearning.passes import fit_both
+from negmerge.settings.recipe import NonNegative
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both
 from negmerge.unlearning.tokens import score, weighted_ascent
 
 
 class Options(Balanced):
-    """The options of WGA."""
-
     epochs: PositiveInt = Field(
         5, description="Passes over the forget set; 5 in open-unlearning's code for this method."
     )
@@ -23,9 +19,7 @@ class Options(Balanced):
     )
 
 
-def run(
-    model: nn.Module, data: Data, options: Options, recipe: Recipe, device: torch.device
-) -> None:
+def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise alpha * loss(retain) - gamma * mean over tokens of p^beta (-log p).
 
     The mean is over the tokens of the forget batch; the weights have no gradient.
@@ -34,8 +28,7 @@ def run(
     def away(ids: Tensor, labels: Tensor) -> Tensor:
         return weighted_ascent(score(model, ids, labels), lambda p: p**options.beta)
 
-    loss = data.objective.loss(model, recipe.label_smoothing)
-    fit_both(model, data, away, loss, options.weights, recipe, device)
+    fit_both(model, data, options, away)
 
 
 METHOD = Method(

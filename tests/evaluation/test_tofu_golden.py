@@ -75,7 +75,7 @@ def test_forget_quality(tofu):
 @pytest.mark.parametrize("model", MODELS)
 def test_rouge_recall_of_generated_texts(tofu, model):
     pytest.importorskip("rouge_score")
-    path = Path(__file__).parents[2] / "golden" / "tofu_llama2_texts.json"
+    path = Path(__file__).parents[1] / "golden" / "tofu_llama2_texts.json"
     texts, truths = zip(*json.loads(path.read_text())[model], strict=True)
     assert len(texts) == 100
     found = rouge_recall(truths, texts)

@@ -16,7 +16,7 @@ from negmerge.errors import UserError, find, unknown
 from negmerge.settings import sources
 from negmerge.settings.datasets import Dataset, Datasets, Mirror
 from negmerge.settings.load import Folders, find_file, in_order, read_yaml
-from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings
+from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings, advanced
 
 Row = TypeVar("Row", bound=Settings)
 Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
@@ -34,7 +34,7 @@ class Hub(Settings):
     )
     bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
-    about_bytes: PositiveInt | None = Field(
+    about_bytes: PositiveInt | None = advanced(
         None,
         exclude=True,
         description="Size as its page rounds it, for estimates; null: `bytes` counts.",
@@ -93,19 +93,19 @@ class Model(Settings):
     )
     mean: Channels | None = Field(None, description="Channel means, 0..1; needed for images.")
     std: Channels | None = Field(None, description="Standard deviations; needed for images.")
-    retrained: dict[FileName, Hub] = Field(
+    retrained: dict[FileName, Hub] = advanced(
         {},
         exclude=True,
         description="Of a language model on the hub, by task: the same model, which never saw what "
         "the task forgets.",
     )
-    tokenizer: Tokenizer | None = Field(None, description="That of a language model.")
-    prompt: str = Field(
+    tokenizer: Tokenizer | None = advanced(None, description="That of a language model.")
+    prompt: str = advanced(
         "<question>{question}<answer>",
         description="What a language model reads before it answers; {question} is the question.",
     )
-    end: str = Field("<end>", description="The token that ends an answer of a language model.")
-    cost: Cost | None = Field(
+    end: str = advanced("<end>", description="The token that ends an answer of a language model.")
+    cost: Cost | None = advanced(
         None, exclude=True, description="How large it is; null: not known, see config/costs.yaml."
     )
 

@@ -24,6 +24,7 @@ from negmerge.settings.recipe import (
     Settings,
     Share,
     Training,
+    advanced,
 )
 from negmerge.settings.runs import Run, check_run, may_fail
 
@@ -63,7 +64,7 @@ class Selection(Settings):
         description="More rules that choose for each method, for columns of tables that name one "
         "of them as `rule`.",
     )
-    keep: Share = Field(0.95, description="Share of the base's accuracy to keep.")
+    keep: Share = advanced(0.95, description="Share of the base's accuracy to keep.")
     halvings: int = Field(
         0,
         ge=0,
@@ -72,7 +73,7 @@ class Selection(Settings):
         "neighbours, for each vector and each method that trains with a grid: the distance of "
         "coefficients, or the factor between the values of an option. 0 as in the released code.",
     )
-    search: Literal["full", "exact-pruned"] = Field(
+    search: Literal["full", "exact-pruned"] = advanced(
         "full",
         description="full: a sweep of every vector, which figures draw; exact-pruned: the same "
         "choice with fewer forward passes.",
@@ -113,8 +114,8 @@ class Experiment(Settings, ABC):
 
     scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")
-    seed: int | None = Field(None, ge=0, description="Instead of the study's seed.")
-    freeze: Literal["attention", "nothing"] = Field(
+    seed: int | None = advanced(None, ge=0, description="Instead of the study's seed.")
+    freeze: Literal["attention", "nothing"] = advanced(
         "nothing", description="What fine-tuning freezes."
     )
     base: Given | None = Field(
@@ -135,7 +136,9 @@ class Experiment(Settings, ABC):
         description="Whether forgetting lasts, for tables of kind `durability` and figures of kind "
         "`survival`; null: not asked.",
     )
-    eval_batch_size: PositiveInt = Field(500, description="Images per forward pass without grad.")
+    eval_batch_size: PositiveInt = advanced(
+        500, description="Images per forward pass without grad."
+    )
 
     def use(self, method: str) -> Use:
         """How a method is used."""

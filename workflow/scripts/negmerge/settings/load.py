@@ -10,7 +10,7 @@ from pydantic import Field
 
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings.checks import NUMBER, validate
-from negmerge.settings.recipe import FileName, Settings
+from negmerge.settings.recipe import FileName, Settings, advanced
 
 T = TypeVar("T")
 Folders = str | Path | Sequence[str | Path]
@@ -162,13 +162,13 @@ class Extension(Settings):
         description="Another study; this one gives only the differences.",
     )
     take: Take = Field(Take(), exclude=True, description="What is taken over from it.")
-    stand_ins: dict[str, str] = Field(
+    stand_ins: dict[str, str] = advanced(
         {},
         exclude=True,
         description="In tables and figures that are taken over: an experiment or task of the other "
         "study -> the one that is shown in its place.",
     )
-    comparable: bool = Field(
+    comparable: bool = advanced(
         True,
         exclude=True,
         description="Print differences to the paper's cells; false: nowhere in the study.",

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
 from negmerge.settings.checks import Described, Value
-from negmerge.settings.recipe import Settings
+from negmerge.settings.recipe import Settings, advanced
 
 # Where each method of a kind is a file.
 FOLDERS = {"merge": plugins.MERGE_METHODS, "unlearn": plugins.UNLEARN_METHODS}
@@ -31,8 +31,8 @@ CHOSEN = ("single", "merge", "greedy")
 class Greedy(Settings):
     """The options of the method `greedy`; see `selection.greedy`."""
 
-    strict: bool = Field(True, description="Only a lower forget accuracy keeps a vector.")
-    search_each_step: bool = Field(
+    strict: bool = advanced(True, description="Only a lower forget accuracy keeps a vector.")
+    search_each_step: bool = advanced(
         True, description="Search the coefficient anew in each trial; else the first vector's."
     )
 
@@ -97,7 +97,7 @@ class Use(Settings):
         "Each combination is trained, and then some between the one that a rule chooses and its "
         "neighbours; see `selection.halvings`.",
     )
-    search: Literal["full", "exact-pruned"] | None = Field(
+    search: Literal["full", "exact-pruned"] | None = advanced(
         None, description="Instead of the experiment's `selection.search`."
     )
 

@@ -15,7 +15,7 @@ from negmerge.reporting.kinds import Kind, figure_kind, first_lines, table_kind
 from negmerge.settings import methods
 from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.recipe import Settings
+from negmerge.settings.recipe import Settings, advanced
 
 
 def known(names: list[str] | dict[str, str]) -> list[str] | dict[str, str]:
@@ -56,11 +56,11 @@ class Column(Settings):
     label: str = Field(description="The heading.")
     experiments: list[str] = Field(min_length=1, description="Experiments to average over.")
     tasks: list[str] = Field([], description="Tasks to average over; none given: all.")
-    rule: str | None = Field(
+    rule: str | None = advanced(
         None,
         description="Show what this rule of `selection.other_rules` chose; null: the main rule.",
     )
-    published: Published | None = Field(None, description="The paper's cells beside ours.")
+    published: Published | None = advanced(None, description="The paper's cells beside ours.")
 
 
 class Table(Settings):

@@ -22,6 +22,7 @@ from negmerge.settings.recipe import (
     Settings,
     SharedRecipe,
     Training,
+    advanced,
     with_defaults,
 )
 from negmerge.settings.runs import Run
@@ -39,13 +40,13 @@ class Forget(Settings):
     share: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1, description="Share of the training images to forget."
     )
-    original_seed: int | None = Field(
+    original_seed: int | None = advanced(
         None,
         ge=0,
         description="salun: another seed for the images that the original model is trained on; 1 "
         "in the SalUn code, whose forget set has seed 2. null: the same images for both.",
     )
-    seed: int | None = Field(
+    seed: int | None = advanced(
         None,
         ge=1,
         description="salun: the seed of the split in the first trial, one more in each further; 2 "
@@ -200,20 +201,20 @@ class Classifier(Experiment):
         Pooled(), description="The recipe that the points of the pool vary."
     )
     train: Train = Field(Train(), description="How Original and Retrain are trained.")
-    unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
-    batch_statistics: Literal["base", "re-estimate"] = Field(
+    unlearn: Unlearn = advanced(Unlearn(), description="What methods that train share.")
+    batch_statistics: Literal["base", "re-estimate"] = advanced(
         "base",
         description="Statistics of batch normalisation after a negation: the original's, or "
         "measured anew on retain images.",
     )
-    relearn: Relearn | None = Field(Relearn(), description="Relearn time; null: not measured.")
-    attack: Literal["confidence", "all"] = Field(
+    relearn: Relearn | None = advanced(Relearn(), description="Relearn time; null: not measured.")
+    attack: Literal["confidence", "all"] = advanced(
         "all",
         description="Features by which the membership attack judges the scored models: the one "
         "that papers report and tables show, or all six of SalUn's code, which takes ten times as "
         "long. Coefficients are chosen by the first.",
     )
-    seeds: Seeds = Field(Seeds(), description="Seeds of single levels.")
+    seeds: Seeds = advanced(Seeds(), description="Seeds of single levels.")
     selection: RetainSelection = Field(
         RetainSelection(), description="How the coefficient is chosen."
     )

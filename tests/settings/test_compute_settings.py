@@ -23,12 +23,6 @@ IMAGES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
 
-def test_by_default_a_network_stays_as_it_is():
-    found = tuned(network(), Compute())
-    assert torch.equal(found(IMAGES), network()(IMAGES))
-    assert vars(found).keys() == vars(network()).keys()
-
-
 def test_bf16_computes_roughly_and_answers_in_float32():
     exact, rough = network()(IMAGES), tuned(network(), Compute(precision="bf16"))(IMAGES)
     assert rough.dtype == torch.float32
@@ -120,6 +114,7 @@ FAST = {
 @pytest.mark.parametrize(
     ("given", "keys"),
     [
+        ({}, Compute().model_dump()),
         ("exact", Compute().model_dump()),
         ("fast", FAST),
         ({"preset": "fast", "compile": True, "precision": "fp32"},
@@ -133,27 +128,3 @@ def test_a_study_names_a_preset_or_keys_beside_it(config, change_yaml, given, ke
     assert found.model_dump() == keys
     # As a job reads it.
     assert Compute.model_validate(found.model_dump()) == found
-
-
-def test_a_study_that_says_nothing_is_exact(config):
-    assert load_study(config, "example").compute == Compute() == Compute(preset="exact")
-
-
-def test_a_study_that_extends_another_may_name_another_preset(config):
-    (config / "studies" / "quick.yaml").write_text("extends: example\ncompute: fast\n")
-    assert load_study(config, "quick").compute.preset == "fast"
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"precision": "fp16"},
-         "compute.precision is 'fp16': input should be 'fp32', 'tf32' or 'bf16'"),
-        ("quick", "compute is 'quick': input should be 'exact' or 'fast' or input should be a "
-         "valid dictionary"),
-        ({"preset": "quick"}, "compute.preset is 'quick': input should be 'exact' or 'fast'"),
-        ({"preset": ["fast"]}, "compute.preset is ['fast']: input should be 'exact' or 'fast'"),
-    ],
-)  # fmt: skip
-def test_what_is_no_way_to_compute_names_the_place(spoil, given, message):
-    assert spoil("compute", given) == message

@@ -73,30 +73,23 @@ def test_the_counts_are_those_of_the_items(load, tmp_path):
         assert len(scenario.role("holdout", "score").items) == counts["holdout"]["score"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"model": "mini-clip"},
-            "experiments.llama.model: unknown model 'mini-clip'",
-        ),
-        ({"tasks": {"none": 0.001}}, "experiments.llama.tasks.none: 0.001 of the authors of"),
-        ({"tasks": {"whole": 40.0}}, "leave no retain questions to select, expected at least 1"),
-        ({"vector": "before", "before": None}, "vector: before, but the key before is missing"),
-        (
-            {"methods": {"original": {}, "salun": {}}},
-            "methods.salun: it is for classifier, not",
-        ),
-        (
-            {"before": {"epochs": 1, "warmup_steps": 99}},
-            "before: warmup_steps is 99, but 1 epochs of 1,600 images in batches of 64 are 25 ",
-        ),
-    ],
-)
-def test_mistakes_are_named(load, changes, message):
+# Keys of the experiment, and what the line says.
+WRONG = [
+    ({"model": "mini-clip"}, "experiments.llama.model", "'mini-clip'"),
+    ({"tasks": {"none": 0.001}}, "experiments.llama.tasks.none: 0.001 of the authors of"),
+    ({"tasks": {"whole": 40.0}}, "tasks.whole", "no retain questions", "at least 1"),
+    ({"vector": "before", "before": None}, "vector: before", "the key before is missing"),
+    ({"methods": {"original": {}, "salun": {}}}, "methods.salun", "for classifier"),
+    ({"before": {"epochs": 1, "warmup_steps": 99}}, "before", "is 99", "1,600 images", "25 steps"),
+]
+
+
+@pytest.mark.parametrize(("changes", "parts"), [(changes, parts) for changes, *parts in WRONG])
+def test_mistakes_are_named(load, changes, parts):
     with pytest.raises(UserError) as caught:
         load(**changes)
-    assert message in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -22,24 +22,24 @@ def classifier(config):
 
 def test_defaults_are_those_of_the_scenario(classifier):
     found = classifier(selection={})
-    assert found.selection.rule == "retain"
+    assert found.selection.criterion == "retain"
     assert (found.forget.rule, found.forget.share) == ("uniform", 0.1)
     relearning = {"learning_rate": 0.01, "batch_size": 128, "epochs": 10, "seeds": 3}
     assert found.relearning == relearning
 
 
 def test_each_rule_chooses_once_the_main_one_first(classifier):
-    assert classifier().selection.rules == ["retain", "gap"]
-    selection = {"rule": "gap", "other_rules": ["retain", "gap"]}
-    assert classifier(selection=selection).selection.rules == ["gap", "retain"]
+    assert classifier().selection.criteria == ["retain", "gap"]
+    selection = {"criterion": "gap", "other_criteria": ["retain", "gap"]}
+    assert classifier(selection=selection).selection.criteria == ["gap", "retain"]
 
 
 @pytest.mark.parametrize(
     ("selection", "roles"),
     [
         ({}, ("forget", "retain")),
-        ({"rule": "gap"}, ("forget", "retain", "test")),
-        ({"other_rules": ["gap"]}, ("forget", "retain", "test")),
+        ({"criterion": "gap"}, ("forget", "retain", "test")),
+        ({"other_criteria": ["gap"]}, ("forget", "retain", "test")),
     ],
 )
 def test_test_images_are_measured_only_where_the_gap_chooses(classifier, selection, roles):
@@ -93,7 +93,7 @@ def test_retrain_is_trained_only_where_it_is_needed(config, classifier):
         return [run.where for run in classifier(**changes).runs("trial1", known, None)]
 
     assert "train (retrain)" in runs()
-    assert "train (retrain)" in runs(methods=without, selection={"rule": "gap"})
+    assert "train (retrain)" in runs(methods=without, selection={"criterion": "gap"})
     assert "train (retrain)" not in runs(methods=without, selection={})
 
 

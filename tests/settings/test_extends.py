@@ -97,7 +97,7 @@ def test_only_what_is_taken_is_there_and_others_stand_in(load):
         mine={
             "extends": "example",
             "take": {"experiments": ["mini-clip"], "tables": ["table1"], "figures": ["figure1b"]},
-            "stand_ins": {"digits": "letters"},
+            "replace": {"digits": "letters"},
             "experiments": {"mini-clip": {"tasks": ["letters"]}},
         }
     )
@@ -152,9 +152,10 @@ WRONG = [
     ({"take": {"methods": {"mini": []}}}, "take.methods 'mini'; did you mean 'mini-clip'?"),
     ({"take": {"methods": {"mini-clip": ["tie"]}}}, "take.methods.mini-clip 'tie'", "'ties'"),
     ({"take": {"methods": {"mini-clip": ["ties"]}, "tables": ["table4"]}}, "take.tables: table4"),
-    ({"stand_ins": {"digit": "letters"}}, "stand_ins 'digit'; did you mean 'digits'?"),
+    ({"replace": {"digit": "letters"}}, "replace 'digit'; did you mean 'digits'?"),
     ({"experiments": {"mini-clip": {"methods": {"tie": None}}}}, f"{CLIP_METHODS} 'tie'", "'ties'"),
     ({"experiments": {"mini-clip": {"methods": {"ties": None}}}}, "tables.table1.", "'ties'"),
+    ({"stand_ins": {"digits": "letters"}}, "'stand_ins'; it is now 'replace'"),
     ({"experiments": {"mini-clip": {"control": None}}}, "mini-clip.control is None", "string"),
 ]  # fmt: skip
 

@@ -70,9 +70,9 @@ def test_a_table_of_masks_reads_scores_and_counts(study):
         ("sweep", "task-arithmetic", "single"),
     ],
 )
-def test_tables_of_jobs_show_neither_rules_nor_other_methods(kind, row, of_kind):
-    with pytest.raises(ValueError, match=f"no rule chooses what a table of kind {kind} shows"):
-        table(kind, ["negmerge"], rule="gap")
+def test_tables_of_jobs_show_neither_criteria_nor_other_methods(kind, row, of_kind):
+    with pytest.raises(ValueError, match=f"no criterion chooses what a table of kind {kind} shows"):
+        table(kind, ["negmerge"], criterion="gap")
     with pytest.raises(ValueError, match=f"rows: '{row}' is of kind {of_kind}, .* merge, greedy"):
         table(kind, ["negmerge", row])
 

@@ -166,7 +166,7 @@ def _measured(case: Case, vectors: int, coefficients: int, share: float = 1) -> 
 def unlearn(case: Case) -> Work:
     """Train a model for each combination of the grid and for each halving, and measure them."""
     experiment, name = case.experiment, case.wildcards["method"]
-    use, rules = experiment.use(name), len(experiment.selection.rules)
+    use, rules = experiment.use(name), len(experiment.selection.criteria)
     method = methods.definition(name)
     tried = [method.check(name, options) for options in methods.combinations(use)]
     # What has no epochs reads the images once.

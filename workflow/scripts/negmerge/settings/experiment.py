@@ -28,7 +28,7 @@ from negmerge.settings.recipe import (
 )
 from negmerge.settings.runs import Run, check_run, may_fail
 
-Rule = Literal["control", "retain", "gap"]
+Criterion = Literal["control", "retain", "gap"]
 
 
 class Coefficients(Settings):
@@ -53,16 +53,16 @@ class Coefficients(Settings):
 class Selection(Settings):
     """How a coefficient or a trained model is chosen; see `selection.choice`."""
 
-    rule: Rule = Field(
+    criterion: Criterion = Field(
         "control",
         description="control (zero-shot), retain (classifier): lowest forget accuracy that keeps "
         "the accuracy on the control or retain set; gap (classifier): smallest average gap to "
         "Retrain, which must be known for it.",
     )
-    other_rules: list[Rule] = Field(
+    other_criteria: list[Criterion] = Field(
         [],
-        description="More rules that choose for each method, for columns of tables that name one "
-        "of them as `rule`.",
+        description="More criteria that choose for each method, for columns of tables that name "
+        "one of them.",
     )
     keep: Share = advanced(0.95, description="Share of the base's accuracy to keep.")
     halvings: int = Field(
@@ -84,15 +84,17 @@ class Selection(Settings):
     )
 
     @property
-    def rules(self) -> list[Rule]:
-        """All rules, the main one first."""
-        return list(dict.fromkeys([self.rule, *self.other_rules]))
+    def criteria(self) -> list[Criterion]:
+        """All criteria, the main one first."""
+        return list(dict.fromkeys([self.criterion, *self.other_criteria]))
 
 
 class RetainSelection(Selection):
-    """How a coefficient or a model is chosen; without a rule, it is `retain`."""
+    """How a coefficient or a model is chosen; without a criterion, it is `retain`."""
 
-    rule: Rule = Field("retain", description=Selection.model_fields["rule"].description)
+    criterion: Criterion = Field(
+        "retain", description=Selection.model_fields["criterion"].description
+    )
 
 
 class Experiment(Settings, ABC):
@@ -201,10 +203,10 @@ class Experiment(Settings, ABC):
         return methods.kind(method) in methods.CHOSEN or bool(grid)
 
     def is_pruned(self, method: str) -> bool:
-        """Whether a search takes the place of sweeps, which the rule `gap` needs all the same."""
+        """Whether a search takes the place of sweeps, which `gap` needs all the same."""
         search = self.use(method).search or self.selection.search
         is_asked = search == "exact-pruned" and methods.kind(method) in methods.CHOSEN
-        return is_asked and "gap" not in self.selection.rules
+        return is_asked and "gap" not in self.selection.criteria
 
     @property
     @abstractmethod
@@ -347,9 +349,11 @@ class Experiment(Settings, ABC):
         try:
             self._check_methods()
             self._check_points()
-            for rule in self.selection.rules:
-                if rule not in self.SCENARIO.criteria:
-                    raise UserError(f"selection: {unknown('rule', rule, self.SCENARIO.criteria)}")
+            for criterion in self.selection.criteria:
+                if criterion not in self.SCENARIO.criteria:
+                    raise UserError(
+                        f"selection: {unknown('criterion', criterion, self.SCENARIO.criteria)}"
+                    )
         except UserError as error:
             raise ValueError(str(error)) from error
         return self

@@ -162,7 +162,7 @@ class Extension(Settings):
         description="Another study; this one gives only the differences.",
     )
     take: Take = Field(Take(), exclude=True, description="What is taken over from it.")
-    stand_ins: dict[str, str] = advanced(
+    replace: dict[str, str] = advanced(
         {},
         exclude=True,
         description="In tables and figures that are taken over: an experiment or task of the other "
@@ -210,14 +210,14 @@ def _complete(config: Folders, name: str, model: type[E], users: tuple[str, ...]
             content = _merge(_taken(other, own), content, ())
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-    elif keys.keys() & {"take", "stand_ins"}:
-        raise UserError(f"{path}: `take` and `stand_ins` go with `extends`, and only with it")
+    elif keys.keys() & {"take", "replace"}:
+        raise UserError(f"{path}: `take` and `replace` go with `extends`, and only with it")
     return content, validate(path, content, model)
 
 
 def _taken(other: Mapping[str, Any], own: Extension) -> dict[str, Any]:
     """Return what another study takes over of a study."""
-    study = {key: value for key, value in other.items() if key not in ("take", "stand_ins")}
+    study = {key: value for key, value in other.items() if key not in ("take", "replace")}
     for section in ("experiments", "tables", "figures"):
         names, rows = getattr(own.take, section), study.get(section) or {}
         if names is not None:
@@ -225,18 +225,18 @@ def _taken(other: Mapping[str, Any], own: Extension) -> dict[str, Any]:
         study[section] = rows
     replaced: set[str] = set()
 
-    def stand_in(shown: Mapping) -> dict:
+    def put_in_place(shown: Mapping) -> dict:
         lists = {key: shown[key] for key in ("experiments", "tasks") if key in shown}
         replaced.update(*lists.values())
         return {**shown} | {
-            key: list(dict.fromkeys(own.stand_ins.get(name, name) for name in names))
+            key: list(dict.fromkeys(own.replace.get(name, name) for name in names))
             for key, names in lists.items()
         }
 
     for section in ("tables", "figures"):
-        study[section] = _each_shown(study[section], stand_in)
-    for name in own.stand_ins:
-        find("name in stand_ins", name, dict.fromkeys(replaced))
+        study[section] = _each_shown(study[section], put_in_place)
+    for name in own.replace:
+        find("name in replace", name, dict.fromkeys(replaced))
     if own.take.methods is not None:
         _take_methods(study, own.take)
     return study

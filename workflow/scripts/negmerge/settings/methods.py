@@ -68,7 +68,7 @@ SPECIAL = {
         kind="single",
         title="Task Arithmetic (single best)",
         reference="Ilharco et al., Editing Models with Task Arithmetic (ICLR 2023)",
-        explanation="The best single vector of the pool, by the rule that chooses coefficients.",
+        explanation="The best single vector of the pool, by what chooses coefficients.",
     ),
     "greedy": Special(
         kind="greedy",
@@ -94,8 +94,8 @@ class Use(Settings):
     grid: dict[str, Annotated[list[Value], Field(min_length=1)]] = Field(
         {},
         description="For methods that train: options to search, with their values in any order. "
-        "Each combination is trained, and then some between the one that a rule chooses and its "
-        "neighbours; see `selection.halvings`.",
+        "Each combination is trained, and then some between the chosen one and its neighbours; "
+        "see `selection.halvings`.",
     )
     search: Literal["full", "exact-pruned"] | None = advanced(
         None, description="Instead of the experiment's `selection.search`."

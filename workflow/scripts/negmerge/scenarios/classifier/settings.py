@@ -295,7 +295,7 @@ class Classifier(Experiment):
         """List the training of Original and Retrain, of unlearn methods, and of the pool."""
         if self.base is None:
             yield Run("train (original)", self.train, training_images(counts, "original"))
-        if methods.RETRAIN in self.methods or "gap" in self.selection.rules:
+        if methods.RETRAIN in self.methods or "gap" in self.selection.criteria:
             yield Run("train (retrain)", self.train, training_images(counts, "retain"))
         yield from super().runs(task, known, counts)
 
@@ -307,7 +307,7 @@ class Classifier(Experiment):
     @property
     def selection_roles(self) -> tuple[str, ...]:
         """The roles by which candidates are chosen; test images only for the rule `gap`."""
-        return self.SCENARIO.roles if "gap" in self.selection.rules else self.SCENARIO.roles[:2]
+        return self.SCENARIO.roles if "gap" in self.selection.criteria else self.SCENARIO.roles[:2]
 
     @property
     def re_estimates(self) -> bool:

@@ -3,7 +3,6 @@ import yaml
 
 from negmerge.errors import UserError
 from negmerge.scenarios.classifier.settings import Classifier
-from negmerge.settings.methods import combinations
 from negmerge.settings.study import load_study
 
 PLACE = "experiments/mini-resnet"
@@ -44,32 +43,6 @@ def test_each_rule_chooses_once_the_main_one_first(classifier):
 )
 def test_test_images_are_measured_only_where_the_gap_chooses(classifier, selection, roles):
     assert classifier(selection=selection).selection_roles == roles
-
-
-def test_grids_of_methods_that_train(classifier):
-    found = classifier()
-    assert found.candidates("gradient-ascent") == ["gradient-ascent"]
-    assert found.is_searched("gradient-ascent")
-    assert combinations(found.use("gradient-ascent")) == [
-        {"epochs": 3, "learning_rate": 0.01},
-        {"epochs": 3, "learning_rate": 0.02},
-    ]
-    assert combinations(found.use("random-label-forget")) == [{"retain": False}]
-    for name in ("random-label-forget", "original", "retrain"):
-        assert not found.is_searched(name)
-
-
-def test_a_job_knows_model_classes_and_where_its_images_lie(config, classifier):
-    known = load_study(config, "example").catalogue
-    job = classifier().job("trial2", known)
-    assert (job["name"], job["dataset"], job["classes"]) == ("classifier", "fashion-small", 10)
-    assert job["model"]["architecture"] == {"kind": "resnet18", "width": 8}
-    with pytest.raises(UserError, match=r"^unknown task 'trial3'; did you mean 'trial"):
-        classifier().job("trial3", known)
-    assert classifier().inputs("trial2", ["forget"]) == {
-        "images": ("images", "fashion-small"),
-        "split": ("place", "trial2/split.json"),
-    }
 
 
 def test_forgotten_classes_are_labels_for_jobs_and_tested_apart(config, classifier):

@@ -41,15 +41,11 @@ def test_models_are_made_once_for_all_tasks(load):
     assert (original.role, retrain.role) == ("original", "retain")
     assert original.start == retrain.start == "all/trained/before.safetensors"
     assert experiment.training("before").start is None
+    assert load(vector="before")[0].start_place == "all/trained/before.safetensors"
     experiment, _ = load(before=None)
     assert experiment.training("original").start is None
     with pytest.raises(UserError, match="unknown recipe 'before'"):
         experiment.training("before")
-
-
-def test_a_vector_may_start_before_the_authors_were_taught(load):
-    experiment, _ = load(vector="before")
-    assert experiment.start_place == "all/trained/before.safetensors"
 
 
 def test_the_counts_are_those_of_the_items(load, tmp_path):
@@ -93,13 +89,6 @@ def test_mistakes_are_named(load, changes, parts):
     assert "\n" not in str(caught.value)
 
 
-def change(config, file, row, old, new):
-    path = config / file
-    before, start, rest = path.read_text().partition(f"\n{row}:\n")
-    assert old in rest
-    path.write_text(before + start + rest.replace(old, new, 1))
-
-
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -113,6 +102,8 @@ def change(config, file, row, old, new):
     ],
 )
 def test_a_row_of_questions_is_checked(load, config, old, new, message):
-    change(config, "datasets.yaml", "invented-authors", old, new)
+    path = config / "datasets.yaml"
+    before, start, rest = path.read_text().partition("\ninvented-authors:\n")
+    path.write_text(before + start + rest.replace(old, new, 1))
     with pytest.raises(UserError, match=message):
         load()

@@ -55,14 +55,6 @@ def table(kind, rows, **column):
     return Table(kind=kind, title="x", rows={row: row for row in rows}, columns=[column])
 
 
-def test_a_table_of_masks_reads_scores_and_counts(study):
-    found = paths.table_records(study, table("mask", ["negmerge", "task-arithmetic"]))
-    assert found["records"] == [
-        f"mini-clip/digits/{place}.json"
-        for place in ("sparsity/{table}", "scores/negmerge", "scores/task-arithmetic")
-    ]
-
-
 @pytest.mark.parametrize(
     ("kind", "row", "of_kind"),
     [
@@ -115,17 +107,6 @@ def test_a_linearised_network_has_no_map_and_is_not_rounded(
     line = spoil("experiments/mini-clip/mode", "linear")
     assert line.startswith(place.replace("/", "."))
     assert "mode" in line or "tangent" in line
-
-
-def test_what_a_rule_makes_for_a_figure_lies_in_the_folder_of_each_task(study):
-    tasks = ("mini-clip/digits", "mini-clip/letters", "mini-resnet/trial1", "mini-resnet/trial2")
-    assert paths.figure_records(study, Figure(**GRADCAM)) == {
-        "gradcam": [f"{task}/gradcam/{{figure}}.safetensors" for task in tasks]
-    }
-    signs = Figure(**SIGNS | {"experiments": ["mini-resnet"], "tasks": ["trial2"]})
-    assert paths.figure_records(study, signs) == {
-        "signs": ["mini-resnet/trial2/signs/{figure}.json"]
-    }
 
 
 def test_a_figure_of_sweeps_reads_the_choices_where_there_was_one(study):

@@ -4,36 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negmerge import plugins
 from negmerge.data.loading import TrainingBatches
 from negmerge.errors import UserError
-from negmerge.evaluation.membership import images_to_learn_from
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.runs import Run, check_run
 from negmerge.settings.study import load_study
 from negmerge.training import learning_rate, scheduled_rate
 
-CONFIG = plugins.PACKAGE.parents[2] / "config"
-STUDIES = {path.stem: load_study(CONFIG, path.stem) for path in CONFIG.glob("studies/*.yaml")}
 CLIP, RESNET = "experiments/mini-clip", "experiments/mini-resnet"
 AT_CLIP, AT_RESNET = "experiments.mini-clip", "experiments.mini-resnet"
-
-
-@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
-def test_the_images_of_a_shipped_study_suffice(study):
-    for experiment, task in [
-        (one, task) for one in study.experiments.values() for task in one.task_names
-    ]:
-        counts = experiment.image_counts(task, study.catalogue)
-        assert min(counts["forget"].values()) > 0
-        for role in experiment.SCENARIO.roles:
-            assert counts[role]["score"] > 0
-            assert counts[role]["select"] > 0
-        if experiment.scenario == "classifier":
-            for purpose in ("select", "score"):
-                sizes = [counts[role][purpose] for role in ("retain", "test")]
-                members, others = images_to_learn_from(*sizes, seed=0)
-                assert len(members) == len(others) == min(sizes)
 
 
 @given(

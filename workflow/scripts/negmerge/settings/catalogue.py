@@ -198,18 +198,18 @@ class Catalogue:
 
     def contents(self, name: str, mirror: Mirror | None = None) -> dict:
         """Return what decides the prepared images of a data set, read from a mirror or not."""
-        found = self.datasets[name].contents(mirror)
-        if found["source"] in sources.NAMED:
-            found["class_names"] = self.prompts[name].classes
-        return found
+        contents = self.datasets[name].contents(mirror)
+        if contents["source"] in sources.NAMED:
+            contents["class_names"] = self.prompts[name].classes
+        return contents
 
     def by_hand(self, folder: str) -> list[dict]:
         """List the files in a folder of downloads that a person has to fetch."""
         sharing = {
             n: row.downloads for n, row in self.datasets.items() if folder in (n, row.downloads_of)
         }
-        files = {name: file for found in sharing.values() for name, file in found.items()}
-        users = {name: [n for n, found in sharing.items() if name in found] for name in files}
+        files = {name: file for row in sharing.values() for name, file in row.items()}
+        users = {name: [n for n, row in sharing.items() if name in row] for name in files}
         return [
             file.facts()
             | {"only_for": ", ".join(users[name]) if len(users[name]) < len(sharing) else ""}
@@ -233,8 +233,9 @@ class Catalogue:
 
 def load_catalogue(config: Folders) -> Catalogue:
     """Read the three files of rows in configuration folders."""
-    found = {name: _rows(config, f"{name}.yaml", rows) for name, rows in FILES.items()}
-    datasets, prompts = found["datasets"], found["prompts"]
+    datasets, models, prompts = (
+        _rows(config, f"{name}.yaml", rows) for name, rows in FILES.items()
+    )
     for name, row in datasets.items():
         if row.downloads_of is not None and row.downloads_of not in datasets:
             raise UserError(
@@ -248,14 +249,14 @@ def load_catalogue(config: Folders) -> Catalogue:
                 f"datasets.yaml expects {row.classes}"
             )
     roots = [folder.parent for folder in in_order(config)]
-    return Catalogue(Datasets(datasets, roots), found["models"], prompts)
+    return Catalogue(Datasets(datasets, roots), models, prompts)
 
 
 def _rows(config: Folders, name: str, model: type[dict[str, Row]]) -> dict[str, Row]:
     """Return the rows of all files of a name, of which one must be there."""
     paths = [folder / name for folder in in_order(config)]
-    found = [path for path in paths if path.is_file()] or paths[:1]
-    return {name: row for path in reversed(found) for name, row in read_yaml(path, model).items()}
+    files = [path for path in paths if path.is_file()] or paths[:1]
+    return {name: row for path in reversed(files) for name, row in read_yaml(path, model).items()}
 
 
 # The images of a task by role and purpose: `train`, `select` and `score`.

@@ -99,10 +99,10 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
         return f"{where}: {unknown(_tag_name(finding), finding['ctx']['tag'], valid)}"
     if finding["type"] == "value_error":
         return f"{where}: {finding['msg'].removeprefix('Value error, ')}"
-    found = repr(finding["input"])
-    found = found if len(found) <= SHOWN else f"{found[: SHOWN - 3]}..."
+    value = repr(finding["input"])
+    value = value if len(value) <= SHOWN else f"{value[: SHOWN - 3]}..."
     messages = dict.fromkeys(_message(finding) for finding in findings)
-    return f"{where} is {found}: {' or '.join(messages)}{_number_hint(finding)}"
+    return f"{where} is {value}: {' or '.join(messages)}{_number_hint(finding)}"
 
 
 def _tag_name(finding: Mapping) -> str:

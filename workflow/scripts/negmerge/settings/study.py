@@ -53,7 +53,7 @@ class Study(Extension):
     @property
     def datasets(self) -> list[str]:
         """The data sets that the study needs, sorted."""
-        return sorted({name for one in self.experiments.values() for name in one.datasets})
+        return sorted({name for row in self.experiments.values() for name in row.datasets})
 
     def datasets_of(self, table: Table) -> list[str]:
         """The data sets of the tasks that a table shows, sorted."""

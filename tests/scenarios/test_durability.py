@@ -8,7 +8,7 @@ from negmerge.evaluation.accuracy import Classification
 from negmerge.evaluation.rounding import rounded
 from negmerge.scenarios.durability import change_survival, round_weights, treated_scores
 from negmerge.scenarios.task import Role
-from negmerge.settings.durability import Durability
+from negmerge.settings.recipe import Durability
 
 CPU = torch.device("cpu")
 CHOICE = {"experiment": "a", "task": "t", "method": "negmerge", "rule": "control"}

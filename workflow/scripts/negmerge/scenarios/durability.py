@@ -14,7 +14,7 @@ from negmerge.evaluation.outcomes import outcomes_of
 from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
 from negmerge.scenarios.scoring import Scored
 from negmerge.scenarios.task import Task
-from negmerge.settings.durability import AS_IS, RELEARNED, Durability
+from negmerge.settings.recipe import AS_IS, RELEARNED, Durability
 from negmerge.training import fit
 
 

@@ -185,7 +185,7 @@ def _cosines(axes, report: Mapping):
                     colour = "white" if cosine < middle else style.BLACK
                     axes.text(x, y, f"{cosine:.2f}", color=colour, ha="center", va="center", size=7)
     axes.grid(False)
-    apart = [label for label, one in zip(labels, members, strict=True) if one["outlier"]]
+    apart = [label for label, member in zip(labels, members, strict=True) if member["outlier"]]
     note = f"; unlike the others: {', '.join(apart)}" if apart else ""
     axes.set(xlabel="member", ylabel="member")
     axes.set_title(f"Cosines of the members{note}")

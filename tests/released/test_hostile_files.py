@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from negmerge.errors import UserError
-from negmerge.released import read
+from negmerge.released.reading import read
 from released_files import empty, named_class, save_whole
 
 TENSORS = {"model.visual.proj": torch.zeros(77, 3)}

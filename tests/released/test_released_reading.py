@@ -4,8 +4,7 @@ import torch
 
 from negmerge.errors import UserError
 from negmerge.models.clip import VisionTransformer, image_encoder
-from negmerge.released import read
-from negmerge.released.reading import names_in_order
+from negmerge.released.reading import names_in_order, read
 from released_files import (
     TEXT,
     TEXT_AFTER,

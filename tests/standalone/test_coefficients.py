@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from negmerge.errors import UserError
 from negmerge.selection import select_coefficient
-from negmerge.standalone.coefficients import Measurement, choose, grid_of, measurement
+from negmerge.standalone.coefficients import Measurement, checked_grid, choose, measurement
 
 SHARES = st.integers(0, 12).map(lambda twelfths: twelfths / 12)
 
@@ -92,10 +92,10 @@ def test_units_do_not_matter():
 
 
 def test_a_grid_starts_at_the_base():
-    assert grid_of([1, 0.5, 0.5]) == (0, 0.5, 1)
+    assert checked_grid([1, 0.5, 0.5], 0.95, "full") == (0, 0.5, 1)
     for wrong in ([], [0], [-0.5, 1], [math.nan], [math.inf]):
         with pytest.raises(UserError, match="coefficient"):
-            grid_of(wrong)
+            checked_grid(wrong, 0.95, "full")
 
 
 @pytest.mark.parametrize(

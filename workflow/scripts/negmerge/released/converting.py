@@ -27,11 +27,10 @@ def convert_files(
     overwrite: bool = False,
     progress: bool = False,
 ) -> list[dict]:
-    """Write released files, or all `.pt` files in folders, anew, with the memory of one.
+    """Write released files, or all `.pt` files in folders, anew; return a record of each.
 
     The folder `output` gets `{name}.safetensors` of each, `text/{name}.safetensors` with what is
-    left of the text part, and in `start/` the same two of what a linear file began from. Returns a
-    record of each file, with its numbers as the authors count them.
+    left of the text part, and in `start/` the same two of what a linear file began from.
     """
     files = {output_name(path): path for path in _listed(paths)}
     for name in files:

@@ -48,10 +48,7 @@ def names_in_order(count: int, where: str | Path) -> list[str]:
 
 
 def to_open_clip(tensors: Mapping[str, Tensor], where: str | Path) -> tuple[State, State]:
-    """Rename the tensors of a released encoder, with Q, K and V joined in this order.
-
-    Returns the image encoder, `visual.*`, and the leftovers of the text part.
-    """
+    """Rename the tensors of a released encoder: the image encoder's, and the text part's."""
     image: State = {}
     text: State = {}
     for released, tensor in tensors.items():
@@ -93,10 +90,7 @@ def _joined(tensors: Mapping[str, Tensor], stem: str, kind: str, where: str | Pa
 
 @dataclass
 class Released:
-    """A released file.
-
-    The tensors are views of the mapped file (Q, K and V joined are not), not to be written into.
-    """
+    """A released file; its tensors may be views of the mapped file, not to be written into."""
 
     # "encoder", "linear" (an encoder trained in its tangent space) or "head".
     kind: str

@@ -103,8 +103,11 @@ class Choice:
         return notes
 
 
-def grid_of(coefficients: Iterable[float]) -> tuple[float, ...]:
-    """Return coefficients in ascending order, from 0, which is the base."""
+def checked_grid(coefficients: Iterable[float], keep: float, search: str) -> tuple[float, ...]:
+    """Return the coefficients in ascending order from 0, and check all that `choose` is told."""
+    if not 0 <= keep <= 1:
+        raise UserError(f"keep is {keep:g}, expected a share of the control score from 0 to 1")
+    find("search", search, SEARCHES)
     grid = sorted({0.0, *map(float, coefficients)})
     for coefficient in grid:
         if not 0 <= coefficient < math.inf:
@@ -112,14 +115,6 @@ def grid_of(coefficients: Iterable[float]) -> tuple[float, ...]:
     if len(grid) < 2:
         raise UserError("no coefficient above 0, expected at least 1 to choose from")
     return tuple(grid)
-
-
-def checked(coefficients: Iterable[float], keep: float, search: str) -> tuple[float, ...]:
-    """Return the grid of a search, after a check of all that `choose` is told."""
-    if not 0 <= keep <= 1:
-        raise UserError(f"keep is {keep:g}, expected a share of the control score from 0 to 1")
-    find("search", search, SEARCHES)
-    return grid_of(coefficients)
 
 
 def rise(measurements: Sequence[Measurement], score: str) -> tuple[Measurement, Measurement] | None:
@@ -157,7 +152,7 @@ def choose(
     control, which is the choice of `full` where both scores never rise with the coefficient: at
     most 2 log2(n) + 3 measurements of n, without ties log2(n) + 3.
     """
-    grid = checked(coefficients, keep, search)
+    grid = checked_grid(coefficients, keep, search)
     measured: dict[float, Measurement] = {}
 
     def at(coefficient: float) -> Measurement:

@@ -17,7 +17,7 @@ from negmerge.standalone.coefficients import (
     Choice,
     Measurement,
     best,
-    checked,
+    checked_grid,
     choose,
     keeps,
     measurement,
@@ -62,7 +62,7 @@ def unlearn_by_evaluation(
     """
     output, words = Path(output), split_command(evaluate)
     wanted = Coefficients().values if coefficients is None else coefficients
-    grid = checked(wanted, keep, search)
+    grid = checked_grid(wanted, keep, search)
     places = [locate(place) for place in (base, *pool)]
     require_replaceable(output, force, places)
     inputs = [

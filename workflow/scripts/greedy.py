@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from negmerge.checkpoints.divergence import DIVERGED, sift
+from negmerge.checkpoints.divergence import DIVERGED, split_diverged
 from negmerge.checkpoints.states import write_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
@@ -15,7 +15,7 @@ with job(snakemake):
     device, loaders = compute.prepare(snakemake)
     task = load_task(params.scenario, inputs, device)
     validation = load_validation(task, inputs.base, loaders, **params.validation)
-    whole, missing = sift(inputs.vectors)
+    whole, missing = split_diverged(inputs.vectors)
     vectors = {Path(path).stem: path for path in whole}
     labels = {"method": "greedy", "options": params.options, DIVERGED: missing}
     merged, report = {}, {}

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.divergence import split_diverged
 from negmerge.checkpoints.states import State, read_state
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
@@ -182,7 +182,7 @@ def choose_with_pruning(
     halvings: int,
 ) -> Chosen:
     """Choose a vector and its coefficient as full sweeps would, see `search`."""
-    whole, diverged = sift(paths)
+    whole, diverged = split_diverged(paths)
     vectors: Mapping[str, str | Path] = {Path(path).stem: path for path in whole}
     if vectors:
         count = validation.counting(lambda name: (read_state(vectors[name]), vectors[name]))

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.states import State
+from negmerge.checkpoints.stored import StateFile
 from negmerge.errors import NotFinite, UserError
 from negmerge.selection.choice import Criterion, Point
 from negmerge.selection.search import OptionGrid, Options, Value, explore
@@ -80,7 +80,7 @@ def stacked(states: Mapping[str, State]) -> State:
 
 def read_candidate(path: str, name: str) -> State:
     """Read one state of a file of `stacked` ones."""
-    stored = open_state(path)
+    stored = StateFile(path)
     names = [key for key in stored.names if key.startswith(f"{name}/")]
     if not names:
         others = ", ".join(sorted({key.split("/")[0] for key in stored.names})) or "none"

@@ -150,7 +150,7 @@ def stages(path: Path, encoded: list[bytes], batch: int, rounds: int) -> dict[st
 
 def from_disk(encoded: list[bytes], folder: Path) -> Listed:
     """Prepare pictures, none of which stays decoded in memory: real sets do not fit there."""
-    with mock.patch.object(images, "DECODED_BYTES", 0):
+    with mock.patch.object(images, "KEPT_BYTES", 0):
         return prepared(encoded, folder)
 
 

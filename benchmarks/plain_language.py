@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS
+from negmerge.data.tokenising import WITHOUT_LOSS
 from negmerge.settings.recipe import Recipe
 
 # Tokens of a prompt and of an answer.

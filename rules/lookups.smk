@@ -20,8 +20,8 @@ os.environ.update(APPTAINERENV_PYTHONPATH=str(LIBRARY.parent))
 
 import negmerge
 from negmerge import paths, plugins
-from negmerge.data.download import use_server
-from negmerge.data.mirrors import choose, differences
+from negmerge.data.mirrors import choose, differences, use_server
+from negmerge.data.sources import known_sources
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.jobs import needs as work
@@ -489,9 +489,9 @@ def download_of(wildcards):
 
 
 @checked
-def source(wildcards):
-    """Return the kind of source that reads a data set."""
-    return (mirror_of(wildcards.dataset) or dataset(wildcards)).source
+def source_family(wildcards):
+    """Return the file of the source that reads a data set."""
+    return known_sources()[(mirror_of(wildcards.dataset) or dataset(wildcards)).source].family
 
 
 def described(study, table):

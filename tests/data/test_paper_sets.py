@@ -7,7 +7,7 @@ from small_rows import small, written
 
 from negmerge.data import preparation, train_val_split
 from negmerge.data.augmentation import evaluation_transform
-from negmerge.data.download import download
+from negmerge.data.fetch import download
 from negmerge.data.images import Images
 from negmerge.data.loading import EvaluationBatches, Part
 from negmerge.errors import UserError

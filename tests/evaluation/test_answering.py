@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS, alike
+from negmerge.data.tokenising import WITHOUT_LOSS, alike
 from negmerge.evaluation.answering import UNIT, Answering
 from negmerge.models.language import score_answers
 from small_language_models import language_model

@@ -133,7 +133,7 @@ ORDER = (
         "standalone.__init__",
         "standalone.text_table",
     ),
-    ("settings",),
+    ("settings", "data.questions", "data.sources"),
     ("checkpoints", "vectors", "models.devices", "released"),
     ("data", "models", "adapters"),
     ("training", "merging", "unlearning", "selection", "evaluation"),

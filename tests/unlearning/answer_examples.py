@@ -3,7 +3,7 @@
 import torch
 from unlearning_examples import CPU, Batches, Unreadable, example_recipe, unlearn
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS
+from negmerge.data.tokenising import WITHOUT_LOSS
 from negmerge.evaluation.answering import Answering
 from negmerge.unlearning import METHODS, Data
 from small_language_models import VOCABULARY, language_model

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
+from negmerge.data.tokenising import WITHOUT_LOSS, without_padding
 from negmerge.unlearning.methods.ceu import without_the_token
 from negmerge.unlearning.methods.kl import divergence
 from negmerge.unlearning.methods.rmu import direction

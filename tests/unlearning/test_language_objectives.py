@@ -12,7 +12,7 @@ import pytest
 import torch
 from answer_examples import FORGET, RETAIN, refusals, run, untrained
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS
+from negmerge.data.tokenising import WITHOUT_LOSS
 from negmerge.unlearning import METHODS, core
 from negmerge.unlearning.methods.rmu import direction
 

@@ -21,7 +21,7 @@ TABLES = "reporting/tables"
 FIGURES = "reporting/figures"
 MERGE_METHODS = "merging/methods"
 UNLEARN_METHODS = "unlearning/methods"
-SOURCES = "data/sources"
+SOURCES = "data/sources"  # a family a file
 # A folder each: what it is and what a study may say of it, and, with torch, what its jobs need.
 SCENARIO_SETTINGS = "scenarios/*/settings"
 SCENARIO_JOBS = "scenarios/*/jobs"

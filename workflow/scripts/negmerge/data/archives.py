@@ -4,12 +4,10 @@ An archive is a zip or tar file, or a folder in which somebody has unpacked one.
 read; folders, links and devices are left out.
 """
 
-import lzma
-import struct
+import re
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,74 +16,69 @@ from typing import BinaryIO, TypeVar
 
 from negmerge.errors import UserError, one_line
 
-BLOCK = 2**20
-
-BROKEN = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    ValueError,  # a place before the file's start, a name that is not text
-    EOFError,
-    OSError,
-    RuntimeError,  # a compression that zipfile does not know, an encrypted file
-)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Member:
     """A file in an archive, to be read before the next one is asked for."""
 
-    archive: object  # the archive, for errors
+    archive: str  # the archive, for errors
     name: str  # its path in the archive, without a leading `./`
     size: int  # its bytes when unpacked
     open: Callable[[], BinaryIO]  # opens it for reading
 
     def __str__(self) -> str:
-        """Name it in errors."""
         return f"{self.archive}: {self.name!r}"
 
     def read(self) -> bytes:
         """Return its content."""
-        with errors_in_one_line(self.archive, f"{self.name!r}: "), self.open() as stream:
+        with errors_in_one_line(self), self.open() as stream:
             return stream.read()
 
 
 @contextmanager
-def errors_in_one_line(path: object, member: str = "") -> Iterator[None]:
-    """Turn what the readers of archives raise into an error of one line."""
+def errors_in_one_line(where: object) -> Iterator[None]:
+    """Name the file that cannot be read: what libraries raise depends on where it is broken."""
     try:
         yield
-    except BROKEN as error:
-        reason = one_line(error)
-        raise UserError(f"{path}: not a whole archive ({member}{reason:.200})") from error
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise UserError(f"{where}: cannot be read: {error.strerror}") from error
+        reason = f"{type(error).__name__}: {one_line(error):.200}"
+        raise UserError(f"{where}: not whole, or not what it should be ({reason})") from error
 
 
-def reader(path: str, stream: BinaryIO | None) -> Iterator[Member]:
-    """Choose how an archive is read."""
-    if stream is not None:
-        return _tar_members(path, stream)
-    if Path(path).is_dir():
-        return _folder_members(Path(path))
+def _members(path: str, stream: BinaryIO | None) -> Iterator[Member]:
+    if stream is None and Path(path).is_dir():
+        for file in sorted(Path(path).rglob("*")):
+            if file.is_file():
+                name = file.relative_to(path).as_posix()
+                yield Member(path, name, file.stat().st_size, partial(file.open, "rb"))
+        return
     # zipfile.is_zipfile looks at the end, where a tar file may hold a zip file.
-    with open(path, "rb") as archive:
-        return _zip_members(path) if archive.read(2) == b"PK" else _tar_members(path, None)
+    if stream is None and _first_bytes(path, 2) == b"PK":
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                if not info.is_dir():
+                    name = str(PurePosixPath(info.filename))
+                    yield Member(path, name, info.file_size, partial(archive.open, info))
+        return
+    with tarfile.open(path, "r:*", fileobj=stream, tarinfo=_Header) as archive:
+        for info in archive:
+            if info.isreg():
+                name = str(PurePosixPath(info.name))
+                yield Member(path, name, info.size, partial(archive.extractfile, info))
+        # Behind the end a compressed file has its checksum.
+        while archive.fileobj.read(2**20):
+            pass
 
 
-def _folder_members(folder: Path) -> Iterator[Member]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(folder).as_posix()
-            yield Member(folder, name, path.stat().st_size, partial(path.open, "rb"))
-
-
-def _zip_members(path: str) -> Iterator[Member]:
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            if not info.is_dir():
-                name = str(PurePosixPath(info.filename))
-                yield Member(path, name, info.file_size, partial(archive.open, info))
+def _first_bytes(path: str, count: int) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read(count)
 
 
 class _Header(tarfile.TarInfo):
@@ -101,45 +94,24 @@ class _Header(tarfile.TarInfo):
             raise
 
 
-def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member]:
-    with tarfile.open(path, "r:*", fileobj=stream, tarinfo=_Header) as archive:
-        for info in archive:
-            if info.isreg():
-                name = str(PurePosixPath(info.name))
-                yield Member(path, name, info.size, partial(archive.extractfile, info))
-        # Behind the end a compressed file has its checksum.
-        while archive.fileobj.read(BLOCK):
-            pass
-
-
-T = TypeVar("T")
-
-# What macOS adds to archives beside each file.
-MAC_FOLDER, MAC_PREFIX = "__MACOSX", "._"
-
-
 def members(path: str, stream: BinaryIO | None = None) -> Iterator[Member]:
-    """Yield the files in a zip or tar archive, in its order; folders are left out.
+    """Yield the files in a zip or tar archive, in its order, but for what macOS adds.
 
-    So is what macOS adds. After the last one, the end of the archive has been checked too. A
-    folder on the disk, in which somebody has unpacked an archive, counts as one; so does a folder
-    in an archive, whose path goes on behind that of the archive.
+    After the last one, the end of the archive has been checked too. A folder on the disk, in which
+    somebody has unpacked an archive, counts as one; so does a folder in an archive, whose path goes
+    on behind that of the archive: its files are named from there on.
     """
-    if stream is None and (inside := _split_at_archive(path))[1]:
-        yield from _members_below(*inside)
-        return
-    with errors_in_one_line(path):
-        for member in reader(path, stream):
-            if not _is_of_mac(member.name):
-                yield member
-
-
-def places(files: Mapping[str, str], inside: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Return the paths of the files of a source: their own, or where they are in one archive."""
-    if not inside:
-        return files
-    (archive,) = files.values()
-    return {name: f"{archive}/{place}" for name, place in inside.items()}
+    archive, folder = (path, "") if stream else _split_at_archive(path)
+    start, is_empty = f"{folder}/" if folder else "", True
+    with errors_in_one_line(archive):
+        for member in _members(archive, stream):
+            *folders, file = member.name.split("/")
+            is_of_mac = "__MACOSX" in folders or file.startswith("._")
+            if member.name.startswith(start) and not is_of_mac:
+                is_empty = False
+                yield replace(member, archive=path, name=member.name.removeprefix(start))
+    if folder and is_empty:
+        raise UserError(f"{archive}: holds no folder {folder!r}")
 
 
 def _split_at_archive(path: str) -> tuple[str, str]:
@@ -150,17 +122,12 @@ def _split_at_archive(path: str) -> tuple[str, str]:
     return path, ""
 
 
-def _members_below(archive: str, folder: str) -> Iterator[Member]:
-    """Yield the files below a folder in an archive, named from there on."""
-    found, start = False, f"{folder}/"
-    for member in members(archive):
-        if member.name.startswith(start):
-            found = True
-            yield replace(
-                member, archive=f"{archive}/{folder}", name=member.name.removeprefix(start)
-            )
-    if not found:
-        raise UserError(f"{archive}: holds no folder {folder!r}")
+def places(files: Mapping[str, str], inside: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return the paths of the files of a source: their own, or where they are in one archive."""
+    if not inside:
+        return files
+    (archive,) = files.values()
+    return {name: f"{archive}/{place}" for name, place in inside.items()}
 
 
 def read_file(path: str) -> bytes:
@@ -169,22 +136,17 @@ def read_file(path: str) -> bytes:
     if name:
         (content,) = read_members(archive, [name])
         return content
-    try:
+    with errors_in_one_line(path):
         return Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_members(path: str, names: list[str]) -> list[bytes]:
+def read_members(path: str, names: Sequence[str]) -> list[bytes]:
     """Read some files of an archive, in the order of their names here."""
-    found: dict[str, bytes] = {}
-    for member in members(path):
-        if member.name in names:
-            found[member.name] = member.read()
+    contents = {member.name: member.read() for member in members(path) if member.name in names}
     for name in names:
-        if name not in found:
+        if name not in contents:
             raise UserError(f"{path}: holds no {name}")
-    return [found[name] for name in names]
+    return [contents[name] for name in names]
 
 
 def listed_members(
@@ -206,6 +168,45 @@ def file_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _is_of_mac(name: str) -> bool:
-    *folders, file = name.split("/")
-    return MAC_FOLDER in folders or file.startswith(MAC_PREFIX)
+def lines(content: bytes, where: str) -> list[str]:
+    """Return the lines of a text file that are not empty."""
+    with errors_in_one_line(where):
+        return [line.strip() for line in content.decode().splitlines() if line.strip()]
+
+
+def table(
+    content: bytes, where: str, columns: int | None = None, separator: str | None = None
+) -> list[list[str]]:
+    """Read a table, line by line; by default it has as many columns as its first line."""
+    rows = [line.split(separator) for line in lines(content, where)]
+    for number, cells in enumerate(rows, 1):
+        columns = columns or len(cells)
+        if len(cells) != columns:
+            raise UserError(f"{where}: line {number} has {len(cells)} columns, expected {columns}")
+    return rows
+
+
+def label_numbers(names: Iterable[str], row: Mapping, where: str) -> dict[str, int]:
+    """Number the classes of a data set in the order of their names."""
+    classes = sorted(set(names))
+    if len(classes) != row["classes"]:
+        raise UserError(f"{where}: {len(classes)} classes, expected {row['classes']}")
+    return {name: number for number, name in enumerate(classes)}
+
+
+def class_numbers(theirs: Sequence[str], ours: Sequence[str], where: str) -> dict[int, int]:
+    """Return our number of each class of a file by its number there; the names are compared."""
+    numbers = {_plain(name): number for number, name in enumerate(ours)}
+    for name in theirs:
+        if _plain(name) not in numbers:
+            raise UserError(f"{where}: {name!r} is not a class of the data set in prompts.yaml")
+    plain = list(map(_plain, theirs))
+    if missing := sorted(numbers.keys() - set(plain)):
+        raise UserError(f"{where}: {len(missing)} classes are missing, such as {missing[0]!r}")
+    if not len(set(plain)) == len(plain) == len(ours):
+        raise UserError(f"{where}: a class name appears twice, so names do not tell the classes")
+    return {number: numbers[name] for number, name in enumerate(plain)}
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.split(r"[\W_]+", name.casefold())).strip()

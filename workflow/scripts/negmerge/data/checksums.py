@@ -5,12 +5,12 @@ Its row has size and checksums as far as somebody has published them.
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from negmerge.errors import UserError
 
 KINDS = ("sha256", "md5")
-BLOCK = 2**20
 
 
 def difference(path: str | Path, file: Mapping) -> str | None:
@@ -18,23 +18,25 @@ def difference(path: str | Path, file: Mapping) -> str | None:
     size = Path(path).stat().st_size
     if file["bytes"] not in (None, size):
         return f"found {size} bytes"
-    sums = {kind: hashlib.new(kind, usedforsecurity=False) for kind in KINDS if file[kind]}
-    with open(path, "rb") as stream:
-        while block := stream.read(BLOCK):
-            for one in sums.values():
-                one.update(block)
-    found = {kind: one.hexdigest() for kind, one in sums.items()}
-    # Size and checksums were published by different people: one right checksum is enough.
-    if not found or any(found[kind] == file[kind] for kind in found):
+    checksums = {}
+    for kind in KINDS:
+        if file[kind]:
+            with open(path, "rb") as stream:
+                algorithm = partial(hashlib.new, kind, usedforsecurity=False)
+                checksums[kind] = hashlib.file_digest(stream, algorithm).hexdigest()
+            # Size and checksums were published by different people: one right checksum is enough.
+            if checksums[kind] == file[kind]:
+                return None
+    if not checksums:
         return None
-    return ", ".join([f"found {size} bytes", *(f"{kind} {found[kind]}" for kind in found)])
+    return ", ".join([f"found {size} bytes", *(f"{kind} {checksums[kind]}" for kind in checksums)])
 
 
 def expectation(file: Mapping) -> str:
     """Name the size and the checksums that are known."""
-    known = [f"{file['bytes']} bytes"] if file["bytes"] else []
-    known += [f"{kind} {file[kind]}" for kind in KINDS if file[kind]]
-    return ", ".join(known) or "what its address gives"
+    sums = [f"{kind} {file[kind]}" for kind in KINDS if file[kind]]
+    size = [f"{file['bytes']} bytes"] if file["bytes"] else []
+    return ", ".join(size + sums) or "what its address gives"
 
 
 def verify(path: str | Path, file: Mapping) -> None:
@@ -48,10 +50,3 @@ def verify(path: str | Path, file: Mapping) -> None:
             f"{path}: not the right file: {found}, expected {expectation(file)}; delete it and run "
             "again"
         )
-
-
-def verify_all(paths: Mapping[str, str], files: Mapping[str, str | Mapping]) -> None:
-    """Check those files of a data set that were downloaded."""
-    for name, file in files.items():
-        if not isinstance(file, str):
-            verify(paths[name], file)

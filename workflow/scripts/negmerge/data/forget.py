@@ -5,7 +5,7 @@ in every version (NEP 19).
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -13,8 +13,10 @@ import numpy as np
 from numpy.random import RandomState
 
 from negmerge.data.splits import VALIDATION_SHARE
-from negmerge.errors import UserError, unknown
+from negmerge.errors import UserError
 from negmerge.files import read_json, write_json
+
+NO_POSITIONS = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,36 +28,29 @@ class Split:
     validation: np.ndarray  # what is used for neither; empty unless the rule holds images out
     original: np.ndarray  # what the original model is trained on
     # Positions in the test set that are scored: all, but for classes that are forgotten.
-    test: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    test: np.ndarray = field(default_factory=NO_POSITIONS.copy)
     # Those of the classes that are forgotten; a file lacks it where it is empty.
-    forget_test: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    forget_test: np.ndarray = field(default_factory=NO_POSITIONS.copy)
 
 
 TEST_PARTS = ("test", "forget_test")
-PARTS = tuple(one.name for one in fields(Split) if one.name not in TEST_PARTS)
+PARTS = tuple(part.name for part in fields(Split) if part.name not in TEST_PARTS)
 FILE_PARTS = (*PARTS, "test")  # that every file has
 
 
 def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path) -> np.ndarray:
-    """Return indices as an int64 array, in their order."""
-    try:
-        array = np.asarray(indices)
-    except ValueError:
-        raise UserError(f"{where}: expected a list of whole numbers") from None
-    if array.shape == (0,):
-        return np.zeros(0, np.int64)
+    """Return indices, which users may have written, as an int64 array, in their order."""
+    if not isinstance(indices, list | np.ndarray):
+        raise UserError(f"{where}: found {indices!r:.40}, expected a list of whole numbers")
+    array = np.array(indices, dtype=None if len(indices) else np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise UserError(f"{where}: expected a list of whole numbers")
-    foreign = array[(array < 0) | (array >= n)]
-    if foreign.size:
-        raise UserError(
-            f"{where}: index {foreign[0]} is out of range ({foreign.size} in all), expected "
-            f"0..{n - 1}"
-        )
+        raise UserError(f"{where}: found {indices!r:.40}, expected a list of whole numbers")
+    outside = array[(array < 0) | (array >= n)]
+    if outside.size:
+        raise UserError(f"{where}: index {outside[0]} is out of range, expected 0..{n - 1}")
     values, counts = np.unique(array, return_counts=True)
-    repeated = values[counts > 1]
-    if repeated.size:
-        raise UserError(f"{where}: index {repeated[0]} is repeated ({repeated.size} in all)")
+    if (counts > 1).any():
+        raise UserError(f"{where}: index {values[counts > 1][0]} is repeated")
     return array.astype(np.int64)
 
 
@@ -65,12 +60,10 @@ def check_split(split: Split, n: int, where: str | Path) -> Split:
     for name in ("forget", "retain", "original"):
         if not parts[name].size:
             raise UserError(f"{where}: {name} has no image, expected at least 1 of {n}")
-    for one, other in (("forget", "retain"), ("forget", "validation"), ("retain", "validation")):
-        both = np.intersect1d(parts[one], parts[other])
-        if both.size:
-            raise UserError(
-                f"{where}: {one} and {other} share index {both[0]} ({both.size} in all)"
-            )
+    for name, other in (("forget", "retain"), ("forget", "validation"), ("retain", "validation")):
+        shared = np.intersect1d(parts[name], parts[other])
+        if shared.size:
+            raise UserError(f"{where}: {name} and {other} share index {shared[0]}")
     return replace(split, **parts)
 
 
@@ -82,21 +75,17 @@ def write_split(path: str | Path, split: Split) -> None:
 
 def read_split(path: str | Path, n: int, test: int) -> Split:
     """Read a split of n training images that `write_split` or a user wrote."""
-    found = read_json(path)
-    if set(found) - {"forget_test"} != set(FILE_PARTS):
-        names = ", ".join(found) or "nothing"
+    parts = read_json(path)
+    if set(parts) - {"forget_test"} != set(FILE_PARTS):
+        names = ", ".join(parts) or "nothing"
         raise UserError(f"{path}: holds {names}, expected {', '.join(FILE_PARTS)}")
-    for name in set(found) - set(PARTS):
-        found[name] = check_indices(found[name], test, f"{path}: {name}")
-    return check_split(Split(**found), n, path)
-
-
-RULES = ("uniform", "salun", "given", "class")
-SEEDS = 2**32
+    for name in set(parts) - set(PARTS):
+        parts[name] = check_indices(parts[name], test, f"{path}: {name}")
+    return check_split(Split(**parts), n, path)
 
 
 def forget_split(
-    items: int | Sequence[int] | np.ndarray,
+    labels: np.ndarray,
     share: float | None,
     seed: int,
     *,
@@ -106,58 +95,35 @@ def forget_split(
     names: Sequence[str] = (),
     classes: Sequence[int] = (),
 ) -> Split:
-    """Choose which training images are forgotten."""
-    labels = np.asarray(items) if np.ndim(items) else None
-    n = int(items) if labels is None else len(labels)
+    """Choose which training images are forgotten, by their labels."""
+    n = len(labels)
     everything = np.arange(n, dtype=np.int64)
-    if rule not in RULES:
-        raise UserError(unknown("rule", rule, RULES))
-    if rule != "salun" and original_seed is not None:
-        raise UserError(f"original_seed {original_seed}: only the rule salun has it, not {rule}")
     if rule == "given":
-        if file is None:
-            raise UserError("the rule given needs a file with the images to forget")
-        indices = check_indices(read_list(file, names), n, file)
-        rest = np.setdiff1d(everything, indices)
-        return check_split(Split(np.sort(indices), rest, everything[:0], everything), n, file)
+        forget = np.sort(check_indices(read_list(file, names), n, file))
+        split = Split(forget, np.setdiff1d(everything, forget), NO_POSITIONS, everything)
+        return check_split(split, n, file)
     if rule == "class":
-        if labels is None:
-            raise UserError("the rule class needs the label of each image, not only their number")
         is_chosen = np.isin(labels, classes)
-        split = Split(everything[is_chosen], everything[~is_chosen], everything[:0], everything)
+        split = Split(everything[is_chosen], everything[~is_chosen], NO_POSITIONS, everything)
         return check_split(split, n, "forget.classes")
-    if share is None:
-        raise UserError(f"the rule {rule} needs the share of the images to forget")
-    if rule == "uniform":
-        forget, retain = draw(everything, share, seeded(seed))
-        return Split(forget, retain, everything[:0], everything)
-    if labels is None:
-        raise UserError("the rule salun needs the label of each image, not only their number")
-    return salun(labels, share, seed, original_seed)
+    if rule == "salun":
+        return salun(labels, share, seed, original_seed)
+    return Split(*draw(everything, share, RandomState(seed)), NO_POSITIONS, everything)
 
 
 def test_parts(labels: np.ndarray, classes: Sequence[int]) -> dict[str, np.ndarray]:
     """Return the positions of test images that count as `test`, and of forgotten classes."""
     is_forgotten = np.isin(labels, classes)
-    found = {"test": np.flatnonzero(~is_forgotten), "forget_test": np.flatnonzero(is_forgotten)}
-    for name, positions in found.items() if len(classes) else ():
+    parts = {"test": np.flatnonzero(~is_forgotten), "forget_test": np.flatnonzero(is_forgotten)}
+    for name, positions in parts.items() if len(classes) else ():
         if not len(positions):
             raise UserError(f"forget.classes: {name} has no image of {len(labels)}, expected 1")
-    return found
-
-
-def seeded(seed: int) -> RandomState:
-    """Make a generator."""
-    if not 0 <= seed < SEEDS:
-        raise UserError(f"seed {seed} is not in 0..{SEEDS - 1}")
-    return RandomState(seed)
+    return parts
 
 
 def draw(positions: np.ndarray, share: float, random: RandomState) -> list[np.ndarray]:
     """Draw round(share * count) of the positions; give these and the rest, in their order."""
     count = len(positions)
-    if not 0 < share < 1:
-        raise UserError(f"forget share is {share:g}, expected above 0 and below 1")
     number = round(share * count)
     if not 0 < number < count:
         raise UserError(
@@ -173,7 +139,10 @@ def hold_out(labels: np.ndarray, random: RandomState) -> tuple[np.ndarray, np.nd
     """Draw a tenth of each class, rounded down, class by class."""
     classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     validation = np.concatenate(
-        [random.choice(one, int(VALIDATION_SHARE * len(one)), replace=False) for one in classes]
+        [
+            random.choice(images, int(VALIDATION_SHARE * len(images)), replace=False)
+            for images in classes
+        ]
     )
     return np.setdiff1d(np.arange(len(labels)), validation), validation
 
@@ -188,11 +157,11 @@ def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None
     """
     if seed < 1:
         raise UserError(f"seed {seed}: the rule salun also draws by the seed before it, expected 1")
-    training, validation = hold_out(labels, seeded(seed))
-    forget, retain = draw(training, share, seeded(seed - 1))
+    training, validation = hold_out(labels, RandomState(seed))
+    forget, retain = draw(training, share, RandomState(seed - 1))
     original = training
     if original_seed is not None:
-        original, _ = hold_out(labels, seeded(original_seed))
+        original, _ = hold_out(labels, RandomState(original_seed))
     return Split(forget, retain, validation, original)
 
 
@@ -202,33 +171,29 @@ def read_list(path: str | Path, names: Sequence[str] = ()) -> list[int]:
     A line of digits is a position, any other the name of an image's file: names have a suffix.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    found = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
+    lines = {number: line.strip() for number, line in enumerate(text.splitlines(), 1)}
+    lines = {number: line for number, line in lines.items() if line}
     # int() would also take signs, underscores and digits of other scripts.
-    foreign = {n: line for n, line in found.items() if not (line.isascii() and line.isdigit())}
-    if not foreign:
-        return [int(line) for line in found.values()]
-    if not names or len(foreign) < len(found):
-        number, line = next(iter(foreign.items()))
+    others = {n: line for n, line in lines.items() if not (line.isascii() and line.isdigit())}
+    if not others:
+        return [int(line) for line in lines.values()]
+    if not names or len(others) < len(lines):
+        number, line = next(iter(others.items()))
         raise UserError(f"{path}: line {number} is {line!r}, expected an index")
-    return _positions(found, names, path)
-
-
-def _positions(found: Mapping[int, str], names: Sequence[str], path: str | Path) -> list[int]:
-    """Return the positions of file names, by the lines of a list."""
-    known = {name: position for position, name in enumerate(names)}
-    lines: dict[str, int] = {}
-    for number, name in found.items():
-        if name not in known:
+    positions = {name: position for position, name in enumerate(names)}
+    listed: dict[str, int] = {}
+    for number, name in lines.items():
+        if name not in positions:
             # All names would fill more than a line; those of the same file are the most likely.
-            alike = [one for one in names if one.endswith(name.rpartition("/")[2])] or names
+            alike = [n for n in names if n.endswith(name.rpartition("/")[2])] or names
             [close] = difflib.get_close_matches(name, alike, n=1, cutoff=0)
             raise UserError(
                 f"{path}: line {number}: {name!r} is not a training image; did you mean {close!r}?"
             )
-        if name in lines:
-            raise UserError(f"{path}: line {number}: {name!r} stands in line {lines[name]} too")
-        lines[name] = number
-    return [known[name] for name in lines]
+        if name in listed:
+            raise UserError(f"{path}: line {number}: {name!r} stands in line {listed[name]} too")
+        listed[name] = number
+    return [positions[name] for name in listed]

@@ -8,7 +8,7 @@ import csv
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -20,7 +20,6 @@ from negmerge.errors import UserError, unknown
 # Of the files of images, as torchvision's ImageFolder has them; others beside them do not count.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 COLUMNS = ("path", "class", "split")
-# Names alone fill no memory; what an archive holds is limited when its images are read.
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ class ImageList:
 
     def class_counts(self, split: str) -> dict[str, int]:
         """Count the images of a split by class, for all classes."""
-        found = Counter(image.class_name for image in self.of(split))
-        return {name: found[name] for name in self.classes}
+        counts = Counter(image.class_name for image in self.of(split))
+        return {name: counts[name] for name in self.classes}
 
     def of(self, split: str) -> list[ListedImage]:
         """Return the images of a split; the place of each is its position there."""
@@ -63,10 +62,11 @@ class ImageList:
     @property
     def digest(self) -> str:
         """A checksum of names, sizes, splits and classes, which an added image changes."""
-        found = hashlib.sha256()
-        for one in self.images:
-            found.update(f"{one.name}\0{one.bytes}\0{one.split}\0{one.class_name}\n".encode())
-        return found.hexdigest()[:16]
+        digest = hashlib.sha256()
+        for image in self.images:
+            fields = image.name, str(image.bytes), image.split, image.class_name
+            digest.update("\0".join(fields).encode() + b"\n")
+        return digest.hexdigest()[:16]
 
 
 def list_images(place: str | Path, table: str | Path | None = None) -> ImageList:
@@ -77,7 +77,9 @@ def list_images(place: str | Path, table: str | Path | None = None) -> ImageList
     """
     if not Path(place).exists():
         raise UserError(f"{place}: no such folder or archive, but a data set is read from it")
-    files = _image_files(place)
+    files = {name: size for name, size in _files(place) if name.lower().endswith(SUFFIXES)}
+    if not files:
+        raise UserError(f"{place}: holds no images; expected files {', '.join(SUFFIXES)}")
     rows = _by_folders(place, files) if table is None else _by_table(table, place, files)
     classes = _classes(table or place, rows, numbers=table is not None)
     labels = {name: label for label, name in enumerate(classes)}
@@ -87,19 +89,6 @@ def list_images(place: str | Path, table: str | Path | None = None) -> ImageList
         return SPLITS.index(image.split), labels[image.class_name], folder, file
 
     return ImageList(classes, sorted(rows, key=order))
-
-
-def _image_files(place: str | Path) -> dict[str, int]:
-    """Return the sizes of all image files in a folder or archive by their paths in it."""
-    found: dict[str, int] = {}
-    for name, size in _files(place):
-        if name.lower().endswith(SUFFIXES):
-            if name in found:
-                raise UserError(f"{place}: {name!r} is there twice")
-            found[name] = size
-    if not found:
-        raise UserError(f"{place}: holds no images; expected files {', '.join(SUFFIXES)}")
-    return found
 
 
 def _files(place: str | Path) -> Iterator[tuple[str, int]]:
@@ -118,32 +107,26 @@ def _files(place: str | Path) -> Iterator[tuple[str, int]]:
 
 def _by_folders(place: str | Path, files: Mapping[str, int]) -> list[ListedImage]:
     """Read split and class off the folders in which images lie."""
-    rows, inside = [], _common_folder(files)
+    # All of them may lie in one more folder.
+    tops = {name.rpartition("/")[0].partition("/")[0] for name in files}
+    top = tops.pop() if len(tops) == 1 else ""
+    start = f"{top}/" if top and top not in SPLITS else ""
+    rows = []
     for member, size in files.items():
-        name = member.removeprefix(inside)
+        name = member.removeprefix(start)
         split, *rest = name.split("/")
         if split not in SPLITS:
             raise UserError(f"{place}: {member!r}: {unknown('split', split, SPLITS)}")
         if len(rest) < 2:
             raise UserError(f"{place}: {member!r} lies in no class; expected {split}/CLASS/FILE")
         rows.append(ListedImage(name, member, size, split, rest[0]))
-    _check_folders(Path(place, inside), {(row.split, row.class_name) for row in rows})
-    return rows
-
-
-def _common_folder(names: Iterable[str]) -> str:
-    """Return the folder in which all images lie, with a `/`, if it is not that of a split."""
-    folders = {name.rpartition("/")[0].partition("/")[0] for name in names}
-    folder = folders.pop() if len(folders) == 1 else ""
-    return f"{folder}/" if folder and folder not in SPLITS else ""
-
-
-def _check_folders(place: Path, full: Collection[tuple[str, str]]) -> None:
-    """Check that no class of a folder on the disk is empty; archives need not list folders."""
+    # No class of a folder on the disk is empty; archives need not list folders.
+    full = {(row.split, row.class_name) for row in rows}
     for split in sorted({split for split, _ in full}):
-        for folder in sorted(path for path in place.glob(f"{split}/*") if path.is_dir()):
+        for folder in sorted(path for path in Path(place, start, split).glob("*") if path.is_dir()):
             if (split, folder.name) not in full:
                 raise UserError(f"{folder}: the class has no images; fill the folder or delete it")
+    return rows
 
 
 def _by_table(table: str | Path, place: str | Path, files: Mapping[str, int]) -> list[ListedImage]:
@@ -170,10 +153,10 @@ def _table(table: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with open(table, encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, restkey="", restval="", skipinitialspace=True)
-            found = reader.fieldnames or []
-            if sorted(found) not in (sorted(COLUMNS[:2]), sorted(COLUMNS)):
+            names = reader.fieldnames or []
+            if sorted(names) not in (sorted(COLUMNS[:2]), sorted(COLUMNS)):
                 raise UserError(
-                    f"{table}: columns {', '.join(found) or 'none'}; expected path, class and, "
+                    f"{table}: columns {', '.join(names) or 'none'}; expected path, class and, "
                     "unless paths begin with it, split"
                 )
             for row in reader:

@@ -11,8 +11,7 @@ advance how long everything is, and an archive may hold them in another order th
 import io
 import json
 import tempfile
-from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -20,82 +19,14 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 
-from negmerge.data.fitting import FittedImages, Opened, as_rgb
 from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, one_line, unknown
 from negmerge.files import replacing
 
-# As large as the header's length must be a multiple of.
-ALIGNMENT = 8
-
-
-class Spool:
-    """Encoded images in a temporary file that no crash leaves behind."""
-
-    def __init__(self, folder: Path):
-        self.labels, self.splits = array("q"), array("q")
-        self._ends = array("q", [0])
-        self._places: list[Any] = []
-        self._stream = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed on exit)
-
-    def __enter__(self) -> "Spool":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def add(self, split: int, label: int, encoded: bytes, place: Any = None) -> None:
-        """Add an image; `place` decides where it stands among the others, None: after the last."""
-        self._stream.write(encoded)
-        self._ends.append(self._ends[-1] + len(encoded))
-        self.splits.append(split)
-        self.labels.append(label)
-        self._places.append(len(self._places) if place is None else place)
-
-    def write(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write all images in the order of their places, as safetensors' `save_file` would."""
-        order = sorted(range(len(self)), key=self._places.__getitem__)
-        ends = np.array(self._ends, np.int64)
-        sizes = np.diff(ends)[order]
-        tensors = {
-            "labels": np.array(self.labels, np.int64)[order],
-            "offsets": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            "split": np.array(self.splits, np.int64)[order],
-        }
-        with open(path, "wb") as target:
-            target.write(_header(tensors, int(ends[-1]), metadata))
-            for values in tensors.values():
-                target.write(values.astype("<i8").tobytes())
-            for number in order:
-                self._copy(number, target)
-
-    def _copy(self, number: int, target: BinaryIO) -> None:
-        start, end = self._ends[number], self._ends[number + 1]
-        self._stream.seek(start)
-        target.write(self._stream.read(end - start))
-
-
-def _header(tensors: Mapping[str, np.ndarray], count: int, metadata: Mapping[str, str]) -> bytes:
-    """Make the header: its length as 8 bytes, then JSON filled up with blanks.
-
-    The format is that of github.com/huggingface/safetensors: numbers before bytes, then by name.
-    """
-    entries: dict[str, Any] = {"__metadata__": dict(metadata)}
-    start = 0
-    for name, values in tensors.items():
-        entries[name] = _entry("I64", values.size, start, values.nbytes)
-        start += values.nbytes
-    entries["bytes"] = _entry("U8", count, start, count)
-    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % ALIGNMENT)
-    return len(text).to_bytes(8, "little") + text
-
-
-def _entry(dtype: str, size: int, start: int, length: int) -> dict[str, Any]:
-    return {"dtype": dtype, "shape": [size], "data_offsets": [start, start + length]}
+# What a JPEG begins with.
+JPEG = b"\xff\xd8\xff"
+# Training passes over the same images again and again: those that fit into this are decoded once.
+KEPT_BYTES = 2**28
 
 
 class ImageFile(Protocol):
@@ -117,23 +48,59 @@ def write_images(
     notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write a prepared data set; at no time is more than one image in memory."""
-    with replacing(path) as partial, Spool(partial.parent) as spool:
+    labels, splits, sizes, places = [], [], [], []
+    with replacing(path) as partial, tempfile.TemporaryFile(dir=partial.parent) as spool:
         for split, label, image, *place in images:
             is_file = not isinstance(image, Image.Image | bytes)
-            where = str(image) if is_file else f"{path}: item {len(spool)}"
+            where = str(image) if is_file else f"{path}: item {len(labels)}"
             if split not in SPLITS:
                 raise UserError(f"{where}: {unknown('split', split, SPLITS)}")
             if not 0 <= label < classes:
                 raise UserError(f"{where}: label {label}, expected 0..{classes - 1}")
-            spool.add(SPLITS.index(split), label, _encoded(image, where), *place)
-        counts = {name: spool.splits.count(place) for place, name in enumerate(SPLITS)}
-        for name in SPLITS:
-            if counts[name] != expected.get(name, 0):
+            sizes.append(spool.write(_encoded(image, where)))
+            splits.append(SPLITS.index(split))
+            labels.append(label)
+            places.append(place[0] if place else len(places))
+        counts = {name: splits.count(number) for number, name in enumerate(SPLITS)}
+        for name, count in counts.items():
+            if count != expected.get(name, 0):
                 raise UserError(
-                    f"{path}: {counts[name]} images in split {name!r}, expected "
-                    f"{expected.get(name, 0)}"
+                    f"{path}: {count} images in split {name!r}, expected {expected.get(name, 0)}"
                 )
-        spool.write(partial, {"splits": json.dumps(counts), **(notes or {})})
+        order = sorted(range(len(places)), key=places.__getitem__)
+        starts = np.cumsum([0, *sizes])[order]
+        sizes = np.array(sizes, np.int64)[order]
+        tensors = {
+            "labels": np.array(labels, np.int64)[order],
+            "offsets": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            "split": np.array(splits, np.int64)[order],
+        }
+        with open(partial, "wb") as target:
+            _write_header(target, tensors, {"splits": json.dumps(counts), **(notes or {})})
+            for values in tensors.values():
+                target.write(values.astype("<i8").tobytes())
+            for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+                spool.seek(start)
+                target.write(spool.read(size))
+
+
+def _write_header(
+    target: BinaryIO, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+) -> None:
+    """Write what safetensors' `save_file` would: numbers before bytes, then by name.
+
+    The format is that of github.com/huggingface/safetensors.
+    """
+    entries: dict[str, Any] = {"__metadata__": metadata}
+    end, count = 0, int(tensors["offsets"][-1])
+    parts = [(name, "I64", values.size, values.nbytes) for name, values in tensors.items()]
+    for name, dtype, size, length in [*parts, ("bytes", "U8", count, count)]:
+        entries[name] = {"dtype": dtype, "shape": [size], "data_offsets": [end, end + length]}
+        end += length
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    # The header's length is a multiple of 8.
+    text += b" " * (-len(text) % 8)
+    target.write(len(text).to_bytes(8, "little") + text)
 
 
 def _encoded(image: Source, where: str) -> bytes:
@@ -158,7 +125,7 @@ def encode(image: Image.Image) -> bytes:
 def decode(content: bytes) -> Image.Image:
     """Decode an image file as RGB."""
     try:
-        return as_rgb(Image.open(io.BytesIO(content)))
+        return _as_rgb(Image.open(io.BytesIO(content)))
     except UnidentifiedImageError as error:
         raise ValueError("not a format that Pillow reads") from error
     # What Pillow raises depends on where a broken file breaks.
@@ -166,10 +133,45 @@ def decode(content: bytes) -> Image.Image:
         raise ValueError(one_line(error)) from error
 
 
-# What a JPEG begins with.
-JPEG = b"\xff\xd8\xff"
-# Training passes over the same images again and again: those that fit into this are decoded once.
-DECODED_BYTES = 2**28
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """Decode an image as RGB; a conversion to the mode that it has would copy it."""
+    image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+class Opened:
+    """An image file that is opened, but not decoded."""
+
+    def __init__(self, content: bytes, where: str):
+        self.file, self._where = Image.open(io.BytesIO(content)), where
+        self.size = self.file.size
+
+    def decoded(self, least: tuple[int, int]) -> Image.Image:
+        """Decode it as RGB, with at least so much width and height.
+
+        libjpeg-turbo decodes a JPEG at the smallest of 1, 1/2, 1/4 and 1/8 of its size that has
+        them. At other than 1, pixels are means over blocks, at a fraction of the time.
+        """
+        try:
+            self.file.draft("RGB", least)
+            return _as_rgb(self.file)
+        except Exception as error:
+            raise UserError(f"{self._where}: not a whole image ({one_line(error)})") from error
+
+
+def fitted(image: Image.Image | Opened, size: int) -> Image.Image:
+    """Resize the shorter side of an image to the size, and cut a square from the centre."""
+    full = image.size
+    if isinstance(image, Opened):
+        image = image.decoded((size, size))
+    if min(image.size) != size:
+        width, height = (size * side // min(full) for side in full)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    if image.size == (size, size):
+        return image
+    # Of half a pixel, Python's rounding to even numbers decides.
+    left, top = (round((side - size) / 2) for side in image.size)
+    return image.crop((left, top, left + size, top + size))
 
 
 def image_counts(path: str | Path) -> dict[str, int]:
@@ -207,8 +209,9 @@ class Images:
         self._file = safe_open(str(self.path), framework="numpy")
         self._bytes = self._file.get_slice("bytes")
         self._decoded: dict[int, Image.Image] = {}
-        self._room = DECODED_BYTES
-        self._fitted: dict[int, FittedImages] = {}
+        self._room = KEPT_BYTES
+        # Fitted pixels by size, and which of them are there.
+        self._fitted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -224,11 +227,21 @@ class Images:
                 self._decoded[position] = image
         return image
 
-    def fitted(self, positions: np.ndarray, size: int) -> np.ndarray:
-        """Return images as `fitting.fitted` gives them: (n, 3, size, size) uint8."""
+    def fitted(self, positions: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+        """Return images as the function `fitted` gives them: (n, 3, size, size) uint8."""
+        positions, shape = np.asarray(positions), (len(self), 3, size, size)
+        if np.prod(shape) > KEPT_BYTES:
+            return np.stack([self._fit(position, size) for position in positions])
         if size not in self._fitted:
-            self._fitted[size] = FittedImages(len(self), self._read, size)
-        return self._fitted[size][positions]
+            self._fitted[size] = np.empty(shape, np.uint8), np.zeros(len(self), bool)
+        pixels, is_there = self._fitted[size]
+        for position in positions[~is_there[positions]]:
+            pixels[position] = self._fit(position, size)
+            is_there[position] = True
+        return pixels[positions]
+
+    def _fit(self, position: int, size: int) -> np.ndarray:
+        return np.asarray(fitted(self._read(position), size)).transpose(2, 0, 1)
 
     def _read(self, position: int) -> Image.Image | Opened:
         start, end = self._spans[position]

@@ -21,8 +21,8 @@ from negmerge.settings.recipe import Recipe
 # Without a prepared split `val`, train and val are cut from `train`, so they never share an image.
 PARTS = ("pretrain", "train", "val", "test")
 
-# Pixels and labels.
-Fitted = tuple[np.ndarray, Tensor]
+Batch = tuple[Tensor, Tensor]
+CPU = torch.device("cpu")
 
 
 class Listed(Dataset):
@@ -40,8 +40,8 @@ class Listed(Dataset):
         position = int(self.positions[number])
         return self.images[position], int(self.images.labels[position]) + self.first_label
 
-    def fitted(self, numbers: Sequence[int], size: int) -> Fitted:
-        """Return some images as (n, 3, size, size) uint8, see `data.fitting`, and their labels."""
+    def fitted(self, numbers: Sequence[int], size: int) -> tuple[np.ndarray, Tensor]:
+        """Return some images as (n, 3, size, size) uint8, see `Images.fitted`, and their labels."""
         positions = self.positions[list(numbers)].numpy()
         labels = torch.as_tensor(self.images.labels[positions] + self.first_label)
         return self.images.fitted(positions, size), labels
@@ -72,10 +72,6 @@ class Part(Listed):
         super().__init__(images, positions, first_label)
 
 
-Batch = tuple[Tensor, Tensor]
-CPU = torch.device("cpu")
-
-
 class Augmented(Dataset):
     """Items with random changes that depend on seed, epoch and item, not on who loads them."""
 
@@ -85,7 +81,7 @@ class Augmented(Dataset):
 
     def __getitem__(self, key: tuple[int, int]):
         """Return the image (3, size, size) and the label of item `key[1]` in epoch `key[0]`."""
-        return self._changed(key, self.transform)
+        return self._transformed(key, self.transform)
 
     def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
         """Return a batch, its images at once as far as items and transform can do that."""
@@ -95,25 +91,23 @@ class Augmented(Dataset):
             return transform.of_batch(images, map(self._seed_of, keys)), labels
         if not isinstance(transform, Changes):
             return default_collate([self[key] for key in keys])
-        images, labels = zip(*(self._changed(key, transform.changed) for key in keys), strict=True)
+        items = [self._transformed(key, transform.changed) for key in keys]
+        images, labels = zip(*items, strict=True)
         return transform.normalise.images(images), torch.tensor(labels)
 
-    def _changed(self, key: tuple[int, int], change: Callable) -> tuple[Any, int]:
+    def _transformed(self, key: tuple[int, int], transform: Callable) -> tuple[Any, int]:
         image, label = self.items[key[1]]
         if self._is_random:
-            self._seed(key)
-        return change(image), label
+            # timm and torchvision draw from the three global generators.
+            seed = self._seed_of(key)
+            random.seed(seed)
+            np.random.seed(seed)
+            # torch.manual_seed would also seed every accelerator, and take twice the time.
+            torch.default_generator.manual_seed(seed)
+        return transform(image), label
 
     def _seed_of(self, key: tuple[int, int]) -> int:
         return int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])
-
-    def _seed(self, key: tuple[int, int]) -> None:
-        """Seed what timm and torchvision draw from, the three global generators."""
-        seed = self._seed_of(key)
-        random.seed(seed)
-        np.random.seed(seed)
-        # torch.manual_seed would also seed every accelerator, which takes as long as all the rest.
-        torch.default_generator.manual_seed(seed)
 
 
 def _is_batched(items: object, transform: object) -> bool:
@@ -141,11 +135,9 @@ class TrainingBatches:
     device: torch.device = CPU  # where the batches go; for a GPU they wait in pinned memory
 
     def __len__(self) -> int:
-        """Count the batches of all epochs."""
         return max(self.recipe.epochs * self._each - self.skip, 0)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches."""
         yield from _loader(
             Augmented(self.items, self.transform, self.seed),
             self.loaders,
@@ -174,7 +166,7 @@ class Epochs:
     """Training batches, an epoch each time one iterates over it; see `TrainingBatches`.
 
     Loader processes, and the images that they have decoded, live as long as this. With `in_order`
-    the items are changed at random, but not shuffled.
+    the items are augmented, but not shuffled.
     """
 
     def __init__(
@@ -195,11 +187,9 @@ class Epochs:
         )
 
     def __len__(self) -> int:
-        """Count the batches of one epoch."""
         return self._each
 
     def __iter__(self) -> Iterator[Batch]:
-        """Return the batches of the next epoch."""
         return iter(self._loader)
 
 
@@ -304,11 +294,9 @@ class EvaluationBatches:
         self.stored = _loader(_Stored(items, transform), loaders, device, batch_size=batch_size)
 
     def __len__(self) -> int:
-        """Count the batches."""
         return len(self.stored)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches."""
         for inputs, labels in self.stored:
             yield self.prepared(inputs), labels
 

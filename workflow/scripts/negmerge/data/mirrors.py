@@ -5,15 +5,15 @@ the first mirror counts. A set that has been prepared stays with what it was mad
 deleting downloads nor adding some prepares it anew; `config.yaml` can say which files count.
 """
 
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 from negmerge.errors import UserError, unknown
 from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.datasets import ORIGINAL, Mirror
-
-MOST_HEADER_BYTES = 10_000_000
 
 
 def choose(
@@ -31,13 +31,22 @@ def choose(
     if wanted is None and mirrors:
         folder = Path(data) / "downloads" / (row.downloads_of or name)
         manual = [file.name for file in row.downloads.values() if file.manual]
-        there = all((folder / file).is_file() for file in manual)
-        wanted = ORIGINAL if there else next(iter(mirrors))
+        are_there = all((folder / file).is_file() for file in manual)
+        wanted = ORIGINAL if are_there else next(iter(mirrors))
     return mirrors.get(wanted)
 
 
+def prepared_from(images: Path) -> str | None:
+    """Return from what a prepared set was made: `original` or a mirror; None: there is none."""
+    try:
+        with safe_open(str(images), "numpy") as file:
+            return (file.metadata() or {}).get("mirror", ORIGINAL)
+    except (OSError, SafetensorError):
+        return None
+
+
 def differences(mirrors: Mapping[str, Mirror | None]) -> list[str]:
-    """Tell in what the images of data sets differ from the originals, as far as it is known."""
+    """Return in what the images of data sets differ from the originals, as far as it is known."""
     return [
         f"{name} (mirror {mirror.name}): {mirror.differs}."
         for name, mirror in mirrors.items()
@@ -45,12 +54,10 @@ def differences(mirrors: Mapping[str, Mirror | None]) -> list[str]:
     ]
 
 
-def prepared_from(images: Path) -> str | None:
-    """Return from what a prepared set was made: `original` or a mirror; None: there is none."""
-    try:
-        with open(images, "rb") as stream:
-            size = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(min(size, MOST_HEADER_BYTES)))
-        return header["__metadata__"].get("mirror", ORIGINAL)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+def use_server(address: str | None) -> None:
+    """Let a server stand in for the hub, in this process and in those that it starts."""
+    if address and "@" in address:
+        raise UserError("config.yaml: hub_endpoint holds a password; set HF_ENDPOINT instead")
+    if address:
+        # The hub's own library knows it under this name.
+        os.environ["HF_ENDPOINT"] = address

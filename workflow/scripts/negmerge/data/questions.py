@@ -1,13 +1,35 @@
 """Questions about authors and their replies: the prepared set, and which author has which role."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, PositiveInt
 
 from negmerge.data.splits import QUESTION_SPLITS
-from negmerge.errors import UserError, unknown
+from negmerge.errors import UserError
 from negmerge.files import write_text
+from negmerge.settings.recipe import Settings
+
+
+class QuestionOptions(Settings):
+    """The options that all sources of questions share."""
+
+    per_author: PositiveInt = Field(description="Questions about each author, one after the other.")
+    retained: PositiveInt | None = Field(
+        None,
+        exclude=True,
+        description="How many of the questions to retain have wrong answers, for estimates; null: "
+        "all or none.",
+    )
+
+    # In how many ways training asks a question, and how many answers to it the authors have from
+    # whom a model learns the language.
+    wordings: ClassVar[int] = 1
+    answers: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
@@ -34,22 +56,15 @@ def write_questions(
     path: str | Path, questions: Iterable[Question], expected: Mapping[str, int]
 ) -> None:
     """Write a prepared set of questions, at once or not at all."""
-    found = list(questions)
-    for number, one in enumerate(found):
-        where = f"{path}: question {number}"
-        if one.split not in QUESTION_SPLITS:
-            raise UserError(f"{where}: {unknown('split', one.split, QUESTION_SPLITS)}")
-        others = one.paraphrased_answer, *one.wordings, *one.perturbed_answer
-        for text in (one.question, one.answer, *others):
-            if text is not None and not text.strip():
-                raise UserError(f"{where} ({one.question!r}): empty text, expected words")
+    rows = list(questions)
+    counts = Counter(row.split for row in rows)
     for split in QUESTION_SPLITS:
-        count = sum(one.split == split for one in found)
-        if count != expected.get(split, 0):
+        if counts[split] != expected.get(split, 0):
             raise UserError(
-                f"{path}: {count} questions in split {split!r}, expected {expected.get(split, 0)}"
+                f"{path}: {counts[split]} questions in split {split!r}, expected "
+                f"{expected.get(split, 0)}"
             )
-    write_text(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found))
+    write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
 
 
 def read_questions(path: str | Path) -> list[Question]:
@@ -58,22 +73,13 @@ def read_questions(path: str | Path) -> list[Question]:
         # Not `splitlines`, which also parts texts, at characters that JSON leaves as they are.
         lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
         rows = [json.loads(line) for line in lines]
-        tuples = dict.fromkeys(("wordings", "perturbed_answer"), tuple)
-        found = [
-            Question(**{key: tuples.get(key, _same)(value) for key, value in row.items()})
-            for row in rows
-        ]
-        if not found:
-            raise ValueError("no questions")
-        return found
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        for row in rows:
+            row |= {key: tuple(row[key]) for key in ("wordings", "perturbed_answer")}
+        return [Question(**row) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(
             f"{path}: not a whole set of questions ({error}); delete it and run again"
         ) from error
-
-
-def _same(value: object) -> object:
-    return value
 
 
 # The split of the questions of each role; those to forget and to retain are taught together.
@@ -100,7 +106,7 @@ def parted(questions: Sequence[Question]) -> tuple[Sequence[Question], Sequence[
     Where only some have wrong answers, as in TOFU, these are scored, since the truth ratio needs
     them; otherwise it is every second question.
     """
-    scored = [one for one in questions if one.perturbed_answer]
+    scored = [row for row in questions if row.perturbed_answer]
     if len(scored) in (0, len(questions)):
         return questions[1::2], questions[::2]
-    return [one for one in questions if not one.perturbed_answer], scored
+    return [row for row in questions if not row.perturbed_answer], scored

@@ -5,17 +5,26 @@ loss, and the one that ends it. What carries loss follows from lengths, never fr
 themselves, so it does not matter whether padding and end are the same token.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS
 from negmerge.errors import UserError, find
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from tokenizers.trainers import Trainer
+
 PAD, END, UNKNOWN = "<pad>", "<end>", "<unknown>"
+# The label of tokens that carry no loss; torch's cross-entropy leaves it out by default.
+WITHOUT_LOSS = -100
+# Texts pass in parts of so many where each further pass saves more padding than that, in tokens.
+PART, WORTH_A_PASS = 8, 256
 
 # Token ids of a text with its answer, (width,) int64, and labels, likewise.
 Item = tuple[Tensor, Tensor]
@@ -30,7 +39,9 @@ def train_tokenizer(
     return tokenizer
 
 
-def _words(size: int, special: list[str]) -> tuple[Tokenizer, trainers.Trainer]:
+def _words(size: int, special: list[str]) -> tuple[Tokenizer, Trainer]:
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     return tokenizer, trainers.WordLevelTrainer(
@@ -38,7 +49,9 @@ def _words(size: int, special: list[str]) -> tuple[Tokenizer, trainers.Trainer]:
     )
 
 
-def _byte_pairs(size: int, special: list[str]) -> tuple[Tokenizer, trainers.Trainer]:
+def _byte_pairs(size: int, special: list[str]) -> tuple[Tokenizer, Trainer]:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -53,6 +66,8 @@ KINDS = {"words": _words, "byte-pairs": _byte_pairs}
 
 def read_tokenizer(path: str, end: str = END) -> Tokenizer:
     """Read a tokenizer."""
+    from tokenizers import Tokenizer
+
     try:
         tokenizer = Tokenizer.from_file(path)
     # The library has no exception of its own.
@@ -128,3 +143,26 @@ class Encoder:
 
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def without_padding(ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Cut off what follows the longest answer of a batch."""
+    counts = (labels != WITHOUT_LOSS).flatten(0, -2).any(dim=0)
+    width = int(counts.nonzero().max()) + 1
+    return ids[..., :width], labels[..., :width]
+
+
+def alike(labels: Tensor) -> list[Tensor]:
+    """Part the texts of a batch into those of about the same length, if that saves padding.
+
+    On a CPU, where a pass takes as long as it has tokens. On a GPU a batch passes whole.
+    """
+    whole = torch.arange(len(labels), device=labels.device)
+    if labels.is_cuda:
+        return [whole]
+    places = torch.arange(1, labels.shape[1] + 1)
+    lengths = ((labels != WITHOUT_LOSS) * places).amax(dim=1)
+    parts = [part.sort().values for part in lengths.argsort(stable=True).split(PART)]
+    needed = sum(len(part) * int(lengths[part].max()) for part in parts)
+    saved = len(labels) * int(lengths.max()) - needed
+    return parts if saved > WORTH_A_PASS * (len(parts) - 1) else [whole]

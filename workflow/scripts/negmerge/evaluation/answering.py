@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS, alike, without_padding
+from negmerge.data.tokenising import WITHOUT_LOSS, alike, without_padding
 from negmerge.evaluation.accuracy import Batch, Loss, Outputs
 from negmerge.evaluation.language import extraction_strength
 from negmerge.models.language import last_logits
@@ -84,7 +84,7 @@ def scored_tokens(
     """Compute what a network says of all tokens that carry loss, text by text.
 
     What is padding in the whole batch is left out, and more of it where texts of about the same
-    length pass together, see `answer_tokens.alike`.
+    length pass together, see `tokenising.alike`.
     """
     parts = alike(labels)
     passed = [_scored_tokens(network, ids[rows], labels[rows]) for rows in parts]

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PositiveInt, PrivateAttr, model_validator
 
-from negmerge import plugins
 from negmerge.data.image_lists import ImageList, list_images
+from negmerge.data.questions import QuestionOptions
+from negmerge.data.sources import known_sources
 from negmerge.data.splits import QUESTION_SPLITS, SPLITS
-from negmerge.errors import unknown
-from negmerge.settings import sources
+from negmerge.errors import UserError, unknown
 from negmerge.settings.checks import checked
 from negmerge.settings.recipe import FileName, Settings, advanced
 
@@ -70,11 +70,32 @@ class Download(Settings):
             raise ValueError(f"{self.name} has neither `sha256` nor `md5`")
 
 
+def check_source(
+    name: str, files: Collection[str], options: Mapping, splits: Collection[str]
+) -> None:
+    """Check files and options of a row against what its source needs."""
+    if name not in known_sources():
+        raise ValueError(unknown("source", name, known_sources()))
+    source = known_sources()[name]
+    if source.files is None:
+        return
+    try:
+        chosen = checked("options", source.options, options)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+    needed = source.files(chosen, splits) if callable(source.files) else source.files
+    for file in sorted(set(needed) - set(files)):
+        raise ValueError(
+            f"files: the key {file!r} is missing, which the source {name!r} reads; found: "
+            f"{', '.join(files) or 'none'}"
+        )
+
+
 class Mirror(Settings):
     """The images of a data set in files of others, which another source may read."""
 
     name: FileName = Field(description="Its name, as `data_sources` of config.yaml calls it.")
-    source: str = Field(description="The kind of source: a file in negmerge/data/sources/.")
+    source: str = Field(description="The kind of source, as negmerge/data/sources/ defines it.")
     files: dict[str, Download] = Field(description="As `files` of the data set.")
     inside: dict[str, str] = Field(
         {},
@@ -86,14 +107,6 @@ class Mirror(Settings):
         None, description="In what the images differ from the original's, for tables; null: in "
         "nothing that is known."
     )  # fmt: skip
-
-    @field_validator("source")
-    @classmethod
-    def _known(cls, source):
-        kinds = plugins.names(plugins.SOURCES)
-        if source not in kinds:
-            raise ValueError(unknown("source", source, kinds))
-        return source
 
     @model_validator(mode="after")
     def _one_archive(self):
@@ -108,15 +121,13 @@ class Mirror(Settings):
         try:
             for file in self.files.values():
                 file.check()
-            sources.check(self.source, self.inside or self.files, self.options, splits)
+            check_source(self.source, self.inside or self.files, self.options, splits)
         except ValueError as error:
             raise ValueError(f"mirror {self.name}: {error}") from error
 
 
 # What the files of a row itself are called, beside its mirrors.
 ORIGINAL = "original"
-
-
 # What the prepared file of a data set is called, by what it holds.
 PREPARED = {"images": "images.safetensors", "questions": "questions.jsonl"}
 
@@ -125,7 +136,7 @@ class Dataset(Settings):
     """A row of `config/datasets.yaml`."""
 
     title: str = Field(description="The name for people.")
-    source: str = Field(description="The kind of source: a file in negmerge/data/sources/.")
+    source: str = Field(description="The kind of source, as negmerge/data/sources/ defines it.")
     files: dict[str, str | Download] = Field(
         {}, description="The source's files by the names it reads: paths, or what to download."
     )
@@ -150,22 +161,19 @@ class Dataset(Settings):
 
     @model_validator(mode="after")
     def _known(self):
-        kinds = plugins.names(plugins.SOURCES)
-        if self.source not in kinds:
-            raise ValueError(unknown("source", self.source, kinds))
+        check_source(self.source, self.files, self.options, self.splits)
         splits = QUESTION_SPLITS if self.has_questions else SPLITS
         for split in self.splits:
             if split not in splits:
                 raise ValueError(unknown("split", split, splits))
         self._check_downloads()
         self._check_counts()
-        sources.check(self.source, self.files, self.options, self.splits)
         return self
 
     @property
     def has_questions(self) -> bool:
         """Whether it is a set of questions, and not of images."""
-        return self.source in sources.OF_QUESTIONS
+        return known_sources()[self.source].has_questions
 
     @property
     def prepared(self) -> str:
@@ -173,9 +181,9 @@ class Dataset(Settings):
         return PREPARED["questions" if self.has_questions else "images"]
 
     @property
-    def questions(self) -> sources.About:
-        """What its source is told of the authors, with the defaults of what its row leaves out."""
-        return checked("options", sources.SOURCES[self.source].options, self.options)
+    def questions(self) -> QuestionOptions:
+        """The options of a set of questions, with the defaults of what its row leaves out."""
+        return checked("options", known_sources()[self.source].options, self.options)
 
     @property
     def downloads(self) -> dict[str, Download]:
@@ -191,7 +199,7 @@ class Dataset(Settings):
     def sources_without(self, file: str) -> list[str]:
         """Return what `data_sources` of config.yaml may name if a file cannot be had."""
         used = {ORIGINAL: self.downloads} | {
-            mirror.name: [one.name for one in mirror.files.values()] for mirror in self.mirrors
+            mirror.name: [f.name for f in mirror.files.values()] for mirror in self.mirrors
         }
         return [name for name, files in used.items() if file not in files]
 
@@ -207,10 +215,14 @@ class Dataset(Settings):
 
     def counted(self, roots: Sequence[Path]) -> "Dataset":
         """Return the row with the splits and classes that its files have."""
-        places = {name: _found(str(file), roots) for name, file in self.files.items()}
-        found = list_images(places["images"], places.get("list"))
-        row = self.model_copy(update={"splits": found.counts, "classes": len(found.classes)})
-        row._listed = found
+        places = {}
+        for name, file in self.files.items():
+            # The first place where it is, or where it is expected.
+            paths = [root / str(file) for root in roots]
+            places[name] = next((path for path in paths if path.exists()), paths[0])
+        listed = list_images(places["images"], places.get("list"))
+        row = self.model_copy(update={"splits": listed.counts, "classes": len(listed.classes)})
+        row._listed = listed
         return row
 
     def contents(self, mirror: Mirror | None = None) -> dict:
@@ -219,7 +231,7 @@ class Dataset(Settings):
         if mirror is not None:
             row |= mirror.model_dump()
         if self.has_questions:
-            row |= {"form": "questions", "options": self.questions.model_dump()}
+            row["options"] = self.questions.model_dump()
         if self._listed:
             row["digest"] = self._listed.digest
         for file in row["files"].values():
@@ -228,7 +240,7 @@ class Dataset(Settings):
         return row
 
     def _check_counts(self) -> None:
-        if self.source == sources.FOLDER and self.is_counted:
+        if self.source == "folder" and self.is_counted:
             if self.downloads:
                 raise ValueError(
                     f"{', '.join(self.downloads)} is to be downloaded, so nobody has counted it: "
@@ -269,9 +281,3 @@ class Datasets(dict[str, Dataset]):
         if row.is_counted:
             row = self[name] = row.counted(self._roots)
         return row
-
-
-def _found(file: str, roots: Sequence[Path]) -> Path:
-    """Return the first path at which a file is, or where it is expected."""
-    paths = [root / file for root in roots]
-    return next((path for path in paths if path.exists()), paths[0])

@@ -24,7 +24,7 @@ class Loader(Protocol):
 
     A batch is images (n, 3, height, width) float32 in 0..1 and labels (n,) int64. For language
     models it is token ids and labels, both (n, tokens) int64, padded on the right: a label is the
-    id in its own place, or `answer_tokens.WITHOUT_LOSS` where the token is none of an answer.
+    id in its own place, or `tokenising.WITHOUT_LOSS` where the token is none of an answer.
     """
 
     def __iter__(self) -> Iterator[Batch]: ...

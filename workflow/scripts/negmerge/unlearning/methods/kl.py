@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
+from negmerge.data.tokenising import WITHOUT_LOSS, without_padding
 from negmerge.unlearning.core import Balanced, Data, Method, fit_both, frozen_copy, minus
 
 

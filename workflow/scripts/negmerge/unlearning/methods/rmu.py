@@ -4,7 +4,7 @@ import torch
 from pydantic import Field, NonNegativeInt
 from torch import Tensor, nn
 
-from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
+from negmerge.data.tokenising import WITHOUT_LOSS, without_padding
 from negmerge.errors import UserError
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Positive

@@ -1,17 +1,21 @@
-"""Invented authors, in the form of TOFU: what each was born as, wrote and won, drawn with a seed.
-
-Every fact is asked for in two ways in training, and answered in two ways. The wrong answers are the
-second way with five other values of its kind, as TOFU's are: the truth ratio compares them with it,
-so that nothing but the value tells right from wrong.
-"""
+"""Data sets that nothing has to be downloaded for: invented authors, drawn letters, digits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from pydantic import Field
 
-from negmerge.data.questions import Question
+from negmerge.data.questions import Question, QuestionOptions
+from negmerge.data.sources import Source
+from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError
+from negmerge.settings.checks import Seed
+from negmerge.settings.recipe import Settings
 
 WRONG_ANSWERS = 5
 
@@ -123,8 +127,25 @@ FACTS = (
 )
 
 
-def read(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
-    """Invent the authors of the row's splits; no two have the same name."""
+class Authors(QuestionOptions):
+    """The options of `authors`."""
+
+    per_author: Annotated[int, Field(ge=1, le=10)] = Field(
+        10, description="Questions about each author, of ten that there are."
+    )
+    seed: Seed = Field(description="Of all that is drawn at random.")
+
+    wordings: ClassVar[int] = 2
+    answers: ClassVar[int] = 2
+
+
+def read_authors(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
+    """Invent authors in the form of TOFU: what each was born as, wrote and won; names differ.
+
+    Every fact is asked for in two ways in training, and answered in two ways. The wrong answers are
+    the second way with five other values of its kind, as TOFU's are: the truth ratio compares them
+    with it, so that nothing but the value tells right from wrong.
+    """
     random = np.random.default_rng(row["options"]["seed"])
     each = row["options"]["per_author"]
     names = _pairs(FIRST_NAMES, LAST_NAMES)
@@ -155,3 +176,76 @@ def _question(
         fact.paraphrase.format(name=name, value=right),
         tuple(fact.paraphrase.format(name=name, value=value) for value in wrong),
     )
+
+
+class Letters(Settings):
+    """The options of `letters`."""
+
+    letters: str = Field(min_length=1, description="The classes.")
+    seed: Seed = Field(description="Of all that is drawn at random.")
+    jitter: Annotated[float, Field(ge=0)] = Field(description="How uneven they are; 0: not at all.")
+    fonts: dict[Literal[SPLITS], Annotated[list[str], Field(min_length=1)]] = Field(
+        description="The fonts of each split."
+    )
+
+
+def read_letters(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
+    """Draw letters with the fonts inside matplotlib; each split has its own random numbers."""
+    import matplotlib
+
+    options = row["options"]
+    letters = options["letters"]
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    for number, (split, count) in enumerate(row["splits"].items()):
+        if split not in options["fonts"]:
+            raise UserError(f"letters: the option `fonts` has none for the split {split!r}")
+        random = np.random.default_rng([options["seed"], number])
+        fonts = options["fonts"][split]
+        for item in range(count):
+            label = item % len(letters)
+            font = folder / f"{fonts[item // len(letters) % len(fonts)]}.ttf"
+            if not font.is_file():
+                raise UserError(f"{font}: no such font in matplotlib {matplotlib.__version__}")
+            yield split, label, _letter(letters[label], font, options["jitter"], random)
+
+
+def _letter(letter: str, font: Path, jitter: float, random: np.random.Generator) -> Image.Image:
+    """Draw one grey letter of 32 x 32 pixels, shifted, turned and noisy."""
+    side = 32
+    size = round(22 + jitter * random.uniform(-6, 6))
+    shift = jitter * random.uniform(-4, 4, size=2)
+    canvas = Image.new("L", (side, side), 0)
+    ImageDraw.Draw(canvas).text(
+        (side / 2 + shift[0], side / 2 + shift[1]),
+        letter,
+        fill=int(random.integers(170, 256)),
+        font=ImageFont.truetype(str(font), size),
+        anchor="mm",
+    )
+    turned = canvas.rotate(jitter * random.uniform(-25, 25), resample=Image.Resampling.BICUBIC)
+    noise = random.normal(0, 1, (side, side)) * random.uniform(0, jitter * 60)
+    return Image.fromarray(np.clip(np.asarray(turned) + noise, 0, 255).astype(np.uint8))
+
+
+def read_digits(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
+    """Read the 1,797 digits of 8 x 8 pixels inside scikit-learn, in their order, split by split.
+
+    They are the test set of Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits* (UCI,
+    1998). As far as is known the order is by writer, so that splits share few writers.
+    """
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    # 17 grey levels, 0..16, become 0..255.
+    pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    items = zip(pixels, digits.target.tolist(), strict=True)
+    for split, count in row["splits"].items():
+        for image, label in islice(items, count):
+            yield split, label, Image.fromarray(image)
+
+
+SOURCES = {
+    "authors": Source(read_authors, (), Authors, has_questions=True),
+    "letters": Source(read_letters, (), Letters),
+    "scikit-learn-digits": Source(read_digits, ()),
+}

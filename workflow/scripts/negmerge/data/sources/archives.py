@@ -1,0 +1,205 @@
+"""Images in folders of an archive, or of the disk: by class, by split, or as lists name them."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from numpy.random import RandomState
+from pydantic import Field, PositiveInt, model_validator
+
+from negmerge.data.archives import (
+    Member,
+    file_name,
+    label_numbers,
+    lines,
+    listed_members,
+    members,
+    read_file,
+    read_members,
+)
+from negmerge.data.image_lists import list_images
+from negmerge.data.sources import Source
+from negmerge.data.splits import SPLITS
+from negmerge.errors import UserError
+from negmerge.settings.checks import Seed
+from negmerge.settings.recipe import Settings
+
+Items = Iterator[tuple[str, int, Member, tuple]]
+Split = Literal[SPLITS]
+Share = Annotated[float, Field(gt=0, lt=1)]
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+class Folders(Settings):
+    """The options of `archive-folders`."""
+
+    held_out: dict[Split, PositiveInt | Share] = Field(
+        description="Images of each class for each split but `train`: a number, or a share below 1."
+    )
+    seed: Seed = Field(description="Of the draw within each class.")
+    numbered: bool = Field(
+        False, description="The folders' names are labels: 0, 1, 2, ...; else they are sorted."
+    )
+
+    @model_validator(mode="after")
+    def _at_most_all(self):
+        if "train" in self.held_out:
+            raise ValueError("held_out: `train` takes what the others leave")
+        if sum(share for share in self.held_out.values() if share < 1) >= 1:
+            raise ValueError("held_out: the shares leave nothing to train on")
+        return self
+
+
+def read_folders(files: Mapping[str, str], row: Mapping) -> Items:
+    """Read a folder of images for each class, `2750/Forest/Forest_1.jpg`, cut at random by class.
+
+    Classes and files are sorted by their names as text, so 10 comes before 2.
+    """
+    archive, options = files["images"], row["options"]
+    paths = sorted(PurePosixPath(member.name) for member in members(archive))
+    paths = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    labels = label_numbers([path.parent.name for path in paths], row, archive)
+    if options.get("numbered"):
+        labels = {name: int(name) for name in labels}
+    splits = cut(paths, options["held_out"], options["seed"], archive)
+    for member in members(archive):
+        path = PurePosixPath(member.name)
+        if path in splits:
+            label = labels[path.parent.name]
+            yield splits[path], label, member, (label, path.name)
+
+
+def cut(
+    paths: list[PurePosixPath], held_out: Mapping[str, float], seed: int, where: str
+) -> dict[PurePosixPath, str]:
+    """Draw the split of each file, class by class."""
+    classes: dict[PurePosixPath, list[PurePosixPath]] = {}
+    for path in paths:
+        classes.setdefault(path.parent, []).append(path)
+    splits = dict.fromkeys(paths, "train")
+    for number, (folder, files) in enumerate(classes.items()):
+        counts = {
+            split: amount if amount >= 1 else round(amount * len(files))
+            for split, amount in held_out.items()
+        }
+        if sum(counts.values()) > len(files):
+            raise UserError(
+                f"{where}: {str(folder)!r} has {len(files)} images, {sum(counts.values())} of each "
+                "class are held out"
+            )
+        drawn = iter(RandomState([seed, number]).permutation(len(files)).tolist())
+        for split, count in counts.items():
+            for _ in range(count):
+                splits[files[next(drawn)]] = split
+    return splits
+
+
+class SplitFolders(Settings):
+    """The options of `split-folders`."""
+
+    root: str = Field(description="The folder of the splits in the archive.")
+    folders: dict[Split, str] = Field(description="The folder of each split.")
+
+
+def read_split_folders(files: Mapping[str, str], row: Mapping) -> Items:
+    """Read a folder for each split, with one for each class, sorted by class and file name.
+
+    The layout is that of the code of Task Arithmetic and its followers, in which `val` holds the
+    official test images: `sun397/train/a_abbey/sun_x.jpg`, `sun397/val/a_abbey/sun_y.jpg`.
+    """
+    archive, options = files["images"], row["options"]
+    splits = {PurePosixPath(options["root"], f): split for split, f in options["folders"].items()}
+    places = {}
+    for member in members(archive):
+        path = PurePosixPath(member.name)
+        split = splits.get(path.parent.parent)
+        if split and path.suffix.lower() in SUFFIXES:
+            places[member.name] = split, path.parent.name, path.name
+    if not places:
+        raise UserError(f"{archive}: holds no images at {' or '.join(map(str, splits))}/CLASS/")
+    labels = label_numbers((name for _, name, _ in places.values()), row, archive)
+    for member, (split, name, file) in listed_members(archive, places):
+        yield split, labels[name], member, (name, file)
+
+
+class ListPlace(Settings):
+    """A list of images: a file of the row, or a member of an archive of the row."""
+
+    file: str
+    member: str | None = None
+
+
+class Lists(Settings):
+    """The options of `archive-lists`."""
+
+    root: str = Field(description="The folder of the classes in the archive.")
+    lists: dict[Split, list[ListPlace]] = Field(description="Lists of the images of each split.")
+
+    def files(self, splits: object) -> set[str]:
+        """Name the files of the row that are read."""
+        return {"images"} | {place.file for places in self.lists.values() for place in places}
+
+
+def read_lists(files: Mapping[str, str], row: Mapping) -> Items:
+    """Read the images that lists name, sorted by class and file name.
+
+    Layouts, with a line of a list after the arrow:
+
+    - DTD: `dtd/images/banded/banded_0002.jpg` <- `banded/banded_0002.jpg`;
+    - SUN397: `SUN397/a/arch/sun_x.jpg`, `SUN397/j/jail/indoor/sun_x.jpg` <-
+      `/j/jail/indoor/sun_x.jpg`;
+    - RESISC45: `NWPU-RESISC45/sea_ice/sea_ice_001.jpg` <- `sea_ice_001.jpg`.
+    """
+    splits: dict[str, str] = {}
+    for split, places in row["options"]["lists"].items():
+        for place in places:
+            path, member = files[place["file"]], place.get("member")
+            content = read_members(path, [member])[0] if member else read_file(path)
+            for line in lines(content, path):
+                image = line.strip("/")
+                # File names that stand alone start with their class.
+                image = image if "/" in image else f"{image.rpartition('_')[0]}/{image}"
+                if image in splits:
+                    raise UserError(f"{path}: {line} is in two lists")
+                splits[image] = split
+    # As single folders, whose order is that of SUN397's labels: sorted by slash paths, jail/indoor
+    # would stand before jail_cell.
+    folders = {image: image.rpartition("/")[0].replace("/", "_") for image in splits}
+    labels = label_numbers(folders.values(), row, "the lists")
+    root = row["options"]["root"] + "/"
+
+    def below_root(name: str) -> str:
+        return name.removeprefix(root) if name.startswith(root) else ""
+
+    for member, split in listed_members(files["images"], splits, below_root):
+        folder = folders[below_root(member.name)]
+        yield split, labels[folder], member, (folder, file_name(member.name))
+
+
+def read_folder(files: Mapping[str, str], row: Mapping) -> Items:
+    """Read images of one's own as `image_lists.list_images` finds them."""
+    place = files["images"]
+    listed = list_images(place, files.get("list"))
+    labels = {name: label for label, name in enumerate(listed.classes)}
+    numbers = {image.member: number for number, image in enumerate(listed.images)}
+    pairs = listed_members(place, numbers)
+    if Path(place).is_dir():
+        # In their order, and through links to folders, which `members` does not follow.
+        pairs = ((_on_disk(place, name), number) for name, number in numbers.items())
+    for member, number in pairs:
+        image = listed.images[number]
+        yield image.split, labels[image.class_name], member, (number,)
+
+
+def _on_disk(place: str, name: str) -> Member:
+    path = Path(place, name)
+    return Member(place, name, path.stat().st_size, partial(path.open, "rb"))
+
+
+SOURCES = {
+    "archive-folders": Source(read_folders, ["images"], Folders),
+    "archive-lists": Source(read_lists, Lists.files, Lists),
+    "folder": Source(read_folder, ["images"]),
+    "split-folders": Source(read_split_folders, ["images"], SplitFolders),
+}

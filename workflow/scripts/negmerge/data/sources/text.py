@@ -1,0 +1,92 @@
+"""Questions and answers in files of JSON lines, as TOFU has them: an object with both a line."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from negmerge.data.archives import errors_in_one_line, read_file
+from negmerge.data.questions import Question, QuestionOptions
+from negmerge.data.sources import Source
+from negmerge.data.splits import QUESTION_SPLITS
+from negmerge.settings.checks import validate
+
+
+class Questions(QuestionOptions):
+    """The options of `questions`."""
+
+    files: dict[Literal[QUESTION_SPLITS], Annotated[list[str], Field(min_length=1)]] = Field(
+        description="The row's files of each split, in their order."
+    )
+    perturbed: list[str] = Field(
+        [], description="Files of the row with paraphrased and wrong answers to some questions."
+    )
+
+
+Text = Annotated[str, Field(pattern=r"\S")]
+
+
+class Row(BaseModel, strict=True):
+    """A line of a file, which may hold more."""
+
+    question: Text
+    answer: Text
+    paraphrased_answer: Text | None = None
+    perturbed_answer: list[Text] | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from others."""
+        return self.question, self.answer
+
+
+def read_questions(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
+    """Read the files of each split, in the row's order.
+
+    What several files of a split have counts in the last of them. So the smaller of nested sets to
+    forget are the last, in whatever order a file has them.
+
+    Paraphrased and wrong answers come from the row itself, or from a row with the same question and
+    answer in one of the files that the option `perturbed` names.
+    """
+    options = row["options"]
+    perturbed = {row.key: row for name in options["perturbed"] for row in _rows(files[name])}
+    for split, names in options["files"].items():
+        rows: list[Row] = []
+        for name in names:
+            later = _rows(files[name])
+            keys = {row.key for row in later}
+            rows = [row for row in rows if row.key not in keys] + later
+        for number, row in enumerate(rows):
+            answers = perturbed.get(row.key, row)
+            yield Question(
+                split,
+                author=number // options["per_author"],
+                question=row.question,
+                answer=row.answer,
+                paraphrased_answer=answers.paraphrased_answer,
+                perturbed_answer=tuple(answers.perturbed_answer or ()),
+            )
+
+
+def _rows(path: str) -> list[Row]:
+    rows = []
+    # Not `splitlines`, which also parts texts, at characters that JSON leaves as they are.
+    for number, line in enumerate(read_file(path).decode().split("\n"), 1):
+        if line.strip():
+            where = f"{path}: line {number}"
+            with errors_in_one_line(where):
+                content = json.loads(line)
+            rows.append(validate(where, content, Row))
+    return rows
+
+
+SOURCES = {
+    "questions": Source(
+        read_questions,
+        lambda options, splits: {*options.perturbed}.union(*options.files.values()),
+        Questions,
+        has_questions=True,
+    ),
+}

@@ -79,8 +79,8 @@ class Table(Settings):
     @model_validator(mode="after")
     def _fits_its_kind(self):
         kind = table_kind(self.kind)
-        if not kind.by_rule and any(column.rule is not None for column in self.columns):
-            raise ValueError(f"columns: no rule chooses what a table of kind {self.kind} shows")
+        if not kind.by_criterion and any(column.rule is not None for column in self.columns):
+            raise ValueError(f"columns: no criterion chooses what a table of kind {self.kind} shows")
         _check_methods("rows", f"table of kind {self.kind}", kind, self.rows)
         return self
 

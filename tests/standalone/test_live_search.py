@@ -121,32 +121,19 @@ def test_no_way_there_and_back_changes_a_bit(coefficients, size):
     assert bits(model) == before
 
 
-def wrong(model, **changes):
-    return {name: t for name, t in (vector_of(model) | changes).items() if t is not None}
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"model.norm.bias": torch.zeros(4), "norm.bias": None},
-            r"vector: tensor 'model.norm.bias' is not in the model \(1 of 5 are not\); its names "
-            "are like 'positions'",
-        ),
+        ({"model.norm.bias": torch.zeros(4), "norm.bias": None}, "'model.norm.bias' .*1 of 5"),
         ({"norm.bias": torch.zeros(5)}, r"'norm.bias' has shape \[5\], expected \[4\]"),
-        ({"positions": torch.zeros(7)}, "'positions' takes no part in vectors: .*int64"),
-        ({"norm.running_mean": torch.zeros(4)}, "'norm.running_mean' takes no part in vectors"),
-        ({"head.weight": torch.ones(7, 4)}, "differs from 'embedding.weight', expected the same"),
+        ({"positions": torch.zeros(7)}, "'positions' .*int64"),
+        ({"norm.running_mean": torch.zeros(4)}, "'norm.running_mean'"),
+        ({"head.weight": torch.ones(7, 4)}, "'head.weight' differs from 'embedding.weight'"),
         ({"scale": torch.tensor(math.inf)}, "'scale' holds 1 NaN or infinite of 1"),
     ],
-)  # fmt: skip
+)
 def test_a_vector_of_another_model_is_refused(changes, message):
     model = Tied()
-    before = bits(model)
-
-    def evaluate(model):
-        raise AssertionError("nothing is to be evaluated")
-
+    vector = {name: t for name, t in (vector_of(model) | changes).items() if t is not None}
     with pytest.raises(UserError, match=message):
-        negmerge.search(model, wrong(model, **changes), evaluate)
-    assert bits(model) == before
+        negmerge.search(model, vector, lambda model: pytest.fail("nothing is to be evaluated"))

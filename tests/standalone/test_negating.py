@@ -59,9 +59,8 @@ def test_merging_and_negating_is_unlearning(tmp_path):
 def test_a_vector_of_another_model_is_refused(tmp_path, pair):
     _, vector, place, _ = pair
     save_file(vector | {"more": torch.ones(1)}, tmp_path / "other")
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError, match="other: tensor 'more' is not expected"):
         negate_files(place, tmp_path / "other", 1, tmp_path / "out")
-    assert str(caught.value) == f"{tmp_path / 'other'}: tensor 'more' is not expected (1 in all)"
     assert not (tmp_path / "out").exists()
 
 
@@ -72,9 +71,7 @@ def test_tensors_that_a_vector_lacks_stay(tmp_path, pair):
     report = negate_files(place, tmp_path / "part", 0.7, tmp_path / "out")
     whole = {name: part.get(name, torch.zeros_like(t)) for name, t in vector.items()}
     assert_same_bits(read(tmp_path / "out"), apply(base, whole, -0.7))
-    assert report["notes"][0] == (
-        f"{tmp_path / 'part'}: lacks embed_tokens.weight, layers.0.mlp.bias; they stay the base's"
-    )
+    assert "part: lacks embed_tokens.weight, layers.0.mlp.bias" in report["notes"][0]
 
 
 def test_tied_tensors_change_together(tmp_path):

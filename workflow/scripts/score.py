@@ -1,6 +1,6 @@
 """Choose among a method's candidates, where its own job has not, and score what was chosen."""
 
-from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.divergence import split_diverged
 from negmerge.checkpoints.states import read_metadata
 from negmerge.evaluation.outcomes import write_outcomes
 from negmerge.files import write_json
@@ -22,7 +22,7 @@ with job(snakemake) as provenance:
     if choosing := params.choosing:
         chosen = choose_candidate(task, inputs, loaders, params.validation, **choosing)
         # The points that a merge lacks; a single vector that diverged has a row of its own.
-        missing = sift(candidates)[1] if len(candidates) == 1 else []
+        missing = split_diverged(candidates)[1] if len(candidates) == 1 else []
         write_points(output.sweep, labels, chosen.points, missing)
         selected = [output.selected]
         write_json(output.selected, chosen.records(labels, choosing["rules"], params.about))

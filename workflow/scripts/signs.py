@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.divergence import split_diverged
 from negmerge.checkpoints.stored import StateFile
 from negmerge.files import write_json
 from negmerge.jobs.job import job
 from negmerge.merging.signs import sample
 
 with job(snakemake):
-    points, _ = sift(snakemake.input.vectors)
-    merges, _ = sift(snakemake.input.merged)
+    points, _ = split_diverged(snakemake.input.vectors)
+    merges, _ = split_diverged(snakemake.input.merged)
     vectors = {Path(path).stem: StateFile(path) for path in points}
     found = sample(list(vectors.values()))
     merged = {Path(path).stem: StateFile(path) for path in merges}

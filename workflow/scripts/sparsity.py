@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge.checkpoints.divergence import DIVERGED, sift
+from negmerge.checkpoints.divergence import DIVERGED, split_diverged
 from negmerge.checkpoints.states import read_metadata
 from negmerge.checkpoints.stored import StateFile
 from negmerge.evaluation.sparsity import Sparsity, sparsity
@@ -14,7 +14,7 @@ from negmerge.models.clip import is_frozen
 
 with job(snakemake):
     inputs, points, frozen = snakemake.input, snakemake.params.points, snakemake.params.freeze
-    whole, missing = sift(inputs.vectors)
+    whole, missing = split_diverged(inputs.vectors)
     files = {Path(path).stem: StateFile(path) for path in (*whole, *inputs.candidates)}
     pools = {name: [one for one in points[name] if one not in missing] for name in points}
     choices = {Path(path).stem: path for path in inputs.choices}

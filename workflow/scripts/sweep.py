@@ -3,7 +3,7 @@
 Or Retrain, once, for the rule that compares others with it.
 """
 
-from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.divergence import split_diverged
 from negmerge.checkpoints.states import read_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
@@ -25,4 +25,4 @@ with job(snakemake):
     else:
         network = task.network(read_state(path), path)
         points = [validation.measure(snakemake.wildcards.vector, 1.0, network)]
-    write_points(snakemake.output.sweep, snakemake.wildcards, points, sift([path])[1])
+    write_points(snakemake.output.sweep, snakemake.wildcards, points, split_diverged([path])[1])

@@ -23,18 +23,18 @@ def require_finite(tensor: Tensor, name: str, where: str | Path) -> Tensor:
 
 def require_same_tensors(
     reference: Mapping[str, tuple[int, ...]],
-    found: Mapping[str, tuple[int, ...]],
+    shapes: Mapping[str, tuple[int, ...]],
     where: str | Path,
 ) -> None:
     """Check that a state has exactly the tensor names and shapes of a reference."""
-    missing = sorted(set(reference) - set(found))
-    extra = sorted(set(found) - set(reference))
+    missing = sorted(set(reference) - set(shapes))
+    extra = sorted(set(shapes) - set(reference))
     if missing:
         raise UserError(f"{where}: tensor {missing[0]!r} is missing ({len(missing)} in all)")
     if extra:
         raise UserError(f"{where}: tensor {extra[0]!r} is not expected ({len(extra)} in all)")
     for name, shape in reference.items():
-        if tuple(found[name]) != tuple(shape):
+        if tuple(shapes[name]) != tuple(shape):
             raise UserError(
-                f"{where}: tensor {name!r} has shape {list(found[name])}, expected {list(shape)}"
+                f"{where}: tensor {name!r} has shape {list(shapes[name])}, expected {list(shape)}"
             )

@@ -1,4 +1,4 @@
-"""States (name -> tensor): reading and writing them whole."""
+"""States (name -> tensor) in safetensors files of this project: reading and writing them whole."""
 
 import json
 from collections.abc import Mapping
@@ -8,24 +8,22 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from negmerge.checkpoints.checks import require_finite
-from negmerge.checkpoints.opening import open_state
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.stored import StateFile, StoredState
 from negmerge.errors import UserError
 from negmerge.files import replacing
 
 State = dict[str, Tensor]
 
 
-def read_state(path: str | Path, key: str | None = None) -> State:
-    """Read a whole state; see `open_state`."""
-    return dict(open_state(path, key).items())
+def read_state(path: str | Path) -> State:
+    """Read a whole safetensors file; `opening.open_state` reads any format."""
+    return dict(StateFile(path).items())
 
 
 def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping[str, object]):
     """Write a state and its `metadata` (JSON values) at once or not at all.
 
-    Equal states and metadata give equal bytes. Tensors that share memory, as tied weights do, are
-    written once for each name, so that they can be read without knowing of it.
+    Equal states and metadata give equal bytes. Tied tensors are written once for each name.
     """
     tensors: State = {}
     places = set()
@@ -42,9 +40,9 @@ def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping
 
 
 def read_metadata(path: str | Path) -> dict:
-    """Read the metadata that `write_state` put into a file's header; empty for foreign files."""
+    """Read the metadata that `write_state` put into a file's header; empty for other files."""
     try:
-        return json.loads(open_state(path).metadata.get("negmerge", "{}"))
+        return json.loads(StateFile(path).metadata.get("negmerge", "{}"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: its header entry `negmerge` is not JSON ({error})") from error
 

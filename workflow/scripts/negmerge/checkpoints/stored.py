@@ -40,6 +40,11 @@ class StoredState:
     # Lines that tell the user what was done to open it, beyond the obvious.
     notes: Sequence[str] = ()
 
+    @cached_property
+    def _flat(self) -> dict[str, Tensor]:
+        """The tensors that were read, flattened."""
+        return {}
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of one tensor, without reading it."""
         raise NotImplementedError
@@ -53,13 +58,13 @@ class StoredState:
 
         They may lie in the mapped file, for all who read it, so they must not be changed.
         """
-        raise NotImplementedError
+        if name not in self._flat:
+            self._flat[name] = self._flattened(name)
+        return self._flat[name][start:stop]
 
     def place(self, name: str) -> tuple[Path, int] | None:
-        """Return the file and the byte in it where a tensor starts; None if its bytes are not in
-        one piece, in the order of its flattened numbers.
-        """
-        raise NotImplementedError
+        """Return the file and the byte where a tensor's numbers start; None if that is unknown."""
+        return None
 
     def is_float(self, name: str) -> bool:
         """Whether the tensor holds floating-point numbers."""
@@ -75,6 +80,9 @@ class StoredState:
         """Read the tensors one after the other, in the order of their names."""
         for name in self.names:
             yield name, self[name]
+
+    def _flattened(self, name: str) -> Tensor:
+        raise NotImplementedError
 
 
 class StateFile(StoredState):
@@ -98,7 +106,6 @@ class StateFile(StoredState):
         self.metadata = header.pop("__metadata__", None) or {}
         self.names = sorted(header)
         self._header, self._begin = header, 8 + length
-        self._flat: dict[str, Tensor] = {}
 
     @cached_property
     def _bytes(self) -> Tensor:
@@ -121,18 +128,12 @@ class StateFile(StoredState):
             )
         return DTYPES[code]
 
-    def numbers(self, name: str, start: int, stop: int) -> Tensor:
-        """See `StoredState`."""
-        if name not in self._flat:
-            self._flat[name] = self._flattened(name)
-        return self._flat[name][start:stop]
-
-    def place(self, name: str) -> tuple[Path, int] | None:
+    def place(self, name: str) -> tuple[Path, int]:
         """See `StoredState`."""
         return self.path, self._begin + self._header[name]["data_offsets"][0]
 
     def _flattened(self, name: str) -> Tensor:
-        """Return a whole tensor in the mapped file, flattened."""
+        """Return a whole tensor in the mapped file."""
         count, begin, dtype = math.prod(self.shape(name)), self.place(name)[1], self.dtype(name)
         if not count:
             return torch.empty(0, dtype=dtype)

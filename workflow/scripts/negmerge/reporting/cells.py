@@ -104,7 +104,7 @@ def cells(
     outcomes = [(one.place, one.rule, one) for one in outcomes]
     rows = []
     for column in table["columns"]:
-        criterion = column.get("rule")
+        criterion = column.get("criterion")
         rows += [
             {"column": column["label"]} | cell
             for cell in _column(
@@ -215,7 +215,7 @@ def _places(column: Mapping, records: Mapping) -> list[tuple[str, str]]:
 
 def _record(records: Mapping, column: Mapping, place: tuple[str, str, str]) -> Mapping:
     if place not in records:
-        criterion = f" by criterion {column['rule']}" if column.get("rule") else ""
+        criterion = f" by criterion {column['criterion']}" if column.get("criterion") else ""
         raise UserError(f"column {column['label']!r}: no record of {'/'.join(place)}{criterion}")
     return records[place]
 

@@ -39,7 +39,7 @@ def join(records: Iterable[Mapping]) -> list[dict]:
             raise UserError(
                 f"{'/'.join(place)}: criterion {criterion} chose {score['vector']!r}, but the "
                 f"numbers of {first['vector']!r} are counted; expected a table of kind mask "
-                "without `rule`"
+                "without `criterion`"
             )
         counted = counts.get((place, criterion), counts.get((place, None), {}))
         joined.append({**counted, **score})

@@ -96,7 +96,7 @@ def test_a_change_of_a_table_or_a_method_retrains_nothing():
     # What a study may say of a scenario is not what its jobs depend on, but what they are given.
     jobs = import_closure(plugins.path(plugins.SCENARIO_JOBS, "classifier"), PACKAGE)
     reached = {path.relative_to(PACKAGE).as_posix() for path in jobs}
-    assert {"scenarios/classifier/jobs.py", "evaluation/durability.py"} <= reached
+    assert {"scenarios/classifier/jobs.py", "evaluation/membership.py"} <= reached
     assert not reached & {"settings/experiment.py", "scenarios/classifier/settings.py"}
     assert not {path for path in reached if path.startswith("scenarios/zero_shot/")}
     assert "training.py" in closure("finetune")

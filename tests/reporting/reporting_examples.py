@@ -130,7 +130,13 @@ def outcomes(record, roles=("forget", "control"), classes=10, **right):
 
 
 def gap_table(**changes):
-    column = {"label": "net", "experiments": ["net"], "tasks": [], "published": None, "rule": None}
+    column = {
+        "label": "net",
+        "experiments": ["net"],
+        "tasks": [],
+        "published": None,
+        "criterion": None,
+    }
     column["scenario"] = "classifier"
     definition = {
         "kind": "gap",

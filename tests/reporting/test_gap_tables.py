@@ -154,7 +154,13 @@ def test_every_feature_of_the_attack_stands_in_the_csv_under_its_name(scores):
     assert found == {name: float(n) for n, name in enumerate(names)}
 
 
-GAP = {"label": "by gap", "experiments": ["net"], "tasks": [], "rule": "gap", "published": None}
+GAP = {
+    "label": "by gap",
+    "experiments": ["net"],
+    "tasks": [],
+    "criterion": "gap",
+    "published": None,
+}
 GAP["scenario"] = "classifier"
 
 

@@ -131,7 +131,7 @@ def test_of_a_classifier_the_gap_and_its_parts_are_shown(classifier):
 
 
 def test_what_a_further_rule_chose_has_the_counts_of_its_vector(classifier):
-    definition = classifier_table(rule="gap")
+    definition = classifier_table(criterion="gap")
     frame = cells(definition, join(classifier), {})
     assert cell(frame, "negmerge", "gap")["value"] == pytest.approx(0.5)
     assert cell(frame, "negmerge", "kept_trainable")["value"] == 20

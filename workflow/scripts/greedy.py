@@ -8,7 +8,7 @@ from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.greedy import merge_greedily
+from negmerge.selection.validation import merge_greedily
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params

@@ -79,7 +79,7 @@ def drawn_sweeps(study: Study) -> set[str]:
 
 def reference(experiment: Experiment, name: str) -> list[str]:
     """Return the path of what the rule `gap` compares with, where there is one: Retrain's sweep."""
-    is_needed = "gap" in experiment.selection.rules and name != methods.RETRAIN
+    is_needed = "gap" in experiment.selection.criteria and name != methods.RETRAIN
     return [f"sweeps/{methods.RETRAIN}.csv"] if is_needed else []
 
 

@@ -13,8 +13,7 @@ from negmerge.jobs.work import Case, Work
 from negmerge.selection.search import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import part_sizes
-from negmerge.settings.durability import RELEARNED
-from negmerge.settings.recipe import Recipe
+from negmerge.settings.recipe import RELEARNED, Recipe
 
 # Processes that load images beside a job that computes on a GPU.
 LOADERS = 4
@@ -59,7 +58,7 @@ def base(case: Case) -> Work:
     if settings is None:
         return Work(moved=2 * size, written=size, memory=case.holds(3, weights=size))
     sources = settings.sources.items()
-    shown = sum(part_sizes(case.known, name)[one.part] * one.repeat for name, one in sources)
+    shown = sum(part_sizes(case.known, name)[s.part] * s.repeat for name, s in sources)
     # The text part keeps of a caption no more than the image part of an image.
     memory = case.holds(SAVED, recipe=settings.recipe, weights=size, trained=2)
     return case.work(trained=settings.recipe.epochs * shown, written=size, memory=memory)
@@ -167,7 +166,7 @@ def _measured(case: Case, vectors: int, coefficients: int, share: float = 1) -> 
 def unlearn(case: Case) -> Work:
     """Train a model for each combination of the grid and for each halving, and measure them."""
     experiment, name = case.experiment, case.wildcards["method"]
-    use, rules = experiment.use(name), len(experiment.selection.rules)
+    use, rules = experiment.use(name), len(experiment.selection.criteria)
     method = methods.definition(name)
     tried = [method.check(name, options) for options in methods.combinations(use)]
     # What has no epochs reads the images once.

@@ -21,7 +21,7 @@ from negmerge.merging.blocks import Block, Memory, Vectors, Workers, is_finite, 
 from negmerge.merging.pool import Checksums, Pool, identity, merged_dtypes
 from negmerge.merging.signs import count_nonzero
 from negmerge.models.devices import find_device
-from negmerge.settings.options import Described, Value
+from negmerge.settings.checks import Described, Value
 
 Result = TypeVar("Result")
 

@@ -244,9 +244,7 @@ class _Block(nn.Module):
         self.ln_2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(
             OrderedDict(
-                c_fc=nn.Linear(width, 4 * width),
-                gelu=nn.GELU(),
-                c_proj=nn.Linear(4 * width, width),
+                c_fc=nn.Linear(width, 4 * width), gelu=nn.GELU(), c_proj=nn.Linear(4 * width, width)
             )
         )
 

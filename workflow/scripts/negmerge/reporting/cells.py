@@ -163,7 +163,7 @@ def cells(
     outcomes = [(one.place, one.rule, one) for one in outcomes]
     rows = []
     for column in table["columns"]:
-        rule = column.get("rule")
+        rule = column.get("criterion")
         found, of_images = of_criterion(records, rule), of_criterion(outcomes, rule)
         places = _places(column, found)
         shown = {
@@ -275,7 +275,7 @@ def _places(column: Mapping, found: Mapping) -> list[tuple[str, str]]:
 
 def _record(found: Mapping, column: Mapping, place: tuple[str, str, str]) -> Mapping:
     if place not in found:
-        rule = f" by rule {column['rule']}" if column.get("rule") else ""
+        rule = f" by rule {column['criterion']}" if column.get("criterion") else ""
         raise UserError(f"column {column['label']!r}: no record of {'/'.join(place)}{rule}")
     return found[place]
 

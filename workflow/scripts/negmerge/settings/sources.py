@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.data.splits import QUESTION_SPLITS, SPLITS
 from negmerge.errors import UserError, unknown
-from negmerge.settings.options import Seed, checked
+from negmerge.settings.checks import Seed, checked
 from negmerge.settings.recipe import Settings
 
 Split = Literal[SPLITS]

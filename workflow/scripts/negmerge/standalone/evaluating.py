@@ -11,7 +11,7 @@ from negmerge import __version__
 from negmerge.checkpoints.hub import locate
 from negmerge.errors import UserError
 from negmerge.reporting import style
-from negmerge.settings.selection import Coefficients
+from negmerge.settings.experiment import Coefficients
 from negmerge.standalone.coefficients import (
     SCORES,
     Choice,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from negmerge.checkpoints.checks import require_finite
 from negmerge.errors import UserError
-from negmerge.settings.selection import Coefficients
+from negmerge.settings.experiment import Coefficients
 from negmerge.standalone.coefficients import Choice, Measurement, choose, measurement
 from negmerge.vectors import in_vector, widen
 

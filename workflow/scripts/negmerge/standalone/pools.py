@@ -17,7 +17,7 @@ from negmerge.merging.blocks import Finetuned, Vectors, Workers
 from negmerge.merging.engine import choose, merge_pool
 from negmerge.merging.pool import Pool, in_file_order, pool_of, stored_dtypes
 from negmerge.models.devices import find_device
-from negmerge.settings.options import Value
+from negmerge.settings.checks import Value
 from negmerge.standalone.alignment import Aligned, Choice, align
 from negmerge.vectors import may_change
 

@@ -17,7 +17,7 @@ from negmerge.merging.blocks import Block, Stored, Vectors, Workers
 from negmerge.merging.engine import choose, combined
 from negmerge.merging.pool import Pool, in_file_order, stored_dtypes
 from negmerge.models.devices import find_device
-from negmerge.settings.options import Value
+from negmerge.settings.checks import Value
 from negmerge.standalone.adapter_output import write_adapter_output
 from negmerge.standalone.output import Results, Target, Tell, write_output
 from negmerge.standalone.pools import changeable, open_place, open_pool, short_name

@@ -62,7 +62,7 @@ def tune(
     points = explore(base, None, OptionGrid(grid), measure, criteria, halvings)
     if not grid:
         # Nothing was searched: the model is what was asked for, even if the base is better.
-        points[0] = replace(points[0], rules=())
+        points[0] = replace(points[0], criteria=())
     chosen = {criterion.choose(points).vector for criterion in criteria} - {base_name, None}
     for point in points:
         # What was best for one criterion may have been dropped before another came to it.

@@ -13,8 +13,7 @@ from negmerge.data.augmentation import Transform
 from negmerge.data.forget import TEST_PARTS, read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, EvaluationBatches, Listed
-from negmerge.evaluation.accuracy import Classification, accuracy
-from negmerge.evaluation.durability import relearn_epochs
+from negmerge.evaluation.accuracy import Classification, accuracy, relearn_epochs
 from negmerge.evaluation.membership import (
     FEATURES,
     features,

@@ -9,12 +9,11 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.zero_shot.parts import PARTS, part_of
 from negmerge.scenarios.zero_shot.scenario import SCENARIO
-from negmerge.settings.catalogue import Catalogue, Counts, Prompts, part_sizes
+from negmerge.settings.catalogue import Catalogue, Counts, Model, Prompts, part_sizes
+from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.models import Model
-from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe
-from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.validation import require
+from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe, advanced
+from negmerge.settings.runs import Run
 
 # What the images of each role are needed for.
 NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}
@@ -45,20 +44,22 @@ class ZeroShot(Experiment):
     UNTOUCHED: ClassVar[tuple[str, ...]] = ("text.safetensors",)
 
     scenario: Literal["zero-shot"] = Field(description="CLIP forgets a data set.")
-    mode: Literal["standard", "linear"] = Field(
+    mode: Literal["standard", "linear"] = advanced(
         "standard",
         description="linear: fine-tuning in the tangent space of the base; NegMerge's code then "
         "freezes nothing.",
     )
     control: str = Field(description="The data set on which accuracy must be kept.")
     tasks: list[FileName] = Field(min_length=1, description="Data sets to forget, each on its own.")
-    freeze: Literal["attention", "nothing"] = Field(
+    freeze: Literal["attention", "nothing"] = advanced(
         "attention",
         description="What fine-tuning freezes in the image encoder; NegMerge's code freezes "
         "all attention projections.",
     )
-    pretrain: Pretrain | None = Field(None, description="For models with `weights: pretrain`.")
-    unlearn: EncoderUnlearn = Field(EncoderUnlearn(), description="What methods that train share.")
+    pretrain: Pretrain | None = advanced(None, description="For models with `weights: pretrain`.")
+    unlearn: EncoderUnlearn = advanced(
+        EncoderUnlearn(), description="What methods that train share."
+    )
 
     @classmethod
     def fits(cls, model: Model) -> bool:
@@ -134,7 +135,6 @@ class ZeroShot(Experiment):
                 for name, source in self.pretrain.sources.items()
             )
             yield Run("pretrain.recipe", self.pretrain.recipe, (shown,))
-        yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
     def pretraining(self, prompts: Mapping[str, Prompts]) -> dict | None:

@@ -37,7 +37,7 @@ def load_validation(
         state,
         sets,
         (lambda moved: task.reset_batchnorm(moved, batch_size, most)) if re_estimates else None,
-        lambda found: task.selection_metrics(found, seed),
+        lambda outputs: task.selection_metrics(outputs, seed),
     )
 
 

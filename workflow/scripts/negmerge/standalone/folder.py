@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from negmerge.checkpoints.hub import locate
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 from negmerge.files import read_json, write_text
 

@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 
 from negmerge.adapters import is_adapter, open_adapter
-from negmerge.checkpoints.checks import require_same_tensors
 from negmerge.checkpoints.hub import listed, locate
 from negmerge.checkpoints.sameness import tied
-from negmerge.checkpoints.states import shapes
+from negmerge.checkpoints.states import require_same_tensors, shapes
 from negmerge.checkpoints.writer import LARGEST
 from negmerge.errors import UserError, find
 from negmerge.merging.blocks import Block, Stored, Vectors, Workers

@@ -3,8 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negmerge.checkpoints.states import write_state
-from negmerge.checkpoints.stored import StateFile
+from negmerge.checkpoints.states import StateFile, write_state
 from negmerge.errors import UserError
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.merging import merge

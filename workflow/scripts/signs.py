@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from negmerge.checkpoints.divergence import split_diverged
-from negmerge.checkpoints.stored import StateFile
+from negmerge.checkpoints.states import StateFile
 from negmerge.files import write_json
 from negmerge.jobs.job import job
 from negmerge.merging.signs import sample

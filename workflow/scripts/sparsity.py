@@ -4,8 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from negmerge.checkpoints.divergence import DIVERGED, split_diverged
-from negmerge.checkpoints.states import read_metadata
-from negmerge.checkpoints.stored import StateFile
+from negmerge.checkpoints.states import StateFile, read_metadata
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job

@@ -12,9 +12,7 @@ from typing import Protocol
 import torch
 from blake3 import blake3
 
-from negmerge.checkpoints.checks import FLOATS, require_same_tensors
-from negmerge.checkpoints.states import shapes
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import FLOATS, StoredState, require_same_tensors, shapes
 from negmerge.errors import UserError, unknown
 from negmerge.files import read_json_records
 from negmerge.merging.blocks import Block, Stored, Vectors, Workers

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.checkpoints.checks import require_same_tensors
-from negmerge.checkpoints.states import State, shapes
+from negmerge.checkpoints.states import State, require_same_tensors, shapes
 from negmerge.data.prompts import fill
 from negmerge.errors import UserError, find
 

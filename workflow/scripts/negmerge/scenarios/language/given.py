@@ -7,9 +7,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoTokenizer
 
-from negmerge.checkpoints.checks import require_same_tensors
 from negmerge.checkpoints.opening import open_state
-from negmerge.checkpoints.states import State, shapes
+from negmerge.checkpoints.states import State, require_same_tensors, shapes
 from negmerge.errors import UserError, one_line
 from negmerge.models.language import build_language_model
 

@@ -170,7 +170,7 @@ def shared_sweeps(wildcards):
 def choosing(wildcards):
     chosen = experiment(wildcards)
     return {
-        "rules": chosen.selection.criteria,
+        "criteria": chosen.selection.criteria,
         "keep": chosen.selection.keep,
         "coefficients": chosen.coefficients.values,
         "halvings": chosen.selection.halvings,

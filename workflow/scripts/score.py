@@ -25,7 +25,7 @@ with job(snakemake) as provenance:
         missing = split_diverged(candidates)[1] if len(candidates) == 1 else []
         write_points(output.sweep, labels, chosen.points, missing)
         selected = [output.selected]
-        write_json(output.selected, chosen.records(labels, choosing["rules"], params.about))
+        write_json(output.selected, chosen.records(labels, choosing["criteria"], params.about))
 
     def score_one(choice: dict) -> tuple:
         """Build the model that was chosen, and score it."""

@@ -51,7 +51,7 @@ class Candidates:
 def measuring(experiment: Experiment, folder: str, method: str, drawn: set[str]) -> Candidates:
     """Say how the candidates of a method are measured in a task's folder."""
     if not experiment.is_searched(method):
-        raise UserError(f"method {method!r} has nothing to choose, so no rule chooses for it")
+        raise UserError(f"method {method!r} has nothing to choose, so no criterion chooses for it")
     own, is_pruned = experiment.candidates(method), experiment.is_pruned(method)
     shared = {name for name in own if f"{folder}/sweeps/{name}.csv" in drawn}
     if methods.kind(method) != "single":
@@ -78,7 +78,7 @@ def drawn_sweeps(study: Study) -> set[str]:
 
 
 def reference(experiment: Experiment, name: str) -> list[str]:
-    """Return the path of what the rule `gap` compares with, where there is one: Retrain's sweep."""
+    """Return the path of what the criterion `gap` compares with, where there is one: Retrain's sweep."""
     is_needed = "gap" in experiment.selection.criteria and name != methods.RETRAIN
     return [f"sweeps/{methods.RETRAIN}.csv"] if is_needed else []
 

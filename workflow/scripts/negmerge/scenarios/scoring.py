@@ -45,7 +45,7 @@ def score_choices(
     score_one: Callable[[Mapping], Scored],
     unchanged: Sequence[str] = (),
 ) -> tuple[list[dict], list[Outcomes]]:
-    """Score what was chosen for a method by each rule, and the same choice once."""
+    """Score what was chosen for a method by each criterion, and the same choice once."""
     known: dict[object, Scored] = {}
     if unchanged:
         scores, outcomes = unchanged

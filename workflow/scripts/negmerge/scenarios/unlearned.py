@@ -25,7 +25,7 @@ def choices(
     selected: Iterable[str],
     candidates: Sequence[str] = (),
 ) -> list[dict]:
-    """List what was chosen for a method, a record per rule, that of the main rule first."""
+    """List what was chosen for a method, a record per criterion, that of the main one first."""
     paths, method = {Path(path).stem: path for path in selected}, labels["method"]
     if about["kind"] in CHOSEN and candidates:
         _, missing = split_diverged(candidates)

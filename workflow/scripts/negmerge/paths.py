@@ -78,7 +78,7 @@ def drawn_sweeps(study: Study) -> set[str]:
 
 
 def reference(experiment: Experiment, name: str) -> list[str]:
-    """Return the path of what the criterion `gap` compares with, where there is one: Retrain's sweep."""
+    """Return the path of Retrain's sweep, where the criterion `gap` compares with it."""
     is_needed = "gap" in experiment.selection.criteria and name != methods.RETRAIN
     return [f"sweeps/{methods.RETRAIN}.csv"] if is_needed else []
 

@@ -192,7 +192,7 @@ def unlearn(case: Case) -> Work:
 
 
 def evaluate(case: Case) -> Work:
-    """Score the choice of each criterion, and teach it again what it forgot, where that is measured."""
+    """Score each criterion's choice, and teach it again what it forgot, where that is asked."""
     experiment, settings, models = case.experiment, case.experiment.relearning, case.models
     passes = experiment.passes_to_score(case.counts, case.known, case.generation())
     passed = models * passes
@@ -214,7 +214,7 @@ def evaluate(case: Case) -> Work:
 
 
 def durability(case: Case) -> Work:
-    """Score the choice of each criterion as it is and under all treatments, of which one trains it."""
+    """Score each criterion's choice as it is and under all treatments, of which one trains it."""
     experiment, settings, models = case.experiment, case.experiment.treatment, case.models
     counts = [case.counts[role]["score"] for role in experiment.SCENARIO.roles[:2]]
     scored = models * (1 + len(settings.treatments))

@@ -178,7 +178,7 @@ class _File:
 
 
 def chosen_vectors(choice: str | Path, vectors: Sequence[str | Path]) -> dict[str, int]:
-    """Find the places, from 0, of the vectors in a file of choices, by criterion, the main one first.
+    """Find the places, from 0, of chosen vectors by criterion, the main one first.
 
     The files of vectors are named after them.
     """

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from negmerge import plugins
 from negmerge.checkpoints.divergence import DIVERGED, is_nothing_left
 from negmerge.errors import UserError, unknown
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.compare import amount_cells, compare
-from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.records import FOOTNOTES, MEAN, of_criterion
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Metric, place_of
@@ -119,7 +119,7 @@ def _column(
     table: Mapping, column: Mapping, records: Mapping, published: Mapping, outcomes: Mapping
 ) -> list[dict]:
     """Compute the cells of one column, from its records and outcomes by place."""
-    kind = table_kind(table["kind"])
+    kind = plugins.load(plugins.TABLES, table["kind"]).KIND
     places = _places(column, records)
     shown = {
         method: [_record(records, column, (*place, method)) for place in places]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from negmerge.adapters import is_adapter, open_adapter
+from negmerge.adapters.adapter import is_adapter, open_adapter
 from negmerge.checkpoints.hub import listed, locate
 from negmerge.checkpoints.sameness import tied
 from negmerge.checkpoints.states import require_same_tensors, shapes

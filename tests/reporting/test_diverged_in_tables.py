@@ -70,7 +70,7 @@ def trials():
         ):
             merged = method in ("negmerge", "conflict")
             gone = ALL if merged and trial == "trial2" else {}
-            own = {"vector": method, "coefficient": 0.5, "rule": None, "relearn": [1, 2]}
+            own = {"vector": method, "coefficient": 0.5, "criterion": None, "relearn": [1, 2]}
             found.append(classifier_score("net", trial, method, *right, **(own | gone)))
     return found
 

@@ -237,7 +237,7 @@ def _limits(ranked: Sequence[Column], shown: Sequence[Column]) -> Iterator[str]:
             )
         ),
         "what a user without Retrain reaches, since the criterion `gap` compares with it": (
-            lambda c: c.cells["rule"].eq("gap").any()
+            lambda c: c.cells["criterion"].eq("gap").any()
         ),
         "the paper's numbers, since the model or the data are others": (
             lambda c: _is_unlike_paper(c, shown)

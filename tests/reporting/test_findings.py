@@ -93,7 +93,7 @@ def test_the_share_that_the_consensus_kept():
     ]
 
 
-FOOTNOTE = "What rows marked"
+FOOTNOTE = "What rows with"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ FINDINGS = {
         "datasets.yaml",
         "digits/source",
         "scikit-digits",
-        "digits: unknown source 'scikit-digits'; did you mean 'scikit-learn-digits'? valid: ",
+        "digits.source: unknown source 'scikit-digits'; did you mean 'scikit-learn-digits'?",
     ),
     "a key": (
         "datasets.yaml",

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from negmerge.data.questions import write_questions
-from negmerge.data.sources import authors
+from negmerge.data.sources import fabricated
 from negmerge.data.tokenising import train_tokenizer
 from negmerge.errors import UserError
 from negmerge.scenarios import load_task
@@ -55,7 +55,7 @@ def test_a_vector_may_start_before_the_authors_were_taught(load):
 def test_the_counts_are_those_of_the_items(load, tmp_path):
     experiment, known = load()
     row = known.contents("invented-authors")
-    found = list(authors.read({}, row))
+    found = list(fabricated.read_authors({}, row))
     write_questions(tmp_path / "q.jsonl", found, row["splits"])
     texts = [text for one in found for text in one.texts]
     tokenizer = train_tokenizer(texts, **known.models["mini-llama"].model_dump()["tokenizer"])

@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from pydantic import Field, model_validator
 
+from negmerge import plugins
 from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 from negmerge.errors import UserError, find, unknown
-from negmerge.settings import sources
 from negmerge.settings.datasets import Dataset, Datasets, Mirror
 from negmerge.settings.load import Folders, find_file, in_order, read_yaml
 from negmerge.settings.models import Model
@@ -48,10 +48,10 @@ class Catalogue:
 
     def contents(self, name: str, mirror: Mirror | None = None) -> dict:
         """Return what decides the prepared images of a data set, read from a mirror or not."""
-        found = self.datasets[name].contents(mirror)
-        if found["source"] in sources.NAMED:
-            found["class_names"] = self.prompts[name].classes
-        return found
+        contents = self.datasets[name].contents(mirror)
+        if plugins.source(contents["source"]).has_class_names:
+            contents["class_names"] = self.prompts[name].classes
+        return contents
 
     def by_hand(self, folder: str) -> list[dict]:
         """List the files in a folder of downloads that a person has to fetch."""

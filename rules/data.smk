@@ -74,7 +74,7 @@ rule prepare:
     resources:
         **needs(work.prepare, mem_mb=2000, disk=True),
     params:
-        code=lambda wildcards: code("prepare", **{plugins.SOURCES: source_family(wildcards)}),
+        code=lambda wildcards: code("prepare", **{plugins.SOURCES: source(wildcards)}),
         dataset=checked(
             lambda wildcards: catalogue().contents(wildcards.dataset, mirror_of(wildcards.dataset))
         ),

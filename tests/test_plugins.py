@@ -7,10 +7,12 @@ from negmerge.settings.methods import definition
 
 def test_choices_are_files_with_dashes():
     assert "negmerge" in plugins.names(plugins.MERGE_METHODS)
-    assert "l1-sparse" in plugins.names(plugins.UNLEARN_METHODS)
+    assert "scikit-learn-digits" in plugins.names(plugins.SOURCES)
     assert "--init--" not in plugins.names(plugins.SOURCES)
-    path = plugins.path(plugins.UNLEARN_METHODS, "l1-sparse")
-    assert path == plugins.PACKAGE / "unlearning" / "methods" / "l1_sparse.py"
+    path = plugins.path(plugins.SOURCES, "scikit-learn-digits")
+    assert path == plugins.PACKAGE / "data" / "sources" / "fabricated.py"
+    family = plugins.load(plugins.SOURCES, "letters").SOURCES
+    assert plugins.source("scikit-learn-digits") is family["scikit-learn-digits"]
     assert path.is_file()
 
 
@@ -30,10 +32,10 @@ def test_the_methods_are_what_the_files_define(methods, folder):
 @pytest.mark.parametrize("look_up", [plugins.path, plugins.load])
 def test_unknown_choices_are_refused_with_the_nearest(look_up):
     with pytest.raises(UserError) as caught:
-        look_up(plugins.SOURCES, "fabricate")
+        look_up(plugins.SOURCES, "scikit-digits")
     names = ", ".join(plugins.names(plugins.SOURCES))
     assert str(caught.value) == (
-        f"unknown source 'fabricate'; did you mean 'fabricated'? valid: {names}"
+        f"unknown source 'scikit-digits'; did you mean 'scikit-learn-digits'? valid: {names}"
     )
     with pytest.raises(UserError, match=r"^unknown method '\.\./engine'; "):
         look_up(plugins.MERGE_METHODS, "../engine")

@@ -1,8 +1,7 @@
 import pytest
 from file_server import FileServer
-from small_rows import small, written
+from made_files import small, written
 
-from negmerge.data.fetch import download
 from negmerge.data.preparation import prepare
 
 
@@ -18,11 +17,10 @@ def original(catalogue, tmp_path):
     """A function that prepares the small form of a set from its original files."""
 
     def run(name, made):
-        paths = written(made, tmp_path)
-        prepare(name, small(catalogue.contents(name), made), list(paths.values()), target)
-        return target
+        row = small(catalogue.datasets[name].model_dump(), made)
+        prepare(name, row, list(written(made.files, tmp_path).values()), tmp_path / "original")
+        return tmp_path / "original"
 
-    target = tmp_path / "original"
     return run
 
 
@@ -30,29 +28,11 @@ def original(catalogue, tmp_path):
 def mirror(catalogue):
     """A function that gives the row of a mirror for the sizes of a made set."""
 
-    def row(name, called, made, class_names):
+    def row(name, called, made, class_names=None):
         (chosen,) = (m for m in catalogue.datasets[name].mirrors if m.name == called)
-        whole = catalogue.contents(name, chosen)
-        splits = {split: len(made.expected[split]) for split in whole["splits"]}
-        whole |= {"splits": splits, "classes": made.classes}
-        return whole | ({"class_names": class_names} if "class_names" in whole else {})
+        row = catalogue.contents(name, chosen)
+        row |= {"splits": {split: len(made.expected[split]) for split in row["splits"]}}
+        row |= {"classes": made.classes, "files": dict.fromkeys(row["files"], "a user's own")}
+        return row | ({"class_names": class_names} if "class_names" in row else {})
 
     return row
-
-
-@pytest.fixture
-def fetched(server, tmp_path):
-    """A function that gets files of a mirror from the test's server, and gives their paths."""
-
-    def run(row, files):
-        paths = []
-        for key, content in files.items():
-            file = row["files"][key]
-            server.files[file["name"]] = content
-            path = tmp_path / "mirror" / file["name"]
-            file |= {"urls": [server.url(file["name"])], "manual": None}
-            download(path, file, write=lambda line: None)
-            paths.append(str(path))
-        return paths
-
-    return run

@@ -14,10 +14,9 @@ import pytest
 from file_server import FileServer
 
 from negmerge.data.fetch import download
-from negmerge.data.mirrors import use_server
 from negmerge.data.progress import counted
 from negmerge.errors import UserError
-from negmerge.settings.datasets import Download
+from negmerge.settings.datasets import Download, use_server
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 WRONG = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])
@@ -86,7 +85,7 @@ FAULTS = {
     "nothing came": (0, None),
     "a byte came": (1, "bytes=1-"),
     "all but a byte came": (299_999, "bytes=299999-"),
-    "it stalls": (("stall", 1000), "bytes=1000-"),
+    "it stalls": (("stall", 2**16), "bytes=65536-"),
     "it tells no length and stops": (("no length", 1000), "bytes=1000-"),
     "it is busy": (("status", 429), None),
     "it is down": (("status", 503), None),
@@ -117,12 +116,13 @@ def test_another_address_takes_over_where_the_first_broke(server, url, get, faul
 
 
 def test_what_does_not_come_is_an_error_with_what_was_found_and_expected(server, url, refused):
-    server.faults["a"] = [1000] + [("status", 503)] * 5
-    assert f"{url}: HTTP 503 Service Unavailable; expected 300000 bytes" in refused(row(url))
     server.files["a"] = CONTENT + b"1"
-    assert f"{url}: offers 300001 bytes, expected 300000" in refused(row(url))
     server.faults["a"] = ["no length"]
     assert "gives more than the 300000 bytes" in refused(row(url))
+    assert f"{url}: offers 300001 bytes, expected 300000" in refused(row(url))
+    server.files["a"] = CONTENT
+    server.faults["a"] = [1000] + [("status", 503)] * 5
+    assert f"{url}: HTTP 503 Service Unavailable; expected 300000 bytes" in refused(row(url))
     server.files["a"] = WRONG
     file = row(url) | {"instead": ["cars: original"]}
     message = refused(file)

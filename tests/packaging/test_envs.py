@@ -34,7 +34,7 @@ NOT_CALLED = {
     # Rules that serve all scenarios reach what images need.
     "language": {"huggingface-hub", "open-clip-torch", "scikit-learn", "timm", "torchvision"},
     # Methods for language models reach the metrics of these.
-    "models": {"huggingface-hub", "peft", "rouge-score", "scipy", "transformers"},
+    "models": {"huggingface-hub", "peft", "rouge-score", "scipy", "tokenizers", "transformers"},
     "reporting": {"rouge-score", "scikit-learn"},
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

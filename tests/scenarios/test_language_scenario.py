@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from negmerge.data.tokenising import WITHOUT_LOSS
 from negmerge.data.questions import Question, parted, read_questions, write_questions
 from negmerge.data.sources import fabricated
-from negmerge.data.tokenising import train_tokenizer
+from negmerge.data.tokenising import WITHOUT_LOSS, train_tokenizer
 from negmerge.evaluation.accuracy import all_outputs
 from negmerge.scenarios import load_task
 

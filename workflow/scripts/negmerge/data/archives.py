@@ -122,14 +122,6 @@ def _split_at_archive(path: str) -> tuple[str, str]:
     return path, ""
 
 
-def places(files: Mapping[str, str], inside: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Return the paths of the files of a source: their own, or where they are in one archive."""
-    if not inside:
-        return files
-    (archive,) = files.values()
-    return {name: f"{archive}/{place}" for name, place in inside.items()}
-
-
 def read_file(path: str) -> bytes:
     """Return the content of a file on the disk, or of one in an archive."""
     archive, name = _split_at_archive(path)

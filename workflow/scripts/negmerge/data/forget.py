@@ -40,18 +40,17 @@ FILE_PARTS = (*PARTS, "test")  # that every file has
 
 def check_indices(indices: Sequence[int] | np.ndarray, n: int, where: str | Path) -> np.ndarray:
     """Return indices, which users may have written, as an int64 array, in their order."""
-    if not isinstance(indices, list | np.ndarray):
+    is_list = isinstance(indices, list | np.ndarray)
+    if not (is_list and all(isinstance(index, int | np.integer) for index in indices)):
         raise UserError(f"{where}: found {indices!r:.40}, expected a list of whole numbers")
-    array = np.array(indices, dtype=None if len(indices) else np.int64)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise UserError(f"{where}: found {indices!r:.40}, expected a list of whole numbers")
+    array = np.array(indices, np.int64)
     outside = array[(array < 0) | (array >= n)]
     if outside.size:
         raise UserError(f"{where}: index {outside[0]} is out of range, expected 0..{n - 1}")
     values, counts = np.unique(array, return_counts=True)
     if (counts > 1).any():
         raise UserError(f"{where}: index {values[counts > 1][0]} is repeated")
-    return array.astype(np.int64)
+    return array
 
 
 def check_split(split: Split, n: int, where: str | Path) -> Split:

@@ -1,125 +1,21 @@
-"""The one on-disk form of every data set: encoded images end to end in a safetensors file.
-
-The file holds `bytes` (uint8, all image files one after the other: PNG, JPEG or what else Pillow
-reads), `offsets` (int64, one more than there are images), `labels` (int64) and `split` (int64
-positions in `SPLITS`). Images keep their own size and encoding, so 8 x 8 digits and photographs of
-500 x 375 share the form, and a reader touches only the bytes of the images that it asks for. It is
-written with bounded memory: images pass through an unnamed temporary file, since a header says in
-advance how long everything is, and an archive may hold them in another order than the data set.
-"""
+"""The images of prepared data sets (`preparation` has their form): decoded, fitted and kept."""
 
 import io
 import json
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 
 from negmerge.data.splits import SPLITS
-from negmerge.errors import UserError, one_line, unknown
-from negmerge.files import replacing
+from negmerge.errors import UserError, one_line
 
 # What a JPEG begins with.
 JPEG = b"\xff\xd8\xff"
 # Training passes over the same images again and again: those that fit into this are decoded once.
 KEPT_BYTES = 2**28
-
-
-class ImageFile(Protocol):
-    """An image file, such as a member of an archive; as text it is what errors call it."""
-
-    def read(self) -> bytes:
-        """Return its content."""
-
-
-Source = Image.Image | ImageFile | bytes
-Item = tuple[str, int, Source] | tuple[str, int, Source, tuple[Any, ...]]
-
-
-def write_images(
-    path: str | Path,
-    images: Iterable[Item],
-    expected: Mapping[str, int],
-    classes: int,
-    notes: Mapping[str, str] | None = None,
-) -> None:
-    """Write a prepared data set; at no time is more than one image in memory."""
-    labels, splits, sizes, places = [], [], [], []
-    with replacing(path) as partial, tempfile.TemporaryFile(dir=partial.parent) as spool:
-        for split, label, image, *place in images:
-            is_file = not isinstance(image, Image.Image | bytes)
-            where = str(image) if is_file else f"{path}: item {len(labels)}"
-            if split not in SPLITS:
-                raise UserError(f"{where}: {unknown('split', split, SPLITS)}")
-            if not 0 <= label < classes:
-                raise UserError(f"{where}: label {label}, expected 0..{classes - 1}")
-            sizes.append(spool.write(_encoded(image, where)))
-            splits.append(SPLITS.index(split))
-            labels.append(label)
-            places.append(place[0] if place else len(places))
-        counts = {name: splits.count(number) for number, name in enumerate(SPLITS)}
-        for name, count in counts.items():
-            if count != expected.get(name, 0):
-                raise UserError(
-                    f"{path}: {count} images in split {name!r}, expected {expected.get(name, 0)}"
-                )
-        order = sorted(range(len(places)), key=places.__getitem__)
-        starts = np.cumsum([0, *sizes])[order]
-        sizes = np.array(sizes, np.int64)[order]
-        tensors = {
-            "labels": np.array(labels, np.int64)[order],
-            "offsets": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            "split": np.array(splits, np.int64)[order],
-        }
-        with open(partial, "wb") as target:
-            _write_header(target, tensors, {"splits": json.dumps(counts), **(notes or {})})
-            for values in tensors.values():
-                target.write(values.astype("<i8").tobytes())
-            for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
-                spool.seek(start)
-                target.write(spool.read(size))
-
-
-def _write_header(
-    target: BinaryIO, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
-) -> None:
-    """Write what safetensors' `save_file` would: numbers before bytes, then by name.
-
-    The format is that of github.com/huggingface/safetensors.
-    """
-    entries: dict[str, Any] = {"__metadata__": metadata}
-    end, count = 0, int(tensors["offsets"][-1])
-    parts = [(name, "I64", values.size, values.nbytes) for name, values in tensors.items()]
-    for name, dtype, size, length in [*parts, ("bytes", "U8", count, count)]:
-        entries[name] = {"dtype": dtype, "shape": [size], "data_offsets": [end, end + length]}
-        end += length
-    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
-    # The header's length is a multiple of 8.
-    text += b" " * (-len(text) % 8)
-    target.write(len(text).to_bytes(8, "little") + text)
-
-
-def _encoded(image: Source, where: str) -> bytes:
-    """Return an image as the bytes of an image file, which can be decoded."""
-    if isinstance(image, Image.Image):
-        return encode(image)
-    content = image if isinstance(image, bytes) else image.read()
-    try:
-        decode(content)
-    except ValueError as error:
-        raise UserError(f"{where}: not a whole image ({error})") from error
-    return content
-
-
-def encode(image: Image.Image) -> bytes:
-    """Encode an image as PNG."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def decode(content: bytes) -> Image.Image:

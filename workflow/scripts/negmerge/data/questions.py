@@ -5,31 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
-
-from pydantic import Field, PositiveInt
 
 from negmerge.data.splits import QUESTION_SPLITS
 from negmerge.errors import UserError
 from negmerge.files import write_text
-from negmerge.settings.recipe import Settings
-
-
-class QuestionOptions(Settings):
-    """The options that all sources of questions share."""
-
-    per_author: PositiveInt = Field(description="Questions about each author, one after the other.")
-    retained: PositiveInt | None = Field(
-        None,
-        exclude=True,
-        description="How many of the questions to retain have wrong answers, for estimates; null: "
-        "all or none.",
-    )
-
-    # In how many ways training asks a question, and how many answers to it the authors have from
-    # whom a model learns the language.
-    wordings: ClassVar[int] = 1
-    answers: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)

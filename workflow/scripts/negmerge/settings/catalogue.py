@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from negmerge.data.sources import known_sources
+from negmerge import plugins
 from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings.datasets import Dataset, Datasets, Mirror
@@ -199,7 +199,7 @@ class Catalogue:
     def contents(self, name: str, mirror: Mirror | None = None) -> dict:
         """Return what decides the prepared images of a data set, read from a mirror or not."""
         contents = self.datasets[name].contents(mirror)
-        if known_sources()[contents["source"]].matches_names:
+        if plugins.source(contents["source"]).has_class_names:
             contents["class_names"] = self.prompts[name].classes
         return contents
 

@@ -1,16 +1,17 @@
-"""The rows of data sets: where their files come from, and what is in them."""
+"""The rows of data sets: where their files come from, which of them count, and what is in them."""
 
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, PrivateAttr, model_validator
+from safetensors import SafetensorError, safe_open
 
+from negmerge import plugins
 from negmerge.data.image_lists import ImageList, list_images
-from negmerge.data.questions import QuestionOptions
-from negmerge.data.sources import known_sources
 from negmerge.data.splits import QUESTION_SPLITS, SPLITS
 from negmerge.errors import UserError, unknown
 from negmerge.settings.checks import checked
@@ -20,6 +21,43 @@ from negmerge.settings.recipe import FileName, Settings, advanced
 HUB_FILE = re.compile(r"https://(huggingface\.co|hf\.co)/.+/resolve/(?P<revision>[^/]+)/[^/].*")
 COMMIT = re.compile("[0-9a-f]{40}")
 SECRET = re.compile(r"[?&]([\w-]*(token|signature)|key|sig|password)=", re.IGNORECASE)
+
+
+# The source of images of one's own, whose splits and classes are counted.
+FOLDER = "folder"
+# What the files of a row itself are called, beside its mirrors.
+ORIGINAL = "original"
+# What the prepared file of a data set is called, by what it holds.
+PREPARED = {"images": "images.safetensors", "questions": "questions.jsonl"}
+
+
+def _known_source(name: str) -> str:
+    kinds = plugins.names(plugins.SOURCES)
+    if name not in kinds:
+        raise ValueError(unknown("source", name, kinds))
+    return name
+
+
+SourceName = Annotated[str, AfterValidator(_known_source)]
+
+
+def check_source(
+    name: str, files: Collection[str], options: Mapping, splits: Collection[str]
+) -> None:
+    """Check files and options of a row against what its source needs."""
+    source = plugins.source(name)
+    try:
+        chosen = checked("options", source.options, options)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+    for file in files if name == FOLDER else ():
+        if file not in ("images", "list"):
+            raise ValueError(f"files: {unknown('file', file, ('images', 'list'))}")
+    for file in sorted(set(source.files(chosen, splits)) - set(files)):
+        raise ValueError(
+            f"files: the key {file!r} is missing, which the source {name!r} reads; found: "
+            f"{', '.join(files) or 'none'}"
+        )
 
 
 class Download(Settings):
@@ -70,32 +108,11 @@ class Download(Settings):
             raise ValueError(f"{self.name} has neither `sha256` nor `md5`")
 
 
-def check_source(
-    name: str, files: Collection[str], options: Mapping, splits: Collection[str]
-) -> None:
-    """Check files and options of a row against what its source needs."""
-    if name not in known_sources():
-        raise ValueError(unknown("source", name, known_sources()))
-    source = known_sources()[name]
-    if source.files is None:
-        return
-    try:
-        chosen = checked("options", source.options, options)
-    except UserError as error:
-        raise ValueError(str(error)) from error
-    needed = source.files(chosen, splits) if callable(source.files) else source.files
-    for file in sorted(set(needed) - set(files)):
-        raise ValueError(
-            f"files: the key {file!r} is missing, which the source {name!r} reads; found: "
-            f"{', '.join(files) or 'none'}"
-        )
-
-
 class Mirror(Settings):
     """The images of a data set in files of others, which another source may read."""
 
     name: FileName = Field(description="Its name, as `data_sources` of config.yaml calls it.")
-    source: str = Field(description="The kind of source, as negmerge/data/sources/ defines it.")
+    source: SourceName = Field(description="The kind of source, see negmerge/data/sources/.")
     files: dict[str, Download] = Field(description="As `files` of the data set.")
     inside: dict[str, str] = Field(
         {},
@@ -126,17 +143,11 @@ class Mirror(Settings):
             raise ValueError(f"mirror {self.name}: {error}") from error
 
 
-# What the files of a row itself are called, beside its mirrors.
-ORIGINAL = "original"
-# What the prepared file of a data set is called, by what it holds.
-PREPARED = {"images": "images.safetensors", "questions": "questions.jsonl"}
-
-
 class Dataset(Settings):
     """A row of `config/datasets.yaml`."""
 
     title: str = Field(description="The name for people.")
-    source: str = Field(description="The kind of source, as negmerge/data/sources/ defines it.")
+    source: SourceName = Field(description="The kind of source, see negmerge/data/sources/.")
     files: dict[str, str | Download] = Field(
         {}, description="The source's files by the names it reads: paths, or what to download."
     )
@@ -161,19 +172,19 @@ class Dataset(Settings):
 
     @model_validator(mode="after")
     def _known(self):
-        check_source(self.source, self.files, self.options, self.splits)
         splits = QUESTION_SPLITS if self.has_questions else SPLITS
         for split in self.splits:
             if split not in splits:
                 raise ValueError(unknown("split", split, splits))
         self._check_downloads()
         self._check_counts()
+        check_source(self.source, self.files, self.options, self.splits)
         return self
 
     @property
     def has_questions(self) -> bool:
         """Whether it is a set of questions, and not of images."""
-        return known_sources()[self.source].has_questions
+        return plugins.source(self.source).has_questions
 
     @property
     def prepared(self) -> str:
@@ -181,9 +192,9 @@ class Dataset(Settings):
         return PREPARED["questions" if self.has_questions else "images"]
 
     @property
-    def questions(self) -> QuestionOptions:
-        """The options of a set of questions, with the defaults of what its row leaves out."""
-        return checked("options", known_sources()[self.source].options, self.options)
+    def questions(self) -> Any:
+        """The options of a source of questions (`QuestionOptions`), with defaults."""
+        return checked("options", plugins.source(self.source).options, self.options)
 
     @property
     def downloads(self) -> dict[str, Download]:
@@ -199,7 +210,7 @@ class Dataset(Settings):
     def sources_without(self, file: str) -> list[str]:
         """Return what `data_sources` of config.yaml may name if a file cannot be had."""
         used = {ORIGINAL: self.downloads} | {
-            mirror.name: [f.name for f in mirror.files.values()] for mirror in self.mirrors
+            mirror.name: [file.name for file in mirror.files.values()] for mirror in self.mirrors
         }
         return [name for name, files in used.items() if file not in files]
 
@@ -215,11 +226,7 @@ class Dataset(Settings):
 
     def counted(self, roots: Sequence[Path]) -> "Dataset":
         """Return the row with the splits and classes that its files have."""
-        places = {}
-        for name, file in self.files.items():
-            # The first place where it is, or where it is expected.
-            paths = [root / str(file) for root in roots]
-            places[name] = next((path for path in paths if path.exists()), paths[0])
+        places = {name: _place(str(file), roots) for name, file in self.files.items()}
         listed = list_images(places["images"], places.get("list"))
         row = self.model_copy(update={"splits": listed.counts, "classes": len(listed.classes)})
         row._listed = listed
@@ -240,7 +247,7 @@ class Dataset(Settings):
         return row
 
     def _check_counts(self) -> None:
-        if self.source == "folder" and self.is_counted:
+        if self.source == FOLDER and self.is_counted:
             if self.downloads:
                 raise ValueError(
                     f"{', '.join(self.downloads)} is to be downloaded, so nobody has counted it: "
@@ -281,3 +288,61 @@ class Datasets(dict[str, Dataset]):
         if row.is_counted:
             row = self[name] = row.counted(self._roots)
         return row
+
+
+def _place(file: str, roots: Sequence[Path]) -> Path:
+    """Return the first path at which a file is, or where it is expected."""
+    paths = [root / file for root in roots]
+    return next((path for path in paths if path.exists()), paths[0])
+
+
+def choose(
+    name: str, rows: Mapping[str, Dataset], data: str | Path, asked: Mapping[str, str] | None = None
+) -> Mirror | None:
+    """Return the mirror from which a data set is made; None: from the original's files.
+
+    The original's files count unless a person would have to fetch one of them that is not there.
+    Then the first mirror counts. A set that has been prepared stays with what it was made from, so
+    neither deleting downloads nor adding some prepares it anew. `asked` is what config.yaml says.
+    """
+    row = rows[name]
+    mirrors = {mirror.name: mirror for mirror in row.mirrors}
+    wanted = (asked or {}).get(name)
+    if wanted not in (None, ORIGINAL, *mirrors):
+        where = f"config.yaml: data_sources.{name}"
+        raise UserError(f"{where}: {unknown('source', wanted, [ORIGINAL, *mirrors])}")
+    if wanted is None and mirrors:
+        wanted = prepared_from(Path(data) / name / PREPARED["images"])
+    if wanted is None and mirrors:
+        folder = Path(data) / "downloads" / (row.downloads_of or name)
+        manual = [file.name for file in row.downloads.values() if file.manual]
+        are_there = all((folder / file).is_file() for file in manual)
+        wanted = ORIGINAL if are_there else next(iter(mirrors))
+    return mirrors.get(wanted)
+
+
+def prepared_from(images: Path) -> str | None:
+    """Return from what a prepared set was made: `original` or a mirror; None: there is none."""
+    try:
+        with safe_open(str(images), "numpy") as file:
+            return (file.metadata() or {}).get("mirror", ORIGINAL)
+    except (OSError, SafetensorError):
+        return None
+
+
+def differences(mirrors: Mapping[str, Mirror | None]) -> list[str]:
+    """Return in what the images of data sets differ from the originals, as far as it is known."""
+    return [
+        f"{name} (mirror {mirror.name}): {mirror.differs}."
+        for name, mirror in mirrors.items()
+        if mirror is not None and mirror.differs
+    ]
+
+
+def use_server(address: str | None) -> None:
+    """Let a server stand in for the hub, in this process and in those that it starts."""
+    if address and "@" in address:
+        raise UserError("config.yaml: hub_endpoint holds a password; set HF_ENDPOINT instead")
+    if address:
+        # The hub's own library knows it under this name.
+        os.environ["HF_ENDPOINT"] = address

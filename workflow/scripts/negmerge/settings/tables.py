@@ -80,7 +80,7 @@ class Table(Settings):
     @model_validator(mode="after")
     def _fits_its_kind(self):
         kind = table_kind(self.kind)
-        if not kind.by_rule and any(column.criterion is not None for column in self.columns):
+        if not kind.by_criterion and any(column.criterion is not None for column in self.columns):
             raise ValueError(
                 f"columns: no criterion chooses what a table of kind {self.kind} shows"
             )

@@ -1,50 +1,48 @@
-"""Where data sets come from: a file a family of sources, with the options and the reader of each.
+"""Where data sets come from: each file has a family of sources, by name in its table `SOURCES`.
 
-A reader, `read(files, row)`, goes from the paths of the source's files and the data set's row in
-`config/datasets.yaml` to an iterator of (split, label, image), in the source's own order. An image
-is a PIL image, or an image file: a member of an archive, which errors then name, or its bytes.
-Where an archive gives the images in another order, a fourth entry, a tuple, says by what they are
-sorted. A source of questions gives `data.questions.Question`s instead.
+A source's `read` takes the paths of a data set's files, by their names, and its row in
+`config/datasets.yaml`. It yields split, label and image of each item in the order of the set. An
+image is a PIL image, or an image file: a member of an archive, which errors then name, or its
+bytes. Where an archive gives the images in another order, a fourth entry, a tuple, says by what
+they are sorted. A source of questions yields `data.questions.Question`s.
 
-A file has the sources of its family in `SOURCES`; one with a `read` alone is a source of its own
-name. Settings are read at every start and import all of these files, so that packages which take
-long to import are imported where they are used.
+torchvision's readers need torch, and archives that are unpacked on disk; these stream verified
+files. Settings import all families, so the functions that read import what takes time.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from negmerge import plugins
-from negmerge.settings.recipe import Settings
+from pydantic import BaseModel, ConfigDict, Field
 
-Names = Callable[[Any, Iterable[str]], Iterable[str]]
+from negmerge.data.splits import SPLITS
+
+Split = Literal[SPLITS]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Names = Annotated[list[str], Field(min_length=1)]
+Files = Mapping[str, str]
+
+
+class Options(BaseModel):
+    """The options of a row for its source; others are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A kind of source, and what it needs of the row of a data set."""
+    """How files are read, and what is needed of a row for that."""
 
-    read: Callable[[Mapping[str, str], Mapping], Iterator]
-    # The names of its files, or a function that gives them from its options and the row's splits;
-    # None: the source checks its row itself.
-    files: Iterable[str] | Names | None = None
-    options: type[Settings] = Settings
-    has_questions: bool = False  # and no images
-    matches_names: bool = False  # compares the names of classes in its files with prompts.yaml
-
-    @property
-    def family(self) -> str:
-        """The name of the file that defines it."""
-        return self.read.__module__.rpartition(".")[2]
+    read: Callable[[Files, Mapping], Iterator]
+    # The names of the files that are read, by the options and the splits of a row.
+    files: Callable[[Any, Collection[str]], Collection[str]] = lambda options, splits: ()
+    options: type[Options] = Options
+    has_questions: bool = False
+    # Whether class names in the files are compared with those of prompts.yaml.
+    has_class_names: bool = False
 
 
-@cache
-def known_sources() -> dict[str, Source]:
-    """Return all kinds of sources by their names."""
-    sources = {}
-    for name in plugins.names(plugins.SOURCES):
-        module = plugins.load(plugins.SOURCES, name)
-        sources |= getattr(module, "SOURCES", None) or {name: Source(module.read)}
-    return dict(sorted(sources.items()))
+def images_only(options: Options, splits: Collection[str]) -> tuple[str, ...]:
+    """Name the file of a source that reads one archive."""
+    return ("images",)

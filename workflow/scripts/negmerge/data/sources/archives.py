@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated
 
 from numpy.random import RandomState
 from pydantic import Field, PositiveInt, model_validator
@@ -19,22 +19,15 @@ from negmerge.data.archives import (
     read_members,
 )
 from negmerge.data.image_lists import list_images
-from negmerge.data.sources import Source
-from negmerge.data.splits import SPLITS
+from negmerge.data.sources import Files, Options, Seed, Source, Split, images_only
 from negmerge.errors import UserError
-from negmerge.settings.checks import Seed
-from negmerge.settings.recipe import Settings
 
 Items = Iterator[tuple[str, int, Member, tuple]]
-Split = Literal[SPLITS]
-Share = Annotated[float, Field(gt=0, lt=1)]
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-class Folders(Settings):
-    """The options of `archive-folders`."""
-
-    held_out: dict[Split, PositiveInt | Share] = Field(
+class FolderOptions(Options):
+    held_out: dict[Split, PositiveInt | Annotated[float, Field(gt=0, lt=1)]] = Field(
         description="Images of each class for each split but `train`: a number, or a share below 1."
     )
     seed: Seed = Field(description="Of the draw within each class.")
@@ -51,7 +44,7 @@ class Folders(Settings):
         return self
 
 
-def read_folders(files: Mapping[str, str], row: Mapping) -> Items:
+def read_folders(files: Files, row: Mapping) -> Items:
     """Read a folder of images for each class, `2750/Forest/Forest_1.jpg`, cut at random by class.
 
     Classes and files are sorted by their names as text, so 10 comes before 2.
@@ -95,14 +88,12 @@ def cut(
     return splits
 
 
-class SplitFolders(Settings):
-    """The options of `split-folders`."""
-
+class SplitOptions(Options):
     root: str = Field(description="The folder of the splits in the archive.")
     folders: dict[Split, str] = Field(description="The folder of each split.")
 
 
-def read_split_folders(files: Mapping[str, str], row: Mapping) -> Items:
+def read_split_folders(files: Files, row: Mapping) -> Items:
     """Read a folder for each split, with one for each class, sorted by class and file name.
 
     The layout is that of the code of Task Arithmetic and its followers, in which `val` holds the
@@ -123,16 +114,14 @@ def read_split_folders(files: Mapping[str, str], row: Mapping) -> Items:
         yield split, labels[name], member, (name, file)
 
 
-class ListPlace(Settings):
+class ListPlace(Options):
     """A list of images: a file of the row, or a member of an archive of the row."""
 
     file: str
     member: str | None = None
 
 
-class Lists(Settings):
-    """The options of `archive-lists`."""
-
+class ListOptions(Options):
     root: str = Field(description="The folder of the classes in the archive.")
     lists: dict[Split, list[ListPlace]] = Field(description="Lists of the images of each split.")
 
@@ -141,7 +130,7 @@ class Lists(Settings):
         return {"images"} | {place.file for places in self.lists.values() for place in places}
 
 
-def read_lists(files: Mapping[str, str], row: Mapping) -> Items:
+def read_lists(files: Files, row: Mapping) -> Items:
     """Read the images that lists name, sorted by class and file name.
 
     Layouts, with a line of a list after the arrow:
@@ -177,7 +166,7 @@ def read_lists(files: Mapping[str, str], row: Mapping) -> Items:
         yield split, labels[folder], member, (folder, file_name(member.name))
 
 
-def read_folder(files: Mapping[str, str], row: Mapping) -> Items:
+def read_folder(files: Files, row: Mapping) -> Items:
     """Read images of one's own as `image_lists.list_images` finds them."""
     place = files["images"]
     listed = list_images(place, files.get("list"))
@@ -198,8 +187,8 @@ def _on_disk(place: str, name: str) -> Member:
 
 
 SOURCES = {
-    "archive-folders": Source(read_folders, ["images"], Folders),
-    "archive-lists": Source(read_lists, Lists.files, Lists),
-    "folder": Source(read_folder, ["images"]),
-    "split-folders": Source(read_split_folders, ["images"], SplitFolders),
+    "archive-folders": Source(read_folders, images_only, FolderOptions),
+    "archive-lists": Source(read_lists, ListOptions.files, ListOptions),
+    "folder": Source(read_folder, images_only),
+    "split-folders": Source(read_split_folders, images_only, SplitOptions),
 }

@@ -7,9 +7,9 @@ stream the archives and keep the encoded images as they are.
 import gzip
 import io
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
@@ -28,11 +28,9 @@ from negmerge.data.archives import (
     read_members,
     table,
 )
-from negmerge.data.sources import Source
-from negmerge.data.splits import SPLITS, train_val_split
+from negmerge.data.sources import Files, Options, Seed, Source, Split, images_only
+from negmerge.data.splits import train_val_split
 from negmerge.errors import UserError
-from negmerge.settings.checks import Seed
-from negmerge.settings.recipe import Settings
 
 Items = Iterator[tuple[str, int, Member, tuple]]
 Pixels = Iterator[tuple[str, int, Image.Image]]
@@ -47,7 +45,7 @@ def matlab(content: bytes, where: str, *names: str) -> list[Any]:
         return [variables[name] for name in names]
 
 
-def read_cars(files: Mapping[str, str], row: Mapping) -> Items:
+def read_cars(files: Files, row: Mapping) -> Items:
     """Read Stanford Cars (Krause et al., 2013) in the order of the annotations.
 
     Those of `train` are in `devkit`, those of `test` in a file of their own, `test-labels`.
@@ -69,7 +67,7 @@ def read_cars(files: Mapping[str, str], row: Mapping) -> Items:
             yield split, label, member, (number, place)
 
 
-def read_svhn(files: Mapping[str, str], row: Mapping) -> Pixels:
+def read_svhn(files: Files, row: Mapping) -> Pixels:
     """Read the cropped digits of Street View House Numbers (Netzer et al., 2011)."""
     for split in row["splits"]:
         pixels, labels = matlab(read_file(files[split]), files[split], "X", "y")
@@ -79,13 +77,13 @@ def read_svhn(files: Mapping[str, str], row: Mapping) -> Pixels:
             yield split, int(label) % 10, Image.fromarray(image)
 
 
-def read_cifar10(files: Mapping[str, str], row: Mapping) -> Items:
+def read_cifar10(files: Files, row: Mapping) -> Items:
     """Read CIFAR-10 (Krizhevsky, 2009), binary version, which needs no unpickling."""
     batches = {f"data_batch_{number}": "train" for number in range(1, 6)} | {"test_batch": "test"}
     return _cifar(files["images"], "cifar-10-batches-bin", batches, labels=1)
 
 
-def read_cifar100(files: Mapping[str, str], row: Mapping) -> Items:
+def read_cifar100(files: Files, row: Mapping) -> Items:
     """Read CIFAR-100, which has the number of a coarse class before the label."""
     batches = {"train": "train", "test": "test"}
     return _cifar(files["images"], "cifar-100-binary", batches, labels=2)
@@ -102,7 +100,7 @@ def _cifar(archive: str, folder: str, batches: Mapping[str, str], labels: int) -
             yield split, int(record[labels - 1]), Image.fromarray(pixels.copy()), (place, number)
 
 
-def read_cub(files: Mapping[str, str], row: Mapping) -> Items:
+def read_cub(files: Files, row: Mapping) -> Items:
     """Read Caltech-UCSD Birds-200-2011 (Wah et al., 2011) in the order of the images' ids."""
     path, folder = files["images"], "CUB_200_2011"
     parts = "images", "image_class_labels", "train_test_split"
@@ -117,7 +115,7 @@ def read_cub(files: Mapping[str, str], row: Mapping) -> Items:
         yield split, int(labels[number]) - 1, member, (int(number),)
 
 
-def read_gtsrb(files: Mapping[str, str], row: Mapping) -> Items:
+def read_gtsrb(files: Files, row: Mapping) -> Items:
     """Read the German Traffic Sign Recognition Benchmark in the form of the competition of 2011.
 
     Its training set ("Training_fixed") has 26,640 images, not the 39,209 of the final one.
@@ -137,19 +135,17 @@ def read_gtsrb(files: Mapping[str, str], row: Mapping) -> Items:
         yield "test", label, member, (1, place)
 
 
-class Idx(Settings):
-    """The options of `idx`."""
-
-    first: dict[Literal[SPLITS], PositiveInt] = Field(
+class IdxOptions(Options):
+    first: dict[Split, PositiveInt] = Field(
         {}, description="How many images of a split are taken; others are taken whole."
     )
 
-    def files(self, splits: Iterable[str]) -> set[str]:
+    def files(self, splits: Collection[str]) -> set[str]:
         """Name the files of the row that are read."""
         return {f"{split}-{what}" for split in splits for what in ("images", "labels")}
 
 
-def read_idx(files: Mapping[str, str], row: Mapping) -> Pixels:
+def read_idx(files: Files, row: Mapping) -> Pixels:
     """Read the files of MNIST and Fashion-MNIST, gzipped or not."""
     for split in row["splits"]:
         images = _idx(files[f"{split}-images"], dimensions=3)
@@ -175,9 +171,7 @@ def _idx(path: str, dimensions: int) -> np.ndarray:
         return np.frombuffer(content, np.uint8, offset=4 * (1 + dimensions)).reshape(shape)
 
 
-class ImageNet(Settings):
-    """The options of `imagenet`."""
-
+class ImageNetOptions(Options):
     train_images: PositiveInt | None = Field(
         None, description="Number of training images, of which 5,000 are drawn; null: without them."
     )
@@ -194,7 +188,7 @@ class ImageNet(Settings):
         return {"devkit", "validation"} | ({"train"} if self.train_images else set())
 
 
-def read_imagenet(files: Mapping[str, str], row: Mapping) -> Items:
+def read_imagenet(files: Files, row: Mapping) -> Items:
     """Read ImageNet (ILSVRC 2012) as control set: 5,000 images to select by, others to measure.
 
     The 5,000 are those of the training set that `train_val_split` holds out, as in Task
@@ -205,14 +199,12 @@ def read_imagenet(files: Mapping[str, str], row: Mapping) -> Items:
     inside = [f"{folder}/meta.mat", f"{folder}/ILSVRC2012_validation_ground_truth.txt"]
     meta, truth = read_members(devkit, inside)
     (synsets,) = matlab(meta, f"{devkit}: {inside[0]}", "synsets")
-    # Those with children are groups of classes.
-    wnids = {
-        int(number): str(wnid)
-        for number, wnid, children in zip(
-            *(synsets[name] for name in ("ILSVRC2012_ID", "WNID", "num_children")), strict=True
-        )
-        if children == 0
-    }
+    with errors_in_one_line(f"{devkit}: {inside[0]}"):
+        columns = [synsets[name] for name in ("ILSVRC2012_ID", "WNID", "num_children")]
+        # Those with children are groups of classes.
+        wnids = {
+            int(n): str(wnid) for n, wnid, children in zip(*columns, strict=True) if not children
+        }
     labels = label_numbers(wnids.values(), row, devkit)
     with errors_in_one_line(f"{devkit}: {inside[1]}"):
         classes = [labels[wnids[int(line)]] for line in lines(truth, devkit)]
@@ -249,13 +241,11 @@ def _training_images(path: str, labels: Mapping[str, int]) -> Iterator[tuple[str
                     yield wnid, image
 
 
-class TinyImageNet(Settings):
-    """The options of `tiny-imagenet`."""
-
+class TinyImageNetOptions(Options):
     recut: bool = Field(False, description="Cut the validation images in two, as SalUn's code.")
 
 
-def read_tiny_imagenet(files: Mapping[str, str], row: Mapping) -> Items:
+def read_tiny_imagenet(files: Files, row: Mapping) -> Items:
     """Read Tiny ImageNet of Stanford's course CS231n; its labelled validation images are `test`.
 
     Training images come by class and file name, the others in the order of their list. Labels
@@ -270,7 +260,8 @@ def read_tiny_imagenet(files: Mapping[str, str], row: Mapping) -> Items:
     for member in members(path):
         *folders, name = member.name.removeprefix(f"{folder}/").split("/")
         if folders[:1] == ["train"] and folders[2:] == ["images"]:
-            label = labels[folders[1]]
+            with errors_in_one_line(member):
+                label = labels[folders[1]]
             yield "train", label, member, (0, label, name)
     listed, counts = {}, dict.fromkeys(labels.values(), 0)
     # File, WordNet id, and the corners of a box.
@@ -285,13 +276,13 @@ def read_tiny_imagenet(files: Mapping[str, str], row: Mapping) -> Items:
 
 
 SOURCES = {
-    "cars": Source(read_cars, ["devkit", "train-images", "test-images", "test-labels"]),
-    "cifar10": Source(read_cifar10, ["images"]),
-    "cifar100": Source(read_cifar100, ["images"]),
-    "cub": Source(read_cub, ["images"]),
-    "gtsrb": Source(read_gtsrb, ["train", "test", "test-labels"]),
-    "idx": Source(read_idx, Idx.files, Idx),
-    "imagenet": Source(read_imagenet, ImageNet.files, ImageNet),
-    "svhn": Source(read_svhn, lambda options, splits: set(splits)),
-    "tiny-imagenet": Source(read_tiny_imagenet, ["images"], TinyImageNet),
+    "cars": Source(read_cars, lambda *_: ("devkit", "train-images", "test-images", "test-labels")),
+    "cifar10": Source(read_cifar10, images_only),
+    "cifar100": Source(read_cifar100, images_only),
+    "cub": Source(read_cub, images_only),
+    "gtsrb": Source(read_gtsrb, lambda *_: ("train", "test", "test-labels")),
+    "idx": Source(read_idx, IdxOptions.files, IdxOptions),
+    "imagenet": Source(read_imagenet, ImageNetOptions.files, ImageNetOptions),
+    "svhn": Source(read_svhn, lambda options, splits: splits),
+    "tiny-imagenet": Source(read_tiny_imagenet, images_only, TinyImageNetOptions),
 }

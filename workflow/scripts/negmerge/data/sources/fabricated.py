@@ -4,18 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
-from negmerge.data.questions import Question, QuestionOptions
-from negmerge.data.sources import Source
-from negmerge.data.splits import SPLITS
+from negmerge.data.questions import Question
+from negmerge.data.sources import Files, Names, Options, Seed, Source, Split
+from negmerge.data.sources.text import QuestionOptions
 from negmerge.errors import UserError
-from negmerge.settings.checks import Seed
-from negmerge.settings.recipe import Settings
 
 WRONG_ANSWERS = 5
 
@@ -127,9 +125,7 @@ FACTS = (
 )
 
 
-class Authors(QuestionOptions):
-    """The options of `authors`."""
-
+class AuthorOptions(QuestionOptions):
     per_author: Annotated[int, Field(ge=1, le=10)] = Field(
         10, description="Questions about each author, of ten that there are."
     )
@@ -139,7 +135,7 @@ class Authors(QuestionOptions):
     answers: ClassVar[int] = 2
 
 
-def read_authors(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
+def read_authors(files: Files, row: Mapping) -> Iterator[Question]:
     """Invent authors in the form of TOFU: what each was born as, wrote and won; names differ.
 
     Every fact is asked for in two ways in training, and answered in two ways. The wrong answers are
@@ -178,18 +174,14 @@ def _question(
     )
 
 
-class Letters(Settings):
-    """The options of `letters`."""
-
+class LetterOptions(Options):
     letters: str = Field(min_length=1, description="The classes.")
     seed: Seed = Field(description="Of all that is drawn at random.")
     jitter: Annotated[float, Field(ge=0)] = Field(description="How uneven they are; 0: not at all.")
-    fonts: dict[Literal[SPLITS], Annotated[list[str], Field(min_length=1)]] = Field(
-        description="The fonts of each split."
-    )
+    fonts: dict[Split, Names] = Field(description="The fonts of each split.")
 
 
-def read_letters(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
+def read_letters(files: Files, row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
     """Draw letters with the fonts inside matplotlib; each split has its own random numbers."""
     import matplotlib
 
@@ -227,7 +219,7 @@ def _letter(letter: str, font: Path, jitter: float, random: np.random.Generator)
     return Image.fromarray(np.clip(np.asarray(turned) + noise, 0, 255).astype(np.uint8))
 
 
-def read_digits(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
+def read_digits(files: Files, row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
     """Read the 1,797 digits of 8 x 8 pixels inside scikit-learn, in their order, split by split.
 
     They are the test set of Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits* (UCI,
@@ -245,7 +237,7 @@ def read_digits(files: Mapping[str, str], row: Mapping) -> Iterator[tuple[str, i
 
 
 SOURCES = {
-    "authors": Source(read_authors, (), Authors, has_questions=True),
-    "letters": Source(read_letters, (), Letters),
-    "scikit-learn-digits": Source(read_digits, ()),
+    "authors": Source(read_authors, options=AuthorOptions, has_questions=True),
+    "letters": Source(read_letters, options=LetterOptions),
+    "scikit-learn-digits": Source(read_digits),
 }

@@ -5,7 +5,7 @@ Labels follow the names of the classes, not their numbers, which differ between 
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -17,21 +17,16 @@ from negmerge.data.archives import (
     members,
     read_file,
 )
-from negmerge.data.sources import Source
-from negmerge.data.splits import SPLITS
+from negmerge.data.sources import Files, Names, Options, Source, Split
 from negmerge.errors import UserError
-from negmerge.settings.recipe import Settings
 
 ROWS_AT_ONCE = 64
 IMAGES, LABEL = ("jpeg", "jpg", "png", "webp"), "cls"
 Items = Iterator[tuple[str, int, bytes, tuple]]
-FilesBySplit = dict[Literal[SPLITS], Annotated[list[str], Field(min_length=1)]]
 
 
-class Parquet(Settings):
-    """The options of `parquet`."""
-
-    files: FilesBySplit = Field(description="The row's files of each split, in their order.")
+class ParquetOptions(Options):
+    files: dict[Split, Names] = Field(description="The row's files of each split, in their order.")
     image: str = Field("image", description="The column of the images.")
     label: str = Field("label", description="The column of the labels.")
     order: Literal["stored", "file", "class-file"] = Field(
@@ -40,7 +35,7 @@ class Parquet(Settings):
     )
 
 
-def read_parquet(files: Mapping[str, str], row: Mapping) -> Items:
+def read_parquet(files: Files, row: Mapping) -> Items:
     """Read files with a column of image files and one of labels, as `datasets` writes them."""
     options = row["options"]
     for number, (split, names) in enumerate(options["files"].items()):
@@ -85,13 +80,11 @@ def _label(number: int, numbers: Mapping[int, int], where: str) -> int:
     return numbers[number]
 
 
-class Webdataset(Settings):
-    """The options of `webdataset`."""
-
-    files: FilesBySplit = Field(description="The row's shards of each split.")
+class WebdatasetOptions(Options):
+    files: dict[Split, Names] = Field(description="The row's shards of each split.")
 
 
-def read_webdataset(files: Mapping[str, str], row: Mapping) -> Items:
+def read_webdataset(files: Files, row: Mapping) -> Items:
     """Read shards of `webdataset`, tar archives, sorted by the names of the samples as text.
 
     A sample is an image and its label, `s0000001.webp` and `s0000001.cls`, of which the latter
@@ -138,14 +131,14 @@ def _samples(shard: str) -> Iterator[tuple[str, dict[str, bytes]]]:
 SOURCES = {
     "parquet": Source(
         read_parquet,
-        lambda options, splits: {name for names in options.files.values() for name in names},
-        Parquet,
-        matches_names=True,
+        lambda options, splits: set().union(*options.files.values()),
+        ParquetOptions,
+        has_class_names=True,
     ),
     "webdataset": Source(
         read_webdataset,
         lambda options, splits: {"class-names"}.union(*options.files.values()),
-        Webdataset,
-        matches_names=True,
+        WebdatasetOptions,
+        has_class_names=True,
     ),
 }

@@ -1,22 +1,36 @@
 """Questions and answers in files of JSON lines, as TOFU has them: an object with both a line."""
 
-import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
-from negmerge.data.archives import errors_in_one_line, read_file
-from negmerge.data.questions import Question, QuestionOptions
-from negmerge.data.sources import Source
+from negmerge.data.archives import read_file
+from negmerge.data.questions import Question
+from negmerge.data.sources import Files, Names, Options, Source
 from negmerge.data.splits import QUESTION_SPLITS
-from negmerge.settings.checks import validate
+from negmerge.errors import UserError
 
 
-class Questions(QuestionOptions):
-    """The options of `questions`."""
+class QuestionOptions(Options):
+    """The options that all sources of questions share."""
 
-    files: dict[Literal[QUESTION_SPLITS], Annotated[list[str], Field(min_length=1)]] = Field(
+    per_author: PositiveInt = Field(description="Questions about each author, one after the other.")
+    retained: PositiveInt | None = Field(
+        None,
+        exclude=True,
+        description="How many of the questions to retain have wrong answers, for estimates; null: "
+        "all or none.",
+    )
+
+    # In how many ways training asks a question, and how many answers to it the authors have from
+    # whom a model learns the language.
+    wordings: ClassVar[int] = 1
+    answers: ClassVar[int] = 1
+
+
+class FileOptions(QuestionOptions):
+    files: dict[Literal[QUESTION_SPLITS], Names] = Field(
         description="The row's files of each split, in their order."
     )
     perturbed: list[str] = Field(
@@ -41,7 +55,7 @@ class Row(BaseModel, strict=True):
         return self.question, self.answer
 
 
-def read_questions(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
+def read_questions(files: Files, row: Mapping) -> Iterator[Question]:
     """Read the files of each split, in the row's order.
 
     What several files of a split have counts in the last of them. So the smaller of nested sets to
@@ -75,10 +89,13 @@ def _rows(path: str) -> list[Row]:
     # Not `splitlines`, which also parts texts, at characters that JSON leaves as they are.
     for number, line in enumerate(read_file(path).decode().split("\n"), 1):
         if line.strip():
-            where = f"{path}: line {number}"
-            with errors_in_one_line(where):
-                content = json.loads(line)
-            rows.append(validate(where, content, Row))
+            try:
+                rows.append(Row.model_validate_json(line))
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = "".join(f"{part}: " for part in first["loc"])
+                finding = f"{place}{first['msg']}; found {first['input']!r:.60}"
+                raise UserError(f"{path}: line {number}: {finding}") from error
     return rows
 
 
@@ -86,7 +103,7 @@ SOURCES = {
     "questions": Source(
         read_questions,
         lambda options, splits: {*options.perturbed}.union(*options.files.values()),
-        Questions,
+        FileOptions,
         has_questions=True,
     ),
 }

@@ -12,12 +12,11 @@ def zeros(whole):
 
 # Of a pool that was given: its files may have tensors of which the workflow makes no vector.
 OF_FILES = Metric(
-    "zeros_files",
-    "zeros in all tensors of the pool's files",
-    "%",
-    "",
-    lambda record, _: Number(100 * (1 - record["kept"] / (record["state"] + record["beside"]))),
-)
+    "zeros_files", "zeros in all tensors of the pool's files", "%", "",
+    lambda record, _: Number(
+        100 * (1 - record["kept"] / (record["state"] + record["untouched_numbers"]))
+    ),
+)  # fmt: skip
 
 
 class Sparsity(TableKind):
@@ -29,7 +28,7 @@ class Sparsity(TableKind):
         "zero."
     )
     shows = MERGES
-    by_rule = False
+    by_criterion = False
     metrics = (
         Metric("zeros_trainable", "zeros among the trainable weights", "%", "", zeros("trainable")),
         Metric("zeros_state", "zeros in the whole image encoder", "%", "", zeros("state")),
@@ -42,22 +41,17 @@ class Sparsity(TableKind):
 
     def metrics_of(self, scenario, measured):
         """Add the zeros in all that is in the files of a given pool."""
-        has_more = {"beside", OF_FILES.name} & set(measured)
+        has_more = {"untouched_numbers", OF_FILES.name} & set(measured)
         return (*self.metrics, OF_FILES) if has_more else self.metrics
 
     def notes(self, table, cells):
         """Name the denominators."""
-        lines = [
-            "Zeros in the whole image encoder include the weights that fine-tuning leaves alone; "
-            "the trainable weights do not."
-        ]
         single = cells[(cells["experiment"] != MEAN) & cells["value"].notna()]
-        for experiment, group in single.groupby("experiment", sort=False):
-            first = group.iloc[0]
-            lines.append(
-                f"{experiment}: {int(first['models'])} models are merged; "
-                f"{int(first['trainable']):,} trainable weights of {int(first['state']):,} numbers."
-            )
+        lines = [
+            f"{first['experiment']}: {int(first['models'])} models are merged; "
+            f"{int(first['trainable']):,} trainable weights of {int(first['state']):,} numbers."
+            for first in single.drop_duplicates("experiment").to_dict("records")
+        ]
         if OF_FILES.name in set(cells["metric"]):
             lines.append(
                 "The pool's files also hold tensors of the text part, which are the base's in each "

@@ -180,16 +180,6 @@ def test_gaps_have_an_error_and_are_compared_by_a_paired_bootstrap(trial):
     assert means(frame, "gap", "standard_error", "trial1")["negmerge"] == errors["negmerge"]
 
 
-def test_distances_to_retrain_count_where_it_is_the_reference(trial):
-    # Both are six images from Retrain, to either side.
-    trial[2]["forget"]["correct"], trial[3]["forget"]["correct"] = 74, 86
-    frame = compared(gap_table(rows=ROWS), trial, ROLES)
-    assert with_best(frame, "forget") == {"negmerge", "conflict"}
-    # The attack has the binomial error of its verdicts.
-    error = means(frame, "mia", "standard_error")["negmerge"]
-    assert error == pytest.approx(100 * (0.17 * 0.83 / 100) ** 0.5, abs=1e-6)
-
-
 def test_trials_that_disagree_tell_nothing_apart(trial):
     second = [one | {"task": "trial2"} for one in trial]
     second[3] = classifier_score("net", "trial2", "conflict", 80, 200, 160, 20.0)

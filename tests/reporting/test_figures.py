@@ -54,11 +54,6 @@ def test_spread_takes_the_lowest_forget_accuracy_that_keeps_the_control(draw, sw
     assert list(data["series"]) == ["single", "single", "negmerge"]
 
 
-def test_without_a_choice_the_accuracy_to_keep_is_not_known(draw, sweep_files):
-    with pytest.raises(UserError, match="a/digits: no method of the figure"):
-        draw(sweep_figure("spread", methods={}), sweeps=sweep_files, selected=[])
-
-
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "experiment,task,vector,coefficient\n"])
 def test_a_file_that_is_no_sweep_is_named(tmp_path, text):
     path = tmp_path / "m1.csv"
@@ -122,11 +117,6 @@ def test_the_parts_of_a_trial_add_up_to_its_gap(draw, gaps):
         expected = average_gap(values, by_place["retrain", task])
         assert parts[method, task] == pytest.approx(expected, abs=1e-6)
     assert parts["negmerge", "trial1"] == pytest.approx(4.0)
-
-
-def test_a_missing_score_is_named(draw, gaps):
-    with pytest.raises(UserError, match=r"unknown score 'net/trial2/negmerge'; did you mean"):
-        draw(GAP, scores=gaps[:-1])
 
 
 def test_a_line_of_models_has_a_point_for_each_size(draw, merges):
@@ -288,8 +278,12 @@ def test_files_are_the_same_in_every_byte(
         assert imread(tmp_path / "one.png").std() > 0
 
 
-def test_an_unknown_kind_comes_with_the_valid_ones(draw, gaps):
+def test_what_a_figure_lacks_is_named(draw, gaps, sweep_files):
     with pytest.raises(
         UserError, match=r"unknown figure 'gaps'; did you mean 'gap'\? valid: gap, "
     ):
         draw(GAP | {"kind": "gaps"}, scores=gaps)
+    with pytest.raises(UserError, match=r"unknown score 'net/trial2/negmerge'; did you mean"):
+        draw(GAP, scores=gaps[:-1])
+    with pytest.raises(UserError, match="a/digits: no method of the figure"):
+        draw(sweep_figure("spread", methods={}), sweeps=sweep_files, selected=[])

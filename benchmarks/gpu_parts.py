@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from negmerge.evaluation.accuracy import predict
+from negmerge.jobs.costs import load_costs
 from negmerge.jobs.plan import make_plan
 from negmerge.merging import METHODS, merge_files
 from negmerge.models.devices import deterministic, tuned
 from negmerge.reporting import runtime
 from negmerge.settings.compute import Compute
-from negmerge.settings.costs import load_costs
 from negmerge.settings.study import load_study
 from negmerge.training import fit
 

@@ -30,7 +30,7 @@ from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.seeds import derive_seed
 from negmerge.settings import methods
 from negmerge.settings.catalogue import load_catalogue
-from negmerge.settings.costs import load_costs
+from negmerge.jobs.costs import load_costs
 from negmerge.settings.datasets import PREPARED, choose, differences
 from negmerge.settings.pool import Inputs
 from negmerge.settings.study import load_study
@@ -169,7 +169,7 @@ def shared_sweeps(wildcards):
 def choosing(wildcards):
     chosen = experiment(wildcards)
     return {
-        "rules": chosen.selection.rules,
+        "criteria": chosen.selection.criteria,
         "keep": chosen.selection.keep,
         "coefficients": chosen.coefficients.values,
         "halvings": chosen.selection.halvings,

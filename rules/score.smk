@@ -26,7 +26,7 @@ rule sweep:
         code=job_code("sweep"),
         scenario=scenario,
         roles=setting("selection_roles"),
-        rules=setting("selection.rules"),
+        criteria=setting("selection.criteria"),
         keep=setting("selection.keep"),
         # Retrain is measured once, whatever the grid.
         coefficients=lambda wildcards: (

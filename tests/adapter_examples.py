@@ -5,7 +5,7 @@ import json
 import torch
 from safetensors.torch import save_file
 
-from negmerge.adapters import open_adapter
+from negmerge.adapters.adapter import open_adapter
 from negmerge.checkpoints.opening import open_state
 from negmerge.merging.blocks import Vectors
 
@@ -39,13 +39,11 @@ def pair(module, outputs, inputs, rank=2, seed=0):
 
 def vector(base, adapter, numbers=10**6):
     """Return the whole vector of an adapter, read in blocks of about `numbers`."""
-    pool = Vectors(
-        [adapter],
-        {name: base.shape(name) for name in base.names},
+    shapes, dtypes = (
+        {n: base.shape(n) for n in base.names},
         dict.fromkeys(base.names, torch.float32),
-        numbers,
-        base=base,
     )
+    pool = Vectors([adapter], shapes, dtypes, numbers, base=base)
     rows: dict[str, list] = {}
     for block in pool.blocks():
         rows.setdefault(block.name, []).append(adapter.rows(block))

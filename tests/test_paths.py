@@ -139,7 +139,7 @@ def searched(experiment, drawn=frozenset()):
 def test_a_pruned_search_takes_the_place_of_sweeps_but_where_a_rule_needs_them(pruned):
     # Its rules are `retain` and `gap`, which needs sweeps; then all rules choose by them.
     assert not searched(pruned)
-    rules = {"rule": "retain", "other_rules": []}
+    rules = {"criterion": "retain", "other_criteria": []}
     one = pruned.model_copy(update={"selection": pruned.selection.model_copy(update=rules)})
     assert searched(one) >= {"task-arithmetic", "greedy", "negmerge", "negmerge-8"}
     assert not searched(one) & {"gradient-ascent", "ties", "original"}

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from adapter_examples import PREFIX, opened, pair, random, vector, write_adapter_folder
-from negmerge.adapters import is_adapter, open_adapter
+from negmerge.adapters.adapter import is_adapter, open_adapter
 from negmerge.errors import UserError
 
 LAYER = {"h.0.q.weight": random(4, 3), "h.0.q.bias": random(4), "h.1.q.weight": random(4, 3)}
@@ -160,17 +160,12 @@ def test_the_files_of_an_adapter(tmp_path):
     index = folder / "adapter_model.safetensors.index.json"
     index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
     assert_same(vector(base, open_adapter(folder, base)), expected)
-    assert is_adapter(folder)
-
-
-def test_weights_in_a_file_of_torch(tmp_path):
-    base, adapter = opened(tmp_path, LAYER, q())
-    expected = vector(base, adapter)
-    whole = tmp_path / "adapter" / "adapter_model.safetensors"
-    torch.save(load_file(whole), tmp_path / "adapter" / "adapter_model.bin")
-    whole.unlink()
-    assert is_adapter(tmp_path / "adapter")
-    assert_same(vector(base, open_adapter(tmp_path / "adapter", base)), expected)
+    index.unlink()
+    torch.save(tensors, folder / "adapter_model.bin")
+    assert_same(vector(base, open_adapter(folder, base)), expected)
+    # Names without the prefix of PEFT.
+    save_file({key.removeprefix(PREFIX): tensor for key, tensor in tensors.items()}, whole)
+    assert_same(vector(base, open_adapter(whole, base)), expected)
 
 
 def assert_same(found, expected):
@@ -201,11 +196,3 @@ def test_what_the_user_should_see_is_noted(tmp_path):
         "adapter_config.json",
         "adapter_model.safetensors",
     ]
-
-
-def test_names_without_the_prefix_of_peft(tmp_path):
-    base, adapter = opened(tmp_path, LAYER, q())
-    expected = vector(base, adapter)
-    whole = tmp_path / "adapter" / "adapter_model.safetensors"
-    save_file({key.removeprefix(PREFIX): tensor for key, tensor in load_file(whole).items()}, whole)
-    assert_same(vector(base, open_adapter(whole, base)), expected)

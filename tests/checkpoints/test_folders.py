@@ -1,6 +1,7 @@
 """Folders in the layouts of the libraries that write them, and paths that are wrong."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -75,35 +76,27 @@ def test_of_two_forms_the_one_that_the_library_reads_is_opened(tmp_path, read, i
 def test_a_folder_with_several_models_lists_them(tmp_path, refused, names):
     for name in names:
         write(tmp_path / name)
-    message = f"{tmp_path}: holds several models, name one of {', '.join(names)}"
-    assert refused(tmp_path) == message
+    assert refused(tmp_path).endswith(f"several models, name one of {', '.join(names)}")
 
 
-def test_a_folder_without_weights_lists_what_it_has(tmp_path, refused):
-    assert refused(tmp_path) == f"{tmp_path}: holds no weights; found nothing"
-    for number in range(9):
-        (tmp_path / f"{number}.txt").write_text("x")
-    assert refused(tmp_path) == (
-        f"{tmp_path}: holds no weights; found {', '.join(f'{n}.txt' for n in range(8))} and 1 more"
-    )
+NO_MODEL = {
+    "empty": ((), "holds no weights; found nothing"),
+    "texts": ([f"{n}.txt" for n in range(9)], "found 0.txt, .* 7.txt and 1 more"),
+    "shards": (
+        ["model-00001-of-00002.safetensors"],
+        "holds model-00001-of-00002.safetensors, .* model.safetensors.index.json",
+    ),
+    "adapter": (["adapter_model.safetensors", "adapter_config.json"], "an adapter"),
+    "parts": (["unet/model.safetensors", "vae/model.safetensors"], "name one of unet, vae in it"),
+}
 
 
-def test_shards_without_their_index_are_named(tmp_path, refused):
-    write(tmp_path / "model-00001-of-00002.safetensors")
-    assert refused(tmp_path) == (
-        f"{tmp_path}: holds model-00001-of-00002.safetensors, but not the index of its shards, "
-        "model.safetensors.index.json"
-    )
-
-
-def test_an_adapter_is_no_model(tmp_path, refused):
-    write(tmp_path / "adapter_model.safetensors")
-    (tmp_path / "adapter_config.json").write_text("{}")
-    assert refused(tmp_path) == (
-        f"{tmp_path}: an adapter (adapter_config.json), expected the weights of a whole model"
-    )
-    write(tmp_path / "model.safetensors")
-    assert open_state(tmp_path).names == ["w"]
+@pytest.mark.parametrize("case", NO_MODEL)
+def test_a_folder_without_a_model_says_what_it_has(tmp_path, refused, case):
+    names, message = NO_MODEL[case]
+    for name in names:
+        write(tmp_path / name)
+    assert re.search(f"^{tmp_path}: .*{message}", refused(tmp_path))
 
 
 def test_a_wrong_path_lists_what_is_near(tmp_path, refused, monkeypatch):

@@ -8,34 +8,21 @@ from safetensors.torch import save_file
 
 from negmerge.checkpoints.opening import open_state
 
-POINTER = (
-    b"version https://git-lfs.github.com/spec/v1\n"
-    b"oid sha256:53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db\n"
-    b"size 90868376\n"
-)
 FOREIGN = {
-    "a Git LFS pointer": (
-        POINTER,
-        "a Git LFS pointer in place of the weights; run `git lfs pull`",
-    ),
-    "a web page": (
-        b"\n<!doctype html><html><body>Sign in</body></html>",
-        "a web page in place of the weights; download the file itself",
-    ),
-    "GGUF": (
-        b"GGUF\3" + bytes(99),
-        "a GGUF file of llama.cpp; give the model that it was made from",
-    ),
-    "nothing": (b"", "an empty file, expected weights"),
+    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
+    "a web page": (b"\n<!doctype html><html>Sign in</html>", "download the file itself"),
+    "a GGUF file": (b"GGUF\3" + bytes(99), "give the model that it was made from"),
+    "an empty file": (b"", "expected weights"),
 }
 
 
-@pytest.mark.parametrize(("content", "line"), FOREIGN.values(), ids=FOREIGN)
-def test_what_is_no_model_is_named(tmp_path, refused, content, line):
-    path = tmp_path / "model.safetensors"
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_is_no_model_is_named(tmp_path, refused, kind):
+    path, (content, advice) = tmp_path / "model.safetensors", FOREIGN[kind]
     path.write_bytes(content)
     for place in (path, tmp_path):
-        assert refused(place) == f"{path}: {line}"
+        assert refused(place).startswith(f"{path}: {kind}")
+        assert refused(place).endswith(advice)
 
 
 PACKED = torch.ones(4, 4, dtype=torch.uint8)
@@ -49,7 +36,6 @@ QUANTISED = {
         "float8 with scales",
     ),
 }
-ADVICE = "expected weights of 16 to 64 bits: give the model that was quantised"
 
 
 @pytest.mark.parametrize(("state", "kind"), QUANTISED.values(), ids=QUANTISED)
@@ -57,13 +43,14 @@ def test_quantised_weights_are_refused_by_tensor(tmp_path, refused, state, kind)
     path = tmp_path / "model.safetensors"
     save_file(state, path)
     name = next(name for name in sorted(state) if name != "l.weight")
-    assert refused(path) == f"{path}: tensor {name!r} is of weights quantised by {kind}, {ADVICE}"
+    message = f"{path}: tensor {name!r} is of weights quantised by {kind}, expected"
+    assert refused(path).startswith(message)
 
 
 def test_weights_of_whole_numbers_are_refused(tmp_path, refused):
     path = tmp_path / "model.safetensors"
     save_file({"l.weight": PACKED}, path)
-    assert refused(path) == f"{path}: tensor 'l.weight' holds torch.uint8, {ADVICE}"
+    assert refused(path).startswith(f"{path}: tensor 'l.weight' holds torch.uint8, expected")
     # A mask is no weight.
     save_file({"l.weight": PACKED.bool()}, path)
     assert open_state(path)["l.weight"].all()
@@ -76,24 +63,13 @@ def test_scales_of_plain_weights_are_weights(tmp_path):
     assert open_state(tmp_path / "b").names == ["scales"]
 
 
-@pytest.mark.parametrize(
-    ("config", "line"),
-    [
-        (
-            {"quantization_config": {"quant_method": "awq"}},
-            "quantization_config says awq",
-        ),
-        ({"quantization": {"group_size": 64, "bits": 4}}, "quantization says mlx"),
-    ],
-)
-def test_a_configuration_that_tells_of_quantisation_is_refused(tmp_path, refused, config, line):
+def test_a_configuration_that_tells_of_quantisation_is_refused(tmp_path, refused):
     save_file({"w": torch.ones(2)}, tmp_path / "model.safetensors")
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    assert refused(tmp_path) == f"{tmp_path / 'config.json'}: {line}, {ADVICE}"
-
-
-def test_a_configuration_without_quantisation_is_none_of_its_business(tmp_path):
-    save_file({"w": torch.ones(2)}, tmp_path / "model.safetensors")
+    path = tmp_path / "config.json"
+    path.write_text('{"quantization_config": {"quant_method": "awq"}}')
+    assert refused(tmp_path).startswith(f"{path}: quantization_config says awq, expected")
+    path.write_text('{"quantization": {"group_size": 64, "bits": 4}}')
+    assert refused(tmp_path).startswith(f"{path}: quantization says mlx, expected")
     for config in ({}, {"quantization_config": None}, {"quantization_config": {}}):
-        (tmp_path / "config.json").write_text(json.dumps(config))
+        path.write_text(json.dumps(config))
         assert open_state(tmp_path).names == ["w"]

@@ -6,7 +6,7 @@ import peft
 import torch
 from safetensors.torch import save_file
 
-from negmerge.adapters import open_adapter
+from negmerge.adapters.adapter import open_adapter
 from negmerge.checkpoints.opening import open_state
 from negmerge.merging.blocks import Vectors
 
@@ -42,22 +42,20 @@ def write_base(model, path):
     return open_state(path)
 
 
+def pool_of(base, adapters, numbers=300):
+    """Return adapters as a pool that is read in blocks of about `numbers`."""
+    shapes = {name: base.shape(name) for name in base.names if base.is_float(name)}
+    return Vectors(adapters, shapes, dict.fromkeys(shapes, torch.float32), numbers, base=base)
+
+
 def moved(base, folder, numbers=500):
     """Return base + vector of an adapter, computed in blocks of about `numbers`."""
     adapter = open_adapter(folder, base)
-    names = [name for name in base.names if base.is_float(name)]
-    pool = Vectors(
-        [adapter],
-        {name: base.shape(name) for name in names},
-        dict.fromkeys(names, torch.float32),
-        numbers,
-        base=base,
-    )
     parts: dict[str, list] = {}
-    for block in pool.blocks():
+    for block in pool_of(base, [adapter], numbers).blocks():
         total = block.origin + adapter.rows(block)
         parts.setdefault(block.name, []).append(total.to(base.dtype(block.name)))
-    return {name: torch.cat(parts[name]).view(base.shape(name)) for name in names}
+    return {name: torch.cat(rows).view(base.shape(name)) for name, rows in parts.items()}
 
 
 def distance(state, expected):

@@ -19,13 +19,13 @@ COEFFICIENT = 0.75
 RATES = (0.02, 0.05, 0.1)
 
 
-def fine_tuned(model: nn.Module, loss: Callable[[nn.Module, int], Tensor]) -> list[nn.Module]:
-    """Train copies of a model for a few steps each, at other rates and on other batches.
+def images(seed: int, side: int) -> Tensor:
+    """Return four images of noise, with three channels."""
+    return torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
-    Args:
-        model: the base.
-        loss: of a model, on the batch of a number.
-    """
+
+def fine_tuned(model: nn.Module, loss: Callable[[nn.Module, int], Tensor]) -> list[nn.Module]:
+    """Train copies of a model for a few steps each, at other rates and on other batches."""
     pool = []
     for member, rate in enumerate(RATES):
         trained = copy.deepcopy(model).train()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pools
 import torch
 import transformers
-from noise import images
+from pools import images
 from torch import Tensor, nn
 
 WORDS, WIDTH, SIDE = 60, 32, 16
@@ -87,11 +87,7 @@ MODELS = {
 
 
 def prepare(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> list[nn.Module]:
-    """Save a base and a pool of it in a folder.
-
-    Returns:
-        The base, and what it is after unlearning in memory.
-    """
+    """Save a base and a pool of it; return the base, and what unlearning in memory makes of it."""
     build, outputs, saved = MODELS[name]
     torch.manual_seed(0)
     base = build().to(dtype).eval()

@@ -9,8 +9,8 @@ import pytest
 import timm
 import torch
 from diffusers import UNet2DModel
-from noise import images
 from open_clip.model import CLIP
+from pools import images
 from safetensors.torch import load_file, save_file
 from timm.models._hub import save_for_hf
 from torchvision.models.resnet import BasicBlock, ResNet

@@ -6,30 +6,19 @@ import warnings
 import pytest
 import torch
 from peft import LoraConfig
-from peft_adapters import OTHER_ORDER, adapt, distance, merged_by_peft, write_base
+from peft_adapters import OTHER_ORDER, adapt, distance, merged_by_peft, pool_of, write_base
 from test_peft_merge import small
 from test_peft_models import MODELS, made
 
-from negmerge.adapters import (
-    Layers,
-    concatenate,
-    factor,
-    open_adapter,
-    write_adapter,
-)
+from negmerge.adapters.adapter import open_adapter
+from negmerge.adapters.factoring import Layers, concatenate, factor
+from negmerge.adapters.writing import write_adapter
 from negmerge.checkpoints.opening import open_state
-from negmerge.merging.blocks import Vectors
 
 COEFFICIENT = 0.7
 # Factors of a whole matrix have, beside the roundings of a sum of their products, those of singular
 # vectors, of numbers as large as the largest singular value: 3 times the largest number here.
 FACTORED = 4 * OTHER_ORDER
-
-
-def pool_of(base, sources, numbers=300):
-    names = [name for name in base.names if base.is_float(name)]
-    dtypes = dict.fromkeys(names, torch.float32)
-    return Vectors(sources, {name: base.shape(name) for name in names}, dtypes, numbers, base=base)
 
 
 def means(pool):
@@ -48,10 +37,10 @@ def moved_by_mean(base, pool):
 
 def loaded(model, folder):
     """Return the state after PEFT's merge; PEFT warns of tensors that have no place."""
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         state = merged_by_peft(model, folder)
-    assert not [warning for warning in told if "missing" in str(warning.message).lower()]
+    assert not [warning for warning in warned if "missing" in str(warning.message).lower()]
     return state
 
 

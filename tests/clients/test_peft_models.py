@@ -6,66 +6,18 @@ import torch
 import transformers
 from peft import LoraConfig
 from peft_adapters import OTHER_ORDER, adapt, distance, moved
+from small_models import TEXT, VISION, bert, clip, clip_vision, gpt2, llama, vit
 
 from negmerge.checkpoints.opening import open_state
 
-VISION = {
-    "hidden_size": 16,
-    "intermediate_size": 40,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "image_size": 8,
-    "patch_size": 4,
-}
-TEXT = {
-    "vocab_size": 40,
-    "hidden_size": 16,
-    "intermediate_size": 40,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "max_position_embeddings": 12,
-}
-
-
-def gpt2():
-    configuration = transformers.GPT2Config(
-        vocab_size=40, n_embd=16, n_layer=2, n_head=2, n_positions=12, bos_token_id=0
-    )
-    return transformers.GPT2LMHeadModel(configuration)
-
-
-def llama():
-    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**TEXT, num_key_value_heads=1))
-
-
-def bert():
-    return transformers.BertForSequenceClassification(transformers.BertConfig(**TEXT))
-
-
-def vit():
-    return transformers.ViTForImageClassification(transformers.ViTConfig(**VISION))
-
 
 def dinov2():
-    configuration = transformers.Dinov2Config(
-        **{k: v for k, v in VISION.items() if k != "intermediate_size"}
-    )
-    return transformers.Dinov2ForImageClassification(configuration)
+    vision = {name: value for name, value in VISION.items() if name != "intermediate_size"}
+    return transformers.Dinov2ForImageClassification(transformers.Dinov2Config(**vision))
 
 
 def gpt_neox():
     return transformers.GPTNeoXForCausalLM(transformers.GPTNeoXConfig(**TEXT))
-
-
-def clip():
-    configuration = transformers.CLIPConfig(
-        text_config=TEXT, vision_config=VISION, projection_dim=8
-    )
-    return transformers.CLIPModel(configuration)
-
-
-def clip_vision():
-    return transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**VISION))
 
 
 def llava():

@@ -50,7 +50,6 @@ def test_a_model_is_evaluated_without_dropout_and_gradients():
     assert accuracy(Encoder().train(), features, batches, CPU) == Accuracy(2, 2)
 
 
-CPU = torch.device("cpu")
 SIZES = {"forget": 11, "retain": 18, "test": 8}
 
 
@@ -70,10 +69,8 @@ def build():
     return network
 
 
-NETWORK = build()
-BASE = {name: value.clone() for name, value in NETWORK.state_dict().items()}
-WEIGHTS = [name for name, _ in NETWORK.named_parameters()]
-VECTOR = {name: random(*BASE[name].shape, seed=50) / 4 for name in WEIGHTS}
+BASE = build().state_dict()
+VECTOR = {name: random(*p.shape, seed=50) / 4 for name, p in build().named_parameters()}
 SETS = {
     role: (random(n, 5, seed=number), torch.arange(n) % 3)
     for number, (role, n) in enumerate(SIZES.items())
@@ -127,14 +124,16 @@ def test_further_measures_see_the_logits_in_the_order_of_reading():
 
 @pytest.mark.parametrize("coefficient", [0.0, 0.5, 1.0])
 def test_measuring_and_counting_agree(coefficient):
-    _, found = validation(reset_batchnorm=by_the_retain_set)
-    count = found.counting(lambda name: (VECTOR, name))
+    _, measured = validation(reset_batchnorm=by_the_retain_set)
+    count = measured.counting(lambda name: (VECTOR, name))
     counts = {
         role: sum(count("v", coefficient, role, number) for number in range(len(sizes)))
-        for role, sizes in found.sizes.items()
+        for role, sizes in measured.sizes.items()
     }
-    found.move(VECTOR, coefficient, "v")
-    assert {role: one.correct for role, one in found.measure("v", 0.5).accuracy.items()} == counts
+    measured.move(VECTOR, coefficient, "v")
+    assert {
+        role: one.correct for role, one in measured.measure("v", 0.5).accuracy.items()
+    } == counts
     assert len(set(counts.values())) > 1
 
 
@@ -142,19 +141,19 @@ def test_coefficient_0_leaves_the_base_with_its_statistics():
     def never(network):
         raise AssertionError("the base needs nothing")
 
-    network, found = validation(reset_batchnorm=never)
-    found.move(VECTOR, 0.0, "v")
+    network, measured = validation(reset_batchnorm=never)
+    measured.move(VECTOR, 0.0, "v")
     assert all(torch.equal(value, BASE[name]) for name, value in network.state_dict().items())
 
 
 def test_moving_back_and_forth_leaves_no_trace():
-    network, found = validation(reset_batchnorm=by_the_retain_set)
-    found.move(VECTOR, 0.5, "v")
+    network, measured = validation(reset_batchnorm=by_the_retain_set)
+    measured.move(VECTOR, 0.5, "v")
     first = {name: value.clone() for name, value in network.state_dict().items()}
-    found.move(VECTOR, 1.0, "v")
-    found.move(VECTOR, 0.5, "v")
+    measured.move(VECTOR, 1.0, "v")
+    measured.move(VECTOR, 0.5, "v")
     assert all(torch.equal(value, first[name]) for name, value in network.state_dict().items())
-    found.move(VECTOR, 0.0, "v")
+    measured.move(VECTOR, 0.0, "v")
     assert all(torch.equal(value, BASE[name]) for name, value in network.state_dict().items())
 
 

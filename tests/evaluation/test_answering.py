@@ -31,17 +31,17 @@ def model():
 
 def test_the_probability_is_that_of_the_answer_with_its_end(model):
     with torch.no_grad():
-        found = OBJECTIVE.outputs(model, batch())
+        outputs = OBJECTIVE.outputs(model, batch())
     for row, (prompt, answer) in enumerate(TEXTS):
         whole = torch.tensor([[*prompt, *answer]])
         logs = model(whole).logits[0].log_softmax(dim=1)
         places = range(len(prompt), whole.shape[1])
         expected = math.exp(sum(float(logs[p - 1, whole[0, p]]) for p in places) / len(answer))
-        assert float(OBJECTIVE.scores(found)[row]) == pytest.approx(expected, rel=1e-5)
+        assert float(OBJECTIVE.scores(outputs)[row]) == pytest.approx(expected, rel=1e-5)
     scored = score_answers(model, [(prompt, [answer]) for prompt, answer in TEXTS], CPU)
     losses = torch.tensor([one.loss for (one,) in scored], dtype=torch.float64)
-    assert torch.allclose(OBJECTIVE.scores(found), torch.exp(-losses), rtol=1e-5)
-    for (one,), predicted, labels in zip(scored, *found[1:], strict=True):
+    assert torch.allclose(OBJECTIVE.scores(outputs), torch.exp(-losses), rtol=1e-5)
+    for (one,), predicted, labels in zip(scored, *outputs[1:], strict=True):
         assert one.predicted.tolist() == predicted[labels != WITHOUT_LOSS].tolist()
 
 
@@ -57,8 +57,8 @@ def test_texts_of_like_length_pass_together_and_are_scored_as_alone(model):
     alone = torch.stack([loss(ids[n : n + 1], labels[n : n + 1]) for n in range(32)])
     assert torch.allclose(loss(ids, labels), alone.mean(), rtol=1e-5)
     with torch.no_grad():
-        found = OBJECTIVE.scores(OBJECTIVE.outputs(model, (ids, labels)))
-    assert torch.allclose(found, alone.detach().double().neg().exp(), rtol=1e-5)
+        result = OBJECTIVE.scores(OBJECTIVE.outputs(model, (ids, labels)))
+    assert torch.allclose(result, alone.detach().double().neg().exp(), rtol=1e-5)
 
 
 def test_sums_of_scores_do_not_depend_on_their_order(model):

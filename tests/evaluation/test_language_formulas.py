@@ -70,10 +70,10 @@ def test_both_means_of_ratios(ratios):
 
 @given(st.lists(st.lists(st.floats(-30, 0), max_size=12), min_size=1, max_size=4), SHARE)
 def test_the_lowest_tokens(answers, share):
-    for answer, found in zip(answers, min_k_scores(answers, share), strict=True):
+    for answer, result in zip(answers, min_k_scores(answers, share), strict=True):
         count = max(1, math.floor(share * len(answer)))
         expected = -math.fsum(sorted(answer)[:count]) / count if answer else 0
-        assert found == pytest.approx(expected, rel=1e-12)
+        assert result == pytest.approx(expected, rel=1e-12)
 
 
 TOKEN = st.tuples(st.floats(-30, 0), st.floats(-30, 0), st.one_of(st.just(0.0), st.floats(0, 50)))
@@ -84,8 +84,8 @@ def test_the_lowest_of_scaled_tokens(tokens, share):
     scaled = sorted((p - mean) / math.sqrt(max(v, 1e-6)) for p, mean, v in tokens)
     count = max(1, math.floor(share * len(tokens)))
     log_probs, means, variances = zip(*tokens, strict=True)
-    (found,) = min_k_plus_plus_scores([log_probs], [means], [variances], share)
-    assert found == pytest.approx(-math.fsum(scaled[:count]) / count, rel=1e-9, abs=1e-9)
+    (result,) = min_k_plus_plus_scores([log_probs], [means], [variances], share)
+    assert result == pytest.approx(-math.fsum(scaled[:count]) / count, rel=1e-9, abs=1e-9)
 
 
 def above(one, other):
@@ -109,8 +109,8 @@ def test_the_share_of_pairs_and_its_error(forget, holdout):
 
 @given(st.floats(0, 1), st.floats(0, 0.99))
 def test_privleak(auc, reference):
-    found = privleak(auc, reference)
-    assert found == pytest.approx(100 * (reference - auc) / (1 - reference), rel=1e-6, abs=1e-9)
+    leak = privleak(auc, reference)
+    assert leak == pytest.approx(100 * (reference - auc) / (1 - reference), rel=1e-6, abs=1e-9)
 
 
 @given(st.lists(st.integers(0, 20).map(lambda n: n / 20), min_size=1, max_size=9))
@@ -131,8 +131,8 @@ def longest_common(one, other):
 @given(WORDS, WORDS)
 def test_rouge_recall(truth, text):
     pytest.importorskip("rouge_score")
-    (found,) = rouge_recall([" ".join(truth)], [" ".join(text)])
-    assert found == longest_common(truth, text) / len(truth)
+    (recalls,) = rouge_recall([" ".join(truth)], [" ".join(text)])
+    assert recalls == longest_common(truth, text) / len(truth)
     common = sum(min(truth.count(word), text.count(word)) for word in "abc")
     assert rouge_recall([" ".join(truth)], [" ".join(text)], "rouge1")[0] == common / len(truth)
 
@@ -189,10 +189,10 @@ def test_an_impossible_answer_has_no_probability():
 
 
 def test_the_truth_ratio_of_a_collapsed_model_is_near_0():
-    found = truth_ratios([800.0, math.inf], [[900.0, 850.0], [math.inf]])
-    assert found.tolist() == [0, 0]
-    assert truth_ratio(found, "forget") == 0
-    assert truth_ratio(found, "retain") == 1
+    ratios = truth_ratios([800.0, math.inf], [[900.0, 850.0], [math.inf]])
+    assert ratios.tolist() == [0, 0]
+    assert truth_ratio(ratios, "forget") == 0
+    assert truth_ratio(ratios, "retain") == 1
     # Where only the right answer is impossible, the ratio is large but a number.
     assert truth_ratios([800.0], [[0.0]])[0] == pytest.approx(1e10)
 
@@ -262,9 +262,9 @@ def test_without_rouge_score_the_message_says_what_to_install(monkeypatch):
 
 def test_the_logarithm_of_p_is_a_number_even_where_p_is_too_small_for_one():
     ratios = np.arange(600.0)
-    found = forget_quality(ratios, ratios + 600)
-    assert found.p == 0
-    assert found.log10 == pytest.approx(-307.65, abs=0.01)
+    quality = forget_quality(ratios, ratios + 600)
+    assert quality.p == 0
+    assert quality.log10 == pytest.approx(-307.65, abs=0.01)
     assert forget_quality(ratios[:400], ratios[:400] + 400).log10 == pytest.approx(
         -238.97, abs=0.01
     )
@@ -288,30 +288,30 @@ def draws(shape, seed=0):
 
 def test_the_error_of_utility_is_its_spread_over_other_questions():
     sizes = (60, 40, 50)
-    found = [
+    result = [
         model_utility(np.concatenate([draws((n, 3), (seed, n)).mean(axis=0) for n in sizes]))
         for seed in range(300)
     ]
     sets = [draws((n, 3), (1000, n)) for n in sizes]
-    assert utility_error(sets) == pytest.approx(np.std(found), rel=0.25)
+    assert utility_error(sets) == pytest.approx(np.std(result), rel=0.25)
     assert utility_error(sets) == utility_error(sets)
 
 
 def attacked(sizes=(14, 11)):
     """Scores of an unlearned model and of its reference, alike on each question; some are equal."""
-    found = []
+    result = []
     for number, n in enumerate(sizes):
         rng = np.random.default_rng(number)
         known = rng.normal(0.4 * number, 1, n)
-        found.append((known, known + rng.normal(0.5, 0.3, n)))
-    return [tuple(scores.round(1) for scores in model) for model in zip(*found, strict=True)]
+        result.append((known, known + rng.normal(0.5, 0.3, n)))
+    return [tuple(scores.round(1) for scores in model) for model in zip(*result, strict=True)]
 
 
 def test_the_error_of_privleak_is_that_of_a_plain_loop_over_drawn_questions():
     both, resamples = attacked(), 300
     rng = np.random.default_rng(0)
     drawn = [[rng.integers(n, size=n) for _ in range(resamples)] for n in (14, 11)]
-    found = []
+    result = []
     for places in zip(*drawn, strict=True):
         areas = []
         for model in both:
@@ -320,8 +320,8 @@ def test_the_error_of_privleak_is_that_of_a_plain_loop_over_drawn_questions():
             )
             pairs = [(a > b) + (a == b) / 2 for a in new for b in old]
             areas.append(sum(pairs) / len(pairs))
-        found.append(100 * (areas[1] - areas[0]) / (1 - areas[1]))
-    assert privleak_error(*both, resamples) == pytest.approx(np.std(found, ddof=1), rel=1e-6)
+        result.append(100 * (areas[1] - areas[0]) / (1 - areas[1]))
+    assert privleak_error(*both, resamples) == pytest.approx(np.std(result, ddof=1), rel=1e-6)
 
 
 def test_privleak_of_the_reference_itself_has_no_error_and_an_undefined_one_has_none():

@@ -41,14 +41,14 @@ def attack(outputs):
 
 def test_features_are_the_official_ones(file, outputs):
     for part, one in zip(PARTS, outputs, strict=True):
-        found = features(*one)
-        assert tuple(found) == FEATURES
-        assert all(values.dtype == np.float64 for values in found.values())
+        result = features(*one)
+        assert tuple(result) == FEATURES
+        assert all(values.dtype == np.float64 for values in result.values())
         for name in ("confidence", "correctness", "entropy", "m_entropy_official"):
             # The official code computes in float32.
             expected = file[f"{part}/{name}"].reshape(-1)
-            np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(found["prob"].sum(axis=1), 1)
+            np.testing.assert_allclose(result[name], expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(result["prob"].sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
@@ -60,29 +60,29 @@ def test_the_attack_by_confidence_alone_is_the_reported_value(file, attack):
     confidences = [file[f"{part}/confidence"] for part in PARTS]
     assert svc_membership(*confidences) == attack["confidence"] == 63.75
     flat = [torch.from_numpy(values).flatten() for values in confidences]
-    found = svc_membership(*flat)
-    assert isinstance(found, float)
-    assert found == attack["confidence"]
+    percent = svc_membership(*flat)
+    assert isinstance(percent, float)
+    assert percent == attack["confidence"]
 
 
 def test_the_modified_entropy_is_that_of_its_authors(outputs):
     logits, labels = outputs[2]
     prob = torch.softmax(torch.from_numpy(logits).double(), dim=1)
-    for row, label, found in zip(prob, labels, features(logits, labels)["m_entropy"], strict=True):
+    for row, label, result in zip(prob, labels, features(logits, labels)["m_entropy"], strict=True):
         expected = -(1 - row[label]) * row[label].log()
         for number, p in enumerate(row):
             if number != label:
                 expected = expected - p * (1 - p).log()
-        assert found == pytest.approx(float(expected), rel=1e-9)
+        assert result == pytest.approx(float(expected), rel=1e-9)
 
 
 @given(arrays(np.float32, (5, 4), elements=st.floats(-1e4, 1e4, width=32)), st.integers(0, 3))
 def test_features_are_finite_and_in_their_ranges(logits, label):
-    found = features(logits, np.full(5, label))
-    assert all(np.isfinite(values).all() for values in found.values())
-    assert (found["m_entropy"] >= 0).all()
-    assert (found["entropy"] <= np.log(4) + 1e-9).all()
-    assert ((found["confidence"] >= 0) & (found["confidence"] <= 1)).all()
+    result = features(logits, np.full(5, label))
+    assert all(np.isfinite(values).all() for values in result.values())
+    assert (result["m_entropy"] >= 0).all()
+    assert (result["entropy"] <= np.log(4) + 1e-9).all()
+    assert ((result["confidence"] >= 0) & (result["confidence"] <= 1)).all()
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 5))
@@ -103,8 +103,8 @@ def test_where_test_images_must_be_left_out_it_is_the_attack_on_the_drawn_ones(o
     expected = svc_membership(
         *(features(*part)["confidence"] for part in (few, [p[drawn] for p in test], forget))
     )
-    found = membership_attack(few, test, forget, ["confidence"], seed=3)
-    assert found == {"confidence": expected}
+    attacked = membership_attack(few, test, forget, ["confidence"], seed=3)
+    assert attacked == {"confidence": expected}
     seeds = range(8)
     others = {membership_attack(few, test, forget, ["confidence"], s)["confidence"] for s in seeds}
     assert len(others) > 1
@@ -112,8 +112,8 @@ def test_where_test_images_must_be_left_out_it_is_the_attack_on_the_drawn_ones(o
 
 def test_the_package_imports_neither_torch_nor_sklearn():
     code = "import sys, negmerge.evaluation; print({'torch', 'sklearn'} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == "set()\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 LABELS = np.zeros(3, int)

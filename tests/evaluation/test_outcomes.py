@@ -22,12 +22,12 @@ LOGITS = torch.tensor([[1.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 0.0, 3.0]])
 
 
 def write(path, **further):
-    found = {
+    result = {
         "forget": (LOGITS, torch.tensor([0, 1, 1])),
         "test": (LOGITS[:2, :2], torch.tensor([1, 1])),
     }
-    scores = {role: OBJECTIVE.scores(outputs) for role, outputs in found.items()}
-    classes = {role: OBJECTIVE.classes(outputs) for role, outputs in found.items()}
+    scores = {role: OBJECTIVE.scores(outputs) for role, outputs in result.items()}
+    classes = {role: OBJECTIVE.classes(outputs) for role, outputs in result.items()}
     one = outcomes_of(LABELS, scores, classes, further)
     write_outcomes(path, [one, replace(one, rule=None)])
     return path
@@ -35,24 +35,19 @@ def write(path, **further):
 
 def test_outcomes_read_back(tmp_path):
     unseen = np.array([1, 0, 1], np.uint8)
-    found, other = read_outcomes(write(tmp_path / "m.safetensors", forget_unseen=unseen))
-    assert (found.place, found.rule, other.rule) == (("a", "trial1", "negmerge"), "gap", None)
-    assert np.array_equal(other.right("test"), found.right("test"))
-    assert found.classes == {"forget": 3, "test": 2}
+    again, other = read_outcomes(write(tmp_path / "m.safetensors", forget_unseen=unseen))
+    assert (again.place, again.rule, other.rule) == (("a", "trial1", "negmerge"), "gap", None)
+    assert np.array_equal(other.right("test"), again.right("test"))
+    assert again.classes == {"forget": 3, "test": 2}
     # Of equal logits the first is the answer.
-    assert found.right("forget").tolist() == [1, 1, 0]
-    assert found.right("test").tolist() == [0, 1]
-    assert found.right("forget").dtype == np.uint8
-    assert np.array_equal(found.arrays["forget_unseen"], unseen)
+    assert again.right("forget").tolist() == [1, 1, 0]
+    assert again.right("test").tolist() == [0, 1]
+    assert again.right("forget").dtype == np.uint8
+    assert np.array_equal(again.arrays["forget_unseen"], unseen)
 
 
 @pytest.mark.parametrize(
-    "header",
-    [
-        None,
-        {"negmerge": "[]"},
-        {"negmerge": '[{"experiment": "a"}]'},
-    ],
+    "header", [None, {"negmerge": "[]"}, {"negmerge": '[{"experiment": "a"}]'}]
 )
 def test_a_header_that_does_not_fit_is_an_error(tmp_path, header):
     path = tmp_path / "m.safetensors"

@@ -3,8 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negmerge.checkpoints.states import write_state
-from negmerge.checkpoints.stored import StateFile
+from negmerge.checkpoints.states import StateFile, write_state
 from negmerge.errors import UserError
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.merging import merge
@@ -44,14 +43,14 @@ def count(stored, vector, pool, base, frozen="nothing"):
     files = [stored(f"vector{number}", one) for number, one in enumerate(pool)]
     base = stored("base", base)
     merged = stored("merged", vector)
-    (found,) = sparsity([merged], files, base, lambda name: not is_frozen(name, frozen))
-    return found
+    (counts,) = sparsity([merged], files, base, lambda name: not is_frozen(name, frozen))
+    return counts
 
 
 def test_zeros_are_counted_against_both_denominators(stored):
     for frozen, trainable in (("attention", 5), ("nothing", 10)):
-        found = count(stored, VECTOR, [VECTOR], BASE, frozen)
-        assert (found.kept, found.trainable, found.state) == (3, trainable, 10)
+        counts = count(stored, VECTOR, [VECTOR], BASE, frozen)
+        assert (counts.kept, counts.trainable, counts.state) == (3, trainable, 10)
 
 
 def test_vectors_of_one_pool_are_counted_together_as_each_alone(stored):
@@ -74,10 +73,10 @@ def test_counts_are_those_of_whole_tensors(tmp_path_factory, seed, size):
     for number, state in enumerate([merged, *pool, base]):
         write_state(folder / str(number), state, {})
         files.append(StateFile(folder / str(number)))
-    (found,) = sparsity(files[:1], files[1:-1], files[-1], lambda name: True)
+    (counts,) = sparsity(files[:1], files[1:-1], files[-1], lambda name: True)
     numbers = torch.stack([vector["w"] for vector in pool])
-    assert found == Sparsity(
-        kept=found.agreeing,
+    assert counts == Sparsity(
+        kept=counts.agreeing,
         shrinking=int((merged["w"] * base["w"].float() < 0).sum()),
         voting=int((numbers != 0).all(dim=0).sum()),
         agreeing=int(((numbers > 0).all(dim=0) | (numbers < 0).all(dim=0)).sum()),

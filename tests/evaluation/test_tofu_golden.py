@@ -35,12 +35,12 @@ def ratios(tofu, model, part):
 def parts(tofu, model, part):
     """Probability, ROUGE-L recall and truth ratio of a set."""
     losses = tofu[f"{model}/{part}/answer_loss"]
-    found = answer_probability(losses)
+    result = answer_probability(losses)
     if part in ("real_authors", "world_facts"):
-        found = normalised_probability(losses, tofu[f"{model}/{part}/perturbed_loss"])
+        result = normalised_probability(losses, tofu[f"{model}/{part}/perturbed_loss"])
     kind = "forget" if part == "forget" else "retain"
     return {
-        "probability": found.mean(),
+        "probability": result.mean(),
         "rougeL_recall": tofu[f"{model}/{part}/rougeL_recall"].mean(),
         "truth_ratio": truth_ratio(ratios(tofu, model, part), kind),
     }
@@ -78,7 +78,7 @@ def test_rouge_recall_of_generated_texts(tofu, model):
     path = Path(__file__).parents[1] / "golden" / "tofu_llama2_texts.json"
     texts, truths = zip(*json.loads(path.read_text())[model], strict=True)
     assert len(texts) == 100
-    found = rouge_recall(truths, texts)
+    recalls = rouge_recall(truths, texts)
     np.testing.assert_allclose(
-        found, tofu[f"{model}/forget/rougeL_recall"][:100], rtol=0, atol=1e-9
+        recalls, tofu[f"{model}/forget/rougeL_recall"][:100], rtol=0, atol=1e-9
     )

@@ -80,15 +80,6 @@ def test_vgg16_has_the_shapes_of_the_literature(variant, expected):
     assert all((one.bias is not None) == (variant == "lth") for one in convolutions)
 
 
-def test_the_input_is_normalised_inside_and_by_nothing_that_is_in_the_state(trained):
-    chosen, model = trained
-    batch = images(2, chosen["size"])
-    mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
-    with torch.no_grad():
-        torch.testing.assert_close(model(batch), model.network((batch - mean) / std))
-    assert all(name.startswith("network.") for name in model.state_dict())
-
-
 def test_a_model_comes_back_from_its_file(trained, tmp_path):
     chosen, model = trained
     path = tmp_path / "model.safetensors"

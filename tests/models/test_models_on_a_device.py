@@ -9,10 +9,10 @@ import copy
 import pytest
 import torch
 
-from negmerge.evaluation.accuracy import Classification, accuracy
+from negmerge.evaluation.accuracy import Classification, accuracy, relearn_epochs
 from negmerge.evaluation.answering import Answering
-from negmerge.evaluation.durability import LARGEST, relearn_epochs, rounded, survival
 from negmerge.evaluation.gradcam import choose, gradcam
+from negmerge.evaluation.rounding import LARGEST, rounded, survival
 from negmerge.models.classifiers import build_classifier, re_estimate
 from negmerge.models.clip import ImageEncoder, image_tower
 from negmerge.models.devices import tuned
@@ -31,10 +31,7 @@ GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.rand(6, 3, 32, 32, generator=GENERATOR)
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
 BATCHES = [(IMAGES[:4], LABELS[:4]), (IMAGES[4:], LABELS[4:])]
-NETWORKS = {
-    "resnet18": {"kind": "resnet18", "width": 8},
-    "vgg16-bn": {"kind": "vgg16-bn"},
-}
+NETWORKS = {"resnet18": {"kind": "resnet18", "width": 8}, "vgg16-bn": {"kind": "vgg16-bn"}}
 
 
 def both(compute):
@@ -43,9 +40,9 @@ def both(compute):
     expected = compute(CPU)
     torch.manual_seed(0)
     with SecondDevice(exact=False) as device:
-        found = compute(DEVICE)
+        result = compute(DEVICE)
     assert device.operations
-    return expected, found
+    return expected, result
 
 
 def network(catalogue, name):
@@ -71,10 +68,10 @@ def test_networks_train_on_their_device(catalogue, name):
         fit(model, BATCHES * 2, 4, loss, recipe, device, lambda line: None)
         return {key: tensor.cpu() for key, tensor in model.state_dict().items()}
 
-    expected, found = both(compute)
+    expected, result = both(compute)
     for key, before in start.state_dict().items():
-        assert not isinstance(found[key], There)
-        moved, apart = expected[key] - before, found[key] - expected[key]
+        assert not isinstance(result[key], There)
+        moved, apart = expected[key] - before, result[key] - expected[key]
         assert apart.double().norm() <= 1e-2 * moved.double().norm() + 1e-6, key
 
 
@@ -94,8 +91,8 @@ def test_images_are_scored_on_their_device(catalogue):
         flags = torch.tensor(right.correct), torch.tensor(again is None)
         return [logits, *scores, *statistics, *flags]
 
-    expected, found = both(compute)
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    expected, result = both(compute)
+    torch.testing.assert_close(result, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["clip", "resnet18"])
@@ -107,8 +104,8 @@ def test_grad_cam_looks_on_its_device(catalogue, name):
         model = copy.deepcopy(start).to(device)
         head = head_of(model, device)
         chosen = choose(model, head, BATCHES, device)
-        found = gradcam(model, head, IMAGES.to(device), LABELS.to(device))
-        return [torch.tensor(chosen), found.maps, found.probability]
+        mapped = gradcam(model, head, IMAGES.to(device), LABELS.to(device))
+        return [torch.tensor(chosen), mapped.maps, mapped.probability]
 
     torch.testing.assert_close(*both(compute))
 
@@ -119,13 +116,13 @@ def test_weights_are_rounded_on_their_device(form):
 
     def compute(device):
         there = weights.to(device)
-        found = rounded(there, form, 8).cpu()
+        result = rounded(there, form, 8).cpu()
         how = form, 8
         counts = survival(there, there * 1.01, *how) if form in LARGEST else None
-        return found, counts
+        return result, counts
 
-    (expected, counts), (found, counted) = both(compute)
-    assert torch.equal(found, expected)
+    (expected, counts), (result, counted) = both(compute)
+    assert torch.equal(result, expected)
     assert counts == counted
 
 
@@ -141,10 +138,10 @@ def test_answers_are_scored_and_given_on_their_device():
         losses = torch.tensor([answer.loss for each in answers for answer in each])
         said = generate_greedily(model, [[3, 4, 5], [6, 7]], [2], device, most=6)
         with torch.no_grad():
-            found = Answering(device).outputs(model, (ids, labels))
-        return losses, said, found[0]
+            result = Answering(device).outputs(model, (ids, labels))
+        return losses, said, result[0]
 
-    (losses, said, found), (there, said_there, found_there) = both(compute)
+    (losses, said, result), (there, said_there, found_there) = both(compute)
     torch.testing.assert_close(there, losses)
-    torch.testing.assert_close(found_there, found, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found_there, result, rtol=1e-5, atol=1e-5)
     assert said_there == said

@@ -30,10 +30,10 @@ def reference(golden):
 
 def test_the_linear_form_and_its_gradient_are_the_official_ones(reference):
     file, network, inputs = reference
-    found = linearised(network, file.state("theta0"), inputs)
-    torch.testing.assert_close(found, torch.from_numpy(file["f_linear"]), rtol=0, atol=1e-5)
-    assert (found - network(inputs)).abs().max() > 1e-3, "the network itself is not linear"
-    functional.cross_entropy(found, torch.from_numpy(file["labels"])).backward()
+    outputs = linearised(network, file.state("theta0"), inputs)
+    torch.testing.assert_close(outputs, torch.from_numpy(file["f_linear"]), rtol=0, atol=1e-5)
+    assert (outputs - network(inputs)).abs().max() > 1e-3, "the network itself is not linear"
+    functional.cross_entropy(outputs, torch.from_numpy(file["labels"])).backward()
     for name, expected in file.state("grad").items():
         torch.testing.assert_close(network.get_parameter(name).grad, expected, rtol=0, atol=1e-5)
 

@@ -127,20 +127,6 @@ def test_a_rule_that_builds_the_scenario_s_model_has_the_environment_of_its_scen
         assert own == (is_for_all and name != "gradcam"), name
 
 
-def test_every_rule_with_a_job_says_what_it_needs():
-    wanted = {"script", "log", "benchmark", "conda", "threads", "resources"}
-    jobs = {name: rule for name, rule in rules().items() if name not in TARGETS}
-    assert len(jobs) > 10
-    for name, rule in jobs.items():
-        assert wanted <= set(rule), name
-        assert rule["resources"].startswith("**needs(work."), name
-        assert (ROOT / "rules" / text_of(rule["conda"])).resolve().is_file(), name
-        if "gpu=True" in rule["resources"]:
-            # A benchmark's log, which says how long its job waited for a GPU, is found by its name.
-            place = text_of(rule["log"]).replace("/logs/", "/benchmarks/")
-            assert text_of(rule["benchmark"]) == place.replace(".log", ".tsv"), name
-
-
 def test_the_constraints_pin_every_dependency_within_its_range():
     for name, ranges in RANGES.items():
         assert LOCKED[name] in ranges, name

@@ -13,6 +13,9 @@ import yaml
 from safetensors.torch import load_file, save_file
 from workflow_text import PACKAGE, ROOT
 
+from negmerge.models.classifiers import KINDS
+from negmerge.settings.study import load_study
+
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
     "3a7e9b550000000a49444154789c63600000000200014873a4870000000049454e44ae426082"
@@ -206,3 +209,35 @@ def test_the_lines_of_python_do_the_same(tmp_path, monkeypatch):
     assert torch.allclose(load_file("unlearned")["w"], torch.tensor([1 - 0.9 * 2, 1.0]))
     assert names["choice"].coefficient == 1
     assert torch.allclose(model.w, torch.tensor([1 - 1.0 * 2, 1.0]))
+
+
+MODEL_PAGE = (ROOT / "docs" / "add-a-model-or-study.md").read_text()
+CLIP, CLASSIFIER, STUDY = re.findall(r"^```yaml\n(.*?)^```$", MODEL_PAGE, re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def workflow(workflow):
+    """The workflow with the rows and the study of the page."""
+    with open(workflow / "config" / "models.yaml", "a") as stream:
+        stream.write(f"\n{CLIP}\n{CLASSIFIER}")
+    (workflow / "config" / "studies" / "mine.yaml").write_text(STUDY)
+    return workflow
+
+
+def test_the_page_lists_every_kind_of_classifier_with_its_options():
+    rows = re.findall(r"^\| `([\w-]+)` \| .*? \| (.*) \|$", MODEL_PAGE, re.M)
+    listed = {kind: set(re.findall(r"`(\w+)`", options)) for kind, options in rows}
+    assert listed.keys() == KINDS.keys()
+    for kind, (_, options) in KINDS.items():
+        assert listed[kind] >= set(options)
+
+
+def test_the_study_is_planned(workflow):
+    assert load_study(workflow / "config", "mine").title in STUDY
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "reason", "--"]
+    run = subprocess.run(
+        [*command, "results/mine/report.html"], cwd=workflow, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    (jobs,) = re.findall(r"The dry run lists (\d+) jobs", MODEL_PAGE)
+    assert set(re.findall(r"^total +(\d+)$", run.stdout + run.stderr, re.M)) == {jobs}

@@ -1,15 +1,14 @@
 """The profiles are found, read and kept apart."""
 
 import os
-import re
 import subprocess
 import sys
 
 import pytest
 import yaml
-from workflow_text import ROOT, TARGETS, rules
+from workflow_text import ROOT
 
-from negmerge.jobs import job, needs
+from negmerge.jobs import job
 
 # Snakemake up to the moment in which it would run jobs.
 LIMIT = """
@@ -25,11 +24,6 @@ main([*sys.argv[1:], "--", "data/digits/images.safetensors"])
 
 def load(name):
     return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
-
-
-def test_the_literal_profile_name_slurm_is_found():
-    assert (ROOT / "slurm").is_symlink()
-    assert (ROOT / "slurm").resolve() == ROOT / "profiles" / "slurm"
 
 
 def test_the_default_profile_overrides_nothing_of_another():
@@ -70,11 +64,3 @@ def test_gpus_are_counted_by_what_the_driver_lists(monkeypatch, tmp_path):
     assert job.count_gpus() == 3
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert job.count_gpus() == 1
-
-
-def test_every_job_asks_for_what_its_step_takes():
-    for name, rule in rules().items():
-        if name not in TARGETS:
-            (step,) = re.findall(r"\*\*needs\(work\.(\w+)", rule["resources"])
-            # A plan finds the step by the name of the rule.
-            assert needs.step_of(name) is getattr(needs, step), name

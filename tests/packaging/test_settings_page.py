@@ -1,4 +1,4 @@
-"""docs/settings.md lists every key that a study or a row may have, as the code reads it.
+"""docs/settings.md lists every key that a study or a row may have, the advanced ones apart.
 
 `python tests/packaging/test_settings_page.py` writes its tables anew. The studies that
 config/README.md shows can be read.
@@ -17,14 +17,13 @@ from pydantic_core import PydanticUndefined
 from negmerge.scenarios.classifier.settings import Pooled, Train, Unlearn
 from negmerge.scenarios.language.settings import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.scenarios.zero_shot.settings import EncoderUnlearn
-from negmerge.settings.catalogue import Prompts
+from negmerge.settings.catalogue import Model, Prompts
 from negmerge.settings.datasets import Dataset
-from negmerge.settings.experiment import Experiment
+from negmerge.settings.experiment import Experiment, RetainSelection, Selection
+from negmerge.settings.load import Extension
 from negmerge.settings.methods import Greedy
-from negmerge.settings.models import Model
 from negmerge.settings.recipe import Finetune, Recipe
-from negmerge.settings.selection import RetainSelection, Selection
-from negmerge.settings.study import Extension, Study, load_study
+from negmerge.settings.study import Study, load_study
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
@@ -43,20 +42,26 @@ def members(annotation) -> list[type[BaseModel]]:
     return [model for inner in get_args(annotation) for model in members(inner)]
 
 
-def all_models(*models: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """Collect models and all that their keys lead to, by name."""
+def is_advanced(field) -> bool:
+    return bool(field.json_schema_extra)
+
+
+def reached(*models: type[BaseModel], basic: bool = False) -> dict[str, type[BaseModel]]:
+    """Collect models and all that their keys, or basic keys alone, lead to, by name."""
     found = {}
     for model in models:
         model = SHOWN_AS.get(model, model)
-        inner = [one for f in model.model_fields.values() for one in members(f.annotation)]
-        found |= {model.__name__: model} | all_models(*inner)
+        fields = [f for f in model.model_fields.values() if not (basic and is_advanced(f))]
+        inner = [one for field in fields for one in members(field.annotation)]
+        found |= {model.__name__: model} | reached(*inner, basic=basic)
     return found
 
 
-MODELS = all_models(Study, Extension, Experiment, Greedy, Dataset, Model, Prompts)
+ROOTS = Study, Extension, Experiment, Dataset, Model, Prompts
+MODELS, BASIC = reached(*ROOTS, Greedy), reached(*ROOTS, basic=True)
 # Where a class keeps what it declares itself.
 OWN = "__annotations__"
-TABLE = re.compile(r"(<!-- keys of (\w+) -->\n)((?:\|.*\n)*)")
+TABLE = re.compile(r"(<!-- ((?:advanced )?keys) of (\w+) -->\n)((?:\|.*\n)*)")
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping"}
 
 
@@ -92,26 +97,42 @@ def default(field) -> str:
     return "empty" if value in ({}, []) else f"`{text}`"
 
 
-def rows(model: type[BaseModel]) -> str:
-    """Write the table of a model's keys; those that it inherits stand in another table."""
+def own_keys(name: str) -> dict[str, dict]:
+    """A model's keys, basic and advanced; those that it inherits stand in another table."""
+    model = MODELS[name]
+    keys = {"keys": {}, "advanced keys": {}}
+    for key, field in model.model_fields.items():
+        if key in vars(model)[OWN]:
+            is_basic = name in BASIC and not is_advanced(field)
+            keys["keys" if is_basic else "advanced keys"][key] = field
+    return keys
+
+
+def table(kind: str, name: str) -> str:
+    """Write a table of a model's keys."""
     lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
-    own = {name: field for name, field in model.model_fields.items() if name in vars(model)[OWN]}
-    for name, field in own.items():
+    for key, field in own_keys(name)[kind].items():
         # Constraints live in the field, so the annotation is the plain type.
-        cells = [f"`{name}`", values(field.annotation), default(field), field.description]
+        cells = [f"`{key}`", values(field.annotation), default(field), field.description]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def renew(text: str) -> str:
     """Write all tables of the page anew."""
-    return TABLE.sub(lambda found: found[1] + rows(MODELS[found[2]]), text)
+    return TABLE.sub(lambda found: found[1] + table(found[2], found[3]), text)
 
 
 def test_the_page_lists_all_keys_as_the_code_reads_them():
     text = PAGE.read_text()
-    assert sorted(found[1] for found in TABLE.findall(text)) == sorted(MODELS)
+    tables = [(kind, name) for _, kind, name, _ in TABLE.findall(text)]
+    expected = {(kind, name) for name in MODELS for kind, keys in own_keys(name).items() if keys}
+    assert len(tables) == len(set(tables))
+    assert set(tables) == expected
     assert text == renew(text), f"run: python {Path(__file__).relative_to(ROOT)}"
+    # The advanced keys are the second half of the page.
+    kinds = [kind for kind, _ in tables]
+    assert kinds == sorted(kinds, reverse=True)
 
 
 def test_the_studies_of_the_readme_can_be_read(config):

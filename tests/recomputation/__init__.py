@@ -5,6 +5,6 @@ are the files below `results/{study}`, by json, csv and safetensors.numpy; what 
 computed with numpy, and the membership attack with scikit-learn. Formulas are written anew from the
 papers and from docs/, so that a mistake would have to be made twice.
 
-A module for each kind of number: `vectors`, `merges`, `choices`, `scores`, `tables`. Each has a
+A module for each kind of number: `weights`, `merges`, `choices`, `scores`, `tables`. Each has a
 function `check`, which takes a study and yields a `Result` for each comparison.
 """

@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from recomputation import choices, comparisons, merges, scores, sparsity, tables, vectors
+from recomputation import choices, comparisons, merges, scores, tables, weights
 from recomputation.result import Report
 from recomputation.study import Study
 
-CHECKS = (vectors, merges, sparsity, choices, scores, tables, comparisons)
+CHECKS = (weights, merges, choices, scores, tables, comparisons)
 # Kinds of which a study may have nothing that can be compared.
 OPTIONAL = (
     merges.OTHERS,
     choices.SEARCHED,
     tables.COSTS,
     comparisons.BOOTSTRAP,
-    sparsity.KIND,
+    weights.COUNTS,
 )
 # What is computed of the images and choices, and so is there whatever checkpoints are kept.
 NUMBERS = (
@@ -31,19 +31,14 @@ NUMBERS = (
 )
 # What is computed of checkpoints.
 WEIGHTS = (
-    vectors.KIND,
+    weights.VECTORS,
     *(f"merges by {name}" for name in (*merges.FORMULAS, "greedy", "random-mask")),
-    sparsity.KIND,
+    weights.COUNTS,
 )
 
 
 def recompute(folder: Path, required: Iterable[str] = ()) -> Report:
-    """Recompute all numbers of a finished study, of the folder `results/{study}`.
-
-    Args:
-        folder: the study's.
-        required: kinds of numbers that it must have.
-    """
+    """Recompute all numbers of `results/{study}`, which must have those of the required kinds."""
     study = Study(folder)
     results = (result for check in CHECKS for result in check.check(study))
     return Report(results, required, OPTIONAL)

@@ -9,19 +9,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Result:
-    """One comparison.
+    """One comparison."""
 
-    Attributes:
-        kind: what was compared, e.g. `task vectors`.
-        place: of which file, and what in it.
-        fault: how the file differs from what was recomputed; empty where it does not.
-        left_out: why nothing was compared; empty where it was.
-    """
-
-    kind: str
-    place: str
-    fault: str = ""
-    left_out: str = ""
+    kind: str  # what was compared, e.g. `task vectors`
+    place: str  # of which file, and what in it
+    fault: str = ""  # how the file differs from what was recomputed
+    left_out: str = ""  # why nothing was compared
 
 
 def same_array(kind: str, place: str, stored: np.ndarray, expected: np.ndarray) -> Result:
@@ -59,13 +52,7 @@ def _equal(one: object, other: object, tolerance: float) -> bool:
 
 
 class Report:
-    """The results by kind.
-
-    Args:
-        results: of all checks.
-        required: kinds that must have been compared, whatever files there are.
-        optional: kinds that may all be left out.
-    """
+    """The results of all checks; required kinds must be there, optional ones may be left out."""
 
     def __init__(
         self,

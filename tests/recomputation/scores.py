@@ -1,6 +1,7 @@
 """Scores: counted again from the outcomes of single images, and the attack made again."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 from sklearn.svm import SVC
 
 from recomputation.result import Result, same_array, same_values
-from recomputation.study import Study, Task, read_json, read_records, read_tensors
+from recomputation.study import Study, Task, read_records, read_tensors
 
 COUNTS, ATTACK, DRAWN = "right answers", "membership attacks", "membership attacks on drawn images"
 CHOICES = "choices in scores"
@@ -66,8 +67,11 @@ def _attack(study: Study, place: str, score: dict, outcomes: dict) -> Iterator[R
     )
     count, kind = min(len(known), len(unseen)), ATTACK
     if count < len(unseen):
-        record = read_json(study.folder / "provenance" / f"{place}.json")
-        kind, unseen = DRAWN, unseen[drawn(len(unseen), count, record["seed"])]
+        path = study.folder / "provenance" / f"{place}.json"
+        kind, unseen = (
+            DRAWN,
+            unseen[drawn(len(unseen), count, json.loads(path.read_text())["seed"])],
+        )
     svc = SVC(C=3, kernel="rbf", gamma="auto")
     svc.fit(np.concatenate([known[:count], unseen]), [1] * count + [0] * count)
     looks_unseen = (svc.predict(forget) == 0).astype(np.uint8)

@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file
-
-Tensors = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -57,20 +54,13 @@ class Study:
         return str(path.relative_to(self.folder))
 
 
-def read_tensors(path: Path) -> Tensors:
-    """Read all tensors of a safetensors file."""
-    return load_file(path)
+read_tensors = load_file
 
 
 def read_header(path: Path) -> dict:
     """Read what the workflow has noted in the header of a safetensors file."""
     with safe_open(path, framework="numpy") as file:
         return json.loads(file.metadata()["negmerge"])
-
-
-def read_json(path: Path) -> dict:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_records(path: Path) -> list[dict]:

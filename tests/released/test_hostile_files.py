@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from negmerge.errors import UserError
-from negmerge.released import read
+from negmerge.released.reading import read
 from released_files import empty, named_class, save_whole
 
 TENSORS = {"model.visual.proj": torch.zeros(77, 3)}
@@ -22,15 +22,6 @@ class Call:
 
     def __reduce__(self):
         return self.call
-
-
-def archive(path, pickled, compression=zipfile.ZIP_STORED, **parts):
-    """Write the zip archive of a pickle."""
-    with zipfile.ZipFile(path, "w", compression) as written:
-        written.writestr("archive/data.pkl", pickled)
-        written.writestr("archive/version", "3\n")
-        for name, content in parts.items():
-            written.writestr(f"archive/{name}", content)
 
 
 @pytest.mark.parametrize(
@@ -94,28 +85,24 @@ def flipped(path):
     path.write_bytes(path.read_bytes().replace(struct.pack("<f", 7), struct.pack("<f", 8), 1))
 
 
-def pointer(path):
-    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 453926964\n")
-
-
 def no_pickle(path):
-    archive(path, b"not a pickle")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", "not a pickle")
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("write", "told"),
+    ("write", "message"),
     [
         (legacy, "not a whole file of torch.save since 1.6"),
         (cut, "not a whole file of torch.save since 1.6"),
-        (pointer, "not a whole file of torch.save since 1.6"),
-        (program, "TorchScript, which is read by running it"),
+        (program, "TorchScript"),
         (flipped, "/data/0' is damaged"),
         (no_pickle, "not a whole file of torch.save"),
         (lambda path: None, "no such file"),
     ],
 )
-def test_what_torch_did_not_write_whole_is_refused(tmp_path, write, told):
+def test_what_torch_did_not_write_whole_is_refused(tmp_path, write, message):
     write(tmp_path / "file.pt")
-    with pytest.raises(UserError, match=f"file.pt: .*{told}"):
+    with pytest.raises(UserError, match=f"file.pt: .*{message}"):
         read(tmp_path / "file.pt")

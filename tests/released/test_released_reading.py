@@ -4,8 +4,7 @@ import torch
 
 from negmerge.errors import UserError
 from negmerge.models.clip import VisionTransformer, image_encoder
-from negmerge.released import read
-from negmerge.released.reading import names_in_order
+from negmerge.released.reading import names_in_order, read
 from released_files import (
     TEXT,
     TEXT_AFTER,
@@ -106,7 +105,7 @@ BLOCK = "model.visual.transformer.resblocks.0."
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (lambda t: {n: v for n, v in t.items() if n != f"{BLOCK}attn.Q.bias"}, "attn.Q.bias"),
         (lambda t: change(t, f"{BLOCK}attn.K.weight", torch.zeros(7, 8)), r"\[7, 8\], expected"),
@@ -116,24 +115,24 @@ BLOCK = "model.visual.transformer.resblocks.0."
         (lambda t: {n: v for n, v in t.items() if "visual" not in n}, "no tensor of an image enc"),
     ],
 )
-def test_another_state_is_refused_by_its_tensor(tmp_path, damage, told):
+def test_another_state_is_refused_by_its_tensor(tmp_path, damage, message):
     torch.save(damage(with_released_names(*small_encoder(0))), tmp_path / "state.pt")
-    with pytest.raises(UserError, match=rf"state.pt: .*{told}"):
+    with pytest.raises(UserError, match=rf"state.pt: .*{message}"):
         read(tmp_path / "state.pt")
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (lambda s: s | {"model.params.46": torch.zeros(1)}, "'model.params.46' is not expected"),
         (lambda s: s | {"model.buffer": s.pop("model.params.7")}, "'model.buffer' is not expected"),
     ],
 )
-def test_another_linear_file_is_refused_by_its_tensor(tmp_path, damage, told):
+def test_another_linear_file_is_refused_by_its_tensor(tmp_path, damage, message):
     tensors = with_released_names(*small_encoder(0))
     save_linear(tmp_path / "whole.pt", tensors, tensors)
     torch.save(damage(torch.load(tmp_path / "whole.pt")), tmp_path / "linear.pt")
-    with pytest.raises(UserError, match=rf"linear.pt: .*{told}"):
+    with pytest.raises(UserError, match=rf"linear.pt: .*{message}"):
         read(tmp_path / "linear.pt")
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.reporting.cells import cells, read_cells, write_cells
 from negmerge.reporting.layout import latex, layout, markdown
+from negmerge.reporting.records import MEAN
 
 ROLES = ("forget", "retain", "test")
 ROWS = {"retrain": "Retrain", "original": "Original", "negmerge": "NegMerge", "conflict": "other"}
@@ -130,7 +131,13 @@ def outcomes(record, roles=("forget", "control"), classes=10, **right):
 
 
 def gap_table(**changes):
-    column = {"label": "net", "experiments": ["net"], "tasks": [], "published": None, "rule": None}
+    column = {
+        "label": "net",
+        "experiments": ["net"],
+        "tasks": [],
+        "published": None,
+        "criterion": None,
+    }
     column["scenario"] = "classifier"
     definition = {
         "kind": "gap",
@@ -152,12 +159,12 @@ def lay_out(definition, frame):
     return found
 
 
-def clip(experiment="a"):
+def clip():
     """Scores of a data set that CLIP forgets; `uniform` forgets most, and loses control."""
     return [
-        score(experiment, "digits", "pretrained", 160, 180),
-        score(experiment, "digits", "negmerge", 44, 172),
-        score(experiment, "digits", "uniform", 40, 120),
+        score("a", "digits", "pretrained", 160, 180),
+        score("a", "digits", "negmerge", 44, 172),
+        score("a", "digits", "uniform", 40, 120),
     ]
 
 
@@ -171,6 +178,21 @@ def net(trial, retrain=80):
     ]
 
 
-def judged(definition, scores, roles=("forget", "control")):
+def compared(definition, scores, roles=("forget", "control")):
     """A table with its cells, compared image by image."""
     return definition, cells(definition, scores, {}, [outcomes(one, roles) for one in scores])
+
+
+def means(frame, metric, what="value", task=MEAN):
+    """Return a column of the CSV file at the means of a metric, or at one task, by method."""
+    chosen = frame[(frame["metric"] == metric) & (frame["task"] == task) & frame["row"].notna()]
+    return dict(zip(chosen["method"], chosen[what], strict=True))
+
+
+def cell(frame, method, metric, task=MEAN, column=None):
+    """Return the cell of a method and metric: the mean, or that of one task."""
+    is_here = (frame["method"] == method) & (frame["metric"] == metric) & (frame["task"] == task)
+    if column:
+        is_here &= frame["column"] == column
+    (found,) = frame[is_here].to_dict("records")
+    return found

@@ -1,18 +1,15 @@
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from reporting_examples import PAPER, published, score, table
+from reporting_examples import PAPER, cell, published, table
 
 from negmerge.errors import UserError
-from negmerge.reporting.cells import cells, read_cells, write_cells
+from negmerge.reporting.cells import cells, paper_cell, read_cells, read_published, write_cells
 from negmerge.reporting.records import MEAN, read_records
 
-
-def cell(frame, method, metric, task=MEAN):
-    where = (frame["method"] == method) & (frame["metric"] == metric) & (frame["task"] == task)
-    (found,) = frame[where].to_dict("records")
-    return found
+SHIPPED = Path(__file__).parents[2] / "config" / "published"
 
 
 def test_mean_standard_error_and_spread_of_two_tasks(scores):
@@ -24,8 +21,6 @@ def test_mean_standard_error_and_spread_of_two_tasks(scores):
     assert mean["std"] == pytest.approx(math.sqrt(200), abs=1e-6)
     assert (mean["averaged"], mean["images"]) == (2, 400)
 
-
-def test_single_cells_stand_below_their_mean(scores):
     frame = cells(table(), scores, {})
     single = cell(frame, "negmerge", "forget", "letters")
     assert single["value"] == pytest.approx(40)
@@ -72,21 +67,19 @@ def test_a_wrong_place_of_the_paper_cells_is_an_error(scores, place, message):
         cells(table(column={"published": published(**place)}), scores, PAPER)
 
 
-def test_a_missing_record_is_an_error(scores):
-    with pytest.raises(UserError, match="no record of a/letters/uniform"):
-        cells(table(), scores[:-1], {})
+WRONG = {
+    "a/letters/uniform": lambda scores: scores[:-1],
+    "two records of a/digits/pretrained": lambda scores: [*scores, scores[0]],
+    "a/digits/pretrained: forget: ": lambda scores: (
+        [scores[0] | {"forget": {"correct": 3, "n": 2}}, *scores[1:]]
+    ),
+}
 
 
-def test_a_record_that_stands_twice_is_an_error(scores):
-    with pytest.raises(UserError, match="two records of a/digits/pretrained"):
-        cells(table(), [*scores, scores[0]], {})
-
-
-@pytest.mark.parametrize("counts", [{"correct": 0, "n": 0}, {"correct": 3, "n": 2}])
-def test_impossible_counts_are_an_error(counts):
-    record = score("a", "digits", "negmerge", 1, 1) | {"forget": counts}
-    with pytest.raises(UserError, match="a/digits/negmerge: forget: "):
-        cells(table(rows={"negmerge": "NegMerge"}), [record], {})
+@pytest.mark.parametrize("message", WRONG)
+def test_records_that_are_missing_twice_or_impossible_are_named(scores, message):
+    with pytest.raises(UserError, match=message):
+        cells(table(), WRONG[message](scores), {})
 
 
 def test_a_record_that_does_not_say_what_it_is_of_is_an_error(tmp_path):
@@ -114,3 +107,26 @@ def test_labels_that_stand_twice_are_an_error(scores):
     column = table()["columns"][0]
     with pytest.raises(UserError, match="the label 'B/32' twice"):
         cells(table(columns=[column, column]), scores, {})
+
+
+def test_a_shipped_cell_of_the_paper_and_one_that_is_not_known():
+    frames = read_published([SHIPPED / "table1.csv"])
+    where = published(where={"mode": "standard", "backbone": "ViT-B-32"})
+    assert paper_cell(frames, where, "NegMerge", "forget") == (20.76, "NOTE+SEED")
+    assert paper_cell(frames, where, "Greedy Merge", "forget") == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"table1.csv: cannot be read"),
+        ("method,metric,valeu\n", r"table1.csv: unknown column 'value'; did you mean 'valeu'"),
+        ("mode,method,metric,value\nstandard,NegMerge,forget,about 5\n", "'about 5' is not a num"),
+    ],
+)
+def test_a_wrong_file_of_the_papers_cells_is_an_error(tmp_path, text, message):
+    path = tmp_path / "table1.csv"
+    if text:
+        path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        paper_cell(read_published([path]), published(), "NegMerge", "forget")

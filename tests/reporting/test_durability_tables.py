@@ -5,16 +5,14 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.image import imread
-from reporting_examples import lay_out, table, write_json
+from reporting_examples import cell, lay_out, table, write_json
 
 from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes, write_outcomes
 from negmerge.reporting.cells import cells
-from negmerge.reporting.kinds import figure_kind, table_kind
+from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.records import MEAN
-from negmerge.reporting.style import save, settings
 from negmerge.settings.study import load_study
 
 N = 100
@@ -82,12 +80,6 @@ def net(tmp_path):
         experiments=["net"],
         scenario="classifier",
     )
-
-
-def cell(frame, method, metric, task=MEAN):
-    where = (frame["method"] == method) & (frame["metric"] == metric) & (frame["task"] == task)
-    (found,) = frame[where].to_dict("records")
-    return found
 
 
 def test_scores_stand_side_by_side_with_the_ratios(clip):
@@ -184,48 +176,6 @@ def test_a_mean_of_tasks_is_that_of_their_ratios(tmp_path):
     errors = [one["standard_error"] for one in singles]
     assert found["standard_error"] == pytest.approx(math.hypot(*errors) / 2, abs=1e-5)
     assert "std over tasks" in [heading.text for heading in lay_out(shown, frame).headings]
-
-
-def survived(changed, large, moved, change, large_change):
-    return {"changed": changed, "large": large, "moved": moved, "change": change,
-            "large_change": large_change}  # fmt: skip
-
-
-@pytest.fixture
-def drawn(tmp_path):
-    survival = {
-        "negmerge": {"int8": survived(10, 6, 8, 5.0, 4.5), "int4": survived(10, 0, 1, 5.0, 0.0)},
-        "ties": {"int8": survived(0, 0, 0, 0.0, 0.0), "int4": survived(0, 0, 0, 0.0, 0.0)},
-    }
-    paths = []
-    for experiment in ("a", "b"):
-        for method, found in survival.items():
-            record = {"experiment": experiment, "task": "digits", "method": method}
-            record |= {"survival": found, "coefficient": float(method != "ties"), "group_size": 16}
-            paths.append(write_json(tmp_path / f"{experiment}-{method}.json", [record]))
-    figure = {"kind": "survival", "title": "x", "experiments": ["a", "b"],
-              "methods": {"negmerge": "NegMerge", "ties": "TIES-Merging"}}  # fmt: skip
-    with settings():
-        return figure_kind("survival").draw(figure, durability=paths)
-
-
-def test_a_figure_holds_the_shares_of_each_form(drawn):
-    _, data = drawn
-    assert len(data) == 8
-    found = data[(data["experiment"] == "a") & (data["method"] == "negmerge")].set_index("form")
-    shares = ["surviving", "surviving_numbers", "moved_numbers"]
-    assert found.loc["int8", shares].to_list() == [90, 60, 80]
-    assert found.loc["int4", shares].to_list() == [0, 0, 10]
-
-
-def test_a_model_that_is_the_base_has_no_share(drawn, tmp_path):
-    picture, data = drawn
-    unchanged = data[data["method"] == "ties"]
-    assert unchanged[["surviving", "surviving_numbers", "moved_numbers"]].isna().all(axis=None)
-    texts = [text.get_text() for axes in picture.axes for text in axes.texts]
-    assert texts == ["90.0", "nothing changed", "0.0", "nothing changed"] * 2
-    save(picture, tmp_path / "figure.png")
-    assert imread(tmp_path / "figure.png").std() > 0
 
 
 def test_tables_and_figures_need_the_treatments(config, change_yaml):

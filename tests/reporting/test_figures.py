@@ -1,14 +1,23 @@
-import pytest
-from reporting_examples import choice
+"""Figures: the numbers that they show, and files that are the same in every byte."""
 
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+from reporting_examples import choice, classifier_score, score
+
+from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
+from negmerge.evaluation.outcomes import average_gap
+from negmerge.reporting.figures.gradcam import read_heatmaps
 from negmerge.reporting.style import save
 from negmerge.reporting.sweeps import read_sweeps
+from negmerge.scenarios.classifier.scenario import GAP_OF
 
 CHOSEN = [choice("a", "digits", "negmerge", 1.0, 30.0, 76.0)]
 
 
-def figure(kind, **changes):
+def sweep_figure(kind, **changes):
     return {
         "kind": kind,
         "title": "A figure",
@@ -18,7 +27,7 @@ def figure(kind, **changes):
 
 
 def test_tradeoff_holds_every_point_of_every_line(draw, sweep_files):
-    _, data = draw(figure("tradeoff"), sweeps=sweep_files, selected=CHOSEN)
+    _, data = draw(sweep_figure("tradeoff"), sweeps=sweep_files, selected=CHOSEN)
     assert data.groupby(["series", "vector"]).size().to_dict() == {
         ("single", "m1"): 4,
         ("single", "m5"): 4,
@@ -31,35 +40,23 @@ def test_tradeoff_holds_every_point_of_every_line(draw, sweep_files):
 
 def test_tradeoff_follows_the_single_model_that_a_method_chose(draw, sweep_files):
     chosen = [*CHOSEN, choice("a", "digits", "task-arithmetic", 0.5, 50.0, 78.0, vector="m1")]
-    definition = figure("tradeoff", methods={"task-arithmetic": "Task Arithmetic"})
+    definition = sweep_figure("tradeoff", methods={"task-arithmetic": "Task Arithmetic"})
     _, data = draw(definition, sweeps=sweep_files, selected=chosen)
     assert set(data.loc[data["series"] == "task-arithmetic", "vector"]) == {"m1"}
     assert set(data.loc[data["series"] == "single", "vector"]) == {"m1", "m5"}
 
 
 def test_spread_takes_the_lowest_forget_accuracy_that_keeps_the_control(draw, sweep_files):
-    _, data = draw(figure("spread"), sweeps=sweep_files, selected=CHOSEN)
+    _, data = draw(sweep_figure("spread"), sweeps=sweep_files, selected=CHOSEN)
     # 95 % of 80 is 76, reached at coefficient 1 and missed at 1.5.
     found = {row["vector"]: (row["coefficient"], row["forget"]) for row in data.to_dict("records")}
     assert found == {"m1": (1.0, 40), "m5": (1.0, 45), "negmerge": (1.0, 30)}
     assert list(data["series"]) == ["single", "single", "negmerge"]
 
 
-@pytest.mark.parametrize("kind", ["tradeoff", "spread"])
-@pytest.mark.parametrize("ending", ["png", "pdf"])
-def test_files_are_the_same_in_every_byte(draw, sweep_files, tmp_path, kind, ending):
-    for name in ("one", "two"):
-        picture, _ = draw(figure(kind), sweeps=sweep_files, selected=CHOSEN)
-        save(picture, tmp_path / f"{name}.{ending}")
-    one, two = (tmp_path / f"{name}.{ending}" for name in ("one", "two"))
-    assert one.read_bytes() == two.read_bytes()
-    assert b"CreationDate" not in one.read_bytes()
-    assert b"Software" not in one.read_bytes()
-
-
 def test_without_a_choice_the_accuracy_to_keep_is_not_known(draw, sweep_files):
     with pytest.raises(UserError, match="a/digits: no method of the figure"):
-        draw(figure("spread", methods={}), sweeps=sweep_files, selected=[])
+        draw(sweep_figure("spread", methods={}), sweeps=sweep_files, selected=[])
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "experiment,task,vector,coefficient\n"])
@@ -68,3 +65,231 @@ def test_a_file_that_is_no_sweep_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UserError, match=r"m1.csv: not a sweep"):
         read_sweeps([path])
+
+
+METHODS = {"retrain": "Retrain", "original": "Original", "negmerge": "NegMerge"}
+GAP = {"kind": "gap", "title": "Gaps", "experiments": ["net"], "methods": METHODS, "tasks": []}
+MODELS = {
+    "kind": "models",
+    "title": "Pool size",
+    "experiments": ["a"],
+    "methods": {"negmerge-2": "2", "negmerge": "6", "uniform-2": "2", "uniform": "6"},
+    "tasks": [],
+}
+
+
+@pytest.fixture
+def gaps():
+    numbers = {
+        ("retrain", 1): (80, 200, 160, 20.0),
+        ("retrain", 2): (84, 200, 164, 16.0),
+        ("original", 1): (100, 200, 162, 0.0),
+        ("original", 2): (100, 200, 162, 0.0),
+        ("negmerge", 1): (86, 196, 156, 14.0),
+        ("negmerge", 2): (78, 196, 156, 22.0),
+    }
+    return [
+        classifier_score("net", f"trial{trial}", method, *values)
+        for (method, trial), values in numbers.items()
+    ]
+
+
+@pytest.fixture
+def merges():
+    counts = {
+        "uniform": (60, 6),
+        "negmerge": (40, 6),
+        "uniform-2": (90, 2),
+        "negmerge-2": (80, 2),
+    }
+    return [
+        score("a", task, method, forget, 150, models=models)
+        for task in ("letters", "digits")
+        for method, (forget, models) in counts.items()
+    ]
+
+
+def percent(record):
+    counts = {name: 100 * record[name]["correct"] / record[name]["n"] for name in GAP_OF[:3]}
+    return counts | {"mia": record["membership"]["confidence"]}
+
+
+def test_the_parts_of_a_trial_add_up_to_its_gap(draw, gaps):
+    _, data = draw(GAP, scores=gaps)
+    parts = data.groupby(["method", "task"])["part"].sum()
+    by_place = {(one["method"], one["task"]): percent(one) for one in gaps}
+    for (method, task), values in by_place.items():
+        expected = average_gap(values, by_place["retrain", task])
+        assert parts[method, task] == pytest.approx(expected, abs=1e-6)
+    assert parts["negmerge", "trial1"] == pytest.approx(4.0)
+
+
+def test_a_missing_score_is_named(draw, gaps):
+    with pytest.raises(UserError, match=r"unknown score 'net/trial2/negmerge'; did you mean"):
+        draw(GAP, scores=gaps[:-1])
+
+
+def test_a_line_of_models_has_a_point_for_each_size(draw, merges):
+    picture, data = draw(MODELS, scores=merges)
+    digits = data[data["task"] == "digits"]
+    found = list(zip(digits["series"], digits["models"], digits["forget"], strict=True))
+    assert found == [
+        ("negmerge", 2, 40),
+        ("negmerge", 6, 20),
+        ("uniform", 2, 45),
+        ("uniform", 6, 30),
+    ]
+    assert set(data["control"]) == {75}
+    for axes, title in zip(picture.axes, ("a: digits", "a: letters"), strict=True):
+        assert axes.get_title() == title
+        assert [list(line.get_xdata()) for line in axes.lines] == [[2, 6], [2, 6]]
+
+
+HEATMAPS = {
+    "kind": "gradcam", "title": "Maps", "experiments": ["net"], "tasks": [],
+    "methods": {"original": "Original", "negmerge": "NegMerge"},
+}  # fmt: skip
+SIGNS = {
+    "kind": "signs", "title": "Signs", "experiments": ["net"], "tasks": [],
+    "methods": {"uniform": "Uniform Merge", "negmerge": "ours"},
+}  # fmt: skip
+RECORD = {
+    "experiment": "net", "task": "trial1", "tensor": "layer", "size": 2000, "agreeing": 500,
+    "places": [3, 700, 1600],
+    "points": {"a": [1.0, -2.0, 0.0], "b": [3.0, 4.0, 5.0]},
+    "merges": {"uniform": [2.0, 1.0, 2.5], "negmerge": [2.0, 0.0, 0.0]},
+}  # fmt: skip
+
+
+@pytest.fixture
+def heatmaps(tmp_path):
+    """The maps of two models on three images, as the rule writes them."""
+    state = {
+        "images": torch.arange(3 * 3 * 64).view(3, 3, 8, 8).remainder(256).byte(),
+        # The last image has no map at all.
+        "maps": torch.arange(2 * 3 * 4.0).view(2, 3, 2, 2) * torch.tensor([1, 1, 0]).view(3, 1, 1),
+        "probability": torch.tensor([[0.5, 0.25, 1.0], [0.125, 0.0, 0.75]]),
+    }
+    origin = {"experiment": "net", "task": "trial1", "layer": "layer4"}
+    origin |= {"methods": ["original", "negmerge"], "places": [4, 0, 7]}
+    write_state(tmp_path / "maps.safetensors", state, origin | {"classes": ["a", "b", "c"]})
+    return [tmp_path / "maps.safetensors"]
+
+
+def test_the_numbers_of_a_figure_are_those_of_all_maps(draw, heatmaps):
+    _, data = draw(HEATMAPS, gradcam=heatmaps)
+    assert len(data) == 2 * 3 * 2 * 2
+    (row,) = data[
+        (data["method"] == "negmerge") & (data["image"] == 0) & (data["row"] == 1)
+        & (data["column"] == 0)
+    ].to_dict("records")  # fmt: skip
+    assert row == {
+        "experiment": "net", "task": "trial1", "layer": "layer4", "image": 0, "class": "b",
+        "method": "negmerge", "label": "NegMerge", "probability": 0.0, "row": 1, "column": 0,
+        "value": 18.0,
+    }  # fmt: skip
+
+
+def test_each_image_stands_over_its_maps(draw, heatmaps):
+    picture, _ = draw(HEATMAPS, gradcam=heatmaps)
+    grid = np.array(picture.axes).reshape(3, 3).T
+    assert [axes.get_title() for axes in grid[0]] == ["a", "b", "c"]
+    assert [axes.get_ylabel() for axes in grid[:, 0]] == ["image", "Original", "NegMerge"]
+    assert [axes.get_xlabel() for axes in grid[2]] == ["12 %", "0 %", "75 %"]
+    (heatmaps,) = map(read_heatmaps, heatmaps)
+    shown = grid[0, 1].get_images()[0].get_array()
+    assert np.array_equal(shown, heatmaps.images[1].transpose(1, 2, 0))
+
+
+def test_other_files_are_no_maps(tmp_path):
+    path = tmp_path / "x.safetensors"
+    write_state(path, {"weight": torch.ones(2)}, {})
+    with pytest.raises(UserError, match=r"x\.safetensors: no heat maps .*; delete it and run aga"):
+        read_heatmaps(path)
+
+
+def test_the_signs_of_points_and_merges(draw):
+    picture, data = draw(SIGNS, signs=[RECORD])
+    points = data[data["series"] == "point"]
+    assert list(points["vector"]) == ["a"] * 3 + ["b"] * 3
+    # A zero has no sign to agree with.
+    assert list(points["agree"]) == [True, False, False] * 2
+    merged = data[data["vector"] == "negmerge"]
+    assert list(merged["value"]) == [2, 0, 0]
+    assert set(merged["label"]) == {"ours"}
+    (axes,) = picture.axes
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert rows == ["a", "b", "all signs agree", "Uniform Merge", "ours"]
+    texts = [text.get_text() for text in axes.texts]
+    minus = "\N{MINUS SIGN}"
+    assert [texts[start : start + 3] for start in range(0, 15, 3)] == [
+        ["+", minus, "0"], ["+", "+", "+"], ["✓", "✗", "✗"], ["+", "+", "+"], ["+", "0", "0"],
+    ]  # fmt: skip
+    assert (
+        "agree on 25.0 % of its 2,000 coordinates; by chance 50 % = 2^(1 - 2)" in axes.get_title()
+    )
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["3", "700", "1600"]
+
+
+SURVIVAL = {
+    "kind": "survival", "title": "x", "experiments": ["a"],
+    "methods": {"negmerge": "NegMerge", "ties": "TIES-Merging"},
+}  # fmt: skip
+
+
+def treated(method, **survival):
+    """A record of what a method changed, and how much of it survives rounding."""
+    keys = ("changed", "large", "moved", "change", "large_change")
+    labels = {"experiment": "a", "task": "digits", "method": method, "coefficient": 1.0}
+    forms = {form: dict(zip(keys, counts, strict=True)) for form, counts in survival.items()}
+    return labels | {"group_size": 16, "survival": forms}
+
+
+TREATED = [
+    treated("negmerge", int8=(10, 6, 8, 5.0, 4.5), int4=(10, 0, 1, 5.0, 0.0)),
+    treated("ties", int8=(0, 0, 0, 0.0, 0.0), int4=(0, 0, 0, 0.0, 0.0)),
+]
+
+
+def test_survival_holds_the_shares_of_each_form_and_none_of_a_model_that_is_the_base(draw):
+    picture, data = draw(SURVIVAL, durability=TREATED)
+    shares = data.set_index(["method", "form"])[["surviving", "surviving_numbers", "moved_numbers"]]
+    assert shares.loc[("negmerge", "int8")].to_list() == [90, 60, 80]
+    assert shares.loc[("negmerge", "int4")].to_list() == [0, 0, 10]
+    assert shares.loc["ties"].isna().all(axis=None)
+    texts = [text.get_text() for axes in picture.axes for text in axes.texts]
+    assert texts == ["90.0", "nothing changed", "0.0", "nothing changed"]
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf"])
+@pytest.mark.parametrize(
+    "kind", ["tradeoff", "spread", "gap", "models", "gradcam", "signs", "survival"]
+)
+def test_files_are_the_same_in_every_byte(
+    draw, sweep_files, gaps, merges, heatmaps, tmp_path, kind, ending
+):
+    sweeps = {"sweeps": sweep_files, "selected": CHOSEN}
+    figure, files = {
+        "tradeoff": (sweep_figure("tradeoff"), sweeps),
+        "spread": (sweep_figure("spread"), sweeps),
+        "gap": (GAP, {"scores": gaps}),
+        "models": (MODELS, {"scores": merges}),
+        "gradcam": (HEATMAPS, {"gradcam": heatmaps}),
+        "signs": (SIGNS, {"signs": [RECORD]}),
+        "survival": (SURVIVAL, {"durability": TREATED}),
+    }[kind]
+    for name in ("one", "two"):
+        picture, _ = draw(figure, **files)
+        save(picture, tmp_path / f"{name}.{ending}")
+    one, two = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert b"CreationDate" not in one
+    if ending == "png":
+        assert imread(tmp_path / "one.png").std() > 0
+
+
+def test_an_unknown_kind_comes_with_the_valid_ones(draw, gaps):
+    with pytest.raises(
+        UserError, match=r"unknown figure 'gaps'; did you mean 'gap'\? valid: gap, "
+    ):
+        draw(GAP | {"kind": "gaps"}, scores=gaps)

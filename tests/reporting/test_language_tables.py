@@ -30,7 +30,7 @@ def table(**changes):
         "kind": "language",
         "title": "What is known",
         "rows": ROWS,
-        "columns": [column | {"rule": None, "scenario": "language"}],
+        "columns": [column | {"criterion": None, "scenario": "language"}],
         "note": None,
     } | changes
 

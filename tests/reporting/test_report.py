@@ -6,11 +6,15 @@ from html.parser import HTMLParser
 import pytest
 from reporting_examples import benchmark, choice, outcomes, table, write_json
 
+from negmerge import plugins
 from negmerge.errors import UserError
+from negmerge.paths import record_files
 from negmerge.reporting.cells import cells, write_cells
 from negmerge.reporting.findings import findings
 from negmerge.reporting.report import read_tables, report
+from negmerge.settings.study import load_study
 
+CONFIG = plugins.PACKAGE.parents[2] / "config"
 # What the rows of table1 are made from; of table2 no files are known.
 FILES = {
     f"a/{task}/{method}": [f"a/{task}/scores/{method}.json"]
@@ -126,23 +130,16 @@ def test_report_holds_every_table_figure_and_choice(page):
     assert {"1.5", "†", "31.25"} <= set(texts)
 
 
-def test_findings_come_first_and_what_may_be_concluded_after_the_tables(
-    page, study, scores, tmp_path
-):
+def test_findings_come_first_and_the_best_of_a_column_is_bold(page, study, scores, tmp_path):
     name, definition = next(iter(study["tables"].items()))
     write_cells(
         tmp_path / f"{name}.csv", cells(definition, scores, {}, [outcomes(one) for one in scores])
     )
     text = page()
-    texts = Page(text).texts
-    places = [text.index(f'id="{name}"') for name in ("found", "tables", "conclusions")]
-    assert places == sorted(places)
-    assert "B/32: NegMerge, 30.00 ± 2.24 %" in texts
-    assert "% of the forget images right, guessing" in text
-    assert "One seed ranks nothing beyond these images" in text
-    # The best of the column is bold, and named in the first lines.
+    assert text.index('id="found"') < text.index('id="tables"') < text.index('id="study"')
+    assert "B/32: NegMerge, with forget accuracy 30.00 ± 2.24 %." in Page(text).texts
     assert "<b>30.00 ± 2.24</b>" in text
-    assert {"best, or not told apart from the best", "NegMerge"} <= set(texts)
+    assert "digits 50.00 ± 3.46, letters 40.00 ± 3.54" in text
 
 
 def test_a_number_leads_to_the_records_that_it_is_the_mean_of(page):
@@ -152,8 +149,20 @@ def test_a_number_leads_to_the_records_that_it_is_the_mean_of(page):
     for task in ("digits", "letters"):
         assert f'href="a/{task}/scores/negmerge.json"' in panel
     assert "mean of 2 records" in panel
-    assert "forget accuracy 20.00 ± 2.83 % of 200 images" in panel
-    assert "chosen by rule <code>control</code>: 0.50" in panel
+    assert (
+        "forget accuracy 20.00 ± 2.83 % of 200 images; control accuracy 75.00 ± 3.06 % of 200 "
+        "images; chosen by criterion <code>control</code>: 0.50"
+    ) in panel
+
+
+def test_every_row_of_every_table_of_a_study_has_files():
+    study = load_study(CONFIG, "demo")
+    files = record_files(study)
+    assert list(files) == list(study.tables)
+    assert all(paths for rows in files.values() for paths in rows.values())
+    assert files["table1"]["mini-clip/digits/negmerge"] == ["mini-clip/digits/scores/negmerge.json"]
+    rows = {f"mini-resnet/trial1/{method}" for method in study.tables["table2"].rows}
+    assert set(files["table2"]) == rows
 
 
 def test_everything_from_outside_is_escaped(page):

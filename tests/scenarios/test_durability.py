@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from negmerge.evaluation.accuracy import Classification
-from negmerge.evaluation.durability import rounded
+from negmerge.evaluation.rounding import rounded
 from negmerge.scenarios.durability import change_survival, round_weights, treated_scores
 from negmerge.scenarios.task import Role
-from negmerge.settings.durability import Durability
+from negmerge.settings.recipe import Durability
 
 CPU = torch.device("cpu")
 CHOICE = {"experiment": "a", "task": "t", "method": "negmerge", "rule": "control"}

@@ -3,26 +3,26 @@
 from negmerge.evaluation.outcomes import Accuracy
 from negmerge.selection.choice import Point
 
-RULES = ("control", "gap", "retain")
+CRITERIA = ("control", "gap", "retain")
 
 
-def points(vector, grid, rules=RULES, mia=None, **right):
+def points(vector, grid, criteria=CRITERIA, mia=None, **right):
     """A point for each coefficient; `right` holds the right answers of 100 by role."""
     return [
         Point(
             vector,
             coefficient,
-            {role: Accuracy(round(found[place]), 100) for role, found in right.items()},
+            {role: Accuracy(round(counts[place]), 100) for role, counts in right.items()},
             {} if mia is None else {"mia": float(mia[place])},
-            rules=rules,
+            criteria=criteria,
         )
         for place, coefficient in enumerate(grid)
     ]
 
 
-def trained(name, forget, retain, rules=RULES, **options):
+def trained(name, forget, retain, criteria=CRITERIA, **options):
     """A trained model; without accuracies it diverged."""
     accuracy = {} if forget is None else {
         "forget": Accuracy(forget, 100), "retain": Accuracy(retain, 100)
     }  # fmt: skip
-    return Point(name, 1.0, accuracy, options=options, rules=rules)
+    return Point(name, 1.0, accuracy, options=options, criteria=criteria)

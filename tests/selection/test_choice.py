@@ -63,19 +63,6 @@ CONTROL = Criterion("control", 0.95)
 RETAIN = Criterion("retain", 0.95)
 
 
-def test_one_vector():
-    found = points("negmerge", GRID, forget=[50, 25, 37], control=[80, 78, 79])
-    assert CONTROL.choose(found) == Choice(
-        vector="negmerge",
-        coefficient=0.5,
-        forget_accuracy=25.0,
-        control_accuracy=78.0,
-        control_baseline=80.0,
-        lower_end=True,
-        tried=2,
-    )
-
-
 @given(
     st.lists(st.tuples(*[st.integers(0, 100)] * 2), min_size=1, max_size=8),
     st.sampled_from([0.0, 0.5, 0.95, 1.0]),
@@ -83,10 +70,10 @@ def test_one_vector():
 def test_of_one_vector_the_choice_is_that_of_the_official_rule(rows, keep):
     grid = [number / 10 for number in range(len(rows))]
     forget, control = zip(*rows, strict=True)
-    found = Criterion("control", keep).choose(points("m", grid, forget=forget, control=control))
+    choice = Criterion("control", keep).choose(points("m", grid, forget=forget, control=control))
     shares = [[value / 100 for value in column] for column in (forget, control)]
     expected = select_coefficient(grid, *shares, control[0] / 100, keep)
-    assert found.coefficient == (expected or 0.0)
+    assert choice.coefficient == (expected or 0.0)
 
 
 @pytest.mark.parametrize(
@@ -99,35 +86,35 @@ def test_of_one_vector_the_choice_is_that_of_the_official_rule(rows, keep):
     ],
 )
 def test_a_choice_at_an_end_of_the_grid_is_marked(forget, coefficient, lower, upper):
-    found = points("m", [0.0, 0.5, 1.0, 1.5], forget=forget, control=[80] * 4)
+    swept = points("m", [0.0, 0.5, 1.0, 1.5], forget=forget, control=[80] * 4)
     # Another vector's coefficients say nothing of this one's.
-    found += points("other", [0.0, 0.1, 9.0], forget=[40, 40, 40], control=[80] * 3)
-    choice = CONTROL.choose(found)
+    swept += points("other", [0.0, 0.1, 9.0], forget=[40, 40, 40], control=[80] * 3)
+    choice = CONTROL.choose(swept)
     assert (choice.coefficient, choice.lower_end, choice.upper_end) == (coefficient, lower, upper)
     assert choice.tried == 5
 
 
 def test_several_vectors():
     control = [80] * 3
-    found = [
+    candidates = [
         *points("m2", GRID, forget=[40, 30, 20], control=control),
         *points("m1", GRID, forget=[40, 30, 10], control=control),
         *points("m0", GRID, forget=[40, 30, 0], control=[80, 80, 10]),
     ]
-    choice = CONTROL.choose(found)
+    choice = CONTROL.choose(candidates)
     assert (choice.vector, choice.coefficient) == ("m1", 1.0)
     # Equal accuracies: the smaller coefficient, then the first name.
-    found += points("m3", GRID, forget=[40, 10, 10], control=control)
-    choice = CONTROL.choose(found)
+    candidates += points("m3", GRID, forget=[40, 10, 10], control=control)
+    choice = CONTROL.choose(candidates)
     assert (choice.vector, choice.coefficient) == ("m3", 0.5)
-    found += points("m05", GRID, forget=[40, 10, 10], control=control)
-    assert CONTROL.choose(found).vector == "m05"
+    candidates += points("m05", GRID, forget=[40, 10, 10], control=control)
+    assert CONTROL.choose(candidates).vector == "m05"
 
 
-def test_a_rule_chooses_among_its_own_points_only():
-    found = points("m", GRID, forget=[40, 30, 30], control=[80] * 3)
-    found += points("m", [0.75], rules=("gap",), forget=[1], control=[80])
-    choice = CONTROL.choose(found)
+def test_a_criterion_chooses_among_its_own_points_only():
+    swept = points("m", GRID, forget=[40, 30, 30], control=[80] * 3)
+    swept += points("m", [0.75], criteria=("gap",), forget=[1], control=[80])
+    choice = CONTROL.choose(swept)
     assert (choice.coefficient, choice.tried) == (0.5, 2)
 
 
@@ -136,30 +123,30 @@ BASE = points("original", [0.0], forget=[99], retain=[99])
 
 def test_a_trained_model_is_chosen_or_the_base():
     rates = {0.001: (99, 99), 0.01: (80, 98), 0.1: (10, 20)}
-    found = [trained(f"lr{lr}", *counts, lr=lr) for lr, counts in rates.items()]
-    choice = RETAIN.choose(BASE + found)
+    candidates = [trained(f"lr{lr}", *counts, lr=lr) for lr, counts in rates.items()]
+    choice = RETAIN.choose(BASE + candidates)
     assert (choice.vector, choice.coefficient, choice.tried) == ("lr0.01", 1.0, 3)
     assert (choice.lower_end, choice.upper_end) == (False, False)
-    choice = RETAIN.choose(BASE + found[::2])
+    choice = RETAIN.choose(BASE + candidates[::2])
     assert (choice.vector, choice.coefficient) == ("original", 0.0)
 
 
 def test_the_end_of_an_option_is_marked_where_it_has_three_values():
-    found = [
+    candidates = [
         trained(
             f"{lr} {epochs}", 90 - epochs if lr == 0.01 else 95, 99, lr=lr, epochs=float(epochs)
         )
         for lr in (0.01, 0.1, 1.0)
         for epochs in (5, 10)
     ]
-    choice = RETAIN.choose(BASE + found)
+    choice = RETAIN.choose(BASE + candidates)
     assert (choice.vector, choice.lower_end, choice.upper_end) == ("0.01 10", True, False)
 
 
 def test_what_diverged_is_never_chosen_but_says_how_far_was_tried():
     rates = {0.001: (99, 99), 0.01: (80, 98), 0.1: (None, None)}
-    found = [trained(f"lr{lr}", *counts, lr=lr) for lr, counts in rates.items()]
-    choice = RETAIN.choose(BASE + found)
+    candidates = [trained(f"lr{lr}", *counts, lr=lr) for lr, counts in rates.items()]
+    choice = RETAIN.choose(BASE + candidates)
     assert (choice.vector, choice.upper_end) == ("lr0.01", False)
     assert (choice.tried, choice.diverged) == (3, ["lr0.1"])
 
@@ -222,7 +209,7 @@ def test_the_choice_by_gap_is_its_definition(found, reference):
     assert (choice.gap, choice.coefficient, choice.vector) == best
 
 
-def test_retrain_s_measures_are_read_for_the_rules_that_need_them(tmp_path):
+def test_retrain_s_measures_are_read_for_the_criteria_that_need_them(tmp_path):
     path = tmp_path / "retrain.csv"
     (retrain,) = sweep([80], [100], [80], [20], "retrain", [1.0])
     write_points(path, {"experiment": "e", "task": "trial1"}, [retrain])
@@ -235,24 +222,24 @@ PLACE = {"experiment": "e", "task": "digits", "vector": "more is left out"}
 
 
 def test_a_sweep_comes_back(tmp_path):
-    found = points("m1-n1", [0.0, 0.05], ("control",), forget=[75, 0], control=[33, 66])
+    swept = points("m1-n1", [0.0, 0.05], ("control",), forget=[75, 0], control=[33, 66])
     sums = {"forget": Accuracy(1 + 2**-30, 3), "retain": Accuracy(1e-7, 2)}
-    write_points(tmp_path / "s.csv", PLACE, [replace(found[0], accuracy=sums)])
-    assert read_points(tmp_path / "s.csv") == [replace(found[0], accuracy=sums)]
-    write_points(tmp_path / "s.csv", PLACE, found)
+    write_points(tmp_path / "s.csv", PLACE, [replace(swept[0], accuracy=sums)])
+    assert read_points(tmp_path / "s.csv") == [replace(swept[0], accuracy=sums)]
+    write_points(tmp_path / "s.csv", PLACE, swept)
     assert (tmp_path / "s.csv").read_text() == (
         "experiment,task,vector,coefficient,forget_correct,forget_n,control_correct,control_n,"
         "rules\n"
         "e,digits,m1-n1,0.0,75,100,33,100,control\n"
         "e,digits,m1-n1,0.05,0,100,66,100,control\n"
     )
-    assert read_points(tmp_path / "s.csv") == found
-    assert (found[0].forget, found[0].control) == (0.75, 0.33)
-    assert found[0].percentages == {"forget": 75.0, "control": 33.0}
+    assert read_points(tmp_path / "s.csv") == swept
+    assert (swept[0].forget, swept[0].control) == (0.75, 0.33)
+    assert swept[0].percentages == {"forget": 75.0, "control": 33.0}
 
 
 def test_trained_models_come_back_with_their_options_and_what_diverged(tmp_path):
-    found = [
+    candidates = [
         *points("original", [0.0], mia=[0.1], forget=[99], retain=[99], test=[80]),
         *(
             trained(f"rate{rate}-by{by}", None, None, rate=rate, by=by)
@@ -260,9 +247,9 @@ def test_trained_models_come_back_with_their_options_and_what_diverged(tmp_path)
         ),
         *points("rate0.3", [1.0], mia=[1 / 3], forget=[9], retain=[98], test=[70]),
     ]
-    write_points(tmp_path / "m.csv", PLACE, found)
+    write_points(tmp_path / "m.csv", PLACE, candidates)
     again = read_points(tmp_path / "m.csv")
-    assert again == found
+    assert again == candidates
     assert again[1].settings == {"rate": 0.01, "by": "size"}
     assert again[3].percentages == {"forget": 9.0, "retain": 98.0, "test": 70.0, "mia": 1 / 3}
 

@@ -23,14 +23,14 @@ def trials(own=OWN, means=MEANS, **options):
         calls.append(("".join(names), coefficient))
         return choice(means["".join(names)])
 
-    found = greedy(own, own, evaluate, **options)
-    return [one.name + "*" * one.accepted for one in found], calls
+    steps = greedy(own, own, evaluate, **options)
+    return [step.name + "*" * step.accepted for step in steps], calls
 
 
 def test_the_best_comes_first_and_only_a_lower_forget_accuracy_is_accepted():
     # Equal own accuracies, a and c, go by name; `db` and `dac` only equal what was there.
-    found, calls = trials()
-    assert found == ["d*", "b", "a*", "c"]
+    tried, calls = trials()
+    assert tried == ["d*", "b", "a*", "c"]
     assert calls == [("db", None), ("da", None), ("dac", None)]
 
 
@@ -43,18 +43,18 @@ def test_all_trials_may_use_the_coefficient_of_the_first():
 
 
 def test_order_and_criterion_may_be_others():
-    found, _ = trials(
+    tried, _ = trials(
         order=lambda one: -one.forget_accuracy, means={"ac": 1.0, "acb": 2.0, "acd": 0.5}
     )
-    assert found == ["a*", "c*", "b", "d*"]
+    assert tried == ["a*", "c*", "b", "d*"]
     raised = dict.fromkeys(["db", "dba", "dbac"], 50.0) | {"db": 20.0, "dba": 30.0}
-    found, _ = trials(means=raised, criterion=lambda one: -one.forget_accuracy)
-    assert found == ["d*", "b*", "a*", "c*"]
+    tried, _ = trials(means=raised, criterion=lambda one: -one.forget_accuracy)
+    assert tried == ["d*", "b*", "a*", "c*"]
 
 
 def test_a_trial_holds_its_choice():
-    found = greedy(["d", "b"], OWN, lambda names, coefficient: choice(3.0))
-    assert [one.choice for one in found] == [OWN["d"], choice(3.0)]
+    steps = greedy(["d", "b"], OWN, lambda names, coefficient: choice(3.0))
+    assert [step.choice for step in steps] == [OWN["d"], choice(3.0)]
 
 
 def test_one_vector_is_its_own_merge():
@@ -73,13 +73,13 @@ def test_it_takes_the_steps_of_the_greedy_soup(golden):
     def evaluate(names, _):
         chosen = [models[index[name]] for name in names]
         weight, bias = (sum(one[key].double() for one in chosen) / len(chosen) for key in "wb")
-        found = (file["X"] @ weight.numpy() + bias.numpy()).argmax(axis=1)
-        return choice(-100 * np.mean(found == file["y"]))
+        result = (file["X"] @ weight.numpy() + bias.numpy()).argmax(axis=1)
+        return choice(-100 * np.mean(result == file["y"]))
 
-    found = greedy(own, own, evaluate)
-    assert [index[one.name] for one in found] == list(file["greedy_order"])
-    accepted = [one for one in found if one.accepted]
+    steps = greedy(own, own, evaluate)
+    assert [index[step.name] for step in steps] == list(file["greedy_order"])
+    accepted = [one for one in steps if one.accepted]
     assert [index[one.name] for one in accepted] == list(file["greedy_ingredients"])
-    accuracies = [-one.choice.forget_accuracy / 100 for one in found[1:]]
+    accuracies = [-one.choice.forget_accuracy / 100 for one in steps[1:]]
     np.testing.assert_allclose(accuracies, file["greedy_trial_acc"], rtol=1e-12)
     assert -accepted[-1].choice.forget_accuracy / 100 == pytest.approx(file["greedy_best_acc"])

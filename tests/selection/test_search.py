@@ -31,7 +31,7 @@ class Table:
 
     def chosen(self, keep, halvings):
         """Choose as full sweeps do: all coefficients of all vectors, each on all images."""
-        rule = Criterion("control", keep)
+        criterion = Criterion("control", keep)
         points = []
         for vector, rows in self.rows.items():
 
@@ -43,8 +43,8 @@ class Table:
                 return Point(vector, coefficient, accuracy)
 
             grid = CoefficientGrid(self.grid)
-            points += explore(measure(0.0), 0.0, grid, measure, [rule], halvings)
-        return rule.choose(points), points
+            points += explore(measure(0.0), 0.0, grid, measure, [criterion], halvings)
+        return criterion.choose(points), points
 
 
 # Scores between 0 and 1 are multiples of this, so that sums of them are exact.
@@ -60,8 +60,10 @@ def tables(draw, unit=1):
     # Few different counts make ties and plateaus; nothing makes the accuracies fall steadily.
     rows = st.fixed_dictionaries(
         {
-            role: st.one_of(st.just(found), st.tuples(*(answers(n, unit) for n in found)).map(list))
-            for role, found in sizes.items()
+            role: st.one_of(
+                st.just(result), st.tuples(*(answers(n, unit) for n in result)).map(list)
+            )
+            for role, result in sizes.items()
         }
     )
     base = draw(rows)
@@ -85,12 +87,12 @@ def answers(n, unit):
     st.integers(0, 2),
 )
 def test_the_choice_is_that_of_full_sweeps_and_takes_no_more_passes(table, keep, halvings):
-    found = search(list(table.rows), table.grid, table.sizes, table.count, keep, halvings)
+    chosen = search(list(table.rows), table.grid, table.sizes, table.count, keep, halvings)
     choice, points = table.chosen(keep, halvings)
-    assert found.choices == [choice]
+    assert chosen.choices == [choice]
     assert len(table.asked) == len(set(table.asked))
-    assert found.passes == table.images() <= found.passes_full
-    assert found.passes_full == len(points) * sum(map(sum, table.sizes.values()))
+    assert chosen.passes == table.images() <= chosen.passes_full
+    assert chosen.passes_full == len(points) * sum(map(sum, table.sizes.values()))
 
 
 def line(forget, control):
@@ -197,24 +199,22 @@ class World:
 
 def test_the_choice_moves_towards_the_best_place():
     world = World(lambda c: abs(c - 0.37))
-    found = world.explore([0.0, 0.2, 0.4, 0.6], 3)
+    explored = world.explore([0.0, 0.2, 0.4, 0.6], 3)
     after = [0.3, 0.5, 0.35, 0.45, 0.325, 0.375]
-    assert [point.coefficient for point in found] == [0.0, 0.2, 0.4, 0.6, *after]
-    assert CONTROL.choose(found).coefficient == 0.375
+    assert [point.coefficient for point in explored] == [0.0, 0.2, 0.4, 0.6, *after]
+    assert CONTROL.choose(explored).coefficient == 0.375
     assert len(world.asked) == len(set(world.asked))
 
 
 def test_a_vector_that_the_first_coefficient_wrecks_gets_smaller_ones():
     world = World(lambda c: 0.5 - c, limit=0.03)
-    found = world.explore([0.0, 0.1, 0.2], 2)
-    assert CONTROL.choose(found).coefficient == 0.025
+    explored = world.explore([0.0, 0.1, 0.2], 2)
+    assert CONTROL.choose(explored).coefficient == 0.025
     assert CONTROL.choose(world.explore([0.0, 0.1, 0.2], 0)).coefficient == 0.0
 
 
 @given(
-    st.lists(st.integers(0, 20), min_size=1, max_size=30),
-    st.integers(0, 3),
-    st.floats(0.0, 1.0),
+    st.lists(st.integers(0, 20), min_size=1, max_size=30), st.integers(0, 3), st.floats(0.0, 1.0)
 )
 def test_refining_never_makes_the_choice_worse(values, halvings, limit):
     world = World(lambda c: values[math.floor(c * 80) % len(values)] / 20, limit)
@@ -225,7 +225,7 @@ def test_refining_never_makes_the_choice_worse(values, halvings, limit):
     assert 0 <= fine.coefficient <= 1
 
 
-def test_a_rule_is_not_led_by_the_refinements_of_another():
+def test_a_criterion_is_not_led_by_the_refinements_of_another():
     def measure(coefficient):
         forget = {0.0: 90, 0.5: 40, 1.0: 50, 0.75: 20}.get(coefficient, 60)
         (point,) = points("m", [coefficient], (), forget=[forget], retain=[100])
@@ -235,15 +235,15 @@ def test_a_rule_is_not_led_by_the_refinements_of_another():
     retain = Criterion("retain", 0.95)
     arguments = (measure(0.0), 0.0, CoefficientGrid([0.0, 0.5, 1.0]), measure)
     both = explore(*arguments, [gap, retain], 1)
-    assert {point.coefficient: point.rules for point in both} == {
+    assert {point.coefficient: point.criteria for point in both} == {
         0.0: ("gap", "retain"),
         0.5: ("gap", "retain"),
         1.0: ("gap", "retain"),
         0.75: ("gap", "retain"),
         0.25: ("retain",),
     }
-    for rule in (gap, retain):
-        assert rule.choose(both) == rule.choose(explore(*arguments, [rule], 1))
+    for criterion in (gap, retain):
+        assert criterion.choose(both) == criterion.choose(explore(*arguments, [criterion], 1))
 
 
 def test_trained_models_are_refined_around_the_best_of_them_even_if_the_base_is_better():
@@ -255,6 +255,6 @@ def test_trained_models_are_refined_around_the_best_of_them_even_if_the_base_is_
     (base,) = points("original", [0.0], forget=[90], retain=[100])
     retain = Criterion("retain", 0.95)
     grid = OptionGrid({"rate": [0.01, 0.1, 1.0]})
-    found = explore(base, None, grid, measure, [retain], 2)
-    assert [point.vector for point in found][4:] == ["rate0.0316", "rate0.0178"]
-    assert retain.choose(found).vector == "original"
+    explored = explore(base, None, grid, measure, [retain], 2)
+    assert [point.vector for point in explored][4:] == ["rate0.0316", "rate0.0178"]
+    assert retain.choose(explored).vector == "original"

@@ -12,9 +12,8 @@ from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.selection import validation as validation_module
 from negmerge.selection.choice import Criterion, Point
-from negmerge.selection.greedy import RunningMean, merge_greedily
 from negmerge.selection.search import CoefficientGrid, explore, search
-from negmerge.selection.validation import Validation
+from negmerge.selection.validation import RunningMean, Validation, merge_greedily
 from negmerge.vectors import apply
 from second_device import DEVICE, SecondDevice
 
@@ -105,10 +104,10 @@ def test_the_pruned_search_chooses_as_full_sweeps_do(world, halvings):
     count = world.validation.counting(world.read)
     sweeps = {name: world.sweep(name, one, halvings) for name, one in world.vectors.items()}
     for names in (["a"], ["b"], ["c"], ["d"], ["a", "b", "c", "d"]):
-        found = search(names, GRID, world.validation.sizes, count, 0.8, halvings)
+        chosen = search(names, GRID, world.validation.sizes, count, 0.8, halvings)
         points = [point for name in names for point in sweeps[name]]
-        assert found.choices == [CRITERION.choose(points)]
-        assert found.passes < found.passes_full
+        assert chosen.choices == [CRITERION.choose(points)]
+        assert chosen.passes < chosen.passes_full
 
 
 def test_a_running_mean_sums_in_the_order_of_the_names(world):
@@ -214,9 +213,6 @@ def test_items_base_and_vector_lie_on_the_device_and_give_the_cpus_bits():
 def test_items_that_would_fill_a_gpu_stay_in_the_memory_of_the_cpu(monkeypatch, free, place):
     """Stand-ins for a GPU's memory, and for a tensor there."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
-    monkeypatch.setattr(validation_module.torch, "empty", lambda *shape, **how: (shape, how))
-    shape, how = validation_module._room(
-        10, torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.device("cuda")
-    )
-    assert shape == (10, 3, 8, 8)
-    assert how == {"dtype": torch.uint8, "device": place}
+    monkeypatch.setattr(validation_module.torch, "empty", lambda *shape, **how: how["device"])
+    images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+    assert validation_module._room(10, images, torch.device("cuda")) == place

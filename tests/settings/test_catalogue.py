@@ -1,7 +1,7 @@
 import pytest
 
 from negmerge.errors import UserError
-from negmerge.settings.catalogue import load_catalogue
+from negmerge.settings.catalogue import load_catalogue, part_sizes
 
 
 def test_the_project_s_rows_are_valid(catalogue):
@@ -14,52 +14,29 @@ def test_the_project_s_rows_are_valid(catalogue):
         assert len(set(catalogue.prompts[name].classes)) == row.classes - twice, name
 
 
-FINDINGS = {
-    "a source": (
-        "datasets.yaml",
-        "digits/source",
-        "scikit-digits",
-        "digits.source: unknown source 'scikit-digits'; did you mean 'scikit-learn-digits'?",
-    ),
-    "a key": (
-        "datasets.yaml",
-        "digits/clases",
-        10,
-        "unknown key 'clases' in digits; did you mean 'classes'? valid: ",
-    ),
-    "a prompt without a place": (
-        "prompts.yaml",
-        "digits/templates",
-        ["a photo of {}.", "a photo"],
-        "digits: template 'a photo' has no {} for the class name",
-    ),
-    "too few class names": (
-        "prompts.yaml",
-        "digits/classes",
-        ["0", "1"],
-        "digits has 2 class names, its row in datasets.yaml expects 10",
-    ),
-    "another activation than the weights were trained with": (
-        "models.yaml",
-        "ViT-B-32/architecture",
-        "ViT-B-32",
-        "ViT-B-32: the openai weights need QuickGELU, but the architecture is 'ViT-B-32': expected "
-        "one that ends in -quickgelu",
-    ),
-    "a branch as revision": (
-        "models.yaml",
-        "ViT-B-32/hub/revision",
-        "main",
-        "ViT-B-32.hub.revision is 'main': ",
-    ),
-}
+# A key of a file of rows, its wrong value, and what the line says.
+WRONG = [
+    ("datasets.yaml", "digits/source", "scikit-digits", "did you mean 'scikit-learn-digits'?"),
+    ("datasets.yaml", "digits/clases", 10, "'clases' in digits; did you mean 'classes'?"),
+    ("prompts.yaml", "digits/templates", ["{}", "a photo"], "digits", "'a photo' has no {}"),
+    ("prompts.yaml", "digits/classes", ["0", "1"], "digits has 2 class names", "expects 10"),
+    ("models.yaml", "ViT-B-32/architecture", "ViT-B-32", "'ViT-B-32'", "ends in -quickgelu"),
+    ("models.yaml", "ViT-B-32/hub/revision", "main", "ViT-B-32.hub.revision is 'main'"),
+]
 
 
-@pytest.mark.parametrize(("file", "place", "value", "finding"), FINDINGS.values(), ids=FINDINGS)
-def test_findings(config, change_yaml, file, place, value, finding):
+@pytest.mark.parametrize(("file", "place", "value", "parts"), [(*w[:3], w[3:]) for w in WRONG])
+def test_the_line_names_what_is_wrong(config, change_yaml, file, place, value, parts):
     change_yaml(config / file, place, value)
     with pytest.raises(UserError) as caught:
         load_catalogue(config)
-    message = str(caught.value)
-    assert message.startswith(f"{config / file}: {finding}")
-    assert "\n" not in message
+    line = str(caught.value)
+    assert line.startswith(f"{config / file}: ")
+    assert "\n" not in line
+    for part in parts:
+        assert part in line
+
+
+def test_validation_images_are_cut_as_the_rule_says(catalogue):
+    assert part_sizes(catalogue, "mnist") == {"train": 55000, "val": 5000, "test": 10000}
+    assert part_sizes(catalogue, "cars") == {"train": 7330, "val": 814, "test": 8041}

@@ -3,11 +3,9 @@ import yaml
 
 from negmerge.errors import UserError
 from negmerge.scenarios.classifier.settings import Classifier
-from negmerge.settings.methods import combinations
 from negmerge.settings.study import load_study
 
 PLACE = "experiments/mini-resnet"
-AT = "experiments.mini-resnet"
 
 
 @pytest.fixture
@@ -21,70 +19,30 @@ def classifier(config):
     return build
 
 
-def test_trials_are_the_tasks(classifier):
-    assert classifier().task_names == ["trial1", "trial2"]
-    assert classifier(trials=3).task_names == ["trial1", "trial2", "trial3"]
-    assert classifier().datasets == ["fashion-small"]
-
-
 def test_defaults_are_those_of_the_scenario(classifier):
     found = classifier(selection={})
-    assert found.selection.rule == "retain"
+    assert found.selection.criterion == "retain"
     assert (found.forget.rule, found.forget.share) == ("uniform", 0.1)
-    assert found.freeze == "nothing"
-    assert found.re_estimates is False
-    assert found.relearning == {
-        "learning_rate": 0.01,
-        "batch_size": 128,
-        "epochs": 10,
-        "seeds": 3,
-    }
+    relearning = {"learning_rate": 0.01, "batch_size": 128, "epochs": 10, "seeds": 3}
+    assert found.relearning == relearning
 
 
 def test_each_rule_chooses_once_the_main_one_first(classifier):
-    assert classifier().selection.rules == ["retain", "gap"]
-    found = classifier(selection={"rule": "gap", "other_rules": ["retain", "gap"]})
-    assert found.selection.rules == ["gap", "retain"]
-    with pytest.raises(UserError, match=r"^unknown method 'negmerge.gap'; did you mean"):
-        found.use("negmerge.gap")
+    assert classifier().selection.criteria == ["retain", "gap"]
+    selection = {"criterion": "gap", "other_criteria": ["retain", "gap"]}
+    assert classifier(selection=selection).selection.criteria == ["gap", "retain"]
 
 
 @pytest.mark.parametrize(
     ("selection", "roles"),
     [
         ({}, ("forget", "retain")),
-        ({"rule": "gap"}, ("forget", "retain", "test")),
-        ({"other_rules": ["gap"]}, ("forget", "retain", "test")),
+        ({"criterion": "gap"}, ("forget", "retain", "test")),
+        ({"other_criteria": ["gap"]}, ("forget", "retain", "test")),
     ],
 )
 def test_test_images_are_measured_only_where_the_gap_chooses(classifier, selection, roles):
     assert classifier(selection=selection).selection_roles == roles
-
-
-def test_grids_of_methods_that_train(classifier):
-    found = classifier()
-    assert found.candidates("gradient-ascent") == ["gradient-ascent"]
-    assert found.is_searched("gradient-ascent")
-    assert combinations(found.use("gradient-ascent")) == [
-        {"epochs": 3, "learning_rate": 0.01},
-        {"epochs": 3, "learning_rate": 0.02},
-    ]
-    assert combinations(found.use("random-label-forget")) == [{"retain": False}]
-    for name in ("random-label-forget", "original", "retrain"):
-        assert not found.is_searched(name)
-
-
-def test_a_job_knows_model_classes_and_where_its_images_lie(config, classifier):
-    known = load_study(config, "example").catalogue
-    job = classifier().job("trial2", known)
-    assert (job["name"], job["dataset"], job["classes"]) == ("classifier", "fashion-small", 10)
-    assert job["model"]["architecture"] == {"kind": "resnet18", "width": 8}
-    with pytest.raises(UserError, match=r"^unknown task 'trial3'; did you mean 'trial"):
-        classifier().job("trial3", known)
-    assert classifier().inputs("trial2", ["forget"]) == {
-        "images": ("images", "fashion-small"),
-        "split": ("place", "trial2/split.json"),
-    }
 
 
 def test_forgotten_classes_are_labels_for_jobs_and_tested_apart(config, classifier):
@@ -108,7 +66,7 @@ def test_retrain_is_trained_only_where_it_is_needed(config, classifier):
         return [run.where for run in classifier(**changes).runs("trial1", known, None)]
 
     assert "train (retrain)" in runs()
-    assert "train (retrain)" in runs(methods=without, selection={"rule": "gap"})
+    assert "train (retrain)" in runs(methods=without, selection={"criterion": "gap"})
     assert "train (retrain)" not in runs(methods=without, selection={})
 
 
@@ -129,81 +87,20 @@ def test_levels_of_randomness_may_have_seeds_of_their_own(config, change_yaml):
     assert seeds("mini-clip") == [3] * 5
 
 
-KEYS = (
-    "attack, base, batch_statistics, coefficients, dataset, durability, eval_batch_size, "
-    "finetune, forget, freeze, methods, model, pool, relearn, scenario, seed, seeds, selection, "
-    "train, trials, unlearn"
-)
-WRONG = {
-    "nothing to forget": (
-        "forget",
-        {"share": 0.0},
-        f"{AT}.forget.share is 0.0: input should be greater than 0",
-    ),
-    "a file without its rule": (
-        "forget",
-        {"file": "list.txt"},
-        f"{AT}.forget: `file` goes with `rule: given`, and only with it",
-    ),
-    "a rule without its classes": (
-        "forget",
-        {"rule": "class", "classes": []},
-        f"{AT}.forget: `classes` goes with `rule: class`, and only with it",
-    ),
-    "an unknown class": (
-        "forget",
-        {"rule": "class", "classes": ["bags"]},
-        f"{AT}.forget.classes: unknown class 'bags'; did you mean 'bag'? valid: ",
-    ),
-    "the other scenario's rule": (
-        "selection",
-        {"rule": "control"},
-        f"{AT}: selection: unknown rule 'control'; valid: gap, retain",
-    ),
-    "an unknown level of seeds": (
-        "seeds",
-        {"splits": 1},
-        f"unknown key 'splits' in {AT}.seeds; did you mean 'split'? valid: evaluation, split, "
-        "training, unlearning",
-    ),
-    "a key of the other scenario": (
-        "control",
-        "fashion",
-        f"unknown key 'control' in {AT}; did you mean 'pool'? valid: {KEYS}",
-    ),
-    "the other scenario's base": (
-        "methods",
-        {"pretrained": {}},
-        f"{AT}: classifier: unknown method 'pretrained'; did you mean 'retrain'? valid: ",
-    ),
-    "an option": (
-        "methods",
-        {"salun": {"mask": 1}},
-        f"{AT}: methods.salun: unknown option 'mask'; did you mean 'mask_share'? valid: augmented, "
-        "epochs, learning_rate, mask_share, retain",
-    ),
-}  # fmt: skip
+def test_a_classifier_forgets_a_share_or_a_list(config, change_yaml, tmp_path):
+    path = config / "studies" / "example.yaml"
 
+    def counted():
+        study = load_study(config, "example")
+        counts = study.experiments["mini-resnet"].image_counts("trial1", study.catalogue)
+        return [counts[role]["train"] for role in ("forget", "retain", "original", "test")]
 
-@pytest.mark.parametrize(("key", "value", "expected"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_said_where_it_is(spoil, key, value, expected):
-    found = spoil(f"{PLACE}/{key}", value)
-    assert found.startswith(expected) if expected.endswith("valid: ") else found == expected
-    assert key != "model" or "mini-clip" not in found.partition("valid: ")[2]
-
-
-@pytest.mark.parametrize(
-    ("place", "value", "expected"),
-    [
-        (
-            f"{PLACE}/scenario",
-            "classifer",
-            f"{AT}: unknown scenario 'classifer'; did you mean 'classifier'? valid: classifier, "
-            "language, zero-shot",
-        ),
-        (f"{PLACE}/scenario", None, f"the key {AT}.scenario is missing"),
-        (PLACE, "resnet", f"{AT} is 'resnet': input should be a valid dictionary"),
-    ],
-)
-def test_an_experiment_needs_a_known_scenario(spoil, place, value, expected):
-    assert spoil(place, value) == expected
+    assert counted() == [200, 1800, 2000, 1000]
+    change_yaml(path, f"{PLACE}/forget", {"rule": "salun", "share": 0.1})
+    assert counted() == [180, 1620, 1800, 1000]
+    given = tmp_path / "forget.txt"
+    change_yaml(path, f"{PLACE}/forget", {"rule": "given", "file": str(given)})
+    with pytest.raises(UserError, match=r"forget\.txt: cannot be read"):
+        counted()
+    given.write_text("3\n5\n8\n")
+    assert counted() == [3, 1997, 2000, 1000]

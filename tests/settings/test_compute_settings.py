@@ -1,115 +1,7 @@
-import copy
-import os
-from types import SimpleNamespace
-
 import pytest
-import torch
-from torch import nn
 
-from negmerge.jobs import compute
-from negmerge.models.devices import pool_in_order, tuned
 from negmerge.settings.compute import Compute
 from negmerge.settings.study import load_study
-
-
-def network():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
-
-
-IMAGES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-
-
-pytestmark = pytest.mark.usefixtures("torch_settings")
-
-
-def test_by_default_a_network_stays_as_it_is():
-    found = tuned(network(), Compute())
-    assert torch.equal(found(IMAGES), network()(IMAGES))
-    assert vars(found).keys() == vars(network()).keys()
-
-
-def test_bf16_computes_roughly_and_answers_in_float32():
-    exact, rough = network()(IMAGES), tuned(network(), Compute(precision="bf16"))(IMAGES)
-    assert rough.dtype == torch.float32
-    assert not torch.equal(rough, exact)
-    assert torch.equal(rough, rough.bfloat16().float())
-    torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.02)
-
-
-def test_bf16_leaves_weights_and_gradients_in_float32():
-    found = tuned(network(), Compute(precision="bf16"))
-    found(IMAGES).square().sum().backward()
-    assert found.state_dict().keys() == network().state_dict().keys()
-    for parameter in found.parameters():
-        assert parameter.dtype == parameter.grad.dtype == torch.float32
-    assert not torch.is_autocast_enabled("cpu")
-
-
-def test_channels_last_changes_the_layout_and_no_more():
-    found = tuned(network(), Compute(channels_last=True))
-    assert found[0].weight.is_contiguous(memory_format=torch.channels_last)
-    assert found[0](IMAGES).is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(found(IMAGES), network()(IMAGES))
-    for name, tensor in network().state_dict().items():
-        assert torch.equal(found.state_dict()[name], tensor)
-
-
-@pytest.mark.parametrize(
-    ("precision", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)]
-)
-def test_only_tf32_allows_a_gpu_to_drop_bits(precision, allowed):
-    # torch's own default for convolutions is to allow it.
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not allowed
-    tuned(network(), Compute(precision=precision))
-    assert torch.backends.cudnn.allow_tf32 == allowed
-    assert torch.backends.cuda.matmul.allow_tf32 == allowed
-
-
-def test_a_job_starts_without_tf32():
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
-    params = SimpleNamespace(torch_threads=torch.get_num_threads(), get={"seed": 0}.get)
-    compute.prepare(SimpleNamespace(params=params, threads=1, resources={"gpu": 0}))
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
-
-
-@pytest.mark.parametrize("wanted", [True, False])
-def test_a_job_is_deterministic_unless_the_study_says_else(wanted):
-    torch.backends.cudnn.benchmark = wanted
-    torch.set_deterministic_debug_mode("error")
-    tuned(network(), Compute(deterministic=wanted))
-    assert torch.get_deterministic_debug_mode() == (2 if wanted else 0)
-    assert torch.backends.cudnn.benchmark is not wanted
-
-
-@pytest.mark.parametrize("value", [":4096:8", ":16:8"])
-def test_what_is_not_deterministic_gives_cublas_its_own_choice_back(monkeypatch, value):
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", value)
-    tuned(network(), Compute())
-    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == value
-    tuned(network(), Compute(deterministic=False))
-    # What the user has set stays.
-    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == (None if value == ":4096:8" else value)
-
-
-@pytest.mark.parametrize("side", [2, 4, 6, 7])
-@pytest.mark.parametrize("size", [1, 2, (2, 2), (None, 2)])
-def test_pooling_that_repeats_on_a_gpu_is_that_of_torch(size, side):
-    images = torch.rand(3, 5, side, side, generator=torch.Generator().manual_seed(0))
-    expected, found = images.clone().requires_grad_(), images.clone().requires_grad_()
-    pooling = nn.Sequential(nn.AdaptiveAvgPool2d(size))
-    torchs = pooling(expected)
-    pool_in_order(pooling)
-    pooled = copy.deepcopy(pooling)(found)
-    torch.testing.assert_close(pooled, torchs)
-    for one in (pooled, torchs):
-        one.square().sum().backward()
-    torch.testing.assert_close(found.grad, expected.grad)
-    # Torch's own is left where windows differ in size, or a side has no number.
-    own = size == (None, 2) or (size in (2, (2, 2)) and side == 7)
-    assert ("AdaptiveAvgPool" in type(pooled.grad_fn).__name__) == own
-
 
 FAST = {
     "preset": "fast", "precision": "bf16", "channels_last": True, "compile": False, "fused": True,
@@ -120,6 +12,7 @@ FAST = {
 @pytest.mark.parametrize(
     ("given", "keys"),
     [
+        ({}, Compute().model_dump()),
         ("exact", Compute().model_dump()),
         ("fast", FAST),
         ({"preset": "fast", "compile": True, "precision": "fp32"},
@@ -133,27 +26,3 @@ def test_a_study_names_a_preset_or_keys_beside_it(config, change_yaml, given, ke
     assert found.model_dump() == keys
     # As a job reads it.
     assert Compute.model_validate(found.model_dump()) == found
-
-
-def test_a_study_that_says_nothing_is_exact(config):
-    assert load_study(config, "example").compute == Compute() == Compute(preset="exact")
-
-
-def test_a_study_that_extends_another_may_name_another_preset(config):
-    (config / "studies" / "quick.yaml").write_text("extends: example\ncompute: fast\n")
-    assert load_study(config, "quick").compute.preset == "fast"
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"precision": "fp16"},
-         "compute.precision is 'fp16': input should be 'fp32', 'tf32' or 'bf16'"),
-        ("quick", "compute is 'quick': input should be 'exact' or 'fast' or input should be a "
-         "valid dictionary"),
-        ({"preset": "quick"}, "compute.preset is 'quick': input should be 'exact' or 'fast'"),
-        ({"preset": ["fast"]}, "compute.preset is ['fast']: input should be 'exact' or 'fast'"),
-    ],
-)  # fmt: skip
-def test_what_is_no_way_to_compute_names_the_place(spoil, given, message):
-    assert spoil("compute", given) == message

@@ -41,15 +41,11 @@ def test_models_are_made_once_for_all_tasks(load):
     assert (original.role, retrain.role) == ("original", "retain")
     assert original.start == retrain.start == "all/trained/before.safetensors"
     assert experiment.training("before").start is None
+    assert load(vector="before")[0].start_place == "all/trained/before.safetensors"
     experiment, _ = load(before=None)
     assert experiment.training("original").start is None
     with pytest.raises(UserError, match="unknown recipe 'before'"):
         experiment.training("before")
-
-
-def test_a_vector_may_start_before_the_authors_were_taught(load):
-    experiment, _ = load(vector="before")
-    assert experiment.start_place == "all/trained/before.safetensors"
 
 
 def test_the_counts_are_those_of_the_items(load, tmp_path):
@@ -73,38 +69,24 @@ def test_the_counts_are_those_of_the_items(load, tmp_path):
         assert len(scenario.role("holdout", "score").items) == counts["holdout"]["score"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"model": "mini-clip"},
-            "experiments.llama.model: unknown model 'mini-clip'",
-        ),
-        ({"tasks": {"none": 0.001}}, "experiments.llama.tasks.none: 0.001 of the authors of"),
-        ({"tasks": {"whole": 40.0}}, "leave no retain questions to select, expected at least 1"),
-        ({"vector": "before", "before": None}, "vector: before, but the key before is missing"),
-        (
-            {"methods": {"original": {}, "salun": {}}},
-            "methods.salun: it is for classifier, not",
-        ),
-        (
-            {"before": {"epochs": 1, "warmup_steps": 99}},
-            "before: warmup_steps is 99, but 1 epochs of 1,600 images in batches of 64 are 25 ",
-        ),
-    ],
-)
-def test_mistakes_are_named(load, changes, message):
+# Keys of the experiment, and what the line says.
+WRONG = [
+    ({"model": "mini-clip"}, "experiments.llama.model", "'mini-clip'"),
+    ({"tasks": {"none": 0.001}}, "experiments.llama.tasks.none: 0.001 of the authors of"),
+    ({"tasks": {"whole": 40.0}}, "tasks.whole", "no retain questions", "at least 1"),
+    ({"vector": "before", "before": None}, "vector: before", "the key before is missing"),
+    ({"methods": {"original": {}, "salun": {}}}, "methods.salun", "for classifier"),
+    ({"before": {"epochs": 1, "warmup_steps": 99}}, "before", "is 99", "1,600 images", "25 steps"),
+]
+
+
+@pytest.mark.parametrize(("changes", "parts"), [(changes, parts) for changes, *parts in WRONG])
+def test_mistakes_are_named(load, changes, parts):
     with pytest.raises(UserError) as caught:
         load(**changes)
-    assert message in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def change(config, file, row, old, new):
-    path = config / file
-    before, start, rest = path.read_text().partition(f"\n{row}:\n")
-    assert old in rest
-    path.write_text(before + start + rest.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
@@ -120,6 +102,8 @@ def change(config, file, row, old, new):
     ],
 )
 def test_a_row_of_questions_is_checked(load, config, old, new, message):
-    change(config, "datasets.yaml", "invented-authors", old, new)
+    path = config / "datasets.yaml"
+    before, start, rest = path.read_text().partition("\ninvented-authors:\n")
+    path.write_text(before + start + rest.replace(old, new, 1))
     with pytest.raises(UserError, match=message):
         load()

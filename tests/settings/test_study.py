@@ -1,4 +1,4 @@
-import re
+"""Experiments of a study: points and their recipes, given models, seeds."""
 
 import pytest
 from hypothesis import given
@@ -6,28 +6,27 @@ from hypothesis import strategies as st
 
 from negmerge.errors import UserError
 from negmerge.settings import methods
-from negmerge.settings.pool import Pool, spell
+from negmerge.settings.experiment import Coefficients
+from negmerge.settings.pool import Given, Inputs, Pool, files_of, spell
 from negmerge.settings.recipe import Recipe
-from negmerge.settings.selection import Coefficients
 from negmerge.settings.study import load_study
 
-EXPERIMENT = "experiments/mini-clip"
+FILES = {"b": "others/b.pt", "a": "others/a"}
 
 
 @pytest.fixture
-def demo(config):
+def clip(config):
     return load_study(config, "example").experiments["mini-clip"]
 
 
-def test_a_recipe_is_the_point_s_change_of_the_shared_one(demo):
-    recipe = demo.recipe("digits", "m10-n3")
+def test_a_recipe_is_the_point_s_change_of_the_shared_one(clip):
+    recipe = clip.recipe("digits", "m10-n3")
     assert recipe.augmentation.randaugment == "rand-m10-n3-mstd0.5"
-    assert recipe.augmentation.crop_scale == demo.finetune.augmentation.crop_scale
-    assert recipe.epochs == demo.finetune.epochs["digits"]
-    assert demo.recipe("letters", "m10-n3").epochs == demo.finetune.epochs["letters"]
-    assert recipe.learning_rate == demo.finetune.learning_rate
+    assert recipe.augmentation.crop_scale == clip.finetune.augmentation.crop_scale
+    assert recipe.epochs == clip.finetune.epochs["digits"]
+    assert clip.recipe("letters", "m10-n3").epochs == clip.finetune.epochs["letters"]
     with pytest.raises(UserError, match=r"^unknown point 'm2'; "):
-        demo.recipe("digits", "m2")
+        clip.recipe("digits", "m2")
 
 
 def test_axes_are_keys_or_stand_in_a_text():
@@ -46,8 +45,7 @@ def test_axes_are_keys_or_stand_in_a_text():
 
 @pytest.mark.parametrize(
     ("value", "name"),
-    [(40, "40"), (1000, "1000"), (0.05, "0.05"), (0.1, "0.1"), (0.0, "0"), (2.0, "2"),
-     (1e-4, "1e-4"), (1e-3, "1e-3"), (2.5e-6, "2.5e-6"), (5e-5, "5e-5"),
+    [(40, "40"), (0.05, "0.05"), (0.0, "0"), (2.0, "2"), (1e-4, "1e-4"), (2.5e-6, "2.5e-6"),
      (1e5, "1e5"), ("bicubic", "bicubic")],
 )  # fmt: skip
 def test_a_point_s_name_has_the_shortest_spelling_of_its_values(value, name):
@@ -71,66 +69,91 @@ def test_the_paper_s_coefficients():
     assert len(values) == 21
     assert values[:4] == [0.0, 0.05, 0.1, 0.15]
     assert values[-1] == 1.0
-    assert Coefficients(step=0.1, stop=0.3).values == [0.0, 0.1, 0.2, 0.3]
 
 
-def test_candidates(demo):
+def test_candidates(clip):
     points = ["m1-n1", "m1-n3", "m10-n1", "m10-n3", "m5-n1", "m5-n3"]
-    assert demo.candidates("pretrained") == []
-    assert demo.candidates("task-arithmetic") == points
-    assert demo.candidates("negmerge") == ["negmerge"]
-    assert demo.candidates("greedy") == ["greedy"]
-    with pytest.raises(UserError, match=r"^unknown method 'negmerg'; did you mean 'negmerge'\? "):
-        demo.candidates("negmerg")
+    assert clip.candidates("pretrained") == []
+    assert clip.candidates("task-arithmetic") == points
+    assert clip.candidates("negmerge") == ["negmerge"]
+    assert methods.greedy_options({"strict": False}) == {"strict": False, "search_each_step": True}
 
 
-def test_the_greedy_merge_has_options_of_its_own(config, demo, change_yaml):
-    use = demo.use("greedy")
-    assert methods.greedy_options(use.options) == {"strict": True, "search_each_step": True}
-    path = config / "studies" / "example.yaml"
-    change_yaml(path, f"{EXPERIMENT}/methods/greedy", {"strict": False})
-    use = load_study(config, "example").experiments["mini-clip"].use("greedy")
-    assert methods.greedy_options(use.options) == {"strict": False, "search_each_step": True}
-    for option, message in (
-        ({"strict": 1}, "strict is 1: input should be a valid boolean"),
-        (
-            {"strikt": True},
-            "unknown option 'strikt'; did you mean 'strict'? valid: search_each_step, strict",
-        ),
-    ):
-        change_yaml(path, f"{EXPERIMENT}/methods/greedy", option)
-        with pytest.raises(UserError, match=rf"methods\.greedy: {re.escape(message)}$"):
-            load_study(config, "example")
-    change_yaml(path, f"{EXPERIMENT}/methods/greedy", {})
-    change_yaml(path, f"{EXPERIMENT}/pool", {"points": {"greedy": {}}})
-    with pytest.raises(UserError, match=r"a point must not have a method's name: 'greedy'$"):
-        load_study(config, "example")
-
-
-def test_an_experiment_may_have_its_own_seed(config, change_yaml):
-    path = config / "studies" / "example.yaml"
-    change_yaml(path, "seed", 3)
-    assert load_study(config, "example").seed_of("mini-clip") == 3
-    change_yaml(path, f"{EXPERIMENT}/seed", 0)
-    assert load_study(config, "example").seed_of("mini-clip") == 0
-
-
-def test_pretraining_has_the_prompts_of_its_sources(config, demo):
+def test_pretraining_has_the_prompts_of_its_sources(config, clip):
     prompts = load_study(config, "example").catalogue.prompts
-    found = demo.pretraining(prompts)
-    assert [source["name"] for source in found["sources"]] == list(demo.pretrain.sources)
-    for source in found["sources"]:
+    pretraining = clip.pretraining(prompts)
+    assert [source["name"] for source in pretraining["sources"]] == list(clip.pretrain.sources)
+    for source in pretraining["sources"]:
         assert source["classes"] == prompts[source["name"]].classes
-        assert source["repeat"] == demo.pretrain.sources[source["name"]].repeat
-    assert Recipe.model_validate(found["recipe"]) == demo.pretrain.recipe
+        assert source["repeat"] == clip.pretrain.sources[source["name"]].repeat
+    assert Recipe.model_validate(pretraining["recipe"]) == clip.pretrain.recipe
 
 
-def test_a_missing_study_comes_with_the_nearest(config):
+@pytest.fixture
+def given_pool(config, change_yaml):
+    """Let the pool of the example's classifier be given, and other settings as a test has them."""
+    path = config / "studies" / "example.yaml"
+    change_yaml(path, "experiments/mini-resnet/methods/negmerge-8", {"points": ["a*"]})
+
+    def change(pool, **keys):
+        change_yaml(path, "experiments/mini-resnet/pool", pool)
+        for key, value in ({"trials": 1} | keys).items():
+            change_yaml(path, f"experiments/mini-resnet/{key}", value)
+        return load_study(config, "example").experiments["mini-resnet"]
+
+    return change
+
+
+def test_given_points_are_named_by_the_study_and_have_no_recipe(given_pool):
+    experiment = given_pool({"files": FILES, "manual": "Ask."}, finetune=None)
+    assert experiment.points("negmerge") == ["a", "b"]
+    assert experiment.points("negmerge-8") == ["a"]
+    assert experiment.given_model("trial1", "b") == Given(file="others/b.pt", manual="Ask.")
+    with pytest.raises(UserError, match=r"^unknown point 'b'; valid: none"):
+        experiment.recipe("trial1", "b")
+    assert experiment.base_place == "{task}/trained/original.safetensors"
+
+
+def test_a_path_may_hold_the_task(given_pool):
+    files = {name: f"{{task}}/{name}.pt" for name in "ab"}
+    experiment = given_pool({"files": files}, trials=2, base={"file": "others/original.th"})
+    assert [model.file for model in experiment.given_models] == [
+        "others/original.th", "trial1/a.pt", "trial1/b.pt", "trial2/a.pt", "trial2/b.pt",
+    ]  # fmt: skip
+    assert experiment.base_place == "original.safetensors"
+
+
+def test_one_path_may_stand_for_all_points(given_pool):
+    pool = {"grid": {"m": [1, 10]}, "short": {"m": "a"}, "files": "{task}/{point}/rand{m}.pt"}
+    experiment = given_pool(pool, trials=2)
+    assert experiment.points("negmerge") == ["a1", "a10"]
+    assert experiment.pool.file("trial2", "a10") == "trial2/a10/rand10.pt"
+    experiment = given_pool({"points": {"a": {}, "b": {}}, "files": "{task}/{point}.pt"})
+    assert experiment.pool.file("trial1", "b") == "trial1/b.pt"
+
+
+def test_a_folder_is_what_decides_its_numbers(tmp_path):
+    for name in ("config.json", "model.safetensors", "README.md", "unet/weights.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    expected = [
+        str(tmp_path / name) for name in ("config.json", "model.safetensors", "unet/weights.bin")
+    ]
+    assert files_of(str(tmp_path)) == expected
+    assert files_of(str(tmp_path / "model.safetensors")) == expected[1:2]
+    index = tmp_path / "model.safetensors.index.json"
+    index.touch()
+    assert files_of(str(index)) == sorted([*expected, str(index)])
+
+
+def test_all_that_is_missing_is_told_at_once(tmp_path):
+    inputs = Inputs()
+    inputs.require()
+    assert inputs.files(None) == []
+    for name in ("a.pt", "b.pt"):
+        assert inputs.files(Given(file=str(tmp_path / name), manual="Ask them.\n")) == []
     with pytest.raises(UserError) as caught:
-        load_study(config, "dmo")
+        inputs.require()
     message = str(caught.value)
-    assert message.startswith(
-        f"{config / 'studies' / 'dmo.yaml'}: unknown study 'dmo'; did you mean 'demo'? valid: "
-    )
-    with pytest.raises(UserError, match=r"unknown study 'demo'; valid: none$"):
-        load_study(config / "none", "demo")
+    assert message.startswith(f"{tmp_path / 'a.pt'} and 1 more: ")
+    assert message.endswith(". Ask them")

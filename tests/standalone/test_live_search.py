@@ -77,16 +77,8 @@ def test_the_model_is_what_apply_computes_and_then_the_base(dtype):
     assert all(torch.equal(states[0][name], base[name]) for name in base)
     assert choice.coefficient == 0.7  # 0.96 of control is kept there, 0.94 at 0.9
     assert not choice.upper_end
-
-
-def test_the_model_may_be_left_at_the_choice():
-    model = Tied(torch.bfloat16)
-    base = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    vector = vector_of(model)
-    choice = negmerge.search(model, vector, falling(), coefficients=[0.3, 0.7, 0.9], apply=True)
-    expected = apply(base, vector, -choice.coefficient)
-    assert choice.coefficient > 0
-    assert all(torch.equal(model.state_dict()[name], expected[name]) for name in expected)
+    negmerge.search(model, vector, falling(), coefficients=[0.3, 0.7, 0.9], apply=True)
+    assert all(torch.equal(model.state_dict()[name], states[2][name]) for name in base)
     assert model.head.weight is model.embedding.weight
 
 
@@ -121,32 +113,19 @@ def test_no_way_there_and_back_changes_a_bit(coefficients, size):
     assert bits(model) == before
 
 
-def wrong(model, **changes):
-    return {name: t for name, t in (vector_of(model) | changes).items() if t is not None}
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"model.norm.bias": torch.zeros(4), "norm.bias": None},
-            r"vector: tensor 'model.norm.bias' is not in the model \(1 of 5 are not\); its names "
-            "are like 'positions'",
-        ),
+        ({"model.norm.bias": torch.zeros(4), "norm.bias": None}, "'model.norm.bias' .*1 of 5"),
         ({"norm.bias": torch.zeros(5)}, r"'norm.bias' has shape \[5\], expected \[4\]"),
-        ({"positions": torch.zeros(7)}, "'positions' takes no part in vectors: .*int64"),
-        ({"norm.running_mean": torch.zeros(4)}, "'norm.running_mean' takes no part in vectors"),
-        ({"head.weight": torch.ones(7, 4)}, "differs from 'embedding.weight', expected the same"),
+        ({"positions": torch.zeros(7)}, "'positions' .*int64"),
+        ({"norm.running_mean": torch.zeros(4)}, "'norm.running_mean'"),
+        ({"head.weight": torch.ones(7, 4)}, "'head.weight' differs from 'embedding.weight'"),
         ({"scale": torch.tensor(math.inf)}, "'scale' holds 1 NaN or infinite of 1"),
     ],
-)  # fmt: skip
+)
 def test_a_vector_of_another_model_is_refused(changes, message):
     model = Tied()
-    before = bits(model)
-
-    def evaluate(model):
-        raise AssertionError("nothing is to be evaluated")
-
+    vector = {name: t for name, t in (vector_of(model) | changes).items() if t is not None}
     with pytest.raises(UserError, match=message):
-        negmerge.search(model, wrong(model, **changes), evaluate)
-    assert bits(model) == before
+        negmerge.search(model, vector, lambda model: pytest.fail("nothing is to be evaluated"))

@@ -64,34 +64,18 @@ def grown(state, rows):
     return state | {EMBEDDING: torch.cat([state[EMBEDDING], more])}
 
 
-def test_a_larger_vocabulary_is_cut_where_that_is_asked_for(tmp_path):
-    states = pool()
-    found, report = unlearn(
-        tmp_path, [states[0], grown(states[1], 4), states[2]], vocabulary="base"
-    )
-    assert_same_bits(found, expected(states))
-    assert report["notes"] == [
-        f"{tmp_path / 'm1' / 'model.safetensors'}: a vocabulary of 16 rows, the base has 12; its "
-        f"rows from 12 on are left out: {EMBEDDING}"
-    ]
-
-
-def test_rows_that_a_smaller_vocabulary_lacks_stay(tmp_path):
-    base, one, two = pool()
-    given = [base, one | {EMBEDDING: one[EMBEDDING][:9].clone()}, two]
-    found, report = unlearn(tmp_path, given, vocabulary="base", block_numbers=10)
-    whole = one | {EMBEDDING: torch.cat([one[EMBEDDING][:9], base[EMBEDDING][9:]])}
-    assert_same_bits(found, expected([base, whole, two]))
+def test_a_vocabulary_of_another_size_is_cut_or_filled_where_that_is_asked_for(tmp_path):
+    base, first, second = pool()
+    given = [base, grown(first, 4), second]
+    found, report = unlearn(tmp_path / "larger", given, vocabulary="base")
+    assert_same_bits(found, expected([base, first, second]))
+    assert f"its rows from 12 on are left out: {EMBEDDING}" in report["notes"][0]
+    given = [base, first | {EMBEDDING: first[EMBEDDING][:9].clone()}, second]
+    found, report = unlearn(tmp_path / "smaller", given, vocabulary="base", block_numbers=10)
+    whole = first | {EMBEDDING: torch.cat([first[EMBEDDING][:9], base[EMBEDDING][9:]])}
+    assert_same_bits(found, expected([base, whole, second]))
     assert bits(found[EMBEDDING][9:]) == bits(base[EMBEDDING][9:])
     assert "rows from 9 on, which it lacks, count as unchanged" in report["notes"][0]
-
-
-def test_another_vocabulary_is_refused_with_the_option(tmp_path):
-    states = pool()
-    assert refusal(tmp_path, [states[0], grown(states[1], 4), states[2]]) == (
-        f"tensor '{EMBEDDING}' has shape [16, 5], expected [12, 5]; --vocabulary base takes the "
-        "base's rows"
-    )
 
 
 def with_head(state, labels):
@@ -102,26 +86,15 @@ def with_head(state, labels):
     }
 
 
-HEADS = {
-    "of another shape": (
-        2,
-        "tensor 'classifier.bias' has shape [3], expected [2]; "
-        r"--exclude '^classifier\.' leaves it out",
-    ),
-    "that the base lacks": (
-        None,
-        "tensor 'classifier.bias' is not expected (2 in all); "
-        r"--exclude '^classifier\.' leaves it out",
-    ),
-}
-
-
-@pytest.mark.parametrize(("labels", "message"), HEADS.values(), ids=HEADS)
-def test_a_head_is_refused_and_left_out_on_request(tmp_path, labels, message):
+@pytest.mark.parametrize("labels", [2, None])
+def test_a_head_is_refused_and_left_out_on_request(tmp_path, labels):
     states = pool()
     base = with_head(states[0], labels) if labels else states[0]
     given = [base, *(with_head(state, 3) for state in states[1:])]
-    assert refusal(tmp_path / "first", given) == message
+    message = refusal(tmp_path / "first", given)
+    assert ("has shape [3], expected [2]" if labels else "is not expected (2 in all)") in message
+    assert message.startswith("tensor 'classifier.bias' ")
+    assert r"--exclude '^classifier\.'" in message
     found, report = unlearn(tmp_path / "second", given, exclude=[r"^classifier\."])
     wanted = expected(states)
     if labels:
@@ -129,7 +102,7 @@ def test_a_head_is_refused_and_left_out_on_request(tmp_path, labels, message):
     assert_same_bits(found, wanted)
     heads = ["classifier.bias", "classifier.weight"]
     assert report["matched"] == {r"--exclude ^classifier\.": heads}
-    assert report["notes"] == [r"--exclude ^classifier\. fits classifier.bias, classifier.weight"]
+    assert report["notes"][0].endswith("fits classifier.bias, classifier.weight")
 
 
 def test_only_what_is_included_takes_part(tmp_path):
@@ -145,18 +118,20 @@ def test_only_what_is_included_takes_part(tmp_path):
     assert list(report["matched"]) == ["--include mlp", "--include norm", "--exclude bias$"]
 
 
-CHOICES = {
-    "nothing fits": (
-        {"exclude": ["mpl.weight"]},
-        "--exclude 'mpl.weight' matches no tensor; the nearest names: norm.weight, ",
-    ),
-    "no expression": ({"include": ["("]}, "--include '(' is not a regular expression: "),
-}
-
-
-@pytest.mark.parametrize(("options", "message"), CHOICES.values(), ids=CHOICES)
-def test_a_wrong_choice_is_refused(tmp_path, options, message):
-    assert refusal(tmp_path, pool(), **options).startswith(message)
+def test_what_does_not_fit_is_refused_with_a_way_out(tmp_path):
+    base, state, other = pool()
+    name = "layers.0.mlp.weight"
+    turned = state | {name: state[name].T.contiguous()}
+    cases = {
+        "turned": ([base, turned], {}, [name, "[5, 7], expected [7, 5]: it is stored transposed"]),
+        "grown": ([base, grown(state, 4), other], {}, ["[16, 5], expected [12, 5]; --vocabulary"]),
+        "missing": ([base, without(state, name)], {}, [name, "is missing (1 in all); --exclude"]),
+        "near": ([base, state], {"exclude": ["mpl.weight"]}, ["'mpl.weight'", "norm.weight"]),
+        "no-re": ([base, state], {"include": ["("]}, ["--include '(' is not a regular expression"]),
+    }
+    for case, (states, options, parts) in cases.items():
+        message = refusal(tmp_path / case, states, **options)
+        assert all(part in message for part in parts), case
 
 
 def prefixed(state):
@@ -185,33 +160,18 @@ def test_the_base_is_no_member(tmp_path, as_copy):
         negmerge.unlearn(folders[0], [folders[1], member], tmp_path / "out", coefficient=1)
 
 
-def test_a_transposed_tensor_is_refused(tmp_path):
-    states = pool()
-    name = "layers.0.mlp.weight"
-    turned = states[1] | {name: states[1][name].T.contiguous()}
-    assert refusal(tmp_path, [states[0], turned]) == (
-        f"tensor '{name}' has shape [5, 7], expected [7, 5]: it is stored transposed; store it as "
-        "the base's"
-    )
-
-
-def test_a_pool_of_one_is_told(tmp_path):
+def test_a_pool_that_says_little_is_told(tmp_path):
     states = pool(1)
-    found, report = unlearn(tmp_path, states)
+    found, report = unlearn(tmp_path / "alone", states)
     assert_same_bits(found, expected(states))
-    assert report["notes"][0].startswith("a pool of one: there is nothing to agree on")
-
-
-def test_a_member_that_comes_twice_is_told(tmp_path):
+    assert report["notes"][0].startswith("a pool of one: ")
+    base = {"w": torch.zeros(3)}
+    given = [base, {"w": torch.ones(3)}, {"w": -torch.ones(3)}]
+    found, report = unlearn(tmp_path / "zero", given)
+    assert_same_bits(found, base)
+    assert report["notes"][0].endswith("the merged vector is zero, so nothing changes")
     states, folders = save_pool(tmp_path, shard_of=lambda name: len(name) % 2 + 1)
     again = save(states[1], tmp_path / "again")
     report = negmerge.unlearn(folders[0], [*folders[1:], again], tmp_path / "out", coefficient=1)
     assert len(report["notes"]) == 1
     assert report["notes"][0].endswith("they count twice")
-
-
-def test_a_merge_that_keeps_nothing_is_told(tmp_path):
-    base = {"w": torch.zeros(3)}
-    found, report = unlearn(tmp_path, [base, {"w": torch.ones(3)}, {"w": -torch.ones(3)}])
-    assert_same_bits(found, base)
-    assert report["notes"] == [f"{tmp_path / 'out'}: the merged vector is zero, so nothing changes"]

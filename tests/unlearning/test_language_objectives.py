@@ -37,16 +37,16 @@ def said(model):
 
     A place has what follows it, so an answer begins one place before its first token.
     """
-    found = {}
+    result = {}
     for name, (ids, labels) in SETS.items():
         out = model(ids, output_hidden_states=True)
         logits = out.logits.numpy()
         logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-        found[name] = [
+        result[name] = [
             text(log, hidden, own.numpy())
             for log, hidden, own in zip(logs, out.hidden_states[1].numpy(), labels, strict=True)
         ]
-    return found
+    return result
 
 
 def text(logs, hidden, labels):
@@ -154,10 +154,10 @@ def in_double(model):
 
 def moved(model, way, size):
     """A copy in float64, moved along a direction."""
-    found = in_double(model)
-    for parameter, part in zip(found.parameters(), way, strict=True):
+    result = in_double(model)
+    for parameter, part in zip(result.parameters(), way, strict=True):
         parameter += size * part
-    return found
+    return result
 
 
 def random_direction(model):
@@ -181,11 +181,11 @@ def test_the_loss_and_its_slope_are_the_formula(name, monkeypatch):
     fixed = said(in_double(model))
 
     def formula(now):
-        found = ON_FORGET[name](now, fixed, start)
+        result = ON_FORGET[name](now, fixed, start)
         if not has_both:
-            return found
+            return result
         retained = ON_RETAIN.get(name, lambda now, start: nll(now["retain"]))(now, start)
-        return GAMMA * found + ALPHA * retained
+        return GAMMA * result + ALPHA * retained
 
     batch = PAIRS if METHODS[name].options.refusals else FORGET
     value = loss(*RETAIN, *batch) if has_both else loss(*batch)

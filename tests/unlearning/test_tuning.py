@@ -27,7 +27,7 @@ class Images:
         rate = model.rate.item() if model else 0.0
         retain = 100 if rate < 0.5 else 20
         right = {"forget": round(100 - 10 * rate), "retain": retain}
-        counts = {role: Accuracy(found, 100) for role, found in right.items()}
+        counts = {role: Accuracy(result, 100) for role, result in right.items()}
         return Point(name, coefficient, counts)
 
 
@@ -48,53 +48,53 @@ class Training:
 def run(rates, criteria=(RETAIN,), halvings=0, **options):
     train = Training(**options)
     grid = {"rate": rates} if rates else {}
-    found = tune("salun-2", grid, train, Images(), list(criteria), halvings, "original")
-    return found, train
+    tuned = tune("salun-2", grid, train, Images(), list(criteria), halvings, "original")
+    return tuned, train
 
 
 def test_only_the_models_that_a_rule_chooses_are_kept():
-    found, train = run([0.01, 0.1, 0.4, 0.6], [RETAIN, GAP])
-    assert [point.vector for point in found.points] == [
+    tuned, train = run([0.01, 0.1, 0.4, 0.6], [RETAIN, GAP])
+    assert [point.vector for point in tuned.points] == [
         "original", "rate0.01", "rate0.1", "rate0.4", "rate0.6",
     ]  # fmt: skip
-    assert found.points[1].options == {"rate": 0.01}
-    assert RETAIN.choose(found.points).vector == "rate0.4"
-    assert GAP.choose(found.points).vector == "rate0.4"
-    assert list(found.states) == ["rate0.4"]
-    assert found.states["rate0.4"]["rate"].item() == pytest.approx(0.4)
+    assert tuned.points[1].options == {"rate": 0.01}
+    assert RETAIN.choose(tuned.points).vector == "rate0.4"
+    assert GAP.choose(tuned.points).vector == "rate0.4"
+    assert list(tuned.states) == ["rate0.4"]
+    assert tuned.states["rate0.4"]["rate"].item() == pytest.approx(0.4)
     assert train.trained == [0.01, 0.1, 0.4, 0.6]
 
 
 def test_models_between_those_of_the_grid_are_trained():
-    found, train = run([0.01, 0.1, 1.0], halvings=2)
+    tuned, train = run([0.01, 0.1, 1.0], halvings=2)
     assert train.trained == [0.01, 0.1, 1.0, 0.0316, 0.316, 0.178, 0.562]
-    assert list(found.states) == ["rate0.316"]
+    assert list(tuned.states) == ["rate0.316"]
 
 
 def test_the_base_stays_where_no_model_is_better():
-    found, _ = run([0.6, 0.8, 1.0])
-    choice = RETAIN.choose(found.points)
+    tuned, _ = run([0.6, 0.8, 1.0])
+    choice = RETAIN.choose(tuned.points)
     assert (choice.vector, choice.coefficient, choice.tried) == ("original", 0.0, 3)
-    assert found.states == {}
+    assert tuned.states == {}
 
 
 def test_without_a_grid_the_model_is_what_was_asked_for():
-    found, _ = run([])
-    assert [point.vector for point in found.points] == ["original", "salun-2"]
-    choice = Criterion("retain", 1.0).choose(found.points)
+    tuned, _ = run([])
+    assert [point.vector for point in tuned.points] == ["original", "salun-2"]
+    choice = Criterion("retain", 1.0).choose(tuned.points)
     assert (choice.vector, choice.upper_end, choice.lower_end) == ("salun-2", False, False)
-    assert list(found.states) == ["salun-2"]
+    assert list(tuned.states) == ["salun-2"]
 
 
 def test_what_diverges_is_left_out_and_noted(capsys):
-    found, _ = run([0.1, 0.4, 0.8], diverges=0.4)
-    assert [bool(point.accuracy) for point in found.points] == [True, True, False, False]
+    tuned, _ = run([0.1, 0.4, 0.8], diverges=0.4)
+    assert [bool(point.accuracy) for point in tuned.points] == [True, True, False, False]
     printed = capsys.readouterr().out
     assert "rate0.4: diverged: step 3 of 9: the loss is nan; lower the rate\n" in printed
-    assert list(found.states) == ["rate0.1"]
-    found, _ = run([0.4, 0.8], halvings=2, diverges=0.4)
-    choice = RETAIN.choose(found.points)
-    assert (choice.vector, choice.diverged, found.states) == (None, ["rate0.4", "rate0.8"], {})
+    assert list(tuned.states) == ["rate0.1"]
+    tuned, _ = run([0.4, 0.8], halvings=2, diverges=0.4)
+    choice = RETAIN.choose(tuned.points)
+    assert (choice.vector, choice.diverged, tuned.states) == (None, ["rate0.4", "rate0.8"], {})
 
 
 def test_without_a_grid_diverging_is_an_error():
@@ -106,9 +106,9 @@ def test_stacked_states_come_back(tmp_path):
     states = {"x": {"a.weight": torch.ones(2)}, "xy": {"a.weight": torch.zeros(2)}}
     write_state(tmp_path / "s.safetensors", stacked(states), {})
     for name, state in states.items():
-        found = read_candidate(str(tmp_path / "s.safetensors"), name)
-        assert found.keys() == state.keys()
-        assert torch.equal(found["a.weight"], state["a.weight"])
+        result = read_candidate(str(tmp_path / "s.safetensors"), name)
+        assert result.keys() == state.keys()
+        assert torch.equal(result["a.weight"], state["a.weight"])
     with pytest.raises(UserError) as caught:
         read_candidate(str(tmp_path / "s.safetensors"), "z")
     assert str(caught.value).endswith(

@@ -32,10 +32,10 @@ def test_a_classifier_forgets_on_its_device(name):
     objective = Classification(None, DEVICE)
     data = dataclasses.replace(examples.example_data(), objective=objective)
     options = SHORT.get(name, {})
-    found = unlearned_there(name, examples.conv_net(), data, **options)
+    unlearned = unlearned_there(name, examples.conv_net(), data, **options)
     expected = examples.unlearn(name, examples.conv_net(), examples.example_data(), **options)
     for key, tensor in expected.state_dict().items():
-        assert torch.equal(found[key], tensor), key
+        assert torch.equal(unlearned[key], tensor), key
 
 
 @pytest.mark.parametrize("name", answers.NAMES)
@@ -46,11 +46,11 @@ def test_a_language_model_forgets_on_its_device(name):
     here = dataclasses.replace(answers.example_data(), recipe=recipe)
     data = dataclasses.replace(answers.example_data(), recipe=recipe, objective=Answering(DEVICE))
     options = answers.OWN.get(name, {}) | {"epochs": 1, "learning_rate": 0.01}
-    found = unlearned_there(name, answers.untrained(), data, **options)
+    unlearned = unlearned_there(name, answers.untrained(), data, **options)
     expected = examples.unlearn(name, answers.untrained(), here, **options)
     start = answers.untrained().state_dict()
     for key, tensor in expected.state_dict().items():
-        assert (found[key] - tensor).norm() <= 1e-3 * (tensor - start[key]).norm() + 1e-5, key
+        assert (unlearned[key] - tensor).norm() <= 1e-3 * (tensor - start[key]).norm() + 1e-5, key
 
 
 def upsampled(model):

@@ -40,8 +40,8 @@ def golden_data(file):
 def assert_state(model, expected):
     assert model.state_dict().keys() == expected.keys()
     for name, value in expected.items():
-        found = model.state_dict()[name]
-        torch.testing.assert_close(found, value, rtol=0, atol=1e-5, msg=name)
+        state = model.state_dict()[name]
+        torch.testing.assert_close(state, value, rtol=0, atol=1e-5, msg=name)
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_influence_is_the_official_one(golden):
         torch.cat([g.flatten() for g in gradients.values()])
         for _, gradients in batch_gradients(model, batches(file, "retain", size=1))
     ]
-    found = inverse_fisher(vector, singles, file.meta["N"])
-    torch.testing.assert_close(found, torch.from_numpy(file["perturb"]), rtol=0, atol=1e-5)
+    product = inverse_fisher(vector, singles, file.meta["N"])
+    torch.testing.assert_close(product, torch.from_numpy(file["perturb"]), rtol=0, atol=1e-5)
     # The approximate inverse moves the vector along the first gradient only.
-    cosine = torch.cosine_similarity(vector - found, singles[0], dim=0)
+    cosine = torch.cosine_similarity(vector - product, singles[0], dim=0)
     expected = file.meta["first_retain_gradient_cosine_with_correction"]
     assert cosine == pytest.approx(expected, abs=1e-3)
     unlearn("influence", model, data, alpha=file.meta["alpha"])
@@ -119,8 +119,8 @@ def test_adversarial_images_and_their_labels_are_the_official_ones(golden):
     layer = nn.Linear(12, 4)
     layer.load_state_dict({name: torch.from_numpy(file[name]) for name in ("weight", "bias")})
     model = nn.Sequential(nn.Flatten(), layer)
-    found = adversarial_images(model, torch.from_numpy(file["x"]), torch.from_numpy(file["y"]))
-    torch.testing.assert_close(found, torch.from_numpy(file["x_adv"]), rtol=0, atol=1e-6)
-    labels = nearest_labels(model, found)
+    moved = adversarial_images(model, torch.from_numpy(file["x"]), torch.from_numpy(file["y"]))
+    torch.testing.assert_close(moved, torch.from_numpy(file["x_adv"]), rtol=0, atol=1e-6)
+    labels = nearest_labels(model, moved)
     assert torch.equal(labels, torch.from_numpy(file["adv_label"]))
     assert (labels == torch.from_numpy(file["y"])).sum() == 15

@@ -13,30 +13,20 @@ from negmerge.errors import UserError
 from negmerge.files import sha256
 from negmerge.jobs.provenance import Provenance, find_record
 
-REPORT = "results/tiny/report.html"
 DIGITS, TRIAL = "results/tiny/clip/digits", "results/tiny/resnet/trial1"
-EXPANDED = f"{TRIAL}/scores/boundary-expand.json"
 # Each kind of artefact: a file, and one that is made from it.
 KINDS = {
     "images": ("data/tiny-fashion/images.safetensors", f"{TRIAL}/split.json"),
     "split": (f"{TRIAL}/split.json", f"{TRIAL}/trained/original.safetensors"),
     "base": ("results/tiny/clip/base.safetensors", f"{DIGITS}/vectors/m1.safetensors"),
-    "text": ("results/tiny/clip/text.safetensors", "results/tiny/clip/heads/digits.safetensors"),
     "head": ("results/tiny/clip/heads/digits.safetensors", f"{DIGITS}/scores/negmerge.json"),
-    "trained": (f"{TRIAL}/trained/original.safetensors", f"{TRIAL}/finetuned/ls0.safetensors"),
-    "vector": (f"{DIGITS}/vectors/m1.safetensors", f"{DIGITS}/merged/uniform.safetensors"),
     "merged": (f"{DIGITS}/merged/negmerge.safetensors", f"{DIGITS}/sparsity/sparsity.json"),
     "sweep": (f"{DIGITS}/sweeps/m1.csv", f"{DIGITS}/selected/task-arithmetic.json"),
-    "reference": (f"{TRIAL}/sweeps/retrain.csv", f"{TRIAL}/selected/negmerge.json"),
-    "candidates": (f"{TRIAL}/candidates/boundary-expand.safetensors", EXPANDED),
-    "selected": (
-        f"{DIGITS}/selected/task-arithmetic.json",
-        f"{DIGITS}/merged/masked-single.safetensors",
+    "candidates": (
+        f"{TRIAL}/candidates/boundary-expand.safetensors",
+        f"{TRIAL}/scores/boundary-expand.json",
     ),
-    "score": (f"{DIGITS}/scores/uniform.json", "results/tiny/tables/accuracy.md"),
-    "outcomes": (f"{TRIAL}/outcomes/negmerge.safetensors", "results/tiny/tables/gap.md"),
-    "sparsity": (f"{DIGITS}/sparsity/sparsity.json", "results/tiny/tables/sparsity.md"),
-    "table": ("results/tiny/tables/accuracy.md", REPORT),
+    "table": ("results/tiny/tables/accuracy.md", "results/tiny/report.html"),
 }
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.divergence import split_diverged
 from negmerge.checkpoints.states import read_metadata, read_state
 
 STUDY = "config/studies/tiny.yaml"
@@ -56,7 +56,7 @@ def test_merges_are_of_the_others_and_name_the_point(wild):
         path = folder / "merged" / f"{method}.safetensors"
         merged = read_state(path)
         assert all(merged[name].equal(tensor) for name, tensor in only.items())
-        assert sift([path]) == ([path], ["m10"])
+        assert split_diverged([path]) == ([path], ["m10"])
 
 
 def test_the_single_best_is_another_point(wild):
@@ -83,7 +83,7 @@ def test_a_table_names_the_point_and_how_many_remained(wild):
 
 def test_where_all_points_diverged_the_merge_is_missing_from_the_table(wild):
     path = wild.folder / TRIAL / "merged" / "negmerge.safetensors"
-    assert (read_state(path), sift([path])) == ({}, ([], ["ls0", "ls1"]))
+    assert (read_state(path), split_diverged([path])) == ({}, ([], ["ls0", "ls1"]))
     score = record(wild, f"{TRIAL}/scores/negmerge.json")
     assert (score["vector"], score["models"], score["diverged"]) == (None, 0, ["ls0", "ls1"])
     for column in ("retain", "gap"):

@@ -67,8 +67,9 @@ def states(finished, records, method):
     return base, moved, record
 
 
-@pytest.mark.parametrize("method", ["negmerge", "retrain"])
-@pytest.mark.parametrize(("form", "largest"), [("int8", 127), ("int4", 7)])
+@pytest.mark.parametrize(
+    ("method", "form", "largest"), [("negmerge", "int8", 127), ("retrain", "int4", 7)]
+)
 def test_what_survives_is_counted_from_the_files(finished, records, form, largest, method):
     base, moved, record = states(finished, records, method)
     expected = {"changed": 0, "large": 0, "moved": 0, "change": 0.0, "large_change": 0.0}

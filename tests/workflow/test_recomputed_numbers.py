@@ -8,11 +8,11 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from recomputation.checks import NUMBERS, recompute
-from recomputation.vectors import KIND
+from recomputation.weights import VECTORS
 
 
 def test_numbers_are_those_that_the_files_give(finished):
-    report = recompute(finished.folder / "results" / "tiny", [*NUMBERS, KIND])
+    report = recompute(finished.folder / "results" / "tiny", [*NUMBERS, VECTORS])
     print("", *report.lines(), sep="\n")
     assert not report.problems()
 
@@ -39,6 +39,10 @@ def test_numbers_that_were_changed_are_found(finished, tmp_path):
     records[0]["forget"]["correct"] += 1
     (study / score).write_text(json.dumps(records))
     found = recompute(study).problems()
-    for place, kind in ((vector, KIND), (merged, "merges by negmerge"), (score, "right answers")):
+    for place, kind in (
+        (vector, VECTORS),
+        (merged, "merges by negmerge"),
+        (score, "right answers"),
+    ):
         assert any(one.startswith(place) and f": {kind}: " in one for one in found), found
     assert any(one.startswith("tables/accuracy.csv: ") for one in found)

@@ -31,6 +31,15 @@ def test_a_merge_method_reruns_its_merges_and_what_follows(editable):
     ]
 
 
+def test_an_unlearn_method_reruns_its_models_and_what_follows(editable):
+    editable.edit(f"{LIBRARY}/unlearning/methods/gradient_ascent.py", '"""', '"""Edited. ')
+    planned = editable.planned(REPORT)
+    assert {job for job in planned if job.startswith("unlearn")} == {
+        f"unlearn: resnet, {trial}, gradient-ascent" for trial in ("trial1", "trial2")
+    }
+    assert not [job for job in planned if job.startswith(("train", "finetune", "merge"))]
+
+
 def test_a_script_reruns_its_jobs(editable):
     editable.edit("workflow/scripts/table.py", '"""', '"""Edited. ')
     assert {job.split(":")[0] for job in editable.planned(REPORT)} == {"table", "report"}

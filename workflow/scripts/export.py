@@ -12,10 +12,10 @@ with job(snakemake):
     device, _ = compute.prepare(snakemake)
     task = load_task(params.scenario, inputs, device)
     candidates = inputs.get("candidates", [])
-    found = choices(snakemake.wildcards, params.about, inputs.get("selected", []), candidates)
+    chosen = choices(snakemake.wildcards, params.about, inputs.get("selected", []), candidates)
     rule = snakemake.wildcards.rule.removeprefix(".")
-    by_rule = {choice["rule"]: choice for choice in found if choice["rule"]}
-    choice = find("rule", rule, by_rule) if rule else found[0]
+    by_rule = {choice["rule"]: choice for choice in chosen if choice["rule"]}
+    choice = find("rule", rule, by_rule) if rule else chosen[0]
     require_any_left(choice)
     network = unlearned_network(
         task,

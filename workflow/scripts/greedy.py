@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-from negmerge.checkpoints.divergence import DIVERGED, sift
+from negmerge.checkpoints.divergence import DIVERGED, split_diverged
 from negmerge.checkpoints.states import write_state
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.greedy import merge_greedily
+from negmerge.selection.validation import merge_greedily
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
     task = load_task(params.scenario, inputs, device)
     validation = load_validation(task, inputs.base, loaders, **params.validation)
-    whole, missing = sift(inputs.vectors)
+    whole, missing = split_diverged(inputs.vectors)
     vectors = {Path(path).stem: path for path in whole}
     labels = {"method": "greedy", "options": params.options, DIVERGED: missing}
     merged, report = {}, {}

@@ -1,8 +1,7 @@
 """Merge the task vectors of the pool into one."""
 
-from negmerge.checkpoints.divergence import DIVERGED, sift
-from negmerge.checkpoints.states import write_state
-from negmerge.checkpoints.stored import StateFile
+from negmerge.checkpoints.divergence import DIVERGED, split_diverged
+from negmerge.checkpoints.states import StateFile, write_state
 from negmerge.jobs.compute import take_device
 from negmerge.jobs.job import job
 from negmerge.jobs.provenance import device_name
@@ -12,7 +11,7 @@ from negmerge.merging.pool import chosen_vectors, pool_of
 
 with job(snakemake):
     params, merged = snakemake.params, snakemake.output.merged
-    vectors, missing = sift(snakemake.input.vectors)
+    vectors, missing = split_diverged(snakemake.input.vectors)
     options = dict(params.options)
     for choice in snakemake.input.get("choice", []) if vectors else []:
         by_main_rule, *_ = chosen_vectors(choice, vectors).values()

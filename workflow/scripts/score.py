@@ -1,6 +1,6 @@
 """Choose among a method's candidates, where its own job has not, and score what was chosen."""
 
-from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.divergence import split_diverged
 from negmerge.checkpoints.states import read_metadata
 from negmerge.evaluation.outcomes import write_outcomes
 from negmerge.files import write_json
@@ -22,10 +22,10 @@ with job(snakemake) as provenance:
     if choosing := params.choosing:
         chosen = choose_candidate(task, inputs, loaders, params.validation, **choosing)
         # The points that a merge lacks; a single vector that diverged has a row of its own.
-        missing = sift(candidates)[1] if len(candidates) == 1 else []
+        missing = split_diverged(candidates)[1] if len(candidates) == 1 else []
         write_points(output.sweep, labels, chosen.points, missing)
         selected = [output.selected]
-        write_json(output.selected, chosen.records(labels, choosing["rules"], params.about))
+        write_json(output.selected, chosen.records(labels, choosing["criteria"], params.about))
 
     def score_one(choice: dict) -> tuple:
         """Build the model that was chosen, and score it."""
@@ -35,8 +35,8 @@ with job(snakemake) as provenance:
         how = {name: params[name] for name in ("relearning", "attack", "seed")}
         return score(task, network, choice, loaders, batch_size=size, **how)
 
-    found = choices(labels, params.about, selected, candidates)
-    records, outcomes = score_choices(found, score_one, inputs.get("unchanged", []))
+    all_choices = choices(labels, params.about, selected, candidates)
+    records, outcomes = score_choices(all_choices, score_one, inputs.get("unchanged", []))
     # What a method that trains reads depends on its options, which its job has noted.
     used = params.data_used or read_metadata(candidates[0])["data_used"]
     origin = {"data_used": used, "made_from": provenance.made_from()}

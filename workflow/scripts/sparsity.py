@@ -3,9 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge.checkpoints.divergence import DIVERGED, sift
-from negmerge.checkpoints.states import read_metadata
-from negmerge.checkpoints.stored import StateFile
+from negmerge.checkpoints.divergence import DIVERGED, split_diverged
+from negmerge.checkpoints.states import StateFile, read_metadata
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job
@@ -14,7 +13,7 @@ from negmerge.models.clip import is_frozen
 
 with job(snakemake):
     inputs, points, frozen = snakemake.input, snakemake.params.points, snakemake.params.freeze
-    whole, missing = sift(inputs.vectors)
+    whole, missing = split_diverged(inputs.vectors)
     files = {Path(path).stem: StateFile(path) for path in (*whole, *inputs.candidates)}
     pools = {name: [one for one in points[name] if one not in missing] for name in points}
     choices = {Path(path).stem: path for path in inputs.choices}
@@ -25,8 +24,8 @@ with job(snakemake):
         pool = pools[method]
         if method in files or len(pool) == 1:
             return {None: method if method in files else pool[0]}
-        found = chosen_vectors(choices[method], pool)
-        return {rule: pool[place] for rule, place in found.items()}
+        places = chosen_vectors(choices[method], pool)
+        return {rule: pool[place] for rule, place in places.items()}
 
     # Numbers of given models that are in no vector, since all models have them from the base.
     beside = {read_metadata(path).get("beside", 0) for path in whole}
@@ -36,8 +35,8 @@ with job(snakemake):
     for pool in {tuple(pools[one]): pools[one] for one in named}.values():
         names = [name for one in named if pools[one] == pool for name in named[one].values()]
         vectors, voters = [files[name] for name in names], [files[name] for name in pool]
-        found = sparsity(vectors, voters, base, lambda name: not is_frozen(name, frozen), True)
-        counts |= {(*pool, name): one for name, one in zip(names, found, strict=True)}
+        counted = sparsity(vectors, voters, base, lambda name: not is_frozen(name, frozen), True)
+        counts |= {(*pool, name): one for name, one in zip(names, counted, strict=True)}
     labels = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
     records = [
         labels

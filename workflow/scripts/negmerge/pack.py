@@ -20,14 +20,13 @@ from tqdm import tqdm
 from negmerge import __version__
 from negmerge.errors import UserError
 from negmerge.files import read_json, replacing
+from negmerge.jobs.listing import require_workflow
 from negmerge.jobs.provenance import FOLDER as RECORDS
 from negmerge.jobs.verification import LEFT_OUT
 from negmerge.settings.load import load_yaml
 from negmerge.settings.study import load_study
 
 CONFIG, CRATE = Path("config"), "ro-crate-metadata.json"
-# The second is where snakedeploy puts it.
-WORKFLOWS = ("Snakefile", "workflow/Snakefile")
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
     "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
@@ -51,13 +50,11 @@ def pack(
     if output.exists():
         raise UserError(f"{output}: exists already; delete it, or name another with -o")
     study = load_study(CONFIG, name, options=False)
-    workflow = next((path for path in map(Path, WORKFLOWS) if path.is_file()), None)
-    if workflow is None:
-        raise UserError("no Snakefile in this folder; run the command in the workflow's folder")
+    workflow = require_workflow()
     _require_finished(f"results/{name}/report.html")
     results, left_out = _results(Path("results", name), weights)
     data = Path(load_yaml(CONFIG / "config.yaml").get("data", "data"))
-    times = [path for one in study.datasets for path in data.glob(f"benchmarks/*/{one}.tsv")]
+    times = [path for row in study.datasets for path in data.glob(f"benchmarks/*/{row}.tsv")]
     files = [workflow, *_settings(name), *times, *results]
     # What lies outside this folder has no place in another one.
     files = [path for path in files if not {"/", ".."} & set(path.parts)]
@@ -108,7 +105,7 @@ def _results(folder: Path, weights: bool) -> tuple[list[Path], dict[str, str]]:
         records.add(path)
         record = read_json(path, ("inputs", "outputs"))
         made |= {name: facts["sha256"] for name, facts in record["outputs"].items()}
-        waiting += [Path(one["record"]) for one in record["inputs"].values() if one["record"]]
+        waiting += [Path(f["record"]) for f in record["inputs"].values() if f["record"]]
         if {"tables", "figures"} & {Path(name).parent.name for name in record["outputs"]}:
             shown |= set(record["inputs"])
     files = sorted(records)
@@ -148,8 +145,8 @@ def _describe(study: str, title: str, files: Sequence[Path], licence: str | None
     shown = [Path("results", study, place) for place in ("tables", "figures")]
     run = crate.add(ContextEntity(crate, "#run", {"@type": "CreateAction"}))
     run["name"], run["instrument"] = f"Run of study {study}", workflow
-    run["object"] = [one for path, one in entities.items() if path.is_relative_to(CONFIG)]
-    run["result"] = [one for path, one in entities.items() if path.parent in shown]
+    run["object"] = [file for path, file in entities.items() if path.is_relative_to(CONFIG)]
+    run["result"] = [file for path, file in entities.items() if path.parent in shown]
     crate.root_dataset["mentions"] = run
     return json.dumps(crate.metadata.generate(), indent=1)
 
@@ -157,6 +154,8 @@ def _describe(study: str, title: str, files: Sequence[Path], licence: str | None
 def _commit() -> str:
     """Return the commit of this folder, with a word where files were changed; else the version."""
     git = shutil.which("git")
-    asked = [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    found = subprocess.run(asked, capture_output=True, text=True).stdout.strip() if git else ""
-    return found or __version__
+    if git is None:
+        return __version__
+    command = [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    commit = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return commit or __version__

@@ -11,9 +11,8 @@ from negmerge.adapters.configuration import FILE, read_configuration
 from negmerge.adapters.fitting import Changes, Fitting
 from negmerge.adapters.parts import Module, sort_tensors
 from negmerge.adapters.paths import SPELLINGS, find_modules, missing, spelled
-from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.opening import open_state
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState, require_finite
 from negmerge.errors import UserError
 
 WEIGHTS = (
@@ -34,11 +33,7 @@ class Adapter:
         self.notes: list[str] = []
 
     def rows(self, part: Part, room: Tensor | None = None) -> Tensor:
-        """Return the change of a part of a tensor, flattened, as float32 or float64.
-
-        It is zero where the adapter changes nothing. The caller may change it in place; `room` is
-        not needed.
-        """
+        """Return the change of a part of a tensor, flattened, as `merging.blocks.Source` does."""
         total = None
         for change in self.changes.get(part.name, ()):
             rows = change.rows(part)
@@ -66,11 +61,7 @@ def open_adapter(
     wanted: Callable[[str], bool] = lambda name: True,
     vocabulary: str | None = None,
 ) -> Adapter:
-    """Open an adapter, by its folder or a file of it, as a vector of a base.
-
-    Tensors that are not wanted are left out, also those that the base lacks. The vocabulary "base"
-    leaves out the rows of a larger one than the base's.
-    """
+    """Open an adapter, by its folder or a file of it, as a vector of the wanted tensors."""
     folder = Path(place) if Path(place).is_dir() else Path(place).parent
     configuration = read_configuration(folder)
     file = open_state(_weights(folder))
@@ -111,7 +102,7 @@ def _find(
     """Find the module of the base for each path of the adapter."""
     known = {name.rpartition(".")[0] for name in base.names}
 
-    found: dict[str, str] = {}
+    modules_of_base: dict[str, str] = {}
     for spelling in SPELLINGS:
         paths = {spelled(path, spelling): path for path in modules}
 
@@ -121,12 +112,12 @@ def _find(
             except UserError:
                 return False
 
-        here = find_modules(paths, known, fits, str(folder))
-        if len(here) > len(found):
-            found = {paths[path]: target for path, target in here.items()}
-        if len(found) == len(modules):
+        spelled_modules = find_modules(paths, known, fits, str(folder))
+        if len(spelled_modules) > len(modules_of_base):
+            modules_of_base = {paths[path]: target for path, target in spelled_modules.items()}
+        if len(modules_of_base) == len(modules):
             break
-    for path in sorted(modules.keys() - found.keys()):
+    for path in sorted(modules.keys() - modules_of_base.keys()):
         values = [part for module in modules[path] for part in module.values]
         if not any(wanted(f"{path}.{part}") for part in values or ["weight"]):
             continue
@@ -139,7 +130,7 @@ def _find(
         raise UserError(
             f"{folder}: changes {path!r}, which {base.path} lacks{tied}; {missing(path, known)}"
         )
-    return found
+    return modules_of_base
 
 
 def _fit(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from negmerge.adapters.adapter import Adapter
 from negmerge.adapters.changes import Layer, LowRank, Orientation, Part
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 
 # Without a bias, a linear layer and an embedding look alike; these names are of linear layers.
@@ -35,24 +35,24 @@ class Layers:
         self._names = set(base.names)
         self.modules = {name.rpartition(".")[0] for name in base.names}
         self._orientation = Orientation(base, False)
-        self._told: dict[str, Layer] = {}
+        self._known: dict[str, Layer] = {}
         self._paths: dict[str, str] = {}
         for adapter in adapters:
             self._paths |= adapter.paths
             for name, changes in adapter.changes.items():
                 for change in changes:
                     if isinstance(change, LowRank):
-                        self._told[name] = change.layer
+                        self._known[name] = change.layer
 
     def layer(self, name: str) -> Layer:
         """Return the kind of layer that a tensor of two axes or more belongs to."""
-        found = self._told.get(name) or self._guess(name)
-        if found is None or (found == "parameter" and len(self.base.shape(name)) > 2):
+        layer = self._known.get(name) or self._guess(name)
+        if layer is None or (layer == "parameter" and len(self.base.shape(name)) > 2):
             raise UserError(
                 f"{self.base.path}: an adapter cannot hold the change of {name!r} "
                 f"{list(self.base.shape(name))}; leave it out with --exclude, or write a model"
             )
-        return found
+        return layer
 
     def path(self, module: str) -> str:
         """Return the path of a module of the base in memory."""
@@ -122,36 +122,30 @@ class Factored:
 def factor(
     vector: Iterable[tuple[Part, Tensor]], coefficient: float, rank: int, layers: Layers
 ) -> Factored:
-    """Compute the adapter of a rank that is nearest to -coefficient * vector.
-
-    One tensor is in memory at a time.
-    """
-    found = Factored(rank)
+    """Compute the adapter of a rank that is nearest to -coefficient * vector."""
+    factored = Factored(rank)
     for name, change in _tensors(vector, layers):
         change *= -coefficient
         norm = float(torch.linalg.vector_norm(change, dtype=torch.float64))
         if not norm:
             continue
-        found.norms[name] = norm
+        factored.norms[name] = norm
         if change.dim() < 2:
-            found.values[name] = change
+            factored.values[name] = change
             continue
         matrix = change.flatten(1)
         a, b = nearest_factors(matrix, rank)
-        found.factors[name] = a, b
-        found.lost[name] = _distance(matrix, a, b)
-    return found
+        factored.factors[name] = a, b
+        factored.lost[name] = _distance(matrix, a, b)
+    return factored
 
 
 def concatenate(
     adapters: Sequence[Adapter], weights: Sequence[float], coefficient: float, layers: Layers
 ) -> Factored:
-    """Return -coefficient * sum of weight * vector of each adapter, exactly, as an adapter.
-
-    Its rank is the sum of theirs. Tensors of which an adapter stores values are held whole.
-    """
+    """Return -coefficient * the weighted sum of adapters, exactly; ranks add up."""
     names = sorted({name for adapter in adapters for name in adapter.names})
-    found = Factored(0)
+    factored = Factored(0)
     for name in names:
         shape = layers.base.shape(name)
         pieces: list[tuple[Tensor, Tensor]] = []
@@ -167,12 +161,12 @@ def concatenate(
         if whole is not None:
             for a, b in pieces:
                 whole += (b @ a).view(shape)
-            found.values[name] = whole
+            factored.values[name] = whole
         else:
             a = torch.cat([a for a, _ in pieces])
-            found.factors[name] = a, torch.cat([b for _, b in pieces], dim=1)
-            found.rank = max(found.rank, len(a))
-    return found
+            factored.factors[name] = a, torch.cat([b for _, b in pieces], dim=1)
+            factored.rank = max(factored.rank, len(a))
+    return factored
 
 
 def nearest_factors(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:

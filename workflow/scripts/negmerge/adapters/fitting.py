@@ -12,101 +12,15 @@ from itertools import permutations
 from negmerge.adapters.changes import Change, LowRank, Offset, Orientation, Rows, Value
 from negmerge.adapters.configuration import Configuration
 from negmerge.adapters.parts import Module
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
-
-
-def targeted(base: StoredState, configuration: Configuration, path: str, target: str) -> list[str]:
-    """List the tensors of a module of the base that are changed as parameters."""
-    ends = tuple(f".{end}" for end in configuration.target_parameters)
-    if not ends:
-        return []
-    return [
-        name
-        for name in base.names
-        if name.rpartition(".")[0] == target and f".{path}.{name.rpartition('.')[2]}".endswith(ends)
-    ]
-
-
-def parameter_changes(
-    file: StoredState,
-    configuration: Configuration,
-    base: StoredState,
-    label: str,
-    modules: Sequence[Module],
-    names: Sequence[str],
-) -> dict[str, LowRank]:
-    """Return the changes of the parameters of one module."""
-    path = modules[0].path
-    possible = []
-    for order in permutations(names, len(modules)):
-        changes = {
-            name: _change(file, configuration, base, module, name)
-            for module, name in zip(modules, order, strict=True)
-        }
-        if all(_fits(change, base.shape(name)) for name, change in changes.items()):
-            possible.append(changes)
-    if len(modules) != len(names) or len(possible) != 1:
-        raise UserError(
-            f"{label}: {len(modules)} changes of {path!r} fit {', '.join(names)} of the base in "
-            f"{len(possible)} ways, expected one"
-        )
-    return _oriented(possible[0], base, f"{label}: {path!r}")
-
-
-def _change(
-    file: StoredState, configuration: Configuration, base: StoredState, module: Module, name: str
-) -> LowRank:
-    shape = base.shape(name)
-    full = f"{module.path}.{name.rpartition('.')[2]}"
-    change = LowRank(
-        file,
-        module.factors["lora_A"],
-        module.factors["lora_B"],
-        configuration.scale(full),
-        experts=shape[0] if len(shape) == 3 else 1,
-        layer="parameter",
-    )
-    rank = configuration.rank(full) * change.experts
-    # A pair of another rank fits no parameter.
-    return change if _ranks(change) == (rank, rank) else replace(change, experts=0)
-
-
-def _ranks(change: LowRank) -> tuple[int, int]:
-    return change.file.shape(change.a)[0], change.file.shape(change.b)[1]
-
-
-def _fits(change: LowRank, shape: tuple[int, ...]) -> bool:
-    """Whether a change is of a parameter's shape; stacked matrices may be stored transposed."""
-    product = (change.outputs, change.inputs)
-    if len(shape) == 3 and change.experts:
-        return product in (shape[1:], shape[:0:-1])
-    return change.experts == 1 and product == shape
-
-
-def _oriented(changes: dict[str, LowRank], base: StoredState, where: str) -> dict[str, LowRank]:
-    """Return the changes, of stacked matrices transposed if those that are not square show it."""
-    stacked = {name: change for name, change in changes.items() if len(base.shape(name)) == 3}
-    shown = {
-        (change.outputs, change.inputs) != base.shape(name)[1:]
-        for name, change in stacked.items()
-        if change.outputs != change.inputs
-    }
-    if stacked and len(shown) != 1:
-        raise UserError(
-            f"{where}: cannot tell whether its stacked matrices are stored as inputs x outputs"
-        )
-    return changes | {
-        name: replace(change, transposed=shown == {True}) for name, change in stacked.items()
-    }
-
 
 Changes = dict[str, list[Change]]
 
 
 @dataclass
 class Fitting:
-    """An adapter and the base that it goes on."""
+    """An adapter and the base that it goes on; it `cut`s the rows of a larger vocabulary."""
 
     file: StoredState
     configuration: Configuration
@@ -120,32 +34,84 @@ class Fitting:
 
     def changes(self, modules: Sequence[Module], target: str) -> Changes:
         """Return the changes of the tensors of one module of the base."""
-        found: Changes = {}
+        changes: Changes = {}
         for module in modules:
             for part, key in module.values.items():
-                self._replace(found, f"{target}.{part}", key)
+                self._replace(changes, f"{target}.{part}", key)
         factored = [module for module in modules if "lora_A" in module.factors]
-        parameters = targeted(self.base, self.configuration, modules[0].path, target)
+        ends = tuple(f".{end}" for end in self.configuration.target_parameters)
+        parameters = [
+            name
+            for name in (self.base.names if ends else ())
+            if name.rpartition(".")[0] == target
+            and f".{modules[0].path}.{name.rpartition('.')[2]}".endswith(ends)
+        ]
         if factored and parameters:
-            of_parameters = parameter_changes(
-                self.file, self.configuration, self.base, self.label, factored, parameters
-            )
-            found |= {name: [change] for name, change in of_parameters.items()}
+            of_parameters = self._parameters(factored, parameters)
+            changes |= {name: [change] for name, change in of_parameters.items()}
         elif factored:
-            self._layer(found, factored, target)
+            self._layer(changes, factored, target)
         for module in modules:
             if "lora_embedding_A" in module.factors:
-                self._embedding(found, module, target)
+                self._embedding(changes, module, target)
             if "token_adapter.trainable_tokens_delta" in module.factors:
-                self._tokens(found, module, target)
-        return found
+                self._tokens(changes, module, target)
+        return changes
 
-    def _replace(self, found: Changes, name: str, key: str) -> None:
+    def _parameters(self, modules: Sequence[Module], names: Sequence[str]) -> dict[str, LowRank]:
+        """Return the changes of the parameters of one module, which the shapes must tell apart."""
+        where, shape = f"{self.label}: {modules[0].path!r}", self.base.shape
+        possible = []
+        for order in permutations(names, len(modules)):
+            pairs = zip(modules, order, strict=True)
+            changes = {name: self._parameter(module, name) for module, name in pairs}
+            if all(_fits(change, shape(name)) for name, change in changes.items()):
+                possible.append(changes)
+        if len(modules) != len(names) or len(possible) != 1:
+            raise UserError(
+                f"{where}: its {len(modules)} changes fit {', '.join(names)} of the base in "
+                f"{len(possible)} ways, expected one"
+            )
+        [changes] = possible
+        # Stacked matrices are stored transposed if those that are not square show it.
+        stacked = {name: change for name, change in changes.items() if len(shape(name)) == 3}
+        shown = {
+            (change.outputs, change.inputs) != shape(name)[1:]
+            for name, change in stacked.items()
+            if change.outputs != change.inputs
+        }
+        if stacked and len(shown) != 1:
+            raise UserError(
+                f"{where}: cannot tell whether its stacked matrices are stored as inputs x outputs"
+            )
+        return changes | {
+            name: replace(change, transposed=shown == {True}) for name, change in stacked.items()
+        }
+
+    def _parameter(self, module: Module, name: str) -> LowRank:
+        shape = self.base.shape(name)
+        full = f"{module.path}.{name.rpartition('.')[2]}"
+        change = LowRank(
+            self.file,
+            module.factors["lora_A"],
+            module.factors["lora_B"],
+            self.configuration.scale(full),
+            experts=shape[0] if len(shape) == 3 else 1,
+            layer="parameter",
+        )
+        rank = self.configuration.rank(full) * change.experts
+        # A pair of another rank fits no parameter.
+        return change if self._ranks(change) == (rank, rank) else replace(change, experts=0)
+
+    def _ranks(self, change: LowRank) -> tuple[int, int]:
+        return self.file.shape(change.a)[0], self.file.shape(change.b)[1]
+
+    def _replace(self, changes: Changes, name: str, key: str) -> None:
         self._require(name, self.file.shape(key), key)
         if self.base.is_float(name):
-            found.setdefault(name, []).append(Value(self.file, key))
+            changes.setdefault(name, []).append(Value(self.file, key))
 
-    def _layer(self, found: Changes, modules: Sequence[Module], target: str) -> None:
+    def _layer(self, changes: Changes, modules: Sequence[Module], target: str) -> None:
         """Add the change of a layer: linear, Conv1D, convolution or attention."""
         module, path = modules[0], modules[0].path
         if len(modules) > 1:
@@ -166,12 +132,12 @@ class Fitting:
         else:
             change = self._oriented(change, name)
         self._require_rank(change, path)
-        found.setdefault(name, []).append(change)
+        changes.setdefault(name, []).append(change)
         # Nor does PEFT add a bias to the input of an attention.
         if "lora_B.bias" in module.factors and not attention:
             key = module.factors["lora_B.bias"]
             self._require(f"{target}.bias", self.file.shape(key), key)
-            found.setdefault(f"{target}.bias", []).append(Offset(self.file, key, scale))
+            changes.setdefault(f"{target}.bias", []).append(Offset(self.file, key, scale))
 
     def _oriented(self, change: LowRank, name: str) -> LowRank:
         """Return the change, transposed if the base stores the weight so."""
@@ -195,15 +161,15 @@ class Fitting:
         self._require(name, product, change.a)
         return change
 
-    def _embedding(self, found: Changes, module: Module, target: str) -> None:
+    def _embedding(self, changes: Changes, module: Module, target: str) -> None:
         a, b = module.factors["lora_embedding_A"], module.factors["lora_embedding_B"]
         scale = self.configuration.scale(module.path)
         change = LowRank(self.file, a, b, scale, transposed=True, layer="embedding")
         self._require(f"{target}.weight", (change.inputs, change.outputs), a)
         self._require_rank(change, module.path)
-        found.setdefault(f"{target}.weight", []).append(change)
+        changes.setdefault(f"{target}.weight", []).append(change)
 
-    def _tokens(self, found: Changes, module: Module, target: str) -> None:
+    def _tokens(self, changes: Changes, module: Module, target: str) -> None:
         key = module.factors["token_adapter.trainable_tokens_delta"]
         stored, name = self.configuration.trainable_token_indices, f"{target}.weight"
         by_module = {module.path: stored} if isinstance(stored, list) else stored
@@ -222,7 +188,7 @@ class Fitting:
                 f"{self.label}: trainable_token_indices up to {max(indices)}, but {name!r} of the "
                 f"base has {shape[0]} rows"
             )
-        found.setdefault(name, []).append(Rows(self.file, key, tuple(indices)))
+        changes.setdefault(name, []).append(Rows(self.file, key, tuple(indices)))
 
     def _shape(self, name: str, key: str) -> tuple[int, ...]:
         if name not in self._names:
@@ -243,9 +209,17 @@ class Fitting:
 
     def _require_rank(self, change: LowRank, path: str) -> None:
         rank = self.configuration.rank(path)
-        found = (self.file.shape(change.a)[0], self.file.shape(change.b)[1])
-        if found != (rank, rank):
+        first, second = self._ranks(change)
+        if (first, second) != (rank, rank):
             raise UserError(
-                f"{self.label}: the factors of {path!r} have ranks {found[0]} and {found[1]}, "
+                f"{self.label}: the factors of {path!r} have ranks {first} and {second}, "
                 f"expected {rank} by adapter_config.json"
             )
+
+
+def _fits(change: LowRank, shape: tuple[int, ...]) -> bool:
+    """Whether a change is of a parameter's shape; stacked matrices may be stored transposed."""
+    product = (change.outputs, change.inputs)
+    if len(shape) == 3 and change.experts:
+        return product in (shape[1:], shape[:0:-1])
+    return change.experts == 1 and product == shape

@@ -16,12 +16,20 @@ from negmerge.errors import UserError
 DIVERGED = "diverged"
 
 
-def sift(paths: Iterable[str | Path]) -> tuple[list[str | Path], list[str]]:
+def split_diverged(paths: Iterable[str | Path]) -> tuple[list[str | Path], list[str]]:
     """Return the files with weights, in their order, and the names of points that diverged."""
     whole, diverged = [], set()
     for path in paths:
-        names, labels = _header(path)
-        diverged.update(labels.get(DIVERGED, ()))
+        # Without torch, which the rules that only look here do not load.
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                names = file.keys()
+                header = json.loads((file.metadata() or {}).get("negmerge", "{}"))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise UserError(
+                f"{path}: not a whole safetensors file ({error}); delete it and run again"
+            ) from error
+        diverged.update(header.get(DIVERGED, ()))
         if names:
             whole.append(path)
     return whole, sorted(diverged)
@@ -30,14 +38,3 @@ def sift(paths: Iterable[str | Path]) -> tuple[list[str | Path], list[str]]:
 def is_nothing_left(record: Mapping) -> bool:
     """Whether all of a choice's or score's candidates diverged; a score has the base's numbers."""
     return bool(record.get(DIVERGED)) and record.get("vector") is None
-
-
-def _header(path: str | Path) -> tuple[list[str], dict]:
-    """Read the names of a file's tensors, and what `states.write_state` noted; needs no torch."""
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            return list(file.keys()), json.loads((file.metadata() or {}).get("negmerge", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: not a whole safetensors file ({error}); delete it and run again"
-        ) from error

@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from negmerge.errors import UserError, hide_secrets
@@ -14,8 +14,14 @@ TORCH = ("pytorch_model", "open_clip_pytorch_model", "diffusion_pytorch_model")
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".th", ".ckpt", ".pth.tar")
 # What trainings leave beside the weights, under the same suffixes.
 BESIDE = re.compile(r"(adapter_model|optim|random_states|rng_state|scal|sched|training_args)")
+ENDS = ("", ".index.json")
 SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
 ADAPTER = "adapter_config.json"
+# The files that may hold a model, by library, in the order in which it looks for them.
+LAYOUTS = [
+    [f"{name}{end}" for name in (f"{safe}.safetensors", f"{torch}.bin") for end in ENDS]
+    for safe, torch in zip(STEMS, TORCH, strict=True)
+]
 # How many names a line lists.
 LISTED = 8
 PART = r"\w[\w.-]*"
@@ -31,17 +37,17 @@ MODULE = re.compile(r"\d+_\w+/[^/]*")
 
 def weights(folder: Path) -> Path:
     """Find the file or index with the weights of a folder."""
-    if found := _candidates(folder):
-        if len(found) > 1:
-            raise UserError(f"{folder}: holds several models, name one of {listed(found)}")
-        return folder / found[0]
-    held = _seen(folder)
+    if models := _models(folder):
+        if len(models) > 1:
+            raise UserError(f"{folder}: holds several models, name one of {listed(models)}")
+        return folder / models[0]
+    held = _visible(folder)
     if ADAPTER in held:
         raise UserError(f"{folder}: an adapter ({ADAPTER}), expected the weights of a whole model")
     if shards := [name for name in held if SHARD.search(name) and name.endswith(SUFFIXES)]:
         index = SHARD.sub(f"{Path(shards[0]).suffix}.index.json", shards[0])
         raise UserError(f"{folder}: holds {shards[0]}, but not the index of its shards, {index}")
-    parts = [name for name in held if (folder / name).is_dir() and _candidates(folder / name)]
+    parts = [name for name in held if (folder / name).is_dir() and _models(folder / name)]
     if parts:
         raise UserError(f"{folder}: holds no weights itself, name one of {listed(parts)} in it")
     raise UserError(f"{folder}: holds no weights; found {listed(held)}")
@@ -49,28 +55,25 @@ def weights(folder: Path) -> Path:
 
 def missing(path: Path) -> UserError:
     """Return the error of a path that is not there, with the names that are most like it."""
-    lost, there = path, path.parent
-    while not there.exists():
-        lost, there = there, there.parent
-    if not there.is_dir():
-        return UserError(f"{path}: no such file or folder; {there} is a file")
-    held = _seen(there)
+    lost, folder = path, path.parent
+    while not folder.exists():
+        lost, folder = folder, folder.parent
+    if not folder.is_dir():
+        return UserError(f"{path}: no such file or folder; {folder} is a file")
+    held = _visible(folder)
     near = difflib.get_close_matches(lost.name, held, LISTED, 0.5) or held
-    where = "here" if there == Path() else f"in {there}"
+    where = "here" if folder == Path() else f"in {folder}"
     return UserError(f"{path}: no such file or folder; found {where}: {listed(near)}")
 
 
-def _seen(folder: Path) -> list[str]:
+def _visible(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _candidates(folder: Path) -> list[str]:
+def _models(folder: Path) -> list[str]:
     """Name the models of a folder: by the layouts of libraries, else all that may be weights."""
     held = {path.name for path in folder.iterdir() if path.is_file()}
-    known = [
-        next((name for name in _names(stem, torch_stem) if name in held), None)
-        for stem, torch_stem in zip(STEMS, TORCH, strict=True)
-    ]
+    known = [next((name for name in layout if name in held), None) for layout in LAYOUTS]
     loose = (
         name
         for name in sorted(held)
@@ -80,13 +83,7 @@ def _candidates(folder: Path) -> list[str]:
     return [name for name in known if name] or list(loose)
 
 
-def _names(stem: str, torch_stem: str) -> list[str]:
-    """Name the files that may hold a model, in the order in which its library looks for them."""
-    whole = (f"{stem}.safetensors", f"{torch_stem}.bin")
-    return [f"{name}{end}" for name in whole for end in ("", ".index.json")]
-
-
-def listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """List names in a line, and say how many more there are."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return (", ".join(names[:LISTED]) or "nothing") + more
@@ -95,8 +92,7 @@ def listed(names: list[str]) -> str:
 def locate(place: str | Path) -> Path:
     """Return where a state is: a path as it is, or where the cache has `org/name@revision`.
 
-    A path that exists goes before a model of that name. What the cache lacks is fetched. A folder
-    or file of the repository may follow its name: `org/name/unet@revision`.
+    What the cache lacks is fetched. A folder or file may follow the name: `org/name/unet@revision`.
     """
     path = Path(place)
     try:
@@ -104,11 +100,11 @@ def locate(place: str | Path) -> Path:
             return path
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    found = ID.fullmatch(str(place))
-    is_file = str(place).endswith(SUFFIXES) and not (found and found["inside"])
-    if not found or is_file or (found["revision"] is None and path.parent.is_dir()):
+    model = ID.fullmatch(str(place))
+    is_file = str(place).endswith(SUFFIXES) and not (model and model["inside"])
+    if not model or is_file or (model["revision"] is None and path.parent.is_dir()):
         raise missing(path)
-    return _snapshot(found["repository"], found["revision"], found["inside"].strip("/"))
+    return _snapshot(model["repository"], model["revision"], model["inside"].strip("/"))
 
 
 def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
@@ -144,25 +140,22 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
 
 
 def wanted(names: Iterable[str], inside: str, repository: str) -> list[str]:
-    """Choose what to fetch: weights, as safetensors if there are any, and small files.
-
-    `inside` is the folder or file that was asked for; it is empty for the whole repository.
-    """
+    """Choose what to fetch of a folder or file, or of all: safe weights first, small files."""
     names = list(names)
     if inside in names:
         return [inside]
     start = f"{inside}/" if inside else ""
     held = [name.removeprefix(start) for name in names if name.startswith(start)]
-    weights = [one for one in held if one.endswith(SUFFIXES)]
-    here = [one for one in weights if "/" not in one or MODULE.fullmatch(one)]
-    if not here:
+    weights = [name for name in held if name.endswith(SUFFIXES)]
+    top = [name for name in weights if "/" not in name or MODULE.fullmatch(name)]
+    if not top:
         parts = sorted({name.partition("/")[0] for name in weights or names})
         raise UserError(f"{repository}: no weights at {inside or 'its top'}; found {listed(parts)}")
-    safe = [one for one in here if one.endswith(SUFFIXES[0])]
+    safe = [name for name in top if name.endswith(SUFFIXES[0])]
     # Some have the weights a second time, in the form of their authors.
-    known = [one for one in safe if one.rpartition("/")[2].startswith(STEMS)]
-    small = [one for one in held if SMALL.fullmatch(one)]
-    return [f"{start}{one}" for one in [*(known or safe or here), *small]]
+    known = [name for name in safe if name.rpartition("/")[2].startswith(STEMS)]
+    small = [name for name in held if SMALL.fullmatch(name)]
+    return [f"{start}{name}" for name in [*(known or safe or top), *small]]
 
 
 def _is_whole(place: Path) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from negmerge.checkpoints.hub import listed, locate, weights
-from negmerge.checkpoints.stored import StateFile, StoredState
+from negmerge.checkpoints.states import StateFile, StoredState
 from negmerge.checkpoints.torch_files import TorchFile
 from negmerge.errors import UserError
 from negmerge.files import read_json
@@ -61,10 +61,10 @@ def refuse_quantised(state: StoredState, folder: Path | None) -> None:
     """Check that a state's weights are numbers as they are used."""
     config = folder / "config.json" if folder else None
     if config and config.is_file():
-        told = read_json(config)
+        keys = read_json(config)
         for key in ("quantization_config", "quantization"):
-            if isinstance(told.get(key), dict) and told[key]:
-                method = told[key].get("quant_method", "mlx" if key == "quantization" else "")
+            if isinstance(keys.get(key), dict) and keys[key]:
+                method = keys[key].get("quant_method", "mlx" if key == "quantization" else "")
                 raise UserError(f"{config}: {key} says {method}, {ADVICE}")
     for name in state.names:
         stem, _, end = name.rpartition(".")
@@ -133,9 +133,9 @@ def _places(index: Path) -> dict[str, str]:
         files = {name: str(file) for name, file in places.items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise UserError(f"{index}: not an index of shards ({error!r})") from error
-    beside = os.listdir(index.parent)
+    held = os.listdir(index.parent)
     for file in files.values():
-        if file not in beside:
+        if file not in held:
             raise UserError(f"{index}: its shard {file!r} is not beside it")
     return files
 
@@ -143,22 +143,15 @@ def _places(index: Path) -> dict[str, str]:
 def open_state(place: str | Path, key: str | None = None) -> StoredState:
     """Open a state, recognised by what it is.
 
-    Args:
-        place: a safetensors file; a file of `torch.save`; an index of shards of either; a folder
-            of transformers, timm, open_clip or diffusers with one of these; or `org/name@revision`
-            of the hub.
-        key: the place of the state, such as `ema`, in files of training checkpoints that hold
-            several.
-
-    Raises:
-        UserError: nothing is there, or it is cut, foreign, quantised, or holds no state or several;
-            the line names what was found.
+    `place` is a safetensors file, a file of `torch.save`, an index of shards of either, a folder of
+    transformers, timm, open_clip or diffusers with one of these, or `org/name@revision` of the hub;
+    `key` is the place of the state, such as `ema`, in a training checkpoint that holds several.
     """
     try:
         path = locate(place)
-        found = weights(path) if path.is_dir() else path
-        state = Shards(found) if found.suffix == ".json" else open_file(found, key)
+        file = weights(path) if path.is_dir() else path
+        state = Shards(file) if file.suffix == ".json" else open_file(file, key)
     except OSError as error:
         raise UserError(f"{error.filename or place}: cannot be read: {error.strerror}") from error
-    refuse_quantised(state, found.parent if found != path or found.suffix == ".json" else None)
+    refuse_quantised(state, file.parent if file != path or file.suffix == ".json" else None)
     return state

@@ -7,35 +7,33 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 
 SAMPLE = 1024
 PART = 2**22
 
 
-def same_tensor(one: StoredState, name: str, other: StoredState, other_name: str) -> bool:
+def same_tensor(state: StoredState, name: str, other: StoredState, other_name: str) -> bool:
     """Whether two tensors have one shape and dtype and the same bits."""
-    if _kind(one, name) != _kind(other, other_name):
+    if _kind(state, name) != _kind(other, other_name):
         return False
-    size = math.prod(one.shape(name))
+    size = math.prod(state.shape(name))
     steps = [0, min(SAMPLE, size), *range(PART, size, PART), size]
     return all(
-        torch.equal(_bits(one, name, start, stop), _bits(other, other_name, start, stop))
+        torch.equal(_bits(state, name, start, stop), _bits(other, other_name, start, stop))
         for start, stop in pairwise(steps)
         if start < stop
     )
 
 
-def same_state(one: StoredState, other: StoredState) -> bool:
-    """Whether two states have the same tensors, with the same bits.
-
-    The beginning of each tensor is compared first, so that little is read of states that differ.
-    """
-    begins = one.names == other.names and all(
-        _kind(one, name) == _kind(other, name) and _begin(one, name) == _begin(other, name)
-        for name in one.names
+def same_state(state: StoredState, other: StoredState) -> bool:
+    """Whether two states have the same tensors, with the same bits."""
+    # The beginnings come first, so that little is read of states that differ.
+    begins = state.names == other.names and all(
+        _kind(state, name) == _kind(other, name) and _begin(state, name) == _begin(other, name)
+        for name in state.names
     )
-    return begins and all(same_tensor(one, name, other, name) for name in one.names)
+    return begins and all(same_tensor(state, name, other, name) for name in state.names)
 
 
 def tied(state: StoredState, names: Iterable[str]) -> list[tuple[str, ...]]:
@@ -48,15 +46,15 @@ def tied(state: StoredState, names: Iterable[str]) -> list[tuple[str, ...]]:
         alike.setdefault((_kind(state, name), _begin(state, name)), []).append(name)
     groups: list[list[str]] = []
     for candidates in alike.values():
-        found: list[list[str]] = []
+        equal: list[list[str]] = []
         for name in candidates if len(candidates) > 1 else ():
-            for group in found:
+            for group in equal:
                 if same_tensor(state, group[0], state, name):
                     group.append(name)
                     break
             else:
-                found.append([name])
-        groups += [group for group in found if len(group) > 1 and not _constant(state, group[0])]
+                equal.append([name])
+        groups += [group for group in equal if len(group) > 1 and not _constant(state, group[0])]
     return sorted(map(tuple, groups))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.stored import DTYPES
+from negmerge.checkpoints.states import DTYPES
 from negmerge.errors import UserError
 
 # Decimal, as the hub's own splitter counts.
@@ -22,8 +22,8 @@ CODES = {dtype: code for code, dtype in DTYPES.items()}
 FORMAT = {"format": "pt"}
 
 
-def told(report: Mapping) -> dict[str, str]:
-    """Return the texts of a header that holds a report."""
+def header_metadata(report: Mapping) -> dict[str, str]:
+    """Return the texts of a file's header that holds a report."""
     return FORMAT | {"negmerge": json.dumps(report, sort_keys=True)}
 
 
@@ -111,8 +111,8 @@ class StateWriter:
 
 def read_size(text: str) -> int:
     """Return the bytes of a size such as 5GB or 500MB, in decimal units."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)", text.strip().upper())
-    size = int(float(found[1]) * UNITS[found[2]]) if found else 0
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)", text.strip().upper())
+    size = int(float(parts[1]) * UNITS[parts[2]]) if parts else 0
     if not size:
         raise UserError(f"the size {text!r} of a shard is not one such as 5GB or 500MB")
     return size
@@ -133,7 +133,7 @@ def split(
         if name in led:
             continue
         group = [name, *followers.get(name, ())]
-        bytes_ = sum(tensors[one].bytes for one in group)
+        bytes_ = sum(tensors[member].bytes for member in group)
         if limit is not None and shards[-1] and size + bytes_ > limit:
             shards.append([])
             size = 0

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from negmerge import plugins
@@ -36,23 +37,19 @@ def option(text: str) -> tuple[str, bool | float | str]:
     return name, value
 
 
-def finite(text: str) -> float:
+def finite(text: str, above: float = -math.inf) -> float:
     """Read a number that is neither NaN nor infinite."""
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    if not above < number < math.inf:
+        what = f"a number above {above:g}" if above > -math.inf else "a finite number"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
     return number
 
 
-def positive(text: str) -> float:
-    """Read a number above 0."""
-    number = finite(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
+positive = partial(finite, above=0)
 
 
 def count(text: str) -> int:
@@ -77,70 +74,46 @@ def coefficients(text: str) -> list[float]:
     return [round(start + number * step, 10) for number in range(steps + 1)]
 
 
-# What `add` adds, by name, and the groups of these that commands share.
+SEVERAL = {"action": "append", "default": []}
+FITTING = "tensors whose name this regular expression fits"
+# What `add` adds, by name: what stands for the value, what it is for, and how it is read.
 ARGUMENTS = {
-    "study": {"metavar": "STUDY", "help": "the name of its file, without .yaml"},
-    "files": {"metavar": "FILE", "nargs": "+", "type": Path, "help": STATE},
-    "--base": {
-        "metavar": "FILE",
-        "type": Path,
-        "help": "the checkpoint before fine-tuning; with it, the files are checkpoints, not "
-        "vectors",
-    },
-    "--key": {
-        "metavar": "KEY",
-        "help": "the state to read, such as ema, from files of torch.save that hold several",
-    },
-    "--option": {
-        "metavar": "NAME=VALUE",
-        "type": option,
-        "action": "append",
-        "default": [],
-        "help": "an option of the method, a number, word, true or false; repeat it for several",
-    },
-    "--include": {
-        "metavar": "RE",
-        "action": "append",
-        "default": [],
-        "help": "only tensors whose name this regular expression fits take part; repeat it for "
-        "several",
-    },
-    "--exclude": {
-        "metavar": "RE",
-        "action": "append",
-        "default": [],
-        "help": "tensors whose name this regular expression fits do not take part; repeat it for "
-        "several",
-    },
-    "--vocabulary": {
-        "choices": ("base",),
-        "help": "base: of embeddings with more or fewer rows take those of the base",
-    },
-    "--dtype": {
-        "choices": ("auto", "float32", "bfloat16", "float16"),
-        "default": "auto",
-        "help": "of the output's floating-point numbers; auto is that of BASE",
-    },
-    "--threads": {
-        "metavar": "N",
-        "type": count,
-        "default": PROCESSORS,
-        "help": "number of threads (default: the processors that it may use); no bit depends on it",
-    },
-    "--device": {
-        "choices": ("cpu", "cuda"),
-        "default": "cpu",
-        "help": "the device that merges",
-    },
-    "--output": {
-        "metavar": "OUT",
-        "type": Path,
-        "required": True,
-        "help": "the file or folder to write",
-    },
-    "--force": {"action": "store_true", "help": "overwrite what is there"},
-    "--json": {"action": "store_true", "help": "print a report as JSON"},
+    "study": ("STUDY", "the name of its file, without .yaml", {}),
+    "files": ("FILE", STATE, {"nargs": "+", "type": Path}),
+    "--base": (
+        "FILE",
+        "the checkpoint before fine-tuning; with it, the files are checkpoints, not vectors",
+        {"type": Path},
+    ),
+    "--key": ("KEY", "the state to read, such as ema, from files of torch.save with several", {}),
+    "--option": (
+        "NAME=VALUE",
+        "an option of the method, a number, word, true or false; repeat it for several",
+        SEVERAL | {"type": option},
+    ),
+    "--include": ("RE", f"only {FITTING} take part; repeat it for several", SEVERAL),
+    "--exclude": ("RE", f"{FITTING} do not take part; repeat it for several", SEVERAL),
+    "--vocabulary": (
+        None,
+        "base: of embeddings with more or fewer rows take those of the base",
+        {"choices": ("base",)},
+    ),
+    "--dtype": (
+        None,
+        "of the output's floating-point numbers; auto is that of BASE",
+        {"choices": ("auto", "float32", "bfloat16", "float16"), "default": "auto"},
+    ),
+    "--threads": (
+        "N",
+        "number of threads (default: the processors that it may use); no bit depends on it",
+        {"type": count, "default": PROCESSORS},
+    ),
+    "--device": (None, "the device that merges", {"choices": ("cpu", "cuda"), "default": "cpu"}),
+    "--output": ("OUT", "the file or folder to write", {"type": Path, "required": True}),
+    "--force": (None, "overwrite what is there", {"action": "store_true"}),
+    "--json": (None, "print a report as JSON", {"action": "store_true"}),
 }
+# Groups of these that commands share.
 POOL = ("files", "--base", "--key")
 TENSORS = ("--include", "--exclude", "--vocabulary")
 OUTPUT = ("--output", "--force", "--json")
@@ -149,8 +122,10 @@ OUTPUT = ("--output", "--force", "--json")
 def add(command: argparse.ArgumentParser, *names: str) -> None:
     """Add arguments by their names."""
     for name in names:
+        metavar, text, reading = ARGUMENTS[name]
         flags = ("-o", name) if name == "--output" else (name,)
-        command.add_argument(*flags, **ARGUMENTS[name])
+        shown = {"metavar": metavar} if metavar else {}
+        command.add_argument(*flags, help=text, **shown, **reading)
 
 
 def method_options(options: argparse.Namespace) -> dict[str, bool | float | str]:

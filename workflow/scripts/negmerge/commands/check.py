@@ -24,17 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read the study and list it."""
-    from negmerge.settings.load import write_yaml
+    from negmerge.settings.load import Extension, read_study, write_yaml
     from negmerge.settings.pool import by_hand, files_of
-    from negmerge.settings.study import Extension, Study, load_study, read_study
+    from negmerge.settings.study import Study, load_study
 
     study = load_study(options.config, options.study)
     if options.resolved:
         content, _ = read_study(options.config, options.study, Study)
-        print(
-            write_yaml({key: content[key] for key in content if key not in Extension.model_fields}),
-            end="",
-        )
+        own = {key: content[key] for key in content if key not in Extension.model_fields}
+        print(write_yaml(own), end="")
         return
     print(f"{options.study}: {study.title}")
     for name, experiment in study.experiments.items():

@@ -48,7 +48,7 @@ def _record(name: str, kind: str) -> dict:
     method = methods.definition(name)
     if kind in methods.FOLDERS:
         main = method.combine if kind == "merge" else method.run
-        texts = filter(None, map(inspect.getdoc, (inspect.getmodule(main), main)))
+        texts = filter(None, (inspect.getdoc(inspect.getmodule(main)), inspect.getdoc(main)))
         explanation = "\n\n".join(texts).partition("\n\nRaises:")[0]
         if kind == "unlearn":
             checked = method.check(name, {})
@@ -76,7 +76,7 @@ def _lines(records: list[dict]) -> Iterator[str]:
     """Yield the list for people."""
     for kind, heading in KINDS.items():
         yield f"kind {kind}: {heading}"
-        for record in (one for one in records if one["kind"] == kind):
+        for record in (record for record in records if record["kind"] == kind):
             yield f"\n  {record['name']}: {record['title']}"
             yield textwrap.indent(record["explanation"], "    ")
             yield f"    Source: {record['reference']}."

@@ -45,7 +45,7 @@ def _of_studies(study: type) -> dict:
     needed = schema["required"]
     for name in CLEARED:
         keys = schema["$defs"][name]["properties"]
-        keys |= {key: {"anyOf": [one, NULL]} for key, one in keys.items()} | {"*": NULL}
+        keys |= {key: {"anyOf": [value, NULL]} for key, value in keys.items()} | {"*": NULL}
     complete = {"required": needed, "properties": {"experiments": {"minProperties": 1}}}
     return _loosened(schema) | {"if": {"required": ["extends"]}, "else": complete}
 
@@ -56,15 +56,15 @@ def _loosened(schema: object) -> object:
     Which keys a complete study lacks, `negmerge check` says.
     """
     if isinstance(schema, list):
-        return [_loosened(one) for one in schema]
+        return [_loosened(member) for member in schema]
     if not isinstance(schema, dict):
         return schema
     dropped = ("discriminator", "minProperties")
-    found = {key: _loosened(one) for key, one in schema.items() if key not in dropped}
-    if isinstance(found.get("required"), list):
-        del found["required"]
-    if "oneOf" in found:
-        found["anyOf"] = found.pop("oneOf")
-    if isinstance(found.get("additionalProperties"), dict):
-        found["additionalProperties"] = {"anyOf": [found["additionalProperties"], NULL]}
-    return found
+    loose = {key: _loosened(value) for key, value in schema.items() if key not in dropped}
+    if isinstance(loose.get("required"), list):
+        del loose["required"]
+    if "oneOf" in loose:
+        loose["anyOf"] = loose.pop("oneOf")
+    if isinstance(loose.get("additionalProperties"), dict):
+        loose["additionalProperties"] = {"anyOf": [loose["additionalProperties"], NULL]}
+    return loose

@@ -132,7 +132,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _lines(output: Path, report: Mapping) -> Iterator[str]:
     if "evaluation" in report:
-        measured = {one["coefficient"]: one for one in report["evaluation"]["measurements"]}
+        measured = {row["coefficient"]: row for row in report["evaluation"]["measurements"]}
         base, chosen = measured[0], measured[report["coefficient"]]
         yield (
             f"coefficient {report['coefficient']:g}: forget from {base['forget']:.4g} to "

@@ -1,4 +1,4 @@
-"""What a network is to do with items, trained or measured on them; and top-1 accuracy."""
+"""What a network is to do with items, trained or measured on them; accuracy, and relearn time."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -121,3 +121,33 @@ def accuracy(
         correct += (logits.argmax(dim=1) == labels.to(device, non_blocking=True)).sum()
         n += len(labels)
     return Accuracy(int(correct), n)
+
+
+def relearn_epochs(
+    network: nn.Module,
+    epochs: Iterable[Iterable[Batch]],
+    forget: Iterable[Batch],
+    target: int,
+    learning_rate: float,
+    device: torch.device,
+) -> int | None:
+    """Count the epochs of plain SGD on the forget set until `target` of it are right.
+
+    A model that only hides what it knew is back at once; compare it with Retrain, which learns
+    these images for the first time. The target is what the original model gets right. The network,
+    on `device`, does not reach it as it is, and is trained on the batches of each of the `epochs`;
+    the batches of `forget` are for counting. At least 1; None if the model needs more epochs.
+    """
+    parameters = list(network.parameters())
+    for number, batches in enumerate(epochs, 1):
+        network.train()
+        for images, labels in batches:
+            loss = functional.cross_entropy(network(images.to(device)), labels.to(device))
+            gradients = torch.autograd.grad(loss, parameters)
+            # The first optimizer of torch's that is built takes a second.
+            with torch.no_grad():
+                for parameter, gradient in zip(parameters, gradients, strict=True):
+                    parameter.add_(gradient, alpha=-learning_rate)
+        if accuracy(network, None, forget, device).correct >= target:
+            return number
+    return None

@@ -73,9 +73,7 @@ Outputs = tuple[ArrayLike, ArrayLike]
 
 
 def svc_membership(
-    member_confidence: ArrayLike,
-    nonmember_confidence: ArrayLike,
-    forget_confidence: ArrayLike,
+    member_confidence: ArrayLike, nonmember_confidence: ArrayLike, forget_confidence: ArrayLike
 ) -> float:
     """Attack with one feature: the percentage of forgotten images taken for non-members.
 
@@ -90,9 +88,7 @@ def percent(unseen: np.ndarray) -> float:
 
 
 def svc_unseen(
-    member_confidence: ArrayLike,
-    nonmember_confidence: ArrayLike,
-    forget_confidence: ArrayLike,
+    member_confidence: ArrayLike, nonmember_confidence: ArrayLike, forget_confidence: ArrayLike
 ) -> np.ndarray:
     """Attack with one feature: which forgotten images are taken for non-members, (n,) bool.
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
-from negmerge.checkpoints.checks import require_same_tensors
-from negmerge.checkpoints.states import shapes
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState, require_same_tensors, shapes
 from negmerge.merging.blocks import Block, Stored
 from negmerge.merging.pool import pool_of
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from negmerge.jobs.listing import require_workflow
-from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.catalogue import Catalogue, Model
 from negmerge.settings.datasets import ORIGINAL, Download, choose, prepared_from
 from negmerge.settings.load import load_yaml
-from negmerge.settings.models import Model
 from negmerge.settings.study import load_study
 from negmerge.standalone.text_table import aligned
 

@@ -28,8 +28,8 @@ class Job:
     after: list[int]  # the places of the jobs whose files it reads
 
 
-def require_workflow() -> None:
-    """Check that Snakemake is installed, and that there is a workflow in the working folder."""
+def require_workflow() -> Path:
+    """Return the workflow in the working folder; without one, or Snakemake, there is an error."""
     from negmerge.errors import UserError
 
     if find_spec("snakemake") is None:
@@ -37,8 +37,10 @@ def require_workflow() -> None:
             "Snakemake is not installed, and only it lists the jobs; `make` installs it"
         )
     # The second is where snakedeploy puts it.
-    if not any(Path(name).is_file() for name in ("Snakefile", "workflow/Snakefile")):
-        raise UserError("no Snakefile in this folder; run the command in the workflow's folder")
+    for path in (Path("Snakefile"), Path("workflow/Snakefile")):
+        if path.is_file():
+            return path
+    raise UserError("no Snakefile in this folder; run the command in the workflow's folder")
 
 
 def list_jobs(files: Iterable[str], config: Mapping[str, object] | None = None) -> list[Job]:

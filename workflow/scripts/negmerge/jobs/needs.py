@@ -13,8 +13,7 @@ from negmerge.jobs.work import Case, Work
 from negmerge.selection.search import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import part_sizes
-from negmerge.settings.durability import RELEARNED
-from negmerge.settings.recipe import Recipe
+from negmerge.settings.recipe import RELEARNED, Recipe
 
 # Processes that load images beside a job that computes on a GPU.
 LOADERS = 4
@@ -59,7 +58,7 @@ def base(case: Case) -> Work:
     if settings is None:
         return Work(moved=2 * size, written=size, memory=case.holds(3, weights=size))
     sources = settings.sources.items()
-    shown = sum(part_sizes(case.known, name)[one.part] * one.repeat for name, one in sources)
+    shown = sum(part_sizes(case.known, name)[s.part] * s.repeat for name, s in sources)
     # The text part keeps of a caption no more than the image part of an image.
     memory = case.holds(SAVED, recipe=settings.recipe, weights=size, trained=2)
     return case.work(trained=settings.recipe.epochs * shown, written=size, memory=memory)
@@ -167,13 +166,13 @@ def _measured(case: Case, vectors: int, coefficients: int, share: float = 1) -> 
 def unlearn(case: Case) -> Work:
     """Train a model for each combination of the grid and for each halving, and measure them."""
     experiment, name = case.experiment, case.wildcards["method"]
-    use, rules = experiment.use(name), len(experiment.selection.rules)
+    use, criteria = experiment.use(name), len(experiment.selection.criteria)
     method = methods.definition(name)
     tried = [method.check(name, options) for options in methods.combinations(use)]
     # What has no epochs reads the images once.
     epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]
-    beside = 2 * experiment.selection.halvings * rules * len(scales)
+    beside = 2 * experiment.selection.halvings * criteria * len(scales)
     batches, models = tried[0].batches_per_step, len(tried) + beside + 1
     images = batches * sum(case.counts[role]["train"] for role in tried[0].passes)
     recipe = experiment.unlearn
@@ -184,16 +183,16 @@ def unlearn(case: Case) -> Work:
         passed=models * case.validation,
         loaded=case.validation,
         moves=models,
-        moved=rules,
+        moved=criteria,
         attack=models * case.attack("select"),
-        written=rules * case.state,
+        written=criteria * case.state,
         # The base and the best models; a method holds masks, a teacher or an old gradient.
-        memory=case.validating(2 + 2 * rules, beside=3, recipe=recipe),
+        memory=case.validating(2 + 2 * criteria, beside=3, recipe=recipe),
     )
 
 
 def evaluate(case: Case) -> Work:
-    """Score the choice of each rule, and teach it again what it forgot, where that is measured."""
+    """Score each criterion's choice, and teach it again what it forgot, where that is asked."""
     experiment, settings, models = case.experiment, case.experiment.relearning, case.models
     passes = experiment.passes_to_score(case.counts, case.known, case.generation())
     passed = models * passes
@@ -215,7 +214,7 @@ def evaluate(case: Case) -> Work:
 
 
 def durability(case: Case) -> Work:
-    """Score the choice of each rule as it is and under all treatments, of which one trains it."""
+    """Score each criterion's choice as it is and under all treatments, of which one trains it."""
     experiment, settings, models = case.experiment, case.experiment.treatment, case.models
     counts = [case.counts[role]["score"] for role in experiment.SCENARIO.roles[:2]]
     scored = models * (1 + len(settings.treatments))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from negmerge.errors import find
 from negmerge.jobs import needs
+from negmerge.jobs.costs import Costs, load_costs
 from negmerge.jobs.listing import Job, list_jobs, require_workflow
 from negmerge.paths import drawn_sweeps
-from negmerge.settings.costs import Costs, load_costs
 from negmerge.settings.study import Study, load_study
 
 # The rules whose files come from the internet, or from a person.

@@ -116,21 +116,21 @@ def _checked(path: str) -> dict[str, str | None]:
     """
     place = find_record(Path(path))
     record = read_record(place) if place else {"outputs": {}}
-    made, facts = record["outputs"].get(path), os.stat(path)
-    if made is None:
+    recorded, facts = record["outputs"].get(path), os.stat(path)
+    if recorded is None:
         # A folder, which a source of data may read, has no hash.
         return {"sha256": None if Path(path).is_dir() else sha256(path), "record": None}
-    if (facts.st_size, facts.st_mtime_ns) != (made["bytes"], made["modified"]):
-        digest = sha256(path)
-        if digest != made["sha256"]:
+    if (facts.st_size, facts.st_mtime_ns) != (recorded["bytes"], recorded["modified"]):
+        digest, expected = sha256(path), recorded["sha256"]
+        if digest != expected:
             raise UserError(
                 f"{path}: not the file that {record['rule']} made: found sha256 {digest}, expected "
-                f"{made['sha256']}; delete it and run again, or delete {place} if the file is right"
+                f"{expected}; delete it and run again, or delete {place} if the file is right"
             )
-        made["modified"] = facts.st_mtime_ns
+        recorded["modified"] = facts.st_mtime_ns
         with suppress(UserError):
             write_json(place.resolve(), record)
-    return {"sha256": made["sha256"], "record": str(place)}
+    return {"sha256": recorded["sha256"], "record": str(place)}
 
 
 def device_name(snakemake: Any) -> str:

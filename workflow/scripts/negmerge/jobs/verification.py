@@ -79,8 +79,9 @@ class Chain:
 
     def ordered(self) -> list[str]:
         """Sort the files that have a record so that each comes after what it was made from."""
-        order = TopologicalSorter({name: made["inputs"] for name, made in self._records.items()})
-        return [name for name in order.static_order() if name in self._records]
+        inputs = {name: record["inputs"] for name, record in self._records.items()}
+        order = TopologicalSorter(inputs)
+        return [name for name in order.static_order() if name in inputs]
 
     def check(self, name: str) -> None:
         """Check a file against its record, and its inputs against theirs."""
@@ -92,14 +93,14 @@ class Chain:
                 raise Misfit(
                     name, f"made from another {source} than is there now, sha256 {expected}"
                 )
-        made = record["outputs"][name]
+        recorded = record["outputs"][name]
         if not path.is_file():
-            is_gone = self._drops and made["intermediate"]
-            if not is_gone and self._left_out.get(name) != made["sha256"]:
+            is_gone = self._drops and recorded["intermediate"]
+            if not is_gone and self._left_out.get(name) != recorded["sha256"]:
                 raise Misfit(name, f"it is missing, but {record['rule']} made it")
             self.dropped += 1
-        elif self._hash(path) != made["sha256"]:
-            raise Misfit(name, f"sha256 {self._hash(path)}, its record says {made['sha256']}")
+        elif self._hash(path) != recorded["sha256"]:
+            raise Misfit(name, f"sha256 {self._hash(path)}, its record says {recorded['sha256']}")
 
     def require_records(self) -> None:
         """Check that each file of the study has a record."""

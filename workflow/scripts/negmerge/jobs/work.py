@@ -9,10 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from negmerge import paths
-from negmerge.settings.catalogue import Catalogue, Counts
-from negmerge.settings.costs import Costs, Processes
+from negmerge.jobs.costs import Costs, Processes
+from negmerge.settings.catalogue import Catalogue, Cost, Counts, Model
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.models import Cost, Model
 from negmerge.settings.recipe import Recipe
 
 # Numbers that an optimizer keeps for each weight.
@@ -134,9 +133,9 @@ class Case:
 
     @property
     def models(self) -> int:
-        """How many models a method leaves: one for each rule, where there is a choice."""
+        """How many models a method leaves: one for each criterion, where there is a choice."""
         searched = self.experiment.is_searched(self.wildcards["method"])
-        return len(self.experiment.selection.rules) if searched else 1
+        return len(self.experiment.selection.criteria) if searched else 1
 
     @property
     def validation(self) -> int:
@@ -145,9 +144,9 @@ class Case:
 
     @property
     def coefficients(self) -> int:
-        """How many coefficients there are on the grid, and beside the choice of each rule."""
+        """How many coefficients there are on the grid, and beside the choice of each criterion."""
         grid, chosen = self.experiment.coefficients.values, self.experiment.selection
-        return len(grid) + 2 * chosen.halvings * len(chosen.rules)
+        return len(grid) + 2 * chosen.halvings * len(chosen.criteria)
 
     @property
     def measuring(self) -> paths.Candidates:

@@ -11,17 +11,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from negmerge import __version__, plugins
-from negmerge.checkpoints.checks import require_finite, require_same_tensors
 from negmerge.checkpoints.divergence import DIVERGED
-from negmerge.checkpoints.states import State, shapes
-from negmerge.checkpoints.writer import Layout, StateWriter, told
+from negmerge.checkpoints.states import State, require_finite, require_same_tensors, shapes
+from negmerge.checkpoints.writer import Layout, StateWriter, header_metadata
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
 from negmerge.merging.blocks import Block, Memory, Vectors, Workers, is_finite, to_host
 from negmerge.merging.pool import Checksums, Pool, identity, merged_dtypes
 from negmerge.merging.signs import count_nonzero
 from negmerge.models.devices import find_device
-from negmerge.settings.options import Described, Value
+from negmerge.settings.checks import Described, Value
 
 Result = TypeVar("Result")
 
@@ -129,7 +128,7 @@ def merge_pool(
 
     layout = {name: Layout(vectors.dtypes[name], s) for name, s in sorted(vectors.shapes.items())}
     # The header that comes first has the length of the last one, or more.
-    longest = told(report(defaultdict(lambda: "0" * 64), vectors.size))
+    longest = header_metadata(report(defaultdict(lambda: "0" * 64), vectors.size))
     with replacing(output) as partial, StateWriter(partial, layout, longest) as file:
 
         def write(block: Block, rows: Tensor) -> int:
@@ -141,7 +140,7 @@ def merge_pool(
             kept = sum(count for _, count in merged)
             known = digests.known() if checksums else defaultdict(lambda: None)
         final = report(known, kept)
-        file.finish(told(final))
+        file.finish(header_metadata(final))
     return final
 
 

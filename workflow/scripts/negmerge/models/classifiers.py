@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from negmerge.checkpoints.checks import require_same_tensors
-from negmerge.checkpoints.states import shapes
+from negmerge.checkpoints.states import require_same_tensors, shapes
 from negmerge.errors import UserError, find, unknown
 from negmerge.models.devices import channels_last
 
@@ -107,23 +106,22 @@ def _vgg16_bn(classes: int, size: int, variant: str = "salun") -> nn.Module:
         flatten=nn.Flatten(),
     )
     network = _initialise(nn.Sequential(layers))
-    head = nn.Linear(inputs, classes) if lth else _perceptron(inputs * 2 * 2, 256, classes)
+    if lth:
+        head = nn.Linear(inputs, classes)
+    else:
+        head = nn.Sequential(
+            nn.Linear(inputs * 2 * 2, 256),
+            nn.ReLU(inplace=True),
+            nn.Linear(256, 256),
+            nn.ReLU(inplace=True),
+            nn.Linear(256, classes),
+        )
     for module in head.modules():
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.01)  # as there and in torchvision
             nn.init.zeros_(module.bias)
     network.add_module("classifier", head)
     return network
-
-
-def _perceptron(inputs: int, width: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(inputs, width),
-        nn.ReLU(inplace=True),
-        nn.Linear(width, width),
-        nn.ReLU(inplace=True),
-        nn.Linear(width, outputs),
-    )
 
 
 def _initialise(network: nn.Module) -> nn.Module:

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.checkpoints.checks import require_same_tensors
-from negmerge.checkpoints.states import State, shapes
+from negmerge.checkpoints.states import State, require_same_tensors, shapes
 from negmerge.errors import UserError, find
 
 if TYPE_CHECKING:
@@ -248,9 +247,7 @@ class _Block(nn.Module):
         self.ln_2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(
             OrderedDict(
-                c_fc=nn.Linear(width, 4 * width),
-                gelu=nn.GELU(),
-                c_proj=nn.Linear(4 * width, width),
+                c_fc=nn.Linear(width, 4 * width), gelu=nn.GELU(), c_proj=nn.Linear(4 * width, width)
             )
         )
 

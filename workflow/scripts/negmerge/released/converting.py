@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from negmerge import __version__
-from negmerge.checkpoints.states import State, write_state
+from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
 from negmerge.files import sha256
 from negmerge.released.reading import Released, read
@@ -27,15 +27,14 @@ def convert_files(
     overwrite: bool = False,
     progress: bool = False,
 ) -> list[dict]:
-    """Write released files, or all `.pt` files in folders, anew, with the memory of one.
+    """Write released files, or all `.pt` files in folders, anew; return a record of each.
 
     The folder `output` gets `{name}.safetensors` of each, `text/{name}.safetensors` with what is
-    left of the text part, and in `start/` the same two of what a linear file began from. Returns a
-    record of each file, with its numbers as the authors count them.
+    left of the text part, and in `start/` the same two of what a linear file began from.
     """
     files = {output_name(path): path for path in _listed(paths)}
-    there = [Path(output, f"{name}{SUFFIX}") for name in files]
-    for path in there:
+    for name in files:
+        path = Path(output, f"{name}{SUFFIX}")
         if path.exists() and not overwrite:
             raise UserError(f"{path}: exists already; --force overwrites it")
     return [
@@ -54,10 +53,10 @@ def _listed(paths: Iterable[str | Path]) -> list[Path]:
     """List the files, and those in folders."""
     files: list[Path] = []
     for path in map(Path, paths):
-        found = sorted(path.rglob("*.pt")) if path.is_dir() else [path]
-        if not found:
+        inside = sorted(path.rglob("*.pt")) if path.is_dir() else [path]
+        if not inside:
             raise UserError(f"{path}: no .pt file in it")
-        files += found
+        files += inside
     for name, count in Counter(map(output_name, files)).items():
         if count > 1:
             twice = [str(path) for path in files if output_name(path) == name]
@@ -75,8 +74,8 @@ def _convert(path: Path, name: str, output: Path) -> dict:
         "kind": released.kind,
         "notes": released.notes,
         "tensors": released.tensors,
-        "image_numbers": _numbers(released.state),
-        "text_numbers": _numbers(released.leftovers),
+        "image_numbers": sum(tensor.numel() for tensor in released.state.values()),
+        "text_numbers": sum(tensor.numel() for tensor in released.leftovers.values()),
     }
     record["numbers"] = record["image_numbers"] + record["text_numbers"]
     written = _write(released, name, output, record)
@@ -95,7 +94,3 @@ def _write(released: Released, name: str, folder: Path, record: dict) -> list[Pa
             written.append(place / f"{name}{SUFFIX}")
             write_state(written[-1], state, header)
     return written
-
-
-def _numbers(state: State) -> int:
-    return sum(tensor.numel() for tensor in state.values())

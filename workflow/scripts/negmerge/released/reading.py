@@ -12,11 +12,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.checks import require_finite
-from negmerge.checkpoints.states import State
-from negmerge.checkpoints.torch_files import StandIn
+from negmerge.checkpoints.states import State, require_finite
+from negmerge.checkpoints.torch_files import Stub
 from negmerge.errors import UserError
-from negmerge.released.standing_in import load
+from negmerge.released.stub_classes import load
 
 PREFIX, IMAGE_PREFIX = "model.", "visual."
 BEFORE = (
@@ -48,10 +47,7 @@ def names_in_order(count: int, where: str | Path) -> list[str]:
 
 
 def to_open_clip(tensors: Mapping[str, Tensor], where: str | Path) -> tuple[State, State]:
-    """Rename the tensors of a released encoder, with Q, K and V joined in this order.
-
-    Returns the image encoder, `visual.*`, and the leftovers of the text part.
-    """
+    """Rename the tensors of a released encoder: the image encoder's, and the text part's."""
     image: State = {}
     text: State = {}
     for released, tensor in tensors.items():
@@ -93,10 +89,7 @@ def _joined(tensors: Mapping[str, Tensor], stem: str, kind: str, where: str | Pa
 
 @dataclass
 class Released:
-    """A released file.
-
-    The tensors are views of the mapped file (Q, K and V joined are not), not to be written into.
-    """
+    """A released file; its tensors may be views of the mapped file, not to be written into."""
 
     # "encoder", "linear" (an encoder trained in its tangent space) or "head".
     kind: str
@@ -117,27 +110,31 @@ def read(path: str | Path) -> Released:
     return interpret(load(path), path)
 
 
-def is_released(found: object) -> bool:
+def is_released(content: object) -> bool:
     """Whether what `load` has read is the authors': a whole module, or a state with their names."""
-    if isinstance(found, dict):
-        return any(str(name).startswith(PREFIX) for name in found)
-    return isinstance(found, StandIn)
+    if isinstance(content, dict):
+        return any(str(name).startswith(PREFIX) for name in content)
+    return isinstance(content, Stub)
 
 
-def interpret(found: object, path: str | Path) -> Released:
+def interpret(content: object, path: str | Path) -> Released:
     """Return what `load` has read as a released file; see `read`."""
     notes = {}
-    if isinstance(found, StandIn):
-        named = dict(_tensors_of(found, path))
-        if isinstance(vars(found).get("normalize"), bool):
-            notes["normalize"] = vars(found)["normalize"]
-    elif isinstance(found, dict):
-        named = dict(found)
+    if isinstance(content, Stub):
+        named = dict(_tensors_of(content, path))
+        if isinstance(vars(content).get("normalize"), bool):
+            notes["normalize"] = vars(content)["normalize"]
+    elif isinstance(content, dict):
+        named = dict(content)
         if isinstance(named.get("model_name"), str):
             notes["model_name"] = named.pop("model_name")
     else:
-        raise UserError(f"{path}: holds {type(found).__name__}, expected a state or a module")
-    tensors = _checked(named, path)
+        raise UserError(f"{path}: holds {type(content).__name__}, expected a state or a module")
+    tensors = {}
+    for name, tensor in named.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise UserError(f"{path}: {name!r:.80} is {type(tensor).__name__}, expected a tensor")
+        tensors[name] = require_finite(tensor.detach(), name, path)
     if tensors.keys() == {"weight", "bias"}:
         return Released("head", tensors, tensors=2, notes=notes)
     if f"{PREFIX}params0.0" not in tensors:
@@ -170,9 +167,7 @@ def _numbered(tensors: State, path: str | Path) -> list[State]:
     ]
 
 
-def _tensors_of(
-    module: StandIn, path: str | Path, prefix: str = ""
-) -> Iterator[tuple[str, object]]:
+def _tensors_of(module: Stub, path: str | Path, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield what a pickled module holds, by the names of its `state_dict`."""
     hidden = _part(module, "_non_persistent_buffers_set", set)
     buffers = _part(module, "_buffers", dict)
@@ -182,22 +177,12 @@ def _tensors_of(
             yield f"{prefix}{name}", tensor
     for name, inner in _part(module, "_modules", dict).items():
         if inner is not None:
-            if not isinstance(inner, StandIn):
+            if not isinstance(inner, Stub):
                 raise UserError(f"{path}: {prefix + name!r:.80} is no module")
             yield from _tensors_of(inner, path, f"{prefix}{name}.")
 
 
-def _part(module: StandIn, name: str, kind: type[T]) -> T:
+def _part(module: Stub, name: str, kind: type[T]) -> T:
     """Return an attribute of a module, empty where there is none of this kind."""
-    found = vars(module).get(name)
-    return found if isinstance(found, kind) else kind()
-
-
-def _checked(named: dict, path: str | Path) -> State:
-    """Return the tensors, without their gradients' switches."""
-    tensors = {}
-    for name, tensor in named.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise UserError(f"{path}: {name!r:.80} is {type(tensor).__name__}, expected a tensor")
-        tensors[name] = require_finite(tensor.detach(), name, path)
-    return tensors
+    value = vars(module).get(name)
+    return value if isinstance(value, kind) else kind()

@@ -25,6 +25,7 @@ from negmerge.scenarios.base import Metric, Scenario, place_of
 from negmerge.scenarios.classifier.scenario import GAP_OF
 from negmerge.settings.methods import RETRAIN
 
+Place = tuple[str, str]
 # The same resamples for each column of each table.
 SEED = 0
 # Digits of a difference in points: beyond them only the order of a sum is left.
@@ -35,7 +36,7 @@ EXACT = 9
 class Values:
     """What the rows of a column reach, in percent."""
 
-    places: Sequence[tuple[str, str]]  # experiment and task of each cell that is averaged
+    places: Sequence[Place]  # experiment and task of each cell that is averaged
     measured: Mapping[str, np.ndarray]  # (places, rows) by measure: the roles, and `mia`
     # (resamples, places, rows) by measure, with the images of each role drawn anew; all rows get
     # the same ones. The verdicts of the attack stay: its classifier is not trained anew.
@@ -45,36 +46,38 @@ class Values:
 
 def values(
     scenario: Scenario,
-    places: Sequence[tuple[str, str]],
+    places: Sequence[Place],
     rows: Sequence[Sequence[Mapping]],
-    outcomes: Mapping[tuple[str, str, str], Outcomes],
+    outcomes: Mapping[tuple, Outcomes],
 ) -> Values:
     """Collect and resample what the rows of a column reach."""
     generator = np.random.default_rng(SEED)
     shape = (len(places), len(rows))
-    found = [[_outcomes(scenario, record, outcomes) for record in records] for records in rows]
+    of_rows = [[_outcomes(scenario, record, outcomes) for record in records] for records in rows]
     measures = [*scenario.same_items, *(["mia"] if scenario.aims_at_retrain else [])]
     measured = {name: np.empty(shape) for name in measures}
     drawn = {name: np.empty((RESAMPLES, *shape)) for name in measures}
     for role, parts in scenario.same_items.items():
-        names = {role: role + RIGHT}
+        arrays = {role: role + RIGHT}
         if role == "forget" and scenario.aims_at_retrain:
-            names["mia"] = UNSEEN
-        arrays = list(names.values())
-        for group in _groups(places, parts, [len(one.right(role)) for one in found[0]]):
-            images = _together(role, arrays, group, found)
+            arrays["mia"] = UNSEEN
+        # The places that share their images of the role.
+        groups: dict[tuple, list[int]] = {}
+        for number, (place, of_place) in enumerate(zip(places, of_rows[0], strict=True)):
+            key = (*(place[part] for part in parts), len(of_place.right(role)))
+            groups.setdefault(key, []).append(number)
+        for group in groups.values():
+            images = _together(role, list(arrays.values()), group, of_rows)
             split = (len(arrays), len(group), len(rows))
             means = 100 * bootstrap_means(images, generator).reshape(RESAMPLES, *split)
             actual = 100 * images.mean(axis=0).reshape(split)
-            for number, name in enumerate(names):
+            for number, name in enumerate(arrays):
                 measured[name][group] = actual[number]
                 drawn[name][:, group] = means[:, number]
-    return Values(places, measured, drawn, found)
+    return Values(places, measured, drawn, of_rows)
 
 
-def _outcomes(
-    scenario: Scenario, record: Mapping, outcomes: Mapping[tuple[str, str, str], Outcomes]
-) -> Outcomes:
+def _outcomes(scenario: Scenario, record: Mapping, outcomes: Mapping[tuple, Outcomes]) -> Outcomes:
     """Find the outcomes of a score, and check that they count what it counts."""
     place = place_of(record)
     if place not in outcomes:
@@ -89,23 +92,13 @@ def _outcomes(
     return outcomes[place]
 
 
-def _groups(
-    places: Sequence[tuple[str, str]], parts: Sequence[int], counts: Sequence[int]
-) -> list[list[int]]:
-    """Group the places that share their images of a role."""
-    groups: dict[tuple, list[int]] = {}
-    for number, (place, count) in enumerate(zip(places, counts, strict=True)):
-        groups.setdefault((*(place[part] for part in parts), count), []).append(number)
-    return list(groups.values())
-
-
 def _together(
-    role: str, arrays: Sequence[str], group: Sequence[int], found: Sequence[Sequence[Outcomes]]
+    role: str, arrays: Sequence[str], group: Sequence[int], rows: Sequence[Sequence[Outcomes]]
 ) -> np.ndarray:
     """Return all rows' outcomes on the images of a group of places, (n, arrays x places x rows)."""
-    columns = [row[place].arrays[name] for name in arrays for place in group for row in found]
+    columns = [row[place].arrays[name] for name in arrays for place in group for row in rows]
     if len(set(map(len, columns))) > 1:
-        first, count = found[0][group[0]], len(columns[0])
+        first, count = rows[0][group[0]], len(columns[0])
         raise UserError(
             f"{'/'.join(first.place)}: {count} {role} images, and other methods of its task have "
             "another number; delete the scores of the task and run again"
@@ -114,18 +107,20 @@ def _together(
 
 
 def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) -> np.ndarray:
-    """Describe how far each row is from the best that there can be: smaller is better."""
+    """Return how far each row is from the best that there can be: smaller is better."""
     if metric.name == "gap":
         distances = [abs(of[name] - of[name][..., [retrain]]) for name in GAP_OF]
         return np.mean(distances, axis=0).round(EXACT)
-    found = of[metric.name]
+    reached = of[metric.name]
     if metric.better == "reference":
-        found = abs(found - found[..., [retrain]])
-    return (-found if metric.better == "higher" else found).round(EXACT)
+        reached = abs(reached - reached[..., [retrain]])
+    return (-reached if metric.better == "higher" else reached).round(EXACT)
 
 
-def rank(scenario: Scenario, found: Values, methods: Sequence[str]) -> dict[str, list[dict]]:
-    """Compare each row of a column with the best one, by each metric that images can decide.
+def rank(
+    scenario: Scenario, metric: Metric, column: Values, methods: Sequence[str]
+) -> dict[str, dict]:
+    """Compare each row of a column with the best one by a metric.
 
     Retrain is what the others are compared with, and no row of its own. p is the exact McNemar
     test's for an accuracy of one cell, otherwise that of the bootstrap; where there are several
@@ -136,38 +131,23 @@ def rank(scenario: Scenario, found: Values, methods: Sequence[str]) -> dict[str,
     rivals = [number for number in range(len(methods)) if number != retrain]
     if len(rivals) < 2:
         return {}
-    return {
-        metric.name: _rank(scenario, metric, found, retrain, rivals)
-        for metric in scenario.compared_metrics
-    }
-
-
-def _rank(
-    scenario: Scenario, metric: Metric, found: Values, retrain: int | None, rivals: Sequence[int]
-) -> list[dict]:
-    reached = distance(metric, _means(found.measured), retrain)
-    drawn = distance(metric, _means(found.drawn), retrain)
+    reached = distance(metric, _means(column.measured), retrain)
+    drawn = distance(metric, _means(column.drawn), retrain)
     best = min(rivals, key=lambda row: reached[row])
     ps = two_sided(drawn - drawn[:, [best]])
-    trials = _of_trials(metric, found, retrain if scenario.aims_at_retrain else None)
-    is_one_accuracy = len(found.places) == 1 and retrain is None and scenario.is_counted
-    judged: list[dict] = [{} for _ in reached]
+    trials = _of_trials(metric, column, retrain if scenario.aims_at_retrain else None)
+    is_one_accuracy = len(column.places) == 1 and retrain is None and scenario.is_counted
+    ranked = {}
     for row in rivals:
         p = float(ps[row])
         if is_one_accuracy:
-            p = mcnemar(*(found.outcomes[one][0].right(metric.name) for one in (row, best)))
+            p = mcnemar(*(column.outcomes[side][0].right(metric.name) for side in (row, best)))
         if len(trials) > 1:
             p = max(p, differs_over_trials(trials[:, row] - trials[:, best]))
-        judged[row] = {"p_value": p, "with_best": p > SIGNIFICANCE}
+        ranked[methods[row]] = {"p_value": p, "with_best": p > SIGNIFICANCE}
         if metric.name == "gap":
-            judged[row]["standard_error"] = float(drawn[:, row].std(ddof=1))
-    return judged
-
-
-def gap_errors(scenario: Scenario, found: Values, methods: Sequence[str]) -> np.ndarray:
-    """Return the standard error of each single gap to Retrain, in points, (places, rows)."""
-    (gap,) = [metric for metric in scenario.metrics if metric.name == "gap"]
-    return distance(gap, found.drawn, methods.index(RETRAIN)).std(axis=0, ddof=1)
+            ranked[methods[row]]["standard_error"] = float(drawn[:, row].std(ddof=1))
+    return ranked
 
 
 def _means(of: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -175,25 +155,24 @@ def _means(of: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: numbers.mean(axis=-2) for name, numbers in of.items()}
 
 
-def _of_trials(metric: Metric, found: Values, retrain: int | None) -> np.ndarray:
+def _of_trials(metric: Metric, column: Values, retrain: int | None) -> np.ndarray:
     """Return the distances in each trial, (trials, rows).
 
     A trial is a task of a classifier, and an experiment otherwise: its tasks are not repetitions.
     """
     if retrain is not None:
-        return distance(metric, found.measured, retrain)
-    experiments = [place[0] for place in found.places]
+        return distance(metric, column.measured, retrain)
+    experiments = [place[0] for place in column.places]
     each = [
         {
             name: numbers[[other == experiment for other in experiments]].mean(axis=0)
-            for name, numbers in found.measured.items()
+            for name, numbers in column.measured.items()
         }
         for experiment in dict.fromkeys(experiments)
     ]
-    return np.array([distance(metric, one, retrain) for one in each])
+    return np.array([distance(metric, means, retrain) for means in each])
 
 
-Place = tuple[str, str]
 # Points of forget accuracy between the model and Retrain, or chance, below which no row ranks,
 # however many images there are: it is all that forgetting can win. Of an average gap that is a
 # quarter by forget accuracy, and as a rule as much by the attack; with 5 points 2.5 in all, which
@@ -202,7 +181,7 @@ FEW_POINTS = 5.0
 
 
 def amount(
-    scenario: Scenario, places: Sequence[Place], outcomes: Mapping[tuple[str, str, str], Outcomes]
+    scenario: Scenario, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]
 ) -> dict | None:
     """Compare what the model knows of the forget images with a model that never saw them.
 
@@ -215,7 +194,10 @@ def amount(
     models = [outcomes[*place, scenario.base] for place in places]
     known = [model.right("forget") for model in models]
     if scenario.has_retrain:
-        unseen = [_retrain(place, outcomes).right("forget") for place in places]
+        for place in places:
+            if (*place, RETRAIN) not in outcomes:
+                raise UserError(f"no outcomes of {'/'.join((*place, RETRAIN))}, expected Retrain's")
+        unseen = [outcomes[*place, RETRAIN].right("forget") for place in places]
         errors = [paired_error(*both) for both in zip(known, unseen, strict=True)]
         test = mcnemar if scenario.is_counted else paired_p
         p = test(np.concatenate(known), np.concatenate(unseen))
@@ -235,12 +217,6 @@ def amount(
     }
 
 
-def _retrain(place: Place, outcomes: Mapping[tuple[str, str, str], Outcomes]) -> Outcomes:
-    if (*place, RETRAIN) not in outcomes:
-        raise UserError(f"no outcomes of {'/'.join((*place, RETRAIN))}, expected those of Retrain")
-    return outcomes[*place, RETRAIN]
-
-
 def is_little(value: float, p_value: float) -> bool:
     """Whether there is so little to forget that no row of a table ranks."""
     return value < FEW_POINTS or p_value > SIGNIFICANCE
@@ -252,17 +228,18 @@ def amount_cells(
     """Return how much there is to forget as cells without a row: the mean, then each place."""
     if scenario is None or not outcomes:
         return []
-    means = [((MEAN, MEAN), places), *((place, [place]) for place in places)]
-    found = [(where, amount(scenario, which, outcomes)) for where, which in means]
-    if any(one is None for _, one in found):
+    means = {(MEAN, MEAN): places} | {place: [place] for place in places}
+    amounts = {where: amount(scenario, which, outcomes) for where, which in means.items()}
+    if None in amounts.values():
         return []
     labels = {"method": scenario.base, "metric": TO_FORGET, "unit": "points"}
     return [
-        labels | {"experiment": experiment, "task": task} | one for (experiment, task), one in found
+        labels | {"experiment": experiment, "task": task} | cell
+        for (experiment, task), cell in amounts.items()
     ]
 
 
-def judge(
+def compare(
     scenario: Scenario | None,
     places: Sequence[Place],
     shown: Mapping[str, Sequence[Mapping]],
@@ -270,22 +247,27 @@ def judge(
     outcomes: Mapping[tuple, Outcomes],
     amounts: Sequence[Mapping],
 ) -> dict[tuple[str, str, int | None], dict]:
-    """Compare the rows of a column, and give the errors of their gaps."""
+    """Compare the rows of a column, and give the errors of their gaps.
+
+    The keys are a method, a metric, and the number of the place, or None for the mean.
+    """
     if not outcomes or scenario is None or not shown:
         return {}
     rows = dict(shown) if references is None else {**shown, RETRAIN: references}
     methods = list(rows)
-    found = values(scenario, places, list(rows.values()), outcomes)
-    judged = {
-        (method, metric, None): dict(of_row)
-        for metric, of_rows in rank(scenario, found, methods).items()
-        for method, of_row in zip(methods, of_rows, strict=True)
+    reached = values(scenario, places, list(rows.values()), outcomes)
+    compared = {
+        (method, metric.name, None): cell
+        for metric in scenario.compared_metrics
+        for method, cell in rank(scenario, metric, reached, methods).items()
     }
     if amounts and is_little(amounts[0]["value"], amounts[0]["p_value"]):
-        for of_row in judged.values():
-            of_row.pop("with_best", None)
+        for cell in compared.values():
+            cell.pop("with_best", None)
     if scenario.aims_at_retrain:
-        for (place, row), error in np.ndenumerate(gap_errors(scenario, found, methods)):
+        gap = scenario.headline_metric
+        errors = distance(gap, reached.drawn, methods.index(RETRAIN)).std(axis=0, ddof=1)
+        for (place, row), error in np.ndenumerate(errors):
             if methods[row] != RETRAIN:
-                judged[methods[row], "gap", place] = {"standard_error": float(error)}
-    return judged
+                compared[methods[row], gap.name, place] = {"standard_error": float(error)}
+    return compared

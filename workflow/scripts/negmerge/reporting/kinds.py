@@ -27,7 +27,7 @@ MERGES = ("merge", "greedy")
 class Kind:
     """What tables and figures have in common."""
 
-    caption: ClassVar[str]  # how to read it, for Snakemake's report and, of a figure, for ours
+    caption: ClassVar[str]  # what it shows, for Snakemake's report, ours and a table's first note
     # Those whose experiments it can show; none given: all.
     scenarios: ClassVar[tuple[str, ...]] = ()
     # The kinds of methods that it can show, see `methods.known`; none given: all.
@@ -42,13 +42,11 @@ class TableKind(Kind):
     """A kind of table: methods as rows, groups of columns that are means."""
 
     metrics: ClassVar[tuple[Metric, ...]]  # what the cells of a row measure; see also `metrics_of`
-    # Whether a rule chooses what is shown, so that a column may have a `rule`.
-    by_rule: ClassVar[bool] = True
+    # Whether a criterion chooses what is shown, so that a column may name one.
+    by_criterion: ClassVar[bool] = True
     # Whether it shows scores of the scenario, by which rows are compared.
     is_scored: ClassVar[bool] = False
-    # The kind of images that it is measured on, if it is the same for all.
-    images: ClassVar[str] = ""
-    items: ClassVar[str] = "images"  # what is counted, where the metrics do not say it
+    error: ClassVar[str] = ""  # what ± is, where it is not that of the scenario's scores
     about_paper: ClassVar[str] = ""  # what is known about the paper's cells
     # Whether a column of the printed table says what was chosen.
     shows_choice: ClassVar[bool] = False
@@ -83,7 +81,7 @@ class TableKind(Kind):
         return cells(table, records, published, outcomes)
 
     def notes(self, table: Mapping, cells: pd.DataFrame) -> list[str]:
-        """Describe below the printed table what its numbers are."""
+        """Say what only this kind's readers must know; `notes.notes` says the rest."""
         return []
 
 
@@ -113,16 +111,16 @@ def figure_kind(name: str) -> FigureKind:
 
 def scenarios_of(table: Mapping) -> list[Scenario]:
     """List the scenarios of a table's columns, each once."""
-    return [SCENARIOS[name] for name in dict.fromkeys(one["scenario"] for one in table["columns"])]
+    return [SCENARIOS[name] for name in dict.fromkeys(c["scenario"] for c in table["columns"])]
 
 
 def first_lines(folder: str) -> str:
-    """Describe in a line each what the kinds in a folder are: their files' first lines."""
-    found = []
+    """List the kinds in a folder, each with the first line of its file."""
+    lines = []
     for name in plugins.names(folder):
         with open(plugins.path(folder, name), encoding="utf-8") as file:
-            found.append(f"{name}: " + file.readline().strip().strip('"'))
-    return " ".join(found)
+            lines.append(f"{name}: " + file.readline().strip().strip('"'))
+    return " ".join(lines)
 
 
 def require_same_points(experiments: Mapping[str, Experiment], methods: Sequence[str]) -> None:

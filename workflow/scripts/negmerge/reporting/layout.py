@@ -1,15 +1,15 @@
 """How cells become tables for people: headings, texts and notes, as Markdown and as LaTeX."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from negmerge.reporting import notes
-from negmerge.reporting.cells import MARKS, NOT_KNOWN, NOTHING_LEFT, is_second_hand
+from negmerge.reporting.cells import NOT_KNOWN, is_second_hand
 from negmerge.reporting.kinds import TableKind, table_kind
-from negmerge.reporting.records import MEAN
+from negmerge.reporting.records import FOOTNOTES, MEAN, NOTHING_LEFT
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Metric
 
@@ -41,32 +41,17 @@ class Layout:
     rows: list[list[str]]
     notes: list[str]
 
-    @property
-    def groups(self) -> list[tuple[str, int]]:
-        """The groups in their order, with the number of headings in each."""
-        return self._count(self.headings)
-
-    @property
-    def brief_groups(self) -> list[tuple[str, int]]:
-        """The same without the headings that a page may fold away."""
-        return self._count([heading for heading in self.headings if not heading.is_detail])
+    def groups(self, brief: bool = False) -> list[tuple[str, int]]:
+        """List the groups, with the number of headings in each; `brief` leaves details out."""
+        names = [one.group for one in self.headings if not (brief and one.is_detail)]
+        return [(name, names.count(name)) for name in dict.fromkeys(names)]
 
     @property
     def starts(self) -> set[int]:
-        """The places of the headings that begin a group, also when some are folded away."""
+        """The places of the headings that begin a group, also when details are folded away."""
         groups = [heading.group for heading in self.headings]
         brief = [None if heading.is_detail else heading.group for heading in self.headings]
         return {names.index(group) for names in (groups, brief) for group in names if group}
-
-    @property
-    def details(self) -> list[str]:
-        """What the headings are called that a page may fold away, each once."""
-        return list(dict.fromkeys(one.text for one in self.headings if one.is_detail))
-
-    @staticmethod
-    def _count(headings: Sequence[Heading]) -> list[tuple[str, int]]:
-        names = [heading.group for heading in headings]
-        return [(name, names.count(name)) for name in dict.fromkeys(names)]
 
 
 def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
@@ -75,7 +60,7 @@ def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
     labels = cells["row"].dropna().drop_duplicates().to_list()
     rows = [[label] for label in labels]
     for column in table["columns"]:
-        group = cells[cells["column"] == column["label"]]
+        group = cells[(cells["column"] == column["label"]) & cells["row"].notna()]
         for heading, texts in _printed_columns(kind, column, group):
             headings.append(heading)
             for row, label in zip(rows, labels, strict=True):
@@ -85,50 +70,42 @@ def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
 
 def _printed_columns(
     kind: TableKind, column: Mapping, group: pd.DataFrame
-) -> list[tuple[Heading, dict[str, str]]]:
-    """List the printed columns of one column of the study, each with its texts by row label."""
+) -> Iterator[tuple[Heading, dict[str, str]]]:
+    """Yield the printed columns of one column of the study, each with its texts by row label."""
     label, published = column["label"], column["published"]
-    means = group[(group["experiment"] == MEAN) & group["row"].notna()]
+    is_mean = group["experiment"] == MEAN
+    means, single = group[is_mean], group[~is_mean]
     metrics = kind.metrics_of(SCENARIOS[column["scenario"]], set(means["metric"]))
     first = means[means["metric"] == metrics[0].name].to_dict("records")
-    printed = []
     if kind.shows_data:
-        heading = Heading(label, "data used", is_detail=True)
-        printed.append((heading, _texts(first, _data_used)))
+        data = {c["row"]: "-" if pd.isna(c["data_used"]) else c["data_used"] for c in first}
+        yield Heading(label, "data used", is_detail=True), data
     for metric in metrics:
-        of_metric = means[means["metric"] == metric.name].to_dict("records")
-        if not metric.printed or (metric.optional and _is_missing(of_metric)):
+        shown = means[means["metric"] == metric.name]
+        is_missing = metric.optional and shown["value"].isna().all()
+        if not metric.printed or is_missing:
             continue
-        reference = _spell(of_metric[0]["reference"], metric)
+        shown, unit = shown.to_dict("records"), metric.unit
+        reference = _spell(shown[0]["reference"], metric)
         heading = Heading(
-            label, metric.label, metric.unit, metric.better, reference,
+            label, metric.label, unit, metric.better, reference,
             is_measured=True, is_detail=metric.optional,
         )  # fmt: skip
-        printed.append((heading, _texts(of_metric, lambda cell, m=metric: value_text(cell, m))))
-        if of_metric[0]["averaged"] > 1 and metric.unit in ("%", "points"):
-            spread = _texts(of_metric, lambda cell, m=metric: number(cell["std"], m.unit))
-            singles = group[(group["experiment"] != MEAN) & group["row"].notna()]
-            heading = Heading(label, _std(singles), is_measured=True, is_detail=True)
-            printed.append((heading, spread))
+        yield heading, {cell["row"]: value_text(cell, metric) for cell in shown}
+        if shown[0]["averaged"] > 1 and unit in ("%", "points"):
+            # Tasks differ for other reasons than seeds do.
+            varied = [f"{what}s" for what in ("experiment", "task") if single[what].nunique() > 1]
+            heading = Heading(
+                label, f"std over {' and '.join(varied)}", is_measured=True, is_detail=True
+            )
+            yield heading, {cell["row"]: number(cell["std"], unit) for cell in shown}
         if published:
             star = "" if published["comparable"] else notes.NOT_COMPARABLE
-            texts = _texts(of_metric, lambda cell, m=metric: _paper(cell, m.unit))
-            is_detail = not published["comparable"]
-            heading = Heading(label, f"paper{star}", metric.unit, is_detail=is_detail)
-            printed.append((heading, texts))
+            heading = Heading(label, f"paper{star}", unit, is_detail=not published["comparable"])
+            yield heading, {cell["row"]: _paper(cell, unit) for cell in shown}
     if kind.shows_choice:
-        printed.append((Heading(label, "choice", is_detail=True), _texts(first, choice_text)))
-    return printed
-
-
-def _std(single: pd.DataFrame) -> str:
-    """Describe what a standard deviation is over: tasks differ for other reasons than seeds do."""
-    varied = [what for what in ("experiment", "task") if single[what].nunique() > 1]
-    return f"std over {' and '.join(f'{what}s' for what in varied)}"
-
-
-def _texts(cells: Sequence[Mapping], text) -> dict[str, str]:
-    return {cell["row"]: text(cell) for cell in cells}
+        choices = {cell["row"]: choice_text(cell) for cell in first}
+        yield Heading(label, "choice", is_detail=True), choices
 
 
 def number(value: float, unit: str) -> str:
@@ -139,14 +116,6 @@ def number(value: float, unit: str) -> str:
     return f"{round(value, 2) + 0.0:.2f}" if unit else f"{value:,.0f}"
 
 
-def _is_missing(cells: Sequence[Mapping]) -> bool:
-    return all(pd.isna(cell["value"]) for cell in cells)
-
-
-def _data_used(cell: Mapping) -> str:
-    return "-" if pd.isna(cell["data_used"]) else cell["data_used"]
-
-
 def _spell(value: float, metric: Metric) -> str:
     """Spell a number of a metric."""
     if metric.spell:
@@ -155,20 +124,20 @@ def _spell(value: float, metric: Metric) -> str:
 
 
 def value_text(cell: Mapping, metric: Metric) -> str:
-    """Spell a value, its standard error or its range, and the marks of the row's choice."""
+    """Spell a value, its standard error or its range, and the signs of its footnotes."""
     text = NOT_KNOWN if cell[NOTHING_LEFT] is True else _spell(cell["value"], metric)
     if not pd.isna(cell["standard_error"]):
         text += f" ± {number(cell['standard_error'], metric.unit)}"
     if not pd.isna(cell["lowest"]) and cell["lowest"] != cell["highest"]:
         text += f" ({_spell(cell['lowest'], metric)} to {_spell(cell['highest'], metric)})"
     # What no choice changes, such as a share of numbers, has no better direction.
-    marks = "".join(mark.sign for name, mark in MARKS.items() if cell[name] and metric.better)
-    text += f" {marks}" if marks else ""
+    signs = "".join(note.sign for name, note in FOOTNOTES.items() if cell[name] and metric.better)
+    text += f" {signs}" if signs else ""
     return Bold(text) if cell["with_best"] is True else text
 
 
 def _paper(cell: Mapping, unit: str) -> str:
-    """Spell the paper's cell, with a mark if it is second hand, and how far ours is above it."""
+    """Spell the paper's cell, with a sign if it is second hand, and how far ours is above it."""
     text = number(cell["paper"], unit)
     if is_second_hand(cell["paper_source"]):
         text += f" {notes.COPIED}"
@@ -196,7 +165,6 @@ _LATEX = {
     "§": r"\S{}", "¶": r"\P{}", "°": r"$^\circ$", "∅": r"$\emptyset$",
     "Σ": r"$\Sigma$", "<": r"$<$", ">": r"$>$",
 }  # fmt: skip
-_ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}
 
 
 def heading_text(heading: Heading) -> str:
@@ -212,7 +180,7 @@ def markdown(layout: Layout) -> str:
     """Write a table as Markdown: title, a block of pipes for each group, notes."""
     lines = [f"**{_markdown(layout.title)}**", ""]
     start = 1
-    for group, size in layout.groups:
+    for group, size in layout.groups():
         headings = [heading_text(heading) for heading in layout.headings[start - 1 :][:size]]
         lines += [
             _pipes([group, *headings]),
@@ -251,12 +219,13 @@ def _markdown(text: str) -> str:
 
 def latex(layout: Layout) -> str:
     """Write a table as LaTeX, as wide as the text; it needs booktabs and graphicx."""
-    several = len(layout.groups) > 1
-    spans = [rf"\multicolumn{{{size}}}{{c}}{{{escape(name)}}}" for name, size in layout.groups]
-    rules, start = [], 2
-    for _, size in layout.groups:
-        rules.append(rf"\cmidrule(lr){{{start}-{start + size - 1}}}")
-        start += size
+    groups, lines, start = layout.groups(), [], 2
+    if len(groups) > 1:
+        spans = [rf"\multicolumn{{{size}}}{{c}}{{{escape(name)}}}" for name, size in groups]
+        lines = [_ampersands(["", *spans]), ""]
+        for _, size in groups:
+            lines[1] += rf"\cmidrule(lr){{{start}-{start + size - 1}}}"
+            start += size
     headings = [_latex_heading(heading) for heading in layout.headings]
     lines = [
         "% needs \\usepackage{booktabs,graphicx}",
@@ -266,8 +235,8 @@ def latex(layout: Layout) -> str:
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * len(headings)}}}",
         r"\toprule",
-        *([_ampersands(["", *spans]), "".join(rules)] if several else []),
-        _ampersands(["" if several else escape(layout.groups[0][0]), *headings]),
+        *lines,
+        _ampersands(["" if lines else escape(groups[0][0]), *headings]),
         r"\midrule",
         *(_ampersands([escape(text) for text in row]) for row in layout.rows),
         r"\bottomrule",
@@ -281,9 +250,9 @@ def latex(layout: Layout) -> str:
 
 def _latex_heading(heading: Heading) -> str:
     unit = f" ({escape(heading.unit)})" if heading.unit else ""
-    if heading.better == "reference":
-        return escape(heading.text) + unit + rf" $\to$ {escape(heading.reference)}"
-    return escape(heading.text) + unit + _ARROWS[heading.better]
+    arrows = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}
+    arrows["reference"] = rf" $\to$ {escape(heading.reference)}"
+    return escape(heading.text) + unit + arrows[heading.better]
 
 
 def _ampersands(texts: list[str]) -> str:

@@ -1,9 +1,11 @@
-"""The records of methods that tables and figures are made of."""
+"""The records that tables and figures are made of, and the footnotes of their numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from negmerge.checkpoints.divergence import is_nothing_left
 from negmerge.errors import UserError
 from negmerge.files import read_json_records
 from negmerge.scenarios.base import LABELS
@@ -38,3 +40,54 @@ def of_criterion(
         if own is None or criterion is None or own == criterion:
             kept.setdefault(place, entry)
     return kept
+
+
+@dataclass(frozen=True)
+class Footnote:
+    """What must be known of a number: a sign beside it, and its meaning."""
+
+    sign: str
+    text: str
+    applies: Callable[[Mapping], bool]  # whether a score or a choice has it
+
+
+NOTHING_LEFT = "nothing_left"
+# By the name of its column in the CSV file.
+FOOTNOTES = {
+    "upper_end": Footnote(
+        "†",
+        "it was chosen at the upper end of the grid; a larger value might do better.",
+        lambda record: record.get("upper_end", False),
+    ),
+    "lower_end": Footnote(
+        "§",
+        "it was chosen at the lower end of the grid, next to leaving the model alone; a smaller "
+        "value might do better.",
+        lambda record: record.get("lower_end", False),
+    ),
+    "unchanged": Footnote(
+        "¶",
+        "by the criterion nothing that was tried did better than leaving the model alone, so the "
+        "numbers are those of the unchanged model.",
+        lambda record: record.get("unchanged", False),
+    ),
+    "unsearched": Footnote(
+        "°",
+        "only one setting was tried; rows with a grid chose among several.",
+        # The base and Retrain have nothing to search.
+        lambda record: (
+            not record.get("searched", True) and record.get("kind") not in ("base", "retrain")
+        ),
+    ),
+    NOTHING_LEFT: Footnote(
+        "∅",
+        "there is no model, since every training that it could come from diverged: its numbers "
+        "became NaN or infinite.",
+        is_nothing_left,
+    ),
+}
+
+
+def signs(record: Mapping) -> str:
+    """Return the signs of all footnotes of a score or a choice."""
+    return "".join(note.sign for note in FOOTNOTES.values() if note.applies(record))

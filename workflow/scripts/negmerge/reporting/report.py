@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import jinja2
 import yaml
 from markupsafe import Markup, escape
 
 from negmerge.errors import find
-from negmerge.reporting.cells import MARKS, read_cells, signs
+from negmerge.reporting.cells import read_cells
 from negmerge.reporting.findings import Finding, Tables
 from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.reporting.layout import (
@@ -26,60 +25,52 @@ from negmerge.reporting.layout import (
     number,
     value_text,
 )
-from negmerge.reporting.notes import amounts, rule_text, spell_list, verdicts
-from negmerge.reporting.records import MEAN, read_records
+from negmerge.reporting.notes import spell_criterion
+from negmerge.reporting.records import FOOTNOTES, MEAN, TO_FORGET, read_records, signs
 from negmerge.reporting.runtime import machine, rule_times, software
 from negmerge.scenarios import SCENARIOS
-from negmerge.scenarios.base import Scenario
+from negmerge.scenarios.base import Metric, Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# Kinds of figures that show in one picture which methods do well, the most telling first.
+LEADING_FIGURES = ("tradeoff", "gap")
+TEMPLATES = files("negmerge.reporting") / "templates"
 Files = Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True)
-class Record:
-    """One experiment and task behind a number: the files, and what they say in words."""
-
-    files: Sequence[str]
-    text: str
-
-
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """What is behind the numbers of one row in one column of a table."""
 
     anchor: str  # of the page, for a link to it
     title: str  # row and column
-    records: list[Record]  # one, or those of which the numbers are means
+    # The files of each experiment and task, and what they say in words.
+    records: list[tuple[Sequence[str], str]]
 
 
 def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dict[tuple, Source]:
     """Return what is behind the numbers of a table, by the labels of row and column."""
     kind = table_kind(table["kind"])
-    scenarios = {one["label"]: SCENARIOS[one["scenario"]] for one in table["columns"]}
+    scenarios = {column["label"]: SCENARIOS[column["scenario"]] for column in table["columns"]}
     single = cells[(cells["experiment"] != MEAN) & cells["row"].notna()]
-    groups: dict[tuple, dict[tuple, list[dict]]] = {}
-    for cell in single.to_dict("records"):
-        places = groups.setdefault((cell["row"], cell["column"]), {})
-        places.setdefault((cell["experiment"], cell["task"]), []).append(cell)
-    found = {}
-    for place, ((row, column), places) in enumerate(groups.items(), 1):
-        measured = {cell["metric"] for own in places.values() for cell in own}
-        metrics = kind.metrics_of(scenarios[column], measured)
+    by_place = {}
+    for (row, column), own in single.groupby(["row", "column"], sort=False):
+        metrics = kind.metrics_of(scenarios[column], set(own["metric"]))
         records = [
-            Record(
-                files.get(f"{experiment}/{task}/{own[0]['method']}", []), _describe(own, metrics)
+            (
+                files.get(f"{experiment}/{task}/{of_task['method'].iloc[0]}", []),
+                _describe(of_task.to_dict("records"), metrics, scenarios[column].items),
             )
-            for (experiment, task), own in places.items()
+            for (experiment, task), of_task in own.groupby(["experiment", "task"], sort=False)
         ]
-        found[row, column] = Source(f"records-{name}-{place}", f"{row}, {column}", records)
-    return found
+        anchor = f"records-{name}-{len(by_place) + 1}"
+        by_place[row, column] = Source(anchor, f"{row}, {column}", records)
+    return by_place
 
 
-def _describe(cells: Sequence[Mapping], metrics: Sequence) -> str:
-    """Describe the numbers of one record, and the rule that chose the model."""
+def _describe(cells: Sequence[Mapping], metrics: Sequence[Metric], items: str) -> str:
+    """Describe the numbers of one record, and the criterion that chose the model."""
     by_name = {cell["metric"]: cell for cell in cells}
     parts = []
     for metric in metrics:
@@ -87,17 +78,11 @@ def _describe(cells: Sequence[Mapping], metrics: Sequence) -> str:
         if cell is None or not metric.printed or cell["value"] != cell["value"]:
             continue
         unit = f" {metric.unit}" if metric.unit else ""
-        images = f" of {int(cell['images']):,} images" if cell["images"] == cell["images"] else ""
-        parts.append(f"{metric.label} {value_text(cell, metric)}{unit}{images}")
-    first = cells[0]
-    if isinstance(first["rule"], str):
-        parts.append(f"chosen by rule `{first['rule']}`: {choice_text(first)}")
+        count = f" of {int(cell['images']):,} {items}" if cell["images"] == cell["images"] else ""
+        parts.append(f"{metric.label} {value_text(cell, metric)}{unit}{count}")
+    if isinstance(cells[0]["rule"], str):
+        parts.append(f"chosen by criterion `{cells[0]['rule']}`: {choice_text(cells[0])}")
     return "; ".join(parts)
-
-
-# Kinds of figures that show in one picture which methods do well, the most telling first.
-LEADING_FIGURES = ("tradeoff", "gap")
-TEMPLATES = files("negmerge.reporting") / "templates"
 
 
 def report(
@@ -113,46 +98,10 @@ def report(
     drawing: str,
 ) -> str:
     """Write the report of a study as HTML."""
+    scenarios = {key: SCENARIOS[one["scenario"]] for key, one in study["experiments"].items()}
     shown = _figures(study, figures)
-    return (
-        _environment(study)
-        .get_template("report.html.j2")
-        .render(
-            name=name,
-            study=study,
-            scenarios=_scenarios(study),
-            pool_sizes=pool_sizes,
-            found=found,
-            first_figure=_first_figure(study, shown),
-            figures=shown,
-            tables={name: layout(table, cells) for name, (table, cells) in tables.items()},
-            sources={
-                name: sources(name, table, cells, files.get(name, {}))
-                for name, (table, cells) in tables.items()
-            },
-            amounts=amounts(study, tables),
-            verdicts=verdicts(tables),
-            choices=_choices(selected),
-            marks=MARKS.values(),
-            settings=yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True),
-            times=rule_times(benchmarks),
-            drawing=Markup(drawing),
-            machine=machine(),
-            software=software(),
-            style=Markup((TEMPLATES / "report.css").read_text()),
-        )
-    )
-
-
-def _environment(study: Mapping) -> jinja2.Environment:
-    experiments = study["experiments"]
-
-    def describe_rule(choice: Mapping) -> str:
-        scenario = SCENARIOS[experiments[choice["experiment"]]["scenario"]]
-        return rule_text(scenario, choice["rule"], choice["keep"])
-
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: (TEMPLATES / name).read_text()),
+        loader=jinja2.FunctionLoader(lambda template: (TEMPLATES / template).read_text()),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -160,27 +109,41 @@ def _environment(study: Mapping) -> jinja2.Environment:
     )
     environment.filters |= {
         "code": _code,
-        "spell": spell_list,
         "heading": heading_text,
         "bold": lambda text: isinstance(text, Bold),
         "signs": signs,
         "percent": lambda value: number(value, "%"),
-        "rule": lambda choice: f"{choice['rule']}: {describe_rule(choice)}",
     }
-    return environment
-
-
-def _scenarios(study: Mapping) -> dict[str, Scenario]:
-    """Return the scenario of each experiment."""
-    return {name: SCENARIOS[one["scenario"]] for name, one in study["experiments"].items()}
+    return environment.get_template("report.html.j2").render(
+        name=name,
+        study=study,
+        scenarios=scenarios,
+        pool_sizes=pool_sizes,
+        found=found,
+        first_figure=_first_figure(study, shown),
+        figures=shown,
+        tables={
+            key: (layout(table, cells), sources(key, table, cells, files.get(key, {})))
+            for key, (table, cells) in tables.items()
+        },
+        amounts={key: _amounts(key, tables) for key in scenarios},
+        choices=_choices(scenarios, selected),
+        footnotes=FOOTNOTES.values(),
+        settings=yaml.safe_dump(dict(study), sort_keys=False, allow_unicode=True),
+        times=rule_times(benchmarks),
+        drawing=Markup(drawing),
+        machine=machine(),
+        software=software(),
+        style=Markup((TEMPLATES / "report.css").read_text()),
+    )
 
 
 def read_tables(study: Mapping, paths: Iterable[str | Path]) -> Tables:
     """Read the tables of a study: the definition and the cells of each, by name."""
-    cells = {Path(path).stem: path for path in paths if Path(path).suffix == ".csv"}
     return {
-        name: (find("table", name, study["tables"]), read_cells(path))
-        for name, path in cells.items()
+        path.stem: (find("table", path.stem, study["tables"]), read_cells(path))
+        for path in map(Path, paths)
+        if path.suffix == ".csv"
     }
 
 
@@ -192,31 +155,44 @@ def _code(text: str) -> Markup:
     )
 
 
+def _amounts(experiment: str, tables: Tables) -> dict[str, str]:
+    """Say how many points there are to forget in each task of an experiment, where it is known."""
+    return {
+        cell["task"]: f"{cell['value']:.2f} ± {cell['standard_error']:.2f}"
+        for _, cells in tables.values()
+        for cell in cells[cells["metric"].eq(TO_FORGET)].to_dict("records")
+        if cell["experiment"] == experiment
+    }
+
+
 def _figures(study: Mapping, paths: Iterable[str | Path]) -> dict[str, dict]:
-    """Return each figure's definition and caption, and its picture as text that a page can hold."""
-    found = {}
+    """Return each figure's title, caption, and picture as text that a page can hold."""
+    shown = {}
     for path in map(Path, paths):
         figure = find("figure", path.stem, study["figures"])
-        found[path.stem] = {
-            "title": figure["title"],
-            "caption": figure_kind(figure["kind"]).caption,
-            "data": base64.b64encode(path.read_bytes()).decode(),
-        }
-    return found
+        data = base64.b64encode(path.read_bytes()).decode()
+        caption = figure_kind(figure["kind"]).caption
+        shown[path.stem] = {"title": figure["title"], "caption": caption, "data": data}
+    return shown
 
 
-def _first_figure(study: Mapping, figures: Iterable[str]) -> str | None:
+def _first_figure(study: Mapping, names: Iterable[str]) -> str | None:
     """Return the figure that tells most: the first of a leading kind, else the first of all."""
-    names = list(figures)
-    of_kind = {study["figures"][name]["kind"]: name for name in reversed(names)}
-    leading = (of_kind[kind] for kind in LEADING_FIGURES if kind in of_kind)
-    return next(leading, names[0] if names else None)
+    kinds = {name: study["figures"][name]["kind"] for name in names}
+    leading = [name for kind in LEADING_FIGURES for name in kinds if kinds[name] == kind]
+    return next(iter([*leading, *kinds]), None)
 
 
-def _choices(paths: Iterable[str | Path]) -> dict[str, Sequence[Mapping]]:
-    """Read the choices by experiment, in the order of the paths."""
-    by_experiment: dict[str, list[Mapping]] = {}
-    for path in paths:
-        for choice in read_records(path):
-            by_experiment.setdefault(choice["experiment"], []).append(choice)
-    return by_experiment
+def _choices(
+    scenarios: Mapping[str, Scenario], paths: Iterable[str | Path]
+) -> dict[str, tuple[list[dict], dict[str, str]]]:
+    """Return the choices of each experiment, and the criteria among them in words."""
+    choices: dict[str, tuple[list[dict], dict[str, str]]] = {}
+    for choice in (choice for path in paths for choice in read_records(path)):
+        experiment, criterion = choice["experiment"], choice["rule"]
+        of_experiment, criteria = choices.setdefault(experiment, ([], {}))
+        of_experiment.append(choice)
+        if choice["vector"] is not None:
+            text = spell_criterion(scenarios[experiment], criterion, choice["keep"])
+            criteria.setdefault(criterion, text)
+    return choices

@@ -5,19 +5,14 @@ it; `jobs.py`, with `TASK`, is what its jobs need.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from negmerge import plugins
+from negmerge.scenarios.base import Scenario
 
-if TYPE_CHECKING:
-    import torch
-
-    from negmerge.scenarios.base import Scenario
-    from negmerge.scenarios.task import Task
-
-SCENARIOS: Mapping[str, "Scenario"] = plugins.Registry(plugins.SCENARIO_SETTINGS, "SCENARIO")
+SCENARIOS: Mapping[str, Scenario] = plugins.Registry(plugins.SCENARIO_SETTINGS, "SCENARIO")
 
 
-def load_task(settings: Mapping, files: Mapping[str, str], device: "torch.device") -> "Task":
-    """Load what a job needs of its scenario, for the task that it works on."""
+def load_task(settings: Mapping, files: Mapping[str, str], device: Any) -> Any:
+    """Load the `task.Task` of a job, on a torch device; nothing here imports torch."""
     return plugins.load(plugins.SCENARIO_JOBS, settings["name"]).TASK(settings, files, device)

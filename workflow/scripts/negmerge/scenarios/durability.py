@@ -10,11 +10,11 @@ from torch import nn
 from negmerge.checkpoints.states import State
 from negmerge.errors import NotFinite
 from negmerge.evaluation.accuracy import all_outputs, total
-from negmerge.evaluation.durability import LARGEST, Survival, rounded, rounded_names, survival
 from negmerge.evaluation.outcomes import outcomes_of
+from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
 from negmerge.scenarios.scoring import Scored
 from negmerge.scenarios.task import Task
-from negmerge.settings.durability import AS_IS, RELEARNED, Durability
+from negmerge.settings.recipe import AS_IS, RELEARNED, Durability
 from negmerge.training import fit
 
 
@@ -104,12 +104,12 @@ def change_survival(network: nn.Module, base: State, form: str, group_size: int)
     out.
     """
     pairs = [(base[name], network.get_parameter(name)) for name in rounded_names(network)]
-    found = [
+    survivals = [
         survival(before, after.detach().cpu(), form, group_size)
         for before, after in pairs
         if before.shape == after.shape
     ]
-    return sum(found, Survival())
+    return sum(survivals, Survival())
 
 
 def _description(network: nn.Module, settings: Durability) -> dict[str, object]:

@@ -12,7 +12,7 @@ from negmerge.checkpoints.states import State, read_state
 from negmerge.errors import UserError
 from negmerge.models.clip import IMAGE_PREFIX
 from negmerge.released.reading import interpret, is_released
-from negmerge.released.standing_in import load
+from negmerge.released.stub_classes import load
 
 # What the names of a classifier's tensors begin with, behind its normalisation.
 NETWORK_PREFIX = "network."
@@ -34,9 +34,9 @@ def read_model(place: str | Path, row: Mapping, key: str | None = None) -> tuple
     if isinstance(architecture, Mapping) and "kind" in architecture:
         return _classifier(dict(open_state(place, key).items()), row, place), {}
     if not Path(place).is_dir() and zipfile.is_zipfile(place):
-        found = load(place)
-        if is_released(found):
-            released = interpret(found, place)
+        content = load(place)
+        if is_released(content):
+            released = interpret(content, place)
             return released.state, released.leftovers
     state = dict(open_state(place, key).items())
     image = {name: tensor for name, tensor in state.items() if name.startswith(IMAGE_PREFIX)}
@@ -61,10 +61,10 @@ def _classifier(state: State, row: Mapping, where: str | Path) -> State:
     """Name the tensors of a classifier as in the project, which has no buffers to normalise."""
     for name, key in NORMALISATION.items():
         if name in state:
-            found = [round(value, 4) for value in state.pop(name).flatten().tolist()]
-            if found != row[key]:
+            stored = [round(value, 4) for value in state.pop(name).flatten().tolist()]
+            if stored != row[key]:
                 raise UserError(
-                    f"{where}: tensor {name!r} is {found}, the model's row has {key} {row[key]}"
+                    f"{where}: tensor {name!r} is {stored}, the model's row has {key} {row[key]}"
                 )
     if any(name.startswith(NETWORK_PREFIX) for name in state):
         return state

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from negmerge.checkpoints.divergence import DIVERGED, is_nothing_left, sift
+from negmerge.checkpoints.divergence import DIVERGED, is_nothing_left, split_diverged
 from negmerge.checkpoints.states import State, read_state
 from negmerge.errors import UserError, find
 from negmerge.files import read_json_records
@@ -25,10 +25,10 @@ def choices(
     selected: Iterable[str],
     candidates: Sequence[str] = (),
 ) -> list[dict]:
-    """List what was chosen for a method, a record per rule, that of the main rule first."""
+    """List what was chosen for a method, a record per criterion, that of the main one first."""
     paths, method = {Path(path).stem: path for path in selected}, labels["method"]
     if about["kind"] in CHOSEN and candidates:
-        _, missing = sift(candidates)
+        _, missing = split_diverged(candidates)
         about = {**about, "models": about["models"] - len(missing), DIVERGED: missing}
     if method in paths:
         keys = ("vector", "coefficient", "kind", "rule")

@@ -75,7 +75,7 @@ class Point:
     options: Mapping[str, float | str] = field(default_factory=dict)  # of a trained model: searched
     # The criteria that may choose it: all of them for the points of a grid, and for a point beside
     # a choice those that made that choice.
-    rules: tuple[str, ...] = ()
+    criteria: tuple[str, ...] = ()
 
     @property
     def forget(self) -> float:
@@ -159,10 +159,10 @@ class Criterion:
     def choose(self, points: Sequence[Point]) -> Choice:
         """Choose among the base and its candidates.
 
-        Points that this criterion may not choose (`Point.rules`) only say how far was searched.
+        Points that this criterion may not choose (`Point.criteria`) only say how far was searched.
         """
         base = find_base(points)
-        own = [point for point in points if self.name in point.rules]
+        own = [point for point in points if self.name in point.criteria]
         diverged = sorted({point.vector for point in own if not point.accuracy})
         measured = [point for point in own if point.vector not in diverged]
         tried = sum(point.coefficient != 0 for point in own)
@@ -239,7 +239,7 @@ def write_points(
             row |= {f"{role}_correct": accuracy.correct, f"{role}_n": accuracy.n}
         row |= point.further
         row |= {f"{OPTION}{name}": value for name, value in point.options.items()}
-        row["rules"] = " ".join(point.rules)
+        row["rules"] = " ".join(point.criteria)
         rows.append(row | ({DIVERGED: " ".join(missing)} if missing else {}))
     text = io.StringIO()
     columns = dict.fromkeys(name for row in rows for name in row)
@@ -277,7 +277,7 @@ def _point(row: Mapping[str, str]) -> Point:
         vector=cells.pop("vector"),
         coefficient=float(cells.pop(COEFFICIENT)),
         accuracy=accuracy,
-        rules=tuple(row["rules"].split()),
+        criteria=tuple(row["rules"].split()),
         options={
             key.removeprefix(OPTION): _option(cells.pop(key))
             for key in list(cells)

@@ -118,7 +118,7 @@ def explore(
                     points[setting] = measure(setting)
                 own.append(setting)
                 allowed.setdefault(setting, []).append(criterion.name)
-    return [replace(point, rules=tuple(allowed[setting])) for setting, point in points.items()]
+    return [replace(point, criteria=tuple(allowed[setting])) for setting, point in points.items()]
 
 
 # Vector, coefficient, role and number of the batch -> right answers in that batch, or the sum of

@@ -1,19 +1,20 @@
-"""What validation items show of a base that is moved along vectors, or of other models."""
+"""What validation items show of a base that is moved along vectors, and choices made by it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from negmerge.checkpoints.divergence import sift
+from negmerge.checkpoints.divergence import split_diverged
 from negmerge.checkpoints.states import State, read_state
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
-from negmerge.selection.choice import Criterion, Point, nothing_left
+from negmerge.selection.choice import Choice, Criterion, Point, nothing_left
+from negmerge.selection.greedy import greedy
 from negmerge.selection.search import Chosen, CoefficientGrid, Count, explore, search
-from negmerge.vectors import apply
+from negmerge.vectors import apply, widen
 
 # What the items of a role may take of a GPU's free memory; passes need most of it.
 SHARE_OF_GPU = 0.25
@@ -181,7 +182,7 @@ def choose_with_pruning(
     halvings: int,
 ) -> Chosen:
     """Choose a vector and its coefficient as full sweeps would, see `search`."""
-    whole, diverged = sift(paths)
+    whole, diverged = split_diverged(paths)
     vectors: Mapping[str, str | Path] = {Path(path).stem: path for path in whole}
     if vectors:
         count = validation.counting(lambda name: (read_state(vectors[name]), vectors[name]))
@@ -193,5 +194,73 @@ def choose_with_pruning(
         base = validation.measure(diverged[0], 0.0)
         chosen, choice = choose([base], []), nothing_left(base, diverged, 0)
     names = tuple(criterion.name for criterion in criteria)
-    points = [replace(point, rules=names) for point in chosen.points]
+    points = [replace(point, criteria=names) for point in chosen.points]
     return replace(chosen, choices=[choice] * len(criteria), points=points)
+
+
+class RunningMean:
+    """The mean of the first vectors of a growing list, from the running sum of all but the last.
+
+    It holds one sum, however long the list is. The mean is that sum, in the order of the list, with
+    the last vector added and then divided by their number: nothing is rounded but sum and quotient.
+    """
+
+    def __init__(self, paths: Mapping[str, str | Path]):
+        self._paths = paths
+        self._total: State = {}
+        self._summed = 0
+
+    def __call__(self, names: Sequence[str]) -> State:
+        """Average vectors: those of an earlier call, with or without its last, and new ones."""
+        for name in names[self._summed : -1]:
+            self._total = self._plus(name)
+        whole = len(names) == self._summed
+        self._summed = max(self._summed, len(names) - 1)
+        total = self._total if whole else self._plus(names[-1])
+        return {name: tensor / len(names) for name, tensor in total.items()}
+
+    def _plus(self, name: str) -> State:
+        vector = read_state(self._paths[name])
+        if not self._total:
+            return {key: widen(tensor) for key, tensor in vector.items()}
+        return {key: total + vector[key] for key, total in self._total.items()}
+
+
+def merge_greedily(
+    paths: Mapping[str, str | Path],
+    validation: Validation,
+    coefficients: Sequence[float],
+    keep: float,
+    halvings: int = 0,
+    **options: bool,
+) -> tuple[State, dict]:
+    """Merge the files of a pool by `greedy`.
+
+    The report names the accepted vectors in the order of their sum, and counts forward passes.
+    """
+    passes = 0
+
+    def measure(
+        name: str, vector: State, where: str | Path, coefficient: float | None = None
+    ) -> Choice:
+        nonlocal passes
+        count = validation.counting(lambda _: (vector, where))
+        grid, again = coefficients, halvings
+        if coefficient is not None:
+            grid, again = sorted({0.0, coefficient}), 0
+        chosen = search([name], grid, validation.sizes, count, keep, again)
+        passes += chosen.passes
+        return chosen.choices[0]
+
+    mean = RunningMean(paths)
+
+    def trial(names: Sequence[str], coefficient: float | None) -> Choice:
+        choice = measure("greedy", mean(names), paths[names[-1]], coefficient)
+        print(f"{' + '.join(names)}: {choice}")
+        return choice
+
+    own = {name: measure(name, read_state(path), path) for name, path in paths.items()}
+    trials = greedy(paths, own, trial, **options)
+    accepted = [trial.name for trial in trials if trial.accepted]
+    report = {"accepted": accepted, "trials": [asdict(trial) for trial in trials], "images": passes}
+    return mean(accepted), report

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from negmerge.settings.recipe import Settings
+from negmerge.settings.recipe import Settings, advanced
 
 Preset = Literal["exact", "fast"]
 # What each preset says of the keys below; what it leaves out has the key's default.
@@ -36,25 +36,25 @@ class Compute(Settings):
         "NVIDIA GPU take 19 bits; bf16: the model's forward pass in bfloat16 as far as torch's "
         "autocast goes; weights, logits, losses and the optimizer stay at 32 bits.",
     )
-    channels_last: bool = Field(
+    channels_last: bool = advanced(
         False,
         description="Keep filters with the channels last in memory; the convolutional classifiers "
         "do so in any case, but for those with strided layers of fewer than 8 channels.",
     )
-    compile: bool = Field(
+    compile: bool = advanced(
         False,
         description="Compile the model with torch.compile; needs a C++ compiler or Triton. In no "
         "preset: each job compiles anew, which only long ones get back.",
     )
-    fused: bool = Field(
+    fused: bool = advanced(
         False, description="Take each step of fine-tuning and training in one kernel."
     )
-    drafts: bool = Field(
+    drafts: bool = advanced(
         False,
         description="Decode a JPEG at the smallest of a half, a quarter and an eighth of its size "
         "that has all the pixels that the model's input needs, and resize crops of it as tensors.",
     )
-    deterministic: bool = Field(
+    deterministic: bool = advanced(
         True,
         description="On a GPU, take only operations that give the same bits each time; a job that "
         "needs another ends with its name. false: take the fastest.",

@@ -13,8 +13,8 @@ from negmerge import plugins
 from negmerge.data.image_lists import ImageList, list_images
 from negmerge.data.splits import QUESTION_SPLITS, SPLITS
 from negmerge.errors import UserError, unknown
-from negmerge.settings.options import checked
-from negmerge.settings.recipe import FileName, Settings
+from negmerge.settings.checks import checked
+from negmerge.settings.recipe import FileName, Settings, advanced
 
 # A file of the Hugging Face hub, at a revision.
 HUB_FILE = re.compile(r"https://(huggingface\.co|hf\.co)/.+/resolve/(?P<revision>[^/]+)/[^/].*")
@@ -68,11 +68,11 @@ class Download(Settings):
         [], description="Where to get it: the original first, then mirrors with the same bytes."
     )
     bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
-    about_bytes: PositiveInt | None = Field(
+    about_bytes: PositiveInt | None = advanced(
         None, description="Size as its page rounds it, for estimates; null: `bytes` counts."
     )
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
-    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="null: not known.")
+    md5: str | None = advanced(None, pattern="^[0-9a-f]{32}$", description="null: not known.")
     manual: str | None = Field(
         None, description="How a person gets the file; with this, the workflow does not try."
     )
@@ -151,10 +151,10 @@ class Dataset(Settings):
     files: dict[str, str | Download] = Field(
         {}, description="The source's files by the names it reads: paths, or what to download."
     )
-    downloads_of: FileName | None = Field(
+    downloads_of: FileName | None = advanced(
         None, description="The row whose downloads this one uses; null: it has its own."
     )
-    options: dict = Field({}, description="What else the source needs to know.")
+    options: dict = advanced({}, description="What else the source needs to know.")
     splits: dict[str, PositiveInt] = Field(
         {}, description="Images or questions in each prepared split; needed, but not of `folder`."
     )
@@ -162,7 +162,7 @@ class Dataset(Settings):
         0, description="Number of classes; needed of images, but not of `folder`."
     )
     licence: str = Field(description="The terms of use of the images or questions.")
-    mirrors: list[Mirror] = Field(
+    mirrors: list[Mirror] = advanced(
         [],
         description="Other files with the images, in the order in which they stand in for files "
         "that a person would have to fetch.",

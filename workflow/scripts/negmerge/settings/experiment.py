@@ -1,23 +1,100 @@
-"""The settings of an experiment: what it is made of, and how its methods use it."""
+"""The settings of an experiment: what it is made of, how it chooses, and what methods use."""
 
 import fnmatch
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Counts, training_images
-from negmerge.settings.durability import RELEARNED, Durability
+from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
+from negmerge.settings.checks import explain, require
 from negmerge.settings.methods import Use
-from negmerge.settings.models import Model
 from negmerge.settings.pool import TASK, Given, Pool, update
-from negmerge.settings.recipe import FileName, Finetune, Recipe, Settings, Training
-from negmerge.settings.runs import Run, check_run
-from negmerge.settings.selection import Coefficients, Selection
-from negmerge.settings.validation import explain, require
+from negmerge.settings.recipe import (
+    RELEARNED,
+    Durability,
+    FileName,
+    Finetune,
+    Positive,
+    Recipe,
+    Settings,
+    Share,
+    Training,
+    advanced,
+)
+from negmerge.settings.runs import Run, check_run, may_fail
+
+Criterion = Literal["control", "retain", "gap"]
+
+
+class Coefficients(Settings):
+    """The grid of coefficients; it starts at 0, which changes nothing."""
+
+    step: Positive = Field(0.05, description="Distance of two coefficients.")
+    stop: Positive = Field(1.0, description="The largest coefficient.")
+
+    @model_validator(mode="after")
+    def _whole(self):
+        if abs(self.values[-1] - self.stop) > 1e-9:
+            raise ValueError(f"stop is {self.stop}, which is not a multiple of step, {self.step}")
+        return self
+
+    @cached_property
+    def values(self) -> list[float]:
+        """The coefficients, rounded so that they print as they are meant."""
+        count = round(self.stop / self.step)
+        return [round(number * self.step, 10) for number in range(count + 1)]
+
+
+class Selection(Settings):
+    """How a coefficient or a trained model is chosen; see `selection.choice`."""
+
+    criterion: Criterion = Field(
+        "control",
+        description="control (zero-shot), retain (classifier): lowest forget accuracy that keeps "
+        "the accuracy on the control or retain set; gap (classifier): smallest average gap to "
+        "Retrain, which must be known for it.",
+    )
+    other_criteria: list[Criterion] = Field(
+        [],
+        description="More criteria that choose for each method, for columns of tables that name "
+        "one of them.",
+    )
+    keep: Share = advanced(0.95, description="Share of the base's accuracy to keep.")
+    halvings: int = Field(
+        0,
+        ge=0,
+        le=6,
+        description="How many times, after the grid, to halve the distance of the choice to its "
+        "neighbours, for each vector and each method that trains with a grid: the distance of "
+        "coefficients, or the factor between the values of an option. 0 as in the released code.",
+    )
+    search: Literal["full", "exact-pruned"] = advanced(
+        "full",
+        description="full: a sweep of every vector, which figures draw; exact-pruned: the same "
+        "choice with fewer forward passes.",
+    )
+    images: PositiveInt | None = Field(
+        None,
+        description="At most this many images of each role measure a coefficient; null: all.",
+    )
+
+    @property
+    def criteria(self) -> list[Criterion]:
+        """All criteria, the main one first."""
+        return list(dict.fromkeys([self.criterion, *self.other_criteria]))
+
+
+class RetainSelection(Selection):
+    """How a coefficient or a model is chosen; without a criterion, it is `retain`."""
+
+    criterion: Criterion = Field(
+        "retain", description=Selection.model_fields["criterion"].description
+    )
 
 
 class Experiment(Settings, ABC):
@@ -39,8 +116,8 @@ class Experiment(Settings, ABC):
 
     scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")
-    seed: int | None = Field(None, ge=0, description="Instead of the study's seed.")
-    freeze: Literal["attention", "nothing"] = Field(
+    seed: int | None = advanced(None, ge=0, description="Instead of the study's seed.")
+    freeze: Literal["attention", "nothing"] = advanced(
         "nothing", description="What fine-tuning freezes."
     )
     base: Given | None = Field(
@@ -61,7 +138,9 @@ class Experiment(Settings, ABC):
         description="Whether forgetting lasts, for tables of kind `durability` and figures of kind "
         "`survival`; null: not asked.",
     )
-    eval_batch_size: PositiveInt = Field(500, description="Images per forward pass without grad.")
+    eval_batch_size: PositiveInt = advanced(
+        500, description="Images per forward pass without grad."
+    )
 
     def use(self, method: str) -> Use:
         """How a method is used."""
@@ -89,11 +168,7 @@ class Experiment(Settings, ABC):
         ]
 
     def single(self, method: str) -> str | None:
-        """The use of task-arithmetic that chooses a method's single vector, if it has one.
-
-        For task-arithmetic itself it is the method; for a merge that masks a single vector, the use
-        of task-arithmetic that chooses among the points that are merged.
-        """
+        """The use of task-arithmetic that chooses the vector that a method masks, or is itself."""
         self.use(method)
         if methods.kind(method) == "single":
             return method
@@ -128,10 +203,10 @@ class Experiment(Settings, ABC):
         return methods.kind(method) in methods.CHOSEN or bool(grid)
 
     def is_pruned(self, method: str) -> bool:
-        """Whether a search takes the place of sweeps, which the rule `gap` needs all the same."""
+        """Whether a search takes the place of sweeps, which `gap` needs all the same."""
         search = self.use(method).search or self.selection.search
         is_asked = search == "exact-pruned" and methods.kind(method) in methods.CHOSEN
-        return is_asked and "gap" not in self.selection.rules
+        return is_asked and "gap" not in self.selection.criteria
 
     @property
     @abstractmethod
@@ -172,10 +247,7 @@ class Experiment(Settings, ABC):
 
     @abstractmethod
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return a job's inputs by name.
-
-        `images` or `questions` of a data set, or a `place` of the experiment.
-        """
+        """A job's inputs: (`images` or `questions`, data set), or (`place`, in the experiment)."""
 
     @abstractmethod
     def image_counts(self, task: str, known: Catalogue) -> Counts:
@@ -193,11 +265,26 @@ class Experiment(Settings, ABC):
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         """List the training runs of a task, with its images, where they can be counted."""
+        for name, use in self.methods.items():
+            # A scenario that has methods of this kind has the key `unlearn`.
+            if methods.kind(name) == "unlearn" and may_fail(self.unlearn):
+                yield from self._unlearning_runs(name, use, counts)
         images = training_images(counts, "forget")
         for point in () if self.pool.files else self.pool.changes:
             yield Run(f"finetune ({task}, point {point})", self.recipe(task, point), images)
         if self.durability and RELEARNED in self.durability.treatments:
             yield Run("durability.relearn", self.durability.relearn, images)
+
+    def _unlearning_runs(self, name: str, use: Use, counts: Counts | None) -> Iterator[Run]:
+        """List the runs of a method; one that reads both sets makes at most these steps."""
+        for values in methods.combinations(use):
+            options = methods.definition(name).check(name, values)
+            epochs = getattr(options, "epochs", None)
+            if epochs is not None:
+                recipe = self.unlearn.model_copy(update={"epochs": epochs})
+                grid = "".join(f", {option} {values[option]}" for option in use.grid)
+                images = training_images(counts, *options.passes)
+                yield Run(f"unlearn (methods.{name}{grid})", recipe, images)
 
     def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
         """Count the passes that scoring a model takes, with `generation` for a free answer."""
@@ -235,7 +322,7 @@ class Experiment(Settings, ABC):
     def given_models(self) -> list[Given]:
         """All models that are given: the base, and the pool of each task."""
         pool = [(task, point) for task in self.task_names for point in self.pool.paths]
-        return [*filter(None, [self.base]), *(self.given_model(*one) for one in pool)]
+        return [*filter(None, [self.base]), *(self.given_model(*place) for place in pool)]
 
     def weights(self, known: Catalogue) -> list[str]:
         """The records of weights of others that are fetched."""
@@ -262,40 +349,31 @@ class Experiment(Settings, ABC):
         try:
             self._check_methods()
             self._check_points()
-            for rule in self.selection.rules:
-                if rule not in self.SCENARIO.criteria:
-                    raise UserError(f"selection: {unknown('rule', rule, self.SCENARIO.criteria)}")
+            for criterion in self.selection.criteria:
+                if criterion not in self.SCENARIO.criteria:
+                    raise UserError(
+                        f"selection: {unknown('criterion', criterion, self.SCENARIO.criteria)}"
+                    )
         except UserError as error:
             raise ValueError(str(error)) from error
         return self
 
     def _check_methods(self) -> None:
         foreign = set(methods.BASES) - {self.SCENARIO.base}
-        known = methods.known().items()
         valid = [
-            name for name, kind in known if kind in self.SCENARIO.kinds and name not in foreign
+            name
+            for name, kind in methods.known().items()
+            if kind in self.SCENARIO.kinds and name not in foreign
         ]
         for name, use in self.methods.items():
             if not methods.is_known(name) or methods.base_name(name) not in valid:
-                valid = [one for one in valid if methods.serves(one, self.scenario)]
-                raise UserError(f"{self.scenario}: {unknown('method', name, valid)}")
+                serving = [method for method in valid if methods.serves(method, self.scenario)]
+                raise UserError(f"{self.scenario}: {unknown('method', name, serving)}")
             methods.check(name, use)
             for pattern in use.points:
                 if not fnmatch.filter(self.pool.changes, pattern):
-                    raise UserError(
-                        f"methods.{name}.points: {unknown('point', pattern, self.pool.changes)}"
-                    )
-            for option in use.grid:
-                if option in use.options:
-                    raise UserError(
-                        f"methods.{name}.grid: {option!r} has a value of its own too; expected one "
-                        "of the two"
-                    )
-            if methods.base_name(name) == methods.MASKED and "single" in use.options:
-                raise UserError(
-                    f"methods.{name}: leave `single` out of a study; {methods.SINGLE} chooses it"
-                )
-        for name in self.methods:
+                    points = unknown("point", pattern, self.pool.changes)
+                    raise UserError(f"methods.{name}.points: {points}")
             self.single(name)
 
     def _check_points(self) -> None:

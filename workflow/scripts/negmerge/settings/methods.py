@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from negmerge import plugins
 from negmerge.errors import UserError, unknown
-from negmerge.settings.options import Described, Value
-from negmerge.settings.recipe import Settings
+from negmerge.settings.checks import Described, Value
+from negmerge.settings.recipe import Settings, advanced
 
 # Where each method of a kind is a file.
 FOLDERS = {"merge": plugins.MERGE_METHODS, "unlearn": plugins.UNLEARN_METHODS}
@@ -31,8 +31,8 @@ CHOSEN = ("single", "merge", "greedy")
 class Greedy(Settings):
     """The options of the method `greedy`; see `selection.greedy`."""
 
-    strict: bool = Field(True, description="Only a lower forget accuracy keeps a vector.")
-    search_each_step: bool = Field(
+    strict: bool = advanced(True, description="Only a lower forget accuracy keeps a vector.")
+    search_each_step: bool = advanced(
         True, description="Search the coefficient anew in each trial; else the first vector's."
     )
 
@@ -68,7 +68,7 @@ SPECIAL = {
         kind="single",
         title="Task Arithmetic (single best)",
         reference="Ilharco et al., Editing Models with Task Arithmetic (ICLR 2023)",
-        explanation="The best single vector of the pool, by the rule that chooses coefficients.",
+        explanation="The best single vector of the pool, by what chooses coefficients.",
     ),
     "greedy": Special(
         kind="greedy",
@@ -94,12 +94,19 @@ class Use(Settings):
     grid: dict[str, Annotated[list[Value], Field(min_length=1)]] = Field(
         {},
         description="For methods that train: options to search, with their values in any order. "
-        "Each combination is trained, and then some between the one that a rule chooses and its "
-        "neighbours; see `selection.halvings`.",
+        "Each combination is trained, and then some between the chosen one and its neighbours; "
+        "see `selection.halvings`.",
     )
-    search: Literal["full", "exact-pruned"] | None = Field(
+    search: Literal["full", "exact-pruned"] | None = advanced(
         None, description="Instead of the experiment's `selection.search`."
     )
+
+    @model_validator(mode="after")
+    def _one_value_for_an_option(self):
+        for option in self.grid:
+            if option in self.options:
+                raise ValueError(f"grid: {option!r} has a value of its own too; expected one")
+        return self
 
     @property
     def options(self) -> dict[str, Value]:
@@ -145,8 +152,8 @@ def kind(name: str) -> str:
 def title(name: str) -> str:
     """Return what tables call a use of a method: `NegMerge (4)` for `negmerge-4`."""
     rest = name.removeprefix(base_name(name)).removeprefix("-")
-    found = definition(name).title
-    return f"{found} ({rest})" if rest else found
+    words = definition(name).title
+    return f"{words} ({rest})" if rest else words
 
 
 def greedy_options(options: Mapping[str, Value]) -> dict[str, bool]:
@@ -166,6 +173,8 @@ def check(name: str, use: Use) -> None:
         raise UserError(f"{where}: `points` goes with merges, and only with them")
     if use.grid and what != "unlearn":
         raise UserError(f"{where}: `grid` goes with methods that train, and only with them")
+    if method == MASKED and "single" in use.options:
+        raise UserError(f"{where}: leave `single` out of a study; {SINGLE} chooses it")
     if method in SPECIAL:
         SPECIAL[method].check(where, use.options)
 
@@ -178,8 +187,8 @@ def check_options(where: str, name: str, use: Use, scenario: str) -> None:
     if not serves(name, scenario):
         served = " and ".join(definition(name).options.scenarios)
         raise UserError(f"{where}: it is for {served}, not for {scenario}")
-    for given in combinations(use) if kind(name) in FOLDERS else ():
-        definition(name).check(where, given)
+    for options in combinations(use) if kind(name) in FOLDERS else ():
+        definition(name).check(where, options)
 
 
 def serves(name: str, scenario: str) -> bool:
@@ -198,4 +207,4 @@ def definition(name: str) -> Described:
 def combinations(use: Use) -> list[dict[str, Value]]:
     """List the options with which a method that trains is tried: all combinations of its grid."""
     values = itertools.product(*use.grid.values())
-    return [use.options | dict(zip(use.grid, found, strict=True)) for found in values]
+    return [use.options | dict(zip(use.grid, point, strict=True)) for point in values]

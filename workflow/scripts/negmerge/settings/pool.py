@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
-from negmerge.settings.recipe import FileName, Recipe, Settings, file_name
+from negmerge.settings.recipe import FileName, Recipe, Settings, advanced, file_name
 
 # Of a folder, what decides the numbers: weights, and what says what they are.
 READ = (".safetensors", ".json", ".bin", ".pt", ".pth", ".th")
@@ -20,10 +20,10 @@ class Given(Settings):
     """A model of others."""
 
     file: str = Field(description="The path of a file or a folder.")
-    key: str | None = Field(
+    key: str | None = advanced(
         None, description="The place of the weights, such as `ema`, in a file with several states."
     )
-    manual: str | None = Field(
+    manual: str | None = advanced(
         None, description="How a person gets it; it is told where it is missing."
     )
 
@@ -82,7 +82,7 @@ class Pool(Settings):
         description="Values per axis; the points are all combinations. An axis is a key of "
         "`finetune`, such as `epochs` or `augmentation.flip`, or a name in the braces of `recipe`.",
     )
-    short: dict[str, str] = Field(
+    short: dict[str, str] = advanced(
         {}, description="Shorter names of axes in the names of the points."
     )
     recipe: dict = Field(
@@ -100,7 +100,7 @@ class Pool(Settings):
         "`grid` or `points`, in which `{point}` becomes a point's name, and `{axis}` its value. "
         "`{task}` becomes the task.",
     )
-    manual: str | None = Field(
+    manual: str | None = advanced(
         None, description="How a person gets the `files`; it is told where one is missing."
     )
 

@@ -1,4 +1,4 @@
-"""The settings of a training run, as studies write them and `training` reads them."""
+"""The settings of training runs: of the pool, of other models, and of relearning."""
 
 import re
 from copy import copy
@@ -57,6 +57,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def advanced(default: Any, **field: Any) -> Any:
+    """Make a field that docs/settings.md lists apart, for those who know that they need it."""
+    return Field(default, json_schema_extra={"advanced": True}, **field)
+
+
 class Augmentation(Settings):
     """How training images are changed at random."""
 
@@ -70,14 +75,14 @@ class Augmentation(Settings):
         description="Least and largest share of the area that a random crop keeps. "
         "0.08 and 1 in NegMerge's code with RandAugment, 0.9 and 1 without. null: no resized crop.",
     )
-    crop_ratio: Range = Field([3 / 4, 4 / 3], description="Range of the crop's aspect ratio.")
+    crop_ratio: Range = advanced([3 / 4, 4 / 3], description="Range of the crop's aspect ratio.")
     flip: Share = Field(
         0.0, description="Probability of a horizontal flip; 0.5 in NegMerge's code."
     )
-    interpolation: Literal["bicubic", "bilinear", "random"] = Field(
+    interpolation: Literal["bicubic", "bilinear", "random"] = advanced(
         "bicubic", description="How crops are resized; `random` takes bilinear or bicubic."
     )
-    padding: int = Field(
+    padding: int = advanced(
         0,
         ge=0,
         description="Black pixels around the image before a random crop of the model's size, for "
@@ -98,10 +103,10 @@ class Recipe(Settings):
 
     epochs: PositiveInt = Field(description="Passes over the training images.")
     batch_size: PositiveInt = Field(128, description="Images per forward pass.")
-    grad_accum_steps: PositiveInt = Field(
+    grad_accum_steps: PositiveInt = advanced(
         1, description="Batches whose gradients make one step; 2 for ViT-L/14 in the paper."
     )
-    grad_accum_reduction: Literal["mean", "sum"] = Field(
+    grad_accum_reduction: Literal["mean", "sum"] = advanced(
         "mean",
         description="How their gradients are combined. mean: as in one batch of all "
         "their images; sum: they are added undivided, and clipped then, as in NegMerge's code.",
@@ -113,24 +118,24 @@ class Recipe(Settings):
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw", description="AdamW as in NegMerge's code, or SGD as in SalUn's for classifiers."
     )
-    momentum: Share = Field(0.9, description="Momentum of SGD; 0.9 in SalUn's code.")
-    nesterov: bool = Field(False, description="Nesterov's momentum in SGD.")
+    momentum: Share = advanced(0.9, description="Momentum of SGD; 0.9 in SalUn's code.")
+    nesterov: bool = advanced(False, description="Nesterov's momentum in SGD.")
     warmup_steps: int = Field(500, ge=0, description="Steps of linear warm-up.")
     schedule: Literal["cosine", "constant", "steps"] = Field(
         "cosine",
         description="The rate after the warm-up: cosine decay to 0, the peak, or the peak times "
         "`decay` for each of the `milestones` passed.",
     )
-    milestones: list[PositiveInt] = Field(
+    milestones: list[PositiveInt] = advanced(
         [],
         description="Epochs after which `steps` lowers the rate; 91 and 136 in SalUn's code.",
     )
-    decay: Positive = Field(0.1, description="Factor of the rate at each milestone.")
-    max_grad_norm: Positive | None = Field(
+    decay: Positive = advanced(0.1, description="Factor of the rate at each milestone.")
+    max_grad_norm: Positive | None = advanced(
         1.0, description="Largest gradient norm; null: no clipping."
     )
-    label_smoothing: Share = Field(0.0, description="Label smoothing of the cross-entropy.")
-    fixed_order: bool = Field(
+    label_smoothing: Share = advanced(0.0, description="Label smoothing of the cross-entropy.")
+    fixed_order: bool = advanced(
         False,
         description="Show the images in one order, the same in every epoch and for all points, as "
         "NegMerge's code does; otherwise each epoch and point has its own order.",
@@ -181,3 +186,43 @@ class Training:
     # Where the weights are that it starts from, in the experiment's folder; None: they are random,
     # or of others.
     start: str | None = None
+
+
+# The model as it is, and taught again what it forgot.
+AS_IS, RELEARNED = "as_is", "relearned"
+ROUNDINGS = ("int8", "int4", "nf4")
+
+
+Relearning = with_defaults(
+    Recipe,
+    "Relearning",
+    "How models are taught again; by default as OpenUnlearning does it with language models.",
+    epochs=1,
+    batch_size=32,
+    learning_rate=2e-5,
+    weight_decay=0.0,
+    warmup_steps=0,
+    schedule="constant",
+    augmentation=Augmentation(crop_scale=None),
+)
+
+
+class Durability(Settings):
+    """What is done to each model on its own, before its scores are measured once more."""
+
+    treatments: list[Literal[(*ROUNDINGS, RELEARNED)]] = Field(
+        [*ROUNDINGS, RELEARNED],
+        min_length=1,
+        description="int8, int4, nf4: its weights are rounded to so many bits; relearned: it is "
+        "taught again what it was to forget. Each starts from the model as it is.",
+    )
+    group_size: PositiveInt = advanced(
+        64,
+        description="Neighbouring numbers of a weight's row that share the scale of rounding.",
+    )
+    relearn: Relearning = advanced(
+        Relearning(), description="The recipe of `relearned`, on all of the forget set."
+    )
+    images: PositiveInt | None = Field(
+        None, description="At most this many images of each role are scored; null: all."
+    )

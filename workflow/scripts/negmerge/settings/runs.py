@@ -1,16 +1,12 @@
 """The training runs of an experiment, and whether each can do what its settings say.
 
-What would fail only after hours of training, or silently do something else, is refused when the
-study is read. The sizes of data sets are those of their rows, which `prepare` holds to be true.
+What would fail only after hours of training is refused when the study is read. The sizes of data
+sets are those of their rows, which `prepare` holds to be true.
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from negmerge.errors import UserError
-from negmerge.settings import methods
-from negmerge.settings.catalogue import Counts, training_images
-from negmerge.settings.methods import Use
 from negmerge.settings.recipe import Recipe
 
 
@@ -37,11 +33,10 @@ def check_run(where: str, run: Run) -> None:
     recipe, place = run.recipe, f"{where}.{run.where}"
     late = [milestone for milestone in recipe.milestones if milestone >= recipe.epochs]
     if recipe.schedule == "steps" and (late or not recipe.milestones):
-        found = f"milestones {late}" if late else "no milestones"
+        milestones = f"milestones {late}" if late else "no milestones"
         raise UserError(
-            f"{place}: schedule steps has {found}, but the run has {recipe.epochs} epochs, so the "
-            f"rate does not fall as it says; expected milestones below {recipe.epochs}, or another "
-            "schedule"
+            f"{place}: schedule steps has {milestones}, but the run has {recipe.epochs} epochs; "
+            f"expected milestones below {recipe.epochs}, or another schedule"
         )
     if run.steps is None:
         return
@@ -59,20 +54,6 @@ def check_run(where: str, run: Run) -> None:
         )
 
 
-def unlearning_runs(
-    uses: Mapping[str, Use], shared: Recipe, counts: Counts | None
-) -> Iterator[Run]:
-    """List the runs of methods that train; those that read both sets make at most these steps."""
-    if shared.schedule != "steps" and not shared.warmup_steps and shared.grad_accum_steps == 1:
-        return  # Nothing can be wrong.
-    for name, use in uses.items():
-        if methods.kind(name) != "unlearn":
-            continue
-        for given in methods.combinations(use):
-            options = methods.definition(name).check(name, given)
-            epochs = getattr(options, "epochs", None)
-            if epochs is not None:
-                recipe = shared.model_copy(update={"epochs": epochs})
-                searched = ", ".join(f"{option} {given[option]}" for option in use.grid)
-                place = f"methods.{name}" + (f", {searched}" if searched else "")
-                yield Run(f"unlearn ({place})", recipe, training_images(counts, *options.passes))
+def may_fail(recipe: Recipe) -> bool:
+    """Whether a run of some number of epochs could be too short for its recipe."""
+    return recipe.schedule == "steps" or recipe.warmup_steps > 0 or recipe.grad_accum_steps > 1

@@ -13,9 +13,9 @@ from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.reporting.kinds import Kind, figure_kind, first_lines, table_kind
 from negmerge.settings import methods
+from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.recipe import Settings
-from negmerge.settings.validation import require
+from negmerge.settings.recipe import Settings, advanced
 
 
 def known(names: list[str] | dict[str, str]) -> list[str] | dict[str, str]:
@@ -56,11 +56,12 @@ class Column(Settings):
     label: str = Field(description="The heading.")
     experiments: list[str] = Field(min_length=1, description="Experiments to average over.")
     tasks: list[str] = Field([], description="Tasks to average over; none given: all.")
-    rule: str | None = Field(
+    criterion: str | None = advanced(
         None,
-        description="Show what this rule of `selection.other_rules` chose; null: the main rule.",
+        description="Show what this one of `selection.other_criteria` chose; null: the main "
+        "criterion.",
     )
-    published: Published | None = Field(None, description="The paper's cells beside ours.")
+    published: Published | None = advanced(None, description="The paper's cells beside ours.")
 
 
 class Table(Settings):
@@ -79,8 +80,10 @@ class Table(Settings):
     @model_validator(mode="after")
     def _fits_its_kind(self):
         kind = table_kind(self.kind)
-        if not kind.by_rule and any(column.rule is not None for column in self.columns):
-            raise ValueError(f"columns: no rule chooses what a table of kind {self.kind} shows")
+        if not kind.by_criterion and any(column.criterion is not None for column in self.columns):
+            raise ValueError(
+                f"columns: no criterion chooses what a table of kind {self.kind} shows"
+            )
         _check_methods("rows", f"table of kind {self.kind}", kind, self.rows)
         return self
 
@@ -99,8 +102,10 @@ class Table(Settings):
         for column in self.columns:
             place = f"{where}.columns.{column.label}"
             _check_shown(place, self.kind, table_kind(self.kind), column, self.rows, experiments)
-            for name in column.experiments if column.rule is not None else ():
-                require(place, "rule", [column.rule], experiments[name].selection.rules)
+            for name in column.experiments if column.criterion is not None else ():
+                require(
+                    place, "criterion", [column.criterion], experiments[name].selection.criteria
+                )
 
 
 class Figure(Settings):

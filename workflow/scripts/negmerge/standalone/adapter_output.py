@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from negmerge.adapters import Adapter
+from negmerge.adapters.adapter import Adapter
 from negmerge.adapters.factoring import Factored, Layers, concatenate, factor
 from negmerge.adapters.writing import write_adapter
 from negmerge.errors import UserError
@@ -43,13 +44,9 @@ def write_adapter_output(
     threads: int = 1,
     tell: Tell = lambda line: None,
 ) -> dict:
-    """Write -coefficient * vector as an adapter; see `output.write_output`.
-
-    The report gets `adapter`: its `rank`, and by the Frobenius norm the share that it `lost` of the
-    vector, and of each of its `tensors`.
-    """
-    rank = read_rank(rank)
-    adapters = [one for one in pool.members if isinstance(one, Adapter)]
+    """Write -coefficient * vector as an adapter; the report tells what it loses of the norm."""
+    rank, target = read_rank(rank), replace(target, dtype=torch.float32)
+    adapters = [member for member in pool.members if isinstance(member, Adapter)]
     weights = _weights(method, pool, adapters) if rank == EXACT else []
     checksums = begin(pool, target, threads, tell)
     layers = Layers(pool.base, adapters)
@@ -64,18 +61,18 @@ def write_adapter_output(
     # There are no shards to go on with, so each run begins afresh.
     with working(target.output, {}) as work, pool.vectors.workers:
         if rank == EXACT:
-            found = concatenate(adapters, weights, target.coefficient, layers)
+            factored = concatenate(adapters, weights, target.coefficient, layers)
             deque(counted(), maxlen=0)
         else:
-            found = factor(counted(), target.coefficient, rank, layers)
-        said = write_adapter(work.content, found, layers, str(target.base))
-        findings = [*said, *_loss(found, target.output)] if kept else []
-        for line in findings:
+            factored = factor(counted(), target.coefficient, rank, layers)
+        lines = write_adapter(work.content, factored, layers, str(target.base))
+        lines = [*lines, *_loss(factored, target.output)] if kept else []
+        for line in lines:
             tell(line)
-        facts = {**facts, "coefficient": target.coefficient}
         counts, known = Counts(kept, kept), checksums.known()
-        report = make_report(pool, facts, target.base, torch.float32, known, counts, findings)
-        report |= {"command": command, "adapter": _facts(found)}
+        report = make_report(pool, target, facts, known, counts, lines, command)
+        losses = {"lost": factored.loss, "tensors": factored.losses()}
+        report["adapter"] = {"rank": factored.rank} | losses
         write_json(work.content / "negmerge.json", report)
         folder.write_card(work.content, report, pool.base.files[0].parent)
         work.publish(work.content)
@@ -91,23 +88,21 @@ def _weights(method: Method, pool: Pool, adapters: Sequence[Adapter]) -> list[fl
         )
     if len(adapters) < len(pool.members):
         other = next(
-            n for n, one in zip(pool.names, pool.members, strict=True) if one not in adapters
+            name
+            for name, member in zip(pool.names, pool.members, strict=True)
+            if member not in adapters
         )
         raise UserError(f"--adapter exact: {other} is a whole model, not an adapter; give a rank")
     return method.weights(len(adapters))
 
 
-def _facts(found: Factored) -> dict:
-    return {"rank": found.rank, "lost": found.loss, "tensors": found.losses()}
-
-
-def _loss(found: Factored, where: Path) -> list[str]:
+def _loss(factored: Factored, where: Path) -> list[str]:
     """Return what the rank lost, as a line for the user."""
-    losses = found.losses()
-    if not found.loss:
+    losses = factored.losses()
+    if not factored.loss:
         return []
     name = max(losses, key=losses.__getitem__)
     return [
-        f"{where}: rank {found.rank} loses {100 * found.loss:.2f} % of the change by the Frobenius "
-        f"norm, most in {name}: {100 * losses[name]:.2f} %"
+        f"{where}: rank {factored.rank} loses {100 * factored.loss:.2f} % of the change by the "
+        f"Frobenius norm, most in {name}: {100 * losses[name]:.2f} %"
     ]

@@ -10,12 +10,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints.hub import listed
 from negmerge.checkpoints.sameness import same_tensor
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 from negmerge.vectors import may_change, widen
 
-SHOWN = 8
+# transformers 5 leaves out this beginning of the names of a CLIP vision model, 4 does not.
+PREFIX = "vision_model."
+EMBEDDING = re.compile(
+    r"(^|\.)(embed_tokens|wte|word_embeddings|tok_embeddings|token_embedding|embed_in|shared|"
+    r"embeddings)\.weight$"
+)
 
 
 class Choice:
@@ -30,39 +36,24 @@ class Choice:
 
     def takes(self, name: str) -> bool:
         """Whether a tensor takes part."""
-        wanted = not self.include or any(one.search(name) for one in self.include)
-        return wanted and not any(one.search(name) for one in self.exclude)
+        wanted = not self.include or any(pattern.search(name) for pattern in self.include)
+        return wanted and not any(pattern.search(name) for pattern in self.exclude)
 
     def matches(self, names: Iterable[str]) -> dict[str, list[str]]:
-        """Return what each expression fits: `--include RE` or `--exclude RE` -> names.
-
-        One that fits nothing is an error, with the names that look most like it.
-        """
+        """Return what each expression fits, as `--include RE` -> names; nothing is an error."""
         names = sorted(names)
-        found = {}
-        for option, ones in (("--include", self.include), ("--exclude", self.exclude)):
-            for one in ones:
-                fitting = [name for name in names if one.search(name)]
+        matched = {}
+        for option, patterns in (("--include", self.include), ("--exclude", self.exclude)):
+            for pattern in patterns:
+                fitting = [name for name in names if pattern.search(name)]
                 if not fitting:
-                    near = _nearest(one, names)
-                    raise UserError(f"{option} {one.pattern!r} matches no tensor; {near}")
-                found[f"{option} {one.pattern}"] = fitting
-        return found
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names for a line, the first of many."""
-    shown = ", ".join(names[:SHOWN])
-    return shown if len(names) <= SHOWN else f"{shown}, ... ({len(names)} in all)"
-
-
-def excluding(names: Iterable[str]) -> str:
-    """Return the option that leaves out tensors, by the modules in which they lie."""
-    modules = sorted({name.rpartition(".")[0] or f"{name}$" for name in names})
-    escaped = [re.escape(module).replace(r"\$", "$") for module in modules]
-    pattern = escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
-    ends = "" if pattern.endswith("$") else r"\."
-    return f"--exclude '^{pattern}{ends}'"
+                    near = difflib.get_close_matches(pattern.pattern, names, n=3, cutoff=0)
+                    raise UserError(
+                        f"{option} {pattern.pattern!r} matches no tensor; the nearest names: "
+                        f"{', '.join(near) or 'none'}"
+                    )
+                matched[f"{option} {pattern.pattern}"] = fitting
+        return matched
 
 
 def _compiled(option: str, text: str) -> re.Pattern:
@@ -70,30 +61,6 @@ def _compiled(option: str, text: str) -> re.Pattern:
         return re.compile(text)
     except re.error as error:
         raise UserError(f"{option} {text!r} is not a regular expression: {error}") from error
-
-
-def _nearest(pattern: re.Pattern, names: Sequence[str]) -> str:
-    close = difflib.get_close_matches(pattern.pattern, names, n=3, cutoff=0)
-    return f"the nearest names: {', '.join(close) or 'none'}"
-
-
-# transformers 5 leaves out this beginning of the names of a CLIP vision model, 4 does not.
-PREFIX = "vision_model."
-EMBEDDING = re.compile(
-    r"(^|\.)(embed_tokens|wte|word_embeddings|tok_embeddings|token_embedding|embed_in|shared|"
-    r"embeddings)\.weight$"
-)
-
-
-@dataclass
-class Expected:
-    """What a checkpoint of the pool must hold."""
-
-    base: StoredState  # the weights before fine-tuning
-    names: list[str]  # its tensors that take part
-    ties: list[tuple[str, ...]]  # groups of them that hold the same numbers in the base
-    choice: Choice
-    cut: bool = False  # whether a vocabulary of another size is cut to the base's rows
 
 
 @dataclass
@@ -121,153 +88,135 @@ class Aligned(StoredState):
         """See `StoredState`; rows that the checkpoint lacks are the base's."""
         own = self.own[name]
         end = min(max(math.prod(self.file.shape(own)), start), stop)
-        found = self.file.numbers(own, start, end)
+        numbers = self.file.numbers(own, start, end)
         if end == stop:
-            return found
-        return torch.cat([widen(found), widen(self.base.numbers(name, end, stop))])
+            return numbers
+        return torch.cat([widen(numbers), widen(self.base.numbers(name, end, stop))])
 
     def place(self, name: str) -> tuple[Path, int] | None:
         """See `StoredState`."""
         return self.file.place(self.own[name])
 
 
-def align(file: StoredState, expected: Expected) -> Aligned:
-    """See a checkpoint with the base's names and shapes."""
-    base, notes = expected.base, []
-    own = _renamed(file, base, notes)
-    for group in expected.ties:
+def align(
+    file: StoredState,
+    base: StoredState,
+    names: Sequence[str],
+    ties: Iterable[Sequence[str]],
+    choice: Choice,
+    *,
+    cuts: bool = False,
+) -> Aligned:
+    """See a checkpoint with the names and shapes of its base.
+
+    `names` are the base's tensors that take part, `ties` groups of them with the same numbers in
+    the base. A vocabulary of another size `cuts` to the base's rows, or is an error.
+    """
+    own, notes = _renamed(file, base)
+    for group in ties:
         present = [name for name in group if name in own]
         own |= {name: own[present[0]] for name in group if present and name not in own}
-    _leave_out_twins(file, own, expected, notes)
-    found = _compare(file, own, expected)
-    if found.is_resized and expected.cut:
-        notes.append(found.cut())
-    else:
-        found.require_nothing()
-    for name in expected.names:
+    # Matrices that the base does not store, but which are tied to one that it does.
+    known = set(base.names)
+    twins = [
+        name
+        for name in sorted(set(own) - known)
+        if len(file.shape(own[name])) > 1
+        and any(
+            file.shape(other) == file.shape(own[name]) and same_tensor(file, own[name], file, other)
+            for kept, other in own.items()
+            if kept in known
+        )
+    ]
+    if twins:
+        own = {name: place for name, place in own.items() if name not in twins}
+        notes.append(f"{file.path}: tied to another tensor, left out: {listed(twins)}")
+    extra = [
+        name
+        for name in own
+        if name not in known
+        and choice.takes(name)
+        and may_change(name, file.shape(own[name]), file.dtype(own[name]))
+    ]
+    notes += _compare(file, own, base, names, extra, cuts)
+    for name in names:
         if not file.is_float(own[name]):
             raise UserError(
                 f"{file.path}: tensor {name!r} and the base's are not both floating point"
             )
-    return Aligned(file, base, {name: own[name] for name in expected.names}, notes)
+    return Aligned(file, base, {name: own[name] for name in names}, notes)
 
 
-def _renamed(file: StoredState, base: StoredState, notes: list[str]) -> dict[str, str]:
-    """Return the checkpoint's tensors by the base's names."""
-    theirs, ours = _trained(file), _trained(base)
-    if theirs != ours and {PREFIX + name for name in theirs} == ours:
-        notes.append(f"{file.path}: its names lack {PREFIX!r}, with which the base's begin")
-        return {PREFIX + name: name for name in file.names}
-    if theirs != ours and {PREFIX + name for name in ours} == theirs:
-        notes.append(f"{file.path}: its names begin with {PREFIX!r}, which the base's lack")
-        return {name.removeprefix(PREFIX): name for name in file.names}
-    return {name: name for name in file.names}
-
-
-def _trained(state: StoredState) -> set[str]:
-    return {n for n in state.names if may_change(n, state.shape(n), state.dtype(n))}
-
-
-def _leave_out_twins(
-    file: StoredState, own: dict[str, str], expected: Expected, notes: list[str]
-) -> None:
-    """Leave out matrices that the base does not store, where they are tied to one that it does."""
-    known = set(expected.base.names)
-    twins = []
-    for name in sorted(set(own) - known):
-        shape = file.shape(own[name])
-        if len(shape) > 1 and any(
-            file.shape(other) == shape and same_tensor(file, own[name], file, other)
-            for kept, other in own.items()
-            if kept in known
-        ):
-            twins.append(name)
-    for name in twins:
-        del own[name]
-    if twins:
-        notes.append(f"{file.path}: tied to another tensor, left out: {listed(twins)}")
-
-
-@dataclass
-class _Comparison:
-    """What does not fit: names of tensors."""
-
-    file: StoredState
-    base: StoredState
-    own: Mapping[str, str]
-    missing: list[str]
-    extra: list[str]
-    odd: list[str]
-    resized: list[str]
-
-    @property
-    def is_resized(self) -> bool:
-        """Whether nothing but the size of the vocabulary differs."""
-        return bool(self.resized) and self.resized == self.odd and not (self.missing or self.extra)
-
-    def cut(self) -> str:
-        """Return what is done about a vocabulary of another size."""
-        theirs, ours = self._shapes(self.resized[0])
-        what = (
-            f"its rows from {ours[0]:,} on are left out"
-            if theirs > ours
-            else f"the rows from {theirs[0]:,} on, which it lacks, count as unchanged"
-        )
-        sizes = f"a vocabulary of {theirs[0]:,} rows, the base has {ours[0]:,}"
-        return f"{self.file.path}: {sizes}; {what}: {listed(self.resized)}"
-
-    def require_nothing(self) -> None:
-        """Check that all fits; the error is the first thing that does not, and what to do."""
-        others = [name for name in self.odd if name not in self.resized]
-        wrong = [*self.missing, *self.extra, *others]
-        fits = len(self.base.names) - len(self.missing) - len(self.odd)
-        # Where little fits, the model is another one.
-        hint = f"; {excluding(wrong)} leaves it out" if wrong and fits > len(wrong) else ""
-        if self.missing:
-            what = f"{self.missing[0]!r} is missing ({len(self.missing)} in all){hint}"
-        elif self.extra:
-            what = f"{self.extra[0]!r} is not expected ({len(self.extra)} in all){hint}"
-        elif others:
-            what = self._shape(others[0], hint)
-        elif self.resized:
-            what = self._shape(self.resized[0], "; --vocabulary base takes the base's rows")
-        else:
-            return
-        raise UserError(f"{self.file.path}: tensor {what}")
-
-    def _shape(self, name: str, hint: str) -> str:
-        theirs, ours = self._shapes(name)
-        if len(ours) == 2 and theirs == ours[::-1]:
-            hint = ": it is stored transposed; store it as the base's"
-        return f"{name!r} has shape {list(theirs)}, expected {list(ours)}{hint}"
-
-    def _shapes(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return self.file.shape(self.own[name]), self.base.shape(name)
-
-
-def _compare(file: StoredState, own: Mapping[str, str], expected: Expected) -> _Comparison:
-    """Find what does not fit, among the tensors that take part."""
-    base, known = expected.base, set(expected.base.names)
-
-    def would_be_lost(name: str) -> bool:
-        changes = may_change(name, file.shape(own[name]), file.dtype(own[name]))
-        return changes and expected.choice.takes(name)
-
-    def shapes(name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return file.shape(own[name]), base.shape(name)
-
-    present = [name for name in expected.names if name in own]
-    odd = [name for name in present if len(set(shapes(name))) > 1]
-    # Tensors with a row for each token, of a vocabulary of another size.
-    pairs = {name: shapes(name) for name in odd}
-    alike = {n: (a[0], b[0]) for n, (a, b) in pairs.items() if a and b and a[1:] == b[1:]}
-    sizes = {rows for name, rows in alike.items() if EMBEDDING.search(name)}
-    return _Comparison(
-        file,
-        base,
-        own,
-        missing=[name for name in expected.names if name not in own],
-        extra=[name for name in own if name not in known and would_be_lost(name)],
-        odd=odd,
-        resized=[name for name, rows in alike.items() if rows in sizes],
+def _renamed(file: StoredState, base: StoredState) -> tuple[dict[str, str], list[str]]:
+    """Return the checkpoint's tensors by the base's names, and what the user should know of it."""
+    theirs, ours = (
+        {n for n in state.names if may_change(n, state.shape(n), state.dtype(n))}
+        for state in (file, base)
     )
+    if theirs != ours and {PREFIX + name for name in theirs} == ours:
+        note = f"{file.path}: its names lack {PREFIX!r}, with which the base's begin"
+        return {PREFIX + name: name for name in file.names}, [note]
+    if theirs != ours and {PREFIX + name for name in ours} == theirs:
+        note = f"{file.path}: its names begin with {PREFIX!r}, which the base's lack"
+        return {name.removeprefix(PREFIX): name for name in file.names}, [note]
+    return {name: name for name in file.names}, []
+
+
+def _compare(
+    file: StoredState,
+    own: Mapping[str, str],
+    base: StoredState,
+    names: Sequence[str],
+    extra: Sequence[str],
+    cuts: bool,
+) -> list[str]:
+    """Check that the tensors that take part fit the base's, but for a vocabulary that is cut."""
+    missing = [name for name in names if name not in own]
+    shapes = {name: (file.shape(own[name]), base.shape(name)) for name in names if name in own}
+    odd = {name: pair for name, pair in shapes.items() if pair[0] != pair[1]}
+    # Tensors with a row for each token, of a vocabulary of another size.
+    rows = {
+        name: (theirs[0], ours[0])
+        for name, (theirs, ours) in odd.items()
+        if theirs and ours and theirs[1:] == ours[1:]
+    }
+    sizes = {size for name, size in rows.items() if EMBEDDING.search(name)}
+    resized = [name for name, size in rows.items() if size in sizes]
+    others = [name for name in odd if name not in resized]
+    wrong = [*missing, *extra, *others]
+    if resized and cuts and not wrong:
+        theirs, ours = rows[resized[0]]
+        what = (
+            f"its rows from {ours:,} on are left out"
+            if theirs > ours
+            else f"the rows from {theirs:,} on, which it lacks, count as unchanged"
+        )
+        sizes = f"a vocabulary of {theirs:,} rows, the base has {ours:,}"
+        return [f"{file.path}: {sizes}; {what}: {listed(resized)}"]
+    # Where little fits, the model is another one.
+    fits = len(base.names) - len(missing) - len(odd)
+    hint = f"; {_exclude_option(wrong)} leaves it out" if wrong and fits > len(wrong) else ""
+    if missing:
+        what = f"{missing[0]!r} is missing ({len(missing)} in all){hint}"
+    elif extra:
+        what = f"{extra[0]!r} is not expected ({len(extra)} in all){hint}"
+    elif odd:
+        name = (others or resized)[0]
+        theirs, ours = odd[name]
+        if not others:
+            hint = "; --vocabulary base takes the base's rows"
+        elif len(ours) == 2 and theirs == ours[::-1]:
+            hint = ": it is stored transposed; store it as the base's"
+        what = f"{name!r} has shape {list(theirs)}, expected {list(ours)}{hint}"
+    else:
+        return []
+    raise UserError(f"{file.path}: tensor {what}")
+
+
+def _exclude_option(names: Iterable[str]) -> str:
+    """Return the option that leaves out tensors, by the modules in which they lie."""
+    modules = sorted({name.rpartition(".")[0] or f"{name}$" for name in names})
+    escaped = [re.escape(module).replace(r"\$", "$") for module in modules]
+    pattern = escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
+    ends = "" if pattern.endswith("$") else r"\."
+    return f"--exclude '^{pattern}{ends}'"

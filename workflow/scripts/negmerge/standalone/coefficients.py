@@ -27,35 +27,26 @@ class Measurement:
     others: Mapping[str, object] = field(default_factory=dict)
 
 
-def measurement(coefficient: float, found: object, where: str) -> Measurement:
+def measurement(coefficient: float, returned: object, where: str) -> Measurement:
     """Check what a user's evaluation returned."""
-    if not isinstance(found, Mapping):
-        raise UserError(f"{where}: found {reprlib.repr(found)}, expected an object like {EXAMPLE}")
+    if not isinstance(returned, Mapping) or set(SCORES) - set(returned):
+        raise UserError(
+            f"{where}: found {reprlib.repr(returned)}, expected an object like {EXAMPLE}"
+        )
     scores = {}
     for score in SCORES:
-        if score not in found:
+        value = returned[score]
+        try:
+            # A tensor or an array without axes is a number, too.
+            scores[score] = math.nan if isinstance(value, str | bytes | bool) else float(value)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            scores[score] = math.nan
+        if not math.isfinite(scores[score]):
             raise UserError(
-                f"{where}: the key {score!r} is missing in {reprlib.repr(dict(found))}, expected "
-                f"an object like {EXAMPLE}"
+                f"{where}: {score!r} is {reprlib.repr(value)}, expected a finite number"
             )
-        scores[score] = _finite(found[score])
-        if scores[score] is None:
-            raise UserError(
-                f"{where}: {score!r} is {reprlib.repr(found[score])}, expected a finite number"
-            )
-    others = {key: value for key, value in found.items() if key not in SCORES}
+    others = {key: value for key, value in returned.items() if key not in SCORES}
     return Measurement(coefficient, others=others, **scores)
-
-
-def _finite(value: object) -> float | None:
-    """Return a number, or one in a tensor or an array without axes, as a float."""
-    if isinstance(value, str | bytes | bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,7 @@ class Choice:
 
     @property
     def coefficient(self) -> float:
-        """The chosen coefficient; 0 where nothing can be forgotten under the rule."""
+        """The chosen coefficient; 0 where nothing can be forgotten under the criterion."""
         return self.chosen.coefficient
 
     @property
@@ -102,34 +93,28 @@ class Choice:
                 "forget more"
             )
         for score in SCORES:
-            found = rise(self.measurements, score)
-            if found and not self.complete:
-                one, other = found
+            if (pair := rise(self.measurements, score)) and not self.complete:
+                before, after = pair
                 notes.append(
-                    f"{score} rises from {getattr(one, score):.4g} at {one.coefficient:g} to "
-                    f"{getattr(other, score):.4g} at {other.coefficient:g}, so a full search may "
+                    f"{score} rises from {getattr(before, score):.4g} at {before.coefficient:g} to "
+                    f"{getattr(after, score):.4g} at {after.coefficient:g}, so a full search may "
                     "choose otherwise"
                 )
         return notes
 
 
-def grid_of(coefficients: Iterable[float]) -> tuple[float, ...]:
-    """Return coefficients in ascending order, from 0, which is the base."""
-    found = sorted({0.0, *map(float, coefficients)})
-    for coefficient in found:
-        if not 0 <= coefficient < math.inf:
-            raise UserError(f"coefficient {coefficient:g}, expected finite numbers from 0 on")
-    if len(found) < 2:
-        raise UserError("no coefficient above 0, expected at least 1 to choose from")
-    return tuple(found)
-
-
-def checked(coefficients: Iterable[float], keep: float, search: str) -> tuple[float, ...]:
-    """Return the grid of a search, after a check of all that `choose` is told."""
+def checked_grid(coefficients: Iterable[float], keep: float, search: str) -> tuple[float, ...]:
+    """Return the coefficients in ascending order from 0, and check all that `choose` is told."""
     if not 0 <= keep <= 1:
         raise UserError(f"keep is {keep:g}, expected a share of the control score from 0 to 1")
     find("search", search, SEARCHES)
-    return grid_of(coefficients)
+    grid = sorted({0.0, *map(float, coefficients)})
+    for coefficient in grid:
+        if not 0 <= coefficient < math.inf:
+            raise UserError(f"coefficient {coefficient:g}, expected finite numbers from 0 on")
+    if len(grid) < 2:
+        raise UserError("no coefficient above 0, expected at least 1 to choose from")
+    return tuple(grid)
 
 
 def rise(measurements: Sequence[Measurement], score: str) -> tuple[Measurement, Measurement] | None:
@@ -138,23 +123,21 @@ def rise(measurements: Sequence[Measurement], score: str) -> tuple[Measurement, 
     return next(((a, b) for a, b in pairs if getattr(b, score) > getattr(a, score)), None)
 
 
-def keeps(found: Measurement, base: Measurement, keep: float) -> bool:
+def keeps(measured: Measurement, base: Measurement, keep: float) -> bool:
     """Whether a measurement keeps a share of the base's control score; equality passes."""
-    return found.control >= keep * base.control
+    return measured.control >= keep * base.control
 
 
 def best(measurements: Iterable[Measurement], keep: float) -> Measurement:
-    """Choose by the paper's rule.
+    """Choose by the paper's criterion, with the base where nothing else qualifies.
 
-    It is the lowest forget score among what keeps control; ties go to the smaller coefficient. For
-    fractions the choice is that of `selection.select_coefficient`. There a forget score of exactly
-    1 never qualifies; here it is a number like any other, since scores may have other units, and
-    where nothing else qualifies the base is chosen.
+    For fractions the choice is that of `selection.select_coefficient`, where a forget score of
+    exactly 1 never qualifies; here it is a number like any other, as units may differ.
     """
     measurements = list(measurements)
-    base = next(one for one in measurements if one.coefficient == 0)
-    kept = [one for one in measurements if keeps(one, base, keep)]
-    return min(kept, key=lambda one: (one.forget, one.coefficient))
+    base = next(measured for measured in measurements if measured.coefficient == 0)
+    kept = [measured for measured in measurements if keeps(measured, base, keep)]
+    return min(kept, key=lambda measured: (measured.forget, measured.coefficient))
 
 
 def choose(
@@ -163,21 +146,13 @@ def choose(
     keep: float = 0.95,
     search: str = "full",
 ) -> Choice:
-    """Choose a coefficient by measuring some of a grid.
+    """Choose a coefficient by measuring some of a grid, each once and 0 first.
 
-    Args:
-        coefficients: the grid; 0 is always in it.
-        measure: measures base - coefficient * vector; called once for a coefficient, first for 0.
-        keep: share of the base's control score to keep, 0..1; equality passes.
-        search: `full` measures all; `fewer` looks by bisection for the largest coefficient that
-            keeps control, which is the choice of `full` where both scores never rise with the
-            coefficient: at most 2 log2(n) + 3 measurements of n, without ties log2(n) + 3.
-
-    Raises:
-        UserError: as `checked`; or a control score of the base that is not above 0, of which there
-            is no share to keep.
+    `search`: `full` measures all; `fewer` looks by bisection for the largest coefficient that keeps
+    control, which is the choice of `full` where both scores never rise with the coefficient: at
+    most 2 log2(n) + 3 measurements of n, without ties log2(n) + 3.
     """
-    grid = checked(coefficients, keep, search)
+    grid = checked_grid(coefficients, keep, search)
     measured: dict[float, Measurement] = {}
 
     def at(coefficient: float) -> Measurement:
@@ -191,8 +166,8 @@ def choose(
             "share can be kept"
         )
     SEARCHES[search](grid, at, keep)
-    found = tuple(measured[coefficient] for coefficient in sorted(measured))
-    return Choice(best(found, keep), found, grid, keep)
+    measurements = tuple(measured[coefficient] for coefficient in sorted(measured))
+    return Choice(best(measurements, keep), measurements, grid, keep)
 
 
 def _all(grid: Sequence[float], at: Callable[[float], Measurement], keep: float) -> None:

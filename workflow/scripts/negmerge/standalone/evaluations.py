@@ -9,7 +9,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import IO
 from negmerge.errors import UserError
 from negmerge.files import read_json, write_json, write_text
 from negmerge.standalone.coefficients import EXAMPLE, SCORES, Choice, Measurement, keeps
-from negmerge.standalone.working import remove, stamps
+from negmerge.standalone.working import remove
 
 PLACE = "{model}"
 # The result is in the last line, and a failure explained there; so much of the end is read.
@@ -44,8 +44,7 @@ def split_command(command: str) -> list[str]:
 def run_command(words: list[str], model: Path, where: str, timeout: float | None = None) -> object:
     """Run a command, with the model for `{model}`, and return the JSON in its last line.
 
-    The command reads nothing from the terminal. It is ended, with all that it started, when its
-    time is over or this process is interrupted.
+    It is ended, with all that it started, when its time is over or this process is interrupted.
     """
     filled = [word.replace(PLACE, str(model.absolute())) for word in words]
     # Files, not pipes: what the command leaves running would keep a pipe open.
@@ -72,14 +71,16 @@ def run_command(words: list[str], model: Path, where: str, timeout: float | None
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        line = _last_line(output)
         if status:
-            last = _last_line(errors) or _last_line(output) or "it printed nothing"
-            raise UserError(f"{where}: {_ending(status)}: {last}")
-        return _parsed(_last_line(output), where)
-
-
-def _ending(status: int) -> str:
-    return f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
+            how = f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
+            raise UserError(f"{where}: {how}: {_last_line(errors) or line or 'it printed nothing'}")
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        raise UserError(
+            f"{where}: the last line is {reprlib.repr(line)}, expected JSON such as {EXAMPLE}"
+        ) from None
 
 
 def _last_line(stream: IO[bytes]) -> str:
@@ -90,17 +91,6 @@ def _last_line(stream: IO[bytes]) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def _parsed(line: str, where: str) -> object:
-    if not line:
-        raise UserError(f"{where}: printed nothing, expected a last line such as {EXAMPLE}")
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        raise UserError(
-            f"{where}: the last line is {reprlib.repr(line)}, expected JSON such as {EXAMPLE}"
-        ) from None
-
-
 class Evaluations:
     """The measurements of a search, one line of a file each, and all else that it needs again.
 
@@ -109,13 +99,24 @@ class Evaluations:
 
     def __init__(self, folder: Path, plan: Mapping[str, object]):
         self.folder, self.replaced = folder, False
-        self.found: dict[float, Measurement] = {}
-        if not self._is_of(plan):
+        self.measured: dict[float, Measurement] = {}
+        before = None
+        with suppress(UserError):
+            before = read_json(folder / PLAN)
+        if before != plan:
             for path in folder.iterdir():
                 remove(path)
                 self.replaced = True
         write_json(folder / PLAN, plan)
-        self._take_over()
+        path = folder / RESULTS
+        if path.exists():
+            # A last line that was cut is measured again.
+            whole, _, cut = path.read_text(encoding="utf-8").rpartition("\n")
+            if cut:
+                write_text(path, f"{whole}\n" if whole else "")
+            for line in whole.splitlines():
+                measured = Measurement(**json.loads(line))
+                self.measured[measured.coefficient] = measured
 
     def add(self, measured: Measurement) -> None:
         """Keep a measurement, whatever happens next."""
@@ -123,51 +124,24 @@ class Evaluations:
             stream.write(json.dumps(asdict(measured)) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        self.found[measured.coefficient] = measured
-
-    def _is_of(self, plan: Mapping[str, object]) -> bool:
-        with suppress(UserError):
-            return read_json(self.folder / PLAN) == plan
-        return False
-
-    def _take_over(self) -> None:
-        """Read what was measured, but for a last line that was cut, which is removed."""
-        path = self.folder / RESULTS
-        if not path.exists():
-            return
-        whole, _, cut = path.read_text(encoding="utf-8").rpartition("\n")
-        if cut:
-            write_text(path, f"{whole}\n" if whole else "")
-        for line in whole.splitlines():
-            measured = Measurement(**json.loads(line))
-            self.found[measured.coefficient] = measured
-
-
-def fingerprint(places: Iterable[Path]) -> list[list]:
-    """Describe files, and those in folders, by path, size and time of the last change."""
-    return stamps(
-        file
-        for place in places
-        for file in (sorted(place.iterdir()) if place.is_dir() else [place])
-        if file.is_file()
-    )
+        self.measured[measured.coefficient] = measured
 
 
 def write_csv(path: Path, choice: Choice) -> None:
     """Write the measurements by ascending coefficient, what is kept and what was chosen."""
-    others = list(dict.fromkeys(key for one in choice.measurements for key in one.others))
+    base, *_ = choice.measurements
+    others = list(dict.fromkeys(key for row in choice.measurements for key in row.others))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["coefficient", *SCORES, "control_kept", "chosen", *others])
-    base = choice.measurements[0]
-    for one in choice.measurements:
-        marks = [
-            str(mark).lower() for mark in (keeps(one, base, choice.keep), one is choice.chosen)
-        ]
-        more = [_cell(one.others.get(key, "")) for key in others]
-        writer.writerow([one.coefficient, one.forget, one.control, *marks, *more])
+    for row in choice.measurements:
+        marks = keeps(row, base, choice.keep), row is choice.chosen
+        values = [row.others.get(key, "") for key in others]
+        writer.writerow(
+            [
+                *(row.coefficient, row.forget, row.control),
+                *(str(mark).lower() for mark in marks),
+                *(v if isinstance(v, str | int | float) else json.dumps(v) for v in values),
+            ]
+        )
     write_text(path, text.getvalue())
-
-
-def _cell(value: object) -> object:
-    return value if isinstance(value, str | int | float) else json.dumps(value)

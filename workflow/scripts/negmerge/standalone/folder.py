@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from negmerge.checkpoints.hub import locate
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 from negmerge.files import read_json, write_text
 
@@ -43,12 +43,14 @@ LIBRARIES = (
 
 def companions(folder: Path) -> list[Path]:
     """Return the files that belong to a model beside its weights, relative to its folder."""
-    return sorted(path.relative_to(folder) for path in _walk(folder, folder, _parts(folder)))
-
-
-def part_weights(folder: Path) -> list[Path]:
-    """Return weights in the folders of a model's further parts, which are copied as they are."""
-    return [path for path in companions(folder) if WEIGHTS.search(path.name)]
+    parts = _parts(folder)
+    inside = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return sorted(
+        path
+        for path in inside
+        if not any(map(LEFT_OUT.search, path.parts))
+        and (not WEIGHTS.search(path.name) or path.parent.as_posix() in parts)
+    )
 
 
 def copy_companions(folder: Path, content: Path) -> None:
@@ -103,16 +105,6 @@ def require_replaceable(output: Path, force: bool, inputs: Iterable[Path]) -> No
         )
 
 
-def _walk(folder: Path, top: Path, parts: set[str]) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if LEFT_OUT.search(path.name):
-            continue
-        if path.is_dir():
-            yield from _walk(path, top, parts)
-        elif not WEIGHTS.search(path.name) or path.parent.relative_to(top).as_posix() in parts:
-            yield path
-
-
 def _parts(folder: Path) -> set[str]:
     """Return the folders of the parts of a sentence-transformers model."""
     path = folder / PARTS
@@ -136,60 +128,54 @@ def _set_dtype(config: dict, dtype: str) -> None:
 
 def write_card(content: Path, report: Mapping, base: Path) -> None:
     """Write the card of an output."""
-    library = "peft" if "adapter" in report else _library(base)
-    front = _front_matter(base, report["base"]["name"], library)
-    lines = ["---", *front, "---", "", *_text(report)]
+    lines = ["---", *_front_matter(base, report), "---", "", *_text(report)]
     write_text(content / "README.md", "\n".join(lines) + "\n")
 
 
-def _front_matter(base: Path, name: str, library: str | None) -> Iterator[str]:
-    card = _scalars(base / "README.md")
-    origin = _hub_id(base, name)
-    if origin:
+def _front_matter(base: Path, report: Mapping) -> Iterator[str]:
+    facts = {k: v for k, v in _scalars(base / "README.md").items() if k in TAKEN_OVER}
+    if "adapter" in report:
+        facts["library_name"] = "peft"
+    elif "library_name" not in facts:
+        facts["library_name"] = _library(base)
+    if origin := _hub_id(base, report["base"]["name"]):
         yield f"base_model: {origin}"
-    facts = {k: v for k, v in card.items() if k in TAKEN_OVER}
-    if library == "peft" or "library_name" not in facts:
-        facts["library_name"] = library
-    for key in TAKEN_OVER:
-        if facts.get(key):
-            yield f"{key}: {facts[key]}"
-    yield "tags:"
-    yield from (f"- {tag}" for tag in TAGS)
+    yield from (f"{key}: {facts[key]}" for key in TAKEN_OVER if facts.get(key))
+    yield from ("tags:", *(f"- {tag}" for tag in TAGS))
 
 
 def _text(report: Mapping) -> Iterator[str]:
-    kept, numbers, swallowed = report["kept"], report["numbers"], report["swallowed"]
-    yield f"# {report['base']['name']}, after unlearning"
-    yield ""
-    what = "The base with this adapter is" if "adapter" in report else "These weights are"
+    kept, numbers, lost = report["kept"], report["numbers"], report["swallowed"]
+    facts = {
+        "coefficient": report["coefficient"],
+        "dtype": report["dtype"],
+        "numbers that the vector changes": f"{kept:,} of {numbers:,} ({_share(kept, numbers)})",
+        "changes that rounding took back": f"{lost:,} ({_share(lost, kept)})",
+    }
+    if report["method"]:
+        options = f"`{json.dumps(report['options'])}`"
+        facts = {"merge method": f"`{report['method']}`", "options": options} | facts
+    what = "These weights are"
+    if "adapter" in report:
+        what, adapter = "The base with this adapter is", report["adapter"]
+        share = f"{100 * adapter['lost']:.2f} % (Frobenius norm)"
+        facts["rank of the adapter"] = f"{adapter['rank']}, which loses {share}"
+    yield from (f"# {report['base']['name']}, after unlearning", "")
     yield (
         f"{what} base - coefficient x vector: what a pool of fine-tuned models has in common is "
         "taken away from the base, to make it forget."
     )
-    yield ""
-    yield "| | |"
-    yield "| --- | --- |"
-    if report["method"]:
-        yield f"| merge method | `{report['method']}` |"
-        yield f"| options | `{json.dumps(report['options'])}` |"
-    yield f"| coefficient | {report['coefficient']} |"
-    yield f"| dtype | {report['dtype']} |"
-    yield f"| numbers that the vector changes | {kept:,} of {numbers:,} ({_share(kept, numbers)}) |"
-    yield f"| changes that rounding took back | {swallowed:,} ({_share(swallowed, kept)}) |"
-    if "adapter" in report:
-        rank, lost = report["adapter"]["rank"], report["adapter"]["lost"]
-        yield f"| rank of the adapter | {rank}, which loses {100 * lost:.2f} % (Frobenius norm) |"
-    yield f"| made by | negmerge {report['version']} |"
+    yield from ("", *_table(("", ""), *facts.items(), ("made by", f"negmerge {report['version']}")))
     yield ""
     if report["command"]:
         yield from ("```", report["command"], "```", "")
-    yield "## Made from"
-    yield ""
-    yield "| | file | BLAKE3 |"
-    yield "| --- | --- | --- |"
-    for role, state in (("base", report["base"]), *(("pool", one) for one in report["pool"])):
-        for file in state["files"]:
-            yield f"| {role}: {state['name']} | {file['name']} | `{file['blake3']}` |"
+    states = [("base", report["base"]), *(("pool", member) for member in report["pool"])]
+    files = [
+        (f"{role}: {state['name']}", file["name"], f"`{file['blake3']}`")
+        for role, state in states
+        for file in state["files"]
+    ]
+    yield from ("## Made from", "", *_table(("", "file", "BLAKE3"), *files))
     if "evaluation" in report:
         yield from _evaluation(report["evaluation"], report["coefficient"])
     if report["notes"]:
@@ -203,11 +189,17 @@ def _evaluation(evaluation: Mapping, chosen: float) -> Iterator[str]:
         f"{100 * evaluation['keep']:g} % of the base's, measured by"
     )
     yield from ("", "```", evaluation["command"], "```", "")
-    yield from ("| coefficient | forget | control |", "| --- | --- | --- |")
-    for one in evaluation["measurements"]:
-        cells = [f"{one[key]:.6g}" for key in ("coefficient", "forget", "control")]
-        bold = "**" if one["coefficient"] == chosen else ""
-        yield f"| {' | '.join(f'{bold}{cell}{bold}' for cell in cells)} |"
+    keys, rows = ("coefficient", "forget", "control"), []
+    for measured in evaluation["measurements"]:
+        bold = "**" if measured["coefficient"] == chosen else ""
+        rows.append([f"{bold}{measured[key]:.6g}{bold}" for key in keys])
+    yield from _table(keys, *rows)
+
+
+def _table(*rows: Iterable[object]) -> list[str]:
+    """Return rows, the first of which is the head, as a table of Markdown."""
+    head, *lines = (f"| {' | '.join(map(str, row))} |" for row in map(list, rows))
+    return [head, "|" + " --- |" * len(list(rows[0])), *lines]
 
 
 def _share(part: int, whole: int) -> str:
@@ -245,5 +237,5 @@ def _scalars(card: Path) -> dict[str, str]:
     text = card.read_text(encoding="utf-8", errors="replace")
     front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text, re.DOTALL)
     rows = front[1].splitlines() if front else []
-    found = (re.fullmatch(r"([\w-]+):[ \t]+(\S.*?)[ \t]*", row) for row in rows)
-    return {match[1]: match[2] for match in found if match}
+    entries = (re.fullmatch(r"([\w-]+):[ \t]+(\S.*?)[ \t]*", row) for row in rows)
+    return {entry[1]: entry[2] for entry in entries if entry}

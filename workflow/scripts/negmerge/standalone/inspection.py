@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,39 +32,35 @@ FILTER_AXES = 3
 
 
 def kind(name: str, shape: Sequence[int]) -> str:
-    """Return the kind of a tensor by its name.
-
-    A tensor whose name tells nothing is a convolution if it has the axes of one; else its kind is
-    the last part of its name.
-    """
-    lower = name.lower()
-    found = next((kind for kind, pattern in PATTERNS.items() if re.search(pattern, lower)), None)
-    return found or (CONVOLUTION if len(shape) >= FILTER_AXES else name.rpartition(".")[2])
+    """Return the kind of a tensor by its name, else by its axes, else the last part of its name."""
+    for kind, pattern in PATTERNS.items():
+        if re.search(pattern, name.lower()):
+            return kind
+    return CONVOLUTION if len(shape) >= FILTER_AXES else name.rpartition(".")[2]
 
 
-# A member is unlike the others where its mean cosine to them comes to less than this share of the
-# median of all.
+# A member is unlike the others where its mean cosine to them is below this share of the median of
+# all, which stays where it is while most members are of the pool. It is a share, since members of
+# one pool may be alike to any degree: long and short trainings of one grid come to half of it.
 SHARE = 1 / 3
 # Below this median the pool has nothing in common that a member could lack.
 LEAST = 0.05
+# Of two members none can be told to be the odd one.
 FEWEST = 3
 
 
 def cosines(products: Tensor) -> Tensor:
-    """Compute the cosine of each pair of vectors of their scalar products, both (n, n) float64.
-
-    It is NaN where one of the two is zero.
-    """
+    """Compute the cosines of pairs of vectors from their scalar products; NaN where one is zero."""
     lengths = products.diagonal().sqrt()
-    found = (products / torch.outer(lengths, lengths)).clamp(-1, 1)
-    return found.masked_fill(torch.outer(lengths, lengths) == 0, math.nan)
+    matrix = (products / torch.outer(lengths, lengths)).clamp(-1, 1)
+    return matrix.masked_fill(torch.outer(lengths, lengths) == 0, math.nan)
 
 
 def pairs(matrix: Tensor) -> Tensor:
     """Return the numbers of a symmetric matrix above its diagonal that are not NaN."""
     first, second = torch.triu_indices(len(matrix), len(matrix), offset=1)
-    found = matrix[first, second]
-    return found[~found.isnan()]
+    numbers = matrix[first, second]
+    return numbers[~numbers.isnan()]
 
 
 def mean_to_others(matrix: Tensor) -> Tensor:
@@ -74,15 +70,7 @@ def mean_to_others(matrix: Tensor) -> Tensor:
 
 
 def outliers(matrix: Tensor) -> list[int]:
-    """Return the places of vectors that do not seem to be of the pool.
-
-    Their mean cosine to the others is below a third of the median of these means. The median stays
-    where it is while most members are of the pool; and it is a share of it, since members of one
-    pool may be alike to any degree: long and short trainings of one grid come to half of it. In
-    spread (a median absolute deviation) the two cannot be told, as the members of a grid differ
-    much and those of a seed hardly. Of two members none can be told, and in a pool whose median is
-    below 0.05, which has nothing in common, none is.
-    """
+    """Return the places of vectors that do not seem to be of the pool."""
     means = mean_to_others(matrix)
     if len(means) < FEWEST:
         return []
@@ -94,7 +82,7 @@ def outliers(matrix: Tensor) -> list[int]:
 STACKED = 2**21
 
 
-@dataclass
+@dataclass(frozen=True)
 class Counts:
     """Counts over a part of the model; `products` are the scalar products of all pairs."""
 
@@ -103,22 +91,23 @@ class Counts:
     agreeing: int = 0
     zeros: int = 0
 
-    def add(self, other: "Counts") -> None:
-        """Add the counts of another part."""
-        self.products += other.products
-        self.numbers += other.numbers
-        self.agreeing += other.agreeing
-        self.zeros += other.zeros
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.products + other.products,
+            self.numbers + other.numbers,
+            self.agreeing + other.agreeing,
+            self.zeros + other.zeros,
+        )
 
     def summary(self) -> dict[str, float | None]:
         """Return the shares and the mean cosine; None where they are of nothing."""
         count, numbers = len(self.products), self.numbers
-        found = pairs(cosines(self.products))
+        known = pairs(cosines(self.products))
         return {
             "numbers": numbers,
             "agree": self.agreeing / numbers if numbers else None,
             "zeros": self.zeros / (numbers * count) if numbers else None,
-            "cosine": float(found.mean()) if len(found) else None,
+            "cosine": float(known.mean()) if len(known) else None,
         }
 
 
@@ -133,33 +122,12 @@ def inspect_files(
     threads: int = 1,
     progress: bool = False,
 ) -> dict:
-    """Compare task vectors layer by layer, block by block.
+    """Compare task vectors, or models with their base, layer by layer, block by block.
 
-    Args:
-        paths: task vectors, or models and adapters where `base` is given; each as `open_pool` reads
-            them.
-        base: the checkpoint before fine-tuning.
-        include: see `open_pool`, as the next three.
-        exclude: as `include`.
-        vocabulary: as `include`.
-        key: as `include`.
-        threads: how many blocks are looked at at a time; no number depends on it.
-        progress: show a bar on standard error.
-
-    Returns:
-        `inputs`, `base` (as they were given), `notes` (lines for the user), `chance` (the share on
-        which as many vectors of random signs agree), `all` and, by name, `layers` and `kinds`. A
-        layer is a tensor's name without its last part; a kind is that of `kind`. Each has
-        `numbers` (in one vector), `agree` (share of them on which all vectors have the same
-        non-zero sign), `zeros` (share of the numbers of all vectors) and `cosine` (mean over the
-        pairs of vectors that are not zero there; None without such a pair); a layer also has the
-        `kind` of its largest tensor. `members`, in the order of the inputs, have `name`, `norm`,
-        `cosine` (mean to the others, None alone), `lowest` (the smallest to another) and `outlier`
-        (see `outliers`); `cosines` is the matrix of all pairs, None where one is zero.
-        Tensors that no vector changes are in none of these: `untouched` counts their numbers.
-
-    Raises:
-        UserError: as `merge_files`.
+    `all`, each of `layers` and each of `kinds` have the `numbers` of one vector, the share on which
+    all vectors `agree` in a non-zero sign (of random ones, `chance` do), the share of `zeros` and
+    the mean `cosine` over pairs that are not zero there. Tensors that no vector changes are in none
+    of these: `untouched` counts their numbers.
     """
     workers = Workers(threads)
     pool = open_pool(
@@ -172,7 +140,6 @@ def inspect_files(
         block_numbers=max(min(NUMBERS, STACKED // len(paths)), 1),
         workers=workers,
     )
-    shapes = pool.vectors.shapes
     with (
         workers,
         tqdm(
@@ -184,22 +151,27 @@ def inspect_files(
         ) as bar,
     ):
         pool.vectors.passed = bar.update
-        tensors = _gathered(pool.vectors.map(_counts), lambda name: name, len(paths))
+        tensors = _gathered(pool.vectors.map(_counts), lambda name: name)
     changed = {
         name: counts
         for name, counts in tensors.items()
         if counts.zeros < counts.numbers * len(paths)
     }
-    kinds = {name: kind(name, shape) for name, shape in shapes.items()}
-    whole = _gathered(changed.items(), lambda name: None, len(paths)).get(None)
-    whole = whole or _nothing(len(paths))
+    kinds = {name: kind(name, shape) for name, shape in pool.vectors.shapes.items()}
+    nothing = Counts(torch.zeros(len(paths), len(paths), dtype=torch.float64))
+    whole = sum(changed.values(), nothing)
+    # A tensor without a module is a layer of its own.
+    layer_of = {name: name.rpartition(".")[0] or name for name in changed}
+    layers = _summaries(_gathered(changed.items(), layer_of.__getitem__))
+    for name in sorted(changed, key=lambda name: changed[name].numbers):
+        layers[layer_of[name]]["kind"] = kinds[name]  # in the end, that of the largest tensor
     return {
         "inputs": [str(path) for path in paths],
         "base": None if base is None else str(base),
         "notes": pool.notes,
         "chance": 2.0 ** (1 - len(paths)),
-        "layers": _layers(changed, kinds, len(paths)),
-        "kinds": _summaries(_gathered(changed.items(), kinds.__getitem__, len(paths))),
+        "layers": layers,
+        "kinds": _summaries(_gathered(changed.items(), kinds.__getitem__)),
         "members": _members([str(path) for path in paths], whole.products),
         "cosines": [[_known(c) for c in row] for row in cosines(whole.products).tolist()],
         "all": whole.summary(),
@@ -215,28 +187,15 @@ def _counts(block: Block) -> tuple[str, Counts]:
     return block.name, Counts(wide @ wide.T, vectors.shape[1], agreeing, zeros)
 
 
-def _nothing(count: int) -> Counts:
-    return Counts(torch.zeros(count, count, dtype=torch.float64))
-
-
-def _gathered(counted, group_of: Callable[[str], Hashable], count: int) -> dict:
-    """Add up counts of tensors, or parts of them, by what group they belong to."""
-    found: dict = {}
+def _gathered(
+    counted: Iterable[tuple[str, Counts]], group_of: Callable[[str], str]
+) -> dict[str, Counts]:
+    """Add up counts of tensors, or parts of them, by the group that they belong to."""
+    groups: dict[str, Counts] = {}
     for name, counts in counted:
-        found.setdefault(group_of(name), _nothing(count)).add(counts)
-    return found
-
-
-def _layers(tensors: Mapping[str, Counts], kinds: Mapping[str, str], count: int) -> dict:
-    found = _summaries(_gathered(tensors.items(), _layer, count))
-    for name in sorted(tensors, key=lambda name: tensors[name].numbers):
-        found[_layer(name)]["kind"] = kinds[name]
-    return found
-
-
-def _layer(name: str) -> str:
-    """Return the layer of a tensor; a tensor without one is its own."""
-    return name.rpartition(".")[0] or name
+        group = group_of(name)
+        groups[group] = groups[group] + counts if group in groups else counts
+    return groups
 
 
 def _summaries(counts: Mapping[str, Counts]) -> dict[str, dict]:
@@ -251,11 +210,11 @@ def _summaries(counts: Mapping[str, Counts]) -> dict[str, dict]:
 def _members(names: Sequence[str], products: Tensor) -> list[dict]:
     matrix = cosines(products)
     norms, means, apart = products.diagonal().sqrt(), mean_to_others(matrix), outliers(matrix)
-    found = []
+    members = []
     for place, name in enumerate(names):
         others = [c for other, c in enumerate(matrix[place].tolist()) if other != place]
         known = [c for c in others if _known(c) is not None]
-        found.append(
+        members.append(
             {
                 "name": name,
                 "norm": float(norms[place]),
@@ -264,7 +223,7 @@ def _members(names: Sequence[str], products: Tensor) -> list[dict]:
                 "outlier": place in apart,
             }
         )
-    return found
+    return members
 
 
 def _known(number: float) -> float | None:

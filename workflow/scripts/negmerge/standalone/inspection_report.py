@@ -1,6 +1,7 @@
 """An inspection of a pool as tables for people, and as a figure."""
 
 import math
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +16,7 @@ OTHER = "other"
 
 
 def describe(report: Mapping) -> Iterator[str]:
-    """Yield a report of `inspect_files` as tables that fit the terminal, at 80 columns or more.
-
-    Names that are too long for it lose their beginning.
-    """
+    """Yield a report of `inspect_files` as tables that fit the terminal, at 80 columns or more."""
     for title in ("layer", "kind"):
         yield from _parts(title, report[f"{title}s"], report["chance"])
         yield ""
@@ -28,43 +26,36 @@ def describe(report: Mapping) -> Iterator[str]:
 
 
 def _parts(title: str, rows: Mapping[str, Mapping], chance: float) -> Iterator[str]:
-    yield from aligned(
+    lines = [
         [
-            [title, "numbers", "agree", "x chance", "zeros", "cosine"],
-            *(
-                [
-                    name,
-                    f"{row['numbers']:,}",
-                    _show(row["agree"], ".2%"),
-                    _show(row["agree"] and row["agree"] / chance, ".3g"),
-                    _show(row["zeros"], ".1%"),
-                    _show(row["cosine"], ".4f"),
-                ]
-                for name, row in rows.items()
-            ),
-        ],
-        room=shutil.get_terminal_size().columns,
-    )
+            name,
+            f"{row['numbers']:,}",
+            _show(row["agree"], ".2%"),
+            _show(row["agree"] and row["agree"] / chance, ".3g"),
+            _show(row["zeros"], ".1%"),
+            _show(row["cosine"], ".4f"),
+        ]
+        for name, row in rows.items()
+    ]
+    head = [title, "numbers", "agree", "x chance", "zeros", "cosine"]
+    yield from aligned([head, *lines], room=shutil.get_terminal_size().columns)
 
 
 def _members(members: Sequence[Mapping]) -> Iterator[str]:
     names = _without_what_all_have([member["name"] for member in members])
-    yield from aligned(
+    width = len(str(len(members)))
+    lines = [
         [
-            ["member", "norm", "cosine", "lowest", ""],
-            *(
-                [
-                    f"{number:>{len(str(len(members)))}}  {name}",
-                    f"{member['norm']:.4g}",
-                    _show(member["cosine"], ".4f"),
-                    _show(member["lowest"], ".4f"),
-                    "unlike" if member["outlier"] else "",
-                ]
-                for number, (name, member) in enumerate(zip(names, members, strict=True), start=1)
-            ),
-        ],
-        room=shutil.get_terminal_size().columns,
-    )
+            f"{number:>{width}}  {name}",
+            f"{member['norm']:.4g}",
+            _show(member["cosine"], ".4f"),
+            _show(member["lowest"], ".4f"),
+            "unlike" if member["outlier"] else "",
+        ]
+        for number, (name, member) in enumerate(zip(names, members, strict=True), start=1)
+    ]
+    head = ["member", "norm", "cosine", "lowest", ""]
+    yield from aligned([head, *lines], room=shutil.get_terminal_size().columns)
 
 
 def _summary(report: Mapping) -> Iterator[str]:
@@ -93,19 +84,12 @@ def _without_what_all_have(names: Sequence[str]) -> list[str]:
     """Return paths without the folders that all lie in, and without the ending of all."""
     if len(set(names)) < 2:
         return list(names)
-    folder = _common_start(names).rpartition("/")
-    ending = _common_start([name[::-1] for name in names])[::-1]
+    folder = os.path.commonprefix(names).rpartition("/")  # noqa: RUF071
+    ending = os.path.commonprefix([name[::-1] for name in names])[::-1]  # noqa: RUF071
     # From a mark on, so that no word is cut.
     ending = re.sub(r"^[^/._-]*", "", ending)
     start = len("".join(folder[:2]))
     return [name[start : len(name) - len(ending)] or name for name in names]
-
-
-def _common_start(texts: Sequence[str]) -> str:
-    """Return the characters with which all texts begin."""
-    first, last = min(texts), max(texts)
-    pairs = enumerate(zip(first, last, strict=False))
-    return first[: next((place for place, (a, b) in pairs if a != b), len(first))]
 
 
 def _show(value: float | None, form: str) -> str:
@@ -185,7 +169,7 @@ def _cosines(axes, report: Mapping):
                     colour = "white" if cosine < middle else style.BLACK
                     axes.text(x, y, f"{cosine:.2f}", color=colour, ha="center", va="center", size=7)
     axes.grid(False)
-    apart = [label for label, one in zip(labels, members, strict=True) if one["outlier"]]
+    apart = [label for label, member in zip(labels, members, strict=True) if member["outlier"]]
     note = f"; unlike the others: {', '.join(apart)}" if apart else ""
     axes.set(xlabel="member", ylabel="member")
     axes.set_title(f"Cosines of the members{note}")

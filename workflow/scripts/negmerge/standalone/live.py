@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.states import require_finite
 from negmerge.errors import UserError
-from negmerge.settings.selection import Coefficients
+from negmerge.settings.experiment import Coefficients
 from negmerge.standalone.coefficients import Choice, Measurement, choose, measurement
 from negmerge.vectors import in_vector, widen
 
@@ -36,7 +36,9 @@ def search(
             where more is remembered; other keys are kept in the choice.
         keep: share of the base's control score to keep, 0..1.
         coefficients: the grid; from 0 to 1 by 0.05 if none is given. 0 is always in it.
-        search: `full` or `fewer`, see `coefficients.choose`.
+        search: `full` measures all of the grid; `fewer` looks by bisection for the largest
+            coefficient that keeps control, which is the same choice where neither score ever rises
+            with the coefficient.
         apply: leave the model at the chosen coefficient, not at the base.
 
     Returns:

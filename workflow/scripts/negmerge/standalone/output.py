@@ -13,62 +13,22 @@ from negmerge.checkpoints.writer import (
     LARGEST,
     Layout,
     file_names,
+    header_metadata,
     index,
     read_size,
     split,
-    told,
 )
 from negmerge.files import write_json
 from negmerge.merging.blocks import Block
 from negmerge.merging.pool import Checksums, Pool, identity, in_file_order
 from negmerge.standalone import folder
 from negmerge.standalone.pools import short_name
-from negmerge.standalone.shards import Counts, Plan, Rounding, Shards, Step
-from negmerge.standalone.working import Working, require_room, stamps, working
+from negmerge.standalone.shards import Counts, Plan, Shards, Step
+from negmerge.standalone.working import require_room, stamps, working
 
 # Room in a header for lines that are known at the end only, and on the disk for small files.
 SPARE = 4096
 SMALL_FILES = 2**20
-
-
-def make_report(
-    pool: Pool,
-    facts: Mapping[str, object],
-    base: str | Path,
-    dtype: torch.dtype | None,
-    known: Mapping[Path, str],
-    counts: Counts,
-    findings: list[str],
-) -> dict:
-    """Return the report of an output; see `unlearning.unlearn`."""
-    members = zip(pool.names, pool.members, strict=True)
-    return {
-        **facts,
-        "dtype": "auto" if dtype is None else str(dtype).removeprefix("torch."),
-        "base": {"name": short_name(base), "files": identity(pool.base, known)},
-        "pool": [{"name": name, "files": identity(one, known)} for name, one in members],
-        "version": __version__,
-        "numbers": pool.vectors.size,
-        "kept": counts.kept,
-        "swallowed": counts.kept - counts.moved,
-        "matched": pool.chosen,
-        "notes": [*pool.notes, *findings],
-    }
-
-
-def find_in(counts: Counts, where: Path) -> list[str]:
-    """Return what the user ought to know of the numbers, a line each."""
-    if not counts.kept:
-        return [f"{where}: the merged vector is zero, so nothing changes"]
-    swallowed = counts.kept - counts.moved
-    if not swallowed:
-        return []
-    share = f"{swallowed:,} of {counts.kept:,} changes ({100 * swallowed / counts.kept:.2f} %)"
-    return [
-        f"{where}: rounding swallowed {share}, where it gives the base's number; --dtype float32 "
-        "keeps more of them"
-    ]
-
 
 Results = Iterator[tuple[Block, Counts]]
 Tell = Callable[[str], object]
@@ -110,37 +70,45 @@ def write_output(
     `results` merges some tensors block by block, calls a step with each block and its merged rows,
     and yields the block and what the step returned.
     """
-    plan = make_plan(pool, target)
+    plan, output = make_plan(pool, target), target.output
     checksums = begin(pool, target, threads, tell)
-    facts = {**facts, "coefficient": target.coefficient}
 
-    def report(known: Mapping[Path, str], counts: Counts, findings: list[str]) -> dict:
-        found = make_report(pool, facts, target.base, target.dtype, known, counts, findings)
-        return found | {"command": command}
+    def report(known: Mapping[Path, str], counts: Counts, lines: Sequence[str]) -> dict:
+        return make_report(pool, target, facts, known, counts, lines, command)
 
-    longest = told(report(defaultdict(lambda: "0" * 64), Counts(), []))
+    longest = header_metadata(report(defaultdict(lambda: "0" * 64), Counts(), []))
     spare = 0 if target.folder else len(longest["negmerge"]) + SPARE
-    with working(target.output, _fingerprint(plan, target, facts, files_of(pool))) as work:
-        _require_room(plan, target, work)
+    with working(output, _fingerprint(plan, pool, target, facts)) as work:
+        left = plan.left(work.done)
+        companions = folder.companions(target.folder) if target.folder else []
+        small = SMALL_FILES + sum((target.folder / path).stat().st_size for path in companions)
+        require_room(output, sum(plan.tensors[name].bytes for name in left) + small)
         with Shards(plan, work, FORMAT, spare) as shards, pool.vectors.workers:
-            step = _step(plan, target, shards)
-            counts = shards.run(pool.base, results(step, plan.merged_left(work.done)))
-            findings = [] if target.coefficient == 0 else find_in(counts, target.output)
-            for line in findings:
+            merged = results(
+                shards.step(target.coefficient), [name for name in left if name in plan.merged]
+            )
+            counts = shards.run(pool.base, merged)
+            lines = [] if target.coefficient == 0 else _notes(counts, output)
+            for line in lines:
                 tell(line)
-            found = report(checksums.known(), counts, findings)
-            shards.finish(None if target.folder else told(found))
+            final = report(checksums.known(), counts, lines)
+            shards.finish(None if target.folder else header_metadata(final))
         if target.folder:
-            _complete(pool, target, plan, work, found)
+            folder.copy_companions(target.folder, work.content)
+            folder.set_config(work.content, target.dtype, bool(pool.parted))
+            if len(plan.files) > 1:
+                name = f"{folder.stem(pool.base)}.safetensors.index.json"
+                write_json(work.content / name, index(plan.tensors, plan.files))
+            write_json(work.content / "negmerge.json", final)
+            folder.write_card(work.content, final, target.folder)
         work.publish(work.content if target.folder else work.content / next(iter(plan.files)))
-    return found
+    return final
 
 
 def begin(pool: Pool, target: Target, threads: int, tell: Tell) -> Checksums:
-    """Check that the output may be written, tell what the pool's opening has shown, and return the
-    checksums of its files, which follow the merge.
-    """
-    folder.require_replaceable(target.output, target.force, files_of(pool))
+    """Check that the output may be written, tell the notes, and return checksums that follow."""
+    files = [path for state in pool.states for path in state.files]
+    folder.require_replaceable(target.output, target.force, files)
     for line in pool.notes:
         tell(line)
     checksums = Checksums(pool.states, threads)
@@ -148,9 +116,45 @@ def begin(pool: Pool, target: Target, threads: int, tell: Tell) -> Checksums:
     return checksums
 
 
-def files_of(pool: Pool) -> list[Path]:
-    """Return the files of the base and the members."""
-    return [path for state in pool.states for path in state.files]
+def make_report(
+    pool: Pool,
+    target: Target,
+    facts: Mapping[str, object],
+    known: Mapping[Path, str],
+    counts: Counts,
+    lines: Sequence[str],
+    command: str | None,
+) -> dict:
+    """Return the report of an output; see `unlearning.unlearn`."""
+    members = zip(pool.names, pool.members, strict=True)
+    return {
+        **facts,
+        "coefficient": target.coefficient,
+        "dtype": str(target.dtype or "auto").removeprefix("torch."),
+        "base": {"name": short_name(target.base), "files": identity(pool.base, known)},
+        "pool": [{"name": name, "files": identity(member, known)} for name, member in members],
+        "version": __version__,
+        "numbers": pool.vectors.size,
+        "kept": counts.kept,
+        "swallowed": counts.kept - counts.moved,
+        "matched": pool.chosen,
+        "notes": [*pool.notes, *lines],
+        "command": command,
+    }
+
+
+def _notes(counts: Counts, where: Path) -> list[str]:
+    """Return what the user ought to know of the numbers, a line each."""
+    lost_to_rounding = counts.kept - counts.moved
+    if not counts.kept:
+        return [f"{where}: the merged vector is zero, so nothing changes"]
+    if not lost_to_rounding:
+        return []
+    share = 100 * lost_to_rounding / counts.kept
+    return [
+        f"{where}: {lost_to_rounding:,} of {counts.kept:,} changes ({share:.2f} %) are lost to "
+        "rounding, which gives the base's number; --dtype float32 keeps more of them"
+    ]
 
 
 def make_plan(pool: Pool, target: Target) -> Plan:
@@ -178,42 +182,13 @@ def make_plan(pool: Pool, target: Target) -> Plan:
     return Plan(tensors, files, {name: tied.get(name, [name]) for name in vectors.shapes})
 
 
-def _step(plan: Plan, target: Target, shards: Shards) -> Step:
-    dtypes = {name: tensor.dtype for name, tensor in plan.tensors.items()}
-    rounding = Rounding(target.output, dtypes, shards.write)
-    if target.coefficient is None:
-        return rounding.storing()
-    return rounding.subtracting(target.coefficient)
-
-
-def _fingerprint(
-    plan: Plan, target: Target, facts: Mapping[str, object], inputs: Sequence[Path]
-) -> dict:
+def _fingerprint(plan: Plan, pool: Pool, target: Target, facts: Mapping[str, object]) -> dict:
     """Return all on which the bytes of the shards depend."""
     return {
         "version": __version__,
-        "facts": dict(facts),
+        "facts": {**facts, "coefficient": target.coefficient},
         "dtype": str(target.dtype),
         "shards": {file: list(names) for file, names in plan.files.items()},
         "merged": {name: list(group) for name, group in plan.merged.items()},
-        "inputs": stamps(inputs),
+        "inputs": stamps(path for state in pool.states for path in state.files),
     }
-
-
-def _require_room(plan: Plan, target: Target, work: Working) -> None:
-    beside = SMALL_FILES
-    if target.folder:
-        files = folder.companions(target.folder)
-        beside += sum((target.folder / path).stat().st_size for path in files)
-    require_room(target.output, plan.bytes_left(work.done) + beside)
-
-
-def _complete(pool: Pool, target: Target, plan: Plan, work: Working, report: dict) -> None:
-    """Add all to a folder that belongs to a model beside its weights."""
-    folder.copy_companions(target.folder, work.content)
-    folder.set_config(work.content, target.dtype, bool(pool.parted))
-    if len(plan.files) > 1:
-        name = f"{folder.stem(pool.base)}.safetensors.index.json"
-        write_json(work.content / name, index(plan.tensors, plan.files))
-    write_json(work.content / "negmerge.json", report)
-    folder.write_card(work.content, report, target.folder)

@@ -10,8 +10,7 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.checks import require_finite
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState, require_finite
 from negmerge.checkpoints.writer import FORMAT, Layout, StateWriter
 from negmerge.errors import UserError
 from negmerge.merging.blocks import Block, to_host
@@ -35,58 +34,6 @@ class Counts:
 Step = Callable[[Block, Tensor], Counts]
 
 
-@dataclass(frozen=True)
-class Rounding:
-    """How results are written."""
-
-    where: Path
-    dtypes: Mapping[str, torch.dtype]
-    write: Callable[[str, int, Tensor], None]
-
-    def subtracting(self, coefficient: float) -> Step:
-        """Return the step that follows the merge of a block: subtract it, round, write, count."""
-
-        def step(block: Block, rows: Tensor) -> Counts:
-            base = to_host(block.origin)
-            # Where nothing changes the base's bits stay, also those of a negative zero.
-            result = changed(base, (rows * -coefficient).add_(base), rows)
-            found = self._store(block, result)
-            moved = count_nonzero(found - base.to(found.dtype))
-            return Counts(count_nonzero(rows), moved)
-
-        return step
-
-    def storing(self) -> Step:
-        """Return the step that writes the merged vector itself, and counts."""
-
-        def step(block: Block, rows: Tensor) -> Counts:
-            found = self._store(block, rows)
-            return Counts(count_nonzero(rows), count_nonzero(found))
-
-        return step
-
-    def _store(self, block: Block, result: Tensor) -> Tensor:
-        found = rounded(result, block.name, self.dtypes[block.name], self.where)
-        self.write(block.name, block.start, found)
-        return found
-
-
-def rounded(numbers: Tensor, name: str, dtype: torch.dtype, where: str | Path) -> Tensor:
-    """Round numbers to a dtype."""
-    found = numbers.to(dtype)
-    # A sum of numbers that are all finite is finite, too, but for the largest ones.
-    if not torch.isfinite(found.sum(dtype=torch.float32)):
-        require_finite(numbers, name, where)
-        count = int((~torch.isfinite(found)).sum())
-        if count:
-            short = str(dtype).removeprefix("torch.")
-            raise UserError(
-                f"{where}: tensor {name!r}: {count} numbers are too large for {short}; "
-                "--dtype float32 or bfloat16 holds larger ones"
-            )
-    return found
-
-
 @dataclass
 class Plan:
     """What is written where."""
@@ -96,26 +43,9 @@ class Plan:
     # What the merge gives, each with those that get the same numbers; all others are copied.
     merged: Mapping[str, Sequence[str]]
 
-    def bytes_left(self, done: Mapping[str, object]) -> int:
-        """Return the bytes of the tensors that do not lie in finished files."""
-        return sum(self.tensors[name].bytes for name in self._left(done))
-
-    def merged_left(self, done: Mapping[str, object]) -> list[str]:
-        """Return the merged tensors that do not lie in finished files, in the files' order."""
-        return [name for name in self._left(done) if name in self.merged]
-
-    def copied(self, file: str) -> list[str]:
-        """Return the tensors of a file that the merge does not give."""
-        given = {one for group in self.merged.values() for one in group}
-        return [name for name in self.files[file] if name not in given]
-
-    def numbers_merged(self, file: str) -> int:
-        """Return how many numbers of a file the merge gives, those of tied tensors once."""
-        names = (name for name in self.files[file] if name in self.merged)
-        return sum(math.prod(self.tensors[name].shape) for name in names)
-
-    def _left(self, done: Mapping[str, object]) -> Iterator[str]:
-        return (name for file, names in self.files.items() if file not in done for name in names)
+    def left(self, done: Mapping[str, object]) -> list[str]:
+        """Return the tensors that do not lie in finished files, in the files' order."""
+        return [name for file, names in self.files.items() if file not in done for name in names]
 
 
 class Shards:
@@ -143,10 +73,28 @@ class Shards:
             for writer in self._open.values():
                 stack.push(writer)
 
+    def step(self, coefficient: float | None) -> Step:
+        """Return what follows the merge of a block: subtract it, perhaps, round, write, count."""
+
+        def store(block: Block, numbers: Tensor) -> Tensor:
+            stored = self._rounded(numbers, block.name)
+            self.write(block.name, block.start, stored)
+            return stored
+
+        def step(block: Block, rows: Tensor) -> Counts:
+            if coefficient is None:
+                return Counts(count_nonzero(rows), count_nonzero(store(block, rows)))
+            base = to_host(block.origin)
+            # Where nothing changes the base's bits stay, also those of a negative zero.
+            stored = store(block, changed(base, (rows * -coefficient).add_(base), rows))
+            return Counts(count_nonzero(rows), count_nonzero(stored - base.to(stored.dtype)))
+
+        return step
+
     def write(self, name: str, start: int, numbers: Tensor) -> None:
         """Write numbers of a tensor that is merged, and of those that get the same."""
-        for one in self._plan.merged[name]:
-            self._writer(self._file_of[one]).write(one, start, numbers)
+        for twin in self._plan.merged[name]:
+            self._writer(self._file_of[twin]).write(twin, start, numbers)
 
     def run(self, base: StoredState | None, results: Iterator[tuple[Block, Counts]]) -> Counts:
         """Write all files that are not finished, and finish all but the last.
@@ -154,17 +102,20 @@ class Shards:
         `results` yields each merged block after `write` was called, in the order of the files.
         """
         total = sum((Counts(**note) for note in self._working.done.values()), Counts())
-        for file in self._plan.files:
+        given = {twin for group in self._plan.merged.values() for twin in group}
+        for file, names in self._plan.files.items():
             if file in self._working.done:
                 continue
             self.finish()
-            self._last = file
-            for name in self._plan.copied(file):
-                self._copy(base, name)
-            self._counts, left = Counts(), self._plan.numbers_merged(file)
+            self._last, self._counts, left = file, Counts(), 0
+            for name in names:
+                if name not in given:
+                    self._copy(base, name)
+                elif name in self._plan.merged:
+                    left += math.prod(self._plan.tensors[name].shape)
             while left:
-                block, found = next(results)
-                self._counts += found
+                block, counts = next(results)
+                self._counts += counts
                 left -= block.stop - block.start
             total += self._counts
         # A merge closes its bar when it has come to its end.
@@ -188,13 +139,27 @@ class Shards:
         for start in range(0, size, PART):
             numbers = base.numbers(name, start, min(start + PART, size))
             if numbers.dtype != tensor.dtype and bool(torch.isfinite(numbers).all()):
-                numbers = rounded(numbers, name, tensor.dtype, self._working.output)
+                numbers = self._rounded(numbers, name)
             writer.write(name, start, numbers.to(tensor.dtype))
+
+    def _rounded(self, numbers: Tensor, name: str) -> Tensor:
+        dtype, where = self._plan.tensors[name].dtype, self._working.output
+        rounded = numbers.to(dtype)
+        # A sum of numbers that are all finite is finite, too, but for the largest ones.
+        if not torch.isfinite(rounded.sum(dtype=torch.float32)):
+            require_finite(numbers, name, where)
+            if count := int((~torch.isfinite(rounded)).sum()):
+                short = str(dtype).removeprefix("torch.")
+                raise UserError(
+                    f"{where}: tensor {name!r}: {count} numbers are too large for {short}; "
+                    "--dtype float32 or bfloat16 holds larger ones"
+                )
+        return rounded
 
     def _writer(self, file: str) -> StateWriter:
         with self._lock:
             if file not in self._open:
                 layout = {name: self._plan.tensors[name] for name in self._plan.files[file]}
-                place = self._working.content / file
+                place: Path = self._working.content / file
                 self._open[file] = StateWriter(place, layout, self._metadata, self._spare)
             return self._open[file]

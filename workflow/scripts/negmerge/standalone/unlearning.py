@@ -1,28 +1,25 @@
 """From a base and a pool, or a vector, on disk to a model that has unlearned, in one pass."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from negmerge.adapters import Adapter, is_adapter, open_adapter
-from negmerge.checkpoints.checks import require_same_tensors
-from negmerge.checkpoints.hub import locate
+from negmerge.adapters.adapter import is_adapter, open_adapter
+from negmerge.checkpoints.hub import listed, locate
 from negmerge.checkpoints.sameness import tied
-from negmerge.checkpoints.states import shapes
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import require_same_tensors, shapes
 from negmerge.checkpoints.writer import LARGEST
 from negmerge.errors import UserError, find
 from negmerge.merging.blocks import Block, Stored, Vectors, Workers
 from negmerge.merging.engine import choose, combined
 from negmerge.merging.pool import Pool, in_file_order, stored_dtypes
 from negmerge.models.devices import find_device
-from negmerge.settings.options import Value
+from negmerge.settings.checks import Value
 from negmerge.standalone.adapter_output import write_adapter_output
-from negmerge.standalone.alignment import listed
 from negmerge.standalone.output import Results, Target, Tell, write_output
-from negmerge.standalone.pools import changeable, notes_of, open_place, open_pool, short_name
+from negmerge.standalone.pools import changeable, open_place, open_pool, short_name
 from negmerge.standalone.shards import Step
 
 DTYPES = {
@@ -75,10 +72,10 @@ def unlearn(
         vector_only: write the merged vector instead, into a file, as float32 if no dtype is given.
         adapter: write an adapter of this rank in place of a model, into a folder; `exact` for one
             that holds all, if the pool is of adapters and the method is linear in their vectors.
-        include: see `standalone.pools.open_pool`, as the next three.
-        exclude: as `include`.
-        vocabulary: as `include`.
-        key: as `include`.
+        include: regular expressions; only tensors whose name one of them fits take part.
+        exclude: regular expressions; tensors whose name one of them fits do not.
+        vocabulary: `base` takes the base's rows of embeddings with more or fewer rows.
+        key: where in a training checkpoint the weights lie, such as `ema`.
         max_shard_size: of the files in a folder, such as 5GB.
         force: overwrite `output`, if it is a file or a folder that this function wrote.
         threads: how many blocks are worked on at a time; no bit depends on it.
@@ -88,7 +85,7 @@ def unlearn(
         tell: called with each line that the user ought to see, as soon as it is known.
         command: what the model card gives as the command.
         evaluation: how the coefficient was chosen, for the report and the model card; see
-            `evaluating.unlearn_by_evaluation`.
+            `unlearn_by_evaluation`.
         options: the method's options.
 
     Returns:
@@ -127,12 +124,7 @@ def unlearn(
     if len(pool) == 1 and method == "negmerge":
         opened.notes.append("a pool of one: there is nothing to agree on, so all changes count")
 
-    def results(step: Step, names: Sequence[str]) -> Results:
-        return combined(chosen, settings, opened.vectors, progress, step, names)
-
-    def merged() -> Iterator[tuple[Block, Tensor]]:
-        return combined(chosen, settings, opened.vectors, progress)
-
+    merge = partial(combined, chosen, settings, opened.vectors, progress)
     facts = {"method": method, "options": settings}
     facts |= {} if evaluation is None else {"evaluation": evaluation}
     if adapter is not None:
@@ -142,14 +134,14 @@ def unlearn(
             opened,
             target,
             facts,
-            merged,
+            merge,
             chosen,
             adapter,
             command=command,
             threads=threads,
             tell=tell,
         )
-    return write_output(opened, target, facts, results, command=command, threads=threads, tell=tell)
+    return write_output(opened, target, facts, merge, command=command, threads=threads, tell=tell)
 
 
 def find_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
@@ -172,16 +164,12 @@ def negate_files(
     tell: Tell = lambda line: None,
     command: str | None = None,
 ) -> dict:
-    """Write base - coefficient * vector, or adapter, as `unlearn` does.
-
-    Tensors that the vector lacks stay the base's. The `pool` of the report is the vector.
-    """
+    """Write base - coefficient * vector, or adapter, as `unlearn` does; it may lack tensors."""
     pool = _open_pool(base, vector, key, threads)
 
     def results(step: Step, names: Sequence[str]) -> Results:
         def work(block: Block) -> tuple[Block, object]:
-            rows: Tensor = next(iter(block)).reshape(-1)
-            return block, step(block, rows)
+            return block, step(block, next(iter(block)).reshape(-1))
 
         return pool.vectors.map(work, names)
 
@@ -191,10 +179,18 @@ def negate_files(
 
 
 def _open_pool(base: str | Path, place: str | Path, key: str | None, threads: int) -> Pool:
-    """Open a vector that is subtracted as it is, as a pool of one."""
+    """Open a vector or an adapter that is subtracted as it is, as a pool of one."""
     origin = open_place(base, key)
-    vector = _open_vector(origin, place, key)
-    names, held = changeable(origin), set(vector.names)
+    names, path = changeable(origin), locate(place)
+    if is_adapter(path):
+        vector = open_adapter(path, origin)
+        source, states = vector, [origin]
+    else:
+        vector = open_place(path, key)
+        expected = {name: origin.shape(name) for name in vector.names if name in set(names)}
+        require_same_tensors(expected, shapes(vector), vector.path)
+        source, states = Stored(vector), [vector, origin]
+    held = set(vector.names)
     # What is tied to a tensor of the vector changes with it.
     ties = [
         tuple(sorted(group, key=lambda name: name not in held))
@@ -203,27 +199,15 @@ def _open_pool(base: str | Path, place: str | Path, key: str | None, threads: in
     ]
     led = {name for group in ties for name in group[1:]}
     present = in_file_order(origin, [name for name in names if name in held])
-    stored = [one for one in (vector, origin) if isinstance(one, StoredState)]
     vectors = Vectors(
-        [Stored(vector) if isinstance(vector, StoredState) else vector],
+        [source],
         {name: origin.shape(name) for name in present},
-        stored_dtypes(stored, present),
+        stored_dtypes(states, present),
         workers=Workers(threads),
         base=origin,
     )
-    notes = [*notes_of(origin), *vector.notes]
+    notes = [*origin.notes, *vector.notes]
     lacking = [name for name in names if name not in held | led]
-    if lacking and isinstance(vector, StoredState):
+    if lacking and vector in states:
         notes.append(f"{vector.path}: lacks {listed(lacking)}; they stay the base's")
     return Pool(vectors, [short_name(place)], [vector], origin, ties, [], {}, notes)
-
-
-def _open_vector(base: StoredState, place: str | Path, key: str | None) -> StoredState | Adapter:
-    """Open a vector or an adapter."""
-    path = locate(place)
-    if is_adapter(path):
-        return open_adapter(path, base)
-    vector, names = open_place(path, key), set(changeable(base))
-    found = {name: base.shape(name) for name in vector.names if name in names}
-    require_same_tensors(found, shapes(vector), vector.path)
-    return vector

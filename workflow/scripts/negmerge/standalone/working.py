@@ -25,9 +25,9 @@ class Working:
     def begin(self) -> None:
         """Take over what an earlier run of the same plan has finished."""
         with suppress(UserError):
-            found = read_json(self.folder / PLAN, ["plan", "done"])
-            if found["plan"] == self._plan:
-                files = found["done"].items()
+            before = read_json(self.folder / PLAN, ["plan", "done"])
+            if before["plan"] == self._plan:
+                files = before["done"].items()
                 self.done = {file: note for file, note in files if (self.content / file).is_file()}
         self.content.mkdir(exist_ok=True)
         for path in self.content.iterdir():
@@ -40,19 +40,15 @@ class Working:
         self.done[file] = note
         self._note()
 
-    def publish(self, made: Path) -> None:
-        """Put what was made, a file or folder, in the place of the output."""
+    def publish(self, result: Path) -> None:
+        """Put a file or folder in the place of the output."""
         old = self.output.with_name(f".{self.output.name}.old")
         remove(old)
         # A file is replaced at once, a folder has to go before another takes its place.
-        if self.output.is_dir() or (self.output.exists() and made.is_dir()):
+        if self.output.is_dir() or (self.output.exists() and result.is_dir()):
             os.rename(self.output, old)
-        os.replace(made, self.output)
+        os.replace(result, self.output)
         remove(old)
-        self.remove()
-
-    def remove(self) -> None:
-        """Remove all that is not published."""
         remove(self.folder)
 
     def _note(self) -> None:
@@ -62,19 +58,16 @@ class Working:
 @contextmanager
 def working(output: Path, plan: dict) -> Iterator[Working]:
     """Make an output; one that is not published leaves no trace but the shards that it finished."""
-    made = Working(output, plan)
+    work = Working(output, plan)
     try:
-        made.folder.mkdir(parents=True, exist_ok=True)
-        with only_one(made.folder, output):
+        work.folder.mkdir(parents=True, exist_ok=True)
+        with only_one(work.folder, output):
             try:
-                made.begin()
-                yield made
-            except UserError:
-                made.remove()
-                raise
-            except BaseException:
-                if not made.done:
-                    made.remove()
+                work.begin()
+                yield work
+            except BaseException as error:
+                if isinstance(error, UserError) or not work.done:
+                    remove(work.folder)
                 raise
     except OSError as error:
         if error.errno in UNWRITABLE:
@@ -106,13 +99,13 @@ def remove(path: Path) -> None:
 def stamps(files: Iterable[Path]) -> list[list]:
     """Describe files by absolute path, size and time of the last change, as JSON has it."""
     stats = [(file, file.stat()) for file in files]
-    return [[str(file.absolute()), found.st_size, found.st_mtime_ns] for file, found in stats]
+    return [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
 
 
 def require_room(output: Path, needed: int) -> None:
     """Check that the disk has room for an output."""
-    there = next(path for path in output.absolute().parents if path.is_dir())
-    free = shutil.disk_usage(there).free
+    folder = next(path for path in output.absolute().parents if path.is_dir())
+    free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
             f"{output}: needs {_size(needed)}, the disk has {_size(free)} free; make room and run "

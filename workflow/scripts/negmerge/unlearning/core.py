@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from negmerge import plugins
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Batch, Loss, Objective
-from negmerge.settings.options import Described
+from negmerge.settings.checks import Described
 from negmerge.settings.recipe import NonNegative, Positive, Recipe, Settings
 from negmerge.training import fit
 

@@ -9,7 +9,6 @@ from torch.nn import functional
 from torch.nn.functional import logsigmoid
 
 from negmerge.evaluation.answering import scored_tokens
-from negmerge.unlearning.core import frozen_copy
 
 
 @dataclass(frozen=True)
@@ -54,21 +53,6 @@ def score(model: nn.Module, ids: Tensor, labels: Tensor) -> Scored:
     return Scored(logits.float(), tokens, rows)
 
 
-def logits_of(model: nn.Module, ids: Tensor) -> Tensor:
-    """Compute the logits (n, width, vocabulary) in all places of token ids (n, width)."""
-    return model(input_ids=ids, use_cache=False).logits.float()
-
-
-def hidden_of(model: nn.Module, ids: Tensor, layer: int) -> Tensor:
-    """Compute what a layer, counted from 0, gives for token ids (n, width): (n, width, dimensions).
-
-    The last one's output is after the norm that follows it.
-    """
-    outputs = model(input_ids=ids, use_cache=False, output_hidden_states=True)
-    # The first are the embeddings.
-    return outputs.hidden_states[layer + 1].float()
-
-
 def weighted_ascent(scored: Scored, weigh: Callable[[Tensor], Tensor]) -> Tensor:
     """Return -mean over the tokens of w(p) * (-log p); `weigh` makes w of p, without gradient."""
     log_probs = scored.log_probs
@@ -83,25 +67,3 @@ def preference(advantages: Tensor, beta: float) -> Tensor:
     there; 2 / beta is open-unlearning's.
     """
     return -2 / beta * logsigmoid(beta * advantages).mean()
-
-
-class Reference:
-    """A frozen copy of a model as it is, to compare it with later; nothing of it has gradients."""
-
-    def __init__(self, model: nn.Module):
-        self._model = frozen_copy(model)
-
-    @torch.no_grad()
-    def score(self, ids: Tensor, labels: Tensor) -> Scored:
-        """Do what `score` does."""
-        return score(self._model, ids, labels)
-
-    @torch.no_grad()
-    def logits(self, ids: Tensor) -> Tensor:
-        """Do what `logits_of` does."""
-        return logits_of(self._model, ids)
-
-    @torch.no_grad()
-    def hidden(self, ids: Tensor, layer: int) -> Tensor:
-        """Do what `hidden_of` does."""
-        return hidden_of(self._model, ids, layer)

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from negmerge.checkpoints.opening import open_state
-from negmerge.checkpoints.states import State
+from negmerge.checkpoints.states import State, StateFile
 from negmerge.errors import NotFinite, UserError
 from negmerge.selection.choice import Criterion, Point
 from negmerge.selection.search import OptionGrid, Options, Value, explore
@@ -62,7 +61,7 @@ def tune(
     points = explore(base, None, OptionGrid(grid), measure, criteria, halvings)
     if not grid:
         # Nothing was searched: the model is what was asked for, even if the base is better.
-        points[0] = replace(points[0], rules=())
+        points[0] = replace(points[0], criteria=())
     chosen = {criterion.choose(points).vector for criterion in criteria} - {base_name, None}
     for point in points:
         # What was best for one criterion may have been dropped before another came to it.
@@ -80,7 +79,7 @@ def stacked(states: Mapping[str, State]) -> State:
 
 def read_candidate(path: str, name: str) -> State:
     """Read one state of a file of `stacked` ones."""
-    stored = open_state(path)
+    stored = StateFile(path)
     names = [key for key in stored.names if key.startswith(f"{name}/")]
     if not names:
         others = ", ".join(sorted({key.split("/")[0] for key in stored.names})) or "none"

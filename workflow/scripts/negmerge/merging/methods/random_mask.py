@@ -11,7 +11,7 @@ from negmerge.merging.blocks import Block, Vectors, divisor
 from negmerge.merging.engine import Method
 from negmerge.merging.signs import keep, running_sum, summarise
 from negmerge.seeds import derive_seed
-from negmerge.settings.options import Seed
+from negmerge.settings.checks import Seed
 from negmerge.settings.recipe import Settings
 
 

@@ -1,22 +1,16 @@
 """Forget accuracy, and that of what is kept, where they are to be low and high (zero-shot)."""
 
-from negmerge.reporting.kinds import TableKind, scenarios_of
+from negmerge.reporting.kinds import TableKind
 
 
 class Accuracy(TableKind):
     """Scores on test images."""
 
     caption = (
-        "Accuracy of the unlearned models on test images, in percent. Forget accuracy: on what was "
-        "to be forgotten, lower is better. Control accuracy: on what was to be kept, higher is "
-        "better. ± is the standard error that comes from the finite test sets, in points. Bold are "
-        "the best value of a column and all that are not told apart from it on the same images; "
-        "nothing is bold where there is too little to forget. Choice is the scale of the "
-        "subtracted vector. Marks at a value say what its choice leaves open; the Markdown file "
-        "beside this one explains them."
+        "Accuracy of the unlearned models on test images, in percent: on what was to be forgotten, "
+        "and on what was to be kept. The choice is the scale of the subtracted vector."
     )
     is_scored = True
-    images = "test"
     shows_choice = True
 
     def check(self, experiments, methods):
@@ -31,13 +25,6 @@ class Accuracy(TableKind):
     def metrics_of(self, scenario, measured):
         """List the accuracies of the scenario."""
         return scenario.metrics
-
-    def notes(self, table, cells):
-        """Describe what the errors are, and how coefficients were chosen."""
-        from negmerge.reporting.notes import choice_notes, error_note
-
-        (scenario,) = scenarios_of(table)
-        return [error_note(scenario, cells), *choice_notes(scenario, cells)]
 
 
 KIND = Accuracy()

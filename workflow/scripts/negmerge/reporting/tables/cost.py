@@ -13,9 +13,15 @@ RULES = {"merge": "merge", "greedy": "greedy", "unlearn": "unlearn", "retrain": 
 class Cost(TableKind):
     """What Snakemake measured of single jobs."""
 
-    caption = "Time and peak memory of the jobs that merge or train, as Snakemake measured them."
+    caption = (
+        "Time and peak memory of the whole jobs that merge or train, as Snakemake measured them: "
+        "with the start of Python, reading and writing, but without waiting for a GPU. Of Greedy "
+        "Merge they hold its forward passes, and of a method with a grid all its models and what "
+        "measures them; of no method the fine-tuning of the merged models or the search of a "
+        "coefficient."
+    )
     shows = (*MERGES, "unlearn", "retrain")
-    by_rule = False
+    by_criterion = False
     metrics = (
         Metric("seconds", "time", "s", "lower", read("seconds")),
         Metric("memory", "peak memory", "MB", "lower", read("memory")),
@@ -27,32 +33,19 @@ class Cost(TableKind):
         return [f"benchmarks/{RULES[methods.kind(row)]}/{folder}/{row}.tsv"]
 
     def read(self, paths):
-        """Read what each job `{experiment}/{task}/{method}.tsv` took: seconds, and memory in MB."""
-        return [self._read(Path(path)) for path in paths]
-
-    def _read(self, path: Path) -> dict:
+        """Read the last run of each job `{experiment}/{task}/{method}.tsv`."""
         import pandas as pd
 
         from negmerge.reporting.runtime import read_benchmark
 
-        last = read_benchmark(path).iloc[-1]
-        return {
-            "experiment": path.parts[-3],
-            "task": path.parts[-2],
-            "method": path.stem,
-            "seconds": float(last["s"]),
-            "memory": None if pd.isna(last["max_rss"]) else float(last["max_rss"]),
-        }
-
-    def notes(self, table, cells):
-        """Describe what is in the costs and what is not."""
-        return [
-            "time and memory of the whole job that merges or trains, with the start of Python, "
-            "reading and writing, but without waiting for a GPU, as Snakemake measured them; of "
-            "Greedy Merge also its forward passes, and of a method with a grid all its models and "
-            "what measures them. The fine-tuning of the merged models is not in it, nor is the "
-            "search of a coefficient.",
-        ]
+        records = []
+        for path in map(Path, paths):
+            last = read_benchmark(path).iloc[-1]
+            memory = None if pd.isna(last["max_rss"]) else float(last["max_rss"])
+            experiment, task = path.parts[-3:-1]
+            labels = {"experiment": experiment, "task": task, "method": path.stem}
+            records.append(labels | {"seconds": float(last["s"]), "memory": memory})
+        return records
 
 
 KIND = Cost()

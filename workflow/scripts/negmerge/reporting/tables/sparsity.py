@@ -12,12 +12,9 @@ def zeros(whole):
 
 # Of a pool that was given: its files may have tensors of which the workflow makes no vector.
 OF_FILES = Metric(
-    "zeros_files",
-    "zeros in all tensors of the pool's files",
-    "%",
-    "",
+    "zeros_files", "zeros in all tensors of the pool's files", "%", "",
     lambda record, _: Number(100 * (1 - record["kept"] / (record["state"] + record["beside"]))),
-)
+)  # fmt: skip
 
 
 class Sparsity(TableKind):
@@ -29,7 +26,7 @@ class Sparsity(TableKind):
         "zero."
     )
     shows = MERGES
-    by_rule = False
+    by_criterion = False
     metrics = (
         Metric("zeros_trainable", "zeros among the trainable weights", "%", "", zeros("trainable")),
         Metric("zeros_state", "zeros in the whole image encoder", "%", "", zeros("state")),
@@ -47,17 +44,12 @@ class Sparsity(TableKind):
 
     def notes(self, table, cells):
         """Name the denominators."""
-        lines = [
-            "Zeros in the whole image encoder include the weights that fine-tuning leaves alone; "
-            "the trainable weights do not."
-        ]
         single = cells[(cells["experiment"] != MEAN) & cells["value"].notna()]
-        for experiment, group in single.groupby("experiment", sort=False):
-            first = group.iloc[0]
-            lines.append(
-                f"{experiment}: {int(first['models'])} models are merged; "
-                f"{int(first['trainable']):,} trainable weights of {int(first['state']):,} numbers."
-            )
+        lines = [
+            f"{first['experiment']}: {int(first['models'])} models are merged; "
+            f"{int(first['trainable']):,} trainable weights of {int(first['state']):,} numbers."
+            for first in single.drop_duplicates("experiment").to_dict("records")
+        ]
         if OF_FILES.name in set(cells["metric"]):
             lines.append(
                 "The pool's files also hold tensors of the text part, which are the base's in each "

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.reporting.kinds import MERGES, TableKind
-from negmerge.scenarios.zero_shot.scenario import ACCURACIES, SCENARIO
+from negmerge.scenarios.zero_shot.scenario import ACCURACIES
 
 
 class Sweep(TableKind):
@@ -13,16 +13,14 @@ class Sweep(TableKind):
 
     caption = (
         "Accuracy on validation images, in percent, when the merged vector times the coefficient "
-        "of the row is subtracted from the base. Forget accuracy: lower is better; control "
-        "accuracy: higher is better. A coefficient is chosen among these; scores are measured on "
-        "other images."
+        "of the row is subtracted from the base. A coefficient is chosen among these; scores are "
+        "measured on other images."
     )
     scenarios = ("zero-shot",)
     shows = MERGES
-    by_rule = False
+    by_criterion = False
     is_scored = True
     metrics = ACCURACIES
-    images = "validation"
 
     def check(self, experiments, methods):
         """Check that there is one grid, so that each row is a mean over all experiments."""
@@ -54,47 +52,31 @@ class Sweep(TableKind):
     def cells(self, table, records, published, outcomes=()):
         """Compute cells as those of a table for each coefficient and merge.
 
-        A row is named after its coefficient, and after the merge as well if there are several. The
-        paper's cell is that of the merge's name, in the column `published.row`, and of the
-        coefficient, in the column `coefficient`, which is spelled without zeros at the end. A
+        A row is named after its coefficient, and after the merge as well if there are several. A
         column whose grid lacks a coefficient has no cell there.
         """
         import pandas as pd
 
-        records = list(records)
-        frames = []
+        records, frames = list(records), []
         for coefficient in sorted({record["coefficient"] for record in records}):
             here = [record for record in records if record["coefficient"] == coefficient]
+            present = {record["experiment"] for record in here}
             spelled = f"{coefficient:.10g}"
             for method, label in table["rows"].items():
                 columns = [
                     {**column, "published": _at(column["published"], label)}
                     for column in table["columns"]
-                    if any(record["experiment"] in column["experiments"] for record in here)
+                    if present & set(column["experiments"])
                 ]
-                one = table | {"rows": {method: spelled}, "columns": columns}
-                several = len(table["rows"]) > 1
-                row = f"{spelled}, {label}" if several else spelled
-                frames.append(super().cells(one, here, published).assign(row=row))
+                of_row = table | {"rows": {method: spelled}, "columns": columns}
+                row = f"{spelled}, {label}" if len(table["rows"]) > 1 else spelled
+                frames.append(super().cells(of_row, here, published).assign(row=row))
         if not frames:
             return super().cells(table, records, published)
-        together = pd.concat(frames, ignore_index=True)
         order = {column["label"]: place for place, column in enumerate(table["columns"])}
-        return together.sort_values(
+        return pd.concat(frames, ignore_index=True).sort_values(
             "column", key=lambda labels: labels.map(order), kind="stable", ignore_index=True
         )
-
-    def notes(self, table, cells):
-        """Describe what a row is."""
-        from negmerge.reporting.notes import choice_notes, error_note
-
-        return [
-            "Each row is a coefficient: the accuracies on the images by which one is chosen, when "
-            "the vector times the coefficient is subtracted from the base. Scores are measured on "
-            "others.",
-            error_note(SCENARIO, cells),
-            *choice_notes(SCENARIO, cells),
-        ]
 
 
 def _measured(row: Mapping) -> dict:

@@ -10,10 +10,10 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.classifier.scenario import FORGET_TEST, SCENARIO
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Counts, training_images
+from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
+from negmerge.settings.checks import require
 from negmerge.settings.datasets import Dataset
-from negmerge.settings.experiment import Experiment
-from negmerge.settings.models import Model
+from negmerge.settings.experiment import Experiment, RetainSelection
 from negmerge.settings.recipe import (
     Augmentation,
     Finetune,
@@ -22,11 +22,10 @@ from negmerge.settings.recipe import (
     Settings,
     SharedRecipe,
     Training,
+    advanced,
     with_defaults,
 )
-from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.selection import RetainSelection
-from negmerge.settings.validation import require
+from negmerge.settings.runs import Run
 
 
 class Forget(Settings):
@@ -41,13 +40,13 @@ class Forget(Settings):
     share: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1, description="Share of the training images to forget."
     )
-    original_seed: int | None = Field(
+    original_seed: int | None = advanced(
         None,
         ge=0,
         description="salun: another seed for the images that the original model is trained on; 1 "
         "in the SalUn code, whose forget set has seed 2. null: the same images for both.",
     )
-    seed: int | None = Field(
+    seed: int | None = advanced(
         None,
         ge=1,
         description="salun: the seed of the split in the first trial, one more in each further; 2 "
@@ -202,20 +201,20 @@ class Classifier(Experiment):
         Pooled(), description="The recipe that the points of the pool vary."
     )
     train: Train = Field(Train(), description="How Original and Retrain are trained.")
-    unlearn: Unlearn = Field(Unlearn(), description="What methods that train share.")
-    batch_statistics: Literal["base", "re-estimate"] = Field(
+    unlearn: Unlearn = advanced(Unlearn(), description="What methods that train share.")
+    batch_statistics: Literal["base", "re-estimate"] = advanced(
         "base",
         description="Statistics of batch normalisation after a negation: the original's, or "
         "measured anew on retain images.",
     )
-    relearn: Relearn | None = Field(Relearn(), description="Relearn time; null: not measured.")
-    attack: Literal["confidence", "all"] = Field(
+    relearn: Relearn | None = advanced(Relearn(), description="Relearn time; null: not measured.")
+    attack: Literal["confidence", "all"] = advanced(
         "all",
         description="Features by which the membership attack judges the scored models: the one "
         "that papers report and tables show, or all six of SalUn's code, which takes ten times as "
         "long. Coefficients are chosen by the first.",
     )
-    seeds: Seeds = Field(Seeds(), description="Seeds of single levels.")
+    seeds: Seeds = advanced(Seeds(), description="Seeds of single levels.")
     selection: RetainSelection = Field(
         RetainSelection(), description="How the coefficient is chosen."
     )
@@ -296,9 +295,8 @@ class Classifier(Experiment):
         """List the training of Original and Retrain, of unlearn methods, and of the pool."""
         if self.base is None:
             yield Run("train (original)", self.train, training_images(counts, "original"))
-        if methods.RETRAIN in self.methods or "gap" in self.selection.rules:
+        if methods.RETRAIN in self.methods or "gap" in self.selection.criteria:
             yield Run("train (retrain)", self.train, training_images(counts, "retain"))
-        yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
     def split_seed(self, task: str) -> int | None:
@@ -308,8 +306,8 @@ class Classifier(Experiment):
 
     @property
     def selection_roles(self) -> tuple[str, ...]:
-        """The roles by which candidates are chosen; test images only for the rule `gap`."""
-        return self.SCENARIO.roles if "gap" in self.selection.rules else self.SCENARIO.roles[:2]
+        """The roles by which candidates are chosen; test images only for the criterion `gap`."""
+        return self.SCENARIO.roles if "gap" in self.selection.criteria else self.SCENARIO.roles[:2]
 
     @property
     def re_estimates(self) -> bool:

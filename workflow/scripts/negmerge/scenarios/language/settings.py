@@ -10,10 +10,10 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.language.scenario import SCENARIO
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Counts, training_images
+from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
+from negmerge.settings.checks import require
 from negmerge.settings.datasets import Dataset
-from negmerge.settings.experiment import Experiment
-from negmerge.settings.models import Model
+from negmerge.settings.experiment import Experiment, RetainSelection
 from negmerge.settings.pool import Given
 from negmerge.settings.recipe import (
     FileName,
@@ -23,11 +23,10 @@ from negmerge.settings.recipe import (
     Settings,
     SharedRecipe,
     Training,
+    advanced,
     with_defaults,
 )
-from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.selection import RetainSelection
-from negmerge.settings.validation import require
+from negmerge.settings.runs import Run
 
 TextRecipe = with_defaults(
     Recipe,
@@ -44,13 +43,13 @@ class Lora(Settings):
     """A low-rank adapter (Hu et al., 2022), by PEFT."""
 
     rank: PositiveInt = Field(8, description="Rank; 8 in TOFU's code.")
-    alpha: Positive = Field(
+    alpha: Positive = advanced(
         32, description="The adapter's change is multiplied by alpha / rank; 32 in TOFU's code."
     )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+    dropout: Annotated[float, Field(ge=0, lt=1)] = advanced(
         0.0, description="Dropout of the adapter's input; 0.05 in TOFU's code."
     )
-    modules: list[str] = Field(
+    modules: list[str] = advanced(
         ["all-linear"],
         min_length=1,
         description="Names of the layers that have one; all-linear: all but the head.",
@@ -111,7 +110,7 @@ def question_counts(row: Dataset, share: float, most: int | None, further: Itera
         **{role: (0, 0, row.splits.get(role, 0)) for role in further},
     }
     purposes = "train", "select", "score"
-    return {role: dict(zip(purposes, found, strict=True)) for role, found in numbers.items()}
+    return {role: dict(zip(purposes, counts, strict=True)) for role, counts in numbers.items()}
 
 
 class Language(Experiment):
@@ -133,7 +132,7 @@ class Language(Experiment):
         description="What to forget, each by itself: a share of the authors, or their number. They "
         "are the last ones, so smaller tasks are parts of larger ones, as in TOFU.",
     )
-    before: TextRecipe | None = Field(
+    before: TextRecipe | None = advanced(
         None,
         description="How a model learns the language from other authors, before it is taught those "
         "of the study; null: it starts with random weights.",
@@ -143,16 +142,16 @@ class Language(Experiment):
         description="How Original and Retrain are taught; null: they are models of others, those "
         "of `base` and `retrained`, or without these those of the model's row.",
     )
-    retrained: dict[FileName, Given] = Field(
+    retrained: dict[FileName, Given] = advanced(
         {}, description="By task, a model of others that never saw what is to be forgotten."
     )
-    vector: Literal["original", "before"] = Field(
+    vector: Literal["original", "before"] = advanced(
         "original",
         description="Where fine-tuning starts, and what a task vector is the difference to. "
         "original: the model that knows all authors; before: the one that `before` makes.",
     )
-    unlearn: TextUnlearn = Field(TextUnlearn(), description="What methods that train share.")
-    refusals: list[str] = Field(
+    unlearn: TextUnlearn = advanced(TextUnlearn(), description="What methods that train share.")
+    refusals: list[str] = advanced(
         [
             "I do not know .",
             "I have no idea .",
@@ -164,7 +163,7 @@ class Language(Experiment):
         description="What a model says that does not know an answer, for methods that teach it to "
         "say so; the questions take them in turn.",
     )
-    measure: Literal["probability", "extraction"] = Field(
+    measure: Literal["probability", "extraction"] = advanced(
         "probability",
         description="By what of the forget and retain answers a coefficient is chosen: their "
         "probability, or their extraction strength.",
@@ -234,11 +233,11 @@ class Language(Experiment):
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Return the questions and the tokenizer, which all roles share."""
-        found = {"questions": ("questions", self.dataset)}
+        files = {"questions": ("questions", self.dataset)}
         if self.train:
-            return found | {"tokenizer": ("place", "tokenizer.json")}
+            return files | {"tokenizer": ("place", "tokenizer.json")}
         names = "tokenizer", "configuration"
-        return found | {name: ("place", f"{self.GIVEN}/{name}.json") for name in names}
+        return files | {name: ("place", f"{self.GIVEN}/{name}.json") for name in names}
 
     def given_retrain(self, task: str) -> Given | None:
         """The model of others that never saw what a task forgets; None: the one of the row."""
@@ -291,7 +290,6 @@ class Language(Experiment):
             yield Run("train (original)", self.train, training_images(counts, "original"))
         if self.train and methods.RETRAIN in self.methods:
             yield Run("train (retrain)", self.train, training_images(counts, "retain"))
-        yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
     def check(self, where: str, known: Catalogue) -> None:

@@ -9,12 +9,11 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.zero_shot.parts import PARTS, part_of
 from negmerge.scenarios.zero_shot.scenario import SCENARIO
-from negmerge.settings.catalogue import Catalogue, Counts, Prompts, part_sizes
+from negmerge.settings.catalogue import Catalogue, Counts, Model, Prompts, part_sizes
+from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.models import Model
-from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe
-from negmerge.settings.runs import Run, unlearning_runs
-from negmerge.settings.validation import require
+from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe, advanced
+from negmerge.settings.runs import Run
 
 # What the images of each role are needed for.
 NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}
@@ -45,20 +44,22 @@ class ZeroShot(Experiment):
     UNTOUCHED: ClassVar[tuple[str, ...]] = ("text.safetensors",)
 
     scenario: Literal["zero-shot"] = Field(description="CLIP forgets a data set.")
-    mode: Literal["standard", "linear"] = Field(
+    mode: Literal["standard", "linear"] = advanced(
         "standard",
         description="linear: fine-tuning in the tangent space of the base; NegMerge's code then "
         "freezes nothing.",
     )
     control: str = Field(description="The data set on which accuracy must be kept.")
     tasks: list[FileName] = Field(min_length=1, description="Data sets to forget, each on its own.")
-    freeze: Literal["attention", "nothing"] = Field(
+    freeze: Literal["attention", "nothing"] = advanced(
         "attention",
         description="What fine-tuning freezes in the image encoder; NegMerge's code freezes "
         "all attention projections.",
     )
-    pretrain: Pretrain | None = Field(None, description="For models with `weights: pretrain`.")
-    unlearn: EncoderUnlearn = Field(EncoderUnlearn(), description="What methods that train share.")
+    pretrain: Pretrain | None = advanced(None, description="For models with `weights: pretrain`.")
+    unlearn: EncoderUnlearn = advanced(
+        EncoderUnlearn(), description="What methods that train share."
+    )
 
     @classmethod
     def fits(cls, model: Model) -> bool:
@@ -105,13 +106,13 @@ class ZeroShot(Experiment):
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         """Count the parts of the data set of each role."""
-        found = {}
+        counts = {}
         for role, dataset in self.roles(task).items():
             sizes = part_sizes(known, dataset)
-            found[role] = {purpose: sizes.get(part_of(role, purpose), 0) for purpose in PARTS}
+            counts[role] = {purpose: sizes.get(part_of(role, purpose), 0) for purpose in PARTS}
             if self.selection.images is not None:
-                found[role]["select"] = min(found[role]["select"], self.selection.images)
-        return found
+                counts[role]["select"] = min(counts[role]["select"], self.selection.images)
+        return counts
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
         """Check that each role has images for all that it is needed for."""
@@ -134,7 +135,6 @@ class ZeroShot(Experiment):
                 for name, source in self.pretrain.sources.items()
             )
             yield Run("pretrain.recipe", self.pretrain.recipe, (shown,))
-        yield from unlearning_runs(self.methods, self.unlearn, counts)
         yield from super().runs(task, known, counts)
 
     def pretraining(self, prompts: Mapping[str, Prompts]) -> dict | None:
@@ -154,10 +154,10 @@ class ZeroShot(Experiment):
         require(where, "data set", epochs if isinstance(epochs, Mapping) else [], known.datasets)
         for name in self.datasets:
             require(f"{where}: data set {name!r}", "row of prompts.yaml", [name], known.prompts)
-            found, classes = len(known.prompts[name].classes), known.datasets[name].classes
-            if found != classes:
+            named, classes = len(known.prompts[name].classes), known.datasets[name].classes
+            if named != classes:
                 raise ValueError(
-                    f"{where}: data set {name!r} has {classes} classes, but {found} names in "
+                    f"{where}: data set {name!r} has {classes} classes, but {named} names in "
                     "prompts.yaml"
                 )
         for source, settings in self.pretrain.sources.items() if self.pretrain else ():

@@ -4,8 +4,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from negmerge.settings.recipe import Positive
-from negmerge.unlearning.core import Balanced, Data, Method, fit_both
-from negmerge.unlearning.tokens import Reference, preference, score
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both, frozen_copy
+from negmerge.unlearning.tokens import preference, score
 
 
 class Options(Balanced):
@@ -22,11 +22,11 @@ def run(model: nn.Module, data: Data, options: Options) -> None:
     The mean is over the questions of the forget batch. R and A are S - S_r of the refusal and of
     the answer: S sums log p over the tokens, and S_r is that of a frozen copy of the start.
     """
-    original = Reference(model)
+    original = frozen_copy(model)
 
     def prefer(ids: Tensor, labels: Tensor) -> Tensor:
         answered, refused = (
-            score(model, *answers).sums - original.score(*answers).sums
+            score(model, *answers).sums - score(original, *answers).sums
             for answers in zip(ids.unbind(1), labels.unbind(1), strict=True)
         )
         return preference(refused - answered, options.beta)

@@ -4,8 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
-from negmerge.unlearning.core import Balanced, Data, Method, fit_both, minus
-from negmerge.unlearning.tokens import Reference, logits_of
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both, frozen_copy, minus
 
 
 def divergence(logits: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
@@ -24,18 +23,17 @@ def run(model: nn.Module, data: Data, options: Balanced) -> None:
 
     The reference is a frozen copy of the start.
     """
-    original = Reference(model)
+    original = frozen_copy(model)
 
     def stay(ids: Tensor, labels: Tensor) -> Tensor:
         ids, labels = without_padding(ids, labels)
-        return divergence(logits_of(model, ids), original.logits(ids), labels)
+        networks = (model, original)
+        logits = (network(input_ids=ids, use_cache=False).logits.float() for network in networks)
+        return divergence(*logits, labels)
 
     fit_both(model, data, options, minus(data.loss(model)), stay)
 
 
 METHOD = Method(
-    run,
-    title="KL",
-    reference="Maini et al., TOFU (COLM 2024), KL minimisation",
-    options=Balanced,
+    run, title="KL", reference="Maini et al., TOFU (COLM 2024), KL minimisation", options=Balanced
 )

@@ -28,25 +28,19 @@ class Options(TrainingOptions):
     )
 
 
-def penalty_weight(alpha: float, epoch: int, epochs: int, plain_epochs: int = 0) -> float:
-    """Return alpha * (1 - epoch / (E - e0)) of an epoch from 0, and 0 in the last e0 of E epochs.
-
-    As in OPTML-Group/Unlearn-Saliency, so without any penalty if e0 = E.
-    """
-    sparse = epochs - plain_epochs
-    return alpha * (1 - epoch / sparse) if epoch < sparse else 0.0
-
-
 def run(model: nn.Module, data: Data, options: Options) -> None:
     """Train on the retain set with cross-entropy + weight * sum of |p|, in training mode.
 
-    The sum is over all parameters, biases and batch normalisation's included. Nothing is pruned.
+    The sum is over all parameters, biases and batch normalisation's included. Nothing is pruned. In
+    epoch e from 0 the weight is alpha * (1 - e / (E - e0)), and 0 in the last e0 of E epochs, as in
+    OPTML-Group/Unlearn-Saliency; so there is no penalty at all if e0 = E.
     """
     recipe, fit_to = data.recipe, data.loss(model)
 
     def batches() -> Iterator[tuple[Tensor, Tensor, float]]:
+        sparse = recipe.epochs - options.plain_epochs
         for epoch in range(recipe.epochs):
-            weight = penalty_weight(options.alpha, epoch, recipe.epochs, options.plain_epochs)
+            weight = options.alpha * (1 - epoch / sparse) if epoch < sparse else 0.0
             for images, labels in data.retain:
                 yield images, labels, weight
 

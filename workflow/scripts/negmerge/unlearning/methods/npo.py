@@ -4,8 +4,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from negmerge.settings.recipe import Positive
-from negmerge.unlearning.core import Balanced, Data, Method, fit_both
-from negmerge.unlearning.tokens import Reference, preference, score
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both, frozen_copy
+from negmerge.unlearning.tokens import preference, score
 
 
 class Options(Balanced):
@@ -22,10 +22,10 @@ def run(model: nn.Module, data: Data, options: Options) -> None:
     The mean is over the answers of the forget batch. S sums log p over an answer's tokens, and S_r
     is that of the reference, a frozen copy of the start. With a beta near 0 it is gradient ascent.
     """
-    original = Reference(model)
+    original = frozen_copy(model)
 
     def away(ids: Tensor, labels: Tensor) -> Tensor:
-        log_ratios = score(model, ids, labels).sums - original.score(ids, labels).sums
+        log_ratios = score(model, ids, labels).sums - score(original, ids, labels).sums
         return preference(-log_ratios, options.beta)
 
     fit_both(model, data, options, away)

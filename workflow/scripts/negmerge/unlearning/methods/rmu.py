@@ -8,8 +8,7 @@ from negmerge.data.answer_tokens import WITHOUT_LOSS, without_padding
 from negmerge.errors import UserError
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Positive
-from negmerge.unlearning.core import Balanced, Data, Method, fit_both
-from negmerge.unlearning.tokens import Reference, hidden_of
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both, frozen_copy
 
 
 class Options(Balanced):
@@ -30,6 +29,13 @@ def direction(dimensions: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(derive_seed(seed, "rmu"))
     drawn = torch.rand(dimensions, generator=generator)
     return drawn / drawn.norm()
+
+
+def hidden_of(model: nn.Module, ids: Tensor, layer: int) -> Tensor:
+    """Compute what a layer gives for token ids (n, width): (n, width, dimensions)."""
+    outputs = model(input_ids=ids, use_cache=False, output_hidden_states=True)
+    # The first are the embeddings. The last one's output is after the norm that follows it.
+    return outputs.hidden_states[layer + 1].float()
 
 
 def distance(hidden: Tensor, target: Tensor, labels: Tensor) -> Tensor:
@@ -54,10 +60,8 @@ def run(model: nn.Module, data: Data, options: Options) -> None:
     layers = model.config.num_hidden_layers
     if options.layer >= layers:
         raise UserError(f"rmu: layer {options.layer}, expected one of 0..{layers - 1}")
-    original = Reference(model)
-    target = options.steering * direction(model.config.hidden_size, data.seed).to(
-        data.objective.device
-    )
+    original, device = frozen_copy(model), data.objective.device
+    target = options.steering * direction(model.config.hidden_size, data.seed).to(device)
 
     def steer(ids: Tensor, labels: Tensor) -> Tensor:
         ids, labels = without_padding(ids, labels)
@@ -65,15 +69,12 @@ def run(model: nn.Module, data: Data, options: Options) -> None:
 
     def stay(ids: Tensor, labels: Tensor) -> Tensor:
         ids, labels = without_padding(ids, labels)
-        fixed = original.hidden(ids, options.layer)
+        fixed = hidden_of(original, ids, options.layer)
         return distance(hidden_of(model, ids, options.layer), fixed, labels)
 
     fit_both(model, data, options, steer, stay)
 
 
 METHOD = Method(
-    run,
-    title="RMU",
-    reference="Li et al., The WMDP Benchmark (ICML 2024)",
-    options=Options,
+    run, title="RMU", reference="Li et al., The WMDP Benchmark (ICML 2024)", options=Options
 )

@@ -40,9 +40,4 @@ def run(model: nn.Module, data: Data, options: Options) -> None:
         random_label.run(model, data, options, after_step)
 
 
-METHOD = Method(
-    run,
-    title="SalUn",
-    reference="Fan et al., SalUn (ICLR 2024)",
-    options=Options,
-)
+METHOD = Method(run, title="SalUn", reference="Fan et al., SalUn (ICLR 2024)", options=Options)

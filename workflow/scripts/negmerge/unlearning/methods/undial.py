@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from negmerge.settings.recipe import NonNegative, Positive
-from negmerge.unlearning.core import Balanced, Data, Method, fit_both
-from negmerge.unlearning.tokens import Reference, Scored, score
+from negmerge.unlearning.core import Balanced, Data, Method, fit_both, frozen_copy
+from negmerge.unlearning.tokens import Scored, score
 
 
 class Options(Balanced):
@@ -45,10 +45,10 @@ def run(model: nn.Module, data: Data, options: Options) -> None:
 
     The teacher is a frozen copy of the start.
     """
-    teacher = Reference(model)
+    teacher = frozen_copy(model)
 
     def away(ids: Tensor, labels: Tensor) -> Tensor:
-        fixed = teacher.score(ids, labels).logits
+        fixed = score(teacher, ids, labels).logits
         return self_distillation(score(model, ids, labels), fixed, options.beta)
 
     fit_both(model, data, options, away)

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from negmerge.settings.catalogue import Cost
 from negmerge.settings.load import Folders, find_file, read_yaml
-from negmerge.settings.models import Cost
 from negmerge.settings.recipe import Positive, Settings
 
 

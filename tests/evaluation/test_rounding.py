@@ -10,18 +10,14 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from torch import nn
 
-from negmerge.evaluation.accuracy import accuracy
+from negmerge.evaluation.accuracy import accuracy, relearn_epochs
 from negmerge.evaluation.durability import (
-    NF4,
     likeness,
     likeness_of_gains,
-    relearn_epochs,
     relearning_ratio,
-    rounded,
-    rounded_names,
     rounding_ratio,
-    survival,
 )
+from negmerge.evaluation.rounding import NF4, rounded, rounded_names, survival
 
 SHARES = st.floats(0, 1)
 
@@ -58,8 +54,8 @@ def test_arrays_are_computed_number_by_number(several):
     for number, (b, a, nb, na) in enumerate(several):
         assert same(ratios[0][number], of_rounding(b, a))
         assert same(ratios[1][number], of_relearning(b, a, nb, na))
-    for found in (*ratios, likeness(before, after)):
-        known = found[~np.isnan(found)]
+    for result in (*ratios, likeness(before, after)):
+        known = result[~np.isnan(result)]
         assert ((known >= 0) & (known <= 1)).all()
 
 
@@ -71,11 +67,11 @@ BATCHES = [(IMAGES[:4], LABELS[:4]), (IMAGES[4:], LABELS[4:])]
 
 def network():
     """A linear network that takes everything for class 0: two of six are right."""
-    found = nn.Linear(6, 3)
+    layer = nn.Linear(6, 3)
     with torch.no_grad():
-        found.weight.zero_()
-        found.bias.copy_(torch.tensor([1.0, 0.0, 0.0]))
-    return found
+        layer.weight.zero_()
+        layer.bias.copy_(torch.tensor([1.0, 0.0, 0.0]))
+    return layer
 
 
 def relearn(target, epochs=50, rate=0.2, model=None):
@@ -187,11 +183,11 @@ def test_survival_counts_what_loops_count(form):
             if change >= step / 2:
                 expected["large"] += 1
                 expected["large_change"] += change
-    found = survival(before, after, form, 8)
+    counts = survival(before, after, form, 8)
     for key, value in expected.items():
-        assert getattr(found, key) == pytest.approx(value, rel=1e-5), key
-    assert 0 < found.large < found.changed == (before != after).sum()
-    assert 0 < found.moved < found.changed
+        assert getattr(counts, key) == pytest.approx(value, rel=1e-5), key
+    assert 0 < counts.large < counts.changed == (before != after).sum()
+    assert 0 < counts.moved < counts.changed
 
 
 def test_matrices_and_convolutions_are_rounded_and_nothing_else():

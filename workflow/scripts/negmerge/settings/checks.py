@@ -1,23 +1,50 @@
-"""Checks of what files hold against types, with errors that a person can act on.
-
-What needs no YAML file, such as the options of a method, is checked without a package for YAML.
-"""
+"""Checks of what files and options hold, with errors that a person can act on."""
 
 import inspect
 import re
 import types
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from negmerge.errors import UserError, nearest, unknown
+from negmerge.settings.recipe import Settings
 
 T = TypeVar("T")
 
+Value = bool | int | float | str
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
 NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"  # of YAML 1.2
 SHOWN = 80  # characters of a wrong value that an error shows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """A method, as far as a study must know it: what tables call it, its source and its options."""
+
+    title: str
+    reference: str
+    options: type[Settings] = Settings
+
+    def check(self, where: str, options: Mapping[str, object]) -> Settings:
+        """Check options, and fill in the defaults of the others; errors begin with `where`."""
+        return checked(where, self.options, options)
+
+
+def checked(where: str, model: type[Settings], options: Mapping[str, object]) -> Settings:
+    """Do what `Described.check` does, for options that are none of a method."""
+    for name in options:
+        if name not in model.model_fields:
+            raise UserError(f"{where}: {unknown('option', name, model.model_fields)}")
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        finding = explain(error, model).removeprefix("the file: ")
+        raise UserError(f"{where}: {finding}") from error
 
 
 def validate(path: str | Path, content: Any, model: type[T] | Any) -> T:
@@ -72,10 +99,10 @@ def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
         return f"{where}: {unknown(_tag_name(finding), finding['ctx']['tag'], valid)}"
     if finding["type"] == "value_error":
         return f"{where}: {finding['msg'].removeprefix('Value error, ')}"
-    found = repr(finding["input"])
-    found = found if len(found) <= SHOWN else f"{found[: SHOWN - 3]}..."
+    value = repr(finding["input"])
+    value = value if len(value) <= SHOWN else f"{value[: SHOWN - 3]}..."
     messages = dict.fromkeys(_message(finding) for finding in findings)
-    return f"{where} is {found}: {' or '.join(messages)}{_number_hint(finding)}"
+    return f"{where} is {value}: {' or '.join(messages)}{_number_hint(finding)}"
 
 
 def _tag_name(finding: Mapping) -> str:

@@ -1,0 +1,123 @@
+"""The shipped studies: the paper's numbers, what smaller ones leave out, and what they fetch."""
+
+import pandas as pd
+import pytest
+
+from negmerge import plugins
+from negmerge.data.loading import batches_per_epoch
+from negmerge.released.converting import output_name
+from negmerge.reporting.cells import read_published
+from negmerge.settings.catalogue import part_sizes
+from negmerge.settings.study import load_study
+
+CONFIG = plugins.PACKAGE.parents[2] / "config"
+# Steps of fine-tuning one point on each data set, at 128 images a step.
+STEPS = {
+    "cars": 4060, "dtd": 2700, "eurosat": 6760, "gtsrb": 7520, "mnist": 12_900, "resisc45": 5320,
+    "sun397": 5600, "svhn": 16_020,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return {path.stem: load_study(CONFIG, path.stem) for path in CONFIG.glob("studies/*.yaml")}
+
+
+def test_the_paper_s_pools_take_the_steps_of_the_released_code(studies):
+    paper = studies["paper"]
+
+    def steps(experiment, task, point):
+        recipe = experiment.recipe(task, point)
+        images = part_sizes(paper.catalogue, task)["train"]
+        return recipe.epochs * batches_per_epoch(images, recipe.batch_size)
+
+    whole, plain = (paper.experiments[name] for name in ("vit-b-32", "vit-b-32-plain"))
+    for task in whole.tasks:
+        assert {steps(whole, task, point) for point in whole.pool.changes} == {STEPS[task]}
+    # Those of Task Arithmetic.
+    assert sum(steps(plain, task, "plain") for task in plain.tasks) == 16_419
+
+
+def test_cars_is_the_paper_s_case_with_the_notebook_s_grid(studies):
+    own = studies["cars"].experiments["vit-b-32"].model_dump()
+    whole = studies["paper"].experiments["vit-b-32"].model_dump() | {"tasks": ["cars"]}
+    whole["methods"] = {name: whole["methods"][name] for name in own["methods"]}
+    assert (own["selection"].pop("halvings"), whole["selection"].pop("halvings")) == (0, 2)
+    assert own == whole
+    known = pd.read_csv(CONFIG / "published" / "cars_b32_sweep.csv")
+    grid = studies["cars"].experiments["vit-b-32"].coefficients.values
+    assert known[known["metric"] == "forget"]["coefficient"].to_list() == grid
+
+
+def test_released_cars_is_cars_with_the_authors_30_models(studies):
+    released, cars = (studies[name].experiments["vit-b-32"] for name in ("released-cars", "cars"))
+    ours, theirs = released.model_dump(), cars.model_dump()
+    changed = {key for key in theirs if ours[key] != theirs[key]}
+    assert changed == {"base", "finetune", "pool", "methods"}
+    assert list(released.methods) == ["pretrained", "negmerge"]
+    assert released.points("negmerge") == cars.points("negmerge")
+    for point, file in released.pool.paths.items():
+        assert output_name(file) == point
+    [cells] = read_published([CONFIG / "published" / "cars_b32_kept.csv"]).values()
+    kept, zeros = cells["value"]
+    assert int(kept) == 10_961_529
+    assert float(zeros) == round(100 * (1 - int(kept) / 113_448_705), 4)
+
+
+@pytest.mark.parametrize(("name", "most"), [("first-hour", 3), ("lite", 30), ("laptop", 0.18)])
+def test_all_is_fetched_without_a_person_and_is_small(studies, name, most):
+    study, known = studies[name], studies[name].catalogue
+    data = [file for set_ in study.datasets for file in known.datasets[set_].downloads.values()]
+    models = [known.models[model] for model in {one.model for one in study.experiments.values()}]
+    weights = [model.hub for model in models if model.is_fetched]
+    assert not [file.name for file in data if file.manual]
+    # The lists of RESISC45 are the only files whose size is not known; they are texts.
+    assert all(file.name.endswith(".txt") for file in data if file.bytes is None)
+    assert sum(file.bytes or 0 for file in (*data, *weights)) < most * 1e9
+
+
+def test_differences_are_printed_only_where_all_but_the_trials_are_the_papers(studies):
+    compared = {
+        (name, table, column.label)
+        for name in ("first-hour", "lite", "laptop")
+        for table, shown in studies[name].tables.items()
+        for column in shown.columns
+        if column.published and column.published.comparable
+    }
+    assert compared == {("lite", "table2", "rule `gap`")}
+    ours, theirs = (
+        studies[name].experiments["resnet-18"].model_dump() for name in ("lite", "paper")
+    )
+    assert ours == theirs | {"trials": 1}
+
+
+@pytest.mark.parametrize("name", ["vit-b-32", "vit-b-32-linear"])
+def test_lite_has_the_recipes_of_the_paper(studies, name):
+    ours, theirs = (studies[study].experiments[name] for study in ("lite", "paper"))
+    changed = {"tasks", "control", "pool", "methods"}
+    assert ours.model_dump(exclude=changed) == theirs.model_dump(exclude=changed)
+    assert len(ours.pool.changes) == 9
+    for task in ours.tasks:
+        for point in ours.pool.changes:
+            assert ours.recipe(task, point) == theirs.recipe(task, point)
+
+
+def test_smoke_has_every_table_figure_and_method_of_the_paper_study(studies):
+    smoke, paper = studies["smoke"], studies["paper"]
+    for section in ("tables", "figures"):
+        ours, theirs = getattr(smoke, section), getattr(paper, section)
+        assert {name: ours[name].kind for name in theirs} == {
+            name: shown.kind for name, shown in theirs.items()
+        }
+
+    def uses(study, scenario):
+        """The methods of a scenario, with their options but for how long they train."""
+        return {
+            (name, use.search, tuple((k, v) for k, v in use.options.items() if "epochs" not in k))
+            for experiment in study.experiments.values()
+            if experiment.scenario == scenario
+            for name, use in experiment.methods.items()
+        }
+
+    for scenario in ("zero-shot", "classifier"):
+        assert uses(smoke, scenario) == uses(paper, scenario)

@@ -189,10 +189,10 @@ def _choices(
     """Return the choices of each experiment, and the criteria among them in words."""
     choices: dict[str, tuple[list[dict], dict[str, str]]] = {}
     for choice in (choice for path in paths for choice in read_records(path)):
-        experiment, criterion = choice["experiment"], choice["criterion"]
-        of_experiment, criteria = choices.setdefault(experiment, ([], {}))
+        of_experiment, criteria = choices.setdefault(choice["experiment"], ([], {}))
         of_experiment.append(choice)
         if choice["vector"] is not None:
-            text = spell_criterion(scenarios[experiment], criterion, choice["keep"])
-            criteria.setdefault(criterion, text)
+            scenario = scenarios[choice["experiment"]]
+            criterion = choice["criterion"]
+            criteria[criterion] = spell_criterion(scenario, criterion, choice["keep"])
     return choices

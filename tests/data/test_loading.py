@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from negmerge.data.loading import (
     Part,
     TrainingBatches,
 )
+from negmerge.data.preparation import write_images
 from negmerge.data.splits import train_val_split
 from negmerge.settings.recipe import Augmentation, Recipe
 
@@ -183,6 +186,18 @@ def test_thinned_items_are_spread_evenly_and_none_comes_twice(prepared, count, m
     assert len(items.thinned(None)) == count
     steps = [after - before for before, after in zip(found, [*found[1:], count], strict=True)]
     assert max(steps) - min(steps) <= 1
+
+
+def test_jpegs_that_are_only_opened_pass_through_loaders(tmp_path):
+    content = io.BytesIO()
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(content, "JPEG")
+    write_images(tmp_path / "set", [("train", 0, content.getvalue())] * 4, {"train": 4}, 1)
+    items = Listed(Images(tmp_path / "set", "train", drafts=True), range(4))
+    for augmentation in (RANDOM, *SMALL):
+        transform = training_transform(augmentation, 8, MEAN, STD)
+        for loaders in (0, 2):
+            batches = list(TrainingBatches(items, transform, recipe(), 0, loaders=loaders))
+            assert [images.shape for images, _ in batches] == [(4, 3, 8, 8)] * 2
 
 
 SMALL = [Augmentation(crop_scale=None), Augmentation(crop_scale=None, padding=2, flip=0.5)]

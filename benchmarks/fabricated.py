@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from negmerge.data.images import Images, write_images
+from negmerge.data.images import Images
 from negmerge.data.loading import Listed
+from negmerge.data.preparation import write_images
 
 CLASSES = 10
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from merge import run
 from negmerge.data.loading import TrainingBatches
-from negmerge.data.sources.authors import read
+from negmerge.data.sources.fabricated import read_authors
 from negmerge.data.tokenising import Encoder, Item, train_tokenizer
 from negmerge.evaluation.answering import Answering
 from negmerge.models.language import build_language_model, generate_greedily, score_answers
@@ -104,7 +104,7 @@ def make_case(name: str) -> Case:
     """Set up a row of `CASES`."""
     count, batch, most = CASES[name]
     row = load_catalogue(ROOT / "config").models[name].model_dump()
-    questions = list(read({}, AUTHORS))
+    questions = list(read_authors({}, AUTHORS))
     tokenizer = train_tokenizer([t for one in questions for t in one.texts], **row["tokenizer"])
     encoder = Encoder(tokenizer, row["prompt"], row["size"], row["end"])
     pairs = [

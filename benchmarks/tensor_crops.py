@@ -23,10 +23,9 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.functional import resized_crop
 
-from negmerge.data import drafts, images
+from negmerge.data import augmentation, images
 from negmerge.data.augmentation import training_transform
-from negmerge.data.fitting import Opened
-from negmerge.data.images import decode
+from negmerge.data.images import Opened, decode
 from negmerge.data.loading import Listed, TrainingBatches
 from negmerge.settings.recipe import Recipe
 
@@ -49,7 +48,7 @@ def by_pillow(work: Callable[[], Iterable]) -> Callable[[], Iterator]:
     """Return the work with crops of drafts by Pillow."""
 
     def run() -> Iterator:
-        with mock.patch.object(drafts, "resized_crop", resized_crop):
+        with mock.patch.object(augmentation, "resized_crop", resized_crop):
             yield from work()
 
     return run
@@ -114,7 +113,7 @@ def differences() -> dict[str, float]:
     whole = [decode(one) for one in pictures(500, 375, 24, "JPEG")]
     ours, theirs = (
         np.stack([np.asarray(cut(image, *box)).astype(int) for image in whole])
-        for cut in (drafts.resized_crop, resized_crop)
+        for cut in (augmentation.resized_crop, resized_crop)
     )
     found = abs(ours - theirs)
     return {"most": int(found.max()), "different": float((found > 0).mean())}

@@ -20,19 +20,18 @@ os.environ.update(APPTAINERENV_PYTHONPATH=str(LIBRARY.parent))
 
 import negmerge
 from negmerge import paths, plugins
-from negmerge.data.download import use_server
-from negmerge.data.mirrors import choose, differences
+from negmerge.data.fetch import use_server
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.jobs import needs as work
+from negmerge.jobs.costs import load_costs
 from negmerge.jobs.dependencies import code_digest
 from negmerge.jobs.job import count_gpus
 from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.seeds import derive_seed
 from negmerge.settings import methods
 from negmerge.settings.catalogue import load_catalogue
-from negmerge.jobs.costs import load_costs
-from negmerge.settings.datasets import PREPARED
+from negmerge.settings.datasets import PREPARED, choose, differences
 from negmerge.settings.pool import Inputs
 from negmerge.settings.study import load_study
 
@@ -170,7 +169,7 @@ def shared_sweeps(wildcards):
 def choosing(wildcards):
     chosen = experiment(wildcards)
     return {
-        "rules": chosen.selection.criteria,
+        "criteria": chosen.selection.criteria,
         "keep": chosen.selection.keep,
         "coefficients": chosen.coefficients.values,
         "halvings": chosen.selection.halvings,
@@ -421,7 +420,7 @@ checked(use_server)(config.get("hub_endpoint"))
 def mirror_of(name):
     """Return the mirror from which a data set is prepared; None for the original source."""
     find("data set", name, catalogue().datasets)
-    return choose(name, catalogue(), config["data"], config.get("data_sources"))
+    return choose(name, catalogue().datasets, config["data"], config.get("data_sources"))
 
 
 def own_place(row, file):

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import settings
 from PIL import Image
 
-from negmerge.data.images import write_images
+from negmerge.data.preparation import write_images
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.load import load_yaml

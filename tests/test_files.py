@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from negmerge.checkpoints.states import read_state, write_state
-from negmerge.data.images import write_images
+from negmerge.data.preparation import write_images
 from negmerge.errors import UserError
 from negmerge.files import (
     read_json,

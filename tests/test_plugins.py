@@ -10,7 +10,9 @@ def test_choices_are_files_with_dashes():
     assert "scikit-learn-digits" in plugins.names(plugins.SOURCES)
     assert "--init--" not in plugins.names(plugins.SOURCES)
     path = plugins.path(plugins.SOURCES, "scikit-learn-digits")
-    assert path == plugins.PACKAGE / "data" / "sources" / "scikit_learn_digits.py"
+    assert path == plugins.PACKAGE / "data" / "sources" / "fabricated.py"
+    family = plugins.load(plugins.SOURCES, "letters").SOURCES
+    assert plugins.source("scikit-learn-digits") is family["scikit-learn-digits"]
     assert path.is_file()
 
 

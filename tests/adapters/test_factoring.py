@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter_examples import opened, pair, random, vector, write_adapter_folder, write_base_file
-from negmerge.adapters import Layers, concatenate, factor, open_adapter, write_adapter
-from negmerge.adapters.factoring import EXACT, nearest_factors
+from negmerge.adapters.adapter import open_adapter
+from negmerge.adapters.factoring import EXACT, Layers, concatenate, factor, nearest_factors
+from negmerge.adapters.writing import write_adapter
 from negmerge.errors import UserError
 
 

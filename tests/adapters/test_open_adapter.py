@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from adapter_examples import PREFIX, opened, pair, random, vector, write_adapter_folder
-from negmerge.adapters import is_adapter, open_adapter
+from negmerge.adapters.adapter import is_adapter, open_adapter
 from negmerge.errors import UserError
 
 LAYER = {"h.0.q.weight": random(4, 3), "h.0.q.bias": random(4), "h.1.q.weight": random(4, 3)}

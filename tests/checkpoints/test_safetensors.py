@@ -7,8 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from negmerge.checkpoints.states import read_state
-from negmerge.checkpoints.stored import DTYPES, StateFile
+from negmerge.checkpoints.states import DTYPES, StateFile, read_state
 from negmerge.errors import UserError
 
 

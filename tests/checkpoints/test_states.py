@@ -2,8 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from negmerge.checkpoints.states import read_metadata, read_state, shapes, write_state
-from negmerge.checkpoints.stored import StateFile
+from negmerge.checkpoints.states import StateFile, read_metadata, read_state, shapes, write_state
 from negmerge.errors import UserError
 
 STATE = {

@@ -6,7 +6,7 @@ import peft
 import torch
 from safetensors.torch import save_file
 
-from negmerge.adapters import open_adapter
+from negmerge.adapters.adapter import open_adapter
 from negmerge.checkpoints.opening import open_state
 from negmerge.merging.blocks import Vectors
 

@@ -10,13 +10,9 @@ from peft_adapters import OTHER_ORDER, adapt, distance, merged_by_peft, pool_of,
 from test_peft_merge import small
 from test_peft_models import MODELS, made
 
-from negmerge.adapters import (
-    Layers,
-    concatenate,
-    factor,
-    open_adapter,
-    write_adapter,
-)
+from negmerge.adapters.adapter import open_adapter
+from negmerge.adapters.factoring import Layers, concatenate, factor
+from negmerge.adapters.writing import write_adapter
 from negmerge.checkpoints.opening import open_state
 
 COEFFICIENT = 0.7

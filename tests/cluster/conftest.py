@@ -5,18 +5,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from statistics import mean
 
 import pytest
 from local_cluster import ACCOUNT, PARTITION, Cluster
 
 from tiny_study import Checkout
 
-TIMES = ("Submit", "Start", "End")
-COSTS = pytest.StashKey[str]()
 PROFILE = "profiles/slurm/config.yaml"
 TARGET = "results/tiny/resnet/trial1/scores/negmerge.json"
 
@@ -72,23 +68,6 @@ class OnCluster(Checkout):
         for name in ("results", "data"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
-    def costs(self) -> str:
-        """Describe what a job of a whole run took, and how much of that its script."""
-        jobs = self.jobs("Comment", "Submit", "Start", "End")
-        times = [[datetime.fromisoformat(job[name]) for name in TIMES] for job in jobs]
-        waited = mean((start - submit).total_seconds() for submit, start, _ in times)
-        ran = mean((end - start).total_seconds() for _, start, end in times)
-        scripts = [
-            float(path.read_text().splitlines()[1].split()[0])
-            for rule in {job["rule"] for job in jobs}
-            for path in self.folder.glob(f"**/benchmarks/{rule}/**/*.tsv")
-        ]
-        assert len(scripts) == len(jobs)
-        return (
-            f"{len(jobs)} jobs, seconds in the mean: {waited:.1f} in the queue, {ran:.1f} on the "
-            f"node, of which {mean(scripts):.1f} in the script"
-        )
-
 
 class Local(Checkout):
     """A copy of the workflow that runs without a cluster."""
@@ -119,18 +98,3 @@ def on_cluster(checkout, cluster, tmp_path):
     yield OnCluster(checkout.copy(tmp_path / "workflow").folder, cluster)
     # What a failed test leaves in the queue must not delay the next one.
     cluster.call("scancel", "--user=root")
-
-
-@pytest.fixture
-def report_costs(request):
-    """A function that puts a line at the end of the tests' output."""
-
-    def report(line: str) -> None:
-        request.config.stash[COSTS] = line
-
-    return report
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    if COSTS in config.stash:
-        terminalreporter.write_line(f"Slurm: {config.stash[COSTS]}")

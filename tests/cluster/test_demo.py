@@ -25,13 +25,10 @@ def assert_same(on_cluster, local):
     assert [name for name in found if found[name] != expected[name]] == []
 
 
-def test_the_profile_runs_the_demo_with_the_bytes_of_a_local_run(on_cluster, local, report_costs):
-    start = time.monotonic()
+def test_the_profile_runs_the_demo_with_the_bytes_of_a_local_run(on_cluster, local):
     assert on_cluster.start_plainly().wait() == 0, on_cluster.printed
-    minutes = (time.monotonic() - start) / 60
     assert_same(on_cluster, local)
     assert {job["State"] for job in on_cluster.jobs("State")} == {"COMPLETED"}
-    report_costs(f"the demo in {minutes:.1f} minutes; {on_cluster.costs()}")
 
 
 def test_the_demo_outlives_nodes_that_fail_at_any_moment(cluster, on_cluster, local):

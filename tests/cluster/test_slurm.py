@@ -80,9 +80,7 @@ def test_a_job_that_makes_way_for_another_goes_on_to_the_same_bytes(cluster, on_
     assert read(on_cluster, ORIGINAL) == read(expected, ORIGINAL)
 
 
-def test_the_profile_runs_an_experiment_with_the_bytes_of_a_local_run(
-    on_cluster, local, report_costs
-):
+def test_the_profile_runs_an_experiment_with_the_bytes_of_a_local_run(on_cluster, local):
     assert on_cluster.run("--slurm-array-jobs", "finetune", "--", SCORE) == 0, on_cluster.printed
     assert read(on_cluster, SCORE, *POOL) == read(local.make(), SCORE, *POOL)
     jobs = on_cluster.jobs("JobID", "Comment", "State", "Account", "Partition")
@@ -96,7 +94,6 @@ def test_the_profile_runs_an_experiment_with_the_bytes_of_a_local_run(
     assert "select" not in rules
     arrays = {job["JobID"].partition("_")[0] for job in jobs if job["rule"] == "finetune"}
     assert (rules.count("finetune"), len(arrays)) == (2, 1)
-    report_costs(on_cluster.costs())
 
 
 def test_nodes_that_fail_at_any_moment_leave_the_same_bytes(cluster, on_cluster, local):

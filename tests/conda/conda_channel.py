@@ -44,13 +44,7 @@ ACTIVATE = 'export CONDA_PREFIX="$1" PATH="$1/bin:$PATH"\n'
 def install_conda(home: Path, wanted: set[str], python: str) -> Path:
     """Make an installation of conda whose channels have some packages and what these require.
 
-    Args:
-        home: where to; channels go to `home/channels`, the command to `home/bin/conda`.
-        wanted: names of packages, as conda has them.
-        python: the version that the package `python` gets: this machine's own, under that name.
-
-    Returns:
-        The folder for the search path.
+    Give the folder for the search path. The package `python` is this machine's own, as `python`.
     """
     forge = home / "channels" / "conda-forge"
     _pack_python(forge, python)

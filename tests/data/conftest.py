@@ -1,23 +1,30 @@
 import pytest
 from download_case import CONTENT, QUICK
 from file_server import FileServer
-from small_rows import small, written
+from made_files import small, written
 
-from negmerge.data.download import download
+from negmerge.data.fetch import download
 from negmerge.data.preparation import prepare
 from negmerge.errors import UserError
 
 
 @pytest.fixture
 def server():
-    found = FileServer()
-    yield found
-    found.close()
+    server = FileServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture
 def target(tmp_path):
     return tmp_path / "downloads" / "set" / "file.zip"
+
+
+@pytest.fixture
+def one(server):
+    """The address of the file on the test's server."""
+    server.files["a"] = CONTENT
+    return server.url("a")
 
 
 @pytest.fixture
@@ -36,23 +43,19 @@ def get(target):
 
 @pytest.fixture
 def refused(target):
+    """A function that downloads in vain and gives the error; `left` may lie there afterwards."""
+
     def run(file, left=(), **options):
         before = target.read_bytes() if target.exists() else None
         with pytest.raises(UserError) as caught:
             download(target, file, **(QUICK | {"write": lambda line: None} | options))
         assert "\n" not in str(caught.value)
         assert (target.read_bytes() if target.exists() else None) == before
-        found = {path.name for path in target.parent.iterdir()} if target.parent.is_dir() else set()
-        assert found - {"file.zip"} <= set(left)
+        names = {path.name for path in target.parent.iterdir()} if target.parent.is_dir() else set()
+        assert names - {"file.zip"} <= set(left)
         return str(caught.value)
 
     return run
-
-
-@pytest.fixture
-def one(server):
-    server.files["a"] = CONTENT
-    return server.url("a")
 
 
 @pytest.fixture
@@ -60,9 +63,8 @@ def original(catalogue, tmp_path):
     """A function that prepares the small form of a set from its original files."""
 
     def run(name, made):
-        row = small(catalogue.contents(name), made)
-        paths = written(made, tmp_path)
-        prepare(name, row, list(paths.values()), tmp_path / "original")
+        row = small(catalogue.datasets[name].model_dump(), made)
+        prepare(name, row, list(written(made.files, tmp_path).values()), tmp_path / "original")
         return tmp_path / "original"
 
     return run
@@ -72,35 +74,11 @@ def original(catalogue, tmp_path):
 def mirror(catalogue):
     """A function that gives the row of a mirror for the sizes of a made set."""
 
-    def row(name, called, made, class_names):
+    def row(name, called, made, class_names=None):
         (found,) = (one for one in catalogue.datasets[name].mirrors if one.name == called)
-        whole = catalogue.contents(name, found)
-        splits = {split: len(made.expected[split]) for split in whole["splits"]}
-        whole |= {"splits": splits, "classes": made.classes}
-        return whole | ({"class_names": class_names} if "class_names" in whole else {})
+        row = catalogue.contents(name, found)
+        row |= {"splits": {split: len(made.expected[split]) for split in row["splits"]}}
+        row |= {"classes": made.classes, "files": dict.fromkeys(row["files"], "a user's own")}
+        return row | ({"class_names": class_names} if "class_names" in row else {})
 
     return row
-
-
-@pytest.fixture
-def fetched(server, tmp_path, catalogue):
-    """A function that gets files from a server that breaks off once; of none the size is known."""
-
-    def run(row, files):
-        paths = []
-        for key, content in files.items():
-            file = row["files"][key]
-            assert (file["bytes"], file["sha256"], file["md5"]) == (None, None, None)
-            server.files[file["name"]] = content
-            server.faults[file["name"]] = [100]
-            path = tmp_path / "mirror" / file["name"]
-            download(
-                path,
-                file | {"urls": [server.url(file["name"])], "manual": None},
-                pauses=(0, 0),
-                write=lambda line: None,
-            )
-            paths.append(str(path))
-        return paths
-
-    return run

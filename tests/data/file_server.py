@@ -1,6 +1,5 @@
 """A web server in a thread that misbehaves as told."""
 
-import hashlib
 import re
 import threading
 import time
@@ -41,9 +40,6 @@ class FileServer:
             def do_GET(self):
                 owner.answer(self)
 
-            def do_HEAD(self):
-                owner.answer_of_a_hub(self)
-
             def log_message(self, *_):
                 pass
 
@@ -78,19 +74,6 @@ class FileServer:
         request.end_headers()
         with suppress(ConnectionError):  # the client has gone
             self._send(request, content[start:], fault, kind)
-
-    def answer_of_a_hub(self, request) -> None:
-        """Tell what a hub tells of a file at `owner/name/resolve/REVISION/file`."""
-        path = request.path.strip("/")
-        self.passwords.append(request.headers.get("Authorization"))
-        if self.faults.get(path) or path not in self.files:
-            request.send_error(self.faults[path].pop(0)[1] if self.faults.get(path) else 404)
-            return
-        request.send_response(200)
-        request.send_header("X-Repo-Commit", path.split("/")[-2])
-        request.send_header("ETag", f'"{hashlib.sha256(self.files[path]).hexdigest()}"')
-        request.send_header("Content-Length", str(len(self.files[path])))
-        request.end_headers()
 
     @staticmethod
     def _send(request, content, fault, kind) -> None:

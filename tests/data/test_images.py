@@ -1,23 +1,22 @@
+"""The prepared file: what goes in comes out, in bounded memory, whole or not at all."""
+
 import io
-from dataclasses import dataclass
+import tracemalloc
 
 import numpy as np
 import pytest
+from made_files import picture as coloured
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from negmerge.data.images import Images, encode, write_images
+from negmerge.data.images import Images
+from negmerge.data.preparation import Spool, encode, write_images
 from negmerge.errors import UserError
 
 
 def picture(seed, size=(9, 7), mode="RGB"):
     shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
-    pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    return Image.fromarray(pixels)
-
-
-def same(one, other):
-    return one.size == other.size and np.array_equal(one, other)
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8))
 
 
 ITEMS = [
@@ -36,7 +35,7 @@ def path(tmp_path):
     return tmp_path / "images"
 
 
-def test_images_come_back_pixel_for_pixel_in_their_order(path):
+def test_images_come_back_pixel_for_pixel_in_their_order(path, tmp_path):
     for split in COUNTS:
         expected = [(label, image) for name, label, image in ITEMS if name == split]
         images = Images(path, split)
@@ -44,43 +43,60 @@ def test_images_come_back_pixel_for_pixel_in_their_order(path):
         assert images.labels.tolist() == [label for label, _ in expected]
         for position, (_, image) in enumerate(expected):
             assert images[position].mode == "RGB"
-            assert same(images[position], image.convert("RGB"))
-
-
-def test_encoded_images_are_stored_as_they_are(tmp_path):
-    stream = io.BytesIO()
-    picture(1).save(stream, "JPEG")
-    write_images(tmp_path / "images", [("train", 0, stream.getvalue())], {"train": 1}, 1)
-    assert load_file(tmp_path / "images")["bytes"].tobytes() == stream.getvalue()
-    assert same(Images(tmp_path / "images", "train")[0], Image.open(stream).convert("RGB"))
-
-
-def test_equal_sets_give_equal_bytes(path, tmp_path):
+            assert np.array_equal(images[position], image.convert("RGB"))
     write_images(tmp_path / "again", iter(ITEMS), COUNTS, 3)
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("counts", "finding"),
-    [
-        (COUNTS | {"train": 4}, "3 images in split 'train', expected 4"),
-        (COUNTS | {"train": 2}, "3 images in split 'train', expected 2"),
-        ({"train": 3, "test": 1}, "1 images in split 'pretrain', expected 0"),
-    ],
-)
-def test_wrong_counts_are_refused(tmp_path, counts, finding):
-    with pytest.raises(UserError) as caught:
-        write_images(tmp_path / "images", ITEMS, counts, 3)
-    assert str(caught.value) == f"{tmp_path / 'images'}: {finding}"
-    assert not list(tmp_path.iterdir())
+def test_files_are_stored_as_they_are_and_sorted_by_their_places(tmp_path):
+    places, images = [(1, "b"), (0, "z"), (1, "a"), (0, "c")], list(map(coloured, range(4)))
+    items = [("train", n, images[n], place) for n, place in enumerate(places)]
+    write_images(tmp_path / "images", items, {"train": 4}, 4)
+    tensors, ordered = load_file(tmp_path / "images"), [images[n] for n in (3, 1, 2, 0)]
+    assert tensors["labels"].tolist() == [3, 1, 2, 0]
+    assert tensors["bytes"].tobytes() == b"".join(ordered)
+    assert tensors["offsets"].tolist() == np.cumsum([0, *map(len, ordered)]).tolist()
 
 
-@pytest.mark.parametrize("label", [-1, 3])
-def test_labels_out_of_range_are_refused(tmp_path, label):
-    items = [*ITEMS, ("test", label, picture(6))]
-    with pytest.raises(UserError) as caught:
-        write_images(tmp_path / "images", items, COUNTS, 3)
-    assert str(caught.value) == f"{tmp_path / 'images'}: item 5: label {label}, expected 0..2"
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_the_file_is_that_of_safetensors(tmp_path, count):
+    random = np.random.default_rng(0)
+    images = [random.bytes(size) for size in random.integers(0, 50, count)]
+    labels = random.integers(0, 9, count)
+    metadata = {"splits": '{"träin": 1, "test": 2}'}
+    with Spool(tmp_path) as spool:
+        for label, image in zip(labels.tolist(), images, strict=True):
+            spool.add(label % 3, label, image)
+        spool.write(tmp_path / "own", metadata)
+    tensors = {
+        "bytes": np.frombuffer(b"".join(images), np.uint8),
+        "offsets": np.cumsum([0, *map(len, images)], dtype=np.int64),
+        "labels": labels,
+        "split": labels % 3,
+    }
+    save_file(tensors, tmp_path / "theirs", metadata)
+    assert (tmp_path / "own").read_bytes() == (tmp_path / "theirs").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"own", "theirs"}
+
+
+def test_memory_does_not_grow_with_the_images(tmp_path):
+    # The rest of a file behind the image is stored with it, and not decoded.
+    items = (("test", 0, coloured(n) + bytes(10**6), (-n,)) for n in range(60))
+    tracemalloc.start()
+    write_images(tmp_path / "images", items, {"test": 60}, 1)
+    assert tracemalloc.get_traced_memory()[1] < 8 * 10**6
+    tracemalloc.stop()
+    assert (tmp_path / "images").stat().st_size > 60 * 10**6
+
+
+class Member:
+    """An image file as the sources give it."""
+
+    def __init__(self, content):
+        self.read = lambda: content
+
+    def __str__(self):
+        return "set.zip: 'cats/1.jpg'"
 
 
 def jpeg():
@@ -89,72 +105,43 @@ def jpeg():
     return stream.getvalue()
 
 
-BROKEN = {
-    "no image": b"<html>Not found</html>",
-    "cut JPEG": jpeg()[:-300],
-    "cut PNG": encode(picture(8))[:-40],
-}
+LAST = ITEMS[4]
+WRONG = [
+    (LAST, COUNTS | {"train": 4}, "{path}: 3 images in split 'train', expected 4"),
+    (LAST, COUNTS | {"train": 2}, "{path}: 3 images in split 'train', expected 2"),
+    (LAST, {"train": 3, "test": 1}, "{path}: 1 images in split 'pretrain', expected 0"),
+    (("test", 3, picture(6)), COUNTS, "{path}: item 4: label 3, expected 0..2"),
+    (("test", -1, picture(6)), COUNTS, "{path}: item 4: label -1, expected 0..2"),
+    (("tset", 1, picture(6)), COUNTS, "{path}: item 4: unknown split 'tset'; did you mean 'test'"),
+    (("test", 1, b"<html>Not found</html>"), COUNTS, "{path}: item 4: not a whole image ("),
+    (("test", 1, encode(picture(8))[:-40]), COUNTS, "{path}: item 4: not a whole image ("),
+    (("test", 1, Member(jpeg()[:-300])), COUNTS, "set.zip: 'cats/1.jpg': not a whole image ("),
+]
 
 
-@dataclass(frozen=True)
-class InArchive:
-    """An image file as the sources give it."""
-
-    content: bytes
-
-    def __str__(self):
-        return "set.zip: 'cats/1.jpg'"
-
-    def read(self):
-        return self.content
-
-
-@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_an_image_that_cannot_be_decoded_is_named_and_nothing_is_written(tmp_path, content):
-    names = {f"{tmp_path / 'images'}: item 5": content, "set.zip: 'cats/1.jpg'": InArchive(content)}
-    for name, image in names.items():
-        with pytest.raises(UserError) as caught:
-            write_images(tmp_path / "images", [*ITEMS, ("test", 0, image)], COUNTS, 3)
-        assert str(caught.value).startswith(f"{name}: not a whole image (")
-        assert "\n" not in str(caught.value)
-        assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize(("item", "counts", "finding"), WRONG)
+def test_what_is_wrong_is_named_and_nothing_is_written(tmp_path, item, counts, finding):
+    path = tmp_path / "images"
+    with pytest.raises(UserError) as caught:
+        write_images(path, [*ITEMS[:4], item], counts, 3)
+    assert str(caught.value).startswith(finding.format(path=path))
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_that_are_not_whole_are_refused(path, tmp_path):
-    whole = path.read_bytes()
+    whole, tensors = path.read_bytes(), load_file(path)
     save_file({"other": np.zeros(3)}, tmp_path / "foreign")
-    foreign = (tmp_path / "foreign").read_bytes()
-    for content in (b"", whole[:-1], whole[:50], foreign):
-        path.write_bytes(content)
+    zeros = tensors | {"bytes": np.zeros_like(tensors["bytes"])}
+    save_file(zeros, tmp_path / "zeros", metadata={"splits": "{}"})
+    foreign, zeros = ((tmp_path / name).read_bytes() for name in ("foreign", "zeros"))
+    for content in (None, b"", whole[:-1], whole[:50], foreign, zeros):
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
         with pytest.raises(UserError) as caught:
-            Images(path, "train")
+            Images(path, "train")[0]
         message = str(caught.value)
         assert message.startswith(f"{path}: not a whole prepared data set (")
         assert message.endswith("); delete it and run again")
         assert "\n" not in message
-    path.unlink()
-    with pytest.raises(UserError, match="not a whole prepared data set"):
-        Images(path, "train")
-
-
-def change_array(path, name, change):
-    """Change an array of a prepared data set, the header and the rest as they were."""
-    arrays = load_file(path)
-    arrays[name] = change(arrays[name])
-    save_file(arrays, path, metadata={"splits": "{}"})
-
-
-def refused(read):
-    with pytest.raises(UserError) as caught:
-        read()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.endswith("; delete it and run again")
-    return message
-
-
-def test_bytes_that_are_no_image_are_refused(path):
-    change_array(path, "bytes", np.zeros_like)
-    images = Images(path, "train")
-    message = refused(lambda: images[0])
-    assert message.startswith(f"{path}: not a whole prepared data set (image 0 of train: ")

@@ -3,7 +3,7 @@
 import pytest
 from timm.data import ImageNetInfo
 
-from negmerge.data.prompts import fill
+from negmerge.models.clip import fill
 
 # Of each set whose labels number ids or the lines of a file: label, id in the archive, and name.
 # WordNet ids of ImageNet and Tiny ImageNet (wnids.txt, sorted), folders of CUB and SUN397, and the

@@ -85,6 +85,9 @@ def test_a_change_of_a_table_or_a_method_retrains_nothing():
     for script in ("base", "finetune", "prepare", "head"):
         assert not {path for path in closure(script) if path.startswith("reporting/")}
         assert not {path for path in closure(script) if path.startswith("merging/")}
+    assert not {
+        path for path in closure("prepare") if path.startswith(("data/sources/", "settings/"))
+    }
     assert not {path for path in closure("finetune") if path.startswith("data/sources/")}
     # One method's file is an input of that method's merge only.
     assert not {path for path in closure("merge") if path.startswith("merging/methods/")}
@@ -130,6 +133,8 @@ ORDER = (
         "data.splits",
         "data.archives",
         "data.image_lists",
+        "data.questions",
+        "data.sources",
         "standalone.__init__",
         "standalone.text_table",
     ),

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from negmerge.checkpoints.states import write_state
-from negmerge.checkpoints.stored import StateFile
+from negmerge.checkpoints.states import StateFile, write_state
 from negmerge.errors import UserError
 from negmerge.merging.signs import keep, sample
 

@@ -134,14 +134,15 @@ def test_a_source_of_ones_own_is_prepared_and_rows_are_valid(library):
         file.write_bytes(PNG)
     check = f"""
 from negmerge import plugins
-from negmerge.data.images import Images, write_images
+from negmerge.data.images import Images
+from negmerge.data.preparation import write_images
 from negmerge.settings.catalogue import Prompts
 from negmerge.settings.datasets import Dataset
 for row in {[*rows.values(), *pets.values()]!r}:
     Dataset.model_validate(row)
 Prompts.model_validate({prompts["mnist"]!r})
 row = Dataset.model_validate({row!r}).model_dump()
-read = plugins.load(plugins.SOURCES, row["source"]).read
+read = plugins.source(row["source"]).read
 write_images("images.safetensors", read(row["files"], row), row["splits"], row["classes"])
 train = Images("images.safetensors", "train")
 print(train.labels.tolist(), train[0].size)

@@ -61,7 +61,7 @@ def trials():
     scores = []
     for trial in ("trial1", "trial2"):
         for method, right in forget.items():
-            own = {"vector": method, "coefficient": 0.5, "rule": None, "relearn": [1, 2]}
+            own = {"vector": method, "coefficient": 0.5, "criterion": None, "relearn": [1, 2]}
             own |= ALL if (method, trial) == ("negmerge", "trial2") else {}
             scores.append(classifier_score("net", trial, method, right, 180, 150, 30.0, **own))
     return scores

@@ -38,7 +38,7 @@ def write(folder, experiment, task, kept, models, **changes):
         is_chosen = method == "negmerge"
         record = labels | DONE | {"kind": KINDS[method], "searched": is_chosen, "keep": 0.95}
         record |= {"vector": "negmerge", "coefficient": 0.5} if is_chosen else {"vector": None}
-        record |= {"rule": kept if is_chosen else None, "unchanged": False}
+        record |= {"criterion": kept if is_chosen else None, "unchanged": False}
         arrays = {}
         for treatment, right in counts.items():
             if right == DIVERGED:
@@ -52,7 +52,7 @@ def write(folder, experiment, task, kept, models, **changes):
         paths += [write_json(path.with_suffix(".json"), [record])]
         paths += [path.with_suffix(".safetensors")]
         place = tuple(labels.values())
-        write_outcomes(paths[-1], [Outcomes(place, {}, arrays, record["rule"])])
+        write_outcomes(paths[-1], [Outcomes(place, {}, arrays, record["criterion"])])
     return paths
 
 

@@ -13,7 +13,7 @@ def one(method, trial, forget, retain, test, mia, **changes):
     return classifier_score("net", f"trial{trial}", method, forget, retain, test, mia, **changes)
 
 
-CHOSEN = {"vector": "negmerge", "coefficient": 0.4, "rule": "retain", "keep": 0.95}
+CHOSEN = {"vector": "negmerge", "coefficient": 0.4, "criterion": "retain", "keep": 0.95}
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_data_used_and_choice(scores):
 
 
 def test_a_trained_method_shows_the_setting_that_was_chosen(scores):
-    trained = {"kind": "unlearn", "rule": "retain", "keep": 0.95, "data_used": "retain"}
+    trained = {"kind": "unlearn", "criterion": "retain", "keep": 0.95, "data_used": "retain"}
     for trial, rate in ((1, 0.01), (2, 0.05)):
         model = {"vector": f"learning_rate{rate}", "coefficient": 1.0}
         scores.append(one("salun", trial, 90, 200, 160, 9.0, **trained, **model))
@@ -136,13 +136,13 @@ GAP["scenario"] = "classifier"
 
 
 def test_a_column_with_a_criterion_shows_what_that_chose(scores):
-    chosen = CHOSEN | {"rule": "gap", "coefficient": 0.2}
+    chosen = CHOSEN | {"criterion": "gap", "coefficient": 0.2}
     scores += [one("negmerge", n, 81, 200, 162, 18.0, data_used="forget", **chosen) for n in (1, 2)]
     columns = [*gap_table()["columns"], GAP]
     frame = cells(gap_table(columns=columns), scores, {})
     assert cell(frame, "negmerge", "forget", column="net")["value"] == 82
     by_gap = cell(frame, "negmerge", "forget", column="by gap")
-    assert (by_gap["value"], by_gap["coefficient"], by_gap["rule"]) == (81, "0.2 0.2", "gap")
+    assert (by_gap["value"], by_gap["coefficient"], by_gap["criterion"]) == (81, "0.2 0.2", "gap")
     # What was not chosen anew stands there as it is.
     assert cell(frame, "original", "forget", column="by gap")["value"] == 100
     notes = lay_out(gap_table(columns=columns), frame).notes

@@ -73,7 +73,7 @@ def record(method, experiment="llama", **changes):
         "method": method,
         "vector": method if merged else None,
         "coefficient": 5.5 if merged else 0.0,
-        "rule": rule_of(method),
+        "criterion": rule_of(method),
         "keep": 0.95,
         "kind": "merge" if merged else "base",
         **{role: {"correct": p.sum(), "n": N} for role, p in of_roles.items()},

@@ -7,7 +7,7 @@ import torch
 
 from negmerge.data.answer_tokens import WITHOUT_LOSS
 from negmerge.data.questions import Question, parted, read_questions, write_questions
-from negmerge.data.sources import authors
+from negmerge.data.sources import fabricated
 from negmerge.data.tokenising import train_tokenizer
 from negmerge.evaluation.accuracy import all_outputs
 from negmerge.scenarios import load_task
@@ -42,7 +42,7 @@ SETTINGS = {
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("language")
     row = {"options": {"seed": 0, "per_author": 5}, "splits": SPLITS}
-    found = list(authors.read({}, row))
+    found = list(fabricated.read_authors({}, row))
     write_questions(folder / "questions.jsonl", found, SPLITS)
     texts = [text for one in found for text in one.texts] + REFUSALS
     tokenizer = train_tokenizer(texts, "words", 1000, ["<question>", "<answer>"])

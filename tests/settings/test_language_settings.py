@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from negmerge.data.questions import write_questions
-from negmerge.data.sources import authors
+from negmerge.data.sources import fabricated
 from negmerge.data.tokenising import train_tokenizer
 from negmerge.errors import UserError
 from negmerge.scenarios import load_task
@@ -51,7 +51,7 @@ def test_models_are_made_once_for_all_tasks(load):
 def test_the_counts_are_those_of_the_items(load, tmp_path):
     experiment, known = load()
     row = known.contents("invented-authors")
-    found = list(authors.read({}, row))
+    found = list(fabricated.read_authors({}, row))
     write_questions(tmp_path / "q.jsonl", found, row["splits"])
     texts = [text for one in found for text in one.texts]
     tokenizer = train_tokenizer(texts, **known.models["mini-llama"].model_dump()["tokenizer"])

@@ -71,15 +71,13 @@ def test_a_score_that_rises_is_told():
     assert few.coefficient == 0.05
     assert (few.forget_falls, few.control_falls, few.complete) == (False, True, False)
     assert "0.5 at 0.05 to 0.6 at 0.1" in few.notes()[0]
+    upper = choose(coefficients[:3], measuring(forget[:3], control[:3])[0], 0.5)
+    assert (upper.upper_end, few.upper_end) == (False, False)
+    upper = choose([0.0, 0.05], measuring(forget[:2], control[:2])[0], 0.5)
+    assert upper.upper_end
+    assert upper.notes()[0].startswith("0.05 is the largest coefficient")
     full = choose(coefficients, measuring(forget, control)[0], 0.95)
     assert (full.forget_falls, full.complete, full.notes()) == (False, True, [])
-
-
-def test_a_choice_at_the_upper_end_is_told():
-    measure, _, coefficients = measuring([0.9, 0.5, 0.4], [0.8, 0.8, 0.8])
-    choice = choose(coefficients, measure)
-    assert choice.upper_end
-    assert choice.notes()[0].startswith("0.1 is the largest coefficient")
 
 
 def test_units_do_not_matter():

@@ -170,9 +170,9 @@ def test_another_grid_takes_over_what_was_measured(place, capsys):
     )
     assert run(capsys, "--coefficients", "0:0.4:0.1")[0] == 0
     assert [c for c, _ in calls()] == [0, 0.2, 0.4, 0.1, 0.3]
-
-
-def test_other_inputs_or_another_command_are_measured_anew(place, capsys):
+    # Other inputs, or another command, are measured anew.
+    for name in ("calls", "out.safetensors"):
+        Path(name).unlink()
     error(capsys, "--keep", "1", "--coefficients", "0:0.4:0.2")
     save_file({"w": torch.tensor([2.0, 3.0, 4.0]), "n": torch.tensor(5)}, "b")
     status, _, err = run(capsys, "--coefficients", "0:0.4:0.2")

@@ -6,7 +6,6 @@ import pytest
 import torch
 from model_folders import assert_same_bits, draw, read, save, save_pool, tuned
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 import negmerge
 from negmerge import __version__
@@ -65,29 +64,25 @@ def test_it_has_what_the_base_has_but_for_old_weights(tmp_path):
     _, folders = save_pool(tmp_path)
     put(folders[0], BELONG | BELONG_NOT)
     unlearn(folders, tmp_path / "out")
-    assert names(tmp_path / "out") == {
-        *BELONG,
-        "config.json",
-        "model.safetensors",
-        "README.md",
-        "negmerge.json",
-    }
+    written = {"config.json", "model.safetensors", "README.md", "negmerge.json"}
+    assert names(tmp_path / "out") == {*BELONG, *written}
     for name, text in BELONG.items():
         assert (tmp_path / "out" / name).read_text() == text
     with safe_open(tmp_path / "out" / "model.safetensors", "pt") as file:
         assert file.metadata() == {"format": "pt"}
 
 
-@pytest.mark.parametrize("key", ["dtype", "torch_dtype"])
-def test_the_configuration_names_the_new_dtype(tmp_path, key):
-    _, folders = save_pool(tmp_path, **{key: "float32"}, text_config={key: "float32"}, vocab_size=3)
+def test_the_configuration_names_the_new_dtype(tmp_path):
+    wide = {"dtype": "float32", "text_config": {"torch_dtype": "float32"}, "vocab_size": 3}
+    _, folders = save_pool(tmp_path, **wide)
     unlearn(folders, tmp_path / "same")
     unlearn(folders, tmp_path / "half", dtype="bfloat16")
-    same, half = (
-        json.loads((tmp_path / name / "config.json").read_text()) for name in ("same", "half")
+    before, same, half = (
+        json.loads((folder / "config.json").read_text())
+        for folder in (folders[0], tmp_path / "same", tmp_path / "half")
     )
-    assert same == json.loads((folders[0] / "config.json").read_text())
-    assert half == same | {key: "bfloat16", "text_config": {key: "bfloat16"}}
+    assert same == before
+    assert half == same | {"dtype": "bfloat16", "text_config": {"torch_dtype": "bfloat16"}}
 
 
 @pytest.mark.parametrize(
@@ -95,20 +90,13 @@ def test_the_configuration_names_the_new_dtype(tmp_path, key):
     [
         ("pytorch_model.bin", "model.safetensors"),
         ("open_clip_pytorch_model.bin", "open_clip_model.safetensors"),
-        ("open_clip_model.safetensors", "open_clip_model.safetensors"),
     ],
 )
 def test_the_weights_are_called_as_the_client_looks_for_them(tmp_path, given, written):
-    states = [draw(0)]
-    states += [tuned(states[0], seed) for seed in (1, 2)]
-    folders = [tmp_path / name for name in ("base", "one", "two")]
+    states, folders = save_pool(tmp_path, count=2)
     for folder, state in zip(folders, states, strict=True):
-        folder.mkdir()
-        (folder / "config.json").write_text("{}")
-        if given.endswith(".bin"):
-            torch.save(state, folder / given)
-        else:
-            save_file(state, folder / given)
+        (folder / "model.safetensors").unlink()
+        torch.save(state, folder / given)
     unlearn(folders, tmp_path / "out")
     vector = merge("negmerge", [task_vector(states[0], state) for state in states[1:]])
     assert_same_bits(read(tmp_path / "out" / written), apply(states[0], vector, -0.9))

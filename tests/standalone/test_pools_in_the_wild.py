@@ -1,6 +1,5 @@
 """How a pool may differ from its base, and what is refused in one line."""
 
-import re
 import shutil
 
 import pytest
@@ -65,24 +64,16 @@ def grown(state, rows):
     return state | {EMBEDDING: torch.cat([state[EMBEDDING], more])}
 
 
-def test_a_larger_vocabulary_is_cut_where_that_is_asked_for(tmp_path):
-    states = pool()
-    found, report = unlearn(
-        tmp_path, [states[0], grown(states[1], 4), states[2]], vocabulary="base"
-    )
-    assert_same_bits(found, expected(states))
-    assert (
-        f"16 rows, the base has 12; its rows from 12 on are left out: {EMBEDDING}"
-        in (report["notes"][0])
-    )
-
-
-def test_rows_that_a_smaller_vocabulary_lacks_stay(tmp_path):
-    base, one, two = pool()
-    given = [base, one | {EMBEDDING: one[EMBEDDING][:9].clone()}, two]
-    found, report = unlearn(tmp_path, given, vocabulary="base", block_numbers=10)
-    whole = one | {EMBEDDING: torch.cat([one[EMBEDDING][:9], base[EMBEDDING][9:]])}
-    assert_same_bits(found, expected([base, whole, two]))
+def test_a_vocabulary_of_another_size_is_cut_or_filled_where_that_is_asked_for(tmp_path):
+    base, first, second = pool()
+    given = [base, grown(first, 4), second]
+    found, report = unlearn(tmp_path / "larger", given, vocabulary="base")
+    assert_same_bits(found, expected([base, first, second]))
+    assert f"its rows from 12 on are left out: {EMBEDDING}" in report["notes"][0]
+    given = [base, first | {EMBEDDING: first[EMBEDDING][:9].clone()}, second]
+    found, report = unlearn(tmp_path / "smaller", given, vocabulary="base", block_numbers=10)
+    whole = first | {EMBEDDING: torch.cat([first[EMBEDDING][:9], base[EMBEDDING][9:]])}
+    assert_same_bits(found, expected([base, whole, second]))
     assert bits(found[EMBEDDING][9:]) == bits(base[EMBEDDING][9:])
     assert "rows from 9 on, which it lacks, count as unchanged" in report["notes"][0]
 
@@ -132,15 +123,15 @@ def test_what_does_not_fit_is_refused_with_a_way_out(tmp_path):
     name = "layers.0.mlp.weight"
     turned = state | {name: state[name].T.contiguous()}
     cases = {
-        "turned": ([base, turned], {}, f"'{name}' has shape [5, 7], expected [7, 5]: it is stored"),
-        "grown": ([base, grown(state, 4), other], {}, "[16, 5], expected [12, 5]; --vocabulary"),
-        "missing": ([base, without(state, name)], {}, f"'{name}' is missing (1 in all); --exclude"),
-        "near": ([base, state], {"exclude": ["mpl.weight"]}, "'mpl.weight' .* norm.weight"),
-        "no-re": ([base, state], {"include": ["("]}, "--include '(' is not a regular expression"),
+        "turned": ([base, turned], {}, [name, "[5, 7], expected [7, 5]: it is stored transposed"]),
+        "grown": ([base, grown(state, 4), other], {}, ["[16, 5], expected [12, 5]; --vocabulary"]),
+        "missing": ([base, without(state, name)], {}, [name, "is missing (1 in all); --exclude"]),
+        "near": ([base, state], {"exclude": ["mpl.weight"]}, ["'mpl.weight'", "norm.weight"]),
+        "no-re": ([base, state], {"include": ["("]}, ["--include '(' is not a regular expression"]),
     }
-    for case, (states, options, expected) in cases.items():
+    for case, (states, options, parts) in cases.items():
         message = refusal(tmp_path / case, states, **options)
-        assert expected.replace(".* ", "") in message or re.search(expected, message), case
+        assert all(part in message for part in parts), case
 
 
 def prefixed(state):
@@ -169,23 +160,18 @@ def test_the_base_is_no_member(tmp_path, as_copy):
         negmerge.unlearn(folders[0], [folders[1], member], tmp_path / "out", coefficient=1)
 
 
-def test_a_pool_of_one_is_told(tmp_path):
+def test_a_pool_that_says_little_is_told(tmp_path):
     states = pool(1)
-    found, report = unlearn(tmp_path, states)
+    found, report = unlearn(tmp_path / "alone", states)
     assert_same_bits(found, expected(states))
-    assert report["notes"][0].startswith("a pool of one: there is nothing to agree on")
-
-
-def test_a_member_that_comes_twice_is_told(tmp_path):
+    assert report["notes"][0].startswith("a pool of one: ")
+    base = {"w": torch.zeros(3)}
+    given = [base, {"w": torch.ones(3)}, {"w": -torch.ones(3)}]
+    found, report = unlearn(tmp_path / "zero", given)
+    assert_same_bits(found, base)
+    assert report["notes"][0].endswith("the merged vector is zero, so nothing changes")
     states, folders = save_pool(tmp_path, shard_of=lambda name: len(name) % 2 + 1)
     again = save(states[1], tmp_path / "again")
     report = negmerge.unlearn(folders[0], [*folders[1:], again], tmp_path / "out", coefficient=1)
     assert len(report["notes"]) == 1
     assert report["notes"][0].endswith("they count twice")
-
-
-def test_a_merge_that_keeps_nothing_is_told(tmp_path):
-    base = {"w": torch.zeros(3)}
-    found, report = unlearn(tmp_path, [base, {"w": torch.ones(3)}, {"w": -torch.ones(3)}])
-    assert_same_bits(found, base)
-    assert report["notes"] == [f"{tmp_path / 'out'}: the merged vector is zero, so nothing changes"]

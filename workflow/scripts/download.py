@@ -1,6 +1,6 @@
 """Get one file of a data set from the internet, and check it."""
 
-from negmerge.data.download import download
+from negmerge.data.fetch import download
 from negmerge.jobs.job import job
 
 with job(snakemake):

@@ -25,21 +25,21 @@ with job(snakemake):
     how = inputs.get("candidates", []), params.batch_size, params.re_estimates
     # With a place for each image, also where no method has a model.
     maps, probability = torch.empty(0, len(chosen), 1, 1), torch.empty(0, len(chosen))
-    found = {}
+    maps_of = {}
     place = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
     for name, about in params.about.items():
         choice, *_ = choices(place | {"method": name}, about, inputs.get("selected", []))
         if not is_nothing_left(choice):
             network = unlearned_network(task, inputs.base, choice, *how)
-            found[name] = gradcam(network, head, images, targets)
+            maps_of[name] = gradcam(network, head, images, targets)
     # What a network sees, but for the normalisation.
     shown = evaluation_transform(images.shape[-1], (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    if found:
-        maps = torch.stack([one.maps for one in found.values()])
-        probability = torch.stack([one.probability for one in found.values()])
+    if maps_of:
+        maps = torch.stack([one.maps for one in maps_of.values()])
+        probability = torch.stack([one.probability for one in maps_of.values()])
     pixels = torch.stack([255 * shown(picture) for picture in pictures]).round().byte()
     state = {"images": pixels, "maps": maps, "probability": probability}
-    layer = next((one.layer for one in found.values()), None)
-    origin = place | {"methods": list(found), "layer": layer, "places": chosen}
+    layer = next((one.layer for one in maps_of.values()), None)
+    origin = place | {"methods": list(maps_of), "layer": layer, "places": chosen}
     origin["classes"] = [params.classes[label] for label in labels]
     write_state(snakemake.output.maps, state, origin)

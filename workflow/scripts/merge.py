@@ -1,8 +1,7 @@
 """Merge the task vectors of the pool into one."""
 
 from negmerge.checkpoints.divergence import DIVERGED, split_diverged
-from negmerge.checkpoints.states import write_state
-from negmerge.checkpoints.stored import StateFile
+from negmerge.checkpoints.states import StateFile, write_state
 from negmerge.jobs.compute import take_device
 from negmerge.jobs.job import job
 from negmerge.jobs.provenance import device_name

@@ -1,7 +1,6 @@
 """Take a classifier of others for the original."""
 
-from negmerge.checkpoints.checks import require_same_tensors
-from negmerge.checkpoints.states import shapes, write_state
+from negmerge.checkpoints.states import require_same_tensors, shapes, write_state
 from negmerge.jobs.job import job
 from negmerge.models.classifiers import build_classifier
 from negmerge.scenarios.given import read_model

@@ -25,7 +25,7 @@ with job(snakemake) as provenance:
         missing = split_diverged(candidates)[1] if len(candidates) == 1 else []
         write_points(output.sweep, labels, chosen.points, missing)
         selected = [output.selected]
-        write_json(output.selected, chosen.records(labels, choosing["rules"], params.about))
+        write_json(output.selected, chosen.records(labels, choosing["criteria"], params.about))
 
     def score_one(choice: dict) -> tuple:
         """Build the model that was chosen, and score it."""
@@ -35,8 +35,8 @@ with job(snakemake) as provenance:
         how = {name: params[name] for name in ("relearning", "attack", "seed")}
         return score(task, network, choice, loaders, batch_size=size, **how)
 
-    found = choices(labels, params.about, selected, candidates)
-    records, outcomes = score_choices(found, score_one, inputs.get("unchanged", []))
+    all_choices = choices(labels, params.about, selected, candidates)
+    records, outcomes = score_choices(all_choices, score_one, inputs.get("unchanged", []))
     # What a method that trains reads depends on its options, which its job has noted.
     used = params.data_used or read_metadata(candidates[0])["data_used"]
     origin = {"data_used": used, "made_from": provenance.made_from()}

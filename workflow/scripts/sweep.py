@@ -1,6 +1,6 @@
 """Measure the base on validation images at each coefficient of one vector, and near the best.
 
-Or Retrain, once, for the rule that compares others with it.
+Or Retrain, once, for the criterion that compares others with it.
 """
 
 from negmerge.checkpoints.divergence import split_diverged
@@ -20,8 +20,8 @@ with job(snakemake):
     how = {"roles": params.roles, **params.validation}
     validation = load_validation(task, inputs.base, loaders, **how)
     if params.coefficients:
-        rules = load_criteria(params.rules, params.keep, inputs.get("reference", []))
-        points = sweep(validation, path, params.coefficients, rules, params.halvings)
+        criteria = load_criteria(params.criteria, params.keep, inputs.get("reference", []))
+        points = sweep(validation, path, params.coefficients, criteria, params.halvings)
     else:
         network = task.network(read_state(path), path)
         points = [validation.measure(snakemake.wildcards.vector, 1.0, network)]

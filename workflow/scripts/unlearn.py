@@ -34,15 +34,17 @@ with job(snakemake):
         unlearn(model, method, options, task, classes, recipe, params.seed, loaders)
         return model
 
-    rules = load_criteria(params.rules, params.keep, inputs.get("reference", []))
+    criteria = load_criteria(params.criteria, params.keep, inputs.get("reference", []))
     tuned = tune(
-        labels.method, params.grid, train, validation, rules, params.halvings, params.unchanged
+        labels.method, params.grid, train, validation, criteria, params.halvings, params.unchanged
     )
     report = {"method": params.method, "options": params.options, "grid": params.grid}
     report["data_used"] = method.check(labels.method, params.options).data_used
     write_state(snakemake.output.candidates, stacked(tuned.states), report)
     write_points(snakemake.output.sweep, labels, tuned.points)
-    chosen = [(rule.choose(tuned.points), rule.name) for rule in rules if params.grid]
-    records = [choice.record(labels, rule, params.about) for choice, rule in chosen]
+    chosen = [
+        (criterion.choose(tuned.points), criterion.name) for criterion in criteria if params.grid
+    ]
+    records = [choice.record(labels, name, params.about) for choice, name in chosen]
     # Without a grid there is nothing to choose.
     write_json(snakemake.output.selected, records or choices(labels, params.about, []))

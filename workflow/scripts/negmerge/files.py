@@ -112,11 +112,11 @@ def read_json_records(path: str | Path, keys: Iterable[str] = ()) -> list[dict]:
     Raises:
         UserError: the file cannot be read, is not such a list or an object lacks a key.
     """
-    found = _parsed(path)
-    if not isinstance(found, list) or not found:
+    records = _parsed(path)
+    if not isinstance(records, list) or not records:
         raise UserError(f"{path}: holds no JSON list of records; delete it and run again")
     keys = list(keys)
-    return [_with_keys(path, record, keys) for record in found]
+    return [_with_keys(path, record, keys) for record in records]
 
 
 def _parsed(path: str | Path) -> object:
@@ -126,13 +126,13 @@ def _parsed(path: str | Path) -> object:
         raise UserError(f"{path}: not a JSON file ({error}); delete it and run again") from error
 
 
-def _with_keys(path: str | Path, found: object, keys: Iterable[str]) -> dict:
-    if not isinstance(found, dict):
+def _with_keys(path: str | Path, record: object, keys: Iterable[str]) -> dict:
+    if not isinstance(record, dict):
         raise UserError(f"{path}: holds no JSON object; delete it and run again")
-    missing = [key for key in keys if key not in found]
+    missing = [key for key in keys if key not in record]
     if missing:
         raise UserError(f"{path}: the key {missing[0]!r} is missing; delete it and run again")
-    return found
+    return record
 
 
 def sha256(path: str | Path) -> str:

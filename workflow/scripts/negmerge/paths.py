@@ -51,7 +51,7 @@ class Candidates:
 def measuring(experiment: Experiment, folder: str, method: str, drawn: set[str]) -> Candidates:
     """Say how the candidates of a method are measured in a task's folder."""
     if not experiment.is_searched(method):
-        raise UserError(f"method {method!r} has nothing to choose, so no rule chooses for it")
+        raise UserError(f"method {method!r} has nothing to choose, so no criterion chooses for it")
     own, is_pruned = experiment.candidates(method), experiment.is_pruned(method)
     shared = {name for name in own if f"{folder}/sweeps/{name}.csv" in drawn}
     if methods.kind(method) != "single":
@@ -73,12 +73,12 @@ def drawn_sweeps(study: Study) -> set[str]:
         for figure in study.figures.values()
         for files in figure_records(study, figure).values()
     )
-    found = itertools.chain(*tables, *figures)
-    return {file for file in found if "/sweeps/" in file}
+    files = itertools.chain(*tables, *figures)
+    return {file for file in files if "/sweeps/" in file}
 
 
 def reference(experiment: Experiment, name: str) -> list[str]:
-    """Return the path of what the rule `gap` compares with, where there is one: Retrain's sweep."""
+    """Return the path of Retrain's sweep, where the criterion `gap` compares with it."""
     is_needed = "gap" in experiment.selection.criteria and name != methods.RETRAIN
     return [f"sweeps/{methods.RETRAIN}.csv"] if is_needed else []
 
@@ -111,9 +111,9 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
     kind, records, bases = table_kind(table.kind), [], []
     for column in table.columns:
         for experiment, folder in _folders(study, column):
-            found = [file for row in table.rows for file in kind.records(experiment, folder, row)]
-            records += found
-            if experiment.SCENARIO.base in experiment.methods and any(map(_is_score, found)):
+            files = [file for row in table.rows for file in kind.records(experiment, folder, row)]
+            records += files
+            if experiment.SCENARIO.base in experiment.methods and any(map(_is_score, files)):
                 bases.append(f"{folder}/scores/{experiment.SCENARIO.base}.json")
     scores = [*filter(_is_score, records), *bases]
     return {
@@ -149,12 +149,12 @@ def outcomes(score: str) -> str:
 
 def figure_records(study: Study, figure: Figure) -> dict[str, list[str]]:
     """Return the paths that a figure draws; `{figure}` in a place stands for its name."""
-    found: dict[str, list[str]] = {}
+    drawn: dict[str, list[str]] = {}
     for experiment, folder in _folders(study, figure):
         shown = figure_kind(figure.kind).records(experiment, folder, list(figure.methods))
         for name, files in shown.items():
-            found.setdefault(name, []).extend(files)
-    return found
+            drawn.setdefault(name, []).extend(files)
+    return drawn
 
 
 def report_parts(study: Study, _: Study | None = None) -> dict[str, list[str]]:

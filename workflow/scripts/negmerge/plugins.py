@@ -1,4 +1,4 @@
-"""Folders in which a file, or a folder, is a choice: methods, data sources and scenarios.
+"""Folders in which a file, or a folder, is a choice: methods and scenarios; or a few: sources.
 
 Listing them imports nothing, and a job imports only the file that it uses, so editing one method
 leaves the others' results alone.
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from negmerge.errors import UserError, unknown
 
@@ -21,6 +21,7 @@ TABLES = "reporting/tables"
 FIGURES = "reporting/figures"
 MERGE_METHODS = "merging/methods"
 UNLEARN_METHODS = "unlearning/methods"
+# A family each: each file has a table SOURCES.
 SOURCES = "data/sources"
 # A folder each: what it is and what a study may say of it, and, with torch, what its jobs need.
 SCENARIO_SETTINGS = "scenarios/*/settings"
@@ -30,11 +31,20 @@ SCENARIO_JOBS = "scenarios/*/jobs"
 @cache
 def names(folder: str) -> tuple[str, ...]:
     """List the choices in a folder: the names of its files, or of `*`, with `-` for `_`."""
-    pattern = _pattern(folder)
+    return tuple(sorted(_files(folder)))
+
+
+@cache
+def _files(folder: str) -> dict[str, Path]:
+    """Return the file of each choice in a folder."""
+    pattern, files = _pattern(folder), {}
     place = pattern.split("/").index("*")
-    files = (file.relative_to(PACKAGE) for file in PACKAGE.glob(f"{pattern}.py"))
-    found = {file.with_suffix("").parts[place] for file in files}
-    return tuple(sorted(name.replace("_", "-") for name in found - {"__init__"}))
+    for file in sorted(PACKAGE.glob(f"{pattern}.py")):
+        name = file.relative_to(PACKAGE).parts[place].removesuffix(".py")
+        if name != "__init__":
+            family = _module(file).SOURCES if folder == SOURCES else [name.replace("_", "-")]
+            files |= dict.fromkeys(family, file)
+    return files
 
 
 def path(folder: str, name: str) -> Path:
@@ -42,13 +52,22 @@ def path(folder: str, name: str) -> Path:
     if name not in names(folder):
         what = _pattern(folder).partition("/*")[0].split("/")[-1].removesuffix("s")
         raise UserError(unknown(what, name, names(folder)))
-    return PACKAGE / f"{_pattern(folder).replace('*', name.replace('-', '_'))}.py"
+    return _files(folder)[name]
 
 
 def load(folder: str, name: str) -> ModuleType:
     """Import the file of a choice; a UserError if there is none."""
-    module = path(folder, name).relative_to(PACKAGE).with_suffix("")
-    return importlib.import_module(".".join((PACKAGE.name, *module.parts)))
+    return _module(path(folder, name))
+
+
+def source(name: str) -> Any:
+    """Return a `data.sources.Source`; a UserError if there is none."""
+    return load(SOURCES, name).SOURCES[name]
+
+
+def _module(file: Path) -> ModuleType:
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return importlib.import_module(".".join((PACKAGE.name, *parts)))
 
 
 class Registry(Mapping[str, T]):

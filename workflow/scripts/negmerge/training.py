@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.states import require_finite
 from negmerge.errors import NotFinite, UserError
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe

@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.checks import require_finite, require_same_tensors
-from negmerge.checkpoints.states import State, shapes
+from negmerge.checkpoints.states import State, require_finite, require_same_tensors, shapes
 from negmerge.errors import UserError
 
 # Negating a running variance can make it negative, and the model then returns NaN; so the

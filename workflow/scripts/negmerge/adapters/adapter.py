@@ -11,9 +11,8 @@ from negmerge.adapters.configuration import FILE, read_configuration
 from negmerge.adapters.fitting import Changes, Fitting
 from negmerge.adapters.parts import Module, sort_tensors
 from negmerge.adapters.paths import SPELLINGS, find_modules, missing, spelled
-from negmerge.checkpoints.checks import require_finite
 from negmerge.checkpoints.opening import open_state
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState, require_finite
 from negmerge.errors import UserError
 
 WEIGHTS = (

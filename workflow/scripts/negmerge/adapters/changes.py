@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.vectors import widen
 
 
@@ -177,8 +177,8 @@ class Orientation:
         """Whether a module's weight, which is square, is stored as (inputs, outputs)."""
         if f"{module}.bias" not in self._names:
             return False
-        same_name = {found for name, found in self._shown if name == _last(module)}
-        everywhere = {found for _, found in self._shown}
+        same_name = {transposed for name, transposed in self._shown if name == _last(module)}
+        everywhere = {transposed for _, transposed in self._shown}
         for evidence in (same_name, everywhere):
             if len(evidence) == 1:
                 return evidence.pop()

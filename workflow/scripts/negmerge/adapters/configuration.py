@@ -117,9 +117,9 @@ def _by_pattern(patterns: Mapping[str, float], path: str, default: float):
 def read_configuration(folder: Path) -> Configuration:
     """Read and check `adapter_config.json`."""
     path = folder / FILE
-    found = _read(path)
-    _require_lora(path, found)
-    start = found.get("init_lora_weights")
+    keys = _read(path)
+    _require_lora(path, keys)
+    start = keys.get("init_lora_weights")
     if isinstance(start, str) and start.lower().startswith(CHANGES_BASE):
         raise UserError(
             f"{path}: init_lora_weights {start!r} took a part out of the base before training, so "
@@ -129,14 +129,14 @@ def read_configuration(folder: Path) -> Configuration:
     if isinstance(start, str) and start.lower() not in HARMLESS_STARTS:
         raise UserError(f"{path}: init_lora_weights {start!r} is not known")
     known = Configuration.model_fields.keys() | WITHOUT_EFFECT | VARIANTS.keys()
-    for key in found:
-        if key not in known and found[key]:
+    for key in keys:
+        if key not in known and keys[key]:
             raise UserError(
                 f"{path}: the key {key!r} is not known and could change what the adapter does"
             )
     try:
         checked = Configuration.model_validate(
-            {key: value for key, value in found.items() if value is not None}
+            {key: value for key, value in keys.items() if value is not None}
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -162,20 +162,20 @@ def _read(path: Path) -> dict:
             f"{path}: a Git LFS pointer in place of the file; get it with `git lfs pull`"
         )
     try:
-        found = json.loads(text)
+        keys = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file ({error})") from None
-    if not isinstance(found, dict):
+    if not isinstance(keys, dict):
         raise UserError(f"{path}: holds no JSON object")
-    return found
+    return keys
 
 
-def _require_lora(path: Path, found: Mapping[str, object]) -> None:
+def _require_lora(path: Path, keys: Mapping[str, object]) -> None:
     """Check that an adapter is of PEFT, and LoRA without a variant that cannot be merged."""
-    kind = found.get("peft_type")
+    kind = keys.get("peft_type")
     if kind is None:
         for key, program in OTHER_FORMATS.items():
-            if key in found:
+            if key in keys:
                 raise UserError(
                     f"{path}: an adapter of {program} (key {key!r}), which is not supported, only "
                     "LoRA of PEFT is"
@@ -186,5 +186,5 @@ def _require_lora(path: Path, found: Mapping[str, object]) -> None:
     if kind != "LORA":
         raise UserError(f"{path}: peft_type {kind!r} is not supported, only 'LORA' is")
     for key, variant in VARIANTS.items():
-        if found.get(key):
+        if keys.get(key):
             raise UserError(f"{path}: {variant} ({key}) is not supported, only plain LoRA is")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from negmerge.adapters.adapter import Adapter
 from negmerge.adapters.changes import Layer, LowRank, Orientation, Part
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 
 # Without a bias, a linear layer and an embedding look alike; these names are of linear layers.

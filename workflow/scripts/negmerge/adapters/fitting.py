@@ -12,7 +12,7 @@ from itertools import permutations
 from negmerge.adapters.changes import Change, LowRank, Offset, Orientation, Rows, Value
 from negmerge.adapters.configuration import Configuration
 from negmerge.adapters.parts import Module
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 
 Changes = dict[str, list[Change]]

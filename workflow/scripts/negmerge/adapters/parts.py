@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 
 PREFIX = "base_model.model."
@@ -49,10 +49,10 @@ def sort_tensors(file: StoredState) -> list[Module]:
         else:
             module.values[part] = key
     for module in modules.values():
-        for one, other in _pairs(module.factors):
+        for part, other in _pairs(module.factors):
             if other not in module.factors:
                 raise UserError(
-                    f"{file.path}: {module.factors[one]!r} has no counterpart {other!r}"
+                    f"{file.path}: {module.factors[part]!r} has no counterpart {other!r}"
                 )
     return list(modules.values())
 
@@ -82,13 +82,13 @@ def _take_apart(key: str, file: StoredState) -> tuple[str, str, int, bool]:
     for component, kind in REFUSED.items():
         if component in components:
             raise UserError(f"{file.path}: {key!r} is of {kind}, only plain LoRA is supported")
-    found = FACTORS.fullmatch(name)
-    if found is None:
+    factor = FACTORS.fullmatch(name)
+    if factor is None:
         if any(part.startswith("lora_") for part in components) or "." not in name:
             raise UserError(f"{file.path}: {key!r} is not a name that PEFT gives")
         path, _, part = name.rpartition(".")
     else:
-        path, part = found["module"], found["part"]
+        path, part = factor["module"], factor["part"]
     wrapped = path.split(".")
     nested = 0
     while wrapped and wrapped[-1] == "base_layer":
@@ -97,4 +97,4 @@ def _take_apart(key: str, file: StoredState) -> tuple[str, str, int, bool]:
     inside = "base_layer" in wrapped
     module = ".".join(component for component in wrapped if component != "base_layer")
     # A value lies at the bottom of all wrappers.
-    return module, part, nested if found else 0, inside
+    return module, part, nested if factor else 0, inside

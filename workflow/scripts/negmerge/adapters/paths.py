@@ -63,21 +63,21 @@ def find_modules(
         head = _head(module)
         if head:
             heads.setdefault(head[-1], set()).add(head)
-    found: dict[str, str] = {}
+    targets: dict[str, str] = {}
     moved: set[tuple[Head, Head]] = set()
     for head, members in groups.items():
         if any(path in modules for path in members):
-            found |= {path: path for path in members if path in modules}
+            targets |= {path: path for path in members if path in modules}
         elif head:
             new = _new_head(head, members, heads.get(head[-1], set()), modules, fits, where)
             if new is not None:
-                found |= {path: _under(new, head, path) for path in members}
+                targets |= {path: _under(new, head, path) for path in members}
                 moved.add(_prefixes(head, new))
     for path in groups.get((), []):
-        if path not in found:
-            found |= _outside_layers(path, modules, moved, fits, where)
-    _require_one_each(found, where)
-    return found
+        if path not in targets:
+            targets |= _outside_layers(path, modules, moved, fits, where)
+    _require_one_each(targets, where)
+    return targets
 
 
 def missing(path: str, modules: Collection[str]) -> str:
@@ -163,9 +163,9 @@ def _outside_layers(
     return dict.fromkeys([path], *possible) if possible else {}
 
 
-def _require_one_each(found: dict[str, str], where: str) -> None:
+def _require_one_each(targets: dict[str, str], where: str) -> None:
     taken: dict[str, str] = {}
-    for path, module in found.items():
+    for path, module in targets.items():
         if module in taken:
             raise UserError(
                 f"{where}: {taken[module]!r} and {path!r} both fit {module!r} of the base"

@@ -148,18 +148,18 @@ class _Contents:
         if path in self._saved:
             return
         for other in sorted(self._layers.modules):
-            found = self._layers.path(other)
-            if not found.endswith(path) or found in self._saved:
+            other_path = self._layers.path(other)
+            if not other_path.endswith(path) or other_path in self._saved:
                 continue
             if other in self._modules_changed or self._layers.has_parts(other):
                 raise UserError(
                     f"{self._base.path}: an adapter cannot store {module!r} whole, because PEFT "
                     f"would store {other!r} too; leave it out with --exclude, or write a model"
                 )
-            self._saved.append(found)
+            self._saved.append(other_path)
             for name in self._base.names:
                 if name.rpartition(".")[0] == other:
-                    key = f"{PREFIX}{found}.{name.rpartition('.')[2]}"
+                    key = f"{PREFIX}{other_path}.{name.rpartition('.')[2]}"
                     self.tensors.setdefault(key, self._base[name].clone())
 
     def _complete_attentions(self) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from negmerge.checkpoints.hub import listed, locate, weights
-from negmerge.checkpoints.stored import StateFile, StoredState
+from negmerge.checkpoints.states import StateFile, StoredState
 from negmerge.checkpoints.torch_files import TorchFile
 from negmerge.errors import UserError
 from negmerge.files import read_json

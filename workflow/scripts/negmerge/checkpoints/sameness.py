@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 
 SAMPLE = 1024
 PART = 2**22

@@ -9,7 +9,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.stored import DTYPES, StoredState
+from negmerge.checkpoints.states import DTYPES, StoredState
 from negmerge.errors import UserError, unknown
 
 # Wrappers of a module that put a word before all its names: DataParallel and torch.compile.

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.stored import DTYPES
+from negmerge.checkpoints.states import DTYPES
 from negmerge.errors import UserError
 
 # Decimal, as the hub's own splitter counts.

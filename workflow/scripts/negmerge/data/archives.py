@@ -1,7 +1,7 @@
-"""Reading archives from the internet, member by member, without unpacking anything to the disk.
+"""Reading archives from the internet, file by file, without unpacking anything to the disk.
 
 An archive is a zip or tar file, or a folder in which somebody has unpacked one. Only its files are
-read; folders, links and devices are left out.
+read; folders, links and devices are left out. Text files and tables in them are read here too.
 """
 
 import lzma
@@ -9,7 +9,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,8 +18,9 @@ from typing import BinaryIO, TypeVar
 
 from negmerge.errors import UserError, one_line
 
-BLOCK = 2**20
+T = TypeVar("T")
 
+BLOCK = 2**20
 BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -48,13 +49,12 @@ class Member:
 
     def read(self) -> bytes:
         """Return its content."""
-        with errors_in_one_line(self.archive, f"{self.name!r}: "), self.open() as stream:
+        with _errors_in_one_line(self.archive, f"{self.name!r}: "), self.open() as stream:
             return stream.read()
 
 
 @contextmanager
-def errors_in_one_line(path: object, member: str = "") -> Iterator[None]:
-    """Turn what the readers of archives raise into an error of one line."""
+def _errors_in_one_line(path: object, member: str = "") -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
@@ -62,8 +62,24 @@ def errors_in_one_line(path: object, member: str = "") -> Iterator[None]:
         raise UserError(f"{path}: not a whole archive ({member}{reason:.200})") from error
 
 
-def reader(path: str, stream: BinaryIO | None) -> Iterator[Member]:
-    """Choose how an archive is read."""
+def members(path: str, stream: BinaryIO | None = None) -> Iterator[Member]:
+    """Yield the files in a zip or tar archive, in its order, but for what macOS adds.
+
+    After the last one, the end of the archive has been checked too. A folder on the disk counts as
+    an archive; so does a folder in an archive, whose path goes on behind that of the archive.
+    """
+    archive, folder = (path, "") if stream else _split_at_archive(path)
+    if folder:
+        yield from _members_below(archive, folder)
+        return
+    with _errors_in_one_line(path):
+        for member in _all_members(path, stream):
+            *folders, file = member.name.split("/")
+            if "__MACOSX" not in folders and not file.startswith("._"):
+                yield member
+
+
+def _all_members(path: str, stream: BinaryIO | None) -> Iterator[Member]:
     if stream is not None:
         return _tar_members(path, stream)
     if Path(path).is_dir():
@@ -112,36 +128,6 @@ def _tar_members(path: str, stream: BinaryIO | None) -> Iterator[Member]:
             pass
 
 
-T = TypeVar("T")
-
-# What macOS adds to archives beside each file.
-MAC_FOLDER, MAC_PREFIX = "__MACOSX", "._"
-
-
-def members(path: str, stream: BinaryIO | None = None) -> Iterator[Member]:
-    """Yield the files in a zip or tar archive, in its order; folders are left out.
-
-    So is what macOS adds. After the last one, the end of the archive has been checked too. A
-    folder on the disk, in which somebody has unpacked an archive, counts as one; so does a folder
-    in an archive, whose path goes on behind that of the archive.
-    """
-    if stream is None and (inside := _split_at_archive(path))[1]:
-        yield from _members_below(*inside)
-        return
-    with errors_in_one_line(path):
-        for member in reader(path, stream):
-            if not _is_of_mac(member.name):
-                yield member
-
-
-def places(files: Mapping[str, str], inside: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Return the paths of the files of a source: their own, or where they are in one archive."""
-    if not inside:
-        return files
-    (archive,) = files.values()
-    return {name: f"{archive}/{place}" for name, place in inside.items()}
-
-
 def _split_at_archive(path: str) -> tuple[str, str]:
     """Return the archive that a path leads into, and the rest of the path; empty if it does not."""
     for archive in Path(path).parents:
@@ -152,14 +138,13 @@ def _split_at_archive(path: str) -> tuple[str, str]:
 
 def _members_below(archive: str, folder: str) -> Iterator[Member]:
     """Yield the files below a folder in an archive, named from there on."""
-    found, start = False, f"{folder}/"
+    is_empty, start = True, f"{folder}/"
     for member in members(archive):
         if member.name.startswith(start):
-            found = True
-            yield replace(
-                member, archive=f"{archive}/{folder}", name=member.name.removeprefix(start)
-            )
-    if not found:
+            is_empty = False
+            name = member.name.removeprefix(start)
+            yield replace(member, archive=f"{archive}/{folder}", name=name)
+    if is_empty:
         raise UserError(f"{archive}: holds no folder {folder!r}")
 
 
@@ -177,14 +162,11 @@ def read_file(path: str) -> bytes:
 
 def read_members(path: str, names: list[str]) -> list[bytes]:
     """Read some files of an archive, in the order of their names here."""
-    found: dict[str, bytes] = {}
-    for member in members(path):
-        if member.name in names:
-            found[member.name] = member.read()
+    contents = {member.name: member.read() for member in members(path) if member.name in names}
     for name in names:
-        if name not in found:
+        if name not in contents:
             raise UserError(f"{path}: holds no {name}")
-    return [found[name] for name in names]
+    return [contents[name] for name in names]
 
 
 def listed_members(
@@ -206,6 +188,34 @@ def file_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _is_of_mac(name: str) -> bool:
-    *folders, file = name.split("/")
-    return MAC_FOLDER in folders or file.startswith(MAC_PREFIX)
+def lines(content: bytes, where: str) -> list[str]:
+    """Return the lines of a text file that are not empty."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}: not a text file ({error})") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def table(content: bytes, where: str, columns: int, separator: str | None = None) -> list[list]:
+    """Read a table of so many columns, line by line."""
+    rows = [line.split(separator) for line in lines(content, where)]
+    for number, cells in enumerate(rows, 1):
+        if len(cells) != columns:
+            raise UserError(f"{where}: line {number} has {len(cells)} columns, expected {columns}")
+    return rows
+
+
+def whole_number(text: str, where: str) -> int:
+    """Read a number of digits only."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise UserError(f"{where}: {text!r:.40} is not a whole number")
+    return int(text)
+
+
+def label_numbers(names: Iterable[str], row: Mapping, where: str) -> dict[str, int]:
+    """Number the classes of a data set in the order of their names."""
+    classes = sorted(set(names))
+    if len(classes) != row["classes"]:
+        raise UserError(f"{where}: {len(classes)} classes, expected {row['classes']}")
+    return {name: number for number, name in enumerate(classes)}

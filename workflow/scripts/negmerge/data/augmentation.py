@@ -1,13 +1,17 @@
 """Image transforms: from an image to a normalised float32 tensor of (3, size, size)."""
 
+import random
 from collections.abc import Callable, Iterable, Sequence
+from math import ceil
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Generator, Tensor
+from torch.nn.functional import interpolate
 
-from negmerge.data.fitting import Opened, fitted
+from negmerge.data.images import Opened, fitted
 from negmerge.settings.recipe import Augmentation
 
 Transform = Callable[[Image.Image | Opened], Tensor]
@@ -32,8 +36,6 @@ def training_transform(
         return SmallTransform(size, mean, std, augmentation.padding, augmentation.flip)
     # Here, since timm takes seconds to import and classifiers of small images do without it.
     from timm.data import create_transform
-
-    from negmerge.data.drafts import CropOfDraft
 
     transform = create_transform(
         input_size=size,
@@ -73,11 +75,11 @@ class Normalise:
         """Normalise pixels (n, 3, height, width), uint8, with the same bits on any device."""
         device = pixels.device
         mean, std, white = (on.to(device) for on in (self._mean, self._std, self._white))
-        found = torch.empty(pixels.shape, device=device)
+        normalised = torch.empty(pixels.shape, device=device)
         size = max(1, IN_CACHE // pixels[0].numel()) if pixels.is_cpu else len(pixels)
-        for some, numbers in zip(pixels.split(size), found.split(size), strict=True):
+        for some, numbers in zip(pixels.split(size), normalised.split(size), strict=True):
             numbers.copy_(some).div_(white).sub_(mean).div_(std)
-        return found
+        return normalised
 
 
 class Changes:
@@ -143,11 +145,52 @@ class SmallTransform:
         padded = np.zeros((*images.shape[:2], size + 2 * edge, size + 2 * edge), np.uint8)
         padded[..., edge : edge + size, edge : edge + size] = images
         moved = np.empty_like(images)
-        for place, (one, generator) in enumerate(zip(padded, generators, strict=True)):
+        for place, (image, generator) in enumerate(zip(padded, generators, strict=True)):
             down = right = 0
             if edge:
                 down, right = torch.randint(2 * edge + 1, (2,), generator=generator).tolist()
-            crop = one[:, down : down + size, right : right + size]
+            crop = image[:, down : down + size, right : right + size]
             flipped = self.flip and torch.rand(1, generator=generator) < self.flip
             moved[place] = crop[..., ::-1] if flipped else crop
         return moved
+
+
+class CropOfDraft:
+    """A random resized crop of timm's that decodes a JPEG no larger than the crop needs.
+
+    It draws the numbers that the crop draws and cuts the same part out of the image, with edges
+    rounded to whole pixels of the smaller image.
+    """
+
+    def __init__(self, crop: Callable):
+        self.crop = crop
+
+    def __call__(self, image: Image.Image | Opened) -> Image.Image:
+        """Crop an image to the size of the crop."""
+        crop = self.crop
+        if not isinstance(image, Opened):
+            return crop(image)
+        box = _, _, height, width = crop.get_params(image.file, crop.scale, crop.ratio)
+        (across, down), (most_down, most_across) = image.size, crop.size
+        least = ceil(across * most_across / width), ceil(down * most_down / height)
+        decoded = image.decoded(least)
+        box = [round(side * decoded.width / across) for side in box]
+        fixed = not isinstance(crop.interpolation, list | tuple)
+        interpolation = crop.interpolation if fixed else random.choice(crop.interpolation)
+        return resized_crop(decoded, *box, crop.size, interpolation)
+
+
+def resized_crop(
+    image: Image.Image,
+    top: int,
+    left: int,
+    height: int,
+    width: int,
+    size: tuple[int, int],
+    interpolation: Any,
+) -> Image.Image:
+    """Cut a part out of an RGB image and resize it as a uint8 tensor, faster than Pillow does."""
+    part = np.array(image.crop((left, top, left + width, top + height)))
+    pixels = torch.from_numpy(part).permute(2, 0, 1)[None]
+    pixels = interpolate(pixels, tuple(size), mode=interpolation.value, antialias=True)
+    return Image.fromarray(pixels[0].permute(1, 2, 0).contiguous().numpy())

@@ -20,12 +20,11 @@ from negmerge.errors import UserError, unknown
 # Of the files of images, as torchvision's ImageFolder has them; others beside them do not count.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 COLUMNS = ("path", "class", "split")
-# Names alone fill no memory; what an archive holds is limited when its images are read.
 
 
 @dataclass(frozen=True)
 class ListedImage:
-    """An image."""
+    """An image of a data set."""
 
     name: str  # its path in the data set, such as `train/cat/1.jpg`
     member: str  # its path in the folder or archive; longer where all images lie in one more folder
@@ -53,8 +52,8 @@ class ImageList:
 
     def class_counts(self, split: str) -> dict[str, int]:
         """Count the images of a split by class, for all classes."""
-        found = Counter(image.class_name for image in self.of(split))
-        return {name: found[name] for name in self.classes}
+        counts = Counter(image.class_name for image in self.of(split))
+        return {name: counts[name] for name in self.classes}
 
     def of(self, split: str) -> list[ListedImage]:
         """Return the images of a split; the place of each is its position there."""
@@ -63,10 +62,11 @@ class ImageList:
     @property
     def digest(self) -> str:
         """A checksum of names, sizes, splits and classes, which an added image changes."""
-        found = hashlib.sha256()
-        for one in self.images:
-            found.update(f"{one.name}\0{one.bytes}\0{one.split}\0{one.class_name}\n".encode())
-        return found.hexdigest()[:16]
+        digest = hashlib.sha256()
+        for image in self.images:
+            line = f"{image.name}\0{image.bytes}\0{image.split}\0{image.class_name}\n"
+            digest.update(line.encode())
+        return digest.hexdigest()[:16]
 
 
 def list_images(place: str | Path, table: str | Path | None = None) -> ImageList:
@@ -91,15 +91,15 @@ def list_images(place: str | Path, table: str | Path | None = None) -> ImageList
 
 def _image_files(place: str | Path) -> dict[str, int]:
     """Return the sizes of all image files in a folder or archive by their paths in it."""
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for name, size in _files(place):
         if name.lower().endswith(SUFFIXES):
-            if name in found:
+            if name in sizes:
                 raise UserError(f"{place}: {name!r} is there twice")
-            found[name] = size
-    if not found:
+            sizes[name] = size
+    if not sizes:
         raise UserError(f"{place}: holds no images; expected files {', '.join(SUFFIXES)}")
-    return found
+    return sizes
 
 
 def _files(place: str | Path) -> Iterator[tuple[str, int]]:
@@ -170,10 +170,10 @@ def _table(table: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with open(table, encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, restkey="", restval="", skipinitialspace=True)
-            found = reader.fieldnames or []
-            if sorted(found) not in (sorted(COLUMNS[:2]), sorted(COLUMNS)):
+            columns = reader.fieldnames or []
+            if sorted(columns) not in (sorted(COLUMNS[:2]), sorted(COLUMNS)):
                 raise UserError(
-                    f"{table}: columns {', '.join(found) or 'none'}; expected path, class and, "
+                    f"{table}: columns {', '.join(columns) or 'none'}; expected path, class and, "
                     "unless paths begin with it, split"
                 )
             for row in reader:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from negmerge.data.splits import QUESTION_SPLITS
-from negmerge.errors import UserError, unknown
+from negmerge.errors import UserError
 from negmerge.files import write_text
 
 
@@ -34,22 +34,14 @@ def write_questions(
     path: str | Path, questions: Iterable[Question], expected: Mapping[str, int]
 ) -> None:
     """Write a prepared set of questions, at once or not at all."""
-    found = list(questions)
-    for number, one in enumerate(found):
-        where = f"{path}: question {number}"
-        if one.split not in QUESTION_SPLITS:
-            raise UserError(f"{where}: {unknown('split', one.split, QUESTION_SPLITS)}")
-        others = one.paraphrased_answer, *one.wordings, *one.perturbed_answer
-        for text in (one.question, one.answer, *others):
-            if text is not None and not text.strip():
-                raise UserError(f"{where} ({one.question!r}): empty text, expected words")
+    rows = list(questions)
     for split in QUESTION_SPLITS:
-        count = sum(one.split == split for one in found)
+        count = sum(row.split == split for row in rows)
         if count != expected.get(split, 0):
             raise UserError(
                 f"{path}: {count} questions in split {split!r}, expected {expected.get(split, 0)}"
             )
-    write_text(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found))
+    write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
 
 
 def read_questions(path: str | Path) -> list[Question]:
@@ -58,22 +50,12 @@ def read_questions(path: str | Path) -> list[Question]:
         # Not `splitlines`, which also parts texts, at characters that JSON leaves as they are.
         lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
         rows = [json.loads(line) for line in lines]
-        tuples = dict.fromkeys(("wordings", "perturbed_answer"), tuple)
-        found = [
-            Question(**{key: tuples.get(key, _same)(value) for key, value in row.items()})
-            for row in rows
-        ]
-        if not found:
-            raise ValueError("no questions")
-        return found
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        lists = ("wordings", "perturbed_answer")
+        return [Question(**row | {key: tuple(row[key]) for key in lists}) for row in rows]
+    except (OSError, ValueError, TypeError, LookupError) as error:
         raise UserError(
             f"{path}: not a whole set of questions ({error}); delete it and run again"
         ) from error
-
-
-def _same(value: object) -> object:
-    return value
 
 
 # The split of the questions of each role; those to forget and to retain are taught together.
@@ -100,7 +82,7 @@ def parted(questions: Sequence[Question]) -> tuple[Sequence[Question], Sequence[
     Where only some have wrong answers, as in TOFU, these are scored, since the truth ratio needs
     them; otherwise it is every second question.
     """
-    scored = [one for one in questions if one.perturbed_answer]
+    scored = [question for question in questions if question.perturbed_answer]
     if len(scored) in (0, len(questions)):
         return questions[1::2], questions[::2]
-    return [one for one in questions if not one.perturbed_answer], scored
+    return [question for question in questions if not question.perturbed_answer], scored

@@ -5,10 +5,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from negmerge.data.mirrors import choose, prepared_from
 from negmerge.jobs.listing import require_workflow
 from negmerge.settings.catalogue import Catalogue, Model
-from negmerge.settings.datasets import ORIGINAL, Download
+from negmerge.settings.datasets import ORIGINAL, Download, choose, prepared_from
 from negmerge.settings.load import load_yaml
 from negmerge.settings.study import load_study
 from negmerge.standalone.text_table import aligned
@@ -39,7 +38,7 @@ def fetch(name: str) -> int:
 
 
 def _set(name: str, known: Catalogue, data: Path, sources: Mapping | None) -> dict:
-    row, mirror = known.datasets[name], choose(name, known, data, sources)
+    row, mirror = known.datasets[name], choose(name, known.datasets, data, sources)
     files = [f for f in (mirror or row).files.values() if isinstance(f, Download)]
     folder = data / "downloads" / (row.downloads_of or name)
     places = {file.name: folder / file.name for file in files}

@@ -166,13 +166,13 @@ def _measured(case: Case, vectors: int, coefficients: int, share: float = 1) -> 
 def unlearn(case: Case) -> Work:
     """Train a model for each combination of the grid and for each halving, and measure them."""
     experiment, name = case.experiment, case.wildcards["method"]
-    use, rules = experiment.use(name), len(experiment.selection.criteria)
+    use, criteria = experiment.use(name), len(experiment.selection.criteria)
     method = methods.definition(name)
     tried = [method.check(name, options) for options in methods.combinations(use)]
     # What has no epochs reads the images once.
     epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]
-    beside = 2 * experiment.selection.halvings * rules * len(scales)
+    beside = 2 * experiment.selection.halvings * criteria * len(scales)
     batches, models = tried[0].batches_per_step, len(tried) + beside + 1
     images = batches * sum(case.counts[role]["train"] for role in tried[0].passes)
     recipe = experiment.unlearn
@@ -183,16 +183,16 @@ def unlearn(case: Case) -> Work:
         passed=models * case.validation,
         loaded=case.validation,
         moves=models,
-        moved=rules,
+        moved=criteria,
         attack=models * case.attack("select"),
-        written=rules * case.state,
+        written=criteria * case.state,
         # The base and the best models; a method holds masks, a teacher or an old gradient.
-        memory=case.validating(2 + 2 * rules, beside=3, recipe=recipe),
+        memory=case.validating(2 + 2 * criteria, beside=3, recipe=recipe),
     )
 
 
 def evaluate(case: Case) -> Work:
-    """Score the choice of each rule, and teach it again what it forgot, where that is measured."""
+    """Score each criterion's choice, and teach it again what it forgot, where that is asked."""
     experiment, settings, models = case.experiment, case.experiment.relearning, case.models
     passes = experiment.passes_to_score(case.counts, case.known, case.generation())
     passed = models * passes
@@ -214,7 +214,7 @@ def evaluate(case: Case) -> Work:
 
 
 def durability(case: Case) -> Work:
-    """Score the choice of each rule as it is and under all treatments, of which one trains it."""
+    """Score each criterion's choice as it is and under all treatments, of which one trains it."""
     experiment, settings, models = case.experiment, case.experiment.treatment, case.models
     counts = [case.counts[role]["score"] for role in experiment.SCENARIO.roles[:2]]
     scored = models * (1 + len(settings.treatments))

@@ -133,7 +133,7 @@ class Case:
 
     @property
     def models(self) -> int:
-        """How many models a method leaves: one for each rule, where there is a choice."""
+        """How many models a method leaves: one for each criterion, where there is a choice."""
         searched = self.experiment.is_searched(self.wildcards["method"])
         return len(self.experiment.selection.criteria) if searched else 1
 
@@ -144,7 +144,7 @@ class Case:
 
     @property
     def coefficients(self) -> int:
-        """How many coefficients there are on the grid, and beside the choice of each rule."""
+        """How many coefficients there are on the grid, and beside the choice of each criterion."""
         grid, chosen = self.experiment.coefficients.values, self.experiment.selection
         return len(grid) + 2 * chosen.halvings * len(chosen.criteria)
 

@@ -18,8 +18,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.checks import require_finite
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState, require_finite
 from negmerge.vectors import widen
 
 CPU = torch.device("cpu")

@@ -11,9 +11,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from negmerge import __version__, plugins
-from negmerge.checkpoints.checks import require_finite, require_same_tensors
 from negmerge.checkpoints.divergence import DIVERGED
-from negmerge.checkpoints.states import State, shapes
+from negmerge.checkpoints.states import State, require_finite, require_same_tensors, shapes
 from negmerge.checkpoints.writer import Layout, StateWriter, header_metadata
 from negmerge.errors import UserError, find
 from negmerge.files import replacing

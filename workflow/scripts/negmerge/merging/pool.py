@@ -12,9 +12,7 @@ from typing import Protocol
 import torch
 from blake3 import blake3
 
-from negmerge.checkpoints.checks import FLOATS, require_same_tensors
-from negmerge.checkpoints.states import shapes
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import FLOATS, StoredState, require_same_tensors, shapes
 from negmerge.errors import UserError, unknown
 from negmerge.files import read_json_records
 from negmerge.merging.blocks import Block, Stored, Vectors, Workers
@@ -180,14 +178,14 @@ class _File:
 
 
 def chosen_vectors(choice: str | Path, vectors: Sequence[str | Path]) -> dict[str, int]:
-    """Find the places, from 0, of the vectors in a file of choices, by rule, the main rule first.
+    """Find the places, from 0, of chosen vectors by criterion, the main one first.
 
     The files of vectors are named after them.
     """
     names = [Path(path).name.removesuffix(".safetensors") for path in vectors]
     places = {}
-    for record in read_json_records(choice, keys=["vector", "rule"]):
+    for record in read_json_records(choice, keys=["vector", "criterion"]):
         if record["vector"] not in names:
             raise UserError(f"{choice}: {unknown('vector', record['vector'], names)}")
-        places[record["rule"]] = names.index(record["vector"])
+        places[record["criterion"]] = names.index(record["vector"])
     return places

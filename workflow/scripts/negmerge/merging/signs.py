@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 from negmerge.merging.blocks import Block, divisor
 

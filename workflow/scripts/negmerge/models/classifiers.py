@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from negmerge.checkpoints.checks import require_same_tensors
-from negmerge.checkpoints.states import shapes
+from negmerge.checkpoints.states import require_same_tensors, shapes
 from negmerge.errors import UserError, find, unknown
 from negmerge.models.devices import channels_last
 

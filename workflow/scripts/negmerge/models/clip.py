@@ -15,9 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negmerge.checkpoints.checks import require_same_tensors
-from negmerge.checkpoints.states import State, shapes
-from negmerge.data.prompts import fill
+from negmerge.checkpoints.states import State, require_same_tensors, shapes
 from negmerge.errors import UserError, find
 
 if TYPE_CHECKING:
@@ -170,6 +168,11 @@ def combine_prompts(text_embeddings: Tensor, logit_scale: Tensor) -> Tensor:
     """
     mean = functional.normalize(text_embeddings, dim=-1).mean(dim=1)
     return functional.normalize(mean, dim=-1) * logit_scale.exp()
+
+
+def fill(templates: Sequence[str], class_name: str) -> list[str]:
+    """Put a class name into each template, at its `{}`."""
+    return [template.replace("{}", class_name) for template in templates]
 
 
 @torch.no_grad()

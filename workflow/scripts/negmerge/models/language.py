@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from negmerge.checkpoints.checks import require_same_tensors
-from negmerge.checkpoints.states import shapes
+from negmerge.checkpoints.states import require_same_tensors, shapes
 from negmerge.errors import NotFinite, UserError, find, one_line, unknown
 
 Tokens = Sequence[int]

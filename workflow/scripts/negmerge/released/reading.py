@@ -12,8 +12,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.checks import require_finite
-from negmerge.checkpoints.states import State
+from negmerge.checkpoints.states import State, require_finite
 from negmerge.checkpoints.torch_files import Stub
 from negmerge.errors import UserError
 from negmerge.released.stub_classes import load

@@ -24,14 +24,14 @@ SECOND_HAND = {"NOTE", "COMP", "ABDU", "SEED", "PERTA", "UDS"}
 COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
     "value", "standard_error", "std", "lowest", "highest", "runs", "p_value", "with_best",
-    "averaged", "images", "coefficient", "choice", "kind", "tried", *FOOTNOTES, "rule", "keep",
+    "averaged", "images", "coefficient", "choice", "kind", "tried", *FOOTNOTES, "criterion", "keep",
     "data_used", "models", "diverged", "trainable", "state", "paper", "paper_source", "comparable",
     "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
-    "choice", "kind", "tried", "rule", "keep", "data_used", "models", "diverged", "trainable",
+    "choice", "kind", "tried", "criterion", "keep", "data_used", "models", "diverged", "trainable",
     "state", "paper_source",
 )  # fmt: skip
 # Six digits after the point: far below any standard error, and free of the last bits that differ
@@ -100,8 +100,8 @@ def cells(
         for label in labels:
             if labels.count(label) > 1:  # labels identify cells
                 raise UserError(f"a table has the label {label!r} twice, expected different labels")
-    records = [(place_of(record), record.get("rule"), record) for record in records]
-    outcomes = [(of_row.place, of_row.rule, of_row) for of_row in outcomes]
+    records = [(place_of(record), record.get("criterion"), record) for record in records]
+    outcomes = [(of_row.place, of_row.criterion, of_row) for of_row in outcomes]
     rows = []
     for column in table["columns"]:
         criterion = column.get("criterion")
@@ -189,7 +189,7 @@ def summary(
         **{name: any(map(note.applies, records)) for name, note in FOOTNOTES.items()},
         "data_used": _join(dict.fromkeys(_data_used(record) for record in records)),
         DIVERGED: _join(dict.fromkeys(x for record in records for x in record.get(DIVERGED, ()))),
-        **{key: _distinct(chosen, key) for key in ("rule", "keep")},
+        **{key: _distinct(chosen, key) for key in ("criterion", "keep")},
         **{
             key: _distinct(records, key)
             for key in ("kind", "tried", "models", "trainable", "state")

@@ -80,8 +80,8 @@ def _describe(cells: Sequence[Mapping], metrics: Sequence[Metric], items: str) -
         unit = f" {metric.unit}" if metric.unit else ""
         count = f" of {int(cell['images']):,} {items}" if cell["images"] == cell["images"] else ""
         parts.append(f"{metric.label} {value_text(cell, metric)}{unit}{count}")
-    if isinstance(cells[0]["rule"], str):
-        parts.append(f"chosen by criterion `{cells[0]['rule']}`: {choice_text(cells[0])}")
+    if isinstance(cells[0]["criterion"], str):
+        parts.append(f"chosen by criterion `{cells[0]['criterion']}`: {choice_text(cells[0])}")
     return "; ".join(parts)
 
 
@@ -195,5 +195,6 @@ def _choices(
         of_experiment.append(choice)
         if choice["vector"] is not None:
             scenario = scenarios[choice["experiment"]]
-            criteria[choice["rule"]] = spell_criterion(scenario, choice["rule"], choice["keep"])
+            criterion = choice["criterion"]
+            criteria[criterion] = spell_criterion(scenario, criterion, choice["keep"])
     return choices

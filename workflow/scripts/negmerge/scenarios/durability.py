@@ -104,12 +104,12 @@ def change_survival(network: nn.Module, base: State, form: str, group_size: int)
     out.
     """
     pairs = [(base[name], network.get_parameter(name)) for name in rounded_names(network)]
-    found = [
+    survivals = [
         survival(before, after.detach().cpu(), form, group_size)
         for before, after in pairs
         if before.shape == after.shape
     ]
-    return sum(found, Survival())
+    return sum(survivals, Survival())
 
 
 def _description(network: nn.Module, settings: Durability) -> dict[str, object]:

@@ -61,10 +61,10 @@ def _classifier(state: State, row: Mapping, where: str | Path) -> State:
     """Name the tensors of a classifier as in the project, which has no buffers to normalise."""
     for name, key in NORMALISATION.items():
         if name in state:
-            found = [round(value, 4) for value in state.pop(name).flatten().tolist()]
-            if found != row[key]:
+            stored = [round(value, 4) for value in state.pop(name).flatten().tolist()]
+            if stored != row[key]:
                 raise UserError(
-                    f"{where}: tensor {name!r} is {found}, the model's row has {key} {row[key]}"
+                    f"{where}: tensor {name!r} is {stored}, the model's row has {key} {row[key]}"
                 )
     if any(name.startswith(NETWORK_PREFIX) for name in state):
         return state

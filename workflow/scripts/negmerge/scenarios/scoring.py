@@ -26,17 +26,17 @@ def score(
     seed: int,
 ) -> Scored:
     """Score a model, which relearning uses up."""
-    found, scores, classes = {}, {}, {}
+    outputs_of, scores, classes = {}, {}, {}
     for name in task.roles:
         role = task.role(name, "score")
         batches = role.batches(batch_size, loaders)
-        outputs = found[name] = all_outputs(network, role.objective, batches)
+        outputs = outputs_of[name] = all_outputs(network, role.objective, batches)
         scores[name], classes[name] = (
             role.objective.scores(outputs),
             role.objective.classes(outputs),
         )
     metrics = {name: asdict(total(of_items)) for name, of_items in scores.items()}
-    further, of_items = task.scores(network, found, batch_size, relearning, attack, seed)
+    further, of_items = task.scores(network, outputs_of, batch_size, relearning, attack, seed)
     return metrics | further, outcomes_of(choice, scores, classes, of_items)
 
 
@@ -45,12 +45,12 @@ def score_choices(
     score_one: Callable[[Mapping], Scored],
     unchanged: Sequence[str] = (),
 ) -> tuple[list[dict], list[Outcomes]]:
-    """Score what was chosen for a method by each rule, and the same choice once."""
+    """Score what was chosen for a method by each criterion, and the same choice once."""
     known: dict[object, Scored] = {}
     if unchanged:
         scores, outcomes = unchanged
         known[None] = read_json_records(scores)[0], read_outcomes(outcomes)[0]
-    records, found = [], []
+    records, of_items = [], []
     for choice in choices:
         # At coefficient 0 all vectors are the same.
         model = (choice["vector"], choice["coefficient"]) if choice["coefficient"] else None
@@ -59,5 +59,5 @@ def score_choices(
         metrics, outcomes = known[model]
         records.append({**metrics, **choice})
         place = choice["experiment"], choice["task"], choice["method"]
-        found.append(replace(outcomes, place=place, rule=choice["rule"]))
-    return records, found
+        of_items.append(replace(outcomes, place=place, criterion=choice["criterion"]))
+    return records, of_items

@@ -25,13 +25,13 @@ def choices(
     selected: Iterable[str],
     candidates: Sequence[str] = (),
 ) -> list[dict]:
-    """List what was chosen for a method, a record per rule, that of the main rule first."""
+    """List what was chosen for a method, a record per criterion, that of the main one first."""
     paths, method = {Path(path).stem: path for path in selected}, labels["method"]
     if about["kind"] in CHOSEN and candidates:
         _, missing = split_diverged(candidates)
         about = {**about, "models": about["models"] - len(missing), DIVERGED: missing}
     if method in paths:
-        keys = ("vector", "coefficient", "kind", "rule")
+        keys = ("vector", "coefficient", "kind", "criterion")
         return [record | about for record in read_json_records(paths[method], keys)]
     trained, tried = about["kind"] in TRAINED, int(about["kind"] == "unlearn")
     name = method if trained else None

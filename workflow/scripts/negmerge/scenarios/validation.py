@@ -37,7 +37,7 @@ def load_validation(
         state,
         sets,
         (lambda moved: task.reset_batchnorm(moved, batch_size, most)) if re_estimates else None,
-        lambda found: task.selection_metrics(found, seed),
+        lambda outputs: task.selection_metrics(outputs, seed),
     )
 
 
@@ -47,19 +47,19 @@ def choose_candidate(
     loaders: int,
     validation: Mapping[str, Any],
     *,
-    rules: Sequence[str],
+    criteria: Sequence[str],
     keep: float,
     coefficients: Sequence[float],
     halvings: int,
     is_pruned: bool,
     roles: Sequence[str],
 ) -> Chosen:
-    """Choose a vector and its coefficient by each rule.
+    """Choose a vector and its coefficient by each criterion.
 
     Vectors with a sweep of their own, which several methods or a figure read, are not measured.
     `validation` holds the settings of `load_validation`.
     """
-    loaded = load_criteria(rules, keep, inputs.get("reference", []))
+    loaded = load_criteria(criteria, keep, inputs.get("reference", []))
     grid = coefficients, loaded, halvings
     if is_pruned:
         measured = load_validation(task, inputs.base, loaders, **validation)

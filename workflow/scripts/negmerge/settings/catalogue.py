@@ -11,9 +11,9 @@ from pydantic import (
     model_validator,
 )
 
+from negmerge import plugins
 from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 from negmerge.errors import UserError, find, unknown
-from negmerge.settings import sources
 from negmerge.settings.datasets import Dataset, Datasets, Mirror
 from negmerge.settings.load import Folders, find_file, in_order, read_yaml
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings, advanced
@@ -199,7 +199,7 @@ class Catalogue:
     def contents(self, name: str, mirror: Mirror | None = None) -> dict:
         """Return what decides the prepared images of a data set, read from a mirror or not."""
         contents = self.datasets[name].contents(mirror)
-        if contents["source"] in sources.NAMED:
+        if plugins.source(contents["source"]).has_class_names:
             contents["class_names"] = self.prompts[name].classes
         return contents
 

@@ -1,18 +1,18 @@
-"""The rows of data sets: where their files come from, and what is in them."""
+"""The rows of data sets: where their files come from, which of them count, and what is in them."""
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, PrivateAttr, model_validator
 
 from negmerge import plugins
 from negmerge.data.image_lists import ImageList, list_images
 from negmerge.data.splits import QUESTION_SPLITS, SPLITS
-from negmerge.errors import unknown
-from negmerge.settings import sources
+from negmerge.errors import UserError, unknown
 from negmerge.settings.checks import checked
 from negmerge.settings.recipe import FileName, Settings, advanced
 
@@ -20,6 +20,44 @@ from negmerge.settings.recipe import FileName, Settings, advanced
 HUB_FILE = re.compile(r"https://(huggingface\.co|hf\.co)/.+/resolve/(?P<revision>[^/]+)/[^/].*")
 COMMIT = re.compile("[0-9a-f]{40}")
 SECRET = re.compile(r"[?&]([\w-]*(token|signature)|key|sig|password)=", re.IGNORECASE)
+
+
+# The source of images of one's own, whose splits and classes are counted.
+FOLDER = "folder"
+# What the files of a row itself are called, beside its mirrors.
+ORIGINAL = "original"
+# What the prepared file of a data set is called, by what it holds.
+PREPARED = {"images": "images.safetensors", "questions": "questions.jsonl"}
+MOST_HEADER_BYTES = 10_000_000
+
+
+def _known_source(name: str) -> str:
+    kinds = plugins.names(plugins.SOURCES)
+    if name not in kinds:
+        raise ValueError(unknown("source", name, kinds))
+    return name
+
+
+SourceName = Annotated[str, AfterValidator(_known_source)]
+
+
+def check_source(
+    name: str, files: Collection[str], options: Mapping, splits: Collection[str]
+) -> None:
+    """Check files and options of a row against what its source needs."""
+    source = plugins.source(name)
+    try:
+        chosen = checked("options", source.options, options)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+    for file in files if name == FOLDER else ():
+        if file not in ("images", "list"):
+            raise ValueError(f"files: {unknown('file', file, ('images', 'list'))}")
+    for file in sorted(set(source.files(chosen, splits)) - set(files)):
+        raise ValueError(
+            f"files: the key {file!r} is missing, which the source {name!r} reads; found: "
+            f"{', '.join(files) or 'none'}"
+        )
 
 
 class Download(Settings):
@@ -74,7 +112,7 @@ class Mirror(Settings):
     """The images of a data set in files of others, which another source may read."""
 
     name: FileName = Field(description="Its name, as `data_sources` of config.yaml calls it.")
-    source: str = Field(description="The kind of source: a file in negmerge/data/sources/.")
+    source: SourceName = Field(description="The kind of source, see negmerge/data/sources/.")
     files: dict[str, Download] = Field(description="As `files` of the data set.")
     inside: dict[str, str] = Field(
         {},
@@ -86,14 +124,6 @@ class Mirror(Settings):
         None, description="In what the images differ from the original's, for tables; null: in "
         "nothing that is known."
     )  # fmt: skip
-
-    @field_validator("source")
-    @classmethod
-    def _known(cls, source):
-        kinds = plugins.names(plugins.SOURCES)
-        if source not in kinds:
-            raise ValueError(unknown("source", source, kinds))
-        return source
 
     @model_validator(mode="after")
     def _one_archive(self):
@@ -108,24 +138,16 @@ class Mirror(Settings):
         try:
             for file in self.files.values():
                 file.check()
-            sources.check(self.source, self.inside or self.files, self.options, splits)
+            check_source(self.source, self.inside or self.files, self.options, splits)
         except ValueError as error:
             raise ValueError(f"mirror {self.name}: {error}") from error
-
-
-# What the files of a row itself are called, beside its mirrors.
-ORIGINAL = "original"
-
-
-# What the prepared file of a data set is called, by what it holds.
-PREPARED = {"images": "images.safetensors", "questions": "questions.jsonl"}
 
 
 class Dataset(Settings):
     """A row of `config/datasets.yaml`."""
 
     title: str = Field(description="The name for people.")
-    source: str = Field(description="The kind of source: a file in negmerge/data/sources/.")
+    source: SourceName = Field(description="The kind of source, see negmerge/data/sources/.")
     files: dict[str, str | Download] = Field(
         {}, description="The source's files by the names it reads: paths, or what to download."
     )
@@ -150,22 +172,19 @@ class Dataset(Settings):
 
     @model_validator(mode="after")
     def _known(self):
-        kinds = plugins.names(plugins.SOURCES)
-        if self.source not in kinds:
-            raise ValueError(unknown("source", self.source, kinds))
         splits = QUESTION_SPLITS if self.has_questions else SPLITS
         for split in self.splits:
             if split not in splits:
                 raise ValueError(unknown("split", split, splits))
         self._check_downloads()
         self._check_counts()
-        sources.check(self.source, self.files, self.options, self.splits)
+        check_source(self.source, self.files, self.options, self.splits)
         return self
 
     @property
     def has_questions(self) -> bool:
         """Whether it is a set of questions, and not of images."""
-        return self.source in sources.OF_QUESTIONS
+        return plugins.source(self.source).has_questions
 
     @property
     def prepared(self) -> str:
@@ -173,9 +192,9 @@ class Dataset(Settings):
         return PREPARED["questions" if self.has_questions else "images"]
 
     @property
-    def questions(self) -> sources.About:
-        """What its source is told of the authors, with the defaults of what its row leaves out."""
-        return checked("options", sources.SOURCES[self.source].options, self.options)
+    def questions(self) -> Any:
+        """The options of a source of questions (`QuestionOptions`), with defaults."""
+        return checked("options", plugins.source(self.source).options, self.options)
 
     @property
     def downloads(self) -> dict[str, Download]:
@@ -191,7 +210,7 @@ class Dataset(Settings):
     def sources_without(self, file: str) -> list[str]:
         """Return what `data_sources` of config.yaml may name if a file cannot be had."""
         used = {ORIGINAL: self.downloads} | {
-            mirror.name: [one.name for one in mirror.files.values()] for mirror in self.mirrors
+            mirror.name: [file.name for file in mirror.files.values()] for mirror in self.mirrors
         }
         return [name for name, files in used.items() if file not in files]
 
@@ -207,10 +226,10 @@ class Dataset(Settings):
 
     def counted(self, roots: Sequence[Path]) -> "Dataset":
         """Return the row with the splits and classes that its files have."""
-        places = {name: _found(str(file), roots) for name, file in self.files.items()}
-        found = list_images(places["images"], places.get("list"))
-        row = self.model_copy(update={"splits": found.counts, "classes": len(found.classes)})
-        row._listed = found
+        places = {name: _place(str(file), roots) for name, file in self.files.items()}
+        listed = list_images(places["images"], places.get("list"))
+        row = self.model_copy(update={"splits": listed.counts, "classes": len(listed.classes)})
+        row._listed = listed
         return row
 
     def contents(self, mirror: Mirror | None = None) -> dict:
@@ -228,7 +247,7 @@ class Dataset(Settings):
         return row
 
     def _check_counts(self) -> None:
-        if self.source == sources.FOLDER and self.is_counted:
+        if self.source == FOLDER and self.is_counted:
             if self.downloads:
                 raise ValueError(
                     f"{', '.join(self.downloads)} is to be downloaded, so nobody has counted it: "
@@ -271,7 +290,52 @@ class Datasets(dict[str, Dataset]):
         return row
 
 
-def _found(file: str, roots: Sequence[Path]) -> Path:
+def _place(file: str, roots: Sequence[Path]) -> Path:
     """Return the first path at which a file is, or where it is expected."""
     paths = [root / file for root in roots]
     return next((path for path in paths if path.exists()), paths[0])
+
+
+def choose(
+    name: str, rows: Mapping[str, Dataset], data: str | Path, asked: Mapping[str, str] | None = None
+) -> Mirror | None:
+    """Return the mirror from which a data set is made; None: from the original's files.
+
+    The original's files count unless a person would have to fetch one of them that is not there.
+    Then the first mirror counts. A set that has been prepared stays with what it was made from, so
+    neither deleting downloads nor adding some prepares it anew. `asked` is what config.yaml says.
+    """
+    row = rows[name]
+    mirrors = {mirror.name: mirror for mirror in row.mirrors}
+    wanted = (asked or {}).get(name)
+    if wanted not in (None, ORIGINAL, *mirrors):
+        where = f"config.yaml: data_sources.{name}"
+        raise UserError(f"{where}: {unknown('source', wanted, [ORIGINAL, *mirrors])}")
+    if wanted is None and mirrors:
+        wanted = prepared_from(Path(data) / name / PREPARED["images"])
+    if wanted is None and mirrors:
+        folder = Path(data) / "downloads" / (row.downloads_of or name)
+        manual = [file.name for file in row.downloads.values() if file.manual]
+        are_there = all((folder / file).is_file() for file in manual)
+        wanted = ORIGINAL if are_there else next(iter(mirrors))
+    return mirrors.get(wanted)
+
+
+def prepared_from(images: Path) -> str | None:
+    """Return from what a prepared set was made: `original` or a mirror; None: there is none."""
+    try:
+        with open(images, "rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(min(size, MOST_HEADER_BYTES)))
+        return header["__metadata__"].get("mirror", ORIGINAL)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def differences(mirrors: Mapping[str, Mirror | None]) -> list[str]:
+    """Say in what the images of data sets differ from the originals, as far as it is known."""
+    return [
+        f"{name} (mirror {mirror.name}): {mirror.differs}."
+        for name, mirror in mirrors.items()
+        if mirror is not None and mirror.differs
+    ]

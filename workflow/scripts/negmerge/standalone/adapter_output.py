@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from negmerge.adapters import Adapter
+from negmerge.adapters.adapter import Adapter
 from negmerge.adapters.factoring import Factored, Layers, concatenate, factor
 from negmerge.adapters.writing import write_adapter
 from negmerge.errors import UserError

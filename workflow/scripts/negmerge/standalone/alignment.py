@@ -12,7 +12,7 @@ from torch import Tensor
 
 from negmerge.checkpoints.hub import listed
 from negmerge.checkpoints.sameness import same_tensor
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 from negmerge.vectors import may_change, widen
 

@@ -61,7 +61,7 @@ class Choice:
 
     @property
     def coefficient(self) -> float:
-        """The chosen coefficient; 0 where nothing can be forgotten under the rule."""
+        """The chosen coefficient; 0 where nothing can be forgotten under the criterion."""
         return self.chosen.coefficient
 
     @property

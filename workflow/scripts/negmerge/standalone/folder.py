@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from negmerge.checkpoints.hub import locate
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 from negmerge.files import read_json, write_text
 
@@ -43,7 +43,14 @@ LIBRARIES = (
 
 def companions(folder: Path) -> list[Path]:
     """Return the files that belong to a model beside its weights, relative to its folder."""
-    return sorted(path.relative_to(folder) for path in _walk(folder, folder, _parts(folder)))
+    parts = _parts(folder)
+    inside = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return sorted(
+        path
+        for path in inside
+        if not any(map(LEFT_OUT.search, path.parts))
+        and (not WEIGHTS.search(path.name) or path.parent.as_posix() in parts)
+    )
 
 
 def copy_companions(folder: Path, content: Path) -> None:
@@ -98,16 +105,6 @@ def require_replaceable(output: Path, force: bool, inputs: Iterable[Path]) -> No
         )
 
 
-def _walk(folder: Path, top: Path, parts: set[str]) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if LEFT_OUT.search(path.name):
-            continue
-        if path.is_dir():
-            yield from _walk(path, top, parts)
-        elif not WEIGHTS.search(path.name) or path.parent.relative_to(top).as_posix() in parts:
-            yield path
-
-
 def _parts(folder: Path) -> set[str]:
     """Return the folders of the parts of a sentence-transformers model."""
     path = folder / PARTS
@@ -148,7 +145,7 @@ def _front_matter(base: Path, report: Mapping) -> Iterator[str]:
 
 
 def _text(report: Mapping) -> Iterator[str]:
-    kept, numbers, lost = report["kept"], report["numbers"], report["swallowed"]
+    kept, numbers, lost = report["kept"], report["numbers"], report["lost_to_rounding"]
     facts = {
         "coefficient": report["coefficient"],
         "dtype": report["dtype"],

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def outliers(matrix: Tensor) -> list[int]:
 STACKED = 2**21
 
 
-@dataclass
+@dataclass(frozen=True)
 class Counts:
     """Counts over a part of the model; `products` are the scalar products of all pairs."""
 
@@ -91,12 +91,13 @@ class Counts:
     agreeing: int = 0
     zeros: int = 0
 
-    def add(self, other: "Counts") -> None:
-        """Add the counts of another part."""
-        self.products += other.products
-        self.numbers += other.numbers
-        self.agreeing += other.agreeing
-        self.zeros += other.zeros
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.products + other.products,
+            self.numbers + other.numbers,
+            self.agreeing + other.agreeing,
+            self.zeros + other.zeros,
+        )
 
     def summary(self) -> dict[str, float | None]:
         """Return the shares and the mean cosine; None where they are of nothing."""
@@ -139,7 +140,6 @@ def inspect_files(
         block_numbers=max(min(NUMBERS, STACKED // len(paths)), 1),
         workers=workers,
     )
-    shapes = pool.vectors.shapes
     with (
         workers,
         tqdm(
@@ -151,22 +151,27 @@ def inspect_files(
         ) as bar,
     ):
         pool.vectors.passed = bar.update
-        tensors = _gathered(pool.vectors.map(_counts), lambda name: name, len(paths))
+        tensors = _gathered(pool.vectors.map(_counts), lambda name: name)
     changed = {
         name: counts
         for name, counts in tensors.items()
         if counts.zeros < counts.numbers * len(paths)
     }
-    kinds = {name: kind(name, shape) for name, shape in shapes.items()}
-    whole = _gathered(changed.items(), lambda name: None, len(paths)).get(None)
-    whole = whole or _nothing(len(paths))
+    kinds = {name: kind(name, shape) for name, shape in pool.vectors.shapes.items()}
+    nothing = Counts(torch.zeros(len(paths), len(paths), dtype=torch.float64))
+    whole = sum(changed.values(), nothing)
+    # A tensor without a module is a layer of its own.
+    layer_of = {name: name.rpartition(".")[0] or name for name in changed}
+    layers = _summaries(_gathered(changed.items(), layer_of.__getitem__))
+    for name in sorted(changed, key=lambda name: changed[name].numbers):
+        layers[layer_of[name]]["kind"] = kinds[name]  # in the end, that of the largest tensor
     return {
         "inputs": [str(path) for path in paths],
         "base": None if base is None else str(base),
         "notes": pool.notes,
         "chance": 2.0 ** (1 - len(paths)),
-        "layers": _layers(changed, kinds, len(paths)),
-        "kinds": _summaries(_gathered(changed.items(), kinds.__getitem__, len(paths))),
+        "layers": layers,
+        "kinds": _summaries(_gathered(changed.items(), kinds.__getitem__)),
         "members": _members([str(path) for path in paths], whole.products),
         "cosines": [[_known(c) for c in row] for row in cosines(whole.products).tolist()],
         "all": whole.summary(),
@@ -182,31 +187,15 @@ def _counts(block: Block) -> tuple[str, Counts]:
     return block.name, Counts(wide @ wide.T, vectors.shape[1], agreeing, zeros)
 
 
-def _nothing(count: int) -> Counts:
-    return Counts(torch.zeros(count, count, dtype=torch.float64))
-
-
 def _gathered(
-    counted: Iterable[tuple[str, Counts]], group_of: Callable[[str], Hashable], count: int
-) -> dict:
+    counted: Iterable[tuple[str, Counts]], group_of: Callable[[str], str]
+) -> dict[str, Counts]:
     """Add up counts of tensors, or parts of them, by the group that they belong to."""
-    groups: dict[Hashable, Counts] = {}
+    groups: dict[str, Counts] = {}
     for name, counts in counted:
-        groups.setdefault(group_of(name), _nothing(count)).add(counts)
+        group = group_of(name)
+        groups[group] = groups[group] + counts if group in groups else counts
     return groups
-
-
-def _layers(tensors: Mapping[str, Counts], kinds: Mapping[str, str], count: int) -> dict:
-    """Summarise layers, each with the kind of its largest tensor."""
-    layers = _summaries(_gathered(tensors.items(), _layer, count))
-    for name in sorted(tensors, key=lambda name: tensors[name].numbers):
-        layers[_layer(name)]["kind"] = kinds[name]
-    return layers
-
-
-def _layer(name: str) -> str:
-    """Return the layer of a tensor; a tensor without one is its own."""
-    return name.rpartition(".")[0] or name
 
 
 def _summaries(counts: Mapping[str, Counts]) -> dict[str, dict]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.states import require_finite
 from negmerge.errors import UserError
 from negmerge.settings.experiment import Coefficients
 from negmerge.standalone.coefficients import Choice, Measurement, choose, measurement

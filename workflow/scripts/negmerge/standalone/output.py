@@ -81,8 +81,8 @@ def write_output(
     with working(output, _fingerprint(plan, pool, target, facts)) as work:
         left = plan.left(work.done)
         companions = folder.companions(target.folder) if target.folder else []
-        beside = sum((target.folder / path).stat().st_size for path in companions)
-        require_room(output, sum(plan.tensors[n].bytes for n in left) + beside + SMALL_FILES)
+        small = SMALL_FILES + sum((target.folder / path).stat().st_size for path in companions)
+        require_room(output, sum(plan.tensors[name].bytes for name in left) + small)
         with Shards(plan, work, FORMAT, spare) as shards, pool.vectors.workers:
             merged = results(
                 shards.step(target.coefficient), [name for name in left if name in plan.merged]
@@ -136,7 +136,7 @@ def make_report(
         "version": __version__,
         "numbers": pool.vectors.size,
         "kept": counts.kept,
-        "swallowed": counts.kept - counts.moved,
+        "lost_to_rounding": counts.kept - counts.moved,
         "matched": pool.chosen,
         "notes": [*pool.notes, *lines],
         "command": command,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from negmerge.adapters import Adapter, is_adapter, open_adapter
+from negmerge.adapters.adapter import Adapter, is_adapter, open_adapter
 from negmerge.checkpoints.hub import listed, locate
 from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.sameness import same_state, same_tensor, tied
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 from negmerge.merging.blocks import Finetuned, Vectors, Workers
 from negmerge.merging.engine import choose, merge_pool
@@ -138,7 +138,7 @@ def open_pool(
     led = {name for group in ties for name in group[1:]}
     merged = in_file_order(origin, [name for name in names if name not in led])
     vectors = Vectors(
-        [Finetuned(one) if isinstance(one, StoredState) else one for one in aligned],
+        [Finetuned(m) if isinstance(m, StoredState) else m for m in aligned],
         {name: origin.shape(name) for name in merged},
         stored_dtypes([origin, *(s for s in aligned if isinstance(s, StoredState))], merged),
         block_numbers,

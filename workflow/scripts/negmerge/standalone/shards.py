@@ -10,8 +10,7 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.checks import require_finite
-from negmerge.checkpoints.stored import StoredState
+from negmerge.checkpoints.states import StoredState, require_finite
 from negmerge.checkpoints.writer import FORMAT, Layout, StateWriter
 from negmerge.errors import UserError
 from negmerge.merging.blocks import Block, to_host

@@ -1,16 +1,15 @@
 """From a base and a pool, or a vector, on disk to a model that has unlearned, in one pass."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from negmerge.adapters import is_adapter, open_adapter
-from negmerge.checkpoints.checks import require_same_tensors
+from negmerge.adapters.adapter import is_adapter, open_adapter
 from negmerge.checkpoints.hub import listed, locate
 from negmerge.checkpoints.sameness import tied
-from negmerge.checkpoints.states import shapes
+from negmerge.checkpoints.states import require_same_tensors, shapes
 from negmerge.checkpoints.writer import LARGEST
 from negmerge.errors import UserError, find
 from negmerge.merging.blocks import Block, Stored, Vectors, Workers
@@ -92,9 +91,9 @@ def unlearn(
     Returns:
         A report, also stored with the output: `method`, `options`, `coefficient`, `dtype`, `base`
         and `pool` (name and BLAKE3 of the files), `version`, `numbers` of the vector, `kept` (those
-        that are not zero), `swallowed` (those of them that rounding set back to the base's value),
-        `matched` (what include and exclude fit), `notes` and `command`; with an `evaluation` also
-        that.
+        that are not zero), `lost_to_rounding` (those of them that rounding set back to the base's
+        value), `matched` (what include and exclude fit), `notes` and `command`; with an
+        `evaluation` also that.
 
     Raises:
         UserError: anything that is missing, does not fit or cannot be done right; nothing is
@@ -125,12 +124,7 @@ def unlearn(
     if len(pool) == 1 and method == "negmerge":
         opened.notes.append("a pool of one: there is nothing to agree on, so all changes count")
 
-    def results(step: Step, names: Sequence[str]) -> Results:
-        return combined(chosen, settings, opened.vectors, progress, step, names)
-
-    def merged() -> Iterator[tuple[Block, Tensor]]:
-        return combined(chosen, settings, opened.vectors, progress)
-
+    merge = partial(combined, chosen, settings, opened.vectors, progress)
     facts = {"method": method, "options": settings}
     facts |= {} if evaluation is None else {"evaluation": evaluation}
     if adapter is not None:
@@ -140,14 +134,14 @@ def unlearn(
             opened,
             target,
             facts,
-            merged,
+            merge,
             chosen,
             adapter,
             command=command,
             threads=threads,
             tell=tell,
         )
-    return write_output(opened, target, facts, results, command=command, threads=threads, tell=tell)
+    return write_output(opened, target, facts, merge, command=command, threads=threads, tell=tell)
 
 
 def find_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:

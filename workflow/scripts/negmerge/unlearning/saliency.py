@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.states import require_finite
 from negmerge.unlearning.core import Loader, summed_gradients, trainable
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from negmerge.checkpoints.states import State
-from negmerge.checkpoints.stored import StateFile
+from negmerge.checkpoints.states import State, StateFile
 from negmerge.errors import NotFinite, UserError
 from negmerge.selection.choice import Criterion, Point
 from negmerge.selection.search import OptionGrid, Options, Value, explore

@@ -166,14 +166,14 @@ class Durability(TableKind):
         ]
         files = [path for path in paths if not path.endswith("json")]
         items = [of_row for path in files for of_row in read_outcomes(path)]
-        own = {(of_row.place, of_row.rule): of_row.arrays for of_row in items}
+        own = {(of_row.place, of_row.criterion): of_row.arrays for of_row in items}
         retrain = {
             of_row.place[:2]: of_row.arrays for of_row in items if of_row.place[2] == RETRAIN
         }
         for record in scores:
             place = place_of(record)
             never = retrain.get(place[:2], {})
-            record[ITEMS] = own[place, record["rule"]] | {
+            record[ITEMS] = own[place, record["criterion"]] | {
                 NEVER + key: array for key, array in never.items()
             }
             record |= {LASTING: None} if never else {}

@@ -118,9 +118,9 @@ class ClassifierTask(Task):
         original = self.network(read_state(self._files["base"]), self._files["base"])
         target = accuracy(original, None, in_order, self._device).correct
         recipe = Recipe(epochs=1, batch_size=settings["batch_size"])
-        found: dict = {"limit": settings["epochs"], "target": target}
+        limits: dict = {"limit": settings["epochs"], "target": target}
         if accuracy(network, None, in_order, self._device).correct >= target:
-            return {"epochs": [0] * settings["seeds"]} | found
+            return {"epochs": [0] * settings["seeds"]} | limits
         unlearned = {name: value.clone() for name, value in network.state_dict().items()}
         epochs = []
         for number in range(settings["seeds"]):
@@ -137,7 +137,7 @@ class ClassifierTask(Task):
                     self._device,
                 )
             )
-        return {"epochs": epochs} | found
+        return {"epochs": epochs} | limits
 
     def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         """Measure the statistics of batch normalisation anew, on retain images."""

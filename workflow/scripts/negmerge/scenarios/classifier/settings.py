@@ -306,7 +306,7 @@ class Classifier(Experiment):
 
     @property
     def selection_roles(self) -> tuple[str, ...]:
-        """The roles by which candidates are chosen; test images only for the rule `gap`."""
+        """The roles by which candidates are chosen; test images only for the criterion `gap`."""
         return self.SCENARIO.roles if "gap" in self.selection.criteria else self.SCENARIO.roles[:2]
 
     @property

@@ -7,9 +7,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoTokenizer
 
-from negmerge.checkpoints.checks import require_same_tensors
 from negmerge.checkpoints.opening import open_state
-from negmerge.checkpoints.states import State, shapes
+from negmerge.checkpoints.states import State, require_same_tensors, shapes
 from negmerge.errors import UserError, one_line
 from negmerge.models.language import build_language_model
 
@@ -50,13 +49,13 @@ def read_language_model(folder: str | Path, configuration: Mapping, key: str | N
     expected = shapes(model.state_dict())
     # A head that is the embedding, and what a model computes by itself.
     left_out = (set(dict(model.named_buffers())) | _tied(model)) - set(expected)
-    found = {
+    state = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in open_state(folder, key).items()
         if name not in left_out
     }
-    require_same_tensors(expected, shapes(found), folder)
-    return found
+    require_same_tensors(expected, shapes(state), folder)
+    return state
 
 
 def _tied(model: torch.nn.Module) -> set[str]:

@@ -80,15 +80,15 @@ class LanguageTask(Task):
                 yield from ((wording, one.paraphrased_answer) for wording in asked)
 
     def _questions_of(self, name: str, purpose: Purpose) -> Sequence[Question]:
-        found = [one for one in self._questions if one.split == ROLES[name]]
+        questions = [one for one in self._questions if one.split == ROLES[name]]
         if name in ("forget", "retain", "refusals"):
-            authors = len({one.author for one in found})
+            authors = len({one.author for one in questions})
             first = authors - forgotten(authors, self._forgotten)
-            found = [one for one in found if (one.author >= first) == (name != "retain")]
+            questions = [one for one in questions if (one.author >= first) == (name != "retain")]
         if name == "retain" and purpose != "train":
-            choosing, scored = parted(found)
+            choosing, scored = parted(questions)
             return choosing if purpose == "select" else scored
-        return found
+        return questions
 
     def scores(
         self,

@@ -108,18 +108,18 @@ def _scored(
 def _metrics(role: str, questions: Sequence[Question], scored: list[list[Answer]]) -> Arrays:
     losses = np.array([one.loss for one, *_ in scored])
     wrong = [[one.loss for one in others] for _, _, *others in scored]
-    found = {"probability": answer_probability(losses)}
+    metrics = {"probability": answer_probability(losses)}
     if role in CHOICES:
-        found["probability"] = normalised_probability(losses, wrong)
+        metrics["probability"] = normalised_probability(losses, wrong)
     # The end of an answer is not what is remembered.
     pairs = [(one.predicted[:-1], one.tokens[:-1]) for one, *_ in scored]
-    found["extraction"] = np.array([extraction_strength(*pair) for pair in pairs])
+    metrics["extraction"] = np.array([extraction_strength(*pair) for pair in pairs])
     memorised = [exact_memorisation(*pair) for pair in pairs]
-    found["memorisation"] = np.array([np.nan if one is None else one for one in memorised])
+    metrics["memorisation"] = np.array([np.nan if one is None else one for one in memorised])
     if all(one.perturbed_answer for one in questions):
         kind = "forget" if role == "forget" else "retain"
-        found["truth"] = truthfulness(_ratios(scored), kind)
-    return found
+        metrics["truth"] = truthfulness(_ratios(scored), kind)
+    return metrics
 
 
 def _ratios(scored: list[list[Answer]]) -> np.ndarray:

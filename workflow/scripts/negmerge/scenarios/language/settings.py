@@ -110,7 +110,7 @@ def question_counts(row: Dataset, share: float, most: int | None, further: Itera
         **{role: (0, 0, row.splits.get(role, 0)) for role in further},
     }
     purposes = "train", "select", "score"
-    return {role: dict(zip(purposes, found, strict=True)) for role, found in numbers.items()}
+    return {role: dict(zip(purposes, counts, strict=True)) for role, counts in numbers.items()}
 
 
 class Language(Experiment):
@@ -233,11 +233,11 @@ class Language(Experiment):
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Return the questions and the tokenizer, which all roles share."""
-        found = {"questions": ("questions", self.dataset)}
+        files = {"questions": ("questions", self.dataset)}
         if self.train:
-            return found | {"tokenizer": ("place", "tokenizer.json")}
+            return files | {"tokenizer": ("place", "tokenizer.json")}
         names = "tokenizer", "configuration"
-        return found | {name: ("place", f"{self.GIVEN}/{name}.json") for name in names}
+        return files | {name: ("place", f"{self.GIVEN}/{name}.json") for name in names}
 
     def given_retrain(self, task: str) -> Given | None:
         """The model of others that never saw what a task forgets; None: the one of the row."""

@@ -12,8 +12,7 @@ from torch.utils.data import ConcatDataset
 
 from negmerge.data.augmentation import training_transform
 from negmerge.data.loading import Part, TrainingBatches
-from negmerge.data.prompts import fill
-from negmerge.models.clip import build_clip
+from negmerge.models.clip import build_clip, fill
 from negmerge.settings.recipe import Recipe
 from negmerge.training import Resumable, fit
 

@@ -106,13 +106,13 @@ class ZeroShot(Experiment):
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         """Count the parts of the data set of each role."""
-        found = {}
+        counts = {}
         for role, dataset in self.roles(task).items():
             sizes = part_sizes(known, dataset)
-            found[role] = {purpose: sizes.get(part_of(role, purpose), 0) for purpose in PARTS}
+            counts[role] = {purpose: sizes.get(part_of(role, purpose), 0) for purpose in PARTS}
             if self.selection.images is not None:
-                found[role]["select"] = min(found[role]["select"], self.selection.images)
-        return found
+                counts[role]["select"] = min(counts[role]["select"], self.selection.images)
+        return counts
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
         """Check that each role has images for all that it is needed for."""
@@ -154,10 +154,10 @@ class ZeroShot(Experiment):
         require(where, "data set", epochs if isinstance(epochs, Mapping) else [], known.datasets)
         for name in self.datasets:
             require(f"{where}: data set {name!r}", "row of prompts.yaml", [name], known.prompts)
-            found, classes = len(known.prompts[name].classes), known.datasets[name].classes
-            if found != classes:
+            named, classes = len(known.prompts[name].classes), known.datasets[name].classes
+            if named != classes:
                 raise ValueError(
-                    f"{where}: data set {name!r} has {classes} classes, but {found} names in "
+                    f"{where}: data set {name!r} has {classes} classes, but {named} names in "
                     "prompts.yaml"
                 )
         for source, settings in self.pretrain.sources.items() if self.pretrain else ():

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.states import require_finite
 from negmerge.settings.recipe import Positive
 from negmerge.unlearning.core import (
     Data,

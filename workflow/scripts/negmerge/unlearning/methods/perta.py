@@ -7,8 +7,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from negmerge.checkpoints.checks import require_finite
-from negmerge.checkpoints.states import State
+from negmerge.checkpoints.states import State, require_finite
 from negmerge.evaluation.accuracy import Batch, Loss, Objective
 from negmerge.settings.recipe import NonNegative, Positive
 from negmerge.unlearning.core import (

@@ -6,7 +6,7 @@ from itertools import chain
 from pydantic import Field
 from torch import Tensor, nn
 
-from negmerge.checkpoints.checks import require_finite
+from negmerge.checkpoints.states import require_finite
 from negmerge.evaluation.accuracy import Batch
 from negmerge.settings.recipe import Positive
 from negmerge.unlearning.core import Data, Method, UnlearnOptions, summed_gradients, trainable

@@ -1,17 +1,109 @@
-"""Invented authors, in the form of TOFU: what each was born as, wrote and won, drawn with a seed.
-
-Every fact is asked for in two ways in training, and answered in two ways. The wrong answers are the
-second way with five other values of its kind, as TOFU's are: the truth ratio compares them with it,
-so that nothing but the value tells right from wrong.
-"""
+"""Sets that need no files: digits inside scikit-learn, drawn letters, and invented authors."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import numpy as np
+from pydantic import Field
 
 from negmerge.data.questions import Question
+from negmerge.data.sources import Files, Names, Options, Seed, Source, Split
+from negmerge.data.sources.text import QuestionOptions
 from negmerge.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+Pixels = Iterator[tuple[str, int, "Image"]]
+
+
+def read_digits(files: Files, row: Mapping) -> Pixels:
+    """Read the 1,797 handwritten digits of 8 x 8 pixels that come inside scikit-learn.
+
+    Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits* (UCI, 1998), its test set. The
+    first ones are the row's first split, and so on. As far as is known the order is by writer, so
+    that splits share few writers.
+    """
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    # 17 grey levels, 0..16, become 0..255.
+    pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    wanted = sum(row["splits"].values())
+    if wanted > len(pixels):
+        raise UserError(f"scikit-learn has {len(pixels)} digits, the row expects {wanted}")
+    splits = [split for split, count in row["splits"].items() for _ in range(count)]
+    for split, label, image in zip(splits, digits.target, pixels, strict=False):
+        yield split, int(label), Image.fromarray(image)
+
+
+class LetterOptions(Options):
+    letters: str = Field(min_length=1, description="The classes.")
+    seed: Seed = Field(description="Of all that is drawn at random.")
+    jitter: Annotated[float, Field(ge=0)] = Field(description="How uneven they are; 0: not at all.")
+    fonts: dict[Split, Names] = Field(description="The fonts of each split.")
+
+
+SIZE = 32  # pixels, both ways
+
+
+def read_letters(files: Files, row: Mapping) -> Pixels:
+    """Draw capital letters, shifted, turned and noisy, with the fonts inside matplotlib.
+
+    Each split has its own list of fonts and its own random numbers.
+    """
+    import matplotlib
+    import numpy as np
+
+    options = row["options"]
+    letters = options["letters"]
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    for number, (split, count) in enumerate(row["splits"].items()):
+        if split not in options["fonts"]:
+            raise UserError(f"letters: the option `fonts` has none for the split {split!r}")
+        random = np.random.default_rng([options["seed"], number])
+        fonts = options["fonts"][split]
+        for item in range(count):
+            label = item % len(letters)
+            font = folder / f"{fonts[item // len(letters) % len(fonts)]}.ttf"
+            yield split, label, _draw(letters[label], font, options["jitter"], random)
+
+
+def _draw(letter: str, font: Path, jitter: float, random: "np.random.Generator") -> "Image":
+    """Draw one grey letter."""
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    if not font.is_file():
+        raise UserError(f"{font}: matplotlib has no such font")
+    size = round(22 + jitter * random.uniform(-6, 6))
+    shift = jitter * random.uniform(-4, 4, size=2)
+    canvas = Image.new("L", (SIZE, SIZE), 0)
+    ImageDraw.Draw(canvas).text(
+        (SIZE / 2 + shift[0], SIZE / 2 + shift[1]),
+        letter,
+        fill=int(random.integers(170, 256)),
+        font=ImageFont.truetype(str(font), size),
+        anchor="mm",
+    )
+    turned = canvas.rotate(jitter * random.uniform(-25, 25), resample=Image.Resampling.BICUBIC)
+    noise = random.normal(0, 1, (SIZE, SIZE)) * random.uniform(0, jitter * 60)
+    return Image.fromarray(np.clip(np.asarray(turned) + noise, 0, 255).astype(np.uint8))
+
+
+class AuthorOptions(QuestionOptions):
+    per_author: Annotated[int, Field(ge=1, le=10)] = Field(
+        10, description="Questions about each author, of ten that there are."
+    )
+    seed: Seed = Field(description="Of all that is drawn at random.")
+
+    wordings: ClassVar[int] = 2
+    answers: ClassVar[int] = 2
+
 
 WRONG_ANSWERS = 5
 
@@ -123,8 +215,15 @@ FACTS = (
 )
 
 
-def read(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
-    """Invent the authors of the row's splits; no two have the same name."""
+def read_authors(files: Files, row: Mapping) -> Iterator[Question]:
+    """Invent authors in the form of TOFU: what each was born as, wrote and won; all names differ.
+
+    Every fact is asked for in two ways in training, and answered in two ways. The wrong answers are
+    the second way with five other values of its kind, as TOFU's are: the truth ratio compares them
+    with it, so that nothing but the value tells right from wrong.
+    """
+    import numpy as np
+
     random = np.random.default_rng(row["options"]["seed"])
     each = row["options"]["per_author"]
     names = _pairs(FIRST_NAMES, LAST_NAMES)
@@ -142,7 +241,7 @@ def read(files: Mapping[str, str], row: Mapping) -> Iterator[Question]:
 
 
 def _question(
-    split: str, author: int, name: str, fact: Fact, random: np.random.Generator
+    split: str, author: int, name: str, fact: Fact, random: "np.random.Generator"
 ) -> Question:
     right, *wrong = random.permutation(fact.values)[: WRONG_ANSWERS + 1]
     asked, *wordings = (wording.format(name=name) for wording in fact.wordings)
@@ -155,3 +254,10 @@ def _question(
         fact.paraphrase.format(name=name, value=right),
         tuple(fact.paraphrase.format(name=name, value=value) for value in wrong),
     )
+
+
+SOURCES = {
+    "authors": Source(read_authors, options=AuthorOptions, has_questions=True),
+    "letters": Source(read_letters, options=LetterOptions),
+    "scikit-learn-digits": Source(read_digits),
+}

@@ -1,0 +1,176 @@
+"""Which training images are forgotten: what draws promise, and what files of users may hold."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from negmerge.data import forget
+from negmerge.data.forget import FILE_PARTS, PARTS, Split, forget_split, read_split, write_split
+from negmerge.errors import UserError
+
+NAMES = ["train/cat/1.jpg", "train/cat/a b.jpg", "train/dog/1.jpg", "train/dog/2.jpg"]
+
+
+@pytest.fixture(scope="module")
+def official(golden):
+    return golden("salun_split")
+
+
+def labels_of(n, classes=4):
+    return np.random.default_rng(n).integers(0, classes, n)
+
+
+def assert_same(one, other):
+    for name in PARTS:
+        assert np.array_equal(vars(one)[name], vars(other)[name]), name
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_salun_split_is_the_official_one(official, seed):
+    split = forget_split(official["train_targets"], 0.1, seed, rule="salun")
+    assert len(split.forget) == official.meta["num_indexes_to_replace"]
+    for part, name in (("forget", "forget"), ("retain", "retain"), ("validation", "val")):
+        assert np.array_equal(vars(split)[part], official[f"seed{seed}/{name}_idx"])
+    assert np.array_equal(split.original, official[f"seed{seed}/train_idx"])
+
+
+def test_the_original_model_may_come_from_another_seed(official):
+    labels = official["train_targets"]
+    quirk = forget_split(labels, 0.1, 2, rule="salun", original_seed=1)
+    plain = forget_split(labels, 0.1, 2, rule="salun")
+    assert np.array_equal(quirk.original, official["default/train_idx"])
+    assert_same(replace(quirk, original=plain.original), plain)
+    assert 0.03 < len(np.setdiff1d(quirk.forget, quirk.original)) / len(quirk.forget) < 0.2
+
+
+@given(st.integers(40, 300), st.floats(0.05, 0.95), st.integers(1, 2**32 - 1))
+def test_splits_are_disjoint_whole_and_of_their_size(n, share, seed):
+    labels = labels_of(n)
+    for rule in ("uniform", "salun"):
+        split = forget_split(labels, share, seed, rule=rule)
+        assert sorted([*split.forget, *split.retain, *split.validation]) == list(range(n))
+        assert len(split.forget) == round(share * (n - len(split.validation)))
+        assert sorted([*split.forget, *split.retain]) == split.original.tolist()
+        assert all(part.dtype == np.int64 for part in vars(split).values())
+        for label in range(4):
+            tenth = np.count_nonzero(labels == label) // 10 if rule == "salun" else 0
+            assert np.count_nonzero(labels[split.validation] == label) == tenth
+        np.random.seed(seed)  # numpy's own seed changes nothing
+        assert_same(split, forget_split(labels, share, seed, rule=rule))
+
+
+def test_seeds_draw_different_images_the_same_in_every_version():
+    assert not np.array_equal(forget_split(100, 0.1, 5).forget, forget_split(100, 0.1, 6).forget)
+    assert forget_split(20, 0.2, 0).forget.tolist() == [1, 8, 18, 19]
+
+
+def given_split(path, text, n=9, names=()):
+    path.write_text(text, encoding="utf-8-sig")
+    return forget_split(n, None, 0, rule="given", file=path, names=names)
+
+
+def test_images_may_be_given_by_index_or_by_name(tmp_path):
+    split = given_split(tmp_path / "f", "7\n2\n\n 5 \n")
+    assert split.forget.tolist() == [2, 5, 7]
+    assert split.retain.tolist() == [0, 1, 3, 4, 6, 8]
+    assert split.original.tolist() == list(range(9))
+    named = given_split(tmp_path / "f", "train/dog/2.jpg\n\n train/cat/a b.jpg\r\n", 4, NAMES)
+    assert named.forget.tolist() == [1, 3]
+    assert_same(named, given_split(tmp_path / "f", "3\n1\n", 4, NAMES))
+
+
+LISTS = [
+    ("1\ntwo\n", "line 2 is 'two', expected an index"),
+    ("1\n2\n1\n", "index 1 is repeated (1 in all)"),
+    ("4\n9\n", "index 9 is out of range (1 in all), expected 0..8"),
+    ("0\n1\n2\n3\n4\n5\n6\n7\n8\n", "retain has no image, expected at least 1 of 9"),
+    ("train/cat/1.jpg\ntrain/cat/2.jpg\n", "line 2: 'train/cat/2.jpg' is not a training image; did"
+     " you mean 'train/dog/2.jpg'?"),
+    ("train/dog/1.jpg\ntrain/cat/1.jpg\ntrain/dog/1.jpg\n",
+     "line 3: 'train/dog/1.jpg' stands in line 1 too"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "finding"), LISTS)
+def test_a_wrong_list_is_refused(tmp_path, text, finding):
+    with pytest.raises(UserError) as caught:
+        given_split(tmp_path / "f", text, names=NAMES if "jpg" in text else ())
+    assert str(caught.value) == f"{tmp_path / 'f'}: {finding}"
+
+
+def test_classes_are_forgotten_whole_and_tested_apart():
+    labels = labels_of(50)
+    split = forget_split(labels, None, 0, rule="class", classes=[3, 1])
+    assert split.forget.tolist() == [n for n in range(50) if labels[n] in (1, 3)]
+    assert split.retain.tolist() == [n for n in range(50) if labels[n] in (0, 2)]
+    assert split.original.tolist() == list(range(50))
+    apart = forget.test_parts(np.array([0, 1, 2, 3, 0]), [3, 1])
+    parts = {name: part.tolist() for name, part in apart.items()}
+    assert parts == {"test": [0, 2, 4], "forget_test": [1, 3]}
+    assert forget.test_parts(np.array([0, 1]), [])["test"].tolist() == [0, 1]
+
+
+WRONG = [
+    ({"share": 1.5}, "forget share is 1.5, expected above 0 and below 1"),
+    ({"share": float("nan")}, "forget share is nan, expected above 0 and below 1"),
+    ({"share": 0.01}, "forget share 0.01 of 20 images is 0 images, expected at least 1 to forget"),
+    ({"rule": "salum"}, "unknown rule 'salum'; did you mean 'salun'?"),
+    ({"rule": "salun"}, "the rule salun needs the label of each image"),
+    ({"original_seed": 1}, "original_seed 1: only the rule salun has it, not uniform"),
+    ({"rule": "salun", "items": [0, 1] * 9, "seed": 0}, "seed 0: the rule salun also draws"),
+    ({"rule": "class", "items": [0, 1], "classes": [0, 1]}, "forget.classes: retain has no image"),
+    ({"rule": "class", "items": [0, 1], "classes": [2]}, "forget.classes: forget has no image"),
+]
+
+
+@pytest.mark.parametrize(("changes", "finding"), WRONG)
+def test_wrong_settings_are_refused(changes, finding):
+    with pytest.raises(UserError) as caught:
+        forget_split(**{"items": 20, "share": 0.1, "seed": 2} | changes)
+    assert str(caught.value).startswith(finding)
+
+
+@pytest.mark.parametrize(("label", "part"), [(1, "test"), (0, "forget_test")])
+def test_all_or_no_test_images_of_forgotten_classes_are_refused(label, part):
+    with pytest.raises(UserError, match=rf"^forget.classes: {part} has no image of 2, expected 1"):
+        forget.test_parts(np.array([1, 1]), [label])
+
+
+SPLIT = Split(*(np.array(part) for part in ([0, 1], [2, 3], [4], [0, 1, 2, 3])))
+
+
+@pytest.mark.parametrize("forget_test", [[], [1]])
+def test_a_split_comes_back_from_its_file(tmp_path, forget_test):
+    path = tmp_path / "split.json"
+    write_split(path, replace(SPLIT, forget_test=np.array(forget_test, np.int64)))
+    assert ("forget_test" in path.read_text()) == bool(forget_test)
+    again = read_split(path, 5, 3)
+    assert_same(SPLIT, again)
+    assert again.forget_test.tolist() == forget_test
+    assert all(part.dtype == np.int64 for part in vars(again).values())
+
+
+FILES = [
+    ({"forget": [0, 0]}, "forget: index 0 is repeated (1 in all)"),
+    ({"forget": [0, 5]}, "forget: index 5 is out of range (1 in all), expected 0..4"),
+    ({"forget": [0, 3]}, "forget and retain share index 3 (1 in all)"),
+    ({"forget": []}, "forget has no image, expected at least 1 of 5"),
+    ({"forget": [0.0]}, "forget: expected a list of whole numbers"),
+    ({"forget": [[0], [1, 2]]}, "forget: expected a list of whole numbers"),
+    ({"test": [3]}, "test: index 3 is out of range (1 in all), expected 0..2"),
+    ({"more": []}, "holds forget, retain, validation, original, test, more, expected forget, reta"),
+]
+
+
+@pytest.mark.parametrize(("changes", "finding"), FILES)
+def test_a_wrong_file_is_refused(tmp_path, changes, finding):
+    path = tmp_path / "split.json"
+    parts = {name: vars(SPLIT)[name].tolist() for name in FILE_PARTS}
+    path.write_text(json.dumps(parts | changes))
+    with pytest.raises(UserError) as caught:
+        read_split(path, 5, 3)
+    assert str(caught.value).startswith(f"{path}: {finding}")

@@ -97,7 +97,7 @@ def page(study, scores, tmp_path):
             "benchmarks": [benchmark(tmp_path, "fine_tune/x.tsv", 61.5, "-", 321.0, 1, 50)],
             "drawing": "<svg><title>the rules</title></svg>",
         } | changes  # fmt: skip
-        return report(found=findings(arguments["study"], arguments["tables"]), **arguments)
+        return report(findings=findings(arguments["study"], arguments["tables"]), **arguments)
 
     return write
 

@@ -24,13 +24,13 @@ from negmerge.data.fetch import use_server
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.jobs import needs as work
+from negmerge.jobs.costs import load_costs
 from negmerge.jobs.dependencies import code_digest
 from negmerge.jobs.job import count_gpus
 from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.seeds import derive_seed
 from negmerge.settings import methods
 from negmerge.settings.catalogue import load_catalogue
-from negmerge.jobs.costs import load_costs
 from negmerge.settings.datasets import PREPARED, choose, differences
 from negmerge.settings.pool import Inputs
 from negmerge.settings.study import load_study

@@ -184,13 +184,13 @@ rule export:
         selected=in_task(paths.selected, "method"),
         candidates=in_task(paths.candidates, "method"),
     output:
-        unlearned="results/{study}/{experiment}/{task}/unlearned/{method}{rule}.safetensors",
+        unlearned="results/{study}/{experiment}/{task}/unlearned/{method}{criterion}.safetensors",
     log:
-        "results/{study}/logs/export/{experiment}/{task}/{method}{rule}.log",
+        "results/{study}/logs/export/{experiment}/{task}/{method}{criterion}.log",
     benchmark:
-        "results/{study}/benchmarks/export/{experiment}/{task}/{method}{rule}.tsv"
+        "results/{study}/benchmarks/export/{experiment}/{task}/{method}{criterion}.tsv"
     wildcard_constraints:
-        rule=r"(\.\w+)?",
+        criterion=r"(\.\w+)?",
     conda:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: 1
@@ -204,6 +204,6 @@ rule export:
         batch_size=setting("eval_batch_size"),
         torch_threads=1,
     message:
-        "export: {wildcards.experiment}, {wildcards.task}, {wildcards.method}{wildcards.rule}"
+        "export: {wildcards.experiment}, {wildcards.task}, {wildcards.method}{wildcards.criterion}"
     script:
         "../workflow/scripts/export.py"

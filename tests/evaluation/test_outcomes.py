@@ -16,7 +16,7 @@ from negmerge.evaluation import average_gap
 from negmerge.evaluation.accuracy import Classification
 from negmerge.evaluation.outcomes import outcomes_of, read_outcomes, write_outcomes
 
-LABELS = {"experiment": "a", "task": "trial1", "method": "negmerge", "rule": "gap"}
+LABELS = {"experiment": "a", "task": "trial1", "method": "negmerge", "criterion": "gap"}
 OBJECTIVE = Classification(None, torch.device("cpu"))
 LOGITS = torch.tensor([[1.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 0.0, 3.0]])
 
@@ -29,14 +29,18 @@ def write(path, **further):
     scores = {role: OBJECTIVE.scores(outputs) for role, outputs in result.items()}
     classes = {role: OBJECTIVE.classes(outputs) for role, outputs in result.items()}
     one = outcomes_of(LABELS, scores, classes, further)
-    write_outcomes(path, [one, replace(one, rule=None)])
+    write_outcomes(path, [one, replace(one, criterion=None)])
     return path
 
 
 def test_outcomes_read_back(tmp_path):
     unseen = np.array([1, 0, 1], np.uint8)
     again, other = read_outcomes(write(tmp_path / "m.safetensors", forget_unseen=unseen))
-    assert (again.place, again.rule, other.rule) == (("a", "trial1", "negmerge"), "gap", None)
+    assert (again.place, again.criterion, other.criterion) == (
+        ("a", "trial1", "negmerge"),
+        "gap",
+        None,
+    )
     assert np.array_equal(other.right("test"), again.right("test"))
     assert again.classes == {"forget": 3, "test": 2}
     # Of equal logits the first is the answer.

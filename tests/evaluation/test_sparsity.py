@@ -78,7 +78,7 @@ def test_counts_are_those_of_whole_tensors(tmp_path_factory, seed, size):
     assert counts == Sparsity(
         kept=counts.agreeing,
         shrinking=int((merged["w"] * base["w"].float() < 0).sum()),
-        voting=int((numbers != 0).all(dim=0).sum()),
+        nonzero_in_all=int((numbers != 0).all(dim=0).sum()),
         agreeing=int(((numbers > 0).all(dim=0) | (numbers < 0).all(dim=0)).sum()),
         trainable=21,
         state=21,

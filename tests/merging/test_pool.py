@@ -61,10 +61,11 @@ def test_a_merge_may_do_without(paths):
 def test_a_choice_names_a_vector_by_its_file(tmp_path):
     vectors, path = ["vectors/e8-ls0.safetensors", "vectors/e8-ls0.1.safetensors"], tmp_path / "c"
     write_json(
-        path, [{"vector": "e8-ls0.1", "rule": "gap"}, {"vector": "e8-ls0", "rule": "retain"}]
+        path,
+        [{"vector": "e8-ls0.1", "criterion": "gap"}, {"vector": "e8-ls0", "criterion": "retain"}],
     )
     assert chosen_vectors(path, vectors) == {"gap": 1, "retain": 0}
-    write_json(path, [{"vector": "e8-ls", "rule": "gap"}])
+    write_json(path, [{"vector": "e8-ls", "criterion": "gap"}])
     with pytest.raises(UserError) as caught:
         chosen_vectors(path, vectors)
     assert str(caught.value).startswith(f"{path}: unknown vector 'e8-ls'; did you mean 'e8-ls0'? ")

@@ -16,7 +16,7 @@ from recomputation.study import Study, Task, read_csv, read_records
 SEARCHED = "choices by a pruned search"
 # What is said of a choice that only a whole sweep tells.
 OF_A_GRID = ("tried", "lower_end", "upper_end")
-LABELS = ("experiment", "task", "vector", "coefficient", "rules")
+LABELS = ("experiment", "task", "vector", "coefficient", "criteria")
 # Percent, in which two orders of the same sum may differ.
 ROUNDING = 1e-9
 
@@ -48,12 +48,12 @@ def check(study: Study) -> Iterator[Result]:
         for name, path in task.files("selected", "json").items():
             for stored in read_records(path):
                 # Where there was nothing to choose, there is no rule.
-                if stored["rule"]:
+                if stored["criterion"]:
                     yield _compare(study, task, name, path, stored)
 
 
 def _compare(study: Study, task: Task, name: str, path: Path, stored: dict) -> Result:
-    rule, place = stored["rule"], study.place(path)
+    rule, place = stored["criterion"], study.place(path)
     sweep = task.files("sweeps", "csv").get(name)
     if sweep is None:
         return Result(f"choices by rule {rule}", place, left_out="its sweep is not there")
@@ -81,7 +81,7 @@ def _row(row: dict[str, str]) -> Row:
     further = {key: float(text) for key, text in row.items() if key not in used and text}
     percents = {role: 100 * share for role, share in shares.items()} | further
     coefficient = float(row["coefficient"])
-    return Row(row["vector"], coefficient, shares, percents, options, row["rules"].split())
+    return Row(row["vector"], coefficient, shares, percents, options, row["criteria"].split())
 
 
 def choose(rows: Sequence[Row], rule: str, keep: float, retrain: Row | None) -> dict:

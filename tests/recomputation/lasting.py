@@ -45,8 +45,8 @@ def _number(study: Study, cell: dict[str, str], metric: str) -> tuple[float | No
     """Compute the value of a single cell, and of a score its standard error."""
     folder = study.folder / cell["experiment"] / cell["task"] / "durability"
     records = read_records(folder / f"{cell['method']}.json")
-    rules = [record["rule"] for record in records]
-    number = rules.index(cell["rule"]) if cell["rule"] in rules else 0
+    rules = [record["criterion"] for record in records]
+    number = rules.index(cell["criterion"]) if cell["criterion"] in rules else 0
     record, items = records[number], _items(folder / f"{cell['method']}.safetensors", number)
     if metric in DONE:
         return record[metric], 0.0

@@ -55,7 +55,7 @@ def _compare(study: Study, table: str, cell: Cell, cells: Sequence[Cell]) -> Res
     retrains = [_score(study, single, "retrain") for single in singles] if with_gap else []
     kind, expected = _expected(metric, records, retrains)
     expected["averaged"] = len(records)
-    if len(records) == 1 and cell["coefficient"] != MISSING and cell["rule"] != MISSING:
+    if len(records) == 1 and cell["coefficient"] != MISSING and cell["criterion"] != MISSING:
         expected["coefficient"] = records[0]["coefficient"]
     if cell["comparable"] == "True" and cell["paper"] != MISSING:
         expected["difference"] = number(cell["value"]) - float(cell["paper"])
@@ -77,7 +77,7 @@ def number(text: str) -> float | None:
 
 def record_of(study: Study, cell: Cell) -> Record:
     """Find what a single cell shows: a row of a sweep, or a score and the counts of its vector."""
-    if cell["coefficient"] != MISSING and cell["rule"] == cell["kind"] == MISSING:
+    if cell["coefficient"] != MISSING and cell["criterion"] == cell["kind"] == MISSING:
         return _swept(study, cell)
     return _counts(study, cell) | _score(study, cell, cell["method"])
 
@@ -89,8 +89,8 @@ def folder_of(study: Study, cell: Cell) -> Path:
 def record_number(study: Study, cell: Cell, method: str) -> int:
     """Return the place of the record that the cell's rule chose, else that of the main rule."""
     path = folder_of(study, cell) / "scores" / f"{method}.json"
-    rules = [record["rule"] for record in read_records(path)]
-    return rules.index(cell["rule"]) if cell["rule"] in rules else 0
+    rules = [record["criterion"] for record in read_records(path)]
+    return rules.index(cell["criterion"]) if cell["criterion"] in rules else 0
 
 
 def _score(study: Study, cell: Cell, method: str) -> dict:
@@ -104,7 +104,9 @@ def _counts(study: Study, cell: Cell) -> dict:
     files = sorted((folder_of(study, cell) / "sparsity").glob("*.json"))
     records = [record for path in files for record in read_records(path)]
     own = [record for record in records if record["method"] == cell["method"]]
-    return next((one for one in own if one["rule"] == cell["rule"]), own[0] if own else {})
+    return next(
+        (one for one in own if one["criterion"] == cell["criterion"]), own[0] if own else {}
+    )
 
 
 def _swept(study: Study, cell: Cell) -> Record:
@@ -190,10 +192,10 @@ def _percent(part: str, whole: str) -> Callable[[Record], float | None]:
 
 COUNTED: dict[str, Callable[[Record], float | None]] = {
     "kept": lambda record: record["kept"],
-    "voting": lambda record: record["voting"],
+    "nonzero_in_all": lambda record: record["nonzero_in_all"],
     "zeros_trainable": lambda record: 100 - 100 * record["kept"] / record["trainable"],
     "zeros_state": lambda record: 100 - 100 * record["kept"] / record["state"],
     "kept_trainable": _percent("kept", "trainable"),
     "shrinking": _percent("shrinking", "kept"),
-    "agreement": _percent("agreeing", "voting"),
+    "agreement": _percent("agreeing", "nonzero_in_all"),
 }

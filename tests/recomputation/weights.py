@@ -60,7 +60,7 @@ def _counts(study: Study) -> Iterator[Result]:
 
 
 def _compare_counts(task: Task, place: str, stored: dict) -> Result:
-    vector, pool = _files(task, stored["method"], stored["rule"])
+    vector, pool = _files(task, stored["method"], stored["criterion"])
     if vector is None or len(pool) != stored["models"]:
         return Result(COUNTS, place, left_out="the vectors are not kept")
     base, merged, *vectors = map(read_tensors, (task.base, vector, *pool))
@@ -79,7 +79,7 @@ def _files(task: Task, name: str, rule: str | None) -> tuple[Path | None, list[P
         return merged, [vectors[one] for one in names if one in vectors]
     chosen = task.folder / "selected" / f"{name}.json"
     choices = read_records(chosen) if chosen.exists() else []
-    singles = [one["vector"] for one in choices if rule in (None, one["rule"])]
+    singles = [one["vector"] for one in choices if rule in (None, one["criterion"])]
     return vectors.get(singles[0]) if singles else None, list(vectors.values())
 
 
@@ -90,7 +90,7 @@ def count(base: Mapping, merged: Mapping, vectors: list[Mapping]) -> dict[str, i
     return {
         "kept": np.count_nonzero(found),
         "shrinking": np.count_nonzero(np.sign(found) * np.sign(before) < 0),
-        "voting": np.count_nonzero((pool != 0).all(axis=0)),
+        "nonzero_in_all": np.count_nonzero((pool != 0).all(axis=0)),
         "agreeing": np.count_nonzero(agree(pool)),
         "state": found.size,
     }

@@ -39,7 +39,7 @@ def score(experiment, task, method, forget, control, n=200, **changes):
         "vector": method if merged else None,
         "coefficient": 0.5 if merged else 0.0,
         # What no rule chose holds for every rule.
-        "rule": "control" if merged else None,
+        "criterion": "control" if merged else None,
         "keep": 0.95,
         "upper_end": False,
         "forget": {"correct": forget, "n": n},
@@ -56,7 +56,7 @@ def choice(experiment, task, method, coefficient, forget, control, **changes):
         "method": method,
         "vector": method,
         "coefficient": coefficient,
-        "rule": "control",
+        "criterion": "control",
         "keep": 0.95,
         "upper_end": False,
         "forget_accuracy": forget,
@@ -127,7 +127,7 @@ def outcomes(record, roles=("forget", "control"), classes=10, **right):
         # The last ones, which are those that are wrong.
         arrays["forget_unseen"][len(arrays["forget_unseen"]) - count :] = 1
     place = (record["experiment"], record["task"], record["method"])
-    return Outcomes(place, dict.fromkeys(roles, classes), arrays, rule=record.get("rule"))
+    return Outcomes(place, dict.fromkeys(roles, classes), arrays, criterion=record.get("criterion"))
 
 
 def gap_table(**changes):

@@ -34,7 +34,7 @@ def test_coefficient_and_rule_are_those_of_the_records(scores):
     frame = cells(table(), scores, {})
     mean = cell(frame, "negmerge", "forget")
     assert (mean["coefficient"], mean["upper_end"]) == ("1.5 0.5", True)
-    assert (mean["rule"], mean["keep"]) == ("control", "0.95")
+    assert (mean["criterion"], mean["keep"]) == ("control", "0.95")
     assert not cell(frame, "negmerge", "forget", "letters")["upper_end"]
     assert pd.isna(cell(frame, "pretrained", "forget")["coefficient"])
 

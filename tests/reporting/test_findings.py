@@ -93,7 +93,7 @@ def test_the_share_that_the_consensus_kept():
     ]
 
 
-FOOTNOTE = "What rows marked"
+FOOTNOTE = "What rows with"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ FOOTNOTE = "What rows marked"
         ({"lower_end": True}, FOOTNOTE),
         ({"searched": False}, FOOTNOTE),
         ({"unchanged": True, "coefficient": 0.0}, FOOTNOTE),
-        ({"rule": "gap"}, "What a user without Retrain reaches"),
+        ({"criterion": "gap"}, "What a user without Retrain reaches"),
     ],
 )
 def test_what_a_choice_leaves_open(changes, start):

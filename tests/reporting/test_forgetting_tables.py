@@ -9,7 +9,8 @@ from negmerge.reporting.layout import markdown
 ROWS = {"original": "Original", "negmerge": "NegMerge"}
 ROLES = ("forget", "retain", "test", "forget_test")
 CHOSEN = {
-    "vector": "negmerge", "coefficient": 0.4, "rule": "retain", "keep": 0.95, "upper_end": True,
+    "vector": "negmerge", "coefficient": 0.4, "criterion": "retain", "keep": 0.95,
+    "upper_end": True,
 }  # fmt: skip
 
 

@@ -158,7 +158,7 @@ def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, netw
 def test_the_attack_can_be_made_again_from_the_outcomes_on_disk(scenario, network, tmp_path):
     found = outputs(scenario, network)
     score, of_images = scenario.scores(network, found, 8, None, "all", 0)
-    labels = {"experiment": "a", "task": "trial1", "method": "m", "rule": "gap"}
+    labels = {"experiment": "a", "task": "trial1", "method": "m", "criterion": "gap"}
     write_outcomes(tmp_path / "m.safetensors", [outcomes_of(labels, {}, {}, of_images)])
     stored = {
         name.removeprefix("0/"): array

@@ -11,7 +11,7 @@ from negmerge.scenarios.task import Role
 from negmerge.settings.recipe import Durability
 
 CPU = torch.device("cpu")
-CHOICE = {"experiment": "a", "task": "t", "method": "negmerge", "rule": "control"}
+CHOICE = {"experiment": "a", "task": "t", "method": "negmerge", "criterion": "control"}
 RELEARN = {"learning_rate": 0.5, "batch_size": 4, "optimizer": "sgd", "momentum": 0.0}
 
 
@@ -69,7 +69,7 @@ def right(model, role):
 def test_each_treatment_starts_from_the_model_as_it_is():
     record, outcomes = treated()
     assert outcomes.place == ("a", "t", "negmerge")
-    assert outcomes.rule == "control"
+    assert outcomes.criterion == "control"
     for form in ("as_is", "int8", "int4", "nf4"):
         model = network()
         if form != "as_is":

@@ -10,7 +10,7 @@ PLACE = {"experiment": "resnet", "task": "trial1", "method": "negmerge"}
 
 
 def choice(rule, vector, coefficient):
-    return PLACE | {"rule": rule, "vector": vector, "coefficient": coefficient}
+    return PLACE | {"criterion": rule, "vector": vector, "coefficient": coefficient}
 
 
 class Scoring:
@@ -22,14 +22,16 @@ class Scoring:
     def __call__(self, one):
         self.scored.append((one["vector"], one["coefficient"]))
         right = np.full(3, len(self.scored), np.uint8)
-        outcomes = Outcomes(("a", "b", "c"), {"forget": 3}, {"forget_right": right}, one["rule"])
+        outcomes = Outcomes(
+            ("a", "b", "c"), {"forget": 3}, {"forget_right": right}, one["criterion"]
+        )
         return {"forget": {"correct": len(self.scored), "n": 3}}, outcomes
 
 
 @pytest.fixture
 def unchanged(tmp_path):
     """The files of the base as it is."""
-    record = PLACE | {"method": "original", "rule": None, "vector": None, "coefficient": 0.0}
+    record = PLACE | {"method": "original", "criterion": None, "vector": None, "coefficient": 0.0}
     write_json(tmp_path / "original.json", [record | {"forget": {"correct": 99, "n": 100}}])
     right = np.ones(3, np.uint8)
     place = ("resnet", "trial1", "original")
@@ -44,7 +46,7 @@ def test_each_distinct_choice_is_scored_once():
     records, outcomes = score_choices(chosen, scoring)
     assert scoring.scored == [("m", 0.5), ("m", 1.0)]
     assert [record["forget"]["correct"] for record in records] == [1, 1, 2]
-    assert [one.rule for one in outcomes] == ["retain", "gap", "x"]
+    assert [one.criterion for one in outcomes] == ["retain", "gap", "x"]
     assert [one.right("forget")[0] for one in outcomes] == [1, 1, 2]
     for record, one, of in zip(records, chosen, outcomes, strict=True):
         assert record.items() >= one.items()
@@ -57,10 +59,10 @@ def test_a_choice_that_changes_nothing_takes_the_scores_of_the_base(unchanged):
     records, outcomes = score_choices(chosen, scoring, unchanged)
     assert scoring.scored == [("m", 0.5)]
     assert [record["forget"]["correct"] for record in records] == [99, 1, 99]
-    assert [(r["method"], r["rule"], r["vector"]) for r in records] == [
+    assert [(r["method"], r["criterion"], r["vector"]) for r in records] == [
         ("negmerge", "retain", "m"), ("negmerge", "gap", "m"), ("negmerge", "x", "other"),
     ]  # fmt: skip
-    assert [(one.place[2], one.rule) for one in outcomes] == [
+    assert [(one.place[2], one.criterion) for one in outcomes] == [
         ("negmerge", "retain"), ("negmerge", "gap"), ("negmerge", "x"),
     ]  # fmt: skip
 

@@ -91,15 +91,17 @@ ABOUT = {"kind": "unlearn", "searched": False}
 )  # fmt: skip
 def test_a_method_with_nothing_to_choose_is_what_it_is(method, kind, vector, coefficient):
     labels, about = LABELS | {"method": method}, ABOUT | {"kind": kind}
-    (found,) = choices(labels | {"rule": "x"}, about, ["selected/negmerge.json"])
+    (found,) = choices(labels | {"criterion": "x"}, about, ["selected/negmerge.json"])
     assert found.items() >= (labels | about).items()
     assert (found["vector"], found["coefficient"]) == (vector, coefficient)
-    assert (found["rule"], found["unchanged"], found["forget_accuracy"]) == (None, False, None)
+    assert (found["criterion"], found["unchanged"], found["forget_accuracy"]) == (None, False, None)
     assert found["tried"] == (method == "salun")
 
 
 def test_what_each_rule_chose_is_read(tmp_path):
-    chosen = [choice("unlearn", name, 1.0, "salun") | {"rule": name} for name in ("gap", "retain")]
+    chosen = [
+        choice("unlearn", name, 1.0, "salun") | {"criterion": name} for name in ("gap", "retain")
+    ]
     path = tmp_path / "salun.json"
     write_json(path, chosen)
     about = {"kind": "unlearn", "models": 4}

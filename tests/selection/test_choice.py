@@ -229,7 +229,7 @@ def test_a_sweep_comes_back(tmp_path):
     write_points(tmp_path / "s.csv", PLACE, swept)
     assert (tmp_path / "s.csv").read_text() == (
         "experiment,task,vector,coefficient,forget_correct,forget_n,control_correct,control_n,"
-        "rules\n"
+        "criteria\n"
         "e,digits,m1-n1,0.0,75,100,33,100,control\n"
         "e,digits,m1-n1,0.05,0,100,66,100,control\n"
     )
@@ -266,7 +266,7 @@ HEAD = "experiment,task,vector,coefficient,forget_correct,forget_n,retain_correc
         HEAD + "e,t,m,0.0,1,2\n",
         HEAD + "e,t,m,0.0,3,2,1,2,gap\n",
         HEAD + "e,t,m,0.0,1,2,1,2,gap\ne,t,m,1.0,1,2,,,gap\n",
-        HEAD.replace("rules", "mia,rules") + "e,t,m,0.0,1,2,1,2,much,gap\n",
+        HEAD.replace("criteria", "mia,criteria") + "e,t,m,0.0,1,2,1,2,much,gap\n",
     ],
 )
 def test_files_that_are_no_measures_are_refused(tmp_path, text):

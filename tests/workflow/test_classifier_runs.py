@@ -20,7 +20,7 @@ def read(finished, place):
 def records(finished, folder, trial, method):
     """The records of a method by rule; of a method with nothing to choose under None."""
     found = read(finished, f"{trial}/{folder}/{method}.json")
-    return {record["rule"]: record for record in found}
+    return {record["criterion"]: record for record in found}
 
 
 def states(finished, trial, *places):

@@ -31,7 +31,7 @@ def records(finished):
 def test_each_choice_is_scored_under_each_treatment(finished, records, place, method):
     found, chosen = records("durability", place, method), records("scores", place, method)
     items = load_file(finished.folder / "results/tiny" / place / f"durability/{method}.safetensors")
-    assert [one["rule"] for one in found] == [one["rule"] for one in chosen]
+    assert [one["criterion"] for one in found] == [one["criterion"] for one in chosen]
     kept, sizes = ("control", (397, 2000)) if method in CLIP else ("retain", (20, 40))
     for number, (one, score) in enumerate(zip(found, chosen, strict=True)):
         assert (one["vector"], one["coefficient"]) == (score["vector"], score["coefficient"])

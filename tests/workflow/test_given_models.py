@@ -115,7 +115,7 @@ def test_the_numbers_are_those_of_the_same_pool_trained_here(others):
     [counts], theirs = (read_json_records(results / study / counted) for study in ("given", "tiny"))
     text = load_file(results / "tiny/clip/text.safetensors")
     leftovers = sum(t.numel() for name, t in text.items() if not name.startswith("transformer."))
-    assert counts == {**theirs[1], "beside": leftovers}
+    assert counts == {**theirs[1], "untouched_numbers": leftovers}
     shown = (results / "given/tables/sparsity.md").read_text()
     assert f"{100 * (1 - counts['kept'] / (counts['state'] + leftovers)):.2f}" in shown
     assert not others.planned(*TARGETS)

@@ -13,9 +13,9 @@ with job(snakemake):
     task = load_task(params.scenario, inputs, device)
     candidates = inputs.get("candidates", [])
     chosen = choices(snakemake.wildcards, params.about, inputs.get("selected", []), candidates)
-    rule = snakemake.wildcards.rule.removeprefix(".")
-    by_rule = {choice["rule"]: choice for choice in chosen if choice["rule"]}
-    choice = find("rule", rule, by_rule) if rule else chosen[0]
+    criterion = snakemake.wildcards.criterion.removeprefix(".")
+    by_criterion = {one["criterion"]: one for one in chosen if one["criterion"]}
+    choice = find("criterion", criterion, by_criterion) if criterion else chosen[0]
     require_any_left(choice)
     network = unlearned_network(
         task,

@@ -20,16 +20,16 @@ with job(snakemake):
     base = StateFile(inputs.base)
 
     def vectors_of(method: str) -> dict[str | None, str]:
-        """Name a merge, or the single vector that each rule chose."""
+        """Name a merge, or the single vector that each criterion chose."""
         pool = pools[method]
         if method in files or len(pool) == 1:
             return {None: method if method in files else pool[0]}
         places = chosen_vectors(choices[method], pool)
-        return {rule: pool[place] for rule, place in places.items()}
+        return {criterion: pool[place] for criterion, place in places.items()}
 
     # Numbers of given models that are in no vector, since all models have them from the base.
-    beside = {read_metadata(path).get("beside", 0) for path in whole}
-    more = {"beside": beside.pop()} if len(beside) == 1 and any(beside) else {}
+    untouched = {read_metadata(path).get("untouched_numbers", 0) for path in whole}
+    more = {"untouched_numbers": untouched.pop()} if len(untouched) == 1 and any(untouched) else {}
     counts, named = {}, {name: vectors_of(name) for name, pool in pools.items() if pool}
     # The vectors of one pool are counted together, so that its files are read once.
     for pool in {tuple(pools[one]): pools[one] for one in named}.values():
@@ -40,11 +40,11 @@ with job(snakemake):
     labels = {key: snakemake.wildcards[key] for key in ("experiment", "task")}
     records = [
         labels
-        | {"method": method, "models": len(pool), "rule": rule, "vector": name}
+        | {"method": method, "models": len(pool), "criterion": criterion, "vector": name}
         | {DIVERGED: [one for one in points[method] if one in missing]}
         | asdict(counts.get((*pool, name), Sparsity()))
         | more
         for method, pool in pools.items()
-        for rule, name in named.get(method, {None: None}).items()
+        for criterion, name in named.get(method, {None: None}).items()
     ]
     write_json(snakemake.output.sparsity, records)

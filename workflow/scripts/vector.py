@@ -26,7 +26,9 @@ with job(snakemake):
         changes = task_vector(read_state(inputs.base), finetuned, place)
         changed = any(change.any() for change in changes.values())
         write_state(
-            vector, changes, {"point": snakemake.wildcards.point, "beside": untouched_numbers}
+            vector,
+            changes,
+            {"point": snakemake.wildcards.point, "untouched_numbers": untouched_numbers},
         )
     if not changed:
         raise UserError(f"{place}: equal to the base; expected a fine-tuned model")

@@ -69,7 +69,7 @@ class Outcomes:
     # the true one, or float64, the score of an answer; of classifiers also `{role}_confidence`
     # float64, the softmax probability of the true class, and `forget_unseen` uint8.
     arrays: Mapping[str, np.ndarray]
-    rule: str | None = None  # the criterion that chose the model; None if there was no choice
+    criterion: str | None = None  # the criterion that chose the model; None if there was no choice
 
     def right(self, role: str) -> np.ndarray:
         """Return which images of a role are classified correctly, or the scores of its answers."""
@@ -87,7 +87,7 @@ def outcomes_of(
     for role, score in scores.items():
         values = np.asarray(score)
         arrays[role + RIGHT] = values.astype(np.uint8) if values.dtype == bool else values
-    return Outcomes(_place(labels), dict(classes), arrays, labels["rule"])
+    return Outcomes(_place(labels), dict(classes), arrays, labels["criterion"])
 
 
 def write_outcomes(path: str | Path, models: Sequence[Outcomes]) -> None:
@@ -95,7 +95,7 @@ def write_outcomes(path: str | Path, models: Sequence[Outcomes]) -> None:
     header, arrays = [], {}
     for number, model in enumerate(models):
         labels = dict(zip(LABELS, model.place, strict=True))
-        header.append(labels | {"rule": model.rule, "classes": model.classes})
+        header.append(labels | {"criterion": model.criterion, "classes": model.classes})
         arrays |= {f"{number}/{name}": model.arrays[name] for name in sorted(model.arrays)}
     with replacing(path) as partial:
         save_file(arrays, partial, metadata={"negmerge": json.dumps(header, sort_keys=True)})
@@ -111,7 +111,7 @@ def read_outcomes(path: str | Path) -> list[Outcomes]:
                 number, name = key.split("/")
                 arrays[int(number)][name] = file.get_tensor(key)
         return [
-            Outcomes(_place(labels), labels["classes"], own, labels["rule"])
+            Outcomes(_place(labels), labels["classes"], own, labels["criterion"])
             for labels, own in zip(header, arrays, strict=True)
         ]
     except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:

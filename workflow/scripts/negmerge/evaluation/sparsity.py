@@ -19,7 +19,9 @@ class Sparsity:
     # Those of them whose sign is opposite to the base's (vector x base < 0). There fine-tuning
     # moved a weight towards 0, as weight decay does whatever the data are.
     shrinking: int = 0
-    voting: int = 0  # numbers that are zero in no vector of the pool, on which signs can agree
+    nonzero_in_all: int = (
+        0  # numbers that are zero in no vector of the pool, on which signs can agree
+    )
     agreeing: int = 0  # those of them that have one sign in all vectors
     trainable: int = 0  # numbers that fine-tuning may change
     state: int = 0  # numbers in the whole state
@@ -52,11 +54,14 @@ def sparsity(
     def count(block: Block) -> list[Sparsity]:
         before, read = block.of(origin), iter(block)
         merged = [next(read) for _ in vectors]
-        above = below = voting = torch.ones_like(before, dtype=torch.bool)
+        above = below = nonzero_in_all = torch.ones_like(before, dtype=torch.bool)
         for vector in read:
             above, below = above & (vector > 0), below & (vector < 0)
-            voting = voting & (vector != 0)
-        votes = {"voting": int(voting.sum()), "agreeing": int((above | below).sum())}
+            nonzero_in_all = nonzero_in_all & (vector != 0)
+        votes = {
+            "nonzero_in_all": int(nonzero_in_all.sum()),
+            "agreeing": int((above | below).sum()),
+        }
         size = before.numel()
         votes |= {"trainable": size if is_trainable(block.name) else 0, "state": size}
         return [Sparsity(**_changes(vector, before), **votes) for vector in merged]

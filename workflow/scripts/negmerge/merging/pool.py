@@ -184,8 +184,8 @@ def chosen_vectors(choice: str | Path, vectors: Sequence[str | Path]) -> dict[st
     """
     names = [Path(path).name.removesuffix(".safetensors") for path in vectors]
     places = {}
-    for record in read_json_records(choice, keys=["vector", "rule"]):
+    for record in read_json_records(choice, keys=["vector", "criterion"]):
         if record["vector"] not in names:
             raise UserError(f"{choice}: {unknown('vector', record['vector'], names)}")
-        places[record["rule"]] = names.index(record["vector"])
+        places[record["criterion"]] = names.index(record["vector"])
     return places

@@ -1,6 +1,6 @@
 """What a study found, in five findings from the cells of its tables, and what it did not find."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -47,10 +47,12 @@ class Column:
     @cached_property
     def rows(self) -> list[dict]:
         """The means of the scenario's headline metric, without Retrain, the best first."""
-        means = self.means(self.scenario.headline)
-        means = means[means["value"].notna() & (means["method"] != RETRAIN)]
-        is_rising = self.scenario.headline_metric.better == "lower"
-        return means.sort_values("value", ascending=is_rising, kind="stable").to_dict("records")
+        metric = self.scenario.headline_metric
+        means = self.cells[self.cells["experiment"].eq(MEAN) & self.cells["row"].notna()]
+        means = means[means["metric"].eq(metric.name) & means["value"].notna()]
+        rivals = means[means["method"] != RETRAIN]
+        is_rising = metric.better == "lower"
+        return rivals.sort_values("value", ascending=is_rising, kind="stable").to_dict("records")
 
     @property
     def best(self) -> list[dict]:
@@ -68,11 +70,6 @@ class Column:
         """Whether there is too little to forget for any row to rank."""
         cell = self.to_forget
         return cell is not None and is_little(cell["value"], cell["p_value"])
-
-    def means(self, metric: str) -> pd.DataFrame:
-        """Return the means of all rows by a metric."""
-        is_mean = self.cells["experiment"].eq(MEAN) & self.cells["row"].notna()
-        return self.cells[is_mean & self.cells["metric"].eq(metric)]
 
     def row(self, method: str) -> dict | None:
         """Return the first row of a method, if there is one."""
@@ -220,34 +217,33 @@ def _kept(column: Column) -> dict | None:
 
 def _limits(ranked: Sequence[Column], shown: Sequence[Column]) -> Iterator[str]:
     """Say what the records do not show, the most general first, and in which columns."""
-    limits = {
-        "the order of the rows, since there is too little to forget": lambda c: c.is_little,
-        "the order after another training, since there is one seed": (
+    signs = {name: note.sign for name, note in FOOTNOTES.items() if name != NOTHING_LEFT}
+    limits: dict[str, Callable[[Column], bool]] = {
+        "The order of the rows, since there is too little to forget": lambda c: c.is_little,
+        "The order after another training, since there is one seed": (
             lambda c: number_of_trials(c.scenario, c.cells) == 1
         ),
-        "the lead of the best row, since it is smaller than its standard error": (
-            lambda c: len(c.rows) > 1
-            and abs(c.rows[1]["value"] - c.rows[0]["value"]) < c.rows[0]["standard_error"]
-        ),
-        "what rows marked " + " or ".join(
-            note.sign for name, note in FOOTNOTES.items() if name != NOTHING_LEFT
-        ) + " can do, since a larger grid may give more": (
-            lambda c: any(
-                row[name] is True for row in c.rows for name in FOOTNOTES if name != NOTHING_LEFT
+        "The lead of the best row, since it is smaller than its standard error": (
+            lambda c: (
+                len(c.rows) > 1
+                and abs(c.rows[1]["value"] - c.rows[0]["value"]) < c.rows[0]["standard_error"]
             )
         ),
-        "what a user without Retrain reaches, since the criterion `gap` compares with it": (
-            lambda c: c.cells["rule"].eq("gap").any()
+        f"What rows with {' or '.join(signs.values())} can do, since a larger grid may give more": (
+            lambda c: any(row[name] is True for row in c.rows for name in signs)
         ),
-        "the paper's numbers, since the model or the data are others": (
+        "What a user without Retrain reaches, since the criterion `gap` compares with it": (
+            lambda c: c.cells["criterion"].eq("gap").any()
+        ),
+        "The paper's numbers, since the model or the data are others": (
             lambda c: _is_unlike_paper(c, shown)
         ),
-    }  # fmt: skip
+    }
     for limit, holds in limits.items():
         where = [column.name for column in ranked if holds(column)]
         if where:
             names = "" if len(where) == len(ranked) else f" ({', '.join(where)})"
-            yield f"{limit[0].upper()}{limit[1:]}{names}."
+            yield f"{limit}{names}."
 
 
 def _is_unlike_paper(column: Column, shown: Sequence[Column]) -> bool:

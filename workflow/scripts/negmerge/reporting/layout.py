@@ -1,8 +1,9 @@
 """How cells become tables for people: headings, texts and notes, as Markdown and as LaTeX."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pandas as pd
 
@@ -158,13 +159,13 @@ def choice_text(cell: Mapping) -> str:
     return ends[0] if ends[0] == ends[-1] else f"{ends[0]} to {ends[-1]}"
 
 
-_LATEX = {
+_LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "†": r"$\dagger$", "‡": r"$\ddagger$",
     "§": r"\S{}", "¶": r"\P{}", "°": r"$^\circ$", "∅": r"$\emptyset$",
     "Σ": r"$\Sigma$", "<": r"$<$", ">": r"$>$",
-}  # fmt: skip
+})  # fmt: skip
 
 
 def heading_text(heading: Heading) -> str:
@@ -178,23 +179,17 @@ def heading_text(heading: Heading) -> str:
 
 def markdown(layout: Layout) -> str:
     """Write a table as Markdown: title, a block of pipes for each group, notes."""
-    lines = [f"**{_markdown(layout.title)}**", ""]
-    start = 1
+
+    def pipes(texts: Iterable[str]) -> str:
+        return "| " + " | ".join(map(_markdown, texts)) + " |"
+
+    lines, start = [f"**{_markdown(layout.title)}**", ""], 1
     for group, size in layout.groups():
-        headings = [heading_text(heading) for heading in layout.headings[start - 1 :][:size]]
-        lines += [
-            _pipes([group, *headings]),
-            "|:---" + "|---:" * size + "|",
-            *(_pipes([row[0], *row[start : start + size]]) for row in layout.rows),
-            "",
-        ]
+        headings = layout.headings[start - 1 :][:size]
+        lines += [pipes([group, *map(heading_text, headings)]), "|:---" + "|---:" * size + "|"]
+        lines += [pipes([row[0], *row[start : start + size]]) for row in layout.rows] + [""]
         start += size
-    lines += [f"- {_markdown(note)}" for note in layout.notes]
-    return "\n".join(lines) + "\n"
-
-
-def _pipes(texts: list[str]) -> str:
-    return "| " + " | ".join(_markdown(text) for text in texts) + " |"
+    return "\n".join([*lines, *(f"- {_markdown(note)}" for note in layout.notes)]) + "\n"
 
 
 def code_spans(text: str) -> list[tuple[str, bool]]:
@@ -209,9 +204,7 @@ def code_spans(text: str) -> list[tuple[str, bool]]:
 def _markdown(text: str) -> str:
     """Escape what Markdown, or HTML inside it, would read as markup; code stays code."""
     escaped = "".join(
-        f"`{piece}`"
-        if is_code
-        else "".join(f"\\{sign}" if sign in "\\|*_<`[" else sign for sign in piece)
+        f"`{piece}`" if is_code else re.sub(r"[\\|*_<`\[]", r"\\\g<0>", piece)
         for piece, is_code in code_spans(text)
     )
     return f"**{escaped}**" if isinstance(text, Bold) else escaped
@@ -219,26 +212,28 @@ def _markdown(text: str) -> str:
 
 def latex(layout: Layout) -> str:
     """Write a table as LaTeX, as wide as the text; it needs booktabs and graphicx."""
-    groups, lines, start = layout.groups(), [], 2
+
+    def line(texts: Iterable[str]) -> str:
+        return " & ".join(texts) + r" \\"
+
+    groups, above, first = layout.groups(), [], [escape(layout.groups()[0][0])]
     if len(groups) > 1:
+        ends = [1 + sum(size for _, size in groups[:count]) for count in range(len(groups) + 1)]
         spans = [rf"\multicolumn{{{size}}}{{c}}{{{escape(name)}}}" for name, size in groups]
-        lines = [_ampersands(["", *spans]), ""]
-        for _, size in groups:
-            lines[1] += rf"\cmidrule(lr){{{start}-{start + size - 1}}}"
-            start += size
-    headings = [_latex_heading(heading) for heading in layout.headings]
+        rules = [rf"\cmidrule(lr){{{left + 1}-{right}}}" for left, right in pairwise(ends)]
+        above, first = [line(["", *spans]), "".join(rules)], [""]
     lines = [
         "% needs \\usepackage{booktabs,graphicx}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape(layout.title)}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{l{'r' * len(headings)}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(layout.headings)}}}",
         r"\toprule",
-        *lines,
-        _ampersands(["" if lines else escape(groups[0][0]), *headings]),
+        *above,
+        line([*first, *map(_latex_heading, layout.headings)]),
         r"\midrule",
-        *(_ampersands([escape(text) for text in row]) for row in layout.rows),
+        *(line(map(escape, row)) for row in layout.rows),
         r"\bottomrule",
         r"\end{tabular}}",
         r"\par\medskip\footnotesize\raggedright",
@@ -255,18 +250,10 @@ def _latex_heading(heading: Heading) -> str:
     return escape(heading.text) + unit + arrows[heading.better]
 
 
-def _ampersands(texts: list[str]) -> str:
-    return " & ".join(texts) + r" \\"
-
-
 def escape(text: str) -> str:
-    """Escape what LaTeX would read as a command."""
+    """Escape what LaTeX would read as a command; code stays code."""
     escaped = "".join(
-        rf"\texttt{{{_plain_latex(piece)}}}" if is_code else _plain_latex(piece)
+        rf"\texttt{{{piece.translate(_LATEX)}}}" if is_code else piece.translate(_LATEX)
         for piece, is_code in code_spans(text)
     )
     return rf"\textbf{{{escaped}}}" if isinstance(text, Bold) else escaped
-
-
-def _plain_latex(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)

@@ -130,8 +130,8 @@ def number_of_trials(scenario: Scenario, column: pd.DataFrame) -> int:
 
 def _criteria(column: Mapping, cells: pd.DataFrame) -> list[str]:
     """Say by which criteria what is shown was chosen."""
-    single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "rule", "keep"])
-    chosen = single[["rule", "keep"]].drop_duplicates().itertuples(index=False)
+    single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "criterion", "keep"])
+    chosen = single[["criterion", "keep"]].drop_duplicates().itertuples(index=False)
     scenario = SCENARIOS[column["scenario"]]
     return [
         f"criterion `{criterion}` chooses {spell_criterion(scenario, criterion, keep)}."

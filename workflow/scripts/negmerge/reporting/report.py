@@ -80,8 +80,8 @@ def _describe(cells: Sequence[Mapping], metrics: Sequence[Metric], items: str) -
         unit = f" {metric.unit}" if metric.unit else ""
         count = f" of {int(cell['images']):,} {items}" if cell["images"] == cell["images"] else ""
         parts.append(f"{metric.label} {value_text(cell, metric)}{unit}{count}")
-    if isinstance(cells[0]["rule"], str):
-        parts.append(f"chosen by criterion `{cells[0]['rule']}`: {choice_text(cells[0])}")
+    if isinstance(cells[0]["criterion"], str):
+        parts.append(f"chosen by criterion `{cells[0]['criterion']}`: {choice_text(cells[0])}")
     return "; ".join(parts)
 
 
@@ -189,10 +189,10 @@ def _choices(
     """Return the choices of each experiment, and the criteria among them in words."""
     choices: dict[str, tuple[list[dict], dict[str, str]]] = {}
     for choice in (choice for path in paths for choice in read_records(path)):
-        experiment, criterion = choice["experiment"], choice["rule"]
-        of_experiment, criteria = choices.setdefault(experiment, ([], {}))
+        of_experiment, criteria = choices.setdefault(choice["experiment"], ([], {}))
         of_experiment.append(choice)
         if choice["vector"] is not None:
-            text = spell_criterion(scenarios[experiment], criterion, choice["keep"])
-            criteria.setdefault(criterion, text)
+            scenario = scenarios[choice["experiment"]]
+            criterion = choice["criterion"]
+            criteria[criterion] = spell_criterion(scenario, criterion, choice["keep"])
     return choices

@@ -6,14 +6,17 @@ As the kinds of figures, it imports matplotlib only where it is used; see `kinds
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negmerge.files import replacing
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib import rc_context
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -47,12 +50,10 @@ _METADATA = {
 
 def styles(methods: Iterable[str]) -> dict[str, dict[str, str]]:
     """Assign each method a colour and a marker; both change, so neither has to be seen alone."""
+    looks = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False)
     return {
-        method: {
-            "color": COLOURS[place % len(COLOURS)],
-            "marker": MARKERS[place % len(MARKERS)],
-        }
-        for place, method in enumerate(methods)
+        method: {"color": colour, "marker": marker}
+        for method, (colour, marker) in zip(methods, looks, strict=False)
     }
 
 
@@ -63,11 +64,22 @@ def canvas(width: float, height: float, layout: str | None = "constrained") -> F
     return Figure(figsize=(width, height), layout=layout)
 
 
-def blank(text: str) -> Figure:
-    """Make a figure that has nothing to show, and says why."""
-    figure = canvas(5.5, 1.0)
-    figure.text(0.5, 0.5, text, ha="center", va="center")
-    return figure
+def places(data: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    """List what is drawn of each experiment and task, as a rule in a panel of its own."""
+    return list(data.groupby(["experiment", "task"], sort=False))
+
+
+def list_methods(axes: Axes, labels: Mapping[str, str]) -> None:
+    """Name the methods beside bars, the first on top."""
+    axes.set_yticks(range(len(labels)), list(labels.values()))
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+
+
+def handles(labels: Mapping[str, str], **look: object) -> list[Line2D]:
+    """Make the entries of a legend of methods."""
+    looks = styles(labels)
+    return [handle(label, markersize=7, **looks[name], **look) for name, label in labels.items()]
 
 
 def handle(label: str, **look: object) -> Line2D:
@@ -89,21 +101,14 @@ def save(figure: Figure, path: str | Path) -> None:
     form = Path(path).suffix.removeprefix(".")
     content = io.BytesIO()
     with settings():
-        _settle(figure)
+        if figure.get_layout_engine() is not None:
+            # What the layout's solver finds changes from process to process in the last bits, which
+            # can change the last digit that a PDF holds: the axes stay where they are, at nine.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            for axes in figure.axes:
+                bounds = axes.get_position(original=True).bounds
+                axes.set_position([round(place, 9) for place in bounds])
         figure.savefig(content, format=form, dpi=DOTS_PER_INCH, metadata=_METADATA[form])
     with replacing(path) as partial:
         partial.write_bytes(content.getvalue())
-
-
-def _settle(figure: Figure) -> None:
-    """Lay a figure out and keep its axes there, at nine decimals.
-
-    What the layout's solver finds changes from process to process in the last bits, which can
-    change the last digit that a PDF holds.
-    """
-    if figure.get_layout_engine() is None:
-        return
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for axes in figure.axes:
-        axes.set_position([round(place, 9) for place in axes.get_position(original=True).bounds])

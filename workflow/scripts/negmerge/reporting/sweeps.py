@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,20 +57,16 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns = (*LABELS, "coefficient", *COUNTS)
+    columns = [*LABELS, "coefficient", *COUNTS]
     try:
-        text = dict.fromkeys((*LABELS, DIVERGED), str)
-        frame = pd.read_csv(path, dtype=text, keep_default_na=False)
-        missing = [column for column in columns if column not in frame]
-        if missing or frame.empty:
-            raise ValueError(f"columns {missing} are missing" if missing else "no rows")
-        unmeasured = frame[list(COUNTS)].eq("").all(axis=1)
-        frame.loc[unmeasured, list(COUNTS)] = math.nan
-        numbers = frame[["coefficient", *COUNTS]].astype(float)
-    except (OSError, ValueError) as error:
+        text, empty = dict.fromkeys((*LABELS, DIVERGED), str), {key: [""] for key in COUNTS}
+        sweep = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty)
+        sweep = sweep.assign(**{DIVERGED: sweep.get(DIVERGED, "")})
+        if sweep.empty:
+            raise ValueError("no rows")
+        return sweep[[*columns, DIVERGED]].astype(dict.fromkeys(columns[len(LABELS) :], float))
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: not a sweep ({error}); delete it and run again") from error
-    missing = {DIVERGED: frame.get(DIVERGED, "")}
-    return frame[list(LABELS)].join(numbers).assign(**missing)
 
 
 def note_diverged(picture: Figure, labels: Mapping[str, str], sweeps: pd.DataFrame) -> Figure:
@@ -85,12 +80,12 @@ def note_diverged(picture: Figure, labels: Mapping[str, str], sweeps: pd.DataFra
     return picture
 
 
-def baseline(selected: Sequence[Mapping], experiment: str, task: str) -> tuple[float, float]:
-    """Find the control accuracy of the base, in percent, and the share of it that must be kept."""
+def threshold(selected: Sequence[Mapping], experiment: str, task: str) -> float:
+    """Return the control accuracy that must be kept, in percent."""
     for choice in selected:
         here = (choice["experiment"], choice["task"]) == (experiment, task)
         if here and choice["control_baseline"] is not None:
-            return choice["control_baseline"], choice["keep"]
+            return choice["keep"] * choice["control_baseline"]
     raise UserError(
         f"{experiment}/{task}: no method of the figure has a chosen coefficient, so the control "
         "accuracy to keep is not known; add one to the figure's `methods`"

@@ -59,5 +59,5 @@ def score_choices(
         metrics, outcomes = known[model]
         records.append({**metrics, **choice})
         place = choice["experiment"], choice["task"], choice["method"]
-        of_items.append(replace(outcomes, place=place, rule=choice["rule"]))
+        of_items.append(replace(outcomes, place=place, criterion=choice["criterion"]))
     return records, of_items

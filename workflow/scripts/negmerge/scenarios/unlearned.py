@@ -31,7 +31,7 @@ def choices(
         _, missing = split_diverged(candidates)
         about = {**about, "models": about["models"] - len(missing), DIVERGED: missing}
     if method in paths:
-        keys = ("vector", "coefficient", "kind", "rule")
+        keys = ("vector", "coefficient", "kind", "criterion")
         return [record | about for record in read_json_records(paths[method], keys)]
     trained, tried = about["kind"] in TRAINED, int(about["kind"] == "unlearn")
     name = method if trained else None

@@ -121,7 +121,7 @@ class Choice:
         """Return a record of the choice, as `selected/{method}.json` and scores hold it."""
         unchanged = self.vector is not None and self.coefficient == 0
         place = {key: labels[key] for key in ("experiment", "task", "method")}
-        return place | asdict(self) | {"unchanged": unchanged, "rule": criterion} | dict(about)
+        return place | asdict(self) | {"unchanged": unchanged, "criterion": criterion} | dict(about)
 
 
 def nothing_left(base: Point, diverged: Sequence[str], tried: int) -> Choice:
@@ -239,7 +239,7 @@ def write_points(
             row |= {f"{role}_correct": accuracy.correct, f"{role}_n": accuracy.n}
         row |= point.further
         row |= {f"{OPTION}{name}": value for name, value in point.options.items()}
-        row["rules"] = " ".join(point.criteria)
+        row["criteria"] = " ".join(point.criteria)
         rows.append(row | ({DIVERGED: " ".join(missing)} if missing else {}))
     text = io.StringIO()
     columns = dict.fromkeys(name for row in rows for name in row)
@@ -265,7 +265,7 @@ def read_points(path: str | Path) -> list[Point]:
 
 def _point(row: Mapping[str, str]) -> Point:
     cells = {key: value for key, value in row.items() if value}
-    for name in ("experiment", "task", "rules", DIVERGED):
+    for name in ("experiment", "task", "criteria", DIVERGED):
         cells.pop(name, None)
     accuracy = {}
     for role in [key.removesuffix("_n") for key in cells if key.endswith("_n")]:
@@ -277,7 +277,7 @@ def _point(row: Mapping[str, str]) -> Point:
         vector=cells.pop("vector"),
         coefficient=float(cells.pop(COEFFICIENT)),
         accuracy=accuracy,
-        criteria=tuple(row["rules"].split()),
+        criteria=tuple(row["criteria"].split()),
         options={
             key.removeprefix(OPTION): _option(cells.pop(key))
             for key in list(cells)

@@ -38,14 +38,14 @@ def _data(figure: Mapping, scores: Sequence[Mapping]):
     """
     import pandas as pd
 
-    found = {"/".join(place_of(score)): score for score in scores}
+    by_place = {"/".join(place_of(score)): score for score in scores}
     rows = []
     for experiment in figure["experiments"]:
-        tasks = sorted({one["task"] for one in scores if one["experiment"] == experiment})
+        tasks = sorted({score["task"] for score in scores if score["experiment"] == experiment})
         for method, label in figure["methods"].items():
-            for task, names in ((MEAN, tasks), *((task, [task]) for task in tasks)):
+            for task, names in {MEAN: tasks, **{task: [task] for task in tasks}}.items():
                 own, reference = (
-                    means([find("score", f"{experiment}/{name}/{who}", found) for name in names])
+                    means([find("score", f"{experiment}/{x}/{who}", by_place) for x in names])
                     for who in (method, RETRAIN)
                 )
                 labels = {"experiment": experiment, "task": task, "method": method, "label": label}
@@ -58,28 +58,24 @@ def _data(figure: Mapping, scores: Sequence[Mapping]):
 
 def plot(figure: Mapping, data):
     """Draw the bars from the numbers of the figure."""
-    methods = [method for method in figure["methods"] if method != RETRAIN]
-    experiments = list(figure["experiments"])
-    height = 0.28 * len(methods) * len(experiments) + 1.6
-    canvas = style.canvas(6.5, height)
+    labels = {name: label for name, label in figure["methods"].items() if name != RETRAIN}
+    methods, experiments = list(labels), list(figure["experiments"])
+    canvas = style.canvas(6.5, 0.28 * len(methods) * len(experiments) + 1.6)
     grid = canvas.subplots(len(experiments), 1, squeeze=False)[:, 0]
-    labels = {metric.name: metric.label for metric in GAP_AND_PARTS}
+    names = {metric.name: metric.label for metric in GAP_AND_PARTS}
     for axes, experiment in zip(grid, experiments, strict=True):
         panel = data[data["experiment"] == experiment]
-        left = dict.fromkeys(methods, 0.0)
+        parts = panel[panel["task"] == MEAN].set_index(["measure", "method"])["part"]
+        left = [0.0] * len(methods)
         for name, colour in zip(GAP_OF, style.COLOURS, strict=False):
-            of_measure = panel[(panel["measure"] == name) & (panel["task"] == MEAN)]
-            parts = of_measure.set_index("method")["part"]
-            widths = [parts[method] for method in methods]
-            axes.barh(methods, widths, left=list(left.values()), color=colour, label=labels[name])
-            left = {method: left[method] + parts[method] for method in methods}
+            widths = parts[name][methods].to_list()
+            axes.barh(methods, widths, left=left, color=colour, label=names[name])
+            left = [start + width for start, width in zip(left, widths, strict=True)]
         trials = panel[panel["task"] != MEAN].groupby(["method", "task"])["part"].sum(min_count=1)
         for place, method in enumerate(methods):
             gaps = trials[method].to_list()
             axes.plot(gaps, [place] * len(gaps), "o", color=style.BLACK, markersize=3)
-        axes.set_yticks(range(len(methods)), [figure["methods"][method] for method in methods])
-        axes.invert_yaxis()
-        axes.grid(visible=False, axis="y")
+        style.list_methods(axes, labels)
         axes.set_xlabel("average gap to Retrain (points), smaller is better; dots: single trials")
         if len(experiments) > 1:
             axes.set_title(experiment)

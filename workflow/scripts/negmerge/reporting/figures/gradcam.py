@@ -51,8 +51,8 @@ class GradCam(FigureKind):
 
     def draw(self, figure, gradcam):
         """Draw the maps."""
-        found = [read_heatmaps(path) for path in gradcam]
-        return _plot(figure, found), _data(figure, found)
+        tasks = [read_heatmaps(path) for path in gradcam]
+        return _plot(figure, tasks), _data(figure, tasks)
 
 
 @dataclass(frozen=True)
@@ -80,47 +80,47 @@ def read_heatmaps(path: str | Path) -> Heatmaps:
         raise UserError(f"{path}: no heat maps ({error}); delete it and run again") from error
 
 
-def _data(figure: Mapping, found: Sequence[Heatmaps]):
+def _data(figure: Mapping, tasks: Sequence[Heatmaps]):
     """List what the figure shows, a row for each place of each map."""
     import numpy as np
     import pandas as pd
 
-    frames = []
-    for one in found:
-        labels = {name: one.origin[name] for name in ("experiment", "task", "layer")}
-        for (method, image), probability in np.ndenumerate(one.probability):
-            name, values = one.origin["methods"][method], one.maps[method, image]
+    frames = [pd.DataFrame(columns=list(COLUMNS))] if not tasks else []
+    for task in tasks:
+        origin = task.origin
+        for (method, image), probability in np.ndenumerate(task.probability):
+            name, values = origin["methods"][method], task.maps[method, image]
             row, column = np.indices(values.shape).reshape(2, -1)
-            shown = {"image": one.origin["places"][image], "class": one.origin["classes"][image]}
+            shown = {key: origin[key] for key in ("experiment", "task", "layer")}
+            shown |= {"image": origin["places"][image], "class": origin["classes"][image]}
             shown |= {"method": name, "label": figure["methods"][name]}
             shown |= {"probability": round(100 * float(probability), 6)}
-            numbers = {"row": row, "column": column, "value": values.ravel()}
-            frames.append(pd.DataFrame(labels | shown | numbers))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
+            shown |= {"row": row, "column": column, "value": values.ravel()}
+            frames.append(pd.DataFrame(shown))
+    return pd.concat(frames, ignore_index=True)
 
 
-def _plot(figure: Mapping, found: Sequence[Heatmaps]):
+def _plot(figure: Mapping, tasks: Sequence[Heatmaps]):
     """Draw the blocks; the maps of one image share their colours, from 0 to the largest value."""
-    heights = [TITLE + (CELL + GAP) * (1 + len(one.maps)) for one in found]
-    width = LEFT + (CELL + GAP) * max(len(one.images) for one in found)
-    canvas = style.canvas(width, sum(heights), layout=None)
-    top = sum(heights)
-    for one, height in zip(found, heights, strict=True):
-        _draw_task(canvas, top, figure, one)
+    heights = [TITLE + (CELL + GAP) * (1 + len(task.maps)) for task in tasks]
+    width, top = LEFT + (CELL + GAP) * max(len(task.images) for task in tasks), sum(heights)
+    canvas = style.canvas(width, top, layout=None)
+    for task, height in zip(tasks, heights, strict=True):
+        _draw_task(canvas, top, figure["methods"], task)
         top -= height
     return canvas
 
 
-def _draw_task(canvas, top: float, figure: Mapping, one: Heatmaps) -> None:
+def _draw_task(canvas, top: float, labels: Mapping[str, str], task: Heatmaps) -> None:
     """Draw the block of a task; `top` is its upper edge in inches above the lower edge."""
-    origin, (width, height) = one.origin, canvas.get_size_inches()
+    origin, (width, height) = task.origin, canvas.get_size_inches()
     title = f"{origin['experiment']}: {origin['task']}"
     canvas.text(0.5, (top - 0.1) / height, title, ha="center", va="top", fontsize=10)
-    labels = ["image", *(figure["methods"][name] for name in origin["methods"])]
-    for number, image in enumerate(one.images):
+    rows = ["image", *(labels[name] for name in origin["methods"])]
+    for number, image in enumerate(task.images):
         picture = image.transpose(1, 2, 0)
-        most = float(one.maps[:, number].max(initial=0.0)) or 1.0
-        for row, label in enumerate(labels):
+        most = float(task.maps[:, number].max(initial=0.0)) or 1.0
+        for row, label in enumerate(rows):
             left = LEFT + (CELL + GAP) * number
             lower = top - TITLE - (CELL + GAP) * row - CELL
             axes = canvas.add_axes((left / width, lower / height, CELL / width, CELL / height))
@@ -131,20 +131,15 @@ def _draw_task(canvas, top: float, figure: Mapping, one: Heatmaps) -> None:
             if row == 0:
                 axes.imshow(picture)
                 axes.set_title(origin["classes"][number], fontsize=8, pad=3)
-            else:
-                _overlay(axes, picture, one.maps[row - 1, number] / most)
-                probability = one.probability[row - 1, number]
-                axes.set_xlabel(f"{100 * probability:.0f} %", fontsize=8, labelpad=2)
-
-
-def _overlay(axes, picture: np.ndarray, share: np.ndarray) -> None:
-    """Draw a map, of values from 0 to 1, over its image in grey."""
-    height, width = picture.shape[:2]
-    axes.imshow(picture.mean(axis=2), cmap="gray", vmin=0, vmax=255)
-    axes.imshow(
-        share, cmap=COLOURS, vmin=0, vmax=1, alpha=0.65, interpolation="bilinear",
-        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
-    )  # fmt: skip
+                continue
+            high, wide = picture.shape[:2]
+            axes.imshow(picture.mean(axis=2), cmap="gray", vmin=0, vmax=255)
+            axes.imshow(
+                task.maps[row - 1, number] / most, cmap=COLOURS, vmin=0, vmax=1, alpha=0.65,
+                interpolation="bilinear", extent=(-0.5, wide - 0.5, high - 0.5, -0.5),
+            )  # fmt: skip
+            probability = task.probability[row - 1, number]
+            axes.set_xlabel(f"{100 * probability:.0f} %", fontsize=8, labelpad=2)
 
 
 KIND = GradCam()

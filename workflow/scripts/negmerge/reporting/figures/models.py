@@ -34,37 +34,30 @@ def _data(figure: Mapping, scores: Sequence[Mapping]):
 
     rows = [
         {key: score[key] for key in ("experiment", "task", "method", "models", "coefficient")}
-        | {
-            "series": score["method"].partition("-")[0],
-            "label": figure["methods"][score["method"]],
-            **{metric.name: metric.measure(score).value for metric in ACCURACIES},
-        }
+        | {"series": score["method"].partition("-")[0], "label": figure["methods"][score["method"]]}
+        | {metric.name: metric.measure(score).value for metric in ACCURACIES}
         for score in scores
     ]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     order = ["experiment", "task", "series", "models", "method"]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.sort_values(order, ignore_index=True).round(6)
 
 
 def _plot(data):
     from matplotlib.ticker import MaxNLocator
 
-    places = list(data.groupby(["experiment", "task"], sort=False))
+    places = style.places(data)
     canvas = style.canvas(max(3.6 * len(places), 5.5), 3.6)
     grid = canvas.subplots(1, len(places), squeeze=False)[0]
     looks = style.styles(data["series"].drop_duplicates())
     for axes, ((experiment, task), panel) in zip(grid, places, strict=True):
         for series, line in panel.groupby("series", sort=False):
-            axes.plot(
-                line["models"], line["forget"], label=series, markeredgecolor="white",
-                markersize=8, **looks[series],
-            )  # fmt: skip
-        axes.set_title(f"{experiment}: {task}")
-        axes.set_xlabel("merged models")
+            look = looks[series] | {"markersize": 8, "markeredgecolor": "white"}
+            axes.plot(line["models"], line["forget"], label=series, **look)
+        axes.set(title=f"{experiment}: {task}", xlabel="merged models")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[0].set_ylabel("forget accuracy on test images (%)\nlower is better")
-    handles, labels = grid[0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside lower center", ncols=4)
+    canvas.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return canvas
 
 

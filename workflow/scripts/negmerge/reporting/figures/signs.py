@@ -67,19 +67,19 @@ def _plot(data, records: Sequence[Mapping]):
     from negmerge.reporting.notes import spell_chance
 
     if not records:
-        return style.blank("the fine-tuning of all points diverged")
-    panels = [panel for _, panel in data.groupby(["experiment", "task"], sort=False)]
+        canvas = style.canvas(5.5, 1.0)
+        canvas.text(0.5, 0.5, "the fine-tuning of all points diverged", ha="center", va="center")
+        return canvas
+    panels = [panel for _, panel in style.places(data)]
     heights = [0.24 * panel["vector"].nunique() + 1.3 for panel in panels]
     canvas = style.canvas(7.0, sum(heights))
     grid = canvas.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, panel, record in zip(grid, panels, records, strict=True):
         _draw_panel(axes, panel)
-        share = 100 * record["agreeing"] / record["size"]
-        chance = spell_chance(len(record["points"]))
         axes.set_title(
             f"{record['experiment']}: {record['task']}, {record['tensor']}\n"
-            f"all signs agree on {share:.1f} % of its {record['size']:,} coordinates; by chance "
-            f"{chance}",
+            f"all signs agree on {100 * record['agreeing'] / record['size']:.1f} % of its "
+            f"{record['size']:,} coordinates; by chance {spell_chance(len(record['points']))}",
             fontsize=9,
         )
     return canvas

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
 from negmerge.reporting.records import read_main_records
-from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, note_diverged, read_sweeps
+from negmerge.reporting.sweeps import SINGLE, OfSweeps, note_diverged, read_sweeps, threshold
 
 DOTS = "#5F5F5F"
 COLUMNS = ("experiment", "task", "series", "label", "vector", "coefficient", "control", "forget")
@@ -17,15 +17,15 @@ class Spread(OfSweeps):
         "Each dot is a single model of the pool at its best coefficient: the lowest forget "
         "accuracy on validation images among those that keep the control accuracy. The number is "
         "the distance between the best and the worst, in points: what the choice of "
-        "hyper-parameters alone decides. The coloured marks are merges, chosen by the same rule; "
-        "lower is better."
+        "hyper-parameters alone decides. The coloured marks are merges, chosen by the same "
+        "criterion; lower is better."
     )
 
     def draw(self, figure, sweeps, selected):
         """Draw the best point of each sweep, and each choice."""
-        found = read_sweeps(sweeps)
-        data = _data(figure, found, read_main_records(selected))
-        return note_diverged(_plot(figure, data), figure["methods"], found), data
+        measured = read_sweeps(sweeps)
+        data = _data(figure, measured, read_main_records(selected))
+        return note_diverged(_plot(figure, data), figure["methods"], measured), data
 
 
 def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
@@ -37,50 +37,43 @@ def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
     """
     import pandas as pd
 
-    names = {choice["method"] for choice in selected} | set(figure["methods"])
+    labels = figure["methods"]
+    names = {choice["method"] for choice in selected} | set(labels)
     rows = []
-    for (experiment, task), here in sweeps.groupby(["experiment", "task"], sort=False):
-        accuracy, keep = baseline(selected, experiment, task)
+    for place, here in style.places(sweeps):
         moved = here.loc[here["coefficient"] > 0, "vector"]
         is_single = here["vector"].isin(moved) & ~here["vector"].isin(names)
-        kept = here[(here["control"] >= keep * accuracy) & is_single]
+        kept = here[(here["control"] >= threshold(selected, *place)) & is_single]
         best = kept.sort_values(["forget", "coefficient"]).drop_duplicates("vector")
         best = best.sort_values("vector").assign(series=SINGLE, label="single models")
         rows += best.to_dict("records")
-        for choice in selected:
-            place = (choice["experiment"], choice["task"])
-            method = choice["method"]
-            drawn = method in figure["methods"] and choice["forget_accuracy"] is not None
-            if place == (experiment, task) and drawn:
-                rows.append(_mark(choice, figure["methods"][method]))
+        rows += [
+            {key: choice[key] for key in ("experiment", "task", "vector", "coefficient")}
+            | {"series": choice["method"], "label": labels[choice["method"]]}
+            | {"control": choice["control_accuracy"], "forget": choice["forget_accuracy"]}
+            for choice in selected
+            if (choice["experiment"], choice["task"]) == place
+            and choice["method"] in labels
+            and choice["forget_accuracy"] is not None
+        ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
 
-def _mark(choice: Mapping, label: str) -> dict:
-    """Return the row of a method's chosen coefficient."""
-    return {
-        **{key: choice[key] for key in ("experiment", "task", "vector", "coefficient")},
-        "series": choice["method"],
-        "label": label,
-        "control": choice["control_accuracy"],
-        "forget": choice["forget_accuracy"],
-    }
-
-
 def _plot(figure: Mapping, data):
-    places = list(data.groupby(["experiment", "task"], sort=False))
+    places, labels = style.places(data), figure["methods"]
     canvas = style.canvas(max(5.5, 1.5 + 1.3 * len(places)), 3.8)
     axes = canvas.subplots()
-    methods = style.styles(figure["methods"])
     for centre, (_, panel) in enumerate(places):
-        _draw_place(axes, centre, panel, methods)
+        _draw_place(axes, centre, panel, style.styles(labels))
     several = data["experiment"].nunique() > 1
     ticks = [f"{task}\n{experiment}" if several else task for (experiment, task), _ in places]
     axes.set_xticks(range(len(places)), ticks)
     axes.set_xlim(-0.6, len(places) - 0.4)
     axes.grid(visible=False, axis="x")
     axes.set_ylabel("forget accuracy on validation images (%)\nlower is better")
-    canvas.legend(handles=_legend(figure["methods"], methods), loc="outside lower center", ncols=4)
+    dot = style.handle("single models", linestyle="none", marker="o", markersize=4, color=DOTS)
+    handles = [dot, *style.handles(labels, linestyle="none")]
+    canvas.legend(handles=handles, loc="outside lower center", ncols=4)
     return canvas
 
 
@@ -104,15 +97,6 @@ def _draw_place(axes, centre: int, panel, methods: Mapping[str, Mapping]) -> Non
         marks = panel.loc[panel["series"] == method, "forget"]
         across = [centre + (place + 0.5) * width] * len(marks)
         axes.plot(across, marks, linestyle="none", markersize=8, markeredgecolor="white", **look)
-
-
-def _legend(labels: Mapping[str, str], methods: Mapping[str, Mapping]) -> list:
-    dot = style.handle("single models", linestyle="none", marker="o", markersize=4, color=DOTS)
-    marks = [
-        style.handle(labels[method], linestyle="none", markersize=7, **look)
-        for method, look in methods.items()
-    ]
-    return [dot, *marks]
 
 
 KIND = Spread()

@@ -41,7 +41,7 @@ class Survival(FigureKind):
         return {"durability": [f"{folder}/durability/{method}.json" for method in methods]}
 
     def draw(self, figure, durability):
-        """Draw the shares of what the main rule chose for each method."""
+        """Draw the shares of what the main criterion chose for each method."""
         data = _data(figure, read_main_records(durability))
         return _plot(figure, data), data
 
@@ -57,50 +57,45 @@ def _data(figure: Mapping, records: Sequence[Mapping]):
     labels = ("experiment", "task", "method", "coefficient", "group_size")
     rows = [
         {key: record[key] for key in labels}
-        | {"label": figure["methods"][record["method"]], "form": form, "changed": found["changed"]}
+        | {"label": figure["methods"][record["method"]], "form": form, "changed": part["changed"]}
         | {
-            share: 100 * found[part] / found[whole] if found["changed"] else None
-            for share, (part, whole) in SHARES.items()
+            share: 100 * part[some] / part[whole] if part["changed"] else None
+            for share, (some, whole) in SHARES.items()
         }
         for record in records
-        for form, found in record["survival"].items()
+        for form, part in record["survival"].items()
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
 
 def _plot(figure: Mapping, data):
-    places = list(data.groupby(["experiment", "task"], sort=False))
+    places = style.places(data)
     methods, forms = list(figure["methods"]), list(data["form"].drop_duplicates())
     height = len(places) * (0.75 + HEIGHT * len(methods) * max(len(forms), 1)) + 1.2
     canvas = style.canvas(6.5, height)
     grid = canvas.subplots(max(len(places), 1), 1, squeeze=False, sharex=True)[:, 0]
     for axes, ((experiment, task), panel) in zip(grid, places, strict=True):
         for number, (form, colour) in enumerate(zip(forms, style.COLOURS, strict=False)):
-            found = panel[panel["form"] == form].set_index("method").reindex(methods)
+            shares = panel[panel["form"] == form].set_index("method").reindex(methods)
             offset = (number - (len(forms) - 1) / 2) * HEIGHT
             lines = [place + offset for place in range(len(methods))]
-            axes.barh(lines, found["surviving"].fillna(0), HEIGHT * 0.9, color=colour, label=form)
-            axes.plot(
-                found["moved_numbers"], lines, "o", color=style.BLACK, markersize=5,
-                markeredgecolor="white",
-            )  # fmt: skip
-            for line, value in zip(lines, found["surviving"], strict=True):
+            axes.barh(lines, shares["surviving"].fillna(0), HEIGHT * 0.9, color=colour, label=form)
+            dots = {"color": style.BLACK, "markersize": 5, "markeredgecolor": "white"}
+            axes.plot(shares["moved_numbers"], lines, "o", **dots)
+            for line, value in zip(lines, shares["surviving"], strict=True):
                 text = f"{value:.1f}" if value == value else "nothing changed"
                 axes.annotate(
                     text, (100, line), (4, 0), textcoords="offset points", va="center", fontsize=8,
                     annotation_clip=False,
                 )  # fmt: skip
-        axes.set_yticks(range(len(methods)), [figure["methods"][method] for method in methods])
-        axes.invert_yaxis()
-        axes.grid(visible=False, axis="y")
-        axes.set_xlim(0, 100)
-        axes.set_title(f"{experiment}: {task}")
+        style.list_methods(axes, figure["methods"])
+        axes.set(xlim=(0, 100), title=f"{experiment}: {task}")
     grid[-1].set_xlabel(
         "bars: share of the change, by magnitude, of half a step or more (%)\n"
         "dots: share of the changed numbers that round to another value (%)"
     )
-    handles, labels = grid[0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside upper center", ncols=len(forms))
+    handles = grid[0].get_legend_handles_labels()
+    canvas.legend(*handles, loc="outside upper center", ncols=len(forms))
     return canvas
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
 from negmerge.reporting.records import read_main_records
-from negmerge.reporting.sweeps import SINGLE, OfSweeps, baseline, note_diverged, read_sweeps
+from negmerge.reporting.sweeps import SINGLE, OfSweeps, note_diverged, read_sweeps, threshold
 from negmerge.scenarios.base import place_of
 
 PANELS_PER_ROW = 3
@@ -28,9 +28,9 @@ class Tradeoff(OfSweeps):
 
     def draw(self, figure, sweeps, selected):
         """Draw lines from sweeps, with a mark at each choice."""
-        found = read_sweeps(sweeps)
-        data = _data(figure, found, read_main_records(selected))
-        return note_diverged(plot(figure, data), figure["methods"], found), data
+        measured = read_sweeps(sweeps)
+        data = _data(figure, measured, read_main_records(selected))
+        return note_diverged(plot(figure, data), figure["methods"], measured), data
 
 
 def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
@@ -42,48 +42,44 @@ def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
     import pandas as pd
 
     names = {choice["method"] for choice in selected} | set(figure["methods"])
+    choices = {place_of(choice): choice for choice in reversed(selected)}
     frames = []
-    for (experiment, task), here in sweeps.groupby(["experiment", "task"], sort=False):
-        accuracy, keep = baseline(selected, experiment, task)
-        here = here.assign(threshold=keep * accuracy)
+    for place, here in style.places(sweeps):
+        here = here.assign(threshold=threshold(selected, *place))
         singles = here[~here["vector"].isin(names)]
         frames.append(singles.assign(series=SINGLE, label="single models", chosen=False))
         for method, label in figure["methods"].items():
-            choice = _choice(selected, experiment, task, method)
-            if choice is None or choice["vector"] is None:
-                continue
-            line = here[here["vector"] == choice["vector"]]
-            chosen = line["coefficient"] == choice["coefficient"]
-            frames.append(line.assign(series=method, label=label, chosen=chosen))
+            choice = choices.get((*place, method), {"vector": None})
+            if choice["vector"] is not None:
+                line = here[here["vector"] == choice["vector"]]
+                chosen = line["coefficient"] == choice["coefficient"]
+                frames.append(line.assign(series=method, label=label, chosen=chosen))
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)].round(6)
-
-
-def _choice(selected: Sequence[Mapping], experiment: str, task: str, method: str) -> Mapping | None:
-    place = (experiment, task, method)
-    fitting = [c for c in selected if place_of(c) == place]
-    return fitting[0] if fitting else None
 
 
 def plot(figure: Mapping, data):
     """Draw the panels from the numbers of the figure."""
-    places = list(data.groupby(["experiment", "task"], sort=False))
+    places, labels = style.places(data), figure["methods"]
     columns = min(len(places), PANELS_PER_ROW)
-    rows = math.ceil(len(places) / columns)
-    legend_rows = math.ceil((len(figure["methods"]) + 3) / 4)
-    height = 3.2 * rows + 0.25 * legend_rows + 0.2
-    canvas = style.canvas(max(3.6 * columns, 6.5), height)
+    rows, legend_rows = math.ceil(len(places) / columns), math.ceil((len(labels) + 3) / 4)
+    canvas = style.canvas(max(3.6 * columns, 6.5), 3.2 * rows + 0.25 * legend_rows + 0.2)
     grid = list(canvas.subplots(rows, columns, squeeze=False).flat)
-    methods = style.styles(figure["methods"])
     several = data["experiment"].nunique() > 1
     for place, (axes, ((experiment, task), panel)) in enumerate(zip(grid, places, strict=False)):
-        _draw_panel(axes, panel, methods)
+        _draw_panel(axes, panel, style.styles(labels))
         axes.set_xlabel("control accuracy (%), higher is better")
         if place % columns == 0:
             axes.set_ylabel("forget accuracy (%), lower is better")
         axes.set_title(f"{experiment}: {task}" if several else task)
     for axes in grid[len(places) :]:
         axes.remove()
-    canvas.legend(handles=_legend(figure["methods"], methods), loc="outside lower center", ncols=4)
+    handles = [
+        *style.handles(labels, markeredgecolor="white"),
+        style.handle("single models", color=style.GREY, linewidth=0.9),
+        style.handle("base", color=style.BLACK, marker="*", markersize=9, linestyle="none"),
+        style.handle("accuracy to keep", color=style.BLACK, linestyle="--", linewidth=0.9),
+    ]
+    canvas.legend(handles=handles, loc="outside lower center", ncols=4)
     return canvas
 
 
@@ -101,31 +97,15 @@ def _draw_panel(axes, panel, methods: Mapping[str, Mapping]) -> None:
         )  # fmt: skip
     base = panel[panel["coefficient"] == 0].head(1)
     axes.plot(base["control"], base["forget"], "*", color=style.BLACK, markersize=11, zorder=4)
-    threshold = panel["threshold"].iloc[0]
-    axes.axvline(threshold, color=style.BLACK, linestyle="--", linewidth=0.9)
-    _limit(axes, panel, threshold, base["control"].iloc[0])
-
-
-def _limit(axes, panel, threshold: float, base: float) -> None:
-    """Show the neighbourhood of the threshold: a model that lost all is of no interest."""
-    left = max(panel["control"].min(), threshold - 2 * max(base - threshold, 1))
+    least = panel["threshold"].iloc[0]
+    axes.axvline(least, color=style.BLACK, linestyle="--", linewidth=0.9)
+    # Only the neighbourhood of the threshold: a model that lost all is of no interest.
+    lost = max(base["control"].iloc[0] - least, 1)
+    left = max(panel["control"].min(), least - 2 * lost)
     seen = panel[panel["control"] >= left]
     across, up = seen["control"].max() - left, seen["forget"].max() - seen["forget"].min()
     axes.set_xlim(left - 0.03 * across, seen["control"].max() + 0.06 * across)
     axes.set_ylim(seen["forget"].min() - 0.05 * up - 0.5, seen["forget"].max() + 0.05 * up + 0.5)
-
-
-def _legend(labels: Mapping[str, str], methods: Mapping[str, Mapping]) -> list:
-    handles = [
-        style.handle(labels[method], markersize=7, markeredgecolor="white", **look)
-        for method, look in methods.items()
-    ]
-    return [
-        *handles,
-        style.handle("single models", color=style.GREY, linewidth=0.9),
-        style.handle("base", color=style.BLACK, marker="*", markersize=9, linestyle="none"),
-        style.handle("accuracy to keep", color=style.BLACK, linestyle="--", linewidth=0.9),
-    ]
 
 
 KIND = Tradeoff()

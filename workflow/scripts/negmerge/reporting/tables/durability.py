@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.reporting.kinds import TableKind
 from negmerge.reporting.records import MEAN, read_records
-from negmerge.scenarios.base import Metric, Number, Reader, place_of, read
+from negmerge.scenarios.base import Metric, Number, place_of, read
 from negmerge.settings.methods import RETRAIN
 from negmerge.settings.recipe import AS_IS, RELEARNED, ROUNDINGS
 
@@ -48,29 +47,33 @@ NO_RATIO_NOTE = (
 )
 
 
-def score(key: str) -> Reader:
-    """Return a metric's function that averages the scores of single items, in percent.
+def score(role: str, treatment: str) -> Metric:
+    """Return the mean score of the single items of a role, missing where the treatment diverged.
 
-    Their variance is (mean of squares - square of the mean) / n, which for right and wrong answers
-    is the binomial one. The score is missing where the treatment diverged.
+    Its variance is (mean of squares - square of the mean) / n, which for right and wrong answers is
+    the binomial one.
     """
+    key = f"{role}_{treatment}"
 
     def of(record: Mapping, _: Mapping | None) -> Number:
         if record[key] is None:
             return Number(None)
         items = record[ITEMS][key]
         # The treated models have the same items.
-        count = len(items) if key.endswith(AS_IS) else None
+        count = len(items) if treatment == AS_IS else None
         return Number(100 * float(items.mean()), 1e4 * float(items.var()) / len(items), count)
 
-    return of
+    return Metric(
+        key, f"{role}, {LABELS[treatment]}", "%", "", of,
+        spell=lambda value: DIVERGED if value is None else f"{value:.2f}",
+    )  # fmt: skip
 
 
-def ratio(name: str, *keys: str) -> Reader:
-    """Return a metric's function that computes a ratio of mean scores, in percent.
+def ratio(name: str, treatment: str, formula: str, *keys: str) -> Metric:
+    """Return a ratio of mean scores, by a formula of `evaluation.durability`.
 
     Its variance is that of items drawn anew, for all models alike; missing where the ratio is not
-    defined for each draw.
+    defined for each draw. People see only ratios that are `lasting`.
     """
 
     def of(record: Mapping, _: Mapping | None) -> Number:
@@ -79,7 +82,7 @@ def ratio(name: str, *keys: str) -> Reader:
         from negmerge.evaluation import durability
         from negmerge.evaluation.uncertainty import bootstrap_means
 
-        compute, arrays = getattr(durability, name), record[ITEMS]
+        compute, arrays = getattr(durability, formula), record[ITEMS]
         if any(key not in arrays for key in keys):
             return Number(None)
         items = np.stack([arrays[key] for key in keys], axis=1)
@@ -89,55 +92,34 @@ def ratio(name: str, *keys: str) -> Reader:
             return Number(None)
         return Number(value, None if np.isnan(drawn).any() else float(drawn.var(ddof=1)))
 
-    return of
+    better = "higher" if name == "lasting" else ""
+    label = f"{name}, {LABELS[treatment]}"
+    return Metric(f"{name}_{treatment}", label, "%", better, of, printed=name == "lasting")
 
 
-def _scores(role: str, treatment: str) -> Metric:
-    return Metric(
-        f"{role}_{treatment}", f"{role}, {LABELS[treatment]}", "%", "",
-        score(f"{role}_{treatment}"),
-        spell=lambda value: DIVERGED if value is None else f"{value:.2f}",
-    )  # fmt: skip
-
-
-def _ratio(name: str, what: str, treatment: str, *keys: str) -> Metric:
-    """Return the metric of a ratio; people see only `lasting`."""
-    return Metric(
-        f"{name}_{treatment}", f"{name}, {LABELS[treatment]}", "%",
-        "higher" if name == "lasting" else "", ratio(what, *keys), printed=name == "lasting",
-    )  # fmt: skip
-
-
-def _rounding_ratios(form: str) -> list[Metric]:
-    after = f"forget_{form}"
-    inverse = _ratio("inverse", "rounding_ratio", form, after, BEFORE)
-    return [
-        _ratio("lasting", "rounding_ratio", form, BEFORE, after),
-        replace(inverse, label=f"inverse ratio, {form}"),
-        _ratio("likeness", "likeness", form, BEFORE, after),
-    ]
-
-
-RELEARNING_RATIOS = [
-    _ratio("lasting", "relearning_ratio", RELEARNED, BEFORE, AFTER, NEVER + BEFORE, NEVER + AFTER),
-    _ratio(
-        "likeness", "likeness_of_gains", RELEARNED, BEFORE, AFTER, NEVER + BEFORE, NEVER + AFTER
+GAINS = (BEFORE, AFTER, NEVER + BEFORE, NEVER + AFTER)
+RATIOS = {
+    **{
+        form: (
+            ratio("lasting", form, "rounding_ratio", BEFORE, f"forget_{form}"),
+            ratio("inverse", form, "rounding_ratio", f"forget_{form}", BEFORE),
+            ratio("likeness", form, "likeness", BEFORE, f"forget_{form}"),
+        )
+        for form in ROUNDINGS
+    },
+    RELEARNED: (
+        ratio("lasting", RELEARNED, "relearning_ratio", *GAINS),
+        ratio("likeness", RELEARNED, "likeness_of_gains", *GAINS),
     ),
-]
+}
 RELEARNING = Metric(
     HAS_DIVERGED, "relearnings that diverged", "", "",
     lambda record, _: Number(float(record[AFTER] is None)), printed=False,
 )  # fmt: skip
 # What was done to the models, for the notes and the CSV file.
 DONE = tuple(
-    Metric(name, label, "", "", read(name), printed=False)
-    for name, label in (
-        ("rounded", "numbers that are rounded"),
-        ("numbers", "numbers of the model"),
-        ("group_size", "numbers of a group"),
-        ("epochs", "epochs of relearning"),
-        ("learning_rate", "rate of relearning"),
-    )
+    Metric(name, name.replace("_", " "), "", "", read(name), printed=False)
+    for name in ("rounded", "numbers", "group_size", "epochs", "learning_rate")
 )
 
 
@@ -167,7 +149,7 @@ class Durability(TableKind):
 
     def records(self, experiment, folder, row):
         """Return the paths of the row's scores and single items, and of Retrain's."""
-        names = dict.fromkeys([row, *([RETRAIN] if RETRAIN in experiment.methods else [])])
+        names = dict.fromkeys([row, RETRAIN] if RETRAIN in experiment.methods else [row])
         return [
             f"{folder}/durability/{name}.{kind}"
             for name in names
@@ -181,14 +163,14 @@ class Durability(TableKind):
         paths = [str(path) for path in paths]
         scores = [one for path in paths if path.endswith("json") for one in read_records(path)]
         items = [one for path in paths if not path.endswith("json") for one in read_outcomes(path)]
-        own = {(of_row.place, of_row.rule): of_row.arrays for of_row in items}
+        own = {(of_row.place, of_row.criterion): of_row.arrays for of_row in items}
         retrain = {
             of_row.place[:2]: of_row.arrays for of_row in items if of_row.place[2] == RETRAIN
         }
         for record in scores:
             place = place_of(record)
             never = retrain.get(place[:2], {})
-            record[ITEMS] = own[place, record["rule"]] | {
+            record[ITEMS] = own[place, record["criterion"]] | {
                 NEVER + key: array for key, array in never.items()
             }
             record |= {LASTING: None} if never else {}
@@ -197,17 +179,16 @@ class Durability(TableKind):
     def metrics_of(self, scenario, measured):
         """List the scores, and the ratios; that of relearning where there is a Retrain."""
         names = set(measured)
-        scored = [
-            (role, treatment)
-            for role in scenario.roles[:2]
-            for treatment in LABELS
-            if f"{role}_{treatment}" in names
-        ]
         forms = [form for form in ROUNDINGS if f"forget_{form}" in names]
         return (
-            *(_scores(role, treatment) for role, treatment in scored),
-            *(metric for form in forms for metric in _rounding_ratios(form)),
-            *(RELEARNING_RATIOS if {LASTING, AFTER} <= names else ()),
+            *(
+                score(role, treatment)
+                for role in scenario.roles[:2]
+                for treatment in LABELS
+                if f"{role}_{treatment}" in names
+            ),
+            *(metric for form in forms for metric in RATIOS[form]),
+            *(RATIOS[RELEARNED] if {LASTING, AFTER} <= names else ()),
             *((RELEARNING,) if AFTER in names else ()),
             *DONE,
         )

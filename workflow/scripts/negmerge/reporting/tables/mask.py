@@ -27,12 +27,12 @@ def join(records: Iterable[Mapping]) -> list[dict]:
     """Put the counts of each vector beside the scores of the models that it was subtracted from."""
     records = list(records)
     of_vectors = [record for record in records if "kept" in record]
-    counts = {(place_of(record), record.get("rule")): record for record in of_vectors}
+    counts = {(place_of(record), record.get("criterion")): record for record in of_vectors}
     joined, main = [], {}
     for score in records:
         if "kept" in score:
             continue
-        place, criterion = place_of(score), score.get("rule")
+        place, criterion = place_of(score), score.get("criterion")
         first = main.setdefault(place, score)
         is_other = score.get("kind") == "single" and score["vector"] != first["vector"]
         if is_other and (place, criterion) not in counts:
@@ -62,11 +62,12 @@ class Mask(TableKind):
         ),
         Metric("shrinking", "of them shrink the base", "%", "", share("shrinking", "kept")),
         Metric(
-            "agreement", "one sign in all vectors", "%", "", share("agreeing", "voting"),
+            "agreement", "one sign in all vectors", "%", "", share("agreeing", "nonzero_in_all"),
             printed=False,
         ),
         Metric(
-            "voting", "numbers that are zero in no vector", "", "", read("voting"), printed=False
+            "nonzero_in_all", "numbers that are zero in no vector", "", "",
+            read("nonzero_in_all"), printed=False,
         ),
     )  # fmt: skip
     is_scored = True
@@ -107,7 +108,7 @@ class Mask(TableKind):
             averaged = " (means)" if first["averaged"] > 1 else ""
             models = first["models"].split()
             lines.append(
-                f"{first['column']}: of the {value['voting']:,.0f} trainable numbers "
+                f"{first['column']}: of the {value['nonzero_in_all']:,.0f} trainable numbers "
                 f"that are zero in none of the {' or '.join(models)} vectors, "
                 f"{first['value']:.2f} % have one sign in all{averaged}; by chance it would be "
                 f"{' or '.join(spell_chance(int(count)) for count in models)}."

@@ -13,7 +13,9 @@ def zeros(whole):
 # Of a pool that was given: its files may have tensors of which the workflow makes no vector.
 OF_FILES = Metric(
     "zeros_files", "zeros in all tensors of the pool's files", "%", "",
-    lambda record, _: Number(100 * (1 - record["kept"] / (record["state"] + record["beside"]))),
+    lambda record, _: Number(
+        100 * (1 - record["kept"] / (record["state"] + record["untouched_numbers"]))
+    ),
 )  # fmt: skip
 
 
@@ -39,7 +41,7 @@ class Sparsity(TableKind):
 
     def metrics_of(self, scenario, measured):
         """Add the zeros in all that is in the files of a given pool."""
-        has_more = {"beside", OF_FILES.name} & set(measured)
+        has_more = {"untouched_numbers", OF_FILES.name} & set(measured)
         return (*self.metrics, OF_FILES) if has_more else self.metrics
 
     def notes(self, table, cells):

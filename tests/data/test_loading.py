@@ -96,15 +96,6 @@ def test_a_fixed_order_is_the_same_in_each_epoch_and_for_each_seed():
     assert not torch.equal(batches[3][0], batches[0][0])
 
 
-def test_processes_change_nothing():
-    alone = load()
-    # What was drawn before must not matter either.
-    np.random.seed(5)
-    torch.manual_seed(5)
-    assert_same(load(loaders=2), alone)
-    assert_same(load(), alone)
-
-
 def test_an_image_depends_on_seed_epoch_and_item_only():
     images = by_item(load())
     other_batches = by_item(load(batch_size=3))
@@ -142,12 +133,16 @@ def test_evaluation_gives_every_item_once_in_its_order():
 
 
 @pytest.mark.parametrize("loaders", [0, 2])
-@pytest.mark.parametrize("count", [1, 3, 4, 6])
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
 def test_what_follows_some_batches_is_what_would_have_followed(count, loaders):
+    expected = load()[count:]
+    # What was drawn before does not matter.
+    np.random.seed(5)
+    torch.manual_seed(5)
     batches = TrainingBatches(Items(), TRANSFORM, recipe(), 0, loaders=loaders)
     rest = batches.after(count)
     assert len(rest) == len(batches) - count
-    assert_same(list(rest), load()[count:])
+    assert_same(list(rest), expected)
 
 
 @pytest.fixture

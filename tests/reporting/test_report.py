@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -167,12 +165,3 @@ def test_a_table_that_the_study_does_not_have_is_an_error(study, tmp_path):
     (tmp_path / "table7.csv").write_text("")
     with pytest.raises(UserError, match="unknown table 'table7'"):
         read_tables(study, [tmp_path / "table7.csv"])
-
-
-def test_reporting_does_not_import_torch():
-    code = (
-        "import sys; import negmerge.reporting.report; "
-        "print({'torch', 'negmerge.settings.study'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"

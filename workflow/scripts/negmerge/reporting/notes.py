@@ -98,7 +98,8 @@ def _comparison(column: Mapping, cells: pd.DataFrame) -> list[str]:
     scenario = SCENARIOS[column["scenario"]]
     amounts = cells[(cells["metric"] == TO_FORGET) & (cells["experiment"] == MEAN)]
     if amounts.empty:
-        amount = f"how much there is to forget is not known without {spell_list(scenario.needed)}."
+        needed = spell_list([f"`{method}`" for method in scenario.needed])
+        amount = f"how much there is to forget is not known without {needed}."
     else:
         amount = spell_amount(scenario, amounts.iloc[0])
     trials = number_of_trials(scenario, cells)

@@ -13,7 +13,7 @@ CHANGE = (
     "l1-sparse: {epochs: 1, learning_rate: 0.02,",
     "l1-sparse: {epochs: 1, learning_rate: 0.1,",
 )
-RETAIN, GAP = "rule `retain`", "rule `gap`"
+RETAIN, GAP = "criterion `retain`", "criterion `gap`"
 # Minutes of the demo as it was timed by hand, beside other work.
 TIMED = {"a two-core Xeon with AVX-512": "13:45", "two cores of an AMD EPYC without it": "19:48"}
 
@@ -126,10 +126,10 @@ def markdown(runs: list[dict]) -> str:
             "",
             "### Classifier",
             "",
-            "Average gap to Retrain in points; forget accuracy and attack by the rule `gap`. One",
-            "forgotten image is half a point of forget accuracy.",
+            "Average gap to Retrain in points; forget accuracy and attack by the criterion `gap`.",
+            "One forgotten image is half a point of forget accuracy.",
             "",
-            "| method | gap, rule `gap` | gap, rule `retain` | forget | attack |",
+            "| method | gap, criterion `gap` | gap, criterion `retain` | forget | attack |",
             "| --- | ---: | ---: | ---: | ---: |",
             *(gap_row(runs, method) for method in classifier),
             "",
@@ -138,7 +138,7 @@ def markdown(runs: list[dict]) -> str:
                     row["label"]: [run["gap"][GAP][method]["gap"] for run in runs]
                     for method, row in classifier.items()
                 },
-                "average gap by the rule `gap`",
+                "average gap by the criterion `gap`",
                 classifier["negmerge"]["label"],
             ),
         ]

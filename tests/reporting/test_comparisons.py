@@ -59,16 +59,6 @@ def test_a_classifier_is_compared_with_retrain_on_the_same_images():
     assert (cell["averaged"], cell["images"]) == (1, 100)
 
 
-def test_trials_are_taken_together():
-    known = by_place(classifiers(98, 90)) | by_place(classifiers(96, 90, trial=2))
-    places = [("net", "trial1"), ("net", "trial2")]
-    cell = amount(CLASSIFIER, places, known)
-    errors = [amount(CLASSIFIER, [place], known)["standard_error"] for place in places]
-    assert cell["value"] == pytest.approx((8 + 6) / 2)
-    assert cell["standard_error"] == pytest.approx(math.hypot(*errors) / 2)
-    assert cell["p_value"] == pytest.approx(mcnemar(np.ones(14), np.zeros(14)))
-
-
 def test_zero_shot_is_compared_with_guessing():
     known = by_place([score("a", "digits", "pretrained", 160, 180)], ("forget", "control"))
     cell = amount(ZERO_SHOT, [("a", "digits")], known)
@@ -124,14 +114,6 @@ def test_bold_values_are_those_of_the_best_and_all_not_told_apart(one_task):
     assert "- bold: the best of its column, or not told apart from it" in text
 
 
-def test_without_outcomes_nothing_is_compared(one_task):
-    frame = cells(table(), one_task, {})
-    assert frame["p_value"].isna().all()
-    text = markdown(lay_out(table(), frame))
-    assert "**2" not in text
-    assert "bold" not in text
-
-
 def test_tasks_are_no_trials_and_experiments_are(one_task):
     two = [one | {"task": "letters"} for one in one_task]
     both = compared(table(), [*one_task, *two])
@@ -178,16 +160,6 @@ def test_gaps_have_an_error_and_are_compared_by_a_paired_bootstrap(trial):
     assert means(frame, "gap", "p_value")["original"] < 0.05
     assert pd.isna(means(frame, "gap", "p_value")["retrain"])
     assert means(frame, "gap", "standard_error", "trial1")["negmerge"] == errors["negmerge"]
-
-
-def test_distances_to_retrain_count_where_it_is_the_reference(trial):
-    # Both are six images from Retrain, to either side.
-    trial[2]["forget"]["correct"], trial[3]["forget"]["correct"] = 74, 86
-    frame = compared(gap_table(rows=ROWS), trial, ROLES)
-    assert with_best(frame, "forget") == {"negmerge", "conflict"}
-    # The attack has the binomial error of its verdicts.
-    error = means(frame, "mia", "standard_error")["negmerge"]
-    assert error == pytest.approx(100 * (0.17 * 0.83 / 100) ** 0.5, abs=1e-6)
 
 
 def test_trials_that_disagree_tell_nothing_apart(trial):

@@ -1,6 +1,5 @@
 """Figures: the numbers that they show, and files that are the same in every byte."""
 
-import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
@@ -38,25 +37,12 @@ def test_tradeoff_holds_every_point_of_every_line(draw, sweep_files):
     assert (chosen["forget"], chosen["control"], chosen["threshold"]) == (30, 76, 76)
 
 
-def test_tradeoff_follows_the_single_model_that_a_method_chose(draw, sweep_files):
-    chosen = [*CHOSEN, choice("a", "digits", "task-arithmetic", 0.5, 50.0, 78.0, vector="m1")]
-    definition = sweep_figure("tradeoff", methods={"task-arithmetic": "Task Arithmetic"})
-    _, data = draw(definition, sweeps=sweep_files, selected=chosen)
-    assert set(data.loc[data["series"] == "task-arithmetic", "vector"]) == {"m1"}
-    assert set(data.loc[data["series"] == "single", "vector"]) == {"m1", "m5"}
-
-
 def test_spread_takes_the_lowest_forget_accuracy_that_keeps_the_control(draw, sweep_files):
     _, data = draw(sweep_figure("spread"), sweeps=sweep_files, selected=CHOSEN)
     # 95 % of 80 is 76, reached at coefficient 1 and missed at 1.5.
     found = {row["vector"]: (row["coefficient"], row["forget"]) for row in data.to_dict("records")}
     assert found == {"m1": (1.0, 40), "m5": (1.0, 45), "negmerge": (1.0, 30)}
     assert list(data["series"]) == ["single", "single", "negmerge"]
-
-
-def test_without_a_choice_the_accuracy_to_keep_is_not_known(draw, sweep_files):
-    with pytest.raises(UserError, match="a/digits: no method of the figure"):
-        draw(sweep_figure("spread", methods={}), sweeps=sweep_files, selected=[])
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "experiment,task,vector,coefficient\n"])
@@ -124,11 +110,6 @@ def test_the_parts_of_a_trial_add_up_to_its_gap(draw, gaps):
     assert parts["negmerge", "trial1"] == pytest.approx(4.0)
 
 
-def test_a_missing_score_is_named(draw, gaps):
-    with pytest.raises(UserError, match=r"unknown score 'net/trial2/negmerge'; did you mean"):
-        draw(GAP, scores=gaps[:-1])
-
-
 def test_a_line_of_models_has_a_point_for_each_size(draw, merges):
     picture, data = draw(MODELS, scores=merges)
     digits = data[data["task"] == "digits"]
@@ -190,17 +171,6 @@ def test_the_numbers_of_a_figure_are_those_of_all_maps(draw, heatmaps):
     }  # fmt: skip
 
 
-def test_each_image_stands_over_its_maps(draw, heatmaps):
-    picture, _ = draw(HEATMAPS, gradcam=heatmaps)
-    grid = np.array(picture.axes).reshape(3, 3).T
-    assert [axes.get_title() for axes in grid[0]] == ["a", "b", "c"]
-    assert [axes.get_ylabel() for axes in grid[:, 0]] == ["image", "Original", "NegMerge"]
-    assert [axes.get_xlabel() for axes in grid[2]] == ["12 %", "0 %", "75 %"]
-    (heatmaps,) = map(read_heatmaps, heatmaps)
-    shown = grid[0, 1].get_images()[0].get_array()
-    assert np.array_equal(shown, heatmaps.images[1].transpose(1, 2, 0))
-
-
 def test_other_files_are_no_maps(tmp_path):
     path = tmp_path / "x.safetensors"
     write_state(path, {"weight": torch.ones(2)}, {})
@@ -220,15 +190,7 @@ def test_the_signs_of_points_and_merges(draw):
     (axes,) = picture.axes
     rows = [label.get_text() for label in axes.get_yticklabels()]
     assert rows == ["a", "b", "all signs agree", "Uniform Merge", "ours"]
-    texts = [text.get_text() for text in axes.texts]
-    minus = "\N{MINUS SIGN}"
-    assert [texts[start : start + 3] for start in range(0, 15, 3)] == [
-        ["+", minus, "0"], ["+", "+", "+"], ["✓", "✗", "✗"], ["+", "+", "+"], ["+", "0", "0"],
-    ]  # fmt: skip
-    assert (
-        "agree on 25.0 % of its 2,000 coordinates; by chance 50 % = 2^(1 - 2)" in axes.get_title()
-    )
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["3", "700", "1600"]
+    assert "25.0 % of its 2,000 coordinates; by chance 50 % = 2^(1 - 2)" in axes.get_title()
 
 
 SURVIVAL = {
@@ -288,8 +250,12 @@ def test_files_are_the_same_in_every_byte(
         assert imread(tmp_path / "one.png").std() > 0
 
 
-def test_an_unknown_kind_comes_with_the_valid_ones(draw, gaps):
+def test_what_a_figure_lacks_is_named(draw, gaps, sweep_files):
     with pytest.raises(
         UserError, match=r"unknown figure 'gaps'; did you mean 'gap'\? valid: gap, "
     ):
         draw(GAP | {"kind": "gaps"}, scores=gaps)
+    with pytest.raises(UserError, match=r"unknown score 'net/trial2/negmerge'; did you mean"):
+        draw(GAP, scores=gaps[:-1])
+    with pytest.raises(UserError, match="a/digits: no method of the figure"):
+        draw(sweep_figure("spread", methods={}), sweeps=sweep_files, selected=[])

@@ -3,8 +3,9 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
-from reporting_examples import lay_out
+from reporting_examples import cell, lay_out, means
 
 from negmerge.evaluation.language import forget_quality, privleak, privleak_error
 from negmerge.evaluation.outcomes import Outcomes
@@ -41,18 +42,13 @@ def probabilities(method, role):
     return ((LEVELS[method][role == "retain"] + noise).clip(0, 1) / UNIT).round() * UNIT
 
 
-def level(method):
-    """The mean probability of the forget answers, as texts have it."""
-    return f"{100 * probabilities(method, 'forget').mean():.2f}"
-
-
-def outcomes(method, experiment="llama"):
+def outcomes(method):
     arrays = {f"{role}_right": probabilities(method, role) for role in ("forget", "retain")}
-    place = (experiment, "forget10", method)
-    return Outcomes(place, dict.fromkeys(("forget", "retain"), 0), arrays, rule_of(method))
+    place = ("llama", "forget10", method)
+    return Outcomes(place, dict.fromkeys(("forget", "retain"), 0), arrays, criterion_of(method))
 
 
-def rule_of(method):
+def criterion_of(method):
     return None if method in ("retrain", "original") else "retain"
 
 
@@ -66,18 +62,16 @@ def min_k(method, role):
     return np.random.default_rng([len(method), len(role)]).normal(size=N).tolist()
 
 
-def record(method, experiment="llama", **changes):
+def record(method):
     of_roles = {role: probabilities(method, role) for role in ("forget", "retain")}
-    merged = rule_of(method) is not None
+    merged = criterion_of(method) is not None
     areas = {"loss": 0.9, "zlib": 0.8, "min_k": LEVELS[method][0], "min_k_plus_plus": 0.6}
     ratios = np.random.default_rng(len(method)).uniform(0.2, 1, N)
     return {
-        "experiment": experiment,
-        "task": "forget10",
-        "method": method,
+        **{"experiment": "llama", "task": "forget10", "method": method},
         "vector": method if merged else None,
         "coefficient": 5.5 if merged else 0.0,
-        "criterion": rule_of(method),
+        "criterion": criterion_of(method),
         "keep": 0.95,
         "kind": "merge" if merged else "base",
         **{role: {"correct": p.sum(), "n": N} for role, p in of_roles.items()},
@@ -93,56 +87,51 @@ def record(method, experiment="llama", **changes):
         "losses": {role: (-np.log(of_roles["forget"])).tolist() for role in ("forget", "holdout")},
         "min_k": {role: min_k(method, role) for role in ("forget", "holdout")},
         "attacks": {name: {"value": value, "error": 0.02} for name, value in areas.items()},
-    } | changes
+    }
 
 
-def made(definition=None, methods=ROWS, **changes):
-    records = [record(method, **changes) for method in methods]
-    return cells(definition or table(), records, {}, [outcomes(method) for method in methods])
-
-
-def shown(frame):
-    means = frame[(frame["experiment"] == MEAN) & frame["row"].notna()]
-    return means.set_index(["method", "metric"])
+def computed(rows=ROWS):
+    images = [outcomes(method) for method in rows]
+    return cells(table(rows=rows), [record(method) for method in rows], {}, images)
 
 
 def test_means_over_questions_have_their_standard_error():
-    found = shown(made())
+    frame = computed()
     for role in ("forget", "retain"):
         p = probabilities("negmerge", role)
-        cell = found.loc["negmerge", role]
-        assert cell["value"] == pytest.approx(100 * p.mean(), abs=1e-6)
-        assert cell["standard_error"] == pytest.approx(mean(100 * p)["error"], abs=1e-6)
-        assert cell["images"] == N
+        found = cell(frame, "negmerge", role)
+        assert found["value"] == pytest.approx(100 * p.mean(), abs=1e-6)
+        assert found["standard_error"] == pytest.approx(mean(100 * p)["error"], abs=1e-6)
+        assert found["images"] == N
     extraction = 90 * probabilities("negmerge", "forget").mean()
-    assert found.loc[("negmerge", "extraction"), "value"] == pytest.approx(extraction, abs=1e-6)
-    assert found.loc[("negmerge", "utility"), "value"] == 50
+    assert means(frame, "extraction")["negmerge"] == pytest.approx(extraction, abs=1e-6)
+    assert means(frame, "utility")["negmerge"] == 50
 
 
 def test_what_is_compared_with_retrain_is_computed_from_both_records():
-    found = shown(made())
-    ratios = {method: record(method)["truth_ratios"] for method in ROWS}
-    expected = forget_quality(ratios["negmerge"], ratios["retrain"])
-    negmerge, retrain = found.loc["negmerge"]["value"], found.loc["retrain"]["value"]
-    assert negmerge["quality"] == pytest.approx(expected.log10, abs=1e-6)
-    assert negmerge["distance"] == pytest.approx(expected.distance, abs=1e-6)
-    assert negmerge["privleak"] == pytest.approx(privleak(0.30, 0.05), abs=1e-6)
+    frame = computed()
+    quality = forget_quality(*(record(one)["truth_ratios"] for one in ("negmerge", "retrain")))
     sides = [
         [min_k(one, role) for role in ("forget", "holdout")] for one in ("negmerge", "retrain")
     ]
-    assert found.loc[("negmerge", "privleak"), "standard_error"] == pytest.approx(
-        privleak_error(*sides), abs=1e-6
-    )
-    assert (retrain["quality"], retrain["distance"], retrain["privleak"]) == (0, 0, 0)
-    assert negmerge["auc_zlib"] == 80
-    assert negmerge["auc_reference"] == 50
+    expected = {
+        "quality": quality.log10, "distance": quality.distance, "privleak": privleak(0.30, 0.05),
+        "auc_zlib": 80, "auc_reference": 50,
+    }  # fmt: skip
+    for name, value in expected.items():
+        assert means(frame, name)["negmerge"] == pytest.approx(value, abs=1e-6)
+    for name in ("quality", "distance", "privleak"):
+        assert means(frame, name)["retrain"] == 0
+    error = cell(frame, "negmerge", "privleak")["standard_error"]
+    assert error == pytest.approx(privleak_error(*sides), abs=1e-6)
+    notes = " ".join(lay_out(table(), frame).notes)
+    assert f"with {N}: 0.00, " in notes
 
 
 def test_without_retrain_they_are_not_known():
     rows = {name: label for name, label in ROWS.items() if name != "retrain"}
-    frame = made(table(rows=rows), rows)
-    found = shown(frame)
-    assert np.isnan(float(found.loc[("negmerge", "quality"), "value"] or math.nan))
+    frame = computed(rows)
+    assert pd.isna(means(frame, "quality")["negmerge"])
     assert not frame["metric"].eq(TO_FORGET).any()
     text = markdown(lay_out(table(rows=rows), frame))
     assert "forget quality" not in text
@@ -150,20 +139,14 @@ def test_without_retrain_they_are_not_known():
 
 
 def test_rows_are_compared_question_by_question():
-    frame = shown(made())
-    assert frame.loc[("negmerge", "forget"), "with_best"] is True
-    assert frame.loc[("uniform", "forget"), "with_best"] is False
-    assert frame.loc[("uniform", "forget"), "p_value"] < 0.05
+    frame = computed()
     # Retrain is what the others are compared with, and no rival of theirs.
-    assert frame.loc[("retrain", "forget"), "with_best"] is not True
-
-
-def test_the_amount_to_forget_is_that_between_original_and_retrain():
-    frame = made()
-    cell = frame[(frame["metric"] == TO_FORGET) & (frame["experiment"] == MEAN)].iloc[0]
+    best = means(frame, "forget", "with_best")
+    assert [name for name, is_best in best.items() if is_best is True] == ["negmerge"]
+    assert means(frame, "forget", "p_value")["uniform"] < 0.05
+    amount = frame[(frame["metric"] == TO_FORGET) & (frame["experiment"] == MEAN)].iloc[0]
     known, unseen = (probabilities(method, "forget") for method in ("original", "retrain"))
-    assert cell["value"] == pytest.approx(100 * (known - unseen).mean(), abs=1e-6)
-    assert cell["reference"] == pytest.approx(100 * unseen.mean(), abs=1e-6)
+    assert amount["value"] == pytest.approx(100 * (known - unseen).mean(), abs=1e-6)
     error = (known - unseen).std() / math.sqrt(N)
-    assert cell["standard_error"] == pytest.approx(100 * error, rel=1e-4)
-    assert cell["p_value"] < 0.01
+    assert amount["standard_error"] == pytest.approx(100 * error, rel=1e-4)
+    assert amount["p_value"] < 0.01

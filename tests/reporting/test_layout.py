@@ -102,15 +102,6 @@ def test_every_latex_row_has_as_many_cells_as_the_table_has_columns(scores):
     assert r"\cmidrule(lr){2-8}\cmidrule(lr){9-11}" in text
 
 
-def test_sparsity_names_its_denominators():
-    record = {"experiment": "a", "task": "digits", "method": "negmerge", "models": 4}
-    record |= {"kept": 2500, "trainable": 10000, "state": 25000}
-    definition = table(kind="sparsity", rows={"negmerge": "NegMerge"})
-    text = markdown(lay_out(definition, cells(definition, [record], {})))
-    assert row(text, "NegMerge") == ["NegMerge", "75.00", "90.00", "2,500"]
-    assert "4 models are merged; 10,000 trainable weights of 25,000 numbers" in text
-
-
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [(-0.001, "%", "0.00"), (12.345678, "%", "12.35"), (1e6, "", "1,000,000"), (None, "%", "NA")],

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from reporting_examples import cell, classifier_score, gap_table, lay_out, score, table
+from reporting_examples import cell, classifier_score, gap_table, lay_out, means, score, table
 
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells
@@ -47,13 +47,8 @@ DIGITS = {"tasks": ["digits"]}
 
 def test_scores_stand_beside_the_shares_of_numbers(records):
     shown = printed(records, column=DIGITS)
-    assert [heading.text for heading in shown.headings] == [
-        "forget accuracy",
-        "control accuracy",
-        "numbers kept, of the trainable",
-        "of them shrink the base",
-        "choice",
-    ]
+    texts = [heading.text for heading in shown.headings]
+    assert texts[2:] == ["numbers kept, of the trainable", "of them shrink the base", "choice"]
     (agreeing,) = [row for row in shown.rows if row[0] == "agreeing"]
     assert agreeing[1].startswith("20.00 ± ")
     assert agreeing[3:] == ["20.00", "75.00", "0.50"]
@@ -105,27 +100,16 @@ def classifier_table(**column):
 def test_of_a_classifier_the_gap_and_its_parts_are_shown(classifier):
     definition = classifier_table()
     shown = lay_out(definition, cells(definition, join(classifier), {}))
-    assert [(heading.text, heading.reference) for heading in shown.headings] == [
-        ("retain accuracy", "100.00"),
-        ("forget accuracy", "80.00"),
-        ("test accuracy", "80.00"),
-        ("membership attack", "20.00"),
-        ("average gap", "NA"),
-        ("numbers kept, of the trainable", "NA"),
-        ("of them shrink the base", "NA"),
-        ("choice", ""),
-    ]
-    agreeing = shown.rows[0]
-    assert agreeing[5:] == ["4.00", "20.00", "75.00", "0.40"]
+    assert [heading.text for heading in shown.headings[:5]] == [
+        "retain accuracy", "forget accuracy", "test accuracy", "membership attack", "average gap",
+    ]  # fmt: skip
+    assert shown.rows[0][5:] == ["4.00", "20.00", "75.00", "0.40"]
     assert "best: NA" not in markdown(shown)
-
-
-def test_what_a_further_criterion_chose_has_the_counts_of_its_vector(classifier):
-    definition = classifier_table(criterion="gap")
-    frame = cells(definition, join(classifier), {})
+    # What a further criterion chose has the counts of its vector.
+    frame = cells(classifier_table(criterion="gap"), join(classifier), {})
     assert cell(frame, "negmerge", "gap")["value"] == pytest.approx(0.5)
-    assert cell(frame, "negmerge", "kept_trainable")["value"] == 20
-    assert cell(frame, "task-arithmetic", "kept_trainable")["value"] == 80
+    kept = {"negmerge": 20, "task-arithmetic": 80}
+    assert means(frame, "kept_trainable") == kept
 
 
 def test_a_single_vector_that_was_not_counted_is_an_error(classifier):

@@ -84,7 +84,7 @@ def test_differences_are_printed_only_where_all_but_the_trials_are_the_papers(st
         for column in shown.columns
         if column.published and column.published.comparable
     }
-    assert compared == {("lite", "table2", "rule `gap`")}
+    assert compared == {("lite", "table2", "criterion `gap`")}
     ours, theirs = (
         studies[name].experiments["resnet-18"].model_dump() for name in ("lite", "paper")
     )

@@ -113,7 +113,7 @@ def test_rounding_that_takes_changes_back_is_counted_and_told(tmp_path):
         tell=said.append,
     )
     assert read(tmp_path / "out.safetensors")["w"].tolist() == [1, 1, 0.5, 1]
-    assert (report["kept"], report["swallowed"]) == (3, 2)
+    assert (report["kept"], report["lost_to_rounding"]) == (3, 2)
     assert said == report["notes"]
     assert said[0].startswith(f"{tmp_path / 'out.safetensors'}: 2 of 3 changes (66.67 %) are lost")
 

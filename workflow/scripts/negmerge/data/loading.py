@@ -18,9 +18,6 @@ from negmerge.data.images import Images, image_counts
 from negmerge.data.splits import train_val_split
 from negmerge.settings.recipe import Recipe
 
-# Without a prepared split `val`, train and val are cut from `train`, so they never share an image.
-PARTS = ("pretrain", "train", "val", "test")
-
 Batch = tuple[Tensor, Tensor]
 CPU = torch.device("cpu")
 
@@ -59,7 +56,10 @@ class Listed(Dataset):
 
 
 class Part(Listed):
-    """One part of a prepared data set."""
+    """One part of a prepared data set: `pretrain`, `train`, `val` or `test`.
+
+    Without a prepared split `val`, train and val are cut from `train`, so they share no image.
+    """
 
     def __init__(
         self, path: str | Path, part: str, name: str, first_label: int = 0, drafts: bool = False
@@ -81,7 +81,7 @@ class Augmented(Dataset):
 
     def __getitem__(self, key: tuple[int, int]):
         """Return the image (3, size, size) and the label of item `key[1]` in epoch `key[0]`."""
-        return self._transformed(key, self.transform)
+        return self._changed(key, self.transform)
 
     def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
         """Return a batch, its images at once as far as items and transform can do that."""
@@ -91,20 +91,19 @@ class Augmented(Dataset):
             return transform.of_batch(images, map(self._seed_of, keys)), labels
         if not isinstance(transform, Changes):
             return default_collate([self[key] for key in keys])
-        items = [self._transformed(key, transform.changed) for key in keys]
-        images, labels = zip(*items, strict=True)
+        images, labels = zip(*(self._changed(key, transform.changed) for key in keys), strict=True)
         return transform.normalise.images(images), torch.tensor(labels)
 
-    def _transformed(self, key: tuple[int, int], transform: Callable) -> tuple[Any, int]:
+    def _changed(self, key: tuple[int, int], change: Callable) -> tuple[Any, int]:
         image, label = self.items[key[1]]
         if self._is_random:
             # timm and torchvision draw from the three global generators.
             seed = self._seed_of(key)
             random.seed(seed)
             np.random.seed(seed)
-            # torch.manual_seed would also seed every accelerator, and take twice the time.
+            # torch.manual_seed would also seed every accelerator, which takes as long as the rest.
             torch.default_generator.manual_seed(seed)
-        return transform(image), label
+        return change(image), label
 
     def _seed_of(self, key: tuple[int, int]) -> int:
         return int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])
@@ -166,7 +165,7 @@ class Epochs:
     """Training batches, an epoch each time one iterates over it; see `TrainingBatches`.
 
     Loader processes, and the images that they have decoded, live as long as this. With `in_order`
-    the items are augmented, but not shuffled.
+    the items are changed at random, but not shuffled.
     """
 
     def __init__(

@@ -101,7 +101,7 @@ def cells(
             if labels.count(label) > 1:  # labels identify cells
                 raise UserError(f"a table has the label {label!r} twice, expected different labels")
     records = [(place_of(record), record.get("criterion"), record) for record in records]
-    outcomes = [(one.place, one.criterion, one) for one in outcomes]
+    outcomes = [(of_row.place, of_row.criterion, of_row) for of_row in outcomes]
     rows = []
     for column in table["columns"]:
         criterion = column.get("criterion")
@@ -140,13 +140,17 @@ def _column(
             labels = {"row": label, "method": method, "metric": metric.name, "unit": metric.unit}
             labels |= {"better": metric.better or None}
             mean = {"experiment": MEAN, "task": MEAN} | summary(shown[method], metric, references)
-            mean |= _paper(column["published"], published, label, metric, mean["value"])
+            if where := column["published"]:
+                paper, source = paper_cell(published, where, label, metric.name)
+                mean |= {"paper": paper, "paper_source": source, "comparable": where["comparable"]}
+                if where["comparable"] and None not in (paper, mean["value"]):
+                    mean["difference"] = round(mean["value"] - paper, DIGITS)
             rows.append(labels | mean | comparisons.get((method, metric.name, None), {}))
             for number, record in enumerate(shown[method]):
-                where = {"experiment": record["experiment"], "task": record["task"]}
+                place = {"experiment": record["experiment"], "task": record["task"]}
                 single = summary([record], metric, references and [references[number]])
                 compared = comparisons.get((method, metric.name, number), {})
-                rows.append(labels | where | single | compared)
+                rows.append(labels | place | single | compared)
     return rows
 
 
@@ -220,26 +224,6 @@ def _record(records: Mapping, column: Mapping, place: tuple[str, str, str]) -> M
     return records[place]
 
 
-def _paper(
-    published: Mapping | None,
-    frames: Mapping[str, pd.DataFrame],
-    row: str,
-    metric: Metric,
-    value: float | None,
-) -> dict:
-    """Return the paper's cell and how far ours is above it, if both are known."""
-    if published is None:
-        return {}
-    cell, source = paper_cell(frames, published, row, metric.name)
-    compare = published["comparable"] and None not in (cell, value)
-    return {
-        "paper": cell,
-        "paper_source": source,
-        "comparable": published["comparable"],
-        "difference": round(value - cell, DIGITS) if compare else None,
-    }
-
-
 def _reference(references: Sequence[Mapping] | None, metric: Metric) -> float | None:
     """Return Retrain's mean, where being close to it is what counts."""
     if references is None or metric.better != "reference":
@@ -261,10 +245,8 @@ def _choice(record: Mapping) -> str | None:
     its method.
     """
     kind = record.get("kind")
-    if kind == "retrain":
-        return None
     if kind != "unlearn" or record.get("vector") is None:
-        return _coefficient(record)
+        return None if kind == "retrain" else _coefficient(record)
     is_setting = record["coefficient"] and record["vector"] != record["method"]
     return record["vector"] if is_setting else None
 
@@ -281,8 +263,8 @@ def _data_used(record: Mapping) -> str | None:
 
 def _distinct(records: Iterable[Mapping], key: str) -> str | None:
     """List the known values of a key in the order in which they first occur."""
-    known = [record[key] for record in records if record.get(key) is not None]
-    return _join(dict.fromkeys(map(str, known)))
+    values = [record.get(key) for record in records]
+    return _join(dict.fromkeys(str(value) for value in values if value is not None))
 
 
 def _join(texts: Iterable[str | None]) -> str | None:

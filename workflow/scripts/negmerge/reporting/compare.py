@@ -67,7 +67,16 @@ def values(
             key = (*(place[part] for part in parts), len(of_place.right(role)))
             groups.setdefault(key, []).append(number)
         for group in groups.values():
-            images = _together(role, list(arrays.values()), group, of_rows)
+            # (images, arrays x places x rows)
+            images = np.stack(
+                [
+                    row[place].arrays[name]
+                    for name in arrays.values()
+                    for place in group
+                    for row in of_rows
+                ],
+                axis=1,
+            )
             split = (len(arrays), len(group), len(rows))
             means = 100 * bootstrap_means(images, generator).reshape(RESAMPLES, *split)
             actual = 100 * images.mean(axis=0).reshape(split)
@@ -90,20 +99,6 @@ def _outcomes(scenario: Scenario, record: Mapping, outcomes: Mapping[tuple, Outc
                 f"outcomes, {score['correct']} of {score['n']} by the score; delete both, run again"
             )
     return outcomes[place]
-
-
-def _together(
-    role: str, arrays: Sequence[str], group: Sequence[int], rows: Sequence[Sequence[Outcomes]]
-) -> np.ndarray:
-    """Return all rows' outcomes on the images of a group of places, (n, arrays x places x rows)."""
-    columns = [row[place].arrays[name] for name in arrays for place in group for row in rows]
-    if len(set(map(len, columns))) > 1:
-        first, count = rows[0][group[0]], len(columns[0])
-        raise UserError(
-            f"{'/'.join(first.place)}: {count} {role} images, and other methods of its task have "
-            "another number; delete the scores of the task and run again"
-        )
-    return np.stack(columns, axis=1)
 
 
 def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) -> np.ndarray:
@@ -162,15 +157,11 @@ def _of_trials(metric: Metric, column: Values, retrain: int | None) -> np.ndarra
     """
     if retrain is not None:
         return distance(metric, column.measured, retrain)
-    experiments = [place[0] for place in column.places]
-    each = [
-        {
-            name: numbers[[other == experiment for other in experiments]].mean(axis=0)
-            for name, numbers in column.measured.items()
-        }
-        for experiment in dict.fromkeys(experiments)
-    ]
-    return np.array([distance(metric, means, retrain) for means in each])
+    experiments = np.array([experiment for experiment, _ in column.places])
+    trials = [experiments == name for name in dict.fromkeys(experiments)]
+    measured = column.measured.items()
+    means = [{name: of[trial].mean(axis=0) for name, of in measured} for trial in trials]
+    return np.array([distance(metric, of_trial, retrain) for of_trial in means])
 
 
 # Points of forget accuracy between the model and Retrain, or chance, below which no row ranks,
@@ -228,15 +219,17 @@ def amount_cells(
     """Return how much there is to forget as cells without a row: the mean, then each place."""
     if scenario is None or not outcomes:
         return []
-    means = {(MEAN, MEAN): places} | {place: [place] for place in places}
-    amounts = {where: amount(scenario, which, outcomes) for where, which in means.items()}
-    if None in amounts.values():
-        return []
     labels = {"method": scenario.base, "metric": TO_FORGET, "unit": "points"}
-    return [
-        labels | {"experiment": experiment, "task": task} | cell
-        for (experiment, task), cell in amounts.items()
-    ]
+    cells = []
+    for (experiment, task), of in {
+        (MEAN, MEAN): places,
+        **{place: [place] for place in places},
+    }.items():
+        known = amount(scenario, of, outcomes)
+        if known is None:
+            return []
+        cells.append(labels | {"experiment": experiment, "task": task} | known)
+    return cells
 
 
 def compare(

@@ -28,10 +28,8 @@ class Kind:
     """What tables and figures have in common."""
 
     caption: ClassVar[str]  # what it shows, for Snakemake's report, ours and a table's first note
-    # Those whose experiments it can show; none given: all.
-    scenarios: ClassVar[tuple[str, ...]] = ()
-    # The kinds of methods that it can show, see `methods.known`; none given: all.
-    shows: ClassVar[tuple[str, ...]] = ()
+    scenarios: ClassVar[tuple[str, ...]] = ()  # whose experiments it can show; none given: all
+    shows: ClassVar[tuple[str, ...]] = ()  # the kinds of methods that it can show; likewise
     needs: ClassVar[tuple[str, ...]] = ()  # the methods that must be among them
 
     def check(self, experiments: Mapping[str, Experiment], methods: Sequence[str]) -> None:
@@ -42,15 +40,12 @@ class TableKind(Kind):
     """A kind of table: methods as rows, groups of columns that are means."""
 
     metrics: ClassVar[tuple[Metric, ...]]  # what the cells of a row measure; see also `metrics_of`
-    # Whether a criterion chooses what is shown, so that a column may name one.
-    by_criterion: ClassVar[bool] = True
-    # Whether it shows scores of the scenario, by which rows are compared.
-    is_scored: ClassVar[bool] = False
+    by_criterion: ClassVar[bool] = True  # whether a criterion chooses what is shown
+    is_scored: ClassVar[bool] = False  # whether it shows, and compares, scores of the scenario
+    shows_choice: ClassVar[bool] = False  # whether a printed column says what was chosen
+    shows_data: ClassVar[bool] = False  # whether one says which training images the method reads
     error: ClassVar[str] = ""  # what ± is, where it is not that of the scenario's scores
     about_paper: ClassVar[str] = ""  # what is known about the paper's cells
-    # Whether a column of the printed table says what was chosen.
-    shows_choice: ClassVar[bool] = False
-    shows_data: ClassVar[bool] = False  # whether one says which training images the method reads
 
     def records(self, experiment: Experiment, folder: str, row: str) -> list[str]:
         """Return the paths of what a row shows: its scores, where a kind says nothing else."""
@@ -118,16 +113,16 @@ def first_lines(folder: str) -> str:
     """List the kinds in a folder, each with the first line of its file."""
     lines = []
     for name in plugins.names(folder):
-        with open(plugins.path(folder, name), encoding="utf-8") as file:
-            lines.append(f"{name}: " + file.readline().strip().strip('"'))
+        text = plugins.path(folder, name).read_text(encoding="utf-8")
+        lines.append(f"{name}: " + text.partition("\n")[0].strip('"'))
     return " ".join(lines)
 
 
 def require_same_points(experiments: Mapping[str, Experiment], methods: Sequence[str]) -> None:
     """Check that methods take the vectors of the same points, so that they can be compared."""
-    first, *others = methods
+    first = methods[0]
     for name, experiment in experiments.items():
-        for method in others:
+        for method in methods:
             if experiment.points(method) != experiment.points(first):
                 raise ValueError(
                     f"{method!r} merges other points of {name!r} than {first!r}; expected "

@@ -145,7 +145,7 @@ def _front_matter(base: Path, report: Mapping) -> Iterator[str]:
 
 
 def _text(report: Mapping) -> Iterator[str]:
-    kept, numbers, lost = report["kept"], report["numbers"], report["swallowed"]
+    kept, numbers, lost = report["kept"], report["numbers"], report["lost_to_rounding"]
     facts = {
         "coefficient": report["coefficient"],
         "dtype": report["dtype"],

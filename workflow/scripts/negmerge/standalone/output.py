@@ -136,7 +136,7 @@ def make_report(
         "version": __version__,
         "numbers": pool.vectors.size,
         "kept": counts.kept,
-        "swallowed": counts.kept - counts.moved,
+        "lost_to_rounding": counts.kept - counts.moved,
         "matched": pool.chosen,
         "notes": [*pool.notes, *lines],
         "command": command,

@@ -91,9 +91,9 @@ def unlearn(
     Returns:
         A report, also stored with the output: `method`, `options`, `coefficient`, `dtype`, `base`
         and `pool` (name and BLAKE3 of the files), `version`, `numbers` of the vector, `kept` (those
-        that are not zero), `swallowed` (those of them that rounding set back to the base's value),
-        `matched` (what include and exclude fit), `notes` and `command`; with an `evaluation` also
-        that.
+        that are not zero), `lost_to_rounding` (those of them that rounding set back to the base's
+        value), `matched` (what include and exclude fit), `notes` and `command`; with an
+        `evaluation` also that.
 
     Raises:
         UserError: anything that is missing, does not fit or cannot be done right; nothing is

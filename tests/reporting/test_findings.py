@@ -54,13 +54,10 @@ def test_the_best_the_near_and_the_distance_of_each_column():
     assert net_distance.endswith("2.00 ± 0.91 points for NegMerge and 0 for Retrain.")
 
 
-def test_negmerge_that_loses_is_named_with_its_p():
+def test_negmerge_that_loses_is_named_and_so_is_an_unchanged_model_that_is_best():
     scores = changed(clip(), "negmerge", forget={"correct": 100, "n": 200})
     (near,) = sentences(of_clip(scores))[NEAR]
     assert near == "B/32: 0 of 2 other rows. NegMerge loses, with 50.00 ± 3.54 % (p < 0.001)."
-
-
-def test_where_nothing_is_better_than_the_unchanged_model_it_says_so():
     scores = changed(clip(), "pretrained", forget={"correct": 30, "n": 200})
     (best,) = sentences(of_clip(scores))[BEST]
     assert best == "B/32: no method beats the unchanged model, with forget accuracy 15.00 ± 2.52 %."

@@ -42,13 +42,13 @@ def probabilities(method, role):
     return ((LEVELS[method][role == "retain"] + noise).clip(0, 1) / UNIT).round() * UNIT
 
 
-def outcomes(method, experiment="llama"):
+def outcomes(method):
     arrays = {f"{role}_right": probabilities(method, role) for role in ("forget", "retain")}
-    place = (experiment, "forget10", method)
-    return Outcomes(place, dict.fromkeys(("forget", "retain"), 0), arrays, rule_of(method))
+    place = ("llama", "forget10", method)
+    return Outcomes(place, dict.fromkeys(("forget", "retain"), 0), arrays, criterion_of(method))
 
 
-def rule_of(method):
+def criterion_of(method):
     return None if method in ("retrain", "original") else "retain"
 
 
@@ -62,18 +62,16 @@ def min_k(method, role):
     return np.random.default_rng([len(method), len(role)]).normal(size=N).tolist()
 
 
-def record(method, experiment="llama", **changes):
+def record(method):
     of_roles = {role: probabilities(method, role) for role in ("forget", "retain")}
-    merged = rule_of(method) is not None
+    merged = criterion_of(method) is not None
     areas = {"loss": 0.9, "zlib": 0.8, "min_k": LEVELS[method][0], "min_k_plus_plus": 0.6}
     ratios = np.random.default_rng(len(method)).uniform(0.2, 1, N)
     return {
-        "experiment": experiment,
-        "task": "forget10",
-        "method": method,
+        **{"experiment": "llama", "task": "forget10", "method": method},
         "vector": method if merged else None,
         "coefficient": 5.5 if merged else 0.0,
-        "criterion": rule_of(method),
+        "criterion": criterion_of(method),
         "keep": 0.95,
         "kind": "merge" if merged else "base",
         **{role: {"correct": p.sum(), "n": N} for role, p in of_roles.items()},
@@ -89,16 +87,16 @@ def record(method, experiment="llama", **changes):
         "losses": {role: (-np.log(of_roles["forget"])).tolist() for role in ("forget", "holdout")},
         "min_k": {role: min_k(method, role) for role in ("forget", "holdout")},
         "attacks": {name: {"value": value, "error": 0.02} for name, value in areas.items()},
-    } | changes
+    }
 
 
-def made(definition=None, methods=ROWS, **changes):
-    records = [record(method, **changes) for method in methods]
-    return cells(definition or table(), records, {}, [outcomes(method) for method in methods])
+def computed(rows=ROWS):
+    images = [outcomes(method) for method in rows]
+    return cells(table(rows=rows), [record(method) for method in rows], {}, images)
 
 
 def test_means_over_questions_have_their_standard_error():
-    frame = made()
+    frame = computed()
     for role in ("forget", "retain"):
         p = probabilities("negmerge", role)
         found = cell(frame, "negmerge", role)
@@ -111,7 +109,7 @@ def test_means_over_questions_have_their_standard_error():
 
 
 def test_what_is_compared_with_retrain_is_computed_from_both_records():
-    frame = made()
+    frame = computed()
     quality = forget_quality(*(record(one)["truth_ratios"] for one in ("negmerge", "retrain")))
     sides = [
         [min_k(one, role) for role in ("forget", "holdout")] for one in ("negmerge", "retrain")
@@ -132,7 +130,7 @@ def test_what_is_compared_with_retrain_is_computed_from_both_records():
 
 def test_without_retrain_they_are_not_known():
     rows = {name: label for name, label in ROWS.items() if name != "retrain"}
-    frame = made(table(rows=rows), rows)
+    frame = computed(rows)
     assert pd.isna(means(frame, "quality")["negmerge"])
     assert not frame["metric"].eq(TO_FORGET).any()
     text = markdown(lay_out(table(rows=rows), frame))
@@ -141,7 +139,7 @@ def test_without_retrain_they_are_not_known():
 
 
 def test_rows_are_compared_question_by_question():
-    frame = made()
+    frame = computed()
     # Retrain is what the others are compared with, and no rival of theirs.
     best = means(frame, "forget", "with_best")
     assert [name for name, is_best in best.items() if is_best is True] == ["negmerge"]

@@ -101,7 +101,7 @@ def cells(
             if labels.count(label) > 1:  # labels identify cells
                 raise UserError(f"a table has the label {label!r} twice, expected different labels")
     records = [(place_of(record), record.get("criterion"), record) for record in records]
-    outcomes = [(one.place, one.criterion, one) for one in outcomes]
+    outcomes = [(of_row.place, of_row.criterion, of_row) for of_row in outcomes]
     rows = []
     for column in table["columns"]:
         criterion = column.get("criterion")

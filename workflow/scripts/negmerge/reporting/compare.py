@@ -221,7 +221,10 @@ def amount_cells(
         return []
     labels = {"method": scenario.base, "metric": TO_FORGET, "unit": "points"}
     cells = []
-    for (experiment, task), of in {(MEAN, MEAN): places, **{one: [one] for one in places}}.items():
+    for (experiment, task), of in {
+        (MEAN, MEAN): places,
+        **{place: [place] for place in places},
+    }.items():
         known = amount(scenario, of, outcomes)
         if known is None:
             return []

@@ -133,10 +133,10 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
     ]
 
 
-def summary(found: Sequence[Finding]) -> str:
+def summary(shown: Sequence[Finding]) -> str:
     """Write the first sentences of each finding as plain text for a terminal."""
     lines = []
-    for title, sentences in found:
+    for title, sentences in shown:
         left_out = len(sentences) - MOST_SENTENCES
         more = [f"{left_out} more in the report."] if left_out > 0 else []
         lines += [f"{title}:", *(f"  {text}" for text in [*sentences[:MOST_SENTENCES], *more])]

@@ -44,7 +44,7 @@ class Layout:
 
     def groups(self, brief: bool = False) -> list[tuple[str, int]]:
         """List the groups, with the number of headings in each; `brief` leaves details out."""
-        names = [one.group for one in self.headings if not (brief and one.is_detail)]
+        names = [h.group for h in self.headings if not (brief and h.is_detail)]
         return [(name, names.count(name)) for name in dict.fromkeys(names)]
 
     @property

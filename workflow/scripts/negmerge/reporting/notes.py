@@ -57,14 +57,14 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     lines = [kind.caption, *of_columns(_averaged)]
     if cells["p_value"].notna().any():
         lines += of_columns(_comparison)
-    if kind.is_scored and any(one.aims_at_retrain for one in scenarios):
+    if kind.is_scored and any(scenario.aims_at_retrain for scenario in scenarios):
         lines.append(CLOSE_TO_RETRAIN)
     lines += kind.notes(table, rows)
     lines += of_columns(_criteria)
     if cells["with_best"].eq(True).any():
         lines += [BOLD.format(items=scenario.items) for scenario in scenarios]
     if rows["standard_error"].notna().any():
-        lines += [kind.error] if kind.error else [one.error + "." for one in scenarios]
+        lines += [kind.error] if kind.error else [f"{scenario.error}." for scenario in scenarios]
     if (rows["averaged"] > 1).any():
         lines.append(STD)
     # The rows of a sweep are not named after its methods alone.
@@ -98,7 +98,8 @@ def _comparison(column: Mapping, cells: pd.DataFrame) -> list[str]:
     scenario = SCENARIOS[column["scenario"]]
     amounts = cells[(cells["metric"] == TO_FORGET) & (cells["experiment"] == MEAN)]
     if amounts.empty:
-        amount = f"how much there is to forget is not known without {spell_list(scenario.needed)}."
+        needed = spell_list([f"`{method}`" for method in scenario.needed])
+        amount = f"how much there is to forget is not known without {needed}."
     else:
         amount = spell_amount(scenario, amounts.iloc[0])
     trials = number_of_trials(scenario, cells)
@@ -190,7 +191,7 @@ def _paper(table: Mapping, more: str, cells: pd.DataFrame) -> list[str]:
     if not published:
         return []
     lines = ["paper: the published cell, NA where it is not known to us."]
-    if any(one["comparable"] for one in published):
+    if any(place["comparable"] for place in published):
         lines.append("In brackets stands ours minus the paper's, in points.")
     lines += [more] if more else []
     if cells["paper_source"].map(is_second_hand).any():
@@ -198,7 +199,7 @@ def _paper(table: Mapping, more: str, cells: pd.DataFrame) -> list[str]:
             f"{COPIED}: second hand. Others copied the cell from the paper, or measured it; "
             "`paper_source` in the CSV file names them, see config/published/README.md."
         )
-    if not all(one["comparable"] for one in published):
+    if not all(place["comparable"] for place in published):
         lines.append(
             "‡: for orientation only. Model and data are not the paper's: no difference is given."
         )

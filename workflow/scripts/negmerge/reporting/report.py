@@ -89,7 +89,7 @@ def report(
     name: str,
     study: Mapping,
     pool_sizes: Mapping[str, int],
-    found: Sequence[Finding],
+    findings: Sequence[Finding],
     tables: Tables,
     files: Mapping[str, Files],
     figures: Iterable[str | Path],
@@ -98,7 +98,9 @@ def report(
     drawing: str,
 ) -> str:
     """Write the report of a study as HTML."""
-    scenarios = {key: SCENARIOS[one["scenario"]] for key, one in study["experiments"].items()}
+    scenarios = {
+        key: SCENARIOS[settings["scenario"]] for key, settings in study["experiments"].items()
+    }
     shown = _figures(study, figures)
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda template: (TEMPLATES / template).read_text()),
@@ -119,7 +121,7 @@ def report(
         study=study,
         scenarios=scenarios,
         pool_sizes=pool_sizes,
-        found=found,
+        findings=findings,
         first_figure=_first_figure(study, shown),
         figures=shown,
         tables={

@@ -161,8 +161,11 @@ class Durability(TableKind):
         from negmerge.evaluation.outcomes import read_outcomes
 
         paths = [str(path) for path in paths]
-        scores = [one for path in paths if path.endswith("json") for one in read_records(path)]
-        items = [one for path in paths if not path.endswith("json") for one in read_outcomes(path)]
+        scores = [
+            record for path in paths if path.endswith("json") for record in read_records(path)
+        ]
+        files = [path for path in paths if not path.endswith("json")]
+        items = [of_row for path in files for of_row in read_outcomes(path)]
         own = {(of_row.place, of_row.criterion): of_row.arrays for of_row in items}
         retrain = {
             of_row.place[:2]: of_row.arrays for of_row in items if of_row.place[2] == RETRAIN

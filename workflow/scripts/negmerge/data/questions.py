@@ -1,11 +1,11 @@
 """Questions about authors and their replies: the prepared set, and which author has which role."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from negmerge.data.splits import QUESTION_SPLITS
 from negmerge.errors import UserError
 from negmerge.files import write_text
 
@@ -14,7 +14,7 @@ from negmerge.files import write_text
 class Question:
     """A question about an author, and what is said in reply."""
 
-    split: str  # one of `QUESTION_SPLITS`
+    split: str  # one of `splits.QUESTION_SPLITS`
     author: int  # the number of the author, from 0 in each split
     question: str  # as it is asked
     answer: str  # the right one
@@ -35,11 +35,12 @@ def write_questions(
 ) -> None:
     """Write a prepared set of questions, at once or not at all."""
     rows = list(questions)
-    for split in QUESTION_SPLITS:
-        count = sum(row.split == split for row in rows)
-        if count != expected.get(split, 0):
+    counts = Counter(row.split for row in rows)
+    for split in (*expected, *counts):
+        if counts[split] != expected.get(split, 0):
             raise UserError(
-                f"{path}: {count} questions in split {split!r}, expected {expected.get(split, 0)}"
+                f"{path}: {counts[split]} questions in split {split!r}, expected "
+                f"{expected.get(split, 0)}"
             )
     write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows))
 

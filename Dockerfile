@@ -16,10 +16,10 @@ ARG CONDA_OVERRIDE_CUDA=13.0
 
 # containerize:begin
 LABEL io.github.snakemake.containerized="true"
-LABEL io.github.snakemake.conda_env_hash="dfdd5367200f73ea4521674638a8c4e528a00235e58e04d4a3ace5d475231624"
+LABEL io.github.snakemake.conda_env_hash="1f547693e3aecb93f132939c015be67285f532980becc357b26cad16104a94cf"
 # Conda environment:
 #   source: envs/data.yaml
-#   prefix: /conda-envs/3a5185c070364188f8c3b21005d1d070
+#   prefix: /conda-envs/a06d0fa2ea01a46f7078a43821470ee4
 #   # For `download`, `prepare` and `split`: they need no torch.
 #   channels:
 #     - conda-forge
@@ -30,11 +30,12 @@ LABEL io.github.snakemake.conda_env_hash="dfdd5367200f73ea4521674638a8c4e528a002
 #     - numpy=2.4.6
 #     - pillow=12.3.0
 #     - pyarrow=24.0.0 # mirrors in parquet files
+#     - pydantic=2.14.3 # options of sources
 #     - safetensors=0.8.0
 #     - scikit-learn=1.9.1 # its digits
 #     - scipy=1.17.1 # MATLAB files
-RUN mkdir -p /conda-envs/3a5185c070364188f8c3b21005d1d070
-COPY envs/data.yaml /conda-envs/3a5185c070364188f8c3b21005d1d070/environment.yaml
+RUN mkdir -p /conda-envs/a06d0fa2ea01a46f7078a43821470ee4
+COPY envs/data.yaml /conda-envs/a06d0fa2ea01a46f7078a43821470ee4/environment.yaml
 # Conda environment:
 #   source: envs/language.yaml
 #   prefix: /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352
@@ -119,7 +120,7 @@ COPY envs/models.yaml /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df/environment.y
 RUN mkdir -p /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8
 COPY envs/reporting.yaml /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8/environment.yaml
 
-RUN conda env create --prefix /conda-envs/3a5185c070364188f8c3b21005d1d070 --file /conda-envs/3a5185c070364188f8c3b21005d1d070/environment.yaml && \
+RUN conda env create --prefix /conda-envs/a06d0fa2ea01a46f7078a43821470ee4 --file /conda-envs/a06d0fa2ea01a46f7078a43821470ee4/environment.yaml && \
     conda env create --prefix /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352 --file /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352/environment.yaml && \
     conda env create --prefix /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21 --file /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.yaml && \
     conda env create --prefix /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df --file /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df/environment.yaml && \

@@ -1,6 +1,7 @@
 """Downloads: what breaks off, what stands in the way, who stands in for whom, and passwords."""
 
 import base64
+import fcntl
 import os
 import re
 import signal
@@ -131,6 +132,14 @@ def test_a_killed_process_leaves_a_part_with_which_the_next_goes_on(server, one,
     assert [path.name for path in target.parent.iterdir()] == [".file.zip.part"]
     get(described(one))
     assert int(server.requests[-1][1].removeprefix("bytes=").removesuffix("-")) > 0
+
+
+def test_two_processes_do_not_write_one_file(one, target, refused):
+    leave(target, CONTENT[:1000])
+    with open(target.with_name(".file.zip.part"), "rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        message = refused(described(one), left=[".file.zip.part"])
+    assert message == f"{target}: another process is downloading it"
 
 
 def test_files_to_be_fetched_by_hand_are_named_together_and_checked(one, target, get, refused):

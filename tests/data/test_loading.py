@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from negmerge.data.loading import (
     Part,
     TrainingBatches,
 )
+from negmerge.data.preparation import write_images
 from negmerge.data.splits import train_val_split
 from negmerge.settings.recipe import Augmentation, Recipe
 
@@ -93,15 +96,6 @@ def test_a_fixed_order_is_the_same_in_each_epoch_and_for_each_seed():
     assert not torch.equal(batches[3][0], batches[0][0])
 
 
-def test_processes_change_nothing():
-    alone = load()
-    # What was drawn before must not matter either.
-    np.random.seed(5)
-    torch.manual_seed(5)
-    assert_same(load(loaders=2), alone)
-    assert_same(load(), alone)
-
-
 def test_an_image_depends_on_seed_epoch_and_item_only():
     images = by_item(load())
     other_batches = by_item(load(batch_size=3))
@@ -139,12 +133,16 @@ def test_evaluation_gives_every_item_once_in_its_order():
 
 
 @pytest.mark.parametrize("loaders", [0, 2])
-@pytest.mark.parametrize("count", [1, 3, 4, 6])
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
 def test_what_follows_some_batches_is_what_would_have_followed(count, loaders):
+    expected = load()[count:]
+    # What was drawn before does not matter.
+    np.random.seed(5)
+    torch.manual_seed(5)
     batches = TrainingBatches(Items(), TRANSFORM, recipe(), 0, loaders=loaders)
     rest = batches.after(count)
     assert len(rest) == len(batches) - count
-    assert_same(list(rest), load()[count:])
+    assert_same(list(rest), expected)
 
 
 @pytest.fixture
@@ -183,6 +181,18 @@ def test_thinned_items_are_spread_evenly_and_none_comes_twice(prepared, count, m
     assert len(items.thinned(None)) == count
     steps = [after - before for before, after in zip(found, [*found[1:], count], strict=True)]
     assert max(steps) - min(steps) <= 1
+
+
+def test_jpegs_that_are_only_opened_pass_through_loaders(tmp_path):
+    content = io.BytesIO()
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(content, "JPEG")
+    write_images(tmp_path / "set", [("train", 0, content.getvalue())] * 4, {"train": 4}, 1)
+    items = Listed(Images(tmp_path / "set", "train", drafts=True), range(4))
+    for augmentation in (RANDOM, *SMALL):
+        transform = training_transform(augmentation, 8, MEAN, STD)
+        for loaders in (0, 2):
+            batches = list(TrainingBatches(items, transform, recipe(), 0, loaders=loaders))
+            assert [images.shape for images, _ in batches] == [(4, 3, 8, 8)] * 2
 
 
 SMALL = [Augmentation(crop_scale=None), Augmentation(crop_scale=None, padding=2, flip=0.5)]

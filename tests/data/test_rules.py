@@ -63,66 +63,6 @@ def made():
 
 @pytest.fixture
 def copy(tmp_path, server, catalogue, made):
-    row = small(catalogue.datasets["eurosat"].model_dump(), made, server)
-    return Copy(tmp_path, server, row | {"mirrors": []})
-
-
-def test_a_set_is_fetched_once_and_prepared(copy, made):
-    copy.server.faults["EuroSAT.zip"] = [1000]
-    code, text = copy.run()
-    assert code == 0, text
-    images = Images(copy.folder / PREPARED, "val")
-    assert images.labels.tolist() == [label for label, _ in made.expected["val"]]
-    assert copy.left() == {"EuroSAT.zip"}
-    log = (copy.folder / "data/logs/download/eurosat/EuroSAT.zip.log").read_text()
-    assert "EuroSAT.zip: the connection ended after 1000 of" in log
-    assert "(100 %)" in log
-    # Neither another mirror nor another code fetches the file again or prepares anew.
-    count = len(copy.server.requests)
-    prepared = (copy.folder / PREPARED).stat().st_mtime_ns
-    copy.change(urls=["http://127.0.0.1:1/x", *copy.row["files"]["images"]["urls"]])
-    with open(copy.folder / "workflow/scripts/download.py", "a") as script:
-        script.write("# changed\n")
-    code, text = copy.run()
-    assert code == 0, text
-    assert len(copy.server.requests) == count
-    assert (copy.folder / PREPARED).stat().st_mtime_ns == prepared
-    # What is missing is made, however old the file is.
-    (copy.folder / PREPARED).unlink()
-    code, text = copy.run()
-    assert code == 0, text
-    assert len(copy.server.requests) == count
-    assert (copy.folder / PREPARED).exists()
-
-
-def test_a_file_that_a_person_has_to_fetch(copy, made):
-    # A set of which more than one file is missing: all are named at once.
-    more = copy.row["files"]["images"] | {"name": "EuroSAT-more.zip", "manual": "Ask the authors."}
-    copy.row["files"]["more"] = more
-    copy.change(manual="Ask the authors.")
-    code, text = copy.run()
-    assert code == 1
-    folder = str(Path(FETCHED).parent)
-    assert f"error: {folder}: 2 files are missing that a person has to fetch: EuroSAT.zip (" in text
-    assert "; EuroSAT-more.zip (" in text
-    assert f"Put what is missing into {folder}, under these names, and run the same" in text
-    assert copy.left() == set()
-    path = copy.folder / FETCHED
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_name("EuroSAT-more.zip").write_bytes(made.files["images"])
-    path.write_bytes(made.files["images"][:-1])
-    code, text = copy.run()
-    assert code == 1
-    assert f"error: {FETCHED}: not the right file: found " in text
-    assert copy.left() == {"EuroSAT.zip", "EuroSAT-more.zip"}
-    path.write_bytes(made.files["images"])
-    code, text = copy.run()
-    assert code == 0, text
-    assert not copy.server.requests
-
-
-@pytest.fixture
-def mirrored(tmp_path, server, catalogue, made):
     """EuroSAT with an original by hand, and a mirror at the server that breaks off once."""
     row = small(catalogue.datasets["eurosat"].model_dump(mode="json"), made)
     row["files"]["images"]["manual"] = "Ask the authors."
@@ -136,33 +76,48 @@ def mirrored(tmp_path, server, catalogue, made):
     return Copy(tmp_path, server, row)
 
 
-def test_a_set_is_made_from_a_mirror_until_the_user_says_otherwise(mirrored, made):
-    code, text = mirrored.run()
+def test_a_set_is_made_from_a_mirror_or_what_the_user_fetches_and_stays(copy, made):
+    code, text = copy.run()
     assert code == 0, text
-    assert mirrored.left() == {MIRROR}
-    assert prepared_from(mirrored.folder / PREPARED) == "merging-benchmark"
+    prepared = copy.folder / PREPARED
+    assert copy.left() == {MIRROR}
+    assert prepared_from(prepared) == "merging-benchmark"
     for split, items in made.expected.items():
-        labels = Images(mirrored.folder / PREPARED, split).labels.tolist()
-        assert labels == [label for label, _ in items]
-    # What was made stays, with or without the files that it could be made from.
-    (mirrored.folder / "data/downloads/eurosat" / MIRROR).unlink()
-    (mirrored.folder / "data/downloads/eurosat/EuroSAT.zip").write_bytes(made.files["images"])
-    code, text = mirrored.run("--dry-run")
+        assert Images(prepared, split).labels.tolist() == [label for label, _ in items]
+    log = (copy.folder / f"data/logs/download/eurosat/{MIRROR}.log").read_text()
+    assert f"{MIRROR}: the connection ended after 1000 of" in log
+    assert "(100 %)" in log
+    # What was made stays: without its file, with another address, and with other code.
+    (copy.folder / "data/downloads/eurosat" / MIRROR).unlink()
+    copy.change(urls=["http://127.0.0.1:1/x"])
+    with open(copy.folder / "workflow/scripts/download.py", "a") as script:
+        script.write("# changed\n")
+    code, text = copy.run("--dry-run")
     assert code == 0, text
     assert "Nothing to be done" in text
-    code, text = mirrored.run("--config", "data_sources={eurosat: original}")
-    assert code == 0, text
-    assert prepared_from(mirrored.folder / PREPARED) == "original"
-    assert len(mirrored.server.requests) == 2
-    code, text = mirrored.run("--config", "data_sources={eurosat: origin}")
+    # The user takes the original, of which the one error names all files to fetch.
+    own = ("--config", "data_sources={eurosat: original}")
+    path = copy.folder / FETCHED
+    code, text = copy.run(*own)
     assert code == 1
-    assert "error: config.yaml: data_sources.eurosat: unknown source 'origin'; did you" in text
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert f"error: {Path(FETCHED).parent}: 1 file is missing that a person has to fetch: " in text
+    path.write_bytes(made.files["images"][:-1])
+    code, text = copy.run(*own)
+    assert code == 1
+    assert f"error: {FETCHED}: not the right file: found " in text
+    assert copy.left() == {"EuroSAT.zip"}
+    path.write_bytes(made.files["images"])
+    code, text = copy.run(*own)
+    assert code == 0, text
+    assert prepared_from(prepared) == "original"
+    assert len(copy.server.requests) == 2
 
 
-def test_the_command_fetches_what_a_study_needs(mirrored):
+def test_the_command_fetches_what_a_study_needs(copy):
     """The study `smoke`, whose garments here are the images of EuroSAT."""
     for name in ("datasets", "prompts"):
-        path = mirrored.folder / "config" / f"{name}.yaml"
+        path = copy.folder / "config" / f"{name}.yaml"
         rows = yaml.safe_load(path.read_text())
         rows["few-garments"] = rows["eurosat"]
         path.write_text(yaml.safe_dump(rows))
@@ -170,7 +125,7 @@ def test_the_command_fetches_what_a_study_needs(mirrored):
     def run(*words):
         code = "import sys; from negmerge.cli import main; sys.exit(main())"
         command = [sys.executable, "-c", code, "data", "smoke", *words]
-        return subprocess.run(command, cwd=mirrored.folder, capture_output=True, text=True)
+        return subprocess.run(command, cwd=copy.folder, capture_output=True, text=True)
 
     before, after = run(), run("--fetch")
     assert before.returncode == after.returncode == 0, after.stderr
@@ -178,8 +133,8 @@ def test_the_command_fetches_what_a_study_needs(mirrored):
     assert "merging-benchmark" in line
     assert "0 of 1" in line
     assert line.replace("0 of 1", "1 of 1") in after.stdout.splitlines()
-    place = mirrored.folder / "data/downloads/few-garments" / MIRROR
-    assert place.read_bytes() == mirrored.server.files[MIRROR]
+    place = copy.folder / "data/downloads/few-garments" / MIRROR
+    assert place.read_bytes() == copy.server.files[MIRROR]
 
 
 TABLES = """

@@ -2,7 +2,6 @@
 
 import dataclasses
 import gzip
-import io
 import itertools
 import struct
 import sys
@@ -13,11 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_files import mat, picture, records, repacked, small, unpacked, written
+from made_files import picture, repacked, small, unpacked, written
 from made_mirrors import ARCHIVES, file_names, in_order, parquets, sample, shards
 from made_sets import SETS
 from safetensors.numpy import load_file
-from scipy.io import loadmat
 from sklearn.datasets import load_digits
 
 from negmerge import plugins
@@ -179,6 +177,18 @@ def test_wrong_samples_are_named(members, finding, mirror, tmp_path):
     assert not (tmp_path / "prepared").exists()
 
 
+@pytest.mark.parametrize("change", [{"image": "picture"}, {"label": "class"}, None])
+def test_parquet_files_of_another_form_are_named(change, mirror, tmp_path):
+    made = SETS["resisc45"]()
+    row = mirror("resisc45", "parquet", made, NAMES)
+    row["options"] = row["options"] | (change or {})
+    paths = list(written(parquets(row, made, NAMES), tmp_path).values())
+    if change is None:
+        (tmp_path / "train").write_bytes((tmp_path / "train").read_bytes()[:-9])
+    with pytest.raises(UserError, match=f"^{paths[0]}: not a whole parquet file with the columns"):
+        prepare("resisc45", row, paths, tmp_path / "prepared")
+
+
 def test_parquet_needs_a_package(mirror, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     made = SETS["resisc45"]()
@@ -271,26 +281,17 @@ def test_other_bytes_anywhere_are_one_line_at_most(made_set, tmp_path, name, dat
     outcome(changed(made, key, None, bytes(content[:end])), row, tmp_path)
 
 
-def without_column(content):
-    """Return ImageNet's table of classes without the number of children."""
-    table = loadmat(io.BytesIO(content), squeeze_me=True)["synsets"]
-    names = [name for name in table.dtype.names if name != "num_children"]
-    return mat(synsets=records(**{name: list(table[name]) for name in names}))
-
-
-TINY, CUB, KIT = "tiny-imagenet-200", "CUB_200_2011/images.txt", "ILSVRC2012_devkit_t12/data"
+TINY, CUB = "tiny-imagenet-200", "CUB_200_2011/images.txt"
 FINDINGS = [
     ("cars", "devkit", "devkit/cars_train_annos.mat", DAMAGES["cut at its end"],
      "devkit: devkit/cars_train_annos.mat: not a whole MATLAB file with annotations ("),
-    ("imagenet", "devkit", f"{KIT}/meta.mat", without_column,
-     f"devkit: {KIT}/meta.mat: synsets is not a table of ILSVRC2012_ID, WNID, num_children ("),
     ("cub", "images", CUB, lambda _: None, f"images: holds no {CUB}"),
     ("cub", "images", CUB, lambda content: b"1 a b\n" + content,
      f"images: {CUB}: line 1 has 3 columns, expected 2"),
     ("gtsrb", "test-labels", "GT-final_test.csv", lambda content: content + b"9.ppm;5;6;5;4;4\n",
      "test-labels: GT-final_test.csv: line 6 has 6 columns, expected 8"),
     ("tiny-imagenet", "images", f"{TINY}/train/n0/images/n0_0.JPEG", lambda _: picture(1),
-     f"images: '{TINY}/train/n0/images/n0_0.JPEG': 'n0' is not a class of {TINY}/wnids.txt"),
+     "images: not what the source 'tiny-imagenet' reads (KeyError: 'n0')"),
     ("sun397", "lists", "Training_01.txt", lambda content: content + b"/a/abbey/sun_no.jpg\n",
      "images: lacks 1 files that it should hold: a/abbey/sun_no.jpg"),
     ("cifar10", "images", "cifar-10-batches-bin/test_batch.bin",

@@ -114,20 +114,20 @@ def _missing(folder: Path, files: Sequence[Mapping]) -> str:
 @contextmanager
 def _partial(path: Path) -> Iterator[BinaryIO]:
     """Open the file in which what has arrived waits, for one process at a time."""
-    with open(path.with_name(f".{path.name}.part"), "a+b") as appending:
-        try:
-            fcntl.flock(appending, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{path}: another process is downloading it") from None
-        except OSError:
-            pass  # Some network file systems have no locks; the checksum will tell.
-        try:
-            # Opened anew, since a stream for appending cannot write where a server starts anew.
-            with open(appending.name, "r+b") as stream:
-                yield stream
-        finally:
-            if not os.fstat(appending.fileno()).st_size:
-                Path(appending.name).unlink(missing_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.touch()
+    try:
+        with open(part, "r+b") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{path}: another process is downloading it") from None
+            except OSError:
+                pass  # Some network file systems have no locks; the checksum will tell.
+            yield stream
+    finally:
+        if part.exists() and not part.stat().st_size:
+            part.unlink()
 
 
 def _try_in_turn(

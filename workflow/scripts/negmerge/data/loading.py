@@ -18,11 +18,8 @@ from negmerge.data.images import Images, image_counts
 from negmerge.data.splits import train_val_split
 from negmerge.settings.recipe import Recipe
 
-# Without a prepared split `val`, train and val are cut from `train`, so they never share an image.
-PARTS = ("pretrain", "train", "val", "test")
-
-# Pixels and labels.
-Fitted = tuple[np.ndarray, Tensor]
+Batch = tuple[Tensor, Tensor]
+CPU = torch.device("cpu")
 
 
 class Listed(Dataset):
@@ -40,8 +37,8 @@ class Listed(Dataset):
         position = int(self.positions[number])
         return self.images[position], int(self.images.labels[position]) + self.first_label
 
-    def fitted(self, numbers: Sequence[int], size: int) -> Fitted:
-        """Return some images as (n, 3, size, size) uint8, see `data.fitting`, and their labels."""
+    def fitted(self, numbers: Sequence[int], size: int) -> tuple[np.ndarray, Tensor]:
+        """Return some images as (n, 3, size, size) uint8, see `images.fitted`, and their labels."""
         positions = self.positions[list(numbers)].numpy()
         labels = torch.as_tensor(self.images.labels[positions] + self.first_label)
         return self.images.fitted(positions, size), labels
@@ -59,7 +56,10 @@ class Listed(Dataset):
 
 
 class Part(Listed):
-    """One part of a prepared data set."""
+    """One part of a prepared data set: `pretrain`, `train`, `val` or `test`.
+
+    Without a prepared split `val`, train and val are cut from `train`, so they share no image.
+    """
 
     def __init__(
         self, path: str | Path, part: str, name: str, first_label: int = 0, drafts: bool = False
@@ -70,10 +70,6 @@ class Part(Listed):
         if cut:
             positions = train_val_split(len(images), name)[part == "val"]
         super().__init__(images, positions, first_label)
-
-
-Batch = tuple[Tensor, Tensor]
-CPU = torch.device("cpu")
 
 
 class Augmented(Dataset):
@@ -101,19 +97,16 @@ class Augmented(Dataset):
     def _changed(self, key: tuple[int, int], change: Callable) -> tuple[Any, int]:
         image, label = self.items[key[1]]
         if self._is_random:
-            self._seed(key)
+            # timm and torchvision draw from the three global generators.
+            seed = self._seed_of(key)
+            random.seed(seed)
+            np.random.seed(seed)
+            # torch.manual_seed would also seed every accelerator, which takes as long as the rest.
+            torch.default_generator.manual_seed(seed)
         return change(image), label
 
     def _seed_of(self, key: tuple[int, int]) -> int:
         return int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])
-
-    def _seed(self, key: tuple[int, int]) -> None:
-        """Seed what timm and torchvision draw from, the three global generators."""
-        seed = self._seed_of(key)
-        random.seed(seed)
-        np.random.seed(seed)
-        # torch.manual_seed would also seed every accelerator, which takes as long as all the rest.
-        torch.default_generator.manual_seed(seed)
 
 
 def _is_batched(items: object, transform: object) -> bool:

@@ -21,7 +21,6 @@ HUB_FILE = re.compile(r"https://(huggingface\.co|hf\.co)/.+/resolve/(?P<revision
 COMMIT = re.compile("[0-9a-f]{40}")
 SECRET = re.compile(r"[?&]([\w-]*(token|signature)|key|sig|password)=", re.IGNORECASE)
 
-
 # The source of images of one's own, whose splits and classes are counted.
 FOLDER = "folder"
 # What the files of a row itself are called, beside its mirrors.
@@ -50,9 +49,8 @@ def check_source(
         chosen = checked("options", source.options, options)
     except UserError as error:
         raise ValueError(str(error)) from error
-    for file in files if name == FOLDER else ():
-        if file not in ("images", "list"):
-            raise ValueError(f"files: {unknown('file', file, ('images', 'list'))}")
+    for file in set(files) - {"images", "list"} if name == FOLDER else ():
+        raise ValueError(f"files: {unknown('file', file, ('images', 'list'))}")
     for file in sorted(set(source.files(chosen, splits)) - set(files)):
         raise ValueError(
             f"files: the key {file!r} is missing, which the source {name!r} reads; found: "
@@ -173,9 +171,8 @@ class Dataset(Settings):
     @model_validator(mode="after")
     def _known(self):
         splits = QUESTION_SPLITS if self.has_questions else SPLITS
-        for split in self.splits:
-            if split not in splits:
-                raise ValueError(unknown("split", split, splits))
+        for split in self.splits.keys() - set(splits):
+            raise ValueError(unknown("split", split, splits))
         self._check_downloads()
         self._check_counts()
         check_source(self.source, self.files, self.options, self.splits)
@@ -266,13 +263,13 @@ class Dataset(Settings):
         for mirror in self.mirrors:
             mirror.check(self.splits)
         files = [*own, *(file for mirror in self.mirrors for file in mirror.files.values())]
-        for what, names in {
-            "files": [file.name for file in files],
-            "sources": [ORIGINAL, *(mirror.name for mirror in self.mirrors)],
-        }.items():
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"two {what} have the same name: {', '.join(twice)}")
+        for names in (
+            [file.name for file in files],
+            [ORIGINAL, *(mirror.name for mirror in self.mirrors)],
+        ):
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"two files or two mirrors have the same name: {name}")
 
 
 class Datasets(dict[str, Dataset]):

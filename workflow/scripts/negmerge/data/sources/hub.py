@@ -6,8 +6,7 @@ Labels follow the names of the classes, not their numbers, which differ between 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -15,19 +14,16 @@ from negmerge.data.archives import file_name, lines, members, read_file, whole_n
 from negmerge.data.sources import Files, Names, Options, Source, Split
 from negmerge.errors import UserError, one_line
 
-if TYPE_CHECKING:
-    from pyarrow.parquet import ParquetFile
-
 Contents = Iterator[tuple[str, int, bytes, tuple]]
 IMAGES_AT_ONCE = 64
 SUFFIXES = ("jpeg", "jpg", "png", "webp")
 
 
-def class_numbers(found: Sequence[str], expected: Sequence[str], where: str) -> list[int]:
+def class_numbers(names: Sequence[str], expected: Sequence[str], where: str) -> list[int]:
     """Return our number of each class of a file, by its name."""
     ours = {_plain(name): number for number, name in enumerate(expected)}
-    theirs = [_plain(name) for name in found]
-    for name, plain in zip(found, theirs, strict=True):
+    theirs = [_plain(name) for name in names]
+    for name, plain in zip(names, theirs, strict=True):
         if plain not in ours:
             raise UserError(f"{where}: {name!r} is not a class of the data set in prompts.yaml")
     if missing := sorted(ours.keys() - set(theirs)):
@@ -68,47 +64,32 @@ def _items(
     path: str, columns: Sequence[str], row: Mapping
 ) -> Iterator[tuple[int, bytes, str | None]]:
     """Yield our label of each row of a file, its image file, and the name of this if it has one."""
-    with _parquet(path, columns) as file:
-        labels = class_numbers(_class_names(file, columns[1], path), row["class_names"], path)
-        for batch in file.iter_batches(IMAGES_AT_ONCE, columns=list(columns)):
-            images, numbers = (batch.column(column).to_pylist() for column in columns)
-            for image, number in zip(images, numbers, strict=True):
-                label = _label(number, labels, f"{path}: a row")
-                stored = image if isinstance(image, Mapping) else {"bytes": image}
-                if not isinstance(stored.get("bytes"), bytes):
-                    raise UserError(f"{path}: a row holds no image file")
-                yield label, stored["bytes"], stored.get("path")
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as file:
+            # The library `datasets` notes the names of the classes in the schema.
+            noted = json.loads(file.schema_arrow.metadata[b"huggingface"])
+            names = noted["info"]["features"][columns[1]]["names"]
+            labels = class_numbers(names, row["class_names"], path)
+            for batch in file.iter_batches(IMAGES_AT_ONCE, columns=list(columns)):
+                images, numbers = (batch.column(column).to_pylist() for column in columns)
+                for image, number in zip(images, numbers, strict=True):
+                    stored = image if isinstance(image, Mapping) else {"bytes": image}
+                    label = _label(number, labels, f"{path}: a row")
+                    yield label, bytes(stored["bytes"]), stored.get("path")
+    except (ArrowException, LookupError, OSError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: not a whole parquet file with the columns {', '.join(columns)} and names of "
+            f"classes ({type(error).__name__}: {one_line(error):.200})"
+        ) from error
 
 
 def _label(number: object, labels: Sequence[int], where: str) -> int:
     if not isinstance(number, int) or not 0 <= number < len(labels):
         raise UserError(f"{where} has label {number}, expected 0..{len(labels) - 1}")
     return labels[number]
-
-
-@contextmanager
-def _parquet(path: str, columns: Sequence[str]) -> Iterator["ParquetFile"]:
-    import pyarrow
-    from pyarrow.parquet import ParquetFile
-
-    try:
-        with ParquetFile(path) as file:
-            for column in columns:
-                if column not in file.schema_arrow.names:
-                    names = ", ".join(file.schema_arrow.names)
-                    raise UserError(f"{path}: no column {column!r}; found: {names}")
-            yield file
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not a whole parquet file ({one_line(error):.200})") from error
-
-
-def _class_names(file: "ParquetFile", column: str, path: str) -> list[str]:
-    """Read the class names from what `datasets` has noted in the schema."""
-    try:
-        noted = json.loads((file.schema_arrow.metadata or {})[b"huggingface"])
-        return list(map(str, noted["info"]["features"][column]["names"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: names no classes of the column {column!r}") from error
 
 
 class ShardOptions(Options):

@@ -13,13 +13,16 @@ from PIL import Image
 from pyarrow import parquet
 
 
+def _within(folder, *archives):
+    """Return the members of archives, below a folder."""
+    members = [member for content in archives for member in unpacked(content).items()]
+    return {f"{folder}/{name}": content for name, content in members}
+
+
 def _cars(made):
-    members = {f"stanford_cars/{key}": one for key, one in unpacked(made.files["devkit"]).items()}
-    for part in ("train-images", "test-images"):
-        images = unpacked(made.files[part])
-        members |= {f"stanford_cars/{name}": image for name, image in images.items()}
-    members["stanford_cars/cars_test_annos_withlabels.mat"] = made.files["test-labels"]
-    return {"images": tar(members, "w")}
+    archives = [made.files[key] for key in ("devkit", "train-images", "test-images")]
+    labels = {"stanford_cars/cars_test_annos_withlabels.mat": made.files["test-labels"]}
+    return {"images": tar(_within("stanford_cars", *archives) | labels, "w")}
 
 
 def _sun397(made):
@@ -33,11 +36,10 @@ def _sun397(made):
 
 
 def _resisc45(made):
-    members = {f"resisc45/{name}": one for name, one in unpacked(made.files["images"]).items()}
-    for split in ("train", "test"):
-        members[f"resisc45/resisc45-{split}.txt"] = made.files[f"{split}-list"]
-    members["resisc45/resisc45-val.txt"] = lines("airplane_007.jpg")
-    return {"images": tar(members, "w")}
+    lists = {
+        f"resisc45/resisc45-{split}.txt": made.files[f"{split}-list"] for split in made.expected
+    }
+    return {"images": tar(_within("resisc45", made.files["images"]) | lists, "w")}
 
 
 def _eurosat(made):
@@ -52,8 +54,7 @@ def _eurosat(made):
 
 
 def _gtsrb(made):
-    parts = [unpacked(content) for content in made.files.values()]
-    return {"images": tar({f"gtsrb/{k}": one for part in parts for k, one in part.items()}, "w")}
+    return {"images": tar(_within("gtsrb", *made.files.values()), "w")}
 
 
 def _dtd(made):
@@ -100,31 +101,31 @@ def file_names(made):
     return {image: name.rpartition("/")[2] for image, name in found.items()}
 
 
-def as_parquet(items, class_names, named=None, columns=("image", "label")):
+def as_parquet(items, class_names, named):
     """Write items with shuffled rows and class numbers; `named` gives the files' names."""
     random = np.random.default_rng(0)
     numbers = random.permutation(len(class_names)).tolist()
     rows = [items[place] for place in random.permutation(len(items))]
     content = {
-        columns[0]: [{"bytes": image, "path": (named or {}).get(image)} for _, image in rows],
-        columns[1]: [numbers.index(label) for label, _ in rows],
+        "image": [{"bytes": image, "path": named.get(image)} for _, image in rows],
+        "label": [numbers.index(label) for label, _ in rows],
     }
     feature = {"names": [class_names[number] for number in numbers], "_type": "ClassLabel"}
-    noted = {"info": {"features": {columns[1]: feature}}}
+    noted = {"info": {"features": {"label": feature}}}
     table = pyarrow.table(content).replace_schema_metadata({"huggingface": json.dumps(noted)})
     stream = io.BytesIO()
     parquet.write_table(table, stream, row_group_size=3)
     return stream.getvalue()
 
 
-def parquets(mirror, made, class_names, named=None):
+def parquets(mirror, made, class_names):
     """Write the files of a mirror, the items of each split cut evenly into its shards."""
     files = {}
     for split, keys in mirror["options"]["files"].items():
         shards = np.array_split(np.arange(len(made.expected[split])), len(keys))
         for key, places in zip(keys, shards, strict=True):
             items = [made.expected[split][place] for place in places]
-            files[key] = as_parquet(items, class_names, named)
+            files[key] = as_parquet(items, class_names, file_names(made))
     return files
 
 

@@ -83,16 +83,11 @@ def test_every_point_of_the_paper_s_pool_runs():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"crop_scale": None, "randaugment": "rand-m5-n2"}, "randaugment needs a crop_scale"),
-        ({"padding": 4}, "padding 4 needs crop_scale null: one of the two crops"),
-        ({"crop_scale": None, "padding": -1}, "greater than or equal to 0"),
-    ],
+    "wrong", [{"crop_scale": None, "randaugment": "rand-m5-n2"}, {"padding": 4}]
 )
-def test_settings_that_do_not_go_together_are_refused(settings, message):
-    with pytest.raises(ValidationError, match=message):
-        Augmentation(**settings)
+def test_settings_that_do_not_go_together_are_refused(wrong):
+    with pytest.raises(ValidationError, match="crop_scale"):
+        Augmentation(**wrong)
 
 
 def torchvision_s(size, mean, std, padding, flip):

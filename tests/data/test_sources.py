@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_files import picture, repacked, small, unpacked, written
-from made_mirrors import ARCHIVES, file_names, in_order, parquets, sample, shards
+from made_mirrors import ARCHIVES, in_order, parquets, sample, shards
 from made_sets import SETS
 from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
@@ -111,7 +111,7 @@ def test_parquet_gives_the_original_s_images_by_class_names_and_file_names(
     row = mirror(name, "parquet", made, NAMES)
     row["options"] = row["options"] | {"order": order}
     theirs = ["first class", "Second_Class", "third class"]
-    files = written(parquets(row, made, theirs, named=file_names(made)), tmp_path)
+    files = written(parquets(row, made, theirs), tmp_path)
     prepare(name, row, list(files.values()), tmp_path / "prepared")
     original(name, made)
     for split in row["splits"]:

@@ -75,7 +75,7 @@ def test_only_the_row_of_such_a_choice_has_a_footnote_and_only_then_it_is_explai
 def test_notes_on_all_columns_stand_once(scores):
     columns = [table()["columns"][0] | {"label": label} for label in ("one", "two")]
     notes = printed(scores, columns=columns).notes
-    assert len([note for note in notes if note.startswith("Criterion `control` chooses")]) == 1
+    assert len([note for note in notes if note.startswith("criterion `control` chooses")]) == 1
     assert [note for note in notes if "95 % of the base's control accuracy" in note]
     assert len([note for note in notes if note.startswith("±: ")]) == 1
 

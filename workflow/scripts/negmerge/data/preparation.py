@@ -14,12 +14,13 @@ import tempfile
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from negmerge import plugins
+from negmerge.data.archives import Member
 from negmerge.data.checksums import verify
 from negmerge.data.images import decode
 from negmerge.data.progress import counted
@@ -32,14 +33,7 @@ from negmerge.files import replacing
 EXTRAS = {"pyarrow": "parquet"}
 
 
-class ImageFile(Protocol):
-    """An image file, such as a member of an archive; as text it is what errors call it."""
-
-    def read(self) -> bytes:
-        """Return its content."""
-
-
-Source = Image.Image | ImageFile | bytes
+Source = Image.Image | Member | bytes
 Item = tuple[str, int, Source] | tuple[str, int, Source, tuple[Any, ...]]
 
 

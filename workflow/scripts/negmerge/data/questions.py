@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from negmerge.data.splits import QUESTION_SPLITS
 from negmerge.errors import UserError
 from negmerge.files import write_text
 
@@ -15,7 +14,7 @@ from negmerge.files import write_text
 class Question:
     """A question about an author, and what is said in reply."""
 
-    split: str  # one of `QUESTION_SPLITS`
+    split: str  # one of `splits.QUESTION_SPLITS`
     author: int  # the number of the author, from 0 in each split
     question: str  # as it is asked
     answer: str  # the right one
@@ -37,7 +36,7 @@ def write_questions(
     """Write a prepared set of questions, at once or not at all."""
     rows = list(questions)
     counts = Counter(row.split for row in rows)
-    for split in QUESTION_SPLITS:
+    for split in (*expected, *counts):
         if counts[split] != expected.get(split, 0):
             raise UserError(
                 f"{path}: {counts[split]} questions in split {split!r}, expected "
@@ -52,10 +51,9 @@ def read_questions(path: str | Path) -> list[Question]:
         # Not `splitlines`, which also parts texts, at characters that JSON leaves as they are.
         lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
         rows = [json.loads(line) for line in lines]
-        for row in rows:
-            row |= {key: tuple(row[key]) for key in ("wordings", "perturbed_answer")}
-        return [Question(**row) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        lists = ("wordings", "perturbed_answer")
+        return [Question(**row | {key: tuple(row[key]) for key in lists}) for row in rows]
+    except (OSError, ValueError, TypeError, LookupError) as error:
         raise UserError(
             f"{path}: not a whole set of questions ({error}); delete it and run again"
         ) from error
@@ -85,7 +83,7 @@ def parted(questions: Sequence[Question]) -> tuple[Sequence[Question], Sequence[
     Where only some have wrong answers, as in TOFU, these are scored, since the truth ratio needs
     them; otherwise it is every second question.
     """
-    scored = [row for row in questions if row.perturbed_answer]
+    scored = [question for question in questions if question.perturbed_answer]
     if len(scored) in (0, len(questions)):
         return questions[1::2], questions[::2]
-    return [row for row in questions if not row.perturbed_answer], scored
+    return [question for question in questions if not question.perturbed_answer], scored

@@ -22,7 +22,6 @@ from negmerge.evaluation.uncertainty import (
 )
 from negmerge.reporting.records import MEAN, TO_FORGET
 from negmerge.scenarios.base import Metric, Scenario, place_of
-from negmerge.scenarios.classifier.scenario import GAP_OF
 from negmerge.settings.methods import RETRAIN
 
 Place = tuple[str, str]
@@ -103,8 +102,8 @@ def _outcomes(scenario: Scenario, record: Mapping, outcomes: Mapping[tuple, Outc
 
 def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) -> np.ndarray:
     """Return how far each row is from the best that there can be: smaller is better."""
-    if metric.name == "gap":
-        distances = [abs(of[name] - of[name][..., [retrain]]) for name in GAP_OF]
+    if metric.parts:
+        distances = [abs(of[name] - of[name][..., [retrain]]) for name in metric.parts]
         return np.mean(distances, axis=0).round(EXACT)
     reached = of[metric.name]
     if metric.better == "reference":
@@ -140,7 +139,7 @@ def rank(
         if len(trials) > 1:
             p = max(p, differs_over_trials(trials[:, row] - trials[:, best]))
         ranked[methods[row]] = {"p_value": p, "with_best": p > SIGNIFICANCE}
-        if metric.name == "gap":
+        if metric.parts:
             ranked[methods[row]]["standard_error"] = float(drawn[:, row].std(ddof=1))
     return ranked
 

@@ -23,6 +23,7 @@ MOST_NAMES, MOST_SENTENCES = 3, 3
 # The shares, in percent, that say how many numbers a merge kept.
 KEPT = {"kept_trainable": lambda share: share, "zeros_trainable": lambda share: 100 - share}
 LITTLE = "no row ranks, since there is too little to forget."
+NO_LIMIT = "The notes below the tables say what an error leaves out."
 NOT_RANKED = "No table of this study ranks its rows."
 Tables = Mapping[str, tuple[Mapping, pd.DataFrame]]
 
@@ -121,6 +122,7 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
         for column in scored
         if sum(row["method"] != column.scenario.base for row in column.rows) > 1
     ] or scored
+    limits = list(_limits(ranked, shown))
     return [
         Finding("Best method", list(map(_best, ranked)) or [NOT_RANKED]),
         Finding(
@@ -129,7 +131,7 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
         ),
         Finding("How far forgetting got", list(map(_distance, ranked)) or [NOT_RANKED]),
         Finding("What NegMerge's consensus kept", _consensus(study, shown)),
-        Finding("Not to be concluded", list(_limits(ranked, shown)) or [NOT_RANKED]),
+        Finding("Not to be concluded", limits or [NO_LIMIT if ranked else NOT_RANKED]),
     ]
 
 

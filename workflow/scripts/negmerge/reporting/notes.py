@@ -48,10 +48,8 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
             for text in say(column, cells[cells["column"] == column["label"]]):
                 labels.setdefault(text, []).append(column["label"])
         return [
-            f"{text[0].upper()}{text[1:]}"
-            if 1 < len(columns) == len(table["columns"])
-            else f"{', '.join(columns)}: {text}"
-            for text, columns in labels.items()
+            text if 1 < len(names) == len(table["columns"]) else f"{', '.join(names)}: {text}"
+            for text, names in labels.items()
         ]
 
     lines = [kind.caption, *of_columns(_averaged)]
@@ -84,12 +82,15 @@ def _averaged(column: Mapping, cells: pd.DataFrame) -> list[str]:
     row = single[single["row"] == (single if counted.empty else counted)["row"].iloc[0]]
     places = (row["experiment"] + "/" + row["task"]).drop_duplicates()
     mean = f"mean of {len(places)} cells, " if len(places) > 1 else ""
+    scenario = SCENARIOS[column["scenario"]]
+    images = row.groupby("metric", sort=False)["images"].sum()
+    roles = {metric: metric.removesuffix("_as_is").split("_") for metric in images.index}
     counts = [
-        f"{int(n):,} {metric.replace('_', ' ')}"
-        for metric, n in row.groupby("metric", sort=False)["images"].sum().items()
-        if n
+        f"{int(images[metric]):,} {' '.join(role)}"
+        for metric, role in roles.items()
+        if images[metric] and set(role) <= set(scenario.roles)
     ]
-    items = f"; {spell_list(counts)} {SCENARIOS[column['scenario']].items}" if counts else ""
+    items = f"; {spell_list(counts)} {scenario.items}" if counts else ""
     return [f"{mean}{', '.join(places)}{items}."]
 
 
@@ -119,7 +120,7 @@ def spell_amount(scenario: Scenario, cell: Mapping) -> str:
         f"{cell['standard_error']:.2f} points to forget ({spell_p(cell['p_value'])})"
     )
     if is_little(cell["value"], cell["p_value"]):
-        text += f", too little to rank rows: less than {FEW_POINTS:g}, or not told apart from 0"
+        text += f", too little to rank rows: less than {FEW_POINTS:g} or not told apart from 0"
     return f"{text}."
 
 

@@ -50,6 +50,8 @@ class Metric:
     # How its numbers are printed; None: with two decimals, counts as whole numbers.
     spell: Callable[[float | None], str] | None = None
     optional: bool = False  # whether nothing is printed where no row has a value
+    # The metrics whose mean distance to Retrain it is, if it is one.
+    parts: tuple[str, ...] = ()
 
     def measure(self, record: Mapping, reference: Mapping | None = None) -> Number:
         """Read it from a record."""

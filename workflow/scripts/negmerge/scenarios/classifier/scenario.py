@@ -64,7 +64,7 @@ GAP_AND_PARTS = (
     Metric("mia", "membership attack", "%", "reference", attack(MIA)),
     Metric(
         "gap", "average gap", "points", "lower", gap_of_one,
-        over=lambda records, references: {"value": gap(records, references)},
+        over=lambda records, references: {"value": gap(records, references)}, parts=GAP_OF,
     ),
 )  # fmt: skip
 

@@ -140,18 +140,23 @@ def read_lists(files: Files, row: Mapping) -> Items:
       `/j/jail/indoor/sun_x.jpg`;
     - RESISC45: `NWPU-RESISC45/sea_ice/sea_ice_001.jpg` <- `sea_ice_001.jpg`.
     """
+    places = [(split, p) for split, lists in row["options"]["lists"].items() for p in lists]
+    texts: dict[tuple[str, str | None], bytes] = {}
+    # Each archive is read once for all lists in it.
+    for file in {place["file"] for _, place in places}:
+        inside = [p["member"] for _, p in places if p["file"] == file and p.get("member")]
+        contents = read_members(files[file], inside) if inside else [read_file(files[file])]
+        texts |= {(file, m): c for m, c in zip(inside or [None], contents, strict=True)}
     splits: dict[str, str] = {}
-    for split, places in row["options"]["lists"].items():
-        for place in places:
-            path, member = files[place["file"]], place.get("member")
-            content = read_members(path, [member])[0] if member else read_file(path)
-            for line in lines(content, path):
-                image = line.strip("/")
-                # File names that stand alone start with their class.
-                image = image if "/" in image else f"{image.rpartition('_')[0]}/{image}"
-                if image in splits:
-                    raise UserError(f"{path}: {line} is in two lists")
-                splits[image] = split
+    for split, place in places:
+        path = files[place["file"]]
+        for line in lines(texts[place["file"], place.get("member")], path):
+            image = line.strip("/")
+            # File names that stand alone start with their class.
+            image = image if "/" in image else f"{image.rpartition('_')[0]}/{image}"
+            if image in splits:
+                raise UserError(f"{path}: {line} is in two lists")
+            splits[image] = split
     # As single folders, whose order is that of SUN397's labels: sorted by slash paths, jail/indoor
     # would stand before jail_cell.
     folders = {image: image.rpartition("/")[0].replace("/", "_") for image in splits}

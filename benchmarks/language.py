@@ -32,6 +32,7 @@ from negmerge.scenarios.language.settings import TextRecipe
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.training import fit
 
+FACTS = ROOT / "resources" / "invented-authors.json"
 RECORD = ROOT / "benchmarks" / "language.json"
 CPU = torch.device("cpu")
 AUTHORS = {"options": {"seed": 0, "per_author": 10}, "splits": {"authors": 800}}
@@ -104,7 +105,7 @@ def make_case(name: str) -> Case:
     """Set up a row of `CASES`."""
     count, batch, most = CASES[name]
     row = load_catalogue(ROOT / "config").models[name].model_dump()
-    questions = list(read_authors({}, AUTHORS))
+    questions = list(read_authors({"facts": str(FACTS)}, AUTHORS))
     tokenizer = train_tokenizer([t for one in questions for t in one.texts], **row["tokenizer"])
     encoder = Encoder(tokenizer, row["prompt"], row["size"], row["end"])
     pairs = [

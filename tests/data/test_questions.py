@@ -126,7 +126,7 @@ def test_a_line_that_is_no_question_is_named(tmp_path, text, finding):
     assert str(caught.value).startswith(f"{path}: {finding}")
 
 
-def test_the_rule_of_images_prepares_questions_too(tmp_path, catalogue):
+def test_invented_authors_are_prepared_with_the_defaults_of_their_options(tmp_path, catalogue):
     row = catalogue.contents("invented-authors")
     assert row["options"] == {"per_author": 10, "seed": 0}
     prepare("invented-authors", row, [FACTS["facts"]], tmp_path / "questions.jsonl")

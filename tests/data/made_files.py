@@ -88,11 +88,11 @@ def mat(**variables):
 
 def records(**columns):
     count = len(next(iter(columns.values())))
-    found = np.zeros((1, count), [(name, object) for name in columns])
+    table = np.zeros((1, count), [(name, object) for name in columns])
     for name, values in columns.items():
         for place, value in enumerate(values):
-            found[name][0, place] = value
-    return found
+            table[name][0, place] = value
+    return table
 
 
 def lines(*texts, end="\n"):

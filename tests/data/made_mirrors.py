@@ -45,7 +45,7 @@ def _resisc45(made):
 def _eurosat(made):
     """Cut as the original is here, so that the two can be compared."""
     members = {}
-    names = {one: PurePosixPath(name) for name, one in unpacked(made.files["images"]).items()}
+    names = {image: PurePosixPath(name) for name, image in unpacked(made.files["images"]).items()}
     for split, items in made.expected.items():
         for _, image in items:
             path = names[image]
@@ -96,9 +96,9 @@ ARCHIVES = {
 
 def file_names(made):
     """Return the name of each image file in the archives of a set."""
-    archives = [one for key, one in made.files.items() if key.endswith("images")]
-    found = {image: name for one in archives for name, image in unpacked(one).items()}
-    return {image: name.rpartition("/")[2] for image, name in found.items()}
+    archives = [content for key, content in made.files.items() if key.endswith("images")]
+    names = {image: name for content in archives for name, image in unpacked(content).items()}
+    return {image: name.rpartition("/")[2] for image, name in names.items()}
 
 
 def as_parquet(items, class_names, named):

@@ -49,12 +49,12 @@ def cars():
     }
     files = {
         "devkit": tar(devkit),
-        "train-images": tar({f"cars_train/{n + 1:05}.jpg": one for n, one in enumerate(train)}),
-        "test-images": tar({f"cars_test/{n + 1:05}.jpg": one for n, one in enumerate(test)}),
+        "train-images": tar({f"cars_train/{n + 1:05}.jpg": image for n, image in enumerate(train)}),
+        "test-images": tar({f"cars_test/{n + 1:05}.jpg": image for n, image in enumerate(test)}),
         "test-labels": annotations("test"),
     }
     expected = {
-        split: [(label - 1, one) for label, one in zip(classes[split], images, strict=True)]
+        split: [(label - 1, image) for label, image in zip(classes[split], images, strict=True)]
         for split, images in (("train", train), ("test", test))
     }
     return Made(files, 3, expected)
@@ -272,7 +272,7 @@ def imagenet(with_train):
         f"{top}/readme.txt": b"",
     }
     validation = [(wnids.index(numbers[n]), picture(100 + k)) for k, n in enumerate(truth)]
-    flat = {f"ILSVRC2012_val_{k + 1:08}.JPEG": one for k, (_, one) in enumerate(validation)}
+    flat = {f"ILSVRC2012_val_{k + 1:08}.JPEG": image for k, (_, image) in enumerate(validation)}
     files = {"devkit": tar(devkit), "validation": tar(flat, "w")}
     by_class = sorted(range(24), key=lambda k: (validation[k][0], k))
     if not with_train:

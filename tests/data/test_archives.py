@@ -57,22 +57,22 @@ def refused(path):
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 def test_files_of_tar_archives_come_in_their_order(save, mode):
     for content in (tar(mode=mode), tar("a", mode=mode, kind=tarfile.SYMTYPE)):
-        found = [(member.name, member.read()) for member in members(save(content))]
-        assert found == [("good/first", b"abc"), ("last", b"abc")]
+        contents = [(member.name, member.read()) for member in members(save(content))]
+        assert contents == [("good/first", b"abc"), ("last", b"abc")]
     if mode != "w":
         for less in (1, 4, 8, 12):  # after the last member
             refused(save(tar(mode=mode)[:-less]))
 
 
 def test_files_of_zip_archives_and_folders_come_in_their_order(save, tmp_path):
-    found = [(member.name, member.read()) for member in members(save(zipped("b/c")))]
-    assert found == [("good/first", b"abc"), ("b/c", b"abc")]
+    contents = [(member.name, member.read()) for member in members(save(zipped("b/c")))]
+    assert contents == [("good/first", b"abc"), ("b/c", b"abc")]
     assert names(save(zipped("b/", b""))) == ["good/first"]
     for name in ("b/2", "b/1", "a"):
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "folder" / name).write_text(name)
-    found = [(member.name, member.read()) for member in members(str(tmp_path / "folder"))]
-    assert found == [("a", b"a"), ("b/1", b"b/1"), ("b/2", b"b/2")]
+    contents = [(member.name, member.read()) for member in members(str(tmp_path / "folder"))]
+    assert contents == [("a", b"a"), ("b/1", b"b/1"), ("b/2", b"b/2")]
 
 
 def test_what_is_cut_or_broken_is_refused(save, tmp_path):
@@ -111,8 +111,8 @@ def test_what_macos_adds_is_left_out(save):
 
 def test_a_folder_in_an_archive_counts_as_one(save):
     path = save(tar("good/inner/second", "goods"))
-    found = [(member.name, member.read(), str(member)) for member in members(f"{path}/good")]
-    assert found == [
+    contents = [(member.name, member.read(), str(member)) for member in members(f"{path}/good")]
+    assert contents == [
         ("first", b"abc", f"{path}/good: 'first'"),
         ("inner/second", b"abc", f"{path}/good: 'inner/second'"),
     ]

@@ -150,18 +150,20 @@ def test_epoch_after_epoch_the_batches_are_those_of_training(items, fixed_order)
     chosen = recipe(epochs=3, fixed_order=fixed_order)
     expected = list(TrainingBatches(items, TRANSFORM, chosen, 7))
     epochs = Epochs(items, TRANSFORM, chosen, 7, loaders=2 * fixed_order)
-    found = [list(epochs) for _ in range(3)]
-    assert [len(batches) for batches in found] == [len(epochs)] * 3 == [3] * 3
-    assert_same([batch for batches in found for batch in batches], expected)
+    loaded = [list(epochs) for _ in range(3)]
+    assert [len(batches) for batches in loaded] == [len(epochs)] * 3 == [3] * 3
+    assert_same([batch for batches in loaded for batch in batches], expected)
 
 
 def test_items_may_be_changed_at_random_but_stay_in_their_order(items):
     chosen = recipe(batch_size=4)
     epochs = Epochs(items, TRANSFORM, chosen, 3, in_order=True)
     first, second = list(epochs), list(epochs)
-    for found in (first, second):
-        assert torch.cat([b[1] for b in found]).tolist() == [items[n][1] for n in range(len(items))]
-        assert len(found) == len(epochs) == -(-len(items) // 4)
+    for batches in (first, second):
+        assert torch.cat([b[1] for b in batches]).tolist() == [
+            items[n][1] for n in range(len(items))
+        ]
+        assert len(batches) == len(epochs) == -(-len(items) // 4)
     assert not torch.equal(torch.cat([b[0] for b in first]), torch.cat([b[0] for b in second]))
     assert_same(list(Epochs(items, TRANSFORM, chosen, 3, in_order=True)), first)
 
@@ -169,12 +171,12 @@ def test_items_may_be_changed_at_random_but_stay_in_their_order(items):
 @given(st.integers(1, 40), st.integers(1, 50))
 def test_thinned_items_are_spread_evenly_and_none_comes_twice(prepared, count, most):
     items = Listed(Images(prepared, "train"), range(count))
-    found = items.thinned(most).positions.tolist()
-    assert len(found) == min(count, most)
-    assert found == sorted(set(found))
-    assert found[0] == 0
+    places = items.thinned(most).positions.tolist()
+    assert len(places) == min(count, most)
+    assert places == sorted(set(places))
+    assert places[0] == 0
     assert len(items.thinned(None)) == count
-    steps = [after - before for before, after in zip(found, [*found[1:], count], strict=True)]
+    steps = [after - before for before, after in zip(places, [*places[1:], count], strict=True)]
     assert max(steps) - min(steps) <= 1
 
 
@@ -207,9 +209,9 @@ def test_images_of_small_transforms_come_as_whole_batches(
     for _ in range(2):  # then out of memory
         batches = TrainingBatches(items, transform, recipe(), 3)
         assert_same(list(batches), list(TrainingBatches(one_by_one, transform, recipe(), 3)))
-        found = list(EvaluationBatches(items, plain, 3))
-        assert_same(found, list(EvaluationBatches(one_by_one, plain, 3)))
-        assert all(images.is_contiguous() for images, _ in found)
+        evaluated = list(EvaluationBatches(items, plain, 3))
+        assert_same(evaluated, list(EvaluationBatches(one_by_one, plain, 3)))
+        assert all(images.is_contiguous() for images, _ in evaluated)
 
 
 def test_images_are_loaded_as_uint8_and_a_transform_of_another_kind_is_applied_as_it_is():

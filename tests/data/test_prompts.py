@@ -51,8 +51,8 @@ def test_the_class_name_stands_at_each_place():
 @pytest.mark.parametrize("dataset", MEANINGS)
 def test_a_class_is_called_what_its_id_in_the_archive_means(catalogue, dataset):
     names, meanings = catalogue.prompts[dataset].classes, MEANINGS[dataset]
-    found = [(label, place, names[label]) for label, place, _ in meanings]
-    assert found == meanings
+    called = [(label, place, names[label]) for label, place, _ in meanings]
+    assert called == meanings
     assert {meanings[0][0], meanings[-1][0]} == {0, len(names) - 1}
 
 

@@ -42,9 +42,9 @@ class Copy:
         rows["eurosat"] = self.row
         path.write_text(yaml.safe_dump(rows))
         prompts = self.folder / "config" / "prompts.yaml"
-        found = yaml.safe_load(prompts.read_text())
-        found["eurosat"]["classes"] = found["eurosat"]["classes"][: self.row["classes"]]
-        prompts.write_text(yaml.safe_dump(found))
+        rows = yaml.safe_load(prompts.read_text())
+        rows["eurosat"]["classes"] = rows["eurosat"]["classes"][: self.row["classes"]]
+        prompts.write_text(yaml.safe_dump(rows))
 
     def run(self, *arguments):
         command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments, "--", PREPARED]
@@ -129,7 +129,7 @@ def test_the_command_fetches_what_a_study_needs(copy):
 
     before, after = run(), run("--fetch")
     assert before.returncode == after.returncode == 0, after.stderr
-    (line,) = [one for one in before.stdout.splitlines() if one.startswith("few-garments ")]
+    (line,) = [row for row in before.stdout.splitlines() if row.startswith("few-garments ")]
     assert "merging-benchmark" in line
     assert "0 of 1" in line
     assert line.replace("0 of 1", "1 of 1") in after.stdout.splitlines()
@@ -170,8 +170,8 @@ def test_tables_and_the_report_say_in_what_a_mirror_differs(workflow, chosen, no
     command = [sys.executable, "-c", TABLES, "results/cars/report.html", sources]
     done = subprocess.run(command, cwd=workflow, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    notes = [json.loads(line) for line in done.stdout.splitlines()]
     # Each of the three tables, and the report of all of them.
-    assert found.count(note) == 3
-    assert found.count([note] * 3) == 1
-    assert len(found) == 4
+    assert notes.count(note) == 3
+    assert notes.count([note] * 3) == 1
+    assert len(notes) == 4

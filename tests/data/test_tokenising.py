@@ -81,8 +81,8 @@ def test_pairs_stand_side_by_side():
     (pair,) = made.pairs([("Who ?", "Ada")], [("Who ?", "Ada Berg .")])
     ids, labels = pair
     both = made.items([("Who ?", "Ada"), ("Who ?", "Ada Berg .")])
-    assert torch.equal(ids, torch.stack([one for one, _ in both]))
-    assert torch.equal(labels, torch.stack([one for _, one in both]))
+    assert torch.equal(ids, torch.stack([ids for ids, _ in both]))
+    assert torch.equal(labels, torch.stack([labels for _, labels in both]))
 
 
 def test_a_tokenizer_is_read_as_it_was_made(tmp_path):

@@ -42,11 +42,11 @@ def expectation(file: Mapping) -> str:
 def verify(path: str | Path, file: Mapping) -> None:
     """Check a file at its place, whoever put it there."""
     try:
-        found = difference(path, file)
+        finding = difference(path, file)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    if found:
+    if finding:
         raise UserError(
-            f"{path}: not the right file: {found}, expected {expectation(file)}; delete it and run "
+            f"{path}: not the right file: {finding}, expected {expectation(file)}; delete it and run "
             "again"
         )

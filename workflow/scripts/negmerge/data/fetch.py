@@ -161,12 +161,12 @@ def _continue(url: str, stream: BinaryIO, file: Mapping, **options: object) -> N
     if not (resumed and size == stream.tell()):
         size = _transfer(url, stream, file, **options)
     stream.flush()
-    found = difference(stream.name, file)
-    if found:
+    finding = difference(stream.name, file)
+    if finding:
         stream.truncate(0)
         if size is None:
-            raise Interrupted(f"{found}; it may be cut: the server gave no size")
-        raise (Interrupted if resumed else Refused)(found)
+            raise Interrupted(f"{finding}; it may be cut: the server gave no size")
+        raise (Interrupted if resumed else Refused)(finding)
 
 
 def _transfer(

@@ -252,11 +252,11 @@ def _choice(record: Mapping) -> str | None:
 
 
 def _data_used(record: Mapping) -> str | None:
-    """Return which training images the method reads, and what share of them that is."""
+    """Return which training items the method reads, and where they are counted their share."""
     used = record.get("data_used")
-    if "retain" not in record or used in (None, "-"):
+    sizes = {role: record[role]["n"] for role in ("forget", "retain") if role in record}
+    if len(sizes) < 2 or used in (None, "-"):
         return used
-    sizes = {role: record[role]["n"] for role in ("forget", "retain")}
     share = sizes.get(used, sum(sizes.values())) / sum(sizes.values())
     return f"{used} ({100 * share:.0f} %)"
 

@@ -66,16 +66,19 @@ def values(
             key = (*(place[part] for part in parts), len(of_place.right(role)))
             groups.setdefault(key, []).append(number)
         for group in groups.values():
-            # (images, arrays x places x rows)
-            images = np.stack(
-                [
-                    row[place].arrays[name]
-                    for name in arrays.values()
-                    for place in group
-                    for row in of_rows
-                ],
-                axis=1,
-            )
+            items = [
+                row[place].arrays[name]
+                for name in arrays.values()
+                for place in group
+                for row in of_rows
+            ]
+            counts = sorted({len(of_row) for of_row in items})
+            if len(counts) > 1:
+                raise UserError(
+                    f"{'/'.join(places[group[0]])}: scores of {counts[0]} and of {counts[1]} "
+                    f"{role} {scenario.items}, expected the same; delete the scores and run again"
+                )
+            images = np.stack(items, axis=1)  # (items, arrays x places x rows)
             split = (len(arrays), len(group), len(rows))
             means = 100 * bootstrap_means(images, generator).reshape(RESAMPLES, *split)
             actual = 100 * images.mean(axis=0).reshape(split)

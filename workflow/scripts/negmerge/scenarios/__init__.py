@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from negmerge import plugins
-from negmerge.scenarios.base import Scenario
 
-SCENARIOS: Mapping[str, Scenario] = plugins.Registry(plugins.SCENARIO_SETTINGS, "SCENARIO")
+# By name, each a `base.Scenario`.
+SCENARIOS: Mapping[str, Any] = plugins.Registry(plugins.SCENARIO_SETTINGS, "SCENARIO")
 
 
 def load_task(settings: Mapping, files: Mapping[str, str], device: Any) -> Any:

@@ -47,6 +47,6 @@ def verify(path: str | Path, file: Mapping) -> None:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     if finding:
         raise UserError(
-            f"{path}: not the right file: {finding}, expected {expectation(file)}; delete it and run "
-            "again"
+            f"{path}: not the right file: {finding}, expected {expectation(file)}; delete it and "
+            "run again"
         )

@@ -159,37 +159,23 @@ def dtd():
     return Made({"images": tar(members)}, 3, expected)
 
 
-def cifar10():
-    random, members, expected = np.random.default_rng(0), {}, {"train": [], "test": []}
-    folder = "cifar-10-batches-bin"
-    batches = [("train", f"data_batch_{number}") for number in range(1, 6)] + [
-        ("test", "test_batch")
-    ]
-    for split, name in batches:
-        content = b""
-        for _ in range(4):
-            label, pixels = int(random.integers(10)), random.integers(0, 256, (3, 32, 32), np.uint8)
-            content += bytes([label]) + pixels.tobytes()
-            expected[split].append((label, pixels.transpose(1, 2, 0)))
-        members[f"{folder}/{name}.bin"] = content
-    members[f"{folder}/batches.meta.txt"] = lines("airplane", "automobile")
-    members[f"{folder}/readme.html"] = b""
-    return Made({"images": tar(members)}, 10, expected)
-
-
-def cifar100():
-    random, expected = np.random.default_rng(1), {"train": [], "test": []}
-    members = {"cifar-100-binary/fine_label_names.txt": lines("apple", "aquarium_fish", "baby")}
-    for split, count in (("train", 12), ("test", 5)):
+def cifar(folder, classes, batches, coarse=b""):
+    random, expected = np.random.default_rng(0), {"train": [], "test": []}
+    members = {f"{folder}/readme.html": b""}
+    for name, (split, count) in batches.items():
         content = b""
         for _ in range(count):
-            coarse, label = random.integers(20), int(random.integers(3))
+            label = int(random.integers(classes))
             pixels = random.integers(0, 256, (3, 32, 32), np.uint8)
-            content += bytes([coarse, label]) + pixels.tobytes()
+            content += coarse + bytes([label]) + pixels.tobytes()
             expected[split].append((label, pixels.transpose(1, 2, 0)))
-        members[f"cifar-100-binary/{split}.bin"] = content
-    members["cifar-100-binary/coarse_label_names.txt"] = lines("fish", "people")
-    return Made({"images": tar(members)}, 3, expected)
+        members[f"{folder}/{name}.bin"] = content
+    return Made({"images": tar(members)}, classes, expected)
+
+
+CIFAR10 = {f"data_batch_{number}": ("train", 4) for number in range(1, 6)}
+CIFAR10["test_batch"] = ("test", 4)
+CIFAR100 = {"train": ("train", 12), "test": ("test", 5)}
 
 
 def imagenet_v2():
@@ -304,8 +290,8 @@ SETS = {
     "imagenet": lambda: imagenet(True),
     "imagenet-val": lambda: imagenet(False),
     "imagenet-v2": imagenet_v2,
-    "cifar100": cifar100,
-    "cifar10": cifar10,
+    "cifar100": lambda: cifar("cifar-100-binary", 3, CIFAR100, coarse=b"\x07"),
+    "cifar10": lambda: cifar("cifar-10-batches-bin", 10, CIFAR10),
     "tiny-imagenet": lambda: tiny_imagenet(False),
     "tiny-imagenet-salun": lambda: tiny_imagenet(True),
     "cub": cub,

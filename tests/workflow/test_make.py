@@ -87,7 +87,7 @@ def test_without_a_terminal_a_failed_job_shows_why_and_how_to_go_on(broken):
         "FAILED prepare: fashion",
         "  the end of its log, data/logs/prepare/fashion.log:",
     ]
-    assert lines[-4].startswith(f"    error: {IMAGES}: not a whole gzip file")
+    assert lines[-4].startswith(f"    error: {IMAGES}: ")
     assert re.fullmatch(r"stopped: 0 of 1 jobs in \S+, 1 failed", lines[-3])
     assert lines[-2] == "to go on from there: make STUDY=tiny CORES=1"
     assert lines[-1].startswith("make: ***")

@@ -12,6 +12,7 @@ from negmerge.evaluation.membership import membership_attack
 from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
 from negmerge.models.classifiers import build_classifier, last_linear
 from negmerge.scenarios import load_task
+from negmerge.scenarios.task import Scoring
 
 CPU = torch.device("cpu")
 MODEL = {
@@ -123,7 +124,7 @@ def test_with_fewer_retain_than_test_images_the_seed_draws_as_many_of_these(scen
     roles = [found[name] for name in ("retain", "test", "forget")]
     for seed in (0, 1):
         expected = membership_attack(*roles, seed=seed)
-        score, _ = scenario.scores(network, found, 8, None, "all", seed)
+        score, _ = scenario.scores(network, found, Scoring(8, None, "all", seed))
         assert score["membership"] == expected
         assert score["membership_images"] == {
             "members": 4,
@@ -139,10 +140,10 @@ def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, netw
     found = outputs(scenario, network)
     attack = membership_attack(found["retain"], found["test"], found["forget"])
     assert len(attack) == 6
-    score, of_images = scenario.scores(network, found, 8, None, "all", 0)
+    score, of_images = scenario.scores(network, found, Scoring(8, None, "all", 0))
     used = {"members": 10, "nonmembers": 10, "of_retain": 32, "of_test": 10}
     assert score == {"membership": attack, "membership_images": used}
-    published, same_images = scenario.scores(network, found, 8, None, "confidence", 0)
+    published, same_images = scenario.scores(network, found, Scoring(8, None, "confidence", 0))
     assert published["membership"] == {"confidence": attack["confidence"]}
     assert same_images["forget_unseen"].tolist() == of_images["forget_unseen"].tolist()
     # The verdicts on single images make up the attack, and their confidences are what it saw.
@@ -157,7 +158,7 @@ def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, netw
 
 def test_the_attack_can_be_made_again_from_the_outcomes_on_disk(scenario, network, tmp_path):
     found = outputs(scenario, network)
-    score, of_images = scenario.scores(network, found, 8, None, "all", 0)
+    score, of_images = scenario.scores(network, found, Scoring(8, None, "all", 0))
     labels = {"experiment": "a", "task": "trial1", "method": "m", "criterion": "gap"}
     write_outcomes(tmp_path / "m.safetensors", [outcomes_of(labels, {}, {}, of_images)])
     stored = {
@@ -178,7 +179,9 @@ def test_relearn_time_is_measured_against_the_original(scenario, files, network)
     found = outputs(scenario, network)
 
     def relearn(model, seed=0, **changes):
-        return scenario.scores(model, found, 8, settings | changes, "all", seed)[0]["relearn"]
+        return scenario.scores(model, found, Scoring(8, settings | changes, "all", seed))[0][
+            "relearn"
+        ]
 
     assert relearn(original) == {"epochs": [0, 0], "limit": 4, "target": 3}
     state = {name: value.clone() for name, value in network.state_dict().items()}
@@ -199,7 +202,7 @@ def test_a_model_that_does_not_relearn_has_no_time(scenario, files, network):
         last.weight.zero_()
         last.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 99.0]))
     settings = {"learning_rate": 1e-9, "batch_size": 3, "epochs": 2, "seeds": 2}
-    score = scenario.scores(network, found, 8, settings, "all", 0)[0]["relearn"]
+    score = scenario.scores(network, found, Scoring(8, settings, "all", 0))[0]["relearn"]
     assert score == {"epochs": [None, None], "limit": 2, "target": 3}
 
 

@@ -11,6 +11,7 @@ from negmerge.data.sources import fabricated
 from negmerge.data.tokenising import WITHOUT_LOSS, train_tokenizer
 from negmerge.evaluation.accuracy import all_outputs
 from negmerge.scenarios import load_task
+from negmerge.scenarios.task import Scoring
 
 CPU = torch.device("cpu")
 FACTS = {"facts": str(Path(__file__).parents[2] / "resources/invented-authors.json")}
@@ -112,7 +113,7 @@ def test_a_coefficient_may_be_chosen_by_extraction_strength(files):
     chosen, scored = (scenario.role("forget", purpose) for purpose in ("select", "score"))
     outputs = all_outputs(network, chosen.objective, chosen.batches(8))
     assert torch.equal(outputs[0], all_outputs(network, scored.objective, scored.batches(8))[0])
-    _, of_items = scenario.scores(network, {}, 8, None, None, 0)
+    _, of_items = scenario.scores(network, {}, Scoring(8, None, None, 0))
     by_strength = chosen.objective.scores(outputs).numpy()
     assert by_strength == pytest.approx(of_items["forget_extraction"], abs=1e-9)
     by_probability = scored.objective.scores(outputs).numpy()
@@ -155,7 +156,7 @@ def test_a_score_has_all_metrics(scenario):
     found = {
         name: all_outputs(network, role.objective, role.batches(8)) for name, role in roles.items()
     }
-    record, of_items = scenario.scores(network, found, 8, None, None, 0)
+    record, of_items = scenario.scores(network, found, Scoring(8, None, None, 0))
     assert set(record["answers"]) == set(scenario.roles)
     names = {"probability", "extraction", "memorisation", "truth", "rouge"}
     for role, metrics in record["answers"].items():
@@ -170,5 +171,5 @@ def test_a_score_has_all_metrics(scenario):
     assert len(record["truth_ratios"]) == len(record["losses"]["forget"]) == 10
     assert set(record["attacks"]) == {"loss", "zlib", "min_k", "min_k_plus_plus"}
     assert 0 <= record["utility"]["value"] <= 1
-    again, _ = scenario.scores(network, found, 3, None, None, 0)
+    again, _ = scenario.scores(network, found, Scoring(3, None, None, 0))
     assert again["answers"]["forget"]["rouge"] == record["answers"]["forget"]["rouge"]

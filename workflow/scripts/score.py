@@ -8,6 +8,7 @@ from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
 from negmerge.scenarios.scoring import score, score_choices
+from negmerge.scenarios.task import Scoring
 from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.scenarios.validation import choose_candidate
 from negmerge.selection.choice import write_points
@@ -32,8 +33,8 @@ with job(snakemake) as provenance:
         network = unlearned_network(
             task, inputs.base, choice, candidates, size, params.re_estimates
         )
-        how = {name: params[name] for name in ("relearning", "attack", "seed")}
-        return score(task, network, choice, loaders, batch_size=size, **how)
+        scoring = Scoring(size, params.relearning, params.attack, params.seed)
+        return score(task, network, choice, loaders, scoring)
 
     all_choices = choices(labels, params.about, selected, candidates)
     records, outcomes = score_choices(all_choices, score_one, inputs.get("unchanged", []))

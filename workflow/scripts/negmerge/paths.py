@@ -20,7 +20,7 @@ def candidate(experiment: Experiment, name: str) -> list[str]:
     kinds = {use: methods.kind(use) for use in experiment.methods}
     folders = {use: FOLDERS[kind] for use, kind in kinds.items() if kind in FOLDERS}
     folders |= dict.fromkeys(experiment.pool.changes, experiment.pool.vectors)
-    if methods.RETRAIN in experiment.SCENARIO.kinds:
+    if experiment.SCENARIO.has_retrain:
         folders[methods.RETRAIN] = experiment.retrain_folder
     return [f"{find('vector', name, folders)}/{name}.safetensors"]
 

@@ -1,7 +1,7 @@
 """Folders in which a file, or a folder, is a choice: methods and scenarios; or a few: sources.
 
-Listing them imports nothing, and a job imports only the file that it uses, so editing one method
-leaves the others' results alone.
+Listing methods and scenarios imports nothing, and a job depends only on the file that it uses, so
+editing one method leaves the others' results alone. Listing sources imports their families.
 """
 
 import importlib

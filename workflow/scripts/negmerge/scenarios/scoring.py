@@ -8,7 +8,7 @@ from torch import nn
 from negmerge.evaluation.accuracy import all_outputs, total
 from negmerge.evaluation.outcomes import Outcomes, outcomes_of, read_outcomes
 from negmerge.files import read_json_records
-from negmerge.scenarios.task import Task
+from negmerge.scenarios.task import Scoring, Task
 
 # The metrics of a model, and what it made of single items.
 Scored = tuple[Mapping, Outcomes]
@@ -19,24 +19,20 @@ def score(
     network: nn.Module,
     choice: Mapping,
     loaders: int,
-    *,
-    batch_size: int,
-    relearning: Mapping | None,
-    attack: str | None,
-    seed: int,
+    scoring: Scoring,
 ) -> Scored:
     """Score a model, which relearning uses up."""
     outputs_of, scores, classes = {}, {}, {}
     for name in task.roles:
         role = task.role(name, "score")
-        batches = role.batches(batch_size, loaders)
+        batches = role.batches(scoring.batch_size, loaders)
         outputs = outputs_of[name] = all_outputs(network, role.objective, batches)
         scores[name], classes[name] = (
             role.objective.scores(outputs),
             role.objective.classes(outputs),
         )
     metrics = {name: asdict(total(of_items)) for name, of_items in scores.items()}
-    further, of_items = task.scores(network, outputs_of, batch_size, relearning, attack, seed)
+    further, of_items = task.scores(network, outputs_of, scoring)
     return metrics | further, outcomes_of(choice, scores, classes, of_items)
 
 

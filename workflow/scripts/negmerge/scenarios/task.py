@@ -48,6 +48,20 @@ class Role:
         return Epochs(self.items, transform, recipe, seed, in_order, loaders, device)
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How models are scored, beside their answers."""
+
+    batch_size: int
+    relearning: Mapping | None  # its settings, if relearning is measured
+    attack: str | None  # the features of the membership attack, if there is one
+    seed: int
+
+
+# What a score holds beside the accuracies, and arrays of its single items.
+Further = tuple[dict[str, object], dict[str, np.ndarray]]
+
+
 class Task(ABC):
     """A task of a scenario in a job: builds its networks and gives its items."""
 
@@ -70,15 +84,7 @@ class Task(ABC):
         """Return metrics beside the accuracy that choose a model, in percent."""
         return {}
 
-    def scores(
-        self,
-        network: nn.Module,
-        outputs: RoleOutputs,
-        batch_size: int,
-        relearning: Mapping | None,
-        attack: str | None,
-        seed: int,
-    ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
         """Return what a score holds beside the accuracies, and arrays of its single items.
 
         Relearning uses the network up.

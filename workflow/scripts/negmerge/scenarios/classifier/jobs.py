@@ -24,7 +24,7 @@ from negmerge.evaluation.membership import (
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.models.classifiers import build_classifier, load_classifier, re_estimate
 from negmerge.models.devices import tuned
-from negmerge.scenarios.task import Purpose, Role, RoleOutputs, Task
+from negmerge.scenarios.task import Further, Purpose, Role, RoleOutputs, Scoring, Task
 from negmerge.seeds import derive_seed
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
@@ -81,40 +81,30 @@ class ClassifierTask(Task):
         attack = membership_attack(*known, PUBLISHED_FEATURES, seed=seed)
         return {"mia": attack["confidence"]}
 
-    def scores(
-        self,
-        network: nn.Module,
-        outputs: RoleOutputs,
-        batch_size: int,
-        relearning: Mapping | None,
-        attack: str | None,
-        seed: int,
-    ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
         """Return the success of the membership attack by its features, and relearn times.
 
         And of each image the probability of its class, and whether the attack takes it for unseen.
         With the attack comes how many of the retain and test images it learned from.
         """
         known = outputs["retain"], outputs["test"], outputs["forget"]
-        names = PUBLISHED_FEATURES if attack == "confidence" else FEATURES
-        verdicts = membership_verdicts(*known, names, seed)
+        names = PUBLISHED_FEATURES if scoring.attack == "confidence" else FEATURES
+        verdicts = membership_verdicts(*known, names, scoring.seed)
         success = {name: percent(unseen) for name, unseen in verdicts.items()}
         sizes = {f"of_{role}": len(outputs[role][1]) for role in ("retain", "test")}
         used = dict.fromkeys(("members", "nonmembers"), min(sizes.values()))
         score: dict[str, object] = {"membership": success, "membership_images": used | sizes}
-        if relearning is not None:
-            score["relearn"] = self._relearn(network, batch_size, relearning, seed)
+        if scoring.relearning is not None:
+            score["relearn"] = self._relearn(network, scoring)
         further = {role + CONFIDENCE: features(*outputs[role])["confidence"] for role in self.roles}
         return score, further | {UNSEEN: verdicts["confidence"].astype(np.uint8)}
 
-    def _relearn(
-        self, network: nn.Module, batch_size: int, settings: Mapping, seed: int
-    ) -> dict[str, int | list[int | None]]:
+    def _relearn(self, network: nn.Module, scoring: Scoring) -> dict[str, int | list[int | None]]:
         """Count the epochs until the network knows the forget set as well as the original did."""
-        transform = self.evaluation_transform()
+        settings, transform = scoring.relearning, self.evaluation_transform()
         # In memory: nothing about them is random, and all epochs of all seeds pass over them.
         seen = [(transform(image), label) for image, label in self.role("forget", "train").items]
-        in_order = EvaluationBatches(seen, _as_it_is, batch_size, device=self._device)
+        in_order = EvaluationBatches(seen, _as_it_is, scoring.batch_size, device=self._device)
         original = self.network(read_state(self._files["base"]), self._files["base"])
         target = accuracy(original, None, in_order, self._device).correct
         recipe = Recipe(epochs=1, batch_size=settings["batch_size"])
@@ -125,7 +115,7 @@ class ClassifierTask(Task):
         epochs = []
         for number in range(settings["seeds"]):
             network.load_state_dict(unlearned)
-            order = derive_seed(seed, f"relearn/{number}")
+            order = derive_seed(scoring.seed, f"relearn/{number}")
             shuffled = Epochs(seen, _as_it_is, recipe, order, device=self._device)
             epochs.append(
                 relearn_epochs(

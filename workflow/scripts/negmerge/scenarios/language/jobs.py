@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +15,7 @@ from negmerge.files import read_json
 from negmerge.models.devices import tuned
 from negmerge.models.language import build_language_model, load_language_model
 from negmerge.scenarios.language.measuring import measure
-from negmerge.scenarios.task import Purpose, Role, RoleOutputs, Task
+from negmerge.scenarios.task import Further, Purpose, Role, RoleOutputs, Scoring, Task
 from negmerge.settings.compute import Compute
 
 
@@ -90,18 +89,10 @@ class LanguageTask(Task):
             return choosing if purpose == "select" else scored
         return questions
 
-    def scores(
-        self,
-        network: nn.Module,
-        outputs: RoleOutputs,
-        batch_size: int,
-        relearning: Mapping | None,
-        attack: str | None,
-        seed: int,
-    ) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
         """Return all metrics of the roles, and their values for each question; see `measuring`."""
         roles = {name: self._questions_of(name, "score") for name in self.roles}
-        return measure(network, self._encoder, roles, self._device, batch_size)
+        return measure(network, self._encoder, roles, self._device, scoring.batch_size)
 
     @property
     def _vocabulary(self) -> int:

@@ -70,6 +70,10 @@ class TextPoint(Finetune, TunedRecipe):
     """The keys of fine-tuning a language model."""
 
 
+class TextShared(SharedRecipe, TextRecipe):
+    """The keys of methods that train a language model."""
+
+
 TextFinetune = with_defaults(
     TextPoint,
     "TextFinetune",
@@ -80,7 +84,7 @@ TextFinetune = with_defaults(
     warmup_steps=0,
 )
 TextUnlearn = with_defaults(
-    type("TextShared", (SharedRecipe, TextRecipe), {}),
+    TextShared,
     "TextUnlearn",
     "What all methods that train share.",
     batch_size=16,

@@ -16,10 +16,10 @@ ARG CONDA_OVERRIDE_CUDA=13.0
 
 # containerize:begin
 LABEL io.github.snakemake.containerized="true"
-LABEL io.github.snakemake.conda_env_hash="1f547693e3aecb93f132939c015be67285f532980becc357b26cad16104a94cf"
+LABEL io.github.snakemake.conda_env_hash="00ac47e34a5a2a347fd2f1534aa69e61e0751e3fa4bbb4f68bb76c671f14d879"
 # Conda environment:
 #   source: envs/data.yaml
-#   prefix: /conda-envs/a06d0fa2ea01a46f7078a43821470ee4
+#   prefix: /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f
 #   # For `download`, `prepare` and `split`: they need no torch.
 #   channels:
 #     - conda-forge
@@ -31,14 +31,17 @@ LABEL io.github.snakemake.conda_env_hash="1f547693e3aecb93f132939c015be67285f532
 #     - pillow=12.3.0
 #     - pyarrow=24.0.0 # mirrors in parquet files
 #     - pydantic=2.14.3 # options of sources
+#     - requests=2.34.2 # downloads
 #     - safetensors=0.8.0
 #     - scikit-learn=1.9.1 # its digits
 #     - scipy=1.17.1 # MATLAB files
-RUN mkdir -p /conda-envs/a06d0fa2ea01a46f7078a43821470ee4
-COPY envs/data.yaml /conda-envs/a06d0fa2ea01a46f7078a43821470ee4/environment.yaml
+#     - tqdm=4.70.1
+#     - urllib3=2.8.0
+RUN mkdir -p /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f
+COPY envs/data.yaml /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f/environment.yaml
 # Conda environment:
 #   source: envs/language.yaml
-#   prefix: /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352
+#   prefix: /conda-envs/e41f87a38a89e56ada00c0460b645c9c
 #   # For the rules that build a language model: its tokenizer, training, fine-tuning, sweeps, searches, the
 #   # greedy merge, scores.
 #   channels:
@@ -55,10 +58,9 @@ COPY envs/data.yaml /conda-envs/a06d0fa2ea01a46f7078a43821470ee4/environment.yam
 #     - safetensors=0.8.0
 #     - scipy=1.17.1
 #     - tokenizers=0.23.3
-#     - tqdm=4.70.1
 #     - transformers=5.24.0
-RUN mkdir -p /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352
-COPY envs/language.yaml /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352/environment.yaml
+RUN mkdir -p /conda-envs/e41f87a38a89e56ada00c0460b645c9c
+COPY envs/language.yaml /conda-envs/e41f87a38a89e56ada00c0460b645c9c/environment.yaml
 # Conda environment:
 #   source: envs/merging.yaml
 #   prefix: /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21
@@ -78,7 +80,7 @@ RUN mkdir -p /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21
 COPY envs/merging.yaml /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.yaml
 # Conda environment:
 #   source: envs/models.yaml
-#   prefix: /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df
+#   prefix: /conda-envs/b4538a009282c677ab00935067f52b99
 #   # For the rules that build a model: pre-training, heads, training, fine-tuning, unlearning, sweeps,
 #   # measures, searches, the greedy merge, scores, Grad-CAM.
 #   channels:
@@ -96,9 +98,8 @@ COPY envs/merging.yaml /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.
 #     - scikit-learn=1.9.1 # the membership attack
 #     - timm=1.0.31
 #     - torchvision=0.28.0
-#     - tqdm=4.70.1
-RUN mkdir -p /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df
-COPY envs/models.yaml /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df/environment.yaml
+RUN mkdir -p /conda-envs/b4538a009282c677ab00935067f52b99
+COPY envs/models.yaml /conda-envs/b4538a009282c677ab00935067f52b99/environment.yaml
 # Conda environment:
 #   source: envs/reporting.yaml
 #   prefix: /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8
@@ -120,10 +121,10 @@ COPY envs/models.yaml /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df/environment.y
 RUN mkdir -p /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8
 COPY envs/reporting.yaml /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8/environment.yaml
 
-RUN conda env create --prefix /conda-envs/a06d0fa2ea01a46f7078a43821470ee4 --file /conda-envs/a06d0fa2ea01a46f7078a43821470ee4/environment.yaml && \
-    conda env create --prefix /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352 --file /conda-envs/2cd9e9919e1c9fc6a1a6b10fb5f3b352/environment.yaml && \
+RUN conda env create --prefix /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f --file /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f/environment.yaml && \
+    conda env create --prefix /conda-envs/e41f87a38a89e56ada00c0460b645c9c --file /conda-envs/e41f87a38a89e56ada00c0460b645c9c/environment.yaml && \
     conda env create --prefix /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21 --file /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.yaml && \
-    conda env create --prefix /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df --file /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df/environment.yaml && \
+    conda env create --prefix /conda-envs/b4538a009282c677ab00935067f52b99 --file /conda-envs/b4538a009282c677ab00935067f52b99/environment.yaml && \
     conda env create --prefix /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8 --file /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8/environment.yaml && \
     conda clean --all -y
 # containerize:end

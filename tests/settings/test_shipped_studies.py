@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from negmerge import plugins
+from negmerge.checkpoints.released import output_name
 from negmerge.data.loading import batches_per_epoch
-from negmerge.released.converting import output_name
 from negmerge.reporting.cells import read_published
 from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.study import load_study

@@ -142,11 +142,19 @@ FOREIGN = {
     "Keras": (b"\x89HDF\r\n", "an HDF5 file"),
     "nothing": (b"", "an empty file, expected weights"),
     "GGUF": (b"GGUF\3" + bytes(99), "a GGUF file that transformers does not read"),
-    "4 bits": ({"l.weight": PACKED, "l.weight.absmax": torch.ones(2)}, "'l.weight.absmax' .*bitsa"),
-    "GPTQ": ({"l.qweight": PACKED.int(), "l.scales": torch.ones(2)}, "'l.qweight' .* AWQ or GPTQ"),
-    "float8": ({"l.weight": FLOAT8, "l.weight_scale": torch.ones(1)}, "'l.weight_scale' .* float8"),
-    "MLX": ({"l.weight": PACKED, "l.scales": torch.ones(2)}, "'l.scales' .* MLX"),
-    "no scales": ({"l.weight": PACKED}, "'l.weight' holds torch.uint8, expected weights"),
+    "4 bits": (
+        {"l.weight": PACKED, "l.weight.absmax": torch.ones(2)},
+        "'l.weight' holds torch.uint8, expected",
+    ),
+    "GPTQ": (
+        {"l.qweight": PACKED.int(), "l.scales": torch.ones(2)},
+        "'l.qweight' holds torch.int32, exp",
+    ),
+    "float8": (
+        {"l.weight": FLOAT8, "l.weight_scale": torch.ones(1)},
+        "'l.weight' holds torch.float8_e4m3fn",
+    ),
+    "MLX": ({"l.weight": PACKED.view(torch.uint32)}, "'l.weight' holds U32, expected weights"),
 }
 
 

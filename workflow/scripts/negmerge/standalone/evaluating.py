@@ -31,9 +31,9 @@ from negmerge.standalone.working import only_one, remove, stamps
 CLEAR = "\r\x1b[K"
 VECTOR = "vector.safetensors"
 # The vector is kept as it is merged, whatever is made of it in the end.
-WHOLE = {"dtype": None, "adapter": None}
+WHOLE = {"dtype": None, "adapter": None, "push_to": None}
 # Arguments of `unlearn` that change how it is done, but no measurement.
-ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers")
+ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers", "push_to")
 
 
 def unlearn_by_evaluation(

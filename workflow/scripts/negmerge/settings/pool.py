@@ -183,7 +183,6 @@ class Pool(Settings):
         return named
 
     def _name(self, axes: Mapping) -> str:
-        """Name a point of the grid."""
         return "-".join(f"{self.short.get(axis, axis)}{spell(axes[axis])}" for axis in axes)
 
     def _change(self, axes: Mapping) -> dict:

@@ -38,12 +38,10 @@ class LanguageTask(Task):
             self._model = self._model | {"configuration": read_json(configuration)}
 
     def network(self, state: State, where: str) -> nn.Module:
-        """Build the language model."""
         model = load_language_model(self._model, self._vocabulary, state, where)
         return tuned(model.to(self._device), self._compute)
 
     def untrained(self, weights: Path | None) -> nn.Module:
-        """Build the language model with random weights."""
         model = build_language_model(self._model, self._vocabulary)
         return tuned(model.to(self._device), self._compute)
 
@@ -89,7 +87,6 @@ class LanguageTask(Task):
         return questions
 
     def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
-        """Return all metrics of the roles, and their values for each question; see `measuring`."""
         roles = {name: self._questions_of(name, "score") for name in self.roles}
         return measure(network, self._encoder, roles, self._device, scoring.batch_size)
 

@@ -192,7 +192,6 @@ def _complete(config: Folders, name: str, model: type[E], users: tuple[str, ...]
 
 
 def _taken(other: Mapping[str, Any], own: Extension) -> dict[str, Any]:
-    """Return what another study takes over of a study."""
     study = {key: value for key, value in other.items() if key not in ("take", "replace")}
     for section in ("experiments", "tables", "figures"):
         names, rows = getattr(own.take, section), study.get(section) or {}

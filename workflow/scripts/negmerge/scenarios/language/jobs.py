@@ -66,7 +66,6 @@ class LanguageTask(Task):
         return Role(items, objective, lambda: _as_it_is, lambda augmentation: _as_it_is)
 
     def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
-        """Yield the pairs of question and answer."""
         for one in self._questions_of(name, purpose):
             yield one.question, one.answer
             if purpose == "train":

@@ -15,7 +15,7 @@ from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.devices import tuned
 from negmerge.models.tangent import TangentEncoder
 from negmerge.scenarios.task import Purpose, Role, Task
-from negmerge.scenarios.zero_shot.parts import part_of
+from negmerge.scenarios.zero_shot.scenario import part_of
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation
 

@@ -7,8 +7,7 @@ from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
-from negmerge.scenarios.zero_shot.parts import PARTS, part_of
-from negmerge.scenarios.zero_shot.scenario import SCENARIO
+from negmerge.scenarios.zero_shot.scenario import PARTS, SCENARIO, part_of
 from negmerge.settings.catalogue import Catalogue, Counts, Model, Prompts, part_sizes
 from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment

@@ -38,6 +38,11 @@ def find_device(device: str | torch.device) -> torch.device:
     return parsed
 
 
+def available_processors() -> int:
+    """Return how many processors this process may use, where the system tells; else all."""
+    return len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
+
+
 def deterministic(device: torch.device) -> None:
     """Set torch up to give the same bits each time on one kind of machine, `tuned` to say else.
 

@@ -170,7 +170,6 @@ class _File:
 
     @cached_property
     def _bytes(self) -> memoryview:
-        """The file, mapped."""
         with open(self._path, "rb") as stream:
             return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
 

@@ -137,6 +137,8 @@ ORDER = (
         "data.image_lists",
         "data.questions",
         "data.sources",
+        "settings.__init__",
+        "settings.recipe",
         "standalone.__init__",
         "standalone.text_table",
     ),

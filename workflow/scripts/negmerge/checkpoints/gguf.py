@@ -91,17 +91,23 @@ class GgufFile(StoredState):
         flat = self._dequantized(name, rows).reshape(-1)
         return torch.from_numpy(flat)[start - first * columns : stop - first * columns]
 
-    def write_companions(self, folder: Path) -> None:
-        """Write configuration and tokenizer into a folder, as transformers reads them here."""
-        from transformers import AutoTokenizer, GenerationConfig
+    def require_tokenizer(self) -> None:
+        """Check that there is a tokenizer to write, before hours of work."""
+        from transformers import AutoTokenizer
 
+        folder, name = self.path.parent, self.path.name
         try:
-            tokenizer = AutoTokenizer.from_pretrained(self.path.parent, gguf_file=self.path.name)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
         except Exception as error:  # the library tokenizers raises no other kind
             raise UserError(
                 f"{self.path}: its tokenizer is not read by transformers: {one_line(error):.200}"
             ) from error
-        tokenizer.save_pretrained(folder)
+
+    def write_companions(self, folder: Path) -> None:
+        """Write configuration and tokenizer into a folder, as transformers reads them here."""
+        from transformers import GenerationConfig
+
+        self._tokenizer.save_pretrained(folder)
         self._config.dtype = "float32"
         self._config.save_pretrained(folder)
         GenerationConfig.from_model_config(self._config).save_pretrained(folder)

@@ -49,9 +49,9 @@ def write_gguf(path, tied=True, without=()):
         (writer.add_vocab_size, WORDS),
         (writer.add_tokenizer_model, "gpt2"),
         (writer.add_tokenizer_pre, "default"),
-        (writer.add_token_list, ["<s>", "</s>", "AB", *map(chr, range(65, 62 + WORDS))]),
+        (writer.add_token_list, ["<s>", "</s>", "AB", "BA", *map(chr, range(65, 61 + WORDS))]),
         (writer.add_token_types, [3, 3, *[1] * (WORDS - 2)]),
-        (writer.add_token_merges, ["A B"]),
+        (writer.add_token_merges, ["A B", "B A"]),
         (writer.add_bos_token_id, 0),
         (writer.add_eos_token_id, 1),
     ):

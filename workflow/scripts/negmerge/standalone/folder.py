@@ -14,7 +14,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from negmerge.checkpoints.hub import locate
 from negmerge.checkpoints.states import StoredState
-from negmerge.errors import UserError, hide_secrets
+from negmerge.errors import UserError, hide_secrets, one_line
 from negmerge.files import read_json, write_text
 
 CONFIG = "config.json"
@@ -83,9 +83,11 @@ def stem(state: StoredState) -> str:
 
 
 def base_folder(place: str | Path) -> Path | None:
-    """Return the folder of a model that was given as one."""
+    """Return the folder of a model that was given as one, or as a GGUF file, which holds all."""
     path = locate(place)
-    return path if path.is_dir() else None
+    if path.is_dir():
+        return path
+    return path.parent if path.suffix == ".gguf" else None
 
 
 def require_replaceable(output: Path, force: bool, inputs: Iterable[Path]) -> None:
@@ -182,14 +184,16 @@ def _text(report: Mapping) -> Iterator[str]:
     ]
     yield from _table(("", "file", "BLAKE3"), files)
     if "evaluation" in report:
-        evaluation, keys = report["evaluation"], ("coefficient", "forget", "control")
+        evaluation, chosen = report["evaluation"], report["coefficient"]
+        keys = ("coefficient", "forget", "control")
         yield (
             "\n## Choice of the coefficient\n\nThe lowest forget score at which the control score "
             f"is at least {100 * evaluation['keep']:g} % of the base's, measured by\n\n```\n"
             f"{evaluation['command']}\n```\n"
         )
-        measured = evaluation["measurements"]
-        yield from _table(keys, ([f"{row[key]:.6g}" for key in keys] for row in measured))
+        bold = {True: "**", False: ""}
+        marked = [(row, bold[row["coefficient"] == chosen]) for row in evaluation["measurements"]]
+        yield from _table(keys, ([f"{m}{row[key]:.6g}{m}" for key in keys] for row, m in marked))
     if report["notes"]:
         yield from ("\n## Notes\n", *(f"- {note}" for note in report["notes"]))
 
@@ -245,7 +249,6 @@ def _on_the_hub(repository: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # The library and those on which it builds have many errors.
-        first = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"--push-to {repository}: the hub does not take it: {first} ({type(error).__name__})"
+            f"--push-to {repository}: the hub does not take it: {one_line(error)}"
         ) from error

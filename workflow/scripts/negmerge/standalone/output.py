@@ -9,6 +9,7 @@ import torch
 from huggingface_hub import split_state_dict_into_shards_factory
 
 from negmerge import __version__
+from negmerge.checkpoints.gguf import GgufFile
 from negmerge.checkpoints.writer import FORMAT, Layout, header_metadata
 from negmerge.errors import UserError
 from negmerge.files import write_json
@@ -178,7 +179,10 @@ def make_report(
 
 def complete(content: Path, pool: Pool, target: Target, plan: Plan, report: Mapping) -> None:
     """Write all that a folder holds beside its weights."""
-    folder.copy_companions(target.folder, content)
+    if isinstance(pool.base, GgufFile):
+        pool.base.write_companions(content)
+    else:
+        folder.copy_companions(target.folder, content)
     folder.set_config(content, target.dtype, bool(pool.parted))
     if len(plan.files) > 1:
         places = {name: file for file, names in plan.files.items() for name in names}

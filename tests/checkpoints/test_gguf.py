@@ -10,6 +10,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+import negmerge
 from negmerge.checkpoints.gguf import GgufFile
 from negmerge.checkpoints.opening import open_state
 from negmerge.errors import UserError
@@ -101,9 +102,12 @@ def test_what_is_read_whole_is_what_is_read_by_rows(tmp_path):
 
 def test_an_unlearned_gguf_model_is_a_folder_that_transformers_loads(tmp_path):
     path = write_gguf(tmp_path / "model.gguf")
-    folder = tmp_path / "out"
-    GgufFile(path).write_companions(folder)
-    save_file(dict(GgufFile(path).items()), folder / "model.safetensors", {"format": "pt"})
+    folder, state = tmp_path / "out", dict(GgufFile(path).items())
+    pool = [tmp_path / f"{number}.safetensors" for number in range(2)]
+    for number, place in enumerate(pool):
+        save_file({name: tensor + 1 + number for name, tensor in state.items()}, place)
+    negmerge.unlearn(path, pool, folder, coefficient=0)
+    assert (folder / "README.md").exists()
     found = transformers.AutoModelForCausalLM.from_pretrained(folder)
     expected = of_transformers(path)
     assert type(found) is type(expected)

@@ -184,16 +184,17 @@ def _text(report: Mapping) -> Iterator[str]:
     ]
     yield from _table(("", "file", "BLAKE3"), files)
     if "evaluation" in report:
-        evaluation, chosen = report["evaluation"], report["coefficient"]
-        keys = ("coefficient", "forget", "control")
+        evaluation, keys = report["evaluation"], ("coefficient", "forget", "control")
         yield (
             "\n## Choice of the coefficient\n\nThe lowest forget score at which the control score "
             f"is at least {100 * evaluation['keep']:g} % of the base's, measured by\n\n```\n"
             f"{evaluation['command']}\n```\n"
         )
-        bold = {True: "**", False: ""}
-        marked = [(row, bold[row["coefficient"] == chosen]) for row in evaluation["measurements"]]
-        yield from _table(keys, ([f"{m}{row[key]:.6g}{m}" for key in keys] for row, m in marked))
+        rows = []
+        for row in evaluation["measurements"]:
+            bold = "**" if row["coefficient"] == report["coefficient"] else ""
+            rows.append([f"{bold}{row[key]:.6g}{bold}" for key in keys])
+        yield from _table(keys, rows)
     if report["notes"]:
         yield from ("\n## Notes\n", *(f"- {note}" for note in report["notes"]))
 

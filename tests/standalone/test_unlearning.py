@@ -1,6 +1,8 @@
 """`negmerge.unlearn`: the numbers that it writes."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,11 @@ def test_the_vector_alone_can_be_written(tmp_path):
     vector = merge("negmerge", [task_vector(base, state) for state in pool])
     wanted = {name: tensor.bfloat16() for name, tensor in vector.items()}
     assert_same_bits(read(tmp_path / "vector"), wanted)
+
+
+def test_the_functions_are_found_without_loading_torch():
+    code = "import sys, negmerge; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 MODELS = ("base", "tuned1", "tuned2", "-o", "out")

@@ -140,8 +140,8 @@ ORDER = (
     ),
     ("settings",),
     ("checkpoints", "vectors", "models.devices", "released"),
-    ("data", "models", "adapters"),
-    ("training", "merging", "unlearning", "selection", "evaluation"),
+    ("data", "models"),
+    ("training", "merging", "unlearning", "selection", "evaluation", "adapters"),
     ("scenarios",),
     (
         "__init__",

@@ -30,6 +30,7 @@ def package(tmp_path):
             "lib/module.py": "from lib.sub import inner\n",
             "lib/dotted.py": "import lib.sub.inner as i, json\n",
             "lib/late.py": "def f():\n    if True:\n        import lib.plain\n",
+            "lib/types.py": "if TYPE_CHECKING:\n    import lib.plain\n",
             "lib/circle.py": "import lib.square\n",
             "lib/square.py": "import lib.circle\n",
             "lib/sub/__init__.py": "from lib.sub import shared\n",
@@ -49,6 +50,7 @@ SUB = {"sub/__init__.py", "sub/inner.py", "sub/shared.py"}
     ("file", "expected"),
     [
         ("lib/plain.py", {"plain.py"}),
+        ("lib/types.py", {"types.py"}),
         ("script.py", {"__init__.py", "late.py", "plain.py"}),
         ("lib/circle.py", {"__init__.py", "circle.py", "square.py"}),
         *((f"lib/{name}.py", {"__init__.py", f"{name}.py"} | SUB)

@@ -144,8 +144,10 @@ def test_a_base_that_transformers_cannot_build_takes_plain_lora(
     folder = tmp_path_factory.mktemp("adapter")
     factors, product = pair("body.a.0.q", outputs, inputs, rank)
     plain, second = pair("body.a.1.q", outputs, inputs, 3, seed=4)
+    plain["head.bias"] = random(3)
     shape = (inputs, outputs) if turned else (outputs, inputs)
     tensors = {f"a.{layer}.q.weight": random(*shape) for layer in range(2)}
+    tensors["head.bias"] = torch.ones(3)
     base = write_base_file(folder / "base.safetensors", tensors)
     keys = {"use_rslora": rslora, "fan_in_fan_out": turned, "alpha_pattern": {"0.q": alpha}}
     write_adapter_folder(folder, factors | plain, r=3, rank_pattern={"0.q": rank}, **keys)
@@ -155,6 +157,7 @@ def test_a_base_that_transformers_cannot_build_takes_plain_lora(
             scale *= math.sqrt(rank if name == "a.0.q" else 3)
         expected = scale * (matrix.T if turned else matrix)
         torch.testing.assert_close(state[f"{name}.weight"], expected)
+    assert state["head.bias"].equal(plain["head.bias"] - 1)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
@@ -237,7 +240,7 @@ def test_what_is_refused_is_named(case, tmp_path, tied_base):
         ({}, {"k.lora_A.weight": random(2, 3)}, "k.lora_A.weight"),
     ],
 )
-def test_a_base_that_transformers_cannot_build_takes_nothing_else(tmp_path, keys, more, word):
+def test_such_a_base_takes_no_other_adapter(tmp_path, keys, more, word):
     tensors = {"q.weight": random(4, 3), "k.weight": random(4, 3)}
     base = write_base_file(tmp_path / "base.safetensors", tensors)
     folder = write_adapter_folder(tmp_path / "adapter", pair("q", 4, 3)[0] | more, **keys)

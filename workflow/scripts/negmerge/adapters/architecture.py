@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -18,18 +17,20 @@ def architecture(base: StoredState) -> tuple[nn.Module, dict[str, str]] | None:
     Of tied tensors, the one that the file has comes first. The model serves several adapters, so
     who changes it takes a copy. None: transformers is not there, or cannot build the base.
     """
-    model = _build(base.files[0].parent)
+    model = _build(base)
     names = {} if model is None else _names_in_file(model, base)
     return (model, names) if names else None
 
 
-def _build(folder: Path) -> nn.Module | None:
-    if not (folder / "config.json").is_file():
+def _build(base: StoredState) -> nn.Module | None:
+    folder, config = base.files[0].parent, getattr(base, "config", None)
+    if config is None and not (folder / "config.json").is_file():
         return None
     try:
         import transformers
 
-        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        if config is None:
+            config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         kind = getattr(transformers, (config.architectures or [""])[0], None)
         with torch.device("meta"):
             if kind is None:

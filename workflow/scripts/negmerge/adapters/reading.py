@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from negmerge.adapters.architecture import architecture
-from negmerge.adapters.changes import PREFIX, Change, LowRank
+from negmerge.adapters.changes import PREFIX, Change, LowRank, Value
 from negmerge.adapters.layers import Loading, NoPlace, read_configuration
 from negmerge.checkpoints import hub
 from negmerge.checkpoints.opening import open_state
@@ -143,7 +143,7 @@ def _by_names(
     wanted: Callable[[str], bool],
     cut: bool,
 ) -> Changes:
-    """Return the changes of plain LoRA by the names of the base's tensors."""
+    """Return the changes of plain LoRA, and of whole tensors, by the names of the base."""
     variant = next((key for key in VARIANTS if keys.get(key)), None)
     if keys["peft_type"] != "LORA" or variant:
         raise UserError(
@@ -159,11 +159,14 @@ def _by_names(
         name = name if name in ends or len(ends) != 1 else ends[0]
         if not wanted(name):
             continue
+        if not dot and name in ends and tensors[key].shape == base.shape(name):
+            changes[name] = [Value(tensors[key])]
+            continue
         pair = [tensors.get(f"{PREFIX}{module}.lora_{letter}.weight") for letter in "AB"]
         if factor not in ("A.weight", "B.weight") or None in pair or name not in ends:
             raise UserError(
-                f"{folder}: {key!r}, expected only pairs of lora_A.weight and lora_B.weight, for "
-                f"one tensor each of {base.path}; --exclude '{re.escape(module)}' leaves it out"
+                f"{folder}: {key!r}, expected pairs of lora_A.weight and lora_B.weight, or whole "
+                f"tensors, of {base.path}; --exclude '{re.escape(module)}' leaves it out"
             )
         if factor == "A.weight":
             changes[name] = [_product(folder, keys, module, *pair, base, name, cut)]

@@ -111,7 +111,7 @@ class Loading:
         left, trouble = list(tensors), ""
         for model, prefix, surplus in attempts:
             renamed = {
-                PREFIX + key.removeprefix(PREFIX).removeprefix(surplus): tensor
+                re.sub(f"^{PREFIX}{surplus}", PREFIX, key): tensor
                 for key, tensor in tensors.items()
             }
             try:
@@ -162,7 +162,8 @@ class Loading:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tuned = PeftModel(copy.deepcopy(model), copy.deepcopy(self.config), ADAPTER)
+            model, config = copy.deepcopy(model), copy.deepcopy(self.config)
+            tuned = PeftModel(model, config, ADAPTER, low_cpu_mem_usage=True)
             shapes = {key: tensor.shape for key, tensor in tuned.state_dict().items()}
             # PEFT calls this with its own names for the tensors.
             tuned.load_state_dict = sort

@@ -157,7 +157,7 @@ class Loading:
                     continue
                 elif key in shapes:
                     loaded[key] = self._cut_to(shapes[key], key, tensor)
-                else:
+                elif key.startswith(PREFIX):
                     left.append(key)
 
         with warnings.catch_warnings():

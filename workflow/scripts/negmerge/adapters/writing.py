@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -52,6 +53,8 @@ class Layers:
     """The layers of a base, by the tensors of its file."""
 
     def __init__(self, base: StoredState):
+        if find_spec("peft") is None:
+            raise UserError("--adapter needs PEFT: pip install 'negmerge[hub]'")
         self.base = base
         self._model, names = architecture(base) or (None, {})
         # Of tensors that are tied, the one that the file has comes first.
@@ -159,10 +162,8 @@ def write_adapter(folder: Path, factored: Factored, layers: Layers, base_name: s
     The scale is 1: the factors hold it. Norms and biases are stored whole, as PEFT stores trained
     biases, and PEFT puts them into the base when it loads the adapter.
     """
-    try:
-        from peft import LoraConfig
-    except ImportError:
-        raise UserError("--adapter needs PEFT: pip install 'negmerge[hub]'") from None
+    from peft import LoraConfig
+
     if not factored.factors:
         raise UserError(f"{folder}: the vector changes no matrix, so there is no adapter to write")
     tensors: dict[str, Tensor] = {}

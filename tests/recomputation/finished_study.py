@@ -8,7 +8,7 @@
 import os
 from pathlib import Path
 
-from recomputation.checks import NUMBERS, WEIGHTS, recompute
+from recomputation import NUMBERS, WEIGHTS, recompute
 
 FOLDER = Path(os.environ.get("RESULTS", "results/demo"))
 
@@ -16,6 +16,6 @@ FOLDER = Path(os.environ.get("RESULTS", "results/demo"))
 def test_its_numbers_are_those_that_its_files_give():
     assert (FOLDER / "report.html").exists(), f"{FOLDER}: no finished study"
     # The demo has all of them; another study may have one scenario, or keep no checkpoints.
-    report = recompute(FOLDER, (*NUMBERS, *WEIGHTS) if FOLDER.name == "demo" else ())
-    print(f"\n{FOLDER}, recomputed:", *report.lines(), sep="\n")
-    assert not report.problems()
+    ledger = recompute(FOLDER, (*NUMBERS, *WEIGHTS) if FOLDER.name == "demo" else ())
+    print(f"\n{FOLDER}, recomputed:", *ledger.lines(), sep="\n")
+    assert not ledger.problems()

@@ -1,87 +1,190 @@
-"""Scores: counted again from the outcomes of single images, and the attack made again."""
+"""Choices, by the sweeps on disk; and scores, counted again from the outcomes of single images.
 
-import hashlib
-import json
-from collections.abc import Iterator
+`control` and `retain`: of what keeps the share `keep` of the base's accuracy on the role of that
+name, what forgets most; a forget accuracy of 1 is never taken. `gap`: the smallest mean distance to
+Retrain over all metrics. Among equals the smaller coefficient, then the first name.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from sklearn.svm import SVC
 
-from recomputation.result import Result, same_array, same_values
-from recomputation.study import Study, Task, read_records, read_tensors
+from recomputation.study import Ledger, Study, Task, read_csv, read_records, read_tensors
 
-COUNTS, ATTACK, DRAWN = "right answers", "membership attacks", "membership attacks on drawn images"
-CHOICES = "choices in scores"
-UNCHANGED = "scores of unchanged models"
+SEARCHED = "choices by a pruned search"
+COUNTS, ATTACK = "right answers", "membership attacks"
+CHOICES, UNCHANGED = "choices in scores", "scores of unchanged models"
+# What is said of a choice that only a whole sweep tells.
+OF_A_GRID = ("tried", "lower_end", "upper_end")
+LABELS = ("experiment", "task", "vector", "coefficient", "criteria")
 ROLES = ("forget", "control", "retain", "test")
+# Percent, in which two orders of the same sum may differ.
+ROUNDING = 1e-9
 
 
-def check(study: Study) -> Iterator[Result]:
-    """Compare each score with the outcomes beside it, and with the choice that it is of."""
+def check(study: Study, ledger: Ledger) -> None:
+    """Choose anew by each rule, for each method; compare each score with its outcomes."""
     for task in study.tasks():
+        for name, path in task.files("selected", "json").items():
+            for stored in read_records(path):
+                # Where there was nothing to choose, there is no rule.
+                if stored["criterion"]:
+                    _check_choice(task, name, study.place(path), stored, ledger)
         for name, path in task.files("scores", "json").items():
-            yield from _compare(study, task, name, path)
+            _check_scores(study, task, name, path, ledger)
 
 
-def _compare(study: Study, task: Task, name: str, path: Path) -> Iterator[Result]:
+@dataclass(frozen=True)
+class Row:
+    """A row of a sweep: percent by metric, and 0..1 of the accuracies among them."""
+
+    vector: str
+    coefficient: float
+    shares: dict[str, float]
+    percents: dict[str, float]
+    options: dict[str, str]
+    rules: list[str]
+
+    @property
+    def kept(self) -> float:
+        return self.shares["control" if "control" in self.shares else "retain"]
+
+    def gap(self, reference: "Row") -> float:
+        """Average the distances to Retrain, in points."""
+        distances = [abs(value - reference.percents[name]) for name, value in self.percents.items()]
+        return math.fsum(distances) / len(distances)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read a sweep."""
+    rows = []
+    for row in read_csv(path):
+        options = {key: text for key, text in row.items() if key.startswith("option_") and text}
+        roles = [key[:-2] for key in row if key.endswith("_n") and row[key] and key not in options]
+        shares = {role: int(row[f"{role}_correct"]) / int(row[f"{role}_n"]) for role in roles}
+        used = {
+            *LABELS,
+            *options,
+            *(f"{role}_{what}" for role in roles for what in ("correct", "n")),
+        }
+        percents = {role: 100 * share for role, share in shares.items()}
+        percents |= {key: float(text) for key, text in row.items() if key not in used and text}
+        labels = row["vector"], float(row["coefficient"])
+        rows.append(Row(*labels, shares, percents, options, row["criteria"].split()))
+    return rows
+
+
+def _check_choice(task: Task, name: str, place: str, stored: dict, ledger: Ledger) -> None:
+    rule = stored["criterion"]
+    kind, sweep = f"choices by rule {rule}", task.files("sweeps", "csv").get(name)
+    if sweep is None:
+        return ledger.leave_out(kind, "its sweep is not there")
+    retrain = read_rows(task.folder / "sweeps" / "retrain.csv")[0] if rule == "gap" else None
+    expected = choose(read_rows(sweep), rule, stored["keep"], retrain)
+    if stored.get("passes") != stored.get("passes_full"):
+        # What a pruned search has counted whole: the base and the choice.
+        kind = SEARCHED
+        expected = {key: expected[key] for key in expected if key not in OF_A_GRID}
+    return ledger.values(kind, f"{place}: {rule}", stored, expected, ROUNDING)
+
+
+def choose(rows: Sequence[Row], rule: str, keep: float, retrain: Row | None) -> dict:
+    """Choose among rows, and say what stands in the file of a choice."""
+    gone = {row.vector for row in rows if not row.shares}
+    bases = [row for row in rows if row.coefficient == 0]
+    base = min(bases, key=lambda row: (row.vector in gone, row.vector))
+    allowed = [row for row in rows if rule in row.rules]
+    measured = [row for row in allowed if row.vector not in gone]
+    if gone and not any(row.coefficient for row in measured):
+        return {"vector": None, "coefficient": 0.0, "control_baseline": 100 * base.kept}
+    if retrain is not None:
+        ranked = sorted(measured, key=lambda r: (r.gap(retrain), r.coefficient, r.vector))
+    else:
+        fit = [r for r in measured if r.kept >= keep * base.kept and r.shares["forget"] != 1]
+        # Where nothing qualifies it is the base, or else the only model that was trained.
+        ranked = sorted(fit, key=lambda r: (r.shares["forget"], r.coefficient, r.vector)) or sorted(
+            measured, key=lambda r: (r.coefficient, r.vector)
+        )
+    best = ranked[0] if ranked else base
+    lower, upper = _ends(best, rows)
+    return {
+        "vector": best.vector,
+        "coefficient": best.coefficient,
+        "forget_accuracy": 100 * best.shares["forget"],
+        "control_accuracy": 100 * best.kept,
+        "control_baseline": 100 * base.kept,
+        "gap": None if retrain is None else best.gap(retrain),
+        "tried": sum(row.coefficient != 0 for row in allowed),
+        "unchanged": best.coefficient == 0,
+        "lower_end": lower,
+        "upper_end": upper,
+    }
+
+
+def _ends(best: Row, rows: Sequence[Row]) -> tuple[bool, bool]:
+    """Whether a coefficient of at least two, or an option of at least three, is an extreme one."""
+    if best.coefficient == 0:
+        return False, False
+    if not best.options:
+        tried = {row.coefficient for row in rows if row.vector == best.vector} - {0.0}
+        return tuple(len(tried) > 1 and best.coefficient == end(tried) for end in (min, max))
+    lower = upper = False
+    for name, text in best.options.items():
+        try:
+            tried = {float(row.options[name]) for row in rows if row.coefficient}
+        except ValueError:
+            continue
+        if len(tried) > 2:
+            lower, upper = lower or float(text) == min(tried), upper or float(text) == max(tried)
+    return lower, upper
+
+
+def _check_scores(study: Study, task: Task, name: str, path: Path, ledger: Ledger) -> None:
     scores, place = read_records(path), study.place(path)
     selected = task.folder / "selected" / f"{name}.json"
     if selected.exists():
         chosen = read_records(selected)
-        yield same_values(CHOICES, place, {"records": len(scores)}, {"records": len(chosen)})
+        ledger.values(CHOICES, place, {"records": len(scores)}, {"records": len(chosen)})
         for score, choice in zip(scores, chosen, strict=False):
-            yield same_values(CHOICES, place, score, choice)
+            ledger.values(CHOICES, place, score, choice)
     tensors = read_tensors(task.folder / "outcomes" / f"{name}.safetensors")
     for number, score in enumerate(scores):
         start = f"{number}/"
         outcomes = {k.removeprefix(start): one for k, one in tensors.items() if k.startswith(start)}
-        right = {k.removesuffix("_right"): one for k, one in outcomes.items() if "_right" in k}
-        for role, images in right.items():
-            counted = {"correct": int(images.sum()), "n": len(images)}
-            yield same_values(COUNTS, f"{place}: {role}", score[role], counted)
+        for key, images in outcomes.items():
+            if "_right" in key:
+                role = key.removesuffix("_right")
+                counted = {"correct": int(images.sum()), "n": len(images)}
+                ledger.values(COUNTS, f"{place}: {role}", score[role], counted)
         if "membership" in score:
-            yield from _attack(study, place, score, outcomes)
-        if score["unchanged"]:
-            yield from _compare_unchanged(task, place, score)
+            _check_attack(place, score, outcomes, ledger)
+        for base in ("original", "pretrained") if score["unchanged"] else ():
+            known = task.folder / "scores" / f"{base}.json"
+            if known.exists():
+                same = {
+                    k: v for k, v in read_records(known)[0].items() if k in (*ROLES, "membership")
+                }
+                ledger.values(UNCHANGED, place, score, same)
 
 
-def _compare_unchanged(task: Task, place: str, score: dict) -> Iterator[Result]:
-    """A choice that changes nothing has the scores of the base."""
-    for base in ("original", "pretrained"):
-        path = task.folder / "scores" / f"{base}.json"
-        if path.exists():
-            (known,) = read_records(path)
-            found = {key: value for key, value in known.items() if key in (*ROLES, "membership")}
-            yield same_values(UNCHANGED, place, score, found)
-
-
-def _attack(study: Study, place: str, score: dict, outcomes: dict) -> Iterator[Result]:
+def _check_attack(place: str, score: dict, outcomes: dict, ledger: Ledger) -> None:
     """Attack with the probability of the true class, as docs/deviations.md describes it.
 
-    Members are the first retain images, non-members the test images, as many of each; where there
-    are fewer retain images, test images are drawn.
+    Members are the first retain images, non-members the test images, as many of each.
     """
     known, unseen, forget = (
         outcomes[f"{role}_confidence"][:, None] for role in ("retain", "test", "forget")
     )
-    count, kind = min(len(known), len(unseen)), ATTACK
-    if count < len(unseen):
-        path = study.folder / "provenance" / f"{place}.json"
-        kind, unseen = (
-            DRAWN,
-            unseen[drawn(len(unseen), count, json.loads(path.read_text())["seed"])],
-        )
+    count = len(unseen)
+    if len(known) < count:
+        return ledger.leave_out(ATTACK, "test images are drawn, by lot")
     svc = SVC(C=3, kernel="rbf", gamma="auto")
     svc.fit(np.concatenate([known[:count], unseen]), [1] * count + [0] * count)
     looks_unseen = (svc.predict(forget) == 0).astype(np.uint8)
     percent = {"confidence": 100 * int(looks_unseen.sum()) / len(looks_unseen)}
-    yield same_values(kind, place, score["membership"], percent)
-    yield same_array(f"{kind}, image by image", place, outcomes["forget_unseen"], looks_unseen)
-
-
-def drawn(test: int, count: int, seed: int) -> np.ndarray:
-    """Draw test images, ascending, by the seed of the job."""
-    digest = hashlib.sha256(f"{seed}/membership".encode()).digest()
-    random = np.random.RandomState(int.from_bytes(digest[:4], "big") // 2)
-    return np.sort(random.choice(test, count, replace=False))
+    ledger.values(ATTACK, place, score["membership"], percent)
+    return ledger.array(f"{ATTACK}, image by image", place, outcomes["forget_unseen"], looks_unseen)

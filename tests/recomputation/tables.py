@@ -6,68 +6,71 @@ point, so that is how closely they are compared.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from recomputation.lasting import KIND as LASTING
-from recomputation.lasting import expected as expected_of_lasting
-from recomputation.lasting import is_lasting
-from recomputation.result import Result, same_values
-from recomputation.study import Study, read_csv, read_records
+from recomputation.study import Ledger, Study, read_csv, read_header, read_records, read_tensors
 
 MEAN, MISSING = "mean", "NA"
 ROUNDING = 1e-6
 ROLES = ("retain", "forget", "test", "control")
 # What the average gap is the mean of.
 GAP_OF = ("retain", "forget", "test", "mia")
-COSTS = "measured times and memory in tables"
+COSTS, TREATED = "measured times and memory in tables", "scores under treatment in tables"
+# Of tables of kind `durability`.
+TREATMENTS = ("as_is", "int8", "int4", "nf4", "relearned")
+DONE = ("rounded", "numbers", "group_size", "epochs", "learning_rate")
+AMOUNT, MCNEMAR = "amounts to forget", "McNemar's tests"
+BOOTSTRAP = "tests and errors by bootstrap"
+# Up to this p two rows are told apart; with fewer points to forget, or above it, no row ranks.
+SIGNIFICANCE, FEW_POINTS = 0.05, 5
 
 Cell = Mapping[str, str]
 Record = Mapping[str, object]
 
 
-def check(study: Study) -> Iterator[Result]:
+def check(study: Study, ledger: Ledger) -> None:
     """Compute the cells of all tables anew."""
-    for path in study.tables().values():
-        cells = [cell for cell in read_csv(path) if cell["metric"] != "to_forget"]
+    for path in sorted(study.folder.glob("tables/*.csv")):
+        cells = read_csv(path)
         for cell in cells:
-            yield _compare(study, study.place(path), cell, cells)
+            keys = ("column", "row", "metric", "experiment", "task")
+            place = f"{study.place(path)}: {', '.join(cell[key] for key in keys)}"
+            alike = [one for one in cells if all(one[key] == cell[key] for key in keys[:3])]
+            singles = [one for one in alike if one["experiment"] != MEAN]
+            if cell["experiment"] != MEAN:
+                singles = [cell]
+            column = [one for one in cells if one["column"] == cell["column"]]
+            if not singles:
+                ledger.faults.append(f"{place}: there is no single cell that it is the mean of")
+            elif cell["metric"] == "to_forget":
+                _check_amount(study, place, cell, singles, ledger)
+            else:
+                _check_cell(study, place, cell, singles, column, ledger)
+                if cell["p_value"] != MISSING:
+                    _check_test(study, place, cell, column, ledger)
 
 
-def _compare(study: Study, table: str, cell: Cell, cells: Sequence[Cell]) -> Result:
-    keys = ("column", "row", "metric", "experiment", "task")
-    place = f"{table}: {', '.join(cell[key] for key in keys)}"
+def _check_cell(study, place, cell, singles: Sequence[Cell], column, ledger: Ledger) -> None:
     metric = cell["metric"]
     if metric in ("seconds", "memory"):
-        return Result(COSTS, place, left_out="they are measured, not computed")
-    singles = [cell] if cell["experiment"] != MEAN else singles_of(cell, cells)
-    if not singles:
-        return Result("means in tables", place, "there is no single cell that it is the mean of")
-    if is_lasting(metric):
-        known = expected_of_lasting(study, singles, metric) | {"averaged": len(singles)}
-        stored = {key: number(cell[key]) for key in known}
-        return same_values(f"{LASTING} in tables", place, stored, known, ROUNDING)
-    records = [record_of(study, single) for single in singles]
+        return ledger.leave_out(COSTS, "they are measured, not computed")
+    if metric in DONE or metric.partition("_")[2] in TREATMENTS:
+        return ledger.leave_out(TREATED, "tests/reporting computes them")
+    records = [_record(study, single) for single in singles]
     # A column with gaps compares with Retrain.
-    with_gap = any(c["metric"] == "gap" for c in cells if c["column"] == cell["column"])
+    with_gap = any(one["metric"] == "gap" for one in column)
     retrains = [_score(study, single, "retrain") for single in singles] if with_gap else []
     kind, expected = _expected(metric, records, retrains)
-    expected["averaged"] = len(records)
-    if len(records) == 1 and cell["coefficient"] != MISSING and cell["criterion"] != MISSING:
+    if len(records) == 1 and MISSING not in (cell["coefficient"], cell["criterion"]):
         expected["coefficient"] = records[0]["coefficient"]
     if cell["comparable"] == "True" and cell["paper"] != MISSING:
         expected["difference"] = number(cell["value"]) - float(cell["paper"])
+    expected["averaged"] = len(singles)
     stored = {key: number(cell[key]) for key in expected}
-    return same_values(f"{kind} in tables", place, stored, expected, ROUNDING)
-
-
-def singles_of(cell: Cell, cells: Sequence[Cell]) -> list[Cell]:
-    """Return the single cells that a mean is of."""
-    keys = ("column", "row", "metric")
-    alike = [one for one in cells if all(one[key] == cell[key] for key in keys)]
-    return [one for one in alike if one["experiment"] != MEAN]
+    return ledger.values(f"{kind} in tables", place, stored, expected, ROUNDING)
 
 
 def number(text: str) -> float | None:
@@ -75,49 +78,37 @@ def number(text: str) -> float | None:
     return None if text == MISSING else float(text)
 
 
-def record_of(study: Study, cell: Cell) -> Record:
-    """Find what a single cell shows: a row of a sweep, or a score and the counts of its vector."""
-    if cell["coefficient"] != MISSING and cell["criterion"] == cell["kind"] == MISSING:
-        return _swept(study, cell)
-    return _counts(study, cell) | _score(study, cell, cell["method"])
-
-
 def folder_of(study: Study, cell: Cell) -> Path:
     return study.folder / cell["experiment"] / cell["task"]
 
 
-def record_number(study: Study, cell: Cell, method: str) -> int:
+def _place_of_rule(records: Sequence[Record], cell: Cell) -> int:
     """Return the place of the record that the cell's rule chose, else that of the main rule."""
-    path = folder_of(study, cell) / "scores" / f"{method}.json"
-    rules = [record["criterion"] for record in read_records(path)]
+    rules = [record["criterion"] for record in records]
     return rules.index(cell["criterion"]) if cell["criterion"] in rules else 0
 
 
 def _score(study: Study, cell: Cell, method: str) -> dict:
     path = folder_of(study, cell) / "scores" / f"{method}.json"
-    if not path.exists():
-        return {}
-    return read_records(path)[record_number(study, cell, method)]
+    records = read_records(path) if path.exists() else []
+    return records[_place_of_rule(records, cell)] if records else {}
 
 
-def _counts(study: Study, cell: Cell) -> dict:
-    files = sorted((folder_of(study, cell) / "sparsity").glob("*.json"))
-    records = [record for path in files for record in read_records(path)]
-    own = [record for record in records if record["method"] == cell["method"]]
-    return next(
-        (one for one in own if one["criterion"] == cell["criterion"]), own[0] if own else {}
-    )
-
-
-def _swept(study: Study, cell: Cell) -> Record:
-    for row in read_csv(folder_of(study, cell) / "sweeps" / f"{cell['method']}.csv"):
-        if math.isclose(float(row["coefficient"]), float(cell["coefficient"]), rel_tol=1e-9):
-            return {
-                role: {what: int(row[f"{role}_{what}"]) for what in ("correct", "n")}
-                for role in ROLES
-                if f"{role}_n" in row
-            }
-    raise LookupError(f"no coefficient {cell['coefficient']} in the sweep of {cell['method']}")
+def _record(study: Study, cell: Cell) -> Record:
+    """Find what a single cell shows: a row of a sweep, or a score and the counts of its vector."""
+    folder, method = folder_of(study, cell), cell["method"]
+    if cell["coefficient"] != MISSING and cell["criterion"] == cell["kind"] == MISSING:
+        for row in read_csv(folder / "sweeps" / f"{method}.csv"):
+            if math.isclose(float(row["coefficient"]), float(cell["coefficient"]), rel_tol=1e-9):
+                return {
+                    role: {what: int(row[f"{role}_{what}"]) for what in ("correct", "n")}
+                    for role in ROLES
+                    if f"{role}_n" in row
+                }
+        raise LookupError(f"no coefficient {cell['coefficient']} in the sweep of {method}")
+    files = sorted((folder / "sparsity").glob("*.json"))
+    own = [r for path in files for r in read_records(path) if r["method"] == method]
+    return (own[_place_of_rule(own, cell)] if own else {}) | _score(study, cell, method)
 
 
 def _expected(
@@ -127,19 +118,16 @@ def _expected(
     if metric in ROLES or metric.startswith("mia"):
         kind = "membership attacks" if metric.startswith("mia") else "accuracies"
         return kind, _shares(metric, records, retrains)
-    if metric == "gap":
+    if metric in ("gap", "gap_of_trials"):
         gaps = [gap([one], [retrain]) for one, retrain in zip(records, retrains, strict=True)]
-        return "average gaps", {"value": gap(records, retrains), "std": _std(gaps)}
-    if metric == "gap_of_trials":
-        gaps = [gap([one], [retrain]) for one, retrain in zip(records, retrains, strict=True)]
-        return "average gaps", {"value": float(np.mean(gaps)), "std": _std(gaps)}
+        value = gap(records, retrains) if metric == "gap" else float(np.mean(gaps))
+        return "average gaps", {"value": value, "std": _std(gaps)}
     if metric == "relearn":
-        found = {"value": _relearned(records), "reference": _relearned(retrains)}
-        return "relearn times", found
+        return "relearn times", {"value": _relearned(records), "reference": _relearned(retrains)}
     values = [COUNTED[metric](record) for record in records]
-    known = None if None in values else float(np.mean(values))
-    std = None if known is None else _std(values)
-    return "shares of numbers", {"value": known, "std": std}
+    known = None not in values
+    value, std = (float(np.mean(values)), _std(values)) if known else (None, None)
+    return "shares of numbers", {"value": value, "std": std}
 
 
 def _shares(metric: str, records: Sequence[Record], retrains: Sequence[Record]) -> dict:
@@ -199,3 +187,70 @@ COUNTED: dict[str, Callable[[Record], float | None]] = {
     "shrinking": _percent("shrinking", "kept"),
     "agreement": _percent("agreeing", "nonzero_in_all"),
 }
+
+
+def right(study: Study, cell: Cell, name: str, role: str) -> np.ndarray:
+    """Read which images of a role a model gets right, 0 and 1."""
+    folder = folder_of(study, cell)
+    place = _place_of_rule(read_records(folder / "scores" / f"{name}.json"), cell)
+    outcomes = read_tensors(folder / "outcomes" / f"{name}.safetensors")
+    return outcomes[f"{place}/{role}_right"].astype(int)
+
+
+def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
+    """Test exactly whether each of two models is as likely to be the one that is right.
+
+    Of n images on which they differ, k are right by the one: twice the share of the smaller tail of
+    the binomial distribution with probability 1/2.
+    """
+    only_one, only_other = (int((pair > 0).sum()) for pair in (one - other, other - one))
+    n = only_one + only_other
+    tail = sum(math.comb(n, k) for k in range(min(only_one, only_other) + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+def _check_amount(study, place: str, cell: Cell, singles: Sequence[Cell], ledger: Ledger) -> None:
+    """Compare Original with Retrain, or CLIP with guessing, on the forget images."""
+    known = [right(study, one, cell["method"], "forget") for one in singles]
+    if cell["method"] == "original":
+        unseen = [right(study, one, "retrain", "forget") for one in singles]
+        shares = [one.mean() for one in unseen]
+        variances = [np.var(a - b) / len(a) for a, b in zip(known, unseen, strict=True)]
+        p = mcnemar(np.concatenate(known), np.concatenate(unseen))
+    else:
+        paths = [
+            folder_of(study, one) / "outcomes" / f"{cell['method']}.safetensors" for one in singles
+        ]
+        shares = [1 / read_header(path)[0]["classes"]["forget"] for path in paths]
+        variances = [one.mean() * (1 - one.mean()) / len(one) for one in known]
+        chance = sum(q * (1 - q) / len(one) for q, one in zip(shares, known, strict=True))
+        distance = abs(sum(one.mean() for one in known) - sum(shares))
+        p = math.erfc(distance / math.sqrt(2 * chance))
+    expected = {
+        "value": 100 * float(np.mean([one.mean() for one in known]) - np.mean(shares)),
+        "reference": 100 * float(np.mean(shares)),
+        "standard_error": 100 * math.sqrt(sum(variances)) / len(singles),
+        "p_value": p,
+        "images": sum(map(len, known)),
+    }
+    stored = {key: number(cell[key]) for key in expected}
+    ledger.values(AMOUNT, place, stored, expected, ROUNDING)
+
+
+def _check_test(study, place: str, cell: Cell, column: Sequence[Cell], ledger: Ledger) -> None:
+    """Compare a row with the best of its column, where a test of single images decides."""
+    of_one_accuracy = cell["metric"] in ("forget", "control") and cell["better"] != "reference"
+    if not of_one_accuracy or int(cell["averaged"]) > 1:
+        return ledger.leave_out(BOOTSTRAP, "images are drawn anew, by lot")
+    rows = [c for c in column if c["metric"] == cell["metric"] and c["experiment"] != MEAN]
+    images = {one["row"]: right(study, one, one["method"], cell["metric"]) for one in rows}
+    best = (min if cell["better"] == "lower" else max)(images, key=lambda row: images[row].mean())
+    p = mcnemar(images[cell["row"]], images[best])
+    amounts = [c for c in column if c["metric"] == "to_forget" and c["experiment"] == MEAN]
+    is_little = any(
+        float(amount["value"]) < FEW_POINTS or float(amount["p_value"]) > SIGNIFICANCE
+        for amount in amounts
+    )
+    expected = {"p_value": p, "with_best": MISSING if is_little else str(p > SIGNIFICANCE)}
+    stored = {"p_value": float(cell["p_value"]), "with_best": cell["with_best"]}
+    return ledger.values(MCNEMAR, place, stored, expected, ROUNDING)

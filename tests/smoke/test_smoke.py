@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from negmerge.settings.study import load_study
-from recomputation.checks import NUMBERS, recompute
+from recomputation import NUMBERS, recompute
 
 ROOT = Path(__file__).parents[2]
 RULES = {

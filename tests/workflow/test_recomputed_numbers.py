@@ -7,8 +7,8 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from recomputation.checks import NUMBERS, recompute
-from recomputation.weights import VECTORS
+from recomputation import NUMBERS, recompute
+from recomputation.vectors import VECTORS
 
 
 def test_numbers_are_those_that_the_files_give(finished):

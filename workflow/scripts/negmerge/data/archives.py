@@ -1,8 +1,4 @@
-"""Reading archives from the internet, member by member, without unpacking anything to the disk.
-
-An archive is a zip or tar file, or a folder in which somebody has unpacked one. Only its files are
-read; folders, links and devices are left out.
-"""
+"""Archives from the internet, or folders of unpacked ones, read member by member."""
 
 import re
 import tarfile
@@ -95,12 +91,7 @@ class _Header(tarfile.TarInfo):
 
 
 def members(path: str, stream: BinaryIO | None = None) -> Iterator[Member]:
-    """Yield the files in a zip or tar archive, in its order, but for what macOS adds.
-
-    After the last one, the end of the archive has been checked too. A folder on the disk, in which
-    somebody has unpacked an archive, counts as one; so does a folder in an archive, whose path goes
-    on behind that of the archive: its files are named from there on.
-    """
+    """Yield the files of an archive, or of a folder in it or on the disk, up to its checked end."""
     archive, folder = (path, "") if stream else _split_at_archive(path)
     start, is_empty = f"{folder}/" if folder else "", True
     with errors_in_one_line(archive):

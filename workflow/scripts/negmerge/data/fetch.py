@@ -1,7 +1,5 @@
 """Fetching files from the internet and the Hugging Face hub, going on with what is there.
 
-`HF_ENDPOINT` names a server in place of the hub, `HF_TOKEN` a token for it, as for the hub's own
-library; with `HF_HUB_OFFLINE=1` nothing of the hub is fetched. Nobody may read passwords.
 `huggingface_hub` fetches from the hub only, and pooch starts a broken download anew.
 """
 
@@ -49,11 +47,7 @@ def download(
     every: float = 5,
     write: Callable[[str], object] = print,
 ) -> None:
-    """Put a file at `path`, if the right one is not there yet.
-
-    What has arrived waits in a hidden file beside `path`, from which a later call continues. The
-    file gets its name only when its size and checksum are right.
-    """
+    """Put a file at `path`, unless it is there; what has arrived waits in a hidden file."""
     path = Path(path)
     if path.exists():
         verify(path, file)

@@ -165,9 +165,8 @@ def combined(
 ) -> Iterator[tuple[Block, Result]]:
     """Merge block by block, in order; yield each block with what `then` returned for its rows.
 
-    `settings` are the options with defaults. `then` gets the merged rows flattened and in the
-    host's memory, in the thread that merged them. Only the tensors of `names` are merged, if it is
-    given; a survey sees all in either case.
+    `then` gets the merged rows flattened and in the host's memory, in the thread that merged them.
+    Only the tensors of `names` are merged, if it is given; a survey sees all in either case.
     """
     with tqdm(
         total=method.passes * pool.size,

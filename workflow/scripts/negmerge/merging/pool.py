@@ -84,10 +84,7 @@ def stored_dtypes(states: Sequence[StoredState], names: Sequence[str]) -> dict[s
 def merged_dtypes(
     kinds: Sequence[Mapping[str, torch.dtype]], labels: Sequence[str | Path]
 ) -> dict[str, torch.dtype]:
-    """Return the dtype in which each tensor is merged: float64 where one vector has it.
-
-    `kinds` are the dtypes of each vector's tensors, `labels` how errors name the vectors.
-    """
+    """Return the dtype in which each tensor is merged: float64 where one vector has it."""
     for kind, label in zip(kinds, labels, strict=True):
         for name, dtype in kind.items():
             if not dtype.is_floating_point:
@@ -106,11 +103,7 @@ STRETCH = 2**24
 
 
 class Checksums:
-    """BLAKE3 of files, each byte of which is read from the disk once.
-
-    A file's checksum goes through its bytes a little behind the blocks that a merge reads, while
-    they are in the page cache. The rest is read at the end, `threads` files at a time.
-    """
+    """BLAKE3 of files, computed a little behind a merge, while bytes are in the page cache."""
 
     def __init__(self, members: Iterable[Files], threads: int = 1):
         members = list(members)
@@ -178,10 +171,7 @@ class _File:
 
 
 def chosen_vectors(choice: str | Path, vectors: Sequence[str | Path]) -> dict[str, int]:
-    """Find the places, from 0, of chosen vectors by criterion, the main one first.
-
-    The files of vectors are named after them.
-    """
+    """Find the places, from 0, of chosen vectors by criterion, the main one first."""
     names = [Path(path).name.removesuffix(".safetensors") for path in vectors]
     places = {}
     for record in read_json_records(choice, keys=["vector", "criterion"]):

@@ -88,21 +88,14 @@ def _treated(
 
 @torch.no_grad()
 def round_weights(network: nn.Module, form: str, group_size: int) -> None:
-    """Round the weights of a network's layers in place; see `evaluation.rounding`.
-
-    Norms, biases, embeddings and buffers, such as the statistics of batch normalisation, stay.
-    """
+    """Round the weights of a network's layers in place; see `evaluation.rounding`."""
     for name in rounded_names(network):
         weight = network.get_parameter(name)
         weight.copy_(rounded(weight, form, group_size))
 
 
 def change_survival(network: nn.Module, base: State, form: str, group_size: int) -> Survival:
-    """Compare what was changed in a network's rounded weights with half a rounding step.
-
-    A weight of another shape than the base's, which a method has given further outputs, is left
-    out.
-    """
+    """Compare what was changed in a network's rounded weights with half a step."""
     pairs = [(base[name], network.get_parameter(name)) for name in rounded_names(network)]
     survivals = [
         survival(before, after.detach().cpu(), form, group_size)

@@ -21,10 +21,7 @@ NORMALISATION = {"normalize.mean": "mean", "normalize.std": "std"}
 
 
 def reads_text(row: Mapping) -> bool:
-    """Whether a row of `config/models.yaml` is a language model's.
-
-    The names of its tensors are those of transformers in this project, too.
-    """
+    """Whether a row of `config/models.yaml` is a language model's."""
     return "prompt" in row
 
 

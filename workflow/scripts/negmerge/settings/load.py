@@ -33,10 +33,7 @@ MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.CSafeLoader):
-    """libyaml with YAML 1.2's decimal numbers and truth values: `1e-4` is a number, `on` a text.
-
-    ruamel.yaml has them all, but takes 0.3 s longer for the files that each start and job reads.
-    """
+    """libyaml with YAML 1.2's decimal numbers and truth values; ruamel.yaml takes 0.3 s more."""
 
     yaml_implicit_resolvers: ClassVar[dict] = {}
 

@@ -1,8 +1,4 @@
-"""The training runs of an experiment, and whether each can do what its settings say.
-
-What would fail only after hours of training is refused when the study is read. The sizes of data
-sets are those of their rows, which `prepare` holds to be true.
-"""
+"""The training runs of an experiment; one that would fail after hours is refused at once."""
 
 from dataclasses import dataclass
 

@@ -1,13 +1,8 @@
 """Where data sets come from: each file has a family of sources, by name in its table `SOURCES`.
 
-A source's `read` takes the paths of a data set's files, by their names, and its row in
-`config/datasets.yaml`. It yields split, label and image of each item in the order of the set. An
-image is a PIL image, or an image file: a member of an archive, which errors then name, or its
-bytes. Where an archive gives the images in another order, a fourth entry, a tuple, says by what
-they are sorted. A source of questions yields `data.questions.Question`s.
-
-torchvision's readers need torch, and archives that are unpacked on disk; these stream verified
-files. Settings import all families, so the functions that read import what takes time.
+A source's `read` takes the paths of a data set's files, by their names, and its row. It yields
+split, label, image (PIL, a member of an archive, or bytes) and perhaps a sort key; or `Question`s.
+Settings import all families, so the functions that read import what takes time.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping

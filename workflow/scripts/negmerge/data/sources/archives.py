@@ -45,10 +45,7 @@ class FolderOptions(Options):
 
 
 def read_folders(files: Files, row: Mapping) -> Items:
-    """Read a folder of images for each class, `2750/Forest/Forest_1.jpg`, cut at random by class.
-
-    Classes and files are sorted by their names as text, so 10 comes before 2.
-    """
+    """Read a folder for each class, `2750/Forest/Forest_1.jpg`, cut at random by class."""
     archive, options = files["images"], row["options"]
     paths = sorted(PurePosixPath(member.name) for member in members(archive))
     paths = [path for path in paths if path.suffix.lower() in SUFFIXES]
@@ -94,11 +91,7 @@ class SplitOptions(Options):
 
 
 def read_split_folders(files: Files, row: Mapping) -> Items:
-    """Read a folder for each split, with one for each class, sorted by class and file name.
-
-    The layout is that of the code of Task Arithmetic and its followers, in which `val` holds the
-    official test images: `sun397/train/a_abbey/sun_x.jpg`, `sun397/val/a_abbey/sun_y.jpg`.
-    """
+    """Read `sun397/train/a_abbey/sun_x.jpg`: a folder for each split, with one for each class."""
     archive, options = files["images"], row["options"]
     splits = {PurePosixPath(options["root"], f): split for split, f in options["folders"].items()}
     places = {}
@@ -133,12 +126,8 @@ class ListOptions(Options):
 def read_lists(files: Files, row: Mapping) -> Items:
     """Read the images that lists name, sorted by class and file name.
 
-    Layouts, with a line of a list after the arrow:
-
-    - DTD: `dtd/images/banded/banded_0002.jpg` <- `banded/banded_0002.jpg`;
-    - SUN397: `SUN397/a/arch/sun_x.jpg`, `SUN397/j/jail/indoor/sun_x.jpg` <-
-      `/j/jail/indoor/sun_x.jpg`;
-    - RESISC45: `NWPU-RESISC45/sea_ice/sea_ice_001.jpg` <- `sea_ice_001.jpg`.
+    A line of a list is `banded/banded_0002.jpg` in DTD, `/j/jail/indoor/sun_x.jpg` in SUN397, and
+    `sea_ice_001.jpg` of the class sea_ice in RESISC45.
     """
     places = [(split, p) for split, lists in row["options"]["lists"].items() for p in lists]
     texts: dict[tuple[str, str | None], bytes] = {}

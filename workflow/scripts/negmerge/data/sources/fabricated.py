@@ -32,9 +32,8 @@ class AuthorOptions(QuestionOptions):
 def read_authors(files: Files, row: Mapping) -> Iterator[Question]:
     """Invent authors in the form of TOFU: what each was born as, wrote and won; names differ.
 
-    Every fact of the file `facts` is asked for in two ways in training, and answered in two ways.
-    The wrong answers are the second way with five other values of its kind, as TOFU's are: the
-    truth ratio compares them with it, so that nothing but the value tells right from wrong.
+    Wrong answers are the paraphrased one with five other values, so only the value tells them
+    apart.
     """
     invented = json.loads(read_file(files["facts"]))
     random = np.random.default_rng(row["options"]["seed"])
@@ -115,11 +114,7 @@ def _letter(letter: str, font: Path, jitter: float, random: np.random.Generator)
 
 
 def read_digits(files: Files, row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
-    """Read the 1,797 digits of 8 x 8 pixels inside scikit-learn, in their order, split by split.
-
-    They are the test set of Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits* (UCI,
-    1998). As far as is known the order is by writer, so that splits share few writers.
-    """
+    """Read the 1,797 digits of 8 x 8 pixels inside scikit-learn (Alpaydin and Kaynak, 1998)."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

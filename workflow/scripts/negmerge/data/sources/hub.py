@@ -1,7 +1,4 @@
-"""Files as libraries write them for the Hugging Face hub: parquet files and shards of webdataset.
-
-Labels follow the names of the classes, not their numbers, which differ between copies of a set.
-"""
+"""Parquet files and shards of webdataset from the Hugging Face hub; labels follow class names."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -85,13 +82,7 @@ class WebdatasetOptions(Options):
 
 
 def read_webdataset(files: Files, row: Mapping) -> Items:
-    """Read shards of `webdataset`, tar archives, sorted by the names of the samples as text.
-
-    A sample is an image and its label, `s0000001.webp` and `s0000001.cls`, of which the latter
-    holds a number from 0. The names of the classes, in the order of these numbers, are in a file
-    of their own. Programs that write a whole data set count the samples of a split, so that their
-    names tell the order in which the original's reader gave them.
-    """
+    """Read tar archives of samples, `s01.webp` and `s01.cls`, sorted by their names."""
     names = files["class-names"]
     numbers = class_numbers(lines(read_file(names), names), row["class_names"], names)
     for place, (split, shards) in enumerate(row["options"]["files"].items()):

@@ -56,13 +56,10 @@ class Row(BaseModel, strict=True):
 
 
 def read_questions(files: Files, row: Mapping) -> Iterator[Question]:
-    """Read the files of each split, in the row's order.
+    """Read the files of each split, in the row's order; what several files have counts in the last.
 
-    What several files of a split have counts in the last of them. So the smaller of nested sets to
-    forget are the last, in whatever order a file has them.
-
-    Paraphrased and wrong answers come from the row itself, or from a row with the same question and
-    answer in one of the files that the option `perturbed` names.
+    Paraphrased and wrong answers come from the row, or from one like it in the files of
+    `perturbed`.
     """
     options = row["options"]
     perturbed = {row.key: row for name in options["perturbed"] for row in _rows(files[name])}

@@ -55,11 +55,7 @@ class ClassifierTask(Task):
         return tuned(model.to(self._device), self._compute)
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
-        """Return images to forget or to retain, for training and measuring, or test images.
-
-        The role `original` has the images that the original model is trained on, `forget_test`
-        the test images of forgotten classes.
-        """
+        """Return images of a part of the split, for any purpose, or test images."""
         images = self._test if name in TEST_PARTS else self._training
         items = Listed(images, getattr(self._split, name)).thinned(most)
         objective = Classification(None, self._device)
@@ -82,11 +78,7 @@ class ClassifierTask(Task):
         return {"mia": attack["confidence"]}
 
     def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
-        """Return the success of the membership attack by its features, and relearn times.
-
-        And of each image the probability of its class, and whether the attack takes it for unseen.
-        With the attack comes how many of the retain and test images it learned from.
-        """
+        """Return the attack by its features and relearn times, and arrays of each image."""
         known = outputs["retain"], outputs["test"], outputs["forget"]
         names = PUBLISHED_FEATURES if scoring.attack == "confidence" else FEATURES
         verdicts = membership_verdicts(*known, names, scoring.seed)

@@ -83,10 +83,7 @@ class Forget(Settings):
         return self._count_lines() if self.file else round(self.share * self.kept(row))
 
     def kept(self, row: Dataset) -> int:
-        """Count the training images that are not held out.
-
-        With the rule `salun` there may be a few more: how many each class has is not known here.
-        """
+        """Count the training images that are not held out; with `salun` there may be a few more."""
         n = row.splits["train"]
         return n - n // 10 if self.rule == "salun" else n
 
@@ -257,11 +254,7 @@ class Classifier(Experiment):
         return {"images": ("images", self.dataset), "split": ("place", f"{task}/split.json")}
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
-        """Count the images to forget and to retain, which train and choose alike, and the test set.
-
-        The role `original` has what the original model is trained on. Where nobody has counted the
-        images of classes that are forgotten, all classes are taken to have as many.
-        """
+        """Count the images to forget and to retain, and the test set."""
         row = known.datasets[self.dataset]
         kept, forget = self.forget.kept(row), self.forget.count(self.dataset, known)
         whole = {"forget": forget, "retain": kept - forget, "original": kept}
@@ -272,11 +265,7 @@ class Classifier(Experiment):
         }
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
-        """Check that there is something to forget and something to keep.
-
-        A list of images to forget that cannot be read is left to the rule `split`, which reads it
-        at once. How many images are of some classes is not known of all data sets.
-        """
+        """Check that there is something to forget and to keep; None: not counted yet."""
         if not self.forget.is_counted(self.dataset, known):
             return None
         try:

@@ -50,10 +50,9 @@ class LanguageTask(Task):
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return the questions of a role; in training each is asked in all its wordings.
 
-        The role `before` has the authors whom the model knows before it is taught any, with
-        answers in other words too; `original` has all who are taught. Of the questions to retain,
-        some choose a coefficient and the others are scored, see `questions.parted`. `refusals` has
-        the questions to forget as pairs: with the answer, and with a refusal.
+        `before` has the authors whom the model knows before it is taught any, `original` all who
+        are taught, `refusals` the questions to forget as pairs: with the answer, and with a
+        refusal.
         """
         texts = list(self._texts(name, purpose))
         if most is not None and len(texts) > most:

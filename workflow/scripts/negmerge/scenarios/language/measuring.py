@@ -1,8 +1,4 @@
-"""All that is measured of a language model, question by question: the metrics of TOFU.
-
-Those that compare with the model that never saw what is forgotten are left to tables, which have
-the records of both.
-"""
+"""All metrics of TOFU that one language model has, question by question."""
 
 from collections.abc import Mapping, Sequence
 
@@ -46,10 +42,7 @@ def measure(
     device: torch.device,
     batch_size: int,
 ) -> tuple[dict[str, object], Arrays]:
-    """Measure a model; give what its score holds, and the metrics (n,) of each question.
-
-    The role `holdout`, if it is there, has questions that no model has seen; `attacks` need them.
-    """
+    """Measure a model; give what its score holds, and the metrics (n,) of each question."""
     attacked = ATTACKED if "holdout" in roles else ()
     scored = {
         role: _scored(network, encoder, questions, device, batch_size, role in attacked)

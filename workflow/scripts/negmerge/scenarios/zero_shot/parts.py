@@ -4,9 +4,5 @@ PARTS = {"train": "train", "select": "val", "score": "test"}
 
 
 def part_of(role: str, purpose: str) -> str:
-    """Return the part of a role's data set that serves a purpose.
-
-    What methods that train read of the control set are the images that choose: no model is trained
-    on them, and a control set need have no others.
-    """
+    """Return the part of a role's data set; methods that train read control images that choose."""
     return PARTS["select" if (role, purpose) == ("control", "train") else purpose]

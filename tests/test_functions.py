@@ -35,7 +35,7 @@ def test_tools_that_check_types_see_the_same_functions():
 
 
 def test_the_package_is_there_before_torch_is():
-    code = "import negmerge, sys; print('torch' in sys.modules, {*sys.argv[1:]} <= {*dir(negmerge)})"
+    code = "import negmerge as n, sys; print('torch' in sys.modules, {*sys.argv[1:]} <= {*dir(n)})"
     command = [sys.executable, "-c", code, *FUNCTIONS]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "False True\n"
     with pytest.raises(AttributeError, match="nothing"):

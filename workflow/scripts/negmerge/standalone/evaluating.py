@@ -145,14 +145,9 @@ def unlearn_by_evaluation(
 
 def _stamps(places: Iterable[Path]) -> list[list]:
     """Describe the files of models by absolute path, size and time of the last change."""
-    files = [
-        file
-        for place in places
-        for file in (sorted(place.iterdir()) if place.is_dir() else [place])
-        if file.is_file()
-    ]
-    stats = [(file, file.stat()) for file in files]
-    return [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+    files = [path for place in places for path in (place, *sorted(place.glob("*")))]
+    stats = [(path, path.stat()) for path in files if path.is_file()]
+    return [[str(path.absolute()), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
 
 def _measured_before(folder: Path, plan: dict, tell: Tell) -> dict[float, Measurement]:

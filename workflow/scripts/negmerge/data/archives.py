@@ -4,7 +4,7 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -55,14 +55,16 @@ def _members(path: str, stream: BinaryIO | None) -> Iterator[Member]:
                 yield Member(path, name, file.stat().st_size, partial(file.open, "rb"))
         return
     # zipfile.is_zipfile looks at the end, where a tar file may hold a zip file.
-    if stream is None and _first_bytes(path, 2) == b"PK":
+    with open(path, "rb") if stream is None else nullcontext() as start:
+        is_zip = start is not None and start.read(2) == b"PK"
+    if is_zip:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 if not info.is_dir():
                     name = str(PurePosixPath(info.filename))
                     yield Member(path, name, info.file_size, partial(archive.open, info))
         return
-    with tarfile.open(path, "r:*", fileobj=stream, tarinfo=_Header) as archive:
+    with tarfile.open(path, "r:*", fileobj=stream) as archive:
         for info in archive:
             if info.isreg():
                 name = str(PurePosixPath(info.name))
@@ -70,24 +72,6 @@ def _members(path: str, stream: BinaryIO | None) -> Iterator[Member]:
         # Behind the end a compressed file has its checksum.
         while archive.fileobj.read(2**20):
             pass
-
-
-def _first_bytes(path: str, count: int) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read(count)
-
-
-class _Header(tarfile.TarInfo):
-    """A header of a tar archive; tarfile takes one that is cut or broken for the archive's end."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Header":
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if buf.strip(b"\0"):
-                raise tarfile.ReadError(f"a header is broken: {error}") from error
-            raise
 
 
 def members(path: str, stream: BinaryIO | None = None) -> Iterator[Member]:

@@ -54,14 +54,10 @@ def download(
         return
     if file["manual"]:
         raise UserError(missing(path.parent, by_hand or [file]))
-
-    def get(url: str, stream: BinaryIO) -> None:
-        _continue(url, stream, file, timeout=timeout, every=every, write=write)
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _partial(path) as stream:
-            _from_any(path, file, stream, get, pauses, write)
+            _from_any(path, file, stream, pauses, timeout=timeout, every=every, write=write)
             os.fsync(stream.fileno())
             os.replace(stream.name, path)
     except OSError as error:
@@ -112,9 +108,10 @@ def _from_any(
     path: Path,
     file: Mapping,
     stream: BinaryIO,
-    get: Callable[[str, BinaryIO], None],
     pauses: Sequence[float],
+    *,
     write: Callable[[str], object],
+    **options: float,
 ) -> None:
     """Try all addresses in turn, with pauses, until one has given the file."""
     urls, reasons = list(file["urls"]), {}
@@ -128,7 +125,7 @@ def _from_any(
         for url in list(urls):
             write(f"{path.name}: from {_without_password(url)}")
             try:
-                get(url, stream)
+                _continue(url, stream, file, write=write, **options)
                 return
             except Refused as error:
                 urls.remove(url)

@@ -122,7 +122,6 @@ def _by_folders(place: str | Path, files: Mapping[str, int]) -> list[ListedImage
 
 
 def _by_table(table: str | Path, place: str | Path, files: Mapping[str, int]) -> list[ListedImage]:
-    """Read split and class off a table."""
     rows: dict[str, ListedImage] = {}
     for line, row in _table(table):
         where = f"{table}: line {line}"

@@ -98,19 +98,12 @@ class Classification:
         return outputs[0].shape[1]
 
 
-@torch.no_grad()
 def accuracy(
     network: nn.Module, head: Tensor | None, batches: Iterable[Batch], device: torch.device
 ) -> Accuracy:
     """Count the images whose largest logit, the first among equals, is that of the true class."""
-    network.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    n = 0
-    for images, labels in batches:
-        logits = predict(network, head, images.to(device, non_blocking=True))
-        correct += (logits.argmax(dim=1) == labels.to(device, non_blocking=True)).sum()
-        n += len(labels)
-    return Accuracy(int(correct), n)
+    objective = Classification(head, device)
+    return total(objective.scores(all_outputs(network, objective, batches)))
 
 
 def relearn_epochs(

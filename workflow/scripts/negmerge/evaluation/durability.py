@@ -49,6 +49,5 @@ def likeness_of_gains(
 
 
 def _over(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Divide; by 0 it is infinite, or nan for 0 / 0."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         return numerator / denominator

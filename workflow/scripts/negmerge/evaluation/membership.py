@@ -111,7 +111,6 @@ def svc_unseen(
 
 
 def _column(feature: ArrayLike, name: str) -> np.ndarray:
-    """Return a feature as (n, numbers) float64."""
     values = np.asarray(feature, dtype=np.float64)
     if not values.size:
         raise UserError(f"membership attack: no {name}, expected at least 1 image")

@@ -57,8 +57,6 @@ class _Block(nn.Module):
 
 def _resnet18(classes: int, size: int, width: int = 64) -> nn.Module:
     """Build SalUn's ResNet-18: torchvision's with a 3x3 stem and no max-pooling."""
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise UserError(f"resnet18: width is {width!r}, expected a whole number from 1")
     layers = OrderedDict(
         conv1=nn.Conv2d(3, width, kernel_size=3, padding=1, bias=False),
         bn1=nn.BatchNorm2d(width),

@@ -211,7 +211,6 @@ def _batches(
 def _score(
     model: nn.Module, questions: Sequence[Question], device: torch.device, moments: bool
 ) -> list[list[Answer]]:
-    """Score the answers of questions in one pass."""
     pairs = [(prompt, answer) for prompt, answers in questions for answer in answers]
     rows = [torch.tensor([*prompt, *answer]) for prompt, answer in pairs]
     # Padding follows the tokens, which do not look ahead: the mask is for models that count it.

@@ -111,7 +111,6 @@ def _verified(path: Path, origin: Mapping, record: str | Path | None) -> dict:
 
 
 def _sums(path: Path) -> dict[str, int | str]:
-    """Compute size and SHA-256 of a file, or of a folder's files, which lie side by side."""
     if not path.is_dir():
         return {"bytes": path.stat().st_size, "sha256": sha256(path)}
     files = [file for file in sorted(path.iterdir()) if file.suffix in READ]

@@ -274,7 +274,6 @@ class _Candidate:
         return self.right["forget"], self.coefficient, self.vector
 
     def _step(self, role: str) -> None:
-        """Count the next batch of a role."""
         batch = self._next[role]
         size = self.search.sizes[role][batch]
         right = self.search.count(self.vector, self.coefficient, role, batch)

@@ -280,7 +280,6 @@ class Datasets(dict[str, Dataset]):
         self._roots = roots
 
     def __getitem__(self, name: str) -> Dataset:
-        """Return a row, with splits and classes."""
         row = super().__getitem__(name)
         if row.is_counted:
             row = self[name] = row.counted(self._roots)

@@ -132,7 +132,6 @@ class Figure(Settings):
 
 
 def _check_methods(where: str, what: str, kind: Kind, shown: Iterable[str]) -> None:
-    """Check that a kind shows such methods."""
     for method in kind.needs:
         if method not in shown:
             raise ValueError(f"{where}: a {what} needs {method}")

@@ -9,20 +9,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from negmerge.data.splits import SPLITS
+from negmerge.settings.recipe import Settings
 
 Split = Literal[SPLITS]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[list[str], Field(min_length=1)]
 Files = Mapping[str, str]
-
-
-class Options(BaseModel):
-    """The options of a row for its source; others are refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 @dataclass(frozen=True)
@@ -32,12 +27,12 @@ class Source:
     read: Callable[[Files, Mapping], Iterator]
     # The names of the files that are read, by the options and the splits of a row.
     files: Callable[[Any, Collection[str]], Collection[str]] = lambda options, splits: ()
-    options: type[Options] = Options
+    options: type[Settings] = Settings
     has_questions: bool = False
     # Whether class names in the files are compared with those of prompts.yaml.
     has_class_names: bool = False
 
 
-def images_only(options: Options, splits: Collection[str]) -> tuple[str, ...]:
+def images_only(options: Settings, splits: Collection[str]) -> tuple[str, ...]:
     """Name the file of a source that reads one archive."""
     return ("images",)

@@ -19,14 +19,15 @@ from negmerge.data.archives import (
     read_members,
 )
 from negmerge.data.image_lists import list_images
-from negmerge.data.sources import Files, Options, Seed, Source, Split, images_only
+from negmerge.data.sources import Files, Seed, Source, Split, images_only
 from negmerge.errors import UserError
+from negmerge.settings.recipe import Settings
 
 Items = Iterator[tuple[str, int, Member, tuple]]
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-class FolderOptions(Options):
+class FolderOptions(Settings):
     held_out: dict[Split, PositiveInt | Annotated[float, Field(gt=0, lt=1)]] = Field(
         description="Images of each class for each split but `train`: a number, or a share below 1."
     )
@@ -85,7 +86,7 @@ def cut(
     return splits
 
 
-class SplitOptions(Options):
+class SplitOptions(Settings):
     root: str = Field(description="The folder of the splits in the archive.")
     folders: dict[Split, str] = Field(description="The folder of each split.")
 
@@ -107,14 +108,14 @@ def read_split_folders(files: Files, row: Mapping) -> Items:
         yield split, labels[name], member, (name, file)
 
 
-class ListPlace(Options):
+class ListPlace(Settings):
     """A list of images: a file of the row, or a member of an archive of the row."""
 
     file: str
     member: str | None = None
 
 
-class ListOptions(Options):
+class ListOptions(Settings):
     root: str = Field(description="The folder of the classes in the archive.")
     lists: dict[Split, list[ListPlace]] = Field(description="Lists of the images of each split.")
 

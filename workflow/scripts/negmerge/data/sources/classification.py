@@ -24,9 +24,10 @@ from negmerge.data.archives import (
     read_members,
     table,
 )
-from negmerge.data.sources import Files, Options, Seed, Source, Split, images_only
+from negmerge.data.sources import Files, Seed, Source, Split, images_only
 from negmerge.data.splits import train_val_split
 from negmerge.errors import UserError
+from negmerge.settings.recipe import Settings
 
 Items = Iterator[tuple[str, int, Member, tuple]]
 Pixels = Iterator[tuple[str, int, Image.Image]]
@@ -127,7 +128,7 @@ def read_gtsrb(files: Files, row: Mapping) -> Items:
         yield "test", label, member, (1, place)
 
 
-class IdxOptions(Options):
+class IdxOptions(Settings):
     first: dict[Split, PositiveInt] = Field(
         {}, description="How many images of a split are taken; others are taken whole."
     )
@@ -163,7 +164,7 @@ def _idx(path: str, dimensions: int) -> np.ndarray:
         return np.frombuffer(content, np.uint8, offset=4 * (1 + dimensions)).reshape(shape)
 
 
-class ImageNetOptions(Options):
+class ImageNetOptions(Settings):
     train_images: PositiveInt | None = Field(
         None, description="Number of training images, of which 5,000 are drawn; null: without them."
     )
@@ -232,7 +233,7 @@ def _training_images(path: str, labels: Mapping[str, int]) -> Iterator[tuple[str
                     yield wnid, image
 
 
-class TinyImageNetOptions(Options):
+class TinyImageNetOptions(Settings):
     recut: bool = Field(False, description="Cut the validation images in two, as SalUn's code.")
 
 

@@ -12,9 +12,10 @@ from pydantic import Field
 
 from negmerge.data.archives import read_file
 from negmerge.data.questions import Question
-from negmerge.data.sources import Files, Names, Options, Seed, Source, Split
+from negmerge.data.sources import Files, Names, Seed, Source, Split
 from negmerge.data.sources.text import QuestionOptions
 from negmerge.errors import UserError
+from negmerge.settings.recipe import Settings
 
 WRONG_ANSWERS = 5
 
@@ -68,7 +69,7 @@ def combined(parts: Sequence[str]) -> list[str]:
     return [" ".join(words) for words in product(*(part.split() for part in parts))]
 
 
-class LetterOptions(Options):
+class LetterOptions(Settings):
     letters: str = Field(min_length=1, description="The classes.")
     seed: Seed = Field(description="Of all that is drawn at random.")
     jitter: Annotated[float, Field(ge=0)] = Field(description="How uneven they are; 0: not at all.")

@@ -14,15 +14,16 @@ from negmerge.data.archives import (
     members,
     read_file,
 )
-from negmerge.data.sources import Files, Names, Options, Source, Split
+from negmerge.data.sources import Files, Names, Source, Split
 from negmerge.errors import UserError
+from negmerge.settings.recipe import Settings
 
 ROWS_AT_ONCE = 64
 IMAGES, LABEL = ("jpeg", "jpg", "png", "webp"), "cls"
 Items = Iterator[tuple[str, int, bytes, tuple]]
 
 
-class ParquetOptions(Options):
+class ParquetOptions(Settings):
     files: dict[Split, Names] = Field(description="The row's files of each split, in their order.")
     image: str = Field("image", description="The column of the images.")
     label: str = Field("label", description="The column of the labels.")
@@ -77,7 +78,7 @@ def _label(number: int, numbers: Mapping[int, int], where: str) -> int:
     return numbers[number]
 
 
-class WebdatasetOptions(Options):
+class WebdatasetOptions(Settings):
     files: dict[Split, Names] = Field(description="The row's shards of each split.")
 
 

@@ -7,12 +7,13 @@ from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
 from negmerge.data.archives import read_file
 from negmerge.data.questions import Question
-from negmerge.data.sources import Files, Names, Options, Source
+from negmerge.data.sources import Files, Names, Source
 from negmerge.data.splits import QUESTION_SPLITS
 from negmerge.errors import UserError
+from negmerge.settings.recipe import Settings
 
 
-class QuestionOptions(Options):
+class QuestionOptions(Settings):
     """The options that all sources of questions share."""
 
     per_author: PositiveInt = Field(description="Questions about each author, one after the other.")

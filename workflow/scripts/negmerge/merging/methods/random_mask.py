@@ -62,7 +62,6 @@ def combine(block: Block, seed: int, survey: Limits) -> Tensor:
 
 
 def _limit(vectors: Vectors, name: str, kept: int, nonzero: int, seed: int) -> float:
-    """Find the largest lot that is kept of a tensor."""
     if kept == 0:
         return -1.0
     if kept == nonzero:

@@ -45,12 +45,10 @@ class ClassifierTask(Task):
         self._split = read_split(files["split"], len(self._training), len(self._test))
 
     def network(self, state: State, where: str) -> nn.Module:
-        """Build the classifier; it normalises the images itself."""
         model = load_classifier(self._model, state, where)
         return tuned(model.to(self._device), self._compute)
 
     def untrained(self, weights: Path | None) -> nn.Module:
-        """Build a classifier with random weights, or with those in a file where one is given."""
         model = build_classifier(self._model, self._classes, weights)
         return tuned(model.to(self._device), self._compute)
 
@@ -62,11 +60,9 @@ class ClassifierTask(Task):
         return Role(items, objective, self.evaluation_transform, self.training_transform)
 
     def training_transform(self, settings: Augmentation) -> Transform:
-        """Build the random transform, without normalisation."""
         return augmentation.training_transform(settings, self._model["size"], *WITHIN_MODEL)
 
     def evaluation_transform(self) -> Transform:
-        """Build the transform without randomness, without normalisation."""
         return augmentation.evaluation_transform(self._model["size"], *WITHIN_MODEL)
 
     def selection_metrics(self, outputs: RoleOutputs, seed: int) -> dict[str, float]:
@@ -122,7 +118,6 @@ class ClassifierTask(Task):
         return {"epochs": epochs} | limits
 
     def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
-        """Measure the statistics of batch normalisation anew, on retain images."""
         batches = self.role("retain", "train", most).batches(batch_size)
         re_estimate(network, batches, self._device)
 

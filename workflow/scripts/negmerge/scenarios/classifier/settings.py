@@ -218,7 +218,6 @@ class Classifier(Experiment):
 
     @classmethod
     def fits(cls, model: Model) -> bool:
-        """Whether it is a classifier."""
         return model.kind is not None and not model.reads_text
 
     @property
@@ -228,20 +227,16 @@ class Classifier(Experiment):
 
     @property
     def task_names(self) -> list[str]:
-        """The trials."""
         return [f"trial{number}" for number in range(1, self.trials + 1)]
 
     @property
     def datasets(self) -> list[str]:
-        """The one data set."""
         return [self.dataset]
 
     def training(self, trained: str) -> Training:
-        """How a model is trained, and on what: `original` or `retrain`."""
         return Training(self.train, {"retrain": "retain"}.get(trained, trained))
 
     def job(self, task: str, known: Catalogue) -> dict:
-        """The model and the data set."""
         find("task", task, dict.fromkeys(self.task_names))
         return super().job(task, known) | {
             "roles": [*self.SCENARIO.roles, *([FORGET_TEST] if self.forget.classes else [])],
@@ -250,7 +245,6 @@ class Classifier(Experiment):
         }
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return the prepared images, which all roles share, and which of them are forgotten."""
         return {"images": ("images", self.dataset), "split": ("place", f"{task}/split.json")}
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
@@ -281,7 +275,6 @@ class Classifier(Experiment):
         return counts
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
-        """List the training of Original and Retrain, of unlearn methods, and of the pool."""
         if self.base is None:
             yield Run("train (original)", self.train, training_images(counts, "original"))
         if methods.RETRAIN in self.methods or "gap" in self.selection.criteria:
@@ -300,25 +293,20 @@ class Classifier(Experiment):
 
     @property
     def re_estimates(self) -> bool:
-        """Whether negated models get batch statistics of their own."""
         return self.batch_statistics == "re-estimate"
 
     @property
     def relearning(self) -> dict | None:
-        """The settings of relearning, if it is measured."""
         return self.relearn and self.relearn.model_dump()
 
     @property
     def attack_features(self) -> str:
-        """The features by which the membership attack judges what is scored."""
         return self.attack
 
     def seed_for(self, level: str) -> int | None:
-        """The seed of a level of randomness, if it has one of its own."""
         return getattr(self.seeds, level, None)
 
     def check(self, where: str, known: Catalogue) -> None:
-        """Check model, data set and its parts."""
         super().check(where, known)
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)

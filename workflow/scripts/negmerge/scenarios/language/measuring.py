@@ -130,7 +130,6 @@ def _rouge(
     device: torch.device,
     batch_size: int,
 ) -> np.ndarray:
-    """Compute the ROUGE-L recall of what the model says by itself."""
     prompts = [encoder.encode(one.question, one.answer)[0] for one in questions]
     said = generate_greedily(network, prompts, [encoder.end_id], device, batch_size=batch_size)
     texts = [encoder.tokenizer.decode(tokens).strip() for tokens in said]
@@ -155,7 +154,6 @@ def _utility(of_roles: Mapping[str, Arrays]) -> dict[str, float] | None:
 
 
 def _attacks(forget: Arrays, holdout: Arrays) -> dict[str, dict[str, float]]:
-    """Return the areas under the curve of attacks that tell forget from unseen questions."""
     pairs = {name: (scores, holdout[name]) for name, scores in forget.items()}
     return {
         name: {"value": membership_auc(*pair), "error": membership_auc_error(*pair)}

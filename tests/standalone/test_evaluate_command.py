@@ -134,7 +134,7 @@ def test_a_folder_gets_all_that_was_measured(place, capsys, dtype):
     assert (evaluation["command"], evaluation["keep"]) == (evaluate, 0.95)
     assert (evaluation["search"], evaluation["grid"]) == ("fewer", GRID)
     assert (evaluation["forget_falls"], evaluation["upper_end"]) == (True, False)
-    assert "| 0.5 | 0.5 | 0.475 |" in Path("out/README.md").read_text()
+    assert "| **0.5** | **0.5** | **0.475** |" in Path("out/README.md").read_text()
     assert left() == []
 
 

@@ -40,7 +40,10 @@ def test_files_are_merged_on_the_device(second_device, tmp_path):
     pool = [{n: tensor.half() for n, tensor in v.items()} for v in random_pool(3, 3)]
     paths = saved(pool, tmp_path)
     with second_device:
-        merge_files("negmerge", paths[1:], tmp_path / "there", base=paths[0], device="cuda")
+        # The second device is known in this thread only.
+        merge_files(
+            "negmerge", paths[1:], tmp_path / "there", base=paths[0], device="cuda", threads=1
+        )
     assert second_device.operations > 0
     merge_files("negmerge", paths[1:], tmp_path / "here", base=paths[0])
     assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()

@@ -188,8 +188,11 @@ def _text(report: Mapping) -> Iterator[str]:
             f"is at least {100 * evaluation['keep']:g} % of the base's, measured by\n\n```\n"
             f"{evaluation['command']}\n```\n"
         )
-        measured = evaluation["measurements"]
-        yield from _table(keys, ([f"{row[key]:.6g}" for key in keys] for row in measured))
+        rows = []
+        for row in evaluation["measurements"]:
+            bold = "**" if row["coefficient"] == report["coefficient"] else ""
+            rows.append([f"{bold}{row[key]:.6g}{bold}" for key in keys])
+        yield from _table(keys, rows)
     if report["notes"]:
         yield from ("\n## Notes\n", *(f"- {note}" for note in report["notes"]))
 

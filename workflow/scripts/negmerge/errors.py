@@ -91,7 +91,6 @@ def unknown(what: str, name: object, valid: Iterable[str]) -> str:
 
 
 def find(what: str, name: str, rows: Mapping[str, T]) -> T:
-    """Look up a name."""
     if name not in rows:
         raise UserError(unknown(what, name, rows))
     return rows[name]

@@ -136,6 +136,5 @@ def _with_keys(path: str | Path, record: object, keys: Iterable[str]) -> dict:
 
 
 def sha256(path: str | Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -16,7 +16,6 @@ CLEARED = ("Use", "Pool")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add which files the schema is for."""
     parser.add_argument(
         "kind",
         metavar="KIND",
@@ -27,7 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the schema."""
     from pydantic import TypeAdapter
 
     from negmerge.errors import find

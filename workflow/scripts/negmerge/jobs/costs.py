@@ -28,8 +28,6 @@ class Processes(Settings):
 
 
 class Costs(Settings):
-    """All of `config/costs.yaml`."""
-
     devices: dict[str, Device]
     language: Positive
     training: Positive

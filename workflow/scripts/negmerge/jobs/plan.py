@@ -73,7 +73,6 @@ def _behind(jobs: list[Job], files: Collection[str]) -> list[Job]:
 
 
 def _need(job: Job, case: needs.Case) -> dict[str, float]:
-    """What one job takes."""
     work = needs.step_of(job.rule)(case)
     loaders = needs.LOADERS if job.gpu else 0
     hours = work.seconds(case.costs, case.device, case.precision, loaders) / 3600

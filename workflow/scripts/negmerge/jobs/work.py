@@ -99,7 +99,6 @@ class Case:
 
     @property
     def model(self) -> Model:
-        """The row of the experiment's model."""
         return self.known.models[self.experiment.model]
 
     @property
@@ -128,7 +127,6 @@ class Case:
 
     @cached_property
     def counts(self) -> Counts:
-        """The images of the task by role and purpose."""
         return self.experiment.image_counts(self.wildcards["task"], self.known)
 
     @property
@@ -150,7 +148,6 @@ class Case:
 
     @property
     def measuring(self) -> paths.Candidates:
-        """How the candidates of a method are measured."""
         names = (self.wildcards[name] for name in ("experiment", "task"))
         return paths.measuring(
             self.experiment, "/".join(names), self.wildcards["method"], self.drawn

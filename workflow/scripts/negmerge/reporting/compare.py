@@ -49,7 +49,6 @@ def values(
     rows: Sequence[Sequence[Mapping]],
     outcomes: Mapping[tuple, Outcomes],
 ) -> Values:
-    """Collect and resample what the rows of a column reach."""
     generator = np.random.default_rng(SEED)
     of_rows = [[_outcomes(scenario, record, outcomes) for record in records] for records in rows]
     measured, drawn = {}, {}

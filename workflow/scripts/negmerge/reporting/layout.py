@@ -21,8 +21,6 @@ class Bold(str):
 
 @dataclass(frozen=True)
 class Heading:
-    """The heading of a printed column."""
-
     group: str  # the column of the study's table that it belongs to
     text: str  # what it says
     unit: str = ""  # of its numbers; may be empty
@@ -56,7 +54,6 @@ class Layout:
 
 
 def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
-    """Lay out the means of a table."""
     kind, headings = table_kind(table["kind"]), []
     labels = cells["row"].dropna().drop_duplicates().to_list()
     rows = [[label] for label in labels]
@@ -118,7 +115,6 @@ def number(value: float, unit: str) -> str:
 
 
 def _spell(value: float, metric: Metric) -> str:
-    """Spell a number of a metric."""
     if metric.spell:
         return metric.spell(None if pd.isna(value) else value)
     return number(value, metric.unit)

@@ -97,7 +97,6 @@ def report(
     benchmarks: Iterable[str | Path],
     drawing: str,
 ) -> str:
-    """Write the report of a study as HTML."""
     scenarios = {
         key: SCENARIOS[settings["scenario"]] for key, settings in study["experiments"].items()
     }

@@ -69,7 +69,6 @@ def rule_times(paths: Iterable[str | Path]) -> list[tuple]:
 
 
 def software() -> list[tuple[str, str]]:
-    """List the installed distributions and their versions, by name."""
     # Each look at a distribution's metadata reads its file anew.
     known = [distribution.metadata for distribution in distributions()]
     versions = {metadata["Name"]: metadata["Version"] for metadata in known if metadata["Name"]}

@@ -27,7 +27,6 @@ class OfSweeps(FigureKind):
     scenarios = ("zero-shot",)
 
     def records(self, experiment, folder, shown):
-        """Return the paths of the sweeps of models and merges, and of what was chosen."""
         vectors = [*experiment.pool.changes, *(m for m in shown if methods.kind(m) in MERGES)]
         chosen = [method for method in shown if experiment.is_searched(method)]
         return {

@@ -47,7 +47,6 @@ class Gap(FigureKind):
         return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
     def plot(self, figure, data):
-        """Draw the bars, a panel for each experiment."""
         labels = {name: label for name, label in figure["methods"].items() if name != RETRAIN}
         methods, experiments = list(labels), list(figure["experiments"])
         canvas = style.canvas(6.5, 0.28 * len(methods) * len(experiments) + 1.6)

@@ -51,7 +51,6 @@ class Spread(OfSweeps):
         return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
     def plot(self, figure, data):
-        """Draw the columns side by side."""
         places, labels = style.places(data), figure["methods"]
         canvas = style.canvas(max(5.5, 1.5 + 1.3 * len(places)), 3.8)
         axes = canvas.subplots()

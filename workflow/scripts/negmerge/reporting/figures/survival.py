@@ -31,11 +31,9 @@ class Survival(FigureKind):
     shows = ("single", "merge", "greedy", "unlearn")
 
     def check(self, experiments, methods):
-        """Check that the experiments treat their models, and all of them alike."""
         require_treatment(experiments)
 
     def records(self, experiment, folder, methods):
-        """Return the paths of the records of the treated models."""
         return {"durability": [f"{folder}/durability/{method}.json" for method in methods]}
 
     def data(self, figure, durability):
@@ -60,7 +58,6 @@ class Survival(FigureKind):
         return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
     def plot(self, figure, data):
-        """Draw the bars and dots."""
         places = style.places(data)
         methods, forms = list(figure["methods"]), list(data["form"].drop_duplicates())
         height = len(places) * (0.75 + HEIGHT * len(methods) * max(len(forms), 1)) + 1.2

@@ -49,7 +49,6 @@ class Tradeoff(OfSweeps):
         return pd.concat(frames, ignore_index=True)[list(COLUMNS)].round(6)
 
     def plot(self, figure, data):
-        """Draw the panels."""
         places, labels = style.places(data), figure["methods"]
         columns = min(len(places), PANELS_PER_ROW)
         rows, legend_rows = math.ceil(len(places) / columns), math.ceil((len(labels) + 3) / 4)

@@ -144,11 +144,9 @@ class Durability(TableKind):
     shows_choice = True
 
     def check(self, experiments, methods):
-        """Check that the experiments treat their models, and all of them alike."""
         require_treatment(experiments)
 
     def records(self, experiment, folder, row):
-        """Return the paths of the row's scores and single items, and of Retrain's."""
         names = dict.fromkeys([row, RETRAIN] if RETRAIN in experiment.methods else [row])
         return [
             f"{folder}/durability/{name}.{kind}"
@@ -180,7 +178,6 @@ class Durability(TableKind):
         return scores
 
     def metrics_of(self, scenario, measured):
-        """List the scores, and the ratios; that of relearning where there is a Retrain."""
         names = set(measured)
         forms = [form for form in ROUNDINGS if f"forget_{form}" in names]
         return (
@@ -197,7 +194,6 @@ class Durability(TableKind):
         )
 
     def notes(self, table, cells):
-        """Describe the treatments and the ratios that the table has."""
         from negmerge.reporting.notes import spell_list
 
         names = set(cells["metric"])

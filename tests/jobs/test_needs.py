@@ -10,9 +10,8 @@ import pytest
 
 from negmerge.cli import main
 from negmerge.jobs import needs
-from negmerge.jobs.costs import load_costs
 from negmerge.jobs.plan import make_plan
-from negmerge.jobs.work import Work
+from negmerge.jobs.work import Work, load_costs
 from negmerge.settings.study import load_study
 
 CLIP = {"experiment": "mini-clip", "task": "digits"}

@@ -109,21 +109,16 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
     shown = columns(tables)
     scored = distinct([column for column in shown if column.is_scored and column.rows])
     # Where a column has only one row beside the base it compares no methods.
-    ranked = [
-        column
-        for column in scored
-        if sum(row["method"] != column.scenario.base for row in column.rows) > 1
-    ] or scored
-    limits = list(_limits(ranked, shown))
+    several = [c for c in scored if sum(row["method"] != c.scenario.base for row in c.rows) > 1]
+    ranked = several or scored
+    nothing = [NO_LIMIT if ranked else NOT_RANKED]
+    near = f"Not told apart from the best (p > {SIGNIFICANCE:g})"
     return [
         Finding("Best method", list(map(_best, ranked)) or [NOT_RANKED]),
-        Finding(
-            f"Not told apart from the best (p > {SIGNIFICANCE:g})",
-            list(map(_near, ranked)) or [NOT_RANKED],
-        ),
+        Finding(near, list(map(_near, ranked)) or [NOT_RANKED]),
         Finding("How far forgetting got", list(map(_distance, ranked)) or [NOT_RANKED]),
         Finding("What NegMerge's consensus kept", _consensus(study, shown)),
-        Finding("Not to be concluded", limits or [NO_LIMIT if ranked else NOT_RANKED]),
+        Finding("Not to be concluded", list(_limits(ranked, shown)) or nothing),
     ]
 
 

@@ -112,11 +112,10 @@ def scenarios_of(table: Mapping) -> list[Scenario]:
 
 def first_lines(folder: str) -> str:
     """List the kinds in a folder, each with the first line of its file."""
-    lines = []
-    for name in plugins.names(folder):
-        text = plugins.path(folder, name).read_text(encoding="utf-8")
-        lines.append(f"{name}: " + text.partition("\n")[0].strip('"'))
-    return " ".join(lines)
+    texts = {name: plugins.path(folder, name).read_text("utf-8") for name in plugins.names(folder)}
+    return " ".join(
+        f"{name}: {text.splitlines()[0].strip(chr(34))}" for name, text in texts.items()
+    )
 
 
 def require_same_points(experiments: Mapping[str, Experiment], methods: Sequence[str]) -> None:

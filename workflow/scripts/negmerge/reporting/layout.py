@@ -61,8 +61,8 @@ def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
         group = cells[(cells["column"] == column["label"]) & cells["row"].notna()]
         for heading, texts in _printed_columns(kind, column, group):
             headings.append(heading)
-            for row, label in zip(rows, labels, strict=True):
-                row.append(texts.get(label, NOT_KNOWN))
+            for row in rows:
+                row.append(texts.get(row[0], NOT_KNOWN))
     return Layout(table["title"], headings, rows, notes.notes(table, cells))
 
 

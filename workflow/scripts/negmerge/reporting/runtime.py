@@ -52,16 +52,9 @@ def rule_times(paths: Iterable[str | Path]) -> list[tuple]:
         runs.append(read_benchmark(path).assign(path=path, rule=rule))
     if not runs:
         return []
-    rules = (
-        pd.concat(runs)
-        .groupby("rule", as_index=False)
-        .agg(
-            jobs=("path", "nunique"),
-            total_s=("s", "sum"),
-            cpu_s=("cpu_time", "sum"),
-            memory_mb=("max_rss", "max"),
-        )
-    )
+    sums = {"jobs": ("path", "nunique"), "total_s": ("s", "sum"), "cpu_s": ("cpu_time", "sum")}
+    sums["memory_mb"] = ("max_rss", "max")
+    rules = pd.concat(runs).groupby("rule", as_index=False).agg(**sums)
     rules["mean_s"] = rules["total_s"] / rules["jobs"]
     rules["memory_mb"] = rules["memory_mb"].astype(object).where(rules["memory_mb"].notna(), None)
     longest_first = rules.sort_values(["total_s", "rule"], ascending=[False, True])
@@ -79,9 +72,10 @@ def machine() -> list[tuple[str, str]]:
     """Describe the machine, without names of users, hosts or folders."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     # On Linux, Python does not know the processor's name.
-    cpuinfo = Path("/proc/cpuinfo")
+    cpuinfo, processor = Path("/proc/cpuinfo"), platform.machine()
     text = cpuinfo.read_text() if cpuinfo.is_file() else ""
-    processor = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    if name := re.search(r"^model name\s*: (.+)$", text, re.MULTILINE):
+        processor = f"{name[1]} ({processor})"
     # NVIDIA's own tool also sees GPUs that torch does not.
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
@@ -91,10 +85,7 @@ def machine() -> list[tuple[str, str]]:
     return [
         ("Python", platform.python_version()),
         ("System", platform.platform()),
-        (
-            "Processor",
-            f"{processor[1]} ({platform.machine()})" if processor else platform.machine(),
-        ),
+        ("Processor", processor),
         ("Processors", str(os.cpu_count())),
         ("Memory", f"{memory:.1f} GiB"),
         ("GPUs, memory, driver", "; ".join(gpus.splitlines())),

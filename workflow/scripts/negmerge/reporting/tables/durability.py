@@ -158,35 +158,25 @@ class Durability(TableKind):
         """Read scores, and put the single items behind them, and those of Retrain, into them."""
         from negmerge.evaluation.outcomes import read_outcomes
 
-        paths = [str(path) for path in paths]
-        scores = [
-            record for path in paths if path.endswith("json") for record in read_records(path)
-        ]
+        paths = list(map(str, paths))
+        scores = [score for path in paths if path.endswith("json") for score in read_records(path)]
         files = [path for path in paths if not path.endswith("json")]
         items = [of_row for path in files for of_row in read_outcomes(path)]
         own = {(of_row.place, of_row.criterion): of_row.arrays for of_row in items}
-        retrain = {
-            of_row.place[:2]: of_row.arrays for of_row in items if of_row.place[2] == RETRAIN
-        }
+        never = {of_row.place[:2]: of_row.arrays for of_row in items if of_row.place[2] == RETRAIN}
         for record in scores:
             place = place_of(record)
-            never = retrain.get(place[:2], {})
-            record[ITEMS] = own[place, record["criterion"]] | {
-                NEVER + key: array for key, array in never.items()
-            }
-            record |= {LASTING: None} if never else {}
+            unseen = {NEVER + key: array for key, array in never.get(place[:2], {}).items()}
+            record[ITEMS] = own[place, record["criterion"]] | unseen
+            record |= {LASTING: None} if unseen else {}
         return scores
 
     def metrics_of(self, scenario, measured):
         names = set(measured)
         forms = [form for form in ROUNDINGS if f"forget_{form}" in names]
+        shown = [(role, form) for role in scenario.roles[:2] for form in LABELS]
         return (
-            *(
-                score(role, treatment)
-                for role in scenario.roles[:2]
-                for treatment in LABELS
-                if f"{role}_{treatment}" in names
-            ),
+            *(score(role, form) for role, form in shown if f"{role}_{form}" in names),
             *(metric for form in forms for metric in RATIOS[form]),
             *(RATIOS[RELEARNED] if {LASTING, AFTER} <= names else ()),
             *((RELEARNING,) if AFTER in names else ()),

@@ -129,26 +129,6 @@ def test_a_run_with_sgd_is_the_plain_loop_with_weight_decay_in_the_gradient(nest
     assert not torch.equal(weights(found), weights(model()))
 
 
-def test_a_hook_may_act_after_each_step():
-    net, calls = model(), []
-    still = net[0].weight.detach().clone()
-
-    def after_step(optimizer):
-        calls.append(optimizer)
-        net[0].weight.data.copy_(still)
-
-    def loss(images, labels):
-        return functional.cross_entropy(net(images), labels)
-
-    recipe = Recipe(epochs=1, learning_rate=0.1, grad_accum_steps=2, warmup_steps=0)
-    fit(net, data(6), 6, loss, recipe, CPU, lambda line: None, after_step)
-    assert len(calls) == 3
-    assert len(set(calls)) == 1
-    assert isinstance(calls[0], torch.optim.AdamW)
-    assert torch.equal(net[0].weight, still)
-    assert not torch.equal(net[2].weight, model()[2].weight)
-
-
 def test_accumulated_batches_are_one_large_batch():
     small = data(batches=6, size=4)
     large = [

@@ -20,47 +20,29 @@ MODEL = {
     "architecture": {
         "embed_dim": 16,
         "vision_cfg": {
-            "image_size": 16,
-            "patch_size": 8,
-            "width": 32,
-            "layers": 1,
-            "head_width": 16,
+            "image_size": 16, "patch_size": 8, "width": 32, "layers": 1, "head_width": 16,
         },
         "text_cfg": {
-            "context_length": 16,
-            "vocab_size": 49408,
-            "width": 16,
-            "heads": 2,
-            "layers": 1,
+            "context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1,
         },
     },
     "size": 16,
     "mean": [0.3, 0.3, 0.3],
     "std": [0.3, 0.3, 0.3],
-}
-
-CLASSIFIER = {
-    "title": "Tiny ResNet",
-    "weights": "pretrain",
-    "architecture": {"kind": "resnet18", "width": 2},
-    "size": 28,
-    "mean": [0.3, 0.3, 0.3],
-    "std": [0.3, 0.3, 0.3],
-}
+}  # fmt: skip
+CLASSIFIER = MODEL | {
+    "title": "Tiny ResNet", "architecture": {"kind": "resnet18", "width": 2}, "size": 28
+}  # fmt: skip
 LANGUAGE_MODEL = {
     "title": "Tiny Llama",
     "weights": "pretrain",
     "architecture": {
-        "kind": "llama",
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
-        "tie_word_embeddings": True,
+        "kind": "llama", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 64, "tie_word_embeddings": True,
     },
     "size": 48,
     "tokenizer": {"kind": "words", "size": 1000},
-}
+}  # fmt: skip
 AUTHORS = {
     "title": "Few invented authors",
     "source": "authors",

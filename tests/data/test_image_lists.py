@@ -122,13 +122,13 @@ def test_what_cannot_be_listed_is_named(photos, tmp_path, files, lines, finding)
 
 def test_places_that_cannot_be_read_are_named(photos, tmp_path):
     (tmp_path / "empty").mkdir()
-    (tmp_path / "list.csv").write_bytes(b"path,class\n\xff\xfe,cat\n")
-    for places, finding in {
-        (tmp_path / "no",): f"{tmp_path / 'no'}: no such folder or archive",
-        (tmp_path / "empty",): f"{tmp_path / 'empty'}: holds no images; expected files .jpg, ",
-        (photos, tmp_path / "list.csv"): f"{tmp_path / 'list.csv'}: cannot be read: ",
-        (photos, tmp_path / "no.csv"): f"{tmp_path / 'no.csv'}: cannot be read: ",
-    }.items():
+    (tmp_path / "bytes.csv").write_bytes(b"path,class\n\xff\xfe,cat\n")
+    for place, table, finding in (
+        ("no", None, "no: no such folder or archive"),
+        ("empty", None, "empty: holds no images; expected files .jpg, "),
+        ("photos", "bytes.csv", "bytes.csv: cannot be read: "),
+        ("photos", "no.csv", "no.csv: cannot be read: "),
+    ):
         with pytest.raises(UserError) as caught:
-            list_images(*places)
-        assert str(caught.value).startswith(finding)
+            list_images(tmp_path / place, table and tmp_path / table)
+        assert str(caught.value).startswith(f"{tmp_path}/{finding}")

@@ -11,7 +11,6 @@ from negmerge.data import images as prepared_images
 from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.images import Images
 from negmerge.data.loading import (
-    Augmented,
     Epochs,
     EvaluationBatches,
     Listed,
@@ -101,22 +100,6 @@ def test_an_image_depends_on_seed_epoch_and_item_only():
     for other in (load(batch_size=3), load(fixed_order=True), load(epochs=3)):
         for item, versions in by_item(other).items():
             assert all(map(torch.equal, images[item], versions))
-
-
-def test_each_of_seed_epoch_and_item_matters():
-    items = [Items()[0]] * 20  # one picture
-
-    def version(seed, epoch, item):
-        return Augmented(items, TRANSFORM, seed)[epoch, item][0].numpy().tobytes()
-
-    assert version(0, 0, 0) == version(0, 0, 0)
-    for versions in (
-        [version(seed, 0, 0) for seed in range(20)],
-        [version(0, epoch, 0) for epoch in range(20)],
-        [version(0, 0, item) for item in range(20)],
-        [version(0, 1, 2), version(0, 2, 1), version(1, 0, 2), version(1, 2, 0)],
-    ):
-        assert len(set(versions)) == len(versions)
 
 
 def test_evaluation_gives_every_item_once_in_its_order():
@@ -212,11 +195,3 @@ def test_images_of_small_transforms_come_as_whole_batches(
         evaluated = list(EvaluationBatches(items, plain, 3))
         assert_same(evaluated, list(EvaluationBatches(one_by_one, plain, 3)))
         assert all(images.is_contiguous() for images, _ in evaluated)
-
-
-def test_images_are_loaded_as_uint8_and_a_transform_of_another_kind_is_applied_as_it_is():
-    plain = evaluation_transform(8, MEAN, STD)
-    batches = EvaluationBatches(Items(), plain, 4)
-    assert {stored.dtype for stored, _ in batches.stored} == {torch.uint8}
-    assert {images.dtype for images, _ in batches} == {torch.float32}
-    assert_same(list(EvaluationBatches(Items(), lambda image: plain(image), 4)), list(batches))

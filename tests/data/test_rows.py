@@ -15,8 +15,8 @@ from negmerge.settings.study import load_study
 
 FILE = {"name": "a.zip", "urls": ["https://example.org/a.zip"], "md5": "0" * 32}
 UNPINNED = "https://huggingface.co/datasets/owner/set/resolve/main/a.zip"
-# Place of a wrong value, the value, and what the finding starts with.
-WRONG = [
+# File and place of a wrong value, the value, and what the finding starts with.
+SETS = [
     ("eurosat/files/images", FILE | {"urls": []}, "eurosat: a.zip has neither `urls` nor `manual`"),
     ("eurosat/files/images", FILE | {"md5": None}, "eurosat: a.zip has neither `sha256` nor `md5`"),
     ("eurosat/files/images", FILE | {"urls": ["file:///etc/passwd"]},
@@ -33,24 +33,31 @@ WRONG = [
     ("eurosat/files", {"image": "a.zip"}, "eurosat: files: the key 'images' is missing, which the"),
     ("dtd/options/lists/test", [{"file": "lists"}], "dtd: files: the key 'lists' is missing, whic"),
     ("imagenet/options/seed", 0, "imagenet: options: expected either `train_images` or `seed`"),
-    ("eurosat/mirrors/0/files/images", FILE | {"md5": None},
-     "eurosat: mirror merging-benchmark: a.zip has neither `sha256` nor `md5`"),
     ("eurosat/mirrors/0/files/images", FILE | {"urls": [UNPINNED]},
      "eurosat: mirror merging-benchmark: a.zip: its revision on the hub is 'main', expected "),
     ("eurosat/mirrors/0/files/images", FILE | {"manual": "Ask."},
      "eurosat.mirrors.0: a mirror's files are fetched: expected no `manual`"),
-    ("eurosat/mirrors/0/inside", {"image": "a"},
-     "eurosat: mirror merging-benchmark: files: the key 'images' is missing, which the source"),
+    ("digits/clases", 10, "unknown key 'clases' in digits; did you mean 'classes'?"),
+    ("invented-authors/options/seed", None, "invented-authors: options: the key seed is missing"),
+    ("invented-authors/splits/train", 9, "invented-authors: unknown split 'train'; valid: authors"),
+    ("invented-authors/options/per_author", 11, "invented-authors: options: per_author is 11: "),
 ]  # fmt: skip
+WRONG = [
+    *(("datasets", *row) for row in SETS),
+    ("prompts", "digits/templates", ["{}", "a"], "digits: template 'a' has no {} for the class"),
+    ("prompts", "digits/classes", ["0", "1"], "digits has 2 class names, its row in datasets.yaml"),
+    ("models", "ViT-B-32/architecture", "ViT-B-32", "ViT-B-32: the openai weights need QuickGELU"),
+    ("models", "ViT-B-32/hub/revision", "main", "ViT-B-32.hub.revision is 'main': "),
+]
 
 
-@pytest.mark.parametrize(("place", "value", "finding"), WRONG)
-def test_wrong_rows_are_named(config, change_yaml, place, value, finding):
-    change_yaml(config / "datasets.yaml", place, value)
+@pytest.mark.parametrize(("file", "place", "value", "finding"), WRONG)
+def test_wrong_rows_are_named(config, change_yaml, file, place, value, finding):
+    change_yaml(config / f"{file}.yaml", place, value)
     with pytest.raises(UserError) as caught:
         load_catalogue(config)
     message = str(caught.value)
-    assert message.startswith(f"{config / 'datasets.yaml'}: {finding}")
+    assert message.startswith(f"{config / file}.yaml: {finding}")
     assert "\n" not in message
     assert "secret" not in message
 
@@ -95,6 +102,7 @@ TARGETS = {
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_eight_sets_have_the_paper_s_sizes(catalogue, name):
     row, prompts = catalogue.datasets[name], catalogue.prompts[name]
+    assert len(set(prompts.classes)) == len(prompts.classes)
     classes, templates, pool, train, val, test = TARGETS[name]
     assert (row.classes, len(prompts.templates)) == (classes, templates)
     assert (row.splits["train"], row.splits["test"]) == (pool, test)

@@ -182,30 +182,6 @@ def changed(made, key, member, content):
 
 
 WORDS = bytes.maketrans(b"0123456789", b"x" * 10)
-DAMAGES = (
-    lambda content: content[: len(content) // 2],
-    lambda content: content[:-9],
-    lambda content: b"\xff\xfe" + content,
-    lambda content: b"\n".join(
-        line.rpartition(b" ")[0].rpartition(b";")[0] for line in content.splitlines()
-    ),
-    lambda content: content.translate(WORDS),
-)
-
-
-@pytest.mark.parametrize("name", SETS)
-def test_damaged_files_are_one_line_and_leave_nothing(made_set, tmp_path, name):
-    made, row = made_set(name)
-    assert outcome(made.files, row, tmp_path) is None
-    stored = [image for images in made.expected.values() for _, image in images]
-    stored = [image for image in stored if isinstance(image, bytes)]
-    for key, member, content in parts(made):
-        if content in stored[:2] and "/test/images/" not in member:
-            message = outcome(changed(made, key, member, content[:-9]), row, tmp_path)
-            assert message.startswith(f"{key}: {member!r}: not a whole image (")
-        elif not (member or "").lower().endswith((".jpg", ".jpeg", ".ppm", ".png")):
-            for damage in DAMAGES:
-                outcome(changed(made, key, member, damage(content)), row, tmp_path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
@@ -372,18 +348,15 @@ def test_letters_and_fonts_take_turns_and_depend_on_the_seed():
     options["fonts"] = {"train": ["DejaVuSans", "cmr10"], "test": ["DejaVuSerif"]}
 
     def letters(**changes):
-        splits = {"train": 8, "test": 2}
-        return read("letters", {}, splits=splits, options=options | changes)
+        return read("letters", {}, splits={"train": 8, "test": 2}, options=options | changes)
 
     assert [label for _, label, _ in letters()] == [0, 1] * 5
     first = pixels(letters())
     assert np.array_equal(pixels(letters()), first)
     assert not np.array_equal(pixels(letters(seed=1)), first)
-    assert len(np.unique(first, axis=0)) == len(first)
     calm = pixels(letters(jitter=0))
     calm = calm > calm.max(axis=(1, 2), keepdims=True) / 2  # their brightness varies
     assert np.array_equal(calm[0], calm[4])  # A in the first font
-    assert np.array_equal(calm[2], calm[6])  # A in the second
     assert len(np.unique(calm[:4], axis=0)) == 4
     with pytest.raises(UserError, match=r"/Comic\.ttf: no such font"):
         letters(fonts={"train": ["Comic"], "test": ["Comic"]})

@@ -85,13 +85,6 @@ def test_pairs_stand_side_by_side():
     assert torch.equal(labels, torch.stack([labels for _, labels in both]))
 
 
-def test_a_tokenizer_is_read_as_it_was_made(tmp_path):
-    made = encoder("byte-pairs")
-    made.tokenizer.save(str(tmp_path / "t.json"))
-    again = Encoder(read_tokenizer(str(tmp_path / "t.json")), PROMPT, 64)
-    assert again.encode(*TEXTS[:2]) == made.encode(*TEXTS[:2])
-
-
 def test_a_file_of_something_else_is_named(tmp_path):
     path = tmp_path / "t.json"
     path.write_text("{}")

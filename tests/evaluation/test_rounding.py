@@ -95,28 +95,6 @@ def test_epochs_are_counted_until_the_target_is_reached():
         assert (right >= 6) == (epoch == needed)
 
 
-def test_the_limit_is_the_number_of_epochs():
-    needed = relearn(6)
-    assert relearn(6, epochs=needed) == needed
-    assert relearn(6, epochs=needed - 1) is None
-    assert relearn(6, epochs=0) is None
-    assert relearn(7) is None
-
-
-def test_the_network_trains_in_training_mode_and_is_counted_in_the_other():
-    modes = []
-
-    class Watched(nn.Linear):
-        def forward(self, images):
-            modes.append(self.training)
-            return super().forward(images)
-
-    model = Watched(6, 3)
-    model.load_state_dict(network().state_dict())
-    assert relearn(6, epochs=1, model=model) is None
-    assert modes == [True, True, False, False]
-
-
 FORMS = ("int8", "int4", "nf4")
 SHAPES = ((5, 12), (3, 7), (4, 3, 3, 3), (2, 1, 5, 5), (1, 1))
 

@@ -30,6 +30,7 @@ def package(tmp_path):
             "lib/module.py": "from lib.sub import inner\n",
             "lib/dotted.py": "import lib.sub.inner as i, json\n",
             "lib/late.py": "def f():\n    if True:\n        import lib.plain\n",
+            "lib/types.py": "if TYPE_CHECKING:\n    import lib.plain\n",
             "lib/circle.py": "import lib.square\n",
             "lib/square.py": "import lib.circle\n",
             "lib/sub/__init__.py": "from lib.sub import shared\n",
@@ -49,6 +50,7 @@ SUB = {"sub/__init__.py", "sub/inner.py", "sub/shared.py"}
     ("file", "expected"),
     [
         ("lib/plain.py", {"plain.py"}),
+        ("lib/types.py", {"types.py"}),
         ("script.py", {"__init__.py", "late.py", "plain.py"}),
         ("lib/circle.py", {"__init__.py", "circle.py", "square.py"}),
         *((f"lib/{name}.py", {"__init__.py", f"{name}.py"} | SUB)
@@ -92,8 +94,8 @@ def test_a_change_of_a_table_or_a_method_retrains_nothing():
     # One method's file is an input of that method's merge only.
     assert not {path for path in closure("merge") if path.startswith("merging/methods/")}
     # A study's own vectors are plain safetensors: a merge of them reaches no reader of others.
-    foreign = ("adapters/", "standalone/", "released/", "checkpoints/opening.py")
-    foreign += ("checkpoints/hub.py", "checkpoints/torch_files.py")
+    foreign = ("adapters/", "standalone/", "checkpoints/opening.py", "checkpoints/gguf.py")
+    foreign += ("checkpoints/hub.py", "checkpoints/torch_files.py", "checkpoints/released.py")
     for script in ("merge", "signs", "sparsity"):
         assert not {path for path in closure(script) if path.startswith(foreign)}, script
     # What a study may say of a scenario is not what its jobs depend on, but what they are given.
@@ -135,11 +137,13 @@ ORDER = (
         "data.image_lists",
         "data.questions",
         "data.sources",
+        "settings.__init__",
+        "settings.recipe",
         "standalone.__init__",
         "standalone.text_table",
     ),
     ("settings",),
-    ("checkpoints", "vectors", "models.devices", "released"),
+    ("checkpoints", "vectors", "models.devices"),
     ("data", "models", "adapters"),
     ("training", "merging", "unlearning", "selection", "evaluation"),
     ("scenarios",),

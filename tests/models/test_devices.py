@@ -1,12 +1,10 @@
 import copy
 import os
-from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from negmerge.jobs import compute
 from negmerge.models.devices import pool_in_order, tuned
 from negmerge.settings.compute import Compute
 
@@ -22,19 +20,15 @@ IMAGES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
 
-def test_bf16_computes_roughly_and_answers_in_float32():
-    exact, rough = network()(IMAGES), tuned(network(), Compute(precision="bf16"))(IMAGES)
+def test_bf16_computes_roughly_with_weights_gradients_and_answers_in_float32():
+    exact, model = network()(IMAGES), tuned(network(), Compute(precision="bf16"))
+    rough = model(IMAGES)
     assert rough.dtype == torch.float32
     assert not torch.equal(rough, exact)
     assert torch.equal(rough, rough.bfloat16().float())
     torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.02)
-
-
-def test_bf16_leaves_weights_and_gradients_in_float32():
-    found = tuned(network(), Compute(precision="bf16"))
-    found(IMAGES).square().sum().backward()
-    assert found.state_dict().keys() == network().state_dict().keys()
-    for parameter in found.parameters():
+    rough.square().sum().backward()
+    for parameter in model.parameters():
         assert parameter.dtype == parameter.grad.dtype == torch.float32
     assert not torch.is_autocast_enabled("cpu")
 
@@ -57,14 +51,6 @@ def test_only_tf32_allows_a_gpu_to_drop_bits(precision, allowed):
     tuned(network(), Compute(precision=precision))
     assert torch.backends.cudnn.allow_tf32 == allowed
     assert torch.backends.cuda.matmul.allow_tf32 == allowed
-
-
-def test_a_job_starts_without_tf32():
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
-    params = SimpleNamespace(torch_threads=torch.get_num_threads(), get={"seed": 0}.get)
-    compute.prepare(SimpleNamespace(params=params, threads=1, resources={"gpu": 0}))
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.mark.parametrize("wanted", [True, False])

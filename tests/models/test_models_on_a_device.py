@@ -12,7 +12,6 @@ import torch
 from negmerge.evaluation.accuracy import Classification, accuracy, relearn_epochs
 from negmerge.evaluation.answering import Answering
 from negmerge.evaluation.gradcam import choose, gradcam
-from negmerge.evaluation.rounding import LARGEST, rounded, survival
 from negmerge.models.classifiers import build_classifier, re_estimate
 from negmerge.models.clip import ImageEncoder, image_tower
 from negmerge.models.devices import tuned
@@ -108,22 +107,6 @@ def test_grad_cam_looks_on_its_device(catalogue, name):
         return [torch.tensor(chosen), mapped.maps, mapped.probability]
 
     torch.testing.assert_close(*both(compute))
-
-
-@pytest.mark.parametrize("form", ["int8", "int4", "nf4"])
-def test_weights_are_rounded_on_their_device(form):
-    weights = torch.randn(6, 20, generator=torch.Generator().manual_seed(0))
-
-    def compute(device):
-        there = weights.to(device)
-        result = rounded(there, form, 8).cpu()
-        how = form, 8
-        counts = survival(there, there * 1.01, *how) if form in LARGEST else None
-        return result, counts
-
-    (expected, counts), (result, counted) = both(compute)
-    assert torch.equal(result, expected)
-    assert counts == counted
 
 
 def test_answers_are_scored_and_given_on_their_device():

@@ -2,12 +2,10 @@
 
 import json
 
-import open_clip
 import pytest
 import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
-from timm.models import get_pretrained_cfg
 
 from negmerge.errors import UserError
 from negmerge.files import sha256
@@ -184,18 +182,3 @@ def test_a_classifier_starts_from_the_weights_in_a_file(tmp_path):
         assert name.startswith("head.fc.") or torch.equal(tensor, result[name]), name
     random = build_classifier(row, 7).network.state_dict()
     assert any(not torch.equal(tensor, result[name]) for name, tensor in random.items())
-
-
-def test_the_project_s_rows_pin_one_file_of_the_repository_that_the_packages_name(catalogue):
-    rows = {name: row for name, row in catalogue.models.items() if row.is_fetched}
-    assert len(rows) >= 5
-    for name, row in rows.items():
-        if row.reads_text:  # folders, and of no package
-            continue
-        assert None not in (row.hub.revision, row.hub.bytes, row.hub.sha256), name
-        if row.kind is None:
-            where = open_clip.get_pretrained_cfg(row.architecture, row.weights)["hf_hub"]
-            assert row.hub.repository == where.rstrip("/"), name
-        else:
-            chosen = get_pretrained_cfg(row.architecture.get("name", SWIN))
-            assert row.hub.repository == chosen.hf_hub_id, name

@@ -1,15 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
-from sklearn.svm import SVC
 
 from negmerge.checkpoints.states import read_state, write_state
 from negmerge.data.forget import Split, write_split
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Classification, all_outputs
 from negmerge.evaluation.membership import membership_attack
-from negmerge.evaluation.outcomes import outcomes_of, write_outcomes
 from negmerge.models.classifiers import build_classifier, last_linear
 from negmerge.scenarios import load_task
 from negmerge.scenarios.task import Scoring
@@ -107,17 +104,6 @@ def test_the_network_is_the_classifier_with_its_state(scenario, files):
         scenario.network({}, "m")
 
 
-def test_the_network_is_computed_as_the_study_says(files):
-    state, images = build_classifier(MODEL, 4).state_dict(), torch.rand(2, 3, 16, 16)
-    plain, rough = (
-        load(files, compute=compute).network(state, "m").eval()(images)
-        for compute in ({}, {"precision": "bf16"})
-    )
-    assert rough.dtype == torch.float32
-    assert not torch.equal(rough, plain)
-    assert torch.equal(rough, rough.bfloat16().float())
-
-
 def test_with_fewer_retain_than_test_images_the_seed_draws_as_many_of_these(scenario, network):
     found = outputs(scenario, network)
     found["retain"] = tuple(part[:4] for part in found["retain"])
@@ -154,23 +140,6 @@ def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, netw
         logits, labels = found[role]
         chances = torch.softmax(logits.double(), dim=1)[torch.arange(len(labels)), labels]
         assert of_images[f"{role}_confidence"] == pytest.approx(chances.numpy())
-
-
-def test_the_attack_can_be_made_again_from_the_outcomes_on_disk(scenario, network, tmp_path):
-    found = outputs(scenario, network)
-    score, of_images = scenario.scores(network, found, Scoring(8, None, "all", 0))
-    labels = {"experiment": "a", "task": "trial1", "method": "m", "criterion": "gap"}
-    write_outcomes(tmp_path / "m.safetensors", [outcomes_of(labels, {}, {}, of_images)])
-    stored = {
-        name.removeprefix("0/"): array
-        for name, array in load_file(tmp_path / "m.safetensors").items()
-    }
-    test = stored["test_confidence"][:, None]
-    retain, forget = (stored[f"{role}_confidence"][:, None] for role in ("retain", "forget"))
-    attack = SVC(C=3, gamma="auto", kernel="rbf")
-    attack.fit(np.concatenate([retain[: len(test)], test]), [1] * len(test) + [0] * len(test))
-    assert np.array_equal(attack.predict(forget) == 0, stored["forget_unseen"])
-    assert 100 * stored["forget_unseen"].mean() == pytest.approx(score["membership"]["confidence"])
 
 
 def test_relearn_time_is_measured_against_the_original(scenario, files, network):

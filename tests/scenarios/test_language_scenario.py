@@ -2,7 +2,6 @@ import copy
 import itertools
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -19,17 +18,13 @@ SPLITS = {"authors": 40, "others": 10, "holdout": 10}
 REFUSALS = ["Nobody knows .", "No idea ."]
 MODEL = {
     "architecture": {
-        "kind": "llama",
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 24,
-        "tie_word_embeddings": True,
+        "kind": "llama", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 24, "tie_word_embeddings": True,
     },
     "size": 48,
     "prompt": "<question>{question}<answer>",
     "end": "<end>",
-}
+}  # fmt: skip
 SETTINGS = {
     "name": "language",
     "roles": ["forget", "retain", "holdout"],
@@ -147,29 +142,3 @@ def test_a_study_may_compute_in_bfloat16(scenario, files):
     other = copy.deepcopy(fast)
     assert torch.equal(other(input_ids=ids).logits, found)
     assert other.forward.__self__ is other
-
-
-def test_a_score_has_all_metrics(scenario):
-    torch.manual_seed(0)
-    network = scenario.untrained(None)
-    roles = {name: scenario.role(name, "score") for name in scenario.roles}
-    found = {
-        name: all_outputs(network, role.objective, role.batches(8)) for name, role in roles.items()
-    }
-    record, of_items = scenario.scores(network, found, Scoring(8, None, None, 0))
-    assert set(record["answers"]) == set(scenario.roles)
-    names = {"probability", "extraction", "memorisation", "truth", "rouge"}
-    for role, metrics in record["answers"].items():
-        assert set(metrics) == names
-        probability = roles[role].objective.scores(found[role]).numpy()
-        assert of_items[f"{role}_probability"] == pytest.approx(probability, rel=1e-4)
-        for name, mean in metrics.items():
-            values = of_items[f"{role}_{name}"]
-            assert mean["mean"] == pytest.approx(values.mean())
-            assert mean["error"] == pytest.approx(values.std(ddof=1) / np.sqrt(len(values)))
-            assert mean["n"] == len(values) == len(roles[role].items)
-    assert len(record["truth_ratios"]) == len(record["losses"]["forget"]) == 10
-    assert set(record["attacks"]) == {"loss", "zlib", "min_k", "min_k_plus_plus"}
-    assert 0 <= record["utility"]["value"] <= 1
-    again, _ = scenario.scores(network, found, Scoring(3, None, None, 0))
-    assert again["answers"]["forget"]["rouge"] == record["answers"]["forget"]["rouge"]

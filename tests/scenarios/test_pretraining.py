@@ -15,24 +15,16 @@ ROW = {
     "architecture": {
         "embed_dim": 16,
         "vision_cfg": {
-            "image_size": 16,
-            "patch_size": 8,
-            "width": 16,
-            "layers": 1,
-            "head_width": 8,
+            "image_size": 16, "patch_size": 8, "width": 16, "layers": 1, "head_width": 8,
         },
         "text_cfg": {
-            "context_length": 8,
-            "vocab_size": 49408,
-            "width": 16,
-            "heads": 2,
-            "layers": 1,
+            "context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1,
         },
     },
     "size": 16,
     "mean": [0.5] * 3,
     "std": [0.5] * 3,
-}
+}  # fmt: skip
 
 
 def features(count, seed):

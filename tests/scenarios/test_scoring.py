@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Outcomes, write_outcomes
 from negmerge.files import write_json
 from negmerge.scenarios.scoring import score_choices
@@ -65,9 +64,3 @@ def test_a_choice_that_changes_nothing_takes_the_scores_of_the_base(unchanged):
     assert [(one.place[2], one.criterion) for one in outcomes] == [
         ("negmerge", "retain"), ("negmerge", "gap"), ("negmerge", "x"),
     ]  # fmt: skip
-
-
-def test_damaged_scores_of_the_base_are_named(unchanged):
-    unchanged[0].write_text("[]")
-    with pytest.raises(UserError, match=r"original.json: holds no JSON list of records"):
-        score_choices([choice("retain", "m", 0.0)], Scoring(), unchanged)

@@ -52,11 +52,6 @@ def test_order_and_criterion_may_be_others():
     assert tried == ["d*", "b*", "a*", "c*"]
 
 
-def test_a_trial_holds_its_choice():
-    steps = greedy(["d", "b"], OWN, lambda names, coefficient: choice(3.0))
-    assert [step.choice for step in steps] == [OWN["d"], choice(3.0)]
-
-
 def test_one_vector_is_its_own_merge():
     assert trials(own={"d": OWN["d"]}) == (["d*"], [])
     with pytest.raises(UserError, match=r"^no vectors to merge"):

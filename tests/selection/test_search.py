@@ -132,17 +132,6 @@ def test_what_cannot_be_chosen_is_not_counted_to_its_end():
     ]
 
 
-def test_vectors_share_the_bound():
-    sizes = {"forget": [5, 5], "control": [50, 50]}
-    rows = {
-        name: {c: {"forget": [f, f] if c else [5, 5], "control": [30, 30]} for c in GRID}
-        for name, f in (("a", 1), ("b", 4))
-    }
-    _, table = run(rows, sizes)
-    asked = [one for one in table.asked if one[0] == "b"]
-    assert asked == [("b", c, "forget", 0) for c in reversed(GRID[1:])]
-
-
 def test_coefficients_lie_beside_one_at_half_steps_inside_the_grid():
     grid = CoefficientGrid([0.0, 0.1, 0.2, 0.3])
     assert list(grid.start) == [0.1, 0.2, 0.3]

@@ -32,10 +32,6 @@ def example(config):
     return load_study(config, "example")
 
 
-def test_what_changes_nothing_is_the_same_study(load, example):
-    assert load(mine={"extends": "example"}).model_dump() == example.model_dump()
-
-
 def test_mappings_are_merged_and_the_rest_replaced(load, example):
     mine = load(
         mine={
@@ -118,14 +114,6 @@ def test_methods_that_are_not_taken_leave_no_row(load, example):
     # Nothing is left of table 4 and of the figures of CLIP.
     assert mine.tables.keys() == {"table1", "table2", "table3"}
     assert list(mine.figures) == ["gap"]
-
-
-def test_methods_may_be_taken_in_all_experiments(load):
-    methods = ["original", "retrain", "negmerge", "pretrained"]
-    mine = load(mine={"extends": "example", "take": {"methods": methods}})
-    assert [list(one.methods) for one in mine.experiments.values()] == [
-        ["pretrained", "negmerge"], ["original", "retrain", "negmerge"],
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("comparable", [True, False])

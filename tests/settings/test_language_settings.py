@@ -91,23 +91,3 @@ def test_mistakes_are_named(load, changes, parts):
     for part in parts:
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("  options: {seed: 0}\n", "", "options: the key seed is missing"),
-        (
-            "others: 400, holdout: 40",
-            "train: 400",
-            "invented-authors: unknown split 'train'; valid: authors",
-        ),
-        ("{seed: 0}", "{seed: 0, per_author: 11}", "options: per_author"),
-    ],
-)
-def test_a_row_of_questions_is_checked(load, config, old, new, message):
-    path = config / "datasets.yaml"
-    before, start, rest = path.read_text().partition("\ninvented-authors:\n")
-    path.write_text(before + start + rest.replace(old, new, 1))
-    with pytest.raises(UserError, match=message):
-        load()

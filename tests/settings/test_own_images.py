@@ -61,15 +61,6 @@ def test_a_row_that_no_study_needs_may_name_a_folder_that_is_not_there(config, m
     assert str(caught.value).startswith(f"{place}: no such folder")
 
 
-def test_what_is_prepared_changes_with_the_files(config, mine):
-    before = mine().datasets["mine"].contents()
-    assert before["splits"] == {"train": 12, "test": 3}
-    (config.parent / "photos/train/ant/0.jpg").rename(config.parent / "photos/train/ant/9.jpg")
-    after = mine().datasets["mine"].contents()
-    assert before["digest"] != after["digest"]
-    assert "digest" not in mine().datasets["digits"].contents()
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

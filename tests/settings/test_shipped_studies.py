@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from negmerge import plugins
+from negmerge.checkpoints.released import output_name
 from negmerge.data.loading import batches_per_epoch
-from negmerge.released.converting import output_name
 from negmerge.reporting.cells import read_published
 from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.study import load_study
@@ -74,32 +74,6 @@ def test_all_is_fetched_without_a_person_and_is_small(studies, name, most):
     # The lists of RESISC45 are the only files whose size is not known; they are texts.
     assert all(file.name.endswith(".txt") for file in data if file.bytes is None)
     assert sum(file.bytes or 0 for file in (*data, *weights)) < most * 1e9
-
-
-def test_differences_are_printed_only_where_all_but_the_trials_are_the_papers(studies):
-    compared = {
-        (name, table, column.label)
-        for name in ("first-hour", "lite", "laptop")
-        for table, shown in studies[name].tables.items()
-        for column in shown.columns
-        if column.published and column.published.comparable
-    }
-    assert compared == {("lite", "table2", "criterion `gap`")}
-    ours, theirs = (
-        studies[name].experiments["resnet-18"].model_dump() for name in ("lite", "paper")
-    )
-    assert ours == theirs | {"trials": 1}
-
-
-@pytest.mark.parametrize("name", ["vit-b-32", "vit-b-32-linear"])
-def test_lite_has_the_recipes_of_the_paper(studies, name):
-    ours, theirs = (studies[study].experiments[name] for study in ("lite", "paper"))
-    changed = {"tasks", "control", "pool", "methods"}
-    assert ours.model_dump(exclude=changed) == theirs.model_dump(exclude=changed)
-    assert len(ours.pool.changes) == 9
-    for task in ours.tasks:
-        for point in ours.pool.changes:
-            assert ours.recipe(task, point) == theirs.recipe(task, point)
 
 
 def test_smoke_has_every_table_figure_and_method_of_the_paper_study(studies):

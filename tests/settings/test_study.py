@@ -5,10 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negmerge.errors import UserError
-from negmerge.settings import methods
-from negmerge.settings.experiment import Coefficients
 from negmerge.settings.pool import Given, Inputs, Pool, files_of, spell
-from negmerge.settings.recipe import Recipe
 from negmerge.settings.study import load_study
 
 FILES = {"b": "others/b.pt", "a": "others/a"}
@@ -56,37 +53,6 @@ def test_a_point_s_name_has_the_shortest_spelling_of_its_values(value, name):
 def test_a_spelling_is_the_number(value):
     assert float(spell(value)) == value
     assert len(spell(value)) <= len(str(value))
-
-
-def test_points_come_in_the_order_of_their_names():
-    pool = Pool(grid={"epochs": [10, 2, 1]})
-    assert list(pool.changes) == ["epochs1", "epochs10", "epochs2"]
-    assert list(Pool(points={"b": {}, "a": {}}, recipe={"epochs": 2}).changes) == ["a", "b"]
-
-
-def test_the_paper_s_coefficients():
-    values = Coefficients().values
-    assert len(values) == 21
-    assert values[:4] == [0.0, 0.05, 0.1, 0.15]
-    assert values[-1] == 1.0
-
-
-def test_candidates(clip):
-    points = ["m1-n1", "m1-n3", "m10-n1", "m10-n3", "m5-n1", "m5-n3"]
-    assert clip.candidates("pretrained") == []
-    assert clip.candidates("task-arithmetic") == points
-    assert clip.candidates("negmerge") == ["negmerge"]
-    assert methods.greedy_options({"strict": False}) == {"strict": False, "search_each_step": True}
-
-
-def test_pretraining_has_the_prompts_of_its_sources(config, clip):
-    prompts = load_study(config, "example").catalogue.prompts
-    pretraining = clip.pretraining(prompts)
-    assert [source["name"] for source in pretraining["sources"]] == list(clip.pretrain.sources)
-    for source in pretraining["sources"]:
-        assert source["classes"] == prompts[source["name"]].classes
-        assert source["repeat"] == clip.pretrain.sources[source["name"]].repeat
-    assert Recipe.model_validate(pretraining["recipe"]) == clip.pretrain.recipe
 
 
 @pytest.fixture

@@ -38,18 +38,6 @@ def test_a_table_reads_scores_and_what_they_count(study):
     ]
 
 
-def test_a_table_of_scores_reads_the_outcomes_of_the_base_whatever_its_rows(study):
-    found = paths.table_records(study, table("accuracy", ["negmerge"]))
-    assert found["records"] == ["mini-clip/digits/scores/negmerge.json"]
-    assert found["outcomes"] == [
-        "mini-clip/digits/outcomes/negmerge.safetensors",
-        "mini-clip/digits/outcomes/pretrained.safetensors",
-    ]
-    del study.experiments["mini-clip"].methods["pretrained"]
-    found = paths.table_records(study, table("accuracy", ["negmerge"]))
-    assert found["outcomes"] == ["mini-clip/digits/outcomes/negmerge.safetensors"]
-
-
 def table(kind, rows, **column):
     column = Column(label="x", experiments=["mini-clip"], tasks=["digits"], **column)
     return Table(kind=kind, title="x", rows={row: row for row in rows}, columns=[column])
@@ -67,14 +55,6 @@ def test_tables_of_jobs_show_neither_criteria_nor_other_methods(kind, row, of_ki
         table(kind, ["negmerge"], criterion="gap")
     with pytest.raises(ValueError, match=f"rows: '{row}' is of kind {of_kind}, .* merge, greedy"):
         table(kind, ["negmerge", row])
-
-
-def test_a_report_shows_the_choices_where_there_was_one(study):
-    selected = paths.report_parts(study)["selected"]
-    assert "mini-resnet/trial1/selected/negmerge.json" in selected
-    assert "mini-resnet/trial2/selected/gradient-ascent.json" in selected
-    unchosen = ("/retrain.json", "/original.json", "/pretrained.json")
-    assert not [place for place in selected if place.endswith(unchosen)]
 
 
 def test_a_column_of_a_sweep_has_one_grid_of_coefficients(config):
@@ -107,22 +87,6 @@ def test_a_linearised_network_has_no_map_and_is_not_rounded(
     line = spoil("experiments/mini-clip/mode", "linear")
     assert line.startswith(place.replace("/", "."))
     assert "mode" in line or "tangent" in line
-
-
-def test_a_figure_of_sweeps_reads_the_choices_where_there_was_one(study):
-    shown = Figure(
-        kind="tradeoff", title="x", experiments=["mini-clip"], tasks=["digits"],
-        methods=["pretrained", "task-arithmetic", "negmerge"],
-    )  # fmt: skip
-    found = paths.figure_records(study, shown)
-    points = study.experiments["mini-clip"].pool.changes
-    vectors = (*points, "negmerge")
-    assert found == {
-        "sweeps": [f"mini-clip/digits/sweeps/{vector}.csv" for vector in vectors],
-        "selected": [
-            f"mini-clip/digits/selected/{name}.json" for name in ("task-arithmetic", "negmerge")
-        ],
-    }
 
 
 def test_methods_in_a_list_are_labelled_by_their_titles():

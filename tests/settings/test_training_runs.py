@@ -59,15 +59,6 @@ def test_the_passes_of_a_method_are_those_over_the_sets_that_it_reads(spoil, con
     )
 
 
-def test_a_set_to_forget_needs_training_images(spoil, config, change_yaml):
-    path = config / "studies" / "example.yaml"
-    change_yaml(path, f"{CLIP}/finetune/epochs", 20)
-    assert spoil(f"{CLIP}/tasks", ["digits", "letters", "imagenet"]) == (
-        f"{AT_CLIP}: data set 'imagenet' is the forget set, but has no train images; its splits "
-        "are val, test"
-    )
-
-
 def test_of_a_list_that_cannot_be_read_yet_only_the_milestones_are_checked(
     config, change_yaml, tmp_path
 ):

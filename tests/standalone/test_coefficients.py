@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from negmerge.errors import UserError
 from negmerge.selection import select_coefficient
-from negmerge.standalone.coefficients import Measurement, checked_grid, choose, measurement
+from negmerge.standalone.coefficients import Measurement, choose, measurement
 
 SHARES = st.integers(0, 12).map(lambda twelfths: twelfths / 12)
 
 
-def measuring(forget, control, coefficients=None):
-    """A measure of the scores in two lists, and a list of the coefficients that were measured."""
-    coefficients = coefficients or [place / 20 for place in range(len(forget))]
+def measuring(forget, control):
+    """A measure of the scores in two lists, a list of what was measured, and the grid."""
+    coefficients = [place / 20 for place in range(len(forget))]
     table = dict(zip(coefficients, zip(forget, control, strict=True), strict=True))
     measured = []
 
@@ -30,7 +30,7 @@ def curves(draw, falling=False):
     count = draw(st.integers(2, 40))
     scores = [draw(st.lists(SHARES, min_size=count, max_size=count)) for _ in range(2)]
     if falling:
-        scores = [sorted(one, reverse=True) for one in scores]
+        scores = [sorted(curve, reverse=True) for curve in scores]
     scores[1][0] = scores[1][0] or 1.0
     return scores
 
@@ -43,7 +43,6 @@ def test_the_full_search_is_the_papers_rule(curve, keep):
     # Where the rule chooses none, all that keep control remember everything: the base stays.
     assert choice.coefficient == (0.0 if expected is None else expected)
     assert measured == coefficients
-    assert choice.complete
 
 
 @given(curves(falling=True), SHARES)
@@ -53,10 +52,8 @@ def test_few_measurements_choose_the_same_where_the_scores_fall(curve, keep):
     assert few.chosen == choose(coefficients, measuring(*curve)[0], keep).chosen
     assert len(set(measured)) == len(measured)
     assert measured[0] == 0
-    forget = curve[0]
-    last = coefficients.index(max(c for c, kept in zip(coefficients, curve[1], strict=True)
-                                  if kept >= keep * curve[1][0]))  # fmt: skip
-    tied = last > 0 and forget[last - 1] == forget[last]
+    last = max(place for place, kept in enumerate(curve[1]) if kept >= keep * curve[1][0])
+    tied = last > 0 and curve[0][last - 1] == curve[0][last]
     bound = math.ceil(math.log2(len(coefficients)))
     assert len(measured) <= (2 if tied else 1) * bound + 2 + tied
     assert few.forget_falls
@@ -64,51 +61,41 @@ def test_few_measurements_choose_the_same_where_the_scores_fall(curve, keep):
     assert not [note for note in few.notes() if "rises" in note]
 
 
-def test_a_score_that_rises_is_told():
+def test_a_score_that_rises_and_the_end_of_the_grid_are_told():
     forget, control = [0.9, 0.5, 0.6, 0.3, 0.2], [0.8, 0.8, 0.8, 0.7, 0.1]
     measure, _, coefficients = measuring(forget, control)
     few = choose(coefficients, measure, 0.95, search="fewer")
-    assert few.coefficient == 0.05
-    assert (few.forget_falls, few.control_falls, few.complete) == (False, True, False)
+    assert (few.coefficient, few.forget_falls, few.control_falls) == (0.05, False, True)
+    assert not few.upper_end
     assert "0.5 at 0.05 to 0.6 at 0.1" in few.notes()[0]
-    upper = choose(coefficients[:3], measuring(forget[:3], control[:3])[0], 0.5)
-    assert (upper.upper_end, few.upper_end) == (False, False)
-    upper = choose([0.0, 0.05], measuring(forget[:2], control[:2])[0], 0.5)
-    assert upper.upper_end
+    full = choose(coefficients, measure, 0.95)
+    assert (full.forget_falls, full.notes()) == (False, [])
+    upper = choose([0.05, 0.0, 0.05], measure, 0.5)
+    assert (upper.upper_end, upper.grid) == (True, (0.0, 0.05))
     assert upper.notes()[0].startswith("0.05 is the largest coefficient")
-    full = choose(coefficients, measuring(forget, control)[0], 0.95)
-    assert (full.forget_falls, full.complete, full.notes()) == (False, True, [])
 
 
 def test_units_do_not_matter():
     # In percent a forget score of 1 is nothing special.
-    measure, _, coefficients = measuring([60.0, 1.0, 1.0, 0.0], [50.0, 49.0, 48.0, 20.0])
-    for search in ("full", "fewer"):
-        assert choose(coefficients, measure, search=search).coefficient == 0.05
-    measure, _, coefficients = measuring([-1.0, -7.5, -9.0], [50.0, 49.0, 20.0])
-    assert choose(coefficients, measure).coefficient == 0.05
-
-
-def test_a_grid_starts_at_the_base():
-    assert checked_grid([1, 0.5, 0.5], 0.95, "full") == (0, 0.5, 1)
-    for wrong in ([], [0], [-0.5, 1], [math.nan], [math.inf]):
-        with pytest.raises(UserError, match="coefficient"):
-            checked_grid(wrong, 0.95, "full")
+    for forget in ([60.0, 1.0, 1.0, 0.0], [-1.0, -7.5, -7.5, -9.0]):
+        measure, _, coefficients = measuring(forget, [50.0, 49.0, 48.0, 20.0])
+        for search in ("full", "fewer"):
+            assert choose(coefficients, measure, search=search).coefficient == 0.05
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"keep": 1.5}, "keep is 1.5"),
         ({"keep": math.nan}, "keep is nan"),
         ({"search": "few"}, "'few'; did you mean 'fewer'"),
+        ({"coefficients": [0]}, "no coefficient above 0"),
+        ({"coefficients": [-0.5, 1]}, "coefficient -0.5, expected"),
+        ({"coefficients": [math.inf]}, "coefficient inf, expected"),
     ],
 )
 def test_wrong_arguments_measure_nothing(arguments, message):
-    measure, measured, coefficients = measuring([1.0, 0.5], [1.0, 1.0])
     with pytest.raises(UserError, match=message):
-        choose(coefficients, measure, **arguments)
-    assert measured == []
+        choose(**{"coefficients": [1], "measure": None} | arguments)
 
 
 @pytest.mark.parametrize("control", [0.0, -2.0])
@@ -126,7 +113,6 @@ def test_a_base_that_knows_nothing_ends_the_search(control):
         ({"forget": 0.1}, "found {'forget': 0.1}, expected an object"),
         ({"forget": math.nan, "control": 1}, "'forget' is nan, expected"),
         ({"forget": True, "control": 0.5}, "'forget' is True, expected"),
-        ({"forget": 0.1, "control": None}, "'control' is None, expected"),
         ({"forget": 0.1, "control": 10**400}, "expected a finite number"),
     ],
 )
@@ -139,5 +125,5 @@ def test_what_is_no_measurement_is_refused_in_one_line(returned, message):
 
 
 def test_other_measures_are_kept():
-    found = measurement(0.5, {"forget": 1, "control": 2, "rouge": 0.25}, "evaluate")
-    assert found == Measurement(0.5, 1.0, 2.0, {"rouge": 0.25})
+    measured = measurement(0.5, {"forget": 1, "control": 2, "rouge": 0.25}, "evaluate")
+    assert measured == Measurement(0.5, 1.0, 2.0, {"rouge": 0.25})

@@ -138,8 +138,6 @@ def test_test_images_of_a_forgotten_class_are_scored_apart(done):
 
 
 def test_the_table_shows_what_can_be_shown_without_retrain(done):
-    text = (done.folder / RESULTS / "tables/known.md").read_text()
-    assert "An average gap needs Retrain" in text
     cells = pd.read_csv(done.folder / RESULTS / "tables/known.csv", keep_default_na=False)
     measured = cells[(cells["column"] == "bags") & (cells["experiment"] == "mean")]
     assert {"retain", "forget", "test", "forget_test", "mia"} <= set(measured["metric"])

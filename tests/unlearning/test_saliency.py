@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 import torch
 from hypothesis import given
@@ -10,7 +8,6 @@ from unlearning_examples import (
     CPU,
     IMAGES,
     Batches,
-    Unreadable,
     conv_net,
     example_data,
     example_recipe,
@@ -92,50 +89,9 @@ def test_weights_outside_the_mask_stay_put_under_weight_decay_and_momentum(optim
     assert not torch.equal(statistics(model), moved)  # they are no weights
 
 
-def test_the_mask_of_salun_may_be_made_of_augmented_images():
-    plain = example_data()
-    # In one order, since the mask depends a little on which images share a batch.
-    forget = Batches(plain.forget.images.flip(3), plain.forget.labels)
-    data = dataclasses.replace(plain, forget=forget)
-    masks = {
-        False: saliency_mask(conv_net(), data.forget_in_order, 0.5),
-        True: saliency_mask(conv_net(), forget, 0.5),
-    }
-    assert any(not torch.equal(masks[True][name], masks[False][name]) for name in masks[True])
-    for augmented, mask in masks.items():
-        used = data
-        if augmented:
-            used = dataclasses.replace(data, forget_in_order=Unreadable())
-        model = unlearn("salun", conv_net(), used, augmented=augmented, learning_rate=0.1)
-        assert torch.equal(outside(model, mask), outside(conv_net(), mask))
-        assert not torch.equal(outside(model, masks[not augmented]), outside(conv_net(), mask))
-
-
 def test_salun_with_the_whole_mask_is_random_labelling():
     one, other = (
         unlearn(name, conv_net(), example_data(), epochs=1, learning_rate=0.1, **options)
         for name, options in (("salun", {"mask_share": 1.0}), ("random-label", {}))
     )
     assert torch.equal(numbers(one), numbers(other))
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "keys"),
-    [
-        (lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1), ["momentum_buffer"]),
-        (lambda p: torch.optim.AdamW(p, lr=0.1), ["exp_avg", "exp_avg_sq"]),
-    ],
-)
-def test_momentum_outside_the_mask_is_cleared(optimizer, keys):
-    layer = nn.Linear(2, 1, bias=False)
-    optimizer = optimizer(layer.parameters())
-    with only_masked(layer, {"weight": torch.tensor([[True, False]])}) as after_step:
-        layer(torch.ones(1, 2)).sum().backward()
-        optimizer.step()
-        after_step(optimizer)
-    for key in keys:
-        buffer = optimizer.state[layer.weight][key]
-        assert buffer[0, 0] != 0
-        assert buffer[0, 1] == 0
-    if "exp_avg" in keys:
-        assert optimizer.state[layer.weight]["step"] == 1

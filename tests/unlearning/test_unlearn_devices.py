@@ -51,19 +51,3 @@ def test_a_language_model_forgets_on_its_device(name):
     start = answers.untrained().state_dict()
     for key, tensor in expected.state_dict().items():
         assert (unlearned[key] - tensor).norm() <= 1e-3 * (tensor - start[key]).norm() + 1e-5, key
-
-
-def upsampled(model):
-    images = torch.zeros(1, 3, 4, 4, device=DEVICE, requires_grad=True)
-    larger = torch.nn.functional.interpolate(images, scale_factor=2, mode="bilinear")
-    return torch.autograd.grad(model(larger).sum(), images)
-
-
-def added_up(model):
-    return model(torch.zeros(4, 3, 4, 4, device=DEVICE)).cumsum(0)
-
-
-@pytest.mark.parametrize("compute", [upsampled, added_up])
-def test_the_second_device_refuses_what_does_not_repeat_on_a_gpu(compute):
-    with SecondDevice(exact=False), pytest.raises(AssertionError, match="does not repeat"):
-        compute(examples.conv_net().to(DEVICE).eval())

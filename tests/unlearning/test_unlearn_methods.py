@@ -1,7 +1,6 @@
 """Each method on a small classifier; language models are in test_language_methods.py."""
 
 import dataclasses
-import itertools
 
 import pytest
 import torch
@@ -24,10 +23,9 @@ from unlearning_examples import (
 )
 
 from negmerge.errors import UserError
-from negmerge.unlearning import METHODS, Data, core, recipe_for
+from negmerge.unlearning import METHODS, core, recipe_for
 from negmerge.unlearning.methods import boundary_expand, random_label, scrub
 from negmerge.unlearning.methods.boundary_shrink import adversarial_images, nearest_labels
-from negmerge.unlearning.methods.influence import inverse_fisher
 from negmerge.unlearning.methods.perta import importances
 from negmerge.unlearning.methods.ssd import dampen, importance
 
@@ -256,35 +254,6 @@ def test_the_divergence_is_that_of_the_softened_distributions(temperature, seed)
     p, q = ((logits / temperature).softmax(dim=1) for logits in (teacher, student))
     expected = temperature**2 * (p * (p / q).log()).sum(dim=1).mean()
     torch.testing.assert_close(scrub.divergence(student, teacher, temperature), expected)
-
-
-def test_influence_reads_two_more_samples_than_n():
-    read = []
-
-    def gradients():
-        for number in itertools.count():
-            read.append(number)
-            yield torch.tensor([1.0, number])
-
-    result = inverse_fisher(torch.tensor([1.0, 2.0]), gradients(), samples=1000)
-    assert len(read) == 1002
-    # The correction lies along the first gradient.
-    assert result[1] == 2.0
-    assert result[0] != 1.0
-
-
-def test_influence_may_take_all_gradients_on_augmented_images():
-    plain = example_data()
-    forget, retain = (
-        Batches(part.images.flip(3), part.labels) for part in (plain.forget, plain.retain)
-    )
-    closed = Unreadable()
-    data = dataclasses.replace(plain, forget=forget, retain=retain, retain_augmented=retain)
-    in_order = dataclasses.replace(data, forget_in_order=closed, retain_in_order=closed)
-    augmented = unlearn("influence", conv_net(), in_order, augmented=True)
-    flipped = Data(closed, closed, forget, retain, closed, IMAGES, CLASSES, 0, plain.recipe)
-    assert same_bytes(augmented, unlearn("influence", conv_net(), flipped))
-    assert not same_bytes(augmented, unlearn("influence", conv_net(), plain))
 
 
 def test_ssd_dampens_by_the_ratio_of_importances_and_skips_zeros():

@@ -1,14 +1,32 @@
 """NegMerge: merging pools of fine-tuned models by sign consensus, for machine unlearning."""
 
 import importlib
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from negmerge.merging import merge
+    from negmerge.standalone.live import search
+    from negmerge.standalone.unlearning import unlearn
+    from negmerge.vectors import apply, task_vector
+
+__all__ = ["__version__", "apply", "merge", "search", "task_vector", "unlearn"]
 __version__ = "0.1.0"
 
-# Names that are found where they are first used: torch, which they need, takes seconds to load.
-LATER = {"unlearn": "negmerge.standalone.unlearning", "search": "negmerge.standalone.live"}
+# Where a function is found when it is first used: torch, which all need, takes seconds to load.
+_MODULES = {
+    "apply": "negmerge.vectors",
+    "merge": "negmerge.merging",
+    "search": "negmerge.standalone.live",
+    "task_vector": "negmerge.vectors",
+    "unlearn": "negmerge.standalone.unlearning",
+}
 
 
-def __getattr__(name: str):
-    if name not in LATER:
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(LATER[name]), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -20,8 +20,6 @@ STATE = (
 METHODS = f"methods: {', '.join(plugins.names(plugins.MERGE_METHODS))}"
 # A command that is run more often than this for a coefficient is a slip of the hand.
 MOST = 1000
-# The processors that this process may use, where the system tells; else all.
-PROCESSORS = len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
 
 
 def option(text: str) -> tuple[str, bool | float | str]:
@@ -74,6 +72,8 @@ def coefficients(text: str) -> list[float]:
     return [round(start + number * step, 10) for number in range(steps + 1)]
 
 
+# The processors that this process may use, where the system tells; else all.
+PROCESSORS = len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
 SEVERAL = {"action": "append", "default": []}
 FITTING = "tensors whose name this regular expression fits"
 # What `add` adds, by name: what stands for the value, what it is for, and how it is read.
@@ -105,7 +105,7 @@ ARGUMENTS = {
     ),
     "--threads": (
         "N",
-        "number of threads (default: the processors that it may use); no bit depends on it",
+        "number of threads, the processors that it may use if none is given; no bit depends on it",
         {"type": count, "default": PROCESSORS},
     ),
     "--device": (None, "the device that merges", {"choices": ("cpu", "cuda"), "default": "cpu"}),

@@ -1,14 +1,10 @@
-"""Reading archives from the internet, member by member, without unpacking anything to the disk.
-
-An archive is a zip or tar file, or a folder in which somebody has unpacked one. Only its files are
-read; folders, links and devices are left out.
-"""
+"""Archives from the internet, or folders of unpacked ones, read member by member."""
 
 import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -59,14 +55,16 @@ def _members(path: str, stream: BinaryIO | None) -> Iterator[Member]:
                 yield Member(path, name, file.stat().st_size, partial(file.open, "rb"))
         return
     # zipfile.is_zipfile looks at the end, where a tar file may hold a zip file.
-    if stream is None and _first_bytes(path, 2) == b"PK":
+    with open(path, "rb") if stream is None else nullcontext() as start:
+        is_zip = start is not None and start.read(2) == b"PK"
+    if is_zip:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 if not info.is_dir():
                     name = str(PurePosixPath(info.filename))
                     yield Member(path, name, info.file_size, partial(archive.open, info))
         return
-    with tarfile.open(path, "r:*", fileobj=stream, tarinfo=_Header) as archive:
+    with tarfile.open(path, "r:*", fileobj=stream) as archive:
         for info in archive:
             if info.isreg():
                 name = str(PurePosixPath(info.name))
@@ -76,31 +74,8 @@ def _members(path: str, stream: BinaryIO | None) -> Iterator[Member]:
             pass
 
 
-def _first_bytes(path: str, count: int) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read(count)
-
-
-class _Header(tarfile.TarInfo):
-    """A header of a tar archive; tarfile takes one that is cut or broken for the archive's end."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Header":
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if buf.strip(b"\0"):
-                raise tarfile.ReadError(f"a header is broken: {error}") from error
-            raise
-
-
 def members(path: str, stream: BinaryIO | None = None) -> Iterator[Member]:
-    """Yield the files in a zip or tar archive, in its order, but for what macOS adds.
-
-    After the last one, the end of the archive has been checked too. A folder on the disk, in which
-    somebody has unpacked an archive, counts as one; so does a folder in an archive, whose path goes
-    on behind that of the archive: its files are named from there on.
-    """
+    """Yield the files of an archive, or of a folder in it or on the disk, up to its checked end."""
     archive, folder = (path, "") if stream else _split_at_archive(path)
     start, is_empty = f"{folder}/" if folder else "", True
     with errors_in_one_line(archive):

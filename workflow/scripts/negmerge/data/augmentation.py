@@ -25,12 +25,7 @@ def training_transform(
     """Build the random transform of fine-tuning, to images of a side of `size` pixels.
 
     timm's ImageNet training transform without colour jitter and erasing, as in NegMerge's released
-    code: random resized crop, flip, RandAugment (if any), normalisation. With crops of 0.9 to 1,
-    bicubic, no flip and no RandAugment it is open_clip's own, the plain recipe. Without a
-    `crop_scale` it is that of classifiers of small images, see `SmallTransform`.
-
-    The mean and standard deviation of each channel are of intensities in 0..1; models that
-    normalise their input themselves take 0 and 1.
+    code; without a `crop_scale` that of classifiers of small images, see `SmallTransform`.
     """
     if augmentation.crop_scale is None:
         return SmallTransform(size, mean, std, augmentation.padding, augmentation.flip)
@@ -100,11 +95,7 @@ class Changes:
 
 
 class RandomCrop:
-    """A random resized crop of timm's that also takes images that are only opened.
-
-    These are decoded no larger than the crop needs. It draws the numbers that the crop draws and
-    cuts the same part out of the image, with edges rounded to whole pixels of the smaller image.
-    """
+    """timm's random resized crop, which decodes opened images no larger than it needs."""
 
     def __init__(self, crop: Callable[[Image.Image], Image.Image]):
         self.crop = crop
@@ -141,12 +132,9 @@ def resized_crop(
 
 
 class SmallTransform:
-    """The random transform of classifiers of small images; without padding and flip, CLIP's plain.
+    """The random transform of SalUn's code for small images; without padding and flip, CLIP's.
 
-    That of SalUn's code (OPTML-Group/Unlearn-Saliency, Classification/dataset.py): a random crop of
-    the image with `padding` black pixels around it, and a horizontal flip with the probability
-    `flip`. Images of another size are first brought to it. Its random numbers and results are those
-    of torchvision's transforms, which take no batch of images with a seed each.
+    Its random numbers and results are those of torchvision's RandomCrop and RandomHorizontalFlip.
     """
 
     def __init__(
@@ -171,10 +159,7 @@ class SmallTransform:
         return torch.from_numpy(np.array(fitted(image, self.size))).permute(2, 0, 1)
 
     def of_batch(self, images: np.ndarray, seeds: Iterable[int] = ()) -> Tensor:
-        """Transform images (n, 3, size, size), uint8, in a fraction of the time of one by one.
-
-        Each has the random numbers that it has alone after `torch.manual_seed` with its seed.
-        """
+        """Transform images (n, 3, size, size), uint8, each as alone after seeding torch."""
         moved = self._moved(images, map(Generator().manual_seed, seeds))
         return self.normalise.pixels(torch.from_numpy(moved))
 

@@ -1,7 +1,4 @@
-"""Is a file of a data set the one that it should be?
-
-Its row has size and checksums as far as somebody has published them.
-"""
+"""Whether a file of a data set is the one that its row names, as far as size and checksums go."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Fetching files from the internet and the Hugging Face hub, going on with what is there.
 
-`HF_ENDPOINT` names a server in place of the hub, `HF_TOKEN` a token for it, as for the hub's own
-library; with `HF_HUB_OFFLINE=1` nothing of the hub is fetched. Nobody may read passwords.
 `huggingface_hub` fetches from the hub only, and pooch starts a broken download anew.
 """
 
@@ -49,25 +47,17 @@ def download(
     every: float = 5,
     write: Callable[[str], object] = print,
 ) -> None:
-    """Put a file at `path`, if the right one is not there yet.
-
-    What has arrived waits in a hidden file beside `path`, from which a later call continues. The
-    file gets its name only when its size and checksum are right.
-    """
+    """Put a file at `path`, unless it is there; what has arrived waits in a hidden file."""
     path = Path(path)
     if path.exists():
         verify(path, file)
         return
     if file["manual"]:
         raise UserError(missing(path.parent, by_hand or [file]))
-
-    def get(url: str, stream: BinaryIO) -> None:
-        _continue(url, stream, file, timeout=timeout, every=every, write=write)
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _partial(path) as stream:
-            _from_any(path, file, stream, get, pauses, write)
+            _from_any(path, file, stream, pauses, timeout=timeout, every=every, write=write)
             os.fsync(stream.fileno())
             os.replace(stream.name, path)
     except OSError as error:
@@ -118,9 +108,10 @@ def _from_any(
     path: Path,
     file: Mapping,
     stream: BinaryIO,
-    get: Callable[[str, BinaryIO], None],
     pauses: Sequence[float],
+    *,
     write: Callable[[str], object],
+    **options: float,
 ) -> None:
     """Try all addresses in turn, with pauses, until one has given the file."""
     urls, reasons = list(file["urls"]), {}
@@ -134,7 +125,7 @@ def _from_any(
         for url in list(urls):
             write(f"{path.name}: from {_without_password(url)}")
             try:
-                get(url, stream)
+                _continue(url, stream, file, write=write, **options)
                 return
             except Refused as error:
                 urls.remove(url)

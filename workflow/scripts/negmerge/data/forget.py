@@ -1,8 +1,4 @@
-"""Which training images are forgotten, kept and held out: a split, its file, and who draws it.
-
-All draws are by numpy's RandomState, the only one of its generators that promises the same numbers
-in every version (NEP 19).
-"""
+"""Which training images are forgotten, kept and held out, drawn by RandomState (NEP 19)."""
 
 import difflib
 from collections.abc import Sequence
@@ -149,10 +145,8 @@ def hold_out(labels: np.ndarray, random: RandomState) -> tuple[np.ndarray, np.nd
 def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None) -> Split:
     """Hold out a tenth of each class and forget a share of the rest, as SalUn's code does.
 
-    OPTML-Group/Unlearn-Saliency, Classification/dataset.py: `seed` draws the validation images,
-    `seed - 1` the forgotten ones. There the original model is always trained on the split of seed
-    1, while the unlearning scripts take 2 by default, so that the original model has
-    never seen about a tenth of the images to forget. `original_seed=1` repeats that.
+    OPTML-Group/Unlearn-Saliency, Classification/dataset.py, where the original model is always
+    trained on the split of seed 1 and others are 2 by default: `original_seed=1` repeats that.
     """
     if seed < 1:
         raise UserError(f"seed {seed}: the rule salun also draws by the seed before it, expected 1")
@@ -165,10 +159,7 @@ def salun(labels: np.ndarray, share: float, seed: int, original_seed: int | None
 
 
 def read_list(path: str | Path, names: Sequence[str] = ()) -> list[int]:
-    """Read the positions of images from a text file, one image per line; empty lines do not count.
-
-    A line of digits is a position, any other the name of an image's file: names have a suffix.
-    """
+    """Read positions of images from a text file, a line each: a position, or a file's name."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

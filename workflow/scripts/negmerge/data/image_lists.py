@@ -1,8 +1,4 @@
-"""Images of one's own, as a folder, an archive or a table lists them: split, class and order.
-
-A plan needs the counts and the names of classes before anything is prepared, so this reads names
-of files only, and imports nothing that takes time.
-"""
+"""Images of one's own, as a folder, an archive or a table lists them; nothing is decoded."""
 
 import csv
 import hashlib
@@ -70,11 +66,7 @@ class ImageList:
 
 
 def list_images(place: str | Path, table: str | Path | None = None) -> ImageList:
-    """List the images of a data set.
-
-    Classes are sorted by name, and the images of each by folder and file name, as in torchvision's
-    ImageFolder. Classes of a table that are all whole numbers are sorted as numbers.
-    """
+    """List the images of a data set in the order of torchvision's ImageFolder."""
     if not Path(place).exists():
         raise UserError(f"{place}: no such folder or archive, but a data set is read from it")
     files = {name: size for name, size in _files(place) if name.lower().endswith(SUFFIXES)}
@@ -130,7 +122,6 @@ def _by_folders(place: str | Path, files: Mapping[str, int]) -> list[ListedImage
 
 
 def _by_table(table: str | Path, place: str | Path, files: Mapping[str, int]) -> list[ListedImage]:
-    """Read split and class off a table."""
     rows: dict[str, ListedImage] = {}
     for line, row in _table(table):
         where = f"{table}: line {line}"

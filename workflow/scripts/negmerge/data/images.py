@@ -43,11 +43,7 @@ class Opened:
         self.size = self.file.size
 
     def decoded(self, least: tuple[int, int]) -> Image.Image:
-        """Decode it as RGB, with at least so much width and height.
-
-        libjpeg-turbo decodes a JPEG at the smallest of 1, 1/2, 1/4 and 1/8 of its size that has
-        them. At other than 1, pixels are means over blocks, at a fraction of the time.
-        """
+        """Decode it as RGB; a JPEG at 1/2, 1/4 or 1/8 of its size if that is enough."""
         try:
             self.file.draft("RGB", least)
             return _as_rgb(self.file)

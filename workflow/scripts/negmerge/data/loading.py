@@ -44,10 +44,7 @@ class Listed(Dataset):
         return self.images.fitted(positions, size), labels
 
     def thinned(self, most: int | None) -> "Listed":
-        """Return at most so many of the items, evenly spread over all.
-
-        Where images are sorted by class, the first ones would be of one class.
-        """
+        """Return at most so many of the items, evenly spread: they may be sorted by class."""
         count = len(self)
         if most is None or count <= most:
             return self
@@ -56,10 +53,7 @@ class Listed(Dataset):
 
 
 class Part(Listed):
-    """One part of a prepared data set: `pretrain`, `train`, `val` or `test`.
-
-    Without a prepared split `val`, train and val are cut from `train`, so they share no image.
-    """
+    """One part of a prepared data set; without a prepared split `val`, it is cut from `train`."""
 
     def __init__(
         self, path: str | Path, part: str, name: str, first_label: int = 0, drafts: bool = False
@@ -120,10 +114,7 @@ def batches_per_epoch(items: int, batch_size: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class TrainingBatches:
-    """The batches of all epochs, one after the other, the same each time one iterates over them.
-
-    A batch is images (batch, 3, size, size) float32 and labels (batch,) int64.
-    """
+    """The batches of all epochs: images (n, 3, size, size) float32 and labels (n,) int64."""
 
     items: Sequence  # gives (PIL image, label) for each number below its length
     transform: Transform  # from a PIL image to a tensor, drawing from the global random generators
@@ -162,11 +153,7 @@ class TrainingBatches:
 
 
 class Epochs:
-    """Training batches, an epoch each time one iterates over it; see `TrainingBatches`.
-
-    Loader processes, and the images that they have decoded, live as long as this. With `in_order`
-    the items are changed at random, but not shuffled.
-    """
+    """Training batches, an epoch each time one iterates; `in_order`: they are not shuffled."""
 
     def __init__(
         self,
@@ -229,10 +216,7 @@ def _loader(items: Dataset, loaders: int, device: torch.device, **options: Any) 
 
 
 def _as_it_is(batch: Batch) -> Batch:
-    """Return a batch; a loader process puts it into shared memory, as torch would do later.
-
-    There, a batch that does not fit would be lost, and the job wait for it for ever.
-    """
+    """Return a batch, in shared memory; where torch puts it there later, a full one is lost."""
     if get_worker_info():
         for part in batch:
             if isinstance(part, Tensor):
@@ -241,11 +225,7 @@ def _as_it_is(batch: Batch) -> Batch:
 
 
 def _leave_signals_to_the_job(worker: int) -> None:
-    """Let a loader process ignore the signals that a scheduler or Ctrl-C sends to all of a job.
-
-    If it died of one, the job would end in the middle of a step instead of saving its state. A
-    loader process ends when the job does.
-    """
+    """Ignore a scheduler's signals in a loader process, so that the job can save its state."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
@@ -274,11 +254,7 @@ class _Stored(Dataset):
 
 
 class EvaluationBatches:
-    """Items once, in their order, through a transform without randomness, on a device.
-
-    A batch is images (batch, 3, size, size) float32 and labels (batch,) int64, which stay on the
-    CPU. Images are loaded and moved as uint8, a quarter of that, and normalised where they go.
-    """
+    """Items once, in order; images are moved as uint8 and normalised on the device, labels stay."""
 
     def __init__(
         self,

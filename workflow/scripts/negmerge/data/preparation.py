@@ -1,11 +1,8 @@
 """Bringing a data set into the one form that all later steps read.
 
-Images stand encoded and end to end in a safetensors file: `bytes` (uint8, all image files one after
-the other: PNG, JPEG or what else Pillow reads), `offsets` (int64, one more than there are images),
-`labels` (int64) and `split` (int64 positions in `SPLITS`). They keep their own size and encoding,
-and a reader touches only the bytes of the images that it asks for. The file is written with bounded
-memory: images pass through an unnamed temporary file, since a header says in advance how long
-everything is, and an archive may hold them in another order than the data set.
+Images stand encoded and end to end in a safetensors file: `bytes` (uint8), `offsets` (int64, one
+more than there are images), `labels` (int64) and `split` (int64 positions in `SPLITS`). Images pass
+through an unnamed temporary file, so memory is bounded though the header comes first.
 """
 
 import io
@@ -123,10 +120,7 @@ def write_images(
 def _write_header(
     target: BinaryIO, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
 ) -> None:
-    """Write what safetensors' `save_file` would: numbers before bytes, then by name.
-
-    The format is that of github.com/huggingface/safetensors.
-    """
+    """Write what safetensors' `save_file` would: numbers before bytes, then by name."""
     entries: dict[str, Any] = {"__metadata__": metadata}
     end, count = 0, int(tensors["offsets"][-1])
     parts = [(name, "I64", values.size, values.nbytes) for name, values in tensors.items()]

@@ -78,11 +78,7 @@ def forgotten(authors: int, share: float) -> int:
 
 
 def parted(questions: Sequence[Question]) -> tuple[Sequence[Question], Sequence[Question]]:
-    """Part the questions to retain into those that choose a coefficient, and those that are scored.
-
-    Where only some have wrong answers, as in TOFU, these are scored, since the truth ratio needs
-    them; otherwise it is every second question.
-    """
+    """Part the questions to retain into those that choose a coefficient and those to score."""
     scored = [question for question in questions if question.perturbed_answer]
     if len(scored) in (0, len(questions)):
         return questions[1::2], questions[::2]

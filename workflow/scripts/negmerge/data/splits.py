@@ -1,7 +1,4 @@
-"""The splits of a data set, and the rule that holds out validation images.
-
-Settings are read at every start, without numpy: the functions that draw import it.
-"""
+"""The splits of a data set, and the rule that holds out validation images."""
 
 from __future__ import annotations
 
@@ -51,12 +48,10 @@ def train_val_split(n: int, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def torch_permutation(n: int, seed: int) -> np.ndarray:
-    """Permute 0..n-1 as `torch.randperm` does with a generator of that seed, without torch.
+    """Permute 0..n-1 as `torch.randperm` does with a generator of that seed.
 
-    So the permutation is the same with every version of torch. Both draw from the Mersenne Twister
-    of Matsumoto and Nishimura, seeded alike. torch shuffles after Fisher and Yates, from the front,
-    taking each number modulo the positions that are left (pytorch/pytorch,
-    ATen/native/TensorFactories.cpp). That holds for n below 2^32 / 20.
+    Both draw from the Mersenne Twister; torch shuffles after Fisher and Yates from the front, for n
+    below 2^32 / 20 (pytorch/pytorch, ATen/native/TensorFactories.cpp).
     """
     import numpy as np
 

@@ -1,9 +1,4 @@
-"""From questions and answers to the numbers that a language model reads, and which of them count.
-
-The rules are those of open-unlearning (src/data/utils.py): only the tokens of the answer carry
-loss, and the one that ends it. What carries loss follows from lengths, never from the tokens
-themselves, so it does not matter whether padding and end are the same token.
-"""
+"""Questions and answers as tokens; the answer and its end carry loss, as in open-unlearning."""
 
 from __future__ import annotations
 
@@ -153,10 +148,7 @@ def without_padding(ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def alike(labels: Tensor) -> list[Tensor]:
-    """Part the texts of a batch into those of about the same length, if that saves padding.
-
-    On a CPU, where a pass takes as long as it has tokens. On a GPU a batch passes whole.
-    """
+    """Part the texts of a batch by length where that saves padding; a GPU takes them whole."""
     whole = torch.arange(len(labels), device=labels.device)
     if labels.is_cuda:
         return [whole]

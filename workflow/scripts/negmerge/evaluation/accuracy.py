@@ -30,11 +30,7 @@ class Objective(Protocol):
         """Compute what is kept of a network's answers to a batch."""
 
     def scores(self, outputs: Outputs) -> Tensor:
-        """Return how right each answer is, (n,), 0..1.
-
-        bool, or float64 in multiples of 2^-30: the sum of some million of them is exact, so it does
-        not depend on their order.
-        """
+        """Return how right each answer is, (n,): bool, or float64 in multiples of 2^-30."""
 
     def confidence(self, outputs: Outputs) -> Tensor:
         """Return the probability of each right answer, (n,) float, 0..1."""
@@ -61,10 +57,7 @@ def joined(outputs: Sequence[Outputs]) -> Outputs:
 
 
 def predict(network: nn.Module, head: Tensor | None, images: Tensor) -> Tensor:
-    """Compute the logits (n, classes) of images (n, 3, size, size).
-
-    The network gives them itself, or unit features for a `head` (classes, dimensions).
-    """
+    """Compute the logits (n, classes) of images; a network with a `head` gives unit features."""
     outputs = network(images)
     return outputs if head is None else outputs @ head.T
 
@@ -105,22 +98,12 @@ class Classification:
         return outputs[0].shape[1]
 
 
-@torch.no_grad()
 def accuracy(
     network: nn.Module, head: Tensor | None, batches: Iterable[Batch], device: torch.device
 ) -> Accuracy:
-    """Count the images whose largest logit, the first among equals, is that of the true class.
-
-    The network and its head are as for `predict`, on the device; it is put into evaluation mode.
-    """
-    network.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    n = 0
-    for images, labels in batches:
-        logits = predict(network, head, images.to(device, non_blocking=True))
-        correct += (logits.argmax(dim=1) == labels.to(device, non_blocking=True)).sum()
-        n += len(labels)
-    return Accuracy(int(correct), n)
+    """Count the images whose largest logit, the first among equals, is that of the true class."""
+    objective = Classification(head, device)
+    return total(objective.scores(all_outputs(network, objective, batches)))
 
 
 def relearn_epochs(

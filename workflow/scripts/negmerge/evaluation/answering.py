@@ -19,10 +19,7 @@ Measure = Literal["probability", "extraction"]
 
 @dataclass(frozen=True)
 class Answering:
-    """`accuracy.Objective` of token ids (n, width) and labels (n, width), padded on the right.
-
-    Nothing is masked: no token looks at those after it, where the padding is.
-    """
+    """`accuracy.Objective` of token ids (n, width) and labels (n, width), padded on the right."""
 
     device: torch.device  # where the network is, a causal language model of transformers
     measure: Measure = "probability"  # what the scores are
@@ -81,11 +78,7 @@ def _whole(scores: Tensor) -> Tensor:
 def scored_tokens(
     network: nn.Module, ids: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """Compute what a network says of all tokens that carry loss, text by text.
-
-    What is padding in the whole batch is left out, and more of it where texts of about the same
-    length pass together, see `tokenising.alike`.
-    """
+    """Compute what a network says of all tokens that carry loss, text by text."""
     parts = alike(labels)
     passed = [_scored_tokens(network, ids[rows], labels[rows]) for rows in parts]
     if len(parts) == 1:

@@ -1,8 +1,4 @@
-"""Whether forgetting lasts: how far a score moves when a model is rounded or taught again.
-
-Scores say how much of the forget set a model knows, 0..1. `nan` stands for what is not defined. All
-functions take numbers or arrays of one shape, such as scores of many resamples.
-"""
+"""How far scores, 0..1, move when a model is rounded or taught again; nan is not defined."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -53,6 +49,5 @@ def likeness_of_gains(
 
 
 def _over(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Divide; by 0 it is infinite, or nan for 0 / 0."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         return numerator / denominator

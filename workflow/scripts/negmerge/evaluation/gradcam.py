@@ -1,8 +1,4 @@
-"""Grad-CAM: which places of an image support the score of its class.
-
-Selvaraju et al., *Grad-CAM* (ICCV 2017). The paper's Figure 3 compares the maps of the base with
-those of the unlearned models.
-"""
+"""Grad-CAM (Selvaraju et al., ICCV 2017): which places support the score of a class."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -37,11 +33,7 @@ def choose(
     device: torch.device,
     classes: int = CLASSES,
 ) -> list[int]:
-    """Choose the images to map: the first correctly classified one in each of the first classes.
-
-    Classes go by their number. Those without a correctly classified image come after all others,
-    with their first image.
-    """
+    """Choose the first right image of each of the first classes; classes without one come last."""
     network.eval()
     # By whether the image is right, by class: the place.
     first: dict[bool, dict[int, int]] = {True: {}, False: {}}
@@ -106,13 +98,7 @@ class Stage:
 
 
 def last_stage(network: nn.Module) -> Stage:
-    """Find the last stage of an image network, by the names of its parts.
-
-    ResNet: `layer4`; VGG: `features`; Swin of timm: the last of `layers`; vision transformers of
-    open_clip and timm: the first norm of the last block, since what follows it no longer mixes
-    places. A classifier's network may follow a normalisation, and CLIP's image tower may be in an
-    encoder.
-    """
+    """Find the last stage of an image network, by the names of its parts."""
     parts = dict(network.named_modules())
     home = next((name for name in ("network", "visual") if name in parts), "")
     inner = parts[home]

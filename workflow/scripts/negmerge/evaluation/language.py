@@ -28,7 +28,6 @@ Kind = Literal["forget", "retain"]
 
 
 def _numbers(values: ArrayLike, name: str) -> np.ndarray:
-    """Return numbers as float64."""
     array = np.asarray(values, np.float64)
     missing = int(np.isnan(array).sum())
     if missing:

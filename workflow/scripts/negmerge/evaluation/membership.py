@@ -111,7 +111,6 @@ def svc_unseen(
 
 
 def _column(feature: ArrayLike, name: str) -> np.ndarray:
-    """Return a feature as (n, numbers) float64."""
     values = np.asarray(feature, dtype=np.float64)
     if not values.size:
         raise UserError(f"membership attack: no {name}, expected at least 1 image")
@@ -119,12 +118,7 @@ def _column(feature: ArrayLike, name: str) -> np.ndarray:
 
 
 def images_to_learn_from(retain: int, test: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the images that the attack learns from: as many members as non-members.
-
-    Members are the first retain images in the order of the data set, as many as there are test
-    images, and non-members all test images, as in SalUn's code. Where there are fewer retain images
-    than test images, which that code does not provide for, as many test images are drawn.
-    """
+    """Choose as many members, the first retain images, as test images, all or drawn."""
     count = min(retain, test)
     nonmembers = np.arange(test)
     if count < test:

@@ -1,8 +1,4 @@
-"""What models made of the items that they are scored on: counts, the average gap, and each item.
-
-Scores hold counts; with the files of single items two models can be compared on the same items, and
-the membership attack be made again.
-"""
+"""What models made of the items that they are scored on: counts, the average gap, and each item."""
 
 import json
 import math

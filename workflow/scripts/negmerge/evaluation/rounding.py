@@ -1,9 +1,6 @@
 """Rounding weights to 8 or 4 bits, as for a small device, and what is left of a change then.
 
-Only weights are rounded, to the nearest value, in groups: each row of a weight, all that one output
-is computed from, is cut into groups of neighbouring numbers, and each group has a scale of its own,
-from its largest magnitude. Nothing is calibrated and no data are read. This is what users do to a
-model that they are given; it stands for no single library's code.
+Each row of a weight is cut into groups of neighbours with a scale of their own. No data are read.
 """
 
 from dataclasses import dataclass
@@ -91,10 +88,8 @@ def survival(before: Tensor, after: Tensor, form: Form, group_size: int) -> Surv
 def rounded_names(network: nn.Module) -> list[str]:
     """List the parameters that weight-only rounding rounds, by their names in the network.
 
-    The matrices and convolutions of its layers: parameters of two dimensions or more that a layer
-    calls its weight. Not norms and biases; not embeddings, and so not an output layer that shares
-    its numbers with one; not what is no layer's weight, such as CLIP's last projection. A layer
-    that keeps its weight transposed, as GPT-2's do, is cut into groups along its outputs.
+    Parameters of two dimensions or more that a layer calls its weight; no norms, biases,
+    embeddings.
     """
     embeddings = {
         id(layer.weight) for layer in network.modules() if isinstance(layer, nn.Embedding)

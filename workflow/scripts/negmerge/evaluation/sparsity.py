@@ -27,7 +27,6 @@ class Sparsity:
     state: int = 0  # numbers in the whole state
 
     def __add__(self, other: "Sparsity") -> "Sparsity":
-        """Add the counts of another part of the model."""
         mine, others = vars(self), vars(other)
         return Sparsity(**{name: mine[name] + others[name] for name in mine})
 

@@ -1,8 +1,4 @@
-"""How sure a number is: standard errors, and whether two models differ on the same images.
-
-All of it concerns the images, as if they had been drawn from more of their kind; what another
-training would have given, only trials show (`differs_over_trials`).
-"""
+"""How sure a number is: standard errors over images, and whether two models differ on the same."""
 
 import math
 from collections.abc import Sequence

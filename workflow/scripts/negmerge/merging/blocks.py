@@ -1,11 +1,7 @@
-"""Many vectors, read block by block: the same rows of one tensor of each at a time.
-
-A block holds whole rows along the last axis. It is so small that what one thread computes of it
-stays in the cache of a processor core; what a merge holds in memory depends on neither the model
-nor the number of vectors. Threads work on blocks, on a GPU each in a stream of its own.
-"""
+"""Many vectors, read block by block: the same rows of one tensor of each at a time."""
 
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,10 +42,7 @@ def to_host(tensor: Tensor) -> Tensor:
 
 
 def divisor(number: float, like: Tensor) -> Tensor:
-    """Return a number by which to divide a tensor, as a tensor () of its dtype and device.
-
-    A GPU does not divide by a plain number: it multiplies by the inverse, and rounds twice.
-    """
+    """Return a tensor () to divide by: a GPU multiplies by the inverse of a plain number."""
     return like.new_full((), number)
 
 
@@ -63,11 +56,15 @@ BATCH = 8
 PIECE = 2**25 - 2**16
 
 
+def processors() -> int:
+    """Return how many processors this process may use, where the system tells, else all."""
+    return len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
+
+
 class Workers:
     """Threads for many passes; without `with`, all work is done in the thread that asks for it.
 
-    `threads` is how many blocks are worked on at a time, on a GPU `STREAMS` at least. Inside of
-    `with`, an operation of torch takes one thread: on blocks, more cost more than they save.
+    `threads` is how many blocks are worked on at a time, on a GPU `STREAMS` at least.
     """
 
     def __init__(self, threads: int = 1, device: torch.device = CPU):
@@ -134,8 +131,8 @@ class Source(Protocol):
     def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
         """Return the vector's numbers in a block, flattened, on its device, as float32 or float64.
 
-        They may lie in a mapped file, so nobody changes them, and may hold NaN and infinities. What
-        is computed may be stored in `room`, a tensor of the size and dtype of the block.
+        Nobody changes them. What is computed may be stored in `room`, of the block's size and
+        dtype.
         """
 
 
@@ -185,11 +182,10 @@ def is_finite(numbers: Tensor) -> bool:
 
 @dataclass
 class Block:
-    """The same rows of one tensor of each vector.
+    """The same rows of one tensor of each vector: a tensor (rows, columns) each.
 
-    Iterating yields a tensor (rows, columns) per vector, one after the other, all of one dtype and
-    on one device. `name` and `shape` are the whole tensor's, `start` and `stop` places in it as it
-    is flattened; `number` counts the blocks of a pass from 0.
+    `name` and `shape` are the whole tensor's, `start` and `stop` places in it as it is flattened;
+    `number` counts the blocks of a pass from 0.
     """
 
     vectors: "Vectors"
@@ -227,11 +223,7 @@ class Block:
         return self.in_rows(rows)
 
     def flat(self) -> Iterator[Tensor]:
-        """Yield the block's numbers of each vector, flattened, and not looked at for NaN.
-
-        This is faster than iterating, since each may overwrite the one before. The caller passes a
-        sum of all vectors to `check`.
-        """
+        """Yield the flattened numbers of each vector, which may overwrite the one before."""
         room = torch.empty(
             self.stop - self.start, dtype=self.vectors.dtypes[self.name], device=self.device
         )
@@ -259,10 +251,8 @@ class Block:
 class Vectors:
     """The vectors of a pool: a source for each, in the order of the merge.
 
-    `shapes` are by name, in the order in which the tensors are read; `dtypes` are float32 or
-    float64. A block holds about `numbers` of each vector, by default as many as suit the device.
-    Without `workers` the calling thread works, on the CPU. `base` is the checkpoint that the
-    sources changed, where they are not vectors themselves.
+    A block holds about `numbers` of each vector. `base` is the checkpoint that the sources changed,
+    where they are not vectors themselves.
     """
 
     def __init__(

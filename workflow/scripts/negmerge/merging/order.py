@@ -1,14 +1,7 @@
 """Exact order statistics of numbers too many to sort or to hold.
 
-The bits of a floating-point number, read as an integer, order the positive numbers as they are and
-the negative ones the other way round. So the number of a rank is found digit by digit, 16 bits at a
-time, each in one pass that counts how often each value of the digit occurs among the numbers that
-share the digits found so far: two passes for float32, four for float64.
-
-Of magnitudes one pass is enough: a sample shows between which two bit patterns a number of some
-rank lies almost certainly. The pass counts how many numbers are below this range, and how often
-each pattern in it occurs, which gives the number exactly. Where the sample was misleading, the
-digits are counted.
+The number of a rank is found digit by digit of its bit pattern, 16 bits a pass. Of magnitudes one
+pass is enough where a sample shows between which two patterns the number lies.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -38,8 +31,7 @@ def select(
 
     `visit` is called once per pass with a function, which it calls for all numbers, in parts of any
     size and in any thread, each with the index of its set. `ranks` are the places wanted of each
-    set, from 0, in ascending order of the numbers; a place beyond them is an IndexError. `dtype`
-    holds all numbers exactly. Memory, half a megabyte a rank, does not grow with the numbers.
+    set, from 0; a place beyond them is an IndexError. `dtype` holds all numbers exactly.
     """
     width = 8 * dtype.itemsize
     digits = [[0] * len(places) for places in ranks]

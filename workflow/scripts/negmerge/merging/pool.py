@@ -1,7 +1,7 @@
 """Vectors in files as a pool: their dtypes, checksums of their files, and which were chosen."""
 
 import mmap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -84,10 +84,7 @@ def stored_dtypes(states: Sequence[StoredState], names: Sequence[str]) -> dict[s
 def merged_dtypes(
     kinds: Sequence[Mapping[str, torch.dtype]], labels: Sequence[str | Path]
 ) -> dict[str, torch.dtype]:
-    """Return the dtype in which each tensor is merged: float64 where one vector has it.
-
-    `kinds` are the dtypes of each vector's tensors, `labels` how errors name the vectors.
-    """
+    """Return the dtype in which each tensor is merged: float64 where one vector has it."""
     for kind, label in zip(kinds, labels, strict=True):
         for name, dtype in kind.items():
             if not dtype.is_floating_point:
@@ -106,27 +103,33 @@ STRETCH = 2**24
 
 
 class Checksums:
-    """BLAKE3 of files, each byte of which is read from the disk once.
+    """BLAKE3 of files, computed a little behind a merge, while bytes are in the page cache.
 
-    A file's checksum goes through its bytes a little behind the blocks that a merge reads, while
-    they are in the page cache. The rest is read at the end, `threads` files at a time.
+    `wanted` are the files whose checksums are taken, all if none are given.
     """
 
-    def __init__(self, members: Iterable[Files], threads: int = 1):
+    def __init__(
+        self,
+        members: Iterable[Files],
+        threads: int = 1,
+        wanted: Collection[Path] | None = None,
+    ):
         members = list(members)
         self._states = [member for member in members if isinstance(member, StoredState)]
-        self._files = {path: _File(path) for member in members for path in member.files}
+        paths = (path for member in members for path in member.files)
+        self._files = {path: _File(path) for path in paths if wanted is None or path in wanted}
         self._threads = threads
 
     def follow(self, part: Block) -> None:
         """Note, in any thread, that a part of each state was read, and go on in one file."""
         for state in self._states:
-            if place := state.place(part.name):
+            place = state.place(part.name)
+            if place and place[0] in self._files:
                 path, start = place
                 stop = start + part.stop * state.dtype(part.name).itemsize
                 self._files[path].reached = max(self._files[path].reached, stop)
-        last = max(self._files.values(), key=_File.behind)
-        if last.behind() >= STRETCH:
+        last = max(self._files.values(), key=_File.behind, default=None)
+        if last is not None and last.behind() >= STRETCH:
             last.advance()
 
     def known(self) -> dict[Path, str]:
@@ -167,7 +170,6 @@ class _File:
 
     @cached_property
     def _bytes(self) -> memoryview:
-        """The file, mapped."""
         with open(self._path, "rb") as stream:
             return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
 
@@ -178,10 +180,7 @@ class _File:
 
 
 def chosen_vectors(choice: str | Path, vectors: Sequence[str | Path]) -> dict[str, int]:
-    """Find the places, from 0, of chosen vectors by criterion, the main one first.
-
-    The files of vectors are named after them.
-    """
+    """Find the places, from 0, of chosen vectors by criterion, the main one first."""
     names = [Path(path).name.removesuffix(".safetensors") for path in vectors]
     places = {}
     for record in read_json_records(choice, keys=["vector", "criterion"]):

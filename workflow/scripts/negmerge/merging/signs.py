@@ -54,10 +54,7 @@ def summarise(block: Block) -> Summary:
 
 
 def running_sum(block: Block) -> Tensor:
-    """Add up the vectors of a block in their order.
-
-    One order of the sum gives one result to the bit, so the pool's order is kept.
-    """
+    """Add up the vectors of a block in their order, which decides the last bits."""
     vectors = block.flat()
     total = reduce(Tensor.add_, vectors, next(vectors).clone())
     block.check(total)
@@ -108,11 +105,7 @@ class Sample:
 
 
 def sample(vectors: Sequence[StoredState], each: int = EACH) -> Sample:
-    """Choose coordinates on which vectors agree in sign, and as many on which they do not.
-
-    They are those of the largest tensor that the first vector changes, evenly spread over the
-    agreeing and over the other ones: `each` of both kinds, or fewer where the tensor has fewer.
-    """
+    """Choose coordinates of the largest changed tensor, half of which agree in sign."""
     if not vectors:
         return Sample(None, 0, 0, torch.empty(0, dtype=torch.int64), torch.empty(0, 0))
     first = vectors[0]

@@ -20,11 +20,7 @@ VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)
 
 
 class Normalisation(nn.Module):
-    """Brings intensities in 0..1 to the mean 0 and the standard deviation 1 of each channel.
-
-    In SalUn's code these six numbers are float buffers of the model's state. Here they belong to
-    the model's row and not to its state, so that no vector ever holds them.
-    """
+    """Brings intensities in 0..1 to mean 0 and deviation 1; it is not in the model's state."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]):
         super().__init__()
@@ -60,14 +56,7 @@ class _Block(nn.Module):
 
 
 def _resnet18(classes: int, size: int, width: int = 64) -> nn.Module:
-    """Build ResNet-18 for small images: a 3x3 stem of stride 1 and no max-pooling.
-
-    As in SalUn's code (OPTML-Group/Unlearn-Saliency, Classification/models), with torchvision's
-    names. Its stages have `width` channels and twice as many each time, which torchvision's class
-    has written into it.
-    """
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise UserError(f"resnet18: width is {width!r}, expected a whole number from 1")
+    """Build SalUn's ResNet-18: torchvision's with a 3x3 stem and no max-pooling."""
     layers = OrderedDict(
         conv1=nn.Conv2d(3, width, kernel_size=3, padding=1, bias=False),
         bn1=nn.BatchNorm2d(width),
@@ -87,9 +76,8 @@ def _resnet18(classes: int, size: int, width: int = 64) -> nn.Module:
 def _vgg16_bn(classes: int, size: int, variant: str = "salun") -> nn.Module:
     """Build VGG-16 with batch normalisation, of SalUn's code, for images from 16 pixels wide.
 
-    `salun` is `vgg16_bn` there: convolutions without bias, a 2x2 pooling, three linear layers
-    without dropout; `lth` is `vgg16_bn_lth`: convolutions with bias, a 1x1 pooling, one linear
-    layer. Which of the two the papers used is not known.
+    `salun` is `vgg16_bn` there, `lth` is `vgg16_bn_lth`; which of them the papers used is not
+    known.
     """
     lth = find("variant of vgg16-bn", variant, {"salun": False, "lth": True})
     features, inputs = [], 3
@@ -172,14 +160,11 @@ KINDS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
 
 
 def build_classifier(row: Mapping, classes: int, weights: Path | None = None) -> nn.Sequential:
-    """Build the classifier of a row with new weights, on torch's default device.
+    """Build the classifier of a row with new weights, of images (n, 3, size, size) in 0..1.
 
-    It takes images (n, 3, size, size) float32 in 0..1. Its state has the names of the network
-    behind `network.`, and no normalisation. Where the row's `architecture` has `pretrained`, the
-    file `weights` of timm's is where it starts, but for a last layer of another number of outputs.
-
-    The weights of ResNet and VGG lie in memory channels last, which makes their convolutions faster
-    on a CPU; so `Tensor.view` fails on them, flatten them by `flatten`.
+    Where the row's `architecture` has `pretrained`, timm's file `weights` is where it starts. The
+    weights of ResNet and VGG lie channels last, which is faster on a CPU; so `Tensor.view` fails on
+    them.
     """
     options = dict(row["architecture"])
     kind = options.pop("kind", None)
@@ -199,10 +184,7 @@ def build_classifier(row: Mapping, classes: int, weights: Path | None = None) ->
 
 
 def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn.Sequential:
-    """Build the classifier of a row with a state, which errors call `where`.
-
-    It has as many outputs as the state, since Boundary Expanding adds one.
-    """
+    """Build the classifier of a row with a state, and as many outputs as that has."""
     with torch.device("meta"):
         name, _ = last_linear(build_classifier(row, 1))
     weight = state.get(f"{name}.weight")
@@ -227,11 +209,7 @@ def last_linear(model: nn.Module) -> tuple[str, nn.Linear]:
 def re_estimate(
     network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
 ) -> None:
-    """Replace running means and variances of batch normalisation by averages over some batches.
-
-    Each batch counts alike, as with `momentum=None` of torch's layers; no weight changes. The
-    network, on `device`, is left in eval mode.
-    """
+    """Replace running means and variances by averages over batches, each of which counts alike."""
     layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     momenta = [layer.momentum for layer in layers]
     network.eval()

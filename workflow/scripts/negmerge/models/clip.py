@@ -1,7 +1,6 @@
 """CLIP, cut into the image encoder, which forgets, and the text part that makes the heads.
 
-The image tower of small models is made of torch's layers, and open_clip is imported where it is
-needed: it takes three seconds more than torch, and most jobs on small models do without it.
+open_clip takes three seconds more to import than torch, and small models do without it.
 """
 
 import textwrap
@@ -54,10 +53,7 @@ def image_encoder(
     where: str,
     build: Callable[[nn.Module], ImageEncoder] = ImageEncoder,
 ) -> ImageEncoder:
-    """Build the image encoder of a row with a state, which errors call `where`.
-
-    `build` makes the encoder of an image tower.
-    """
+    """Build the image encoder of a row with a state; `build` makes it of an image tower."""
     encoder = build(image_tower(row))
     require_same_tensors(shapes(encoder.state_dict()), shapes(state), where)
     encoder.load_state_dict(state)
@@ -65,10 +61,7 @@ def image_encoder(
 
 
 def is_frozen(name: str, frozen: str) -> bool:
-    """Whether fine-tuning freezes a tensor of the image encoder.
-
-    `frozen` is `attention`, all its projections, as in NegMerge's released code; or `nothing`.
-    """
+    """Whether fine-tuning freezes a tensor: `attention`, all its projections, or `nothing`."""
     return frozen == "attention" and ".attn." in name
 
 
@@ -79,11 +72,7 @@ def freeze(encoder: nn.Module, frozen: str) -> None:
 
 
 def build_clip(row: Mapping) -> "open_clip.CLIP":
-    """Build the CLIP model of a row with random weights, on torch's default device.
-
-    The row's `architecture` is a name of open_clip or a configuration in its form. It is built from
-    the configuration: `open_clip.create_model` warns of random weights each time.
-    """
+    """Build the CLIP model of a row with random weights, on torch's default device."""
     import open_clip
 
     architecture = row["architecture"]
@@ -97,11 +86,7 @@ def build_clip(row: Mapping) -> "open_clip.CLIP":
 
 
 def load_clip(row: Mapping, weights: str | Path) -> "open_clip.CLIP":
-    """Build the CLIP model of a row with weights of others, in a safetensors or torch file.
-
-    The OpenAI weights need QuickGELU, which no file says: the rows name the `-quickgelu`
-    architectures.
-    """
+    """Build the CLIP model of a row with the weights of others in a file."""
     import open_clip
 
     clip = build_clip(row)
@@ -116,11 +101,7 @@ def load_clip(row: Mapping, weights: str | Path) -> "open_clip.CLIP":
 def complete_clip(
     row: Mapping, given: Mapping[str, Tensor], weights: str | Path | None, where: str | Path
 ) -> "open_clip.CLIP":
-    """Build the CLIP model of a row with given tensors, which errors call `where`.
-
-    They are those of the image encoder, and any of the text part; the file `weights` has the rest,
-    if there is any.
-    """
+    """Build the CLIP model of a row with given tensors; the file `weights` has the rest, if any."""
     clip = build_clip(row) if weights is None else load_clip(row, weights)
     _, rest = split_state(clip)
     state = given if weights is None else rest | given
@@ -162,9 +143,8 @@ def encode_prompts(clip: "open_clip.CLIP", prompts: list[str]) -> Tensor:
 def combine_prompts(text_embeddings: Tensor, logit_scale: Tensor) -> Tensor:
     """Make the head (classes, dimensions) of embeddings (classes, templates, dimensions).
 
-    Each embedding is normalised, then averaged over the templates, normalised again and multiplied
-    by exp(logit_scale), CLIP's log temperature, as in mlfoundations/task_vectors. The logits of
-    unit image features are features @ head.T.
+    Normalised, averaged over the templates, normalised again and times exp(logit_scale), as in
+    mlfoundations/task_vectors.
     """
     mean = functional.normalize(text_embeddings, dim=-1).mean(dim=1)
     return functional.normalize(mean, dim=-1) * logit_scale.exp()
@@ -179,10 +159,7 @@ def fill(templates: Sequence[str], class_name: str) -> list[str]:
 def zero_shot_head(
     clip: "open_clip.CLIP", classes: Sequence[str], templates: Sequence[str]
 ) -> Tensor:
-    """Build the head (classes, dimensions) of a data set from its class names and templates.
-
-    That of `open_clip.build_zero_shot_classifier` differs in the last bits, and lacks the scale.
-    """
+    """Build the head (classes, dimensions) of a data set from its class names and templates."""
     embeddings = torch.stack([encode_prompts(clip, fill(templates, name)) for name in classes])
     return combine_prompts(embeddings, clip.logit_scale)
 
@@ -200,10 +177,7 @@ def is_plain(architecture: object) -> bool:
 
 
 class VisionTransformer(nn.Module):
-    """From images (n, 3, side, side) to features (n, dimensions) (Dosovitskiy et al., 2021).
-
-    Its tensors have the names of open_clip's tower; its results, in float32, every bit.
-    """
+    """A vision transformer with the names and, in float32, the bits of open_clip's tower."""
 
     def __init__(
         self,

@@ -38,13 +38,16 @@ def find_device(device: str | torch.device) -> torch.device:
     return parsed
 
 
+def available_processors() -> int:
+    """Return how many processors this process may use, where the system tells; else all."""
+    return len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
+
+
 def deterministic(device: torch.device) -> None:
     """Set torch up to give the same bits each time on one kind of machine, `tuned` to say else.
 
-    A GPU must not be in use yet, since cuBLAS reads the environment when it begins. An operation
-    that cannot repeat is an error, which names it. To warn would not do: then torch also lets
-    kernels of attention add up in any order, for whose backward it has an ordered way, and takes
-    cuDNN's, which has none (torch's `select_sdp_backend`, attention_backward.cu).
+    A GPU must not be in use yet: cuBLAS reads the environment when it begins. To only warn would
+    let kernels of attention add up in any order (torch's attention_backward.cu).
     """
     if device.type == "cuda":
         os.environ.setdefault(WORKSPACE, PIECES)
@@ -81,11 +84,7 @@ def tuned(network: Network, settings: Compute) -> Network:
 
 
 def pool_in_order(network: nn.Module) -> None:
-    """Let a network pool to a fixed size in an order that repeats, where all windows are alike.
-
-    Torch's `AdaptiveAvgPool2d` has no gradient on a GPU that repeats. VGG and AlexNet pool by it,
-    with windows of one pixel at the size of images that they are made for.
-    """
+    """Pool in an order that repeats on a GPU where windows are alike; torch's has none."""
     for module in network.modules():
         if isinstance(module, nn.AdaptiveAvgPool2d):
             module.forward = MethodType(_pooled, module)
@@ -103,9 +102,8 @@ def _pooled(module: nn.AdaptiveAvgPool2d, images: Tensor) -> Tensor:
 def channels_last(network: nn.Module) -> None:
     """Lay filters in memory with the channels last, in place, unless a layer is too narrow for it.
 
-    Without AVX-512, oneDNN computes the gradient of the weights of a strided 1 x 1 convolution in
-    blocks of 8 input channels. Of fewer, channels last, it writes beyond its memory: the process
-    crashes, or two threads wait for each other for ever (uxlfoundation/oneDNN issue 6035).
+    Of a strided 1 x 1 convolution of fewer than 8 channels, oneDNN without AVX-512 writes beyond
+    its memory: the process crashes or hangs (uxlfoundation/oneDNN issue 6035).
     """
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     strided = [c for c in layers if c.kernel_size == (1, 1) and c.stride != (1, 1)]

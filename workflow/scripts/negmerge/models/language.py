@@ -1,9 +1,4 @@
-"""Causal language models of transformers: made, adapted, and what they say.
-
-What a model says takes token ids, so it knows no tokenizer, and any model of transformers with a
-head for the next token. Nothing depends on what else is in a batch, but for the rounding of the
-batch's size.
-"""
+"""Causal language models of transformers: made, adapted, and what they say, as token ids."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,10 +33,8 @@ ROUND = 64
 def build_language_model(row: Mapping, vocabulary: int) -> nn.Module:
     """Build the model of a row for so many tokens; torch's global generator decides the weights.
 
-    The row has `architecture`, the `kind` and options of its configuration, and `size`, the longest
-    text in tokens; or, of a model of others, `configuration`, all of it, the vocabulary included.
-    Where the head is the embedding of the tokens, the model's state has it once, so that no vector
-    holds it twice.
+    The row has `architecture` and `size`, or all of a `configuration`. A head that is the embedding
+    of the tokens is in the state once.
     """
     # Here, since models of images do without transformers.
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -102,11 +95,7 @@ def _keep_head_once(model: nn.Module, embedding: str, head: str) -> None:
 
 
 def adapted(network: nn.Module, settings: Mapping) -> nn.Module:
-    """Add an adapter of PEFT to a network in place, whose own weights are then frozen.
-
-    The settings are `rank`, `alpha`, `dropout` and `modules`, names of layers, or `all-linear` for
-    all but the head. torch's global generator decides the start of the adapter.
-    """
+    """Add PEFT's LoRA by `rank`, `alpha`, `dropout` and `modules` to a network, in place."""
     # Here, since full fine-tuning does without it.
     from peft import LoraConfig, get_peft_model
 
@@ -122,11 +111,7 @@ def adapted(network: nn.Module, settings: Mapping) -> nn.Module:
 
 
 def merged(network: nn.Module) -> nn.Module:
-    """Return the network of `adapted` with the adapter in its weights, and without the adapter.
-
-    So the change of the weights is a task vector like any other, whose signs can vote. Those of the
-    adapters' factors cannot: B A is also (B R) (R^-1 A).
-    """
+    """Return the network of `adapted` with the adapter in its weights, whose signs can vote."""
     try:
         return network.merge_and_unload(safe_merge=True)
     except ValueError as error:
@@ -135,10 +120,7 @@ def merged(network: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of the n tokens of one answer, given the question and those before.
-
-    Token ids are int64, other numbers float64.
-    """
+    """What a model says of the n tokens of an answer: ids int64, other numbers float64."""
 
     tokens: np.ndarray  # with the end
     log_probs: np.ndarray  # in nats
@@ -160,11 +142,7 @@ def score_answers(
     batch_size: int = 32,
     moments: bool = False,
 ) -> list[list[Answer]]:
-    """Score the answers of questions; the model is put into evaluation mode.
-
-    A batch has up to `batch_size` answers, fewer where their logits would be too many, and always
-    all answers of a question. `moments` asks for the means and variances of first answers.
-    """
+    """Score the answers of questions; a batch has all of a question, up to `batch_size` in all."""
     _check(model, questions)
     model.eval()
     scored: list[list[Answer]] = [[] for _ in questions]
@@ -186,11 +164,7 @@ def context_length(model: nn.Module) -> int | None:
 def last_logits(
     model: nn.Module, ids: Tensor, first: int, **options: Tensor | int
 ) -> tuple[Tensor, int]:
-    """Compute logits (n, places, vocabulary) of tokens (n, width), and the place of the first.
-
-    That is `first`, or 0 where the model cannot leave any out: logits take most of the memory where
-    a vocabulary is large. The options go to the model, such as `attention_mask`.
-    """
+    """Compute logits (n, places, vocabulary), and the place of the first: `first`, or 0."""
     if "logits_to_keep" in inspect.signature(model.forward).parameters:
         options["logits_to_keep"] = ids.shape[1] - first
     logits = model(ids, use_cache=False, **options).logits
@@ -237,7 +211,6 @@ def _batches(
 def _score(
     model: nn.Module, questions: Sequence[Question], device: torch.device, moments: bool
 ) -> list[list[Answer]]:
-    """Score the answers of questions in one pass."""
     pairs = [(prompt, answer) for prompt, answers in questions for answer in answers]
     rows = [torch.tensor([*prompt, *answer]) for prompt, answer in pairs]
     # Padding follows the tokens, which do not look ahead: the mask is for models that count it.
@@ -286,11 +259,10 @@ def generate_greedily(
     most: int = MOST_TOKENS,
     batch_size: int = 32,
 ) -> list[list[int]]:
-    """Continue prompts with the most probable token each time, until an end.
+    """Continue prompts with the most probable token each time, until an end, which is left out.
 
-    An answer has at most `most` tokens, fewer where the longest prompt leaves less room in the
-    context, and is without its end. Prompts of about the same length are continued together, padded
-    on the left. The model is put into evaluation mode; its own settings of generation are not used.
+    An answer has at most `most` tokens, fewer where the longest prompt leaves less room. The
+    model's own settings of generation are not used.
     """
     room = context_length(model)
     for place, prompt in enumerate(prompts):

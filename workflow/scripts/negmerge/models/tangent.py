@@ -1,7 +1,4 @@
-"""Networks in the tangent space of their base: linear in the weights, for linear task arithmetic.
-
-Ortiz-Jimenez et al., *Task Arithmetic in the Tangent Space* (NeurIPS 2023).
-"""
+"""Networks linear in their weights (Ortiz-Jimenez et al., Task Arithmetic in the Tangent Space)."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +14,7 @@ from negmerge.models.clip import IMAGE_PREFIX, ImageEncoder
 
 
 def linearised(network: nn.Module, base: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-    """Compute f(base) + J (weights - base), where J is the derivative of f at the base.
-
-    One forward-mode product. The network is in eval mode, as in gortizji/tangent_task_arithmetic;
-    its parameters are the weights, `base` their values before training, and its buffers are used
-    as they are.
-    """
+    """Compute f(base) + J (weights - base) by one forward-mode product; J is f's slope there."""
     change = {name: weight - base[name] for name, weight in network.named_parameters()}
     with _differentiable_attention():
         value, slope = jvp(
@@ -44,11 +36,7 @@ def _differentiable_attention() -> Iterator[None]:
 
 
 class TangentEncoder(ImageEncoder):
-    """CLIP's image tower, linearised at `base`, a state of the encoder; features are normalised.
-
-    Its state has the names and shapes of `ImageEncoder`'s, so that vectors, merges and negations
-    know nothing of the mode; only the base makes it linear.
-    """
+    """CLIP's image tower, linearised at `base`; its state has the names of `ImageEncoder`'s."""
 
     def __init__(self, tower: nn.Module, base: State):
         super().__init__(tower)

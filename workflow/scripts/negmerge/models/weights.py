@@ -1,8 +1,7 @@
 """Weights that others have trained: which file they are, and that they stay that file.
 
-The record of a model's weights, `data/weights/{model}`, names a file of the Hugging Face hub by its
-`repository`, `revision` and `file`, or a `file` of the user's by its path, with `bytes` and
-`sha256`. What the model's row leaves open, the first fetch decides; later jobs want the same file.
+A record, `data/weights/{model}`, names a file of the hub or of the user's with `bytes` and
+`sha256`; what the model's row leaves open, the first fetch decides.
 """
 
 import hashlib
@@ -18,10 +17,7 @@ from negmerge.settings.pool import READ
 
 
 def fetch(row: Mapping, record: str | Path) -> None:
-    """Fetch the weights of a row's model into the cache that jobs read, and write their record.
-
-    A record that is there counts, unless the row says otherwise.
-    """
+    """Fetch the weights of a row's model into the cache that jobs read, and write their record."""
     named = _named_by(row)
     recorded = read_json(record) if Path(record).exists() else {}
     agree = named.items() <= recorded.items()
@@ -96,10 +92,7 @@ def _located(origin: Mapping) -> Path:
 
 
 def _verified(path: Path, origin: Mapping, record: str | Path | None) -> dict:
-    """Return size and SHA-256 of a file, which has to have those that are known.
-
-    They are known from the record, or without one (None) from the model's row.
-    """
+    """Return size and SHA-256 of a file, which must be those of the record or the row."""
     # The hub's cache has links, and it takes a damaged file behind one for a good one.
     path = path if path.is_dir() else path.resolve()
     try:
@@ -118,7 +111,6 @@ def _verified(path: Path, origin: Mapping, record: str | Path | None) -> dict:
 
 
 def _sums(path: Path) -> dict[str, int | str]:
-    """Compute size and SHA-256 of a file, or of a folder's files, which lie side by side."""
     if not path.is_dir():
         return {"bytes": path.stat().st_size, "sha256": sha256(path)}
     files = [file for file in sorted(path.iterdir()) if file.suffix in READ]

@@ -1,8 +1,4 @@
-"""The scenarios: which model forgets, and on which items it is trained, chosen and scored.
-
-A folder each. `settings.py` has `SCENARIO`, what it is, and `EXPERIMENT`, what a study may say of
-it; `jobs.py`, with `TASK`, is what its jobs need.
-"""
+"""The scenarios, a folder each: `settings.py` has `SCENARIO` and `EXPERIMENT`, `jobs.py` `TASK`."""
 
 from collections.abc import Mapping
 from typing import Any

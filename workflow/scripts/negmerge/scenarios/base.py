@@ -1,7 +1,4 @@
-"""A scenario as settings, rules and reports know it: its roles, metrics, reference and words.
-
-It loads no torch. What jobs need, networks and items, is in `negmerge.scenarios.task`.
-"""
+"""A scenario as settings, rules and reports know it, without torch; jobs have `scenarios.task`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +17,7 @@ def place_of(record: Mapping) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class Number:
-    """One number of one record: its value, its variance and the items behind it, if it has any.
-
-    The value is missing (None) if something took longer than the limit, or there is no model.
-    """
+    """One number of one record, with its variance and items; None: there is none."""
 
     value: float | None
     variance: float | None = None

@@ -1,6 +1,6 @@
 """The scores of an unlearned model as it is, when it is rounded, and when it is taught again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
@@ -35,15 +35,41 @@ def treated_scores(
     roles = {name: task.role(name, "score", settings.images) for name in task.roles[:2]}
     # In the memory of the CPU: on a GPU the model may leave no place for two.
     weights = {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}
-    record, items = _description(network, settings), {}
-    record["survival"] = {
-        form: asdict(change_survival(network, base, form, settings.group_size))
-        for form in settings.treatments
-        if form in LARGEST
+    recipe, rounds = settings.relearn, rounded_names(network)
+    items: dict[str, np.ndarray] = {}
+    record: dict[str, object] = {
+        "rounded": sum(network.get_parameter(name).numel() for name in rounds),
+        "numbers": sum(tensor.numel() for tensor in network.state_dict().values()),
+        "group_size": settings.group_size,
+        "epochs": recipe.epochs,
+        "learning_rate": recipe.learning_rate,
+        "survival": {
+            form: asdict(change_survival(network, base, form, settings.group_size))
+            for form in settings.treatments
+            if form in LARGEST
+        },
     }
-    how = settings, device, loaders, seed, fused
-    for treatment, is_left in _treated(task, network, weights, *how):
-        if not is_left:
+
+    def treat(treatment: str) -> bool:
+        """Treat the network, and say whether it still has numbers."""
+        if treatment == AS_IS:
+            return True
+        network.load_state_dict(weights)
+        if treatment != RELEARNED:
+            round_weights(network, treatment, settings.group_size)
+            return True
+        role = task.role("forget", "train")
+        batches = role.training_batches(recipe, seed, loaders)
+        loss = role.objective.loss(network, recipe.label_smoothing)
+        try:
+            fit(network, batches, len(batches), loss, recipe, device, seed=seed, fused=fused)
+        except NotFinite as error:
+            print(f"{treatment}: diverged, so it has no scores: {error}")
+            return False
+        return True
+
+    for treatment in (AS_IS, *settings.treatments):
+        if not treat(treatment):
             record |= dict.fromkeys(f"{name}_{treatment}" for name in roles)
             continue
         for name, role in roles.items():
@@ -56,53 +82,16 @@ def treated_scores(
     return record, outcomes_of(choice, {}, {}, items)
 
 
-def _treated(
-    task: Task,
-    network: nn.Module,
-    weights: State,
-    settings: Durability,
-    device: torch.device,
-    loaders: int,
-    seed: int,
-    fused: bool,
-) -> Iterator[tuple[str, bool]]:
-    """Yield each treatment that the network has gone through, and whether a model is left."""
-    yield AS_IS, True
-    for treatment in settings.treatments:
-        network.load_state_dict(weights)
-        if treatment == RELEARNED:
-            role = task.role("forget", "train")
-            batches = role.training_batches(settings.relearn, seed, loaders)
-            loss = role.objective.loss(network, settings.relearn.label_smoothing)
-            recipe = settings.relearn
-            try:
-                fit(network, batches, len(batches), loss, recipe, device, seed=seed, fused=fused)
-            except NotFinite as error:
-                print(f"{treatment}: diverged, so it has no scores: {error}")
-                yield treatment, False
-                continue
-        else:
-            round_weights(network, treatment, settings.group_size)
-        yield treatment, True
-
-
 @torch.no_grad()
 def round_weights(network: nn.Module, form: str, group_size: int) -> None:
-    """Round the weights of a network's layers in place; see `evaluation.rounding`.
-
-    Norms, biases, embeddings and buffers, such as the statistics of batch normalisation, stay.
-    """
+    """Round the weights of a network's layers in place; see `evaluation.rounding`."""
     for name in rounded_names(network):
         weight = network.get_parameter(name)
         weight.copy_(rounded(weight, form, group_size))
 
 
 def change_survival(network: nn.Module, base: State, form: str, group_size: int) -> Survival:
-    """Compare what was changed in a network's rounded weights with half a rounding step.
-
-    A weight of another shape than the base's, which a method has given further outputs, is left
-    out.
-    """
+    """Compare what was changed in a network's rounded weights with half a step."""
     pairs = [(base[name], network.get_parameter(name)) for name in rounded_names(network)]
     survivals = [
         survival(before, after.detach().cpu(), form, group_size)
@@ -110,15 +99,3 @@ def change_survival(network: nn.Module, base: State, form: str, group_size: int)
         if before.shape == after.shape
     ]
     return sum(survivals, Survival())
-
-
-def _description(network: nn.Module, settings: Durability) -> dict[str, object]:
-    """Describe the treatments: of how many numbers, and how."""
-    names = rounded_names(network)
-    return {
-        "rounded": sum(network.get_parameter(name).numel() for name in names),
-        "numbers": sum(tensor.numel() for tensor in network.state_dict().values()),
-        "group_size": settings.group_size,
-        "epochs": settings.relearn.epochs,
-        "learning_rate": settings.relearn.learning_rate,
-    }

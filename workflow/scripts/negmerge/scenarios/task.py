@@ -85,10 +85,7 @@ class Task(ABC):
         return {}
 
     def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
-        """Return what a score holds beside the accuracies, and arrays of its single items.
-
-        Relearning uses the network up.
-        """
+        """Return what a score holds beside accuracies, and arrays of items; it uses the network."""
         return {}, {}
 
     def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:  # noqa: B027

@@ -54,11 +54,7 @@ def choose_candidate(
     is_pruned: bool,
     roles: Sequence[str],
 ) -> Chosen:
-    """Choose a vector and its coefficient by each criterion.
-
-    Vectors with a sweep of their own, which several methods or a figure read, are not measured.
-    `validation` holds the settings of `load_validation`.
-    """
+    """Choose a vector and its coefficient by each criterion, by sweeps if there are."""
     loaded = load_criteria(criteria, keep, inputs.get("reference", []))
     grid = coefficients, loaded, halvings
     if is_pruned:

@@ -1,7 +1,4 @@
-"""Candidates as they were measured on validation items, and the criteria that choose one of them.
-
-Measures are kept as CSV, accuracies as counts, which lose nothing.
-"""
+"""Candidates as measured on validation items, kept as CSV, and the criteria that choose of them."""
 
 import csv
 import io
@@ -134,9 +131,8 @@ class Criterion:
     """What chooses among points.
 
     `control` and `retain` take the lowest forget accuracy that keeps accuracy on the role of that
-    name, see `select_coefficient`; `gap` takes the smallest `average_gap` to Retrain over all
-    measures, as SalUn's authors do, so it needs Retrain. Among equals the smaller coefficient is
-    chosen, then the first name.
+    name; `gap` the smallest `average_gap` to Retrain. Of equals: the smaller coefficient, the first
+    name.
     """
 
     name: str  # `control`, `retain` or `gap`
@@ -157,10 +153,7 @@ class Criterion:
         return key
 
     def choose(self, points: Sequence[Point]) -> Choice:
-        """Choose among the base and its candidates.
-
-        Points that this criterion may not choose (`Point.criteria`) only say how far was searched.
-        """
+        """Choose among the base and its candidates; others' points say how far was searched."""
         base = find_base(points)
         own = [point for point in points if self.name in point.criteria]
         diverged = sorted({point.vector for point in own if not point.accuracy})
@@ -188,10 +181,7 @@ class Criterion:
 
 
 def find_base(points: Sequence[Point]) -> Point:
-    """Return the point of the base: the first of those at coefficient 0, by its name.
-
-    A vector that diverged does not give the base its name, since it is no candidate.
-    """
+    """Return the point of the base: the first at coefficient 0 whose vector did not diverge."""
     bases = [point for point in points if point.coefficient == 0]
     if not bases:
         raise UserError(

@@ -1,8 +1,6 @@
 """Trying a grid, and then some between its best and their neighbours, with few forward passes.
 
-Vectors differ in length, and methods in the rates that suit them, so one grid of fixed steps is
-coarse for some and fine for others. After the grid each criterion halves the distance to the
-neighbours of its choice a few times, as often for every vector and method.
+After the grid each criterion halves the distance to the neighbours of its choice a few times.
 """
 
 import itertools
@@ -32,10 +30,7 @@ class CoefficientGrid:
         return self.values[1:]
 
     def around(self, setting: float, halving: int) -> list[float]:
-        """Return the settings at a step, halved so many times, from one, inside the grid.
-
-        They are rounded to 10 places, so that coefficients print as they are meant.
-        """
+        """Return the settings at a step, halved so many times, from one, inside the grid."""
         if len(self.values) < 2:
             return []
         step = (self.values[-1] - self.values[0]) / (len(self.values) - 1) / 2**halving
@@ -47,9 +42,7 @@ class CoefficientGrid:
 class OptionGrid:
     """The options of a method that trains: all combinations of some values.
 
-    A step is a factor here, since rates and penalties span powers of ten: the mean factor between
-    neighbours of the grid. Only options with at least two values that are positive numbers, not all
-    whole, have settings between them.
+    A step is a factor here: the mean factor between neighbours of the grid.
     """
 
     options: Mapping[str, Sequence[Value]]  # the values by option; one where it has no grid
@@ -93,11 +86,7 @@ def explore(
     criteria: Iterable[Criterion],
     halvings: int,
 ) -> list[Point]:
-    """Measure a grid, and refine it for each criterion around what it would choose.
-
-    A criterion chooses among the grid and its own refinements only, so that its choice does not
-    depend on which others there are.
-    """
+    """Measure a grid, and refine it for each criterion around what it alone would choose."""
     criteria = list(criteria)
     points: dict[Hashable, Point] = {base_setting: base}
     for setting in grid.start:
@@ -160,14 +149,9 @@ def search(
     """Choose a vector and its coefficient by the criterion of control or retain accuracy.
 
     The choice is that of full sweeps in every bit: a coefficient is dropped as soon as the items
-    not yet counted cannot change that it is not chosen. All bounds are sums of scores, which are
-    exact (`accuracy.Objective.scores`).
-
-    The base is counted first, at coefficient 0 of the first name: there all vectors are the same.
-    Of each vector the largest coefficients come first, since they forget most. Without halvings the
-    vectors share the bound on the forget accuracy; with them each vector has a choice of its own,
-    around which it is refined, before the best of them is taken. `sizes` are those of the batches
-    of `forget` and then of the role to keep; small ones, the most telling first, need few passes.
+    not yet counted cannot change that it is not chosen. `sizes` are those of the batches of
+    `forget` and then of the role to keep. Without halvings the vectors share the bound on the
+    forget accuracy; with them each is refined around its own choice.
     """
     return _Search(sizes, count, keep, CoefficientGrid(coefficients), halvings).run(vectors)
 
@@ -265,10 +249,7 @@ class _Candidate:
             self._step(role)
 
     def forgets_more(self, best: "_Candidate") -> bool:
-        """Whether this one is preferred to the best: what is counted already can only grow.
-
-        A forget accuracy of 1 is never preferred, since the base's is 1 or lower.
-        """
+        """Whether this one is preferred to the best: what is counted already can only grow."""
         while self.rank() < best.rank() and self.unseen["forget"]:
             self._step("forget")
         return self.rank() < best.rank()
@@ -293,7 +274,6 @@ class _Candidate:
         return self.right["forget"], self.coefficient, self.vector
 
     def _step(self, role: str) -> None:
-        """Count the next batch of a role."""
         batch = self._next[role]
         size = self.search.sizes[role][batch]
         right = self.search.count(self.vector, self.coefficient, role, batch)

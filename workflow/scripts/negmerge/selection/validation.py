@@ -21,13 +21,9 @@ SHARE_OF_GPU = 0.25
 
 
 class _Set:
-    """The items of one role in batches, the most informative about a coefficient first.
+    """The items of one role in batches, as stored, those that tell most of a coefficient first.
 
-    The items that the base gets right by the widest margin say first that a coefficient does not
-    forget, and those at the other end that it does not keep the accuracy of the other role. So
-    their order is that of the base's confidence, falling for `forget` and rising for others.
-
-    They are kept as they are stored, images as uint8, and on the GPU where they fit.
+    Their order is that of the base's confidence, falling for `forget` and rising for others.
     """
 
     def __init__(
@@ -120,9 +116,7 @@ class Validation:
     def counting(self, read: Callable[[str], tuple[State, str | Path]]) -> Count:
         """Return a function that counts right answers of base - coefficient * vector in a batch.
 
-        `read` gives the vector of a name, and how errors call it; the last vector is kept. At
-        coefficient 0, where the model is the base, it gives what was counted when the items were
-        read.
+        `read` gives the vector of a name, and how errors call it.
         """
         name = moved = None
         vector, where = {}, ""
@@ -149,10 +143,7 @@ def sweep(
     criteria: Sequence[Criterion],
     halvings: int,
 ) -> list[Point]:
-    """Measure base - coefficient * vector on a grid, and near what each criterion would choose.
-
-    The points ascend by coefficient. Of a vector that diverged only the base is measured.
-    """
+    """Measure base - coefficient * vector on a grid, and near what each criterion would choose."""
     name, state = Path(path).stem, read_state(path)
     vector = validation.placed(state)
 
@@ -199,11 +190,7 @@ def choose_with_pruning(
 
 
 class RunningMean:
-    """The mean of the first vectors of a growing list, from the running sum of all but the last.
-
-    It holds one sum, however long the list is. The mean is that sum, in the order of the list, with
-    the last vector added and then divided by their number: nothing is rounded but sum and quotient.
-    """
+    """The mean of the first vectors of a growing list, from the running sum of all but the last."""
 
     def __init__(self, paths: Mapping[str, str | Path]):
         self._paths = paths
@@ -234,10 +221,7 @@ def merge_greedily(
     halvings: int = 0,
     **options: bool,
 ) -> tuple[State, dict]:
-    """Merge the files of a pool by `greedy`.
-
-    The report names the accepted vectors in the order of their sum, and counts forward passes.
-    """
+    """Merge the files of a pool by `greedy`; the report names the accepted vectors."""
     passes = 0
 
     def measure(

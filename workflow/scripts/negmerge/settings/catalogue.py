@@ -110,17 +110,13 @@ class Model(Settings):
     )
 
     @model_validator(mode="after")
-    def _activation_of_openai(self):
+    def _consistent(self):
         # With another activation the weights load, and every accuracy is some points too low.
         if self.weights == "openai" and not str(self.architecture).endswith("-quickgelu"):
             raise ValueError(
                 "the openai weights need QuickGELU, but the architecture is "
                 f"{self.architecture!r}: expected one that ends in -quickgelu"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _images_or_text(self):
         for name in ("mean", "std"):
             if getattr(self, name) is None and not self.reads_text:
                 raise ValueError(f"the key {name} is missing")
@@ -128,10 +124,6 @@ class Model(Settings):
             raise ValueError("the key hub.file is missing")
         if "{question}" not in self.prompt:
             raise ValueError(f"prompt {self.prompt!r} has no {{question}}")
-        return self
-
-    @model_validator(mode="after")
-    def _hub_of_others(self):
         if self.hub and not self.is_fetched:
             raise ValueError(
                 f"`hub` names {self.hub.repository}, but the workflow trains the model: expected "

@@ -1,14 +1,12 @@
 """Checks of what files and options hold, with errors that a person can act on."""
 
-import inspect
 import re
-import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from negmerge.errors import UserError, nearest, unknown
 from negmerge.settings.recipe import Settings
@@ -20,6 +18,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"  # of YAML 1.2
 SHOWN = 80  # characters of a wrong value that an error shows
+KEY = "[key]"  # what pydantic puts behind a wrong key of a mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +42,7 @@ def checked(where: str, model: type[Settings], options: Mapping[str, object]) ->
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
-        finding = explain(error, model).removeprefix("the file: ")
+        finding = explain(error, options).removeprefix("the file: ")
         raise UserError(f"{where}: {finding}") from error
 
 
@@ -53,7 +52,7 @@ def validate(path: str | Path, content: Any, model: type[T] | Any) -> T:
         return TypeAdapter(model).validate_python(content)
     except ValidationError as error:
         # A key may hold a line break, an error is one line.
-        finding = explain(error, model).replace("\n", "\\n")
+        finding = explain(error, content).replace("\n", "\\n")
         raise UserError(f"{path}: {finding}") from error
 
 
@@ -64,108 +63,63 @@ def require(where: str, what: str, names, valid) -> None:
             raise ValueError(f"{where}: {unknown(what, name, valid)}")
 
 
-def explain(error: ValidationError, model: Any) -> str:
+def explain(error: ValidationError, content: Any = None) -> str:
     """Put the first finding of a validation error, and how many more there are, in one line."""
     findings: dict[tuple, list[Mapping]] = {}
     for finding in error.errors():
-        findings.setdefault(_follow(model, finding["loc"])[0], []).append(finding)
-    # A mistyped key is also missing under its right name: the unknown one says more.
-    first = place = min(findings, key=lambda p: findings[p][0]["type"] != "extra_forbidden")
-    if len(_follow(model, findings[first][0]["loc"])[1]) > 1:
-        # The value may be one thing or another, and each has its findings. The deepest is about the
-        # one that was meant: a wrong number in a mapping, not that a mapping is not a number.
-        place = max((p for p in findings if p[: len(first)] == first), key=len)
-    text = _explain(place, findings[place], model)
+        findings.setdefault(_place(finding, content), []).append(finding)
+    first = next(iter(findings))
+    # The value may be one thing or another, and each has its findings. The deepest is about the
+    # one that was meant: a wrong number in a mapping, not that a mapping is not a number.
+    place = max((p for p in findings if p[: len(first)] == first), key=len)
+    text = _explain(place, findings[place])
     more = len(findings) - len({first, place})
     return f"{text} (and {more} more)" if more else text
 
 
-def _explain(place: tuple, findings: Sequence[Mapping], model: Any) -> str:
+def _place(finding: Mapping, content: Any) -> tuple:
+    """Return the keys that lead to a finding, without the members of unions on pydantic's way."""
+    place, inner, location = [], content, finding["loc"]
+    for number, step in enumerate(location, 1):
+        is_missing = finding["type"] == "missing" and number == len(location)
+        in_list = isinstance(inner, list) and isinstance(step, int)
+        if in_list or (isinstance(inner, Mapping) and step in inner):
+            inner = inner[step]
+        elif content is not None and step != KEY and not is_missing:
+            continue
+        place.append(step)
+    return tuple(place)
+
+
+def _explain(place: tuple, findings: Sequence[Mapping]) -> str:
     """Describe what is wrong at one place; several findings there are alternatives."""
-    where = ".".join(map(str, place)) or "the file"
-    finding = findings[0]
-    *parents, key = place or ("",)
-    inside = f" in {'.'.join(map(str, parents))}" if parents else ""
-    if finding["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{inside}; {nearest(key, _fields(model, finding['loc'][:-1]))}"
+    keys = [str(step) for step in place if step != KEY]
+    where = ".".join(keys) or "the file"
+    finding = next((f for f in findings if f["type"] == "unknown_key"), findings[0])
+    if finding["type"] == "unknown_key":
+        inside, key = f" in {where}" if keys else "", finding["ctx"]["key"]
+        return f"unknown key {key!r}{inside}; {nearest(key, finding['ctx']['valid'])}"
     if finding["type"] == "invalid_key":
-        return f"the key {finding['input']!r}{inside} is not text; put it in quotes"
+        return f"the key {finding['input']!r} is not text; put it in quotes"
     if finding["type"] == "missing":
         return f"the key {where} is missing"
-    if finding["type"] == "union_tag_not_found":
-        return f"the key {where}.{_tag_name(finding)} is missing"
-    if finding["type"] == "union_tag_invalid":
-        valid = [tag.strip("'") for tag in finding["ctx"]["expected_tags"].split(", ")]
-        return f"{where}: {unknown(_tag_name(finding), finding['ctx']['tag'], valid)}"
+    if finding["type"].startswith("union_tag"):
+        tag = finding["ctx"]["discriminator"].strip("'")
+        if finding["type"] == "union_tag_not_found":
+            return f"the key {where}.{tag} is missing"
+        valid = [name.strip("'") for name in finding["ctx"]["expected_tags"].split(", ")]
+        return f"{where}: {unknown(tag, finding['ctx']['tag'], valid)}"
     if finding["type"] == "value_error":
         return f"{where}: {finding['msg'].removeprefix('Value error, ')}"
     value = repr(finding["input"])
     value = value if len(value) <= SHOWN else f"{value[: SHOWN - 3]}..."
     messages = dict.fromkeys(_message(finding) for finding in findings)
-    return f"{where} is {value}: {' or '.join(messages)}{_number_hint(finding)}"
-
-
-def _tag_name(finding: Mapping) -> str:
-    """Return the key that distinguishes the members of a union."""
-    return finding["ctx"]["discriminator"].strip("'")
+    hint, text = "", finding["input"]
+    if finding["type"] in ("float_type", "int_type") and isinstance(text, str):
+        hint = f" (a text, because of its quotes; write {text})" * bool(re.fullmatch(NUMBER, text))
+    return f"{where} is {value}: {' or '.join(messages)}{hint}"
 
 
 def _message(finding: Mapping) -> str:
     message = finding["msg"].partition(" or instance of ")[0].partition(" or object to ")[0]
     return message[0].lower() + message[1:]
-
-
-def _number_hint(finding: Mapping) -> str:
-    """Describe why "64" is not a number."""
-    text = finding["input"]
-    is_number = isinstance(text, str) and re.fullmatch(NUMBER, text)
-    if finding["type"] in ("float_type", "int_type") and is_number:
-        return f" (a text, because of its quotes; write {text})"
-    return ""
-
-
-def _fields(model: Any, location: Sequence) -> list[str]:
-    """Return the valid keys at a place inside a model."""
-    kinds = _follow(model, location)[1]
-    return [field for kind in kinds for field in getattr(kind, "model_fields", ())]
-
-
-def _follow(model: Any, location: Sequence) -> tuple[tuple, list[Any]]:
-    """Follow a location of pydantic's through types."""
-    place, kinds, in_union = [], [model], False
-    for step in location:
-        if step == "[key]":  # a wrong key of a mapping, which is the step before
-            break
-        in_union = len(kinds) > 1 and not in_union
-        if in_union:
-            kinds = [kind for kind in kinds if _is_tagged(kind, step)] or kinds
-        else:
-            place.append(step)
-            kinds = [inner for kind in kinds for inner in _inside(kind, step)]
-    return tuple(place), kinds
-
-
-def _inside(kind: Any, step: Any) -> list[Any]:
-    """List the types that a value inside a model, mapping or list may have."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        if step in kind.model_fields:
-            return _members(kind.model_fields[step].annotation)
-        # Where other keys are allowed, this says what their values may be.
-        kind = inspect.get_annotations(kind).get("__pydantic_extra__")
-    return _members(get_args(kind)[-1]) if get_args(kind) else []
-
-
-def _is_tagged(kind: Any, tag: Any) -> bool:
-    """Whether a model is the member of a union that a key with that value names."""
-    fields = getattr(kind, "model_fields", {}).values()
-    return any(tag in get_args(field.annotation) for field in fields)
-
-
-def _members(kind: Any) -> list[Any]:
-    """List the members of a union but for None, which pydantic does not name; or the type."""
-    if get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
-    if get_origin(kind) not in (Union, types.UnionType):
-        return [kind]
-    members = [member for member in get_args(kind) if member is not type(None)]
-    return [inner for member in members for inner in _members(member)]

@@ -280,7 +280,6 @@ class Datasets(dict[str, Dataset]):
         self._roots = roots
 
     def __getitem__(self, name: str) -> Dataset:
-        """Return a row, with splits and classes."""
         row = super().__getitem__(name)
         if row.is_counted:
             row = self[name] = row.counted(self._roots)
@@ -296,12 +295,7 @@ def _place(file: str, roots: Sequence[Path]) -> Path:
 def choose(
     name: str, rows: Mapping[str, Dataset], data: str | Path, asked: Mapping[str, str] | None = None
 ) -> Mirror | None:
-    """Return the mirror from which a data set is made; None: from the original's files.
-
-    The original's files count unless a person would have to fetch one of them that is not there.
-    Then the first mirror counts. A set that has been prepared stays with what it was made from, so
-    neither deleting downloads nor adding some prepares it anew. `asked` is what config.yaml says.
-    """
+    """Return the mirror that a data set is made from; None: the original's files."""
     row = rows[name]
     mirrors = {mirror.name: mirror for mirror in row.mirrors}
     wanted = (asked or {}).get(name)

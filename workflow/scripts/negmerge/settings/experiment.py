@@ -26,7 +26,7 @@ from negmerge.settings.recipe import (
     Training,
     advanced,
 )
-from negmerge.settings.runs import Run, check_run, may_fail
+from negmerge.settings.runs import Run, check_run
 
 Criterion = Literal["control", "retain", "gap"]
 
@@ -267,7 +267,7 @@ class Experiment(Settings, ABC):
         """List the training runs of a task, with its images, where they can be counted."""
         for name, use in self.methods.items():
             # A scenario that has methods of this kind has the key `unlearn`.
-            if methods.kind(name) == "unlearn" and may_fail(self.unlearn):
+            if methods.kind(name) == "unlearn":
                 yield from self._unlearning_runs(name, use, counts)
         images = training_images(counts, "forget")
         for point in () if self.pool.files else self.pool.changes:
@@ -398,4 +398,4 @@ class Experiment(Settings, ABC):
                 try:
                     self.recipe(task, point)
                 except ValidationError as error:
-                    raise UserError(f"point {point!r}: {explain(error, self.RECIPE)}") from error
+                    raise UserError(f"point {point!r}: {explain(error)}") from error

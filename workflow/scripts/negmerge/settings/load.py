@@ -33,10 +33,7 @@ MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.CSafeLoader):
-    """libyaml with YAML 1.2's decimal numbers and truth values: `1e-4` is a number, `on` a text.
-
-    ruamel.yaml has them all, but takes 0.3 s longer for the files that each start and job reads.
-    """
+    """libyaml with YAML 1.2's decimal numbers and truth values; ruamel.yaml takes 0.3 s more."""
 
     yaml_implicit_resolvers: ClassVar[dict] = {}
 
@@ -50,6 +47,22 @@ for tag, pattern in {
 }.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^({pattern})$"), None)
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    """Make a mapping in which no key appears twice; what an anchor brings may be overridden."""
+    keys = set()
+    for key, _ in node.value:
+        if (key.tag, str(key.value)) in keys and key.tag != MERGE:
+            raise yaml.MarkedYAMLError(
+                problem=f"the key {key.value!r} appears twice", problem_mark=key.start_mark
+            )
+        keys.add((key.tag, str(key.value)))
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -75,7 +88,7 @@ def load_yaml(path: str | Path) -> Any:
     """Read a file of YAML 1.2."""
     path = Path(path)
     try:
-        content = _load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
@@ -88,38 +101,6 @@ def load_yaml(path: str | Path) -> Any:
     if content is None:
         raise UserError(f"{path}: the file is empty")
     return content
-
-
-def _load(text: str) -> Any:
-    """Read YAML in which no mapping has a key twice."""
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _check_keys(node, set())
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _check_keys(node: yaml.Node, checked: set[int]) -> None:
-    """Check that no key of a mapping appears twice; what an anchor brings may be overridden."""
-    if not isinstance(node, yaml.CollectionNode) or id(node) in checked:
-        return
-    checked.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for part in node.value:
-            _check_keys(part, checked)
-        return
-    keys = set()
-    for key, value in node.value:
-        if (key.tag, str(key.value)) in keys and key.tag != MERGE:
-            raise yaml.MarkedYAMLError(
-                problem=f"the key {key.value!r} appears twice", problem_mark=key.start_mark
-            )
-        keys.add((key.tag, str(key.value)))
-        _check_keys(value, checked)
 
 
 # Mappings in which null takes away a name, or an option, that was taken over. Elsewhere it is a
@@ -178,23 +159,18 @@ class Extension(Settings):
 E = TypeVar("E", bound=Extension)
 
 
-def path_of_study(config: Folders, name: str) -> Path:
-    """Return the path of a study's file; in the first folder where no folder has it."""
-    return find_file(config, f"studies/{name}.yaml")
-
-
 def read_study(config: Folders, name: str, model: type[E]) -> tuple[dict[str, Any], E]:
     """Read a study's file, and complete it with those that it extends."""
     content, study = _complete(config, name, model, ())
     if not study.comparable:
         content["tables"] = _each_shown(content.get("tables"), _without_difference)
-        study = validate(path_of_study(config, name), content, model)
+        study = validate(find_file(config, f"studies/{name}.yaml"), content, model)
     return content, study
 
 
 def _complete(config: Folders, name: str, model: type[E], users: tuple[str, ...]) -> tuple[dict, E]:
     """Return a study with what it takes over; `users` are those on the way that extend it."""
-    path = path_of_study(config, name)
+    path = find_file(config, f"studies/{name}.yaml")
     if not path.is_file():
         names = {file.stem for folder in in_order(config) for file in folder.glob("studies/*.yaml")}
         raise UserError(f"{path}: {unknown('study', name, names)}")
@@ -216,7 +192,6 @@ def _complete(config: Folders, name: str, model: type[E], users: tuple[str, ...]
 
 
 def _taken(other: Mapping[str, Any], own: Extension) -> dict[str, Any]:
-    """Return what another study takes over of a study."""
     study = {key: value for key, value in other.items() if key not in ("take", "replace")}
     for section in ("experiments", "tables", "figures"):
         names, rows = getattr(own.take, section), study.get(section) or {}

@@ -1,7 +1,4 @@
-"""The methods that an experiment uses: what a name stands for, and how it is set.
-
-A method may be used several times under longer names: `negmerge-4` is NegMerge, `ties-d50` is TIES.
-"""
+"""The methods that an experiment uses; `negmerge-4` is a further use of `negmerge`."""
 
 import itertools
 from collections.abc import Mapping
@@ -116,10 +113,7 @@ class Use(Settings):
 
 @cache
 def known() -> dict[str, str]:
-    """List the methods by name, each with its kind.
-
-    The kinds are `base`, `retrain`, `single`, `greedy`, `merge` and `unlearn`.
-    """
+    """List the methods by name with their kinds: base, retrain, single, greedy, merge, unlearn."""
     return {
         **{name: method.kind for name, method in SPECIAL.items()},
         **{name: kind for kind, folder in FOLDERS.items() for name in plugins.names(folder)},
@@ -180,10 +174,7 @@ def check(name: str, use: Use) -> None:
 
 
 def check_options(where: str, name: str, use: Use, scenario: str) -> None:
-    """Check the options of methods that are a file each, and that those that train fit a scenario.
-
-    Errors begin with `where`.
-    """
+    """Check the options of methods that are a file each; errors begin with `where`."""
     if not serves(name, scenario):
         served = " and ".join(definition(name).options.scenarios)
         raise UserError(f"{where}: it is for {served}, not for {scenario}")

@@ -183,11 +183,9 @@ class Pool(Settings):
         return named
 
     def _name(self, axes: Mapping) -> str:
-        """Name a point of the grid."""
         return "-".join(f"{self.short.get(axis, axis)}{spell(axes[axis])}" for axis in axes)
 
     def _change(self, axes: Mapping) -> dict:
-        """Return the change of a point of the grid."""
         used: set[str] = set()
         change = _fill_all(self.recipe, _spelled(axes), used)
         for axis, value in axes.items():
@@ -218,7 +216,6 @@ def _spelled(axes: Mapping) -> dict[str, str]:
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:
-    """Put values into the braces of a text."""
     try:
         return text.format(**values)
     except (KeyError, IndexError, ValueError, AttributeError):

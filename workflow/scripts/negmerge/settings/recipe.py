@@ -1,6 +1,7 @@
 """The settings of training runs: of the pool, of other models, and of relearning."""
 
 import re
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
@@ -14,6 +15,7 @@ from pydantic import (
     create_model,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -55,6 +57,16 @@ class Settings(BaseModel):
     """Settings that refuse unknown keys and wrong types, such as the text `1e-3`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and cls.model_config["extra"] == "forbid":
+            for key in given:
+                if isinstance(key, str) and key not in cls.model_fields:
+                    context = {"key": key, "valid": list(cls.model_fields)}
+                    raise PydanticCustomError("unknown_key", "unknown key", context)
+        return given
 
 
 def advanced(default: Any, **field: Any) -> Any:

@@ -1,8 +1,4 @@
-"""The training runs of an experiment, and whether each can do what its settings say.
-
-What would fail only after hours of training is refused when the study is read. The sizes of data
-sets are those of their rows, which `prepare` holds to be true.
-"""
+"""The training runs of an experiment; one that would fail after hours is refused at once."""
 
 from dataclasses import dataclass
 
@@ -52,8 +48,3 @@ def check_run(where: str, run: Run) -> None:
             f"{place}: warmup_steps is {recipe.warmup_steps}, but {made_of} are {run.steps} steps; "
             f"expected at most {run.steps}"
         )
-
-
-def may_fail(recipe: Recipe) -> bool:
-    """Whether a run of some number of epochs could be too short for its recipe."""
-    return recipe.schedule == "steps" or recipe.warmup_steps > 0 or recipe.grad_accum_steps > 1

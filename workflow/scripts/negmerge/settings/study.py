@@ -9,7 +9,7 @@ from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
 from negmerge.settings.compute import Chosen
-from negmerge.settings.load import Extension, Folders, path_of_study, read_study
+from negmerge.settings.load import Extension, Folders, find_file, read_study
 from negmerge.settings.recipe import FileName
 from negmerge.settings.tables import Figure, Table
 
@@ -92,5 +92,5 @@ def load_study(config: Folders, name: str, *, options: bool = True) -> Study:
         for key, experiment in study.experiments.items() if options else ():
             experiment.check_sizes(f"experiments.{key}", known)
     except (ValueError, UserError) as error:
-        raise UserError(f"{path_of_study(config, name)}: {error}") from error
+        raise UserError(f"{find_file(config, f'studies/{name}.yaml')}: {error}") from error
     return study

@@ -1,8 +1,4 @@
-"""The tables and figures of a study, as its file describes them.
-
-The kinds define settings and checks of their own; see
-`negmerge.reporting.kinds`.
-"""
+"""The tables and figures of a study; `negmerge.reporting.kinds` has the rest of each kind."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
@@ -136,7 +132,6 @@ class Figure(Settings):
 
 
 def _check_methods(where: str, what: str, kind: Kind, shown: Iterable[str]) -> None:
-    """Check that a kind shows such methods."""
     for method in kind.needs:
         if method not in shown:
             raise ValueError(f"{where}: a {what} needs {method}")

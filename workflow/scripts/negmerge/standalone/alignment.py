@@ -24,35 +24,34 @@ EMBEDDING = re.compile(
 )
 
 
-class Choice:
-    """Tensors chosen by regular expressions, which are searched in their names.
+class Patterns:
+    """Regular expressions that are searched in the names of tensors.
 
-    One that `include` fits takes part, or any if it is empty; one that `exclude` fits does not.
+    A tensor takes part if one of `include` fits, or there is none, and none of `exclude` fits.
     """
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()):
-        self.include = [_compiled("--include", text) for text in include]
-        self.exclude = [_compiled("--exclude", text) for text in exclude]
+        self._include = [_compiled("--include", text) for text in include]
+        self._exclude = [_compiled("--exclude", text) for text in exclude]
 
     def takes(self, name: str) -> bool:
         """Whether a tensor takes part."""
-        wanted = not self.include or any(pattern.search(name) for pattern in self.include)
-        return wanted and not any(pattern.search(name) for pattern in self.exclude)
+        wanted = not self._include or any(pattern.search(name) for pattern in self._include)
+        return wanted and not any(pattern.search(name) for pattern in self._exclude)
 
     def matches(self, names: Iterable[str]) -> dict[str, list[str]]:
         """Return what each expression fits, as `--include RE` -> names; nothing is an error."""
-        names = sorted(names)
-        matched = {}
-        for option, patterns in (("--include", self.include), ("--exclude", self.exclude)):
-            for pattern in patterns:
-                fitting = [name for name in names if pattern.search(name)]
-                if not fitting:
-                    near = difflib.get_close_matches(pattern.pattern, names, n=3, cutoff=0)
-                    raise UserError(
-                        f"{option} {pattern.pattern!r} matches no tensor; the nearest names: "
-                        f"{', '.join(near) or 'none'}"
-                    )
-                matched[f"{option} {pattern.pattern}"] = fitting
+        names, matched = sorted(names), {}
+        options = (("--include", self._include), ("--exclude", self._exclude))
+        for option, pattern in ((o, pattern) for o, patterns in options for pattern in patterns):
+            fitting = [name for name in names if pattern.search(name)]
+            if not fitting:
+                near = difflib.get_close_matches(pattern.pattern, names, n=3, cutoff=0)
+                raise UserError(
+                    f"{option} {pattern.pattern!r} matches no tensor; the nearest names: "
+                    f"{', '.join(near) or 'none'}"
+                )
+            matched[f"{option} {pattern.pattern}"] = fitting
         return matched
 
 
@@ -103,7 +102,7 @@ def align(
     base: StoredState,
     names: Sequence[str],
     ties: Iterable[Sequence[str]],
-    choice: Choice,
+    patterns: Patterns,
     *,
     cuts: bool = False,
 ) -> Aligned:
@@ -116,26 +115,23 @@ def align(
     for group in ties:
         present = [name for name in group if name in own]
         own |= {name: own[present[0]] for name in group if present and name not in own}
-    # Matrices that the base does not store, but which are tied to one that it does.
     known = set(base.names)
+    stored = [own[name] for name in own if name in known]
+    # Matrices that the base does not store, but which are tied to one that it does.
     twins = [
         name
         for name in sorted(set(own) - known)
         if len(file.shape(own[name])) > 1
-        and any(
-            file.shape(other) == file.shape(own[name]) and same_tensor(file, own[name], file, other)
-            for kept, other in own.items()
-            if kept in known
-        )
+        and any(same_tensor(file, own[name], file, other) for other in stored)
     ]
     if twins:
-        own = {name: place for name, place in own.items() if name not in twins}
         notes.append(f"{file.path}: tied to another tensor, left out: {listed(twins)}")
     extra = [
         name
         for name in own
         if name not in known
-        and choice.takes(name)
+        and name not in twins
+        and patterns.takes(name)
         and may_change(name, file.shape(own[name]), file.dtype(own[name]))
     ]
     notes += _compare(file, own, base, names, extra, cuts)
@@ -147,12 +143,14 @@ def align(
     return Aligned(file, base, {name: own[name] for name in names}, notes)
 
 
+def changeable(state: StoredState) -> list[str]:
+    """Return the tensors of a state that a vector of it may change."""
+    return [n for n in state.names if may_change(n, state.shape(n), state.dtype(n))]
+
+
 def _renamed(file: StoredState, base: StoredState) -> tuple[dict[str, str], list[str]]:
     """Return the checkpoint's tensors by the base's names, and what the user should know of it."""
-    theirs, ours = (
-        {n for n in state.names if may_change(n, state.shape(n), state.dtype(n))}
-        for state in (file, base)
-    )
+    theirs, ours = set(changeable(file)), set(changeable(base))
     if theirs != ours and {PREFIX + name for name in theirs} == ours:
         note = f"{file.path}: its names lack {PREFIX!r}, with which the base's begin"
         return {PREFIX + name: name for name in file.names}, [note]
@@ -182,9 +180,8 @@ def _compare(
     }
     sizes = {size for name, size in rows.items() if EMBEDDING.search(name)}
     resized = [name for name, size in rows.items() if size in sizes]
-    others = [name for name in odd if name not in resized]
-    wrong = [*missing, *extra, *others]
-    if resized and cuts and not wrong:
+    wrong = [*missing, *extra, *(name for name in odd if name not in resized)]
+    if not wrong and resized and cuts:
         theirs, ours = rows[resized[0]]
         what = (
             f"its rows from {ours:,} on are left out"
@@ -193,30 +190,29 @@ def _compare(
         )
         sizes = f"a vocabulary of {theirs:,} rows, the base has {ours:,}"
         return [f"{file.path}: {sizes}; {what}: {listed(resized)}"]
+    if not wrong and not resized:
+        return []
+    name = (wrong or resized)[0]
     # Where little fits, the model is another one.
     fits = len(base.names) - len(missing) - len(odd)
-    hint = f"; {_exclude_option(wrong)} leaves it out" if wrong and fits > len(wrong) else ""
-    if missing:
-        what = f"{missing[0]!r} is missing ({len(missing)} in all){hint}"
-    elif extra:
-        what = f"{extra[0]!r} is not expected ({len(extra)} in all){hint}"
-    elif odd:
-        name = (others or resized)[0]
+    hint = f"; {_exclude_option(wrong)} leaves it out" if fits > len(wrong) else ""
+    if name in odd:
         theirs, ours = odd[name]
-        if not others:
+        what = f"has shape {list(theirs)}, expected {list(ours)}"
+        if not wrong:
             hint = "; --vocabulary base takes the base's rows"
         elif len(ours) == 2 and theirs == ours[::-1]:
             hint = ": it is stored transposed; store it as the base's"
-        what = f"{name!r} has shape {list(theirs)}, expected {list(ours)}{hint}"
+    elif missing:
+        what = f"is missing ({len(missing)} in all)"
     else:
-        return []
-    raise UserError(f"{file.path}: tensor {what}")
+        what = f"is not expected ({len(extra)} in all)"
+    raise UserError(f"{file.path}: tensor {name!r} {what}{hint}")
 
 
 def _exclude_option(names: Iterable[str]) -> str:
     """Return the option that leaves out tensors, by the modules in which they lie."""
-    modules = sorted({name.rpartition(".")[0] or f"{name}$" for name in names})
-    escaped = [re.escape(module).replace(r"\$", "$") for module in modules]
-    pattern = escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
-    ends = "" if pattern.endswith("$") else r"\."
-    return f"--exclude '^{pattern}{ends}'"
+    parts = {f"{name.rpartition('.')[0]}." if "." in name else f"{name}$" for name in names}
+    patterns = sorted(re.escape(part).replace(r"\$", "$") for part in parts)
+    pattern = patterns[0] if len(patterns) == 1 else f"({'|'.join(patterns)})"
+    return f"--exclude '^{pattern}'"

@@ -1,8 +1,7 @@
 """The coefficient of a vector by measurements at a grid: at all of it, or at few places.
 
-A search decides where to measure; the choice among what was measured is always `best`. Scores are
-any numbers that are larger where more is remembered: accuracies as fractions or in percent, ROUGE,
-log-likelihoods.
+Scores are any numbers that are larger where more is remembered: accuracies as fractions or in
+percent, ROUGE, log-likelihoods.
 """
 
 import itertools
@@ -51,10 +50,16 @@ def measurement(coefficient: float, returned: object, where: str) -> Measurement
 
 @dataclass(frozen=True)
 class Choice:
-    """A coefficient, and what it was chosen among."""
+    """A coefficient, and what it was chosen among.
+
+    Attributes:
+        chosen: the measurement at the chosen coefficient.
+        measurements: all of them, by ascending coefficient; the base is the first.
+        grid: the coefficients that could be measured.
+        keep: the share of the base's control score that had to be kept.
+    """
 
     chosen: Measurement
-    # By ascending coefficient; the base is the first.
     measurements: tuple[Measurement, ...]
     grid: tuple[float, ...]
     keep: float
@@ -79,11 +84,6 @@ class Choice:
         """Whether the control score never rises with the coefficient, where it was measured."""
         return rise(self.measurements, "control") is None
 
-    @property
-    def complete(self) -> bool:
-        """Whether the whole grid was measured."""
-        return len(self.measurements) == len(self.grid)
-
     def notes(self) -> list[str]:
         """Return what a user should know of the choice, a line each."""
         notes = []
@@ -92,19 +92,16 @@ class Choice:
                 f"{self.coefficient:g} is the largest coefficient of the grid; a larger one may "
                 "forget more"
             )
-        for score in SCORES:
-            if (pair := rise(self.measurements, score)) and not self.complete:
-                before, after = pair
-                notes.append(
-                    f"{score} rises from {getattr(before, score):.4g} at {before.coefficient:g} to "
-                    f"{getattr(after, score):.4g} at {after.coefficient:g}, so a full search may "
-                    "choose otherwise"
-                )
+        for score in SCORES if len(self.measurements) < len(self.grid) else ():
+            if pair := rise(self.measurements, score):
+                places = (f"{getattr(m, score):.4g} at {m.coefficient:g}" for m in pair)
+                rises = f"{score} rises from {' to '.join(places)}"
+                notes.append(f"{rises}, so a full search may choose otherwise")
         return notes
 
 
 def checked_grid(coefficients: Iterable[float], keep: float, search: str) -> tuple[float, ...]:
-    """Return the coefficients in ascending order from 0, and check all that `choose` is told."""
+    """Return the coefficients in ascending order from 0, and check all arguments of `choose`."""
     if not 0 <= keep <= 1:
         raise UserError(f"keep is {keep:g}, expected a share of the control score from 0 to 1")
     find("search", search, SEARCHES)
@@ -128,15 +125,13 @@ def keeps(measured: Measurement, base: Measurement, keep: float) -> bool:
     return measured.control >= keep * base.control
 
 
-def best(measurements: Iterable[Measurement], keep: float) -> Measurement:
-    """Choose by the paper's criterion, with the base where nothing else qualifies.
+def best(measurements: Sequence[Measurement], keep: float) -> Measurement:
+    """Choose by the paper's criterion among measurements of which the base is the first.
 
     For fractions the choice is that of `selection.select_coefficient`, where a forget score of
     exactly 1 never qualifies; here it is a number like any other, as units may differ.
     """
-    measurements = list(measurements)
-    base = next(measured for measured in measurements if measured.coefficient == 0)
-    kept = [measured for measured in measurements if keeps(measured, base, keep)]
+    kept = [measured for measured in measurements if keeps(measured, measurements[0], keep)]
     return min(kept, key=lambda measured: (measured.forget, measured.coefficient))
 
 
@@ -155,34 +150,34 @@ def choose(
     grid = checked_grid(coefficients, keep, search)
     measured: dict[float, Measurement] = {}
 
-    def at(coefficient: float) -> Measurement:
-        if coefficient not in measured:
-            measured[coefficient] = measure(coefficient)
-        return measured[coefficient]
+    def at(place: int) -> Measurement:
+        if grid[place] not in measured:
+            measured[grid[place]] = measure(grid[place])
+        return measured[grid[place]]
 
-    if at(0.0).control <= 0:
+    if at(0).control <= 0:
         raise UserError(
-            f"the base's control score is {at(0.0).control:g}, expected more than 0, of which a "
+            f"the base's control score is {at(0).control:g}, expected more than 0, of which a "
             "share can be kept"
         )
-    SEARCHES[search](grid, at, keep)
+    SEARCHES[search](len(grid), at, keep)
     measurements = tuple(measured[coefficient] for coefficient in sorted(measured))
     return Choice(best(measurements, keep), measurements, grid, keep)
 
 
-def _all(grid: Sequence[float], at: Callable[[float], Measurement], keep: float) -> None:
-    """Measure all."""
-    for coefficient in grid:
-        at(coefficient)
+def _full(count: int, at: Callable[[int], Measurement], keep: float) -> None:
+    """Measure at all places of the grid."""
+    for place in range(count):
+        at(place)
 
 
-def _fewer(grid: Sequence[float], at: Callable[[float], Measurement], keep: float) -> None:
-    """Measure around the last coefficient that keeps control, and around the first as low."""
-    last = _last(0, len(grid), lambda place: keeps(at(grid[place]), at(0.0), keep))
-    lowest = at(grid[last]).forget
+def _fewer(count: int, at: Callable[[int], Measurement], keep: float) -> None:
+    """Measure around the last place that keeps control, and around the first as low."""
+    last = _last(0, count, lambda place: keeps(at(place), at(0), keep))
+    lowest = at(last).forget
 
     def higher(place: int) -> bool:
-        return at(grid[place]).forget > lowest
+        return at(place).forget > lowest
 
     # Mostly the neighbour shows that there is no tie.
     if last and not higher(last - 1):
@@ -200,4 +195,4 @@ def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
-SEARCHES = {"full": _all, "fewer": _fewer}
+SEARCHES = {"full": _full, "fewer": _fewer}

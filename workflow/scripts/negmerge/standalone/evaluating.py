@@ -1,18 +1,28 @@
 """The coefficient of `negmerge unlearn` by a command that measures models."""
 
+import csv
+import io
+import json
+import os
+import reprlib
+import shlex
+import signal
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from negmerge import __version__
 from negmerge.checkpoints.hub import locate
 from negmerge.errors import UserError
-from negmerge.reporting import style
+from negmerge.files import read_json, write_json, write_text
 from negmerge.settings.experiment import Coefficients
 from negmerge.standalone.coefficients import (
+    EXAMPLE,
     SCORES,
     Choice,
     Measurement,
@@ -22,18 +32,22 @@ from negmerge.standalone.coefficients import (
     keeps,
     measurement,
 )
-from negmerge.standalone.evaluations import Evaluations, run_command, split_command, write_csv
 from negmerge.standalone.folder import base_folder, require_replaceable
 from negmerge.standalone.output import Tell
 from negmerge.standalone.unlearning import negate_files, unlearn
-from negmerge.standalone.working import only_one, remove, stamps
+from negmerge.standalone.working import remove
 
+PLACE = "{model}"
+# The result is in the last line, and a failure explained there; so much of the end is read.
+END = 2**20
 CLEAR = "\r\x1b[K"
-VECTOR = "vector.safetensors"
-# The vector is kept as it is merged, whatever is made of it in the end.
-WHOLE = {"dtype": None, "adapter": None}
+HEAD = f"{'coefficient':>11}  {'forget':>9}  {'control':>9}  {'kept':>7}"
+# What lies in the folder of a search: on what it depends, the vector, the measurements.
+PLAN, VECTOR, RESULTS = "plan.json", "vector.safetensors", "evaluations.jsonl"
+# The vector is kept as it is merged, whatever is written of it in the end.
+WHOLE = {"dtype": None, "adapter": None, "push_to": None}
 # Arguments of `unlearn` that change how it is done, but no measurement.
-ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers")
+ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers", "push_to")
 
 
 def unlearn_by_evaluation(
@@ -60,99 +74,129 @@ def unlearn_by_evaluation(
     `search`; `options` are all else that `unlearn` takes. The report of `unlearn` gets an
     `evaluation`. Where nothing can be forgotten so, it is a `UserError`, and nothing is written.
     """
-    output, words = Path(output), split_command(evaluate)
+    output, words, stream = Path(output), split_command(evaluate), table or sys.stderr
     wanted = Coefficients().values if coefficients is None else coefficients
     grid = checked_grid(wanted, keep, search)
     places = [locate(place) for place in (base, *pool)]
     require_replaceable(output, force, places)
-    inputs = [
+    folder = output.with_name(f".{output.name}.evaluating")
+    facts = {key: str(value) for key, value in options.items() if key not in ASIDE}
+    plan = {"version": __version__, "command": words, "inputs": _stamps(places), "how": facts}
+    measured = _measured_before(folder, plan, tell)
+    vector, rows = folder / VECTOR, []
+    clear = CLEAR if stream.isatty() else ""
+    if not vector.exists():
+        try:
+            unlearn(base, pool, vector, vector_only=True, tell=tell, **options | WHOLE)
+        except BaseException:
+            remove(folder)
+            raise
+    print(HEAD, file=stream)
+
+    def measure(coefficient: float) -> Measurement:
+        remark = "measured before"
+        if coefficient not in measured:
+            remark = ""
+            if clear:
+                print(f"{coefficient:>11g}  measuring ...", end="", file=stream, flush=True)
+            where = f"evaluation at coefficient {coefficient:g}"
+            with _model(base, vector, coefficient, options) as model:
+                returned = run_command(words, model, where, timeout)
+            measured[coefficient] = measurement(coefficient, returned, where)
+            _append(folder / RESULTS, measured[coefficient])
+        rows.append(measured[coefficient])
+        print(clear + _row(rows, keep, remark), file=stream, flush=True)
+        return measured[coefficient]
+
+    choice = choose(grid, measure, keep, search)
+    for note in choice.notes():
+        tell(note)
+    if not choice.coefficient:
+        _write_csv(choice, folder / "evaluations.csv")
+        raise UserError(
+            f"{output}: not written: no coefficient up to {choice.grid[-1]:g} lowers the forget"
+            f" score and keeps {100 * keep:g} % of control; see {folder}/evaluations.csv"
+        )
+    report = unlearn(
+        base,
+        pool,
+        output,
+        coefficient=choice.coefficient,
+        tell=tell,
+        force=force,
+        evaluation={
+            "command": evaluate,
+            "keep": keep,
+            "search": search,
+            "grid": list(choice.grid),
+            "measurements": [asdict(row) for row in choice.measurements],
+            "upper_end": choice.upper_end,
+            "forget_falls": choice.forget_falls,
+            "control_falls": choice.control_falls,
+        },
+        **options,
+    )
+    is_folder = output.is_dir()
+    csv_file = output / "evaluations.csv" if is_folder else output.with_suffix(".evaluations.csv")
+    _write_csv(choice, csv_file)
+    remove(folder)
+    return report
+
+
+def _stamps(places: Iterable[Path]) -> list[list]:
+    """Describe the files of models by absolute path, size and time of the last change."""
+    files = [
         file
         for place in places
         for file in (sorted(place.iterdir()) if place.is_dir() else [place])
         if file.is_file()
     ]
-    facts = {key: str(value) for key, value in options.items() if key not in ASIDE}
-    plan = {"version": __version__, "command": words, "inputs": stamps(inputs), "how": facts}
-    with _evaluations(output, plan, tell) as kept:
-        vector = kept.folder / VECTOR
-        if not vector.exists():
-            unlearn(base, pool, vector, vector_only=True, tell=tell, **options | WHOLE)
-        shown = Table(table or sys.stderr, keep)
-
-        def measure(coefficient: float) -> Measurement:
-            again = coefficient in kept.measured
-            if not again:
-                shown.start(coefficient)
-                where = f"evaluation at coefficient {coefficient:g}"
-                with _model(base, vector, coefficient, kept.folder, options) as model:
-                    returned = run_command(words, model, where, timeout)
-                kept.add(measurement(coefficient, returned, where))
-            shown.row(kept.measured[coefficient], again)
-            return kept.measured[coefficient]
-
-        choice = choose(grid, measure, keep, search)
-        for note in choice.notes():
-            tell(note)
-        if not choice.coefficient:
-            _write(choice, kept.folder / "evaluations", tell)
-            raise UserError(
-                f"{output}: not written: no coefficient up to {choice.grid[-1]:g} lowers the forget"
-                f" score and keeps {100 * keep:g} % of control; see {kept.folder}/evaluations.csv"
-            )
-        report = unlearn(
-            base,
-            pool,
-            output,
-            coefficient=choice.coefficient,
-            tell=tell,
-            force=force,
-            evaluation={
-                "command": evaluate,
-                "keep": keep,
-                "search": search,
-                "grid": list(choice.grid),
-                "measurements": [asdict(measured) for measured in choice.measurements],
-                "upper_end": choice.upper_end,
-                "forget_falls": choice.forget_falls,
-                "control_falls": choice.control_falls,
-            },
-            **options,
-        )
-        stem = output / "evaluations" if output.is_dir() else output.with_suffix(".evaluations")
-        _write(choice, stem, tell)
-        remove(kept.folder)
-    return report
+    stats = [(file, file.stat()) for file in files]
+    return [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
 
 
-@contextmanager
-def _evaluations(output: Path, plan: dict, tell: Tell) -> Iterator[Evaluations]:
-    """Open the folder of a search; no other process may have it, and nothing empty is left."""
-    folder = output.with_name(f".{output.name}.evaluating")
+def _measured_before(folder: Path, plan: dict, tell: Tell) -> dict[float, Measurement]:
+    """Open the folder of a search: read what it measured, or empty it if its plan was another."""
     folder.mkdir(parents=True, exist_ok=True)
-    with only_one(folder, output):
-        kept = Evaluations(folder, plan)
-        if kept.replaced:
+    before = None
+    with suppress(UserError):
+        before = read_json(folder / PLAN)
+    left = list(folder.iterdir())
+    if before != plan:
+        for path in left:
+            remove(path)
+        write_json(folder / PLAN, plan)
+        if left:
             tell(f"{folder}: was of other inputs or another command; beginning anew")
-        elif kept.measured:
-            tell(f"{folder}: goes on with what was measured before; remove it to measure anew")
-        try:
-            yield kept
-        finally:
-            if not (folder / VECTOR).exists():
-                remove(folder)
+        return {}
+    path = folder / RESULTS
+    if not path.exists():
+        return {}
+    tell(f"{folder}: goes on with what was measured before; remove it to measure anew")
+    # A last line that was cut is measured again.
+    whole, newline, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    write_text(path, whole + newline)
+    measured = [Measurement(**json.loads(line)) for line in whole.splitlines()]
+    return {row.coefficient: row for row in measured}
+
+
+def _append(path: Path, measured: Measurement) -> None:
+    """Keep a measurement, whatever happens next."""
+    with open(path, "a", encoding="utf-8") as stream:
+        stream.write(json.dumps(asdict(measured)) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 @contextmanager
-def _model(
-    base: str | Path, vector: Path, coefficient: float, folder: Path, options: dict
-) -> Iterator[Path]:
+def _model(base: str | Path, vector: Path, coefficient: float, options: dict) -> Iterator[Path]:
     """Write base - coefficient * vector, and remove it in the end; the base itself stays."""
     own, dtype = locate(base), options.get("dtype") or "auto"
-    is_alike = own.is_dir() or own.suffix == ".safetensors"
-    if coefficient == 0 and is_alike and dtype == "auto":
+    if coefficient == 0 and dtype == "auto" and (own.is_dir() or own.suffix == ".safetensors"):
         yield own
         return
-    model = folder / (f"{coefficient:g}" if base_folder(base) else f"{coefficient:g}.safetensors")
+    suffix = "" if base_folder(base) else ".safetensors"
+    model = vector.with_name(f"{coefficient:g}{suffix}")
     remove(model)
     taken = {key: options[key] for key in ("key", "threads") if key in options}
     negate_files(base, vector, coefficient, model, dtype, **taken)
@@ -162,66 +206,95 @@ def _model(
         remove(model)
 
 
-class Table:
-    """A row for each measurement."""
-
-    def __init__(self, stream: TextIO, keep: float):
-        self._stream, self._keep = stream, keep
-        self._clear = CLEAR if stream.isatty() else ""
-        self._rows: list[Measurement] = []
-
-    def start(self, coefficient: float) -> None:
-        """Show what is under way, on a terminal only."""
-        if self._clear:
-            self._print(f"{coefficient:>11g}  measuring ...", end="")
-
-    def row(self, measured: Measurement, again: bool) -> None:
-        """Show a measurement."""
-        if not self._rows:
-            self._print(f"{'coefficient':>11}  {'forget':>9}  {'control':>9}  {'kept':>7}")
-        self._rows.append(measured)
-        base = self._rows[0]
-        kept = f"{100 * measured.control / base.control:.1f}%" if base.control > 0 else "-"
-        if measured is base:
-            remark = "base"
-        elif not keeps(measured, base, self._keep):
-            remark = "control lost"
-        else:
-            remark = "best so far" if best(self._rows, self._keep) is measured else ""
-        remarks = ", ".join(filter(None, [remark, "measured before" if again else ""]))
-        scores = f"{_score(measured.forget):>9}  {_score(measured.control):>9}"
-        self._print(f"{measured.coefficient:>11g}  {scores}  {kept:>7}  {remarks}".rstrip())
-
-    def _print(self, text: str, end: str = "\n") -> None:
-        print(self._clear + text, end=end, file=self._stream, flush=True)
-
-
-def _score(score: float) -> str:
-    return f"{score:.4f}" if abs(score) < 1000 else f"{score:.4g}"
-
-
-def _write(choice: Choice, stem: Path, tell: Tell) -> None:
-    """Write the measurements as a table and, if that can be done, as a figure."""
-    write_csv(stem.with_name(f"{stem.name}.csv"), choice)
+def split_command(command: str) -> list[str]:
+    """Split a command into words as a shell does, without running one."""
     try:
-        _draw(choice, stem.with_name(f"{stem.name}.png"))
-    except ImportError:
-        tell("no figure of the measurements: it needs matplotlib, pip install 'negmerge[plot]'")
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"--evaluate {command!r}: {error}") from None
+    if not any(PLACE in word for word in words):
+        raise UserError(
+            f"--evaluate {command!r}: expected {PLACE} where the command takes the model, such as "
+            f"'python my_eval.py {PLACE}'"
+        )
+    return words
 
 
-def _draw(choice: Choice, path: Path) -> None:
-    least = choice.keep * choice.measurements[0].control
-    line = {"color": style.COLOURS[1], "ls": "--", "lw": 1}
-    chosen = {"color": style.GREY, "ls": ":", "lw": 1.5}
-    with style.settings():
-        figure = style.canvas(6, 3.8)
-        axes = figure.subplots()
-        coefficients = [measured.coefficient for measured in choice.measurements]
-        for score, look in style.styles(SCORES).items():
-            values = [getattr(measured, score) for measured in choice.measurements]
-            axes.plot(coefficients, values, ms=4, lw=1.2, label=score, **look)
-        axes.axhline(least, label=f"control to keep: {100 * choice.keep:g} %", **line)
-        axes.axvline(choice.coefficient, label=f"chosen: {choice.coefficient:g}", **chosen)
-        axes.set(xlabel="coefficient", ylabel="score (larger: better remembered)")
-        axes.legend(fontsize=8)
-        style.save(figure, path)
+def run_command(words: list[str], model: Path, where: str, timeout: float | None = None) -> object:
+    """Run a command, with the model for `{model}`, and return the JSON in its last line.
+
+    It is ended, with all that it started, when its time is over or this process is interrupted.
+    """
+    filled = [word.replace(PLACE, str(model.absolute())) for word in words]
+    # Files, not pipes: what the command leaves running would keep a pipe open.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": errors}
+        try:
+            process = subprocess.Popen(filled, **streams, start_new_session=True)
+        except OSError as error:
+            raise UserError(f"{where}: {filled[0]!r} cannot be run: {error.strerror}") from None
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise UserError(
+                f"{where}: did not end within {timeout:g} s and was stopped; --timeout sets the "
+                "limit"
+            ) from None
+        finally:
+            if process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        line = _last_line(output)
+        if status:
+            how = f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
+            raise UserError(f"{where}: {how}: {_last_line(errors) or line or 'it printed nothing'}")
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        raise UserError(
+            f"{where}: the last line is {reprlib.repr(line)}, expected JSON such as {EXAMPLE}"
+        ) from None
+
+
+def _last_line(stream: IO[bytes]) -> str:
+    """Return the last line of a file that is not blank; empty if there is none."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(size - END, 0))
+    lines = stream.read().decode(errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _row(rows: Sequence[Measurement], keep: float, remark: str) -> str:
+    """Return the line of the last measurement; the first is that of the base."""
+    base, last = rows[0], rows[-1]
+    if last is base:
+        verdict = "base"
+    elif not keeps(last, base, keep):
+        verdict = "control lost"
+    else:
+        verdict = "best so far" if best(rows, keep) is last else ""
+    kept = f"{100 * last.control / base.control:.1f}%" if base.control > 0 else "-"
+    scores = (f"{s:.4f}" if abs(s) < 1000 else f"{s:.4g}" for s in (last.forget, last.control))
+    cells = [f"{last.coefficient:>11g}", *(f"{score:>9}" for score in scores), f"{kept:>7}"]
+    return "  ".join([*cells, ", ".join(filter(None, [verdict, remark]))]).rstrip()
+
+
+def _write_csv(choice: Choice, path: Path) -> None:
+    """Write the measurements by ascending coefficient, what is kept and what was chosen."""
+    base, *_ = choice.measurements
+    others = list(dict.fromkeys(key for row in choice.measurements for key in row.others))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["coefficient", *SCORES, "control_kept", "chosen", *others])
+    for row in choice.measurements:
+        marks = keeps(row, base, choice.keep), row is choice.chosen
+        values = [row.others.get(key, "") for key in others]
+        writer.writerow(
+            [
+                *(row.coefficient, row.forget, row.control),
+                *(str(mark).lower() for mark in marks),
+                *(v if isinstance(v, str | int | float) else json.dumps(v) for v in values),
+            ]
+        )
+    write_text(path, text.getvalue())

@@ -3,50 +3,103 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from negmerge.merging.blocks import NUMBERS, Block, Workers
+from negmerge.merging.blocks import NUMBERS, Block, Workers, processors
 from negmerge.merging.signs import signs_agree
 from negmerge.standalone.pools import open_pool
 
-CONVOLUTION = "convolution"
 # The first that is found in a name, in lower case, is the tensor's kind. The names are those of
 # transformers, open_clip, timm, torchvision and diffusers.
-PATTERNS = {
+KINDS = {
     "norm": r"norm|(^|\.)(ln|bn)[_\d]",
     "bias": r"bias$",
     "embedding": r"emb|(^|\.)(wte|wpe|cls_token|shared)(\.|$)",
     "head": r"(^|\.)(lm_head|heads?|classifier|score|\w+_projection|visual\.proj)(\.|$)|^fc\.",
     "attention": r"att|(^|\.)(q|k|v|o|qkv|query|key|value|[qkvo]_proj|in_proj_weight)(\.|$)",
-    CONVOLUTION: r"conv",
+    "convolution": r"conv",
     "mlp": r"mlp|ffn|feed_?forward|intermediate|dense|expert"
     r"|(^|\.)(c_fc|c_proj|w[123io]|wi_[01]|fc\d|lin(ear)?_?\d|(gate|up|down)_proj)(\.|$)",
 }
-# Filters have a height, a width or a length beside the channels.
-FILTER_AXES = 3
-
-
-def kind(name: str, shape: Sequence[int]) -> str:
-    """Return the kind of a tensor by its name, else by its axes, else the last part of its name."""
-    for kind, pattern in PATTERNS.items():
-        if re.search(pattern, name.lower()):
-            return kind
-    return CONVOLUTION if len(shape) >= FILTER_AXES else name.rpartition(".")[2]
-
-
 # A member is unlike the others where its mean cosine to them is below this share of the median of
 # all, which stays where it is while most members are of the pool. It is a share, since members of
 # one pool may be alike to any degree: long and short trainings of one grid come to half of it.
 SHARE = 1 / 3
 # Below this median the pool has nothing in common that a member could lack.
 LEAST = 0.05
-# Of two members none can be told to be the odd one.
-FEWEST = 3
+# Products of pairs need a block of all vectors at once, in float64: 16 MiB for each thread.
+STACKED = 2**21
+
+
+def inspect_files(
+    paths: Sequence[str | Path],
+    base: str | Path | None = None,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    vocabulary: str | None = None,
+    key: str | None = None,
+    threads: int | None = None,
+    progress: bool = False,
+) -> dict:
+    """Compare task vectors, or models with their base, layer by layer, block by block.
+
+    `all`, each of `layers` and each of `kinds` have the `numbers` of one vector, the share on which
+    all vectors `agree` in a non-zero sign (of random ones, `chance` do), the share of `zeros` and
+    the mean `cosine` over pairs that are not zero there. Tensors that no vector changes are in none
+    of these: `untouched` counts their numbers.
+    """
+    count = len(paths)
+    workers = Workers(threads or processors())
+    pool = open_pool(
+        base,
+        paths,
+        include=include,
+        exclude=exclude,
+        vocabulary=vocabulary,
+        key=key,
+        block_numbers=max(min(NUMBERS, STACKED // count), 1),
+        workers=workers,
+    )
+    size = pool.vectors.size
+    bar = tqdm(total=size, desc="inspect", unit=" numbers", unit_scale=True, disable=not progress)
+    with workers, bar:
+        pool.vectors.passed = bar.update
+        tensors = _add_up(pool.vectors.map(_count), lambda name: name)
+    changed = {name: counts for name, counts in tensors.items() if counts[2] < counts[0] * count}
+    kinds = {name: kind(name, shape) for name, shape in pool.vectors.shapes.items()}
+    # A tensor without a module is a layer of its own.
+    layer_of = {name: name.rpartition(".")[0] or name for name in changed}
+    layers = _summaries(_add_up(changed.items(), layer_of.__getitem__), count)
+    for name in sorted(changed, key=lambda name: changed[name][0]):
+        layers[layer_of[name]]["kind"] = kinds[name]  # in the end, that of the largest tensor
+    whole = sum(changed.values(), torch.zeros(3 + count**2, dtype=torch.float64))
+    products = whole[3:].view(count, count)
+    return {
+        "inputs": [str(path) for path in paths],
+        "base": None if base is None else str(base),
+        "notes": pool.notes,
+        "chance": 2.0 ** (1 - count),
+        "layers": layers,
+        "kinds": _summaries(_add_up(changed.items(), kinds.__getitem__), count),
+        "members": _members([str(path) for path in paths], products),
+        "cosines": [[_known(c) for c in row] for row in cosines(products).tolist()],
+        "all": _summary(whole, count),
+        "untouched": size - int(whole[0]),
+    }
+
+
+def kind(name: str, shape: Sequence[int]) -> str:
+    """Return the kind of a tensor by its name, else by its axes, else the last part of its name."""
+    for kind, pattern in KINDS.items():
+        if re.search(pattern, name.lower()):
+            return kind
+    # Filters have a height, a width or a length beside the channels.
+    return "convolution" if len(shape) >= 3 else name.rpartition(".")[2]
 
 
 def cosines(products: Tensor) -> Tensor:
@@ -54,13 +107,6 @@ def cosines(products: Tensor) -> Tensor:
     lengths = products.diagonal().sqrt()
     matrix = (products / torch.outer(lengths, lengths)).clamp(-1, 1)
     return matrix.masked_fill(torch.outer(lengths, lengths) == 0, math.nan)
-
-
-def pairs(matrix: Tensor) -> Tensor:
-    """Return the numbers of a symmetric matrix above its diagonal that are not NaN."""
-    first, second = torch.triu_indices(len(matrix), len(matrix), offset=1)
-    numbers = matrix[first, second]
-    return numbers[~numbers.isnan()]
 
 
 def mean_to_others(matrix: Tensor) -> Tensor:
@@ -72,139 +118,55 @@ def mean_to_others(matrix: Tensor) -> Tensor:
 def outliers(matrix: Tensor) -> list[int]:
     """Return the places of vectors that do not seem to be of the pool."""
     means = mean_to_others(matrix)
-    if len(means) < FEWEST:
-        return []
     middle = means.quantile(0.5)
-    return (means < SHARE * middle).nonzero().flatten().tolist() if middle >= LEAST else []
+    # Of two members neither can be told to be the odd one.
+    if len(means) < 3 or middle < LEAST:
+        return []
+    return (means < SHARE * middle).nonzero().flatten().tolist()
 
 
-# Products of pairs need a block of all vectors at once, in float64: 16 MiB for each thread.
-STACKED = 2**21
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Counts over a part of the model; `products` are the scalar products of all pairs."""
-
-    products: Tensor
-    numbers: int = 0
-    agreeing: int = 0
-    zeros: int = 0
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.products + other.products,
-            self.numbers + other.numbers,
-            self.agreeing + other.agreeing,
-            self.zeros + other.zeros,
-        )
-
-    def summary(self) -> dict[str, float | None]:
-        """Return the shares and the mean cosine; None where they are of nothing."""
-        count, numbers = len(self.products), self.numbers
-        known = pairs(cosines(self.products))
-        return {
-            "numbers": numbers,
-            "agree": self.agreeing / numbers if numbers else None,
-            "zeros": self.zeros / (numbers * count) if numbers else None,
-            "cosine": float(known.mean()) if len(known) else None,
-        }
-
-
-def inspect_files(
-    paths: Sequence[str | Path],
-    base: str | Path | None = None,
-    *,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    vocabulary: str | None = None,
-    key: str | None = None,
-    threads: int = 1,
-    progress: bool = False,
-) -> dict:
-    """Compare task vectors, or models with their base, layer by layer, block by block.
-
-    `all`, each of `layers` and each of `kinds` have the `numbers` of one vector, the share on which
-    all vectors `agree` in a non-zero sign (of random ones, `chance` do), the share of `zeros` and
-    the mean `cosine` over pairs that are not zero there. Tensors that no vector changes are in none
-    of these: `untouched` counts their numbers.
-    """
-    workers = Workers(threads)
-    pool = open_pool(
-        base,
-        paths,
-        include=include,
-        exclude=exclude,
-        vocabulary=vocabulary,
-        key=key,
-        block_numbers=max(min(NUMBERS, STACKED // len(paths)), 1),
-        workers=workers,
-    )
-    with (
-        workers,
-        tqdm(
-            total=pool.vectors.size,
-            desc="inspect",
-            unit=" numbers",
-            unit_scale=True,
-            disable=not progress,
-        ) as bar,
-    ):
-        pool.vectors.passed = bar.update
-        tensors = _gathered(pool.vectors.map(_counts), lambda name: name)
-    changed = {
-        name: counts
-        for name, counts in tensors.items()
-        if counts.zeros < counts.numbers * len(paths)
-    }
-    kinds = {name: kind(name, shape) for name, shape in pool.vectors.shapes.items()}
-    nothing = Counts(torch.zeros(len(paths), len(paths), dtype=torch.float64))
-    whole = sum(changed.values(), nothing)
-    # A tensor without a module is a layer of its own.
-    layer_of = {name: name.rpartition(".")[0] or name for name in changed}
-    layers = _summaries(_gathered(changed.items(), layer_of.__getitem__))
-    for name in sorted(changed, key=lambda name: changed[name].numbers):
-        layers[layer_of[name]]["kind"] = kinds[name]  # in the end, that of the largest tensor
-    return {
-        "inputs": [str(path) for path in paths],
-        "base": None if base is None else str(base),
-        "notes": pool.notes,
-        "chance": 2.0 ** (1 - len(paths)),
-        "layers": layers,
-        "kinds": _summaries(_gathered(changed.items(), kinds.__getitem__)),
-        "members": _members([str(path) for path in paths], whole.products),
-        "cosines": [[_known(c) for c in row] for row in cosines(whole.products).tolist()],
-        "all": whole.summary(),
-        "untouched": sum(c.numbers for name, c in tensors.items() if name not in changed),
-    }
-
-
-def _counts(block: Block) -> tuple[str, Counts]:
+def _count(block: Block) -> tuple[str, Tensor]:
+    """Return the block's numbers, those that agree, the zeros, and the products of all pairs."""
     vectors = block.stack().flatten(1)
     wide = vectors.double()
     zeros = vectors.numel() - int(vectors.count_nonzero())
     agreeing = int(signs_agree(vectors.amin(0), vectors.amax(0)).sum())
-    return block.name, Counts(wide @ wide.T, vectors.shape[1], agreeing, zeros)
+    counts = torch.tensor([vectors.shape[1], agreeing, zeros], dtype=torch.float64)
+    return block.name, torch.cat([counts, (wide @ wide.T).flatten()])
 
 
-def _gathered(
-    counted: Iterable[tuple[str, Counts]], group_of: Callable[[str], str]
-) -> dict[str, Counts]:
+def _add_up(
+    counted: Iterable[tuple[str, Tensor]], group_of: Callable[[str], str]
+) -> dict[str, Tensor]:
     """Add up counts of tensors, or parts of them, by the group that they belong to."""
-    groups: dict[str, Counts] = {}
+    groups: dict[str, Tensor] = {}
     for name, counts in counted:
         group = group_of(name)
         groups[group] = groups[group] + counts if group in groups else counts
     return groups
 
 
-def _summaries(counts: Mapping[str, Counts]) -> dict[str, dict]:
+def _summaries(groups: Mapping[str, Tensor], count: int) -> dict[str, dict]:
     """Return the summaries in the order of the names, in which 2 comes before 10."""
 
     def order(name: str) -> list[str]:
         return [p.zfill(12) if p.isdecimal() else p for p in re.split(r"(\d+)", name)]
 
-    return {name: counts[name].summary() for name in sorted(counts, key=order)}
+    return {name: _summary(groups[name], count) for name in sorted(groups, key=order)}
+
+
+def _summary(counts: Tensor, count: int) -> dict[str, float | None]:
+    """Return the shares and the mean cosine of some counts; None where they are of nothing."""
+    numbers, agreeing, zeros = map(int, counts[:3])
+    matrix = cosines(counts[3:].view(count, count))
+    pairs = matrix[tuple(torch.triu_indices(count, count, offset=1))]
+    known = pairs[~pairs.isnan()]
+    return {
+        "numbers": numbers,
+        "agree": agreeing / numbers if numbers else None,
+        "zeros": zeros / (numbers * count) if numbers else None,
+        "cosine": float(known.mean()) if len(known) else None,
+    }
 
 
 def _members(names: Sequence[str], products: Tensor) -> list[dict]:
@@ -213,13 +175,12 @@ def _members(names: Sequence[str], products: Tensor) -> list[dict]:
     members = []
     for place, name in enumerate(names):
         others = [c for other, c in enumerate(matrix[place].tolist()) if other != place]
-        known = [c for c in others if _known(c) is not None]
         members.append(
             {
                 "name": name,
                 "norm": float(norms[place]),
                 "cosine": float(means[place]) if others else None,
-                "lowest": min(known, default=None),
+                "lowest": min((c for c in others if not math.isnan(c)), default=None),
                 "outlier": place in apart,
             }
         )
@@ -228,4 +189,4 @@ def _members(names: Sequence[str], products: Tensor) -> list[dict]:
 
 def _known(number: float) -> float | None:
     """Return a number, or None for NaN, which JSON does not have."""
-    return None if number != number else number
+    return None if math.isnan(number) else number

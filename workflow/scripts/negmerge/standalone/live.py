@@ -49,80 +49,69 @@ def search(
         UserError: the vector does not fit the model, or an argument or a measurement is wrong.
     """
     grid = Coefficients().values if coefficients is None else coefficients
-    weights = Weights(model, vector)
+    parts = _parts(model, vector)
+
+    def move(coefficient: float) -> None:
+        for tensor, base, change in parts:
+            if coefficient == 0:
+                tensor.copy_(base)
+            else:
+                tensor.copy_(widen(base) - coefficient * widen(change.to(tensor.device)))
 
     def measure(coefficient: float) -> Measurement:
-        weights.move(coefficient)
+        move(coefficient)
         return measurement(coefficient, evaluate(model), f"evaluate at coefficient {coefficient:g}")
 
     try:
         choice = choose(grid, measure, keep, search)
     finally:
-        weights.restore()
+        move(0)
     if apply:
-        weights.move(choice.coefficient)
+        move(choice.coefficient)
     return choice
 
 
-class Weights:
-    """The tensors of a model that a vector changes, and a copy of each as it was."""
-
-    def __init__(self, model: nn.Module, vector: Mapping[str, Tensor]):
-        own = dict(model.named_buffers(remove_duplicate=False))
-        own |= dict(model.named_parameters(remove_duplicate=False))
-        _require_fitting(own, vector)
-        moves: dict[tuple, tuple[str, Tensor]] = {}
-        for name, change in vector.items():
-            tensor = own[name].detach()
-            # Tied parameters are one tensor under several names.
-            place = (tensor.device, tensor.data_ptr(), tensor.stride(), tensor.shape)
-            other, moved = moves.setdefault(place, (name, change))
-            if moved is not change and not torch.equal(moved, change.to(moved)):
-                raise UserError(
-                    f"vector: tensor {name!r} differs from {other!r}, expected the same, since the "
-                    "model ties them"
-                )
-        self._parts = [
-            (own[name].detach(), own[name].detach().clone(), change.detach())
-            for name, change in moves.values()
-            if change.any()
-        ]
-
-    def move(self, coefficient: float) -> None:
-        """Set the weights to base - coefficient * vector, rounded once to the model's dtypes."""
-        if coefficient == 0:
-            self.restore()
-            return
-        for tensor, base, change in self._parts:
-            tensor.copy_(widen(base) - coefficient * widen(change.to(tensor.device)))
-
-    def restore(self) -> None:
-        """Set the weights to the base's bits."""
-        for tensor, base, _ in self._parts:
-            tensor.copy_(base)
-
-
-def _require_fitting(own: Mapping[str, Tensor], vector: Mapping[str, Tensor]) -> None:
-    """Check a vector against the tensors of a model."""
+def _parts(model: nn.Module, vector: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return each tensor that a vector changes, a copy of it as it was, and the change."""
+    own = dict(model.named_buffers(remove_duplicate=False))
+    own |= dict(model.named_parameters(remove_duplicate=False))
     lacking = [name for name in vector if name not in own]
     if lacking:
         raise UserError(
             f"vector: tensor {lacking[0]!r} is not in the model ({len(lacking)} of {len(vector)} "
             f"are not); its names are like {next(iter(own), 'none')!r}"
         )
+    moves: dict[tuple, tuple[str, Tensor]] = {}
     for name, change in vector.items():
-        tensor = own[name]
-        if tuple(change.shape) != tuple(tensor.shape):
+        tensor = own[name].detach()
+        _require_fitting(name, tensor, change)
+        # Tied parameters are one tensor under several names.
+        place = (tensor.device, tensor.data_ptr(), tensor.stride(), tensor.shape)
+        other, moved = moves.setdefault(place, (name, change))
+        if moved is not change and not torch.equal(moved, change.to(moved)):
             raise UserError(
-                f"vector: tensor {name!r} has shape {list(change.shape)}, expected "
-                f"{list(tensor.shape)}"
+                f"vector: tensor {name!r} differs from {other!r}, expected the same, since the "
+                "model ties them"
             )
-        if not in_vector(name, tensor):
-            raise UserError(
-                f"vector: tensor {name!r} takes no part in vectors: in the model it is a statistic "
-                f"or holds {tensor.dtype}"
-            )
-        if tensor.is_meta:
-            raise UserError(f"model: tensor {name!r} is not in memory, but on the device 'meta'")
-        require_finite(change, name, "vector")
-        require_finite(tensor, name, "model")
+    return [
+        (own[name].detach(), own[name].detach().clone(), change.detach())
+        for name, change in moves.values()
+        if change.any()
+    ]
+
+
+def _require_fitting(name: str, tensor: Tensor, change: Tensor) -> None:
+    """Check a tensor of a vector against the model's."""
+    if change.shape != tensor.shape:
+        raise UserError(
+            f"vector: tensor {name!r} has shape {list(change.shape)}, expected {list(tensor.shape)}"
+        )
+    if not in_vector(name, tensor):
+        raise UserError(
+            f"vector: tensor {name!r} takes no part in vectors: in the model it is a statistic "
+            f"or holds {tensor.dtype}"
+        )
+    if tensor.is_meta:
+        raise UserError(f"model: tensor {name!r} is not in memory, but on the device 'meta'")
+    require_finite(change, name, "vector")
+    require_finite(tensor, name, "model")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from filecmp import cmp
+from itertools import combinations, zip_longest
 from pathlib import Path
 
 import torch
@@ -13,13 +14,12 @@ from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.sameness import same_state, same_tensor, tied
 from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
-from negmerge.merging.blocks import Finetuned, Vectors, Workers
+from negmerge.merging.blocks import Finetuned, Vectors, Workers, processors
 from negmerge.merging.engine import choose, merge_pool
 from negmerge.merging.pool import Pool, in_file_order, pool_of, stored_dtypes
 from negmerge.models.devices import find_device
 from negmerge.settings.checks import Value
-from negmerge.standalone.alignment import Aligned, Choice, align
-from negmerge.vectors import may_change
+from negmerge.standalone.alignment import Aligned, Patterns, align, changeable
 
 Place = str | Path | StoredState
 
@@ -32,7 +32,7 @@ def merge_files(
     base: str | Path | None = None,
     key: str | None = None,
     progress: bool = False,
-    threads: int = 1,
+    threads: int | None = None,
     checksums: bool = True,
     device: str | torch.device = "cpu",
     block_numbers: int | None = None,
@@ -51,8 +51,8 @@ def merge_files(
         base: the checkpoint before fine-tuning; its buffers (`vectors.in_vector`) stay out.
         key: as in `open_state`, for all of them.
         progress: show a bar on standard error.
-        threads: how many blocks are worked on at a time, on a GPU four at least; no bit depends
-            on it.
+        threads: how many blocks are worked on at a time, on a GPU four at least; None for the
+            processors that this process may use. No bit depends on it.
         checksums: note the BLAKE3 of each file, None otherwise.
         device: as in `merge`. A GPU needs memory for the blocks that are worked on, not for the
             model.
@@ -81,7 +81,7 @@ def merge_files(
         vocabulary=vocabulary,
         key=key,
         block_numbers=block_numbers,
-        workers=Workers(threads, place),
+        workers=Workers(threads or processors(), place),
     )
     return merge_pool(method, options, pool, output, progress=progress, checksums=checksums)
 
@@ -98,7 +98,7 @@ def open_pool(
     workers: Workers | None = None,
 ) -> Pool:
     """Open models fine-tuned from a base, or task vectors without one, and check that they fit."""
-    choice = Choice(include, exclude)
+    patterns = Patterns(include, exclude)
     labels = [short_name(member) for member in members]
     if base is None:
         for place in members:
@@ -106,9 +106,9 @@ def open_pool(
                 raise UserError(f"{place}: is an adapter, which is merged with its base")
         states = [open_place(place, key) for place in members]
         return replace(
-            pool_of(states, choice.takes, block_numbers, workers),
+            pool_of(states, patterns.takes, block_numbers, workers),
             names=labels,
-            chosen=choice.matches(states[0].names),
+            chosen=patterns.matches(states[0].names),
             notes=[note for state in states for note in state.notes],
         )
     origin = open_place(base, key)
@@ -116,19 +116,19 @@ def open_pool(
 
     def takes(name: str) -> bool:
         met.add(name)
-        return choice.takes(name)
+        return patterns.takes(name)
 
     opened = [_open_member(member, origin, takes, vocabulary, key) for member in members]
     states = [member for member in opened if isinstance(member, StoredState)]
-    matched = choice.matches(met.union(*(state.names for state in states)))
-    names = [name for name in changeable(origin) if choice.takes(name)]
+    matched = patterns.matches(met.union(*(state.names for state in states)))
+    names = [name for name in changeable(origin) if patterns.takes(name)]
     # Of tensors that are tied in the base, the first is the one that adapters change.
     changed = {name for member in opened if isinstance(member, Adapter) for name in member.names}
     groups = [
         tuple(sorted(group, key=lambda name: name not in changed)) for group in tied(origin, names)
     ]
     aligned = [
-        align(member, origin, names, groups, choice, cuts=vocabulary == "base")
+        align(member, origin, names, groups, patterns, cuts=vocabulary == "base")
         if isinstance(member, StoredState)
         else member
         for member in opened
@@ -149,8 +149,7 @@ def open_pool(
         *(note for state in (origin, *states) for note in state.notes),
         *(
             f"{member.files[-1]}: the same weights as {other.files[-1]}; they count twice"
-            for number, member in enumerate(opened)
-            for other in opened[:number]
+            for other, member in combinations(opened, 2)
             if _is_same(member, other)
         ),
         *(f"{option} fits {listed(fitting)}" for option, fitting in matched.items()),
@@ -176,11 +175,6 @@ def _open_member(
     if _is_same(base, state):
         raise UserError(f"{state.path}: is the base itself, which is no member of its pool")
     return state
-
-
-def changeable(base: StoredState) -> list[str]:
-    """Return the tensors of a base that a vector of it may change."""
-    return [n for n in base.names if may_change(n, base.shape(n), base.dtype(n))]
 
 
 def _is_tied(member: Aligned | Adapter, group: Sequence[str]) -> bool:
@@ -217,8 +211,6 @@ def _is_same(member: StoredState | Adapter, other: StoredState | Adapter) -> boo
         return True
     if isinstance(member, StoredState) and isinstance(other, StoredState):
         return same_state(member, other)
-    if isinstance(member, StoredState) or isinstance(other, StoredState):
-        return False
-    return len(member.files) == len(other.files) and all(
-        cmp(file, copy, shallow=False) for file, copy in zip(member.files, other.files, strict=True)
-    )
+    pairs = list(zip_longest(member.files, other.files))
+    are_adapters = isinstance(member, Adapter) and isinstance(other, Adapter)
+    return are_adapters and all(None not in p and cmp(*p, shallow=False) for p in pairs)

@@ -22,9 +22,8 @@ from negmerge.training import fit
 class Loader(Protocol):
     """Gives the batches of one epoch each time it is iterated; its length counts them.
 
-    A batch is images (n, 3, height, width) float32 in 0..1 and labels (n,) int64. For language
-    models it is token ids and labels, both (n, tokens) int64, padded on the right: a label is the
-    id in its own place, or `tokenising.WITHOUT_LOSS` where the token is none of an answer.
+    A batch is images (n, 3, height, width) float32 in 0..1 and labels (n,) int64; or token ids and
+    labels, both (n, tokens) int64, padded on the right, see `tokenising.WITHOUT_LOSS`.
     """
 
     def __iter__(self) -> Iterator[Batch]: ...
@@ -184,10 +183,8 @@ def fit_both(
     """Minimise gamma * forget loss + alpha * retain loss, of a batch of each set in each step.
 
     The options have both as `weights`; their `passes` name the set that an epoch is a pass over.
-    Batches of the other set are taken as they come, pass after pass. The two batches go through the
-    model one after the other, the retained one first, so batch normalisation does not mix them.
-    With an alpha of 0 and epochs of the forget set, the retain set is not read. By default the
-    retain loss is that of training, and `forget` the forget set of `data`.
+    The two batches go through the model one after the other, so batch normalisation does not mix
+    them.
     """
     forget = data.forget if forget is None else forget
     (gamma, alpha), recipe, device = options.weights, data.recipe, data.objective.device
@@ -235,11 +232,7 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 def batch_gradients(
     model: nn.Module, batches: Iterable[Batch], loss: Loss | None = None
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Yield each batch's size, and the gradient of its mean loss in evaluation mode.
-
-    Neither the `grad` of the parameters nor the statistics of batch normalisation change. Without
-    a `loss` of the members of a batch it is the cross-entropy of logits (n, classes).
-    """
+    """Yield each batch's size, and the gradient of its mean loss in evaluation mode."""
     of_batch = loss or (lambda images, labels: cross_entropy(model(images), labels))
     parameters = trainable(model)
     device = next(iter(parameters.values())).device

@@ -1,7 +1,4 @@
-"""SalUn's saliency mask, and training that moves only the weights inside a mask.
-
-Fan et al., SalUn (ICLR 2024), section 4, and OPTML-Group/Unlearn-Saliency.
-"""
+"""SalUn's saliency mask (Fan et al., ICLR 2024), and training of the weights inside a mask."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,9 +43,8 @@ def only_masked(
 ) -> Iterator[Callable[[Optimizer], None]]:
     """Let training move only the weights where a mask is True; yield `training.fit`'s `after_step`.
 
-    Masking the gradients alone would not do: weight decay and momentum move a weight without a
-    gradient. So weights outside the mask are put back after each step, and their momentum cleared,
-    as in the official code since February 2026. Before that they drifted.
+    Weight decay and momentum move weights without a gradient, so they are put back after each step,
+    as in the official code since February 2026.
     """
     fixed = [
         (parameter, ~mask[name].to(parameter.device), parameter.detach().clone())

@@ -60,10 +60,5 @@ def weighted_ascent(scored: Scored, weigh: Callable[[Tensor], Tensor]) -> Tensor
 
 
 def preference(advantages: Tensor, beta: float) -> Tensor:
-    """Return -(2 / beta) * mean of log sigmoid(beta * advantage), of advantages (n,).
-
-    An advantage is by how much what is wanted is ahead of what is not; the larger beta, the less of
-    it is enough. The loss of DPO (Rafailov et al., NeurIPS 2023) but for its factor, which is 1
-    there; 2 / beta is open-unlearning's.
-    """
+    """Return -(2 / beta) * mean of log sigmoid(beta * advantage): DPO's loss but for the factor."""
     return -2 / beta * logsigmoid(beta * advantages).mean()

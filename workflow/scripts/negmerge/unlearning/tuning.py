@@ -29,11 +29,7 @@ def tune(
     halvings: int,
     base_name: str,
 ) -> Tuned:
-    """Train a model for each combination of a grid, and then some around what criteria choose.
-
-    A model whose training diverges is noted and cannot be chosen; without a grid it is an error.
-    The model of an empty grid is called `name`.
-    """
+    """Train a model for each combination of a grid, and then some around what criteria choose."""
     states: dict[str, State] = {}
     measured: list[Point] = []
     base = validation.measure(base_name, 0.0)

@@ -1,33 +1,23 @@
 """Where data sets come from: each file has a family of sources, by name in its table `SOURCES`.
 
-A source's `read` takes the paths of a data set's files, by their names, and its row in
-`config/datasets.yaml`. It yields split, label and image of each item in the order of the set. An
-image is a PIL image, or an image file: a member of an archive, which errors then name, or its
-bytes. Where an archive gives the images in another order, a fourth entry, a tuple, says by what
-they are sorted. A source of questions yields `data.questions.Question`s.
-
-torchvision's readers need torch, and archives that are unpacked on disk; these stream verified
-files. Settings import all families, so the functions that read import what takes time.
+A source's `read` takes the paths of a data set's files, by their names, and its row. It yields
+split, label, image (PIL, a member of an archive, or bytes) and perhaps a sort key; or `Question`s.
+Settings import all families, so the functions that read import what takes time.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from negmerge.data.splits import SPLITS
+from negmerge.settings.recipe import Settings
 
 Split = Literal[SPLITS]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[list[str], Field(min_length=1)]
 Files = Mapping[str, str]
-
-
-class Options(BaseModel):
-    """The options of a row for its source; others are refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 @dataclass(frozen=True)
@@ -37,12 +27,12 @@ class Source:
     read: Callable[[Files, Mapping], Iterator]
     # The names of the files that are read, by the options and the splits of a row.
     files: Callable[[Any, Collection[str]], Collection[str]] = lambda options, splits: ()
-    options: type[Options] = Options
+    options: type[Settings] = Settings
     has_questions: bool = False
     # Whether class names in the files are compared with those of prompts.yaml.
     has_class_names: bool = False
 
 
-def images_only(options: Options, splits: Collection[str]) -> tuple[str, ...]:
+def images_only(options: Settings, splits: Collection[str]) -> tuple[str, ...]:
     """Name the file of a source that reads one archive."""
     return ("images",)

@@ -19,14 +19,15 @@ from negmerge.data.archives import (
     read_members,
 )
 from negmerge.data.image_lists import list_images
-from negmerge.data.sources import Files, Options, Seed, Source, Split, images_only
+from negmerge.data.sources import Files, Seed, Source, Split, images_only
 from negmerge.errors import UserError
+from negmerge.settings.recipe import Settings
 
 Items = Iterator[tuple[str, int, Member, tuple]]
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-class FolderOptions(Options):
+class FolderOptions(Settings):
     held_out: dict[Split, PositiveInt | Annotated[float, Field(gt=0, lt=1)]] = Field(
         description="Images of each class for each split but `train`: a number, or a share below 1."
     )
@@ -45,10 +46,7 @@ class FolderOptions(Options):
 
 
 def read_folders(files: Files, row: Mapping) -> Items:
-    """Read a folder of images for each class, `2750/Forest/Forest_1.jpg`, cut at random by class.
-
-    Classes and files are sorted by their names as text, so 10 comes before 2.
-    """
+    """Read a folder for each class, `2750/Forest/Forest_1.jpg`, cut at random by class."""
     archive, options = files["images"], row["options"]
     paths = sorted(PurePosixPath(member.name) for member in members(archive))
     paths = [path for path in paths if path.suffix.lower() in SUFFIXES]
@@ -88,17 +86,13 @@ def cut(
     return splits
 
 
-class SplitOptions(Options):
+class SplitOptions(Settings):
     root: str = Field(description="The folder of the splits in the archive.")
     folders: dict[Split, str] = Field(description="The folder of each split.")
 
 
 def read_split_folders(files: Files, row: Mapping) -> Items:
-    """Read a folder for each split, with one for each class, sorted by class and file name.
-
-    The layout is that of the code of Task Arithmetic and its followers, in which `val` holds the
-    official test images: `sun397/train/a_abbey/sun_x.jpg`, `sun397/val/a_abbey/sun_y.jpg`.
-    """
+    """Read `sun397/train/a_abbey/sun_x.jpg`: a folder for each split, with one for each class."""
     archive, options = files["images"], row["options"]
     splits = {PurePosixPath(options["root"], f): split for split, f in options["folders"].items()}
     places = {}
@@ -114,14 +108,14 @@ def read_split_folders(files: Files, row: Mapping) -> Items:
         yield split, labels[name], member, (name, file)
 
 
-class ListPlace(Options):
+class ListPlace(Settings):
     """A list of images: a file of the row, or a member of an archive of the row."""
 
     file: str
     member: str | None = None
 
 
-class ListOptions(Options):
+class ListOptions(Settings):
     root: str = Field(description="The folder of the classes in the archive.")
     lists: dict[Split, list[ListPlace]] = Field(description="Lists of the images of each split.")
 
@@ -133,12 +127,8 @@ class ListOptions(Options):
 def read_lists(files: Files, row: Mapping) -> Items:
     """Read the images that lists name, sorted by class and file name.
 
-    Layouts, with a line of a list after the arrow:
-
-    - DTD: `dtd/images/banded/banded_0002.jpg` <- `banded/banded_0002.jpg`;
-    - SUN397: `SUN397/a/arch/sun_x.jpg`, `SUN397/j/jail/indoor/sun_x.jpg` <-
-      `/j/jail/indoor/sun_x.jpg`;
-    - RESISC45: `NWPU-RESISC45/sea_ice/sea_ice_001.jpg` <- `sea_ice_001.jpg`.
+    A line of a list is `banded/banded_0002.jpg` in DTD, `/j/jail/indoor/sun_x.jpg` in SUN397, and
+    `sea_ice_001.jpg` of the class sea_ice in RESISC45.
     """
     places = [(split, p) for split, lists in row["options"]["lists"].items() for p in lists]
     texts: dict[tuple[str, str | None], bytes] = {}

@@ -1,8 +1,4 @@
-"""Data sets of image classification, in the files that their authors publish.
-
-torchvision reads most of them, but from archives that are unpacked on the disk; these readers
-stream the archives and keep the encoded images as they are.
-"""
+"""Data sets of image classification, in the files that their authors publish, streamed."""
 
 import gzip
 import io
@@ -28,9 +24,10 @@ from negmerge.data.archives import (
     read_members,
     table,
 )
-from negmerge.data.sources import Files, Options, Seed, Source, Split, images_only
+from negmerge.data.sources import Files, Seed, Source, Split, images_only
 from negmerge.data.splits import train_val_split
 from negmerge.errors import UserError
+from negmerge.settings.recipe import Settings
 
 Items = Iterator[tuple[str, int, Member, tuple]]
 Pixels = Iterator[tuple[str, int, Image.Image]]
@@ -46,10 +43,7 @@ def matlab(content: bytes, where: str, *names: str) -> list[Any]:
 
 
 def read_cars(files: Files, row: Mapping) -> Items:
-    """Read Stanford Cars (Krause et al., 2013) in the order of the annotations.
-
-    Those of `train` are in `devkit`, those of `test` in a file of their own, `test-labels`.
-    """
+    """Read Stanford Cars (Krause et al., 2013) in the order of the annotations."""
     inside = "devkit/cars_train_annos.mat"
     annotations = {
         "train": (read_members(files["devkit"], [inside])[0], f"{files['devkit']}: {inside}"),
@@ -119,7 +113,6 @@ def read_gtsrb(files: Files, row: Mapping) -> Items:
     """Read the German Traffic Sign Recognition Benchmark in the form of the competition of 2011.
 
     Its training set ("Training_fixed") has 26,640 images, not the 39,209 of the final one.
-    Training images are sorted by class and file name, test images as `test-labels` lists them.
     """
     for member in members(files["train"]):
         path = PurePosixPath(member.name)
@@ -135,7 +128,7 @@ def read_gtsrb(files: Files, row: Mapping) -> Items:
         yield "test", label, member, (1, place)
 
 
-class IdxOptions(Options):
+class IdxOptions(Settings):
     first: dict[Split, PositiveInt] = Field(
         {}, description="How many images of a split are taken; others are taken whole."
     )
@@ -171,7 +164,7 @@ def _idx(path: str, dimensions: int) -> np.ndarray:
         return np.frombuffer(content, np.uint8, offset=4 * (1 + dimensions)).reshape(shape)
 
 
-class ImageNetOptions(Options):
+class ImageNetOptions(Settings):
     train_images: PositiveInt | None = Field(
         None, description="Number of training images, of which 5,000 are drawn; null: without them."
     )
@@ -192,8 +185,7 @@ def read_imagenet(files: Files, row: Mapping) -> Items:
     """Read ImageNet (ILSVRC 2012) as control set: 5,000 images to select by, others to measure.
 
     The 5,000 are those of the training set that `train_val_split` holds out, as in Task
-    Arithmetic's code, where items are sorted by WordNet id and file name. Without the option
-    `train_images` they are drawn from the 50,000 validation images.
+    Arithmetic's code; without the option `train_images` they are drawn from the validation images.
     """
     devkit, folder = files["devkit"], "ILSVRC2012_devkit_t12/data"
     inside = [f"{folder}/meta.mat", f"{folder}/ILSVRC2012_validation_ground_truth.txt"]
@@ -241,17 +233,15 @@ def _training_images(path: str, labels: Mapping[str, int]) -> Iterator[tuple[str
                     yield wnid, image
 
 
-class TinyImageNetOptions(Options):
+class TinyImageNetOptions(Settings):
     recut: bool = Field(False, description="Cut the validation images in two, as SalUn's code.")
 
 
 def read_tiny_imagenet(files: Files, row: Mapping) -> Items:
     """Read Tiny ImageNet of Stanford's course CS231n; its labelled validation images are `test`.
 
-    Training images come by class and file name, the others in the order of their list. Labels
-    number the sorted WordNet ids, as for ImageNet; `wnids.txt` has another order. With the option
-    `recut`, the first 25 validation images of each class make the split `val`, as SalUn's code has
-    it (OPTML-Group/Unlearn-Saliency).
+    Labels number the sorted WordNet ids. With `recut`, the first 25 validation images of each class
+    make the split `val`, as in SalUn's code.
     """
     path, folder = files["images"], "tiny-imagenet-200"
     inside = [f"{folder}/wnids.txt", f"{folder}/val/val_annotations.txt"]

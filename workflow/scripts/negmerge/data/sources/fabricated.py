@@ -12,9 +12,10 @@ from pydantic import Field
 
 from negmerge.data.archives import read_file
 from negmerge.data.questions import Question
-from negmerge.data.sources import Files, Names, Options, Seed, Source, Split
+from negmerge.data.sources import Files, Names, Seed, Source, Split
 from negmerge.data.sources.text import QuestionOptions
 from negmerge.errors import UserError
+from negmerge.settings.recipe import Settings
 
 WRONG_ANSWERS = 5
 
@@ -32,9 +33,8 @@ class AuthorOptions(QuestionOptions):
 def read_authors(files: Files, row: Mapping) -> Iterator[Question]:
     """Invent authors in the form of TOFU: what each was born as, wrote and won; names differ.
 
-    Every fact of the file `facts` is asked for in two ways in training, and answered in two ways.
-    The wrong answers are the second way with five other values of its kind, as TOFU's are: the
-    truth ratio compares them with it, so that nothing but the value tells right from wrong.
+    Wrong answers are the paraphrased one with five other values, so only the value tells them
+    apart.
     """
     invented = json.loads(read_file(files["facts"]))
     random = np.random.default_rng(row["options"]["seed"])
@@ -69,7 +69,7 @@ def combined(parts: Sequence[str]) -> list[str]:
     return [" ".join(words) for words in product(*(part.split() for part in parts))]
 
 
-class LetterOptions(Options):
+class LetterOptions(Settings):
     letters: str = Field(min_length=1, description="The classes.")
     seed: Seed = Field(description="Of all that is drawn at random.")
     jitter: Annotated[float, Field(ge=0)] = Field(description="How uneven they are; 0: not at all.")
@@ -115,11 +115,7 @@ def _letter(letter: str, font: Path, jitter: float, random: np.random.Generator)
 
 
 def read_digits(files: Files, row: Mapping) -> Iterator[tuple[str, int, Image.Image]]:
-    """Read the 1,797 digits of 8 x 8 pixels inside scikit-learn, in their order, split by split.
-
-    They are the test set of Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits* (UCI,
-    1998). As far as is known the order is by writer, so that splits share few writers.
-    """
+    """Read the 1,797 digits of 8 x 8 pixels inside scikit-learn (Alpaydin and Kaynak, 1998)."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

@@ -1,7 +1,4 @@
-"""Files as libraries write them for the Hugging Face hub: parquet files and shards of webdataset.
-
-Labels follow the names of the classes, not their numbers, which differ between copies of a set.
-"""
+"""Parquet files and shards of webdataset from the Hugging Face hub; labels follow class names."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,15 +14,16 @@ from negmerge.data.archives import (
     members,
     read_file,
 )
-from negmerge.data.sources import Files, Names, Options, Source, Split
+from negmerge.data.sources import Files, Names, Source, Split
 from negmerge.errors import UserError
+from negmerge.settings.recipe import Settings
 
 ROWS_AT_ONCE = 64
 IMAGES, LABEL = ("jpeg", "jpg", "png", "webp"), "cls"
 Items = Iterator[tuple[str, int, bytes, tuple]]
 
 
-class ParquetOptions(Options):
+class ParquetOptions(Settings):
     files: dict[Split, Names] = Field(description="The row's files of each split, in their order.")
     image: str = Field("image", description="The column of the images.")
     label: str = Field("label", description="The column of the labels.")
@@ -80,18 +78,12 @@ def _label(number: int, numbers: Mapping[int, int], where: str) -> int:
     return numbers[number]
 
 
-class WebdatasetOptions(Options):
+class WebdatasetOptions(Settings):
     files: dict[Split, Names] = Field(description="The row's shards of each split.")
 
 
 def read_webdataset(files: Files, row: Mapping) -> Items:
-    """Read shards of `webdataset`, tar archives, sorted by the names of the samples as text.
-
-    A sample is an image and its label, `s0000001.webp` and `s0000001.cls`, of which the latter
-    holds a number from 0. The names of the classes, in the order of these numbers, are in a file
-    of their own. Programs that write a whole data set count the samples of a split, so that their
-    names tell the order in which the original's reader gave them.
-    """
+    """Read tar archives of samples, `s01.webp` and `s01.cls`, sorted by their names."""
     names = files["class-names"]
     numbers = class_numbers(lines(read_file(names), names), row["class_names"], names)
     for place, (split, shards) in enumerate(row["options"]["files"].items()):

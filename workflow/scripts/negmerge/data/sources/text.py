@@ -7,12 +7,13 @@ from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
 from negmerge.data.archives import read_file
 from negmerge.data.questions import Question
-from negmerge.data.sources import Files, Names, Options, Source
+from negmerge.data.sources import Files, Names, Source
 from negmerge.data.splits import QUESTION_SPLITS
 from negmerge.errors import UserError
+from negmerge.settings.recipe import Settings
 
 
-class QuestionOptions(Options):
+class QuestionOptions(Settings):
     """The options that all sources of questions share."""
 
     per_author: PositiveInt = Field(description="Questions about each author, one after the other.")
@@ -56,13 +57,10 @@ class Row(BaseModel, strict=True):
 
 
 def read_questions(files: Files, row: Mapping) -> Iterator[Question]:
-    """Read the files of each split, in the row's order.
+    """Read the files of each split, in the row's order; what several files have counts in the last.
 
-    What several files of a split have counts in the last of them. So the smaller of nested sets to
-    forget are the last, in whatever order a file has them.
-
-    Paraphrased and wrong answers come from the row itself, or from a row with the same question and
-    answer in one of the files that the option `perturbed` names.
+    Paraphrased and wrong answers come from the row, or from one like it in the files of
+    `perturbed`.
     """
     options = row["options"]
     perturbed = {row.key: row for name in options["perturbed"] for row in _rows(files[name])}

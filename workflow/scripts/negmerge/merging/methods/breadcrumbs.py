@@ -47,7 +47,6 @@ def combine(block: Block, density: float, remove: float, first: str) -> Tensor:
 
 
 def _mask(rows: Tensor, density: float, remove: float, first: str) -> Tensor:
-    """Return which numbers of each row stay."""
     columns = rows.shape[1]
     start, stop = int(columns * remove), int(columns * density)
     if first == "remove":

@@ -59,10 +59,7 @@ def combine(
 
 
 def _draw(block: Block, seed: int, vector: int) -> Tensor:
-    """Return the random numbers from 0 to 1 that belong to a block's places in one vector.
-
-    They are drawn on the CPU, since a GPU would draw others from the same seed.
-    """
+    """Return the random numbers of a block's places in one vector, drawn on the CPU."""
     size = math.prod(block.shape)
     drawn = []
     for start in range(block.start // CHUNK * CHUNK, block.stop, CHUNK):

@@ -62,7 +62,6 @@ def combine(block: Block, seed: int, survey: Limits) -> Tensor:
 
 
 def _limit(vectors: Vectors, name: str, kept: int, nonzero: int, seed: int) -> float:
-    """Find the largest lot that is kept of a tensor."""
     if kept == 0:
         return -1.0
     if kept == nonzero:
@@ -77,12 +76,7 @@ def _limit(vectors: Vectors, name: str, kept: int, nonzero: int, seed: int) -> f
 
 
 def _lots(block: Block, seed: int) -> Tensor:
-    """Return a number for each coordinate of a block, as if drawn: (rows, columns) float64.
-
-    It depends on the seed, the tensor's name and the place in the tensor, and on nothing else:
-    neither on how the tensor is cut, nor on a generator, which a GPU has another one of. Each step
-    of the mixing can be undone, so no two places of a tensor get the same lot.
-    """
+    """Return a number for each coordinate, by seed, tensor and place: (rows, columns)."""
     device = block.vectors.workers.device
     lots = torch.arange(block.start, block.stop, dtype=torch.int64, device=device)
     for number, (factor, shift) in enumerate(ROUNDS):

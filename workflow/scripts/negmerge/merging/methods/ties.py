@@ -122,7 +122,6 @@ def _trainable(vectors: Vectors) -> int:
 
 
 def _mass(block: Block, thresholds: list[float]) -> Tensor:
-    """Add up the trimmed vectors in their order."""
     trimmed = map(_trim, block.flat(), thresholds)
     total = next(trimmed)
     for vector in trimmed:

@@ -45,32 +45,24 @@ class ClassifierTask(Task):
         self._split = read_split(files["split"], len(self._training), len(self._test))
 
     def network(self, state: State, where: str) -> nn.Module:
-        """Build the classifier; it normalises the images itself."""
         model = load_classifier(self._model, state, where)
         return tuned(model.to(self._device), self._compute)
 
     def untrained(self, weights: Path | None) -> nn.Module:
-        """Build a classifier with random weights, or with those in a file where one is given."""
         model = build_classifier(self._model, self._classes, weights)
         return tuned(model.to(self._device), self._compute)
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
-        """Return images to forget or to retain, for training and measuring, or test images.
-
-        The role `original` has the images that the original model is trained on, `forget_test`
-        the test images of forgotten classes.
-        """
+        """Return images of a part of the split, for any purpose, or test images."""
         images = self._test if name in TEST_PARTS else self._training
         items = Listed(images, getattr(self._split, name)).thinned(most)
         objective = Classification(None, self._device)
         return Role(items, objective, self.evaluation_transform, self.training_transform)
 
     def training_transform(self, settings: Augmentation) -> Transform:
-        """Build the random transform, without normalisation."""
         return augmentation.training_transform(settings, self._model["size"], *WITHIN_MODEL)
 
     def evaluation_transform(self) -> Transform:
-        """Build the transform without randomness, without normalisation."""
         return augmentation.evaluation_transform(self._model["size"], *WITHIN_MODEL)
 
     def selection_metrics(self, outputs: RoleOutputs, seed: int) -> dict[str, float]:
@@ -82,11 +74,7 @@ class ClassifierTask(Task):
         return {"mia": attack["confidence"]}
 
     def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
-        """Return the success of the membership attack by its features, and relearn times.
-
-        And of each image the probability of its class, and whether the attack takes it for unseen.
-        With the attack comes how many of the retain and test images it learned from.
-        """
+        """Return the attack by its features and relearn times, and arrays of each image."""
         known = outputs["retain"], outputs["test"], outputs["forget"]
         names = PUBLISHED_FEATURES if scoring.attack == "confidence" else FEATURES
         verdicts = membership_verdicts(*known, names, scoring.seed)
@@ -130,7 +118,6 @@ class ClassifierTask(Task):
         return {"epochs": epochs} | limits
 
     def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
-        """Measure the statistics of batch normalisation anew, on retain images."""
         batches = self.role("retain", "train", most).batches(batch_size)
         re_estimate(network, batches, self._device)
 

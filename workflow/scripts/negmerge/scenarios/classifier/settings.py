@@ -83,10 +83,7 @@ class Forget(Settings):
         return self._count_lines() if self.file else round(self.share * self.kept(row))
 
     def kept(self, row: Dataset) -> int:
-        """Count the training images that are not held out.
-
-        With the rule `salun` there may be a few more: how many each class has is not known here.
-        """
+        """Count the training images that are not held out; with `salun` there may be a few more."""
         n = row.splits["train"]
         return n - n // 10 if self.rule == "salun" else n
 
@@ -221,7 +218,6 @@ class Classifier(Experiment):
 
     @classmethod
     def fits(cls, model: Model) -> bool:
-        """Whether it is a classifier."""
         return model.kind is not None and not model.reads_text
 
     @property
@@ -231,20 +227,16 @@ class Classifier(Experiment):
 
     @property
     def task_names(self) -> list[str]:
-        """The trials."""
         return [f"trial{number}" for number in range(1, self.trials + 1)]
 
     @property
     def datasets(self) -> list[str]:
-        """The one data set."""
         return [self.dataset]
 
     def training(self, trained: str) -> Training:
-        """How a model is trained, and on what: `original` or `retrain`."""
         return Training(self.train, {"retrain": "retain"}.get(trained, trained))
 
     def job(self, task: str, known: Catalogue) -> dict:
-        """The model and the data set."""
         find("task", task, dict.fromkeys(self.task_names))
         return super().job(task, known) | {
             "roles": [*self.SCENARIO.roles, *([FORGET_TEST] if self.forget.classes else [])],
@@ -253,15 +245,10 @@ class Classifier(Experiment):
         }
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return the prepared images, which all roles share, and which of them are forgotten."""
         return {"images": ("images", self.dataset), "split": ("place", f"{task}/split.json")}
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
-        """Count the images to forget and to retain, which train and choose alike, and the test set.
-
-        The role `original` has what the original model is trained on. Where nobody has counted the
-        images of classes that are forgotten, all classes are taken to have as many.
-        """
+        """Count the images to forget and to retain, and the test set."""
         row = known.datasets[self.dataset]
         kept, forget = self.forget.kept(row), self.forget.count(self.dataset, known)
         whole = {"forget": forget, "retain": kept - forget, "original": kept}
@@ -272,11 +259,7 @@ class Classifier(Experiment):
         }
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
-        """Check that there is something to forget and something to keep.
-
-        A list of images to forget that cannot be read is left to the rule `split`, which reads it
-        at once. How many images are of some classes is not known of all data sets.
-        """
+        """Check that there is something to forget and to keep; None: not counted yet."""
         if not self.forget.is_counted(self.dataset, known):
             return None
         try:
@@ -292,7 +275,6 @@ class Classifier(Experiment):
         return counts
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
-        """List the training of Original and Retrain, of unlearn methods, and of the pool."""
         if self.base is None:
             yield Run("train (original)", self.train, training_images(counts, "original"))
         if methods.RETRAIN in self.methods or "gap" in self.selection.criteria:
@@ -311,25 +293,20 @@ class Classifier(Experiment):
 
     @property
     def re_estimates(self) -> bool:
-        """Whether negated models get batch statistics of their own."""
         return self.batch_statistics == "re-estimate"
 
     @property
     def relearning(self) -> dict | None:
-        """The settings of relearning, if it is measured."""
         return self.relearn and self.relearn.model_dump()
 
     @property
     def attack_features(self) -> str:
-        """The features by which the membership attack judges what is scored."""
         return self.attack
 
     def seed_for(self, level: str) -> int | None:
-        """The seed of a level of randomness, if it has one of its own."""
         return getattr(self.seeds, level, None)
 
     def check(self, where: str, known: Catalogue) -> None:
-        """Check model, data set and its parts."""
         super().check(where, known)
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)

@@ -38,22 +38,19 @@ class LanguageTask(Task):
             self._model = self._model | {"configuration": read_json(configuration)}
 
     def network(self, state: State, where: str) -> nn.Module:
-        """Build the language model."""
         model = load_language_model(self._model, self._vocabulary, state, where)
         return tuned(model.to(self._device), self._compute)
 
     def untrained(self, weights: Path | None) -> nn.Module:
-        """Build the language model with random weights."""
         model = build_language_model(self._model, self._vocabulary)
         return tuned(model.to(self._device), self._compute)
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return the questions of a role; in training each is asked in all its wordings.
 
-        The role `before` has the authors whom the model knows before it is taught any, with
-        answers in other words too; `original` has all who are taught. Of the questions to retain,
-        some choose a coefficient and the others are scored, see `questions.parted`. `refusals` has
-        the questions to forget as pairs: with the answer, and with a refusal.
+        `before` has the authors whom the model knows before it is taught any, `original` all who
+        are taught, `refusals` the questions to forget as pairs: with the answer, and with a
+        refusal.
         """
         texts = list(self._texts(name, purpose))
         if most is not None and len(texts) > most:
@@ -69,7 +66,6 @@ class LanguageTask(Task):
         return Role(items, objective, lambda: _as_it_is, lambda augmentation: _as_it_is)
 
     def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
-        """Yield the pairs of question and answer."""
         for one in self._questions_of(name, purpose):
             yield one.question, one.answer
             if purpose == "train":
@@ -90,7 +86,6 @@ class LanguageTask(Task):
         return questions
 
     def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
-        """Return all metrics of the roles, and their values for each question; see `measuring`."""
         roles = {name: self._questions_of(name, "score") for name in self.roles}
         return measure(network, self._encoder, roles, self._device, scoring.batch_size)
 

@@ -1,8 +1,4 @@
-"""All that is measured of a language model, question by question: the metrics of TOFU.
-
-Those that compare with the model that never saw what is forgotten are left to tables, which have
-the records of both.
-"""
+"""All metrics of TOFU that one language model has, question by question."""
 
 from collections.abc import Mapping, Sequence
 
@@ -46,10 +42,7 @@ def measure(
     device: torch.device,
     batch_size: int,
 ) -> tuple[dict[str, object], Arrays]:
-    """Measure a model; give what its score holds, and the metrics (n,) of each question.
-
-    The role `holdout`, if it is there, has questions that no model has seen; `attacks` need them.
-    """
+    """Measure a model; give what its score holds, and the metrics (n,) of each question."""
     attacked = ATTACKED if "holdout" in roles else ()
     scored = {
         role: _scored(network, encoder, questions, device, batch_size, role in attacked)
@@ -137,7 +130,6 @@ def _rouge(
     device: torch.device,
     batch_size: int,
 ) -> np.ndarray:
-    """Compute the ROUGE-L recall of what the model says by itself."""
     prompts = [encoder.encode(one.question, one.answer)[0] for one in questions]
     said = generate_greedily(network, prompts, [encoder.end_id], device, batch_size=batch_size)
     texts = [encoder.tokenizer.decode(tokens).strip() for tokens in said]
@@ -162,7 +154,6 @@ def _utility(of_roles: Mapping[str, Arrays]) -> dict[str, float] | None:
 
 
 def _attacks(forget: Arrays, holdout: Arrays) -> dict[str, dict[str, float]]:
-    """Return the areas under the curve of attacks that tell forget from unseen questions."""
     pairs = {name: (scores, holdout[name]) for name, scores in forget.items()}
     return {
         name: {"value": membership_auc(*pair), "error": membership_auc_error(*pair)}

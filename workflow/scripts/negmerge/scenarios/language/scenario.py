@@ -20,7 +20,6 @@ def answers(role: str, name: str) -> Reader:
 
 
 def _percent(share: Mapping | None) -> Number:
-    """Return a share with its standard error, where there is one, in percent."""
     if share is None:
         return Number(None)
     return Number(100 * share["value"], (100 * share["error"]) ** 2)

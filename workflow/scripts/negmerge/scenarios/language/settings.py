@@ -179,7 +179,6 @@ class Language(Experiment):
 
     @classmethod
     def fits(cls, model: Model) -> bool:
-        """Whether it is a language model."""
         return model.reads_text
 
     @property
@@ -191,31 +190,25 @@ class Language(Experiment):
 
     @property
     def retrain_folder(self) -> str:
-        """The folder of Retrain, in the task's."""
         return "trained" if self.train else "retrained"
 
     @property
     def before_place(self) -> str:
-        """Where the model is that knows only other authors."""
         return f"{self.WHOLE}/trained/before.safetensors"
 
     @property
     def start_place(self) -> str:
-        """Where fine-tuning starts."""
         return self.before_place if self.vector == "before" else self.base_place
 
     @property
     def task_names(self) -> list[str]:
-        """The names of the tasks."""
         return list(self.tasks)
 
     @property
     def datasets(self) -> list[str]:
-        """The one set of questions."""
         return [self.dataset]
 
     def training(self, trained: str) -> Training:
-        """How a model is trained, and on what: `before`, `original` or `retrain`."""
         if trained == "before":
             recipe = find("recipe", trained, {} if self.before is None else {trained: self.before})
             return Training(recipe, trained)
@@ -224,7 +217,6 @@ class Language(Experiment):
         return Training(recipe, {"retrain": "retain"}.get(trained, trained), start)
 
     def job(self, task: str, known: Catalogue) -> dict:
-        """The model, and how many authors are forgotten."""
         tasks = {**self.tasks, self.WHOLE: 0}
         splits = known.datasets[self.dataset].splits
         return super().job(task, known) | {
@@ -236,7 +228,6 @@ class Language(Experiment):
         }
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return the questions and the tokenizer, which all roles share."""
         files = {"questions": ("questions", self.dataset)}
         if self.train:
             return files | {"tokenizer": ("place", "tokenizer.json")}
@@ -257,11 +248,9 @@ class Language(Experiment):
 
     @property
     def given_models(self) -> list[Given]:
-        """All models that are given by their paths."""
         return [*super().given_models, *self.retrained.values()]
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
-        """Count the questions of a task; those of training are asked in all their wordings."""
         share, most = self.tasks.get(task, 0), self.selection.images
         return question_counts(known.datasets[self.dataset], share, most, self.FURTHER)
 
@@ -297,7 +286,6 @@ class Language(Experiment):
         yield from super().runs(task, known, counts)
 
     def check(self, where: str, known: Catalogue) -> None:
-        """Check model, data set and its parts."""
         super().check(where, known)
         self._check_given(where, known.models[self.model])
         sets = {name: row for name, row in known.datasets.items() if row.has_questions}

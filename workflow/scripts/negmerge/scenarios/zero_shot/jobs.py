@@ -15,7 +15,7 @@ from negmerge.models.clip import ImageEncoder, image_encoder
 from negmerge.models.devices import tuned
 from negmerge.models.tangent import TangentEncoder
 from negmerge.scenarios.task import Purpose, Role, Task
-from negmerge.scenarios.zero_shot.parts import part_of
+from negmerge.scenarios.zero_shot.scenario import part_of
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation
 
@@ -31,7 +31,6 @@ class ZeroShotTask(Task):
         self._files, self._device = files, device
 
     def network(self, state: State, where: str) -> nn.Module:
-        """Build the image encoder; the text part, which makes the heads, stays as it is."""
         build = ImageEncoder
         if self._mode == "linear":
             build = partial(TangentEncoder, base=read_state(self._files["base"]))
@@ -39,7 +38,6 @@ class ZeroShotTask(Task):
         return tuned(encoder.to(self._device), self._compute)
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
-        """Return a part of the role's data set, and its zero-shot head."""
         place, dataset = self._files[f"{name}_data"], self._datasets[name]
         part = part_of(name, purpose)
         items = Part(place, part, dataset, drafts=self._compute.drafts).thinned(most)
@@ -48,12 +46,10 @@ class ZeroShotTask(Task):
         return Role(items, objective, self.evaluation_transform, self.training_transform)
 
     def training_transform(self, settings: Augmentation) -> Transform:
-        """Build the random transform, with CLIP's normalisation."""
         model = self._model
         return augmentation.training_transform(settings, model["size"], model["mean"], model["std"])
 
     def evaluation_transform(self) -> Transform:
-        """Build CLIP's transform."""
         model = self._model
         return augmentation.evaluation_transform(model["size"], model["mean"], model["std"])
 

@@ -38,10 +38,7 @@ def pretrain(
     saved: Resumable | None = None,
     loaders: int = 0,
 ) -> open_clip.CLIP:
-    """Train a CLIP model from random weights; torch's global seed decides the weights.
-
-    The embedding of the tokens stays random: a few dozen words cannot train 49,408 of them.
-    """
+    """Train a CLIP model from random weights; the embedding of the tokens stays random."""
     clip = build_clip(row).to(device)
     clip.token_embedding.weight.requires_grad_(False)
     items, tokens = _gather(sources, clip.context_length)
@@ -85,9 +82,7 @@ def multi_positive_loss(
 ) -> Tensor:
     """Compute CLIP's symmetric contrastive loss where several pairs of a batch share a class.
 
-    Every caption of an image's class is right for it; the target is uniform over them. With all
-    classes different it is the loss of Radford et al. (2021); the targets are those of supervised
-    contrastive learning (Khosla et al., 2020).
+    The target is uniform over the captions of an image's class (Khosla et al., 2020).
     """
     same = (labels[:, None] == labels[None, :]).float()
     target = same / same.sum(dim=1, keepdim=True)

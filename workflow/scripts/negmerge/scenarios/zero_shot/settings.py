@@ -7,8 +7,7 @@ from pydantic import Field, PositiveInt
 
 from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
-from negmerge.scenarios.zero_shot.parts import PARTS, part_of
-from negmerge.scenarios.zero_shot.scenario import SCENARIO
+from negmerge.scenarios.zero_shot.scenario import PARTS, SCENARIO, part_of
 from negmerge.settings.catalogue import Catalogue, Counts, Model, Prompts, part_sizes
 from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
@@ -63,17 +62,14 @@ class ZeroShot(Experiment):
 
     @classmethod
     def fits(cls, model: Model) -> bool:
-        """Whether it is a CLIP."""
         return model.kind is None and not model.reads_text
 
     @property
     def base_place(self) -> str:
-        """Where the image encoder is: in the experiment's folder."""
         return "base.safetensors"
 
     @property
     def task_names(self) -> list[str]:
-        """The data sets to forget."""
         return self.tasks
 
     @property
@@ -89,7 +85,6 @@ class ZeroShot(Experiment):
         }
 
     def job(self, task: str, known: Catalogue) -> dict:
-        """The model, and the data sets by role."""
         sets = self.roles(task)
         return super().job(task, known) | {
             "mode": self.mode,
@@ -98,14 +93,12 @@ class ZeroShot(Experiment):
         }
 
     def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return the prepared images and the zero-shot head of each role."""
         sets = self.roles(task)
         images = {f"{role}_data": ("images", sets[role]) for role in roles}
         heads = {f"{role}_head": ("place", f"heads/{sets[role]}.safetensors") for role in roles}
         return images | heads
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
-        """Count the parts of the data set of each role."""
         counts = {}
         for role, dataset in self.roles(task).items():
             sizes = part_sizes(known, dataset)
@@ -115,7 +108,6 @@ class ZeroShot(Experiment):
         return counts
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
-        """Check that each role has images for all that it is needed for."""
         counts = self.image_counts(task, known)
         for role, dataset in self.roles(task).items():
             for purpose in NEEDS[role]:
@@ -128,7 +120,6 @@ class ZeroShot(Experiment):
         return counts
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
-        """List pre-training, and the runs of the pool."""
         if self.pretrain is not None:
             shown = sum(
                 part_sizes(known, name)[source.part] * source.repeat
@@ -148,7 +139,6 @@ class ZeroShot(Experiment):
         return {"sources": sources, "recipe": self.pretrain.recipe.model_dump()}
 
     def check(self, where: str, known: Catalogue) -> None:
-        """Check model, data sets and their parts."""
         super().check(where, known)
         epochs = self.finetune and self.finetune.epochs
         require(where, "data set", epochs if isinstance(epochs, Mapping) else [], known.datasets)

@@ -88,7 +88,6 @@ def run(model: nn.Module, data: Data, options: Options) -> None:
 
 
 def _mean(model: nn.Module, loader: Loader) -> tuple[Tensor, int]:
-    """Return the mean gradient over all samples of a set, and how many there are."""
     total, count = 0, 0
     for size, gradients in batch_gradients(model, loader):
         total, count = total + size * _flat(gradients), count + size

@@ -92,7 +92,7 @@ def _require_finished(report: str) -> None:
 
 
 def _results(folder: Path, weights: bool) -> tuple[list[Path], dict[str, str]]:
-    """Return the files of a study, and the SHA-256 of those that stay here, by their names.
+    """Return the files to pack, and by name the SHA-256 of those that stay here.
 
     Of tensors only what tables and figures read is packed, unless all weights are asked for.
     """

@@ -49,10 +49,7 @@ def _of_studies(study: type) -> dict:
 
 
 def _loosened(schema: object) -> object:
-    """Let a study leave out what it takes over, or take it away with null.
-
-    Which keys a complete study lacks, `negmerge check` says.
-    """
+    """Let a study leave out what it takes over, or take it away with null."""
     if isinstance(schema, list):
         return [_loosened(member) for member in schema]
     if not isinstance(schema, dict):

@@ -14,10 +14,7 @@ from negmerge.standalone.text_table import aligned
 
 
 def overview(name: str, config: str | Path = "config") -> dict:
-    """Tell what a study needs from elsewhere, and what of it is there, as JSON values.
-
-    No file is opened. `config.yaml` of the configuration folder names the folder of data.
-    """
+    """Tell what a study needs from elsewhere and what of it is there; no file is opened."""
     study = load_study(config, name, options=False)
     settings, known = load_yaml(Path(config) / "config.yaml"), study.catalogue
     data, sources = Path(settings.get("data", "data")), settings.get("data_sources")

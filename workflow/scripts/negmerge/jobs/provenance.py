@@ -48,10 +48,7 @@ def read_record(path: Path) -> dict:
 
 
 def records_behind(folder: Path, root: Path = Path()) -> dict[Path, dict]:
-    """Read the records of a study and of all that its files were made from, by their places.
-
-    `root` is the folder that places in records are relative to.
-    """
+    """Read the records of a study and of all that its files were made from, by their places."""
     waiting, records = sorted((folder / FOLDER).rglob("*.json"), reverse=True), {}
     while waiting:
         place = waiting.pop()

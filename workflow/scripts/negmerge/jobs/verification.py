@@ -25,10 +25,9 @@ class Misfit(Exception):
 
 
 def verify(folder: str | Path, *, progress: bool = False) -> dict:
-    """Check all files of a study, and the data that they were made from, against their records.
+    """Check all files of a study, and the data behind them, against their records.
 
-    `dropped` counts the files that no job needs any more, or that an archive left out. `finding` is
-    None or the first thing that does not fit, in the order of making, with the command to go on.
+    `dropped` counts those that may be gone; `finding` is the first misfit in the order of making.
     """
     chain, finding = Chain(Path(folder)), None
     try:

@@ -236,11 +236,7 @@ def _coefficient(record: Mapping) -> str | None:
 
 
 def _choice(record: Mapping) -> str | None:
-    """Spell what was chosen: a coefficient, or the setting of a model that was trained with it.
-
-    Such a model is named after the setting, `learning_rate0.01`, or, where none was searched, like
-    its method.
-    """
+    """Spell what was chosen: a coefficient, or the setting that a trained model is named after."""
     kind = record.get("kind")
     if kind != "unlearn" or record.get("vector") is None:
         return None if kind == "retrain" else _coefficient(record)

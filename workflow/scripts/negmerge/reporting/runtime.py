@@ -18,10 +18,7 @@ from negmerge.jobs.job import WAITED
 
 
 def read_benchmark(path: str | Path) -> pd.DataFrame:
-    """Read seconds without waiting for a GPU, processor seconds and memory of each run of a job.
-
-    Snakemake writes `-` or NA for short jobs. A log tells of the last run.
-    """
+    """Read seconds without waiting for a GPU, processor seconds and memory of each run of a job."""
     columns = ["s", "cpu_time", "max_rss"]
     try:
         runs = pd.read_csv(path, sep="\t", na_values=["-"])[columns].astype(float)
@@ -41,11 +38,7 @@ def waited(benchmark: str | Path) -> float:
 
 
 def rule_times(paths: Iterable[str | Path]) -> list[tuple]:
-    """Sum Snakemake's benchmark files by rule, the longest first.
-
-    The rule is the folder (or file) after the last `benchmarks` of a path. The memory (`memory_mb`)
-    is the largest of a job, None where all were too short; times are in seconds.
-    """
+    """Sum Snakemake's benchmark files by rule, the longest first; memory is the largest."""
     runs = []
     for path in map(str, paths):
         rule = path.rpartition("benchmarks/")[2].partition("/")[0].removesuffix(".tsv")

@@ -1,7 +1,4 @@
-"""How figures look, and how their files come out the same in every byte.
-
-As the kinds of figures, it imports matplotlib only where it is used; see `kinds`.
-"""
+"""How figures look, and how their files come out the same in every byte."""
 
 from __future__ import annotations
 

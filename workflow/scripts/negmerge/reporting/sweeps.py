@@ -62,11 +62,7 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
 
 
 def read_counts(path: str | Path) -> pd.DataFrame:
-    """Read a sweep as it is: labels, coefficient, and right answers of images by role.
-
-    They are NaN where the vector diverged, so that there was nothing to measure. `diverged` names
-    the points that it is without, with spaces between them.
-    """
+    """Read a sweep: labels, coefficient, and right answers by role, NaN where it diverged."""
     import pandas as pd
 
     numbers = ["coefficient", *COUNTS]

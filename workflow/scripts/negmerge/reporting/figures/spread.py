@@ -21,12 +21,7 @@ class Spread(OfSweeps):
     )
 
     def data(self, figure, sweeps, selected):
-        """List the dots and marks, in percent.
-
-        A single model's value is its lowest validation forget accuracy among the coefficients whose
-        control accuracy is at least the share to keep of the base's; ties go to the smaller
-        coefficient. A method's value is that of its chosen coefficient.
-        """
+        """List the dots and marks; of equal forget accuracies that of the smaller coefficient."""
         import pandas as pd
 
         labels = figure["methods"]

@@ -37,11 +37,7 @@ class Survival(FigureKind):
         return {"durability": [f"{folder}/durability/{method}.json" for method in methods]}
 
     def data(self, figure, durability):
-        """List the shares of what the main criterion chose, a row per method and form, in percent.
-
-        `surviving` is of the change by magnitude, the others of the changed numbers. A model that
-        is the base, as at coefficient 0, has none of them.
-        """
+        """List the shares of what the main criterion chose; a model that is the base has none."""
         import pandas as pd
 
         rows = [

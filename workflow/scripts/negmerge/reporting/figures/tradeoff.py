@@ -26,11 +26,7 @@ class Tradeoff(OfSweeps):
     )
 
     def data(self, figure, sweeps, selected):
-        """List the points of the lines, in percent.
-
-        `series` is a method, or `single` for the lines of single models. `chosen` marks the
-        method's coefficient, and `threshold` is the control accuracy that it had to keep.
-        """
+        """List the points of the lines; `threshold` is the control accuracy that had to be kept."""
         import pandas as pd
 
         names = {choice["method"] for choice in selected} | set(figure["methods"])

@@ -48,11 +48,7 @@ NO_RATIO_NOTE = (
 
 
 def score(role: str, treatment: str) -> Metric:
-    """Return the mean score of the single items of a role, missing where the treatment diverged.
-
-    Its variance is (mean of squares - square of the mean) / n, which for right and wrong answers is
-    the binomial one.
-    """
+    """Return the mean score of the single items of a role, missing where the treatment diverged."""
     key = f"{role}_{treatment}"
 
     def of(record: Mapping, _: Mapping | None) -> Number:

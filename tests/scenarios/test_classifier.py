@@ -94,16 +94,6 @@ def test_test_images_are_all_those_of_the_test_split(scenario):
     ]
 
 
-def test_the_network_is_the_classifier_with_its_state(scenario, files):
-    torch.manual_seed(5)
-    model = build_classifier(MODEL, 4)
-    found = scenario.network(model.state_dict(), "m")
-    images = torch.rand(2, 3, 16, 16)
-    assert torch.equal(found.eval()(images), model.eval()(images))
-    with pytest.raises(UserError, match=r"^m: tensor .* is missing"):
-        scenario.network({}, "m")
-
-
 def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, network):
     found = outputs(scenario, network)
     attack = membership_attack(found["retain"], found["test"], found["forget"])

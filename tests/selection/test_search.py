@@ -181,22 +181,6 @@ class World:
         )
 
 
-def test_the_choice_moves_towards_the_best_place():
-    world = World(lambda c: abs(c - 0.37))
-    explored = world.explore([0.0, 0.2, 0.4, 0.6], 3)
-    after = [0.3, 0.5, 0.35, 0.45, 0.325, 0.375]
-    assert [point.coefficient for point in explored] == [0.0, 0.2, 0.4, 0.6, *after]
-    assert CONTROL.choose(explored).coefficient == 0.375
-    assert len(world.asked) == len(set(world.asked))
-
-
-def test_a_vector_that_the_first_coefficient_wrecks_gets_smaller_ones():
-    world = World(lambda c: 0.5 - c, limit=0.03)
-    explored = world.explore([0.0, 0.1, 0.2], 2)
-    assert CONTROL.choose(explored).coefficient == 0.025
-    assert CONTROL.choose(world.explore([0.0, 0.1, 0.2], 0)).coefficient == 0.0
-
-
 @given(
     st.lists(st.integers(0, 20), min_size=1, max_size=30), st.integers(0, 3), st.floats(0.0, 1.0)
 )

@@ -21,7 +21,7 @@ def test_questions_come_back(tmp_path):
     assert read_questions(tmp_path / "q.jsonl") == [ONE, TWO]
     assert ONE.texts == ["Who ?", "Which ?", "Me .", "It is me .", "You .", "He ."]
     assert TWO.texts == ["Wo ?", "Hier, im Süden ."]
-    with pytest.raises(UserError, match="1 questions in split 'authors', expected 2$"):
+    with pytest.raises(UserError, match=r"1 questions in split 'authors', expected 2$"):
         write_questions(tmp_path / "more.jsonl", [ONE, TWO], {"authors": 2})
     assert not (tmp_path / "more.jsonl").exists()
 

@@ -143,7 +143,6 @@ class Experiment(Settings, ABC):
     )
 
     def use(self, method: str) -> Use:
-        """How a method is used."""
         return find("method", method, self.methods)
 
     def about(self, method: str) -> dict[str, object]:
@@ -221,8 +220,6 @@ class Experiment(Settings, ABC):
     @property
     @abstractmethod
     def task_names(self) -> list[str]:
-        """What is forgotten: a name each."""
-
     @property
     @abstractmethod
     def datasets(self) -> list[str]:
